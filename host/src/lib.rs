@@ -1,0 +1,23 @@
+//! simhost: a flight simulator for microservices.
+//!
+//! One process loads every service of a topology as a WebAssembly guest,
+//! carries their calls over a bus that propagates trace context and records
+//! client and server spans, injects faults, and exports OTLP.
+//!
+//! Start reading at [`run`], which wires one run together; then follow a
+//! request: [`ingress`] → [`bus`] → [`guest`]. The ground they stand on:
+//! [`sched`] and [`clock`] (time), [`rng`] (chance), [`telemetry`] (spans).
+//!
+//! Imports point one way: `main → cli → run → {ingress, report} → bus →
+//! {guest, fault, link} → telemetry → {context, model, clock, rng}`;
+//! [`topology`] knows only [`model`] and [`error`]. A guest's outgoing call
+//! goes up at run time, through a trait that [`guest`] declares and [`bus`]
+//! implements.
+
+pub mod clock;
+pub mod context;
+pub mod error;
+pub mod message;
+pub mod model;
+pub mod rng;
+pub mod telemetry;

@@ -1,0 +1,76 @@
+//! HTTP messages as the bus carries them: whole bodies, text headers.
+
+use std::fmt;
+
+/// Header fields in order of arrival. Names are lower-case; several fields of
+/// one name stay separate, as W3C Trace Context wants for `tracestate`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(pub Vec<(String, String)>);
+
+impl Headers {
+    /// The first value of `name` (lower-case).
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of `name` (lower-case), in order.
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Adds a field behind those that are there. `name` is lower-case.
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// Removes every field of `name` (lower-case).
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(key, _)| key != name);
+    }
+
+    /// What the fields take in an HTTP/1.1 head, in bytes: `name: value\r\n` each.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
+    }
+}
+
+/// A request on its way to a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Upper-case, for example `POST`.
+    pub method: String,
+    /// Origin form, percent-encoded as sent: `/stock/book?verbose=1`.
+    pub target: String,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The target without its query.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// The part of the target after `?`, if there is one.
+    pub fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+}
+
+/// A response on its way back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// 100 to 599.
+    pub status: u16,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A response of the host's own: `{"detail": …}`, as the guests' SDK answers errors.
+    pub fn detail(status: u16, detail: impl fmt::Display) -> Self {
+        let body = serde_json::json!({ "detail": detail.to_string() }).to_string();
+        let headers = Headers(vec![("content-type".into(), "application/json".into())]);
+        Self { status, headers, body: body.into_bytes() }
+    }
+}

@@ -1,0 +1,259 @@
+//! A topology after validation: every name resolved, every number in its range.
+//!
+//! [`topology`](crate::topology) builds it; the rest of simhost reads it and
+//! never sees TOML. Times are nanoseconds, sizes are bytes.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+/// A place in the topology file, in bytes, for errors that are found later.
+pub type Place = Range<usize>;
+
+/// Nanoseconds.
+pub type Nanos = u64;
+
+/// An index into [`Model::services`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u32);
+
+impl ServiceId {
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One topology, ready to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// `service.namespace` of every service.
+    pub name: String,
+    pub seed: u64,
+    /// `deployment.environment.name` of every service.
+    pub environment: String,
+    pub ingress: Option<Ingress>,
+    /// One-way latency between any two services where no link says otherwise.
+    pub latency: Distribution,
+    /// In the order of the file.
+    pub services: Vec<Service>,
+    /// At most one for each pair of services.
+    pub links: Vec<Link>,
+    /// In the order of the file, which is the order in which they apply.
+    pub faults: Vec<Fault>,
+    pub telemetry: Telemetry,
+    pub bounds: Bounds,
+    /// Hosts outside of the topology that guests may call, as `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Model {
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+
+    /// The service of that name, if there is one.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        let at = self.services.iter().position(|service| service.name == name)?;
+        Some(ServiceId(at as u32))
+    }
+}
+
+/// Where people and real clients come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    pub listen: SocketAddr,
+    pub to: ServiceId,
+}
+
+/// A named node of the topology.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    pub name: String,
+    pub code: Code,
+    /// `service.version`.
+    pub version: Option<String>,
+    /// Simulated processes, at least 1.
+    pub replicas: u32,
+    /// Requests that one replica serves at a time, at least 1.
+    pub workers: u32,
+    /// Requests that may wait in one replica; one more is answered 503.
+    pub queue: u32,
+    /// What the guest reads through `simhost:service/config` and the environment.
+    pub config: IndexMap<String, String>,
+    /// Further resource attributes.
+    pub resource: IndexMap<String, Scalar>,
+    pub limits: Limits,
+    /// The service's name in the file.
+    pub place: Place,
+}
+
+/// What answers for a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A guest that is part of this program, by its name.
+    Embedded(String),
+    /// A component in a file, resolved against the topology's folder. `place`
+    /// is where the file was named; none when the command line did.
+    File { path: PathBuf, place: Option<Place> },
+    /// A real server: `http(s)://host[:port]`, no path.
+    External(String),
+}
+
+/// A value of a resource attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    Text(String),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+}
+
+/// What lies between two services.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    pub from: ServiceId,
+    pub to: ServiceId,
+    /// One way; the network's when none.
+    pub latency: Option<Distribution>,
+    /// The caller gives up after this long.
+    pub timeout: Option<Nanos>,
+}
+
+/// A rule that changes what the bus does, for the requests that it matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Unique.
+    pub name: String,
+    pub kind: FaultKind,
+    pub target: Target,
+    /// `0.0..=1.0`.
+    pub probability: f64,
+    pub enabled: bool,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// The service takes this much longer before it looks at the request.
+    Latency { delay: Distribution },
+    /// The service answers this status and never looks at the request.
+    Error { status: u16 },
+}
+
+/// The requests that a fault applies to: those that match all that is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub service: ServiceId,
+    /// A route of the service as its guest names it, `POST /stock/{item}/reserve`,
+    /// and where the file says so: whether it exists shows when the guest is loaded.
+    pub route: Option<(String, Place)>,
+    /// The calling service.
+    pub from: Option<ServiceId>,
+}
+
+/// Where records go when neither the command line nor the environment says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    pub otlp: Option<Otlp>,
+    /// Paths (without query) that get no spans, on every service.
+    pub exclude: Vec<String>,
+}
+
+/// An OTLP receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Otlp {
+    /// `http://localhost:4317`.
+    pub endpoint: String,
+    pub protocol: Protocol,
+    /// Sent with every export.
+    pub headers: IndexMap<String, String>,
+    pub gzip: bool,
+}
+
+/// How OTLP goes over the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Grpc,
+    HttpProtobuf,
+}
+
+/// Bounds of one service's guests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one worker.
+    pub memory: u64,
+    /// Time that a guest may compute for one request. In virtual time, where
+    /// computing takes no simulated time, a nanosecond is one unit of fuel.
+    pub cpu_time: Nanos,
+    /// Time from the moment a worker takes a request until it must have answered.
+    pub request_time: Nanos,
+    /// Body of a request or a response.
+    pub body: u64,
+    /// All header fields of a request or a response together.
+    pub headers: u64,
+    /// Spans that a guest may open for one request; log records likewise.
+    pub spans: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            cpu_time: 1_000_000_000,
+            request_time: 60_000_000_000,
+            body: 4 << 20,
+            headers: 32 << 10,
+            spans: 1_000,
+        }
+    }
+}
+
+/// Bounds of the whole run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Calls above one another; a cycle ends here.
+    pub call_depth: u32,
+    /// Open connections at the ingress; one more waits to be accepted.
+    pub connections: u32,
+    /// Requests from outside that are under way; one more is answered 503.
+    pub requests: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { call_depth: 32, connections: 4_096, requests: 16_384 }
+    }
+}
+
+/// A random length of time. Draws are never below zero.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Distribution {
+    Fixed(Nanos),
+    Normal {
+        mean: Nanos,
+        stddev: Nanos,
+    },
+    /// Given by its median and the standard deviation of its logarithm.
+    Lognormal {
+        median: Nanos,
+        sigma: f64,
+    },
+    Exponential {
+        mean: Nanos,
+    },
+    Uniform {
+        min: Nanos,
+        max: Nanos,
+    },
+    /// `min` is the smallest draw; the smaller `shape`, the heavier the tail.
+    Pareto {
+        min: Nanos,
+        shape: f64,
+    },
+    /// Points of the cumulative distribution, `(percentile in 0..=100, value)`,
+    /// both rising; straight lines between them, the ends held.
+    Percentiles(Vec<(f64, Nanos)>),
+}

@@ -1,0 +1,121 @@
+//! Chance, from the seed.
+//!
+//! Every draw comes from a [`Stream`] that is named by what it is for, never
+//! from a shared generator: adding a fault or a service moves no other draw.
+
+use rand::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// The generator behind a stream: small, fast and the same on every platform.
+pub type Stream = Xoshiro256PlusPlus;
+
+/// What a stream is for. The number is part of every draw: never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    TraceId = 1,
+    SpanId = 2,
+    Guest = 3,
+    GuestStart = 4,
+    Latency = 5,
+    Fault = 6,
+    Replica = 7,
+    Instance = 8,
+    Retry = 9,
+}
+
+/// The name of a stream: a seed, a purpose and whatever else tells it apart.
+///
+/// Keys are values: `key.with(7)` leaves `key` as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(u64);
+
+impl Key {
+    /// The root of a run's streams.
+    pub const fn new(seed: u64, purpose: Purpose) -> Self {
+        Self(mix(seed)).with(purpose as u64)
+    }
+
+    /// The key of a part: of trace number `part`, of span `part`, …
+    pub const fn with(self, part: u64) -> Self {
+        Self(mix(self.0 ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15))))
+    }
+
+    /// The key of a part that has a name.
+    pub fn with_name(self, name: &str) -> Self {
+        // FNV-1a: the standard library's hashers promise no stable result.
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        self.with(hash)
+    }
+
+    /// The key itself as a number, uniform over 64 bits: one draw without a stream.
+    pub const fn draw(self) -> u64 {
+        mix(self.0)
+    }
+
+    /// One draw in `0.0..1.0`, with 53 bits of precision.
+    pub fn unit(self) -> f64 {
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// The stream of this name, from its beginning.
+    pub fn stream(self) -> Stream {
+        Stream::seed_from_u64(self.0)
+    }
+}
+
+/// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): a bijection in
+/// which each input bit changes every output bit with a chance near one half.
+const fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    #[test]
+    fn a_key_names_the_same_stream_every_time() {
+        let key = Key::new(42, Purpose::Fault).with_name("slow").with(7);
+        assert_eq!(key.stream().next_u64(), key.stream().next_u64());
+        assert_eq!(key, Key::new(42, Purpose::Fault).with_name("slow").with(7));
+    }
+
+    #[test]
+    fn streams_differ_by_seed_purpose_name_and_number() {
+        let keys = [
+            Key::new(42, Purpose::Fault).with(1),
+            Key::new(43, Purpose::Fault).with(1),
+            Key::new(42, Purpose::Latency).with(1),
+            Key::new(42, Purpose::Fault).with(2),
+            Key::new(42, Purpose::Fault).with_name("a"),
+            Key::new(42, Purpose::Fault).with_name("b"),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            for other in &keys[at + 1..] {
+                assert_ne!(key.stream().next_u64(), other.stream().next_u64());
+            }
+        }
+    }
+
+    #[test]
+    fn unit_draws_are_spread_over_the_whole_interval() {
+        let key = Key::new(1, Purpose::Fault);
+        let mut tenths = [0_u32; 10];
+        for number in 0..10_000 {
+            tenths[(key.with(number).unit() * 10.0) as usize] += 1;
+        }
+        assert!(tenths.iter().all(|count| (850..1150).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn draws_are_pinned_so_that_seeds_keep_their_meaning_across_releases() {
+        assert_eq!(Key::new(42, Purpose::TraceId).with(1).draw(), 16_658_965_596_260_101_730);
+        assert_eq!(Key::new(42, Purpose::TraceId).with(1).stream().next_u64(), 18_231_966_997_279_920_320);
+    }
+}
