@@ -1,6 +1,78 @@
-//! Lengths of time as people write them.
+//! What time it is in the simulated world, and lengths of time as people write them.
+//!
+//! This is the only place that reads the wall clock.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Nanos;
+
+/// Where a virtual run begins unless told otherwise: 2026-01-01T00:00:00Z, so
+/// that a file or a digest of a run is the same whenever it is made.
+pub const VIRTUAL_START: Nanos = 1_767_225_600_000_000_000;
+
+/// The clock of a run: nanoseconds since the Unix epoch, never running backwards.
+#[derive(Debug)]
+pub enum Clock {
+    /// Time passes by itself.
+    Real { origin: Instant, start: Nanos },
+    /// Time passes when the scheduler says so.
+    Virtual { now: Cell<Nanos> },
+}
+
+impl Clock {
+    /// A clock that follows the wall clock's rate from now on, unmoved by its later corrections.
+    pub fn real() -> Self {
+        Self::Real { origin: instant(), start: wall() }
+    }
+
+    /// A clock that stands at `start`, in nanoseconds since the Unix epoch.
+    pub fn virtual_from(start: Nanos) -> Self {
+        Self::Virtual { now: Cell::new(start) }
+    }
+
+    pub fn now(&self) -> Nanos {
+        match self {
+            Self::Real { origin, start } => start + nanos(instant().duration_since(*origin)),
+            Self::Virtual { now } => now.get(),
+        }
+    }
+
+    pub const fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual { .. })
+    }
+}
+
+/// The wall clock, in nanoseconds since the Unix epoch: for a run's start only.
+pub fn wall() -> Nanos {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, nanos)
+}
+
+/// How long something takes in reality: for what a run costs, never for what it simulates.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self(instant())
+    }
+
+    pub fn elapsed(self) -> Duration {
+        instant().duration_since(self.0)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// A duration in nanoseconds; u64 holds 584 years of them.
+pub fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
 
 /// A length of time in the largest unit that leaves a whole or a short number:
 /// `350ms`, `1.5s`, `12.3us`, `0ns`. At most three digits after the point.

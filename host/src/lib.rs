@@ -14,10 +14,17 @@
 //! goes up at run time, through a trait that [`guest`] declares and [`bus`]
 //! implements.
 
+pub mod bus;
 pub mod clock;
 pub mod context;
+pub mod engine;
 pub mod error;
+pub mod fault;
+pub mod guest;
+pub mod link;
 pub mod message;
 pub mod model;
 pub mod rng;
+pub mod sched;
 pub mod telemetry;
+pub mod wasi;

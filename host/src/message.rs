@@ -28,6 +28,21 @@ impl Headers {
         self.0.retain(|(key, _)| key != name);
     }
 
+    /// Lower-cases names and refuses what HTTP does not allow (RFC 9110, section 5):
+    /// names that are no tokens, values with control characters.
+    pub fn normalise(&mut self) -> Result<(), String> {
+        for (name, value) in &mut self.0 {
+            name.make_ascii_lowercase();
+            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return Err(format!("{name:?} is not a header name"));
+            }
+            if http::HeaderValue::from_str(value).is_err() {
+                return Err(format!("the value {value:?} of header {name:?} has control characters"));
+            }
+        }
+        Ok(())
+    }
+
     /// What the fields take in an HTTP/1.1 head, in bytes: `name: value\r\n` each.
     pub fn size(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()

@@ -3,8 +3,11 @@
 //! Every draw comes from a [`Stream`] that is named by what it is for, never
 //! from a shared generator: adding a fault or a service moves no other draw.
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution as _, Exp, LogNormal, Normal, Pareto};
 use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::model::{Distribution, Nanos};
 
 /// The generator behind a stream: small, fast and the same on every platform.
 pub type Stream = Xoshiro256PlusPlus;
@@ -66,6 +69,55 @@ impl Key {
     }
 }
 
+impl Distribution {
+    /// Draws a length of time; never below zero, and the parameters are valid
+    /// since the topology was. The functions behind it are `libm`'s, the same
+    /// on every platform.
+    pub fn sample(&self, stream: &mut Stream) -> Nanos {
+        let draw = match self {
+            Self::Fixed(nanos) => return *nanos,
+            Self::Uniform { min, max } => return stream.random_range(*min..=*max),
+            Self::Normal { mean, stddev } => {
+                Normal::new(*mean as f64, *stddev as f64).map(|normal| normal.sample(stream))
+            }
+            Self::Lognormal { median, sigma } => {
+                // A zero median leaves nothing to spread.
+                let mu = libm::log((*median).max(1) as f64);
+                LogNormal::new(mu, *sigma).map(|lognormal| lognormal.sample(stream))
+            }
+            Self::Exponential { mean } if *mean == 0 => return 0,
+            Self::Exponential { mean } => {
+                return Exp::new(1.0 / *mean as f64).map_or(*mean, |exp| whole(exp.sample(stream)));
+            }
+            Self::Pareto { min, shape } => {
+                return Pareto::new((*min).max(1) as f64, *shape)
+                    .map_or(*min, |pareto| whole(pareto.sample(stream)));
+            }
+            Self::Percentiles(points) => return interpolate(points, stream.random_range(0.0..100.0)),
+        };
+        draw.map_or(0, whole)
+    }
+}
+
+/// Rounds down to whole nanoseconds, from zero up to about a century.
+fn whole(nanos: f64) -> Nanos {
+    const LONGEST: f64 = 3e18;
+    nanos.clamp(0.0, LONGEST) as Nanos
+}
+
+/// The value at `percentile`, on straight lines between the points.
+fn interpolate(points: &[(f64, Nanos)], percentile: f64) -> Nanos {
+    let after = points.partition_point(|(at, _)| *at <= percentile);
+    match (points[..after].last(), points.get(after)) {
+        (Some((from, low)), Some((to, high))) => {
+            let share = (percentile - from) / (to - from);
+            whole(*low as f64 + share * (*high as f64 - *low as f64))
+        }
+        (Some((_, value)), None) | (None, Some((_, value))) => *value,
+        (None, None) => 0,
+    }
+}
+
 /// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): a bijection in
 /// which each input bit changes every output bit with a chance near one half.
 const fn mix(value: u64) -> u64 {
@@ -111,6 +163,37 @@ mod tests {
             tenths[(key.with(number).unit() * 10.0) as usize] += 1;
         }
         assert!(tenths.iter().all(|count| (850..1150).contains(count)), "{tenths:?}");
+    }
+
+    fn mean_of(distribution: &Distribution) -> f64 {
+        let mut stream = Key::new(5, Purpose::Latency).stream();
+        (0..20_000).map(|_| distribution.sample(&mut stream) as f64).sum::<f64>() / 20_000.0
+    }
+
+    #[test]
+    fn distributions_have_the_means_that_their_parameters_say() {
+        let millisecond = 1_000_000;
+        let cases = [
+            (Distribution::Fixed(millisecond), 1.0),
+            (Distribution::Normal { mean: 10 * millisecond, stddev: millisecond }, 10.0),
+            (Distribution::Lognormal { median: millisecond, sigma: 0.5 }, 1.133),
+            (Distribution::Exponential { mean: 3 * millisecond }, 3.0),
+            (Distribution::Uniform { min: 0, max: 4 * millisecond }, 2.0),
+            (Distribution::Pareto { min: millisecond, shape: 3.0 }, 1.5),
+            (Distribution::Percentiles(vec![(0.0, 0), (100.0, 4 * millisecond)]), 2.0),
+        ];
+        for (distribution, expected) in cases {
+            let mean = mean_of(&distribution) / 1e6;
+            assert!((mean / expected - 1.0).abs() < 0.03, "{distribution:?}: {mean} ms, not {expected} ms");
+        }
+    }
+
+    #[test]
+    fn a_draw_is_never_below_zero() {
+        let wild = Distribution::Normal { mean: 1, stddev: 1_000_000_000 };
+        let mut stream = Key::new(5, Purpose::Latency).stream();
+        let zeros = (0..1_000).filter(|_| wild.sample(&mut stream) == 0).count();
+        assert!((400..600).contains(&zeros), "{zeros}");
     }
 
     #[test]

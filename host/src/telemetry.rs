@@ -4,3 +4,5 @@
 //! thread encodes and exports them. Nothing here ever makes a guest wait.
 
 pub mod record;
+pub mod recorder;
+pub mod sampler;

@@ -4,6 +4,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use opentelemetry_semantic_conventions::attribute;
+
 use crate::context::{SpanId, TraceFlags, TraceId};
 
 /// Text that costs little to copy where it is known beforehand.
@@ -179,6 +181,43 @@ pub struct Event {
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
     pub attributes: Vec<KeyValue>,
+}
+
+impl Event {
+    /// The event that the conventions name for an exception
+    /// (semantic conventions, "Semantic conventions for exceptions on spans").
+    pub fn exception(
+        time: u64,
+        kind: impl Into<Text>,
+        message: impl Into<Text>,
+        stacktrace: Option<String>,
+    ) -> Self {
+        let mut attributes = vec![
+            KeyValue::new(attribute::EXCEPTION_TYPE, kind.into()),
+            KeyValue::new(attribute::EXCEPTION_MESSAGE, message.into()),
+        ];
+        attributes
+            .extend(stacktrace.map(|trace| KeyValue::new(attribute::EXCEPTION_STACKTRACE, trace)));
+        Self { name: Text::Static("exception"), time, attributes }
+    }
+}
+
+/// Bounds of a span, as `OTEL_SPAN_*` and `OTEL_ATTRIBUTE_*` set them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanLimits {
+    /// Attributes of a span; one more is dropped and counted.
+    pub attributes: usize,
+    /// Events of a span; one more is dropped and counted.
+    pub events: usize,
+    /// Characters of a text; the rest is cut off. None: no bound.
+    pub value_length: Option<usize>,
+}
+
+impl Default for SpanLimits {
+    /// The specification's defaults.
+    fn default() -> Self {
+        Self { attributes: 128, events: 128, value_length: None }
+    }
 }
 
 /// A span that has ended.

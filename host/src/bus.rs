@@ -1,0 +1,426 @@
+//! The bus: it carries a request from caller to callee and the response back.
+//!
+//! Follow one call: [`Bus::enter`] for what comes from outside, and
+//! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
+//! callee's side. The stages are those of ARCHITECTURE.md, "One call".
+
+mod call;
+pub mod replica;
+pub mod routes;
+pub mod spans;
+pub mod stats;
+
+use std::cell::Cell;
+use std::num::NonZeroU128;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use futures_util::future::{Either, LocalBoxFuture, select};
+use opentelemetry_semantic_conventions::attribute;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::engine::{Code, Engine};
+use crate::fault::{Arrival, Faults};
+use crate::guest::scope::{Caller, RequestScope, Trace};
+use crate::guest::{CallError, GuestFailure, Host, Outbound, Worker};
+use crate::link::{Leg, Links};
+use crate::message::{Request, Response};
+use crate::model::{Bounds, Limits, Nanos, ServiceId};
+use crate::rng::{Key, Purpose};
+use crate::telemetry::record::{Attributes, KeyValue, Text};
+use crate::telemetry::sampler::Sampler;
+
+use replica::{NoWorker, Replica};
+use routes::{Match, Routes};
+use spans::{ClientAttributes, OpenSpan};
+use stats::Stats;
+
+/// A real server that a call goes out to; implemented where the network is.
+pub trait External {
+    /// Sends `request` to `base` (`http://host:port`) and waits for the response.
+    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+}
+
+/// The services of a run, and what lies between them. For the core thread only.
+pub struct Bus {
+    me: Weak<Bus>,
+    host: Rc<Host>,
+    engine: Engine,
+    nodes: Vec<Node>,
+    names: FxHashMap<Arc<str>, ServiceId>,
+    links: Links,
+    pub faults: Faults,
+    sampler: Sampler,
+    external: Option<Rc<dyn External>>,
+    settings: BusSettings,
+    pub stats: Stats,
+    /// Requests that came from outside so far, and those under way.
+    entered: Cell<u64>,
+    inside: Cell<u32>,
+}
+
+/// What the bus takes from the model as it is.
+#[derive(Clone, Debug)]
+pub struct BusSettings {
+    pub bounds: Bounds,
+    /// Paths that get no spans.
+    pub exclude: Vec<String>,
+    /// `host` or `host:port` that guests may call by an absolute URL.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A service on the bus.
+#[derive(Debug)]
+pub struct Node {
+    pub name: Arc<str>,
+    /// `http://inventory-service`: what comes before a path in `url.full`.
+    pub base: String,
+    pub client: ClientAttributes,
+    pub limits: Limits,
+    pub code: NodeCode,
+}
+
+/// What answers for a service.
+#[derive(Debug)]
+pub enum NodeCode {
+    Guest { code: Code, routes: Routes, replicas: Vec<Replica> },
+    External,
+}
+
+/// The parts of a bus.
+pub struct Parts {
+    pub host: Rc<Host>,
+    pub engine: Engine,
+    pub nodes: Vec<Node>,
+    pub links: Links,
+    pub faults: Faults,
+    pub sampler: Sampler,
+    pub external: Option<Rc<dyn External>>,
+    pub settings: BusSettings,
+}
+
+/// A request from outside of the topology.
+#[derive(Debug)]
+pub struct Entry {
+    pub to: ServiceId,
+    pub request: Request,
+    /// What the ingress knows of the client and the connection.
+    pub attributes: Vec<KeyValue>,
+}
+
+/// The answer to a request from outside.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response,
+    /// The SERVER span's context; none when the request has no span.
+    pub context: Option<SpanContext>,
+}
+
+/// A request at the callee's door.
+struct Visit {
+    to: ServiceId,
+    from: Option<ServiceId>,
+    trace: Trace,
+    parent: Option<SpanId>,
+    span: SpanId,
+    baggage: Baggage,
+    depth: u32,
+    request: Request,
+    /// For a request from outside: further attributes of the SERVER span.
+    outer: Option<Vec<KeyValue>>,
+}
+
+impl Bus {
+    pub fn new(parts: Parts) -> Rc<Self> {
+        let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
+        let names = nodes.iter().enumerate();
+        let names =
+            names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
+        let bus = Rc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            host,
+            engine,
+            nodes,
+            names,
+            links,
+            faults,
+            sampler,
+            external,
+            settings,
+            stats: Stats::default(),
+            entered: Cell::new(0),
+            inside: Cell::new(0),
+        });
+        let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
+        // A second bus on one host would be a defect of the wiring.
+        assert!(bus.host.outbound.set(outbound).is_ok(), "a host has one bus");
+        bus
+    }
+
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Requests from outside so far.
+    pub const fn entered(&self) -> u64 {
+        self.entered.get()
+    }
+
+    /// Serves a request from outside: continues its trace or starts one.
+    pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
+        let number = self.entered.get() + 1;
+        self.entered.set(number);
+        if self.inside.get() >= self.settings.bounds.requests {
+            let limit = self.settings.bounds.requests;
+            let response = Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            return Answer { response, context: None };
+        }
+        let incoming = context::extract(&entry.request.headers);
+        let excluded = self.settings.exclude.iter().any(|path| path == entry.request.path());
+        let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
+        let trace = self.trace(number, incoming.parent, excluded);
+        let span = trace.child_id(parent, 0);
+        let visit = Visit {
+            to: entry.to,
+            from: None,
+            trace: trace.clone(),
+            parent,
+            span,
+            baggage: incoming.baggage,
+            depth: 0,
+            request: entry.request,
+            outer: Some(entry.attributes),
+        };
+        // In a task of its own: a client that hangs up does not stop the system.
+        let (send, receive) = oneshot::channel();
+        let bus = Rc::clone(&self);
+        self.inside.set(self.inside.get() + 1);
+        self.host.sched.spawn(async move {
+            let response = bus.serve(visit).await;
+            bus.inside.set(bus.inside.get() - 1);
+            send.send(response).ok();
+        });
+        let response = match receive.await {
+            Ok(response) => response,
+            Err(_) => Response::detail(503, "the run is over"),
+        };
+        let Trace { trace_id, flags, trace_state, .. } = trace;
+        let context = (!excluded).then_some(SpanContext { trace_id, span_id: span, flags, trace_state });
+        Answer { response, context }
+    }
+
+    /// The trace of request `number`: the caller's, or a new one.
+    fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
+        let key = Key::new(self.host.seed, Purpose::SpanId).with(number);
+        let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
+        let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
+        let (flags, trace_state) = match parent {
+            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, trace_state),
+            None => (TraceFlags::RANDOM, None),
+        };
+        let flags = TraceFlags(flags | if sampled { TraceFlags::SAMPLED } else { 0 });
+        Trace { trace_id, flags, trace_state, recording: sampled, key }
+    }
+
+    fn trace_id(&self, number: u64) -> TraceId {
+        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        let id = u128::from(key.with(0).draw()) << 64 | u128::from(key.with(1).draw());
+        TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
+    }
+
+    /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
+    async fn serve(&self, visit: Visit) -> Response {
+        let arrived = self.host.sched.now();
+        let node = &self.nodes[visit.to.index()];
+        let NodeCode::Guest { code, routes, replicas } = &node.code else {
+            return Response::detail(502, "the entry of a topology is a guest, not an external service");
+        };
+        let replica = &replicas[self.pick(visit.span, replicas.len())];
+        let (to, method) = (visit.to, visit.request.method.clone());
+        let (route, params) = match routes.find(&method, visit.request.path()) {
+            Match::Found(route, params) => (route, params),
+            unmatched => return self.turn_away(visit, replica, &unmatched),
+        };
+        let response = match replica.acquire(&self.engine, code, &self.host).await {
+            Ok(worker) => self.work(visit, routes, route, params, replica, worker).await,
+            Err(reason) => self.no_worker(visit, routes, route, replica, reason),
+        };
+        self.stats.served(to, route, response.status, self.host.sched.now() - arrived);
+        response
+    }
+
+    /// A worker has the request: from here to the answer is the SERVER span.
+    async fn work(
+        &self,
+        visit: Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        params: Vec<(String, String)>,
+        replica: &Replica,
+        mut worker: Worker,
+    ) -> Response {
+        let sched = &self.host.sched;
+        let mut span = self.server_span(&visit, routes, route, replica);
+        let Visit { to, from, trace, span: id, baggage, depth, request, .. } = visit;
+        let verdict =
+            self.faults.judge(Arrival { service: to, from, route, trace: trace.trace_id, span: id });
+        if verdict.delay > 0 {
+            sched.sleep(verdict.delay).await;
+        }
+        let limits = &self.nodes[to.index()].limits;
+        let outcome = match verdict.status {
+            Some(status) => Ok(Response::detail(status, "injected")),
+            None => {
+                let scope = RequestScope::new(trace, id, baggage, depth, limits.spans);
+                self.run_guest(&mut worker, limits, scope, route, params, request).await
+            }
+        };
+        if let Some(scope) = worker.finish() {
+            span.annotate(scope.annotations);
+        }
+        let response = match outcome {
+            Ok(response) => {
+                replica.release(worker);
+                response
+            }
+            Err(failure) => {
+                drop(worker);
+                replica.replace();
+                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                span.guest_failed(failure, sched.now());
+                response
+            }
+        };
+        span.respond(response.status);
+        self.record(span);
+        response
+    }
+
+    async fn run_guest(
+        &self,
+        worker: &mut Worker,
+        limits: &Limits,
+        scope: RequestScope,
+        route: Option<u32>,
+        params: Vec<(String, String)>,
+        request: Request,
+    ) -> Result<Response, GuestFailure> {
+        let handling = std::pin::pin!(worker.handle(scope, route, params, request));
+        match select(handling, self.host.sched.sleep(limits.request_time)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(GuestFailure {
+                kind: "request_time_exceeded",
+                message: format!(
+                    "the guest took longer than limits.request-time = {}",
+                    crate::clock::show(limits.request_time)
+                ),
+                backtrace: None,
+            }),
+        }
+    }
+
+    fn server_span(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        replica: &Replica,
+    ) -> OpenSpan {
+        let request = &visit.request;
+        let known = route.map(|route| routes.get(route));
+        let mut own = Vec::with_capacity(6);
+        let (name, shared) = match known {
+            Some(route) => {
+                let shared = if visit.outer.is_some() { &route.outer } else { &route.inner };
+                (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
+            }
+            None => {
+                own.push(spans::method_attribute(&request.method));
+                own.extend(spans::original_method(&request.method));
+                own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
+                (spans::method_name(&request.method), None)
+            }
+        };
+        if known.is_none_or(|route| !route.fixed) {
+            own.push(KeyValue::new(attribute::URL_PATH, request.path().to_owned()));
+        }
+        let query = request.query().filter(|query| !query.is_empty());
+        own.extend(query.map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())));
+        own.extend(spans::user_agent(request));
+        own.extend(visit.outer.iter().flatten().cloned());
+        let attributes = Attributes { shared, own };
+        let resource = replica.identity.resource;
+        let now = self.host.sched.now();
+        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, name, attributes, now)
+    }
+
+    /// Answers for the guest what none of its routes meets.
+    fn turn_away(&self, visit: Visit, replica: &Replica, unmatched: &Match) -> Response {
+        let response = match unmatched {
+            Match::WrongMethod(allowed) => {
+                let detail = format!("{} is not allowed here", visit.request.method);
+                let mut response = Response::detail(405, detail);
+                response.headers.push("allow", allowed.join(", "));
+                response
+            }
+            _ => Response::detail(404, format!("no route for {}", visit.request.path())),
+        };
+        let NodeCode::Guest { routes, .. } = &self.nodes[visit.to.index()].code else {
+            return response;
+        };
+        let mut span = self.server_span(&visit, routes, None, replica);
+        span.respond(response.status);
+        self.record(span);
+        self.stats.served(visit.to, None, response.status, 0);
+        response
+    }
+
+    /// Answers a request that gets no worker.
+    fn no_worker(
+        &self,
+        visit: Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        replica: &Replica,
+        reason: NoWorker,
+    ) -> Response {
+        let mut span = self.server_span(&visit, routes, route, replica);
+        let response = match reason {
+            NoWorker::Full => {
+                span.fail("queue_full");
+                Response::detail(503, "the queue is full")
+            }
+            NoWorker::Broken(failure) => {
+                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                span.guest_failed(failure, self.host.sched.now());
+                response
+            }
+        };
+        span.respond(response.status);
+        self.record(span);
+        response
+    }
+
+    /// Which replica serves the request of SERVER span `span`: any, with equal chance.
+    fn pick(&self, span: SpanId, replicas: usize) -> usize {
+        if replicas == 1 {
+            return 0;
+        }
+        let draw = Key::new(self.host.seed, Purpose::Replica).with(span.0.get()).unit();
+        ((draw * replicas as f64) as usize).min(replicas - 1)
+    }
+
+    fn record(&self, span: OpenSpan) {
+        if let Some(record) = span.end(self.host.sched.now()) {
+            self.host.recorder.span(record);
+        }
+    }
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bus").field("nodes", &self.nodes).field("entered", &self.entered).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,305 @@
+//! The caller's side of a call: CLIENT span, context, link, timeout.
+
+use std::rc::{Rc, Weak};
+
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
+use tokio::sync::oneshot;
+
+use crate::context::{self, SpanContext};
+use crate::fault::Arrival;
+use crate::guest::scope::Caller;
+use crate::guest::{CallError, Outbound};
+use crate::link::Leg;
+use crate::message::{Request, Response};
+use crate::model::{Nanos, ServiceId};
+
+use super::spans::{ClientAttributes, OpenSpan, SIMULATED_PORT};
+use super::{Bus, Node, NodeCode, Visit};
+
+impl Outbound for Weak<Bus> {
+    fn call(
+        &self,
+        caller: Caller,
+        service: String,
+        request: Request,
+        timeout: Option<Nanos>,
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
+        match self.upgrade() {
+            Some(bus) => bus.carry(caller, service, request, timeout).boxed_local(),
+            None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
+        }
+    }
+}
+
+/// Where a call goes.
+enum Callee<'a> {
+    /// A service of the topology.
+    Known(ServiceId, &'a Node),
+    /// A host that the topology allows: `http://host:port`.
+    Foreign(String),
+}
+
+impl Bus {
+    /// Carries one call of a guest: all that happens at the caller's.
+    async fn carry(
+        self: Rc<Self>,
+        caller: Caller,
+        service: String,
+        mut request: Request,
+        timeout: Option<Nanos>,
+    ) -> Result<Response, CallError> {
+        let sched = &self.host.sched;
+        let callee = self.resolve(&service);
+        let mut span = self.client_span(&caller, &service, &callee, &request);
+        let ready = callee.and_then(|callee| {
+            self.check(&caller, &callee, &mut request)?;
+            Ok(callee)
+        });
+        let outcome = match ready {
+            Ok(callee) => {
+                let context = SpanContext {
+                    trace_id: caller.trace.trace_id,
+                    span_id: caller.span,
+                    flags: caller.trace.flags,
+                    trace_state: caller.trace.trace_state.clone(),
+                };
+                context::inject(&context, &caller.baggage, &mut request.headers);
+                self.exchange(caller, callee, request, timeout).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Some(span) = span.as_mut() {
+            match &outcome {
+                Ok(response) => span.respond(response.status),
+                Err(error) => span.call_failed(error, sched.now()),
+            }
+        }
+        span.finish();
+        outcome
+    }
+
+    /// Finds the callee by name, or by an absolute URL where the topology allows its host.
+    fn resolve(&self, service: &str) -> Result<Callee<'_>, CallError> {
+        if let Some(id) = self.names.get(service) {
+            return Ok(Callee::Known(*id, &self.nodes[id.index()]));
+        }
+        if service.starts_with("http://") || service.starts_with("https://") {
+            return self.resolve_url(service);
+        }
+        let names: Vec<_> = self.nodes.iter().map(|node| &*node.name).collect();
+        let names = names.join(", ");
+        Err(CallError::UnknownService(format!("no service {service:?} in this topology; it has {names}")))
+    }
+
+    fn resolve_url(&self, url: &str) -> Result<Callee<'_>, CallError> {
+        let invalid = |why: &str| Err(CallError::Invalid(format!("{url:?} {why}")));
+        let Ok(parsed) = reqwest::Url::parse(url) else { return invalid("is not a URL") };
+        let Some(host) = parsed.host_str() else { return invalid("names no host") };
+        let has_more = parsed.path() != "/" || parsed.query().is_some() || parsed.has_authority() && !parsed.username().is_empty();
+        if has_more {
+            return invalid("has more than scheme, host and port: the path goes into the request");
+        }
+        let base = parsed.origin().ascii_serialization();
+        // A service's own name as a host is the service: http://inventory-service.
+        if let Some(id) = self.names.get(host) {
+            return Ok(Callee::Known(*id, &self.nodes[id.index()]));
+        }
+        let known = self.nodes.iter().position(|node| matches!(node.code, NodeCode::External) && node.base == base);
+        if let Some(index) = known {
+            return Ok(Callee::Known(ServiceId(index as u32), &self.nodes[index]));
+        }
+        let with_port = parsed.port_or_known_default().map(|port| format!("{host}:{port}"));
+        let allowed = &self.settings.allowed_hosts;
+        if !allowed.iter().any(|name| name == host || Some(name) == with_port.as_ref()) {
+            return invalid("is not among the hosts that the topology allows: add it to network.allow");
+        }
+        Ok(Callee::Foreign(base))
+    }
+
+    fn client_span(
+        &self,
+        caller: &Caller,
+        service: &str,
+        callee: &Result<Callee<'_>, CallError>,
+        request: &Request,
+    ) -> ClientSpan {
+        let now = self.host.sched.now();
+        let span = match callee {
+            Ok(Callee::Known(_, node)) => OpenSpan::client(caller, request, &node.base, &node.client, now),
+            Ok(Callee::Foreign(base)) => {
+                let (address, port) = address_of(base);
+                let shared = ClientAttributes::new(&address, port, None);
+                OpenSpan::client(caller, request, base, &shared, now)
+            }
+            Err(_) => {
+                let shared = ClientAttributes::new(service, SIMULATED_PORT, None);
+                OpenSpan::client(caller, request, &format!("http://{service}"), &shared, now)
+            }
+        };
+        ClientSpan { bus: Weak::clone(&self.me), span: Some(span) }
+    }
+
+    /// Refuses a request that could not go over the wire, or is over a bound.
+    fn check(&self, caller: &Caller, callee: &Callee<'_>, request: &mut Request) -> Result<(), CallError> {
+        if caller.depth > self.settings.bounds.call_depth {
+            return Err(CallError::DepthExceeded(self.settings.bounds.call_depth));
+        }
+        let invalid = |why: String| Err(CallError::Invalid(why));
+        if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+            return invalid(format!("{:?} is not a method", request.method));
+        }
+        if !request.target.starts_with('/') || request.target.parse::<http::uri::PathAndQuery>().is_err() {
+            return invalid(format!("{:?} is not a path: it starts with / and is percent-encoded", request.target));
+        }
+        request.headers.normalise().map_err(CallError::Invalid)?;
+        let limits = match callee {
+            Callee::Known(_, node) => Some(&node.limits),
+            Callee::Foreign(_) => caller.service.map(|id| &self.nodes[id.index()].limits),
+        };
+        let Some(limits) = limits else { return Ok(()) };
+        let (headers, body) = (request.headers.size() as u64, request.body.len() as u64);
+        if headers > limits.headers {
+            return invalid(format!("{headers} bytes of headers exceed limits.headers = {}", limits.headers));
+        }
+        if body > limits.body {
+            return invalid(format!("a body of {body} bytes exceeds limits.body = {}", limits.body));
+        }
+        Ok(())
+    }
+
+    /// Sends the request and waits for the response, as long as the caller would.
+    async fn exchange(
+        self: &Rc<Self>,
+        caller: Caller,
+        callee: Callee<'_>,
+        request: Request,
+        timeout: Option<Nanos>,
+    ) -> Result<Response, CallError> {
+        let (send, receive) = oneshot::channel();
+        let bus = Rc::clone(self);
+        let mut timeout = timeout;
+        // In a task of its own: when the caller gives up, the callee works on.
+        match callee {
+            Callee::Known(to, _) => {
+                if let Some(from) = caller.service {
+                    timeout = self.links.timeout(from, to, timeout);
+                }
+                self.host.sched.spawn(async move {
+                    send.send(bus.deliver(caller, to, request).await).ok();
+                });
+            }
+            Callee::Foreign(base) => self.host.sched.spawn(async move {
+                send.send(bus.send_out(&base, request).await).ok();
+            }),
+        }
+        let response = receive.map(|response| {
+            response.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
+        });
+        let Some(timeout) = timeout else { return response.await };
+        match select(response, self.host.sched.sleep(timeout)).await {
+            Either::Left((response, _)) => response,
+            Either::Right(_) => Err(CallError::Timeout),
+        }
+    }
+
+    /// One message there and one back.
+    async fn deliver(
+        self: Rc<Self>,
+        caller: Caller,
+        to: ServiceId,
+        request: Request,
+    ) -> Result<Response, CallError> {
+        let (client, from) = (caller.span, caller.service);
+        let sched = self.host.sched.clone();
+        if let NodeCode::External = self.nodes[to.index()].code {
+            return self.deliver_outside(caller, to, request).await;
+        }
+        if let Some(from) = from {
+            sched.sleep(self.links.latency(from, to, client, Leg::Request)).await;
+        }
+        let span = caller.trace.child_id(Some(client), 0);
+        let response = self
+            .serve(Visit {
+                to,
+                from,
+                trace: caller.trace,
+                parent: Some(client),
+                span,
+                baggage: caller.baggage,
+                depth: caller.depth,
+                request,
+                outer: None,
+            })
+            .await;
+        if let Some(from) = from {
+            sched.sleep(self.links.latency(from, to, client, Leg::Response)).await;
+        }
+        Ok(response)
+    }
+
+    /// Likewise to a real server; faults strike before the request leaves.
+    async fn deliver_outside(
+        self: Rc<Self>,
+        caller: Caller,
+        to: ServiceId,
+        request: Request,
+    ) -> Result<Response, CallError> {
+        let (client, from) = (caller.span, caller.service);
+        let sched = self.host.sched.clone();
+        let arrival =
+            Arrival { service: to, from, route: None, trace: caller.trace.trace_id, span: client };
+        let verdict = self.faults.judge(arrival);
+        let extra =
+            |leg| from.map_or(0, |from| self.links.extra_latency(from, to, client, leg));
+        sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
+        if let Some(status) = verdict.status {
+            return Ok(Response::detail(status, "injected"));
+        }
+        let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
+        sched.sleep(extra(Leg::Response)).await;
+        response
+    }
+
+    async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Result<Response, CallError> {
+        match &self.external {
+            Some(external) => external.send(base, request).await,
+            None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
+        }
+    }
+}
+
+/// Splits `http://host:port`.
+fn address_of(base: &str) -> (String, i64) {
+    let url = reqwest::Url::parse(base).ok();
+    let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or(base).to_owned();
+    let port = url.as_ref().and_then(reqwest::Url::port_or_known_default).unwrap_or(80);
+    (host, i64::from(port))
+}
+
+/// A CLIENT span that ends in every case: also when its caller is stopped.
+struct ClientSpan {
+    bus: Weak<Bus>,
+    span: Option<OpenSpan>,
+}
+
+impl ClientSpan {
+    const fn as_mut(&mut self) -> Option<&mut OpenSpan> {
+        self.span.as_mut()
+    }
+
+    fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let (Some(span), Some(bus)) = (self.span.take(), self.bus.upgrade()) {
+            bus.record(span);
+        }
+    }
+}
+
+impl Drop for ClientSpan {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,128 @@
+//! One simulated process of a service: its workers, and the queue before them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::sync::oneshot;
+
+use crate::engine::{Code, Engine};
+use crate::guest::{GuestFailure, Host, Identity, Worker};
+
+/// A replica: requests take a worker or wait for one, first come, first served.
+#[derive(Debug)]
+pub struct Replica {
+    pub identity: Rc<Identity>,
+    /// Workers that may exist.
+    workers: u32,
+    /// Requests that may wait.
+    queue: u32,
+    state: RefCell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    idle: Vec<Worker>,
+    /// Workers that exist or are being made.
+    alive: u32,
+    /// Workers made so far: their ordinals.
+    made: u32,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+    longest_queue: u32,
+}
+
+/// What a waiting request gets.
+#[derive(Debug)]
+enum Turn {
+    Take(Worker),
+    /// A worker has died: make another.
+    Make,
+}
+
+/// Why a request gets no worker.
+#[derive(Debug)]
+pub enum NoWorker {
+    /// The queue is full.
+    Full,
+    /// The guest cannot be instantiated.
+    Broken(GuestFailure),
+}
+
+impl Replica {
+    pub fn new(identity: Rc<Identity>, workers: u32, queue: u32) -> Self {
+        Self { identity, workers, queue, state: RefCell::default() }
+    }
+
+    /// Takes a worker, or waits for one in the queue. Give it back with
+    /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
+    pub async fn acquire(&self, engine: &Engine, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+        let turn = {
+            let mut state = self.state.borrow_mut();
+            if let Some(worker) = state.idle.pop() {
+                return Ok(worker);
+            }
+            if state.alive < self.workers {
+                state.alive += 1;
+                None
+            } else if state.waiting.len() < self.queue as usize {
+                let (send, receive) = oneshot::channel();
+                state.waiting.push_back(send);
+                state.longest_queue = state.longest_queue.max(state.waiting.len() as u32);
+                Some(receive)
+            } else {
+                return Err(NoWorker::Full);
+            }
+        };
+        match turn {
+            Some(turn) => match turn.await {
+                Ok(Turn::Take(worker)) => Ok(worker),
+                Ok(Turn::Make) => self.make(engine, code, host).await,
+                Err(_) => Err(NoWorker::Full),
+            },
+            None => self.make(engine, code, host).await,
+        }
+    }
+
+    /// Makes a worker; its place is counted already.
+    async fn make(&self, engine: &Engine, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+        let ordinal = {
+            let mut state = self.state.borrow_mut();
+            state.made += 1;
+            state.made - 1
+        };
+        Worker::new(engine, &code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
+            self.replace();
+            NoWorker::Broken(failure)
+        })
+    }
+
+    /// Gives a worker back: to the first that waits, or to the idle ones.
+    pub fn release(&self, mut worker: Worker) {
+        let mut state = self.state.borrow_mut();
+        while let Some(next) = state.waiting.pop_front() {
+            match next.send(Turn::Take(worker)) {
+                Ok(()) => return,
+                // That request is gone; the worker came back.
+                Err(Turn::Take(returned)) => worker = returned,
+                Err(Turn::Make) => return,
+            }
+        }
+        state.idle.push(worker);
+    }
+
+    /// Gives the place of a worker back that is no more.
+    pub fn replace(&self) {
+        let mut state = self.state.borrow_mut();
+        while let Some(next) = state.waiting.pop_front() {
+            if next.send(Turn::Make).is_ok() {
+                return;
+            }
+        }
+        state.alive -= 1;
+    }
+
+    /// The most requests that ever waited at a time.
+    pub fn longest_queue(&self) -> u32 {
+        self.state.borrow().longest_queue
+    }
+}

@@ -1,0 +1,266 @@
+//! The CLIENT and SERVER spans of the bus, by the stable semantic conventions
+//! for HTTP spans (OpenTelemetry semantic conventions, "Semantic conventions
+//! for HTTP spans").
+
+use std::sync::Arc;
+
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::context::SpanId;
+use crate::guest::scope::Trace;
+use crate::guest::{CallError, GuestFailure};
+use crate::message::Request;
+use crate::model::Nanos;
+use crate::telemetry::record::{
+    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text,
+};
+
+/// The port of every simulated service.
+pub const SIMULATED_PORT: i64 = 80;
+
+/// `service.peer.name`: the logical name of the callee (semantic conventions
+/// 1.39, in development); the constants crate has it not yet.
+const SERVICE_PEER_NAME: &str = "service.peer.name";
+
+/// Methods that the conventions know; another is `_OTHER`.
+const METHODS: [&str; 10] =
+    ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+
+const OTHER: &str = "_OTHER";
+
+/// The known method, or `_OTHER`.
+fn known_method(method: &str) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER)
+}
+
+/// `http.request.method`.
+pub fn method_attribute(method: &str) -> KeyValue {
+    KeyValue::new(attribute::HTTP_REQUEST_METHOD, known_method(method))
+}
+
+/// The name of a span without a route: the method, or `HTTP` for one that is unknown.
+pub fn method_name(method: &str) -> Text {
+    Text::Static(match known_method(method) {
+        OTHER => "HTTP",
+        known => known,
+    })
+}
+
+/// `http.request.method_original`, for a method that is not known.
+pub fn original_method(method: &str) -> Option<KeyValue> {
+    (known_method(method) == OTHER)
+        .then(|| KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, method.to_owned()))
+}
+
+/// `user_agent.original`, where the request says it.
+pub fn user_agent(request: &Request) -> Option<KeyValue> {
+    let agent = request.headers.get("user-agent")?;
+    Some(KeyValue::new(attribute::USER_AGENT_ORIGINAL, agent.to_owned()))
+}
+
+/// What all CLIENT spans towards one callee share, for each known method:
+/// interned, so that a span costs no strings.
+#[derive(Debug)]
+pub struct ClientAttributes([Arc<[KeyValue]>; METHODS.len() + 1]);
+
+impl ClientAttributes {
+    /// `address` and `port` are where the callee listens; `service` is its name
+    /// in the topology, if it has one.
+    pub fn new(address: &str, port: i64, service: Option<&Arc<str>>) -> Self {
+        let address: Arc<str> = address.into();
+        Self(std::array::from_fn(|index| {
+            let method = METHODS.get(index).copied().unwrap_or(OTHER);
+            let mut attributes = vec![
+                KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+                KeyValue::new(attribute::SERVER_ADDRESS, Arc::clone(&address)),
+                KeyValue::new(attribute::SERVER_PORT, port),
+                KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
+            ];
+            attributes.extend(service.into_iter().flat_map(|service| {
+                // Service graphs read only the older name yet.
+                [SERVICE_PEER_NAME, "peer.service"].map(|key| KeyValue::new(key, Arc::clone(service)))
+            }));
+            attributes.into()
+        }))
+    }
+
+    fn of(&self, method: &str) -> Arc<[KeyValue]> {
+        let known = METHODS.iter().position(|known| *known == method);
+        Arc::clone(&self.0[known.unwrap_or(METHODS.len())])
+    }
+}
+
+/// A span of the bus while it is open.
+#[derive(Debug)]
+pub struct OpenSpan {
+    trace: Trace,
+    span: SpanId,
+    parent: Option<SpanId>,
+    remote_parent: bool,
+    resource: ResourceId,
+    kind: SpanKind,
+    name: Text,
+    start: Nanos,
+    pub attributes: Attributes,
+    events: Vec<Event>,
+    status: Status,
+}
+
+impl OpenSpan {
+    /// A CLIENT span of `request` to `base` (`http://inventory-service`).
+    pub fn client(
+        caller: &crate::guest::scope::Caller,
+        request: &Request,
+        base: &str,
+        shared: &ClientAttributes,
+        now: Nanos,
+    ) -> Self {
+        let mut own = Vec::with_capacity(3);
+        let mut url = String::with_capacity(base.len() + request.target.len());
+        url.push_str(base);
+        url.push_str(&request.target);
+        own.push(KeyValue::new(attribute::URL_FULL, url));
+        own.extend(original_method(&request.method));
+        own.extend(user_agent(request));
+        Self {
+            trace: caller.trace.clone(),
+            span: caller.span,
+            parent: caller.parent,
+            remote_parent: false,
+            resource: caller.resource,
+            kind: SpanKind::Client,
+            name: method_name(&request.method),
+            start: now,
+            attributes: Attributes { shared: Some(shared.of(&request.method)), own },
+            events: Vec::new(),
+            status: Status::Unset,
+        }
+    }
+
+    /// A SERVER span: its parent is a CLIENT span of another service, or came
+    /// from outside.
+    pub fn server(
+        trace: &Trace,
+        span: SpanId,
+        parent: Option<SpanId>,
+        resource: ResourceId,
+        name: Text,
+        attributes: Attributes,
+        now: Nanos,
+    ) -> Self {
+        Self {
+            trace: trace.clone(),
+            span,
+            parent,
+            remote_parent: parent.is_some(),
+            resource,
+            kind: SpanKind::Server,
+            name,
+            start: now,
+            attributes,
+            events: Vec::new(),
+            status: Status::Unset,
+        }
+    }
+
+    pub const fn start(&self) -> Nanos {
+        self.start
+    }
+
+    /// Notes the response's status. By the conventions 5xx is an error on both
+    /// sides, 4xx on the client's only, and the code says why: no description.
+    pub fn respond(&mut self, status: u16) {
+        self.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
+        let least = if self.kind == SpanKind::Client { 400 } else { 500 };
+        if status >= least {
+            if self.status == Status::Unset {
+                self.push(KeyValue::new(attribute::ERROR_TYPE, status_text(status)));
+            }
+            self.fail_quietly();
+        }
+    }
+
+    /// Notes an error of the given low-cardinality type, without a description.
+    pub fn fail(&mut self, kind: &'static str) {
+        self.push(KeyValue::new(attribute::ERROR_TYPE, kind));
+        self.fail_quietly();
+    }
+
+    /// Notes why a call has no response.
+    pub fn call_failed(&mut self, error: &CallError, now: Nanos) {
+        self.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
+        self.status = Status::Error(Text::Owned(error.to_string()));
+        self.events.push(Event::exception(now, error.kind(), error.to_string(), None));
+    }
+
+    /// Notes that the guest failed, as an exception of this span.
+    pub fn guest_failed(&mut self, failure: GuestFailure, now: Nanos) {
+        self.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
+        self.status = Status::Error(Text::Owned(failure.message.clone()));
+        self.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
+    }
+
+    /// Adds what the guest said of this span.
+    pub fn annotate(&mut self, annotations: Vec<KeyValue>) {
+        for annotation in annotations {
+            if self.attributes.get(&annotation.key).is_none() {
+                self.attributes.own.push(annotation);
+            }
+        }
+    }
+
+    fn push(&mut self, attribute: KeyValue) {
+        self.attributes.own.push(attribute);
+    }
+
+    fn fail_quietly(&mut self) {
+        if self.status == Status::Unset {
+            self.status = Status::Error(Text::Static(""));
+        }
+    }
+
+    /// The finished span; none when its trace is not kept.
+    pub fn end(self, now: Nanos) -> Option<SpanRecord> {
+        self.trace.recording.then(|| SpanRecord {
+            trace_id: self.trace.trace_id,
+            span_id: self.span,
+            parent: self.parent,
+            remote_parent: self.remote_parent,
+            flags: self.trace.flags,
+            trace_state: self.trace.trace_state,
+            resource: self.resource,
+            scope: Scope::Bus,
+            kind: self.kind,
+            name: self.name,
+            start: self.start,
+            end: now,
+            attributes: self.attributes,
+            events: self.events,
+            status: self.status,
+            dropped_attributes: 0,
+            dropped_events: 0,
+        })
+    }
+}
+
+/// A status code as a text; those that occur cost nothing.
+fn status_text(status: u16) -> Text {
+    Text::Static(match status {
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        409 => "409",
+        413 => "413",
+        422 => "422",
+        429 => "429",
+        500 => "500",
+        501 => "501",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        other => return Text::Owned(other.to_string()),
+    })
+}

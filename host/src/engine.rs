@@ -1,0 +1,286 @@
+//! wasmtime, set up for guests: compiled once, cached on disk, deterministic.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{
+    Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+use crate::guest::GuestState;
+use crate::guest::bindings::{Service, ServicePre};
+use crate::model::Nanos;
+use crate::wasi;
+
+/// How often a computing guest is interrupted in real time: nanoseconds.
+pub const EPOCH_TICK: Nanos = 10_000_000;
+
+/// A guest's own stack. Deeper recursion traps.
+const WASM_STACK: usize = 512 << 10;
+
+/// A fiber's stack: the guest's, and room for the host functions that it calls.
+const FIBER_STACK: usize = 1 << 20;
+
+/// Address space that each memory reserves: all that 32 bits can address, so
+/// that compiled code needs no bounds checks. It costs no memory.
+const MEMORY_RESERVATION: u64 = 4 << 30;
+
+/// The guests that are part of this program: a name for a topology, a component.
+pub const EMBEDDED: [(&str, &[u8]); 4] = [
+    ("orders", include_bytes!("../../guests/dist/orders.wasm")),
+    ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
+    ("payment", include_bytes!("../../guests/dist/payment.wasm")),
+    ("notification", include_bytes!("../../guests/dist/notification.wasm")),
+];
+
+/// How guests are set up for a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Count fuel, so that a runaway guest is stopped at the same instruction in
+    /// every run; else interrupt it by the wall clock, which is faster.
+    pub fuel: bool,
+    /// Workers that may exist at a time.
+    pub workers: u32,
+    /// The largest linear memory of any service, in bytes.
+    pub memory: u64,
+}
+
+/// A wasmtime engine and a linker for native guests.
+pub struct Engine {
+    engine: wasmtime::Engine,
+    linker: Linker<GuestState>,
+    fuel: bool,
+    ticker: Option<Ticker>,
+}
+
+impl Engine {
+    /// Fails where the operating system grants too little address space.
+    pub fn new(settings: Settings) -> wasmtime::Result<Self> {
+        let engine = wasmtime::Engine::new(&config(settings))?;
+        let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker)?;
+        Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
+        let ticker = (!settings.fuel).then(|| Ticker::start(engine.clone()));
+        Ok(Self { engine, linker, fuel: settings.fuel, ticker })
+    }
+
+    pub const fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    pub const fn uses_fuel(&self) -> bool {
+        self.fuel
+    }
+
+    /// Compiles a guest, or takes it from the cache, and links it. The error
+    /// says what is wrong with the bytes.
+    pub fn load(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+        match bytes {
+            [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
+            [b'\0', b'a', b's', b'm', ..] => {}
+            _ => return Err(LoadError::NotWasm),
+        }
+        let component = Component::new(&self.engine, bytes)
+            .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
+        self.check_contract(&component)?;
+        let mut linker = self.linker.clone();
+        // The rest of WASI (sockets) does not exist: to import it is no error, to call it is.
+        linker
+            .define_unknown_imports_as_traps(&component)
+            .map_err(|error| LoadError::Invalid(error.to_string()))?;
+        let code = linker.instantiate_pre(&component).and_then(ServicePre::new);
+        let pre = code.map_err(|error| LoadError::Mismatch(mismatch(&error)))?;
+        Ok(Code { pre, digest: digest(bytes) })
+    }
+
+    /// Refuses what simhost cannot offer or does not find, by name.
+    fn check_contract(&self, component: &Component) -> Result<(), LoadError> {
+        let kind = component.component_type();
+        let exports: Vec<_> = kind.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        if !exports.iter().any(|name| name == HANDLER) {
+            return Err(LoadError::NoHandler { exports });
+        }
+        let unknown: BTreeSet<_> = kind
+            .imports(&self.engine)
+            .filter(|(name, item)| !offered(name) && matches!(item.ty, ComponentItem::ComponentInstance(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if unknown.is_empty() { Ok(()) } else { Err(LoadError::UnknownImports(unknown)) }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("fuel", &self.fuel).field("ticks", &self.ticker.is_some()).finish()
+    }
+}
+
+/// The export that makes a component a guest.
+const HANDLER: &str = "simhost:service/handler@0.1.0";
+
+fn offered(import: &str) -> bool {
+    let Some((package, rest)) = import.split_once('/') else { return false };
+    match package.split_once(':') {
+        Some(("simhost", "service")) => rest.ends_with("@0.1.0"),
+        Some(("wasi", _)) => rest.contains("@0.2."),
+        _ => false,
+    }
+}
+
+/// A guest, compiled and linked, ready to be instantiated.
+#[derive(Clone)]
+pub struct Code {
+    pub pre: ServicePre<GuestState>,
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// Why a file is not a guest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    #[error("it is not WebAssembly")]
+    NotWasm,
+    #[error("it is a core WebAssembly module, not a component")]
+    CoreModule,
+    #[error("it is not a valid component: {0}")]
+    Invalid(String),
+    #[error("it does not export {HANDLER}; it exports {}", list(exports))]
+    NoHandler { exports: Vec<String> },
+    #[error("it imports what simhost does not offer: {}", list(_0))]
+    UnknownImports(BTreeSet<String>),
+    #[error("it does not fit the contract: {0}")]
+    Mismatch(String),
+}
+
+impl LoadError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotWasm => "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm",
+            Self::CoreModule => {
+                "build for the target wasm32-wasip2, which makes components, or wrap it with `wasm-tools component new`"
+            }
+            Self::Invalid(_) => "build it again; this simhost runs components of WASI 0.2",
+            Self::NoHandler { .. } | Self::Mismatch(_) => {
+                "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
+            }
+            Self::UnknownImports(_) => {
+                "a guest may import simhost:service@0.1.0 and WASI 0.2; other services are called through simhost:service/bus"
+            }
+        }
+    }
+}
+
+fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<_> = names.into_iter().map(String::as_str).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// The parts of a linking error, which wasmtime nests.
+fn mismatch(error: &wasmtime::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let separator = if text.is_empty() { "" } else { ": " };
+        write!(text, "{separator}{cause}").expect("a String takes every write");
+    }
+    text
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes every write");
+        text
+    })
+}
+
+fn config(settings: Settings) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .memory_reservation(MEMORY_RESERVATION)
+        .consume_fuel(settings.fuel)
+        .epoch_interruption(!settings.fuel)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)))
+        .cache(cache());
+    config
+}
+
+fn pool(settings: Settings) -> PoolingAllocationConfig {
+    // A component brings a few core instances: its module, and shims to link it.
+    const CORE_INSTANCES: u32 = 8;
+    // What a worker touched once and will likely touch again is not given back.
+    const KEEP_RESIDENT: usize = 64 << 10;
+    let workers = settings.workers.max(1);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(workers)
+        .total_core_instances(workers.saturating_mul(CORE_INSTANCES))
+        .total_memories(workers)
+        .total_tables(workers.saturating_mul(CORE_INSTANCES))
+        .total_stacks(workers)
+        .max_memories_per_component(1)
+        .max_component_instance_size(1 << 20)
+        .max_core_instance_size(1 << 20)
+        .max_memory_size(settings.memory as usize)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .max_unused_warm_slots(workers);
+    pool
+}
+
+/// The cache of compiled guests, or none where there is no place for it: it
+/// only saves time.
+fn cache() -> Option<Cache> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    if !base.is_absolute() {
+        return None;
+    }
+    let mut config = CacheConfig::new();
+    config.with_directory(base.join("simhost"));
+    Cache::new(config).ok()
+}
+
+/// Advances the engine's epoch until it is dropped.
+struct Ticker {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: wasmtime::Engine) -> Self {
+        let (stop, stopped) = sync_channel(0);
+        let thread = std::thread::Builder::new().name("simhost-epoch".to_owned()).spawn(move || {
+            while stopped.recv_timeout(Duration::from_nanos(EPOCH_TICK)) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        });
+        Self { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}

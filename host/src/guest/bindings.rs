@@ -1,0 +1,19 @@
+//! The native world, from the one WIT file.
+
+#![allow(missing_debug_implementations, reason = "generated")]
+
+wasmtime::component::bindgen!({
+    path: "../guests/wit",
+    world: "service",
+    imports: {
+        "simhost:service/bus.call": async | trappable,
+        "simhost:service/bus.[method]pending.wait": async | trappable,
+        "simhost:service/clock.sleep": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "simhost:service/bus.pending": super::host::Pending,
+        "simhost:service/tracing.span": super::host::Span,
+    },
+});

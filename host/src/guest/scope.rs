@@ -1,0 +1,288 @@
+//! One request in a worker: its trace, its baggage, and the spans that the
+//! guest has open.
+
+use std::sync::Arc;
+
+use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
+use crate::model::{Nanos, ServiceId};
+use crate::rng::{Key, Purpose, Stream};
+use crate::telemetry::record::{
+    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanLimits, SpanRecord, Status, Text, Value,
+};
+use crate::wasi::Current;
+
+use super::{Host, Identity};
+
+/// A guest holds at most so many spans open at once.
+const OPEN_SPANS: usize = 256;
+
+/// What all spans of a trace have in common within one process.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    pub trace_id: TraceId,
+    pub flags: TraceFlags,
+    pub trace_state: Option<Arc<str>>,
+    /// Whether spans are kept: sampled, and not on an excluded path.
+    pub recording: bool,
+    /// Names the trace's streams: made of the seed and the trace's number.
+    pub key: Key,
+}
+
+impl Trace {
+    /// The id of a child span. It follows from the parent and the child's number
+    /// alone: a slower sibling or another fault does not change it.
+    pub fn child_id(&self, parent: Option<SpanId>, ordinal: u32) -> SpanId {
+        let parent = parent.map_or(0, |parent| parent.0.get());
+        let key = self.key.with(parent).with(u64::from(ordinal));
+        let id = std::num::NonZeroU64::new(key.draw()).unwrap_or(std::num::NonZeroU64::MIN);
+        SpanId(id)
+    }
+}
+
+/// Who calls, and from within which span.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// None for what comes from outside of the topology.
+    pub service: Option<ServiceId>,
+    pub resource: ResourceId,
+    pub trace: Trace,
+    /// The span that is current where the call is made.
+    pub parent: Option<SpanId>,
+    /// The id that the CLIENT span is to have.
+    pub span: SpanId,
+    pub baggage: Baggage,
+    /// Calls above this one.
+    pub depth: u32,
+}
+
+/// A request in a worker.
+#[derive(Debug)]
+pub struct RequestScope {
+    pub trace: Trace,
+    /// The SERVER span, which the bus records.
+    pub server: SpanId,
+    /// Calls above this request.
+    pub depth: u32,
+    pub baggage: Baggage,
+    /// Attributes that the guest added to the SERVER span.
+    pub annotations: Vec<KeyValue>,
+    /// Children that the SERVER span has so far.
+    children: u32,
+    open: Vec<OpenSpan>,
+    /// Spans that the guest may still open.
+    left: u32,
+}
+
+#[derive(Debug)]
+struct OpenSpan {
+    /// What the guest holds.
+    handle: u32,
+    id: SpanId,
+    parent: SpanId,
+    children: u32,
+    name: String,
+    kind: SpanKind,
+    start: Nanos,
+    attributes: Vec<KeyValue>,
+    events: Vec<Event>,
+    status: Status,
+    dropped_attributes: u32,
+    dropped_events: u32,
+}
+
+impl RequestScope {
+    pub fn new(trace: Trace, server: SpanId, baggage: Baggage, depth: u32, spans: u32) -> Self {
+        let (annotations, open) = (Vec::new(), Vec::new());
+        Self { trace, server, depth, baggage, annotations, children: 0, open, left: spans }
+    }
+
+    /// The guest's chance for this request: named by its SERVER span.
+    pub fn random(&self, seed: u64) -> Stream {
+        let id = self.trace.trace_id.0.get();
+        Key::new(seed, Purpose::Guest)
+            .with(id as u64)
+            .with((id >> 64) as u64)
+            .with(self.server.0.get())
+            .stream()
+    }
+
+    /// The innermost open span, or the SERVER span.
+    pub fn current_id(&self) -> SpanId {
+        self.open.last().map_or(self.server, |span| span.id)
+    }
+
+    /// What log records refer to.
+    pub fn current(&self) -> Current {
+        let trace = &self.trace;
+        trace.recording.then(|| (trace.trace_id, self.current_id(), trace.flags))
+    }
+
+    /// The next child of the current span: its parent and its id.
+    fn next_child(&mut self) -> (SpanId, SpanId) {
+        let (parent, children) = match self.open.last_mut() {
+            Some(span) => (span.id, &mut span.children),
+            None => (self.server, &mut self.children),
+        };
+        *children += 1;
+        (parent, self.trace.child_id(Some(parent), *children))
+    }
+
+    /// Prepares an outgoing call from within the current span.
+    pub fn caller(&mut self, identity: &Identity) -> Caller {
+        let (parent, span) = self.next_child();
+        Caller {
+            service: Some(identity.service),
+            resource: identity.resource,
+            trace: self.trace.clone(),
+            parent: Some(parent),
+            span,
+            baggage: self.baggage.clone(),
+            depth: self.depth + 1,
+        }
+    }
+
+    /// Opens a span as a child of the current one. A guest over its bound gets
+    /// a span that is not kept.
+    pub fn start(&mut self, handle: u32, name: String, kind: SpanKind, now: Nanos) {
+        let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else { return };
+        self.left = left;
+        let (parent, id) = self.next_child();
+        self.open.push(OpenSpan {
+            handle,
+            id,
+            parent,
+            children: 0,
+            name,
+            kind,
+            start: now,
+            attributes: Vec::new(),
+            events: Vec::new(),
+            status: Status::Unset,
+            dropped_attributes: 0,
+            dropped_events: 0,
+        });
+    }
+
+    /// Ends a span. One that is not open any more, or never was, is ignored.
+    pub fn end(&mut self, handle: u32, host: &Host, identity: &Identity) {
+        if let Some(at) = self.position(handle) {
+            let span = self.open.remove(at);
+            self.record(span, host, identity);
+        }
+    }
+
+    /// Ends all spans that are still open, the innermost first.
+    pub fn end_all(&mut self, host: &Host, identity: &Identity) {
+        while let Some(span) = self.open.pop() {
+            self.record(span, host, identity);
+        }
+    }
+
+    pub fn set_attributes(
+        &mut self,
+        handle: u32,
+        attributes: impl IntoIterator<Item = KeyValue>,
+        limits: &SpanLimits,
+    ) {
+        if let Some(span) = self.open_span(handle) {
+            span.dropped_attributes += merge(&mut span.attributes, attributes, limits);
+        }
+    }
+
+    pub fn annotate(&mut self, attributes: impl IntoIterator<Item = KeyValue>, limits: &SpanLimits) {
+        merge(&mut self.annotations, attributes, limits);
+    }
+
+    pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits) {
+        let Some(span) = self.open_span(handle) else { return };
+        if span.events.len() < limits.events {
+            let mut kept = Vec::new();
+            merge(&mut kept, event.attributes, limits);
+            span.events.push(Event { attributes: kept, ..event });
+        } else {
+            span.dropped_events += 1;
+        }
+    }
+
+    /// Sets the status by OpenTelemetry's rule: `ok` is final, `unset` is ignored.
+    pub fn set_status(&mut self, handle: u32, status: Status) {
+        let Some(span) = self.open_span(handle) else { return };
+        if span.status != Status::Ok && status != Status::Unset {
+            span.status = status;
+        }
+    }
+
+    pub fn rename(&mut self, handle: u32, name: String) {
+        if let Some(span) = self.open_span(handle) {
+            span.name = name;
+        }
+    }
+
+    /// The id of an open span; none when it is not kept.
+    pub fn id_of(&self, handle: u32) -> Option<SpanId> {
+        self.position(handle).map(|at| self.open[at].id)
+    }
+
+    fn position(&self, handle: u32) -> Option<usize> {
+        self.open.iter().rposition(|span| span.handle == handle)
+    }
+
+    fn open_span(&mut self, handle: u32) -> Option<&mut OpenSpan> {
+        let at = self.position(handle)?;
+        Some(&mut self.open[at])
+    }
+
+    fn record(&self, span: OpenSpan, host: &Host, identity: &Identity) {
+        if !self.trace.recording {
+            return;
+        }
+        host.recorder.span(SpanRecord {
+            trace_id: self.trace.trace_id,
+            span_id: span.id,
+            parent: Some(span.parent),
+            remote_parent: false,
+            flags: self.trace.flags,
+            trace_state: self.trace.trace_state.clone(),
+            resource: identity.resource,
+            scope: Scope::Guest,
+            kind: span.kind,
+            name: Text::Owned(span.name),
+            start: span.start,
+            end: host.sched.now(),
+            attributes: Attributes { shared: None, own: span.attributes },
+            events: span.events,
+            status: span.status,
+            dropped_attributes: span.dropped_attributes,
+            dropped_events: span.dropped_events,
+        });
+    }
+}
+
+/// Sets attributes within the limits; returns how many were kept out.
+pub fn merge(
+    into: &mut Vec<KeyValue>,
+    attributes: impl IntoIterator<Item = KeyValue>,
+    limits: &SpanLimits,
+) -> u32 {
+    let mut dropped = 0;
+    for mut attribute in attributes {
+        if let (Value::Text(text), Some(limit)) = (&mut attribute.value, limits.value_length) {
+            truncate(text, limit);
+        }
+        if let Some(known) = into.iter_mut().find(|known| known.key == attribute.key) {
+            known.value = attribute.value;
+        } else if attribute.key.is_empty() || into.len() >= limits.attributes {
+            dropped += 1;
+        } else {
+            into.push(attribute);
+        }
+    }
+    dropped
+}
+
+/// Cuts a text after `limit` characters, as the specification counts them.
+fn truncate(text: &mut Text, limit: usize) {
+    if let Some((end, _)) = text.char_indices().nth(limit) {
+        *text = Text::Owned(text[..end].to_owned());
+    }
+}
