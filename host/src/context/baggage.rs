@@ -8,10 +8,10 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// Members that travel on ("Limits", of which these are the least that is allowed).
-pub const MAX_MEMBERS: usize = 64;
+const MAX_MEMBERS: usize = 64;
 
 /// Bytes of the whole header value that travels on ("Limits").
-pub const MAX_LENGTH: usize = 8192;
+const MAX_LENGTH: usize = 8192;
 
 /// What "value" wants percent-encoded: all but `baggage-octet`, and `%` itself.
 /// Bytes above ASCII are always encoded.
@@ -42,7 +42,7 @@ pub enum BaggageError {
     InvalidKey(String),
     #[error("baggage is full: it has {MAX_MEMBERS} members")]
     TooManyMembers,
-    #[error("baggage is full: it would take {0} bytes, and {MAX_LENGTH} are the most")]
+    #[error("baggage is full: it would take {0} bytes or more, and {MAX_LENGTH} are the most")]
     TooLong(usize),
 }
 
@@ -98,6 +98,10 @@ impl Baggage {
 
     /// This baggage with one value more, in place of those that the key has.
     pub fn try_with(&self, key: &str, value: &str) -> Result<Self, BaggageError> {
+        // Encoding shortens nothing: what a guest makes too long is not even encoded.
+        if key.len() + value.len() >= MAX_LENGTH {
+            return Err(BaggageError::TooLong(key.len() + value.len() + 1));
+        }
         if !is_token(key) {
             return Err(BaggageError::InvalidKey(key.to_owned()));
         }
@@ -343,6 +347,10 @@ mod tests {
         let room = format!("a={}", "x".repeat(MAX_LENGTH - 6));
         assert_eq!(normal(&format!("{room},long=1,b=1")), format!("{room},b=1"));
         assert_eq!(read(&room).try_with("b", "%"), Err(BaggageError::TooLong(MAX_LENGTH + 2)));
+        let empty = Baggage::default();
+        assert_eq!(empty.with("a", &full[2..]).header(), Some(full.as_str()));
+        assert_eq!(empty.try_with("aa", &full[2..]), Err(BaggageError::TooLong(MAX_LENGTH + 1)));
+        assert_eq!(empty.with("aa", &full[2..]), empty);
     }
 
     /// Members that are mostly valid, many and long enough to reach the limits, and any text.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 /// Members of a list ("tracestate Header Field Values").
-pub const MAX_MEMBERS: usize = 32;
+const MAX_MEMBERS: usize = 32;
 
 /// Bytes of a key ("Key") and of a value ("Value").
 const MAX_PART: usize = 256;
@@ -16,7 +16,7 @@ const MAX_PART: usize = 256;
 /// Bytes of the value that travels on. "tracestate Limits" asks for at least
 /// 512, which is what a sender may rely on anywhere; a simulated system that
 /// relies on more should find out here and not in production.
-pub const MAX_LENGTH: usize = 512;
+const MAX_LENGTH: usize = 512;
 
 /// A longer member is the first to go when the value is too long ("tracestate Limits").
 const LONG_MEMBER: usize = 128;
