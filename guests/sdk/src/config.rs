@@ -5,7 +5,7 @@
 
 use crate::bindings::simhost::service::config;
 use crate::duration::parse_duration;
-use std::any::type_name;
+use crate::error::short_type_name;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,9 +29,8 @@ pub fn text(key: &str, default: &str) -> String {
 ///
 /// # Panics
 /// If the value does not parse. The message has the key, the value and the remedy.
-pub fn parse<T: FromStr<Err: Display> + Display>(key: &str, default: T) -> T {
-    let Some(value) = get(key) else { return default };
-    value.parse().unwrap_or_else(|error| panic!("{}", complaint::<T>(key, &value, &error, &default)))
+pub fn parse<T: FromStr<Err: Display>>(key: &str, default: T) -> T {
+    read(key, |value| value.parse().map_err(|error: T::Err| error.to_string())).unwrap_or(default)
 }
 
 /// The value of a key as a [duration](parse_duration) such as `500ms`, or a default.
@@ -39,10 +38,7 @@ pub fn parse<T: FromStr<Err: Display> + Display>(key: &str, default: T) -> T {
 /// # Panics
 /// As [`parse`].
 pub fn duration(key: &str, default: Duration) -> Duration {
-    let Some(value) = get(key) else { return default };
-    parse_duration(&value).unwrap_or_else(|error| {
-        panic!("{}", complaint::<Duration>(key, &value, &error, &format!("{default:?}")))
-    })
+    read(key, parse_duration).unwrap_or(default)
 }
 
 /// The value of a key as a probability from 0 to 1, or a default.
@@ -50,20 +46,22 @@ pub fn duration(key: &str, default: Duration) -> Duration {
 /// # Panics
 /// As [`parse`].
 pub fn probability(key: &str, default: f64) -> f64 {
-    let value = parse(key, default);
-    if !(0.0..=1.0).contains(&value) {
-        panic!(
-            "{}",
-            complaint::<f64>(key, &value.to_string(), &"a probability lies between 0 and 1", &default)
-        );
-    }
-    value
+    let read = read(key, |value| match value.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a probability lies between 0 and 1".into()),
+    });
+    read.unwrap_or(default)
 }
 
-fn complaint<T>(key: &str, value: &str, error: &dyn Display, default: &dyn Display) -> String {
-    let kind = type_name::<T>().rsplit("::").next().unwrap_or_default();
+fn read<T>(key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    let value = get(key)?;
+    Some(parse(&value).unwrap_or_else(|problem| panic!("{}", complaint::<T>(key, &value, &problem))))
+}
+
+fn complaint<T>(key: &str, value: &str, problem: &str) -> String {
+    let kind = short_type_name::<T>();
     format!(
-        "config `{key}` is {value:?}, not a valid {kind}: {error}; correct it or remove it for the default, {default}"
+        "config `{key}` is `{value}`, not a valid {kind}: {problem}; correct it, or remove it for the default"
     )
 }
 
@@ -73,11 +71,10 @@ mod tests {
 
     #[test]
     fn a_complaint_has_the_key_the_value_and_the_remedy() {
-        let error = "many".parse::<u32>().unwrap_err();
         assert_eq!(
-            complaint::<u32>("attempts", "many", &error, &3),
-            "config `attempts` is \"many\", not a valid u32: invalid digit found in string; \
-             correct it or remove it for the default, 3"
+            complaint::<u32>("attempts", "many", "invalid digit found in string"),
+            "config `attempts` is `many`, not a valid u32: invalid digit found in string; \
+             correct it, or remove it for the default"
         );
     }
 }

@@ -3,7 +3,7 @@
 use crate::call::CallError;
 use crate::http::{IntoResponse, Response};
 use crate::log;
-use serde_json::json;
+use serde::Serialize;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
@@ -111,10 +111,15 @@ impl<E: std::error::Error + 'static> From<E> for Error {
 }
 
 /// `ParseIntError` for `core::num::error::ParseIntError`.
-fn short_type_name<T>() -> &'static str {
+pub(crate) fn short_type_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
-    name.rsplit("::").next().unwrap_or(name)
+    name.rsplit(':').next().unwrap_or(name)
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    detail: &'a str,
 }
 
 impl IntoResponse for Error {
@@ -125,7 +130,7 @@ impl IntoResponse for Error {
             log::write(log::Level::Error, &format!("{}: {self}", self.kind), &attributes);
         }
         let detail = if self.is_expected { &self.detail } else { "Internal Server Error" };
-        Response::from_json(self.status, &json!({ "detail": detail }))
+        Response::from_json(self.status, &Body { detail })
     }
 }
 
