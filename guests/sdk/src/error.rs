@@ -127,7 +127,7 @@ impl IntoResponse for Error {
         if !self.is_expected {
             let attributes =
                 crate::attributes!["exception.type" => &*self.kind, "exception.message" => &self.detail];
-            log::write(log::Level::Error, &format!("{}: {self}", self.kind), &attributes);
+            log::write(log::Level::Error, &format!("{}: {self}", self.kind), attributes);
         }
         let detail = if self.is_expected { &self.detail } else { "Internal Server Error" };
         Response::from_json(self.status, &Body { detail })

@@ -71,7 +71,7 @@ pub use percent::{percent_decode, percent_encode};
 pub use router::{Router, health};
 /// The value of an attribute: see [`attributes!`].
 pub use span::Value as AttributeValue;
-pub use span::{Attributes, Span, SpanBuilder, SpanContext, SpanKind, Status, annotate, current, in_span};
+pub use span::{Attribute, Span, SpanBuilder, SpanContext, SpanKind, Status, annotate, current, in_span};
 
 /// All that a handler usually needs: `use simhost_sdk::prelude::*;`.
 pub mod prelude {

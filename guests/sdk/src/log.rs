@@ -3,16 +3,17 @@
 //! ```no_run
 //! # use simhost_sdk::prelude::*;
 //! log::info("cache is warm");
-//! log::write(log::Level::Warn, "stock is low", &attributes!["inventory.item" => "book", "inventory.left" => 3]);
+//! log::write(log::Level::Warn, "stock is low", attributes!["inventory.item" => "book", "inventory.left" => 3]);
 //! ```
 
-use crate::AttributeValue;
+use crate::Attribute;
 use crate::bindings::simhost::service::logging;
 
 pub use logging::Level;
 
 /// Writes a record with [attributes](crate::attributes!).
-pub fn write(level: Level, message: &str, attributes: &[(String, AttributeValue)]) {
+pub fn write(level: Level, message: &str, attributes: impl AsRef<[Attribute]>) {
+    let attributes = attributes.as_ref();
     if cfg!(target_arch = "wasm32") {
         logging::log(level, message, attributes);
     } else {
@@ -26,7 +27,7 @@ macro_rules! levels {
         $(
             #[doc = $use]
             pub fn $name(message: impl AsRef<str>) {
-                write(Level::$level, message.as_ref(), &[]);
+                write(Level::$level, message.as_ref(), []);
             }
         )*
     };

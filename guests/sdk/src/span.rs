@@ -5,14 +5,14 @@ use crate::bindings::simhost::service::tracing;
 
 pub use tracing::{SpanContext, SpanKind, Status, Value};
 
-/// Attributes as [`attributes!`](crate::attributes) makes them.
-pub type Attributes = Vec<(String, Value)>;
+/// A key and a value. [`attributes!`](crate::attributes!) makes an array of them.
+pub type Attribute = (String, Value);
 
 /// Attributes of a span, an event or a log record: `attributes!["order.item" => &item, "order.quantity" => 2]`.
 #[macro_export]
 macro_rules! attributes {
     ($($key:expr => $value:expr),* $(,)?) => {
-        vec![$((String::from($key), $crate::AttributeValue::from($value))),*]
+        [$((String::from($key), $crate::AttributeValue::from($value))),*]
     };
 }
 
@@ -42,17 +42,17 @@ impl Span {
 
     /// Sets an attribute, replacing the value that the key has.
     pub fn set(&self, key: &str, value: impl Into<Value>) -> &Self {
-        self.set_all(&[(key.to_owned(), value.into())])
+        self.set_all([(key.to_owned(), value.into())])
     }
 
     /// Sets several [attributes](crate::attributes!).
-    pub fn set_all(&self, attributes: &[(String, Value)]) -> &Self {
-        self.raw.set_attributes(attributes);
+    pub fn set_all(&self, attributes: impl AsRef<[Attribute]>) -> &Self {
+        self.raw.set_attributes(attributes.as_ref());
         self
     }
 
     /// Adds an event at this moment.
-    pub fn event(&self, name: &str, attributes: impl AsRef<[(String, Value)]>) -> &Self {
+    pub fn event(&self, name: &str, attributes: impl AsRef<[Attribute]>) -> &Self {
         self.raw.add_event(name, attributes.as_ref());
         self
     }
@@ -92,7 +92,7 @@ impl Span {
 pub struct SpanBuilder {
     name: String,
     kind: SpanKind,
-    attributes: Attributes,
+    attributes: Vec<Attribute>,
 }
 
 impl SpanBuilder {
@@ -147,7 +147,7 @@ pub fn in_span<T>(name: &str, block: impl FnOnce(&Span) -> Result<T, Error>) -> 
 }
 
 /// Sets [attributes](crate::attributes!) on the SERVER span of this request.
-pub fn annotate(attributes: impl AsRef<[(String, Value)]>) {
+pub fn annotate(attributes: impl AsRef<[Attribute]>) {
     tracing::annotate(attributes.as_ref());
 }
 

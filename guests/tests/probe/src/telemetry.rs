@@ -18,7 +18,7 @@ pub fn spans() -> Json<Value> {
 
 fn nested() -> Value {
     let outer = Span::build("outer").kind(SpanKind::Producer).set("probe.early", "set at the start").start();
-    outer.set_all(&attributes![
+    outer.set_all(attributes![
         "probe.text" => "text",
         "probe.bool" => true,
         "probe.int" => i64::MIN,

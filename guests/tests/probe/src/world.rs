@@ -69,7 +69,7 @@ pub fn print() -> Json<Value> {
     log::write(
         log::Level::Warn,
         "a record with attributes",
-        &attributes![
+        attributes![
             "print.text" => "text",
             "print.int" => 7,
             "print.float" => 0.5,
