@@ -149,14 +149,3 @@ impl fmt::Debug for SpanId {
         write!(f, "{self}")
     }
 }
-
-/// TEMP
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Baggage;
-impl Baggage {
-    pub fn get(&self, _: &str) -> Option<&str> { None }
-    pub fn with(&self, _: &str, _: &str) -> Self { Self }
-}
-pub struct Incoming { pub parent: Option<SpanContext>, pub baggage: Baggage }
-pub fn extract(_: &crate::message::Headers) -> Incoming { Incoming { parent: None, baggage: Baggage } }
-pub fn inject(_: &SpanContext, _: &Baggage, _: &mut crate::message::Headers) {}

@@ -150,7 +150,7 @@ impl tracing::Host for GuestState {
 
     fn get_baggage(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         let scope = self.scope.as_ref();
-        Ok(scope.and_then(|scope| scope.baggage.get(&key)).map(ToString::to_string))
+        Ok(scope.and_then(|scope| scope.baggage.get(&key)).map(std::borrow::Cow::into_owned))
     }
 
     fn set_baggage(&mut self, key: String, value: String) -> wasmtime::Result<()> {

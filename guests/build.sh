@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Builds the guests into dist/, reproducibly: the same toolchain gives the same bytes, wherever this directory lies.
+#
+#   ./build.sh          build all guests and write dist/
+#   ./build.sh --check  build all guests and compare them with dist/; 1 if a file differs, 0 if none does or if
+#                       this machine cannot tell because its toolchain is another one
+set -euo pipefail
+export LC_ALL=C
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly TARGET=wasm32-wasip2
+readonly SERVICES=(orders inventory payment notification)
+readonly TESTS=(bad-routes hop no-handler noop probe sulky trouble)
+readonly SIZE_LIMIT=$((200 * 1024)) # of a service: it is embedded in the simulator
+
+main() {
+    case "${1:-}" in
+    "") require_target && build dist ;;
+    --check) check ;;
+    *)
+        echo "usage: $0 [--check]" >&2
+        exit 2
+        ;;
+    esac
+}
+
+check() {
+    if ! has_target; then
+        echo "skipped: the target $TARGET is not installed (rustup target add $TARGET)"
+    elif [[ "$(toolchain)" != "$(cat dist/TOOLCHAIN)" ]]; then
+        echo "skipped: dist/ was built by $(head -n 1 dist/TOOLCHAIN), here is $(rustc --version)"
+    else
+        compare_with_dist
+    fi
+}
+
+compare_with_dist() {
+    # Not local: the trap runs after this function is gone.
+    fresh="$(mktemp -d)"
+    trap 'rm -rf "$fresh"' EXIT
+    build "$fresh"
+    if ! diff --recursive --brief dist "$fresh"; then
+        echo "dist/ is not what the sources give: run guests/build.sh and commit the result" >&2
+        exit 1
+    fi
+    echo "dist/ is what the sources give"
+}
+
+# Builds everything into the directory $1.
+build() {
+    local out="$1"
+    compile
+    rm -rf "$out"
+    mkdir -p "$out/tests"
+    local name
+    for name in "${SERVICES[@]}"; do
+        cp "target/dist/$TARGET/release/${name//-/_}.wasm" "$out/$name.wasm"
+    done
+    for name in "${TESTS[@]}"; do
+        cp "target/dist/$TARGET/release/${name//-/_}.wasm" "$out/tests/$name.wasm"
+    done
+    core_module >"$out/tests/core-module.wasm"
+    toolchain >"$out/TOOLCHAIN"
+    (cd "$out" && sha256 *.wasm tests/*.wasm >SHA256SUMS)
+    inspect "$out"
+}
+
+# Panic messages hold paths of sources. Those of dependencies are cut to begin with the crate's name; those of the
+# standard library are what they are without the component rust-src, which would make them paths of this machine.
+compile() {
+    cargo fetch --locked --target "$TARGET" # or there is no registry to name yet
+    local flags="" registry commit separator=$'\x1f'
+    for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+        flags+="--remap-path-prefix=$registry=$separator"
+    done
+    commit="$(rustc --version --verbose | sed -n 's/^commit-hash: //p')"
+    flags+="--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$commit$separator"
+    flags+="--remap-path-prefix=$PWD=guests"
+    CARGO_ENCODED_RUSTFLAGS="$flags" cargo build --release --locked --workspace --target "$TARGET" \
+        --target-dir target/dist
+}
+
+# A core module with one exported function: what `wasm32-unknown-unknown` gives, and no component.
+core_module() {
+    printf '\0asm\1\0\0\0\1\4\1\140\0\0\3\2\1\0\7\12\1\6handle\0\0\12\4\1\2\0\13'
+}
+
+inspect() {
+    local file size
+    for file in "$1"/*.wasm "$1"/tests/*.wasm; do
+        if grep --quiet --text --fixed-strings -e "$PWD" -e "$HOME/" -e "${CARGO_HOME:-$HOME/.cargo}" "$file"; then
+            echo "$file contains a path of this machine" >&2
+            exit 1
+        fi
+        size=$(wc -c <"$file")
+        if [[ "$file" != */tests/* ]] && ((size > SIZE_LIMIT)); then
+            echo "$file has $size bytes, more than $SIZE_LIMIT" >&2
+            exit 1
+        fi
+    done
+}
+
+toolchain() {
+    rustc --version
+    echo "$TARGET"
+}
+
+has_target() {
+    compgen -G "$(rustc --print target-libdir --target "$TARGET")/libstd-*" >/dev/null
+}
+
+require_target() {
+    has_target || {
+        echo "the target $TARGET is not installed: rustup target add $TARGET" >&2
+        exit 1
+    }
+}
+
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
+}
+
+main "$@"

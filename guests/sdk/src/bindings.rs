@@ -1,0 +1,11 @@
+//! The contract as generated from `wit/service.wit`, for what the rest of this crate does not cover.
+#![allow(missing_docs, reason = "generated; the documentation is in the WIT file")]
+
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "service",
+    pub_export_macro: true,
+    export_macro_name: "export_service",
+    default_bindings_module: "simhost_sdk::bindings",
+    generate_all,
+});

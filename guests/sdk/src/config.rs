@@ -1,0 +1,80 @@
+//! The service's `config` table in the topology.
+//!
+//! Read it in the function that builds the [`Router`](crate::Router) and keep it as
+//! [state](crate::Router::state): a value that does not parse is then reported when the topology is loaded.
+
+use crate::bindings::simhost::service::config;
+use crate::duration::parse_duration;
+use crate::error::short_type_name;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The value of a key, as text.
+pub fn get(key: &str) -> Option<String> {
+    config::get(key)
+}
+
+/// All keys and values.
+pub fn all() -> Vec<(String, String)> {
+    config::all()
+}
+
+/// The value of a key as text, or a default.
+pub fn text(key: &str, default: &str) -> String {
+    get(key).unwrap_or_else(|| default.to_owned())
+}
+
+/// The value of a key, or a default: `config::parse("attempts", 3)`.
+///
+/// # Panics
+/// If the value does not parse. The message has the key, the value and the remedy.
+pub fn parse<T: FromStr<Err: Display>>(key: &str, default: T) -> T {
+    read(key, |value| value.parse().map_err(|error: T::Err| error.to_string())).unwrap_or(default)
+}
+
+/// The value of a key as a [duration](parse_duration) such as `500ms`, or a default.
+///
+/// # Panics
+/// As [`parse`].
+pub fn duration(key: &str, default: Duration) -> Duration {
+    read(key, parse_duration).unwrap_or(default)
+}
+
+/// The value of a key as a probability from 0 to 1, or a default.
+///
+/// # Panics
+/// As [`parse`].
+pub fn probability(key: &str, default: f64) -> f64 {
+    let read = read(key, |value| match value.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a probability lies between 0 and 1".into()),
+    });
+    read.unwrap_or(default)
+}
+
+fn read<T>(key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    let value = get(key)?;
+    Some(parse(&value).unwrap_or_else(|problem| panic!("{}", complaint::<T>(key, &value, &problem))))
+}
+
+fn complaint<T>(key: &str, value: &str, problem: &str) -> String {
+    let kind = short_type_name::<T>();
+    format!(
+        "config `{key}` is `{value}`, not a valid {kind}: {problem}; correct it, or remove it for the default"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_has_the_key_the_value_and_the_remedy() {
+        assert_eq!(
+            complaint::<u32>("attempts", "many", "invalid digit found in string"),
+            "config `attempts` is `many`, not a valid u32: invalid digit found in string; \
+             correct it, or remove it for the default"
+        );
+    }
+}

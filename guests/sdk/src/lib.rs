@@ -1,0 +1,118 @@
+//! Write a simhost service in Rust.
+//!
+//! ```no_run
+//! use simhost_sdk::prelude::*;
+//!
+//! # fn main() {}
+//! simhost_sdk::service!(routes);
+//!
+//! fn routes() -> Router {
+//!     Router::new().route("GET /health", health).route("POST /orders", create_order)
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Order {
+//!     item: String,
+//!     quantity: i64,
+//! }
+//!
+//! fn create_order(Json(order): Json<Order>) -> Result<(u16, Json<Value>), Error> {
+//!     let available = in_span("check_inventory", |span| {
+//!         span.set("order.item", &order.item);
+//!         let path = format!("/stock/{}", percent_encode(&order.item));
+//!         let stock: Value = call("inventory-service").get(&path).send()?.json()?;
+//!         Ok(stock["available"].as_i64().unwrap_or(0))
+//!     })?;
+//!     if available < order.quantity {
+//!         return Err(Error::conflict("Insufficient stock"));
+//!     }
+//!     Ok((201, Json(json!({ "status": "created" }))))
+//! }
+//! ```
+//!
+//! Where things are:
+//! - [`Router`] and [`service!`]: the routes of a service, and its export. **Start here.**
+//! - [`extract`]: what a handler takes, from [`Json`](extract::Json) to [`Path`](extract::Path).
+//! - [`http`]: what it gives back, and the messages themselves.
+//! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
+//! - [`call()`]: other services, one after another or in parallel.
+//! - [`Span`], [`in_span`], [`attributes!`], [`log`], [`baggage`]: telemetry.
+//! - [`config`], [`clock`], [`random`]: the service's settings, and the simulated world.
+//! - [`bindings`]: the raw contract, for what is not covered here.
+//!
+//! What plain Rust offers works as well and in simulated time: `Instant::now`, `thread::sleep`, `println!`
+//! (a log record), `env::var`. There is no file system and no network but the bus.
+
+pub mod baggage;
+pub mod bindings;
+mod call;
+pub mod clock;
+pub mod config;
+mod duration;
+mod error;
+pub mod extract;
+mod handler;
+pub mod http;
+pub mod log;
+mod params;
+mod pattern;
+mod percent;
+pub mod random;
+mod router;
+#[doc(hidden)]
+pub mod runtime;
+mod span;
+
+pub use call::{Call, CallError, Cause, Pending, Service, call, wait_all};
+pub use duration::parse_duration;
+pub use error::Error;
+pub use handler::Handler;
+pub use percent::{percent_decode, percent_encode};
+pub use router::{Router, health};
+/// The value of an attribute: see [`attributes!`].
+pub use span::Value as AttributeValue;
+pub use span::{Attribute, Span, SpanBuilder, SpanContext, SpanKind, Status, annotate, current, in_span};
+
+/// All that a handler usually needs: `use simhost_sdk::prelude::*;`.
+pub mod prelude {
+    pub use crate::extract::{Baggage, Json, Path, Query, State};
+    pub use crate::http::{Headers, IntoResponse, Request, Response};
+    pub use crate::{
+        CallError, Error, Router, Span, SpanKind, attributes, baggage, call, clock, config, health, in_span,
+        log, percent_encode, random, wait_all,
+    };
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::{Value, json};
+    pub use std::time::Duration;
+}
+
+/// Exports a service: give it the function that builds the [`Router`].
+///
+/// The function runs once when the topology is loaded and once in every worker. Read the configuration there: a
+/// value that does not parse is then reported before any request runs.
+#[macro_export]
+macro_rules! service {
+    ($build:path) => {
+        const _: () = {
+            use $crate::bindings::exports::simhost::service::handler as contract;
+
+            struct Service;
+
+            impl contract::Guest for Service {
+                fn routes() -> Vec<contract::Route> {
+                    $crate::runtime::routes($build)
+                }
+
+                fn handle(
+                    route: Option<u32>,
+                    params: Vec<(String, String)>,
+                    request: contract::Request,
+                ) -> contract::Response {
+                    $crate::runtime::handle($build, route, params, request)
+                }
+            }
+
+    $crate::bindings::export_service!(Service with_types_in $crate::bindings);
+        };
+    };
+}
