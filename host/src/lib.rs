@@ -21,3 +21,4 @@ pub mod message;
 pub mod model;
 pub mod rng;
 pub mod telemetry;
+pub mod topology;
