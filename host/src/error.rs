@@ -1,10 +1,24 @@
 //! Errors as a person reads them: the value, the place and the remedy.
 
 use std::fmt;
+use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use crate::model::Place;
+
+mod names;
+mod render;
+
+pub use names::{did_you_mean, nearest, one_of, quote};
+pub use render::Look;
+
+/// Problems that a report keeps; of the others it says only how many there are.
+const SHOWN_AT_MOST: usize = 50;
+
+/// Bytes of text around a problem that a report shows. A file whose lines are
+/// longer gets the position in words.
+const SNIPPET_AT_MOST: usize = 2_000;
 
 /// One thing that is wrong with the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +44,12 @@ impl Problem {
         self
     }
 
+    /// The words under the caret, for a problem that gets its place later.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -39,15 +59,22 @@ impl Problem {
 /// The input is refused, for all of these reasons. Nothing has started.
 #[derive(Debug)]
 pub struct Refused {
-    /// `cannot run topologies/orders.toml: 3 problems`.
+    /// `topologies/orders.toml cannot run: 3 problems`.
     headline: String,
     problems: Vec<Found>,
+    /// Problems that are counted and not kept.
+    further: usize,
 }
 
 impl Refused {
     /// `source` is the file's name and text, if there is one to point into.
     pub fn new(source: Option<(&str, &str)>, problems: Vec<Problem>) -> Self {
-        let count = match problems.len() {
+        Self::counted(source, problems, 0)
+    }
+
+    /// Like [`new`](Self::new), with `further` problems beside those listed.
+    pub fn counted(source: Option<(&str, &str)>, mut problems: Vec<Problem>, further: usize) -> Self {
+        let count = match problems.len() + further {
             1 => "1 problem".to_owned(),
             count => format!("{count} problems"),
         };
@@ -55,21 +82,63 @@ impl Refused {
             Some((name, _)) => format!("{name} cannot run: {count}"),
             None => format!("cannot run: {count}"),
         };
+        let further = further + problems.len().saturating_sub(SHOWN_AT_MOST);
+        problems.truncate(SHOWN_AT_MOST);
+        // One text for all: a problem each in a file of a megabyte must not cost a megabyte each.
+        let shared: Option<(&str, Arc<str>)> = source.map(|(name, text)| (name, printable(text).into()));
         let problems = problems
             .into_iter()
-            .map(|problem| Found {
-                source: source
-                    .filter(|_| problem.at.is_some())
-                    .map(|(name, text)| NamedSource::new(name, text.to_owned())),
-                problem,
+            .map(|problem| match (&shared, &problem.at) {
+                (Some((name, text)), Some(at)) if snippet(text, at).len() > SNIPPET_AT_MOST => {
+                    Found { problem: in_words(problem, name, text), source: None }
+                }
+                (Some((name, text)), Some(_)) => {
+                    Found { problem, source: Some(NamedSource::new(*name, Arc::clone(text))) }
+                }
+                _ => Found { problem, source: None },
             })
             .collect();
-        Self { headline, problems }
+        Self { headline, problems, further }
     }
 
+    /// The problems, at most the first 50.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter().map(|found| &found.problem)
     }
+}
+
+/// The text with `?` for what would steer a terminal, every byte in its place.
+fn printable(text: &str) -> String {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if !text.contains(steers) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match steers(c) {
+            true => shown.extend(std::iter::repeat_n('?', c.len_utf8())),
+            false => shown.push(c),
+        }
+        shown
+    })
+}
+
+/// What a report shows for a problem: its lines, and one more on each side.
+fn snippet<'a>(text: &'a str, at: &Place) -> &'a str {
+    let before = text.get(..at.start).unwrap_or(text);
+    let start = before.rmatch_indices('\n').nth(1).map_or(0, |(at, _)| at + 1);
+    let after = text.get(at.end..).unwrap_or("");
+    let end = after.match_indices('\n').nth(1).map_or(text.len(), |(more, _)| at.end + more);
+    text.get(start..end).unwrap_or(text)
+}
+
+/// The problem with its position in the message, for lines too long to show.
+fn in_words(mut problem: Problem, name: &str, text: &str) -> Problem {
+    if let Some(before) = problem.at.take().and_then(|at| text.get(..at.start)) {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        problem.message = format!("{name}:{line}:{column}: {}", problem.message);
+    }
+    problem
 }
 
 impl fmt::Display for Refused {
@@ -90,7 +159,7 @@ impl Diagnostic for Refused {
 #[derive(Debug)]
 struct Found {
     problem: Problem,
-    source: Option<NamedSource<String>>,
+    source: Option<NamedSource<Arc<str>>>,
 }
 
 impl fmt::Display for Found {

@@ -1,0 +1,67 @@
+//! The report that a person reads when the input is refused.
+
+use std::io;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+
+use super::{Found, Refused};
+
+/// Whether carets and frames are drawn with Unicode's line characters; if not, with ASCII's.
+const UNICODE: bool = true;
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub colour: bool,
+    /// Columns; longer messages wrap.
+    pub width: usize,
+}
+
+impl Look {
+    /// For files and pipes.
+    pub const PLAIN: Self = Self { colour: false, width: 100 };
+
+    /// For this process's stderr: coloured on a terminal, unless `NO_COLOR` is
+    /// set or `TERM` is `dumb`, and as wide as the terminal.
+    pub fn of_stderr() -> Self {
+        let choice = anstream::AutoStream::choice(&io::stderr());
+        let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+        Self {
+            colour: choice != anstream::ColorChoice::Never,
+            width: width.map_or(Self::PLAIN.width, |width| width.clamp(40, 120)),
+        }
+    }
+}
+
+impl Refused {
+    /// Every problem with its place in the text, a caret and the remedy, then
+    /// the headline. Ends with a newline.
+    pub fn render(&self, look: Look) -> String {
+        let handler = handler(look);
+        let mut report: String = self.problems.iter().map(|found| one(&handler, found)).collect();
+        if self.further > 0 {
+            report.push_str(&format!("… and {} more\n\n", self.further));
+        }
+        report.push_str(&format!("{self}\n"));
+        report
+    }
+}
+
+fn handler(look: Look) -> GraphicalReportHandler {
+    let characters = if UNICODE { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() };
+    let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
+    GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
+        .with_width(look.width)
+        .with_links(false)
+        .without_syntax_highlighting()
+}
+
+/// One problem, with an empty line behind it.
+fn one(handler: &GraphicalReportHandler, found: &Found) -> String {
+    let mut text = String::new();
+    if handler.render_report(&mut text, found).is_err() {
+        text = format!("{found}\n");
+    }
+    // The frame leaves blanks at the ends of lines, which no reader wants in a file.
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
+}

@@ -1,0 +1,198 @@
+//! The topology file: TOML in, a validated [`Model`] or every problem out.
+//!
+//! Reading is strict and goes on after a problem: unknown keys, values out of
+//! range and names that lead nowhere are reported together, in the order of
+//! the file. The walk itself is in `reader`; each section has a file of its own.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use crate::error::{Problem, Refused, quote};
+use crate::model::Model;
+
+mod address;
+mod distribution;
+mod fault;
+mod limits;
+mod names;
+mod reader;
+mod service;
+mod telemetry;
+mod traffic;
+mod units;
+
+use names::Names;
+use reader::{Problems, Table, Value};
+use service::Surroundings;
+
+/// Bytes of a topology file. A thousand services take a tenth of it.
+pub const FILE_AT_MOST: u64 = 1 << 20;
+
+/// `deployment.environment.name` where the file does not say.
+const ENVIRONMENT: &str = "local";
+
+/// A topology, with the text that later problems point into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topology {
+    pub model: Model,
+    /// The file as it was named, for reports.
+    pub name: String,
+    pub text: String,
+}
+
+impl Topology {
+    /// The refusal for problems that are found after the file was read: a
+    /// guest that does not load, a route that no guest has.
+    pub fn refuse(&self, problems: Vec<Problem>) -> Refused {
+        Refused::new(Some((&self.name, &self.text)), problems)
+    }
+}
+
+/// Reads the topology in the file at `path`. Guests' paths in it begin at its folder.
+///
+/// `embedded` holds the names of the guests that are part of the program.
+///
+/// # Errors
+/// When the file cannot be read, is no UTF-8, is larger than [`FILE_AT_MOST`],
+/// or for any reason of [`parse`].
+pub fn load(path: &Path, embedded: &[&str]) -> Result<Topology, Refused> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|problem| Refused::new(None, vec![problem]))?;
+    parse(&name, &text, path.parent().unwrap_or(Path::new("")), embedded)
+}
+
+/// Reads the topology in `text`. `name` is the file's in reports, `folder` is
+/// where guests' paths begin, `embedded` are the guests of the program.
+///
+/// # Errors
+/// When the text is no TOML, or with everything in it that is no topology:
+/// unknown and missing keys, values out of range, names that lead nowhere.
+pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result<Topology, Refused> {
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_AT_MOST {
+        return Err(Refused::new(None, vec![too_large(name)]));
+    }
+    let refused = |problems, further| Refused::counted(Some((name, text)), problems, further);
+    let document = DeTable::parse(text).map_err(|error| refused(vec![syntax(text, &error)], 0))?;
+    if document.get_ref().is_empty() {
+        return Err(refused(vec![empty(name)], 0));
+    }
+    let problems = Problems::new(text);
+    let model = model(&Table::root(&document, &problems), folder, embedded);
+    match (problems.into_sorted(), model) {
+        ((problems, 0), Some(model)) if problems.is_empty() => {
+            Ok(Topology { model, name: name.to_owned(), text: text.to_owned() })
+        }
+        ((problems, further), _) => Err(refused(problems, further)),
+    }
+}
+
+/// The model, with defaults in place of what is wrong.
+fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
+    let [topology, ingress, network, services, links, faults, telemetry, limits] =
+        root.keys(["topology", "ingress", "network", "services", "links", "faults", "telemetry", "limits"]);
+    let head = head(root, topology);
+    let (limits, bounds) = limits::of_topology(limits);
+    let services = service::services(root, services, &Surroundings { folder, embedded, limits });
+    let names = Names::new(&services);
+    let (latency, allowed_hosts) = traffic::network(network);
+    let ingress = traffic::ingress(ingress, &names);
+    let links = traffic::links(links, &names);
+    let faults = fault::faults(faults, &names);
+    let telemetry = telemetry::telemetry(telemetry);
+    let (name, seed, environment) = head?;
+    Some(Model {
+        name,
+        seed,
+        environment,
+        ingress,
+        latency,
+        services,
+        links,
+        faults,
+        telemetry,
+        bounds,
+        allowed_hosts,
+    })
+}
+
+/// `[topology]`: the name, the seed and the environment.
+fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, String)> {
+    let remedy = "begin the file with [topology] and below it name = \"…\"";
+    let table = root.need("topology", topology, remedy)?.table("[topology]")?;
+    let [name, seed, environment] = table.keys(["name", "seed", "environment"]);
+    let name = table.need("name", name, "give the topology a name: name = \"…\"");
+    let name = name.and_then(|value| value.read(address::name));
+    let seed = seed.map_or(Some(0), |value| value.whole(0..=u64::MAX));
+    let environment = environment.map_or(Some(ENVIRONMENT), |value| value.filled());
+    Some((name?, seed?, environment?.to_owned()))
+}
+
+/// The file's text.
+fn read(path: &Path) -> Result<String, Problem> {
+    let name = quote(&path.display().to_string());
+    let failed = |error: io::Error| cannot_read(&name, &error);
+    let file = File::open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
+    if about.is_dir() {
+        let problem = Problem::new(format!("{name} is a directory, not a topology"));
+        return Err(problem.help("name the file in it, such as topologies/orders.toml"));
+    }
+    if about.len() > FILE_AT_MOST {
+        return Err(too_large(&path.display().to_string()));
+    }
+    // A pipe or a device has no size beforehand.
+    let mut bytes = Vec::new();
+    file.take(FILE_AT_MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    String::from_utf8(bytes)
+        .map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+fn cannot_read(name: &str, error: &io::Error) -> Problem {
+    let (what, help) = match error.kind() {
+        io::ErrorKind::NotFound => {
+            ("there is no file", "check the path; it begins where simhost was started")
+        }
+        io::ErrorKind::PermissionDenied => ("no permission to read", "make the file readable for this user"),
+        _ => return Problem::new(format!("cannot read {name}: {error}")),
+    };
+    Problem::new(format!("{what} {name}")).help(help)
+}
+
+fn too_large(name: &str) -> Problem {
+    Problem::new(format!("{} is larger than {}", quote(name), units::show_size(FILE_AT_MOST)))
+        .help("a topology is a short TOML file: is this the right one?")
+}
+
+fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problem {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Problem::new(format!("{name} is UTF-16")).help("save it as UTF-8");
+    }
+    let line = bytes[..valid].split(|byte| *byte == b'\n').count();
+    Problem::new(format!("{name} is not UTF-8 text: line {line}, byte {valid} of the file"))
+        .help("save it as UTF-8; if it is no text at all, it is the wrong file")
+}
+
+fn empty(name: &str) -> Problem {
+    Problem::new(format!("{} is empty", quote(name)))
+        .help("a topology needs a [topology] with a name and at least one [services.NAME]")
+}
+
+/// What the TOML parser could not read.
+fn syntax(text: &str, error: &toml::de::Error) -> Problem {
+    let place = error.span().unwrap_or(0..0);
+    let written = text.get(place.clone()).unwrap_or("");
+    let (reason, expected) = match error.message().split_once(", expected ") {
+        Some((reason, expected)) => (reason, Some(expected)),
+        None => (error.message(), None),
+    };
+    let help = match (reason, expected) {
+        ("duplicate key", _) => "each key and each [table] may stand once".to_owned(),
+        ("string values must be quoted", _) => format!("write {}", quote(written)),
+        (_, Some(expected)) => format!("expected {expected}"),
+        (_, None) => "see https://toml.io for what a TOML file may hold".to_owned(),
+    };
+    Problem::new(format!("not valid TOML: {reason}")).at(place, "here").help(help)
+}

@@ -1,0 +1,56 @@
+//! `[limits]` and `limits = { … }`: where a service or the run is stopped.
+
+use super::reader::{Table, Value};
+use super::units::{duration_within, size};
+use crate::model::{Bounds, Limits};
+
+/// The defaults of every service and the bounds of the run, from `[limits]`.
+pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
+    let (mut own, mut bounds) = (Limits::default(), Bounds::default());
+    let Some(table) = limits.and_then(|value| value.table("[limits]")) else { return (own, bounds) };
+    let [memory, cpu_time, request_time, body, headers, spans, call_depth, connections, requests] = table
+        .keys([
+            "memory",
+            "cpu-time",
+            "request-time",
+            "body",
+            "headers",
+            "spans",
+            "call-depth",
+            "connections",
+            "requests",
+        ]);
+    set(&mut own, [memory, cpu_time, request_time, body, headers, spans]);
+    replace(&mut bounds.call_depth, call_depth.and_then(|value| value.count(1..=1_000)));
+    replace(&mut bounds.connections, connections.and_then(|value| value.count(1..=1_000_000)));
+    replace(&mut bounds.requests, requests.and_then(|value| value.count(1..=1_000_000)));
+    (own, bounds)
+}
+
+/// Replaces what the table of one service sets.
+pub(super) fn of_service(limits: &mut Limits, table: &Table<'_>) {
+    set(limits, table.keys(["memory", "cpu-time", "request-time", "body", "headers", "spans"]));
+}
+
+fn set(limits: &mut Limits, values: [Option<Value<'_>>; 6]) {
+    const MICROSECOND: u64 = 1_000;
+    const MILLISECOND: u64 = 1_000_000;
+    const HOUR: u64 = 3_600_000_000_000;
+    let [memory, cpu_time, request_time, body, headers, spans] = values;
+    // A linear memory with 32-bit addresses has pages of 64 KiB and at most 4 GiB.
+    replace(&mut limits.memory, memory.and_then(|value| size(&value, 64 << 10..=4 << 30)));
+    replace(&mut limits.cpu_time, cpu_time.and_then(|value| duration_within(&value, MICROSECOND..=HOUR)));
+    replace(
+        &mut limits.request_time,
+        request_time.and_then(|value| duration_within(&value, MILLISECOND..=24 * HOUR)),
+    );
+    replace(&mut limits.body, body.and_then(|value| size(&value, 0..=1 << 30)));
+    replace(&mut limits.headers, headers.and_then(|value| size(&value, 1 << 10..=1 << 20)));
+    replace(&mut limits.spans, spans.and_then(|value| value.count(0..=1_000_000)));
+}
+
+fn replace<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}

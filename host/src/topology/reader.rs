@@ -1,0 +1,314 @@
+//! A walk over a TOML document that goes on after a problem, so that a file's
+//! problems are reported all at once.
+//!
+//! A [`Value`] that does not read as wanted notes a problem and gives `None`;
+//! its reader takes the default and walks on. The result counts only when no
+//! problem was noted.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{Problem, did_you_mean, one_of, quote};
+use crate::model::Place;
+
+/// Problems of one file that are kept; the others are counted.
+const PROBLEMS_AT_MOST: usize = 1_000;
+
+/// What is wrong with a file, as far as it has been read.
+#[derive(Debug)]
+pub(super) struct Problems<'a> {
+    text: &'a str,
+    noted: RefCell<(Vec<Problem>, usize)>,
+}
+
+impl<'a> Problems<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { text, noted: RefCell::default() }
+    }
+
+    /// Adds a problem. A place of several lines shrinks to the first.
+    pub fn note(&self, mut problem: Problem) {
+        let (problems, further) = &mut *self.noted.borrow_mut();
+        if problems.len() >= PROBLEMS_AT_MOST {
+            *further += 1;
+            return;
+        }
+        if let Some(at) = &mut problem.at {
+            let lines = self.text.get(at.clone()).unwrap_or("");
+            at.end = at.start + lines.lines().next().map_or(0, str::len);
+        }
+        problems.push(problem);
+    }
+
+    /// No further problem is kept: what only serves to describe one may be left out.
+    pub fn full(&self) -> bool {
+        self.noted.borrow().0.len() >= PROBLEMS_AT_MOST
+    }
+
+    /// The problems in the order of the file, and how many there are beside them.
+    pub fn into_sorted(self) -> (Vec<Problem>, usize) {
+        let (mut problems, further) = self.noted.into_inner();
+        problems.sort_by_key(|problem| problem.at.as_ref().map_or(0, |at| at.start));
+        (problems, further)
+    }
+}
+
+/// A table, and where its keys stand.
+#[derive(Clone, Debug)]
+pub(super) struct Table<'a> {
+    /// What the table is, in messages: `[ingress]`, `service "a"`.
+    pub what: String,
+    pub place: Place,
+    /// In the order of the file.
+    entries: Vec<Value<'a>>,
+    problems: &'a Problems<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// The whole document.
+    pub fn root(document: &'a Spanned<DeTable<'a>>, problems: &'a Problems<'a>) -> Self {
+        Self::new("the file".to_owned(), 0..0, document.get_ref(), problems)
+    }
+
+    fn new(what: String, place: Place, table: &'a DeTable<'a>, problems: &'a Problems<'a>) -> Self {
+        let mut entries: Vec<Value<'a>> = table
+            .iter()
+            .map(|(key, item)| Value { key: key.get_ref(), key_place: key.span(), item, problems })
+            .collect();
+        entries.sort_by_key(|entry| entry.key_place.start);
+        Self { what, place, entries, problems }
+    }
+
+    /// The values of the keys that this table may have. Any other key is a problem.
+    pub fn keys<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
+        for entry in &self.entries {
+            if !known.contains(&entry.key) {
+                let what = format!("keys of {}", self.what);
+                self.problems.note(
+                    Problem::new(format!("unknown key {} in {}", quote(entry.key), self.what))
+                        .at(entry.key_place.clone(), "not a key of this table")
+                        .help(did_you_mean(entry.key, &what, known)),
+                );
+            }
+        }
+        known.map(|key| self.entries.iter().find(|entry| entry.key == key).cloned())
+    }
+
+    /// Every entry, for tables whose keys are the user's own.
+    pub fn entries(&self) -> &[Value<'a>] {
+        &self.entries
+    }
+
+    /// A value that must be there; `remedy` says how to write it.
+    pub fn need(&self, key: &str, value: Option<Value<'a>>, remedy: &str) -> Option<Value<'a>> {
+        if value.is_none() {
+            let message = format!("{} has no {}", self.what, quote(key));
+            self.note(Problem::new(message).label(format!("{key} is missing")).help(remedy));
+        }
+        value
+    }
+
+    /// A problem of the table as a whole.
+    pub fn note(&self, mut problem: Problem) {
+        problem.at = Some(self.place.clone());
+        self.problems.note(problem);
+    }
+}
+
+/// A value, the key it stands under, and where both stand.
+#[derive(Clone, Debug)]
+pub(super) struct Value<'a> {
+    pub key: &'a str,
+    pub key_place: Place,
+    item: &'a Spanned<DeValue<'a>>,
+    problems: &'a Problems<'a>,
+}
+
+impl<'a> Value<'a> {
+    pub fn place(&self) -> Place {
+        self.item.span()
+    }
+
+    pub fn item(&self) -> &'a DeValue<'a> {
+        self.item.get_ref()
+    }
+
+    pub fn problems(&self) -> &'a Problems<'a> {
+        self.problems
+    }
+
+    /// Notes a problem of this value. Gives `None`, for readers to return.
+    pub fn refuse<T>(&self, mut problem: Problem) -> Option<T> {
+        problem.at = Some(self.place());
+        self.problems.note(problem);
+        None
+    }
+
+    /// Notes a problem of this value's key.
+    pub fn refuse_key<T>(&self, mut problem: Problem) -> Option<T> {
+        problem.at = Some(self.key_place.clone());
+        self.problems.note(problem);
+        None
+    }
+
+    /// Notes that this is not the kind of value that is wanted.
+    pub fn refuse_kind<T>(&self, wanted: &str, remedy: impl Display) -> Option<T> {
+        let found = kind(self.item());
+        self.refuse(
+            Problem::new(format!("{} must be {wanted}, not {found}", quote(self.key)))
+                .label(format!("this is {found}"))
+                .help(remedy.to_string()),
+        )
+    }
+
+    pub fn text(&self) -> Option<&'a str> {
+        match self.item() {
+            DeValue::String(text) => Some(text),
+            DeValue::Table(_) | DeValue::Array(_) => {
+                self.refuse_kind("a string", format!("write {} = \"…\"", self.key))
+            }
+            _ => {
+                let written = &self.problems.text[self.place()];
+                self.refuse_kind("a string", format!("write {} = {}", self.key, quote(written)))
+            }
+        }
+    }
+
+    /// A string that says something.
+    pub fn filled(&self) -> Option<&'a str> {
+        match self.text()? {
+            "" => self.refuse(
+                Problem::new(format!("{} is empty", quote(self.key)))
+                    .label("nothing between the quotes")
+                    .help("give it a value or leave the key out"),
+            ),
+            text => Some(text),
+        }
+    }
+
+    /// A string that `read` makes sense of.
+    pub fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
+        read(self.text()?).map_or_else(|problem| self.refuse(problem), Some)
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let word = self.text()?;
+        let names = choices.iter().map(|(name, _)| *name);
+        match choices.iter().find(|(name, _)| *name == word) {
+            Some((_, choice)) => Some(*choice),
+            None => self.refuse(
+                Problem::new(format!("unknown {what} {}", quote(word))).label(format!("not a {what}")).help(
+                    match crate::error::nearest(word, names.clone()) {
+                        Some(near) => format!("did you mean {}? It may be {}", quote(near), one_of(names)),
+                        None => format!("it may be {}", one_of(names)),
+                    },
+                ),
+            ),
+        }
+    }
+
+    pub fn flag(&self) -> Option<bool> {
+        match self.item() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => self.refuse_kind("true or false", format!("write {0} = true or {0} = false", self.key)),
+        }
+    }
+
+    /// A whole number within `range`.
+    pub fn whole(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let (least, most) = (range.start(), range.end());
+        let DeValue::Integer(integer) = self.item() else {
+            let remedy = format!("write a number from {least} to {most}, without quotes");
+            return self.refuse_kind("a whole number", remedy);
+        };
+        let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
+        number.filter(|number| range.contains(number)).or_else(|| {
+            let written = &self.problems.text[self.place()];
+            self.refuse(
+                Problem::new(format!("{} is out of range: {}", quote(self.key), clip(written)))
+                    .label(if integer.as_str().starts_with('-') { "negative" } else { "out of range" })
+                    .help(format!("write a whole number from {least} to {most}")),
+            )
+        })
+    }
+
+    /// [`whole`](Self::whole) for ranges that end within 32 bits.
+    pub fn count(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        let number = self.whole(u64::from(*range.start())..=u64::from(*range.end()))?;
+        u32::try_from(number).ok()
+    }
+
+    /// A finite number, with or without a point, that `fits`; `wanted` says which do.
+    pub fn number(&self, wanted: &str, fits: impl FnOnce(f64) -> bool) -> Option<f64> {
+        let number: f64 = match self.item() {
+            DeValue::Float(float) => float.as_str().parse().unwrap_or(f64::NAN),
+            DeValue::Integer(integer) if integer.radix() == 10 => {
+                integer.as_str().parse().unwrap_or(f64::NAN)
+            }
+            _ => return self.refuse_kind("a number", format!("write {wanted}, without quotes")),
+        };
+        if number.is_finite() && fits(number) {
+            return Some(number);
+        }
+        let written = &self.problems.text[self.place()];
+        self.refuse(
+            Problem::new(format!("{} is out of range: {}", quote(self.key), clip(written)))
+                .label("out of range")
+                .help(format!("write {wanted}")),
+        )
+    }
+
+    /// The values of an array, each under this value's key.
+    pub fn list(&self) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(items) = self.item() else {
+            return self.refuse_kind("a list", format!("write {} = [\"…\"]", self.key));
+        };
+        Some(items.iter().map(|item| Value { item, ..self.clone() }).collect())
+    }
+
+    /// A table; `what` is its name in messages.
+    pub fn table(&self, what: impl Into<String>) -> Option<Table<'a>> {
+        let what = what.into();
+        match self.item() {
+            DeValue::Table(table) => Some(Table::new(what, self.place(), table, self.problems)),
+            DeValue::Array(_) => self.refuse_kind("a table", format!("there is one {what}: write it once")),
+            _ => self.refuse_kind("a table", format!("write {} = {{ … }}", self.key)),
+        }
+    }
+
+    /// The tables of `[[key]]`; `what` is the name of one in messages.
+    pub fn tables(&self, what: &str) -> Vec<Table<'a>> {
+        let DeValue::Array(items) = self.item() else {
+            self.refuse_kind::<()>("a list of tables", format!("write [[{}]] above each {what}", self.key));
+            return Vec::new();
+        };
+        let items = items.iter().map(|item| Value { item, ..self.clone() });
+        items.filter_map(|item| item.table(what)).collect()
+    }
+}
+
+/// The kind of a TOML value, with its article.
+fn kind(item: &DeValue<'_>) -> &'static str {
+    match item {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The beginning of what was written, for messages.
+fn clip(written: &str) -> String {
+    match written.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &written[..end]),
+        None => written.to_owned(),
+    }
+}

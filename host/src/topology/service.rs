@@ -1,0 +1,252 @@
+//! `[services.NAME]`: what answers, how much of it there is, what it is told.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use toml::de::DeValue;
+
+use super::address;
+use super::limits;
+use super::reader::{Table, Value};
+use crate::error::{Problem, did_you_mean, quote};
+use crate::model::{Code, Limits, Scalar, Service};
+
+/// Services of a topology.
+const SERVICES_AT_MOST: usize = 10_000;
+
+/// `replicas`, `workers` and `queue` where the file does not say.
+const REPLICAS: u32 = 1;
+const WORKERS: u32 = 16;
+const QUEUE: u32 = 1_024;
+
+/// Resource attributes that simhost sets, and where their values come from.
+const RESERVED_ATTRIBUTES: [(&str, &str); 5] = [
+    ("service.name", "it is the service's name in this file"),
+    ("service.namespace", "it is the topology's name"),
+    ("service.version", "write version = \"…\" in the service"),
+    ("service.instance.id", "every replica gets its own"),
+    ("deployment.environment.name", "write environment = \"…\" in [topology]"),
+];
+
+/// What all services share.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The topology's folder, where paths of guests begin.
+    pub folder: &'a Path,
+    /// The names of the guests that are part of this program.
+    pub embedded: &'a [&'a str],
+    /// The limits of a service that sets none.
+    pub limits: Limits,
+}
+
+/// The services, in the order of the file.
+pub(super) fn services(
+    root: &Table<'_>,
+    services: Option<Value<'_>>,
+    around: &Surroundings<'_>,
+) -> Vec<Service> {
+    let remedy = "write [services.NAME] and below it guest = \"…\" or url = \"http://…\"";
+    let Some(services) = services else {
+        root.note(Problem::new("the topology has no services").label("[services] is missing").help(remedy));
+        return Vec::new();
+    };
+    let Some(table) = services.table("[services]") else { return Vec::new() };
+    match table.entries().len() {
+        0 => table.note(Problem::new("the topology has no services").label("empty").help(remedy)),
+        1..=SERVICES_AT_MOST => {}
+        count => table.note(
+            Problem::new(format!("the topology has {count} services"))
+                .label("too many")
+                .help(format!("a topology may have {SERVICES_AT_MOST}; replicas count as one")),
+        ),
+    }
+    table.entries().iter().map(|entry| service(entry, around)).collect()
+}
+
+/// A service; with defaults in place of what is wrong, so that its name is known.
+fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
+    if let Err(problem) = address::check_service_name(entry.key) {
+        entry.refuse_key::<()>(problem);
+    }
+    let mut service = Service {
+        name: entry.key.to_owned(),
+        code: Code::Embedded(String::new()),
+        version: None,
+        replicas: REPLICAS,
+        workers: WORKERS,
+        queue: QUEUE,
+        config: IndexMap::new(),
+        resource: IndexMap::new(),
+        limits: around.limits.clone(),
+        place: entry.key_place.clone(),
+    };
+    if let Some(table) = entry.table(format!("service {}", quote(entry.key))) {
+        fill(&mut service, &table, around);
+    }
+    service
+}
+
+fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
+    let [guest, url, version, replicas, workers, queue, config, resource, limits] = table
+        .keys(["guest", "url", "version", "replicas", "workers", "queue", "config", "resource", "limits"]);
+    if url.is_some() && guest.is_none() {
+        let inner = [&version, &replicas, &workers, &queue, &config, &resource, &limits];
+        inner.into_iter().flatten().for_each(refuse_external);
+    }
+    if let Some(code) = code(table, guest, url, around) {
+        service.code = code;
+    }
+    service.version = version.and_then(|value| value.filled().map(str::to_owned));
+    service.replicas = replicas.and_then(|value| value.count(1..=1_000)).unwrap_or(REPLICAS);
+    service.workers = workers.and_then(|value| value.count(1..=10_000)).unwrap_or(WORKERS);
+    service.queue = queue.and_then(|value| value.count(0..=1_000_000)).unwrap_or(QUEUE);
+    service.config = config.map(|value| read_config(&value)).unwrap_or_default();
+    service.resource = resource.map(|value| read_resource(&value)).unwrap_or_default();
+    if let Some(table) = limits.and_then(|value| value.table(format!("the limits of {}", table.what))) {
+        limits::of_service(&mut service.limits, &table);
+    }
+}
+
+fn refuse_external(value: &Value<'_>) {
+    let message = format!("{} has no effect on an external service", quote(value.key));
+    value.refuse_key::<()>(
+        Problem::new(message)
+            .label("simhost does not run this service")
+            .help("leave the key out, or give the service a guest in place of the url"),
+    );
+}
+
+fn code(
+    table: &Table<'_>,
+    guest: Option<Value<'_>>,
+    url: Option<Value<'_>>,
+    around: &Surroundings<'_>,
+) -> Option<Code> {
+    match (guest, url) {
+        (Some(guest), None) => guest_code(&guest, around),
+        (None, Some(url)) => url.read(address::origin).map(Code::External),
+        (Some(_), Some(url)) => url.refuse_key(
+            Problem::new(format!("{} has both a guest and a url", table.what))
+                .label("the guest is named as well")
+                .help("keep guest to simulate the service, or url to call a real one"),
+        ),
+        (None, None) => {
+            let guests = did_you_mean("", "built-in guests", around.embedded.iter().copied());
+            table.note(
+                Problem::new(format!("{} has neither a guest nor a url", table.what))
+                    .label("what answers here?")
+                    .help(format!("write guest = \"./file.wasm\" or url = \"http://host:port\"; {guests}")),
+            );
+            None
+        }
+    }
+}
+
+fn guest_code(guest: &Value<'_>, around: &Surroundings<'_>) -> Option<Code> {
+    let text = guest.filled()?;
+    if text.contains('/') || text.ends_with(".wasm") {
+        // Whether the file is there and is a component is seen when it is
+        // loaded: the command line may name another.
+        return Some(Code::File { path: around.folder.join(text), place: Some(guest.place()) });
+    }
+    if around.embedded.contains(&text) {
+        return Some(Code::Embedded(text.to_owned()));
+    }
+    let guests = did_you_mean(text, "built-in guests", around.embedded.iter().copied());
+    guest.refuse(
+        Problem::new(format!("unknown guest {}", quote(text)))
+            .label("no built-in guest")
+            .help(format!("{guests}. For a file, write {}", quote(&format!("./{text}.wasm")))),
+    )
+}
+
+/// The `config` table with nested tables flattened: `stock.book`.
+fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
+    let mut config: IndexMap<String, String> = IndexMap::new();
+    let mut variables: IndexMap<String, String> = IndexMap::new();
+    flatten(value, "", &mut |key, entry| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if key.is_empty() || !key.chars().all(allowed) {
+            let problem = Problem::new(format!("{} cannot be a key of config", quote(&key)));
+            let problem = problem.label("not a key").help("keys have letters, digits, '.', '_' and '-'");
+            return entry.refuse_key(problem).unwrap_or_default();
+        }
+        let variable = key.to_ascii_uppercase().replace(['.', '-'], "_");
+        match variables.entry(variable) {
+            Entry::Occupied(other) => {
+                let (one, name) = (quote(other.get()), other.key());
+                let message = format!("{one} and {} are the same environment variable, {name}", quote(&key));
+                let problem = Problem::new(message).label("there already").help("rename one of them");
+                return entry.refuse_key(problem).unwrap_or_default();
+            }
+            Entry::Vacant(free) => free.insert(key.clone()),
+        };
+        if let Some(text) = scalar(entry).map(as_text) {
+            config.insert(key, text);
+        }
+    });
+    config
+}
+
+/// The `resource` table with nested tables flattened: `service.owner`.
+fn read_resource(value: &Value<'_>) -> IndexMap<String, Scalar> {
+    let mut resource = IndexMap::new();
+    flatten(value, "", &mut |key, entry| {
+        if let Some((_, remedy)) = RESERVED_ATTRIBUTES.iter().find(|(name, _)| *name == key) {
+            let problem = Problem::new(format!("simhost sets the attribute {} itself", quote(&key)));
+            return entry.refuse_key(problem.label("cannot be set here").help(*remedy)).unwrap_or_default();
+        }
+        if key.is_empty() || resource.contains_key(&key) {
+            let what = if key.is_empty() { "an attribute without a name" } else { "an attribute twice" };
+            let problem = Problem::new(format!("resource names {what}: {}", quote(&key)));
+            let problem = problem.label("this one").help("give each attribute a name of its own");
+            return entry.refuse_key(problem).unwrap_or_default();
+        }
+        if let Some(scalar) = scalar(entry) {
+            resource.insert(key, scalar);
+        }
+    });
+    resource
+}
+
+/// Calls `each` with the dotted key of every value that is not a table.
+fn flatten<'a>(value: &Value<'a>, prefix: &str, each: &mut impl FnMut(String, &Value<'a>)) {
+    let Some(table) = value.table(quote(value.key)) else { return };
+    for entry in table.entries() {
+        let key = if prefix.is_empty() { entry.key.to_owned() } else { format!("{prefix}.{}", entry.key) };
+        match entry.item() {
+            DeValue::Table(_) => flatten(entry, &key, each),
+            _ => each(key, entry),
+        }
+    }
+}
+
+fn scalar(value: &Value<'_>) -> Option<Scalar> {
+    match value.item() {
+        DeValue::String(text) => Some(Scalar::Text(text.clone().into_owned())),
+        DeValue::Boolean(flag) => Some(Scalar::Bool(*flag)),
+        DeValue::Float(_) => value.number("a finite number", |_| true).map(Scalar::Float),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => Some(Scalar::Int(number)),
+            Err(_) => value.refuse(
+                Problem::new(format!("{} does not fit into 64 bits", quote(value.key)))
+                    .label("too large")
+                    .help("put it in quotes to pass it on as text"),
+            ),
+        },
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            value.refuse_kind("a string, a number, true or false", "put it in quotes to pass it on as text")
+        }
+    }
+}
+
+/// As a guest reads it, where every value is text.
+fn as_text(scalar: Scalar) -> String {
+    match scalar {
+        Scalar::Text(text) => text,
+        Scalar::Bool(flag) => flag.to_string(),
+        Scalar::Int(number) => number.to_string(),
+        Scalar::Float(number) => format!("{number:?}"),
+    }
+}

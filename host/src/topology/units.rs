@@ -1,0 +1,314 @@
+//! Lengths of time and sizes, from the way people write them.
+
+use std::ops::RangeInclusive;
+
+use toml::de::DeValue;
+
+use super::reader::Value;
+use crate::clock;
+use crate::error::{Problem, quote};
+use crate::model::Nanos;
+
+/// No simulated time may be longer: 365 days, in nanoseconds.
+pub(super) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
+
+const TIME_UNITS: [(&str, u64); 6] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+
+/// What else people write for a unit of time.
+const TIME_WORDS: [(&str, &str); 22] = [
+    ("nsec", "ns"),
+    ("nanos", "ns"),
+    ("nanoseconds", "ns"),
+    ("usec", "us"),
+    ("micros", "us"),
+    ("microseconds", "us"),
+    ("\u{b5}s", "us"),
+    ("\u{3bc}s", "us"),
+    ("msec", "ms"),
+    ("millis", "ms"),
+    ("milliseconds", "ms"),
+    ("sec", "s"),
+    ("secs", "s"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("min", "m"),
+    ("mins", "m"),
+    ("minute", "m"),
+    ("minutes", "m"),
+    ("hr", "h"),
+    ("hour", "h"),
+    ("hours", "h"),
+];
+
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("KiB", 1 << 10),
+    ("MB", 1_000_000),
+    ("MiB", 1 << 20),
+    ("GB", 1_000_000_000),
+    ("GiB", 1 << 30),
+];
+
+/// What else people write for a unit of size.
+const SIZE_WORDS: [(&str, &str); 12] = [
+    ("b", "B"),
+    ("bytes", "B"),
+    ("k", "KiB"),
+    ("K", "KiB"),
+    ("KB", "kB"),
+    ("Ki", "KiB"),
+    ("m", "MiB"),
+    ("M", "MiB"),
+    ("Mi", "MiB"),
+    ("g", "GiB"),
+    ("G", "GiB"),
+    ("Gi", "GiB"),
+];
+
+/// A kind of quantity: its name, its units and its examples.
+struct Quantity {
+    what: &'static str,
+    units: &'static [(&'static str, u64)],
+    words: &'static [(&'static str, &'static str)],
+    /// The unit that a bare number most likely meant.
+    usual: &'static str,
+    remedy: &'static str,
+    /// The smallest there is, in the plural.
+    grain: &'static str,
+}
+
+const TIME: Quantity = Quantity {
+    what: "length of time",
+    units: &TIME_UNITS,
+    words: &TIME_WORDS,
+    usual: "ms",
+    remedy: r#"write a number and one of ns, us, ms, s, m, h, as in "350ms" or "1.5s""#,
+    grain: "nanoseconds",
+};
+
+const SIZE: Quantity = Quantity {
+    what: "size",
+    units: &SIZE_UNITS,
+    words: &SIZE_WORDS,
+    usual: "MiB",
+    remedy: r#"write a number and one of B, kB, KiB, MB, MiB, GB, GiB, as in "64MiB""#,
+    grain: "bytes",
+};
+
+/// A fixed length of time: `"350ms"`.
+pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
+    refuse_bare(value, &TIME)?;
+    value.read(|text| match text.contains("+/-") {
+        true => Err(Problem::new(format!(
+            "{} wants a fixed length of time, not {}",
+            quote(value.key),
+            quote(text)
+        ))
+        .label("this one varies")
+        .help("write one length of time; only latencies and delays may vary")),
+        false => parse_duration(text),
+    })
+}
+
+/// [`duration`] of more than nothing.
+pub(super) fn positive_duration(value: &Value<'_>) -> Option<Nanos> {
+    match duration(value)? {
+        0 => value.refuse(
+            Problem::new(format!("{} must be longer than zero", quote(value.key)))
+                .label("no time at all")
+                .help("write a longer time, or leave the key out"),
+        ),
+        nanos => Some(nanos),
+    }
+}
+
+/// [`duration`] within `range`.
+pub(super) fn duration_within(value: &Value<'_>, range: RangeInclusive<Nanos>) -> Option<Nanos> {
+    let nanos = duration(value)?;
+    if range.contains(&nanos) {
+        return Some(nanos);
+    }
+    let (least, most) = (clock::show(*range.start()), clock::show(*range.end()));
+    value.refuse(
+        Problem::new(format!("{} is out of range: {}", quote(value.key), clock::show(nanos)))
+            .label(if nanos > *range.end() { "too long" } else { "too short" })
+            .help(format!("write a time from {least} to {most}")),
+    )
+}
+
+/// A size in bytes within `range`: `"64MiB"`.
+pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
+    refuse_bare(value, &SIZE)?;
+    let bytes = value.read(|text| parse(text, &SIZE))?;
+    if range.contains(&bytes) {
+        return Some(bytes);
+    }
+    let (least, most) = (show_size(*range.start()), show_size(*range.end()));
+    value.refuse(
+        Problem::new(format!("{} is out of range: {}", quote(value.key), show_size(bytes)))
+            .label(if bytes > *range.end() { "too large" } else { "too small" })
+            .help(format!("write a size from {least} to {most}")),
+    )
+}
+
+/// Notes a number that lacks its unit, with the unit that it most likely wants.
+pub(super) fn refuse_bare_duration(value: &Value<'_>) -> Option<()> {
+    refuse_bare(value, &TIME)
+}
+
+fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
+    let number = match value.item() {
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+        DeValue::Float(float) => float.as_str(),
+        _ => return Some(()),
+    };
+    let suggestion = quote(&format!("{number}{}", quantity.usual));
+    value.refuse(
+        Problem::new(format!("{} is a number without a unit", quote(value.key)))
+            .label("of what?")
+            .help(format!("if you mean {}, write {suggestion}; {}", quantity.usual, quantity.remedy)),
+    )
+}
+
+/// `"1.5s"`, at most [`LONGEST`].
+pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
+    match parse(text, &TIME)? {
+        nanos if nanos > LONGEST => Err(too_much(text, &TIME)),
+        nanos => Ok(nanos),
+    }
+}
+
+fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
+    let what = quantity.what;
+    let wrong = |label: &str| {
+        Problem::new(format!("{} is not a {what}", quote(text))).label(label).help(quantity.remedy)
+    };
+    if text.starts_with(['-', '\u{2212}']) {
+        return Err(Problem::new(format!("a {what} cannot be negative: {}", quote(text)))
+            .label("negative")
+            .help(quantity.remedy));
+    }
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+        return Err(wrong(if number.is_empty() { "no number in front" } else { "not a number" }));
+    }
+    let Some((_, factor)) = quantity.units.iter().find(|(name, _)| *name == unit) else {
+        return Err(wrong_unit(text, number, unit, quantity));
+    };
+    let fraction = fraction.trim_end_matches('0');
+    let Some(exact) = scaled(whole, fraction, *factor) else {
+        return Err(too_much(text, quantity));
+    };
+    exact.ok_or_else(|| {
+        Problem::new(format!("{} is not a whole number of {}", quote(text), quantity.grain))
+            .label("too fine")
+            .help(format!("drop the digits below one of the {}", quantity.grain))
+    })
+}
+
+/// `whole.fraction * factor`: none when it overflows, and within, none when it is not whole.
+fn scaled(whole: &str, fraction: &str, factor: u64) -> Option<Option<u64>> {
+    let whole = whole.parse::<u64>().ok()?.checked_mul(factor)?;
+    if fraction.is_empty() {
+        return Some(Some(whole));
+    }
+    // Nobody writes a longer fraction for a whole number of nanoseconds or bytes.
+    let Some(tens) = u32::try_from(fraction.len()).ok().filter(|len| *len <= 18) else {
+        return Some(None);
+    };
+    let parts = u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor);
+    let unit = 10_u128.pow(tens);
+    if parts % unit != 0 {
+        return Some(None);
+    }
+    let parts = u64::try_from(parts / unit).ok()?;
+    Some(Some(whole.checked_add(parts)?))
+}
+
+fn too_much(text: &str, quantity: &Quantity) -> Problem {
+    let (label, help) = match quantity.usual {
+        "ms" => ("longer than a year", "nothing in a topology may take longer than 365 days"),
+        _ => ("larger than any machine's memory", quantity.remedy),
+    };
+    Problem::new(format!("{} is absurd", quote(text))).label(label).help(help)
+}
+
+fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Problem {
+    let remedy = quantity.remedy;
+    if unit.is_empty() {
+        let suggestion = quote(&format!("{number}{}", quantity.usual));
+        return Problem::new(format!("{} has no unit", quote(text)))
+            .label("of what?")
+            .help(format!("if you mean {}, write {suggestion}; {remedy}", quantity.usual));
+    }
+    let word = unit.trim();
+    let known = quantity.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+    let meant = quantity.words.iter().find(|(name, _)| *name == word).map(|(_, unit)| *unit);
+    let help = match meant.or(known.map(|(name, _)| *name)) {
+        Some(unit) => format!("write {}", quote(&format!("{number}{unit}"))),
+        None => remedy.to_owned(),
+    };
+    Problem::new(format!("{} is not a {}", quote(text), quantity.what))
+        .label(if word == unit { "unknown unit" } else { "no blanks between number and unit" })
+        .help(help)
+}
+
+/// A size in the largest binary unit that leaves a whole number: `64MiB`.
+pub(super) fn show_size(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.iter().find(|(_, bits)| bytes != 0 && bytes.trailing_zeros() >= *bits) {
+        Some((unit, bits)) => format!("{}{unit}", bytes >> bits),
+        None => format!("{bytes}B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_reads_to_the_nanosecond() {
+        let read = |text| parse_duration(text).ok();
+        assert_eq!(read("350ms"), Some(350_000_000));
+        assert_eq!(read("1.5s"), Some(1_500_000_000));
+        assert_eq!(read("0.000000001s"), Some(1));
+        assert_eq!(read("10ns"), Some(10));
+        assert_eq!(read("2m"), Some(120_000_000_000));
+        assert_eq!(read("0s"), Some(0));
+        assert_eq!(read("8760h"), Some(LONGEST));
+        assert_eq!(read("1.50000000000000000000000000000000s"), Some(1_500_000_000));
+    }
+
+    #[test]
+    fn what_is_no_length_of_time_is_refused() {
+        let texts =
+            ["", "5", "ms", "-5ms", "5 ms", "5 msec", "1.2.3s", ".5s", "5.s", "1e3s", "8761h", "0.1ns"];
+        let more =
+            ["99999999999999999999999ms", "1m30s", "inf", "+5ms", "0.0000000000000000000001h", "5\u{b5}s"];
+        for text in texts.iter().chain(&more) {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_reads_in_decimal_and_binary_units() {
+        let read = |text| parse(text, &SIZE).ok();
+        assert_eq!(read("64MiB"), Some(64 << 20));
+        assert_eq!(read("1.5KiB"), Some(1536));
+        assert_eq!(read("2kB"), Some(2_000));
+        assert_eq!(read("0B"), Some(0));
+        assert_eq!(read("64mb"), None);
+        assert_eq!(read("20000000000GiB"), None);
+        assert_eq!([0, 1536, 64 << 20, 1 << 32].map(show_size), ["0B", "1536B", "64MiB", "4GiB"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Topology files and what simhost says about them: each `tests/ui/*.toml` has
+//! a `.out` beside it (the model) or an `.err` (the report).
+//!
+//! `BLESS=1 cargo test --test ui` writes both anew; read the difference before
+//! committing it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use simhost::error::Look;
+use simhost::model::{Code, Model, Service};
+use simhost::topology::{Topology, parse};
+
+const EMBEDDED: [&str; 4] = ["inventory", "notification", "orders", "payment"];
+
+#[test]
+fn every_file_is_read_or_refused_as_its_golden_file_says() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    for path in files(Path::new("tests/ui")) {
+        let (extension, other, said) = match read(&path) {
+            Ok(topology) => ("out", "err", dump(&topology.model)),
+            Err(report) => ("err", "out", report),
+        };
+        let golden = path.with_extension(extension);
+        if bless {
+            fs::write(&golden, &said).expect("golden file is written");
+            let _ = fs::remove_file(path.with_extension(other));
+        } else if fs::read_to_string(&golden).ok().as_deref() != Some(&said) {
+            wrong.push(format!("{} differs; it is now:\n{said}", golden.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nBLESS=1 writes the golden files anew", wrong.join("\n"));
+}
+
+#[test]
+fn every_golden_file_has_its_topology() {
+    for entry in fs::read_dir("tests/ui").expect("folder of golden files") {
+        let path = entry.expect("entry").path();
+        assert!(path.with_extension("toml").exists(), "{} is left over", path.display());
+    }
+}
+
+#[test]
+fn every_topology_that_ships_is_read_and_says_what_it_shows() {
+    let shipped = files(Path::new("../topologies"));
+    assert!(!shipped.is_empty());
+    for path in shipped {
+        let topology = read(&path).unwrap_or_else(|report| panic!("{report}"));
+        let stem = path.file_stem().expect("stem").to_string_lossy();
+        assert!(topology.text.starts_with(&format!("# {stem}.toml: ")), "{}", path.display());
+        assert_eq!(topology.model.name, stem);
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("folder of topologies");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    files
+}
+
+fn read(path: &Path) -> Result<Topology, String> {
+    let name = path.file_name().expect("file name").to_string_lossy();
+    let text = fs::read_to_string(path).expect("topology is text");
+    parse(&name, &text, Path::new("folder"), &EMBEDDED).map_err(|refused| refused.render(Look::PLAIN))
+}
+
+/// The model, one fact a line, without places.
+fn dump(model: &Model) -> String {
+    let mut text = String::new();
+    let name = |id| &model.service(id).name;
+    let mut line = |line: String| writeln!(text, "{line}").expect("strings take all");
+    line(format!("topology {} seed={} environment={}", model.name, model.seed, model.environment));
+    if let Some(ingress) = &model.ingress {
+        line(format!("ingress {} -> {}", ingress.listen, name(ingress.to)));
+    }
+    line(format!("latency {:?}", model.latency));
+    line(format!("allow {:?}", model.allowed_hosts));
+    line(format!("{:?}", model.bounds));
+    model.services.iter().for_each(|service| line(dump_service(service)));
+    for link in &model.links {
+        let (latency, timeout) = (&link.latency, link.timeout);
+        line(format!("link {} -> {} latency={latency:?} timeout={timeout:?}", name(link.from), name(link.to)));
+    }
+    for fault in &model.faults {
+        line(format!("fault {} {:?} p={} enabled={}", fault.name, fault.kind, fault.probability, fault.enabled));
+        let route = fault.target.route.as_ref().map(|(route, _)| route);
+        let (to, from) = (name(fault.target.service), fault.target.from.map(name));
+        line(format!("  target {to} route={route:?} from={from:?}"));
+    }
+    line(format!("{:?}", model.telemetry));
+    text
+}
+
+fn dump_service(service: &Service) -> String {
+    let code = match &service.code {
+        Code::File { path, .. } => format!("File({:?})", path.display().to_string()),
+        other => format!("{other:?}"),
+    };
+    let Service { name, version, replicas, workers, queue, config, resource, limits, .. } = service;
+    format!(
+        "service {name} {code} version={version:?} replicas={replicas} workers={workers} queue={queue}\n  \
+         config={config:?}\n  resource={resource:?}\n  {limits:?}"
+    )
+}
