@@ -1,0 +1,250 @@
+//! The door for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
+//! core thread over a bounded channel.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use axum::{Extension, Router};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use opentelemetry_semantic_conventions::attribute;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::bus::{Answer, Entry};
+use crate::message::{Headers, Request, Response};
+use crate::model::{Bounds, Limits, ServiceId};
+use crate::telemetry::record::KeyValue;
+
+/// Requests between the sockets and the core thread; one more is answered 503.
+const WAITING: usize = 1_024;
+
+/// A client has this long to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that one HTTP/2 connection may have under way.
+const STREAMS: u32 = 256;
+
+/// Open connections have this long to end when the run is over.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Names of the response header that carries the trace id alone, for people.
+const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+
+/// The server's side of W3C trace context: the trace and the SERVER span.
+const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+/// A request on its way to the core thread, and where its answer goes.
+#[derive(Debug)]
+pub struct Inbound {
+    pub entry: Entry,
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// What the ingress needs to know of the topology.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub to: ServiceId,
+    pub limits: Limits,
+    pub bounds: Bounds,
+}
+
+/// The open door.
+#[derive(Debug)]
+pub struct Ingress {
+    /// Where it really listens: the port is chosen by the system if it was 0.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Door {
+    settings: Arc<Settings>,
+    core: mpsc::Sender<Inbound>,
+}
+
+impl Ingress {
+    /// Serves on `listener` until [`close`](Self::close). Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// The socket has no local address.
+    pub fn open(
+        listener: TcpListener,
+        settings: Settings,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Inbound>)> {
+        let address = listener.local_addr()?;
+        let (core, inbound) = mpsc::channel(WAITING);
+        let (stop, stopped) = watch::channel(false);
+        let connections = settings.bounds.connections as usize;
+        let door = Door { settings: Arc::new(settings), core };
+        let router = Router::new().fallback(answer).with_state(door);
+        let serving = tokio::spawn(accept(listener, router, connections, stopped));
+        Ok((Self { address, stop, serving }, inbound))
+    }
+
+    /// Takes no more connections and waits until the open ones have their answers.
+    pub async fn close(self) {
+        self.stop.send(true).ok();
+        self.serving.await.ok();
+    }
+}
+
+/// Accepts connections, so many at a time; one more waits in the system's queue.
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    connections: usize,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let slot = tokio::select! {
+            slot = Arc::clone(&slots).acquire_owned() => slot,
+            _ = stopped.changed() => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of file descriptors, most likely: let some connections end first.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let connection = graceful.watcher();
+        let service = router.clone().layer(Extension(peer));
+        tokio::spawn(async move {
+            serve(stream, service, connection).await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    tokio::time::timeout(DRAIN, graceful.shutdown()).await.ok();
+}
+
+/// Serves one connection to its end.
+async fn serve(stream: TcpStream, router: Router, connection: hyper_util::server::graceful::Watcher) {
+    stream.set_nodelay(true).ok();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that breaks off or talks nonsense is its own affair.
+    connection.watch(serving.into_owned()).await.ok();
+}
+
+/// One request: to the core thread and back.
+async fn answer(
+    State(door): State<Door>,
+    Extension(peer): Extension<SocketAddr>,
+    request: axum::extract::Request,
+) -> HttpResponse {
+    let request = match taken_in(request, &door.settings.limits, peer).await {
+        Ok(request) => request,
+        Err(refusal) => return to_http(refusal).into_response(),
+    };
+    let (request, attributes) = request;
+    let head = request.method == "HEAD";
+    let (reply, answered) = oneshot::channel();
+    let entry = Entry { to: door.settings.to, request, attributes };
+    if door.core.try_send(Inbound { entry, reply }).is_err() {
+        return to_http(Response::detail(503, "the ingress is full")).into_response();
+    }
+    let Ok(answer) = answered.await else {
+        return to_http(Response::detail(503, "the run is over")).into_response();
+    };
+    let mut response = to_http(answer.response);
+    if let Some(context) = answer.context {
+        let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
+        for (name, value) in values {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
+    if head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Reads the whole request, within its bounds.
+async fn taken_in(
+    request: axum::extract::Request,
+    limits: &Limits,
+    peer: SocketAddr,
+) -> Result<(Request, Vec<KeyValue>), Response> {
+    let (parts, body) = request.into_parts();
+    let mut headers = Headers::default();
+    for (name, value) in &parts.headers {
+        headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
+    }
+    if headers.size() as u64 > limits.headers {
+        let limit = limits.headers;
+        return Err(Response::detail(431, format!("the headers exceed limits.headers = {limit} bytes")));
+    }
+    let body = match Limited::new(body, limits.body as usize).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let limit = limits.body;
+            return Err(Response::detail(413, format!("the body exceeds limits.body = {limit} bytes")));
+        }
+        Err(error) => return Err(Response::detail(400, format!("the body cannot be read: {error}"))),
+    };
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+    let attributes = connection_attributes(authority, parts.version, peer);
+    let method = parts.method.as_str().to_owned();
+    Ok((Request { method, target, headers, body: body.to_vec() }, attributes))
+}
+
+/// Attributes of the SERVER span that only the socket knows.
+fn connection_attributes(authority: Option<&str>, version: Version, peer: SocketAddr) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(5);
+    let authority = authority.and_then(|authority| authority.parse::<http::uri::Authority>().ok());
+    if let Some(authority) = authority {
+        attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, authority.host().to_owned()));
+        let port = i64::from(authority.port_u16().unwrap_or(80));
+        attributes.push(KeyValue::new(attribute::SERVER_PORT, port));
+    }
+    let version = if version == Version::HTTP_2 { "2" } else { "1.1" };
+    attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
+    attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
+    attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));
+    attributes
+}
+
+/// The response as it goes over the wire. Fields that belong to the connection
+/// are the server's business, not the guest's (RFC 9110, section 7.6.1).
+fn to_http(response: Response) -> HttpResponse {
+    const CONNECTION: [HeaderName; 6] = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::TE,
+        HeaderName::from_static("keep-alive"),
+    ];
+    let mut http = HttpResponse::new(Body::from(Bytes::from(response.body)));
+    *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in response.headers.0 {
+        let field = (HeaderName::try_from(name), HeaderValue::try_from(value));
+        if let (Ok(name), Ok(value)) = field
+            && !CONNECTION.contains(&name)
+        {
+            http.headers_mut().append(name, value);
+        }
+    }
+    http
+}
