@@ -10,7 +10,7 @@ use crate::model::Place;
 mod names;
 mod render;
 
-pub use names::{did_you_mean, nearest, one_of, quote};
+pub use names::{did_you_mean, list, nearest, quote};
 pub use render::Look;
 
 /// Problems that a report keeps; of the others it says only how many there are.
@@ -156,7 +156,7 @@ impl Diagnostic for Refused {
 }
 
 /// A problem together with the text that it points into.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Found {
     problem: Problem,
     source: Option<NamedSource<Arc<str>>>,

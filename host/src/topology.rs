@@ -121,7 +121,11 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
 /// `[topology]`: the name, the seed and the environment.
 fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, String)> {
     let remedy = "begin the file with [topology] and below it name = \"…\"";
-    let table = root.need("topology", topology, remedy)?.table("[topology]")?;
+    let Some(topology) = topology else {
+        root.note(Problem::new("the file has no [topology]").label("it is missing").help(remedy));
+        return None;
+    };
+    let table = topology.table("[topology]")?;
     let [name, seed, environment] = table.keys(["name", "seed", "environment"]);
     let name = table.need("name", name, "give the topology a name: name = \"…\"");
     let name = name.and_then(|value| value.read(address::name));

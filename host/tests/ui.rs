@@ -83,10 +83,17 @@ fn dump(model: &Model) -> String {
     model.services.iter().for_each(|service| line(dump_service(service)));
     for link in &model.links {
         let (latency, timeout) = (&link.latency, link.timeout);
-        line(format!("link {} -> {} latency={latency:?} timeout={timeout:?}", name(link.from), name(link.to)));
+        line(format!(
+            "link {} -> {} latency={latency:?} timeout={timeout:?}",
+            name(link.from),
+            name(link.to)
+        ));
     }
     for fault in &model.faults {
-        line(format!("fault {} {:?} p={} enabled={}", fault.name, fault.kind, fault.probability, fault.enabled));
+        line(format!(
+            "fault {} {:?} p={} enabled={}",
+            fault.name, fault.kind, fault.probability, fault.enabled
+        ));
         let route = fault.target.route.as_ref().map(|(route, _)| route);
         let (to, from) = (name(fault.target.service), fault.target.from.map(name));
         line(format!("  target {to} route={route:?} from={from:?}"));

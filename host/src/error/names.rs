@@ -25,42 +25,38 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
     }
     let plain = |name: &str| name.to_lowercase().replace('_', "-");
     let wrong = plain(wrong);
+    let most = |name: &str| 1.max(name.len().max(wrong.len()) / 3);
     names
         .into_iter()
-        .filter(|name| name.len() <= COMPARED_AT_MOST)
+        // Too long and too short names first: comparing letters is slow.
+        .filter(|name| name.len() <= COMPARED_AT_MOST && name.len().abs_diff(wrong.len()) <= most(name))
         .map(|name| (strsim::damerau_levenshtein(&wrong, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= 1.max(name.len().max(wrong.len()) / 3))
-        .filter(|(distance, name)| *distance < name.chars().count())
+        .filter(|(distance, name)| *distance <= most(name) && *distance < name.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
 
-/// `"a", "b" or "c"`: every name, or the first of many.
-pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    series(names, "or")
+/// `"a", "b", "c"`: every name, or the first of many.
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<String> = names.into_iter().map(quote).collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let more = names.len().saturating_sub(LISTED_AT_MOST);
+    names.truncate(LISTED_AT_MOST);
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 /// A help text for an unknown name: what was meant, if a name is near, and
 /// what there is. `what` says what the names are, in the plural: `services`.
 pub fn did_you_mean<'a>(wrong: &str, what: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    let all = series(names.clone(), "and");
+    let all = list(names.clone());
     match nearest(wrong, names) {
-        Some(near) => format!("did you mean {}? The {what} are {all}", quote(near)),
-        None => format!("the {what} are {all}"),
-    }
-}
-
-fn series<'a>(names: impl IntoIterator<Item = &'a str>, word: &str) -> String {
-    let mut names: Vec<String> = names.into_iter().map(quote).collect();
-    if names.len() > LISTED_AT_MOST {
-        let more = names.len() - LISTED_AT_MOST;
-        names.truncate(LISTED_AT_MOST);
-        return format!("{} {word} {more} more", names.join(", "));
-    }
-    match names.pop() {
-        Some(last) if names.is_empty() => last,
-        Some(last) => format!("{} {word} {last}", names.join(", ")),
-        None => "none".to_owned(),
+        Some(near) => format!("did you mean {}? Known {what}: {all}", quote(near)),
+        None => format!("known {what}: {all}"),
     }
 }
 
@@ -84,8 +80,8 @@ mod tests {
         assert_eq!(quote("a\u{1b}[1m"), r#""a\u{1b}[1m""#);
         assert_eq!(quote(&"ü".repeat(61)), format!("\"{}\"…", "ü".repeat(60)));
         let many: Vec<String> = (0..30).map(|number| number.to_string()).collect();
-        assert!(one_of(many.iter().map(String::as_str)).ends_with(r#""19" or 10 more"#));
-        assert_eq!(one_of(["a", "b"]), r#""a" or "b""#);
-        assert_eq!(one_of([]), "none");
+        assert!(list(many.iter().map(String::as_str)).ends_with(r#", "19" and 10 more"#));
+        assert_eq!(list(["a", "b"]), r#""a", "b""#);
+        assert_eq!(list([]), "none");
     }
 }

@@ -38,7 +38,7 @@ impl Refused {
     /// the headline. Ends with a newline.
     pub fn render(&self, look: Look) -> String {
         let handler = handler(look);
-        let mut report: String = self.problems.iter().map(|found| one(&handler, found)).collect();
+        let mut report: String = self.problems.iter().map(|found| one(&handler, found, look.width)).collect();
         if self.further > 0 {
             report.push_str(&format!("… and {} more\n\n", self.further));
         }
@@ -52,16 +52,41 @@ fn handler(look: Look) -> GraphicalReportHandler {
     let styles = if look.colour { ThemeStyles::ansi() } else { ThemeStyles::none() };
     GraphicalReportHandler::new_themed(GraphicalTheme { characters, styles })
         .with_width(look.width)
+        .with_wrap_lines(false)
         .with_links(false)
         .without_syntax_highlighting()
 }
 
 /// One problem, with an empty line behind it.
-fn one(handler: &GraphicalReportHandler, found: &Found) -> String {
+fn one(handler: &GraphicalReportHandler, found: &Found, width: usize) -> String {
+    let mut problem = found.problem.clone();
+    problem.message = wrap(&problem.message, width.saturating_sub("  × ".chars().count()));
+    problem.help = problem.help.map(|help| wrap(&help, width.saturating_sub("  help: ".len())));
+    let wrapped = Found { problem, source: found.source.clone() };
     let mut text = String::new();
-    if handler.render_report(&mut text, found).is_err() {
+    if handler.render_report(&mut text, &wrapped).is_err() {
         text = format!("{found}\n");
     }
     // The frame leaves blanks at the ends of lines, which no reader wants in a file.
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
+}
+
+/// Breaks lines at blanks only: the frame's own wrapping divides names at
+/// their hyphens, and `order-service` could not be searched for.
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            column = 0;
+        } else if !wrapped.is_empty() {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
 }

@@ -117,7 +117,11 @@ fn split_url(text: &str) -> Result<(String, &str), Problem> {
     };
     let example = r#"write scheme, host and port, such as "http://127.0.0.1:9000""#;
     let Some((scheme, rest)) = text.split_once("://") else {
-        return wrong("no scheme", example);
+        let guess = text.split('/').next().filter(|guess| host_and_port(guess).is_ok());
+        return match guess {
+            Some(_) => wrong("no scheme", &format!("write {}", quote(&format!("http://{text}")))),
+            None => wrong("no scheme", example),
+        };
     };
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
@@ -125,7 +129,10 @@ fn split_url(text: &str) -> Result<(String, &str), Problem> {
     }
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
-        return wrong("credentials", "leave user and password out: a topology is no place for secrets");
+        // The message goes to logs: it must not repeat what is in front of the @.
+        return Err(Problem::new("the URL holds a user or a password")
+            .label("credentials")
+            .help("leave them out: a topology is no place for secrets"));
     }
     let (host, port) = split_port(authority);
     if !is_host(host) {

@@ -140,7 +140,7 @@ fn read_percentiles(value: &Value<'_>) -> Option<Distribution> {
         if nanos < low {
             let (below, here) = (clock::show(*low), clock::show(*nanos));
             let message = format!("{} is {here}, less than {} at {below}", entry.key, low_entry.key);
-            let remedy = format!("percentiles never fall: write {below} or more");
+            let remedy = format!("percentiles never fall: write {below:?} or more");
             return entry.refuse(Problem::new(message).label("falls").help(remedy));
         }
     }

@@ -21,7 +21,7 @@ const KINDS: [(&str, Kind); 2] = [("latency", Kind::Latency), ("error", Kind::Er
 /// The faults, in the order of the file.
 pub(super) fn faults(faults: Option<Value<'_>>, names: &Names) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
-    let tables = faults.map(|value| value.tables("fault")).unwrap_or_default();
+    let tables = faults.map(|value| value.tables("this fault")).unwrap_or_default();
     tables.iter().filter_map(|table| fault(table, names, &mut seen)).collect()
 }
 
@@ -31,7 +31,7 @@ fn fault(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<String>) -> Optio
     let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
     let name = name.and_then(|value| unique(&value, seen));
     let kind = table.need("kind", kind, "write kind = \"latency\" or kind = \"error\"");
-    let kind = kind.and_then(|value| value.choice("kind of fault", &KINDS));
+    let kind = kind.and_then(|value| value.choice("fault kind", &KINDS));
     let kind = kind.and_then(|kind| with_details(table, kind, delay, status));
     let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
     let target = table.need("target", target_value, remedy).and_then(|value| target(&value, names));

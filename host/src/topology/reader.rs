@@ -12,11 +12,11 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Problem, did_you_mean, one_of, quote};
+use crate::error::{Problem, did_you_mean, list, nearest, quote};
 use crate::model::Place;
 
 /// Problems of one file that are kept; the others are counted.
-const PROBLEMS_AT_MOST: usize = 1_000;
+const PROBLEMS_AT_MOST: usize = 200;
 
 /// What is wrong with a file, as far as it has been read.
 #[derive(Debug)]
@@ -77,7 +77,13 @@ impl<'a> Table<'a> {
     fn new(what: String, place: Place, table: &'a DeTable<'a>, problems: &'a Problems<'a>) -> Self {
         let mut entries: Vec<Value<'a>> = table
             .iter()
-            .map(|(key, item)| Value { key: key.get_ref(), key_place: key.span(), item, problems })
+            .map(|(key, item)| Value {
+                key: key.get_ref(),
+                key_place: key.span(),
+                listed: false,
+                item,
+                problems,
+            })
             .collect();
         entries.sort_by_key(|entry| entry.key_place.start);
         Self { what, place, entries, problems }
@@ -87,11 +93,14 @@ impl<'a> Table<'a> {
     pub fn keys<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
         for entry in &self.entries {
             if !known.contains(&entry.key) {
-                let what = format!("keys of {}", self.what);
+                let help = match nearest(entry.key, known) {
+                    Some(near) => format!("did you mean {}?", quote(near)),
+                    None => format!("known keys of {}: {}", self.what, list(known)),
+                };
                 self.problems.note(
                     Problem::new(format!("unknown key {} in {}", quote(entry.key), self.what))
                         .at(entry.key_place.clone(), "not a key of this table")
-                        .help(did_you_mean(entry.key, &what, known)),
+                        .help(help),
                 );
             }
         }
@@ -124,6 +133,8 @@ impl<'a> Table<'a> {
 pub(super) struct Value<'a> {
     pub key: &'a str,
     pub key_place: Place,
+    /// One of several in a list.
+    listed: bool,
     item: &'a Spanned<DeValue<'a>>,
     problems: &'a Problems<'a>,
 }
@@ -158,8 +169,9 @@ impl<'a> Value<'a> {
     /// Notes that this is not the kind of value that is wanted.
     pub fn refuse_kind<T>(&self, wanted: &str, remedy: impl Display) -> Option<T> {
         let found = kind(self.item());
+        let each = if self.listed { "each of " } else { "" };
         self.refuse(
-            Problem::new(format!("{} must be {wanted}, not {found}", quote(self.key)))
+            Problem::new(format!("{each}{} must be {wanted}, not {found}", quote(self.key)))
                 .label(format!("this is {found}"))
                 .help(remedy.to_string()),
         )
@@ -168,12 +180,10 @@ impl<'a> Value<'a> {
     pub fn text(&self) -> Option<&'a str> {
         match self.item() {
             DeValue::String(text) => Some(text),
-            DeValue::Table(_) | DeValue::Array(_) => {
-                self.refuse_kind("a string", format!("write {} = \"…\"", self.key))
-            }
+            DeValue::Table(_) | DeValue::Array(_) => self.refuse_kind("a string", "write text in quotes"),
             _ => {
                 let written = &self.problems.text[self.place()];
-                self.refuse_kind("a string", format!("write {} = {}", self.key, quote(written)))
+                self.refuse_kind("a string", format!("put it in quotes: {}", quote(written)))
             }
         }
     }
@@ -195,19 +205,16 @@ impl<'a> Value<'a> {
         read(self.text()?).map_or_else(|problem| self.refuse(problem), Some)
     }
 
-    /// One of a few words.
+    /// One of a few words; `what` says what they are, in the singular.
     pub fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Option<T> {
         let word = self.text()?;
         let names = choices.iter().map(|(name, _)| *name);
         match choices.iter().find(|(name, _)| *name == word) {
             Some((_, choice)) => Some(*choice),
             None => self.refuse(
-                Problem::new(format!("unknown {what} {}", quote(word))).label(format!("not a {what}")).help(
-                    match crate::error::nearest(word, names.clone()) {
-                        Some(near) => format!("did you mean {}? It may be {}", quote(near), one_of(names)),
-                        None => format!("it may be {}", one_of(names)),
-                    },
-                ),
+                Problem::new(format!("unknown {what} {}", quote(word)))
+                    .label(format!("not a {what}"))
+                    .help(did_you_mean(word, &format!("{what}s"), names)),
             ),
         }
     }
@@ -223,7 +230,7 @@ impl<'a> Value<'a> {
     pub fn whole(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let (least, most) = (range.start(), range.end());
         let DeValue::Integer(integer) = self.item() else {
-            let remedy = format!("write a number from {least} to {most}, without quotes");
+            let remedy = format!("write a whole number from {least} to {most}, without quotes");
             return self.refuse_kind("a whole number", remedy);
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -268,7 +275,7 @@ impl<'a> Value<'a> {
         let DeValue::Array(items) = self.item() else {
             return self.refuse_kind("a list", format!("write {} = [\"…\"]", self.key));
         };
-        Some(items.iter().map(|item| Value { item, ..self.clone() }).collect())
+        Some(items.iter().map(|item| Value { item, listed: true, ..self.clone() }).collect())
     }
 
     /// A table; `what` is its name in messages.
@@ -276,7 +283,9 @@ impl<'a> Value<'a> {
         let what = what.into();
         match self.item() {
             DeValue::Table(table) => Some(Table::new(what, self.place(), table, self.problems)),
-            DeValue::Array(_) => self.refuse_kind("a table", format!("there is one {what}: write it once")),
+            DeValue::Array(_) => {
+                self.refuse_kind("a table", format!("{what} is one table, not a list of them"))
+            }
             _ => self.refuse_kind("a table", format!("write {} = {{ … }}", self.key)),
         }
     }
@@ -284,10 +293,10 @@ impl<'a> Value<'a> {
     /// The tables of `[[key]]`; `what` is the name of one in messages.
     pub fn tables(&self, what: &str) -> Vec<Table<'a>> {
         let DeValue::Array(items) = self.item() else {
-            self.refuse_kind::<()>("a list of tables", format!("write [[{}]] above each {what}", self.key));
+            self.refuse_kind::<()>("a list of tables", format!("write [[{}]] above each of them", self.key));
             return Vec::new();
         };
-        let items = items.iter().map(|item| Value { item, ..self.clone() });
+        let items = items.iter().map(|item| Value { item, listed: true, ..self.clone() });
         items.filter_map(|item| item.table(what)).collect()
     }
 }
@@ -297,8 +306,8 @@ fn kind(item: &DeValue<'_>) -> &'static str {
     match item {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

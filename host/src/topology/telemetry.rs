@@ -51,16 +51,16 @@ fn read_headers(value: &Value<'_>) -> IndexMap<String, String> {
         let name = entry.key.to_ascii_lowercase();
         let Some(text) = entry.text() else { continue };
         let problem = if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            Some(("is not a name of a header", "write a name such as \"x-tenant\""))
+            Some(("has a name that cannot be sent", "write a name such as \"x-tenant\""))
         } else if text.bytes().any(|byte| !(byte.is_ascii_graphic() || byte == b' ')) {
             Some(("has a value that cannot be sent", "header values are plain ASCII text on one line"))
         } else if headers.contains_key(&name) {
-            Some(("is there twice", "case makes no difference in names of headers"))
+            Some(("is there twice", "keep one of them: case makes no difference in names of headers"))
         } else {
             None
         };
         if let Some((what, remedy)) = problem {
-            let problem = Problem::new(format!("the header {} {what}", quote(entry.key)));
+            let problem = Problem::new(format!("header {} {what}", quote(entry.key)));
             entry.refuse_key::<()>(problem.label("this header").help(remedy));
             continue;
         }

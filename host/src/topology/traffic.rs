@@ -49,7 +49,7 @@ pub(super) fn network(network: Option<Value<'_>>) -> (Distribution, Vec<String>)
 /// `[[links]]`.
 pub(super) fn links(links: Option<Value<'_>>, names: &Names) -> Vec<Link> {
     let mut seen = BTreeSet::new();
-    let tables = links.map(|value| value.tables("link")).unwrap_or_default();
+    let tables = links.map(|value| value.tables("this link")).unwrap_or_default();
     tables.iter().filter_map(|table| link(table, names, &mut seen)).collect()
 }
 

@@ -81,6 +81,7 @@ struct Quantity {
     /// The unit that a bare number most likely meant.
     usual: &'static str,
     remedy: &'static str,
+    list: &'static str,
     /// The smallest there is, in the plural.
     grain: &'static str,
 }
@@ -91,6 +92,7 @@ const TIME: Quantity = Quantity {
     words: &TIME_WORDS,
     usual: "ms",
     remedy: r#"write a number and one of ns, us, ms, s, m, h, as in "350ms" or "1.5s""#,
+    list: "ns, us, ms, s, m, h",
     grain: "nanoseconds",
 };
 
@@ -100,6 +102,7 @@ const SIZE: Quantity = Quantity {
     words: &SIZE_WORDS,
     usual: "MiB",
     remedy: r#"write a number and one of B, kB, KiB, MB, MiB, GB, GiB, as in "64MiB""#,
+    list: "B, kB, KiB, MB, MiB, GB, GiB",
     grain: "bytes",
 };
 
@@ -124,7 +127,7 @@ pub(super) fn positive_duration(value: &Value<'_>) -> Option<Nanos> {
         0 => value.refuse(
             Problem::new(format!("{} must be longer than zero", quote(value.key)))
                 .label("no time at all")
-                .help("write a longer time, or leave the key out"),
+                .help(r#"write a longer time, such as "1ms""#),
         ),
         nanos => Some(nanos),
     }
@@ -172,9 +175,9 @@ fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
     };
     let suggestion = quote(&format!("{number}{}", quantity.usual));
     value.refuse(
-        Problem::new(format!("{} is a number without a unit", quote(value.key)))
-            .label("of what?")
-            .help(format!("if you mean {}, write {suggestion}; {}", quantity.usual, quantity.remedy)),
+        Problem::new(format!("{} is a number without a unit", quote(value.key))).label("of what?").help(
+            format!("if you mean {}, write {suggestion}; the units are {}", quantity.usual, quantity.list),
+        ),
     )
 }
 
@@ -212,7 +215,7 @@ fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
     exact.ok_or_else(|| {
         Problem::new(format!("{} is not a whole number of {}", quote(text), quantity.grain))
             .label("too fine")
-            .help(format!("drop the digits below one of the {}", quantity.grain))
+            .help(format!("round it to whole {}", quantity.grain))
     })
 }
 
@@ -244,19 +247,19 @@ fn too_much(text: &str, quantity: &Quantity) -> Problem {
 }
 
 fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Problem {
-    let remedy = quantity.remedy;
     if unit.is_empty() {
         let suggestion = quote(&format!("{number}{}", quantity.usual));
-        return Problem::new(format!("{} has no unit", quote(text)))
-            .label("of what?")
-            .help(format!("if you mean {}, write {suggestion}; {remedy}", quantity.usual));
+        return Problem::new(format!("{} has no unit", quote(text))).label("of what?").help(format!(
+            "if you mean {}, write {suggestion}; the units are {}",
+            quantity.usual, quantity.list
+        ));
     }
     let word = unit.trim();
     let known = quantity.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
     let meant = quantity.words.iter().find(|(name, _)| *name == word).map(|(_, unit)| *unit);
     let help = match meant.or(known.map(|(name, _)| *name)) {
         Some(unit) => format!("write {}", quote(&format!("{number}{unit}"))),
-        None => remedy.to_owned(),
+        None => quantity.remedy.to_owned(),
     };
     Problem::new(format!("{} is not a {}", quote(text), quantity.what))
         .label(if word == unit { "unknown unit" } else { "no blanks between number and unit" })
