@@ -3,6 +3,7 @@
 //! The core thread fills [`record`]s and hands them over in batches; another
 //! thread encodes and exports them. Nothing here ever makes a guest wait.
 
+pub mod console;
 pub mod record;
 pub mod recorder;
 pub mod sampler;

@@ -1,0 +1,111 @@
+//! Traces as text, for people: each as a tree with its times, when it ends.
+//!
+//! [`assemble`] decides what is ready, [`tree`] draws it. The text is a
+//! function of the records, the resources and the [`Style`]: the same run
+//! prints the same bytes.
+
+mod assemble;
+mod bar;
+mod detail;
+mod forest;
+mod header;
+mod label;
+mod layout;
+mod rows;
+mod style;
+mod text;
+mod tree;
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE};
+pub use self::rows::{MAX_ALIKE, MAX_ROWS};
+pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
+
+use self::assemble::{Assembler, Missed, Piece};
+use self::text::count;
+use self::tree::Artist;
+use crate::telemetry::record::{Batch, Resource};
+
+/// Writes traces to `out` as they end.
+pub struct Console<W> {
+    /// None once a write has failed: nobody reads any more, and the run goes on without.
+    out: Option<W>,
+    resources: Arc<[Resource]>,
+    services: FxHashMap<Arc<str>, usize>,
+    style: Style,
+    assembler: Assembler,
+    begun: bool,
+}
+
+impl<W: Write + Send> Console<W> {
+    /// `resources` is the run's table, in the order of the topology.
+    pub fn new(out: W, resources: Arc<[Resource]>, style: Style) -> Self {
+        let mut services = FxHashMap::default();
+        for resource in &*resources {
+            let index = services.len();
+            services.entry(resource.service.clone()).or_insert(index);
+        }
+        Self { out: Some(out), resources, services, style, assembler: Assembler::default(), begun: false }
+    }
+
+    /// Takes what has ended, and writes the traces that this makes ready. An
+    /// empty batch says that nothing has happened for a while: traces whose
+    /// root came from a client of another process are then shown.
+    pub fn export(&mut self, batch: &Batch) {
+        let pieces = self.assembler.add(batch);
+        self.write(&pieces, Missed::default());
+    }
+
+    /// Writes what is left, finished or not, and how much was never shown.
+    /// For the end of a run: what ends after it counts as late.
+    pub fn flush(&mut self) {
+        let (pieces, missed) = self.assembler.finish();
+        self.write(&pieces, missed);
+    }
+
+    fn write(&mut self, pieces: &[Piece], missed: Missed) {
+        let artist = Artist { style: self.style, resources: &self.resources, services: &self.services };
+        let mut text = String::new();
+        if !self.begun && !pieces.is_empty() {
+            text.push_str(&artist.legend());
+            self.begun = true;
+        }
+        for piece in pieces {
+            match piece {
+                Piece::Log(log) => text.push_str(&artist.draw_log(log)),
+                Piece::Trace(trace) => {
+                    text.push('\n');
+                    text.push_str(&artist.draw(trace));
+                }
+            }
+        }
+        if missed != Missed::default() {
+            let Missed { spans, logs } = missed;
+            text.push_str(&format!(
+                "\nNot shown: {} and {}, for which there was no room or no trace.\n",
+                count(usize::try_from(spans).unwrap_or(usize::MAX), "span"),
+                count(usize::try_from(logs).unwrap_or(usize::MAX), "log line"),
+            ));
+        }
+        let Some(out) = &mut self.out else { return };
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            self.out = None;
+        }
+    }
+}
+
+impl<W> fmt::Debug for Console<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { style, assembler, begun, .. } = self;
+        f.debug_struct("Console")
+            .field("style", style)
+            .field("assembler", assembler)
+            .field("begun", begun)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! What is said below a span: why it failed, its attributes, what happened in it.
+
+use opentelemetry_semantic_conventions::attribute as semconv;
+
+use super::style::{DIM, Glyphs, Ink, PLAIN, RED, Style, YELLOW};
+use super::text::{Unit, count, safe};
+use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanRecord, Status, Value};
+
+/// Events and log lines of one span that are shown.
+pub const MAX_MOMENTS: usize = 20;
+/// Lines that one detail may take.
+pub const MAX_LINES: usize = 3;
+
+/// Attributes that say again what the tree shows, or that only machines
+/// read. What is left is what the author of a service put there.
+const HIDDEN: [&str; 14] = [
+    "client.",
+    "code.",
+    "error.",
+    "exception.",
+    "http.",
+    "net.",
+    "network.",
+    "otel.",
+    "peer.",
+    "server.",
+    "service.",
+    "thread.",
+    "url.",
+    "user_agent.",
+];
+/// Attributes of those families that tell something all the same.
+const SHOWN: [&str; 1] = [semconv::HTTP_REQUEST_RESEND_COUNT];
+
+/// A few words below a span, wrapped between them.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    pub words: Vec<(Ink, String)>,
+}
+
+impl Detail {
+    pub fn new(ink: Ink, text: &str) -> Self {
+        Self::default().text(ink, text)
+    }
+
+    /// Adds text that may be wrapped at its spaces.
+    fn text(mut self, ink: Ink, text: &str) -> Self {
+        self.words.extend(text.split_whitespace().map(|word| (ink, word.to_owned())));
+        self
+    }
+
+    /// Adds text that stays in one piece.
+    fn word(mut self, ink: Ink, word: String) -> Self {
+        self.words.push((ink, word));
+        self
+    }
+}
+
+/// What all details of a picture share.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    pub style: Style,
+    pub unit: Unit,
+    /// When the axis begins.
+    pub start: u64,
+}
+
+impl Context {
+    pub fn details(&self, span: &SpanRecord, logs: &[&LogRecord]) -> Vec<Detail> {
+        let mut details = Vec::new();
+        details.extend(self.errors(span));
+        if self.style.attributes {
+            let shown = span.attributes.iter().filter(|attribute| is_shown(&attribute.key));
+            let detail = self.attributes(Detail::default(), shown);
+            details.extend((!detail.words.is_empty()).then_some(detail));
+        }
+        details.extend(self.moments(span, logs));
+        let dropped = [(span.dropped_attributes, "attribute"), (span.dropped_events, "event")];
+        for (dropped, noun) in dropped.into_iter().filter(|(dropped, _)| *dropped > 0) {
+            let text = format!("{} over the limit", count(dropped as usize, noun));
+            details.push(self.more(&text));
+        }
+        details
+    }
+
+    /// A log line that belongs to no trace, without a time to count from.
+    pub fn log(&self, log: &LogRecord) -> Detail {
+        self.log_words(Detail::default(), log)
+    }
+
+    /// `… 12 more events`.
+    pub fn more(&self, text: &str) -> Detail {
+        Detail::new(DIM, &format!("{} {text}", self.glyphs().ellipsis))
+    }
+
+    fn glyphs(&self) -> &'static Glyphs {
+        self.style.glyphs()
+    }
+
+    fn safe(&self, text: &str) -> String {
+        safe(text, self.style.unicode)
+    }
+
+    fn attributes<'a>(&self, into: Detail, attributes: impl Iterator<Item = &'a KeyValue>) -> Detail {
+        attributes.fold(into, |detail, KeyValue { key, value }| {
+            detail.word(DIM, format!("{}={}", self.safe(key), self.value(value)))
+        })
+    }
+
+    fn value(&self, value: &Value) -> String {
+        match value {
+            Value::Text(text) => self.safe(text),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            Value::Texts(texts) => self.safe(&format!("{texts:?}")),
+            Value::Ints(values) => format!("{values:?}"),
+        }
+    }
+
+    /// The description, or else the exception; both where they differ.
+    fn errors(&self, span: &SpanRecord) -> Vec<Detail> {
+        let mut texts: Vec<String> = Vec::new();
+        if let Status::Error(description) = &span.status {
+            texts.extend((!description.is_empty()).then(|| description.to_string()));
+        }
+        for event in span.events.iter().filter(|event| is_exception(event)) {
+            let (name, message) = exception(event);
+            if !texts.iter().any(|text| text.contains(message) && !message.is_empty()) {
+                let separator = if name.is_empty() || message.is_empty() { "" } else { ": " };
+                texts.push(format!("{name}{separator}{message}"));
+            }
+        }
+        if let Some(Value::Text(kind)) = span.attributes.get(semconv::ERROR_TYPE)
+            && !texts.iter().any(|text| text.contains(&**kind))
+            && kind.parse::<u16>().is_err()
+        {
+            match texts.first_mut() {
+                Some(first) => *first = format!("{}: {first}", &**kind),
+                None => texts.push(kind.to_string()),
+            }
+        }
+        let error = |text: &String| Detail::new(RED, &format!("{} {}", self.glyphs().error, self.safe(text)));
+        texts.iter().take(MAX_MOMENTS).map(error).collect()
+    }
+
+    /// Events and log lines, as they came.
+    fn moments(&self, span: &SpanRecord, logs: &[&LogRecord]) -> Vec<Detail> {
+        let events = span.events.iter().filter(|event| !is_exception(event));
+        let mut moments: Vec<(u64, Detail)> = events.map(|event| (event.time, self.event(event))).collect();
+        moments.extend(logs.iter().map(|log| {
+            let detail = Detail::default().word(DIM, self.offset(log.time));
+            (log.time, self.log_words(detail, log))
+        }));
+        moments.sort_by_key(|(time, _)| *time);
+        let over = moments.len().saturating_sub(MAX_MOMENTS);
+        moments.truncate(MAX_MOMENTS);
+        let mut details: Vec<Detail> = moments.into_iter().map(|(_, detail)| detail).collect();
+        if over > 0 {
+            details.push(self.more(&format!("{over} more events and log lines")));
+        }
+        details
+    }
+
+    fn event(&self, event: &Event) -> Detail {
+        let detail = Detail::default()
+            .word(DIM, self.offset(event.time))
+            .word(PLAIN, self.glyphs().event.to_owned())
+            .text(PLAIN, &self.safe(&event.name));
+        if self.style.attributes { self.attributes(detail, event.attributes.iter()) } else { detail }
+    }
+
+    fn log_words(&self, detail: Detail, log: &LogRecord) -> Detail {
+        let (level, ink) = match log.severity {
+            Severity::Trace => ("TRACE", DIM),
+            Severity::Debug => ("DEBUG", DIM),
+            Severity::Info => ("INFO", PLAIN),
+            Severity::Warn => ("WARN", YELLOW),
+            Severity::Error => ("ERROR", RED),
+            Severity::Fatal => ("FATAL", RED),
+        };
+        let detail = detail.text(ink, level).text(PLAIN, &self.safe(log.body.trim_end()));
+        if self.style.attributes { self.attributes(detail, log.attributes.iter()) } else { detail }
+    }
+
+    fn offset(&self, time: u64) -> String {
+        format!("+{}", self.unit.show(time.saturating_sub(self.start)))
+    }
+}
+
+/// The status code of an HTTP span.
+pub fn status_code(span: &SpanRecord) -> Option<i64> {
+    match span.attributes.get(semconv::HTTP_RESPONSE_STATUS_CODE) {
+        Some(Value::Int(code)) => Some(*code),
+        _ => None,
+    }
+}
+
+fn is_shown(key: &str) -> bool {
+    SHOWN.contains(&key) || !HIDDEN.iter().any(|family| key.starts_with(family))
+}
+
+fn is_exception(event: &Event) -> bool {
+    &*event.name == "exception"
+}
+
+/// Type and message of an exception.
+fn exception(event: &Event) -> (&str, &str) {
+    let get = |key: &str| {
+        let found = event.attributes.iter().find(|attribute| &*attribute.key == key);
+        match found.map(|attribute| &attribute.value) {
+            Some(Value::Text(text)) => &**text,
+            _ => "",
+        }
+    };
+    (get(semconv::EXCEPTION_TYPE), get(semconv::EXCEPTION_MESSAGE))
+}

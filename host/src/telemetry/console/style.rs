@@ -1,0 +1,234 @@
+//! How a trace is drawn: width, colours, and which characters.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Color};
+
+/// Narrower than this and a tree with names, bars and numbers is of no use.
+pub const MIN_WIDTH: u16 = 60;
+/// Wider than this and the eye loses the line between a name and its bar.
+pub const MAX_WIDTH: u16 = 200;
+/// Where no terminal says otherwise: what a page of a report holds.
+pub const DEFAULT_WIDTH: u16 = 100;
+
+/// What the terminal, or the file instead of it, can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of a line, used within [`MIN_WIDTH`] and [`MAX_WIDTH`].
+    pub width: u16,
+    pub colour: bool,
+    /// Otherwise the output is ASCII to the last byte.
+    pub unicode: bool,
+    /// Whether attributes are shown beyond the status code and what explains an error.
+    pub attributes: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { width: DEFAULT_WIDTH, colour: false, unicode: true, attributes: true }
+    }
+}
+
+impl Style {
+    /// The style for an output, from what its environment says.
+    ///
+    /// `NO_COLOR` wins over `CLICOLOR_FORCE`, as everywhere. Output that does
+    /// not go to a terminal looks the same wherever it is made, so that two
+    /// people who run the same seed can compare their files.
+    pub fn detect(
+        is_terminal: bool,
+        env: impl Fn(&str) -> Option<String>,
+        terminal_width: Option<u16>,
+    ) -> Self {
+        let set = |name: &str| env(name).is_some_and(|value| !value.is_empty() && value != "0");
+        let dumb = env("TERM").as_deref() == Some("dumb");
+        let colour = if env("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+            false
+        } else if set("CLICOLOR_FORCE") {
+            true
+        } else {
+            is_terminal && !dumb && env("CLICOLOR").as_deref() != Some("0")
+        };
+        if !is_terminal {
+            return Self { colour, ..Self::default() };
+        }
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| env(name).filter(|value| !value.is_empty()));
+        // No locale at all is common in containers, whose terminal is a modern one all the same.
+        let plain = matches!(locale.as_deref(), Some("C" | "POSIX"));
+        let width = terminal_width.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
+        Self { width, colour, unicode: !dumb && !plain, attributes: true }
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        usize::from(self.width.clamp(MIN_WIDTH, MAX_WIDTH))
+    }
+
+    pub(super) fn glyphs(&self) -> &'static Glyphs {
+        if self.unicode { &UNICODE } else { &ASCII }
+    }
+
+    /// Appends `text`, in `ink` where there is colour.
+    pub(super) fn paint(&self, out: &mut String, ink: Ink, text: &str) {
+        if self.colour && ink != Ink::new() && !text.is_empty() {
+            // A String takes whatever is written to it.
+            let _ = write!(out, "{ink}{text}{ink:#}");
+        } else {
+            out.push_str(text);
+        }
+    }
+}
+
+/// The look of a piece of text.
+pub(super) type Ink = anstyle::Style;
+
+pub(super) const PLAIN: Ink = Ink::new();
+pub(super) const DIM: Ink = Ink::new().dimmed();
+pub(super) const BOLD: Ink = Ink::new().bold();
+pub(super) const RED: Ink = colour(AnsiColor::Red);
+pub(super) const YELLOW: Ink = colour(AnsiColor::Yellow);
+
+/// Colours of services, in the order of the topology. Red is left to errors;
+/// they are the terminal's own colours, so that its theme keeps them legible.
+const PALETTE: [AnsiColor; 10] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightYellow,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightBlue,
+];
+
+const fn colour(colour: AnsiColor) -> Ink {
+    Ink::new().fg_color(Some(Color::Ansi(colour)))
+}
+
+/// The colour of the service that is the `index`-th of the topology.
+pub(super) fn service_ink(index: usize) -> Ink {
+    colour(PALETTE[index % PALETTE.len()])
+}
+
+/// Every character that is drawn and not quoted.
+#[derive(Debug)]
+pub(super) struct Glyphs {
+    /// The lines of the tree, for 1, 2 and 3 columns a level.
+    pub tree: [Branches; 3],
+    /// In place of ancestors for which there is no room.
+    pub clipped: &'static str,
+    pub ellipsis: &'static str,
+    pub server: &'static str,
+    pub client: &'static str,
+    pub producer: &'static str,
+    pub consumer: &'static str,
+    pub error: &'static str,
+    pub event: &'static str,
+    pub hot: &'static str,
+    /// One column of time of a span's own, and one spent in its children.
+    pub own: &'static str,
+    pub child: &'static str,
+}
+
+#[derive(Debug)]
+pub(super) struct Branches {
+    pub tee: &'static str,
+    pub corner: &'static str,
+    pub line: &'static str,
+    pub blank: &'static str,
+}
+
+const fn branches(
+    tee: &'static str,
+    corner: &'static str,
+    line: &'static str,
+    blank: &'static str,
+) -> Branches {
+    Branches { tee, corner, line, blank }
+}
+
+static UNICODE: Glyphs = Glyphs {
+    tree: [
+        branches("├", "└", "│", " "),
+        branches("├─", "└─", "│ ", "  "),
+        branches("├─ ", "└─ ", "│  ", "   "),
+    ],
+    clipped: "⋯",
+    ellipsis: "…",
+    server: "▸",
+    client: "→",
+    producer: "⇢",
+    consumer: "▹",
+    error: "✗",
+    event: "•",
+    hot: "◂",
+    own: "█",
+    child: "─",
+};
+
+static ASCII: Glyphs = Glyphs {
+    tree: [
+        branches("|", "`", "|", " "),
+        branches("|-", "`-", "| ", "  "),
+        branches("|- ", "`- ", "|  ", "   "),
+    ],
+    clipped: "~",
+    ellipsis: "..",
+    server: ">",
+    client: "->",
+    producer: "~>",
+    consumer: ">>",
+    error: "!",
+    event: "*",
+    hot: "<",
+    own: "#",
+    child: "-",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect(is_terminal: bool, env: &[(&str, &str)], width: Option<u16>) -> Style {
+        let get = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Style::detect(is_terminal, get, width)
+    }
+
+    #[test]
+    fn a_terminal_gets_colours_and_its_own_width() {
+        let style = detect(true, &[("TERM", "xterm-256color"), ("LANG", "de_DE.UTF-8")], Some(132));
+        assert_eq!(style, Style { width: 132, colour: true, unicode: true, attributes: true });
+        assert_eq!(detect(true, &[], Some(20)).width, MIN_WIDTH);
+        assert_eq!(detect(true, &[], None).width, DEFAULT_WIDTH);
+    }
+
+    #[test]
+    fn a_file_looks_the_same_wherever_it_is_made() {
+        let bare = detect(false, &[], None);
+        assert_eq!(bare, Style::default());
+        assert_eq!(detect(false, &[("TERM", "dumb"), ("LANG", "C")], Some(180)), bare);
+    }
+
+    #[test]
+    fn the_environment_decides_about_colours() {
+        let forced = ("CLICOLOR_FORCE", "1");
+        assert!(detect(false, &[forced], None).colour);
+        assert!(!detect(true, &[forced, ("NO_COLOR", "1")], None).colour);
+        assert!(!detect(true, &[("NO_COLOR", "1")], None).colour);
+        assert!(detect(true, &[("NO_COLOR", "")], None).colour);
+        assert!(!detect(true, &[("CLICOLOR", "0")], None).colour);
+    }
+
+    #[test]
+    fn a_dumb_terminal_and_the_c_locale_get_ascii() {
+        assert_eq!(
+            detect(true, &[("TERM", "dumb")], None),
+            Style { colour: false, unicode: false, ..Style::default() }
+        );
+        assert!(!detect(true, &[("LANG", "C")], None).unicode);
+        assert!(detect(true, &[("LC_ALL", "C.UTF-8"), ("LANG", "C")], None).unicode);
+    }
+}
