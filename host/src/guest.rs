@@ -26,7 +26,8 @@ use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
-use crate::telemetry::record::{ResourceId, SpanLimits};
+use crate::telemetry::env::SpanLimits;
+use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Natural, Nature, Output};
 

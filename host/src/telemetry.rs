@@ -1,9 +1,19 @@
 //! What happened, as spans and log records, on its way out.
 //!
-//! The core thread fills [`record`]s and hands them over in batches; another
-//! thread encodes and exports them. Nothing here ever makes a guest wait.
+//! The core thread fills [`record`]s and hands them over in batches
+//! ([`pipeline`]); another thread encodes them ([`encode`]) and gives them to
+//! every [`exporter`]: [`otlp`], [`file`](mod@file), [`memory`]. What the environment
+//! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
 pub mod console;
+pub mod encode;
+pub mod env;
+pub mod exporter;
+pub mod file;
+pub mod memory;
+pub mod otlp;
+pub mod pipeline;
+mod queue;
 pub mod record;
 pub mod recorder;
 pub mod sampler;

@@ -6,12 +6,13 @@ use tokio::sync::oneshot;
 use wasmtime::component::Resource;
 
 use crate::message::{Headers, Request, Response};
+use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
-    Event, KeyValue, LogRecord, Severity, SpanKind, SpanLimits, Status, Text, Value,
+    Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value,
 };
 
 use super::bindings::simhost::service::{bus, clock, config, http, logging, tracing};
-use super::scope::merge;
+use super::scope::{bound, merge};
 use super::{CallError, GuestState};
 
 /// A guest has at most so many calls under way.
@@ -193,9 +194,10 @@ impl tracing::HostSpan for GuestState {
     fn add_event(
         &mut self,
         span: Resource<Span>,
-        name: String,
+        mut name: String,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
+        bound(&mut name);
         let attributes = attributes.into_iter().map(key_value).collect();
         let event = Event { name: Text::Owned(name), time: self.host.sched.now(), attributes };
         if let Some(scope) = &mut self.scope {
@@ -216,8 +218,9 @@ impl tracing::HostSpan for GuestState {
         &mut self,
         span: Resource<Span>,
         status: tracing::Status,
-        description: String,
+        mut description: String,
     ) -> wasmtime::Result<()> {
+        bound(&mut description);
         let status = match status {
             tracing::Status::Unset => Status::Unset,
             tracing::Status::Ok => Status::Ok,
@@ -283,14 +286,15 @@ impl logging::Host for GuestState {
     fn log(
         &mut self,
         level: logging::Level,
-        message: String,
+        mut message: String,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
         let Some(left) = self.output.left.get().checked_sub(1) else { return Ok(()) };
         self.output.left.set(left);
         let mut kept = Vec::new();
         let limits: &SpanLimits = &self.host.span_limits;
-        merge(&mut kept, attributes.into_iter().map(key_value), limits);
+        merge(&mut kept, attributes.into_iter().map(key_value), limits.attributes, limits);
+        bound(&mut message);
         self.host.recorder.log(LogRecord {
             time: self.host.sched.now(),
             severity: match level {

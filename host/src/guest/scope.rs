@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose, Stream};
+use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
-    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanLimits, SpanRecord, Status, Text, Value,
+    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
 };
 use crate::wasi::Current;
 
@@ -143,9 +144,10 @@ impl RequestScope {
 
     /// Opens a span as a child of the current one. A guest over its bound gets
     /// a span that is not kept.
-    pub fn start(&mut self, handle: u32, name: String, kind: SpanKind, now: Nanos) {
+    pub fn start(&mut self, handle: u32, mut name: String, kind: SpanKind, now: Nanos) {
         let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else { return };
         self.left = left;
+        bound(&mut name);
         let (parent, id) = self.next_child();
         self.open.push(OpenSpan {
             handle,
@@ -185,19 +187,19 @@ impl RequestScope {
         limits: &SpanLimits,
     ) {
         if let Some(span) = self.open_span(handle) {
-            span.dropped_attributes += merge(&mut span.attributes, attributes, limits);
+            span.dropped_attributes += merge(&mut span.attributes, attributes, limits.attributes, limits);
         }
     }
 
     pub fn annotate(&mut self, attributes: impl IntoIterator<Item = KeyValue>, limits: &SpanLimits) {
-        merge(&mut self.annotations, attributes, limits);
+        merge(&mut self.annotations, attributes, limits.attributes, limits);
     }
 
     pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits) {
         let Some(span) = self.open_span(handle) else { return };
-        if span.events.len() < limits.events {
+        if span.events.len() < limits.events as usize {
             let mut kept = Vec::new();
-            merge(&mut kept, event.attributes, limits);
+            merge(&mut kept, event.attributes, limits.event_attributes, limits);
             span.events.push(Event { attributes: kept, ..event });
         } else {
             span.dropped_events += 1;
@@ -212,7 +214,8 @@ impl RequestScope {
         }
     }
 
-    pub fn rename(&mut self, handle: u32, name: String) {
+    pub fn rename(&mut self, handle: u32, mut name: String) {
+        bound(&mut name);
         if let Some(span) = self.open_span(handle) {
             span.name = name;
         }
@@ -258,20 +261,27 @@ impl RequestScope {
     }
 }
 
-/// Sets attributes within the limits; returns how many were kept out.
+/// A text of a guest is cut here when no limit is set: bytes. The specification
+/// knows no bound, but a guest must not fill the host's memory with spans.
+const TEXT_BYTES: usize = 16 << 10;
+
+/// Sets attributes, at most `most` of them; returns how many were kept out.
 pub fn merge(
     into: &mut Vec<KeyValue>,
     attributes: impl IntoIterator<Item = KeyValue>,
+    most: u32,
     limits: &SpanLimits,
 ) -> u32 {
     let mut dropped = 0;
     for mut attribute in attributes {
-        if let (Value::Text(text), Some(limit)) = (&mut attribute.value, limits.value_length) {
-            truncate(text, limit);
+        match &mut attribute.value {
+            Value::Text(Text::Owned(text)) => truncate(text, limits),
+            Value::Texts(texts) => texts.iter_mut().for_each(|text| truncate(text, limits)),
+            _ => {}
         }
         if let Some(known) = into.iter_mut().find(|known| known.key == attribute.key) {
             known.value = attribute.value;
-        } else if attribute.key.is_empty() || into.len() >= limits.attributes {
+        } else if attribute.key.is_empty() || into.len() >= most as usize {
             dropped += 1;
         } else {
             into.push(attribute);
@@ -280,9 +290,17 @@ pub fn merge(
     dropped
 }
 
-/// Cuts a text after `limit` characters, as the specification counts them.
-fn truncate(text: &mut Text, limit: usize) {
-    if let Some((end, _)) = text.char_indices().nth(limit) {
-        *text = Text::Owned(text[..end].to_owned());
+/// Cuts a text after as many characters as the limits allow.
+fn truncate(text: &mut String, limits: &SpanLimits) {
+    let Some(limit) = limits.value_length else { return bound(text) };
+    if let Some((end, _)) = text.char_indices().nth(limit as usize) {
+        text.truncate(end);
+    }
+}
+
+/// Cuts a name or a message of a guest at the host's own bound.
+pub fn bound(text: &mut String) {
+    if text.len() > TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES));
     }
 }

@@ -202,24 +202,6 @@ impl Event {
     }
 }
 
-/// Bounds of a span, as `OTEL_SPAN_*` and `OTEL_ATTRIBUTE_*` set them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpanLimits {
-    /// Attributes of a span; one more is dropped and counted.
-    pub attributes: usize,
-    /// Events of a span; one more is dropped and counted.
-    pub events: usize,
-    /// Characters of a text; the rest is cut off. None: no bound.
-    pub value_length: Option<usize>,
-}
-
-impl Default for SpanLimits {
-    /// The specification's defaults.
-    fn default() -> Self {
-        Self { attributes: 128, events: 128, value_length: None }
-    }
-}
-
 /// A span that has ended.
 #[derive(Clone, Debug)]
 pub struct SpanRecord {

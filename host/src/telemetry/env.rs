@@ -1,0 +1,184 @@
+//! What the environment, the command line and the topology say about telemetry.
+//!
+//! The variables are those of the OpenTelemetry specification ("Environment
+//! Variable Specification" and "OTLP Exporter Configuration"). Where it tells
+//! an SDK to warn about a value and go on, simhost refuses to start: a run with
+//! other settings than those asked for is worth nothing.
+
+mod otlp;
+mod reader;
+
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::Sampler;
+
+use super::exporter::Signals;
+use super::otlp::Settings as OtlpSettings;
+use super::pipeline::Batching;
+use crate::error::Problem;
+use crate::model;
+use reader::Reader;
+
+/// All of it, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `OTEL_SDK_DISABLED`: no spans, no log records, whoever asks for them.
+    pub disabled: bool,
+    /// None when no receiver is named anywhere.
+    pub otlp: Option<OtlpSettings>,
+    /// Signals that go to the terminal: `OTEL_TRACES_EXPORTER=console`.
+    pub console: Signals,
+    pub sampler: Sampler,
+    pub limits: SpanLimits,
+    pub batching: Batching,
+    /// `OTEL_RESOURCE_ATTRIBUTES`: for every service, unless the topology or
+    /// simhost itself has a value for the key.
+    pub resource: Vec<(String, String)>,
+    /// What a person should know: variables that were set and have no effect.
+    pub notes: Vec<String>,
+}
+
+/// Bounds on what one span may hold; what exceeds them is dropped and counted in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanLimits {
+    pub attributes: u32,
+    pub events: u32,
+    /// Attributes of one event.
+    pub event_attributes: u32,
+    /// Characters of a text value; none: no limit but that on a request's size.
+    pub value_length: Option<u32>,
+}
+
+impl Default for SpanLimits {
+    /// The specification's.
+    fn default() -> Self {
+        Self { attributes: 128, events: 128, event_attributes: 128, value_length: None }
+    }
+}
+
+impl Settings {
+    /// Reads the variables through `get`. For each setting the command line
+    /// (`flag`, the URL of `--otlp`) wins over the environment, and that over
+    /// the topology. A variable that is empty counts as not set.
+    ///
+    /// The topology's `otlp` table describes one receiver: if another one is
+    /// named, nothing of it applies, so that no key is sent to a stranger.
+    ///
+    /// # Errors
+    /// Every value that is not accepted, with what is.
+    pub fn from_env(
+        get: impl Fn(&str) -> Option<String>,
+        topology: Option<&model::Otlp>,
+        flag: Option<&str>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut reader = Reader::new(&get);
+        let disabled = disabled(&mut reader, flag);
+        let selected = otlp::select(&mut reader, topology, flag);
+        let settings = Self {
+            disabled,
+            otlp: selected.otlp,
+            console: selected.console,
+            sampler: sampler(&mut reader),
+            limits: limits(&mut reader),
+            batching: batching(&mut reader),
+            resource: resource(&mut reader),
+            notes: Vec::new(),
+        };
+        let notes = reader.finish()?;
+        Ok(Self { notes, ..settings })
+    }
+}
+
+/// `OTEL_SDK_DISABLED`. Who names a receiver on the command line wants telemetry.
+fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
+    let disabled = reader.boolean("OTEL_SDK_DISABLED").unwrap_or(false);
+    if disabled && flag.is_some() {
+        reader.note("OTEL_SDK_DISABLED has no effect: --otlp was given".to_owned());
+    }
+    disabled && flag.is_none()
+}
+
+/// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
+fn sampler(reader: &mut Reader<'_>) -> Sampler {
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    let name = reader.text(NAME);
+    let ratio = match name.as_deref() {
+        Some("traceidratio" | "parentbased_traceidratio") => reader.ratio("OTEL_TRACES_SAMPLER_ARG"),
+        _ => None,
+    };
+    // "If OTEL_TRACES_SAMPLER_ARG is not set: 1.0".
+    let ratio = Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0));
+    match name.as_deref() {
+        None | Some("parentbased_always_on") => Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
+        Some("always_on") => Sampler::AlwaysOn,
+        Some("always_off") => Sampler::AlwaysOff,
+        Some("traceidratio") => ratio,
+        Some("parentbased_always_off") => Sampler::ParentBased(Box::new(Sampler::AlwaysOff)),
+        Some("parentbased_traceidratio") => Sampler::ParentBased(Box::new(ratio)),
+        Some(other) => {
+            reader.refuse(
+                NAME,
+                other,
+                "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off \
+                 or parentbased_traceidratio",
+            );
+            Sampler::AlwaysOff
+        }
+    }
+}
+
+/// The limits of spans; the variables for all records stand in for those of spans.
+fn limits(reader: &mut Reader<'_>) -> SpanLimits {
+    let default = SpanLimits::default();
+    let mut first = |names: [&'static str; 2]| {
+        // Both are read: a wrong value is one even where another variable wins.
+        names.map(|name| reader.number(name, 0)).into_iter().flatten().next()
+    };
+    let attributes = first(["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"]);
+    let value_length = first(["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"]);
+    SpanLimits {
+        attributes: attributes.unwrap_or(default.attributes),
+        events: reader.number("OTEL_SPAN_EVENT_COUNT_LIMIT", 0).unwrap_or(default.events),
+        event_attributes: reader
+            .number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 0)
+            .unwrap_or(default.event_attributes),
+        value_length,
+    }
+}
+
+/// `OTEL_BSP_*`.
+fn batching(reader: &mut Reader<'_>) -> Batching {
+    const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+    let default = Batching::default();
+    let milliseconds = |value: Option<u32>| value.map(|value| Duration::from_millis(value.into()));
+    let delay = milliseconds(reader.number("OTEL_BSP_SCHEDULE_DELAY", 0)).unwrap_or(default.delay);
+    let timeout = milliseconds(reader.number("OTEL_BSP_EXPORT_TIMEOUT", 1)).unwrap_or(default.timeout);
+    let queue =
+        reader.number("OTEL_BSP_MAX_QUEUE_SIZE", 1).map_or(default.queue, |queue: u32| queue as usize);
+    let batch = match reader.number(BATCH, 1).map(|batch: u32| batch as usize) {
+        // "It must be less or equal to OTEL_BSP_MAX_QUEUE_SIZE."
+        Some(batch) if batch > queue => {
+            reader.refuse(BATCH, &batch.to_string(), &format!("at most OTEL_BSP_MAX_QUEUE_SIZE, {queue}"));
+            queue
+        }
+        Some(batch) => batch,
+        None => default.batch.min(queue),
+    };
+    Batching { delay, queue, batch, timeout }
+}
+
+/// `OTEL_RESOURCE_ATTRIBUTES`; `OTEL_SERVICE_NAME` names one process, and here
+/// every simulated service has a name of its own.
+fn resource(reader: &mut Reader<'_>) -> Vec<(String, String)> {
+    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    if reader.text("OTEL_SERVICE_NAME").is_some() {
+        reader.note("OTEL_SERVICE_NAME has no effect: every service of a topology has its own".to_owned());
+    }
+    let mut attributes = reader.pairs(NAME).unwrap_or_default();
+    let before = attributes.len();
+    attributes.retain(|(key, _)| key != "service.name");
+    if attributes.len() < before {
+        reader.note(format!("service.name in {NAME} has no effect: every service of a topology has its own"));
+    }
+    attributes
+}

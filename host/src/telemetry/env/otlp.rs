@@ -1,0 +1,299 @@
+//! Which receivers there are, and how to talk to them.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Url;
+
+use super::reader::Reader;
+use crate::error::Problem;
+use crate::model::{self, Protocol};
+use crate::telemetry::exporter::{Signal, Signals};
+use crate::telemetry::otlp::tls::{ClientIdentity, Tls, certificates};
+use crate::telemetry::otlp::{Endpoint, Settings};
+
+/// Where the signals go.
+pub struct Selected {
+    pub otlp: Option<Settings>,
+    pub console: Signals,
+}
+
+/// The variables of one signal, each with the one for all signals behind it.
+struct Names {
+    exporter: &'static str,
+    /// What is appended to an endpoint for all signals, over HTTP.
+    path: &'static str,
+    endpoint: &'static str,
+    protocol: [&'static str; 2],
+    headers: [&'static str; 2],
+    compression: [&'static str; 2],
+    timeout: [&'static str; 2],
+    insecure: [&'static str; 2],
+    certificate: [&'static str; 2],
+    client_key: [&'static str; 2],
+    client_certificate: [&'static str; 2],
+}
+
+/// The endpoint for all signals.
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+macro_rules! names {
+    ($signal:literal, $path:literal) => {
+        Names {
+            exporter: concat!("OTEL_", $signal, "_EXPORTER"),
+            path: $path,
+            endpoint: concat!("OTEL_EXPORTER_OTLP_", $signal, "_ENDPOINT"),
+            protocol: names!(@both $signal, "PROTOCOL"),
+            headers: names!(@both $signal, "HEADERS"),
+            compression: names!(@both $signal, "COMPRESSION"),
+            timeout: names!(@both $signal, "TIMEOUT"),
+            insecure: names!(@both $signal, "INSECURE"),
+            certificate: names!(@both $signal, "CERTIFICATE"),
+            client_key: names!(@both $signal, "CLIENT_KEY"),
+            client_certificate: names!(@both $signal, "CLIENT_CERTIFICATE"),
+        }
+    };
+    (@both $signal:literal, $name:literal) => {
+        [concat!("OTEL_EXPORTER_OTLP_", $signal, "_", $name), concat!("OTEL_EXPORTER_OTLP_", $name)]
+    };
+}
+
+const TRACES: Names = names!("TRACES", "v1/traces");
+const LOGS: Names = names!("LOGS", "v1/logs");
+
+/// Reads everything about exporters.
+pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Option<&str>) -> Selected {
+    let mut signal = |signal| {
+        let names = match signal {
+            Signal::Traces => &TRACES,
+            Signal::Logs => &LOGS,
+        };
+        let wanted = wanted(reader, names);
+        let source = match flag {
+            Some(url) => Some(Source { name: "--otlp", url: url.to_owned(), whole: false }),
+            None if wanted.otlp => source(reader, names, topology, wanted.named),
+            None => None,
+        };
+        let topology = topology.filter(|_| source.as_ref().is_some_and(|source| source.name == TOPOLOGY));
+        let endpoint = source.and_then(|source| endpoint(reader, names, &source, topology));
+        (endpoint, wanted.console)
+    };
+    let (traces, console_traces) = signal(Signal::Traces);
+    let (logs, console_logs) = signal(Signal::Logs);
+    let otlp = (traces.is_some() || logs.is_some()).then_some(Settings { traces, logs });
+    Selected { otlp, console: Signals { traces: console_traces, logs: console_logs } }
+}
+
+/// Which exporters a signal goes to.
+struct Wanted {
+    otlp: bool,
+    /// `otlp` was asked for by name, so that it goes somewhere even if no endpoint is given.
+    named: bool,
+    console: bool,
+}
+
+/// `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`: a list of exporters.
+fn wanted(reader: &mut Reader<'_>, names: &Names) -> Wanted {
+    let Some(list) = reader.text(names.exporter) else {
+        return Wanted { otlp: true, named: false, console: false };
+    };
+    let mut wanted = Wanted { otlp: false, named: false, console: false };
+    let listed: Vec<&str> = list.split(',').map(str::trim).collect();
+    for exporter in &listed {
+        match *exporter {
+            "otlp" => (wanted.otlp, wanted.named) = (true, true),
+            "console" => wanted.console = true,
+            "none" if listed.len() == 1 => {}
+            _ => reader.refuse(names.exporter, &list, "otlp, console, otlp,console or none"),
+        }
+    }
+    wanted
+}
+
+/// An endpoint as it was written, and where.
+struct Source {
+    name: &'static str,
+    url: String,
+    /// It is used as it is, over HTTP too.
+    whole: bool,
+}
+
+const TOPOLOGY: &str = "telemetry.otlp.endpoint";
+
+fn source(reader: &Reader<'_>, names: &Names, topology: Option<&model::Otlp>, named: bool) -> Option<Source> {
+    if let Some(url) = reader.text(names.endpoint) {
+        return Some(Source { name: names.endpoint, url, whole: true });
+    }
+    if let Some(url) = reader.text(ENDPOINT) {
+        return Some(Source { name: ENDPOINT, url, whole: false });
+    }
+    if let Some(otlp) = topology {
+        return Some(Source { name: TOPOLOGY, url: otlp.endpoint.clone(), whole: false });
+    }
+    // The specification's defaults.
+    let http = reader.first(names.protocol).is_some_and(|(_, protocol)| protocol == "http/protobuf");
+    let url = if http { "http://localhost:4318" } else { "http://localhost:4317" };
+    named.then(|| Source { name: ENDPOINT, url: url.to_owned(), whole: false })
+}
+
+/// The endpoint of one signal; `topology` only if it is the topology's.
+fn endpoint(
+    reader: &mut Reader<'_>,
+    names: &Names,
+    source: &Source,
+    topology: Option<&model::Otlp>,
+) -> Option<Endpoint> {
+    let protocol = protocol(reader, names);
+    let headers = headers(reader, names, topology);
+    let gzip = compression(reader, names).unwrap_or_else(|| topology.is_some_and(|otlp| otlp.gzip));
+    let timeout = names.timeout.map(|name| reader.number(name, 1)).into_iter().flatten().next();
+    let insecure = names.insecure.map(|name| reader.boolean(name)).into_iter().flatten().next();
+    let named = protocol.or_else(|| topology.map(|otlp| otlp.protocol));
+    let url = url(reader, source, named, insecure)?;
+    let protocol = named.unwrap_or_else(|| default_protocol(&url));
+    let url = match protocol {
+        Protocol::Grpc => origin(reader, source, url)?,
+        Protocol::HttpProtobuf if source.whole => url,
+        Protocol::HttpProtobuf => under(url, names.path),
+    };
+    let tls = if url.scheme() == "https" { tls(reader, names) } else { Tls::default() };
+    let defaults = Endpoint::new(url, protocol);
+    let timeout = timeout.map_or(defaults.timeout, |timeout| Duration::from_millis(timeout.into()));
+    Some(Endpoint { headers, gzip, timeout, tls, ..defaults })
+}
+
+/// The protocol of an endpoint for which none is named anywhere: gRPC, but
+/// HTTP on port 4318, which OTLP reserves for it. The specification leaves the
+/// default open; a gRPC request to that port could only fail.
+fn default_protocol(url: &Url) -> Protocol {
+    if url.port() == Some(4318) { Protocol::HttpProtobuf } else { Protocol::Grpc }
+}
+
+fn protocol(reader: &mut Reader<'_>, names: &Names) -> Option<Protocol> {
+    let (name, value) = reader.first(names.protocol)?;
+    match value.as_str() {
+        "grpc" => Some(Protocol::Grpc),
+        "http/protobuf" => Some(Protocol::HttpProtobuf),
+        _ => {
+            reader.refuse(name, &value, "grpc or http/protobuf");
+            None
+        }
+    }
+}
+
+fn compression(reader: &mut Reader<'_>, names: &Names) -> Option<bool> {
+    let (name, value) = reader.first(names.compression)?;
+    match value.as_str() {
+        "gzip" => Some(true),
+        "none" => Some(false),
+        _ => {
+            reader.refuse(name, &value, "gzip or none");
+            None
+        }
+    }
+}
+
+fn headers(reader: &mut Reader<'_>, names: &Names, topology: Option<&model::Otlp>) -> HeaderMap {
+    let (name, pairs) = match reader.first(names.headers) {
+        Some((name, _)) => (name, reader.pairs(name).unwrap_or_default()),
+        None => {
+            let headers = topology.map(|otlp| otlp.headers.clone()).unwrap_or_default();
+            ("telemetry.otlp.headers", headers.into_iter().collect())
+        }
+    };
+    let mut headers = HeaderMap::new();
+    for (key, value) in pairs {
+        let parsed = HeaderName::try_from(&key).ok().zip(HeaderValue::try_from(value).ok());
+        if let Some((key, mut value)) = parsed {
+            value.set_sensitive(true);
+            headers.append(key, value);
+        } else {
+            let problem = format!("{name}: `{key}` is not a header, or its value cannot be one");
+            reader.problem(Problem::new(problem).help("header names and values are visible ASCII"));
+        }
+    }
+    headers
+}
+
+/// Parses an endpoint. Only variables may leave out the scheme, and only over
+/// gRPC: it is then `https`, unless `OTEL_EXPORTER_OTLP_INSECURE` is true.
+fn url(
+    reader: &mut Reader<'_>,
+    source: &Source,
+    protocol: Option<Protocol>,
+    insecure: Option<bool>,
+) -> Option<Url> {
+    let mut text = source.url.clone();
+    let from_variable = source.name.starts_with("OTEL_");
+    if !text.contains("://") && from_variable && protocol != Some(Protocol::HttpProtobuf) {
+        let scheme = if insecure == Some(true) { "http" } else { "https" };
+        text = format!("{scheme}://{text}");
+    }
+    let url = Url::parse(&text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        reader.refuse(source.name, &source.url, "a URL such as http://localhost:4317");
+    }
+    url
+}
+
+/// gRPC has no place for a path.
+fn origin(reader: &mut Reader<'_>, source: &Source, url: Url) -> Option<Url> {
+    if url.path() == "/" && url.query().is_none() {
+        return Some(url);
+    }
+    let problem = format!("{} is `{}`, and gRPC has no paths", source.name, source.url);
+    let help = "leave out the path, or set the protocol: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
+    reader.problem(Problem::new(problem).help(help));
+    None
+}
+
+/// Appends a signal's path to that of an endpoint for all signals.
+fn under(mut url: Url, path: &str) -> Url {
+    let base = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{base}/{path}"));
+    url
+}
+
+fn tls(reader: &mut Reader<'_>, names: &Names) -> Tls {
+    let authorities = pem(reader, names.certificate);
+    if let Some((name, Err(why))) = authorities.as_ref().map(|(name, pem)| (*name, certificates(pem))) {
+        reader.problem(Problem::new(format!("{name}: {why}")).help("it names a file of PEM certificates"));
+    }
+    let certificate = pem(reader, names.client_certificate);
+    let key = pem(reader, names.client_key);
+    let identity = match (certificate, key) {
+        (Some((_, certificate)), Some((_, key))) => Some(ClientIdentity { certificate, key }),
+        (None, None) => None,
+        (Some((name, _)), None) => {
+            alone(reader, name, names.client_key[1]);
+            None
+        }
+        (None, Some((name, _))) => {
+            alone(reader, name, names.client_certificate[1]);
+            None
+        }
+    };
+    Tls { authorities: authorities.map(|(_, pem)| pem), identity }
+}
+
+fn alone(reader: &mut Reader<'_>, name: &str, other: &str) {
+    // A file that could not be read has been reported, and is not missing.
+    if reader.text(other).is_none() {
+        let help = format!("set {other} too: a certificate and its key belong together");
+        reader.problem(Problem::new(format!("{name} stands alone")).help(help));
+    }
+}
+
+/// The file that a variable names, read now: nothing may fail once a run has started.
+fn pem(reader: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static str, Vec<u8>)> {
+    let (name, path) = reader.first(names)?;
+    match std::fs::read(&path) {
+        Ok(pem) => Some((name, pem)),
+        Err(error) => {
+            let problem = format!("{name}: cannot read {path}: {error}");
+            reader.problem(Problem::new(problem).help("it names a PEM file"));
+            None
+        }
+    }
+}

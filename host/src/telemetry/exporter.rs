@@ -1,0 +1,257 @@
+//! What an exporter is, and how it accounts for every record it was given.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Add, AddAssign};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use super::record::{Batch, Resource};
+
+/// A place that records go to. It lives on the pipeline's thread.
+pub trait Exporter: Send {
+    /// As the report shows it: `otlp http://localhost:4317`, `file spans.jsonl`.
+    fn name(&self) -> &str;
+
+    /// Which records it wants. It is handed all of them and skips the others.
+    fn takes(&self) -> Signals;
+
+    /// Takes in a batch. [`ResourceId`](super::record::ResourceId)s are indices
+    /// into `resources`. Trouble is counted, never returned: nobody could act on it.
+    fn export(&mut self, batch: &Batch, resources: &[Resource]);
+
+    /// Sees everything it took in through to its end, until `deadline`, and
+    /// counts as dropped what is left then. Nothing is exported after it.
+    fn flush(&mut self, deadline: Instant);
+
+    /// The exporter's account, to be read from any thread at any time.
+    fn account(&self) -> Arc<Account>;
+}
+
+/// A kind of record, as OTLP separates them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    Traces,
+    Logs,
+}
+
+/// A choice of signals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    pub traces: bool,
+    pub logs: bool,
+}
+
+impl Signals {
+    pub const ALL: Self = Self { traces: true, logs: true };
+}
+
+/// A number of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub spans: u64,
+    pub logs: u64,
+}
+
+impl Count {
+    pub const fn of(signal: Signal, records: usize) -> Self {
+        match signal {
+            Signal::Traces => Self { spans: records as u64, logs: 0 },
+            Signal::Logs => Self { spans: 0, logs: records as u64 },
+        }
+    }
+
+    pub const fn records(self) -> u64 {
+        self.spans + self.logs
+    }
+
+    /// What is left of it without `other`, never below zero.
+    pub const fn without(self, other: Self) -> Self {
+        Self { spans: self.spans.saturating_sub(other.spans), logs: self.logs.saturating_sub(other.logs) }
+    }
+
+    const fn only(self, signals: Signals) -> Self {
+        Self {
+            spans: if signals.traces { self.spans } else { 0 },
+            logs: if signals.logs { self.logs } else { 0 },
+        }
+    }
+}
+
+impl From<&Batch> for Count {
+    fn from(batch: &Batch) -> Self {
+        Self { spans: batch.spans.len() as u64, logs: batch.logs.len() as u64 }
+    }
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { spans: self.spans + other.spans, logs: self.logs + other.logs }
+    }
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+/// Why records were given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// They came faster than they could be sent or written.
+    QueueFull,
+    /// Refused for good, or after all retries; a file: not written.
+    Failed,
+    /// One record alone was larger than a request may be.
+    TooLarge,
+    /// Still under way when the time to flush was over.
+    Deadline,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "queue full",
+            Self::Failed => "failed",
+            Self::TooLarge => "too large",
+            Self::Deadline => "out of time",
+        })
+    }
+}
+
+/// Records that share a fate, and the last word about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    pub count: Count,
+    /// The last error or answer that says why.
+    pub message: Option<String>,
+}
+
+impl Lost {
+    fn add(&mut self, count: Count, message: Option<String>) {
+        self.count += count;
+        if message.is_some() {
+            self.message = message;
+        }
+    }
+}
+
+/// What became of the records of one exporter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub name: String,
+    /// Accepted by the receiver, or written.
+    pub exported: Count,
+    /// Requests that were sent once more.
+    pub retried: u64,
+    /// Accepted requests whose answer was not OTLP; the records count as exported.
+    pub garbled: u64,
+    /// Taken out of accepted requests by the receiver (OTLP's `partial_success`).
+    pub rejected: Lost,
+    pub dropped: BTreeMap<Reason, Lost>,
+    /// The last thing that went wrong, even if a retry mended it.
+    pub trouble: Option<String>,
+}
+
+impl Totals {
+    /// All that was given up, whatever the reason.
+    pub fn lost(&self) -> Count {
+        self.dropped.values().fold(Count::default(), |sum, lost| sum + lost.count)
+    }
+
+    /// All records whose fate is known.
+    pub fn settled(&self) -> Count {
+        self.exported + self.rejected.count + self.lost()
+    }
+}
+
+/// The running account of one exporter. It is touched once for each request,
+/// not for each record, so that a lock costs nothing that could be measured.
+#[derive(Debug)]
+pub struct Account(Mutex<Totals>);
+
+impl Account {
+    pub fn new(name: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Totals { name: name.into(), ..Totals::default() })))
+    }
+
+    /// A copy of the account as it stands.
+    pub fn totals(&self) -> Totals {
+        self.lock().clone()
+    }
+
+    pub fn exported(&self, count: Count) {
+        self.lock().exported += count;
+    }
+
+    pub fn rejected(&self, count: Count, message: Option<String>) {
+        self.lock().rejected.add(count, message);
+    }
+
+    pub fn dropped(&self, reason: Reason, count: Count, message: Option<String>) {
+        self.lock().dropped.entry(reason).or_default().add(count, message);
+    }
+
+    pub fn retried(&self, trouble: String) {
+        let mut totals = self.lock();
+        totals.retried += 1;
+        totals.trouble = Some(trouble);
+    }
+
+    pub fn garbled(&self, trouble: String) {
+        let mut totals = self.lock();
+        totals.garbled += 1;
+        totals.trouble = Some(trouble);
+    }
+
+    pub fn trouble(&self, trouble: String) {
+        self.lock().trouble = Some(trouble);
+    }
+
+    /// The final account of an exporter that was given `given`: what is in
+    /// nobody's hands any more is dropped. By construction nothing goes missing.
+    pub(super) fn settle(&self, given: Count, takes: Signals) -> Totals {
+        let mut totals = self.totals();
+        let missing = given.only(takes).without(totals.settled());
+        if missing.records() > 0 {
+            let message = totals.trouble.clone();
+            totals.dropped.entry(Reason::Deadline).or_default().add(missing, message);
+        }
+        totals
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Totals> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settled_account_adds_up_to_what_was_given() {
+        let account = Account::new("otlp");
+        account.exported(Count { spans: 10, logs: 1 });
+        account.rejected(Count { spans: 2, logs: 0 }, Some("too old".to_owned()));
+        account.dropped(Reason::QueueFull, Count { spans: 3, logs: 1 }, None);
+        account.trouble("unavailable".to_owned());
+        let totals = account.settle(Count { spans: 20, logs: 2 }, Signals::ALL);
+        assert_eq!(totals.settled(), Count { spans: 20, logs: 2 });
+        let late = &totals.dropped[&Reason::Deadline];
+        assert_eq!(late.count, Count { spans: 5, logs: 0 });
+        assert_eq!(late.message.as_deref(), Some("unavailable"));
+    }
+
+    #[test]
+    fn records_that_an_exporter_does_not_take_are_not_missed() {
+        let account = Account::new("traces only");
+        account.exported(Count { spans: 10, logs: 0 });
+        let totals = account.settle(Count { spans: 10, logs: 99 }, Signals { traces: true, logs: false });
+        assert_eq!(totals.lost(), Count::default());
+    }
+}

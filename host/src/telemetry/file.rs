@@ -1,0 +1,110 @@
+//! `--out FILE`: OTLP as JSON lines.
+//!
+//! The format is the [OTLP File Exporter]'s: every line is one JSON object,
+//! `TracesData` or `LogsData` (which have the same shape as the requests that
+//! carry them). The collector's `otlpjsonfile` receiver reads it.
+//!
+//! [OTLP File Exporter]: https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::encode::{self, Packing};
+use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
+use super::record::{Batch, Resource};
+
+/// A batch is one line for each of its signals: a file has no largest request.
+const PACKING: Packing = Packing { bytes: usize::MAX, records: usize::MAX, json: true };
+
+/// Writes records to a file, or to whatever else takes bytes.
+pub struct JsonLines {
+    out: Box<dyn Write + Send>,
+    name: String,
+    /// The line that is being put together; kept for its memory.
+    line: Vec<u8>,
+    /// A write has failed. Half a line may be out, and what would come behind
+    /// it could not be read: nothing is written any more.
+    broken: bool,
+    account: Arc<Account>,
+}
+
+impl fmt::Debug for JsonLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonLines").field("name", &self.name).field("broken", &self.broken).finish()
+    }
+}
+
+impl JsonLines {
+    /// Creates the file, or empties it; `-` is the standard output.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::new("standard output", Box::new(io::stdout())));
+        }
+        Ok(Self::new(format!("file {}", path.display()), Box::new(File::create(path)?)))
+    }
+
+    /// Writes to `out`, under the name `name` in the report.
+    pub fn new(name: impl Into<String>, out: Box<dyn Write + Send>) -> Self {
+        let name = name.into();
+        Self { out, account: Account::new(name.clone()), name, line: Vec::new(), broken: false }
+    }
+
+    /// Writes one line and counts its records. Each goes out at once and whole,
+    /// so that `tail -f` shows it and a run that is killed leaves whole lines.
+    fn write(&mut self, message: &impl Serialize, count: Count) {
+        if self.broken {
+            return self.account.dropped(Reason::Failed, count, None);
+        }
+        self.line.clear();
+        let written =
+            serde_json::to_writer(&mut self.line, message).map_err(io::Error::from).and_then(|()| {
+                self.line.push(b'\n');
+                self.out.write_all(&self.line)?;
+                self.out.flush()
+            });
+        match written {
+            Ok(()) => self.account.exported(count),
+            Err(error) => {
+                self.broken = true;
+                let message = format!("cannot write to {}: {error}", self.name);
+                self.account.trouble(message.clone());
+                self.account.dropped(Reason::Failed, count, Some(message));
+            }
+        }
+    }
+}
+
+impl Exporter for JsonLines {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn takes(&self) -> Signals {
+        Signals::ALL
+    }
+
+    fn export(&mut self, batch: &Batch, resources: &[Resource]) {
+        encode::traces(&batch.spans, resources, PACKING, |message, count| {
+            self.write(&message, Count::of(Signal::Traces, count));
+        });
+        encode::logs(&batch.logs, resources, PACKING, |message, count| {
+            self.write(&message, Count::of(Signal::Logs, count));
+        });
+    }
+
+    /// Nothing is held back: there is nothing to flush.
+    fn flush(&mut self, _deadline: Instant) {}
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
+}

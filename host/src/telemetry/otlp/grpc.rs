@@ -1,0 +1,181 @@
+//! OTLP over gRPC.
+//!
+//! Requests are encoded before they are queued, so they go out as bytes: a
+//! retry costs no copy, and the bound on the queue is a bound on memory. The
+//! generated clients would want the messages back, once for every attempt.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tokio::runtime::Handle;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use super::{Again, Endpoint, Failure, REPLY_BYTES, Signal, USER_AGENT, shorten};
+
+/// A connection to a receiver, made when it is needed and made anew when it breaks.
+#[derive(Clone, Debug)]
+pub struct Grpc {
+    client: tonic::client::Grpc<Channel>,
+    path: PathAndQuery,
+    metadata: MetadataMap,
+    timeout: Duration,
+}
+
+impl Grpc {
+    pub fn new(signal: Signal, endpoint: &Endpoint, runtime: &Handle) -> Result<Self, String> {
+        let describe = |error: tonic::transport::Error| chain(&error);
+        let mut target = Channel::from_shared(endpoint.url.to_string())
+            .map_err(|error| error.to_string())?
+            .user_agent(USER_AGENT)
+            .map_err(describe)?
+            .connect_timeout(endpoint.timeout);
+        if endpoint.url.scheme() == "https" {
+            target = target.tls_config(endpoint.tls.for_grpc()).map_err(describe)?;
+        }
+        // The channel's own task starts on the runtime that is entered.
+        let _entered = runtime.enter();
+        let mut client =
+            tonic::client::Grpc::new(target.connect_lazy()).max_decoding_message_size(REPLY_BYTES);
+        if endpoint.gzip {
+            client = client
+                .send_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Gzip);
+        }
+        let path = PathAndQuery::from_static(match signal {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        });
+        let metadata = MetadataMap::from_headers(endpoint.headers.clone());
+        Ok(Self { client, path, metadata, timeout: endpoint.timeout })
+    }
+
+    pub async fn send(&self, message: Bytes) -> Result<Bytes, Failure> {
+        let mut client = self.client.clone();
+        client.ready().await.map_err(|error| Failure { again: Again::Later, message: chain(&error) })?;
+        let mut request = Request::new(message);
+        *request.metadata_mut() = self.metadata.clone();
+        request.set_timeout(self.timeout);
+        let answer = client.unary(request, self.path.clone(), Raw).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| judge(&status))
+    }
+}
+
+/// How tonic's own refusal of an answer larger than [`REPLY_BYTES`] begins. It
+/// has the code of a retryable error, but the receiver has done its work.
+const TOO_LONG: &str = "Error, decoded message length too large";
+
+/// The table of retryable codes of the OTLP specification.
+fn judge(status: &Status) -> Failure {
+    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let again = match status.code() {
+        Code::OutOfRange if status.message().starts_with(TOO_LONG) => Again::Accepted,
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => asked.map_or(Again::Later, Again::After),
+        // Only where the receiver says that it will recover.
+        Code::ResourceExhausted => asked.map_or(Again::Never, Again::After),
+        // A status with a source was made on this side: the connection broke.
+        _ if status.source().is_some() => Again::Later,
+        _ => Again::Never,
+    };
+    let message = match status.source() {
+        Some(source) => format!("{:?}: {}", status.code(), chain(source)),
+        None => format!("{:?}: {}", status.code(), shorten(status.message())),
+    };
+    Failure { again, message }
+}
+
+/// An error with all its causes: the outermost one alone says `transport error`.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    shorten(&text)
+}
+
+/// Messages that are bytes already.
+#[derive(Clone, Copy, Debug)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(message.copy_to_bytes(message.remaining())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn the_retryable_codes_are_those_of_the_specification() {
+        let retried = [
+            Code::Cancelled,
+            Code::DeadlineExceeded,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::Unavailable,
+            Code::DataLoss,
+        ];
+        for number in 1..=16 {
+            let code = Code::from_i32(number);
+            let expected = if retried.contains(&code) { Again::Later } else { Again::Never };
+            assert_eq!(judge(&Status::new(code, "why")).again, expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_receiver_says_how_long_to_wait() {
+        let delay = Duration::from_secs(3);
+        for code in [Code::Unavailable, Code::ResourceExhausted] {
+            let details = ErrorDetails::with_retry_info(Some(delay));
+            let failure = judge(&Status::with_error_details(code, "busy", details));
+            assert_eq!(failure.again, Again::After(delay), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! From the core thread to the exporters.
+//!
+//! ```text
+//!  core thread ──Handoff──► queue ──► pipeline thread ──► exporter, exporter, …
+//! ```
+//!
+//! In real time the core thread never waits: a record for which there is no
+//! room is dropped and counted. In virtual time, where the simulation runs as
+//! fast as it can and would outrun any disk, it waits for room, so that a run
+//! that is repeated yields the same records.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fmt, io, thread};
+
+use tokio::time::Instant;
+
+use super::exporter::{Account, Count, Exporter, Signals, Totals};
+use super::queue::{CloseOnDrop, Load, Popped, Queue};
+use super::record::{Batch, Resource};
+
+/// Records that wait for the pipeline in virtual time. The core thread waits
+/// when there are more, so a longer queue would only cost memory.
+const VIRTUAL_QUEUE: usize = 16_384;
+
+/// How long after its deadline the pipeline's thread may take to hand in its accounts.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Which clock the run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A full queue drops; records are gathered for a while before they are exported.
+    Real,
+    /// A full queue makes the producer wait; records are gathered by number
+    /// alone, because a wall clock would make the bytes of a file differ between runs.
+    Virtual,
+}
+
+/// How records are gathered: the `OTEL_BSP_*` variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// The longest time for which a record is held back to travel with others.
+    pub delay: Duration,
+    /// Records that wait, at most: before the pipeline, and again before an OTLP receiver.
+    pub queue: usize,
+    /// Records in one batch, at most, before the pipeline stops gathering.
+    pub batch: usize,
+    /// For [`Pipeline::shutdown`].
+    pub timeout: Duration,
+}
+
+impl Default for Batching {
+    /// Where they differ from an SDK's (5 s, 2048, 512, 30 s) it is because one
+    /// pipeline serves every service of a topology, and because who watches a
+    /// simulation wants to see its spans now.
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(10) }
+    }
+}
+
+/// The core thread's end: where batches go in.
+#[derive(Clone, Debug)]
+pub struct Handoff {
+    shared: Arc<Shared>,
+    pace: Pace,
+}
+
+impl Handoff {
+    /// Hands a batch over. It waits in virtual time only, and never for a
+    /// receiver that fails. What cannot be taken is counted.
+    pub fn send(&self, batch: Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let count = Count::from(&batch);
+        let load = Load { records: batch.len(), bytes: 0 };
+        let fate = self.shared.queue.push(batch, load, || self.pace == Pace::Virtual);
+        let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        match fate {
+            Ok(()) => tally.accepted += count,
+            Err(_) => tally.dropped += count,
+        }
+    }
+}
+
+/// What both ends know.
+#[derive(Debug)]
+struct Shared {
+    queue: Queue<Batch>,
+    tally: Mutex<Tally>,
+    /// Set before the queue is closed.
+    deadline: Mutex<Option<Instant>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    accepted: Count,
+    dropped: Count,
+}
+
+/// The pipeline's thread, and the accounts of its exporters.
+pub struct Pipeline {
+    shared: Arc<Shared>,
+    accounts: Vec<(Arc<Account>, Signals)>,
+    /// Ends when the thread has flushed everything.
+    done: mpsc::Receiver<()>,
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("accounts", &self.accounts).finish_non_exhaustive()
+    }
+}
+
+/// What became of every record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Handed over to the pipeline.
+    pub accepted: Count,
+    /// Dropped before they reached any exporter: there was no room.
+    pub dropped: Count,
+    /// In the order in which the exporters were given.
+    pub exporters: Vec<Totals>,
+}
+
+impl Pipeline {
+    /// Starts the thread. Every exporter gets every batch, in the given order;
+    /// put those first that cannot be made to wait by others.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        resources: Arc<[Resource]>,
+        exporters: Vec<Box<dyn Exporter>>,
+        pace: Pace,
+        batching: Batching,
+    ) -> io::Result<(Handoff, Self)> {
+        let records = match pace {
+            Pace::Real => batching.queue,
+            Pace::Virtual => batching.queue.min(VIRTUAL_QUEUE),
+        };
+        let shared = Arc::new(Shared {
+            queue: Queue::new(Load { records, bytes: usize::MAX }),
+            tally: Mutex::default(),
+            deadline: Mutex::default(),
+        });
+        let accounts = exporters.iter().map(|exporter| (exporter.account(), exporter.takes())).collect();
+        let (alive, done) = mpsc::channel();
+        thread::Builder::new().name("telemetry".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                Worker { resources, exporters, pace, batching }.run(&shared);
+                drop(alive);
+            }
+        })?;
+        Ok((Handoff { shared: Arc::clone(&shared), pace }, Self { shared, accounts, done }))
+    }
+
+    /// The accounts as they stand, for a progress line.
+    pub fn live(&self) -> Report {
+        let tally = self.tally();
+        let exporters = self.accounts.iter().map(|(account, _)| account.totals()).collect();
+        Report { accepted: tally.accepted, dropped: tally.dropped, exporters }
+    }
+
+    /// Exports what was handed over, flushes the exporters, and gives up after
+    /// `timeout`. Every record that was ever handed over is in the report. What
+    /// is handed over from now on is dropped.
+    pub fn shutdown(self, timeout: Duration) -> Report {
+        let deadline = Instant::now() + timeout;
+        *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+        self.shared.queue.close();
+        // Nothing is ever sent: the channel ends when the thread does. If it does
+        // not in time, an exporter is stuck; the thread then ends with the process.
+        let _ended_or_stuck = self.done.recv_timeout(timeout + GRACE);
+        let tally = self.tally();
+        let exporters =
+            self.accounts.iter().map(|(account, takes)| account.settle(tally.accepted, *takes)).collect();
+        Report { accepted: tally.accepted, dropped: tally.dropped, exporters }
+    }
+
+    fn tally(&self) -> Tally {
+        *self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pipeline {
+    /// Lets the thread end: without it, it would wait for batches for good.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+/// What the thread owns.
+struct Worker {
+    resources: Arc<[Resource]>,
+    exporters: Vec<Box<dyn Exporter>>,
+    pace: Pace,
+    batching: Batching,
+}
+
+impl Worker {
+    fn run(mut self, shared: &Shared) {
+        let _guard = CloseOnDrop(&shared.queue);
+        let mut gathered = Batch::default();
+        let mut due = None;
+        loop {
+            match shared.queue.pop_until(due) {
+                Popped::Item(batch) => {
+                    append(&mut gathered, batch);
+                    if gathered.len() >= self.batching.batch {
+                        self.export(&mut gathered);
+                        due = None;
+                    } else if self.pace == Pace::Real {
+                        due = due.or_else(|| Some(Instant::now() + self.batching.delay));
+                    }
+                }
+                Popped::Late => {
+                    self.export(&mut gathered);
+                    due = None;
+                }
+                Popped::Closed => break,
+            }
+        }
+        self.export(&mut gathered);
+        let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        // None: the pipeline was dropped, nobody asked for the rest.
+        let deadline = deadline.unwrap_or_else(Instant::now);
+        for exporter in &mut self.exporters {
+            exporter.flush(deadline);
+        }
+    }
+
+    fn export(&mut self, batch: &mut Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        for exporter in &mut self.exporters {
+            exporter.export(batch, &self.resources);
+        }
+        batch.spans.clear();
+        batch.logs.clear();
+    }
+}
+
+/// Moves the records of `batch` behind those of `gathered`.
+fn append(gathered: &mut Batch, mut batch: Batch) {
+    if gathered.is_empty() {
+        *gathered = batch;
+    } else {
+        gathered.spans.append(&mut batch.spans);
+        gathered.logs.append(&mut batch.logs);
+    }
+}

@@ -1,0 +1,289 @@
+//! A queue that is bounded by what its items weigh, not by their number.
+//!
+//! `OTEL_BSP_MAX_QUEUE_SIZE` counts records, while a batch holds from one to
+//! thousands of them and a record from a hundred bytes to megabytes; a channel
+//! bounded by its number of messages would bound neither.
+
+use std::collections::VecDeque;
+use std::ops::{AddAssign, SubAssign};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What an item weighs, and what a queue may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, other: Self) {
+        self.records -= other.records;
+        self.bytes -= other.bytes;
+    }
+}
+
+/// What came of waiting for an item.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Popped<T> {
+    Item(T),
+    /// Nothing came in time.
+    Late,
+    /// The queue is closed and empty.
+    Closed,
+}
+
+/// The queue. Producers are threads; consumers are threads ([`Queue::pop_until`])
+/// or tasks ([`Queue::pop`]).
+#[derive(Debug)]
+pub struct Queue<T> {
+    bound: Load,
+    state: Mutex<State<T>>,
+    /// Wakes threads, on either side, when the state has changed.
+    changed: Condvar,
+    /// Wakes tasks when there is an item or the end.
+    ready: Notify,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<(T, Load)>,
+    load: Load,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub fn new(bound: Load) -> Self {
+        let state = State { items: VecDeque::new(), load: Load::default(), closed: false };
+        Self { bound, state: Mutex::new(state), changed: Condvar::new(), ready: Notify::new() }
+    }
+
+    /// Appends an item, waiting for room for as long as `patient` says so.
+    /// An empty queue takes any item, so that none can be too heavy to pass.
+    ///
+    /// # Errors
+    /// The item itself, when there is no room or the queue is closed.
+    pub fn push(&self, item: T, load: Load, patient: impl Fn() -> bool) -> Result<(), T> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Err(item);
+            }
+            let fits = state.load.records + load.records <= self.bound.records
+                && state.load.bytes + load.bytes <= self.bound.bytes;
+            if fits || state.items.is_empty() {
+                break;
+            }
+            if !patient() {
+                return Err(item);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.items.push_back((item, load));
+        state.load += load;
+        drop(state);
+        self.changed.notify_all();
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// The next item, waiting for it until `due`, or for good when there is none.
+    pub fn pop_until(&self, due: Option<Instant>) -> Popped<T> {
+        let mut state = self.lock();
+        loop {
+            if let Some(item) = self.take(&mut state) {
+                return Popped::Item(item);
+            }
+            if state.closed {
+                return Popped::Closed;
+            }
+            state = match due.map(|due| due.saturating_duration_since(Instant::now())) {
+                Some(left) if left.is_zero() => return Popped::Late,
+                Some(left) => {
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// The next item; none when the queue is closed and empty.
+    pub async fn pop(&self) -> Option<T> {
+        loop {
+            // Before the look at the queue, or what happens in between would be missed.
+            let ready = self.ready.notified();
+            {
+                let mut state = self.lock();
+                if let Some(item) = self.take(&mut state) {
+                    if !state.items.is_empty() {
+                        self.ready.notify_one();
+                    }
+                    return Some(item);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            ready.await;
+        }
+    }
+
+    /// Lets nothing in any more. What is inside can still be taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.wake();
+        self.ready.notify_waiters();
+    }
+
+    /// Makes producers that wait ask again whether they are `patient`.
+    pub fn wake(&self) {
+        // Under the lock, or a producer between its question and its sleep would miss it.
+        let _state = self.lock();
+        self.changed.notify_all();
+    }
+
+    /// What the queue holds now.
+    #[cfg(test)]
+    fn load(&self) -> Load {
+        self.lock().load
+    }
+
+    fn take(&self, state: &mut State<T>) -> Option<T> {
+        let (item, load) = state.items.pop_front()?;
+        state.load -= load;
+        self.changed.notify_all();
+        Some(item)
+    }
+
+    /// No code panics while it holds the lock, so a poisoned one is whole.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes a queue when its consumer is gone, however it went: a producer would
+/// wait for good for one that has panicked.
+#[derive(Debug)]
+pub struct CloseOnDrop<'a, T>(pub &'a Queue<T>);
+
+impl<T> Drop for CloseOnDrop<'_, T> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    const fn load(records: usize, bytes: usize) -> Load {
+        Load { records, bytes }
+    }
+
+    #[test]
+    fn a_queue_is_full_by_records_or_by_bytes() {
+        let queue = Queue::new(load(10, 100));
+        assert_eq!(queue.push('a', load(6, 10), || false), Ok(()));
+        assert_eq!(queue.push('b', load(5, 10), || false), Err('b'), "too many records");
+        assert_eq!(queue.push('c', load(1, 91), || false), Err('c'), "too many bytes");
+        assert_eq!(queue.push('d', load(4, 90), || false), Ok(()));
+        assert_eq!(queue.load(), load(10, 100));
+        assert_eq!(queue.pop_until(None), Popped::Item('a'));
+        assert_eq!(queue.load(), load(4, 90));
+    }
+
+    #[test]
+    fn an_item_heavier_than_the_bound_passes_alone() {
+        let queue = Queue::new(load(10, 100));
+        assert_eq!(queue.push('a', load(11, 1), || false), Ok(()));
+        assert_eq!(queue.push('b', load(1, 1), || false), Err('b'));
+    }
+
+    #[test]
+    fn a_closed_queue_gives_what_it_holds_and_takes_nothing() {
+        let queue = Queue::new(load(10, 100));
+        queue.push('a', load(1, 1), || false).unwrap();
+        queue.close();
+        assert_eq!(queue.push('b', load(1, 1), || true), Err('b'));
+        assert_eq!(queue.pop_until(None), Popped::Item('a'));
+        assert_eq!(queue.pop_until(None), Popped::Closed);
+    }
+
+    #[test]
+    fn an_empty_queue_is_late() {
+        let queue = Queue::<char>::new(load(1, 1));
+        assert_eq!(queue.pop_until(Some(Instant::now() + Duration::from_millis(1))), Popped::Late);
+    }
+
+    #[test]
+    fn a_waiting_producer_goes_on_when_there_is_room() {
+        let queue = Arc::new(Queue::new(load(1, 1)));
+        queue.push(0, load(1, 1), || false).unwrap();
+        let producer = std::thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || (1..100).try_for_each(|item| queue.push(item, load(1, 1), || true))
+        });
+        let items: Vec<_> = (0..100)
+            .map(|_| match queue.pop_until(None) {
+                Popped::Item(item) => item,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(items.into_iter().eq(0..100));
+        assert_eq!(producer.join().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn a_waiting_producer_gives_up_when_its_patience_ends() {
+        let queue = Arc::new(Queue::new(load(1, 1)));
+        queue.push('a', load(1, 1), || false).unwrap();
+        let patient = Arc::new(AtomicBool::new(true));
+        let producer = std::thread::spawn({
+            let (queue, patient) = (Arc::clone(&queue), Arc::clone(&patient));
+            move || queue.push('b', load(1, 1), || patient.load(Ordering::SeqCst))
+        });
+        patient.store(false, Ordering::SeqCst);
+        queue.wake();
+        assert_eq!(producer.join().unwrap(), Err('b'));
+    }
+
+    #[tokio::test]
+    async fn several_tasks_share_the_items_and_all_see_the_end() {
+        let queue = Arc::new(Queue::new(load(1_000, 1_000)));
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                tokio::spawn(async move {
+                    let mut taken = 0;
+                    while queue.pop().await.is_some() {
+                        taken += 1;
+                    }
+                    taken
+                })
+            })
+            .collect();
+        for item in 0..500 {
+            queue.push(item, load(1, 1), || false).unwrap();
+            tokio::task::yield_now().await;
+        }
+        queue.close();
+        let mut total = 0;
+        for task in tasks {
+            total += task.await.unwrap();
+        }
+        assert_eq!(total, 500);
+    }
+}
