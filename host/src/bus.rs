@@ -32,6 +32,7 @@ use crate::rng::{Key, Purpose};
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
+pub use call::address_of;
 use replica::{NoWorker, Replica};
 use routes::{Match, Routes};
 use spans::{ClientAttributes, OpenSpan};

@@ -15,6 +15,7 @@
 //! implements.
 
 pub mod bus;
+pub mod cli;
 pub mod clock;
 pub mod context;
 pub mod engine;
@@ -26,7 +27,9 @@ pub mod ingress;
 pub mod link;
 pub mod message;
 pub mod model;
+pub mod report;
 pub mod rng;
+pub mod run;
 pub mod sched;
 pub mod telemetry;
 pub mod topology;

@@ -37,6 +37,8 @@ struct World {
     tasks: RefCell<Slab<Task>>,
     ready: Arc<Ready>,
     timers: RefCell<Timers>,
+    /// Who waits for the last task to end.
+    drained: RefCell<Option<Waker>>,
 }
 
 struct Task {
@@ -160,6 +162,7 @@ impl Sched {
             tasks: RefCell::default(),
             ready: Arc::new(ready),
             timers: RefCell::default(),
+            drained: RefCell::default(),
         }))
     }
 
@@ -189,6 +192,25 @@ impl Sched {
     /// Tasks that have not ended.
     pub fn tasks(&self) -> usize {
         self.0.tasks.borrow().len()
+    }
+
+    /// Waits until no task is left.
+    pub async fn drained(&self) {
+        std::future::poll_fn(|context| {
+            if self.tasks() == 0 {
+                return Poll::Ready(());
+            }
+            *self.0.drained.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Drops every task that is left: the run is over.
+    pub fn clear(&self) {
+        // Outside of the borrow: what a task owns may cancel timers or spawn.
+        let tasks = std::mem::take(&mut *self.0.tasks.borrow_mut());
+        drop(tasks);
     }
 
     /// Waits until the clock shows `due`; not at all when it does already.
@@ -259,6 +281,12 @@ impl Sched {
                 let ended = self.0.tasks.borrow_mut().remove(place);
                 // Outside of the borrow: what a task owns may spawn when it is dropped.
                 drop(ended);
+                drop(future);
+                if self.tasks() == 0
+                    && let Some(waiting) = self.0.drained.take()
+                {
+                    waiting.wake();
+                }
             }
             Poll::Pending => {
                 if let Some(found) = self.0.tasks.borrow_mut().get_mut(place) {

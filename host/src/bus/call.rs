@@ -269,7 +269,7 @@ impl Bus {
 }
 
 /// Splits `http://host:port`.
-fn address_of(base: &str) -> (String, i64) {
+pub fn address_of(base: &str) -> (String, i64) {
     let url = reqwest::Url::parse(base).ok();
     let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or(base).to_owned();
     let port = url.as_ref().and_then(reqwest::Url::port_or_known_default).unwrap_or(80);

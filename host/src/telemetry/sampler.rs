@@ -24,6 +24,11 @@ impl Sampler {
         Self(sampler)
     }
 
+    /// Keeps nothing: nobody wants the records.
+    pub const fn off() -> Self {
+        Self(SdkSampler::AlwaysOff)
+    }
+
     /// Whether the trace is kept, given the caller's context if there is one.
     pub fn decide(&self, parent: Option<&SpanContext>, trace_id: TraceId) -> bool {
         let context = parent.map(|parent| Context::new().with_remote_span_context(sdk(parent)));

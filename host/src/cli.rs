@@ -1,0 +1,238 @@
+//! The command line: flags in, words and exit codes out.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Look, Refused};
+use crate::model::Nanos;
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
+
+/// A flight simulator for microservices: every service of a topology as a
+/// WebAssembly guest in one process, with real traces.
+#[derive(Debug, Parser)]
+#[command(name = "simhost", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a topology: listen for requests, or send those of --request
+    Run(Run),
+    /// Say everything that is wrong with a topology, or what it would run
+    Check(Check),
+}
+
+/// What `run` and `check` have in common.
+#[derive(Debug, Args)]
+struct Input {
+    /// The topology file
+    topology: PathBuf,
+
+    /// Let time jump from event to event instead of passing: same seed, same bytes
+    #[arg(long = "virtual")]
+    virtual_time: bool,
+
+    /// The seed of all chance [default: the topology's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Run another component as this service's guest; may be repeated
+    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    guests: Vec<(String, PathBuf)>,
+
+    /// Switch a fault of the topology on or off; may be repeated
+    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = fault)]
+    faults: Vec<(String, bool)>,
+
+    /// Where to listen [default: the topology's ingress]; port 0 takes any free port
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// Send this request and end, instead of listening; may be repeated
+    #[arg(long = "request", value_name = "METHOD PATH [BODY]")]
+    requests: Vec<Asked>,
+
+    /// Export over OTLP to this receiver [default: OTEL_EXPORTER_OTLP_ENDPOINT, or the topology's]
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    input: Input,
+
+    /// Stop listening after this long, for example 10s, 5m or 1h [default: at ctrl-c]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    stop_after: Option<Nanos>,
+
+    /// Write spans and log records to this file as OTLP JSON lines; - is standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// What to show on standard output [default: traces on a terminal or with --request, if they
+    /// are exported nowhere else; otherwise the summary]
+    #[arg(long, value_enum)]
+    show: Option<Show>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    #[command(flatten)]
+    input: Input,
+}
+
+/// The exit code for input that is refused.
+const REFUSED: u8 = 2;
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run.execute(),
+        Command::Check(check) => check.execute(),
+    }
+}
+
+impl Input {
+    fn options(self, stop_after: Option<Nanos>, out: Option<PathBuf>, show: Option<Show>, json: bool) -> Options {
+        Options {
+            topology: self.topology,
+            virtual_time: self.virtual_time,
+            seed: self.seed,
+            listen: self.listen,
+            guests: self.guests,
+            faults: self.faults,
+            requests: self.requests,
+            stop_after,
+            destinations: Destinations { otlp: self.otlp, out, show, json },
+        }
+    }
+}
+
+impl Run {
+    fn execute(self) -> ExitCode {
+        let Self { input, stop_after, out, show, json } = self;
+        let quiet = show == Some(Show::None);
+        // A second document on standard output would spoil the first.
+        let to_stdout = out.as_ref().is_some_and(|out| out.as_os_str() == "-");
+        let options = input.options(stop_after, out, show, json);
+        let plan = match Plan::make(options, environment) {
+            Ok(plan) => plan,
+            Err(refused) => return refuse(&refused),
+        };
+        for note in plan.notes() {
+            eprintln!("note: {note}");
+        }
+        match plan.run(tell) {
+            Ok(outcome) => {
+                let text = if quiet { String::new() } else { words(&outcome, json) };
+                let printed = if to_stdout {
+                    std::io::stderr().write_all(text.as_bytes())
+                } else {
+                    std::io::stdout().write_all(text.as_bytes())
+                };
+                // Who closed the pipe has seen enough.
+                printed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+            }
+            Err(RunError::Refused(refused)) => refuse(&refused),
+            Err(error) => {
+                eprintln!("error: {error}");
+                if let Some(remedy) = error.remedy() {
+                    eprintln!("  help: {remedy}");
+                }
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl Check {
+    fn execute(self) -> ExitCode {
+        // A check of the file alone needs nothing to do in virtual time.
+        let options = self.input.options(None, None, None, false);
+        match Plan::make(options, environment) {
+            Ok(plan) => {
+                print!("{}", crate::report::services(plan.model(), plan.services()));
+                for note in plan.notes() {
+                    eprintln!("note: {note}");
+                }
+                ExitCode::SUCCESS
+            }
+            Err(refused) => refuse(&refused),
+        }
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn refuse(refused: &Refused) -> ExitCode {
+    eprint!("{}", refused.render(Look::of_stderr()));
+    ExitCode::from(REFUSED)
+}
+
+fn tell(event: Event) {
+    match event {
+        Event::Listening { address, to } => eprintln!("listening on http://{address} for {to}; ctrl-c ends the run"),
+        Event::Draining => eprintln!("finishing what is under way; ctrl-c again quits at once"),
+    }
+}
+
+/// What standard output gets at the end: answers, traces, report.
+fn words(outcome: &Outcome, json: bool) -> String {
+    if json {
+        let report = serde_json::to_string_pretty(&outcome.report);
+        return report.expect("a report has only keys that are strings") + "\n";
+    }
+    let mut text = String::new();
+    for reply in &outcome.replies {
+        let response = &reply.answer.response;
+        let took = crate::clock::show(reply.took);
+        writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
+            .expect("a String takes every write");
+        let body = String::from_utf8_lossy(&response.body);
+        if !body.is_empty() {
+            text.extend(body.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }));
+            text.push('\n');
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&String::from_utf8_lossy(&outcome.page));
+    text.push_str(&outcome.report.text());
+    text
+}
+
+fn guest(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((service, file)) if !service.is_empty() && !file.is_empty() => {
+            Ok((service.to_owned(), PathBuf::from(file)))
+        }
+        _ => Err("write it as SERVICE=FILE, for example inventory-service=./mine.wasm".to_owned()),
+    }
+}
+
+fn fault(text: &str) -> Result<(String, bool), String> {
+    match text.rsplit_once('=') {
+        Some((name, "on")) if !name.is_empty() => Ok((name.to_owned(), true)),
+        Some((name, "off")) if !name.is_empty() => Ok((name.to_owned(), false)),
+        _ => Err("write it as NAME=on or NAME=off".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Nanos, String> {
+    crate::topology::duration(text)
+}

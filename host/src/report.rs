@@ -1,0 +1,244 @@
+//! What a run did: the table at its end, and the same as JSON.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::bus::{Bus, NodeCode};
+use crate::clock;
+use crate::fault::Account;
+use crate::model::{Model, Nanos};
+use crate::telemetry::pipeline;
+
+/// The numbers of one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub topology: String,
+    pub seed: u64,
+    /// Simulated time from the start to the end.
+    pub simulated_ns: Nanos,
+    /// What it took in reality; none in virtual time, whose report is to be the
+    /// same every time.
+    pub elapsed_ns: Option<Nanos>,
+    /// Requests that came from outside.
+    pub requests: u64,
+    pub routes: Vec<RouteRow>,
+    pub faults: Vec<FaultRow>,
+    pub telemetry: TelemetryRow,
+}
+
+/// The requests of one route of one service.
+#[derive(Clone, Debug, Serialize)]
+pub struct RouteRow {
+    pub service: String,
+    /// `(no route)` for what the host answered with 404 or 405.
+    pub route: String,
+    pub count: u64,
+    /// Per simulated second.
+    pub rate: f64,
+    /// Answered 5xx.
+    pub errors: u64,
+    pub p50_ns: Nanos,
+    pub p95_ns: Nanos,
+    pub p99_ns: Nanos,
+    pub max_ns: Nanos,
+}
+
+/// What a fault did.
+#[derive(Clone, Debug, Serialize)]
+pub struct FaultRow {
+    pub name: String,
+    pub matched: u64,
+    pub injected: u64,
+}
+
+/// What became of the records.
+#[derive(Clone, Debug, Serialize)]
+pub struct TelemetryRow {
+    pub spans: u64,
+    pub logs: u64,
+    /// Dropped before they reached an exporter: spans and log records.
+    pub dropped: u64,
+    pub exporters: Vec<ExporterRow>,
+}
+
+/// What one exporter did.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExporterRow {
+    pub name: String,
+    pub exported_spans: u64,
+    pub exported_logs: u64,
+    pub retried_requests: u64,
+    /// Spans and log records that the receiver refused.
+    pub rejected: u64,
+    /// Spans and log records given up, with the reasons.
+    pub dropped: u64,
+    pub reasons: Vec<String>,
+    /// The last trouble, even if a retry mended it.
+    pub trouble: Option<String>,
+}
+
+impl Report {
+    pub fn new(
+        model: &Model,
+        bus: &Bus,
+        (spans, logs): (u64, u64),
+        sent: pipeline::Report,
+        simulated: Nanos,
+        elapsed: Option<Duration>,
+    ) -> Self {
+        Self {
+            topology: model.name.clone(),
+            seed: model.seed,
+            simulated_ns: simulated,
+            elapsed_ns: elapsed.map(clock::nanos),
+            requests: bus.entered(),
+            routes: routes(bus, simulated),
+            faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
+            telemetry: TelemetryRow {
+                spans,
+                logs,
+                dropped: sent.dropped.spans + sent.dropped.logs,
+                exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
+            },
+        }
+    }
+
+    /// The report as a person reads it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.headline(&mut text);
+        if !self.routes.is_empty() {
+            writeln!(text, "{}", self.table()).expect(INFALLIBLE);
+        }
+        for fault in &self.faults {
+            let FaultRow { name, matched, injected } = fault;
+            writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
+        }
+        self.telemetry.text(&mut text);
+        text
+    }
+
+    fn headline(&self, text: &mut String) {
+        let Self { topology, seed, requests, .. } = self;
+        let simulated = clock::show(self.simulated_ns);
+        let time = if self.elapsed_ns.is_some() { "in" } else { "simulated" };
+        let plural = if *requests == 1 { "" } else { "s" };
+        writeln!(text, "{topology}: {requests} request{plural} {time} {simulated}, seed {seed}").expect(INFALLIBLE);
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["service", "route", "count", "rate/s", "errors", "p50", "p95", "p99", "max"]);
+        for row in &self.routes {
+            let times = [row.p50_ns, row.p95_ns, row.p99_ns, row.max_ns].map(milliseconds);
+            let [p50, p95, p99, max] = times;
+            let (count, errors) = (row.count.to_string(), row.errors.to_string());
+            let rate = format!("{:.1}", row.rate);
+            table.add_row([row.service.clone(), row.route.clone(), count, rate, errors, p50, p95, p99, max]);
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+}
+
+const INFALLIBLE: &str = "a String takes every write";
+
+/// Milliseconds with the precision that the histogram has.
+fn milliseconds(nanos: Nanos) -> String {
+    format!("{:.2}ms", nanos as f64 / 1e6)
+}
+
+fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
+    let seconds = simulated as f64 / 1e9;
+    let rows = bus.stats.snapshot().into_iter().map(|((service, route), served)| {
+        let node = &bus.nodes()[service.index()];
+        let route = match (&node.code, route) {
+            (NodeCode::Guest { routes, .. }, Some(route)) => routes.get(route).name.to_string(),
+            _ => "(no route)".to_owned(),
+        };
+        RouteRow {
+            service: node.name.to_string(),
+            route,
+            count: served.count,
+            rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
+            errors: served.errors,
+            p50_ns: served.latency.value_at_quantile(0.5),
+            p95_ns: served.latency.value_at_quantile(0.95),
+            p99_ns: served.latency.value_at_quantile(0.99),
+            max_ns: served.latency.max(),
+        }
+    });
+    rows.collect()
+}
+
+impl TelemetryRow {
+    fn text(&self, text: &mut String) {
+        write!(text, "{} spans", self.spans).expect(INFALLIBLE);
+        if self.logs > 0 {
+            write!(text, ", {} log records", self.logs).expect(INFALLIBLE);
+        }
+        if self.dropped > 0 {
+            write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
+        }
+        text.push('\n');
+        for exporter in &self.exporters {
+            exporter.text(text);
+        }
+    }
+}
+
+impl ExporterRow {
+    fn text(&self, text: &mut String) {
+        write!(text, "{}: {} spans exported", self.name, self.exported_spans).expect(INFALLIBLE);
+        let counts = [
+            (self.exported_logs, "log records exported"),
+            (self.retried_requests, "requests retried"),
+            (self.rejected, "records rejected"),
+        ];
+        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+            write!(text, ", {count} {what}").expect(INFALLIBLE);
+        }
+        text.push('\n');
+        for reason in &self.reasons {
+            writeln!(text, "  lost: {reason}").expect(INFALLIBLE);
+        }
+        if let Some(trouble) = self.trouble.as_ref().filter(|_| self.dropped == 0) {
+            writeln!(text, "  trouble on the way: {trouble}").expect(INFALLIBLE);
+        }
+    }
+}
+
+impl From<Account> for FaultRow {
+    fn from(Account { name, matched, injected }: Account) -> Self {
+        Self { name, matched, injected }
+    }
+}
+
+impl From<crate::telemetry::exporter::Totals> for ExporterRow {
+    fn from(totals: crate::telemetry::exporter::Totals) -> Self {
+        let lost = totals.lost();
+        let reasons = totals.dropped.iter().map(|(reason, lost)| {
+            let records = lost.count.spans + lost.count.logs;
+            match &lost.message {
+                Some(message) => format!("{records} records, {reason}: {message}"),
+                None => format!("{records} records, {reason}"),
+            }
+        });
+        Self {
+            exported_spans: totals.exported.spans,
+            exported_logs: totals.exported.logs,
+            retried_requests: totals.retried,
+            rejected: totals.rejected.count.spans + totals.rejected.count.logs,
+            dropped: lost.spans + lost.logs,
+            reasons: reasons.collect(),
+            trouble: totals.trouble.clone(),
+            name: totals.name,
+        }
+    }
+}

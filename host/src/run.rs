@@ -1,0 +1,139 @@
+//! One run: everything that a topology, the command line and the environment
+//! ask for, checked first and then set going.
+//!
+//! [`Plan::make`] reads, checks and compiles, and refuses with every problem at
+//! once; nothing has started then. [`Plan::run`] opens the door and runs until
+//! it is told to stop.
+
+mod outcome;
+mod requests;
+mod services;
+mod telemetry;
+mod world;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::engine::EMBEDDED;
+use crate::error::{Problem, Refused, did_you_mean, quote};
+use crate::model::{Code, Model, Nanos};
+use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::topology::{self, Topology};
+
+pub use outcome::{Outcome, RunError};
+pub use requests::{Asked, Reply};
+pub use services::{Loaded, Service};
+pub use telemetry::{Destinations, Show};
+pub use world::Event;
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub topology: PathBuf,
+    pub virtual_time: bool,
+    /// Overrides the topology's.
+    pub seed: Option<u64>,
+    /// Overrides the topology's; there may be none.
+    pub listen: Option<SocketAddr>,
+    /// Services whose guest is another: `(service, file)`.
+    pub guests: Vec<(String, PathBuf)>,
+    /// Faults to switch: `(name, on)`.
+    pub faults: Vec<(String, bool)>,
+    /// Requests to send, and then to end: no listening.
+    pub requests: Vec<Asked>,
+    /// Simulated nanoseconds after which a run ends that listens.
+    pub stop_after: Option<Nanos>,
+    pub destinations: Destinations,
+}
+
+/// A run that can begin: all input is good, all guests are compiled.
+#[derive(Debug)]
+pub struct Plan {
+    options: Options,
+    model: Model,
+    telemetry: TelemetrySettings,
+    loaded: Loaded,
+}
+
+impl Plan {
+    /// Reads and checks everything, and compiles the guests.
+    ///
+    /// # Errors
+    /// Every problem of the topology; or, when the file as such is good, every
+    /// problem of the flags, the environment and the guests.
+    pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        let embedded = EMBEDDED.map(|(name, _)| name);
+        let mut topology = topology::load(&options.topology, &embedded)?;
+        let mut problems = apply(&options, &mut topology.model);
+        problems.extend(requests::problems(&options, &topology.model));
+        let otlp = topology.model.telemetry.otlp.as_ref();
+        let flag = options.destinations.otlp.as_deref();
+        let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
+            problems.extend(more);
+        });
+        let loaded = services::load(&topology.model, options.virtual_time, &options.guests).map_err(|more| {
+            problems.extend(more);
+        });
+        match (telemetry, loaded) {
+            (Ok(telemetry), Ok(loaded)) if problems.is_empty() => {
+                Ok(Self { options, model: topology.model, telemetry, loaded })
+            }
+            _ => Err(refuse(&topology, problems)),
+        }
+    }
+
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The services as they were loaded, in the topology's order.
+    pub fn services(&self) -> &[Service] {
+        &self.loaded.services
+    }
+
+    /// What a person should know before the run, but need not act on.
+    pub fn notes(&self) -> &[String] {
+        &self.telemetry.notes
+    }
+}
+
+fn refuse(topology: &Topology, mut problems: Vec<Problem>) -> Refused {
+    problems.sort_by_key(|problem| problem.at.as_ref().map(|place| place.start));
+    topology.refuse(problems)
+}
+
+/// Lets the command line override the topology.
+fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(seed) = options.seed {
+        model.seed = seed;
+    }
+    match (&mut model.ingress, options.listen) {
+        (Some(ingress), Some(listen)) => ingress.listen = listen,
+        (None, Some(_)) => {
+            let problem = Problem::new("--listen was given, but the topology has no [ingress]");
+            problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
+        }
+        (_, None) => {}
+    }
+    let services: Vec<_> = model.services.iter().map(|service| service.name.clone()).collect();
+    for (name, path) in &options.guests {
+        match model.services.iter_mut().find(|service| service.name == *name) {
+            Some(service) => service.code = Code::File { path: path.clone(), place: None },
+            None => problems.push(unknown("--guest", "service", name, &services)),
+        }
+    }
+    let faults: Vec<_> = model.faults.iter().map(|fault| fault.name.clone()).collect();
+    for (name, on) in &options.faults {
+        match model.faults.iter_mut().find(|fault| fault.name == *name) {
+            Some(fault) => fault.enabled = *on,
+            None => problems.push(unknown("--fault", "fault", name, &faults)),
+        }
+    }
+    problems
+}
+
+fn unknown(flag: &str, what: &str, name: &str, known: &[String]) -> Problem {
+    let problem = Problem::new(format!("{flag} names the {what} {}, which the topology does not have", quote(name)));
+    problem.help(did_you_mean(name, &format!("{what}s"), known.iter().map(String::as_str)))
+}

@@ -1,0 +1,49 @@
+//! What a run leaves behind, and why one may fail.
+
+use std::net::SocketAddr;
+
+use crate::report::Report;
+use crate::sched::Stalled;
+
+use super::requests::Reply;
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Answers to the requests of the command line, in order.
+    pub replies: Vec<Reply>,
+    /// Traces that were kept to be printed behind the answers.
+    pub page: Vec<u8>,
+    pub report: Report,
+}
+
+/// A run that could not be done, although its input is good.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{address} is already in use")]
+    PortInUse { address: SocketAddr },
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("the operating system refuses what simhost needs: {0}")]
+    System(#[from] std::io::Error),
+    #[error(transparent)]
+    Stalled(#[from] Stalled),
+    #[error(transparent)]
+    Refused(#[from] crate::error::Refused),
+}
+
+impl RunError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::PortInUse { .. } => {
+                Some("stop what listens there, or choose another address: --listen 127.0.0.1:0 takes any free port")
+            }
+            Self::Listen { .. } => {
+                Some("choose an address of this machine and a port above 1023: --listen 127.0.0.1:8001")
+            }
+            Self::Stalled(_) => Some("this is a defect of simhost: please report it with the topology"),
+            Self::System(_) | Self::Refused(_) => None,
+        }
+    }
+}

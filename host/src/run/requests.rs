@@ -1,0 +1,92 @@
+//! Requests from the command line: `--request 'POST /orders {"item":"book"}'`.
+
+use std::str::FromStr;
+
+use crate::bus::{Answer, Entry};
+use crate::error::Problem;
+use crate::message::{Headers, Request};
+use crate::model::{Model, Nanos, ServiceId};
+
+/// A request that the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    method: String,
+    target: String,
+    body: String,
+}
+
+/// Its answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub asked: Asked,
+    pub answer: Answer,
+    /// Simulated nanoseconds from the request to its answer.
+    pub took: Nanos,
+}
+
+impl FromStr for Asked {
+    type Err = String;
+
+    /// `METHOD PATH [BODY]`; everything behind the path is the body.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (method, rest) = text.trim().split_once(' ').ok_or("write it as 'METHOD /path [body]'")?;
+        let (target, body) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
+        if http::Method::from_bytes(method.as_bytes()).is_err() || method.to_uppercase() != method {
+            return Err(format!("{method:?} is not a method: write it as 'METHOD /path [body]'"));
+        }
+        let is_path = target.starts_with('/') && target.parse::<http::uri::PathAndQuery>().is_ok();
+        if !is_path {
+            return Err(format!("{target:?} is not a path: it starts with / and is percent-encoded"));
+        }
+        Ok(Self { method: method.to_owned(), target: target.to_owned(), body: body.trim().to_owned() })
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.target)
+    }
+}
+
+impl Asked {
+    /// The request as the ingress would take it in.
+    pub fn entry(&self, to: ServiceId) -> Entry {
+        let mut headers = Headers::default();
+        if serde_json::from_str::<serde::de::IgnoredAny>(&self.body).is_ok() {
+            headers.push("content-type", "application/json");
+        }
+        let request = Request {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            headers,
+            body: self.body.clone().into_bytes(),
+        };
+        Entry { to, request, attributes: Vec::new() }
+    }
+}
+
+/// What keeps the requests, or a run without any, from beginning.
+pub fn problems(options: &super::Options, model: &Model) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if model.ingress.is_none() {
+        let problem = Problem::new("the topology has no [ingress]: no request can come in");
+        problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
+    }
+    if options.virtual_time && options.requests.is_empty() {
+        let problem = Problem::new("a run in virtual time has nothing to do");
+        problems.push(problem.help("give it requests: --request 'POST /orders {\"item\":\"book\"}'"));
+    }
+    let external = |model: &Model, id: ServiceId| {
+        matches!(model.service(id).code, crate::model::Code::External(_))
+    };
+    if let Some(ingress) = model.ingress.as_ref().filter(|ingress| external(model, ingress.to)) {
+        let service = model.service(ingress.to);
+        let problem = Problem::new(format!("the ingress leads to {:?}, a real server", service.name));
+        problems.push(
+            problem
+                .at(service.place.clone(), "an external service")
+                .help("let it lead to a service with a guest"),
+        );
+    }
+    problems
+}

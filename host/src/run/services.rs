@@ -1,0 +1,306 @@
+//! The guests of a topology: read, compiled, asked for their routes, and held
+//! against what the topology says of them.
+
+use std::cell::{OnceCell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::bus::routes::Routes;
+use crate::clock::{Clock, VIRTUAL_START};
+use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
+use crate::error::{Problem, did_you_mean, quote};
+use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::model::{Code, Model, ServiceId};
+use crate::sched::Sched;
+use crate::telemetry::env::SpanLimits;
+use crate::telemetry::record::{Batch, ResourceId};
+use crate::telemetry::recorder::Recorder;
+
+use super::telemetry::{environment, instance_id};
+
+/// Workers of all services together: what 47 bits of address space hold, with
+/// room to spare, when each reserves 4 GiB of it.
+const WORKERS: u64 = 16_384;
+
+/// The largest component that is read: bytes.
+const GUEST_BYTES: u64 = 256 << 20;
+
+/// The guests of a run, compiled.
+#[derive(Debug)]
+pub struct Loaded {
+    pub engine: Engine,
+    /// In the topology's order.
+    pub services: Vec<Service>,
+}
+
+/// A service whose code was found.
+#[derive(Debug)]
+pub struct Service {
+    pub name: Arc<str>,
+    /// Where the code came from: `orders (built in)`, `./mine.wasm`, a URL.
+    pub source: String,
+    /// `service.version`: the topology's; for a guest that the command line put
+    /// in its place, with the build behind a `+`.
+    pub version: Option<String>,
+    /// None for an external service.
+    pub guest: Option<Guest>,
+}
+
+/// The code of a service.
+#[derive(Debug)]
+pub struct Guest {
+    pub code: engine::Code,
+    pub routes: Routes,
+}
+
+/// Loads every guest, or says of all of them what is wrong.
+pub fn load(model: &Model, virtual_time: bool, swapped: &[(String, PathBuf)]) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = too_many_workers(model);
+    if virtual_time {
+        problems.extend(external_in_virtual_time(model));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let engine = engine(model, virtual_time).map_err(|problem| vec![problem])?;
+    let codes = compile(&engine, model);
+    let mut services = Vec::new();
+    for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
+        let id = ServiceId(index as u32);
+        let guest = match code {
+            Ok(None) => None,
+            Ok(Some(code)) => match ask_routes(&engine, model, id, &code) {
+                Ok(routes) => Some(Guest { code, routes }),
+                Err(more) => {
+                    problems.extend(more);
+                    continue;
+                }
+            },
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let is_swapped = swapped.iter().any(|(name, _)| *name == service.name);
+        services.push(Service {
+            name: service.name.as_str().into(),
+            source: source(&service.code),
+            version: version(service.version.as_deref(), guest.as_ref().filter(|_| is_swapped)),
+            guest,
+        });
+    }
+    if problems.is_empty() {
+        problems.extend(unknown_routes(model, &services));
+    }
+    if problems.is_empty() { Ok(Loaded { engine, services }) } else { Err(problems) }
+}
+
+fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
+    let workers = total_workers(model).min(WORKERS) as u32;
+    let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
+    // One more than the run needs: guests are asked for their routes before it.
+    let settings = Settings { fuel: virtual_time, workers: workers + 1, memory };
+    Engine::new(settings).map_err(|error| {
+        let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
+        Problem::new(message).help("raise the limit of address space (ulimit -v unlimited) or lower `workers`")
+    })
+}
+
+fn total_workers(model: &Model) -> u64 {
+    let guests = model.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
+    guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum()
+}
+
+fn too_many_workers(model: &Model) -> Vec<Problem> {
+    let total = total_workers(model);
+    if total <= WORKERS {
+        return Vec::new();
+    }
+    let message = format!("the services have {total} workers in all; simhost runs at most {WORKERS}");
+    vec![Problem::new(message).help("lower `workers` or `replicas`: a worker serves one request at a time")]
+}
+
+fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
+    let external = model.services.iter().filter(|service| matches!(service.code, Code::External(_)));
+    external.map(|service| {
+        Problem::new(format!("{} is a real server, which virtual time cannot wait for", quote(&service.name)))
+            .at(service.place.clone(), "an external service")
+            .help("run without --virtual, or give the service a guest")
+    })
+}
+
+/// Compiles all guests, as many at a time as there are processors.
+fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = model
+            .services
+            .iter()
+            .map(|service| scope.spawn(|| compile_one(engine, &service.code)))
+            .collect();
+        let services = model.services.iter().zip(threads);
+        services
+            .map(|(service, thread)| match thread.join() {
+                Ok(result) => result.map_err(|problem| at(problem, service)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}
+
+fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
+    let (bytes, name) = match code {
+        Code::External(_) => return Ok(None),
+        Code::Embedded(name) => {
+            let found = EMBEDDED.iter().find(|(known, _)| known == name);
+            let Some((_, bytes)) = found else {
+                return Err(Problem::new(format!("no guest {} is built in", quote(name))));
+            };
+            (bytes.to_vec(), name.clone())
+        }
+        Code::File { path, .. } => (read(path)?, path.display().to_string()),
+    };
+    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
+        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    let shown = path.display();
+    let help = "give the path of a built component; paths in a topology begin at its folder";
+    let refuse = |why: String| Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help));
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
+        Ok(file) if file.len() > GUEST_BYTES => refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20)),
+        Ok(_) => std::fs::read(path).or_else(|error| refuse(error.to_string())),
+        Err(error) => refuse(error.to_string()),
+    }
+}
+
+/// Points a problem at the place where the topology names the guest.
+fn at(problem: Problem, service: &crate::model::Service) -> Problem {
+    match &service.code {
+        Code::File { place: Some(place), .. } => problem.at(place.clone(), "this guest"),
+        Code::File { place: None, .. } => {
+            Problem { message: format!("--guest {}: {}", service.name, problem.message), ..problem }
+        }
+        _ => problem.at(service.place.clone(), "this service"),
+    }
+}
+
+/// Instantiates a guest once, in a world of its own, and asks for its routes.
+fn ask_routes(
+    engine: &Engine,
+    model: &Model,
+    id: ServiceId,
+    code: &engine::Code,
+) -> Result<Routes, Vec<Problem>> {
+    let service = model.service(id);
+    let said: Rc<RefCell<Batch>> = Rc::default();
+    let into = Rc::clone(&said);
+    let host = Rc::new(Host {
+        sched: Sched::new(Clock::virtual_from(VIRTUAL_START)),
+        recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
+        span_limits: SpanLimits::default(),
+        seed: model.seed,
+        outbound: OnceCell::new(),
+    });
+    let identity = Rc::new(identity(model, id, 0, ResourceId(0), service.version.as_deref()));
+    let asking = async {
+        let mut worker = Worker::new(engine, &code.pre, &host, &identity, 0).await?;
+        worker.routes().await
+    };
+    let routes = match host.sched.block_on(asking, || {}) {
+        Ok(routes) => routes,
+        Err(stalled) => Err(GuestFailure {
+            kind: "stalled",
+            message: stalled.to_string(),
+            backtrace: None,
+        }),
+    };
+    host.recorder.flush();
+    let routes = routes.map_err(|failure| vec![at(no_routes(service, &failure, &said.borrow()), service)])?;
+    Routes::new(&service.name.as_str().into(), routes).map_err(|errors| {
+        errors
+            .into_iter()
+            .map(|error| {
+                let problem = Problem::new(format!("the guest of {}: {error}", quote(&service.name)));
+                at(problem.help("mend the guest's routes"), service)
+            })
+            .collect()
+    })
+}
+
+/// What to say of a guest that did not tell its routes; what it printed says why.
+fn no_routes(service: &crate::model::Service, failure: &GuestFailure, said: &Batch) -> Problem {
+    let message =
+        format!("the guest of {} does not tell its routes: {}", quote(&service.name), failure.message);
+    let last: Vec<_> = said.logs.iter().rev().take(3).map(|log| log.body.to_string()).collect();
+    let printed: Vec<_> = last.iter().rev().map(String::as_str).collect();
+    let help = match printed.join(" / ") {
+        printed if printed.is_empty() => "its function `routes` must return".to_owned(),
+        printed => format!("it printed: {printed}"),
+    };
+    Problem::new(message).help(help)
+}
+
+/// One replica of a service, as its workers see it.
+pub fn identity(
+    model: &Model,
+    id: ServiceId,
+    replica: u32,
+    resource: ResourceId,
+    version: Option<&str>,
+) -> Identity {
+    let service = model.service(id);
+    let config: Vec<_> =
+        service.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let instance = instance_id(model.seed, &service.name, replica);
+    Identity {
+        service: id,
+        name: service.name.clone(),
+        replica,
+        resource,
+        environment: environment(model, service, version, &instance),
+        config,
+        limits: service.limits.clone(),
+    }
+}
+
+fn source(code: &Code) -> String {
+    match code {
+        Code::Embedded(name) => format!("{name} (built in)"),
+        Code::File { path, .. } => path.display().to_string(),
+        Code::External(url) => url.clone(),
+    }
+}
+
+/// The version that the Resource shows. Which build really ran is in
+/// `simhost.guest.digest`; a guest that was swapped says so in its version too.
+fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
+    match (topology, swapped) {
+        (version, None) => version.map(str::to_owned),
+        (version, Some(guest)) => Some(format!("{}+{}", version.unwrap_or("0.0.0"), &guest.code.digest[..12])),
+    }
+}
+
+/// Routes that faults name and no guest has.
+fn unknown_routes(model: &Model, services: &[Service]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for fault in &model.faults {
+        let Some((route, place)) = &fault.target.route else { continue };
+        let service = &services[fault.target.service.index()];
+        let Some(guest) = &service.guest else {
+            let problem = Problem::new(format!("simhost knows no routes of {}, a real server", service.name));
+            problems.push(problem.at(place.clone(), "this route").help("leave `route` out"));
+            continue;
+        };
+        if !guest.routes.names().any(|name| name == route) {
+            let problem = Problem::new(format!("{} has no route {}", quote(&service.name), quote(route)));
+            let names: Vec<_> = guest.routes.names().collect();
+            let help = did_you_mean(route, "routes", names.iter().copied());
+            problems.push(problem.at(place.clone(), "no such route").help(help));
+        }
+    }
+    problems
+}

@@ -1,0 +1,204 @@
+//! Where a run's records go, and who they are from.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry_semantic_conventions::attribute;
+use tokio::runtime::Handle;
+
+use crate::error::Problem;
+use crate::model::{Model, Scalar};
+use crate::rng::{Key, Purpose};
+use crate::telemetry::console::{Console, Style};
+use crate::telemetry::env::Settings;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::file::JsonLines;
+use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
+use crate::telemetry::pipeline::Pace;
+use crate::telemetry::record::{KeyValue, Resource, Text, Value};
+
+use super::services::Service;
+
+/// What to show on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Show {
+    /// Every trace as a tree, and the report
+    Traces,
+    /// The report
+    Summary,
+    /// Nothing
+    None,
+}
+
+/// Where the command line sends records.
+#[derive(Clone, Debug, Default)]
+pub struct Destinations {
+    /// `--otlp URL`.
+    pub otlp: Option<String>,
+    /// `--out FILE`; `-` is standard output.
+    pub out: Option<PathBuf>,
+    /// None: traces when nothing else takes them, else the report.
+    pub show: Option<Show>,
+    pub json: bool,
+}
+
+/// SHA-256 of the component that ran, in hexadecimal.
+const GUEST_DIGEST: &str = "simhost.guest.digest";
+
+/// The exporters of a run.
+pub struct Exporters {
+    pub exporters: Vec<Box<dyn Exporter>>,
+    /// What the console has drawn, where it is to be printed at the end.
+    pub page: Option<Page>,
+}
+
+impl Exporters {
+    /// Opens everything that the settings and the command line name.
+    ///
+    /// # Errors
+    /// A file that cannot be created, a certificate that cannot be used.
+    pub fn open(
+        settings: &Settings,
+        destinations: &Destinations,
+        show: Show,
+        at_the_end: bool,
+        pace: Pace,
+        seed: u64,
+        resources: &Arc<[Resource]>,
+        network: &Handle,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
+        let mut page = None;
+        if settings.disabled {
+            return Ok(Self { exporters, page });
+        }
+        if show == Show::Traces {
+            let style = style();
+            let out: Box<dyn Write + Send> = if at_the_end {
+                let drawn = Page::default();
+                page = Some(drawn.clone());
+                Box::new(drawn)
+            } else {
+                Box::new(std::io::stdout())
+            };
+            exporters.push(Box::new(Console::new(out, Arc::clone(resources), style)));
+        }
+        if let Some(path) = &destinations.out {
+            let file = JsonLines::create(path).map_err(|error| {
+                let problem = Problem::new(format!("--out {}: {error}", path.display()));
+                vec![problem.help("name a file in a folder that exists and can be written, or - for stdout")]
+            })?;
+            exporters.push(Box::new(file));
+        }
+        if let Some(otlp) = &settings.otlp {
+            let options = OtlpOptions::new(pace, settings.batching, Key::new(seed, Purpose::Retry));
+            exporters.push(Box::new(Otlp::start(otlp, &options, network)?));
+        }
+        Ok(Self { exporters, page })
+    }
+}
+
+/// How standard output wants to be drawn on.
+pub fn style() -> Style {
+    let stdout = std::io::stdout();
+    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
+    Style::detect(stdout.is_terminal(), |name| std::env::var(name).ok(), width)
+}
+
+/// Text that is gathered on one thread and printed by another.
+#[derive(Clone, Debug, Default)]
+pub struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The Resource of one replica (semantic conventions, "Resource").
+pub fn resource(
+    model: &Model,
+    settings: &Settings,
+    index: usize,
+    service: &Service,
+    replica: u32,
+) -> Resource {
+    let described = &model.services[index];
+    let instance = instance_id(model.seed, &service.name, replica);
+    let mut attributes = vec![
+        KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(&service.name))),
+        KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
+        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
+        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, model.environment.clone()),
+        KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
+        KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
+        KeyValue::new(attribute::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
+    ];
+    let version = service.version.clone();
+    attributes.extend(version.map(|version| KeyValue::new(attribute::SERVICE_VERSION, version)));
+    let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
+    attributes.extend(digest.map(|digest| KeyValue::new(GUEST_DIGEST, digest)));
+    for (key, value) in &described.resource {
+        let value = match value {
+            Scalar::Text(text) => Value::Text(Text::Owned(text.clone())),
+            Scalar::Bool(value) => Value::Bool(*value),
+            Scalar::Int(value) => Value::Int(*value),
+            Scalar::Float(value) => Value::Float(*value),
+        };
+        attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
+    }
+    for (key, value) in &settings.resource {
+        if !attributes.iter().any(|known| *known.key == **key) {
+            attributes.push(KeyValue::new(key.clone(), value.clone()));
+        }
+    }
+    Resource { service: Arc::clone(&service.name), attributes }
+}
+
+/// `service.instance.id`: a UUID, as the conventions recommend, made of the
+/// seed so that a replica has the same one in every run.
+pub fn instance_id(seed: u64, service: &str, replica: u32) -> String {
+    let key = Key::new(seed, Purpose::Instance).with_name(service).with(u64::from(replica));
+    let (high, low) = (key.with(0).draw(), key.with(1).draw());
+    // RFC 9562, section 5.8: version 8 leaves the other bits to us; variant 10.
+    let high = high & !0xf000 | 0x8000;
+    let low = low & !(0b11 << 62) | 0b10 << 62;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// A guest's environment: who it is, and its configuration in upper case.
+pub fn environment(
+    model: &Model,
+    service: &crate::model::Service,
+    version: Option<&str>,
+    instance: &str,
+) -> Vec<(String, String)> {
+    let mut variables = vec![
+        ("SERVICE_NAME".to_owned(), service.name.clone()),
+        ("SERVICE_NAMESPACE".to_owned(), model.name.clone()),
+        ("SERVICE_INSTANCE_ID".to_owned(), instance.to_owned()),
+    ];
+    variables.extend(version.map(|version| ("SERVICE_VERSION".to_owned(), version.to_owned())));
+    let config = service.config.iter();
+    variables.extend(config.map(|(key, value)| (key.to_uppercase().replace(['-', '.'], "_"), value.clone())));
+    variables
+}

@@ -1,0 +1,342 @@
+//! A run on its way: the threads, the bus, the door, and the orderly end.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::bus::replica::Replica;
+use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
+use crate::bus::{Bus, BusSettings, External, Node, NodeCode, Parts};
+use crate::clock::{self, Clock, Stopwatch, VIRTUAL_START};
+use crate::error::Refused;
+use crate::external::HttpClient;
+use crate::fault::Faults;
+use crate::guest::Host;
+use crate::ingress::{self, Inbound, Ingress};
+use crate::link::Links;
+use crate::model::{self, Model, Nanos, ServiceId};
+use crate::report::Report;
+use crate::sched::Sched;
+use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::pipeline::{Pace, Pipeline};
+use crate::telemetry::record::{Resource, ResourceId};
+use crate::telemetry::recorder::Recorder;
+use crate::telemetry::sampler::Sampler;
+
+use super::requests::Reply;
+use super::services::{Service, identity};
+use super::telemetry::{Exporters, Show, resource};
+use super::{Options, Outcome, Plan, RunError};
+
+/// Callees that still work when the run ends have this long: simulated nanoseconds.
+const DRAIN: Nanos = 10_000_000_000;
+
+/// What happens in a run that a person may want to know at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The door is open.
+    Listening { address: SocketAddr, to: String },
+    /// Told to stop: what is under way is finished.
+    Draining,
+}
+
+impl Plan {
+    /// Runs to the end: until every request of the command line is answered, or
+    /// until it is told to stop.
+    ///
+    /// # Errors
+    /// The port is taken, a file cannot be written, the system refuses a thread.
+    pub fn run(self, mut on_event: impl FnMut(Event)) -> Result<Outcome, RunError> {
+        let Self { options, model, telemetry, loaded } = self;
+        let watch = Stopwatch::start();
+        let network = network()?;
+        // Before anything else starts: a taken port is the commonest trouble.
+        let listener = open_listener(&options, &model, &network)?;
+        let stop = stop_on_signal(&network);
+        let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &telemetry));
+        let resources = resources(&model, &telemetry, &loaded.services);
+        let (pace, clock) = pace_and_clock(&options, &telemetry);
+        let at_the_end = !options.requests.is_empty();
+        let exporters = Exporters::open(
+            &telemetry,
+            &options.destinations,
+            show,
+            at_the_end,
+            pace,
+            model.seed,
+            &resources,
+            network.handle(),
+        )
+        .map_err(|problems| Refused::new(None, problems))?;
+        let recording = !exporters.exporters.is_empty();
+        let page = exporters.page;
+        let (handoff, pipeline) =
+            Pipeline::start(Arc::clone(&resources), exporters.exporters, pace, telemetry.batching)?;
+
+        let sched = Sched::new(clock);
+        let start = sched.now();
+        let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
+        let host = Rc::new(Host {
+            sched: sched.clone(),
+            recorder: Rc::clone(&recorder),
+            span_limits: telemetry.limits,
+            seed: model.seed,
+            outbound: OnceCell::new(),
+        });
+        let external = external(&model, &network)?;
+        let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
+        let bus = build(&model, loaded, host, sampler, external);
+        let main = async {
+            let replies = match listener {
+                Some(listener) => {
+                    serve(&bus, &sched, &model, &options, listener, stop, &network, &mut on_event).await?;
+                    Vec::new()
+                }
+                None => send(&bus, &sched, &model, &options).await,
+            };
+            select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            Ok::<_, RunError>(replies)
+        };
+        let replies = sched.block_on(main, || recorder.flush())??;
+        recorder.flush();
+        let simulated = sched.now() - start;
+        sched.clear();
+        let sent = pipeline.shutdown(telemetry.batching.timeout);
+        let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
+        let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed);
+        // Its threads may hold a receiver that does not answer: not for long.
+        network.shutdown_background();
+        Ok(Outcome { replies, page: page.map(|page| page.take()).unwrap_or_default(), report })
+    }
+}
+
+/// The threads of the network: servers, exporters, calls to real services.
+fn network() -> std::io::Result<Runtime> {
+    // One processor is the core thread's.
+    let others = std::thread::available_parallelism().map_or(1, |all| all.get().saturating_sub(1));
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(others.clamp(1, 4))
+        .thread_name("simhost-network")
+        .enable_all()
+        .build()
+}
+
+fn open_listener(
+    options: &Options,
+    model: &Model,
+    network: &Runtime,
+) -> Result<Option<TcpListener>, RunError> {
+    let Some(ingress) = model.ingress.as_ref().filter(|_| options.requests.is_empty()) else {
+        return Ok(None);
+    };
+    let address = ingress.listen;
+    match network.block_on(TcpListener::bind(address)) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(RunError::PortInUse { address }),
+        Err(error) => Err(RunError::Listen { address, error }),
+    }
+}
+
+/// Turns true at the first ctrl-c or SIGTERM; the second ends the process.
+fn stop_on_signal(network: &Runtime) -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    network.spawn(async move {
+        for _ in 0..2 {
+            if !signalled().await {
+                return std::future::pending().await;
+            }
+            if stop.send_replace(true) {
+                // 128 + SIGINT, as shells have it.
+                std::process::exit(130);
+            }
+        }
+    });
+    stopped
+}
+
+/// Waits for ctrl-c or SIGTERM; false when the system grants no handler.
+async fn signalled() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+            terminated = terminate.recv() => terminated.is_some(),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.is_ok()
+}
+
+/// Traces for a person who looks, unless the records go somewhere else.
+fn default_show(options: &Options, telemetry: &TelemetrySettings) -> Show {
+    use std::io::IsTerminal;
+    let exported = telemetry.otlp.is_some() || options.destinations.out.is_some();
+    let looks = std::io::stdout().is_terminal() || !options.requests.is_empty();
+    let asked = telemetry.console.traces;
+    if options.destinations.json {
+        Show::Summary
+    } else if asked || (looks && !exported) {
+        Show::Traces
+    } else {
+        Show::Summary
+    }
+}
+
+fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
+    let mut resources = Vec::new();
+    for (index, service) in services.iter().enumerate().filter(|(_, service)| service.guest.is_some()) {
+        let replicas = 0..model.services[index].replicas;
+        resources.extend(replicas.map(|replica| resource(model, telemetry, index, service, replica)));
+    }
+    resources.into()
+}
+
+fn pace_and_clock(options: &Options, telemetry: &TelemetrySettings) -> (Pace, Clock) {
+    if !options.virtual_time {
+        return (Pace::Real, Clock::real());
+    }
+    // Backends drop what is far from now; a file is to be the same every time.
+    let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
+    let start = if to_backend { clock::wall() } else { VIRTUAL_START };
+    (Pace::Virtual, Clock::virtual_from(start))
+}
+
+fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>, RunError> {
+    let external = model.services.iter().any(|service| matches!(service.code, model::Code::External(_)));
+    if !external && model.allowed_hosts.is_empty() {
+        return Ok(None);
+    }
+    let client = HttpClient::new(network.handle().clone());
+    let client = client.map_err(|error| RunError::System(std::io::Error::other(error)))?;
+    Ok(Some(Rc::new(client)))
+}
+
+/// Puts the services on a bus.
+fn build(
+    model: &Model,
+    loaded: super::Loaded,
+    host: Rc<Host>,
+    sampler: Sampler,
+    external: Option<Rc<dyn External>>,
+) -> Rc<Bus> {
+    let faults = Faults::new(model, model.seed, |service, route| {
+        let guest = loaded.services[service.index()].guest.as_ref()?;
+        guest.routes.names().position(|name| name == route).map(|index| index as u32)
+    });
+    let mut next = 0;
+    let mut nodes = Vec::new();
+    for (index, service) in loaded.services.into_iter().enumerate() {
+        nodes.push(node(model, ServiceId(index as u32), service, &mut next));
+    }
+    Bus::new(Parts {
+        host,
+        engine: loaded.engine,
+        nodes,
+        links: Links::new(model, model.seed),
+        faults,
+        sampler,
+        external,
+        settings: BusSettings {
+            bounds: model.bounds.clone(),
+            exclude: model.telemetry.exclude.clone(),
+            allowed_hosts: model.allowed_hosts.clone(),
+        },
+    })
+}
+
+fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node {
+    let described = model.service(id);
+    let limits = described.limits.clone();
+    let name = service.name;
+    let Some(guest) = service.guest else {
+        let base = service.source;
+        let (address, port) = crate::bus::address_of(&base);
+        let client = ClientAttributes::new(&address, port, Some(&name));
+        return Node { name, base, client, limits, code: NodeCode::External };
+    };
+    let replicas = (0..described.replicas).map(|replica| {
+        let resource = ResourceId(*next);
+        *next += 1;
+        let identity = identity(model, id, replica, resource, service.version.as_deref());
+        Replica::new(Rc::new(identity), described.workers, described.queue)
+    });
+    let replicas = replicas.collect();
+    Node {
+        base: format!("http://{name}"),
+        client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
+        name,
+        limits,
+        code: NodeCode::Guest { code: guest.code, routes: guest.routes, replicas },
+    }
+}
+
+/// Sends the requests of the command line, one after the other.
+async fn send(bus: &Rc<Bus>, sched: &Sched, model: &Model, options: &Options) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    let Some(ingress) = &model.ingress else { return replies };
+    for asked in &options.requests {
+        let before = sched.now();
+        let answer = Rc::clone(bus).enter(asked.entry(ingress.to)).await;
+        replies.push(Reply { asked: asked.clone(), answer, took: sched.now() - before });
+    }
+    replies
+}
+
+/// Serves what comes in until it is told to stop, or time is up.
+#[expect(clippy::too_many_arguments, reason = "all of a run meets here, once")]
+async fn serve(
+    bus: &Rc<Bus>,
+    sched: &Sched,
+    model: &Model,
+    options: &Options,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+    network: &Runtime,
+    on_event: &mut impl FnMut(Event),
+) -> Result<(), RunError> {
+    let Some(at) = &model.ingress else { return Ok(()) };
+    let settings = ingress::Settings {
+        to: at.to,
+        limits: model.service(at.to).limits.clone(),
+        bounds: model.bounds.clone(),
+    };
+    let (door, inbound) = {
+        let _network = network.enter();
+        Ingress::open(listener, settings)?
+    };
+    sched.spawn(pump(Rc::clone(bus), sched.clone(), inbound));
+    let to = model.service(at.to).name.clone();
+    on_event(Event::Listening { address: door.address, to });
+    let told = async {
+        // The sender lives as long as the network does.
+        stop.wait_for(|stop| *stop).await.ok();
+    };
+    match options.stop_after {
+        Some(after) => match select(std::pin::pin!(told), sched.sleep(after)).await {
+            Either::Left(_) | Either::Right(_) => {}
+        },
+        None => told.await,
+    }
+    on_event(Event::Draining);
+    network.spawn(door.close()).await.ok();
+    Ok(())
+}
+
+/// Brings requests from the door onto the bus, until the door is closed.
+async fn pump(bus: Rc<Bus>, sched: Sched, mut inbound: mpsc::Receiver<Inbound>) {
+    while let Some(Inbound { entry, reply }) = inbound.recv().await {
+        let bus = Rc::clone(&bus);
+        sched.spawn(async move {
+            // A client that has hung up wants no answer.
+            reply.send(bus.enter(entry).await).ok();
+        });
+    }
+}
