@@ -29,6 +29,7 @@ pub fn text(key: &str, default: &str) -> String {
 ///
 /// # Panics
 /// If the value does not parse. The message has the key, the value and the remedy.
+#[track_caller]
 pub fn parse<T: FromStr<Err: Display>>(key: &str, default: T) -> T {
     read(key, |value| value.parse().map_err(|error: T::Err| error.to_string())).unwrap_or(default)
 }
@@ -37,6 +38,7 @@ pub fn parse<T: FromStr<Err: Display>>(key: &str, default: T) -> T {
 ///
 /// # Panics
 /// As [`parse`].
+#[track_caller]
 pub fn duration(key: &str, default: Duration) -> Duration {
     read(key, parse_duration).unwrap_or(default)
 }
@@ -45,6 +47,7 @@ pub fn duration(key: &str, default: Duration) -> Duration {
 ///
 /// # Panics
 /// As [`parse`].
+#[track_caller]
 pub fn probability(key: &str, default: f64) -> f64 {
     let read = read(key, |value| match value.parse() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
@@ -53,9 +56,13 @@ pub fn probability(key: &str, default: f64) -> f64 {
     read.unwrap_or(default)
 }
 
+#[track_caller]
 fn read<T>(key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
     let value = get(key)?;
-    Some(parse(&value).unwrap_or_else(|problem| panic!("{}", complaint::<T>(key, &value, &problem))))
+    match parse(&value) {
+        Ok(parsed) => Some(parsed),
+        Err(problem) => panic!("{}", complaint::<T>(key, &value, &problem)),
+    }
 }
 
 fn complaint<T>(key: &str, value: &str, problem: &str) -> String {

@@ -31,8 +31,12 @@ impl Router {
     ///
     /// # Panics
     /// If the route is malformed, or takes the same requests as another one.
+    #[track_caller]
     pub fn route<A: 'static>(mut self, route: &str, handler: impl Handler<A>) -> Self {
-        let pattern = Pattern::parse(route).unwrap_or_else(|problem| panic!("route `{route}`: {problem}"));
+        let pattern = match Pattern::parse(route) {
+            Ok(pattern) => pattern,
+            Err(problem) => panic!("route `{route}`: {problem}"),
+        };
         if let Some((other, _)) = self.routes.iter().find(|(other, _)| other.overlaps(&pattern)) {
             panic!("route `{route}`: `{other}` takes the same requests; remove one of them");
         }
