@@ -137,8 +137,7 @@ impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
         let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
-        let names =
-            names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
+        let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -175,7 +174,8 @@ impl Bus {
         self.entered.set(number);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
-            let response = Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            let response =
+                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
             return Answer { response, context: None };
         }
         let incoming = context::extract(&entry.request.headers);
@@ -322,13 +322,7 @@ impl Bus {
         }
     }
 
-    fn server_span(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        route: Option<u32>,
-        replica: &Replica,
-    ) -> OpenSpan {
+    fn server_span(&self, visit: &Visit, routes: &Routes, route: Option<u32>, replica: &Replica) -> OpenSpan {
         let request = &visit.request;
         let known = route.map(|route| routes.get(route));
         let mut own = Vec::with_capacity(6);
@@ -422,6 +416,9 @@ impl Bus {
 
 impl std::fmt::Debug for Bus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus").field("nodes", &self.nodes).field("entered", &self.entered).finish_non_exhaustive()
+        f.debug_struct("Bus")
+            .field("nodes", &self.nodes)
+            .field("entered", &self.entered)
+            .finish_non_exhaustive()
     }
 }

@@ -105,7 +105,13 @@ pub fn main() -> ExitCode {
 }
 
 impl Input {
-    fn options(self, stop_after: Option<Nanos>, out: Option<PathBuf>, show: Option<Show>, json: bool) -> Options {
+    fn options(
+        self,
+        stop_after: Option<Nanos>,
+        out: Option<PathBuf>,
+        show: Option<Show>,
+        json: bool,
+    ) -> Options {
         Options {
             topology: self.topology,
             virtual_time: self.virtual_time,
@@ -163,7 +169,7 @@ impl Check {
         let options = self.input.options(None, None, None, false);
         match Plan::make(options, environment) {
             Ok(plan) => {
-                print!("{}", crate::report::services(plan.model(), plan.services()));
+                print!("{}", plan.description());
                 for note in plan.notes() {
                     eprintln!("note: {note}");
                 }
@@ -185,7 +191,9 @@ fn refuse(refused: &Refused) -> ExitCode {
 
 fn tell(event: Event) {
     match event {
-        Event::Listening { address, to } => eprintln!("listening on http://{address} for {to}; ctrl-c ends the run"),
+        Event::Listening { address, to } => {
+            eprintln!("listening on http://{address} for {to}; ctrl-c ends the run")
+        }
         Event::Draining => eprintln!("finishing what is under way; ctrl-c again quits at once"),
     }
 }

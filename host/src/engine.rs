@@ -90,12 +90,7 @@ impl Engine {
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
         self.check_contract(&component)?;
-        let mut linker = self.linker.clone();
-        // The rest of WASI (sockets) does not exist: to import it is no error, to call it is.
-        linker
-            .define_unknown_imports_as_traps(&component)
-            .map_err(|error| LoadError::Invalid(error.to_string()))?;
-        let code = linker.instantiate_pre(&component).and_then(ServicePre::new);
+        let code = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
         let pre = code.map_err(|error| LoadError::Mismatch(mismatch(&error)))?;
         Ok(Code { pre, digest: digest(bytes) })
     }
@@ -129,7 +124,9 @@ fn offered(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else { return false };
     match package.split_once(':') {
         Some(("simhost", "service")) => rest.ends_with("@0.1.0"),
-        Some(("wasi", _)) => rest.contains("@0.2."),
+        Some(("wasi", "cli" | "clocks" | "filesystem" | "io" | "random" | "sockets")) => {
+            rest.contains("@0.2.")
+        }
         _ => false,
     }
 }
@@ -169,7 +166,9 @@ impl LoadError {
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::NotWasm => "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm",
+            Self::NotWasm => {
+                "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm"
+            }
             Self::CoreModule => {
                 "build for the target wasm32-wasip2, which makes components, or wrap it with `wasm-tools component new`"
             }

@@ -365,9 +365,7 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
 /// Refuses a response that could not go over the wire, or is over a bound.
 fn checked(response: handler::Response, limits: &Limits) -> Result<Response, GuestFailure> {
     let handler::Response { status, headers, body } = response;
-    let refuse = |message: String| {
-        Err(GuestFailure { kind: "invalid_response", message, backtrace: None })
-    };
+    let refuse = |message: String| Err(GuestFailure { kind: "invalid_response", message, backtrace: None });
     if !(200..=599).contains(&status) {
         return refuse(format!("the guest answered status {status}; 200 to 599 are valid"));
     }

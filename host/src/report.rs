@@ -111,7 +111,7 @@ impl Report {
         let mut text = String::new();
         self.headline(&mut text);
         if !self.routes.is_empty() {
-            writeln!(text, "{}", self.table()).expect(INFALLIBLE);
+            writeln!(text, "{}", self.table().trim_fmt()).expect(INFALLIBLE);
         }
         for fault in &self.faults {
             let FaultRow { name, matched, injected } = fault;
@@ -126,12 +126,14 @@ impl Report {
         let simulated = clock::show(self.simulated_ns);
         let time = if self.elapsed_ns.is_some() { "in" } else { "simulated" };
         let plural = if *requests == 1 { "" } else { "s" };
-        writeln!(text, "{topology}: {requests} request{plural} {time} {simulated}, seed {seed}").expect(INFALLIBLE);
+        writeln!(text, "{topology}: {requests} request{plural} {time} {simulated}, seed {seed}")
+            .expect(INFALLIBLE);
     }
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.force_no_tty();
         table.set_header(["service", "route", "count", "rate/s", "errors", "p50", "p95", "p99", "max"]);
         for row in &self.routes {
             let times = [row.p50_ns, row.p95_ns, row.p99_ns, row.max_ns].map(milliseconds);

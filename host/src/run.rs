@@ -5,6 +5,7 @@
 //! once; nothing has started then. [`Plan::run`] opens the door and runs until
 //! it is told to stop.
 
+mod check;
 mod outcome;
 mod requests;
 mod services;
@@ -22,7 +23,7 @@ use crate::topology::{self, Topology};
 
 pub use outcome::{Outcome, RunError};
 pub use requests::{Asked, Reply};
-pub use services::{Loaded, Service};
+use services::Loaded;
 pub use telemetry::{Destinations, Show};
 pub use world::Event;
 
@@ -82,13 +83,9 @@ impl Plan {
         }
     }
 
-    pub const fn model(&self) -> &Model {
-        &self.model
-    }
-
-    /// The services as they were loaded, in the topology's order.
-    pub fn services(&self) -> &[Service] {
-        &self.loaded.services
+    /// What it would run, for a person.
+    pub fn description(&self) -> String {
+        check::description(&self.model, &self.loaded.services)
     }
 
     /// What a person should know before the run, but need not act on.
@@ -134,6 +131,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
 }
 
 fn unknown(flag: &str, what: &str, name: &str, known: &[String]) -> Problem {
-    let problem = Problem::new(format!("{flag} names the {what} {}, which the topology does not have", quote(name)));
+    let problem =
+        Problem::new(format!("{flag} names the {what} {}, which the topology does not have", quote(name)));
     problem.help(did_you_mean(name, &format!("{what}s"), known.iter().map(String::as_str)))
 }

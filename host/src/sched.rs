@@ -226,18 +226,11 @@ impl Sched {
     /// Runs `main` and every task until `main` ends. Tasks that are left wait
     /// for the next call. `idle` is called whenever nothing is ready, before time
     /// passes.
-    pub fn block_on<T>(
-        &self,
-        main: impl Future<Output = T>,
-        mut idle: impl FnMut(),
-    ) -> Result<T, Stalled> {
+    pub fn block_on<T>(&self, main: impl Future<Output = T>, mut idle: impl FnMut()) -> Result<T, Stalled> {
         let mut main = pin!(main);
         let ready = &self.0.ready;
-        let waker = Arc::new(TaskWaker {
-            place: None,
-            queued: AtomicBool::new(false),
-            ready: Arc::clone(ready),
-        });
+        let waker =
+            Arc::new(TaskWaker { place: None, queued: AtomicBool::new(false), ready: Arc::clone(ready) });
         Arc::clone(&waker).wake();
         let main_waker = Waker::from(Arc::clone(&waker));
         loop {
@@ -340,7 +333,10 @@ impl Sched {
 
 impl std::fmt::Debug for Sched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sched").field("now", &self.now()).field("tasks", &self.tasks()).finish_non_exhaustive()
+        f.debug_struct("Sched")
+            .field("now", &self.now())
+            .field("tasks", &self.tasks())
+            .finish_non_exhaustive()
     }
 }
 

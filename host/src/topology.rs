@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, quote};
-use crate::model::Model;
+use crate::model::{Model, Nanos};
 
 mod address;
 mod distribution;
@@ -62,6 +62,17 @@ pub fn load(path: &Path, embedded: &[&str]) -> Result<Topology, Refused> {
     let name = path.display().to_string();
     let text = read(path).map_err(|problem| Refused::new(None, vec![problem]))?;
     parse(&name, &text, path.parent().unwrap_or(Path::new("")), embedded)
+}
+
+/// Reads a length of time as topologies write it, `350ms` or `10m`: nanoseconds.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn duration(text: &str) -> Result<Nanos, String> {
+    units::parse_duration(text).map_err(|problem| match problem.help {
+        Some(help) => format!("{}: {help}", problem.message),
+        None => problem.message,
+    })
 }
 
 /// Reads the topology in `text`. `name` is the file's in reports, `folder` is

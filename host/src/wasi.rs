@@ -19,8 +19,9 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
-use wasmtime_wasi::p2::bindings::{cli, filesystem};
+use wasmtime_wasi::p2::bindings::{cli, filesystem, sockets};
 use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult, subscribe};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView, async_trait};
 use wasmtime_wasi_io::bindings::wasi::io;
 
@@ -74,8 +75,18 @@ pub fn add_to_linker<T: Natural>(linker: &mut Linker<T>) -> wasmtime::Result<()>
     cli::terminal_stdout::add_to_linker::<T, WasiCli>(linker, T::cli)?;
     cli::terminal_stderr::add_to_linker::<T, WasiCli>(linker, T::cli)?;
 
+    // Toolchains import files and sockets whether a guest uses them or not. They
+    // are there, and refuse everything: no folder is open, no network is allowed.
     filesystem::types::add_to_linker::<T, WasiFilesystem>(linker, T::filesystem)?;
     filesystem::preopens::add_to_linker::<T, WasiFilesystem>(linker, T::filesystem)?;
+    sockets::instance_network::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    let options = sockets::network::LinkOptions::default();
+    sockets::network::add_to_linker::<T, WasiSockets>(linker, &options, T::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::tcp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::udp::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(linker, T::sockets)?;
     Ok(())
 }
 
@@ -83,6 +94,9 @@ pub fn add_to_linker<T: Natural>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 pub fn context(environment: &[(String, String)], output: &Rc<Output>) -> WasiCtx {
     WasiCtxBuilder::new()
         .envs(environment)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
         .stdout(Stdio::new(output, Severity::Info))
         .stderr(Stdio::new(output, Severity::Error))
         .build()

@@ -95,7 +95,9 @@ impl Bus {
         let invalid = |why: &str| Err(CallError::Invalid(format!("{url:?} {why}")));
         let Ok(parsed) = reqwest::Url::parse(url) else { return invalid("is not a URL") };
         let Some(host) = parsed.host_str() else { return invalid("names no host") };
-        let has_more = parsed.path() != "/" || parsed.query().is_some() || parsed.has_authority() && !parsed.username().is_empty();
+        let has_more = parsed.path() != "/"
+            || parsed.query().is_some()
+            || parsed.has_authority() && !parsed.username().is_empty();
         if has_more {
             return invalid("has more than scheme, host and port: the path goes into the request");
         }
@@ -104,7 +106,8 @@ impl Bus {
         if let Some(id) = self.names.get(host) {
             return Ok(Callee::Known(*id, &self.nodes[id.index()]));
         }
-        let known = self.nodes.iter().position(|node| matches!(node.code, NodeCode::External) && node.base == base);
+        let known =
+            self.nodes.iter().position(|node| matches!(node.code, NodeCode::External) && node.base == base);
         if let Some(index) = known {
             return Ok(Callee::Known(ServiceId(index as u32), &self.nodes[index]));
         }
@@ -149,7 +152,10 @@ impl Bus {
             return invalid(format!("{:?} is not a method", request.method));
         }
         if !request.target.starts_with('/') || request.target.parse::<http::uri::PathAndQuery>().is_err() {
-            return invalid(format!("{:?} is not a path: it starts with / and is percent-encoded", request.target));
+            return invalid(format!(
+                "{:?} is not a path: it starts with / and is percent-encoded",
+                request.target
+            ));
         }
         request.headers.normalise().map_err(CallError::Invalid)?;
         let limits = match callee {
@@ -192,9 +198,8 @@ impl Bus {
                 send.send(bus.send_out(&base, request).await).ok();
             }),
         }
-        let response = receive.map(|response| {
-            response.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
-        });
+        let response = receive
+            .map(|response| response.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned()))));
         let Some(timeout) = timeout else { return response.await };
         match select(response, self.host.sched.sleep(timeout)).await {
             Either::Left((response, _)) => response,
@@ -246,11 +251,9 @@ impl Bus {
     ) -> Result<Response, CallError> {
         let (client, from) = (caller.span, caller.service);
         let sched = self.host.sched.clone();
-        let arrival =
-            Arrival { service: to, from, route: None, trace: caller.trace.trace_id, span: client };
+        let arrival = Arrival { service: to, from, route: None, trace: caller.trace.trace_id, span: client };
         let verdict = self.faults.judge(arrival);
-        let extra =
-            |leg| from.map_or(0, |from| self.links.extra_latency(from, to, client, leg));
+        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, client, leg));
         sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
         if let Some(status) = verdict.status {
             return Ok(Response::detail(status, "injected"));

@@ -7,9 +7,7 @@ use wasmtime::component::Resource;
 
 use crate::message::{Headers, Request, Response};
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{
-    Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value,
-};
+use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value};
 
 use super::bindings::simhost::service::{bus, clock, config, http, logging, tracing};
 use super::scope::{bound, merge};

@@ -36,9 +36,9 @@ impl RunError {
     /// What to do about it.
     pub const fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::PortInUse { .. } => {
-                Some("stop what listens there, or choose another address: --listen 127.0.0.1:0 takes any free port")
-            }
+            Self::PortInUse { .. } => Some(
+                "stop what listens there, or choose another address: --listen 127.0.0.1:0 takes any free port",
+            ),
             Self::Listen { .. } => {
                 Some("choose an address of this machine and a port above 1023: --listen 127.0.0.1:8001")
             }

@@ -76,9 +76,8 @@ pub fn problems(options: &super::Options, model: &Model) -> Vec<Problem> {
         let problem = Problem::new("a run in virtual time has nothing to do");
         problems.push(problem.help("give it requests: --request 'POST /orders {\"item\":\"book\"}'"));
     }
-    let external = |model: &Model, id: ServiceId| {
-        matches!(model.service(id).code, crate::model::Code::External(_))
-    };
+    let external =
+        |model: &Model, id: ServiceId| matches!(model.service(id).code, crate::model::Code::External(_));
     if let Some(ingress) = model.ingress.as_ref().filter(|ingress| external(model, ingress.to)) {
         let service = model.service(ingress.to);
         let problem = Problem::new(format!("the ingress leads to {:?}, a real server", service.name));

@@ -55,7 +55,11 @@ pub struct Guest {
 }
 
 /// Loads every guest, or says of all of them what is wrong.
-pub fn load(model: &Model, virtual_time: bool, swapped: &[(String, PathBuf)]) -> Result<Loaded, Vec<Problem>> {
+pub fn load(
+    model: &Model,
+    virtual_time: bool,
+    swapped: &[(String, PathBuf)],
+) -> Result<Loaded, Vec<Problem>> {
     let mut problems = too_many_workers(model);
     if virtual_time {
         problems.extend(external_in_virtual_time(model));
@@ -103,7 +107,8 @@ fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
     let settings = Settings { fuel: virtual_time, workers: workers + 1, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
-        Problem::new(message).help("raise the limit of address space (ulimit -v unlimited) or lower `workers`")
+        Problem::new(message)
+            .help("raise the limit of address space (ulimit -v unlimited) or lower `workers`")
     })
 }
 
@@ -133,11 +138,8 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
 /// Compiles all guests, as many at a time as there are processors.
 fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = model
-            .services
-            .iter()
-            .map(|service| scope.spawn(|| compile_one(engine, &service.code)))
-            .collect();
+        let threads: Vec<_> =
+            model.services.iter().map(|service| scope.spawn(|| compile_one(engine, &service.code))).collect();
         let services = model.services.iter().zip(threads);
         services
             .map(|(service, thread)| match thread.join() {
@@ -168,10 +170,13 @@ fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Pro
 fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let shown = path.display();
     let help = "give the path of a built component; paths in a topology begin at its folder";
-    let refuse = |why: String| Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help));
+    let refuse =
+        |why: String| Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help));
     match std::fs::metadata(path) {
         Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
-        Ok(file) if file.len() > GUEST_BYTES => refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20)),
+        Ok(file) if file.len() > GUEST_BYTES => {
+            refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20))
+        }
         Ok(_) => std::fs::read(path).or_else(|error| refuse(error.to_string())),
         Err(error) => refuse(error.to_string()),
     }
@@ -212,11 +217,7 @@ fn ask_routes(
     };
     let routes = match host.sched.block_on(asking, || {}) {
         Ok(routes) => routes,
-        Err(stalled) => Err(GuestFailure {
-            kind: "stalled",
-            message: stalled.to_string(),
-            backtrace: None,
-        }),
+        Err(stalled) => Err(GuestFailure { kind: "stalled", message: stalled.to_string(), backtrace: None }),
     };
     host.recorder.flush();
     let routes = routes.map_err(|failure| vec![at(no_routes(service, &failure, &said.borrow()), service)])?;
@@ -253,8 +254,7 @@ pub fn identity(
     version: Option<&str>,
 ) -> Identity {
     let service = model.service(id);
-    let config: Vec<_> =
-        service.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let config: Vec<_> = service.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.seed, &service.name, replica);
     Identity {
         service: id,
@@ -280,7 +280,9 @@ fn source(code: &Code) -> String {
 fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
     match (topology, swapped) {
         (version, None) => version.map(str::to_owned),
-        (version, Some(guest)) => Some(format!("{}+{}", version.unwrap_or("0.0.0"), &guest.code.digest[..12])),
+        (version, Some(guest)) => {
+            Some(format!("{}+{}", version.unwrap_or("0.0.0"), &guest.code.digest[..12]))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 use super::requests::Reply;
-use super::services::{Service, identity};
+use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
 
@@ -222,7 +222,7 @@ fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>
 /// Puts the services on a bus.
 fn build(
     model: &Model,
-    loaded: super::Loaded,
+    loaded: Loaded,
     host: Rc<Host>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,

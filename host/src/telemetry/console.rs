@@ -29,6 +29,7 @@ pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 use self::assemble::{Assembler, Missed, Piece};
 use self::text::count;
 use self::tree::Artist;
+use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
 use crate::telemetry::record::{Batch, Resource};
 
 /// Writes traces to `out` as they end.
@@ -40,6 +41,30 @@ pub struct Console<W> {
     style: Style,
     assembler: Assembler,
     begun: bool,
+    account: Arc<Account>,
+}
+
+impl<W: Write + Send> Exporter for Console<W> {
+    fn name(&self) -> &str {
+        "console"
+    }
+
+    fn takes(&self) -> Signals {
+        Signals::ALL
+    }
+
+    fn export(&mut self, batch: &Batch, _: &[Resource]) {
+        Self::export(self, batch);
+        self.account.exported(Count::from(batch));
+    }
+
+    fn flush(&mut self, _: tokio::time::Instant) {
+        Self::flush(self);
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
 }
 
 impl<W: Write + Send> Console<W> {
@@ -50,7 +75,9 @@ impl<W: Write + Send> Console<W> {
             let index = services.len();
             services.entry(resource.service.clone()).or_insert(index);
         }
-        Self { out: Some(out), resources, services, style, assembler: Assembler::default(), begun: false }
+        let account = Account::new("console");
+        let assembler = Assembler::default();
+        Self { out: Some(out), resources, services, style, assembler, begun: false, account }
     }
 
     /// Takes what has ended, and writes the traces that this makes ready. An

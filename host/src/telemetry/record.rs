@@ -196,8 +196,7 @@ impl Event {
             KeyValue::new(attribute::EXCEPTION_TYPE, kind.into()),
             KeyValue::new(attribute::EXCEPTION_MESSAGE, message.into()),
         ];
-        attributes
-            .extend(stacktrace.map(|trace| KeyValue::new(attribute::EXCEPTION_STACKTRACE, trace)));
+        attributes.extend(stacktrace.map(|trace| KeyValue::new(attribute::EXCEPTION_STACKTRACE, trace)));
         Self { name: Text::Static("exception"), time, attributes }
     }
 }

@@ -1,8 +1,6 @@
 //! Which traces are kept: decided once, where a request enters.
 
-use opentelemetry::trace::{
-    SpanContext as SdkSpanContext, SpanKind, TraceContextExt, TraceState,
-};
+use opentelemetry::trace::{SpanContext as SdkSpanContext, SpanKind, TraceContextExt, TraceState};
 use opentelemetry::{Context, TraceFlags as SdkFlags, TraceId as SdkTraceId};
 use opentelemetry_sdk::trace::{Sampler as SdkSampler, SamplingDecision, ShouldSample};
 
@@ -33,8 +31,7 @@ impl Sampler {
     pub fn decide(&self, parent: Option<&SpanContext>, trace_id: TraceId) -> bool {
         let context = parent.map(|parent| Context::new().with_remote_span_context(sdk(parent)));
         let trace_id = SdkTraceId::from_bytes(trace_id.0.get().to_be_bytes());
-        let result =
-            self.0.should_sample(context.as_ref(), trace_id, "", &SpanKind::Server, &[], &[]);
+        let result = self.0.should_sample(context.as_ref(), trace_id, "", &SpanKind::Server, &[], &[]);
         result.decision == SamplingDecision::RecordAndSample
     }
 }

@@ -1,0 +1,45 @@
+//! What `simhost check` says of a topology that is good.
+
+use std::fmt::Write as _;
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::model::Model;
+
+use super::services::Service;
+
+/// What a topology would run, as a table: services, their code, their routes.
+pub fn description(model: &Model, services: &[Service]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.force_no_tty();
+    table.set_header(["service", "guest", "version", "replicas", "workers", "routes"]);
+    for (described, service) in model.services.iter().zip(services) {
+        let routes: Vec<_> = service.guest.iter().flat_map(|guest| guest.routes.names()).collect();
+        let counts = match service.guest {
+            Some(_) => [described.replicas.to_string(), described.workers.to_string()],
+            None => [String::new(), String::new()],
+        };
+        let [replicas, workers] = counts;
+        let version = service.version.clone().unwrap_or_default();
+        table.add_row([
+            service.name.to_string(),
+            service.source.clone(),
+            version,
+            replicas,
+            workers,
+            routes.join(", "),
+        ]);
+    }
+    let mut text = format!("{}: good to run\n{}\n", model.name, table.trim_fmt());
+    if let Some(ingress) = &model.ingress {
+        let to = &model.service(ingress.to).name;
+        writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect("a String takes every write");
+    }
+    for fault in &model.faults {
+        let state = if fault.enabled { "on" } else { "off" };
+        let at = &model.service(fault.target.service).name;
+        writeln!(text, "fault {}: {state}, at {at}", fault.name).expect("a String takes every write");
+    }
+    text
+}
