@@ -27,14 +27,14 @@ use crate::guest::scope::{RequestScope, Trace};
 use crate::guest::{CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
-use crate::model::{Bounds, Limits, ServiceId};
+use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
 use replica::{NoWorker, Replica};
-use routes::{Match, Routes};
+use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
 use stats::Stats;
 
@@ -65,6 +65,9 @@ pub struct Bus {
 /// What the bus takes from the model as it is.
 #[derive(Clone, Debug)]
 pub struct BusSettings {
+    /// Tells the trace ids of runs apart that begin at different instants: a
+    /// backend must not take two runs for one.
+    pub epoch: Nanos,
     pub bounds: Bounds,
     /// Paths that get no spans.
     pub exclude: Vec<String>,
@@ -86,8 +89,16 @@ pub struct Node {
 /// What answers for a service.
 #[derive(Debug)]
 pub enum NodeCode {
-    Guest { code: Code, routes: Routes, replicas: Vec<Replica> },
+    Guest(Box<GuestNode>),
     External,
+}
+
+/// A service with a guest.
+#[derive(Debug)]
+pub struct GuestNode {
+    pub code: Code,
+    pub routes: Routes,
+    pub replicas: Vec<Replica>,
 }
 
 /// The parts of a bus.
@@ -214,7 +225,7 @@ impl Bus {
 
     /// The trace of request `number`: the caller's, or a new one.
     fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.seed, Purpose::SpanId).with(number);
+        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
         let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
         let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
         let (flags, trace_state) = match parent {
@@ -226,7 +237,7 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        let key = Key::new(self.host.seed, Purpose::TraceId).with(self.settings.epoch).with(number);
         let id = u128::from(key.with(0).draw()) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
     }
@@ -235,10 +246,11 @@ impl Bus {
     async fn serve(&self, visit: Visit) -> Response {
         let arrived = self.host.sched.now();
         let node = &self.nodes[visit.to.index()];
-        let NodeCode::Guest { code, routes, replicas } = &node.code else {
+        let NodeCode::Guest(guest) = &node.code else {
             return Response::detail(502, "the entry of a topology is a guest, not an external service");
         };
-        let replica = &replicas[self.pick(visit.span, replicas.len())];
+        let GuestNode { code, routes, replicas } = &**guest;
+        let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
         let (to, method) = (visit.to, visit.request.method.clone());
         let (route, params) = match routes.find(&method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
@@ -263,10 +275,10 @@ impl Bus {
         mut worker: Worker,
     ) -> Response {
         let sched = &self.host.sched;
-        let mut span = self.server_span(&visit, routes, route, replica);
+        let mut span = self.server_span(&visit, route.map(|route| routes.get(route)), replica);
         let Visit { to, from, trace, span: id, baggage, depth, request, .. } = visit;
-        let verdict =
-            self.faults.judge(Arrival { service: to, from, route, trace: trace.trace_id, span: id });
+        let dice = trace.chance(Purpose::Fault, id);
+        let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
         if verdict.delay > 0 {
             sched.sleep(verdict.delay).await;
         }
@@ -322,9 +334,8 @@ impl Bus {
         }
     }
 
-    fn server_span(&self, visit: &Visit, routes: &Routes, route: Option<u32>, replica: &Replica) -> OpenSpan {
+    fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
         let request = &visit.request;
-        let known = route.map(|route| routes.get(route));
         let mut own = Vec::with_capacity(6);
         let (name, shared) = match known {
             Some(route) => {
@@ -362,10 +373,7 @@ impl Bus {
             }
             _ => Response::detail(404, format!("no route for {}", visit.request.path())),
         };
-        let NodeCode::Guest { routes, .. } = &self.nodes[visit.to.index()].code else {
-            return response;
-        };
-        let mut span = self.server_span(&visit, routes, None, replica);
+        let mut span = self.server_span(&visit, None, replica);
         span.respond(response.status);
         self.record(span);
         self.stats.served(visit.to, None, response.status, 0);
@@ -381,7 +389,7 @@ impl Bus {
         replica: &Replica,
         reason: NoWorker,
     ) -> Response {
-        let mut span = self.server_span(&visit, routes, route, replica);
+        let mut span = self.server_span(&visit, route.map(|route| routes.get(route)), replica);
         let response = match reason {
             NoWorker::Full => {
                 span.fail("queue_full");
@@ -398,20 +406,19 @@ impl Bus {
         response
     }
 
-    /// Which replica serves the request of SERVER span `span`: any, with equal chance.
-    fn pick(&self, span: SpanId, replicas: usize) -> usize {
-        if replicas == 1 {
-            return 0;
-        }
-        let draw = Key::new(self.host.seed, Purpose::Replica).with(span.0.get()).unit();
-        ((draw * replicas as f64) as usize).min(replicas - 1)
-    }
-
     fn record(&self, span: OpenSpan) {
         if let Some(record) = span.end(self.host.sched.now()) {
             self.host.recorder.span(record);
         }
     }
+}
+
+/// Which replica serves a request: any, with equal chance.
+fn pick(chance: Key, replicas: usize) -> usize {
+    if replicas == 1 {
+        return 0;
+    }
+    ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
 }
 
 impl std::fmt::Debug for Bus {

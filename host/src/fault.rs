@@ -7,9 +7,8 @@
 
 use std::cell::Cell;
 
-use crate::context::{SpanId, TraceId};
 use crate::model::{self, FaultKind, Model, Nanos, ServiceId};
-use crate::rng::{Key, Purpose};
+use crate::rng::Key;
 
 /// The faults of a run, by the service at which they strike.
 #[derive(Debug)]
@@ -25,9 +24,8 @@ pub struct Arrival {
     pub from: Option<ServiceId>,
     /// The index of the guest's route, if one matched.
     pub route: Option<u32>,
-    pub trace: TraceId,
-    /// The SERVER span: each attempt of a call has another, and dice of its own.
-    pub span: SpanId,
+    /// Names the dice: of the SERVER span, which each attempt of a call has another of.
+    pub dice: Key,
 }
 
 /// What befalls a request.
@@ -52,7 +50,6 @@ pub struct Account {
 #[derive(Debug)]
 struct Rule {
     name: String,
-    key: Key,
     kind: FaultKind,
     route: Option<u32>,
     from: Option<ServiceId>,
@@ -63,13 +60,12 @@ struct Rule {
 
 impl Faults {
     /// Installs the model's faults. `route_of` finds a route's index by its text.
-    pub fn new(model: &Model, seed: u64, route_of: impl Fn(ServiceId, &str) -> Option<u32>) -> Self {
+    pub fn new(model: &Model, route_of: impl Fn(ServiceId, &str) -> Option<u32>) -> Self {
         let mut rules: Vec<Vec<Rule>> = model.services.iter().map(|_| Vec::new()).collect();
         for fault in model.faults.iter().filter(|fault| fault.enabled && fault.probability > 0.0) {
             let model::Target { service, route, from } = &fault.target;
             rules[service.index()].push(Rule {
                 name: fault.name.clone(),
-                key: Key::new(seed, Purpose::Fault).with_name(&fault.name),
                 kind: fault.kind.clone(),
                 route: route.as_ref().and_then(|(route, _)| route_of(*service, route)),
                 from: *from,
@@ -111,7 +107,7 @@ impl Rule {
             return;
         }
         self.matched.set(self.matched.get() + 1);
-        let dice = self.key.with(arrival.trace.0.get() as u64).with(arrival.span.0.get());
+        let dice = arrival.dice.with_name(&self.name);
         if dice.unit() >= self.probability {
             return;
         }

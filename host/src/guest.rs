@@ -255,7 +255,7 @@ impl Worker {
         state.output.left.set(limits.spans);
         state.cpu.ticks = 0;
         if let Some(scope) = &scope {
-            state.nature.random = scope.random(state.host.seed);
+            state.nature.random = scope.random();
             state.output.current.set(scope.current());
         }
         state.scope = scope;

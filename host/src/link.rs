@@ -3,9 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::context::SpanId;
 use crate::model::{Distribution, Model, Nanos, ServiceId};
-use crate::rng::{Key, Purpose};
+use crate::rng::Key;
 
 /// One of the two ways over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,6 @@ pub enum Leg {
 pub struct Links {
     latency: Distribution,
     links: FxHashMap<(ServiceId, ServiceId), Link>,
-    key: Key,
 }
 
 #[derive(Debug)]
@@ -30,26 +28,25 @@ struct Link {
 }
 
 impl Links {
-    pub fn new(model: &Model, seed: u64) -> Self {
+    pub fn new(model: &Model) -> Self {
         let links = model.links.iter().map(|link| {
             let between = Link { latency: link.latency.clone(), timeout: link.timeout };
             ((link.from, link.to), between)
         });
-        let key = Key::new(seed, Purpose::Latency);
-        Self { latency: model.latency.clone(), links: links.collect(), key }
+        Self { latency: model.latency.clone(), links: links.collect() }
     }
 
-    /// How long one leg of the call under the CLIENT span `client` takes.
-    pub fn latency(&self, from: ServiceId, to: ServiceId, client: SpanId, leg: Leg) -> Nanos {
+    /// How long one leg of a call takes; `chance` is the CLIENT span's.
+    pub fn latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
         let own = self.links.get(&(from, to)).and_then(|link| link.latency.as_ref());
-        self.draw(own.unwrap_or(&self.latency), client, leg)
+        draw(own.unwrap_or(&self.latency), chance, leg)
     }
 
     /// Likewise towards a real server: what the network takes is real already,
     /// so only a link that says so adds to it.
-    pub fn extra_latency(&self, from: ServiceId, to: ServiceId, client: SpanId, leg: Leg) -> Nanos {
+    pub fn extra_latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
         let own = self.links.get(&(from, to)).and_then(|link| link.latency.as_ref());
-        own.map_or(0, |latency| self.draw(latency, client, leg))
+        own.map_or(0, |latency| draw(latency, chance, leg))
     }
 
     /// How long the caller waits for a response: what it asks for and what the
@@ -58,11 +55,11 @@ impl Links {
         let own = self.links.get(&(from, to)).and_then(|link| link.timeout);
         [asked, own].into_iter().flatten().min()
     }
+}
 
-    fn draw(&self, latency: &Distribution, client: SpanId, leg: Leg) -> Nanos {
-        match latency {
-            Distribution::Fixed(nanos) => *nanos,
-            random => random.sample(&mut self.key.with(client.0.get()).with(leg as u64).stream()),
-        }
+fn draw(latency: &Distribution, chance: Key, leg: Leg) -> Nanos {
+    match latency {
+        Distribution::Fixed(nanos) => *nanos,
+        random => random.sample(&mut chance.with(leg as u64).stream()),
     }
 }

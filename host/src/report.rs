@@ -161,7 +161,7 @@ fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
     let rows = bus.stats.snapshot().into_iter().map(|((service, route), served)| {
         let node = &bus.nodes()[service.index()];
         let route = match (&node.code, route) {
-            (NodeCode::Guest { routes, .. }, Some(route)) => routes.get(route).name.to_string(),
+            (NodeCode::Guest(guest), Some(route)) => guest.routes.get(route).name.to_string(),
             _ => "(no route)".to_owned(),
         };
         RouteRow {
@@ -170,10 +170,10 @@ fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
             count: served.count,
             rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
             errors: served.errors,
-            p50_ns: served.latency.value_at_quantile(0.5),
-            p95_ns: served.latency.value_at_quantile(0.95),
-            p99_ns: served.latency.value_at_quantile(0.99),
-            max_ns: served.latency.max(),
+            p50_ns: served.quantile(0.5),
+            p95_ns: served.quantile(0.95),
+            p99_ns: served.quantile(0.99),
+            max_ns: served.longest,
         }
     });
     rows.collect()

@@ -25,6 +25,7 @@ pub enum Purpose {
     Replica = 7,
     Instance = 8,
     Retry = 9,
+    Trace = 10,
 }
 
 /// The name of a stream: a seed, a purpose and whatever else tells it apart.

@@ -12,6 +12,7 @@ use crate::guest::{CallError, Outbound};
 use crate::link::Leg;
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
+use crate::rng::Purpose;
 
 use super::spans::{ClientAttributes, OpenSpan, SIMULATED_PORT};
 use super::{Bus, Node, NodeCode, Visit};
@@ -215,12 +216,13 @@ impl Bus {
         request: Request,
     ) -> Result<Response, CallError> {
         let (client, from) = (caller.span, caller.service);
+        let chance = caller.trace.chance(Purpose::Latency, client);
         let sched = self.host.sched.clone();
         if let NodeCode::External = self.nodes[to.index()].code {
             return self.deliver_outside(caller, to, request).await;
         }
         if let Some(from) = from {
-            sched.sleep(self.links.latency(from, to, client, Leg::Request)).await;
+            sched.sleep(self.links.latency(from, to, chance, Leg::Request)).await;
         }
         let span = caller.trace.child_id(Some(client), 0);
         let response = self
@@ -237,7 +239,7 @@ impl Bus {
             })
             .await;
         if let Some(from) = from {
-            sched.sleep(self.links.latency(from, to, client, Leg::Response)).await;
+            sched.sleep(self.links.latency(from, to, chance, Leg::Response)).await;
         }
         Ok(response)
     }
@@ -251,9 +253,11 @@ impl Bus {
     ) -> Result<Response, CallError> {
         let (client, from) = (caller.span, caller.service);
         let sched = self.host.sched.clone();
-        let arrival = Arrival { service: to, from, route: None, trace: caller.trace.trace_id, span: client };
+        let dice = caller.trace.chance(Purpose::Fault, client);
+        let chance = caller.trace.chance(Purpose::Latency, client);
+        let arrival = Arrival { service: to, from, route: None, dice };
         let verdict = self.faults.judge(arrival);
-        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, client, leg));
+        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
         sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
         if let Some(status) = verdict.status {
             return Ok(Response::detail(status, "injected"));

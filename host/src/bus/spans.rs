@@ -221,7 +221,7 @@ impl OpenSpan {
 
     /// The finished span; none when its trace is not kept.
     pub fn end(self, now: Nanos) -> Option<SpanRecord> {
-        self.trace.recording.then(|| SpanRecord {
+        self.trace.recording.then_some(SpanRecord {
             trace_id: self.trace.trace_id,
             span_id: self.span,
             parent: self.parent,

@@ -21,6 +21,15 @@ pub struct Served {
     /// Time from the request's arrival at the service to its answer, the queue
     /// included: nanoseconds.
     pub latency: Histogram<u64>,
+    /// The longest of them, exactly.
+    pub longest: Nanos,
+}
+
+impl Served {
+    /// The time that a share `quantile` (`0.0..=1.0`) of the requests did not exceed.
+    pub fn quantile(&self, quantile: f64) -> Nanos {
+        self.latency.value_at_quantile(quantile).min(self.longest)
+    }
 }
 
 impl Stats {
@@ -32,8 +41,10 @@ impl Stats {
             errors: 0,
             // Three digits: the quantiles are within 0.1 %.
             latency: Histogram::new(3).expect("three significant digits are valid"),
+            longest: 0,
         });
         served.count += 1;
+        served.longest = served.longest.max(took);
         served.errors += u64::from(status >= 500);
         // It grows as it must; no time of a run is too long for it.
         served.latency.record(took).ok();

@@ -30,11 +30,17 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The key of what chance decides around `span`. It is made of the seed, not
+    /// of the trace id, which may be a client's.
+    pub const fn chance(&self, purpose: Purpose, span: SpanId) -> Key {
+        self.key.with(purpose as u64).with(span.0.get())
+    }
+
     /// The id of a child span. It follows from the parent and the child's number
     /// alone: a slower sibling or another fault does not change it.
     pub fn child_id(&self, parent: Option<SpanId>, ordinal: u32) -> SpanId {
         let parent = parent.map_or(0, |parent| parent.0.get());
-        let key = self.key.with(parent).with(u64::from(ordinal));
+        let key = self.key.with(Purpose::SpanId as u64).with(parent).with(u64::from(ordinal));
         let id = std::num::NonZeroU64::new(key.draw()).unwrap_or(std::num::NonZeroU64::MIN);
         SpanId(id)
     }
@@ -98,13 +104,8 @@ impl RequestScope {
     }
 
     /// The guest's chance for this request: named by its SERVER span.
-    pub fn random(&self, seed: u64) -> Stream {
-        let id = self.trace.trace_id.0.get();
-        Key::new(seed, Purpose::Guest)
-            .with(id as u64)
-            .with((id >> 64) as u64)
-            .with(self.server.0.get())
-            .stream()
+    pub fn random(&self) -> Stream {
+        self.trace.chance(Purpose::Guest, self.server).stream()
     }
 
     /// The innermost open span, or the SERVER span.

@@ -46,6 +46,17 @@ pub struct Destinations {
 /// SHA-256 of the component that ran, in hexadecimal.
 const GUEST_DIGEST: &str = "simhost.guest.digest";
 
+/// What decides about the exporters of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub settings: &'a Settings,
+    pub wanted: &'a Destinations,
+    pub show: Show,
+    /// Keep what the console draws until the run is over.
+    pub at_the_end: bool,
+    pub pace: Pace,
+}
+
 /// The exporters of a run.
 pub struct Exporters {
     pub exporters: Vec<Box<dyn Exporter>>,
@@ -59,15 +70,12 @@ impl Exporters {
     /// # Errors
     /// A file that cannot be created, a certificate that cannot be used.
     pub fn open(
-        settings: &Settings,
-        destinations: &Destinations,
-        show: Show,
-        at_the_end: bool,
-        pace: Pace,
+        order: &Order<'_>,
         seed: u64,
         resources: &Arc<[Resource]>,
         network: &Handle,
     ) -> Result<Self, Vec<Problem>> {
+        let Order { settings, wanted, show, at_the_end, pace } = *order;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
         let mut page = None;
         if settings.disabled {
@@ -84,7 +92,7 @@ impl Exporters {
             };
             exporters.push(Box::new(Console::new(out, Arc::clone(resources), style)));
         }
-        if let Some(path) = &destinations.out {
+        if let Some(path) = &wanted.out {
             let file = JsonLines::create(path).map_err(|error| {
                 let problem = Problem::new(format!("--out {}: {error}", path.display()));
                 vec![problem.help("name a file in a folder that exists and can be written, or - for stdout")]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
-use crate::bus::{Bus, BusSettings, External, Node, NodeCode, Parts};
+use crate::bus::{Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::{self, Clock, Stopwatch, VIRTUAL_START};
 use crate::error::Refused;
 use crate::external::HttpClient;
@@ -31,7 +31,7 @@ use crate::telemetry::sampler::Sampler;
 
 use super::requests::Reply;
 use super::services::{Loaded, Service, identity};
-use super::telemetry::{Exporters, Show, resource};
+use super::telemetry::{Exporters, Order, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
 
 /// Callees that still work when the run ends have this long: simulated nanoseconds.
@@ -63,17 +63,9 @@ impl Plan {
         let resources = resources(&model, &telemetry, &loaded.services);
         let (pace, clock) = pace_and_clock(&options, &telemetry);
         let at_the_end = !options.requests.is_empty();
-        let exporters = Exporters::open(
-            &telemetry,
-            &options.destinations,
-            show,
-            at_the_end,
-            pace,
-            model.seed,
-            &resources,
-            network.handle(),
-        )
-        .map_err(|problems| Refused::new(None, problems))?;
+        let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
+        let exporters = Exporters::open(&order, model.seed, &resources, network.handle())
+            .map_err(|problems| Refused::new(None, problems))?;
         let recording = !exporters.exporters.is_empty();
         let page = exporters.page;
         let (handoff, pipeline) =
@@ -91,7 +83,7 @@ impl Plan {
         });
         let external = external(&model, &network)?;
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
-        let bus = build(&model, loaded, host, sampler, external);
+        let bus = build(&model, start, loaded, host, sampler, external);
         let main = async {
             let replies = match listener {
                 Some(listener) => {
@@ -222,12 +214,13 @@ fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>
 /// Puts the services on a bus.
 fn build(
     model: &Model,
+    epoch: Nanos,
     loaded: Loaded,
     host: Rc<Host>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
 ) -> Rc<Bus> {
-    let faults = Faults::new(model, model.seed, |service, route| {
+    let faults = Faults::new(model, |service, route| {
         let guest = loaded.services[service.index()].guest.as_ref()?;
         guest.routes.names().position(|name| name == route).map(|index| index as u32)
     });
@@ -240,11 +233,12 @@ fn build(
         host,
         engine: loaded.engine,
         nodes,
-        links: Links::new(model, model.seed),
+        links: Links::new(model),
         faults,
         sampler,
         external,
         settings: BusSettings {
+            epoch,
             bounds: model.bounds.clone(),
             exclude: model.telemetry.exclude.clone(),
             allowed_hosts: model.allowed_hosts.clone(),
@@ -268,13 +262,13 @@ fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node 
         let identity = identity(model, id, replica, resource, service.version.as_deref());
         Replica::new(Rc::new(identity), described.workers, described.queue)
     });
-    let replicas = replicas.collect();
+    let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
     Node {
         base: format!("http://{name}"),
         client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
         name,
         limits,
-        code: NodeCode::Guest { code: guest.code, routes: guest.routes, replicas },
+        code: NodeCode::Guest(Box::new(guest)),
     }
 }
 
