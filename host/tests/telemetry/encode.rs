@@ -1,0 +1,153 @@
+//! Records as OTLP messages.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value::{self as AnyKind, StringValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use proptest::prelude::*;
+use prost::Message;
+use simhost::telemetry::encode::{Packing, logs, traces};
+use simhost::telemetry::record::{ResourceId, Scope, SpanRecord};
+
+use crate::records::{EPOCH, full_span, log, resources, span};
+
+const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX, json: false };
+
+fn packed(spans: &[SpanRecord], packing: Packing) -> Vec<ExportTraceServiceRequest> {
+    let mut requests = Vec::new();
+    traces(spans, &resources(), packing, |request, _| requests.push(request));
+    requests
+}
+
+fn attribute(key: &str, value: AnyKind) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+fn array(values: impl IntoIterator<Item = AnyKind>) -> AnyKind {
+    let values = values.into_iter().map(|value| AnyValue { value: Some(value) }).collect();
+    AnyKind::ArrayValue(ArrayValue { values })
+}
+
+#[test]
+fn a_span_keeps_all_that_it_has() {
+    let requests = packed(&[full_span()], ALL);
+    let request = ExportTraceServiceRequest::decode(&requests[0].encode_to_vec()[..]).unwrap();
+    let expected = Span {
+        trace_id: [vec![0; 15], vec![0xa0]].concat(),
+        span_id: vec![0, 0, 0, 0, 0, 0, 0, 2],
+        parent_span_id: vec![0, 0, 0, 0, 0, 0, 0, 1],
+        trace_state: "vendor=1".to_owned(),
+        flags: 0x303,
+        name: "POST /stock/{item}/reserve".to_owned(),
+        kind: 2,
+        start_time_unix_nano: EPOCH + 2,
+        end_time_unix_nano: EPOCH + 1_002,
+        attributes: vec![
+            attribute("http.request.method", StringValue("POST".to_owned())),
+            attribute("retry", AnyKind::BoolValue(true)),
+            attribute("quantity", AnyKind::IntValue(8)),
+            attribute("price", AnyKind::DoubleValue(9.5)),
+            attribute("tags", array(["a", "b"].map(|tag| StringValue(tag.to_owned())))),
+            attribute("slots", array([1, 2].map(AnyKind::IntValue))),
+        ],
+        dropped_attributes_count: 3,
+        events: vec![Event {
+            time_unix_nano: EPOCH + 500,
+            name: "exception".to_owned(),
+            attributes: vec![attribute("exception.message", StringValue("out of stock".to_owned()))],
+            dropped_attributes_count: 0,
+        }],
+        dropped_events_count: 2,
+        status: Some(opentelemetry_proto::tonic::trace::v1::Status {
+            message: "out of stock".to_owned(),
+            code: StatusCode::Error.into(),
+        }),
+        ..Span::default()
+    };
+    let resource = &request.resource_spans[0];
+    assert_eq!(resource.scope_spans[0].spans, [expected]);
+    assert_eq!(resource.schema_url, opentelemetry_semantic_conventions::SCHEMA_URL);
+    let name = &resource.resource.as_ref().unwrap().attributes[0];
+    assert_eq!(*name, attribute("service.name", StringValue("inventory-service".to_owned())));
+    let scope = resource.scope_spans[0].scope.as_ref().unwrap();
+    assert_eq!((scope.name.as_str(), scope.version.as_str()), ("simhost.bus", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn flags_say_whether_the_parent_is_remote() {
+    let mut child = span(1);
+    child.parent = Some(span(2).span_id);
+    let request = &packed(&[child], ALL)[0];
+    assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].flags, 0x101, "known, and not remote");
+}
+
+#[test]
+fn a_log_record_names_its_span() {
+    let mut requests = Vec::new();
+    let left_out = logs(&[log("low on books")], &resources(), ALL, |request, count| {
+        requests.push((request, count));
+    });
+    let [(request, 1)] = &requests[..] else { panic!("{requests:?}") };
+    let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!(left_out, 0);
+    assert_eq!((record.severity_number, record.severity_text.as_str()), (13, "WARN"));
+    assert_eq!((record.time_unix_nano, record.observed_time_unix_nano), (EPOCH + 7, EPOCH + 7));
+    assert_eq!((record.trace_id.len(), record.span_id.len(), record.flags), (16, 8, 1));
+    assert_eq!(record.body.as_ref().unwrap().value, Some(StringValue("low on books".to_owned())));
+}
+
+#[test]
+fn spans_are_grouped_by_resource_and_scope_and_keep_their_order() {
+    let at = |number, resource, scope| SpanRecord { resource: ResourceId(resource), scope, ..span(number) };
+    let spans = [
+        at(1, 1, Scope::Guest),
+        at(2, 0, Scope::Bus),
+        at(3, 1, Scope::Bus),
+        at(4, 1, Scope::Guest),
+        at(5, 0, Scope::Bus),
+    ];
+    let requests = packed(&spans, ALL);
+    let groups: Vec<Vec<(&str, Vec<u8>)>> = requests[0]
+        .resource_spans
+        .iter()
+        .map(|resource| {
+            let scopes = resource.scope_spans.iter();
+            let ids = |spans: &[Span]| spans.iter().map(|span| span.span_id[7]).collect();
+            scopes.map(|scope| (scope.scope.as_ref().unwrap().name.as_str(), ids(&scope.spans))).collect()
+        })
+        .collect();
+    let bus = |ids| ("simhost.bus", ids);
+    assert_eq!(groups, [vec![bus(vec![2, 5])], vec![bus(vec![3]), ("simhost.guest", vec![1, 4])]]);
+}
+
+proptest! {
+    /// Whatever the records, no request is larger than it may be, and all arrive.
+    #[test]
+    fn requests_stay_within_their_bounds(
+        shape in prop::collection::vec((0..2_u32, any::<bool>(), 0..400_usize), 0..60),
+        bytes in 700..3_000_usize,
+        records in 1..20_usize,
+    ) {
+        let spans: Vec<_> = (1..).zip(&shape).map(|(number, (resource, guest, length))| SpanRecord {
+            resource: ResourceId(*resource),
+            scope: if *guest { Scope::Guest } else { Scope::Bus },
+            name: "n".repeat(*length).into(),
+            ..span(number)
+        }).collect();
+        let (mut sent, mut sizes) = (0, Vec::new());
+        let left_out = traces(&spans, &resources(), Packing { bytes, records, json: false }, |request, count| {
+            let inside: usize = request.resource_spans.iter()
+                .flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum();
+            assert_eq!(inside, count);
+            sent += count;
+            sizes.push((request.encoded_len(), count));
+        });
+        prop_assert_eq!(sent + left_out, spans.len());
+        prop_assert!(sizes.iter().all(|(size, count)| *size <= bytes && *count <= records), "{:?}", sizes);
+        if bytes > 900 {
+            prop_assert_eq!(left_out, 0);
+        }
+    }
+}
