@@ -148,7 +148,7 @@ impl Otlp {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let packing = Packing { bytes: options.request_bytes, records: options.batching.batch, json: false };
+        let packing = Packing { bytes: options.request_bytes, records: options.batching.batch };
         Ok(Self { name, traces, logs, packing, account })
     }
 
@@ -172,13 +172,13 @@ impl Exporter for Otlp {
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
         if let Some(lane) = &self.traces {
             let too_large = encode::traces(&batch.spans, resources, self.packing, |request, count| {
-                lane.push(request.encode_to_vec().into(), count);
+                lane.push(request.into(), count);
             });
             self.too_large(Signal::Traces, too_large);
         }
         if let Some(lane) = &self.logs {
             let too_large = encode::logs(&batch.logs, resources, self.packing, |request, count| {
-                lane.push(request.encode_to_vec().into(), count);
+                lane.push(request.into(), count);
             });
             self.too_large(Signal::Logs, too_large);
         }

@@ -1,5 +1,8 @@
 //! Records as OTLP messages.
 
+use std::num::NonZeroU64;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value::{self as AnyKind, StringValue};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
@@ -8,16 +11,22 @@ use opentelemetry_proto::tonic::trace::v1::span::Event;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use proptest::prelude::*;
 use prost::Message;
-use simhost::telemetry::encode::{Packing, logs, traces};
-use simhost::telemetry::record::{ResourceId, Scope, SpanRecord};
+use simhost::context::{SpanId, TraceFlags};
+use simhost::telemetry::encode::{Packing, logs, message, traces};
+use simhost::telemetry::record::KeyValue as Attribute;
+use simhost::telemetry::record::{
+    Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Value,
+};
 
 use crate::records::{EPOCH, full_span, log, resources, span};
 
-const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX, json: false };
+const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX };
 
 fn packed(spans: &[SpanRecord], packing: Packing) -> Vec<ExportTraceServiceRequest> {
     let mut requests = Vec::new();
-    traces(spans, &resources(), packing, |request, _| requests.push(request));
+    traces(spans, &resources(), packing, |request, _| {
+        requests.push(ExportTraceServiceRequest::decode(&request[..]).unwrap());
+    });
     requests
 }
 
@@ -32,8 +41,7 @@ fn array(values: impl IntoIterator<Item = AnyKind>) -> AnyKind {
 
 #[test]
 fn a_span_keeps_all_that_it_has() {
-    let requests = packed(&[full_span()], ALL);
-    let request = ExportTraceServiceRequest::decode(&requests[0].encode_to_vec()[..]).unwrap();
+    let request = &packed(&[full_span()], ALL)[0];
     let expected = Span {
         trace_id: [vec![0; 15], vec![0xa0]].concat(),
         span_id: vec![0, 0, 0, 0, 0, 0, 0, 2],
@@ -87,7 +95,7 @@ fn flags_say_whether_the_parent_is_remote() {
 fn a_log_record_names_its_span() {
     let mut requests = Vec::new();
     let left_out = logs(&[log("low on books")], &resources(), ALL, |request, count| {
-        requests.push((request, count));
+        requests.push((ExportLogsServiceRequest::decode(&request[..]).unwrap(), count));
     });
     let [(request, 1)] = &requests[..] else { panic!("{requests:?}") };
     let record = &request.resource_logs[0].scope_logs[0].log_records[0];
@@ -122,7 +130,80 @@ fn spans_are_grouped_by_resource_and_scope_and_keep_their_order() {
     assert_eq!(groups, [vec![bus(vec![2, 5])], vec![bus(vec![3]), ("simhost.guest", vec![1, 4])]]);
 }
 
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        ".{0,200}".prop_map(|text: String| Value::Text(text.into())),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        prop::num::f64::NORMAL.prop_map(Value::Float),
+        prop::collection::vec(".{0,5}", 0..4).prop_map(Value::Texts),
+        prop::collection::vec(any::<i64>(), 0..4).prop_map(Value::Ints),
+    ]
+}
+
+fn any_attributes() -> impl Strategy<Value = Vec<Attribute>> {
+    let attribute =
+        ("[a-z.]{0,20}", any_value()).prop_map(|(key, value)| Attribute { key: key.into(), value });
+    prop::collection::vec(attribute, 0..5)
+}
+
+prop_compose! {
+    fn any_span()(
+        attributes in any_attributes(),
+        event_attributes in any_attributes(),
+        name in ".{0,150}",
+        status in prop_oneof![Just(Status::Unset), Just(Status::Ok), ".{0,9}".prop_map(|why: String| Status::Error(why.into()))],
+        (resource, guest, parent, remote_parent) in (0..2_u32, any::<bool>(), any::<u64>(), any::<bool>()),
+        (flags, start, length) in (any::<u8>(), any::<u32>(), any::<u32>()),
+        (dropped_attributes, dropped_events) in (any::<u32>(), 0..2_u32),
+    ) -> SpanRecord {
+        SpanRecord {
+            resource: ResourceId(resource),
+            scope: if guest { Scope::Guest } else { Scope::Bus },
+            parent: NonZeroU64::new(parent).map(SpanId),
+            remote_parent,
+            flags: TraceFlags(flags),
+            name: name.clone().into(),
+            start: start.into(),
+            end: u64::from(start) + u64::from(length),
+            attributes: Attributes { own: attributes, ..full_span().attributes },
+            events: vec![RecordEvent { name: name.into(), time: start.into(), attributes: event_attributes }],
+            status,
+            dropped_attributes,
+            dropped_events,
+            ..full_span()
+        }
+    }
+}
+
+prop_compose! {
+    fn any_log()(
+        attributes in any_attributes(),
+        body in ".{0,150}",
+        (resource, flags, spanless) in (0..2_u32, any::<u8>(), any::<bool>()),
+    ) -> LogRecord {
+        let mut log = LogRecord { attributes, resource: ResourceId(resource), ..log(&body) };
+        log.span = log.span.filter(|_| !spanless).map(|(trace, span, _)| (trace, span, TraceFlags(flags)));
+        log
+    }
+}
+
 proptest! {
+    /// The bytes are those that prost makes of the same records.
+    #[test]
+    fn the_bytes_are_those_of_the_generated_messages(
+        spans in prop::collection::vec(any_span(), 1..8),
+        some_logs in prop::collection::vec(any_log(), 1..8),
+    ) {
+        let resources = resources();
+        let mut written = Vec::new();
+        traces(&spans, &resources, ALL, |request, _| written.push(request));
+        logs(&some_logs, &resources, ALL, |request, _| written.push(request));
+        let traces = message::traces(&spans, &resources).encode_to_vec();
+        let logs = message::logs(&some_logs, &resources).encode_to_vec();
+        prop_assert_eq!(written, [traces, logs]);
+    }
+
     /// Whatever the records, no request is larger than it may be, and all arrive.
     #[test]
     fn requests_stay_within_their_bounds(
@@ -137,12 +218,13 @@ proptest! {
             ..span(number)
         }).collect();
         let (mut sent, mut sizes) = (0, Vec::new());
-        let left_out = traces(&spans, &resources(), Packing { bytes, records, json: false }, |request, count| {
+        let left_out = traces(&spans, &resources(), Packing { bytes, records }, |request, count| {
+            sizes.push((request.len(), count));
+            let request = ExportTraceServiceRequest::decode(&request[..]).unwrap();
             let inside: usize = request.resource_spans.iter()
                 .flat_map(|resource| &resource.scope_spans).map(|scope| scope.spans.len()).sum();
             assert_eq!(inside, count);
             sent += count;
-            sizes.push((request.encoded_len(), count));
         });
         prop_assert_eq!(sent + left_out, spans.len());
         prop_assert!(sizes.iter().all(|(size, count)| *size <= bytes && *count <= records), "{:?}", sizes);

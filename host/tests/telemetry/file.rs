@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
 use opentelemetry_proto::tonic::logs::v1::LogsData;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
-use simhost::telemetry::encode::{Packing, traces};
+use simhost::telemetry::encode::message;
 use simhost::telemetry::exporter::{Count, Exporter, Reason};
 use simhost::telemetry::file::JsonLines;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
@@ -36,13 +36,10 @@ fn lines_can_be_read_back() {
     let text = written(&[batch.clone(), spans(3)]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
-    let mut expected = Vec::new();
-    let packing = Packing { bytes: usize::MAX, records: usize::MAX, json: true };
-    traces(&batch.spans, &resources(), packing, |request, _| expected.push(request.resource_spans));
-    let read: TracesData = serde_json::from_str(lines[0]).unwrap();
-    assert_eq!(read.resource_spans, expected[0]);
+    let traces: TracesData = serde_json::from_str(lines[0]).unwrap();
+    assert_eq!(traces, message::traces(&batch.spans, &resources()));
     let logs: LogsData = serde_json::from_str(lines[1]).unwrap();
-    assert_eq!(logs.resource_logs.len(), 1);
+    assert_eq!(logs, message::logs(&batch.logs, &resources()));
 }
 
 #[test]

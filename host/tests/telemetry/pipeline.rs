@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simhost::telemetry::exporter::{Account, Count, Exporter, Reason, Signals};
 use simhost::telemetry::memory::Memory;
-use simhost::telemetry::otlp::{Options, Settings};
+use simhost::telemetry::otlp::{Endpoint, Options, Settings};
 use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
 use simhost::telemetry::record::{Batch, Resource};
 use tokio::net::TcpListener;
@@ -200,6 +200,25 @@ async fn in_virtual_time_a_dead_receiver_does_not_stop_the_run() {
     let full = &totals.dropped[&Reason::QueueFull];
     assert_eq!(full.count, count(4_970));
     assert!(full.message.as_ref().unwrap().contains("refused"), "{full:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_virtual_time_a_silent_receiver_is_waited_for_once() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut options, batching) = virtual_options(20);
+    // Nothing but the failure itself may wake the run.
+    (options.retry.initial, options.retry.max_elapsed) = (LONG * 60, LONG * 120);
+    // Long enough for the queue to be full by then, so that the run waits.
+    let timeout = Duration::from_millis(200);
+    let address = silent.local_addr().unwrap();
+    let endpoint = Endpoint { timeout, ..grpc(&format!("http://{address}")) };
+    let otlp = start_otlp(&traces_only(endpoint), &options);
+    let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Virtual, batching);
+    tokio::task::block_in_place(|| (0..500).for_each(|_| handoff.send(spans(10))));
+    let report = shutdown(pipeline, Duration::from_millis(10));
+    let totals = &report.exporters[0];
+    assert_eq!((totals.settled(), totals.exported), (count(5_000), count(0)));
+    assert!(totals.dropped.contains_key(&Reason::QueueFull), "{totals:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
