@@ -57,7 +57,7 @@ pub struct Settings {
 }
 
 /// A receiver, and how to talk to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Over HTTP the whole URL, `http://localhost:4318/v1/traces`; over gRPC only
     /// scheme, host and port count.
@@ -89,6 +89,20 @@ impl fmt::Display for Endpoint {
             write!(f, ":{port}")?;
         }
         if path == "/" { Ok(()) } else { f.write_str(path) }
+    }
+}
+
+/// Without its secrets.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.to_string())
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers)
+            .field("gzip", &self.gzip)
+            .field("timeout", &self.timeout)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 

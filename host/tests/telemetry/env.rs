@@ -261,6 +261,10 @@ fn all_problems_come_at_once_and_none_shows_a_secret() {
     ]);
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(!format!("{found:?}").contains("s3cret"));
+    let found = problems(&[(ENDPOINT, "http://me:s3cret@c:9/path"), (TRACES_ENDPOINT, "me:s3cret@c:x")]);
+    assert!(found.len() == 2 && !format!("{found:?}").contains("s3cret"), "{found:?}");
+    let url = settings(&[(ENDPOINT, "http://me:s3cret@c:9")]);
+    assert!(!format!("{url:?}").contains("s3cret"));
     let wrong = read(&[], None, Some("localhost:4317")).unwrap_err();
     insta::assert_snapshot!(wrong[0].message, @"--otlp is `localhost:4317`");
     insta::assert_snapshot!(wrong[0].help.as_ref().unwrap(), @"it can be a URL such as http://localhost:4317");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simhost::telemetry::exporter::{Account, Count, Exporter, Reason, Signals};
 use simhost::telemetry::memory::Memory;
-use simhost::telemetry::otlp::{Endpoint, Options, Settings};
+use simhost::telemetry::otlp::{Endpoint, Options, Otlp, Settings};
 use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
 use simhost::telemetry::record::{Batch, Resource};
 use tokio::net::TcpListener;
@@ -219,6 +219,19 @@ async fn in_virtual_time_a_silent_receiver_is_waited_for_once() {
     let totals = &report.exporters[0];
     assert_eq!((totals.settled(), totals.exported), (count(5_000), count(0)));
     assert!(totals.dropped.contains_key(&Reason::QueueFull), "{totals:?}");
+}
+
+#[test]
+fn a_runtime_that_is_gone_leaves_nobody_waiting() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (options, batching) = virtual_options(20);
+    let settings = traces_only(grpc("http://localhost:1"));
+    let otlp = Otlp::start(&settings, &options, runtime.handle()).unwrap();
+    drop(runtime);
+    let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Virtual, batching);
+    (0..100).for_each(|_| handoff.send(spans(10)));
+    let report = pipeline.shutdown(LONG);
+    assert_eq!(report.exporters[0].lost(), count(1_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

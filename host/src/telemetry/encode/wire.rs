@@ -10,7 +10,7 @@
 
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_semantic_conventions::SCHEMA_URL;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use prost::encoding::{WireType, encoded_len_varint, key_len};
 
 use super::{Group, SCOPE_VERSION, severity_text, span_flags};
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
@@ -97,31 +97,44 @@ impl Sink for Size {
 
 impl Sink for Vec<u8> {
     fn varint_always(&mut self, tag: u32, value: u64) {
-        encode_key(tag, WireType::Varint, self);
-        encode_varint(value, self);
+        key(self, tag, WireType::Varint);
+        varint(self, value);
     }
 
     fn fixed32_always(&mut self, tag: u32, value: u32) {
-        encode_key(tag, WireType::ThirtyTwoBit, self);
+        key(self, tag, WireType::ThirtyTwoBit);
         self.extend_from_slice(&value.to_le_bytes());
     }
 
     fn fixed64_always(&mut self, tag: u32, value: u64) {
-        encode_key(tag, WireType::SixtyFourBit, self);
+        key(self, tag, WireType::SixtyFourBit);
         self.extend_from_slice(&value.to_le_bytes());
     }
 
     fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
-        encode_key(tag, WireType::LengthDelimited, self);
-        encode_varint(bytes.len() as u64, self);
+        key(self, tag, WireType::LengthDelimited);
+        varint(self, bytes.len() as u64);
         self.extend_from_slice(bytes);
     }
 
     fn part(&mut self, tag: u32, part: &impl Part) {
-        encode_key(tag, WireType::LengthDelimited, self);
-        encode_varint(part.size() as u64, self);
+        key(self, tag, WireType::LengthDelimited);
+        varint(self, part.size() as u64);
         part.put(self);
     }
+}
+
+fn key(out: &mut Vec<u8>, tag: u32, kind: WireType) {
+    varint(out, u64::from(tag << 3 | kind as u32));
+}
+
+/// Seven bits in each byte, the lowest first; the eighth says that more follow.
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 /// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`.
