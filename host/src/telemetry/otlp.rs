@@ -4,7 +4,7 @@
 //!  pipeline thread: encode ──► queue ──► senders (tokio tasks): send, wait, retry
 //! ```
 //!
-//! Traces and logs each have a [`lane`] of their own, so that a receiver that
+//! Traces and logs each have a lane of their own, so that a receiver that
 //! takes no logs does not hold up the spans.
 
 mod grpc;

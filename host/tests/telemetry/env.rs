@@ -97,7 +97,7 @@ fn endpoints_follow_the_specification() {
             &[("OTEL_TRACES_EXPORTER", "otlp"), (PROTOCOL, "http/protobuf")],
             [http("http://localhost:4318/v1/traces"), None],
         ),
-        (&[(ENDPOINT, "http://me:secret@c:9")], [grpc("http://c:9"), grpc("http://c:9")]),
+        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None]),
     ];
     for (variables, expected) in table {
         assert_eq!(ends(&settings(variables)), expected, "{variables:?}");
@@ -208,6 +208,7 @@ fn every_variable_refuses_what_it_does_not_know() {
         (ENDPOINT, "ftp://c"),
         (ENDPOINT, "http://"),
         (ENDPOINT, "http://c:9/path"),
+        (ENDPOINT, "http://me:secret@c:9"),
         (TRACES_ENDPOINT, "http://c:99999"),
         (PROTOCOL, "http/json"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "GRPC"),
@@ -261,9 +262,9 @@ fn all_problems_come_at_once_and_none_shows_a_secret() {
     ]);
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(!format!("{found:?}").contains("s3cret"));
-    let found = problems(&[(ENDPOINT, "http://me:s3cret@c:9/path"), (TRACES_ENDPOINT, "me:s3cret@c:x")]);
+    let found = problems(&[(ENDPOINT, "http://me:s3cret@c:9"), (TRACES_ENDPOINT, "me:s3cret@c:x")]);
     assert!(found.len() == 2 && !format!("{found:?}").contains("s3cret"), "{found:?}");
-    let url = settings(&[(ENDPOINT, "http://me:s3cret@c:9")]);
+    let url = settings(&[(ENDPOINT, "http://me:s3cret@c:4318")]);
     assert!(!format!("{url:?}").contains("s3cret"));
     let wrong = read(&[], None, Some("localhost:4317")).unwrap_err();
     insta::assert_snapshot!(wrong[0].message, @"--otlp is `localhost:4317`");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simhost::telemetry::exporter::{Account, Count, Exporter, Reason, Signals};
 use simhost::telemetry::memory::Memory;
-use simhost::telemetry::otlp::{Endpoint, Options, Otlp, Settings};
+use simhost::telemetry::otlp::{CONCURRENCY, Endpoint, Options, Otlp, Settings};
 use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
 use simhost::telemetry::record::{Batch, Resource};
 use tokio::net::TcpListener;
@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::receiver::{Answer, Got, Receiver};
 use crate::records::{logs, resources, span, spans};
-use crate::sending::{LONG, grpc, options, spans as count, start as start_otlp, traces_only, unharmed};
+use crate::sending::{
+    LONG, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
+};
 
 fn start(exporters: Vec<Box<dyn Exporter>>, pace: Pace, batching: Batching) -> (Handoff, Pipeline) {
     Pipeline::start(resources(), exporters, pace, batching).unwrap()
@@ -244,6 +246,32 @@ async fn a_receiver_that_hangs_does_not_delay_the_end_beyond_its_deadline() {
     receiver.next().await;
     let report = shutdown(pipeline, Duration::from_millis(10));
     assert_eq!(report.exporters[0].dropped[&Reason::Deadline].count, count(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_real_time_what_a_slow_receiver_leaves_over_is_dropped_and_counted() {
+    let mut receiver = Receiver::grpc([Answer::Hang]).await;
+    let mut options = options();
+    options.batching.queue = 20;
+    let mut otlp = start_otlp(&traces_only(grpc(&receiver.url())), &options);
+    otlp.export(&spans(10), &resources());
+    receiver.next().await;
+    // One request is under way, two may wait.
+    (0..9).for_each(|_| otlp.export(&spans(10), &resources()));
+    assert_eq!(otlp.account().totals().dropped[&Reason::QueueFull].count, count(70));
+    flush(&mut otlp, Duration::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_requests_are_under_way_at_a_time() {
+    let mut receiver = Receiver::grpc([Answer::Hang, Answer::Hang, Answer::Hang]).await;
+    let options = Options { concurrency: CONCURRENCY, ..options() };
+    let mut otlp = start_otlp(&traces_only(grpc(&receiver.url())), &options);
+    (0..10).for_each(|_| otlp.export(&spans(10), &resources()));
+    for _ in 0..10 {
+        receiver.next().await;
+    }
+    flush(&mut otlp, Duration::ZERO);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! Records as the messages that `opentelemetry-proto` has for them, to be
-//! written as JSON. [`wire`](super::wire) writes the same messages as protobuf.
+//! written as JSON. `wire.rs` writes the same messages as protobuf.
 
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;

@@ -248,8 +248,14 @@ fn url(
     url
 }
 
-/// gRPC has no place for a path.
+/// gRPC has no place for a path, nor for a user name.
 fn origin(reader: &mut Reader<'_>, source: &Source, url: Url) -> Option<Url> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = format!("{} has a user name, and gRPC sends none", source.name);
+        let help = "send it as a header: OTEL_EXPORTER_OTLP_HEADERS=authorization=Basic%20...";
+        reader.problem(Problem::new(problem).help(help));
+        return None;
+    }
     if url.path() == "/" && url.query().is_none() {
         return Some(url);
     }
