@@ -1,7 +1,7 @@
 //! Records as protobuf, straight from where they lie.
 //!
 //! To build the messages of `opentelemetry-proto` and have prost encode them
-//! costs some twenty allocations for each span and several times as long (see
+//! costs some twenty allocations for each span and over twice as long (see
 //! `benches/export.rs`). Tests hold this to the same bytes.
 //!
 //! Each message is described once, as a [`Part`] that puts its fields into a
