@@ -87,7 +87,7 @@ impl Handoff {
 /// What both ends know.
 #[derive(Debug)]
 struct Shared {
-    queue: Queue<Batch>,
+    queue: Arc<Queue<Batch>>,
     tally: Mutex<Tally>,
     /// Set before the queue is closed.
     deadline: Mutex<Option<Instant>>,
@@ -141,7 +141,7 @@ impl Pipeline {
             Pace::Virtual => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
-            queue: Queue::new(Load { records, bytes: usize::MAX }),
+            queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
             tally: Mutex::default(),
             deadline: Mutex::default(),
         });
@@ -202,7 +202,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, shared: &Shared) {
-        let _guard = CloseOnDrop(&shared.queue);
+        let _guard = CloseOnDrop(Arc::clone(&shared.queue));
         let mut gathered = Batch::default();
         let mut due = None;
         loop {
