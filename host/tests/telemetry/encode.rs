@@ -152,7 +152,11 @@ prop_compose! {
         attributes in any_attributes(),
         event_attributes in any_attributes(),
         name in ".{0,150}",
-        status in prop_oneof![Just(Status::Unset), Just(Status::Ok), ".{0,9}".prop_map(|why: String| Status::Error(why.into()))],
+        status in prop_oneof![
+            Just(Status::Unset),
+            Just(Status::Ok),
+            ".{0,9}".prop_map(|why: String| Status::Error(why.into())),
+        ],
         (resource, guest, parent, remote_parent) in (0..2_u32, any::<bool>(), any::<u64>(), any::<bool>()),
         (flags, start, length) in (any::<u8>(), any::<u32>(), any::<u32>()),
         (dropped_attributes, dropped_events) in (any::<u32>(), 0..2_u32),
