@@ -284,7 +284,7 @@ impl Bus {
         }
         let limits = &self.nodes[to.index()].limits;
         let outcome = match verdict.status {
-            Some(status) => Ok(Response::detail(status, "injected")),
+            Some(status) => Ok(Response::standard(status)),
             None => {
                 let scope = RequestScope::new(trace, id, baggage, depth, limits.spans);
                 self.run_guest(&mut worker, limits, scope, route, params, request).await

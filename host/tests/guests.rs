@@ -7,6 +7,8 @@ mod support;
 mod bad_routes;
 #[path = "guests/core_module.rs"]
 mod core_module;
+#[path = "guests/faults.rs"]
+mod faults;
 #[path = "guests/hop.rs"]
 mod hop;
 #[path = "guests/links.rs"]
