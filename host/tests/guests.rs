@@ -19,6 +19,8 @@ mod no_handler;
 mod noop;
 #[path = "guests/probe.rs"]
 mod probe;
+#[path = "guests/probe_calls.rs"]
+mod probe_calls;
 #[path = "guests/probe_telemetry.rs"]
 mod probe_telemetry;
 #[path = "guests/refusals.rs"]

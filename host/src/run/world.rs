@@ -81,7 +81,7 @@ impl Plan {
             seed: model.seed,
             outbound: OnceCell::new(),
         });
-        let external = external(&model, &network)?;
+        let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
         let main = async {
