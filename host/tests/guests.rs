@@ -27,3 +27,25 @@ mod probe_telemetry;
 mod refusals;
 #[path = "guests/sulky.rs"]
 mod sulky;
+#[path = "guests/trouble.rs"]
+mod trouble;
+#[path = "guests/trouble_messages.rs"]
+mod trouble_messages;
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn every_test_guest_has_a_module_of_its_name() {
+    let modules =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file!().trim_start_matches("host/")));
+    let modules = modules.expect("this file");
+    let mut guests = 0;
+    for entry in fs::read_dir(support::guests()).expect("folder of guests") {
+        let path = entry.expect("entry").path();
+        let guest = path.file_stem().expect("name").to_string_lossy().replace('-', "_");
+        assert!(modules.contains(&format!("\nmod {guest};")), "{} has no tests", path.display());
+        guests += 1;
+    }
+    assert!(guests > 0);
+}
