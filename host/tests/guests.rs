@@ -29,6 +29,8 @@ mod refusals;
 mod sulky;
 #[path = "guests/trouble.rs"]
 mod trouble;
+#[path = "guests/trouble_floods.rs"]
+mod trouble_floods;
 #[path = "guests/trouble_messages.rs"]
 mod trouble_messages;
 

@@ -144,9 +144,11 @@ impl RequestScope {
     }
 
     /// Opens a span as a child of the current one. A guest over its bound gets
-    /// a span that is not kept.
-    pub fn start(&mut self, handle: u32, mut name: String, kind: SpanKind, now: Nanos) {
-        let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else { return };
+    /// a span that is not kept: false.
+    pub fn start(&mut self, handle: u32, mut name: String, kind: SpanKind, now: Nanos) -> bool {
+        let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else {
+            return false;
+        };
         self.left = left;
         bound(&mut name);
         let (parent, id) = self.next_child();
@@ -164,6 +166,7 @@ impl RequestScope {
             dropped_attributes: 0,
             dropped_events: 0,
         });
+        true
     }
 
     /// Ends a span. One that is not open any more, or never was, is ignored.
