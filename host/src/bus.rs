@@ -290,9 +290,7 @@ impl Bus {
                 self.run_guest(&mut worker, limits, scope, route, params, request).await
             }
         };
-        if let Some(scope) = worker.finish() {
-            span.annotate(scope.annotations);
-        }
+        let annotations = worker.finish().map(|scope| scope.annotations);
         let response = match outcome {
             Ok(response) => {
                 replica.release(worker);
@@ -307,6 +305,8 @@ impl Bus {
             }
         };
         span.respond(response.status);
+        // Last: what the host says of a request, no guest replaces.
+        span.annotate(annotations.unwrap_or_default());
         self.record(span);
         response
     }

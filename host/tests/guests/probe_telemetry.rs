@@ -112,7 +112,20 @@ fn a_span_carries_attributes_of_every_type() {
     assert_eq!(object(&outer.events[0].attributes), json!({ "event.number": 1 }));
     assert_eq!(*run.span("GET /spans").get("probe.annotated"), true);
     assert_eq!(outer.scope, "simhost.guest");
-    assert_eq!(run.span("GET /spans").scope, "simhost.bus");
+}
+
+#[test]
+fn a_guest_adds_to_its_server_span_and_changes_nothing_that_the_host_says() {
+    let run = spans();
+    let server = run.span("GET /spans");
+    for (key, value) in [
+        ("probe.annotated", json!(true)),
+        ("http.route", json!("/spans")),
+        ("http.response.status_code", json!(200)),
+    ] {
+        assert_eq!(*server.get(key), value, "{key}");
+    }
+    assert_eq!(server.scope, "simhost.bus");
 }
 
 #[test]
