@@ -254,6 +254,7 @@ impl Worker {
         let limits = &state.identity.limits;
         state.output.left.set(limits.spans);
         state.cpu.ticks = 0;
+        state.memory.reached = false;
         if let Some(scope) = &scope {
             state.nature.random = scope.random();
             state.output.current.set(scope.current());

@@ -143,6 +143,27 @@ fn memory_ends_at_its_limit() {
 }
 
 #[test]
+fn memory_that_was_refused_in_good_order_is_no_failure() {
+    let run = trouble("").virtually(&["GET /ask-too-much", "GET /counter", "GET /panic"]);
+    assert_eq!((run.statuses(), run.bodies()[1]), (vec![507, 200, 500], "1"));
+    // Nor is a later failure laid to it.
+    assert_eq!(*run.span("GET /panic").error_type(), "guest_trap");
+}
+
+#[test]
+fn a_guest_that_fails_again_and_again_is_replaced_every_time() {
+    let mut requests = vec!["GET /panic"; 30];
+    requests.extend(["GET /loop-sleep"; 30]);
+    requests.push("GET /counter");
+    let run = trouble("request-time = \"2ms\"").virtually(&requests);
+    assert_eq!(run.statuses()[..60], [500; 60]);
+    assert_eq!(run.bodies()[60], "1");
+    let kinds = |name, kind: &str| run.named(name).iter().filter(|span| *span.error_type() == kind).count();
+    assert_eq!(kinds("GET /panic", "guest_trap"), 30);
+    assert_eq!(kinds("GET /loop-sleep", "request_time_exceeded"), 30);
+}
+
+#[test]
 fn recursion_without_end_costs_one_request() {
     let run = between_counters(&trouble(""), "/recurse");
     // Rust's own stack lies in the guest's memory; what runs out first is that.
