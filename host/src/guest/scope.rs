@@ -36,6 +36,12 @@ impl Trace {
         self.key.with(purpose as u64).with(span.0.get())
     }
 
+    /// From here on nothing is kept.
+    pub const fn stop_recording(&mut self) {
+        self.recording = false;
+        self.flags = TraceFlags(self.flags.0 & !TraceFlags::SAMPLED);
+    }
+
     /// The id of a child span. It follows from the parent and the child's number
     /// alone: a slower sibling or another fault does not change it.
     pub fn child_id(&self, parent: Option<SpanId>, ordinal: u32) -> SpanId {

@@ -30,10 +30,3 @@ fn the_host_answers_for_paths_and_methods_that_the_guest_does_not_have() {
         assert_eq!(*span.error_type(), serde_json::Value::Null);
     }
 }
-
-#[test]
-fn a_request_for_an_excluded_path_leaves_no_span() {
-    let run = World::of("hop", "").virtually(&["GET /health", "GET /"]);
-    assert_eq!(run.statuses(), [200, 200]);
-    assert_eq!(run.spans().len(), 1, "{:?}", run.spans());
-}

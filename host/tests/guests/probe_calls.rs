@@ -1,5 +1,6 @@
 //! Calls as a guest makes them, and all that can come of them.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
@@ -86,6 +87,29 @@ fn a_callee_sees_the_request_as_it_was_sent_with_the_context_added() {
     });
     assert_eq!(seen, expected);
     assert_eq!(*client.get("url.full"), "http://back/headers?a=b%20c");
+}
+
+#[test]
+fn a_request_for_an_excluded_path_leaves_no_span() {
+    let run = two().virtually(&["GET /health", "GET /now"]);
+    assert_eq!(run.statuses(), [200, 200]);
+    assert_eq!(run.spans().len(), 1, "{:?}", run.spans());
+}
+
+#[test]
+fn a_call_of_an_excluded_path_leaves_a_span_with_the_caller_only() {
+    let run = two().virtually(&["GET /call?service=back&path=/health"]);
+    assert_eq!(run.answers[0].json()["status"], 200);
+    assert_eq!(*client(&run).get("url.full"), "http://back/health");
+    assert_eq!(run.spans().len(), 2, "{:?}", run.spans());
+}
+
+#[test]
+fn what_an_excluded_request_calls_leaves_no_spans_either() {
+    let world = two().with("[telemetry]\nexclude = [\"/call\"]");
+    let run = world.virtually(&["GET /call?service=back&path=/spans"]);
+    assert_eq!(run.answers[0].json()["status"], 200);
+    assert_eq!((run.spans().len(), run.logs().len()), (0, 0));
 }
 
 /// One failed call: what the guest saw of it, and what its CLIENT span says.
@@ -182,4 +206,27 @@ fn virtual_time_reaches_no_real_server() {
     let run = run.virtually(&["GET /call?service=http://example.org"]);
     let message = failed(&run, "refused", "connection_refused");
     assert!(message.contains("virtual time"), "{message}");
+}
+
+#[test]
+fn a_real_server_is_called_with_the_context_of_the_trace() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let kind = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+        let head: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        (&stream).write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 4\r\n\r\nreal").expect("it listens");
+        head
+    });
+    let run = call_out(address);
+    let seen = run.answers[0].json();
+    assert_eq!((&seen["status"], &seen["body"]), (&json!(201), &json!("real")));
+    let client = client(&run);
+    let head = kind.join().expect("the server has answered");
+    assert_eq!(head[0], "GET / HTTP/1.1");
+    assert!(head.contains(&format!("traceparent: 00-{}-{}-03", client.trace, client.id)), "{head:?}");
+    assert_eq!(*client.get("url.full"), format!("http://{address}/"));
+    assert_eq!(*client.get("server.port"), address.port());
+    assert_eq!(client.status, StatusCode::Unset);
 }
