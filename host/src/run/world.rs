@@ -34,7 +34,7 @@ use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
 
-/// Callees that still work when the run ends have this long: simulated nanoseconds.
+/// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
 
 /// What happens in a run that a person may want to know at once.
@@ -92,7 +92,12 @@ impl Plan {
                 }
                 None => send(&bus, &sched, &model, &options).await,
             };
-            select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            if options.virtual_time {
+                // Patience costs nothing.
+                sched.drained().await;
+            } else {
+                select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            }
             Ok::<_, RunError>(replies)
         };
         let replies = sched.block_on(main, || recorder.flush())??;

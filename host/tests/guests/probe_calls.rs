@@ -112,6 +112,13 @@ fn what_an_excluded_request_calls_leaves_no_spans_either() {
     assert_eq!((run.spans().len(), run.logs().len()), (0, 0));
 }
 
+#[test]
+fn a_callee_that_goes_on_long_after_the_last_answer_leaves_its_span() {
+    let run = two().virtually(&["GET /call?service=back&path=/sleep/30000&timeout-ms=20"]);
+    assert_eq!(run.answers[0].took, "20ms");
+    assert_eq!(run.span("GET /sleep/{ms}").duration(), 30_000 * MS);
+}
+
 /// One failed call: what the guest saw of it, and what its CLIENT span says.
 #[track_caller]
 fn failed(run: &Run, name: &str, error_type: &str) -> String {
