@@ -1,6 +1,6 @@
 //! Chains, cycles and queues: what services do to each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, Span, SpanKind, World};
@@ -126,7 +126,7 @@ fn without_a_queue_only_the_workers_serve() {
 fn replicas_share_the_requests() {
     let world = World::of("hop", "config = { next = \"back\" }").and("back", "hop", "replicas = 3");
     let run = world.virtually(&["GET /"; 30]);
-    let mut served = std::collections::BTreeMap::<_, u32>::new();
+    let mut served = BTreeMap::<_, u32>::new();
     for span in run.of("back", SpanKind::Server) {
         *served.entry(span.instance.as_str()).or_default() += 1;
     }
@@ -139,9 +139,8 @@ fn replicas_share_the_requests() {
 
 #[test]
 fn each_replica_has_its_own_queue_and_workers() {
-    // Three at a time would wait for one worker; three replicas are not always three workers.
     let run = crowd("replicas = 3\nworkers = 1");
-    let mut last = std::collections::BTreeMap::new();
+    let mut last = BTreeMap::new();
     for span in run.of("back", SpanKind::Server) {
         let earlier = last.insert(&span.instance, span.end);
         assert!(earlier.is_none_or(|end| end <= span.start), "two at a time in one replica");

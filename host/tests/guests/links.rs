@@ -73,7 +73,7 @@ fn a_links_timeout_ends_the_call_and_not_the_callee() {
 }
 
 #[test]
-fn in_real_time_too() {
+fn a_links_timeout_is_the_same_in_real_time() {
     let server = world("timeout = \"20ms\"").serve();
     let answer = server.get("/call?service=back&path=/sleep/200");
     let mut run = server.stop();

@@ -56,7 +56,7 @@ fn a_call_that_nobody_waits_for_outlives_its_caller() {
 }
 
 #[test]
-fn in_real_time_too_and_the_run_ends_only_when_the_callee_has() {
+fn a_run_in_real_time_ends_only_when_the_last_callee_has() {
     let server = two().serve();
     assert_eq!(server.get("/fire-and-forget").status, 200);
     let run = server.stop();
