@@ -254,6 +254,7 @@ impl Worker {
         let limits = &state.identity.limits;
         state.output.left.set(limits.spans);
         state.cpu.ticks = 0;
+        state.memory.reached = false;
         if let Some(scope) = &scope {
             state.nature.random = scope.random();
             state.output.current.set(scope.current());
@@ -345,7 +346,9 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
     let trap = error.downcast_ref::<Trap>();
     let (kind, message) = if let Some(I32Exit(code)) = error.downcast_ref() {
-        ("guest_exit", format!("the guest exited with code {code}"))
+        // The code of WASI 0.2 is 0 or 1, whatever the guest's own was.
+        let how = if *code == 0 { "" } else { " with an error" };
+        ("guest_exit", format!("the guest exited{how} instead of answering"))
     } else if error.is::<OutOfTime>() || trap == Some(&Trap::OutOfFuel) {
         let limit = crate::clock::show(limits.cpu_time);
         ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))

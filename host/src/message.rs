@@ -95,6 +95,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// The answer that servers give to `status` when they have nothing to add.
+    pub fn standard(status: u16) -> Self {
+        let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        Self::detail(status, known.unwrap_or("Error"))
+    }
+
     /// A response of the host's own: `{"detail": …}`, as the guests' SDK answers errors.
     pub fn detail(status: u16, detail: impl fmt::Display) -> Self {
         let body = serde_json::json!({ "detail": detail.to_string() }).to_string();

@@ -260,7 +260,7 @@ impl Bus {
         let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
         sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
         if let Some(status) = verdict.status {
-            return Ok(Response::detail(status, "injected"));
+            return Ok(Response::standard(status));
         }
         let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
         sched.sleep(extra(Leg::Response)).await;

@@ -34,7 +34,7 @@ use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
 
-/// Callees that still work when the run ends have this long: simulated nanoseconds.
+/// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
 
 /// What happens in a run that a person may want to know at once.
@@ -75,7 +75,7 @@ impl Plan {
         let start = sched.now();
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
         let host = host(&sched, &recorder, &model, &telemetry);
-        let external = external(&model, &network)?;
+        let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
         let main = async {
@@ -86,7 +86,12 @@ impl Plan {
                 }
                 None => send(&bus, &sched, &model, &options).await,
             };
-            select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            if options.virtual_time {
+                // Patience costs nothing.
+                sched.drained().await;
+            } else {
+                select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            }
             Ok::<_, RunError>(replies)
         };
         // In real time a person waits for the records; in virtual time only full
