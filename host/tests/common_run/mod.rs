@@ -77,10 +77,11 @@ impl Topology {
         self.folder.path().join(name)
     }
 
-    /// `simhost run` of it with `arguments`.
+    /// `simhost run` of it with `arguments`, started in its folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = simhost();
-        command.arg("run").arg(self.path()).args(arguments);
+        command.current_dir(self.folder.path());
+        command.arg("run").arg(format!("{}.toml", self.name)).args(arguments);
         command
     }
 
@@ -91,11 +92,13 @@ impl Topology {
 
     /// Runs it in virtual time to its end; with the bytes of `--out`.
     pub fn records(&self, arguments: &[&str]) -> (Finished, String) {
-        let out = self.beside("records.jsonl");
-        let mut command = self.command(arguments);
-        command.arg("--virtual").arg("--out").arg(&out);
-        let finished = finish(&mut command);
-        let records = std::fs::read_to_string(out);
+        self.records_of(&mut self.command(arguments))
+    }
+
+    /// Likewise, of a command that was made for it.
+    pub fn records_of(&self, command: &mut Command) -> (Finished, String) {
+        let finished = finish(command.args(["--virtual", "--out", "records.jsonl"]));
+        let records = std::fs::read_to_string(self.beside("records.jsonl"));
         let records = records.unwrap_or_else(|error| panic!("{error}, after {finished:?}"));
         (finished, records)
     }

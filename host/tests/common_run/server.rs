@@ -26,9 +26,7 @@ impl Server {
 
     /// Starts it with its records written beside the topology.
     pub fn recorded(topology: &Topology) -> Self {
-        let out = topology.beside("records.jsonl");
-        let mut command = topology.command(&["--listen", "127.0.0.1:0", "--out"]);
-        Self::spawn(command.arg(out))
+        Self::start(topology, &["--out", "records.jsonl"])
     }
 
     pub fn spawn(command: &mut Command) -> Self {
