@@ -63,10 +63,28 @@ impl Plan {
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        let idle = options.virtual_time && options.requests.is_empty();
+        let nothing_to_do = idle.then(requests::nothing_to_do);
+        Self::prepare(options, environment, nothing_to_do.into_iter().collect())
+    }
+
+    /// Likewise for a run that is only described: it need not have anything to do.
+    ///
+    /// # Errors
+    /// Those of [`make`](Self::make).
+    pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        Self::prepare(options, environment, Vec::new())
+    }
+
+    fn prepare(
+        options: Options,
+        environment: impl Fn(&str) -> Option<String>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Refused> {
         let embedded = EMBEDDED.map(|(name, _)| name);
         let mut topology = topology::load(&options.topology, &embedded)?;
-        let mut problems = apply(&options, &mut topology.model);
-        problems.extend(requests::problems(&options, &topology.model));
+        problems.extend(apply(&options, &mut topology.model));
+        problems.extend(requests::problems(&topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
