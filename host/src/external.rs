@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use crate::bus::External;
 use crate::guest::CallError;
 use crate::message::{Headers, Request, Response};
+use crate::telemetry::otlp::tls::Tls;
 
 /// A server that does not accept a connection in this time counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -29,14 +30,16 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// # Errors
-    /// The system's certificates cannot be read.
-    pub fn new(runtime: Handle) -> reqwest::Result<Self> {
+    /// The client cannot be set up; the text says why.
+    pub fn new(runtime: Handle) -> Result<Self, String> {
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(Tls::default().for_http()?)
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(LONGEST)
-            .build()?;
+            .build()
+            .map_err(|error| error.to_string())?;
         Ok(Self { client, runtime })
     }
 }

@@ -54,6 +54,11 @@ impl Connection {
         self
     }
 
+    /// Sends bytes; false when the other side has gone.
+    pub fn try_send(&mut self, text: &str) -> bool {
+        self.0.get_mut().write_all(text.as_bytes()).is_ok()
+    }
+
     /// Sends a request: `start` is `GET /now`, `headers` are lines.
     pub fn request(&mut self, start: &str, headers: &[&str], body: &str) -> &mut Self {
         let mut text = format!("{start} HTTP/1.1\r\nHost: test:8001\r\n");

@@ -48,6 +48,22 @@ impl Topology {
         Self::new("orders", std::fs::read_to_string(path).expect("the orders topology"))
     }
 
+    /// Two probes, `front` at the door and `back` behind it.
+    pub fn probe() -> Self {
+        let text = format!(
+            "\n[topology]\nname = \"probe\"\n\n[limits]\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"front\"\n\n\
+             [services.front]\nguest = {probe:?}\nconfig = {{ next = \"back\" }}\n\n\
+             [services.back]\nguest = {probe:?}\n\n",
+            probe = guest("tests/probe")
+        );
+        Self::new("probe", text)
+    }
+
+    /// Likewise with `legacy`, a real server.
+    pub fn with_legacy(self, url: &str) -> Self {
+        self.with("[limits]", &format!("[services.legacy]\nurl = {url:?}\n"))
+    }
+
     pub fn new(name: &str, text: impl Into<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let topology = Self { folder, name: name.to_owned(), text: text.into() };

@@ -58,7 +58,7 @@ impl Tls {
     ///
     /// # Errors
     /// What is wrong with a certificate or the key.
-    pub(super) fn for_http(&self) -> Result<ClientConfig, String> {
+    pub fn for_http(&self) -> Result<ClientConfig, String> {
         let provider = rustls::crypto::ring::default_provider();
         let config = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
