@@ -48,7 +48,8 @@ pub trait External {
 pub struct Bus {
     me: Weak<Bus>,
     host: Rc<Host>,
-    engine: Engine,
+    /// Its epoch goes on as long as there are guests to interrupt.
+    _engine: Engine,
     nodes: Vec<Node>,
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
@@ -152,7 +153,7 @@ impl Bus {
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
-            engine,
+            _engine: engine,
             nodes,
             names,
             links,
@@ -264,7 +265,7 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, replica, &unmatched),
         };
-        let response = match replica.acquire(&self.engine, code, &self.host).await {
+        let response = match replica.acquire(code, &self.host).await {
             Ok(worker) => self.work(visit, routes, route, params, replica, worker).await,
             Err(reason) => self.no_worker(visit, routes, route, replica, reason),
         };

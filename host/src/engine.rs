@@ -14,13 +14,9 @@ use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use crate::guest::GuestState;
 use crate::guest::bindings::{Service, ServicePre};
-use crate::model::Nanos;
+use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
-
-/// How often a computing guest is interrupted in real time: nanoseconds.
-pub const EPOCH_TICK: Nanos = 10_000_000;
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -74,14 +70,6 @@ impl Engine {
         Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
         let ticker = (!settings.fuel).then(|| Ticker::start(engine.clone()));
         Ok(Self { engine, linker, fuel: settings.fuel, ticker })
-    }
-
-    pub const fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.engine
-    }
-
-    pub const fn uses_fuel(&self) -> bool {
-        self.fuel
     }
 
     /// Compiles a guest, or takes it from the cache, and links it. The error
