@@ -259,8 +259,8 @@ impl Bus {
         };
         let GuestNode { code, routes, replicas } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
-        let (to, method) = (visit.to, visit.request.method.clone());
-        let (route, params) = match routes.find(&method, visit.request.path()) {
+        let to = visit.to;
+        let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, replica, &unmatched),
         };

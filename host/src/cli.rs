@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::{self, Effort};
 use crate::error::{Look, Refused};
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
@@ -27,6 +29,8 @@ enum Command {
     Run(Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(Check),
+    /// Measure what things cost on this machine, beside the targets
+    Bench(Bench),
 }
 
 /// What `run` and `check` have in common.
@@ -93,6 +97,21 @@ struct Check {
     input: Input,
 }
 
+#[derive(Debug, Args)]
+struct Bench {
+    /// How long each of the measurements runs, for example 2s
+    #[arg(long = "for", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    each: Nanos,
+
+    /// How often each is repeated; the best counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+
+    /// Print the numbers as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -101,6 +120,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Bench(bench) => bench.execute(),
     }
 }
 
@@ -138,24 +158,22 @@ impl Run {
             Err(refused) => return refuse(&refused),
         };
         for note in plan.notes() {
-            eprintln!("note: {note}");
+            say(format_args!("note: {note}"));
         }
         match plan.run(tell) {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { words(&outcome, json) };
-                let printed = if to_stdout {
-                    std::io::stderr().write_all(text.as_bytes())
-                } else {
-                    std::io::stdout().write_all(text.as_bytes())
-                };
-                // Who closed the pipe has seen enough.
-                printed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+                if to_stdout {
+                    say(format_args!("{}", text.trim_end()));
+                    return ExitCode::SUCCESS;
+                }
+                print(&text)
             }
             Err(RunError::Refused(refused)) => refuse(&refused),
             Err(error) => {
-                eprintln!("error: {error}");
+                say(format_args!("error: {error}"));
                 if let Some(remedy) = error.remedy() {
-                    eprintln!("  help: {remedy}");
+                    say(format_args!("  help: {remedy}"));
                 }
                 ExitCode::FAILURE
             }
@@ -169,14 +187,49 @@ impl Check {
         let options = self.input.options(None, None, None, false);
         match Plan::make(options, environment) {
             Ok(plan) => {
-                print!("{}", plan.description());
                 for note in plan.notes() {
-                    eprintln!("note: {note}");
+                    say(format_args!("note: {note}"));
                 }
-                ExitCode::SUCCESS
+                print(&plan.description())
             }
             Err(refused) => refuse(&refused),
         }
+    }
+}
+
+impl Bench {
+    fn execute(self) -> ExitCode {
+        if cfg!(debug_assertions) {
+            say(format_args!(
+                "note: this is a debug build; its numbers mean nothing. Use cargo run --release -- bench"
+            ));
+        }
+        let effort = Effort { each: Duration::from_nanos(self.each), rounds: self.rounds };
+        match bench::run(effort) {
+            Ok(rows) if self.json => {
+                let json = serde_json::to_string_pretty(&rows);
+                print(&(json.expect("rows have only keys that are strings") + "\n"))
+            }
+            Ok(rows) => print(&(bench::table(&rows) + "\n")),
+            Err(error) => {
+                say(format_args!("error: {error}"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Tells the person at the terminal. Nobody there is no reason to stop, which
+/// `eprintln!` would.
+fn say(text: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
+/// Prints a document; who closed the pipe has seen enough.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -185,16 +238,16 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn refuse(refused: &Refused) -> ExitCode {
-    eprint!("{}", refused.render(Look::of_stderr()));
+    write!(std::io::stderr(), "{}", refused.render(Look::of_stderr())).ok();
     ExitCode::from(REFUSED)
 }
 
 fn tell(event: Event) {
     match event {
         Event::Listening { address, to } => {
-            eprintln!("listening on http://{address} for {to}; ctrl-c ends the run")
+            say(format_args!("listening on http://{address} for {to}; ctrl-c ends the run"));
         }
-        Event::Draining => eprintln!("finishing what is under way; ctrl-c again quits at once"),
+        Event::Draining => say(format_args!("finishing what is under way; ctrl-c again quits at once")),
     }
 }
 

@@ -33,11 +33,16 @@ const FIBER_STACK: usize = 1 << 20;
 const MEMORY_RESERVATION: u64 = 4 << 30;
 
 /// The guests that are part of this program: a name for a topology, a component.
-pub const EMBEDDED: [(&str, &[u8]); 4] = [
+///
+/// `hop` passes a request on to the service that its configuration names as
+/// `next`, and `noop` answers at once: to measure what everything else costs.
+pub const EMBEDDED: [(&str, &[u8]); 6] = [
     ("orders", include_bytes!("../../guests/dist/orders.wasm")),
     ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
     ("payment", include_bytes!("../../guests/dist/payment.wasm")),
     ("notification", include_bytes!("../../guests/dist/notification.wasm")),
+    ("hop", include_bytes!("../../guests/dist/tests/hop.wasm")),
+    ("noop", include_bytes!("../../guests/dist/tests/noop.wasm")),
 ];
 
 /// How guests are set up for a run.

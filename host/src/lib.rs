@@ -14,6 +14,7 @@
 //! goes up at run time, through a trait that [`guest`] declares and [`bus`]
 //! implements.
 
+pub mod bench;
 pub mod bus;
 pub mod cli;
 pub mod clock;

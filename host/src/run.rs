@@ -14,11 +14,19 @@ mod world;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::bus::Bus;
+use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, did_you_mean, quote};
 use crate::model::{Code, Model, Nanos};
+use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::recorder::Recorder;
+use crate::telemetry::sampler::Sampler;
 use crate::topology::{self, Topology};
 
 pub use outcome::{Outcome, RunError};
@@ -64,7 +72,19 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let embedded = EMBEDDED.map(|(name, _)| name);
-        let mut topology = topology::load(&options.topology, &embedded)?;
+        let topology = topology::load(&options.topology, &embedded)?;
+        Self::of(topology, options, environment)
+    }
+
+    /// Likewise for a topology that was read already.
+    ///
+    /// # Errors
+    /// Every problem of the flags, the environment and the guests.
+    pub fn of(
+        mut topology: Topology,
+        options: Options,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
         let mut problems = apply(&options, &mut topology.model);
         problems.extend(requests::problems(&options, &topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
@@ -81,6 +101,21 @@ impl Plan {
             }
             _ => Err(refuse(&topology, problems)),
         }
+    }
+
+    /// The services on a bus in virtual time, without ingress and exporters:
+    /// `sink` gets the records. For measuring, and for who embeds simhost.
+    pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
+        let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
+        let recorder = Rc::new(Recorder::new(sink));
+        let host = world::host(&sched, &recorder, &self.model, &self.telemetry);
+        let sampler = Sampler::new(self.telemetry.sampler);
+        (sched, world::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
+    }
+
+    /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).
+    pub fn resources(&self) -> Arc<[Resource]> {
+        world::resources(&self.model, &self.telemetry, &self.loaded.services)
     }
 
     /// What it would run, for a person.

@@ -74,13 +74,7 @@ impl Plan {
         let sched = Sched::new(clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
-        let host = Rc::new(Host {
-            sched: sched.clone(),
-            recorder: Rc::clone(&recorder),
-            span_limits: telemetry.limits,
-            seed: model.seed,
-            outbound: OnceCell::new(),
-        });
+        let host = host(&sched, &recorder, &model, &telemetry);
         let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
@@ -100,7 +94,14 @@ impl Plan {
             }
             Ok::<_, RunError>(replies)
         };
-        let replies = sched.block_on(main, || recorder.flush())??;
+        // In real time a person waits for the records; in virtual time only full
+        // batches go, as time moves too often for any other.
+        let idle = || {
+            if !sched.is_virtual() {
+                recorder.flush();
+            }
+        };
+        let replies = sched.block_on(main, idle)??;
         recorder.flush();
         let simulated = sched.now() - start;
         sched.clear();
@@ -187,7 +188,7 @@ fn default_show(options: &Options, telemetry: &TelemetrySettings) -> Show {
     }
 }
 
-fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
+pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
     let mut resources = Vec::new();
     for (index, service) in services.iter().enumerate().filter(|(_, service)| service.guest.is_some()) {
         let replicas = 0..model.services[index].replicas;
@@ -216,8 +217,24 @@ fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>
     Ok(Some(Rc::new(client)))
 }
 
+/// What all workers share.
+pub fn host(
+    sched: &Sched,
+    recorder: &Rc<Recorder>,
+    model: &Model,
+    telemetry: &TelemetrySettings,
+) -> Rc<Host> {
+    Rc::new(Host {
+        sched: sched.clone(),
+        recorder: Rc::clone(recorder),
+        span_limits: telemetry.limits,
+        seed: model.seed,
+        outbound: OnceCell::new(),
+    })
+}
+
 /// Puts the services on a bus.
-fn build(
+pub fn build(
     model: &Model,
     epoch: Nanos,
     loaded: Loaded,
