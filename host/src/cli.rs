@@ -17,7 +17,7 @@ use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, S
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
 #[derive(Debug, Parser)]
-#[command(name = "simhost", version, max_term_width = 100)]
+#[command(name = "simhost", version, max_term_width = 100, help_expected = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -56,7 +56,7 @@ struct Input {
     faults: Vec<(String, bool)>,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
     listen: Option<SocketAddr>,
 
     /// Send this request and end, instead of listening; may be repeated
@@ -157,23 +157,21 @@ impl Run {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };
-        for note in plan.notes() {
-            say(format_args!("note: {note}"));
-        }
+        tell_notes(&plan);
         match plan.run(tell) {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { words(&outcome, json) };
                 if to_stdout {
-                    say(format_args!("{}", text.trim_end()));
+                    say(&text);
                     return ExitCode::SUCCESS;
                 }
                 print(&text)
             }
             Err(RunError::Refused(refused)) => refuse(&refused),
             Err(error) => {
-                say(format_args!("error: {error}"));
+                say(&format!("error: {error}\n"));
                 if let Some(remedy) = error.remedy() {
-                    say(format_args!("  help: {remedy}"));
+                    say(&format!("  help: {remedy}\n"));
                 }
                 ExitCode::FAILURE
             }
@@ -183,13 +181,10 @@ impl Run {
 
 impl Check {
     fn execute(self) -> ExitCode {
-        // A check of the file alone needs nothing to do in virtual time.
         let options = self.input.options(None, None, None, false);
-        match Plan::make(options, environment) {
+        match Plan::check(options, environment) {
             Ok(plan) => {
-                for note in plan.notes() {
-                    say(format_args!("note: {note}"));
-                }
+                tell_notes(&plan);
                 print(&plan.description())
             }
             Err(refused) => refuse(&refused),
@@ -200,9 +195,7 @@ impl Check {
 impl Bench {
     fn execute(self) -> ExitCode {
         if cfg!(debug_assertions) {
-            say(format_args!(
-                "note: this is a debug build; its numbers mean nothing. Use cargo run --release -- bench"
-            ));
+            say("note: this is a debug build; its numbers mean nothing. Use cargo run --release -- bench\n");
         }
         let effort = Effort { each: Duration::from_nanos(self.each), rounds: self.rounds };
         match bench::run(effort) {
@@ -212,24 +205,10 @@ impl Bench {
             }
             Ok(rows) => print(&(bench::table(&rows) + "\n")),
             Err(error) => {
-                say(format_args!("error: {error}"));
+                say(&format!("error: {error}\n"));
                 ExitCode::FAILURE
             }
         }
-    }
-}
-
-/// Tells the person at the terminal. Nobody there is no reason to stop, which
-/// `eprintln!` would.
-fn say(text: std::fmt::Arguments<'_>) {
-    writeln!(std::io::stderr(), "{text}").ok();
-}
-
-/// Prints a document; who closed the pipe has seen enough.
-fn print(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -238,16 +217,39 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn refuse(refused: &Refused) -> ExitCode {
-    write!(std::io::stderr(), "{}", refused.render(Look::of_stderr())).ok();
+    say(&refused.render(Look::of_stderr()));
     ExitCode::from(REFUSED)
+}
+
+/// Prints what was asked for. Who closed the pipe has seen enough, which is no error.
+fn print(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            say(&format!("error: cannot write to standard output: {error}\n"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Tells a person something. If standard error takes nothing, nobody can be told.
+fn say(text: &str) {
+    std::io::stderr().write_all(text.as_bytes()).ok();
+}
+
+fn tell_notes(plan: &Plan) {
+    for note in plan.notes() {
+        say(&format!("note: {note}\n"));
+    }
 }
 
 fn tell(event: Event) {
     match event {
         Event::Listening { address, to } => {
-            say(format_args!("listening on http://{address} for {to}; ctrl-c ends the run"));
+            say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
-        Event::Draining => say(format_args!("finishing what is under way; ctrl-c again quits at once")),
+        Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
     }
 }
 
@@ -272,7 +274,10 @@ fn words(outcome: &Outcome, json: bool) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    text.push_str(&String::from_utf8_lossy(&outcome.page));
+    if !outcome.page.is_empty() {
+        text.push_str(&String::from_utf8_lossy(&outcome.page));
+        text.push('\n');
+    }
     text.push_str(&outcome.report.text());
     text
 }
@@ -292,6 +297,10 @@ fn fault(text: &str) -> Result<(String, bool), String> {
         Some((name, "off")) if !name.is_empty() => Ok((name.to_owned(), false)),
         _ => Err("write it as NAME=on or NAME=off".to_owned()),
     }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    crate::topology::listen(text)
 }
 
 fn duration(text: &str) -> Result<Nanos, String> {

@@ -30,7 +30,7 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// # Errors
-    /// The system refuses what TLS needs.
+    /// The client cannot be set up; the text says why.
     pub fn new(runtime: Handle) -> Result<Self, String> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(Tls::default().for_http()?)

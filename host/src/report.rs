@@ -131,9 +131,8 @@ impl Report {
         let Self { topology, seed, requests, .. } = self;
         let simulated = clock::show(self.simulated_ns);
         let time = if self.elapsed_ns.is_some() { "in" } else { "simulated" };
-        let plural = if *requests == 1 { "" } else { "s" };
-        writeln!(text, "{topology}: {requests} request{plural} {time} {simulated}, seed {seed}")
-            .expect(INFALLIBLE);
+        let requests = counted(*requests, "request");
+        writeln!(text, "{topology}: {requests} {time} {simulated}, seed {seed}").expect(INFALLIBLE);
     }
 
     fn table(&self) -> Table {
@@ -153,6 +152,12 @@ impl Report {
         }
         table
     }
+}
+
+/// `1 span`, `2 spans`.
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 const INFALLIBLE: &str = "a String takes every write";
@@ -187,10 +192,15 @@ fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
 
 impl TelemetryRow {
     fn text(&self, text: &mut String) {
-        write!(text, "{} spans", self.spans).expect(INFALLIBLE);
-        if self.logs > 0 {
-            write!(text, ", {} log records", self.logs).expect(INFALLIBLE);
+        if self.exporters.is_empty() {
+            text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
+            return;
         }
+        text.push_str(&counted(self.spans, "span"));
+        if self.logs > 0 {
+            write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
+        }
+        text.push_str(" recorded");
         if self.cut_spans + self.cut_logs > 0 {
             let (spans, logs) = (self.cut_spans, self.cut_logs);
             write!(text, "; {spans} spans and {logs} log records over the guests' limits were not kept")
@@ -208,14 +218,14 @@ impl TelemetryRow {
 
 impl ExporterRow {
     fn text(&self, text: &mut String) {
-        write!(text, "{}: {} spans exported", self.name, self.exported_spans).expect(INFALLIBLE);
+        write!(text, "{}: {} exported", self.name, counted(self.exported_spans, "span")).expect(INFALLIBLE);
         let counts = [
-            (self.exported_logs, "log records exported"),
-            (self.retried_requests, "requests retried"),
-            (self.rejected, "records rejected"),
+            (self.exported_logs, "log record", "exported"),
+            (self.retried_requests, "request", "retried"),
+            (self.rejected, "record", "rejected"),
         ];
-        for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-            write!(text, ", {count} {what}").expect(INFALLIBLE);
+        for (count, what, fate) in counts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(text, ", {} {fate}", counted(count, what)).expect(INFALLIBLE);
         }
         text.push('\n');
         for reason in &self.reasons {
@@ -237,10 +247,10 @@ impl From<crate::telemetry::exporter::Totals> for ExporterRow {
     fn from(totals: crate::telemetry::exporter::Totals) -> Self {
         let lost = totals.lost();
         let reasons = totals.dropped.iter().map(|(reason, lost)| {
-            let records = lost.count.spans + lost.count.logs;
+            let records = counted(lost.count.spans + lost.count.logs, "record");
             match &lost.message {
-                Some(message) => format!("{records} records, {reason}: {message}"),
-                None => format!("{records} records, {reason}"),
+                Some(message) => format!("{records}, {reason}: {message}"),
+                None => format!("{records}, {reason}"),
             }
         });
         Self {

@@ -71,9 +71,17 @@ impl Plan {
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let embedded = EMBEDDED.map(|(name, _)| name);
-        let topology = topology::load(&options.topology, &embedded)?;
-        Self::of(topology, options, environment)
+        let idle = options.virtual_time && options.requests.is_empty();
+        let nothing_to_do = idle.then(requests::nothing_to_do);
+        Self::prepare(read(&options)?, options, environment, nothing_to_do.into_iter().collect())
+    }
+
+    /// Likewise for a run that is only described: it need not have anything to do.
+    ///
+    /// # Errors
+    /// Those of [`make`](Self::make).
+    pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
+        Self::of(read(&options)?, options, environment)
     }
 
     /// Likewise for a topology that was read already.
@@ -81,12 +89,21 @@ impl Plan {
     /// # Errors
     /// Every problem of the flags, the environment and the guests.
     pub fn of(
-        mut topology: Topology,
+        topology: Topology,
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        let mut problems = apply(&options, &mut topology.model);
-        problems.extend(requests::problems(&options, &topology.model));
+        Self::prepare(topology, options, environment, Vec::new())
+    }
+
+    fn prepare(
+        mut topology: Topology,
+        options: Options,
+        environment: impl Fn(&str) -> Option<String>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Refused> {
+        problems.extend(apply(&options, &mut topology.model));
+        problems.extend(requests::problems(&topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
@@ -127,6 +144,10 @@ impl Plan {
     pub fn notes(&self) -> &[String] {
         &self.telemetry.notes
     }
+}
+
+fn read(options: &Options) -> Result<Topology, Refused> {
+    topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name))
 }
 
 fn refuse(topology: &Topology, mut problems: Vec<Problem>) -> Refused {

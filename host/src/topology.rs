@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -69,10 +70,22 @@ pub fn load(path: &Path, embedded: &[&str]) -> Result<Topology, Refused> {
 /// # Errors
 /// What is wrong with the text, and what to write instead.
 pub fn duration(text: &str) -> Result<Nanos, String> {
-    units::parse_duration(text).map_err(|problem| match problem.help {
+    units::parse_duration(text).map_err(in_one_line)
+}
+
+/// Reads an address as topologies write it, `127.0.0.1:8001`.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    address::listen(text).map_err(in_one_line)
+}
+
+fn in_one_line(problem: Problem) -> String {
+    match problem.help {
         Some(help) => format!("{}: {help}", problem.message),
         None => problem.message,
-    })
+    }
 }
 
 /// Reads the topology in `text`. `name` is the file's in reports, `folder` is

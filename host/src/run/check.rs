@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::model::Model;
 
@@ -28,8 +28,11 @@ pub fn description(model: &Model, services: &[Service]) -> String {
             version,
             replicas,
             workers,
-            routes.join(", "),
+            routes.join("\n"),
         ]);
+    }
+    for column in table.column_iter_mut().skip(3).take(2) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = format!("{}: good to run\n{}\n", model.name, table.trim_fmt());
     if let Some(ingress) = &model.ingress {

@@ -64,16 +64,18 @@ impl Asked {
     }
 }
 
-/// What keeps the requests, or a run without any, from beginning.
-pub fn problems(options: &super::Options, model: &Model) -> Vec<Problem> {
+/// The problem of a run in virtual time that has no requests: nothing else could come.
+pub fn nothing_to_do() -> Problem {
+    Problem::new("a run in virtual time has nothing to do")
+        .help("give it requests: --request 'POST /orders {\"item\":\"book\"}'")
+}
+
+/// What keeps requests from coming in.
+pub fn problems(model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
     if model.ingress.is_none() {
         let problem = Problem::new("the topology has no [ingress]: no request can come in");
         problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
-    }
-    if options.virtual_time && options.requests.is_empty() {
-        let problem = Problem::new("a run in virtual time has nothing to do");
-        problems.push(problem.help("give it requests: --request 'POST /orders {\"item\":\"book\"}'"));
     }
     let external =
         |model: &Model, id: ServiceId| matches!(model.service(id).code, crate::model::Code::External(_));

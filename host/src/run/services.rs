@@ -160,18 +160,24 @@ fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Pro
             };
             (bytes.to_vec(), name.clone())
         }
-        Code::File { path, .. } => (read(path)?, path.display().to_string()),
+        Code::File { path, place } => {
+            let begin =
+                if place.is_some() { "at the topology's folder" } else { "where simhost was started" };
+            (read(path, begin)?, path.display().to_string())
+        }
     };
     engine.load(&bytes).map(Some).map_err(|error: LoadError| {
         Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+/// Reads a component. `begin` says where relative paths do.
+fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
     let shown = path.display();
-    let help = "give the path of a built component; paths in a topology begin at its folder";
-    let refuse =
-        |why: String| Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help));
+    let help = format!("give the path of a built component; relative paths begin {begin}");
+    let refuse = |why: String| {
+        Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
+    };
     match std::fs::metadata(path) {
         Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
         Ok(file) if file.len() > GUEST_BYTES => {

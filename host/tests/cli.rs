@@ -1,0 +1,291 @@
+//! The command line: what it takes, what it refuses and how, what it prints.
+
+mod common_run;
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use assert_cmd::assert::Assert;
+use common_run::{Finished, ORDER, Topology, finish, guest, simhost};
+use predicates::prelude::{PredicateBooleanExt as _, predicate};
+use predicates::str::contains;
+use serde_json::Value;
+
+/// `simhost` with arguments, to be asserted about.
+fn cli(arguments: &[&str]) -> Assert {
+    assert_cmd(simhost().args(arguments))
+}
+
+/// Likewise `run` of the orders topology.
+fn run(arguments: &[&str]) -> Assert {
+    assert_cmd(&mut Topology::orders().command(arguments))
+}
+
+fn assert_cmd(command: &mut Command) -> Assert {
+    command.output().map(Assert::new).expect("the program starts")
+}
+
+/// Refused: exit code 2, nothing on standard output, and these words.
+#[track_caller]
+fn refused(assert: Assert, words: &[&str]) {
+    let mut assert = assert.code(2).stdout("");
+    for words in words {
+        assert = assert.stderr(contains(*words));
+    }
+    assert.stderr(predicate::str::contains("panicked").not());
+}
+
+#[test]
+fn every_flag_says_what_it_does() {
+    for command in ["run", "check"] {
+        let help = cli(&[command, "-h"]).success().get_output().stdout.clone();
+        let help = String::from_utf8(help).expect("text");
+        let mut lines = help.lines().map(str::trim).peekable();
+        let mut flags = 0;
+        while let Some(line) = lines.next() {
+            if !line.starts_with("--") && !line.starts_with("-h") {
+                continue;
+            }
+            flags += 1;
+            let below = lines.peek().is_some_and(|next| !next.is_empty() && !next.starts_with('-'));
+            assert!(line.contains("  ") || below, "{command} explains {line}");
+        }
+        assert!(flags >= 8, "{help}");
+    }
+}
+
+#[test]
+fn without_arguments_it_says_what_there_is() {
+    cli(&[]).code(2).stderr(contains("Usage: simhost <COMMAND>").and(contains("run  ")));
+    cli(&["--version"]).success().stdout(predicate::str::starts_with("simhost "));
+    refused(cli(&["rum"]), &["'run'"]);
+}
+
+#[test]
+fn check_shows_what_it_would_run() {
+    let expected = "\
+orders: good to run
+ service               guest                    version  replicas  workers  routes
+ order-service         orders (built in)        1.4.2           1       64  GET /health
+                                                                            POST /orders
+ inventory-service     inventory (built in)     2.0.1           1       64  GET /health
+                                                                            GET /stock/{item}
+                                                                            POST /stock/{item}/reserve
+ payment-service       payment (built in)       1.1.0           1       64  GET /health
+                                                                            POST /charges
+ notification-service  notification (built in)  0.9.3           1       64  GET /health
+                                                                            POST /notify
+ingress: http://127.0.0.1:8001 to order-service
+fault slow-index-scan: off, at inventory-service
+fault payment-errors: off, at payment-service
+";
+    let topology = Topology::orders();
+    assert_cmd(simhost().arg("check").arg(topology.path())).success().stdout(expected).stderr("");
+    // A file is good or not, whichever clock it would run by, and with nothing to do.
+    assert_cmd(simhost().arg("check").arg(topology.path()).arg("--virtual")).success().stdout(expected);
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_at_once() {
+    let topology =
+        Topology::orders().with("name = \"orders\"", "sed = 1").with("to = \"order-service\"", "lisn = 1");
+    let assert = assert_cmd(simhost().arg("check").arg(topology.path()));
+    refused(
+        assert,
+        &["\"sed\"", "did you mean \"seed\"", "\"lisn\"", "did you mean \"listen\"", "2 problems"],
+    );
+    refused(cli(&["check", "nope.toml"]), &["there is no file \"nope.toml\""]);
+}
+
+#[test]
+fn a_name_that_the_topology_does_not_have_gets_a_hint() {
+    let swap = format!("inventry-service={}", guest("payment"));
+    let assert = run(&["--guest", &swap, "--fault", "slow-index-scn=on"]);
+    let words = [
+        "--guest names the service \"inventry-service\"",
+        "did you mean \"inventory-service\"?",
+        "--fault names the fault \"slow-index-scn\"",
+        "did you mean \"slow-index-scan\"?",
+        "2 problems",
+    ];
+    refused(assert, &words);
+}
+
+#[test]
+fn a_guest_that_is_none_is_refused_by_its_flag() {
+    let core = format!("payment-service={}", guest("tests/core-module"));
+    refused(run(&["--guest", &core]), &["--guest payment-service", "not a component", "wasm32-wasip2"]);
+    let none = run(&["--guest", "payment-service=nowhere.wasm"]);
+    refused(none, &["nowhere.wasm cannot be read", "begin where simhost was started"]);
+    let other = format!("inventory-service={}", guest("payment"));
+    refused(run(&["--guest", &other]), &["has no route \"POST /stock/{item}/reserve\"", "POST /charges"]);
+}
+
+#[test]
+fn values_of_flags_are_refused_with_what_would_do() {
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("--guest", "payment-service", &["SERVICE=FILE"]),
+        ("--guest", "=file", &["SERVICE=FILE"]),
+        ("--fault", "payment-errors", &["NAME=on or NAME=off"]),
+        ("--fault", "payment-errors=maybe", &["NAME=on or NAME=off"]),
+        ("--seed", "x", &["'x'", "--seed <N>"]),
+        ("--seed", "-1", &["'-1'"]),
+        ("--listen", "8001", &["\"8001\" is not an address to listen at", "127.0.0.1:8080"]),
+        ("--listen", "localhost:80", &["127.0.0.1:80"]),
+        ("--for", "10", &["\"10\" has no unit", "10ms"]),
+        ("--request", "GET", &["METHOD /path [body]"]),
+        ("--request", "get /", &["\"get\" is not a method"]),
+        ("--request", "GET health", &["\"health\" is not a path", "starts with /"]),
+    ];
+    for (flag, value, words) in cases {
+        refused(run(&[flag, value]), words);
+    }
+    refused(run(&["--lissen", "127.0.0.1:0"]), &["--listen"]);
+    refused(run(&["--virtual"]), &["has nothing to do", "--request"]);
+    refused(run(&["--otlp", "localhost"]), &["--otlp is `localhost`", "http://localhost:4317"]);
+}
+
+#[test]
+fn a_variable_of_opentelemetry_that_is_wrong_is_named() {
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--request", ORDER]);
+    command.env("OTEL_TRACES_SAMPLER", "sometimes").env("OTEL_BSP_MAX_QUEUE_SIZE", "many");
+    let words =
+        ["OTEL_TRACES_SAMPLER is `sometimes`", "traceidratio", "OTEL_BSP_MAX_QUEUE_SIZE", "2 problems"];
+    refused(assert_cmd(&mut command), &words);
+}
+
+#[test]
+fn a_variable_without_effect_is_noted() {
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--request", ORDER]);
+    command.env("OTEL_SERVICE_NAME", "mine");
+    assert_cmd(&mut command).success().stderr(contains("note: OTEL_SERVICE_NAME has no effect"));
+}
+
+#[test]
+fn json_has_the_reports_numbers() {
+    let topology = Topology::orders();
+    let arguments = ["--virtual", "--request", ORDER, "--json", "--fault", "payment-errors=on", "--out", "o"];
+    let report: Value = serde_json::from_str(topology.run(&arguments).success()).expect("JSON");
+    let keys = |value: &Value| {
+        let keys: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
+        keys.join(" ")
+    };
+    let expected = "elapsed_ns faults requests routes seed simulated_ns telemetry topology";
+    assert_eq!(sorted(&keys(&report)), expected);
+    let expected = "count errors max_ns p50_ns p95_ns p99_ns rate route service";
+    assert_eq!(sorted(&keys(&report["routes"][0])), expected);
+    assert_eq!(sorted(&keys(&report["faults"][0])), "injected matched name");
+    assert_eq!(sorted(&keys(&report["telemetry"])), "dropped exporters logs spans");
+    let expected = "dropped exported_logs exported_spans name reasons rejected retried_requests trouble";
+    assert_eq!(sorted(&keys(&report["telemetry"]["exporters"][0])), expected);
+    assert_eq!(report["topology"], "orders");
+    assert_eq!(report["seed"], 42);
+    assert_eq!(report["requests"], 1);
+    assert_eq!(report["elapsed_ns"], Value::Null);
+    assert_eq!(report["telemetry"]["spans"], report["telemetry"]["exporters"][0]["exported_spans"]);
+}
+
+fn sorted(keys: &str) -> String {
+    let mut keys: Vec<_> = keys.split(' ').collect();
+    keys.sort_unstable();
+    keys.join(" ")
+}
+
+#[test]
+fn what_is_shown_is_a_matter_of_show() {
+    let topology = Topology::orders();
+    let show = |show| topology.run(&["--virtual", "--request", ORDER, "--show", show]).success().to_owned();
+    assert_eq!(show("none"), "");
+    let (summary, traces) = (show("summary"), show("traces"));
+    assert!(summary.starts_with("POST /orders answered 201 in 39.124ms\n{\"order_id\":"), "{summary}");
+    assert!(!summary.contains("process_order"));
+    assert!(
+        summary.ends_with("no spans recorded: --show traces, --out or --otlp would take them\n"),
+        "{summary}"
+    );
+    assert!(traces.contains("process_order"));
+    let (_, report) =
+        traces.split_once("\n\norders: 1 request simulated 39.124ms, seed 42\n").expect("a report");
+    assert!(report.contains(" POST /stock/{item}/reserve      1    25.6       0  36.72ms"), "{report}");
+    assert!(report.ends_with("\n17 spans recorded\nconsole: 17 spans exported\n"), "{report}");
+}
+
+#[test]
+fn records_can_go_to_standard_output() {
+    let topology = Topology::orders();
+    let Finished { stdout, stderr, .. } = topology.run(&["--virtual", "--request", ORDER, "--out", "-"]);
+    assert_eq!(common_run::trace::read(&stdout).len(), 17);
+    assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_error() {
+    let topology = Topology::orders();
+    let mut check = simhost();
+    check.arg("check").arg(topology.path());
+    let run =
+        |arguments: &[&str]| topology.command(&[&["--virtual", "--request", ORDER], arguments].concat());
+    let commands = [check, run(&["--show", "traces"]), run(&["--json"]), run(&["--out", "-"])];
+    for mut command in commands {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{command:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_that_says_so() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let topology = Topology::orders();
+    let mut check = simhost();
+    check.arg("check").arg(topology.path());
+    for mut command in [check, topology.command(&["--virtual", "--request", ORDER])] {
+        let output = command.stdout(full()).stderr(Stdio::piped()).output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.starts_with("error: cannot write to standard output: No space left"), "{stderr}");
+    }
+    // Nobody can be told; the exit code still can.
+    let output = simhost().args(["check", "nope.toml"]).stderr(full()).status().expect("it starts");
+    assert_eq!(output.code(), Some(2));
+}
+
+#[test]
+fn a_file_that_cannot_be_created_is_refused_before_the_start() {
+    let assert = run(&["--virtual", "--request", ORDER, "--out", "no/such/folder/records"]);
+    refused(assert, &["--out no/such/folder/records", "a folder that exists"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn records_that_cannot_be_written_are_counted_and_the_run_goes_on() {
+    let topology = Topology::orders();
+    let finished = finish(&mut topology.command(&["--virtual", "--request", ORDER, "--out", "/dev/full"]));
+    let report = finished.success();
+    assert!(report.starts_with("POST /orders answered 201"), "{report}");
+    assert!(
+        report.contains("file /dev/full: 0 spans exported\n  lost: 17 records, failed: cannot write"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_answer_cannot_steer_the_terminal() {
+    let text = format!(
+        "[topology]\nname = \"probe\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"probe\"\n\
+         [services.probe]\nguest = {:?}\n",
+        guest("tests/probe")
+    );
+    let topology = Topology::new("probe", text);
+    let finished =
+        topology.run(&["--virtual", "--show", "summary", "--request", "POST /headers \u{1b}[31mred"]);
+    let stdout = finished.success();
+    assert!(stdout.contains("[31mred"), "{stdout}");
+    assert!(!stdout.contains('\u{1b}'), "{stdout:?}");
+}

@@ -1,0 +1,109 @@
+//! A run that listens.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use super::http::Connection;
+use super::{Finished, PATIENCE, Topology, read_all, trace};
+
+/// A run whose door is open. It is killed when it is dropped.
+pub struct Server {
+    child: Child,
+    /// Lines of standard error, as they come.
+    lines: Receiver<String>,
+    said: String,
+    stdout: Option<Receiver<String>>,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    pub fn start(topology: &Topology, arguments: &[&str]) -> Self {
+        Self::spawn(topology.command(arguments).args(["--listen", "127.0.0.1:0"]))
+    }
+
+    /// Starts it with its records written beside the topology.
+    pub fn recorded(topology: &Topology) -> Self {
+        Self::start(topology, &["--out", "records.jsonl"])
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let (send, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                send.send(line).ok();
+            }
+        });
+        let stdout = child.stdout.take().map(read_all);
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, lines, said: String::new(), stdout, address };
+        let line = server.wait_for("listening on http://");
+        let address = line.trim_start_matches("listening on http://").split(' ').next();
+        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
+        server
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Waits for a line on standard error that begins so.
+    pub fn wait_for(&mut self, beginning: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no line {beginning:?} in:\n{}", self.said));
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+
+    /// What ctrl-c does.
+    pub fn interrupt(&self) {
+        let signal = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(signal.expect("kill is there").success());
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) -> Finished {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        let stdout = self.stdout.take().map(|stdout| stdout.recv_timeout(PATIENCE));
+        let stdout = stdout.expect("a reader").expect("the run ends in time");
+        let code = self.child.wait().expect("the run ends").code();
+        Finished { code, stdout, stderr: std::mem::take(&mut self.said) }
+    }
+
+    /// Ends it in good order.
+    pub fn stop(self) -> Finished {
+        self.interrupt();
+        self.ended()
+    }
+
+    /// Ends it in good order, and reads the records that it left.
+    pub fn spans(self, topology: &Topology) -> Vec<trace::Span> {
+        self.stop().success();
+        trace::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail when it has ended, as it should have.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,187 @@
+//! Same seed, same bytes; and what has no effect changes no byte.
+
+mod common_run;
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use common_run::trace::{self, Span};
+use common_run::{Finished, ORDER, Topology, guest};
+
+/// Orders of all kinds, and one that fails.
+const ORDERS: [&str; 8] = [
+    "--request",
+    ORDER,
+    "--request",
+    r#"POST /orders {"item":"book","quantity":8,"price":1}"#,
+    "--request",
+    r#"POST /orders {"item":"pen","quantity":8,"price":1}"#,
+    "--request",
+    ORDER,
+];
+
+/// The shipped topology with chance in it everywhere.
+fn chancy() -> Topology {
+    Topology::orders()
+        .with(
+            "guest = \"notification\"",
+            r#"config = { failure-rate = 0.4, delay = "5ms", delay-rate = 0.5 }"#,
+        )
+        .with("version = \"2.0.1\"", "replicas = 3")
+        .with(
+            "# One charge in five is turned away.",
+            r#"
+[[links]]
+from = "order-service"
+to = "payment-service"
+latency = "2ms +/- 1ms"
+"#,
+        )
+}
+
+fn with_faults(more: &[&'static str]) -> Vec<&'static str> {
+    [&ORDERS[..], &["--fault", "slow-index-scan=on", "--fault", "payment-errors=on"], more].concat()
+}
+
+#[track_caller]
+fn assert_same(left: &(Finished, String), right: &(Finished, String)) {
+    let differs = left.1.lines().zip(right.1.lines()).position(|(left, right)| left != right);
+    assert!(left.1 == right.1, "records differ, first in line {differs:?}");
+    assert_eq!(left.0.success(), right.0.success());
+    assert_eq!(left.0.stderr, right.0.stderr);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let topology = chancy();
+    for show in ["summary", "traces"] {
+        let arguments = with_faults(&["--show", show]);
+        assert_same(&topology.records(&arguments), &topology.records(&arguments));
+    }
+}
+
+#[test]
+fn another_seed_gives_another_run() {
+    let topology = chancy();
+    let one = topology.records(&with_faults(&[]));
+    let two = topology.records(&with_faults(&["--seed", "43"]));
+    assert_ne!(one.1, two.1);
+    assert_ne!(one.0.success(), two.0.success());
+    // The topology's own seed is 42.
+    assert_same(&one, &topology.records(&with_faults(&["--seed", "42"])));
+    let traces = |records: &str| trace::read(records).into_iter().map(|span| span.trace_id);
+    let both = traces(&one.1).filter(|id| traces(&two.1).any(|other| other == *id));
+    assert_eq!(both.count(), 0, "no trace id comes twice");
+}
+
+const FAULT: &str = r#"
+[[faults]]
+name = "another"
+kind = "error"
+status = 500
+target = { service = "inventory-service" }
+"#;
+
+#[test]
+fn a_fault_that_is_off_or_has_no_chance_changes_no_byte() {
+    let arguments = with_faults(&["--show", "traces"]);
+    let without = chancy().records(&arguments);
+    for state in ["enabled = false", "probability = 0", "probability = 0.0\nenabled = true"] {
+        let with = chancy().with("# One charge in five is turned away.", &format!("{FAULT}{state}\n"));
+        assert_same(&without, &with.records(&arguments));
+    }
+    let switched = chancy().with("# One charge in five is turned away.", FAULT);
+    let off = [&arguments[..], &["--fault", "another=off"]].concat();
+    assert_same(&without, &switched.records(&off));
+    let on = [&arguments[..], &["--fault", "another=on"]].concat();
+    assert_ne!(without.1, switched.records(&on).1);
+}
+
+/// A fault of its own dice: where it does not strike, all is as it was.
+#[test]
+fn a_fault_moves_no_other_dice() {
+    let arguments = with_faults(&["--request", ORDER, "--request", ORDER, "--request", ORDER]);
+    let before = trace::read(&chancy().records(&arguments).1);
+    let more = format!("{FAULT}probability = 0.2\n");
+    let topology = chancy().with("# One charge in five is turned away.", &more);
+    let after = trace::read(&topology.records(&arguments).1);
+    let traces = |spans: &[Span]| {
+        let mut ids: Vec<_> = spans.iter().map(|span| span.trace_id.clone()).collect();
+        ids.dedup();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    assert_eq!(traces(&before), traces(&after));
+    let of = |spans: &[Span], id: &str| relative(spans.iter().filter(|span| span.trace_id == id));
+    let ids = traces(&before);
+    let same = ids.iter().filter(|id| of(&before, id) == of(&after, id)).count();
+    assert!(0 < same && same < ids.len(), "{same} of {} traces are as they were", ids.len());
+}
+
+#[test]
+fn a_service_that_nobody_calls_changes_no_byte() {
+    let arguments = with_faults(&["--show", "traces"]);
+    let without = chancy().records(&arguments);
+    let idle = format!("[services.idle]\nguest = {:?}\nreplicas = 2\n", guest("payment"));
+    for line in ["latency = \"300us\"", "# One charge in five is turned away."] {
+        assert_same(&without, &chancy().with(line, &idle).records(&arguments));
+    }
+}
+
+#[test]
+fn a_busy_machine_changes_no_byte() {
+    let topology = chancy();
+    let arguments = with_faults(&["--show", "traces"]);
+    let calm = topology.records(&arguments);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        // Also when the run fails: a thread that spins on would hang the test.
+        let busy = std::panic::catch_unwind(|| topology.records(&arguments));
+        over.store(true, Ordering::Relaxed);
+        assert_same(&calm, &busy.expect("the run ends"));
+    });
+}
+
+/// Backends drop what is far from now, so a run that is exported begins now, and
+/// no two of them share a trace id. Nothing else depends on it.
+#[test]
+fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
+    let topology = chancy();
+    let arguments = with_faults(&["--show", "summary"]);
+    let (_, quiet) = topology.records(&arguments);
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let mut command = topology.command(&arguments);
+    command.args(["--otlp", &endpoint]).env("OTEL_BSP_EXPORT_TIMEOUT", "300");
+    let (finished, exported) = topology.records_of(&mut command);
+    let report = finished.success();
+    let (quiet, exported) = (trace::read(&quiet), trace::read(&exported));
+    assert_eq!(relative(&quiet), relative(&exported));
+    assert!(exported[0].start > quiet[0].start);
+    assert!(exported.iter().all(|span| quiet.iter().all(|other| other.trace_id != span.trace_id)));
+    assert!(report.contains(&format!("otlp {endpoint}: 0 spans exported")), "{report}");
+    assert!(report.contains(&format!("lost: {} records", exported.len())), "{report}");
+}
+
+/// The spans, with times that count from the first start, and without trace ids.
+fn relative<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Vec<Span> {
+    let mut spans: Vec<Span> = spans.into_iter().cloned().collect();
+    let zero = spans.iter().map(|span| span.start).min().unwrap_or(0);
+    for span in &mut spans {
+        span.trace_id.clear();
+        span.start -= zero;
+        span.end -= zero;
+        span.events.iter_mut().for_each(|event| event.time -= zero);
+    }
+    spans
+}
