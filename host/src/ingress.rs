@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
@@ -29,6 +29,13 @@ const WAITING: usize = 1_024;
 
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client has this long to send a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// HTTP/2 counts 32 bytes more for each header field than `limits.headers` does:
+/// room for some 500 fields, so that the limit decides.
+const FIELDS: u64 = 16 << 10;
 
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 256;
@@ -85,9 +92,10 @@ impl Ingress {
         let (core, inbound) = mpsc::channel(WAITING);
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
+        let server = server(&settings.limits);
         let door = Door { settings: Arc::new(settings), core };
         let router = Router::new().fallback(answer).with_state(door);
-        let serving = tokio::spawn(accept(listener, router, connections, stopped));
+        let serving = tokio::spawn(accept(listener, server, router, connections, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
 
@@ -98,9 +106,19 @@ impl Ingress {
     }
 }
 
+/// What speaks HTTP/1.1 and HTTP/2 on every connection.
+fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
+    let headers = u32::try_from(limits.headers + FIELDS).unwrap_or(u32::MAX);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(headers);
+    server
+}
+
 /// Accepts connections, so many at a time; one more waits in the system's queue.
 async fn accept(
     listener: TcpListener,
+    server: auto::Builder<TokioExecutor>,
     router: Router,
     connections: usize,
     mut stopped: watch::Receiver<bool>,
@@ -122,9 +140,9 @@ async fn accept(
             continue;
         };
         let connection = graceful.watcher();
-        let service = router.clone().layer(Extension(peer));
+        let (server, service) = (server.clone(), router.clone().layer(Extension(peer)));
         tokio::spawn(async move {
-            serve(stream, service, connection).await;
+            serve(stream, &server, service, connection).await;
             drop(slot);
         });
     }
@@ -133,12 +151,14 @@ async fn accept(
 }
 
 /// Serves one connection to its end.
-async fn serve(stream: TcpStream, router: Router, connection: hyper_util::server::graceful::Watcher) {
+async fn serve(
+    stream: TcpStream,
+    server: &auto::Builder<TokioExecutor>,
+    router: Router,
+    connection: hyper_util::server::graceful::Watcher,
+) {
     stream.set_nodelay(true).ok();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();
 }
@@ -193,20 +213,31 @@ async fn taken_in(
         let limit = limits.headers;
         return Err(Response::detail(431, format!("the headers exceed limits.headers = {limit} bytes")));
     }
-    let body = match Limited::new(body, limits.body as usize).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let limit = limits.body;
-            return Err(Response::detail(413, format!("the body exceeds limits.body = {limit} bytes")));
-        }
-        Err(error) => return Err(Response::detail(400, format!("the body cannot be read: {error}"))),
-    };
+    let body = whole(body, limits.body).await?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
     let attributes = connection_attributes(authority, parts.version, peer);
     let method = parts.method.as_str().to_owned();
-    Ok((Request { method, target, headers, body: body.to_vec() }, attributes))
+    Ok((Request { method, target, headers, body: body.into() }, attributes))
+}
+
+/// Reads the whole body. One that announces too much need not send it.
+async fn whole(body: Body, limit: u64) -> Result<Bytes, Response> {
+    let too_large = || Response::detail(413, format!("the body exceeds limits.body = {limit} bytes"));
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let reading = Limited::new(body, limit as usize).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Response::detail(400, format!("the body cannot be read: {error}"))),
+        Err(_) => {
+            let limit = BODY_TIMEOUT.as_secs();
+            Err(Response::detail(408, format!("the body has not come within {limit} s")))
+        }
+    }
 }
 
 /// Attributes of the SERVER span that only the socket knows.
@@ -218,7 +249,11 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
         let port = i64::from(authority.port_u16().unwrap_or(80));
         attributes.push(KeyValue::new(attribute::SERVER_PORT, port));
     }
-    let version = if version == Version::HTTP_2 { "2" } else { "1.1" };
+    let version = match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
     attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
     attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
     attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));
