@@ -18,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use opentelemetry_semantic_conventions::attribute;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::bus::{Answer, Entry};
 use crate::message::{Headers, Request, Response};
@@ -40,8 +41,12 @@ const FIELDS: u64 = 16 << 10;
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 256;
 
-/// Open connections have this long to end when the run is over.
+/// Requests have this long to be answered when the run is over.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Connections have this long to end when no request is under way any more:
+/// time for the last answer to reach its client, and none for one that dawdles.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Names of the response header that carries the trace id alone, for people.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -77,6 +82,30 @@ pub struct Ingress {
 struct Door {
     settings: Arc<Settings>,
     core: mpsc::Sender<Inbound>,
+    under_way: UnderWay,
+}
+
+/// How many requests have come in and have no answer yet.
+#[derive(Clone, Debug, Default)]
+struct UnderWay(watch::Sender<u32>);
+
+impl UnderWay {
+    /// Counts a request until the guard is dropped.
+    fn enter(&self) -> impl Drop + use<> {
+        struct Guard(UnderWay);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.0.send_modify(|count| *count -= 1);
+            }
+        }
+        self.0.send_modify(|count| *count += 1);
+        Guard(self.clone())
+    }
+
+    async fn none(&self) {
+        // The sender lives as long as this does.
+        self.0.subscribe().wait_for(|count| *count == 0).await.ok();
+    }
 }
 
 impl Ingress {
@@ -93,9 +122,10 @@ impl Ingress {
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
         let server = server(&settings.limits);
-        let door = Door { settings: Arc::new(settings), core };
+        let under_way = UnderWay::default();
+        let door = Door { settings: Arc::new(settings), core, under_way: under_way.clone() };
         let router = Router::new().fallback(answer).with_state(door);
-        let serving = tokio::spawn(accept(listener, server, router, connections, stopped));
+        let serving = tokio::spawn(accept(listener, server, router, connections, under_way, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
 
@@ -121,10 +151,12 @@ async fn accept(
     server: auto::Builder<TokioExecutor>,
     router: Router,
     connections: usize,
+    under_way: UnderWay,
     mut stopped: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
+    let mut open = JoinSet::new();
     loop {
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot,
@@ -141,13 +173,22 @@ async fn accept(
         };
         let connection = graceful.watcher();
         let (server, service) = (server.clone(), router.clone().layer(Extension(peer)));
-        tokio::spawn(async move {
+        open.spawn(async move {
             serve(stream, &server, service, connection).await;
             drop(slot);
         });
+        while open.try_join_next().is_some() {}
     }
     drop(listener);
-    tokio::time::timeout(DRAIN, graceful.shutdown()).await.ok();
+    let answered = async {
+        tokio::time::timeout(DRAIN, under_way.none()).await.ok();
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = answered => {}
+    }
+    open.shutdown().await;
 }
 
 /// Serves one connection to its end.
@@ -169,6 +210,7 @@ async fn answer(
     Extension(peer): Extension<SocketAddr>,
     request: axum::extract::Request,
 ) -> HttpResponse {
+    let _under_way = door.under_way.enter();
     let request = match taken_in(request, &door.settings.limits, peer).await {
         Ok(request) => request,
         Err(refusal) => return to_http(refusal).into_response(),

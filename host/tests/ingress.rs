@@ -264,6 +264,8 @@ fn http_2_is_spoken_without_asking() {
         let long = client.get(format!("{url}/headers")).header("x-long", "x".repeat(30_000)).send().await;
         assert_eq!(long.expect("an answer").status().as_u16(), 200);
     });
+    // Ends the connection.
+    drop(runtime);
     let spans = server.spans(&topology);
     assert_eq!(spans.len(), 21);
     for span in &spans {
