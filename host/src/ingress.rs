@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
@@ -18,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use opentelemetry_semantic_conventions::attribute;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::bus::{Answer, Entry};
 use crate::message::{Headers, Request, Response};
@@ -30,11 +31,22 @@ const WAITING: usize = 1_024;
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A client has this long to send a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// HTTP/2 counts 32 bytes more for each header field than `limits.headers` does:
+/// room for some 500 fields, so that the limit decides.
+const FIELDS: u64 = 16 << 10;
+
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 256;
 
-/// Open connections have this long to end when the run is over.
+/// Requests have this long to be answered when the run is over.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Connections have this long to end when no request is under way any more:
+/// time for the last answer to reach its client, and none for one that dawdles.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Names of the response header that carries the trace id alone, for people.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -70,6 +82,30 @@ pub struct Ingress {
 struct Door {
     settings: Arc<Settings>,
     core: mpsc::Sender<Inbound>,
+    under_way: UnderWay,
+}
+
+/// How many requests have come in and have no answer yet.
+#[derive(Clone, Debug, Default)]
+struct UnderWay(watch::Sender<u32>);
+
+impl UnderWay {
+    /// Counts a request until the guard is dropped.
+    fn enter(&self) -> impl Drop + use<> {
+        struct Guard(UnderWay);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                self.0.0.send_modify(|count| *count -= 1);
+            }
+        }
+        self.0.send_modify(|count| *count += 1);
+        Guard(self.clone())
+    }
+
+    async fn none(&self) {
+        // The sender lives as long as this does.
+        self.0.subscribe().wait_for(|count| *count == 0).await.ok();
+    }
 }
 
 impl Ingress {
@@ -85,9 +121,11 @@ impl Ingress {
         let (core, inbound) = mpsc::channel(WAITING);
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
-        let door = Door { settings: Arc::new(settings), core };
+        let server = server(&settings.limits);
+        let under_way = UnderWay::default();
+        let door = Door { settings: Arc::new(settings), core, under_way: under_way.clone() };
         let router = Router::new().fallback(answer).with_state(door);
-        let serving = tokio::spawn(accept(listener, router, connections, stopped));
+        let serving = tokio::spawn(accept(listener, server, router, connections, under_way, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
 
@@ -98,15 +136,27 @@ impl Ingress {
     }
 }
 
+/// What speaks HTTP/1.1 and HTTP/2 on every connection.
+fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
+    let headers = u32::try_from(limits.headers + FIELDS).unwrap_or(u32::MAX);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(headers);
+    server
+}
+
 /// Accepts connections, so many at a time; one more waits in the system's queue.
 async fn accept(
     listener: TcpListener,
+    server: auto::Builder<TokioExecutor>,
     router: Router,
     connections: usize,
+    under_way: UnderWay,
     mut stopped: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
+    let mut open = JoinSet::new();
     loop {
         let slot = tokio::select! {
             slot = Arc::clone(&slots).acquire_owned() => slot,
@@ -122,23 +172,34 @@ async fn accept(
             continue;
         };
         let connection = graceful.watcher();
-        let service = router.clone().layer(Extension(peer));
-        tokio::spawn(async move {
-            serve(stream, service, connection).await;
+        let (server, service) = (server.clone(), router.clone().layer(Extension(peer)));
+        open.spawn(async move {
+            serve(stream, &server, service, connection).await;
             drop(slot);
         });
+        while open.try_join_next().is_some() {}
     }
     drop(listener);
-    tokio::time::timeout(DRAIN, graceful.shutdown()).await.ok();
+    let answered = async {
+        tokio::time::timeout(DRAIN, under_way.none()).await.ok();
+        tokio::time::sleep(LINGER).await;
+    };
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = answered => {}
+    }
+    open.shutdown().await;
 }
 
 /// Serves one connection to its end.
-async fn serve(stream: TcpStream, router: Router, connection: hyper_util::server::graceful::Watcher) {
+async fn serve(
+    stream: TcpStream,
+    server: &auto::Builder<TokioExecutor>,
+    router: Router,
+    connection: hyper_util::server::graceful::Watcher,
+) {
     stream.set_nodelay(true).ok();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-    let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();
 }
@@ -149,6 +210,7 @@ async fn answer(
     Extension(peer): Extension<SocketAddr>,
     request: axum::extract::Request,
 ) -> HttpResponse {
+    let _under_way = door.under_way.enter();
     let request = match taken_in(request, &door.settings.limits, peer).await {
         Ok(request) => request,
         Err(refusal) => return to_http(refusal).into_response(),
@@ -193,20 +255,31 @@ async fn taken_in(
         let limit = limits.headers;
         return Err(Response::detail(431, format!("the headers exceed limits.headers = {limit} bytes")));
     }
-    let body = match Limited::new(body, limits.body as usize).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let limit = limits.body;
-            return Err(Response::detail(413, format!("the body exceeds limits.body = {limit} bytes")));
-        }
-        Err(error) => return Err(Response::detail(400, format!("the body cannot be read: {error}"))),
-    };
+    let body = whole(body, limits.body).await?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
     let attributes = connection_attributes(authority, parts.version, peer);
     let method = parts.method.as_str().to_owned();
-    Ok((Request { method, target, headers, body: body.to_vec() }, attributes))
+    Ok((Request { method, target, headers, body: body.into() }, attributes))
+}
+
+/// Reads the whole body. One that announces too much need not send it.
+async fn whole(body: Body, limit: u64) -> Result<Bytes, Response> {
+    let too_large = || Response::detail(413, format!("the body exceeds limits.body = {limit} bytes"));
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    let reading = Limited::new(body, limit as usize).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Response::detail(400, format!("the body cannot be read: {error}"))),
+        Err(_) => {
+            let limit = BODY_TIMEOUT.as_secs();
+            Err(Response::detail(408, format!("the body has not come within {limit} s")))
+        }
+    }
 }
 
 /// Attributes of the SERVER span that only the socket knows.
@@ -218,7 +291,11 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
         let port = i64::from(authority.port_u16().unwrap_or(80));
         attributes.push(KeyValue::new(attribute::SERVER_PORT, port));
     }
-    let version = if version == Version::HTTP_2 { "2" } else { "1.1" };
+    let version = match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    };
     attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
     attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
     attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));

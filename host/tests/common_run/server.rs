@@ -69,10 +69,10 @@ impl Server {
         }
     }
 
-    /// What ctrl-c does.
-    pub fn interrupt(&self) {
-        let signal = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(signal.expect("kill is there").success());
+    /// Sends a signal: `-INT` is what ctrl-c does.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
     }
 
     /// Waits for the end.
@@ -89,7 +89,7 @@ impl Server {
 
     /// Ends it in good order.
     pub fn stop(self) -> Finished {
-        self.interrupt();
+        self.signal("-INT");
         self.ended()
     }
 
