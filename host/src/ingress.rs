@@ -216,7 +216,6 @@ async fn answer(
         Err(refusal) => return to_http(refusal).into_response(),
     };
     let (request, attributes) = request;
-    let head = request.method == "HEAD";
     let (reply, answered) = oneshot::channel();
     let entry = Entry { to: door.settings.to, request, attributes };
     if door.core.try_send(Inbound { entry, reply }).is_err() {
@@ -233,9 +232,6 @@ async fn answer(
                 response.headers_mut().insert(name, value);
             }
         }
-    }
-    if head {
-        *response.body_mut() = Body::empty();
     }
     response
 }
