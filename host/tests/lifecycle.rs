@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use common_run::http::{Connection, Upstream};
+use common_run::http::{Connection, Dead, Upstream};
 use common_run::server::Server;
 use common_run::{Topology, trace};
 
@@ -195,8 +195,8 @@ fn a_run_can_end_by_itself() {
 #[test]
 fn a_dead_receiver_costs_clients_nothing() {
     let topology = Topology::probe();
-    let dead = Upstream::open().url();
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead]);
+    let dead = Dead::open();
+    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url()]);
     let server = Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300"));
     for _ in 0..20 {
         assert_eq!(Connection::open(server.address).get("/now", &[]).status(), 200);

@@ -104,7 +104,8 @@ impl Plan {
         let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
-        Ok(Outcome { replies, page: page.map(|page| page.take()).unwrap_or_default(), report })
+        let page = page.map(|page| page.take()).unwrap_or_default();
+        Ok(Outcome { replies, page, traces: show == Show::Traces, report })
     }
 }
 
