@@ -146,6 +146,22 @@ fn ctrl_c_twice_quits_at_once() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(130), ""));
 }
 
+#[test]
+fn ctrl_c_ends_requests_of_the_command_line_after_the_one_under_way() {
+    let (upstream, topology) = with_upstream();
+    let request = format!("GET {CALL}");
+    let mut command = topology.command(&["--show", "summary", "--request", &request, "--request", &request]);
+    let mut run = Server::launch(&mut command);
+    let (_, mut call) = upstream.accept();
+    run.signal("-INT");
+    run.wait_for("finishing what is under way");
+    call.respond("200 OK", "done");
+    let finished = run.ended();
+    let said = finished.success();
+    assert!(said.starts_with("GET /call?service=legacy&path=/x answered 200 in "), "{said}");
+    assert!(said.contains("\nprobe: 1 request in "), "{said}");
+}
+
 /// Who has sent half a request waits for no answer, and need not be waited for
 /// as long as one who has.
 #[test]
