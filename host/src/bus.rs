@@ -12,6 +12,7 @@ pub mod stats;
 
 use std::cell::Cell;
 use std::num::NonZeroU128;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -22,9 +23,10 @@ use tokio::sync::oneshot;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Arrival, Faults};
+use crate::fault::{Arrival, Faults, Verdict};
+use crate::guest::bindings::exports::simhost::service::handler;
 use crate::guest::scope::{RequestScope, Trace};
-use crate::guest::{CallError, GuestFailure, Host, Outbound, Worker};
+use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
@@ -143,6 +145,20 @@ struct Visit {
     request: Request,
     /// For a request from outside: further attributes of the SERVER span.
     outer: Option<Vec<KeyValue>>,
+}
+
+/// A request in a worker's hands.
+///
+/// The asynchronous part of [`Bus::serve`] borrows it: what an `async fn` takes
+/// by value, its future holds twice.
+struct Job {
+    span: OpenSpan,
+    /// None once the guest has it.
+    scope: Option<RequestScope>,
+    route: Option<u32>,
+    params: Vec<(String, String)>,
+    request: handler::Request,
+    verdict: Verdict,
 }
 
 impl Bus {
@@ -266,7 +282,12 @@ impl Bus {
             unmatched => return self.turn_away(visit, replica, &unmatched),
         };
         let response = match replica.acquire(code, &self.host).await {
-            Ok(worker) => self.work(visit, routes, route, params, replica, worker).await,
+            Ok(mut worker) => {
+                let known = route.map(|route| (route, routes.get(route)));
+                let mut job = self.accept(visit, known, params, replica);
+                let outcome = self.work(&mut job, &mut worker, &node.limits).await;
+                self.conclude(job.span, worker, replica, outcome)
+            }
             Err(reason) => self.no_worker(visit, routes, route, replica, reason),
         };
         self.stats.served(to, route, response.status, self.host.sched.now() - arrived);
@@ -274,63 +295,41 @@ impl Bus {
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
-    async fn work(
+    fn accept(
         &self,
         visit: Visit,
-        routes: &Routes,
-        route: Option<u32>,
+        route: Option<(u32, &Route)>,
         params: Vec<(String, String)>,
         replica: &Replica,
-        mut worker: Worker,
-    ) -> Response {
-        let sched = &self.host.sched;
-        let mut span = self.server_span(&visit, route.map(|route| routes.get(route)), replica);
+    ) -> Job {
+        let span = self.server_span(&visit, route.map(|(_, route)| route), replica);
         let Visit { to, from, trace, span: id, baggage, depth, request, .. } = visit;
+        let route = route.map(|(index, _)| index);
         let dice = trace.chance(Purpose::Fault, id);
         let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
-        if verdict.delay > 0 {
-            sched.sleep(verdict.delay).await;
-        }
-        let limits = &self.nodes[to.index()].limits;
-        let outcome = match verdict.status {
-            Some(status) => Ok(Response::standard(status)),
-            None => {
-                let scope = RequestScope::new(trace, id, baggage, depth, limits.spans);
-                self.run_guest(&mut worker, limits, scope, route, params, request).await
-            }
-        };
-        let annotations = worker.finish().map(|scope| scope.annotations);
-        let response = match outcome {
-            Ok(response) => {
-                replica.release(worker);
-                response
-            }
-            Err(failure) => {
-                drop(worker);
-                replica.replace();
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
-                span.guest_failed(failure, sched.now());
-                response
-            }
-        };
-        span.respond(response.status);
-        // Last: what the host says of a request, no guest replaces.
-        span.annotate(annotations.unwrap_or_default());
-        self.record(span);
-        response
+        let scope = RequestScope::new(trace, id, baggage, depth, self.nodes[to.index()].limits.spans);
+        Job { span, scope: Some(scope), route, params, request: guest::lowered(request), verdict }
     }
 
-    async fn run_guest(
+    /// Lets a worker do its job, as faults allow.
+    async fn work(
         &self,
+        job: &mut Job,
         worker: &mut Worker,
         limits: &Limits,
-        scope: RequestScope,
-        route: Option<u32>,
-        params: Vec<(String, String)>,
-        request: Request,
     ) -> Result<Response, GuestFailure> {
-        let handling = std::pin::pin!(worker.handle(scope, route, params, request));
-        match select(handling, self.host.sched.sleep(limits.request_time)).await {
+        let sched = &self.host.sched;
+        if job.verdict.delay > 0 {
+            sched.sleep(job.verdict.delay).await;
+        }
+        if let Some(status) = job.verdict.status {
+            return Ok(Response::standard(status));
+        }
+        if let Some(scope) = job.scope.take() {
+            worker.begin(scope)?;
+        }
+        let handling = pin!(worker.handle(job.route, &job.params, &job.request));
+        match select(handling, sched.sleep(limits.request_time)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => Err(GuestFailure {
                 kind: "request_time_exceeded",
@@ -341,6 +340,35 @@ impl Bus {
                 backtrace: None,
             }),
         }
+    }
+
+    /// The job is done, or given up: ends the SERVER span and frees the worker.
+    fn conclude(
+        &self,
+        mut span: OpenSpan,
+        mut worker: Worker,
+        replica: &Replica,
+        outcome: Result<Response, GuestFailure>,
+    ) -> Response {
+        let annotations = worker.finish().map(|scope| scope.annotations);
+        let response = match outcome {
+            Ok(response) => {
+                replica.release(worker);
+                response
+            }
+            Err(failure) => {
+                drop(worker);
+                replica.replace();
+                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                span.guest_failed(failure, self.host.sched.now());
+                response
+            }
+        };
+        span.respond(response.status);
+        // Last: what the host says of a request, no guest replaces.
+        span.annotate(annotations.unwrap_or_default());
+        self.record(span);
+        response
     }
 
     fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {

@@ -150,9 +150,8 @@ impl Run {
     fn execute(self) -> ExitCode {
         let Self { input, stop_after, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        // A second document on standard output would spoil the first.
-        let to_stdout = out.as_ref().is_some_and(|out| out.as_os_str() == "-");
         let options = input.options(stop_after, out, show, json);
+        let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
@@ -161,7 +160,8 @@ impl Run {
         match plan.run(tell) {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { words(&outcome, json) };
-                if to_stdout {
+                // A second document on standard output would spoil the first.
+                if records_on_stdout {
                     say(&text);
                     return ExitCode::SUCCESS;
                 }
@@ -274,8 +274,8 @@ fn words(outcome: &Outcome, json: bool) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    if !outcome.page.is_empty() {
-        text.push_str(&String::from_utf8_lossy(&outcome.page));
+    text.push_str(&String::from_utf8_lossy(&outcome.page));
+    if outcome.traces && outcome.report.telemetry.spans > 0 {
         text.push('\n');
     }
     text.push_str(&outcome.report.text());

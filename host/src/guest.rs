@@ -215,26 +215,24 @@ impl Worker {
         routes.map_err(|error| failure(&error, self.store.data()))
     }
 
-    /// Serves one request. After an error the worker is worth nothing: drop it.
+    /// Gets ready for one request: its trace, its chance, its bounds.
+    pub fn begin(&mut self, scope: RequestScope) -> Result<(), GuestFailure> {
+        self.prepare(Some(scope))
+    }
+
+    /// Serves the request that [`begin`](Self::begin) has announced. After an error
+    /// the worker is worth nothing: drop it.
     ///
     /// The future may be dropped before it ends; then call
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(
         &mut self,
-        scope: RequestScope,
         route: Option<u32>,
-        params: Vec<(String, String)>,
-        request: Request,
+        params: &[(String, String)],
+        request: &handler::Request,
     ) -> Result<Response, GuestFailure> {
-        self.prepare(Some(scope))?;
-        let request = handler::Request {
-            method: request.method,
-            path_and_query: request.target,
-            headers: request.headers.0,
-            body: request.body,
-        };
         let handler = self.guest.simhost_service_handler();
-        let call = handler.call_handle(&mut self.store, route, &params, &request);
+        let call = handler.call_handle(&mut self.store, route, params, request);
         match counted(&self.turns, call).await {
             Ok(response) => checked(response, &self.store.data().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
@@ -265,6 +263,16 @@ impl Worker {
         state.scope = scope;
         let cpu_time = limits.cpu_time;
         allow_cpu_time(&mut self.store, self.fuel, cpu_time)
+    }
+}
+
+/// A request as the guest's bindings want it.
+pub fn lowered(request: Request) -> handler::Request {
+    handler::Request {
+        method: request.method,
+        path_and_query: request.target,
+        headers: request.headers.0,
+        body: request.body,
     }
 }
 

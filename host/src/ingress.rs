@@ -25,9 +25,6 @@ use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::telemetry::record::KeyValue;
 
-/// Requests between the sockets and the core thread; one more is answered 503.
-const WAITING: usize = 1_024;
-
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -118,7 +115,9 @@ impl Ingress {
         settings: Settings,
     ) -> std::io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let address = listener.local_addr()?;
-        let (core, inbound) = mpsc::channel(WAITING);
+        // What the bus may hold may also wait for it: a burst is not turned away
+        // by a bound that nobody set.
+        let (core, inbound) = mpsc::channel(settings.bounds.requests as usize);
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
         let server = server(&settings.limits);
@@ -216,11 +215,12 @@ async fn answer(
         Err(refusal) => return to_http(refusal).into_response(),
     };
     let (request, attributes) = request;
-    let head = request.method == "HEAD";
     let (reply, answered) = oneshot::channel();
     let entry = Entry { to: door.settings.to, request, attributes };
     if door.core.try_send(Inbound { entry, reply }).is_err() {
-        return to_http(Response::detail(503, "the ingress is full")).into_response();
+        let limit = door.settings.bounds.requests;
+        let detail = format!("more than limits.requests = {limit} wait at the ingress");
+        return to_http(Response::detail(503, detail)).into_response();
     }
     let Ok(answer) = answered.await else {
         return to_http(Response::detail(503, "the run is over")).into_response();
@@ -233,9 +233,6 @@ async fn answer(
                 response.headers_mut().insert(name, value);
             }
         }
-    }
-    if head {
-        *response.body_mut() = Body::empty();
     }
     response
 }

@@ -188,7 +188,7 @@ pub struct Limits {
     /// Time that a guest may compute for one request. In virtual time, where
     /// computing takes no simulated time, a nanosecond is one unit of fuel.
     pub cpu_time: Nanos,
-    /// Time from the moment a worker takes a request until it must have answered.
+    /// Time that a guest may take for one request, its waiting included.
     pub request_time: Nanos,
     /// Body of a request or a response.
     pub body: u64,

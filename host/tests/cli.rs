@@ -220,6 +220,36 @@ fn records_can_go_to_standard_output() {
     assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
 }
 
+/// Traces are for people: they do not spoil what a program reads.
+#[test]
+fn traces_stay_out_of_a_document_on_standard_output() {
+    let topology = Topology::orders();
+    let run = |flags: &[&str]| {
+        let finished =
+            topology.run(&[&["--virtual", "--request", ORDER, "--show", "traces"], flags].concat());
+        assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
+        finished.success().to_owned()
+    };
+    assert_eq!(serde_json::from_str::<Value>(&run(&["--json"])).expect("JSON")["topology"], "orders");
+    assert_eq!(common_run::trace::read(&run(&["--out", "-"])).len(), 17);
+    assert_eq!(common_run::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
+
+    let server = common_run::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
+    assert_eq!(server.connect().order(2, &[]).status(), 201);
+    let finished = server.stop();
+    assert_eq!(common_run::trace::read(finished.success()).len(), 17);
+    assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
+}
+
+#[test]
+fn the_report_stands_apart_from_the_traces() {
+    let topology = Topology::orders();
+    let server = common_run::server::Server::start(&topology, &["--show", "traces"]);
+    assert_eq!(server.connect().order(0, &[]).status(), 400);
+    let stdout = server.stop().success().to_owned();
+    assert!(stdout.contains("\n\norders: 1 request in "), "{stdout}");
+}
+
 #[test]
 fn a_reader_who_has_seen_enough_is_no_error() {
     let topology = Topology::orders();

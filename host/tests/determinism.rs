@@ -2,10 +2,10 @@
 
 mod common_run;
 
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common_run::http::Dead;
 use common_run::trace::{self, Span};
 use common_run::{Finished, ORDER, Topology, guest};
 
@@ -158,9 +158,8 @@ fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
     let topology = chancy();
     let arguments = with_faults(&["--show", "summary"]);
     let (_, quiet) = topology.records(&arguments);
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
-    let endpoint = format!("http://127.0.0.1:{port}");
+    let dead = Dead::open();
+    let endpoint = dead.url();
     let mut command = topology.command(&arguments);
     command.args(["--otlp", &endpoint]).env("OTEL_BSP_EXPORT_TIMEOUT", "300");
     let (finished, exported) = topology.records_of(&mut command);

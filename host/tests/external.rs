@@ -5,7 +5,7 @@ mod common_run;
 
 use std::thread;
 
-use common_run::http::{Message, Upstream};
+use common_run::http::{Dead, Message, Upstream};
 use common_run::server::Server;
 use common_run::trace::Span;
 use common_run::{ORDER, Topology, trace};
@@ -79,14 +79,10 @@ fn a_redirect_is_an_answer() {
     assert_eq!(call(&spans).status, "UNSET");
 }
 
-/// A port at which nobody listens.
-fn dead() -> String {
-    Upstream::open().url()
-}
-
 #[test]
 fn a_server_that_is_not_there_is_an_error_of_the_call() {
-    let topology = Topology::probe().with_legacy(&dead());
+    let dead = Dead::open();
+    let topology = Topology::probe().with_legacy(&dead.url());
     let server = Server::recorded(&topology);
     let answer = server.connect().get("/call?service=legacy", &[]).json();
     assert_eq!(answer["error"], "refused", "{answer}");
@@ -100,10 +96,11 @@ fn a_server_that_is_not_there_is_an_error_of_the_call() {
 
 #[test]
 fn a_payment_service_that_is_down_fails_the_order() {
+    let dead = Dead::open();
     let guest = "guest = \"payment\"\nversion = \"1.1.0\"\nworkers = 64";
     let text = std::fs::read_to_string(Topology::orders().path()).expect("orders");
     assert!(text.contains(guest));
-    let topology = Topology::new("orders", text.replace(guest, &format!("url = {:?}", dead())));
+    let topology = Topology::new("orders", text.replace(guest, &format!("url = {:?}", dead.url())));
     let finished = topology.run(&["--request", ORDER, "--out", "records.jsonl"]);
     assert!(finished.success().starts_with("POST /orders answered 500 in "), "{}", finished.stdout);
     let spans = trace::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"));

@@ -151,6 +151,8 @@ fn what_no_route_meets_is_answered_by_the_host() {
     // A probe has no routes for HEAD. Its answer has no body: the next one is understood.
     let head = connection.request("HEAD /now", &[], "").receive_with_body(false);
     assert_eq!((head.status(), head.header("allow")), (405, Some("GET")));
+    let length = r#"{"detail":"HEAD is not allowed here"}"#.len().to_string();
+    assert_eq!(head.header("content-length"), Some(length.as_str()), "as a body would have");
     let odd = connection.request("BREW /now", &[], "").receive();
     assert_eq!(odd.status(), 405);
     assert_eq!(connection.get("/now", &[]).status(), 200);

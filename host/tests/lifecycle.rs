@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use common_run::http::{Connection, Upstream};
+use common_run::http::{Connection, Dead, Upstream};
 use common_run::server::Server;
 use common_run::{Topology, trace};
 
@@ -25,7 +25,8 @@ fn with_upstream() -> (Upstream, Topology) {
 
 #[test]
 fn two_thousand_clients_are_served_at_a_time() {
-    let topology = Topology::orders();
+    // The service's own queue is not what this is about.
+    let topology = Topology::orders().with("guest = \"orders\"", "queue = 10_000");
     let server = Server::recorded(&topology);
     let clients = 2_000.min(open_files().saturating_sub(200)) as usize;
     let mut connections: Vec<_> = (0..clients).map(|_| server.connect()).collect();
@@ -35,7 +36,8 @@ fn two_thousand_clients_are_served_at_a_time() {
         connection.request("POST /orders", &[json], body);
     }
     for connection in &mut connections {
-        assert_eq!(connection.receive().status(), 400);
+        let answer = connection.receive();
+        assert_eq!(answer.status(), 400, "{}", answer.body);
     }
     if let Some(peak) = peak_memory(server.id()) {
         assert!(peak < 512 << 20, "{} MiB", peak >> 20);
@@ -146,6 +148,22 @@ fn ctrl_c_twice_quits_at_once() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(130), ""));
 }
 
+#[test]
+fn ctrl_c_ends_requests_of_the_command_line_after_the_one_under_way() {
+    let (upstream, topology) = with_upstream();
+    let request = format!("GET {CALL}");
+    let mut command = topology.command(&["--show", "summary", "--request", &request, "--request", &request]);
+    let mut run = Server::launch(&mut command);
+    let (_, mut call) = upstream.accept();
+    run.signal("-INT");
+    run.wait_for("finishing what is under way");
+    call.respond("200 OK", "done");
+    let finished = run.ended();
+    let said = finished.success();
+    assert!(said.starts_with("GET /call?service=legacy&path=/x answered 200 in "), "{said}");
+    assert!(said.contains("\nprobe: 1 request in "), "{said}");
+}
+
 /// Who has sent half a request waits for no answer, and need not be waited for
 /// as long as one who has.
 #[test]
@@ -195,8 +213,8 @@ fn a_run_can_end_by_itself() {
 #[test]
 fn a_dead_receiver_costs_clients_nothing() {
     let topology = Topology::probe();
-    let dead = Upstream::open().url();
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead]);
+    let dead = Dead::open();
+    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url()]);
     let server = Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300"));
     for _ in 0..20 {
         assert_eq!(Connection::open(server.address).get("/now", &[]).status(), 200);

@@ -219,7 +219,7 @@ impl Bus {
         let chance = caller.trace.chance(Purpose::Latency, client);
         let sched = self.host.sched.clone();
         if let NodeCode::External = self.nodes[to.index()].code {
-            return self.deliver_outside(caller, to, request).await;
+            return Box::pin(self.deliver_outside(caller, to, request)).await;
         }
         if let Some(from) = from {
             sched.sleep(self.links.latency(from, to, chance, Leg::Request)).await;

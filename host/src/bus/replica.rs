@@ -76,10 +76,11 @@ impl Replica {
         match turn {
             Some(turn) => match turn.await {
                 Ok(Turn::Take(worker)) => Ok(worker),
-                Ok(Turn::Make) => self.make(code, host).await,
+                Ok(Turn::Make) => Box::pin(self.make(code, host)).await,
                 Err(_) => Err(NoWorker::Full),
             },
-            None => self.make(code, host).await,
+            // In a box, as it is large and rare: every task would have room for it.
+            None => Box::pin(self.make(code, host)).await,
         }
     }
 

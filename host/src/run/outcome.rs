@@ -14,6 +14,8 @@ pub struct Outcome {
     pub replies: Vec<Reply>,
     /// Traces that were kept to be printed behind the answers.
     pub page: Vec<u8>,
+    /// Traces were shown, on the page or before.
+    pub traces: bool,
     pub report: Report,
 }
 

@@ -43,6 +43,18 @@ pub struct Destinations {
     pub json: bool,
 }
 
+impl Destinations {
+    /// Whether programs read standard output, so that words for people go elsewhere.
+    pub fn document_on_stdout(&self) -> bool {
+        self.json || self.records_on_stdout()
+    }
+
+    /// Whether the records take standard output, so that the report has to go elsewhere.
+    pub fn records_on_stdout(&self) -> bool {
+        self.out.as_ref().is_some_and(|out| out.as_os_str() == "-")
+    }
+}
+
 /// SHA-256 of the component that ran, in hexadecimal.
 const GUEST_DIGEST: &str = "simhost.guest.digest";
 
@@ -83,7 +95,9 @@ impl Exporters {
         }
         if show == Show::Traces {
             let style = style();
-            let out: Box<dyn Write + Send> = if at_the_end {
+            let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
+                Box::new(std::io::stderr())
+            } else if at_the_end {
                 let drawn = Page::default();
                 page = Some(drawn.clone());
                 Box::new(drawn)

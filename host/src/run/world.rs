@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -84,13 +85,13 @@ impl Plan {
                     serve(&bus, &sched, &model, &options, listener, stop, &network, &mut on_event).await?;
                     Vec::new()
                 }
-                None => send(&bus, &sched, &model, &options).await,
+                None => send(&bus, &sched, &model, &options, stop, &mut on_event).await,
             };
             if options.virtual_time {
                 // Patience costs nothing.
                 sched.drained().await;
             } else {
-                select(std::pin::pin!(sched.drained()), sched.sleep(DRAIN)).await;
+                select(pin!(sched.drained()), sched.sleep(DRAIN)).await;
             }
             Ok::<_, RunError>(replies)
         };
@@ -110,7 +111,8 @@ impl Plan {
         let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
-        Ok(Outcome { replies, page: page.map(|page| page.take()).unwrap_or_default(), report })
+        let page = page.map(|page| page.take()).unwrap_or_default();
+        Ok(Outcome { replies, page, traces: show == Show::Traces, report })
     }
 }
 
@@ -294,14 +296,31 @@ fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node 
     }
 }
 
-/// Sends the requests of the command line, one after the other.
-async fn send(bus: &Rc<Bus>, sched: &Sched, model: &Model, options: &Options) -> Vec<Reply> {
+/// Sends the requests of the command line, one after the other, until it is told to stop.
+async fn send(
+    bus: &Rc<Bus>,
+    sched: &Sched,
+    model: &Model,
+    options: &Options,
+    mut stop: watch::Receiver<bool>,
+    on_event: &mut impl FnMut(Event),
+) -> Vec<Reply> {
     let mut replies = Vec::new();
     let Some(ingress) = &model.ingress else { return replies };
     for asked in &options.requests {
         let before = sched.now();
-        let answer = Rc::clone(bus).enter(asked.entry(ingress.to)).await;
+        let answering = Box::pin(Rc::clone(bus).enter(asked.entry(ingress.to)));
+        let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
+            Either::Left((answer, _)) => (answer, false),
+            Either::Right((_, answering)) => {
+                on_event(Event::Draining);
+                (answering.await, true)
+            }
+        };
         replies.push(Reply { asked: asked.clone(), answer, took: sched.now() - before });
+        if told {
+            break;
+        }
     }
     replies
 }
@@ -336,7 +355,7 @@ async fn serve(
         stop.wait_for(|stop| *stop).await.ok();
     };
     match options.stop_after {
-        Some(after) => match select(std::pin::pin!(told), sched.sleep(after)).await {
+        Some(after) => match select(pin!(told), sched.sleep(after)).await {
             Either::Left(_) | Either::Right(_) => {}
         },
         None => told.await,

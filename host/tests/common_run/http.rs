@@ -168,3 +168,18 @@ impl Connection {
         self.send(&format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
     }
 }
+
+/// A port at which nobody listens, and nobody else will.
+pub struct Dead(tokio::net::TcpSocket);
+
+impl Dead {
+    pub fn open() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        Self(socket)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().expect("an address"))
+    }
+}

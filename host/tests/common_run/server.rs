@@ -30,6 +30,15 @@ impl Server {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
+        let mut server = Self::launch(command);
+        let line = server.wait_for("listening on http://");
+        let address = line.trim_start_matches("listening on http://").split(' ').next();
+        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
+        server
+    }
+
+    /// Starts a run that need not listen.
+    pub fn launch(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program starts");
         let (send, lines) = mpsc::channel();
@@ -41,11 +50,7 @@ impl Server {
         });
         let stdout = child.stdout.take().map(read_all);
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self { child, lines, said: String::new(), stdout, address };
-        let line = server.wait_for("listening on http://");
-        let address = line.trim_start_matches("listening on http://").split(' ').next();
-        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
-        server
+        Self { child, lines, said: String::new(), stdout, address }
     }
 
     pub fn id(&self) -> u32 {
