@@ -48,7 +48,8 @@ pub trait External {
 pub struct Bus {
     me: Weak<Bus>,
     host: Rc<Host>,
-    engine: Engine,
+    /// Its epoch goes on as long as there are guests to interrupt.
+    _engine: Engine,
     nodes: Vec<Node>,
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
@@ -152,7 +153,7 @@ impl Bus {
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
-            engine,
+            _engine: engine,
             nodes,
             names,
             links,
@@ -190,7 +191,7 @@ impl Bus {
             return Answer { response, context: None };
         }
         let incoming = context::extract(&entry.request.headers);
-        let excluded = self.settings.exclude.iter().any(|path| path == entry.request.path());
+        let excluded = self.excluded(&entry.request);
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
@@ -223,6 +224,11 @@ impl Bus {
         Answer { response, context }
     }
 
+    /// Whether the request leaves no spans, nor what it calls.
+    fn excluded(&self, request: &Request) -> bool {
+        self.settings.exclude.iter().any(|path| path == request.path())
+    }
+
     /// The trace of request `number`: the caller's, or a new one.
     fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
         let key = Key::new(self.host.seed, Purpose::Trace).with(number);
@@ -243,20 +249,23 @@ impl Bus {
     }
 
     /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
-    async fn serve(&self, visit: Visit) -> Response {
+    async fn serve(&self, mut visit: Visit) -> Response {
         let arrived = self.host.sched.now();
+        if visit.trace.recording && self.excluded(&visit.request) {
+            visit.trace.stop_recording();
+        }
         let node = &self.nodes[visit.to.index()];
         let NodeCode::Guest(guest) = &node.code else {
             return Response::detail(502, "the entry of a topology is a guest, not an external service");
         };
         let GuestNode { code, routes, replicas } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
-        let (to, method) = (visit.to, visit.request.method.clone());
-        let (route, params) = match routes.find(&method, visit.request.path()) {
+        let to = visit.to;
+        let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, replica, &unmatched),
         };
-        let response = match replica.acquire(&self.engine, code, &self.host).await {
+        let response = match replica.acquire(code, &self.host).await {
             Ok(worker) => self.work(visit, routes, route, params, replica, worker).await,
             Err(reason) => self.no_worker(visit, routes, route, replica, reason),
         };
@@ -284,15 +293,13 @@ impl Bus {
         }
         let limits = &self.nodes[to.index()].limits;
         let outcome = match verdict.status {
-            Some(status) => Ok(Response::detail(status, "injected")),
+            Some(status) => Ok(Response::standard(status)),
             None => {
                 let scope = RequestScope::new(trace, id, baggage, depth, limits.spans);
                 self.run_guest(&mut worker, limits, scope, route, params, request).await
             }
         };
-        if let Some(scope) = worker.finish() {
-            span.annotate(scope.annotations);
-        }
+        let annotations = worker.finish().map(|scope| scope.annotations);
         let response = match outcome {
             Ok(response) => {
                 replica.release(worker);
@@ -307,6 +314,8 @@ impl Bus {
             }
         };
         span.respond(response.status);
+        // Last: what the host says of a request, no guest replaces.
+        span.annotate(annotations.unwrap_or_default());
         self.record(span);
         response
     }

@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::{self, Effort};
 use crate::error::{Look, Refused};
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
@@ -27,6 +29,8 @@ enum Command {
     Run(Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(Check),
+    /// Measure what things cost on this machine, beside the targets
+    Bench(Bench),
 }
 
 /// What `run` and `check` have in common.
@@ -93,6 +97,21 @@ struct Check {
     input: Input,
 }
 
+#[derive(Debug, Args)]
+struct Bench {
+    /// How long each of the measurements runs, for example 2s
+    #[arg(long = "for", value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    each: Nanos,
+
+    /// How often each is repeated; the best counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+
+    /// Print the numbers as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -101,6 +120,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Bench(bench) => bench.execute(),
     }
 }
 
@@ -168,6 +188,26 @@ impl Check {
                 print(&plan.description())
             }
             Err(refused) => refuse(&refused),
+        }
+    }
+}
+
+impl Bench {
+    fn execute(self) -> ExitCode {
+        if cfg!(debug_assertions) {
+            say("note: this is a debug build; its numbers mean nothing. Use cargo run --release -- bench\n");
+        }
+        let effort = Effort { each: Duration::from_nanos(self.each), rounds: self.rounds };
+        match bench::run(effort) {
+            Ok(rows) if self.json => {
+                let json = serde_json::to_string_pretty(&rows);
+                print(&(json.expect("rows have only keys that are strings") + "\n"))
+            }
+            Ok(rows) => print(&(bench::table(&rows) + "\n")),
+            Err(error) => {
+                say(&format!("error: {error}\n"));
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -14,13 +14,9 @@ use wasmtime::{
     Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
-use crate::guest::GuestState;
 use crate::guest::bindings::{Service, ServicePre};
-use crate::model::Nanos;
+use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
-
-/// How often a computing guest is interrupted in real time: nanoseconds.
-pub const EPOCH_TICK: Nanos = 10_000_000;
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -33,11 +29,16 @@ const FIBER_STACK: usize = 1 << 20;
 const MEMORY_RESERVATION: u64 = 4 << 30;
 
 /// The guests that are part of this program: a name for a topology, a component.
-pub const EMBEDDED: [(&str, &[u8]); 4] = [
+///
+/// `hop` passes a request on to the service that its configuration names as
+/// `next`, and `noop` answers at once: to measure what everything else costs.
+pub const EMBEDDED: [(&str, &[u8]); 6] = [
     ("orders", include_bytes!("../../guests/dist/orders.wasm")),
     ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
     ("payment", include_bytes!("../../guests/dist/payment.wasm")),
     ("notification", include_bytes!("../../guests/dist/notification.wasm")),
+    ("hop", include_bytes!("../../guests/dist/tests/hop.wasm")),
+    ("noop", include_bytes!("../../guests/dist/tests/noop.wasm")),
 ];
 
 /// How guests are set up for a run.
@@ -69,14 +70,6 @@ impl Engine {
         Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
         let ticker = (!settings.fuel).then(|| Ticker::start(engine.clone()));
         Ok(Self { engine, linker, fuel: settings.fuel, ticker })
-    }
-
-    pub const fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.engine
-    }
-
-    pub const fn uses_fuel(&self) -> bool {
-        self.fuel
     }
 
     /// Compiles a guest, or takes it from the cache, and links it. The error

@@ -21,7 +21,6 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-use crate::engine::{EPOCH_TICK, Engine};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -34,6 +33,9 @@ use crate::wasi::{self, Natural, Nature, Output};
 use bindings::exports::simhost::service::handler;
 use host::PendingCall;
 use scope::{Caller, RequestScope};
+
+/// How often a computing guest is interrupted in real time: nanoseconds.
+pub const EPOCH_TICK: Nanos = 10_000_000;
 
 /// Where a guest's calls to other services go. Declared here and implemented by
 /// the bus, so that imports point one way.
@@ -151,12 +153,13 @@ pub struct Worker {
     guest: bindings::Service,
     /// Counts how often the worker got its turn: see [`CpuMeter`].
     turns: Rc<Cell<u64>>,
+    /// The engine counts fuel.
+    fuel: bool,
 }
 
 impl Worker {
     /// Instantiates a guest. `ordinal` tells the workers of a replica apart.
     pub async fn new(
-        engine: &Engine,
         code: &bindings::ServicePre<GuestState>,
         host: &Rc<Host>,
         identity: &Rc<Identity>,
@@ -190,22 +193,22 @@ impl Worker {
             pending: Slab::new(),
             spans: 0,
         };
-        let mut store = Store::new(engine.wasmtime(), state);
+        let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
-        if !engine.uses_fuel() {
-            store.epoch_deadline_callback(CpuMeter::tick);
-        }
-        allow_cpu_time(&mut store, identity.limits.cpu_time);
+        // Where the engine counts no fuel, it is interrupted by its epoch instead.
+        let fuel = store.set_fuel(0).is_ok();
+        store.epoch_deadline_callback(CpuMeter::tick);
+        allow_cpu_time(&mut store, fuel, identity.limits.cpu_time)?;
         let guest = match code.instantiate_async(&mut store).await {
             Ok(guest) => guest,
             Err(error) => return Err(failure(&error, store.data())),
         };
-        Ok(Self { store, guest, turns })
+        Ok(Self { store, guest, turns, fuel })
     }
 
     /// Asks the guest for its routes.
     pub async fn routes(&mut self) -> Result<Vec<handler::Route>, GuestFailure> {
-        self.prepare(None);
+        self.prepare(None)?;
         let handler = self.guest.simhost_service_handler();
         let routes = counted(&self.turns, handler.call_routes(&mut self.store)).await;
         self.store.data().output.finish();
@@ -223,7 +226,7 @@ impl Worker {
         params: Vec<(String, String)>,
         request: Request,
     ) -> Result<Response, GuestFailure> {
-        self.prepare(Some(scope));
+        self.prepare(Some(scope))?;
         let request = handler::Request {
             method: request.method,
             path_and_query: request.target,
@@ -249,18 +252,19 @@ impl Worker {
         Some(scope)
     }
 
-    fn prepare(&mut self, scope: Option<RequestScope>) {
+    fn prepare(&mut self, scope: Option<RequestScope>) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
         let limits = &state.identity.limits;
         state.output.left.set(limits.spans);
         state.cpu.ticks = 0;
+        state.memory.reached = false;
         if let Some(scope) = &scope {
             state.nature.random = scope.random();
             state.output.current.set(scope.current());
         }
         state.scope = scope;
         let cpu_time = limits.cpu_time;
-        allow_cpu_time(&mut self.store, cpu_time);
+        allow_cpu_time(&mut self.store, self.fuel, cpu_time)
     }
 }
 
@@ -272,10 +276,12 @@ impl fmt::Debug for Worker {
 
 /// Fuel where the engine counts it, so that a virtual run stops a guest at the
 /// same instruction every time; else ticks of the epoch.
-fn allow_cpu_time(store: &mut Store<GuestState>, cpu_time: Nanos) {
-    if store.set_fuel(cpu_time).is_err() {
+fn allow_cpu_time(store: &mut Store<GuestState>, fuel: bool, cpu_time: Nanos) -> Result<(), GuestFailure> {
+    if !fuel {
         store.set_epoch_deadline(1);
+        return Ok(());
     }
+    store.set_fuel(cpu_time).map_err(|error| failure(&error, store.data()))
 }
 
 /// Polls `future`, counting its turns.
@@ -345,7 +351,9 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
     let trap = error.downcast_ref::<Trap>();
     let (kind, message) = if let Some(I32Exit(code)) = error.downcast_ref() {
-        ("guest_exit", format!("the guest exited with code {code}"))
+        // The code of WASI 0.2 is 0 or 1, whatever the guest's own was.
+        let how = if *code == 0 { "" } else { " with an error" };
+        ("guest_exit", format!("the guest exited{how} instead of answering"))
     } else if error.is::<OutOfTime>() || trap == Some(&Trap::OutOfFuel) {
         let limit = crate::clock::show(limits.cpu_time);
         ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))

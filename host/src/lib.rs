@@ -10,10 +10,11 @@
 //!
 //! Imports point one way: `main → cli → run → {ingress, report} → bus →
 //! {guest, fault, link} → telemetry → {context, model, clock, rng}`;
-//! [`topology`] knows only [`model`] and [`error`]. A guest's outgoing call
+//! [`topology`] knows only [`model`] and [`error`], and how [`clock`] shows a time. A guest's outgoing call
 //! goes up at run time, through a trait that [`guest`] declares and [`bus`]
 //! implements.
 
+pub mod bench;
 pub mod bus;
 pub mod cli;
 pub mod clock;

@@ -53,7 +53,10 @@ impl Links {
     /// link says, whichever is shorter.
     pub fn timeout(&self, from: ServiceId, to: ServiceId, asked: Option<Nanos>) -> Option<Nanos> {
         let own = self.links.get(&(from, to)).and_then(|link| link.timeout);
-        [asked, own].into_iter().flatten().min()
+        match (asked, own) {
+            (Some(asked), Some(own)) => Some(asked.min(own)),
+            (asked, own) => asked.or(own),
+        }
     }
 }
 

@@ -33,10 +33,10 @@ impl Headers {
     pub fn normalise(&mut self) -> Result<(), String> {
         for (name, value) in &mut self.0 {
             name.make_ascii_lowercase();
-            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            if !is_token(name) {
                 return Err(format!("{name:?} is not a header name"));
             }
-            if http::HeaderValue::from_str(value).is_err() {
+            if !value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f)) {
                 return Err(format!("the value {value:?} of header {name:?} has control characters"));
             }
         }
@@ -47,6 +47,19 @@ impl Headers {
     pub fn size(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
     }
+}
+
+/// Whether a text is a token (RFC 9110, section 5.6.2): a method, a header name.
+pub fn is_token(text: &str) -> bool {
+    let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(tchar)
+}
+
+/// Whether a text is a path, with a query perhaps, percent-encoded as RFC 3986,
+/// section 3.3 wants it: what is left to the eye and means nothing else.
+pub fn is_target(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
+    text.starts_with('/') && text.bytes().all(allowed)
 }
 
 /// A request on its way to a service.
@@ -82,10 +95,39 @@ pub struct Response {
 }
 
 impl Response {
+    /// The answer that servers give to `status` when they have nothing to add.
+    pub fn standard(status: u16) -> Self {
+        let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        Self::detail(status, known.unwrap_or("Error"))
+    }
+
     /// A response of the host's own: `{"detail": …}`, as the guests' SDK answers errors.
     pub fn detail(status: u16, detail: impl fmt::Display) -> Self {
         let body = serde_json::json!({ "detail": detail.to_string() }).to_string();
         let headers = Headers(vec![("content-type".into(), "application/json".into())]);
         Self { status, headers, body: body.into_bytes() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_fields_are_lower_cased_and_held_to_http() {
+        let mut headers = Headers(vec![("X-Tier".into(), "gold\tsilver é".into())]);
+        assert_eq!(headers.normalise(), Ok(()));
+        assert_eq!(headers.get("x-tier"), Some("gold\tsilver é"));
+        for (name, value) in
+            [("", "x"), ("a b", "x"), ("a\n", "x"), ("ä", "x"), ("a", "x\r\ny: z"), ("a", "\0")]
+        {
+            assert!(Headers(vec![(name.into(), value.into())]).normalise().is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_percent_encoded_path() {
+        assert!(["/", "/a/b%20c", "/a?b=c&d=/x?", "/~a;b=1,2:@!$'()*+"].into_iter().all(is_target));
+        assert!(!["", "a", "/a b", "/a#b", "/\u{e9}", "/a\r\n", "http://x/"].into_iter().any(is_target));
     }
 }

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::fault::Account;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
+use crate::telemetry::recorder::Counts;
 
 /// The numbers of one run.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +60,9 @@ pub struct FaultRow {
 pub struct TelemetryRow {
     pub spans: u64,
     pub logs: u64,
+    /// Not recorded, as their guests were over their limits.
+    pub cut_spans: u64,
+    pub cut_logs: u64,
     /// Dropped before they reached an exporter: spans and log records.
     pub dropped: u64,
     pub exporters: Vec<ExporterRow>,
@@ -84,7 +88,7 @@ impl Report {
     pub fn new(
         model: &Model,
         bus: &Bus,
-        (spans, logs): (u64, u64),
+        counts: Counts,
         sent: pipeline::Report,
         simulated: Nanos,
         elapsed: Option<Duration>,
@@ -98,8 +102,10 @@ impl Report {
             routes: routes(bus, simulated),
             faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
             telemetry: TelemetryRow {
-                spans,
-                logs,
+                spans: counts.spans,
+                logs: counts.logs,
+                cut_spans: counts.cut_spans,
+                cut_logs: counts.cut_logs,
                 dropped: sent.dropped.spans + sent.dropped.logs,
                 exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
             },
@@ -195,6 +201,11 @@ impl TelemetryRow {
             write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
         }
         text.push_str(" recorded");
+        if self.cut_spans + self.cut_logs > 0 {
+            let (spans, logs) = (self.cut_spans, self.cut_logs);
+            write!(text, "; {spans} spans and {logs} log records over the guests' limits were not kept")
+                .expect(INFALLIBLE);
+        }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
         }

@@ -14,11 +14,19 @@ mod world;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::bus::Bus;
+use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, did_you_mean, quote};
 use crate::model::{Code, Model, Nanos};
+use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::recorder::Recorder;
+use crate::telemetry::sampler::Sampler;
 use crate::topology::{self, Topology};
 
 pub use outcome::{Outcome, RunError};
@@ -65,7 +73,7 @@ impl Plan {
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let idle = options.virtual_time && options.requests.is_empty();
         let nothing_to_do = idle.then(requests::nothing_to_do);
-        Self::prepare(options, environment, nothing_to_do.into_iter().collect())
+        Self::prepare(read(&options)?, options, environment, nothing_to_do.into_iter().collect())
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -73,16 +81,27 @@ impl Plan {
     /// # Errors
     /// Those of [`make`](Self::make).
     pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::prepare(options, environment, Vec::new())
+        Self::of(read(&options)?, options, environment)
+    }
+
+    /// Likewise for a topology that was read already.
+    ///
+    /// # Errors
+    /// Every problem of the flags, the environment and the guests.
+    pub fn of(
+        topology: Topology,
+        options: Options,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        Self::prepare(topology, options, environment, Vec::new())
     }
 
     fn prepare(
+        mut topology: Topology,
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
         mut problems: Vec<Problem>,
     ) -> Result<Self, Refused> {
-        let embedded = EMBEDDED.map(|(name, _)| name);
-        let mut topology = topology::load(&options.topology, &embedded)?;
         problems.extend(apply(&options, &mut topology.model));
         problems.extend(requests::problems(&topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
@@ -101,6 +120,21 @@ impl Plan {
         }
     }
 
+    /// The services on a bus in virtual time, without ingress and exporters:
+    /// `sink` gets the records. For measuring, and for who embeds simhost.
+    pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
+        let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
+        let recorder = Rc::new(Recorder::new(sink));
+        let host = world::host(&sched, &recorder, &self.model, &self.telemetry);
+        let sampler = Sampler::new(self.telemetry.sampler);
+        (sched, world::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
+    }
+
+    /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).
+    pub fn resources(&self) -> Arc<[Resource]> {
+        world::resources(&self.model, &self.telemetry, &self.loaded.services)
+    }
+
     /// What it would run, for a person.
     pub fn description(&self) -> String {
         check::description(&self.model, &self.loaded.services)
@@ -110,6 +144,10 @@ impl Plan {
     pub fn notes(&self) -> &[String] {
         &self.telemetry.notes
     }
+}
+
+fn read(options: &Options) -> Result<Topology, Refused> {
+    topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name))
 }
 
 fn refuse(topology: &Topology, mut problems: Vec<Problem>) -> Refused {

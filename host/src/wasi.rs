@@ -264,7 +264,7 @@ impl Output {
     }
 
     fn record(&self, severity: Severity, line: &[u8]) {
-        let Some(left) = self.left.get().checked_sub(1) else { return };
+        let Some(left) = self.left.get().checked_sub(1) else { return self.recorder.cut_log() };
         self.left.set(left);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.recorder.log(LogRecord {

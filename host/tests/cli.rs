@@ -177,7 +177,7 @@ fn json_has_the_reports_numbers() {
     let expected = "count errors max_ns p50_ns p95_ns p99_ns rate route service";
     assert_eq!(sorted(&keys(&report["routes"][0])), expected);
     assert_eq!(sorted(&keys(&report["faults"][0])), "injected matched name");
-    assert_eq!(sorted(&keys(&report["telemetry"])), "dropped exporters logs spans");
+    assert_eq!(sorted(&keys(&report["telemetry"])), "cut_logs cut_spans dropped exporters logs spans");
     let expected = "dropped exported_logs exported_spans name reasons rejected retried_requests trouble";
     assert_eq!(sorted(&keys(&report["telemetry"]["exporters"][0])), expected);
     assert_eq!(report["topology"], "orders");

@@ -360,7 +360,12 @@ mod any_links {
         }
 
         #[test]
-        fn text_of_any_kind_fits_and_obeys_no_one(name: String, value in "\\PC*", log: String, width in 60u16..=200) {
+        fn text_of_any_kind_fits_and_obeys_no_one(
+            name: String,
+            value in "\\PC*",
+            log: String,
+            width in 60u16..=200,
+        ) {
             let mut story = Story::default();
             let root = story.span(ORDER, Server, &name, 0, 0, 1_000);
             story.with("key", value).event(&log, 10, &[]);

@@ -330,7 +330,8 @@ proptest! {
     fn whatever_arrives_what_is_passed_on_is_valid_and_arrives_as_itself(
         fields in prop::collection::vec((any_name(), any_value()), 0..5),
     ) {
-        let received = headers(&fields.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let received = headers(&fields);
         let incoming = extract(&received);
         if let Some(parent) = &incoming.parent {
             prop_assert_eq!(parent.flags.0 & !TraceFlags::KNOWN, 0);

@@ -10,7 +10,7 @@ use crate::fault::Arrival;
 use crate::guest::scope::Caller;
 use crate::guest::{CallError, Outbound};
 use crate::link::Leg;
-use crate::message::{Request, Response};
+use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 
@@ -149,10 +149,10 @@ impl Bus {
             return Err(CallError::DepthExceeded(self.settings.bounds.call_depth));
         }
         let invalid = |why: String| Err(CallError::Invalid(why));
-        if http::Method::from_bytes(request.method.as_bytes()).is_err() {
+        if !is_token(&request.method) {
             return invalid(format!("{:?} is not a method", request.method));
         }
-        if !request.target.starts_with('/') || request.target.parse::<http::uri::PathAndQuery>().is_err() {
+        if !is_target(&request.target) {
             return invalid(format!(
                 "{:?} is not a path: it starts with / and is percent-encoded",
                 request.target
@@ -260,7 +260,7 @@ impl Bus {
         let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
         sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
         if let Some(status) = verdict.status {
-            return Ok(Response::detail(status, "injected"));
+            return Ok(Response::standard(status));
         }
         let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
         sched.sleep(extra(Leg::Response)).await;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
-use crate::engine::{Code, Engine};
+use crate::engine::Code;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 
 /// A replica: requests take a worker or wait for one, first come, first served.
@@ -55,7 +55,7 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    pub async fn acquire(&self, engine: &Engine, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+    pub async fn acquire(&self, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
         let turn = {
             let mut state = self.state.borrow_mut();
             if let Some(worker) = state.idle.pop() {
@@ -76,21 +76,21 @@ impl Replica {
         match turn {
             Some(turn) => match turn.await {
                 Ok(Turn::Take(worker)) => Ok(worker),
-                Ok(Turn::Make) => self.make(engine, code, host).await,
+                Ok(Turn::Make) => self.make(code, host).await,
                 Err(_) => Err(NoWorker::Full),
             },
-            None => self.make(engine, code, host).await,
+            None => self.make(code, host).await,
         }
     }
 
     /// Makes a worker; its place is counted already.
-    async fn make(&self, engine: &Engine, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+    async fn make(&self, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
         let ordinal = {
             let mut state = self.state.borrow_mut();
             state.made += 1;
             state.made - 1
         };
-        Worker::new(engine, &code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
+        Worker::new(&code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
             self.replace();
             NoWorker::Broken(failure)
         })

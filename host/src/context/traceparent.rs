@@ -7,7 +7,8 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::{SpanId, TraceFlags, TraceId};
 
-/// `00-{32}-{16}-{2}`: the whole of version 00, the beginning of every later one ("Versioning of traceparent").
+/// `00-{32}-{16}-{2}`: the whole of version 00, the beginning of every later one
+/// ("Versioning of traceparent").
 const LENGTH: usize = 55;
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -170,7 +170,9 @@ impl tracing::HostSpan for GuestState {
         let handle = self.next_span();
         let now = self.host.sched.now();
         if let Some(scope) = &mut self.scope {
-            scope.start(handle, name, span_kind(kind), now);
+            if !scope.start(handle, name, span_kind(kind), now) && scope.trace.recording {
+                self.host.recorder.cut_span();
+            }
             scope.set_attributes(handle, attributes.into_iter().map(key_value), &self.host.span_limits);
         }
         self.note_current();
@@ -287,7 +289,10 @@ impl logging::Host for GuestState {
         mut message: String,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
-        let Some(left) = self.output.left.get().checked_sub(1) else { return Ok(()) };
+        let Some(left) = self.output.left.get().checked_sub(1) else {
+            self.host.recorder.cut_log();
+            return Ok(());
+        };
         self.output.left.set(left);
         let mut kept = Vec::new();
         let limits: &SpanLimits = &self.host.span_limits;

@@ -36,6 +36,12 @@ impl Trace {
         self.key.with(purpose as u64).with(span.0.get())
     }
 
+    /// From here on nothing is kept.
+    pub const fn stop_recording(&mut self) {
+        self.recording = false;
+        self.flags = TraceFlags(self.flags.0 & !TraceFlags::SAMPLED);
+    }
+
     /// The id of a child span. It follows from the parent and the child's number
     /// alone: a slower sibling or another fault does not change it.
     pub fn child_id(&self, parent: Option<SpanId>, ordinal: u32) -> SpanId {
@@ -144,9 +150,11 @@ impl RequestScope {
     }
 
     /// Opens a span as a child of the current one. A guest over its bound gets
-    /// a span that is not kept.
-    pub fn start(&mut self, handle: u32, mut name: String, kind: SpanKind, now: Nanos) {
-        let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else { return };
+    /// a span that is not kept: false.
+    pub fn start(&mut self, handle: u32, mut name: String, kind: SpanKind, now: Nanos) -> bool {
+        let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else {
+            return false;
+        };
         self.left = left;
         bound(&mut name);
         let (parent, id) = self.next_child();
@@ -164,6 +172,7 @@ impl RequestScope {
             dropped_attributes: 0,
             dropped_events: 0,
         });
+        true
     }
 
     /// Ends a span. One that is not open any more, or never was, is ignored.

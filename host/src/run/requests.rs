@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use crate::bus::{Answer, Entry};
 use crate::error::Problem;
-use crate::message::{Headers, Request};
+use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
 
 /// A request that the command line asks for.
@@ -31,11 +31,10 @@ impl FromStr for Asked {
     fn from_str(text: &str) -> Result<Self, String> {
         let (method, rest) = text.trim().split_once(' ').ok_or("write it as 'METHOD /path [body]'")?;
         let (target, body) = rest.trim_start().split_once(' ').unwrap_or((rest.trim_start(), ""));
-        if http::Method::from_bytes(method.as_bytes()).is_err() || method.to_uppercase() != method {
+        if !is_token(method) || method.to_uppercase() != method {
             return Err(format!("{method:?} is not a method: write it as 'METHOD /path [body]'"));
         }
-        let is_path = target.starts_with('/') && target.parse::<http::uri::PathAndQuery>().is_ok();
-        if !is_path {
+        if !is_target(target) {
             return Err(format!("{target:?} is not a path: it starts with / and is percent-encoded"));
         }
         Ok(Self { method: method.to_owned(), target: target.to_owned(), body: body.trim().to_owned() })

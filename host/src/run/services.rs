@@ -74,7 +74,7 @@ pub fn load(
         let id = ServiceId(index as u32);
         let guest = match code {
             Ok(None) => None,
-            Ok(Some(code)) => match ask_routes(&engine, model, id, &code) {
+            Ok(Some(code)) => match ask_routes(model, id, &code) {
                 Ok(routes) => Some(Guest { code, routes }),
                 Err(more) => {
                     problems.extend(more);
@@ -135,19 +135,34 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Compiles all guests, as many at a time as there are processors.
+/// Compiles all guests at once; services with the same guest share its code.
 fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            model.services.iter().map(|service| scope.spawn(|| compile_one(engine, &service.code))).collect();
-        let services = model.services.iter().zip(threads);
-        services
-            .map(|(service, thread)| match thread.join() {
-                Ok(result) => result.map_err(|problem| at(problem, service)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
+    let mut different: Vec<&Code> = Vec::new();
+    for service in &model.services {
+        if !different.iter().any(|code| same(code, &service.code)) {
+            different.push(&service.code);
+        }
+    }
+    let compiled: Vec<_> = std::thread::scope(|scope| {
+        let compile = |code| scope.spawn(move || compile_one(engine, code));
+        let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let find = |service: &crate::model::Service| {
+        let index = different.iter().position(|code| same(code, &service.code));
+        let compiled = &compiled[index.expect("every service's code is among the different ones")];
+        compiled.clone().map_err(|problem| at(problem, service))
+    };
+    model.services.iter().map(find).collect()
+}
+
+/// Whether two services run the same guest, wherever the topology names it.
+fn same(one: &Code, other: &Code) -> bool {
+    match (one, other) {
+        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
+        _ => one == other,
+    }
 }
 
 fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
@@ -200,12 +215,7 @@ fn at(problem: Problem, service: &crate::model::Service) -> Problem {
 }
 
 /// Instantiates a guest once, in a world of its own, and asks for its routes.
-fn ask_routes(
-    engine: &Engine,
-    model: &Model,
-    id: ServiceId,
-    code: &engine::Code,
-) -> Result<Routes, Vec<Problem>> {
+fn ask_routes(model: &Model, id: ServiceId, code: &engine::Code) -> Result<Routes, Vec<Problem>> {
     let service = model.service(id);
     let said: Rc<RefCell<Batch>> = Rc::default();
     let into = Rc::clone(&said);
@@ -218,7 +228,7 @@ fn ask_routes(
     });
     let identity = Rc::new(identity(model, id, 0, ResourceId(0), service.version.as_deref()));
     let asking = async {
-        let mut worker = Worker::new(engine, &code.pre, &host, &identity, 0).await?;
+        let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         worker.routes().await
     };
     let routes = match host.sched.block_on(asking, || {}) {

@@ -35,7 +35,7 @@ use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
 
-/// Callees that still work when the run ends have this long: simulated nanoseconds.
+/// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
 
 /// What happens in a run that a person may want to know at once.
@@ -75,14 +75,8 @@ impl Plan {
         let sched = Sched::new(clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
-        let host = Rc::new(Host {
-            sched: sched.clone(),
-            recorder: Rc::clone(&recorder),
-            span_limits: telemetry.limits,
-            seed: model.seed,
-            outbound: OnceCell::new(),
-        });
-        let external = external(&model, &network)?;
+        let host = host(&sched, &recorder, &model, &telemetry);
+        let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
         let main = async {
@@ -93,10 +87,22 @@ impl Plan {
                 }
                 None => send(&bus, &sched, &model, &options, stop, &mut on_event).await,
             };
-            select(pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            if options.virtual_time {
+                // Patience costs nothing.
+                sched.drained().await;
+            } else {
+                select(pin!(sched.drained()), sched.sleep(DRAIN)).await;
+            }
             Ok::<_, RunError>(replies)
         };
-        let replies = sched.block_on(main, || recorder.flush())??;
+        // In real time a person waits for the records; in virtual time only full
+        // batches go, as time moves too often for any other.
+        let idle = || {
+            if !sched.is_virtual() {
+                recorder.flush();
+            }
+        };
+        let replies = sched.block_on(main, idle)??;
         recorder.flush();
         let simulated = sched.now() - start;
         sched.clear();
@@ -184,7 +190,7 @@ fn default_show(options: &Options, telemetry: &TelemetrySettings) -> Show {
     }
 }
 
-fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
+pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
     let mut resources = Vec::new();
     for (index, service) in services.iter().enumerate().filter(|(_, service)| service.guest.is_some()) {
         let replicas = 0..model.services[index].replicas;
@@ -213,8 +219,24 @@ fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>
     Ok(Some(Rc::new(client)))
 }
 
+/// What all workers share.
+pub fn host(
+    sched: &Sched,
+    recorder: &Rc<Recorder>,
+    model: &Model,
+    telemetry: &TelemetrySettings,
+) -> Rc<Host> {
+    Rc::new(Host {
+        sched: sched.clone(),
+        recorder: Rc::clone(recorder),
+        span_limits: telemetry.limits,
+        seed: model.seed,
+        outbound: OnceCell::new(),
+    })
+}
+
 /// Puts the services on a bus.
-fn build(
+pub fn build(
     model: &Model,
     epoch: Nanos,
     loaded: Loaded,

@@ -58,6 +58,15 @@ impl<W: Write + Send> Exporter for Console<W> {
         self.account.exported(Count::from(batch));
     }
 
+    /// Who sends a request wants to see its trace now.
+    fn wants_at_once(&self) -> bool {
+        true
+    }
+
+    fn quiet(&mut self) {
+        Self::export(self, &Batch::default());
+    }
+
     fn flush(&mut self, _: tokio::time::Instant) {
         Self::flush(self);
     }

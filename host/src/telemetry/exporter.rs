@@ -21,6 +21,14 @@ pub trait Exporter: Send {
     /// into `resources`. Trouble is counted, never returned: nobody could act on it.
     fn export(&mut self, batch: &Batch, resources: &[Resource]);
 
+    /// Whether it wants records as they come; most rather take many at a time.
+    fn wants_at_once(&self) -> bool {
+        false
+    }
+
+    /// Nothing has come for a while, in real time: who waited for more may stop waiting.
+    fn quiet(&mut self) {}
+
     /// Sees everything it took in through to its end, until `deadline`, and
     /// counts as dropped what is left then. Nothing is exported after it.
     fn flush(&mut self, deadline: Instant);

@@ -15,12 +15,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::encode::{self, Packing};
+use super::encode::message;
 use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
 use super::record::{Batch, Resource};
-
-/// A batch is one line for each of its signals: a file has no largest request.
-const PACKING: Packing = Packing { bytes: usize::MAX, records: usize::MAX, json: true };
 
 /// Writes records to a file, or to whatever else takes bytes.
 pub struct JsonLines {
@@ -92,13 +89,15 @@ impl Exporter for JsonLines {
         Signals::ALL
     }
 
+    /// One line for each signal, however many records: a file has no largest request.
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
-        encode::traces(&batch.spans, resources, PACKING, |message, count| {
-            self.write(&message, Count::of(Signal::Traces, count));
-        });
-        encode::logs(&batch.logs, resources, PACKING, |message, count| {
-            self.write(&message, Count::of(Signal::Logs, count));
-        });
+        let (spans, logs) = (batch.spans.len(), batch.logs.len());
+        if spans > 0 {
+            self.write(&message::traces(&batch.spans, resources), Count::of(Signal::Traces, spans));
+        }
+        if logs > 0 {
+            self.write(&message::logs(&batch.logs, resources), Count::of(Signal::Logs, logs));
+        }
     }
 
     /// Nothing is held back: there is nothing to flush.

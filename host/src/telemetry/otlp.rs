@@ -4,7 +4,7 @@
 //!  pipeline thread: encode ──► queue ──► senders (tokio tasks): send, wait, retry
 //! ```
 //!
-//! Traces and logs each have a [`lane`] of their own, so that a receiver that
+//! Traces and logs each have a lane of their own, so that a receiver that
 //! takes no logs does not hold up the spans.
 
 mod grpc;
@@ -57,7 +57,7 @@ pub struct Settings {
 }
 
 /// A receiver, and how to talk to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Over HTTP the whole URL, `http://localhost:4318/v1/traces`; over gRPC only
     /// scheme, host and port count.
@@ -89,6 +89,20 @@ impl fmt::Display for Endpoint {
             write!(f, ":{port}")?;
         }
         if path == "/" { Ok(()) } else { f.write_str(path) }
+    }
+}
+
+/// Without its secrets.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("url", &self.to_string())
+            .field("protocol", &self.protocol)
+            .field("headers", &self.headers)
+            .field("gzip", &self.gzip)
+            .field("timeout", &self.timeout)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 
@@ -148,7 +162,7 @@ impl Otlp {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let packing = Packing { bytes: options.request_bytes, records: options.batching.batch, json: false };
+        let packing = Packing { bytes: options.request_bytes, records: options.batching.batch };
         Ok(Self { name, traces, logs, packing, account })
     }
 
@@ -172,13 +186,13 @@ impl Exporter for Otlp {
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
         if let Some(lane) = &self.traces {
             let too_large = encode::traces(&batch.spans, resources, self.packing, |request, count| {
-                lane.push(request.encode_to_vec().into(), count);
+                lane.push(request.into(), count);
             });
             self.too_large(Signal::Traces, too_large);
         }
         if let Some(lane) = &self.logs {
             let too_large = encode::logs(&batch.logs, resources, self.packing, |request, count| {
-                lane.push(request.encode_to_vec().into(), count);
+                lane.push(request.into(), count);
             });
             self.too_large(Signal::Logs, too_large);
         }

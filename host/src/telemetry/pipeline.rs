@@ -27,6 +27,9 @@ const VIRTUAL_QUEUE: usize = 16_384;
 /// How long after its deadline the pipeline's thread may take to hand in its accounts.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// So long without a record counts as quiet.
+const QUIET: Duration = Duration::from_millis(500);
+
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -87,7 +90,7 @@ impl Handoff {
 /// What both ends know.
 #[derive(Debug)]
 struct Shared {
-    queue: Queue<Batch>,
+    queue: Arc<Queue<Batch>>,
     tally: Mutex<Tally>,
     /// Set before the queue is closed.
     deadline: Mutex<Option<Instant>>,
@@ -141,7 +144,7 @@ impl Pipeline {
             Pace::Virtual => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
-            queue: Queue::new(Load { records, bytes: usize::MAX }),
+            queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
             tally: Mutex::default(),
             deadline: Mutex::default(),
         });
@@ -202,23 +205,35 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, shared: &Shared) {
-        let _guard = CloseOnDrop(&shared.queue);
+        let _guard = CloseOnDrop(Arc::clone(&shared.queue));
         let mut gathered = Batch::default();
-        let mut due = None;
+        // When the gathered records are exported, and when it counts as quiet.
+        let (mut due, mut quiet) = (None, None);
         loop {
-            match shared.queue.pop_until(due) {
+            match shared.queue.pop_until([due, quiet].into_iter().flatten().min()) {
                 Popped::Item(batch) => {
+                    self.export_at_once(&batch);
                     append(&mut gathered, batch);
                     if gathered.len() >= self.batching.batch {
                         self.export(&mut gathered);
                         due = None;
-                    } else if self.pace == Pace::Real {
-                        due = due.or_else(|| Some(Instant::now() + self.batching.delay));
+                    }
+                    if self.pace == Pace::Real {
+                        let now = Instant::now();
+                        quiet = Some(now + QUIET);
+                        due = due.or_else(|| (!gathered.is_empty()).then(|| now + self.batching.delay));
                     }
                 }
                 Popped::Late => {
-                    self.export(&mut gathered);
-                    due = None;
+                    let now = Instant::now();
+                    if due.is_some_and(|due| due <= now) {
+                        self.export(&mut gathered);
+                        due = None;
+                    }
+                    if quiet.is_some_and(|quiet| quiet <= now) {
+                        self.exporters.iter_mut().for_each(|exporter| exporter.quiet());
+                        quiet = None;
+                    }
                 }
                 Popped::Closed => break,
             }
@@ -232,11 +247,17 @@ impl Worker {
         }
     }
 
+    fn export_at_once(&mut self, batch: &Batch) {
+        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.wants_at_once()) {
+            exporter.export(batch, &self.resources);
+        }
+    }
+
     fn export(&mut self, batch: &mut Batch) {
         if batch.is_empty() {
             return;
         }
-        for exporter in &mut self.exporters {
+        for exporter in self.exporters.iter_mut().filter(|exporter| !exporter.wants_at_once()) {
             exporter.export(batch, &self.resources);
         }
         batch.spans.clear();

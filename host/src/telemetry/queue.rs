@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{AddAssign, SubAssign};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -171,11 +171,11 @@ impl<T> Queue<T> {
 }
 
 /// Closes a queue when its consumer is gone, however it went: a producer would
-/// wait for good for one that has panicked.
+/// wait for good for one that has panicked, or whose runtime has ended.
 #[derive(Debug)]
-pub struct CloseOnDrop<'a, T>(pub &'a Queue<T>);
+pub struct CloseOnDrop<T>(pub Arc<Queue<T>>);
 
-impl<T> Drop for CloseOnDrop<'_, T> {
+impl<T> Drop for CloseOnDrop<T> {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -183,7 +183,6 @@ impl<T> Drop for CloseOnDrop<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 

@@ -11,8 +11,17 @@ const BATCH: usize = 512;
 pub struct Recorder {
     batch: RefCell<Batch>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
-    spans: Cell<u64>,
-    logs: Cell<u64>,
+    counts: Cell<Counts>,
+}
+
+/// What was recorded so far, and what was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub spans: u64,
+    pub logs: u64,
+    /// Not recorded: the guest was over its limit.
+    pub cut_spans: u64,
+    pub cut_logs: u64,
 }
 
 impl Recorder {
@@ -21,21 +30,30 @@ impl Recorder {
         Self {
             batch: RefCell::default(),
             hand_over: RefCell::new(Box::new(hand_over)),
-            spans: Cell::new(0),
-            logs: Cell::new(0),
+            counts: Cell::default(),
         }
     }
 
     pub fn span(&self, span: SpanRecord) {
-        self.spans.set(self.spans.get() + 1);
+        self.count(|counts| counts.spans += 1);
         self.batch.borrow_mut().spans.push(span);
         self.flush_if_full();
     }
 
     pub fn log(&self, log: LogRecord) {
-        self.logs.set(self.logs.get() + 1);
+        self.count(|counts| counts.logs += 1);
         self.batch.borrow_mut().logs.push(log);
         self.flush_if_full();
+    }
+
+    /// Counts a span that is not recorded, as its guest is over its limit.
+    pub fn cut_span(&self) {
+        self.count(|counts| counts.cut_spans += 1);
+    }
+
+    /// Likewise a log record.
+    pub fn cut_log(&self) {
+        self.count(|counts| counts.cut_logs += 1);
     }
 
     /// Hands over what is there.
@@ -47,9 +65,14 @@ impl Recorder {
         (self.hand_over.borrow_mut())(batch);
     }
 
-    /// Spans and log records so far.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.spans.get(), self.logs.get())
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
     }
 
     fn flush_if_full(&self) {

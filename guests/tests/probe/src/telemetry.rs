@@ -6,7 +6,10 @@ use simhost_sdk::prelude::*;
 use simhost_sdk::{SpanContext, annotate, current};
 
 pub fn spans() -> Json<Value> {
-    annotate(attributes!["probe.annotated" => true]);
+    // The last two are for the host to say.
+    annotate(
+        attributes!["probe.annotated" => true, "http.route" => "/lie", "http.response.status_code" => 0],
+    );
     let server = ids(current());
     let nested = nested();
     out_of_order();

@@ -5,6 +5,7 @@
 //! | `/panic`, `/unreachable`, `/exit` | traps: a panic with a message, a bare trap, `process::exit(3)` |
 //! | `/loop`, `/loop-sleep`, `/loop-log` | never ends: busy, in sleeps of 1 ms, writing log records |
 //! | `/allocate`, `/recurse` | takes memory, or stack, without end |
+//! | `/ask-too-much` | asks for more memory than there can be, and answers that there is none |
 //! | `/status/{code}` | answers with any status, also one that HTTP does not have |
 //! | `/bad-headers` | answers with header names and values that HTTP does not allow |
 //! | `/header-flood/{n}` | answers with `n` headers |
@@ -32,6 +33,7 @@ fn routes() -> Router {
     let router = both(router, "/loop-sleep", traps::loop_sleep);
     let router = both(router, "/loop-log", traps::loop_log);
     let router = both(router, "/allocate", traps::allocate);
+    let router = both(router, "/ask-too-much", traps::ask_too_much);
     let router = both(router, "/recurse", traps::recurse);
     let router = both(router, "/status/{code}", messages::status);
     let router = both(router, "/bad-headers", messages::bad_headers);

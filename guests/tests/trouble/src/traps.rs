@@ -48,6 +48,15 @@ pub fn allocate() -> Response {
     }
 }
 
+/// Not a trap: the allocation fails, and the handler goes on.
+pub fn ask_too_much() -> Response {
+    let mut hoard = Vec::<u8>::new();
+    match hoard.try_reserve_exact(black_box(1 << 30)) {
+        Ok(()) => Response::new(200),
+        Err(_) => Response::new(507),
+    }
+}
+
 pub fn recurse() -> String {
     descend(black_box(0)).to_string()
 }

@@ -118,6 +118,17 @@ struct Source {
     whole: bool,
 }
 
+impl Source {
+    /// The URL without user name and password.
+    fn shown(&self) -> String {
+        match (self.url.split_once("://"), self.url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+            (None, Some((_, rest))) => rest.to_owned(),
+            (_, None) => self.url.clone(),
+        }
+    }
+}
+
 const TOPOLOGY: &str = "telemetry.otlp.endpoint";
 
 fn source(reader: &Reader<'_>, names: &Names, topology: Option<&model::Otlp>, named: bool) -> Option<Source> {
@@ -232,17 +243,23 @@ fn url(
     let url = Url::parse(&text).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() {
-        reader.refuse(source.name, &source.url, "a URL such as http://localhost:4317");
+        reader.refuse(source.name, &source.shown(), "a URL such as http://localhost:4317");
     }
     url
 }
 
-/// gRPC has no place for a path.
+/// gRPC has no place for a path, nor for a user name.
 fn origin(reader: &mut Reader<'_>, source: &Source, url: Url) -> Option<Url> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = format!("{} has a user name, and gRPC sends none", source.name);
+        let help = "send it as a header: OTEL_EXPORTER_OTLP_HEADERS=authorization=Basic%20...";
+        reader.problem(Problem::new(problem).help(help));
+        return None;
+    }
     if url.path() == "/" && url.query().is_none() {
         return Some(url);
     }
-    let problem = format!("{} is `{}`, and gRPC has no paths", source.name, source.url);
+    let problem = format!("{} is `{}`, and gRPC has no paths", source.name, source.shown());
     let help = "leave out the path, or set the protocol: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf";
     reader.problem(Problem::new(problem).help(help));
     None
@@ -266,21 +283,21 @@ fn tls(reader: &mut Reader<'_>, names: &Names) -> Tls {
         (Some((_, certificate)), Some((_, key))) => Some(ClientIdentity { certificate, key }),
         (None, None) => None,
         (Some((name, _)), None) => {
-            alone(reader, name, names.client_key[1]);
+            alone(reader, name, names.client_key);
             None
         }
         (None, Some((name, _))) => {
-            alone(reader, name, names.client_certificate[1]);
+            alone(reader, name, names.client_certificate);
             None
         }
     };
     Tls { authorities: authorities.map(|(_, pem)| pem), identity }
 }
 
-fn alone(reader: &mut Reader<'_>, name: &str, other: &str) {
+fn alone(reader: &mut Reader<'_>, name: &str, others: [&'static str; 2]) {
     // A file that could not be read has been reported, and is not missing.
-    if reader.text(other).is_none() {
-        let help = format!("set {other} too: a certificate and its key belong together");
+    if reader.first(others).is_none() {
+        let help = format!("set {} too: a certificate and its key belong together", others[1]);
         reader.problem(Problem::new(format!("{name} stands alone")).help(help));
     }
 }

@@ -30,7 +30,7 @@ pub struct Grpc {
 impl Grpc {
     pub fn new(signal: Signal, endpoint: &Endpoint, runtime: &Handle) -> Result<Self, String> {
         let describe = |error: tonic::transport::Error| chain(&error);
-        let mut target = Channel::from_shared(endpoint.url.to_string())
+        let mut target = Channel::from_shared(endpoint.to_string())
             .map_err(|error| error.to_string())?
             .user_agent(USER_AGENT)
             .map_err(describe)?

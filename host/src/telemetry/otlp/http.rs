@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
@@ -35,7 +36,12 @@ impl Http {
         if endpoint.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let client = Client::builder()
+        let mut client = Client::builder();
+        if is_loopback(&endpoint.url) {
+            // HTTP_PROXY and its like are for the world outside of this machine.
+            client = client.no_proxy();
+        }
+        let client = client
             .tls_backend_preconfigured(endpoint.tls.for_http()?)
             // A redirected POST turns into a GET, and credentials would go along.
             .redirect(Policy::none())
@@ -70,6 +76,12 @@ impl Http {
             },
         })
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// No answer: the connection could not be made, or broke.

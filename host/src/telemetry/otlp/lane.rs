@@ -36,7 +36,7 @@ struct Shared {
     timeout: Duration,
     retry: RetryPolicy,
     jitter: Key,
-    queue: Queue<Request>,
+    queue: Arc<Queue<Request>>,
     /// The last attempt has failed in a way that another may mend.
     failing: AtomicBool,
     /// Requests taken from the queue so far: each has its own jitter.
@@ -66,7 +66,7 @@ impl Lane {
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
-            queue: Queue::new(Load { records: options.batching.queue, bytes: QUEUE_BYTES }),
+            queue: Arc::new(Queue::new(Load { records: options.batching.queue, bytes: QUEUE_BYTES })),
             failing: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             account,
@@ -75,9 +75,10 @@ impl Lane {
         let tasks = (0..options.concurrency.max(1))
             .map(|_| {
                 let (shared, alive) = (Arc::clone(&shared), alive.clone());
+                // Out here, so that it works even if the runtime never runs the task.
+                let guard = CloseOnDrop(Arc::clone(&shared.queue));
                 let task = async move {
-                    // If the runtime goes away, the pipeline must not wait for it.
-                    let _guard = CloseOnDrop(&shared.queue);
+                    let _guard = guard;
                     while let Some(request) = shared.queue.pop().await {
                         shared.deliver(request).await;
                     }

@@ -1,0 +1,124 @@
+//! `simhost bench`: what things cost on this machine, beside the targets.
+//!
+//! Every number comes from the real parts: [`world`] drives a bus on this
+//! thread, [`process`] starts this program as a user would and sends it real
+//! requests.
+
+mod client;
+mod process;
+mod world;
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::error::Refused;
+
+/// The orders topology as it ships.
+const ORDERS: &str = include_str!("../../topologies/orders.toml");
+
+/// How long each measurement runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Wall time for each row.
+    pub each: Duration,
+    /// Repetitions; the best counts, as others on the machine only ever slow it.
+    pub rounds: u32,
+}
+
+/// One measured quantity.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    pub what: &'static str,
+    pub value: f64,
+    pub unit: &'static str,
+    /// What it is to be at most or, where more is better, at least.
+    pub target: f64,
+    pub more_is_better: bool,
+}
+
+/// Why there are no numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error("the bench's own topology is refused: {0}")]
+    Refused(#[from] Refused),
+    #[error("the system refuses what the bench needs: {0}")]
+    System(#[from] std::io::Error),
+    #[error("the program under test did not do its part: {0}")]
+    Child(String),
+}
+
+/// Measures everything.
+///
+/// # Errors
+/// This program cannot start itself, or a port or a file is refused.
+pub fn run(effort: Effort) -> Result<Vec<Row>, BenchError> {
+    let mut rows = world::rows(effort)?;
+    rows.extend(process::rows(effort)?);
+    Ok(rows)
+}
+
+/// The rows as a table.
+pub fn table(rows: &[Row]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.force_no_tty();
+    table.set_header(["what", "measured", "target", ""]);
+    for row in rows {
+        let limit = if row.more_is_better { "≥" } else { "≤" };
+        let met = if row.more_is_better { row.value >= row.target } else { row.value <= row.target };
+        table.add_row([
+            row.what.to_owned(),
+            format!("{} {}", digits(row.value), row.unit),
+            format!("{limit} {} {}", digits(row.target), row.unit),
+            if met { "met" } else { "missed" }.to_owned(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1).take(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// Three significant digits, thousands apart.
+fn digits(value: f64) -> String {
+    if value < 100.0 {
+        return format!("{value:.2}");
+    }
+    let whole = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The orders topology without waits: what is left is what simhost costs.
+fn orders_without_sleeps() -> String {
+    ORDERS
+        .replace("latency = \"300us\"", "latency = \"0ns\"")
+        .replace("guest = \"inventory\"", "guest = \"inventory\"\nconfig = { sleeps = false }")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_with_as_many_digits_as_they_deserve() {
+        assert_eq!(
+            [0.5, 99.0, 150.0, 12_345.6, 1_234_567.0].map(digits),
+            ["0.50", "99.00", "150", "12,346", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn the_shipped_topology_has_what_the_bench_takes_out_of_it() {
+        let without = orders_without_sleeps();
+        assert!(without.contains("latency = \"0ns\"") && without.contains("sleeps = false"));
+    }
+}

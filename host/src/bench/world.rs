@@ -1,0 +1,142 @@
+//! A bus on this thread, in virtual time: guest calls, hops, orders.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::Bus;
+use crate::clock::Stopwatch;
+use crate::engine::EMBEDDED;
+use crate::error::Refused;
+use crate::model::ServiceId;
+use crate::run::{Asked, Destinations, Options, Plan};
+use crate::sched::Sched;
+use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
+use crate::telemetry::record::{Batch, Resource};
+use crate::topology;
+
+use super::{BenchError, Effort, Row, orders_without_sleeps};
+
+/// Hops of the chain whose cost is divided by their number.
+const CHAIN: usize = 20;
+
+pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
+    let noop = Lab::new(NOOP)?.seconds_each(effort, "GET /");
+    let chain = Lab::new(&chain_topology())?.seconds_each(effort, "GET /");
+    let orders = Lab::new(&orders_without_sleeps())?;
+    let order = orders.seconds_each(effort, r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#);
+    let (spans, span) = orders.encoding(effort);
+    Ok(vec![
+        row("a request to a warm guest that answers at once", noop * 1e6, "µs", 4.0, false),
+        row(
+            "a hop: CLIENT and SERVER span, context, queue, warm guest",
+            (chain - noop) / CHAIN as f64 * 1e6,
+            "µs",
+            4.0,
+            false,
+        ),
+        row("orders in virtual time, spans recorded", 1.0 / order, "orders/s", 40_000.0, true),
+        row("spans through recording", spans / order, "spans/s", 1_000_000.0, true),
+        row("spans to encoded OTLP, one thread", 1.0 / span, "spans/s", 1_000_000.0, true),
+    ])
+}
+
+const fn row(what: &'static str, value: f64, unit: &'static str, target: f64, more_is_better: bool) -> Row {
+    Row { what, value, unit, target, more_is_better }
+}
+
+const NOOP: &str =
+    "[topology]\nname = \"noop\"\n[ingress]\nto = \"noop\"\n[services.noop]\nguest = \"noop\"\n";
+
+/// `CHAIN` services that each call the next.
+fn chain_topology() -> String {
+    let mut text =
+        "[topology]\nname = \"chain\"\n[ingress]\nto = \"hop-0\"\n[network]\nlatency = \"0ns\"\n".to_owned();
+    text.push_str("[limits]\ncall-depth = 100\n");
+    for hop in 0..CHAIN {
+        text.push_str(&format!(
+            "[services.hop-{hop}]\nguest = \"hop\"\nconfig = {{ next = \"hop-{}\" }}\n",
+            hop + 1
+        ));
+    }
+    text.push_str(&format!("[services.hop-{CHAIN}]\nguest = \"noop\"\n"));
+    text
+}
+
+/// A topology on a bus of its own; its records are counted and the last kept.
+struct Lab {
+    sched: Sched,
+    bus: Rc<Bus>,
+    resources: Arc<[Resource]>,
+    last: Rc<RefCell<Batch>>,
+}
+
+impl Lab {
+    fn new(text: &str) -> Result<Self, Refused> {
+        let embedded = EMBEDDED.map(|(name, _)| name);
+        let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
+        let asked: Asked = "GET /".parse().expect("it is a request");
+        let options = Options {
+            topology: PathBuf::new(),
+            virtual_time: true,
+            seed: None,
+            listen: None,
+            guests: Vec::new(),
+            faults: Vec::new(),
+            requests: vec![asked],
+            stop_after: None,
+            destinations: Destinations::default(),
+        };
+        let plan = Plan::of(topology, options, |_| None)?;
+        let resources = plan.resources();
+        let last: Rc<RefCell<Batch>> = Rc::default();
+        let keep = Rc::clone(&last);
+        let (sched, bus) = plan.bus(move |batch| {
+            keep.replace(batch);
+        });
+        Ok(Self { sched, bus, resources, last })
+    }
+
+    /// Wall seconds for each request, sent one after the other: the best round.
+    fn seconds_each(&self, effort: Effort, request: &str) -> f64 {
+        let asked: Asked = request.parse().expect("it is a request");
+        let send = async |requests: u32| {
+            for _ in 0..requests {
+                let answer = Rc::clone(&self.bus).enter(asked.entry(ServiceId(0))).await;
+                debug_assert!(answer.response.status < 400);
+            }
+        };
+        let run = |requests: u32| {
+            let watch = Stopwatch::start();
+            self.sched.block_on(send(requests), || {}).expect("requests end");
+            watch.elapsed().as_secs_f64()
+        };
+        run(100);
+        let one = run(1_000) / 1_000.0;
+        let requests = (effort.each.as_secs_f64() / one).clamp(1_000.0, 1e7) as u32;
+        (0..effort.rounds).map(|_| run(requests) / f64::from(requests)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Spans of one request, and wall seconds to encode a span.
+    fn encoding(&self, effort: Effort) -> (f64, f64) {
+        let batch = self.last.borrow();
+        let traces_in_batch: std::collections::BTreeSet<_> =
+            batch.spans.iter().map(|span| span.trace_id).collect();
+        let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
+        let mut best = f64::INFINITY;
+        for _ in 0..effort.rounds {
+            let watch = Stopwatch::start();
+            let mut spans = 0;
+            while watch.elapsed() < effort.each.min(Duration::from_secs(1)) {
+                traces(&batch.spans, &self.resources, packing, |bytes, _| {
+                    std::hint::black_box(bytes);
+                });
+                spans += batch.spans.len();
+            }
+            best = best.min(watch.elapsed().as_secs_f64() / spans as f64);
+        }
+        (batch.spans.len() as f64 / traces_in_batch.len().max(1) as f64, best)
+    }
+}

@@ -1,0 +1,163 @@
+//! Records as the messages that `opentelemetry-proto` has for them, to be
+//! written as JSON. `wire.rs` writes the same messages as protobuf.
+
+use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, LogsData, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
+use opentelemetry_proto::tonic::trace::v1::span::Event as SpanEvent;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span, Status as SpanStatus, TracesData,
+};
+use opentelemetry_semantic_conventions::SCHEMA_URL;
+
+use super::{Group, SCOPE_VERSION, group, severity_text, span_flags};
+use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
+
+/// All spans in one message.
+pub fn traces(spans: &[SpanRecord], resources: &[Resource]) -> TracesData {
+    let resource_spans = group(spans)
+        .chunk_by(Group::same_resource)
+        .map(|groups| ResourceSpans {
+            resource: Some(origin(&resources[groups[0].resource.0 as usize])),
+            scope_spans: groups
+                .iter()
+                .map(|group| ScopeSpans {
+                    scope: Some(scope(group.scope)),
+                    spans: group.items.iter().map(|(record, _)| span(record)).collect(),
+                    schema_url: SCHEMA_URL.to_owned(),
+                })
+                .collect(),
+            schema_url: SCHEMA_URL.to_owned(),
+        })
+        .collect();
+    TracesData { resource_spans }
+}
+
+/// All log records in one message.
+pub fn logs(logs: &[LogRecord], resources: &[Resource]) -> LogsData {
+    let resource_logs = group(logs)
+        .chunk_by(Group::same_resource)
+        .map(|groups| ResourceLogs {
+            resource: Some(origin(&resources[groups[0].resource.0 as usize])),
+            scope_logs: groups
+                .iter()
+                .map(|group| ScopeLogs {
+                    scope: Some(scope(group.scope)),
+                    log_records: group.items.iter().map(|(record, _)| log(record)).collect(),
+                    schema_url: SCHEMA_URL.to_owned(),
+                })
+                .collect(),
+            schema_url: SCHEMA_URL.to_owned(),
+        })
+        .collect();
+    LogsData { resource_logs }
+}
+
+fn scope(scope: Scope) -> InstrumentationScope {
+    InstrumentationScope {
+        name: scope.name().to_owned(),
+        version: SCOPE_VERSION.to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+fn origin(resource: &Resource) -> Origin {
+    Origin { attributes: attributes(&resource.attributes), ..Origin::default() }
+}
+
+fn span(record: &SpanRecord) -> Span {
+    let (code, message) = match &record.status {
+        Status::Unset => (StatusCode::Unset, ""),
+        Status::Ok => (StatusCode::Ok, ""),
+        Status::Error(message) => (StatusCode::Error, &**message),
+    };
+    Span {
+        trace_id: record.trace_id.0.get().to_be_bytes().to_vec(),
+        span_id: record.span_id.0.get().to_be_bytes().to_vec(),
+        trace_state: record.trace_state.as_deref().unwrap_or_default().to_owned(),
+        parent_span_id: record.parent.map_or_else(Vec::new, |parent| parent.0.get().to_be_bytes().to_vec()),
+        flags: span_flags(record),
+        name: record.name.to_string(),
+        // The numbers of `SpanKind` are those of the protocol.
+        kind: record.kind as i32,
+        start_time_unix_nano: record.start,
+        end_time_unix_nano: record.end,
+        attributes: attributes(record.attributes.iter()),
+        dropped_attributes_count: record.dropped_attributes,
+        events: record.events.iter().map(span_event).collect(),
+        dropped_events_count: record.dropped_events,
+        links: Vec::new(),
+        dropped_links_count: 0,
+        status: Some(SpanStatus { message: message.to_owned(), code: code.into() }),
+    }
+}
+
+fn span_event(event: &Event) -> SpanEvent {
+    SpanEvent {
+        time_unix_nano: event.time,
+        name: event.name.to_string(),
+        attributes: attributes(&event.attributes),
+        dropped_attributes_count: 0,
+    }
+}
+
+fn log(record: &LogRecord) -> Log {
+    let mut log = Log {
+        time_unix_nano: record.time,
+        // The host sees a line at the instant at which the guest writes it.
+        observed_time_unix_nano: record.time,
+        // The numbers of `Severity` are those of the protocol.
+        severity_number: record.severity as i32,
+        severity_text: severity_text(record.severity).to_owned(),
+        body: Some(AnyValue { value: Some(AnyKind::StringValue(record.body.to_string())) }),
+        attributes: attributes(&record.attributes),
+        ..Log::default()
+    };
+    if let Some((trace_id, span_id, flags)) = record.span {
+        log.trace_id = trace_id.0.get().to_be_bytes().to_vec();
+        log.span_id = span_id.0.get().to_be_bytes().to_vec();
+        log.flags = u32::from(flags.0);
+    }
+    log
+}
+
+fn attributes<'a>(all: impl IntoIterator<Item = &'a KeyValue>) -> Vec<Attribute> {
+    all.into_iter()
+        .map(|attribute| Attribute {
+            key: attribute.key.to_string(),
+            value: Some(AnyValue { value: Some(value(&attribute.value)) }),
+            ..Attribute::default()
+        })
+        .collect()
+}
+
+fn value(value: &Value) -> AnyKind {
+    match value {
+        Value::Text(text) => AnyKind::StringValue(text.to_string()),
+        Value::Bool(value) => AnyKind::BoolValue(*value),
+        Value::Int(value) => AnyKind::IntValue(*value),
+        Value::Float(value) if !value.is_finite() => AnyKind::StringValue(not_finite(*value).to_owned()),
+        Value::Float(value) => AnyKind::DoubleValue(*value),
+        Value::Texts(texts) => array(texts.iter().map(|text| AnyKind::StringValue(text.clone()))),
+        Value::Ints(ints) => array(ints.iter().map(|int| AnyKind::IntValue(*int))),
+    }
+}
+
+fn array(values: impl Iterator<Item = AnyKind>) -> AnyKind {
+    let values = values.map(|value| AnyValue { value: Some(value) }).collect();
+    AnyKind::ArrayValue(ArrayValue { values })
+}
+
+/// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
+fn not_finite(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}

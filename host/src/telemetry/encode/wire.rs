@@ -1,0 +1,327 @@
+//! Records as protobuf, straight from where they lie.
+//!
+//! To build the messages of `opentelemetry-proto` and have prost encode them
+//! costs some twenty allocations for each span and over twice as long (see
+//! `benches/export.rs`). Tests hold this to the same bytes.
+//!
+//! Each message is described once, as a [`Part`] that puts its fields into a
+//! [`Sink`]: one sink counts, so that a length can stand before its message,
+//! and one writes.
+
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_semantic_conventions::SCHEMA_URL;
+use prost::encoding::{WireType, encoded_len_varint, key_len};
+
+use super::{Group, SCOPE_VERSION, severity_text, span_flags};
+use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
+
+/// The request for these groups; traces and logs differ in their records only.
+pub fn request<R: Part>(groups: &[Group<'_, R>], resources: &[Resource]) -> Vec<u8> {
+    let request = Request { groups, resources };
+    let mut out = Vec::with_capacity(request.size());
+    request.put(&mut out);
+    out
+}
+
+/// A message, without its tag and length.
+pub trait Part {
+    /// Puts its fields, in the order of their numbers.
+    fn put(&self, out: &mut impl Sink);
+
+    /// Its length in bytes.
+    fn size(&self) -> usize {
+        let mut size = Size(0);
+        self.put(&mut size);
+        size.0
+    }
+}
+
+/// What takes fields in. The methods without `_always` leave out what has its
+/// default value, as proto3 does.
+pub trait Sink {
+    fn varint_always(&mut self, tag: u32, value: u64);
+    fn fixed32_always(&mut self, tag: u32, value: u32);
+    fn fixed64_always(&mut self, tag: u32, value: u64);
+    fn bytes_always(&mut self, tag: u32, bytes: &[u8]);
+    fn part(&mut self, tag: u32, part: &impl Part);
+
+    fn varint(&mut self, tag: u32, value: u64) {
+        if value != 0 {
+            self.varint_always(tag, value);
+        }
+    }
+
+    fn fixed64(&mut self, tag: u32, value: u64) {
+        if value != 0 {
+            self.fixed64_always(tag, value);
+        }
+    }
+
+    fn text(&mut self, tag: u32, text: &str) {
+        if !text.is_empty() {
+            self.bytes_always(tag, text.as_bytes());
+        }
+    }
+}
+
+/// Counts bytes.
+struct Size(usize);
+
+impl Size {
+    fn framed(&mut self, tag: u32, length: usize) {
+        self.0 += key_len(tag) + encoded_len_varint(length as u64) + length;
+    }
+}
+
+impl Sink for Size {
+    fn varint_always(&mut self, tag: u32, value: u64) {
+        self.0 += key_len(tag) + encoded_len_varint(value);
+    }
+
+    fn fixed32_always(&mut self, tag: u32, _: u32) {
+        self.0 += key_len(tag) + 4;
+    }
+
+    fn fixed64_always(&mut self, tag: u32, _: u64) {
+        self.0 += key_len(tag) + 8;
+    }
+
+    fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
+        self.framed(tag, bytes.len());
+    }
+
+    fn part(&mut self, tag: u32, part: &impl Part) {
+        self.framed(tag, part.size());
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn varint_always(&mut self, tag: u32, value: u64) {
+        key(self, tag, WireType::Varint);
+        varint(self, value);
+    }
+
+    fn fixed32_always(&mut self, tag: u32, value: u32) {
+        key(self, tag, WireType::ThirtyTwoBit);
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn fixed64_always(&mut self, tag: u32, value: u64) {
+        key(self, tag, WireType::SixtyFourBit);
+        self.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
+        key(self, tag, WireType::LengthDelimited);
+        varint(self, bytes.len() as u64);
+        self.extend_from_slice(bytes);
+    }
+
+    fn part(&mut self, tag: u32, part: &impl Part) {
+        key(self, tag, WireType::LengthDelimited);
+        varint(self, part.size() as u64);
+        part.put(self);
+    }
+}
+
+fn key(out: &mut Vec<u8>, tag: u32, kind: WireType) {
+    varint(out, u64::from(tag << 3 | kind as u32));
+}
+
+/// Seven bits in each byte, the lowest first; the eighth says that more follow.
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`.
+struct Request<'a, R> {
+    groups: &'a [Group<'a, R>],
+    resources: &'a [Resource],
+}
+
+impl<R: Part> Part for Request<'_, R> {
+    fn put(&self, out: &mut impl Sink) {
+        for groups in self.groups.chunk_by(Group::same_resource) {
+            let resource = &self.resources[groups[0].resource.0 as usize];
+            out.part(1, &OfResource { groups, resource });
+        }
+    }
+}
+
+/// `ResourceSpans`, `ResourceLogs`.
+struct OfResource<'a, R> {
+    groups: &'a [Group<'a, R>],
+    resource: &'a Resource,
+}
+
+impl<R: Part> Part for OfResource<'_, R> {
+    fn put(&self, out: &mut impl Sink) {
+        out.part(1, self.resource);
+        for group in self.groups {
+            out.part(2, group);
+        }
+        out.text(3, SCHEMA_URL);
+    }
+}
+
+/// `ScopeSpans`, `ScopeLogs`.
+impl<R: Part> Part for Group<'_, R> {
+    fn put(&self, out: &mut impl Sink) {
+        out.part(1, &self.scope);
+        for (record, size) in &self.items {
+            out.part(2, &Measured { record: *record, size: *size });
+        }
+        out.text(3, SCHEMA_URL);
+    }
+}
+
+/// A record whose size is known: it is asked for three times.
+struct Measured<'a, R> {
+    record: &'a R,
+    size: usize,
+}
+
+impl<R: Part> Part for Measured<'_, R> {
+    fn put(&self, out: &mut impl Sink) {
+        self.record.put(out);
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+}
+
+/// `Resource`.
+impl Part for Resource {
+    fn put(&self, out: &mut impl Sink) {
+        self.attributes.iter().for_each(|attribute| out.part(1, attribute));
+    }
+}
+
+/// `InstrumentationScope`.
+impl Part for Scope {
+    fn put(&self, out: &mut impl Sink) {
+        out.text(1, self.name());
+        out.text(2, SCOPE_VERSION);
+    }
+}
+
+/// `Span`.
+impl Part for SpanRecord {
+    fn put(&self, out: &mut impl Sink) {
+        out.bytes_always(1, &self.trace_id.0.get().to_be_bytes());
+        out.bytes_always(2, &self.span_id.0.get().to_be_bytes());
+        out.text(3, self.trace_state.as_deref().unwrap_or_default());
+        if let Some(parent) = self.parent {
+            out.bytes_always(4, &parent.0.get().to_be_bytes());
+        }
+        out.text(5, &self.name);
+        // The numbers of `SpanKind` are those of the protocol.
+        out.varint(6, self.kind as u64);
+        out.fixed64(7, self.start);
+        out.fixed64(8, self.end);
+        self.attributes.iter().for_each(|attribute| out.part(9, attribute));
+        out.varint(10, self.dropped_attributes.into());
+        self.events.iter().for_each(|event| out.part(11, event));
+        out.varint(12, self.dropped_events.into());
+        out.part(15, &self.status);
+        out.fixed32_always(16, span_flags(self));
+    }
+}
+
+/// `Span.Event`.
+impl Part for Event {
+    fn put(&self, out: &mut impl Sink) {
+        out.fixed64(1, self.time);
+        out.text(2, &self.name);
+        self.attributes.iter().for_each(|attribute| out.part(3, attribute));
+    }
+}
+
+/// `Status`.
+impl Part for Status {
+    fn put(&self, out: &mut impl Sink) {
+        let (message, code) = match self {
+            Self::Unset => ("", StatusCode::Unset),
+            Self::Ok => ("", StatusCode::Ok),
+            Self::Error(message) => (&**message, StatusCode::Error),
+        };
+        out.text(2, message);
+        out.varint(3, code as u64);
+    }
+}
+
+/// `LogRecord`.
+impl Part for LogRecord {
+    fn put(&self, out: &mut impl Sink) {
+        out.fixed64(1, self.time);
+        // The numbers of `Severity` are those of the protocol.
+        out.varint(2, self.severity as u64);
+        out.text(3, severity_text(self.severity));
+        out.part(5, &TextValue(&self.body));
+        self.attributes.iter().for_each(|attribute| out.part(6, attribute));
+        if let Some((trace_id, span_id, flags)) = self.span {
+            if flags.0 != 0 {
+                out.fixed32_always(8, flags.0.into());
+            }
+            out.bytes_always(9, &trace_id.0.get().to_be_bytes());
+            out.bytes_always(10, &span_id.0.get().to_be_bytes());
+        }
+        // The host sees a line at the instant at which the guest writes it.
+        out.fixed64(11, self.time);
+    }
+}
+
+/// `KeyValue`.
+impl Part for KeyValue {
+    fn put(&self, out: &mut impl Sink) {
+        out.text(1, &self.key);
+        out.part(2, &self.value);
+    }
+}
+
+/// `AnyValue`, one of whose fields is always there, whatever its value.
+impl Part for Value {
+    fn put(&self, out: &mut impl Sink) {
+        match self {
+            Self::Text(text) => TextValue(text).put(out),
+            Self::Bool(value) => out.varint_always(2, (*value).into()),
+            Self::Int(value) => IntValue(*value).put(out),
+            Self::Float(value) => out.fixed64_always(4, value.to_bits()),
+            Self::Texts(texts) => out.part(5, &Array(texts, |text| TextValue(text))),
+            Self::Ints(ints) => out.part(5, &Array(ints, |int| IntValue(*int))),
+        }
+    }
+}
+
+/// `AnyValue` of a text.
+struct TextValue<'a>(&'a str);
+
+impl Part for TextValue<'_> {
+    fn put(&self, out: &mut impl Sink) {
+        out.bytes_always(1, self.0.as_bytes());
+    }
+}
+
+/// `AnyValue` of a whole number.
+struct IntValue(i64);
+
+impl Part for IntValue {
+    fn put(&self, out: &mut impl Sink) {
+        // int64 on the wire: two's complement, no zigzag.
+        out.varint_always(3, self.0.cast_unsigned());
+    }
+}
+
+/// `ArrayValue`, and how its items are values.
+struct Array<'a, T, P>(&'a [T], fn(&'a T) -> P);
+
+impl<T, P: Part> Part for Array<'_, T, P> {
+    fn put(&self, out: &mut impl Sink) {
+        self.0.iter().for_each(|item| out.part(1, &(self.1)(item)));
+    }
+}

@@ -1,0 +1,109 @@
+//! Requests and answers: over a socket, and as a run prints them.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::Value;
+
+use super::PATIENCE;
+
+/// An answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// Names are lower-case. A run in virtual time prints none.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// How long it took in simulated time, as a run in virtual time prints it.
+    pub took: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A request to a server: method, target, headers, body.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub target: &'a str,
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: &'a str,
+}
+
+/// Sends requests to a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Client(pub SocketAddr);
+
+impl Client {
+    /// Sends a GET and waits for the answer.
+    pub fn get(self, target: &str) -> Answer {
+        self.send(Request { method: "GET", target, headers: &[], body: "" })
+    }
+
+    /// Sends one request on a connection of its own.
+    pub fn send(self, request: Request<'_>) -> Answer {
+        let Self(address) = self;
+        let Request { method, target, headers, body } = request;
+        let mut message = format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            message.push_str(&format!("{name}: {value}\r\n"));
+        }
+        message.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        let mut stream = TcpStream::connect(address).expect("simhost listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
+        stream.write_all(message.as_bytes()).expect("simhost takes the request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("simhost answers and closes the connection");
+        received(&String::from_utf8_lossy(&answer))
+    }
+}
+
+fn received(text: &str) -> Answer {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {text:?}"));
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let headers = lines.filter_map(|line| line.split_once(':'));
+    Answer {
+        status: status.unwrap_or_else(|| panic!("no status: {head:?}")),
+        headers: headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect(),
+        body: body.to_owned(),
+        took: String::new(),
+    }
+}
+
+/// Takes standard output apart: the answers to `requests`, and the report.
+pub fn printed(stdout: &str, requests: &[&str]) -> (Vec<Answer>, String) {
+    let mut rest = stdout;
+    let mut answers = Vec::new();
+    for (index, request) in requests.iter().enumerate() {
+        let asked: Vec<_> = request.split(' ').take(2).collect();
+        let (line, after) = rest.split_once('\n').unwrap_or_else(|| panic!("no answer: {stdout}"));
+        let words = line.strip_prefix(&asked.join(" ")).and_then(|line| line.strip_prefix(" answered "));
+        let (status, took) = words.and_then(|words| words.split_once(" in ")).unwrap_or_else(|| {
+            panic!("no answer to {request}: {line}");
+        });
+        let end = match requests.get(index + 1) {
+            Some(next) => next.split(' ').take(2).collect::<Vec<_>>().join(" ") + " answered ",
+            None => "\n".to_owned(),
+        };
+        let length =
+            if after.starts_with(&end) { 0 } else { after.find(&format!("\n{end}")).map_or(0, |at| at + 1) };
+        answers.push(Answer {
+            status: status.parse().expect("a status is a number"),
+            headers: Vec::new(),
+            body: after[..length].trim_end_matches('\n').to_owned(),
+            took: took.to_owned(),
+        });
+        rest = &after[length..];
+    }
+    (answers, rest.trim_start().to_owned())
+}

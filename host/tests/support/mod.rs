@@ -1,0 +1,205 @@
+//! A small world for a test: a topology of test guests, run by the real program.
+//!
+//! Start at [`World`]. [`World::virtually`] sends requests in virtual time and
+//! gives a [`Run`] back; [`World::serve`] opens the door to real requests, and
+//! [`Server::stop`] gives the same. Spans and log records are read from the
+//! file that `--out` names.
+
+pub mod http;
+pub mod server;
+pub mod telemetry;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+pub use http::Answer;
+pub use server::Server;
+pub use telemetry::{Log, Span, SpanKind};
+
+use telemetry::Records;
+
+/// Longer than anything here takes: who meets it has found a deadlock.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+const TOPOLOGY: &str = "topology.toml";
+const OUT: &str = "out.jsonl";
+
+/// The folder of the built test guests.
+pub fn guests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/dist/tests")
+}
+
+/// A topology that is being put together, and the flags to run it with.
+#[derive(Clone, Debug)]
+pub struct World {
+    services: String,
+    rest: String,
+    entry: Option<String>,
+    flags: Vec<String>,
+}
+
+impl World {
+    /// One service, `front`, with the test guest `guest`; `settings` are lines
+    /// of its table.
+    pub fn of(guest: &str, settings: &str) -> Self {
+        let empty = Self { services: String::new(), rest: String::new(), entry: None, flags: Vec::new() };
+        empty.and("front", guest, settings)
+    }
+
+    /// Another service. Requests go to the first.
+    pub fn and(self, name: &str, guest: &str, settings: &str) -> Self {
+        let path = guests().join(guest).with_extension("wasm");
+        self.with_file(name, &path.display().to_string(), settings)
+    }
+
+    /// A service whose guest is the file at `path`.
+    pub fn with_file(mut self, name: &str, path: &str, settings: &str) -> Self {
+        self.entry.get_or_insert_with(|| name.to_owned());
+        write!(self.services, "\n[services.{name}]\nguest = '{path}'\n{settings}\n").expect(INFALLIBLE);
+        self
+    }
+
+    /// Further sections: links, faults, limits.
+    pub fn with(mut self, sections: &str) -> Self {
+        write!(self.rest, "\n{sections}\n").expect(INFALLIBLE);
+        self
+    }
+
+    /// Further flags of `simhost run`.
+    pub fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Sends the requests in virtual time, one after the other.
+    pub fn virtually(&self, requests: &[&str]) -> Run {
+        let folder = self.write();
+        let mut command = Command::from_std(self.command(&folder));
+        command.args(["--virtual", "--out", OUT]);
+        for request in requests {
+            command.args(["--request", request]);
+        }
+        let output = command.timeout(PATIENCE).output().expect("simhost starts");
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+        let bytes = fs::read_to_string(folder.path().join(OUT)).expect("simhost writes its records");
+        let (answers, report) = http::printed(&stdout, requests);
+        Run { answers, report, stdout, records: Records::parse(&bytes), bytes }
+    }
+
+    /// Opens the door at a free port, in real time.
+    pub fn serve(&self) -> Server {
+        let folder = self.write();
+        let mut command = self.command(&folder);
+        command.args(["--out", OUT]);
+        Server::start(folder, command)
+    }
+
+    /// What standard error says of a topology that must not run: exit code 2.
+    pub fn refusal(&self) -> String {
+        let folder = self.write();
+        let mut command = Command::from_std(self.command(&folder));
+        command.args(["--virtual", "--request", "GET /"]);
+        let output = command.timeout(PATIENCE).output().expect("simhost starts");
+        let (stdout, stderr) = texts(&output);
+        assert_eq!(output.status.code(), Some(2), "{stdout}{stderr}");
+        assert_eq!(stdout, "", "a run that is refused prints nothing");
+        // Reports are wrapped for people; a test looks for sentences.
+        stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn write(&self) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder for the topology");
+        let entry = self.entry.as_deref().expect("a world has a service");
+        let head = format!(
+            "[topology]\nname = \"tests\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"{entry}\"\n"
+        );
+        let text = format!("{head}{}{}", self.services, self.rest);
+        fs::write(folder.path().join(TOPOLOGY), text).expect("the topology is written");
+        folder
+    }
+
+    /// `simhost run`, with nothing of this process's environment; what is
+    /// compiled once serves all tests.
+    fn command(&self, folder: &TempDir) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simhost"));
+        command.env_clear().env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command.current_dir(folder.path()).args(["run", TOPOLOGY]).args(&self.flags);
+        command
+    }
+}
+
+const INFALLIBLE: &str = "a String takes every write";
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// A run that has ended well.
+#[derive(Debug)]
+pub struct Run {
+    /// Answers to the requests, in order; of a server, each request has its own.
+    pub answers: Vec<Answer>,
+    /// The report at the end of standard output.
+    pub report: String,
+    pub stdout: String,
+    /// The file of `--out`, as it is.
+    pub bytes: String,
+    records: Records,
+}
+
+impl Run {
+    /// The statuses of the answers.
+    pub fn statuses(&self) -> Vec<u16> {
+        self.answers.iter().map(|answer| answer.status).collect()
+    }
+
+    /// The bodies of the answers.
+    pub fn bodies(&self) -> Vec<&str> {
+        self.answers.iter().map(|answer| answer.body.as_str()).collect()
+    }
+
+    /// All spans, in the order of their starts.
+    pub fn spans(&self) -> &[Span] {
+        &self.records.spans
+    }
+
+    /// The spans of this name.
+    pub fn named(&self, name: &str) -> Vec<&Span> {
+        self.spans().iter().filter(|span| span.name == name).collect()
+    }
+
+    /// The only span of this name.
+    #[track_caller]
+    pub fn span(&self, name: &str) -> &Span {
+        match self.named(name)[..] {
+            [span] => span,
+            ref several => {
+                let names: Vec<_> = self.spans().iter().map(|span| &span.name).collect();
+                panic!("{} spans are named {name:?}, of {names:?}", several.len())
+            }
+        }
+    }
+
+    /// The spans of a kind and service.
+    pub fn of(&self, service: &str, kind: SpanKind) -> Vec<&Span> {
+        self.spans().iter().filter(|span| span.service == service && span.kind == kind).collect()
+    }
+
+    /// The spans whose parent is `parent`.
+    pub fn children(&self, parent: &Span) -> Vec<&Span> {
+        self.spans().iter().filter(|span| span.parent == parent.id && span.trace == parent.trace).collect()
+    }
+
+    /// All log records, in order.
+    pub fn logs(&self) -> &[Log] {
+        &self.records.logs
+    }
+}

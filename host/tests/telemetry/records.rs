@@ -1,0 +1,105 @@
+//! Records to export.
+
+use std::num::{NonZeroU64, NonZeroU128};
+use std::sync::Arc;
+
+use simhost::context::{SpanId, TraceFlags, TraceId};
+use simhost::telemetry::record::{
+    Attributes, Batch, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind,
+    SpanRecord, Status, Value,
+};
+
+pub const EPOCH: u64 = 1_700_000_000_000_000_000;
+
+pub fn trace_id(number: u128) -> TraceId {
+    TraceId(NonZeroU128::new(number).unwrap())
+}
+
+pub fn span_id(number: u64) -> SpanId {
+    SpanId(NonZeroU64::new(number).unwrap())
+}
+
+/// `order-service` and `inventory-service`.
+pub fn resources() -> Arc<[Resource]> {
+    ["order-service", "inventory-service"]
+        .map(|name| Resource {
+            service: name.into(),
+            attributes: vec![KeyValue::new("service.name", name), KeyValue::new("service.version", "1.4.2")],
+        })
+        .into()
+}
+
+/// A CLIENT span of the bus with nothing special about it.
+pub fn span(number: u64) -> SpanRecord {
+    SpanRecord {
+        trace_id: trace_id(0xa0),
+        span_id: span_id(number),
+        parent: None,
+        remote_parent: false,
+        flags: TraceFlags(TraceFlags::SAMPLED),
+        trace_state: None,
+        resource: ResourceId(0),
+        scope: Scope::Bus,
+        kind: SpanKind::Client,
+        name: "POST".into(),
+        start: EPOCH + number,
+        end: EPOCH + number + 1_000,
+        attributes: Attributes::default(),
+        events: Vec::new(),
+        status: Status::Unset,
+        dropped_attributes: 0,
+        dropped_events: 0,
+    }
+}
+
+/// A SERVER span of `inventory-service` with everything a span can have.
+pub fn full_span() -> SpanRecord {
+    let shared = [KeyValue::new("http.request.method", "POST"), KeyValue::new("retry", true)];
+    SpanRecord {
+        parent: Some(span_id(1)),
+        remote_parent: true,
+        flags: TraceFlags(TraceFlags::SAMPLED | TraceFlags::RANDOM),
+        trace_state: Some("vendor=1".into()),
+        resource: ResourceId(1),
+        kind: SpanKind::Server,
+        name: "POST /stock/{item}/reserve".into(),
+        attributes: Attributes {
+            shared: Some(Arc::new(shared)),
+            own: vec![
+                KeyValue { key: "quantity".into(), value: Value::Int(8) },
+                KeyValue { key: "price".into(), value: Value::Float(9.5) },
+                KeyValue { key: "tags".into(), value: Value::Texts(vec!["a".to_owned(), "b".to_owned()]) },
+                KeyValue { key: "slots".into(), value: Value::Ints(vec![1, 2]) },
+            ],
+        },
+        events: vec![Event {
+            name: "exception".into(),
+            time: EPOCH + 500,
+            attributes: vec![KeyValue::new("exception.message", "out of stock")],
+        }],
+        status: Status::Error("out of stock".into()),
+        dropped_attributes: 3,
+        dropped_events: 2,
+        ..span(2)
+    }
+}
+
+pub fn log(body: &str) -> LogRecord {
+    LogRecord {
+        time: EPOCH + 7,
+        severity: Severity::Warn,
+        body: body.to_owned().into(),
+        attributes: vec![KeyValue::new("item", "book")],
+        resource: ResourceId(0),
+        span: Some((trace_id(0xa0), span_id(1), TraceFlags(TraceFlags::SAMPLED))),
+    }
+}
+
+/// That many spans, numbered from 1.
+pub fn spans(count: u64) -> Batch {
+    Batch { spans: (1..=count).map(span).collect(), logs: Vec::new() }
+}
+
+pub fn logs(count: usize) -> Batch {
+    Batch { spans: Vec::new(), logs: (0..count).map(|number| log(&number.to_string())).collect() }
+}
