@@ -201,10 +201,10 @@ impl TelemetryRow {
             write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
         }
         text.push_str(" recorded");
-        if self.cut_spans + self.cut_logs > 0 {
-            let (spans, logs) = (self.cut_spans, self.cut_logs);
-            write!(text, "; {spans} spans and {logs} log records over the guests' limits were not kept")
-                .expect(INFALLIBLE);
+        for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
+            if count > 0 {
+                write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
+            }
         }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);

@@ -14,7 +14,7 @@ fn a_file_that_is_no_wasm_is_refused() {
 fn a_file_that_is_not_there_is_refused() {
     let report = World::of("noop", "").and("back", "nobody", "").refusal();
     assert!(report.contains("nobody.wasm cannot be read: No such file"), "{report}");
-    assert!(report.contains("paths in a topology begin at its folder"), "{report}");
+    assert!(report.contains("relative paths begin at the topology's folder"), "{report}");
 }
 
 #[test]
