@@ -1,9 +1,10 @@
 //! A bus on this thread, in virtual time: guest calls, hops, orders.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::bus::Bus;
@@ -18,6 +19,9 @@ use crate::telemetry::record::{Batch, Resource};
 use crate::topology;
 
 use super::{BenchError, Effort, Row, orders_without_sleeps};
+
+/// Batches on their way to the other thread.
+const BATCHES: usize = 64;
 
 /// Hops of the chain whose cost is divided by their number.
 const CHAIN: usize = 20;
@@ -82,12 +86,13 @@ impl Meter {
     }
 }
 
-/// A topology on a bus of its own; its records are counted and the last kept.
+/// A topology on a bus of its own. Its records go to another thread, as they do
+/// in a run; they are counted, and the last are kept.
 struct Lab {
     sched: Sched,
     bus: Rc<Bus>,
     resources: Arc<[Resource]>,
-    last: Rc<RefCell<Batch>>,
+    last: Arc<Mutex<Batch>>,
     /// Spans of all batches so far.
     spans: Rc<Cell<u64>>,
 }
@@ -110,13 +115,21 @@ impl Lab {
         };
         let plan = Plan::of(topology, options, |_| None)?;
         let resources = plan.resources();
-        let last: Rc<RefCell<Batch>> = Rc::default();
-        let keep = Rc::clone(&last);
+        let last: Arc<Mutex<Batch>> = Arc::default();
+        let keep = Arc::clone(&last);
+        let (send, receive) = sync_channel::<Batch>(BATCHES);
+        // It ends when the bus, and with it the sender, is gone.
+        std::thread::spawn(move || {
+            for batch in receive {
+                *keep.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+            }
+        });
         let spans: Rc<Cell<u64>> = Rc::default();
         let count = Rc::clone(&spans);
         let (sched, bus) = plan.bus(move |batch| {
             count.set(count.get() + batch.spans.len() as u64);
-            keep.replace(batch);
+            // The thread only goes when this sender does.
+            send.send(batch).ok();
         });
         Ok(Self { sched, bus, resources, last, spans })
     }
@@ -148,7 +161,7 @@ impl Lab {
 
     /// Seconds of one thread to encode a span: the best round.
     fn encoding(&self, effort: Effort) -> f64 {
-        let batch = self.last.borrow();
+        let batch = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
         let mut best = f64::INFINITY;
         for _ in 0..effort.rounds {

@@ -98,7 +98,10 @@ impl Routes {
             return Match::Found(None, Vec::new());
         }
         let Ok(found) = self.paths.at(path) else { return Match::NotFound };
-        match found.value.iter().find(|(allowed, _)| allowed == method) {
+        let allowing = |method| found.value.iter().find(|(allowed, _)| allowed == method);
+        // Who offers GET offers HEAD (RFC 9110, section 9.3.2); the ingress keeps the body back.
+        let matched = allowing(method).or_else(|| (method == "HEAD").then(|| allowing("GET")).flatten());
+        match matched {
             Some((_, index)) => {
                 let params = found.params.iter();
                 let params = params.map(|(name, value)| (name.to_owned(), decode(value)));

@@ -61,7 +61,9 @@ impl Recorder {
         if self.batch.borrow().is_empty() {
             return;
         }
-        let batch = self.batch.take();
+        // The next batch will likely be as long.
+        let spans = Vec::with_capacity(self.batch.borrow().spans.len());
+        let batch = self.batch.replace(Batch { spans, logs: Vec::new() });
         (self.hand_over.borrow_mut())(batch);
     }
 
