@@ -33,9 +33,18 @@ pub struct Row {
     pub what: &'static str,
     pub value: f64,
     pub unit: &'static str,
-    /// What it is to be at most or, where more is better, at least.
-    pub target: f64,
+    /// What it is to be at most or, where more is better, at least; none for what
+    /// only explains another row.
+    pub target: Option<f64>,
     pub more_is_better: bool,
+}
+
+const fn at_most(what: &'static str, value: f64, unit: &'static str, target: Option<f64>) -> Row {
+    Row { what, value, unit, target, more_is_better: false }
+}
+
+const fn at_least(what: &'static str, value: f64, unit: &'static str, target: Option<f64>) -> Row {
+    Row { what, value, unit, target, more_is_better: true }
 }
 
 /// Why there are no numbers.
@@ -67,12 +76,13 @@ pub fn table(rows: &[Row]) -> String {
     table.set_header(["what", "measured", "target", ""]);
     for row in rows {
         let limit = if row.more_is_better { "≥" } else { "≤" };
-        let met = if row.more_is_better { row.value >= row.target } else { row.value <= row.target };
+        let meets = |target| if row.more_is_better { row.value >= target } else { row.value <= target };
+        let verdict = row.target.map(|target| if meets(target) { "met" } else { "missed" });
         table.add_row([
             row.what.to_owned(),
             format!("{} {}", digits(row.value), row.unit),
-            format!("{limit} {} {}", digits(row.target), row.unit),
-            if met { "met" } else { "missed" }.to_owned(),
+            row.target.map_or_else(String::new, |target| format!("{limit} {} {}", digits(target), row.unit)),
+            verdict.unwrap_or_default().to_owned(),
         ]);
     }
     for column in table.column_iter_mut().skip(1).take(2) {

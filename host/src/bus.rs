@@ -279,7 +279,7 @@ impl Bus {
         let to = visit.to;
         let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
-            unmatched => return self.turn_away(visit, replica, &unmatched),
+            unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
         let response = match replica.acquire(code, &self.host).await {
             Ok(mut worker) => {
@@ -374,19 +374,22 @@ impl Bus {
     fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
         let request = &visit.request;
         let mut own = Vec::with_capacity(6);
-        let (name, shared) = match known {
-            Some(route) => {
+        let exact = known.filter(|route| route.method == request.method);
+        let (name, shared) = match (exact, known) {
+            (Some(route), _) => {
                 let shared = if visit.outer.is_some() { &route.outer } else { &route.inner };
                 (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
             }
-            None => {
+            (None, known) => {
                 own.push(spans::method_attribute(&request.method));
                 own.extend(spans::original_method(&request.method));
                 own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
-                (spans::method_name(&request.method), None)
+                let path = known.map(|route| &route.path);
+                own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));
+                (spans::name(&request.method, path.map(|path| &**path)), None)
             }
         };
-        if known.is_none_or(|route| !route.fixed) {
+        if exact.is_none_or(|route| !route.fixed) {
             own.push(KeyValue::new(attribute::URL_PATH, request.path().to_owned()));
         }
         let query = request.query().filter(|query| !query.is_empty());
@@ -400,17 +403,17 @@ impl Bus {
     }
 
     /// Answers for the guest what none of its routes meets.
-    fn turn_away(&self, visit: Visit, replica: &Replica, unmatched: &Match) -> Response {
-        let response = match unmatched {
-            Match::WrongMethod(allowed) => {
+    fn turn_away(&self, visit: Visit, routes: &Routes, replica: &Replica, unmatched: &Match) -> Response {
+        let (response, route) = match unmatched {
+            Match::WrongMethod(allowed, route) => {
                 let detail = format!("{} is not allowed here", visit.request.method);
                 let mut response = Response::detail(405, detail);
                 response.headers.push("allow", allowed.join(", "));
-                response
+                (response, Some(routes.get(*route)))
             }
-            _ => Response::detail(404, format!("no route for {}", visit.request.path())),
+            _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
         };
-        let mut span = self.server_span(&visit, None, replica);
+        let mut span = self.server_span(&visit, route, replica);
         span.respond(response.status);
         self.record(span);
         self.stats.served(visit.to, None, response.status, 0);

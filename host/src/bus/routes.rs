@@ -28,6 +28,9 @@ pub struct Routes {
 pub struct Route {
     /// `POST /stock/{item}/reserve`: the span's name.
     pub name: Arc<str>,
+    pub method: String,
+    /// `/stock/{item}/reserve`: `http.route`.
+    pub path: Arc<str>,
     /// Attributes of requests from within the topology.
     pub inner: Arc<[KeyValue]>,
     /// Attributes of requests from outside.
@@ -41,8 +44,8 @@ pub struct Route {
 pub enum Match {
     /// A route, or none where the guest takes everything; with the parameters, decoded.
     Found(Option<u32>, Vec<(String, String)>),
-    /// The path exists with these methods only.
-    WrongMethod(Vec<String>),
+    /// The path exists with these methods only; one of its routes.
+    WrongMethod(Vec<String>, u32),
     NotFound,
 }
 
@@ -107,7 +110,10 @@ impl Routes {
                 let params = params.map(|(name, value)| (name.to_owned(), decode(value)));
                 Match::Found(Some(*index), params.collect())
             }
-            None => Match::WrongMethod(found.value.iter().map(|(method, _)| method.clone()).collect()),
+            None => {
+                let allowed = found.value.iter().map(|(method, _)| method.clone()).collect();
+                Match::WrongMethod(allowed, found.value[0].1)
+            }
         }
     }
 }
@@ -122,7 +128,7 @@ impl Route {
             KeyValue::new(attribute::URL_SCHEME, "http"),
         ];
         if fixed {
-            outer.push(KeyValue::new(attribute::URL_PATH, path));
+            outer.push(KeyValue::new(attribute::URL_PATH, Arc::clone(&path)));
         }
         let mut inner = outer.clone();
         inner.extend([
@@ -131,7 +137,8 @@ impl Route {
             KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
         ]);
         let name = format!("{} {}", route.method, route.path).into();
-        Self { name, inner: inner.into(), outer: outer.into(), fixed }
+        let method = route.method.clone();
+        Self { name, method, path, inner: inner.into(), outer: outer.into(), fixed }
     }
 }
 

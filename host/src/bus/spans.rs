@@ -38,12 +38,17 @@ pub fn method_attribute(method: &str) -> KeyValue {
     KeyValue::new(attribute::HTTP_REQUEST_METHOD, known_method(method))
 }
 
-/// The name of a span without a route: the method, or `HTTP` for one that is unknown.
-pub fn method_name(method: &str) -> Text {
-    Text::Static(match known_method(method) {
+/// The name of a span: the method, or `HTTP` for one that is unknown, and the
+/// route where there is one.
+pub fn name(method: &str, route: Option<&str>) -> Text {
+    let method = match known_method(method) {
         OTHER => "HTTP",
         known => known,
-    })
+    };
+    match route {
+        Some(route) => Text::Owned(format!("{method} {route}")),
+        None => Text::Static(method),
+    }
 }
 
 /// `http.request.method_original`, for a method that is not known.
@@ -129,7 +134,7 @@ impl OpenSpan {
             remote_parent: false,
             resource: caller.resource,
             kind: SpanKind::Client,
-            name: method_name(&request.method),
+            name: name(&request.method, None),
             start: now,
             attributes: Attributes { shared: Some(shared.of(&request.method)), own },
             events: Vec::new(),
