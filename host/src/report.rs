@@ -25,6 +25,9 @@ pub struct Report {
     pub elapsed_ns: Option<Nanos>,
     /// Requests that came from outside.
     pub requests: u64,
+    /// Calls and requests that were still under way when the run gave up on
+    /// them: their SERVER spans are lost.
+    pub unfinished: usize,
     pub routes: Vec<RouteRow>,
     pub faults: Vec<FaultRow>,
     pub telemetry: TelemetryRow,
@@ -99,6 +102,7 @@ impl Report {
             simulated_ns: simulated,
             elapsed_ns: elapsed.map(clock::nanos),
             requests: bus.entered(),
+            unfinished: 0,
             routes: routes(bus, simulated),
             faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
             telemetry: TelemetryRow {
@@ -112,6 +116,11 @@ impl Report {
         }
     }
 
+    /// Notes what was still under way when the run ended.
+    pub fn with_unfinished(self, unfinished: usize) -> Self {
+        Self { unfinished, ..self }
+    }
+
     /// The report as a person reads it.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -122,6 +131,10 @@ impl Report {
         for fault in &self.faults {
             let FaultRow { name, matched, injected } = fault;
             writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
+        }
+        if self.unfinished > 0 {
+            let left = counted(self.unfinished as u64, "request");
+            writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
         self.telemetry.text(&mut text);
         text

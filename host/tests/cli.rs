@@ -172,7 +172,7 @@ fn json_has_the_reports_numbers() {
         let keys: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
         keys.join(" ")
     };
-    let expected = "elapsed_ns faults requests routes seed simulated_ns telemetry topology";
+    let expected = "elapsed_ns faults requests routes seed simulated_ns telemetry topology unfinished";
     assert_eq!(sorted(&keys(&report)), expected);
     let expected = "count errors max_ns p50_ns p95_ns p99_ns rate route service";
     assert_eq!(sorted(&keys(&report["routes"][0])), expected);

@@ -103,12 +103,15 @@ impl Plan {
             }
         };
         let replies = sched.block_on(main, idle)??;
-        recorder.flush();
         let simulated = sched.now() - start;
+        let unfinished = sched.tasks();
+        // What is cut off here still ends the spans of its calls.
         sched.clear();
+        recorder.flush();
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
-        let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed);
+        let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed)
+            .with_unfinished(unfinished);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
