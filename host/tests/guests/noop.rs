@@ -22,7 +22,7 @@ fn the_host_answers_for_paths_and_methods_that_the_guest_does_not_have() {
         server.send(crate::support::http::Request { method: "DELETE", target: "/", headers: &[], body: "" });
     assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST")));
     let run = server.stop();
-    // Without a route the span is named by the method alone, and a client's mistake is no error of the server.
+    // Without a route the span is named by the method alone; a client's mistake is no error of the server.
     for (name, status, route) in [("GET", 404, None), ("DELETE /", 405, Some("/"))] {
         let span = run.span(name);
         assert_eq!(*span.get("http.response.status_code"), status);
