@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::LocalBoxFuture;
 use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
@@ -329,17 +329,7 @@ impl Bus {
             worker.begin(scope)?;
         }
         let handling = pin!(worker.handle(job.route, &job.params, &job.request));
-        match select(handling, sched.sleep(limits.request_time)).await {
-            Either::Left((outcome, _)) => outcome,
-            Either::Right(_) => Err(GuestFailure {
-                kind: "request_time_exceeded",
-                message: format!(
-                    "the guest took longer than limits.request-time = {}",
-                    crate::clock::show(limits.request_time)
-                ),
-                backtrace: None,
-            }),
-        }
+        guest::in_time(sched, limits, handling).await?
     }
 
     /// The job is done, or given up: ends the SERVER span and frees the worker.
@@ -384,6 +374,9 @@ impl Bus {
                 own.push(spans::method_attribute(&request.method));
                 own.extend(spans::original_method(&request.method));
                 own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
+                if visit.outer.is_none() {
+                    own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
+                }
                 let path = known.map(|route| &route.path);
                 own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));
                 (spans::name(&request.method, path.map(|path| &**path)), None)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{self, Effort};
-use crate::error::{Look, Refused};
+use crate::error::{Look, Refused, printable};
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
 
@@ -250,6 +250,13 @@ fn tell(event: Event) {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
+        Event::Trouble { exporter, trouble } => {
+            say(&format!("warning: {exporter} has trouble, and tries again: {}\n", printable(&trouble)));
+        }
+        Event::Flushing { patience } => {
+            let patience = crate::clock::show(crate::clock::nanos(patience));
+            say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));
+        }
     }
 }
 
@@ -278,7 +285,7 @@ fn words(outcome: &Outcome, json: bool) -> String {
     if outcome.traces && outcome.report.telemetry.spans > 0 {
         text.push('\n');
     }
-    text.push_str(&outcome.report.text());
+    text.push_str(&printable(&outcome.report.text()));
     text
 }
 

@@ -68,7 +68,7 @@ impl Engine {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
-        let ticker = (!settings.fuel).then(|| Ticker::start(engine.clone()));
+        let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker })
     }
 
@@ -257,14 +257,14 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(engine: wasmtime::Engine) -> Self {
+    fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel(0);
         let thread = std::thread::Builder::new().name("simhost-epoch".to_owned()).spawn(move || {
             while stopped.recv_timeout(Duration::from_nanos(EPOCH_TICK)) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
             }
         });
-        Self { stop: Some(stop), thread: thread.ok() }
+        Ok(Self { stop: Some(stop), thread: Some(thread?) })
     }
 }
 

@@ -82,6 +82,11 @@ impl Refused {
             Some((name, _)) => format!("{name} cannot run: {count}"),
             None => format!("cannot run: {count}"),
         };
+        for problem in &mut problems {
+            // What a guest printed or called its routes may be in it.
+            problem.message = printable(&problem.message);
+            problem.help = problem.help.as_deref().map(printable);
+        }
         let further = further + problems.len().saturating_sub(SHOWN_AT_MOST);
         problems.truncate(SHOWN_AT_MOST);
         // One text for all: a problem each in a file of a megabyte must not cost a megabyte each.
@@ -108,7 +113,7 @@ impl Refused {
 }
 
 /// The text with `?` for what would steer a terminal, every byte in its place.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     if !text.contains(steers) {
         return text.to_owned();

@@ -111,15 +111,15 @@ impl Rule {
         if dice.unit() >= self.probability {
             return;
         }
-        self.injected.set(self.injected.get() + 1);
         match &self.kind {
             FaultKind::Latency { delay } => {
                 let delay = delay.sample(&mut dice.with(1).stream());
                 verdict.delay = verdict.delay.saturating_add(delay);
             }
-            FaultKind::Error { status } => {
-                verdict.status.get_or_insert(*status);
-            }
+            // Another fault answers already.
+            FaultKind::Error { .. } if verdict.status.is_some() => return,
+            FaultKind::Error { status } => verdict.status = Some(*status),
         }
+        self.injected.set(self.injected.get() + 1);
     }
 }

@@ -9,18 +9,20 @@ pub mod host;
 pub mod scope;
 
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use send_wrapper::SendWrapper;
-use slab::Slab;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
+use crate::clock::Stopwatch;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -126,13 +128,16 @@ pub struct GuestState {
     nature: Nature,
     output: SendWrapper<Rc<Output>>,
     memory: MemoryLimit,
-    cpu: CpuMeter,
+    cpu: SendWrapper<Rc<CpuMeter>>,
     host: SendWrapper<Rc<Host>>,
     identity: SendWrapper<Rc<Identity>>,
     scope: Option<RequestScope>,
-    pending: Slab<PendingCall>,
-    /// Spans that this worker has opened.
-    spans: u32,
+    /// Calls that the guest may wait for, by its handles.
+    pending: BTreeMap<u32, PendingCall>,
+    /// Calls under way, those included that nobody waits for.
+    live_calls: SendWrapper<Rc<Cell<u32>>>,
+    /// Handles that this worker has given out: spans and calls.
+    handles: u32,
 }
 
 impl WasiView for GuestState {
@@ -151,8 +156,7 @@ impl Natural for GuestState {
 pub struct Worker {
     store: Store<GuestState>,
     guest: bindings::Service,
-    /// Counts how often the worker got its turn: see [`CpuMeter`].
-    turns: Rc<Cell<u64>>,
+    cpu: Rc<CpuMeter>,
     /// The engine counts fuel.
     fuel: bool,
 }
@@ -170,7 +174,7 @@ impl Worker {
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));
         let output = Rc::new(Output::new(host.sched.clone(), Rc::clone(&host.recorder), identity.resource));
-        let turns = Rc::new(Cell::new(0));
+        let cpu = Rc::new(CpuMeter::new(identity.limits.cpu_time));
         let state = GuestState {
             wasi: wasi::context(&identity.environment, &output),
             table: ResourceTable::new(),
@@ -181,17 +185,13 @@ impl Worker {
             },
             output: SendWrapper::new(output),
             memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
-            cpu: CpuMeter {
-                turns: SendWrapper::new(Rc::clone(&turns)),
-                expected: 0,
-                ticks: 0,
-                limit: identity.limits.cpu_time.div_ceil(EPOCH_TICK).max(1),
-            },
+            cpu: SendWrapper::new(Rc::clone(&cpu)),
             host: SendWrapper::new(Rc::clone(host)),
             identity: SendWrapper::new(Rc::clone(identity)),
             scope: None,
-            pending: Slab::new(),
-            spans: 0,
+            pending: BTreeMap::new(),
+            live_calls: SendWrapper::new(Rc::default()),
+            handles: 0,
         };
         let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
@@ -199,20 +199,23 @@ impl Worker {
         let fuel = store.set_fuel(0).is_ok();
         store.epoch_deadline_callback(CpuMeter::tick);
         allow_cpu_time(&mut store, fuel, identity.limits.cpu_time)?;
-        let guest = match code.instantiate_async(&mut store).await {
-            Ok(guest) => guest,
-            Err(error) => return Err(failure(&error, store.data())),
-        };
-        Ok(Self { store, guest, turns, fuel })
+        let instantiating = cpu.measure(fuel, code.instantiate_async(&mut store));
+        let instance = in_time(&host.sched, &identity.limits, instantiating).await?;
+        match instance {
+            Ok(guest) => Ok(Self { store, guest, cpu, fuel }),
+            Err(error) => Err(failure(&error, store.data())),
+        }
     }
 
     /// Asks the guest for its routes.
     pub async fn routes(&mut self) -> Result<Vec<handler::Route>, GuestFailure> {
         self.prepare(None)?;
         let handler = self.guest.simhost_service_handler();
-        let routes = counted(&self.turns, handler.call_routes(&mut self.store)).await;
+        let (host, limits) = (Rc::clone(&self.store.data().host), self.store.data().identity.limits.clone());
+        let asking = self.cpu.measure(self.fuel, handler.call_routes(&mut self.store));
+        let routes = in_time(&host.sched, &limits, asking).await;
         self.store.data().output.finish();
-        routes.map_err(|error| failure(&error, self.store.data()))
+        routes?.map_err(|error| failure(&error, self.store.data()))
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
@@ -233,7 +236,7 @@ impl Worker {
     ) -> Result<Response, GuestFailure> {
         let handler = self.guest.simhost_service_handler();
         let call = handler.call_handle(&mut self.store, route, params, request);
-        match counted(&self.turns, call).await {
+        match self.cpu.measure(self.fuel, call).await {
             Ok(response) => checked(response, &self.store.data().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
@@ -254,7 +257,7 @@ impl Worker {
         let state = self.store.data_mut();
         let limits = &state.identity.limits;
         state.output.left.set(limits.spans);
-        state.cpu.ticks = 0;
+        state.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
         if let Some(scope) = &scope {
             state.nature.random = scope.random();
@@ -292,40 +295,65 @@ fn allow_cpu_time(store: &mut Store<GuestState>, fuel: bool, cpu_time: Nanos) ->
     store.set_fuel(cpu_time).map_err(|error| failure(&error, store.data()))
 }
 
-/// Polls `future`, counting its turns.
-async fn counted<T>(turns: &Cell<u64>, future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|context| {
-        turns.set(turns.get() + 1);
-        Pin::as_mut(&mut future).poll(context)
-    })
-    .await
+/// Waits for a guest no longer than `limits.request_time`.
+pub async fn in_time<T>(
+    sched: &Sched,
+    limits: &Limits,
+    future: impl Future<Output = T>,
+) -> Result<T, GuestFailure> {
+    match select(pin!(future), sched.sleep(limits.request_time)).await {
+        Either::Left((outcome, _)) => Ok(outcome),
+        Either::Right(_) => Err(GuestFailure {
+            kind: "request_time_exceeded",
+            message: format!(
+                "the guest took longer than limits.request-time = {}",
+                crate::clock::show(limits.request_time)
+            ),
+            backtrace: None,
+        }),
+    }
 }
 
-/// Measures how long a guest computes, in real time.
-///
-/// At each tick of the epoch a computing guest yields, so that others get their
-/// turn. A tick counts only when the guest has computed since the one before:
-/// one that waited in between starts anew.
+/// Measures how long a guest computes, in real time: from each turn's beginning
+/// to its end. At each tick of the epoch a computing guest is asked for its
+/// account, and yields, so that others get their turn.
 struct CpuMeter {
-    turns: SendWrapper<Rc<Cell<u64>>>,
-    /// The turn in which the next tick counts.
-    expected: u64,
-    ticks: u64,
-    limit: u64,
+    limit: Duration,
+    /// In the turns that have ended, since the request began.
+    spent: Cell<Duration>,
+    /// Since the present turn began.
+    turn: Cell<Option<Stopwatch>>,
 }
 
 impl CpuMeter {
-    fn tick(mut store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
-        let cpu = &mut store.data_mut().cpu;
-        let turn = cpu.turns.get();
-        if turn == cpu.expected {
-            cpu.ticks += 1;
-        }
-        if cpu.ticks >= cpu.limit {
+    const fn new(cpu_time: Nanos) -> Self {
+        let (spent, turn) = (Cell::new(Duration::ZERO), Cell::new(None));
+        Self { limit: Duration::from_nanos(cpu_time), spent, turn }
+    }
+
+    /// Polls `future`, keeping the account; where fuel is counted there is no need.
+    async fn measure<T>(&self, fuel: bool, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        std::future::poll_fn(|context| {
+            if fuel {
+                return future.as_mut().poll(context);
+            }
+            let turn = Stopwatch::start();
+            self.turn.set(Some(turn));
+            let poll = future.as_mut().poll(context);
+            self.turn.set(None);
+            self.spent.set(self.spent.get() + turn.elapsed());
+            poll
+        })
+        .await
+    }
+
+    fn tick(store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
+        let cpu = &store.data().cpu;
+        let turn = cpu.turn.get().map_or(Duration::ZERO, Stopwatch::elapsed);
+        if cpu.spent.get() + turn >= cpu.limit {
             return Err(OutOfTime.into());
         }
-        cpu.expected = turn + 1;
         Ok(UpdateDeadline::Yield(1))
     }
 }
@@ -365,11 +393,11 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     } else if error.is::<OutOfTime>() || trap == Some(&Trap::OutOfFuel) {
         let limit = crate::clock::show(limits.cpu_time);
         ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))
+    } else if trap == Some(&Trap::StackOverflow) {
+        ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if state.memory.reached {
         let limit = limits.memory >> 10;
         ("memory_exceeded", format!("the guest needed more than limits.memory = {limit} KiB"))
-    } else if trap == Some(&Trap::StackOverflow) {
-        ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if let Some(trap) = trap {
         ("guest_trap", trap.to_string())
     } else {
@@ -386,12 +414,12 @@ fn checked(response: handler::Response, limits: &Limits) -> Result<Response, Gue
         return refuse(format!("the guest answered status {status}; 200 to 599 are valid"));
     }
     let mut headers = Headers(headers);
-    if let Err(message) = headers.normalise() {
-        return refuse(message);
-    }
     if headers.size() as u64 > limits.headers {
         let (size, limit) = (headers.size(), limits.headers);
         return refuse(format!("{size} bytes of headers exceed limits.headers = {limit} bytes"));
+    }
+    if let Err(message) = headers.normalise() {
+        return refuse(message);
     }
     if body.len() as u64 > limits.body {
         let (size, limit) = (body.len(), limits.body);

@@ -140,7 +140,12 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
     let headers = u32::try_from(limits.headers + FIELDS).unwrap_or(u32::MAX);
-    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_header_list_size(headers);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(HEAD_TIMEOUT)
+        .max_header_list_size(headers);
     server
 }
 
@@ -198,6 +203,10 @@ async fn serve(
     connection: hyper_util::server::graceful::Watcher,
 ) {
     stream.set_nodelay(true).ok();
+    // Before the first byte nobody knows which HTTP it is, and no other timer runs.
+    if !matches!(tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
+        return;
+    }
     let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();

@@ -14,7 +14,7 @@ use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 
-use super::spans::{ClientAttributes, OpenSpan, SIMULATED_PORT};
+use super::spans::{ClientAttributes, OpenSpan};
 use super::{Bus, Node, NodeCode, Visit};
 
 impl Outbound for Weak<Bus> {
@@ -93,16 +93,17 @@ impl Bus {
     }
 
     fn resolve_url(&self, url: &str) -> Result<Callee<'_>, CallError> {
-        let invalid = |why: &str| Err(CallError::Invalid(format!("{url:?} {why}")));
-        let Ok(parsed) = reqwest::Url::parse(url) else { return invalid("is not a URL") };
+        let Ok(parsed) = reqwest::Url::parse(url) else {
+            return Err(CallError::Invalid("this is not a URL".to_owned()));
+        };
+        // Without user name and password, which are nobody's business.
+        let base = parsed.origin().ascii_serialization();
+        let invalid = |why: &str| Err(CallError::Invalid(format!("{base} {why}")));
         let Some(host) = parsed.host_str() else { return invalid("names no host") };
-        let has_more = parsed.path() != "/"
-            || parsed.query().is_some()
-            || parsed.has_authority() && !parsed.username().is_empty();
-        if has_more {
+        let has_user = !parsed.username().is_empty() || parsed.password().is_some();
+        if parsed.path() != "/" || parsed.query().is_some() || has_user {
             return invalid("has more than scheme, host and port: the path goes into the request");
         }
-        let base = parsed.origin().ascii_serialization();
         // A service's own name as a host is the service: http://inventory-service.
         if let Some(id) = self.names.get(host) {
             return Ok(Callee::Known(*id, &self.nodes[id.index()]));
@@ -136,8 +137,12 @@ impl Bus {
                 OpenSpan::client(caller, request, base, &shared, now)
             }
             Err(_) => {
-                let shared = ClientAttributes::new(service, SIMULATED_PORT, None);
-                OpenSpan::client(caller, request, &format!("http://{service}"), &shared, now)
+                let url = reqwest::Url::parse(service).ok().filter(|url| url.has_host());
+                let base =
+                    url.map_or_else(|| format!("http://{service}"), |url| url.origin().ascii_serialization());
+                let (address, port) = address_of(&base);
+                let shared = ClientAttributes::new(&address, port, None);
+                OpenSpan::client(caller, request, &base, &shared, now)
             }
         };
         ClientSpan { bus: Weak::clone(&self.me), span: Some(span) }
@@ -158,12 +163,11 @@ impl Bus {
                 request.target
             ));
         }
-        request.headers.normalise().map_err(CallError::Invalid)?;
         let limits = match callee {
             Callee::Known(_, node) => Some(&node.limits),
             Callee::Foreign(_) => caller.service.map(|id| &self.nodes[id.index()].limits),
         };
-        let Some(limits) = limits else { return Ok(()) };
+        let Some(limits) = limits else { return request.headers.normalise().map_err(CallError::Invalid) };
         let (headers, body) = (request.headers.size() as u64, request.body.len() as u64);
         if headers > limits.headers {
             return invalid(format!("{headers} bytes of headers exceed limits.headers = {}", limits.headers));
@@ -171,7 +175,8 @@ impl Bus {
         if body > limits.body {
             return invalid(format!("a body of {body} bytes exceeds limits.body = {}", limits.body));
         }
-        Ok(())
+        // After the bound on their size: the error quotes them.
+        request.headers.normalise().map_err(CallError::Invalid)
     }
 
     /// Sends the request and waits for the response, as long as the caller would.
@@ -307,6 +312,9 @@ impl ClientSpan {
 
 impl Drop for ClientSpan {
     fn drop(&mut self) {
+        if let Some(span) = &mut self.span {
+            span.fail("cancelled");
+        }
         self.end();
     }
 }

@@ -8,9 +8,10 @@ use opentelemetry_semantic_conventions::attribute;
 use percent_encoding::percent_decode_str;
 
 use crate::guest::bindings::exports::simhost::service::handler;
-use crate::telemetry::record::{KeyValue, Text};
+use crate::message::is_target;
+use crate::telemetry::record::KeyValue;
 
-use super::spans::{SIMULATED_PORT, method_attribute};
+use super::spans::{method_attribute, simulated_server};
 
 /// A guest offers at most so many routes.
 const ROUTES: usize = 1_000;
@@ -61,7 +62,7 @@ impl Routes {
         let mut seen = BTreeSet::new();
         for (index, route) in routes.iter().enumerate().take(ROUTES) {
             let name = format!("{} {}", route.method, route.path);
-            if !is_method(&route.method) || !route.path.starts_with('/') {
+            if !is_method(&route.method) || !is_path(&route.path) {
                 errors.push(format!("{name:?} is not a route: it has the form \"POST /path/{{parameter}}\""));
             } else if !seen.insert(name.clone()) {
                 errors.push(format!("the route {name:?} is there twice"));
@@ -131,11 +132,7 @@ impl Route {
             outer.push(KeyValue::new(attribute::URL_PATH, Arc::clone(&path)));
         }
         let mut inner = outer.clone();
-        inner.extend([
-            KeyValue::new(attribute::SERVER_ADDRESS, Text::Shared(Arc::clone(service))),
-            KeyValue::new(attribute::SERVER_PORT, SIMULATED_PORT),
-            KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
-        ]);
+        inner.extend(simulated_server(service));
         let name = format!("{} {}", route.method, route.path).into();
         let method = route.method.clone();
         Self { name, method, path, inner: inner.into(), outer: outer.into(), fixed }
@@ -144,6 +141,11 @@ impl Route {
 
 fn is_method(method: &str) -> bool {
     !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(&byte))
+}
+
+/// A path whose parameters are in braces; what cannot be in a URL cannot be in a route.
+fn is_path(path: &str) -> bool {
+    is_target(&path.replace(['{', '}'], ""))
 }
 
 fn decode(value: &str) -> String {

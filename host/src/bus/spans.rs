@@ -38,6 +38,15 @@ pub fn method_attribute(method: &str) -> KeyValue {
     KeyValue::new(attribute::HTTP_REQUEST_METHOD, known_method(method))
 }
 
+/// Where a service of the topology listens, as its SERVER spans say it.
+pub fn simulated_server(service: &Arc<str>) -> [KeyValue; 3] {
+    [
+        KeyValue::new(attribute::SERVER_ADDRESS, Text::Shared(Arc::clone(service))),
+        KeyValue::new(attribute::SERVER_PORT, SIMULATED_PORT),
+        KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
+    ]
+}
+
 /// The name of a span: the method, or `HTTP` for one that is unknown, and the
 /// route where there is one.
 pub fn name(method: &str, route: Option<&str>) -> Text {

@@ -1,5 +1,7 @@
 //! What a guest may call: the imports of `simhost:service`.
 
+use std::rc::Rc;
+
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use send_wrapper::SendWrapper;
 use tokio::sync::oneshot;
@@ -13,15 +15,16 @@ use super::bindings::simhost::service::{bus, clock, config, http, logging, traci
 use super::scope::{bound, merge};
 use super::{CallError, GuestState};
 
-/// A guest has at most so many calls under way.
-const PENDING_CALLS: usize = 256;
+/// A worker has at most so many calls under way, those included that its guest
+/// does not wait for.
+const PENDING_CALLS: u32 = 256;
 
-/// A call under way: an index into [`GuestState::pending`].
+/// A call under way: a number of the worker's own.
 #[derive(Debug)]
 pub struct Pending;
 
-/// The response of a call under way; none once it was waited for.
-pub type PendingCall = Option<oneshot::Receiver<Result<Response, CallError>>>;
+/// Where the response of a call under way arrives.
+pub type PendingCall = oneshot::Receiver<Result<Response, CallError>>;
 
 /// A span that the guest holds: a number of the worker's own.
 #[derive(Debug)]
@@ -49,38 +52,42 @@ impl bus::HostPending for GuestState {
         request: http::Request,
         options: bus::CallOptions,
     ) -> wasmtime::Result<Resource<Pending>> {
-        let (send, receive) = oneshot::channel();
-        if self.pending.len() < PENDING_CALLS {
-            let call = self.start_call(service, request, options);
-            self.host.sched.spawn(call.map(|response| {
-                // A guest that does not wait for it has dropped the other end.
-                send.send(response).ok();
-            }));
-        } else {
-            let message = format!("more than {PENDING_CALLS} calls are under way in this worker");
-            send.send(Err(CallError::Invalid(message))).ok();
+        let handle = self.next_handle();
+        let live = Rc::clone(&self.live_calls);
+        if live.get() >= PENDING_CALLS {
+            // To wait for a handle that is not there is `invalid`.
+            return Ok(Resource::new_own(handle));
         }
-        let key = self.pending.insert(Some(receive));
-        Ok(Resource::new_own(key as u32))
+        let (send, receive) = oneshot::channel();
+        let call = self.start_call(service, request, options);
+        live.set(live.get() + 1);
+        self.host.sched.spawn(call.map(move |response| {
+            live.set(live.get() - 1);
+            // A guest that does not wait for it has dropped the other end.
+            send.send(response).ok();
+        }));
+        self.pending.insert(handle, receive);
+        Ok(Resource::new_own(handle))
     }
 
     async fn wait(
         &mut self,
         pending: Resource<Pending>,
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
-        let call = self.pending.get_mut(pending.rep() as usize).and_then(Option::take);
-        let response = match call {
+        let response = match self.pending.remove(&pending.rep()) {
             Some(call) => match call.await {
                 Ok(response) => response,
                 Err(_) => Err(CallError::Reset("the run is over".to_owned())),
             },
-            None => Err(CallError::Invalid("this call was waited for already".to_owned())),
+            None => Err(CallError::Invalid(format!(
+                "this call was waited for already, or was one more than {PENDING_CALLS} at a time"
+            ))),
         };
         Ok(answer(response))
     }
 
     fn drop(&mut self, pending: Resource<Pending>) -> wasmtime::Result<()> {
-        self.pending.try_remove(pending.rep() as usize);
+        self.pending.remove(&pending.rep());
         Ok(())
     }
 }
@@ -96,6 +103,13 @@ impl GuestState {
             let error = CallError::Invalid("calls are made while a request is served".to_owned());
             return std::future::ready(Err(error)).boxed_local();
         };
+        // Before anything is kept for it: the callee's own limits are checked later.
+        let (body, most) = (request.body.len() as u64, self.identity.limits.body);
+        let names = service.len() + request.method.len() + request.path_and_query.len();
+        if body > most || names as u64 > self.identity.limits.headers {
+            let text = format!("a body of {body} bytes, or names of {names}, exceed this service's limits");
+            return std::future::ready(Err(CallError::Invalid(text))).boxed_local();
+        }
         let request = Request {
             method: request.method,
             target: request.path_and_query,
@@ -105,10 +119,11 @@ impl GuestState {
         outbound.call(scope.caller(&self.identity), service, request, options.timeout_ns)
     }
 
-    /// A number for a new span that no open span has.
-    fn next_span(&mut self) -> u32 {
-        self.spans = self.spans.wrapping_add(1);
-        self.spans
+    /// A number for what the guest holds, which nothing else that it holds has:
+    /// a handle from an earlier request means nothing any more.
+    fn next_handle(&mut self) -> u32 {
+        self.handles = self.handles.wrapping_add(1);
+        self.handles
     }
 
     /// Log records refer to what is current from now on.
@@ -167,7 +182,7 @@ impl tracing::HostSpan for GuestState {
         kind: tracing::SpanKind,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<Resource<Span>> {
-        let handle = self.next_span();
+        let handle = self.next_handle();
         let now = self.host.sched.now();
         if let Some(scope) = &mut self.scope {
             if !scope.start(handle, name, span_kind(kind), now) && scope.trace.recording {

@@ -119,10 +119,10 @@ impl RequestScope {
         self.open.last().map_or(self.server, |span| span.id)
     }
 
-    /// What log records refer to.
+    /// What log records refer to, whether or not the trace is kept: its flags say so.
     pub fn current(&self) -> Current {
         let trace = &self.trace;
-        trace.recording.then(|| (trace.trace_id, self.current_id(), trace.flags))
+        Some((trace.trace_id, self.current_id(), trace.flags))
     }
 
     /// The next child of the current span: its parent and its id.
@@ -275,6 +275,9 @@ impl RequestScope {
 /// knows no bound, but a guest must not fill the host's memory with spans.
 const TEXT_BYTES: usize = 16 << 10;
 
+/// Elements of an attribute that is a list; the rest is cut off.
+const LIST_LENGTH: usize = 128;
+
 /// Sets attributes, at most `most` of them; returns how many were kept out.
 pub fn merge(
     into: &mut Vec<KeyValue>,
@@ -286,8 +289,15 @@ pub fn merge(
     for mut attribute in attributes {
         match &mut attribute.value {
             Value::Text(Text::Owned(text)) => truncate(text, limits),
-            Value::Texts(texts) => texts.iter_mut().for_each(|text| truncate(text, limits)),
+            Value::Texts(texts) => {
+                texts.truncate(LIST_LENGTH);
+                texts.iter_mut().for_each(|text| truncate(text, limits));
+            }
+            Value::Ints(values) => values.truncate(LIST_LENGTH),
             _ => {}
+        }
+        if let Text::Owned(key) = &mut attribute.key {
+            bound(key);
         }
         if let Some(known) = into.iter_mut().find(|known| known.key == attribute.key) {
             known.value = attribute.value;

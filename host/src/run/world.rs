@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ use crate::model::{self, Model, Nanos, ServiceId};
 use crate::report::Report;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::exporter::Account;
 use crate::telemetry::pipeline::{Pace, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 use crate::telemetry::recorder::Recorder;
@@ -45,6 +47,10 @@ pub enum Event {
     Listening { address: SocketAddr, to: String },
     /// Told to stop: what is under way is finished.
     Draining,
+    /// An exporter cannot get rid of its records, for the first time.
+    Trouble { exporter: String, trouble: String },
+    /// The run is over, and an exporter in trouble has so long to recover.
+    Flushing { patience: Duration },
 }
 
 impl Plan {
@@ -53,13 +59,14 @@ impl Plan {
     ///
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
-    pub fn run(self, mut on_event: impl FnMut(Event)) -> Result<Outcome, RunError> {
+    pub fn run(self, mut on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
         let Self { options, model, telemetry, loaded } = self;
         let watch = Stopwatch::start();
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
         let listener = open_listener(&options, &model, &network)?;
-        let stop = stop_on_signal(&network);
+        let stop = Arc::new(watch::channel(false).0);
+        stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &telemetry));
         let resources = resources(&model, &telemetry, &loaded.services);
         let (pace, clock) = pace_and_clock(&options, &telemetry);
@@ -72,6 +79,8 @@ impl Plan {
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, pace, telemetry.batching)?;
 
+        network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
+
         let sched = Sched::new(clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
@@ -82,10 +91,10 @@ impl Plan {
         let main = async {
             let replies = match listener {
                 Some(listener) => {
-                    serve(&bus, &sched, &model, &options, listener, stop, &network, &mut on_event).await?;
+                    serve(&bus, &sched, &model, &options, listener, &stop, &network, &mut on_event).await?;
                     Vec::new()
                 }
-                None => send(&bus, &sched, &model, &options, stop, &mut on_event).await,
+                None => send(&bus, &sched, &model, &options, stop.subscribe(), &mut on_event).await,
             };
             if options.virtual_time {
                 // Patience costs nothing.
@@ -108,6 +117,10 @@ impl Plan {
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         recorder.flush();
+        if pipeline.live().exporters.iter().any(|totals| totals.trouble.is_some()) {
+            stop.send_replace(true);
+            on_event(Event::Flushing { patience: telemetry.batching.timeout });
+        }
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
         let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed)
@@ -116,6 +129,20 @@ impl Plan {
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
         Ok(Outcome { replies, page, traces: show == Show::Traces, report })
+    }
+}
+
+/// Says when an exporter gets into trouble, once: who mistyped an endpoint wants
+/// to know before the end.
+async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) {
+    const EVERY: Duration = Duration::from_millis(500);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        for totals in accounts.iter().map(|account| account.totals()) {
+            if let Some(trouble) = totals.trouble {
+                return on_event(Event::Trouble { exporter: totals.name, trouble });
+            }
+        }
     }
 }
 
@@ -147,8 +174,7 @@ fn open_listener(
 }
 
 /// Turns true at the first ctrl-c or SIGTERM; the second ends the process.
-fn stop_on_signal(network: &Runtime) -> watch::Receiver<bool> {
-    let (stop, stopped) = watch::channel(false);
+fn stop_on_signal(network: &Runtime, stop: Arc<watch::Sender<bool>>) {
     network.spawn(async move {
         for _ in 0..2 {
             if !signalled().await {
@@ -160,7 +186,6 @@ fn stop_on_signal(network: &Runtime) -> watch::Receiver<bool> {
             }
         }
     });
-    stopped
 }
 
 /// Waits for ctrl-c or SIGTERM; false when the system grants no handler.
@@ -336,7 +361,7 @@ async fn serve(
     model: &Model,
     options: &Options,
     listener: TcpListener,
-    mut stop: watch::Receiver<bool>,
+    stop: &watch::Sender<bool>,
     network: &Runtime,
     on_event: &mut impl FnMut(Event),
 ) -> Result<(), RunError> {
@@ -355,7 +380,7 @@ async fn serve(
     on_event(Event::Listening { address: door.address, to });
     let told = async {
         // The sender lives as long as the network does.
-        stop.wait_for(|stop| *stop).await.ok();
+        stop.subscribe().wait_for(|stop| *stop).await.ok();
     };
     match options.stop_after {
         Some(after) => match select(pin!(told), sched.sleep(after)).await {
@@ -363,6 +388,8 @@ async fn serve(
         },
         None => told.await,
     }
+    // From here on one more signal ends the process, also when time was up.
+    stop.send_replace(true);
     on_event(Event::Draining);
     network.spawn(door.close()).await.ok();
     Ok(())

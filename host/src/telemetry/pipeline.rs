@@ -160,6 +160,11 @@ impl Pipeline {
         Ok((Handoff { shared: Arc::clone(&shared), pace }, Self { shared, accounts, done }))
     }
 
+    /// The exporters' accounts, to be read by others while the run goes on.
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts.iter().map(|(account, _)| Arc::clone(account)).collect()
+    }
+
     /// The accounts as they stand, for a progress line.
     pub fn live(&self) -> Report {
         let tally = self.tally();
