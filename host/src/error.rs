@@ -59,8 +59,8 @@ impl Problem {
 /// The input is refused, for all of these reasons. Nothing has started.
 #[derive(Debug)]
 pub struct Refused {
-    /// `topologies/orders.toml cannot run: 3 problems`.
-    headline: String,
+    /// `topologies/orders.toml`.
+    file: Option<String>,
     problems: Vec<Found>,
     /// Problems that are counted and not kept.
     further: usize,
@@ -74,14 +74,6 @@ impl Refused {
 
     /// Like [`new`](Self::new), with `further` problems beside those listed.
     pub fn counted(source: Option<(&str, &str)>, mut problems: Vec<Problem>, further: usize) -> Self {
-        let count = match problems.len() + further {
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
-        };
-        let headline = match source {
-            Some((name, _)) => format!("{name} cannot run: {count}"),
-            None => format!("cannot run: {count}"),
-        };
         for problem in &mut problems {
             // What a guest printed or called its routes may be in it.
             problem.message = printable(&problem.message);
@@ -103,7 +95,13 @@ impl Refused {
                 _ => Found { problem, source: None },
             })
             .collect();
-        Self { headline, problems, further }
+        Self { file: source.map(|(name, _)| name.to_owned()), problems, further }
+    }
+
+    /// The same refusal, for further reasons that are not in the file.
+    pub fn with(mut self, more: Vec<Problem>) -> Self {
+        self.problems.extend(more.into_iter().map(|problem| Found { problem, source: None }));
+        self
     }
 
     /// The problems, at most the first 50.
@@ -148,7 +146,11 @@ fn in_words(mut problem: Problem, name: &str, text: &str) -> Problem {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.headline)
+        let what = self.file.as_deref().unwrap_or("this");
+        match self.problems.len() + self.further {
+            1 => write!(f, "{what} cannot run: 1 problem"),
+            count => write!(f, "{what} cannot run: {count} problems"),
+        }
     }
 }
 

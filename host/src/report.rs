@@ -232,13 +232,14 @@ impl TelemetryRow {
 impl ExporterRow {
     fn text(&self, text: &mut String) {
         write!(text, "{}: {} exported", self.name, counted(self.exported_spans, "span")).expect(INFALLIBLE);
-        let counts = [
-            (self.exported_logs, "log record", "exported"),
-            (self.retried_requests, "request", "retried"),
-            (self.rejected, "record", "rejected"),
-        ];
+        let retries = self.retried_requests;
+        let counts = [(self.exported_logs, "log record", "exported"), (self.rejected, "record", "rejected")];
         for (count, what, fate) in counts.into_iter().filter(|(count, ..)| *count > 0) {
             write!(text, ", {} {fate}", counted(count, what)).expect(INFALLIBLE);
+        }
+        if retries > 0 {
+            let noun = if retries == 1 { "retry" } else { "retries" };
+            write!(text, ", {retries} {noun}").expect(INFALLIBLE);
         }
         text.push('\n');
         for reason in &self.reasons {

@@ -73,7 +73,12 @@ impl Plan {
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let idle = options.virtual_time && options.requests.is_empty();
         let nothing_to_do = idle.then(requests::nothing_to_do);
-        Self::prepare(read(&options)?, options, environment, nothing_to_do.into_iter().collect())
+        Self::prepare(
+            read(&options, &environment)?,
+            options,
+            environment,
+            nothing_to_do.into_iter().collect(),
+        )
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -81,7 +86,7 @@ impl Plan {
     /// # Errors
     /// Those of [`make`](Self::make).
     pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::of(read(&options)?, options, environment)
+        Self::of(read(&options, &environment)?, options, environment)
     }
 
     /// Likewise for a topology that was read already.
@@ -146,8 +151,12 @@ impl Plan {
     }
 }
 
-fn read(options: &Options) -> Result<Topology, Refused> {
-    topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name))
+/// Reads the topology; one that is refused is refused with what the environment says wrong.
+fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<Topology, Refused> {
+    topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name)).map_err(|refused| {
+        let flag = options.destinations.otlp.as_deref();
+        refused.with(TelemetrySettings::from_env(environment, None, flag).err().unwrap_or_default())
+    })
 }
 
 fn refuse(topology: &Topology, mut problems: Vec<Problem>) -> Refused {

@@ -156,6 +156,23 @@ fn a_variable_of_opentelemetry_that_is_wrong_is_named() {
 }
 
 #[test]
+fn a_topology_and_an_environment_that_are_both_wrong_are_refused_together() {
+    let topology = Topology::orders().with("[topology]", "sed = 1");
+    let mut command = topology.command(&["--virtual", "--request", ORDER]);
+    command.env("OTEL_TRACES_SAMPLER", "sometimes");
+    refused(assert_cmd(&mut command), &["unknown key \"sed\"", "OTEL_TRACES_SAMPLER", "2 problems"]);
+}
+
+#[test]
+fn who_names_a_receiver_that_is_not_there_is_told_before_the_report() {
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", "http://127.0.0.1:1"]);
+    command.env("OTEL_BSP_EXPORT_TIMEOUT", "1500");
+    let told = contains("warning: otlp http://127.0.0.1:1 has trouble, and tries again");
+    assert_cmd(&mut command).success().stderr(told);
+}
+
+#[test]
 fn a_variable_without_effect_is_noted() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--request", ORDER]);

@@ -78,25 +78,26 @@ pub fn load(
                 Ok(routes) => Some(Guest { code, routes }),
                 Err(more) => {
                     problems.extend(more);
+                    services.push(None);
                     continue;
                 }
             },
             Err(problem) => {
                 problems.push(problem);
+                services.push(None);
                 continue;
             }
         };
         let is_swapped = swapped.iter().any(|(name, _)| *name == service.name);
-        services.push(Service {
+        services.push(Some(Service {
             name: service.name.as_str().into(),
             source: source(&service.code),
             version: version(service.version.as_deref(), guest.as_ref().filter(|_| is_swapped)),
             guest,
-        });
+        }));
     }
-    if problems.is_empty() {
-        problems.extend(unknown_routes(model, &services));
-    }
+    problems.extend(unknown_routes(model, &services));
+    let services = services.into_iter().flatten().collect();
     if problems.is_empty() { Ok(Loaded { engine, services }) } else { Err(problems) }
 }
 
@@ -302,12 +303,12 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
     }
 }
 
-/// Routes that faults name and no guest has.
-fn unknown_routes(model: &Model, services: &[Service]) -> Vec<Problem> {
+/// Routes that faults name and no guest has; of guests that did not load, nothing is known.
+fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for fault in &model.faults {
         let Some((route, place)) = &fault.target.route else { continue };
-        let service = &services[fault.target.service.index()];
+        let Some(service) = &services[fault.target.service.index()] else { continue };
         let Some(guest) = &service.guest else {
             let problem = Problem::new(format!("simhost knows no routes of {}, a real server", service.name));
             problems.push(problem.at(place.clone(), "this route").help("leave `route` out"));
