@@ -56,7 +56,7 @@ struct Input {
     faults: Vec<(String, bool)>,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
+    #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
     listen: Option<SocketAddr>,
 
     /// Send this request and end, instead of listening; may be repeated
@@ -74,7 +74,7 @@ struct Run {
     input: Input,
 
     /// Stop listening after this long, for example 10s, 5m or 1h [default: at ctrl-c]
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
 
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output

@@ -256,7 +256,7 @@ impl Worker {
     fn prepare(&mut self, scope: Option<RequestScope>) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
         let limits = &state.identity.limits;
-        state.output.left.set(limits.spans);
+        state.output.begin(limits.spans);
         state.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
         if let Some(scope) = &scope {
@@ -399,7 +399,10 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
         let limit = limits.memory >> 10;
         ("memory_exceeded", format!("the guest needed more than limits.memory = {limit} KiB"))
     } else if let Some(trap) = trap {
-        ("guest_trap", trap.to_string())
+        match state.output.complaint() {
+            said if said.is_empty() => ("guest_trap", trap.to_string()),
+            said => ("guest_trap", format!("{trap}: {said}")),
+        }
     } else {
         ("guest_error", error.root_cause().to_string())
     };

@@ -6,6 +6,7 @@
 //! and an empty standard input.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -37,6 +38,10 @@ const RANDOM_BYTES: u64 = 1 << 20;
 
 /// A line of output is cut here: a guest that never ends one costs no more.
 const LINE_BYTES: usize = 16 << 10;
+
+/// Lines of standard error that explain a trap, and characters of each.
+const COMPLAINTS: usize = 3;
+const COMPLAINT_LENGTH: usize = 300;
 
 /// What a guest's clocks and dice are made of.
 pub struct Nature {
@@ -224,12 +229,14 @@ pub struct Output {
     /// Records that this request may still leave.
     pub left: Cell<u32>,
     lines: RefCell<[Vec<u8>; 2]>,
+    /// The last lines of standard error in this request: what a guest says before it traps.
+    complaints: RefCell<VecDeque<String>>,
 }
 
 impl Output {
     pub fn new(sched: Sched, recorder: Rc<Recorder>, resource: ResourceId) -> Self {
         let (current, left, lines) = (Cell::new(None), Cell::new(0), RefCell::default());
-        Self { sched, recorder, resource, current, left, lines }
+        Self { sched, recorder, resource, current, left, lines, complaints: RefCell::default() }
     }
 
     /// Takes what the guest wrote and records the lines that it completes.
@@ -253,6 +260,31 @@ impl Output {
         }
     }
 
+    /// Forgets what earlier requests complained of.
+    pub fn begin(&self, records: u32) {
+        self.left.set(records);
+        self.complaints.borrow_mut().clear();
+    }
+
+    /// What the guest last wrote to standard error, its lines on one; empty for nothing.
+    pub fn complaint(&self) -> String {
+        self.finish();
+        let complaints = self.complaints.borrow();
+        complaints.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    fn complain(&self, line: &str) {
+        // What Rust's standard library says below each panic helps nobody here.
+        if line.is_empty() || line.starts_with("note: run with `RUST_BACKTRACE") {
+            return;
+        }
+        let mut complaints = self.complaints.borrow_mut();
+        if complaints.len() == COMPLAINTS {
+            complaints.pop_front();
+        }
+        complaints.push_back(line.chars().take(COMPLAINT_LENGTH).collect());
+    }
+
     /// Records lines that were never ended: the request is over.
     pub fn finish(&self) {
         for severity in [Severity::Info, Severity::Error] {
@@ -264,6 +296,9 @@ impl Output {
     }
 
     fn record(&self, severity: Severity, line: &[u8]) {
+        if severity == Severity::Error {
+            self.complain(&String::from_utf8_lossy(line));
+        }
         let Some(left) = self.left.get().checked_sub(1) else { return self.recorder.cut_log() };
         self.left.set(left);
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -164,6 +164,15 @@ fn a_topology_and_an_environment_that_are_both_wrong_are_refused_together() {
 }
 
 #[test]
+fn flags_for_listening_do_not_go_with_requests() {
+    let topology = Topology::orders();
+    for flags in [["--for", "3s"], ["--listen", "127.0.0.1:0"]] {
+        let mut command = topology.command(&["--virtual", "--request", ORDER, flags[0], flags[1]]);
+        refused(assert_cmd(&mut command), &["cannot be used with", flags[0], "--request"]);
+    }
+}
+
+#[test]
 fn who_names_a_receiver_that_is_not_there_is_told_before_the_report() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", "http://127.0.0.1:1"]);

@@ -55,6 +55,8 @@ fn a_panic_costs_one_request_and_names_the_line_and_the_function() {
     let run = between_counters(&trouble(""), "/panic");
     let span = fails_alone(&run, "GET /panic", "guest_trap");
     assert!(backtrace(span).contains("trouble::traps::panic"), "{}", backtrace(span));
+    let message = span.events[0].attributes["exception.message"].to_string();
+    assert!(message.contains("trouble was asked to panic"), "{message}");
     // The span that was open ends with the request, and what the panic printed belongs to it.
     let open = run.span("about_to_panic");
     assert_eq!((&open.parent, open.end), (&span.id, span.end));
