@@ -5,6 +5,7 @@
 //! every [`exporter`]: [`otlp`], [`file`](mod@file), [`memory`]. What the environment
 //! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
+pub mod aside;
 pub mod console;
 pub mod encode;
 pub mod env;

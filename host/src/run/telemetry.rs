@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::error::Problem;
 use crate::model::{Model, Scalar};
 use crate::rng::{Key, Purpose};
+use crate::telemetry::aside::Aside;
 use crate::telemetry::console::{Console, Style};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
@@ -104,7 +105,12 @@ impl Exporters {
             } else {
                 Box::new(std::io::stdout())
             };
-            exporters.push(Box::new(Console::new(out, Arc::clone(resources), style)));
+            let console = Console::new(out, Arc::clone(resources), style);
+            exporters.push(match pace {
+                // A terminal that is stopped must not stop what goes elsewhere.
+                Pace::Real if page.is_none() => Box::new(aside(console, resources)?),
+                _ => Box::new(console),
+            });
         }
         if let Some(path) = &wanted.out {
             let file = JsonLines::create(path).map_err(|error| {
@@ -119,6 +125,14 @@ impl Exporters {
         }
         Ok(Self { exporters, page })
     }
+}
+
+fn aside(
+    console: Console<Box<dyn Write + Send>>,
+    resources: &Arc<[Resource]>,
+) -> Result<Aside, Vec<Problem>> {
+    Aside::start(console, Arc::clone(resources))
+        .map_err(|error| vec![Problem::new(format!("the system grants no thread for the console: {error}"))])
 }
 
 /// How standard output wants to be drawn on.

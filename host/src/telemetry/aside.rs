@@ -1,0 +1,143 @@
+//! An exporter on a thread of its own: when it stands still, the others go on.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
+
+use tokio::time::Instant;
+
+use super::exporter::{Account, Count, Exporter, Reason, Signals};
+use super::record::{Batch, Resource};
+
+/// Batches that wait for it; one more is dropped and counted.
+const BATCHES: usize = 256;
+
+/// Hands everything on to another exporter, on that one's thread.
+#[derive(Debug)]
+pub struct Aside {
+    name: String,
+    takes: Signals,
+    at_once: bool,
+    account: Arc<Account>,
+    /// None once it is flushed. An empty batch says that it is quiet.
+    send: Option<SyncSender<Batch>>,
+    /// Ends when the thread has flushed.
+    done: Receiver<()>,
+}
+
+impl Aside {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(mut exporter: impl Exporter + 'static, resources: Arc<[Resource]>) -> std::io::Result<Self> {
+        let (name, takes) = (exporter.name().to_owned(), exporter.takes());
+        let (at_once, account) = (exporter.wants_at_once(), exporter.account());
+        let (send, receive) = sync_channel::<Batch>(BATCHES);
+        let (alive, done) = channel();
+        thread::Builder::new().name(format!("simhost-{name}")).spawn(move || {
+            for batch in receive {
+                match batch.is_empty() {
+                    true => exporter.quiet(),
+                    false => exporter.export(&batch, &resources),
+                }
+            }
+            exporter.flush(Instant::now());
+            drop(alive);
+        })?;
+        Ok(Self { name, takes, at_once, account, send: Some(send), done })
+    }
+}
+
+impl Exporter for Aside {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn takes(&self) -> Signals {
+        self.takes
+    }
+
+    fn export(&mut self, batch: &Batch, _: &[Resource]) {
+        let taken = self.send.as_ref().is_some_and(|send| send.try_send(batch.clone()).is_ok());
+        if !taken {
+            self.account.dropped(Reason::QueueFull, Count::from(batch), None);
+        }
+    }
+
+    fn wants_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    fn quiet(&mut self) {
+        // One that has no room for this is not idle.
+        if let Some(send) = &self.send {
+            send.try_send(Batch::default()).ok();
+        }
+    }
+
+    fn flush(&mut self, deadline: Instant) {
+        self.send = None;
+        // Nothing is ever sent: the channel ends with the thread, or patience does.
+        self.done.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::telemetry::console::{Console, Style};
+    use crate::telemetry::record::{LogRecord, ResourceId, Severity};
+
+    /// A terminal on which somebody has pressed ctrl-s.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.recv().ok();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line() -> Batch {
+        let log = LogRecord {
+            time: 1,
+            severity: Severity::Info,
+            body: "hello".into(),
+            attributes: Vec::new(),
+            resource: ResourceId(0),
+            span: None,
+        };
+        Batch { spans: Vec::new(), logs: vec![log] }
+    }
+
+    #[test]
+    fn an_exporter_that_stands_still_holds_nobody_up_and_what_it_misses_is_counted() {
+        let resources: Arc<[Resource]> = Arc::new([Resource { service: "a".into(), attributes: Vec::new() }]);
+        let (go_on, stuck) = mpsc::channel();
+        let console = Console::new(Stuck(stuck), Arc::clone(&resources), Style::default());
+        let mut aside = Aside::start(console, Arc::clone(&resources)).expect("a thread");
+        let batches = BATCHES as u64 + 100;
+        for _ in 0..batches {
+            aside.export(&line(), &resources);
+        }
+        let dropped = aside.account().totals().lost().logs;
+        assert!((99..=100).contains(&dropped), "{dropped}");
+        // It goes on: everything else is written.
+        drop(go_on);
+        aside.flush(Instant::now() + Duration::from_secs(60));
+        assert_eq!(aside.account().totals().exported.logs + dropped, batches);
+    }
+}
