@@ -2,14 +2,14 @@
 //! once, a chain of ten hops, and an order without sleeps.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use simhost::bus::Bus;
 use simhost::engine::EMBEDDED;
 use simhost::model::ServiceId;
-use simhost::run::{Asked, Destinations, Options, Plan};
+use simhost::run::{Asked, Options, Plan};
 use simhost::sched::Sched;
 use simhost::topology;
 
@@ -18,17 +18,7 @@ const HOPS: u64 = 10;
 fn world(text: &str) -> (Sched, Rc<Bus>) {
     let embedded = EMBEDDED.map(|(name, _)| name);
     let topology = topology::parse("bench.toml", text, Path::new(""), &embedded).expect("a topology");
-    let options = Options {
-        topology: PathBuf::new(),
-        virtual_time: true,
-        seed: None,
-        listen: None,
-        guests: Vec::new(),
-        faults: Vec::new(),
-        requests: Vec::new(),
-        stop_after: None,
-        destinations: Destinations::default(),
-    };
+    let options = Options { virtual_time: true, ..Options::default() };
     let plan = Plan::of(topology, options, |_| None).expect("a plan");
     plan.bus(|batch| {
         black_box(batch);

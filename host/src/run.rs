@@ -36,7 +36,7 @@ pub use telemetry::{Destinations, Show};
 pub use world::Event;
 
 /// What the command line asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub topology: PathBuf,
     pub virtual_time: bool,

@@ -182,6 +182,20 @@ fn who_names_a_receiver_that_is_not_there_is_told_before_the_report() {
 }
 
 #[test]
+fn a_sampler_that_keeps_nothing_leaves_no_spans() {
+    let topology = Topology::orders();
+    for (sampler, argument, spans) in
+        [("always_off", "", 0), ("traceidratio", "0.0", 0), ("always_on", "", 17)]
+    {
+        let mut command = topology.command(&["--request", ORDER]);
+        command.env("OTEL_TRACES_SAMPLER", sampler).env("OTEL_TRACES_SAMPLER_ARG", argument);
+        let (run, records) = topology.records_of(&mut command);
+        run.success();
+        assert_eq!(records.matches("\"spanId\"").count(), spans, "{sampler}");
+    }
+}
+
+#[test]
 fn a_variable_without_effect_is_noted() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--request", ORDER]);

@@ -1,7 +1,7 @@
 //! A bus on this thread, in virtual time: guest calls, hops, orders.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::clock::{self, Stopwatch};
 use crate::engine::EMBEDDED;
 use crate::error::Refused;
 use crate::model::ServiceId;
-use crate::run::{Asked, Destinations, Options, Plan};
+use crate::run::{Asked, Options, Plan};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
@@ -92,18 +92,7 @@ impl Lab {
     fn new(text: &str) -> Result<Self, Refused> {
         let embedded = EMBEDDED.map(|(name, _)| name);
         let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
-        let asked: Asked = "GET /".parse().expect("it is a request");
-        let options = Options {
-            topology: PathBuf::new(),
-            virtual_time: true,
-            seed: None,
-            listen: None,
-            guests: Vec::new(),
-            faults: Vec::new(),
-            requests: vec![asked],
-            stop_after: None,
-            destinations: Destinations::default(),
-        };
+        let options = Options { virtual_time: true, ..Options::default() };
         let plan = Plan::of(topology, options, |_| None)?;
         let resources = plan.resources();
         let last: Arc<Mutex<Batch>> = Arc::default();

@@ -237,3 +237,28 @@ fn a_real_server_is_called_with_the_context_of_the_trace() {
     assert_eq!(*client.get("server.port"), address.port());
     assert_eq!(client.status, StatusCode::Unset);
 }
+
+#[test]
+fn a_url_that_is_refused_leaves_no_password_in_the_span() {
+    let run = two().virtually(&["GET /call?service=https://user:hunter2@example.org:8443&path=/v1"]);
+    assert_eq!(run.answers[0].json()["error"], "invalid");
+    let client = client(&run);
+    assert_eq!(*client.get("server.address"), "example.org");
+    assert_eq!(*client.get("server.port"), 8443);
+    assert_eq!(*client.get("url.full"), "https://example.org:8443/v1");
+    assert!(!format!("{client:?}").contains("hunter2"), "{client:?}");
+}
+
+#[test]
+fn a_call_whose_caller_is_stopped_ends_as_cancelled() {
+    let settings = "config = { next = \"back\" }\nlimits = { request-time = \"50ms\" }";
+    let run = World::of("probe", settings)
+        .and("back", "probe", "")
+        .virtually(&["GET /call?service=back&path=/sleep/1000"]);
+    assert_eq!(run.statuses(), [500]);
+    let client = client(&run);
+    assert_eq!((client.duration(), client.status), (50 * MS, StatusCode::Error));
+    assert_eq!(*client.error_type(), "cancelled");
+    // The callee cannot know, and works on.
+    assert_eq!(run.span("GET /sleep/{ms}").duration(), 1_000 * MS);
+}
