@@ -32,6 +32,7 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod sched;
+pub mod tally;
 pub mod telemetry;
 pub mod topology;
 pub mod wasi;

@@ -193,7 +193,7 @@ fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
             route,
             count: served.count,
             rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
-            errors: served.errors,
+            errors: served.failed(),
             p50_ns: served.quantile(0.5),
             p95_ns: served.quantile(0.95),
             p99_ns: served.quantile(0.99),

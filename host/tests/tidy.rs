@@ -22,12 +22,13 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
+    ("tally", &["model"]),
     ("context", &["message"]),
     ("topology", &["model", "error", "clock"]),
     ("sched", &["model", "clock"]),
@@ -46,6 +47,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "rng",
             "context",
             "sched",
+            "tally",
             "telemetry",
             "link",
             "fault",
