@@ -57,7 +57,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
-    ("report", &["model", "clock", "telemetry", "fault", "bus"]),
+    ("report", &["model", "clock", "tally", "telemetry", "fault", "bus"]),
     (
         "run",
         &[
