@@ -31,7 +31,7 @@ pub const SCHEMA: u32 = 1;
 
 /// The numbers of one run. Times are nanoseconds.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-#[schemars(title = "The report of a simhost run", deny_unknown_fields)]
+#[schemars(title = "The report of a simhost run")]
 pub struct Report {
     /// The version of this document's form.
     pub schema: u32,
