@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::bus::{Bus, NodeCode};
 use crate::clock;
 use crate::fault::Account;
+use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
@@ -29,6 +30,7 @@ pub struct Report {
     /// them: their SERVER spans are lost.
     pub unfinished: usize,
     pub routes: Vec<RouteRow>,
+    pub loads: Vec<LoadRow>,
     pub faults: Vec<FaultRow>,
     pub telemetry: TelemetryRow,
 }
@@ -48,6 +50,17 @@ pub struct RouteRow {
     pub p95_ns: Nanos,
     pub p99_ns: Nanos,
     pub max_ns: Nanos,
+}
+
+/// What a load did.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoadRow {
+    pub name: String,
+    pub requests: u64,
+    /// Answered 5xx, or never sent.
+    pub errors: u64,
+    pub p50_ns: Nanos,
+    pub p99_ns: Nanos,
 }
 
 /// What a fault did.
@@ -104,6 +117,7 @@ impl Report {
             requests: bus.entered(),
             unfinished: 0,
             routes: routes(bus, simulated),
+            loads: Vec::new(),
             faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
             telemetry: TelemetryRow {
                 spans: counts.spans,
@@ -121,12 +135,30 @@ impl Report {
         Self { unfinished, ..self }
     }
 
+    /// Notes what the loads did.
+    pub fn with_loads(self, loads: Vec<(String, LoadStats)>) -> Self {
+        let row = |(name, stats): (String, LoadStats)| LoadRow {
+            name,
+            requests: stats.started,
+            errors: stats.tally.failed(),
+            p50_ns: stats.tally.quantile(0.5),
+            p99_ns: stats.tally.quantile(0.99),
+        };
+        Self { loads: loads.into_iter().map(row).collect(), ..self }
+    }
+
     /// The report as a person reads it.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.headline(&mut text);
         if !self.routes.is_empty() {
             writeln!(text, "{}", self.table().trim_fmt()).expect(INFALLIBLE);
+        }
+        for load in &self.loads {
+            let LoadRow { name, requests, errors, p50_ns, p99_ns } = load;
+            let (requests, errors) = (counted(*requests, "request"), counted(*errors, "error"));
+            let (p50, p99) = (milliseconds(*p50_ns), milliseconds(*p99_ns));
+            writeln!(text, "load {name}: {requests}, {errors}, p50 {p50}, p99 {p99}").expect(INFALLIBLE);
         }
         for fault in &self.faults {
             let FaultRow { name, matched, injected } = fault;

@@ -18,6 +18,7 @@ mod address;
 mod distribution;
 mod fault;
 mod limits;
+mod load;
 mod names;
 mod reader;
 mod service;
@@ -115,8 +116,17 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
 
 /// The model, with defaults in place of what is wrong.
 fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
-    let [topology, ingress, network, services, links, faults, telemetry, limits] =
-        root.keys(["topology", "ingress", "network", "services", "links", "faults", "telemetry", "limits"]);
+    let [topology, ingress, network, services, links, faults, load, telemetry, limits] = root.keys([
+        "topology",
+        "ingress",
+        "network",
+        "services",
+        "links",
+        "faults",
+        "load",
+        "telemetry",
+        "limits",
+    ]);
     let head = head(root, topology);
     let (limits, bounds) = limits::of_topology(limits);
     let services = service::services(root, services, &Surroundings { folder, embedded, limits });
@@ -125,6 +135,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let ingress = traffic::ingress(ingress, &names);
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
+    let loads = load::loads(load, &names, &bounds);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {
@@ -136,6 +147,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         services,
         links,
         faults,
+        loads,
         telemetry,
         bounds,
         allowed_hosts,
