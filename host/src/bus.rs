@@ -10,6 +10,7 @@ pub mod routes;
 pub mod spans;
 pub mod stats;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::num::NonZeroU128;
 use std::pin::pin;
@@ -31,6 +32,7 @@ use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
@@ -38,7 +40,7 @@ pub use call::address_of;
 use replica::{NoWorker, Replica};
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
-use stats::Stats;
+use stats::{Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
@@ -174,11 +176,25 @@ struct Job {
     verdict: Verdict,
 }
 
+impl Node {
+    /// Nothing counted yet.
+    fn account(&self) -> ServiceAccount {
+        let NodeCode::Guest(guest) = &self.code else { return ServiceAccount::of_server(self.name.clone()) };
+        let capacity = guest.replicas.first().map(|replica| Capacity {
+            replicas: guest.replicas.len() as u32,
+            workers: replica.workers(),
+            queue: replica.queue(),
+        });
+        ServiceAccount::of_guest(self.name.clone(), guest.routes.shared(), capacity.unwrap_or_default())
+    }
+}
+
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
         let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
+        let stats = Stats::new(nodes.iter().map(Node::account).collect());
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -190,7 +206,7 @@ impl Bus {
             sampler,
             external,
             settings,
-            stats: Stats::default(),
+            stats,
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
@@ -214,10 +230,13 @@ impl Bus {
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
+        let now = self.host.sched.now();
+        let ticket = self.stats.calling(None, Some(entry.to), now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
             let response =
                 Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            self.stats.called(ticket, now, tally::error_type(response.status));
             return Answer { response, context: None };
         }
         let incoming = context::extract(&entry.request.headers);
@@ -243,6 +262,7 @@ impl Bus {
         self.host.sched.spawn(async move {
             let response = bus.serve(visit).await;
             bus.inside.set(bus.inside.get() - 1);
+            bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
             send.send(response).ok();
         });
         let response = match receive.await {
@@ -304,20 +324,29 @@ impl Bus {
         let GuestNode { code, routes, replicas } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
         let to = visit.to;
+        self.stats.arrived(to, visit.from.is_some(), arrived);
         let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
-        let response = match replica.acquire(code, &self.host).await {
+        let (response, failure) = match replica.acquire(code, &self.host, &self.stats).await {
             Ok(mut worker) => {
+                let begun = self.host.sched.now();
+                self.stats.begun(to, begun);
                 let known = route.map(|route| (route, routes.get(route)));
                 let mut job = self.accept(visit, known, params, replica);
                 let outcome = self.work(&mut job, &mut worker, &node.limits).await;
-                self.conclude(job.span, worker, replica, outcome)
+                let failure = outcome.as_ref().err().map(|failure| failure.kind);
+                self.stats.done(to, begun, self.host.sched.now());
+                (self.conclude(job.span, worker, replica, outcome), failure)
             }
-            Err(reason) => self.no_worker(visit, routes, route, replica, reason),
+            Err(reason) => {
+                let kind = reason.kind();
+                (self.no_worker(visit, routes, route, replica, reason), Some(kind))
+            }
         };
-        self.stats.served(to, route, response.status, self.host.sched.now() - arrived);
+        let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
+        self.stats.left(to, route, arrived, self.host.sched.now(), error);
         response
     }
 
@@ -419,6 +448,7 @@ impl Bus {
         let attributes = Attributes { shared, own };
         let resource = replica.identity.resource;
         let now = self.host.sched.now();
+        self.host.recorder.opened();
         OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, name, attributes, now)
     }
 
@@ -436,7 +466,8 @@ impl Bus {
         let mut span = self.server_span(&visit, route, replica);
         span.respond(response.status);
         self.record(span);
-        self.stats.served(visit.to, None, response.status, 0);
+        let now = self.host.sched.now();
+        self.stats.left(visit.to, None, now, now, None);
         response
     }
 
@@ -467,6 +498,7 @@ impl Bus {
     }
 
     fn record(&self, span: OpenSpan) {
+        self.host.recorder.closed();
         if let Some(record) = span.end(self.host.sched.now()) {
             self.host.recorder.span(record);
         }

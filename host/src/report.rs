@@ -6,7 +6,8 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::bus::{Bus, NodeCode};
+use crate::bus::Bus;
+use crate::bus::stats::Accounts;
 use crate::clock;
 use crate::fault::Account;
 use crate::load::LoadStats;
@@ -116,7 +117,7 @@ impl Report {
             elapsed_ns: elapsed.map(clock::nanos),
             requests: bus.entered(),
             unfinished: 0,
-            routes: routes(bus, simulated),
+            routes: routes(&bus.stats.snapshot(0), simulated),
             loads: Vec::new(),
             faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
             telemetry: TelemetryRow {
@@ -212,25 +213,19 @@ fn milliseconds(nanos: Nanos) -> String {
     format!("{:.2}ms", nanos as f64 / 1e6)
 }
 
-fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
+fn routes(accounts: &Accounts, simulated: Nanos) -> Vec<RouteRow> {
     let seconds = simulated as f64 / 1e9;
-    let rows = bus.stats.snapshot().into_iter().map(|((service, route), served)| {
-        let node = &bus.nodes()[service.index()];
-        let route = match (&node.code, route) {
-            (NodeCode::Guest(guest), Some(route)) => guest.routes.get(route).name.to_string(),
-            _ => "(no route)".to_owned(),
-        };
-        RouteRow {
-            service: node.name.to_string(),
-            route,
-            count: served.count,
-            rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
-            errors: served.failed(),
-            p50_ns: served.quantile(0.5),
-            p95_ns: served.quantile(0.95),
-            p99_ns: served.quantile(0.99),
-            max_ns: served.longest,
-        }
+    let rows = accounts.services.iter().flat_map(|service| service.routes().map(move |row| (service, row)));
+    let rows = rows.map(|(service, (route, served))| RouteRow {
+        service: service.name.to_string(),
+        route: route.map_or_else(|| "(no route)".to_owned(), ToString::to_string),
+        count: served.count,
+        rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
+        errors: served.failed(),
+        p50_ns: served.quantile(0.5),
+        p95_ns: served.quantile(0.95),
+        p99_ns: served.quantile(0.99),
+        max_ns: served.longest,
     });
     rows.collect()
 }
