@@ -58,7 +58,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     ("load", &["model", "message", "rng", "sched", "tally", "bus"]),
-    ("report", &["model", "clock", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     (
         "run",
         &[

@@ -20,7 +20,7 @@ use crate::fault::Faults;
 use crate::guest::Host;
 use crate::link::Links;
 use crate::model::{self, Model, Nanos, ServiceId};
-use crate::report::Report;
+use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Account;
@@ -94,6 +94,7 @@ impl Plan {
         let (replies, loads) = sched.block_on(driving, idle)??;
         let simulated = sched.now() - start;
         let unfinished = sched.tasks();
+        let accounts = bus.stats.snapshot(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         recorder.flush();
@@ -103,9 +104,19 @@ impl Plan {
         }
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
-        let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed)
-            .with_unfinished(unfinished)
-            .with_loads(loads);
+        let report = Report::new(Facts {
+            model: &model,
+            accounts,
+            faults: bus.faults.accounts(),
+            loads,
+            recorded: recorder.counts(),
+            sent,
+            requests: bus.entered(),
+            unfinished: unfinished as u64,
+            simulated,
+            elapsed,
+            idle_is_missed: options.requests.is_empty(),
+        });
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
