@@ -62,8 +62,9 @@ pub struct Bus {
     external: Option<Rc<dyn External>>,
     settings: BusSettings,
     pub stats: Stats,
-    /// Requests that came from outside so far, and those under way.
+    /// Requests that came from outside so far; of those, the numbered; and those under way.
     entered: Cell<u64>,
+    numbered: Cell<u64>,
     inside: Cell<u32>,
 }
 
@@ -125,6 +126,18 @@ pub struct Entry {
     pub request: Request,
     /// What the ingress knows of the client and the connection.
     pub attributes: Vec<KeyValue>,
+    pub identity: Identity,
+}
+
+/// Who a request from outside is: its chance and, unless its sender has begun
+/// one, its trace follow from this and the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The next of those that have no identity of their own.
+    #[default]
+    Numbered,
+    /// That of this key. However many others there are, it stays who it is.
+    Own(Key),
 }
 
 /// The answer to a request from outside.
@@ -195,6 +208,7 @@ impl Bus {
             settings,
             stats,
             entered: Cell::new(0),
+            numbered: Cell::new(0),
             inside: Cell::new(0),
         });
         let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
@@ -214,8 +228,8 @@ impl Bus {
 
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        let number = self.entered.get() + 1;
-        self.entered.set(number);
+        self.entered.set(self.entered.get() + 1);
+        let number = self.number(entry.identity);
         let now = self.host.sched.now();
         let ticket = self.stats.calling(None, Some(entry.to), now);
         if self.inside.get() >= self.settings.bounds.requests {
@@ -263,6 +277,19 @@ impl Bus {
     /// Whether the request leaves no spans, nor what it calls.
     fn excluded(&self, request: &Request) -> bool {
         self.settings.exclude.iter().any(|path| path == request.path())
+    }
+
+    /// The number that a request's chance and trace are made of. Those of keys
+    /// are spread over 64 bits: that one meets a count is as likely as that two
+    /// trace ids are the same.
+    fn number(&self, identity: Identity) -> u64 {
+        match identity {
+            Identity::Own(key) => key.draw(),
+            Identity::Numbered => {
+                self.numbered.set(self.numbered.get() + 1);
+                self.numbered.get()
+            }
+        }
     }
 
     /// The trace of request `number`: the caller's, or a new one.

@@ -53,8 +53,12 @@ struct Input {
     guests: Vec<(String, PathBuf)>,
 
     /// Switch a fault of the topology on or off; may be repeated
-    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = fault)]
+    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = switch)]
     faults: Vec<(String, bool)>,
+
+    /// Switch a load of the topology on or off; may be repeated
+    #[arg(long = "load", value_name = "NAME=on|off", value_parser = switch)]
+    loads: Vec<(String, bool)>,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
@@ -74,7 +78,8 @@ struct Run {
     #[command(flatten)]
     input: Input,
 
-    /// Stop listening after this long, for example 10s, 5m or 1h [default: at ctrl-c]
+    /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
+    /// loads are over, or at ctrl-c]
     #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
 
@@ -143,6 +148,7 @@ impl Input {
             listen: self.listen,
             guests: self.guests,
             faults: self.faults,
+            loads: self.loads,
             requests: self.requests,
             stop_after,
             destinations: Destinations { otlp: self.otlp, out, show, json },
@@ -320,7 +326,7 @@ fn guest(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn fault(text: &str) -> Result<(String, bool), String> {
+fn switch(text: &str) -> Result<(String, bool), String> {
     match text.rsplit_once('=') {
         Some((name, "on")) if !name.is_empty() => Ok((name.to_owned(), true)),
         Some((name, "off")) if !name.is_empty() => Ok((name.to_owned(), false)),

@@ -9,6 +9,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod load;
+
+pub use load::*;
+
 /// A place in the topology file, in bytes, for errors that are found later.
 pub type Place = Range<usize>;
 
@@ -42,6 +46,8 @@ pub struct Model {
     pub links: Vec<Link>,
     /// In the order of the file, which is the order in which they apply.
     pub faults: Vec<Fault>,
+    /// In the order of the file.
+    pub loads: Vec<Load>,
     /// In the order of the file.
     pub objectives: Vec<Objective>,
     pub telemetry: Telemetry,

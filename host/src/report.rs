@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
 use crate::fault;
+use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
@@ -23,7 +24,7 @@ mod text;
 pub mod words;
 
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{FaultRow, LinkRow, Numbers, RouteRow, ServiceRow};
+pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
@@ -50,6 +51,8 @@ pub struct Report {
     pub unfinished: u64,
     /// In the order of the topology, and of the guest's routes.
     pub routes: Vec<RouteRow>,
+    /// In the order of the topology.
+    pub loads: Vec<LoadRow>,
     /// Services that saw a request, in the order of the topology.
     pub services: Vec<ServiceRow>,
     /// Links that carried a call, by caller; the outside comes first.
@@ -70,6 +73,7 @@ pub struct Facts<'a> {
     pub model: &'a Model,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
+    pub loads: Vec<(String, LoadStats)>,
     pub recorded: Counts,
     pub sent: pipeline::Report,
     /// Requests that came from outside.
@@ -96,6 +100,7 @@ impl Report {
             elapsed_ns: facts.elapsed.map(clock::nanos),
             requests: facts.requests,
             unfinished,
+            loads: rows::loads(facts.loads, simulated),
             routes: rows::routes(&accounts, simulated),
             services: rows::services(&accounts, simulated),
             links: rows::links(&accounts, simulated),

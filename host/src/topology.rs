@@ -18,6 +18,7 @@ mod address;
 mod distribution;
 mod fault;
 mod limits;
+mod load;
 mod names;
 mod objectives;
 mod reader;
@@ -123,11 +124,12 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         "services",
         "links",
         "faults",
+        "load",
         "objectives",
         "telemetry",
         "limits",
     ];
-    let [topology, ingress, network, services, links, faults, objectives, telemetry, limits] =
+    let [topology, ingress, network, services, links, faults, load, objectives, telemetry, limits] =
         root.keys(known);
     let head = head(root, topology);
     let (limits, bounds) = limits::of_topology(limits);
@@ -137,6 +139,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let ingress = traffic::ingress(ingress, &names);
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
+    let loads = load::loads(load, &names, &bounds);
     let objectives = objectives::objectives(objectives, &names);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
@@ -149,6 +152,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         services,
         links,
         faults,
+        loads,
         objectives,
         telemetry,
         bounds,

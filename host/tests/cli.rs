@@ -87,8 +87,7 @@ fault payment-errors: off, at payment-service
 
 #[test]
 fn check_says_everything_that_is_wrong_at_once() {
-    let topology =
-        Topology::orders().with("name = \"orders\"", "sed = 1").with("to = \"order-service\"", "lisn = 1");
+    let topology = Topology::orders().with("name = \"orders\"", "sed = 1").with("[ingress]", "lisn = 1");
     let assert = assert_cmd(simhost().arg("check").arg(topology.path()));
     refused(
         assert,
@@ -141,7 +140,8 @@ fn values_of_flags_are_refused_with_what_would_do() {
         refused(run(&[flag, value]), words);
     }
     refused(run(&["--lissen", "127.0.0.1:0"]), &["--listen"]);
-    refused(run(&["--virtual"]), &["has nothing to do", "--request"]);
+    refused(run(&["--virtual", "--load", "shoppers=off"]), &["has nothing to do", "--request", "[[load]]"]);
+    refused(run(&["--load", "shopers=off"]), &["\"shopers\"", "did you mean \"shoppers\"?"]);
     refused(run(&["--otlp", "localhost"]), &["--otlp is `localhost`", "http://localhost:4317"]);
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::bus::stats::{Accounts, LinkAccount, ServiceAccount};
 use crate::fault;
+use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
 use crate::tally::Tally;
 
@@ -81,6 +82,21 @@ pub struct LinkRow {
     pub in_flight_mean: f64,
     /// The most calls that were under way at a time.
     pub in_flight_max: u64,
+}
+
+/// The requests of one load, from the instant at which they were due.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LoadRow {
+    pub name: String,
+    /// Requests that came due.
+    pub requests: u64,
+    /// Of those, the ones that had no answer at the end.
+    pub in_flight: u32,
+    /// Of those, the ones that were not sent, as too many were under way; they
+    /// are among the errors, as `overload`.
+    pub dropped: u64,
+    #[serde(flatten)]
+    pub numbers: Numbers,
 }
 
 /// What a fault did.
@@ -180,6 +196,17 @@ fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simula
         in_flight_mean: link.under_way.mean(simulated),
         in_flight_max: link.under_way.most(),
     }
+}
+
+pub fn loads(loads: Vec<(String, LoadStats)>, simulated: Nanos) -> Vec<LoadRow> {
+    let row = |(name, stats): (String, LoadStats)| LoadRow {
+        name,
+        requests: stats.started,
+        in_flight: stats.in_flight,
+        dropped: stats.dropped,
+        numbers: Numbers::new(&stats.tally, simulated),
+    };
+    loads.into_iter().map(row).collect()
 }
 
 impl From<fault::Account> for FaultRow {

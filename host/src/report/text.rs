@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::Nanos;
 
-use super::rows::{LinkRow, Numbers, RouteRow, ServiceRow};
+use super::rows::{LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -67,6 +67,17 @@ impl Report {
 
     /// What they took together, where they waited, and who called whom.
     fn many(&self, text: &mut String) {
+        if !self.loads.is_empty() {
+            let mut columns: Vec<Column<'_, LoadRow>> = vec![
+                ("load", Box::new(|row| row.name.clone())),
+                ("requests", Box::new(|row| count(row.requests))),
+                ("rate/s", Box::new(|row| number(row.numbers.rate))),
+            ];
+            columns.extend(times(|row: &LoadRow| &row.numbers, time));
+            columns.extend(table::errors(&self.loads, |row| &row.numbers));
+            text.push('\n');
+            table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
+        }
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
