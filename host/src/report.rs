@@ -31,6 +31,9 @@ pub struct Report {
     pub routes: Vec<RouteRow>,
     pub faults: Vec<FaultRow>,
     pub telemetry: TelemetryRow,
+    /// SHA-256 over all records of a run in virtual time, as
+    /// [`digest`](crate::telemetry::digest) says; none in real time, and without telemetry.
+    pub digest: Option<String>,
 }
 
 /// The requests of one route of one service.
@@ -113,6 +116,7 @@ impl Report {
                 dropped: sent.dropped.spans + sent.dropped.logs,
                 exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
             },
+            digest: sent.digest,
         }
     }
 
@@ -137,6 +141,9 @@ impl Report {
             writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
         self.telemetry.text(&mut text);
+        if let Some(digest) = &self.digest {
+            writeln!(text, "digest: {digest}").expect(INFALLIBLE);
+        }
         text
     }
 
@@ -205,7 +212,7 @@ fn routes(bus: &Bus, simulated: Nanos) -> Vec<RouteRow> {
 
 impl TelemetryRow {
     fn text(&self, text: &mut String) {
-        if self.exporters.is_empty() {
+        if self.exporters.is_empty() && self.spans + self.logs == 0 {
             text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
             return;
         }
@@ -221,6 +228,9 @@ impl TelemetryRow {
         }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
+        }
+        if self.exporters.is_empty() {
+            text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
         text.push('\n');
         for exporter in &self.exporters {

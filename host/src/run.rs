@@ -9,6 +9,7 @@ mod check;
 mod outcome;
 mod requests;
 mod services;
+mod start;
 mod telemetry;
 mod world;
 
@@ -32,6 +33,7 @@ use crate::topology::{self, Topology};
 pub use outcome::{Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
+pub use start::Start;
 pub use telemetry::{Destinations, Show};
 pub use world::Event;
 
@@ -52,6 +54,8 @@ pub struct Options {
     pub requests: Vec<Asked>,
     /// Simulated nanoseconds after which a run ends that listens.
     pub stop_after: Option<Nanos>,
+    /// When a run in virtual time begins; none: as the records' destination wants it.
+    pub start: Option<Start>,
     pub destinations: Destinations,
 }
 
@@ -109,6 +113,7 @@ impl Plan {
     ) -> Result<Self, Refused> {
         problems.extend(apply(&options, &mut topology.model));
         problems.extend(requests::problems(&topology.model));
+        problems.extend(start::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
