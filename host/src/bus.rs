@@ -22,6 +22,7 @@ use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
+use crate::clock::VIRTUAL_START;
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Arrival, Faults, Verdict};
@@ -71,9 +72,8 @@ pub struct Bus {
 /// What the bus takes from the model as it is.
 #[derive(Clone, Debug)]
 pub struct BusSettings {
-    /// Tells the trace ids of runs apart that begin at different instants: a
-    /// backend must not take two runs for one.
-    pub epoch: Nanos,
+    /// For the upper halves of trace ids: see [`trace_mask`].
+    pub trace_mask: u64,
     pub bounds: Bounds,
     /// Paths that get no spans.
     pub exclude: Vec<String>,
@@ -306,8 +306,9 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(self.settings.epoch).with(number);
-        let id = u128::from(key.with(0).draw()) << 64 | u128::from(key.with(1).draw());
+        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        let upper = key.with(0).draw() ^ self.settings.trace_mask;
+        let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
     }
 
@@ -503,6 +504,16 @@ impl Bus {
             self.host.recorder.span(record);
         }
     }
+}
+
+/// Tells the trace ids of runs apart that begin at different instants, in
+/// nanoseconds since the Unix epoch: a backend must not take two runs for one.
+/// It goes over the upper half of each id by exclusive or; samplers look at the
+/// lower half, so that every run of a seed keeps the same traces. A run that
+/// begins at [`VIRTUAL_START`] has no mask.
+pub fn trace_mask(start: Nanos) -> u64 {
+    let drawn = |start| Key::new(start, Purpose::TraceId).draw();
+    drawn(start) ^ drawn(VIRTUAL_START)
 }
 
 /// Which replica serves a request: any, with equal chance.

@@ -39,6 +39,9 @@ impl Report {
             writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
         self.telemetry.text(&mut text);
+        if let Some(digest) = &self.digest {
+            writeln!(text, "digest: {digest}").expect(INFALLIBLE);
+        }
         text
     }
 
@@ -73,7 +76,7 @@ impl Report {
                 ("requests", Box::new(|row| count(row.requests))),
                 ("rate/s", Box::new(|row| number(row.numbers.rate))),
             ];
-            columns.extend(times(|row: &LoadRow| &row.numbers, time));
+            columns.extend(times(|row: &LoadRow| &row.numbers, |quantile, _| time(quantile)));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
             text.push('\n');
             table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
