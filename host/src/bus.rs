@@ -10,6 +10,7 @@ pub mod routes;
 pub mod spans;
 pub mod stats;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::num::NonZeroU128;
 use std::pin::pin;
@@ -30,6 +31,7 @@ use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
@@ -37,7 +39,7 @@ pub use call::address_of;
 use replica::{NoWorker, Replica};
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
-use stats::Stats;
+use stats::{Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
@@ -59,8 +61,9 @@ pub struct Bus {
     external: Option<Rc<dyn External>>,
     settings: BusSettings,
     pub stats: Stats,
-    /// Requests that came from outside so far, and those under way.
+    /// Requests that came from outside so far; of those, the numbered; and those under way.
     entered: Cell<u64>,
+    numbered: Cell<u64>,
     inside: Cell<u32>,
 }
 
@@ -122,6 +125,18 @@ pub struct Entry {
     pub request: Request,
     /// What the ingress knows of the client and the connection.
     pub attributes: Vec<KeyValue>,
+    pub identity: Identity,
+}
+
+/// Who a request from outside is: its chance and, unless its sender has begun
+/// one, its trace follow from this and the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The next of those that have no identity of their own.
+    #[default]
+    Numbered,
+    /// That of this key. However many others there are, it stays who it is.
+    Own(Key),
 }
 
 /// The answer to a request from outside.
@@ -158,11 +173,25 @@ struct Job {
     verdict: Verdict,
 }
 
+impl Node {
+    /// Nothing counted yet.
+    fn account(&self) -> ServiceAccount {
+        let NodeCode::Guest(guest) = &self.code else { return ServiceAccount::of_server(self.name.clone()) };
+        let capacity = guest.replicas.first().map(|replica| Capacity {
+            replicas: guest.replicas.len() as u32,
+            workers: replica.workers(),
+            queue: replica.queue(),
+        });
+        ServiceAccount::of_guest(self.name.clone(), guest.routes.shared(), capacity.unwrap_or_default())
+    }
+}
+
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
         let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
+        let stats = Stats::new(nodes.iter().map(Node::account).collect());
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -174,8 +203,9 @@ impl Bus {
             sampler,
             external,
             settings,
-            stats: Stats::default(),
+            stats,
             entered: Cell::new(0),
+            numbered: Cell::new(0),
             inside: Cell::new(0),
         });
         let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
@@ -195,12 +225,15 @@ impl Bus {
 
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        let number = self.entered.get() + 1;
-        self.entered.set(number);
+        self.entered.set(self.entered.get() + 1);
+        let number = self.number(entry.identity);
+        let now = self.host.sched.now();
+        let ticket = self.stats.calling(None, Some(entry.to), now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
             let response =
                 Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            self.stats.called(ticket, now, tally::error_type(response.status));
             return Answer { response, context: None };
         }
         let incoming = context::extract(&entry.request.headers);
@@ -226,6 +259,7 @@ impl Bus {
         self.host.sched.spawn(async move {
             let response = bus.serve(visit).await;
             bus.inside.set(bus.inside.get() - 1);
+            bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
             send.send(response).ok();
         });
         let response = match receive.await {
@@ -240,6 +274,19 @@ impl Bus {
     /// Whether the request leaves no spans, nor what it calls.
     fn excluded(&self, request: &Request) -> bool {
         self.settings.exclude.iter().any(|path| path == request.path())
+    }
+
+    /// The number that a request's chance and trace are made of. Those of keys
+    /// are spread over 64 bits: that one meets a count is as likely as that two
+    /// trace ids are the same.
+    fn number(&self, identity: Identity) -> u64 {
+        match identity {
+            Identity::Own(key) => key.draw(),
+            Identity::Numbered => {
+                self.numbered.set(self.numbered.get() + 1);
+                self.numbered.get()
+            }
+        }
     }
 
     /// The trace of request `number`: the caller's, or a new one.
@@ -274,20 +321,29 @@ impl Bus {
         let GuestNode { code, routes, replicas } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
         let to = visit.to;
+        self.stats.arrived(to, visit.from.is_some(), arrived);
         let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
-        let response = match replica.acquire(code, &self.host).await {
+        let (response, failure) = match replica.acquire(code, &self.host, &self.stats).await {
             Ok(mut worker) => {
+                let begun = self.host.sched.now();
+                self.stats.begun(to, begun);
                 let known = route.map(|route| (route, routes.get(route)));
                 let mut job = self.accept(visit, known, params, replica);
                 let outcome = self.work(&mut job, &mut worker, &node.limits).await;
-                self.conclude(job.span, worker, replica, outcome)
+                let failure = outcome.as_ref().err().map(|failure| failure.kind);
+                self.stats.done(to, begun, self.host.sched.now());
+                (self.conclude(job.span, worker, replica, outcome), failure)
             }
-            Err(reason) => self.no_worker(visit, routes, route, replica, reason),
+            Err(reason) => {
+                let kind = reason.kind();
+                (self.no_worker(visit, routes, route, replica, reason), Some(kind))
+            }
         };
-        self.stats.served(to, route, response.status, self.host.sched.now() - arrived);
+        let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
+        self.stats.left(to, route, arrived, self.host.sched.now(), error);
         response
     }
 
@@ -390,6 +446,7 @@ impl Bus {
         let attributes = Attributes { shared, own };
         let resource = replica.identity.resource;
         let now = self.host.sched.now();
+        self.host.recorder.opened();
         OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, name, attributes, now)
     }
 
@@ -407,7 +464,8 @@ impl Bus {
         let mut span = self.server_span(&visit, route, replica);
         span.respond(response.status);
         self.record(span);
-        self.stats.served(visit.to, None, response.status, 0);
+        let now = self.host.sched.now();
+        self.stats.left(visit.to, None, now, now, None);
         response
     }
 
@@ -438,6 +496,7 @@ impl Bus {
     }
 
     fn record(&self, span: OpenSpan) {
+        self.host.recorder.closed();
         if let Some(record) = span.end(self.host.sched.now()) {
             self.host.recorder.span(record);
         }

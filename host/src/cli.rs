@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::{self, Effort};
 use crate::error::{Look, Refused, printable};
 use crate::model::Nanos;
+use crate::report::{Report, words};
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
 
 /// A flight simulator for microservices: every service of a topology as a
@@ -52,8 +53,12 @@ struct Input {
     guests: Vec<(String, PathBuf)>,
 
     /// Switch a fault of the topology on or off; may be repeated
-    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = fault)]
+    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = switch)]
     faults: Vec<(String, bool)>,
+
+    /// Switch a load of the topology on or off; may be repeated
+    #[arg(long = "load", value_name = "NAME=on|off", value_parser = switch)]
+    loads: Vec<(String, bool)>,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
@@ -73,7 +78,8 @@ struct Run {
     #[command(flatten)]
     input: Input,
 
-    /// Stop listening after this long, for example 10s, 5m or 1h [default: at ctrl-c]
+    /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
+    /// loads are over, or at ctrl-c]
     #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
 
@@ -112,6 +118,9 @@ struct Bench {
     json: bool,
 }
 
+/// Broken laws that are shown: one is enough to know that something is wrong.
+const BROKEN_AT_MOST: usize = 5;
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -139,6 +148,7 @@ impl Input {
             listen: self.listen,
             guests: self.guests,
             faults: self.faults,
+            loads: self.loads,
             requests: self.requests,
             stop_after,
             destinations: Destinations { otlp: self.otlp, out, show, json },
@@ -159,13 +169,15 @@ impl Run {
         tell_notes(&plan);
         match plan.run(tell) {
             Ok(outcome) => {
-                let text = if quiet { String::new() } else { words(&outcome, json) };
+                let text = if quiet { String::new() } else { document(&outcome, json) };
                 // A second document on standard output would spoil the first.
-                if records_on_stdout {
+                let printed = if records_on_stdout {
                     say(&text);
-                    return ExitCode::SUCCESS;
-                }
-                print(&text)
+                    ExitCode::SUCCESS
+                } else {
+                    print(&text)
+                };
+                if judge(&outcome.report) { printed } else { ExitCode::FAILURE }
             }
             Err(RunError::Refused(refused)) => refuse(&refused),
             Err(error) => {
@@ -260,8 +272,24 @@ fn tell(event: Event) {
     }
 }
 
+/// Whether the run did what it had to; if not, standard error says so.
+fn judge(report: &Report) -> bool {
+    let (missed, all) = (report.missed(), report.objectives.len());
+    if missed > 0 {
+        say(&format!("error: {missed} of {} missed\n", words::counted(all as u64, "objective")));
+    }
+    let broken = report.invariants();
+    for law in broken.iter().take(BROKEN_AT_MOST) {
+        say(&format!("error: the counts of this run do not agree: {law}\n"));
+    }
+    if !broken.is_empty() {
+        say("  help: this is a defect of simhost: please report it with the topology\n");
+    }
+    missed == 0 && broken.is_empty()
+}
+
 /// What standard output gets at the end: answers, traces, report.
-fn words(outcome: &Outcome, json: bool) -> String {
+fn document(outcome: &Outcome, json: bool) -> String {
     if json {
         let report = serde_json::to_string_pretty(&outcome.report);
         return report.expect("a report has only keys that are strings") + "\n";
@@ -269,7 +297,7 @@ fn words(outcome: &Outcome, json: bool) -> String {
     let mut text = String::new();
     for reply in &outcome.replies {
         let response = &reply.answer.response;
-        let took = crate::clock::show(reply.took);
+        let took = words::time(reply.took);
         writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
             .expect("a String takes every write");
         let body = String::from_utf8_lossy(&response.body);
@@ -298,7 +326,7 @@ fn guest(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-fn fault(text: &str) -> Result<(String, bool), String> {
+fn switch(text: &str) -> Result<(String, bool), String> {
     match text.rsplit_once('=') {
         Some((name, "on")) if !name.is_empty() => Ok((name.to_owned(), true)),
         Some((name, "off")) if !name.is_empty() => Ok((name.to_owned(), false)),

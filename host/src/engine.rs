@@ -30,13 +30,15 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 
 /// The guests that are part of this program: a name for a topology, a component.
 ///
-/// `hop` passes a request on to the service that its configuration names as
+/// `service` does what its configuration says, for systems without code of their
+/// own. `hop` passes a request on to the service that its configuration names as
 /// `next`, and `noop` answers at once: to measure what everything else costs.
-pub const EMBEDDED: [(&str, &[u8]); 6] = [
+pub const EMBEDDED: [(&str, &[u8]); 7] = [
     ("orders", include_bytes!("../../guests/dist/orders.wasm")),
     ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
     ("payment", include_bytes!("../../guests/dist/payment.wasm")),
     ("notification", include_bytes!("../../guests/dist/notification.wasm")),
+    ("service", include_bytes!("../../guests/dist/service.wasm")),
     ("hop", include_bytes!("../../guests/dist/tests/hop.wasm")),
     ("noop", include_bytes!("../../guests/dist/tests/noop.wasm")),
 ];

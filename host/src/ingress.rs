@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::bus::{Answer, Entry};
+use crate::bus::{Answer, Entry, Identity};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::telemetry::record::KeyValue;
@@ -225,7 +225,7 @@ async fn answer(
     };
     let (request, attributes) = request;
     let (reply, answered) = oneshot::channel();
-    let entry = Entry { to: door.settings.to, request, attributes };
+    let entry = Entry { to: door.settings.to, request, attributes, identity: Identity::Numbered };
     if door.core.try_send(Inbound { entry, reply }).is_err() {
         let limit = door.settings.bounds.requests;
         let detail = format!("more than limits.requests = {limit} wait at the ingress");

@@ -5,10 +5,10 @@
 //! client and server spans, injects faults, and exports OTLP.
 //!
 //! Start reading at [`run`], which wires one run together; then follow a
-//! request: [`ingress`] → [`bus`] → [`guest`]. The ground they stand on:
+//! request: [`ingress`] or [`load`] → [`bus`] → [`guest`]. The ground they stand on:
 //! [`sched`] and [`clock`] (time), [`rng`] (chance), [`telemetry`] (spans).
 //!
-//! Imports point one way: `main → cli → run → {ingress, report} → bus →
+//! Imports point one way: `main → cli → run → {ingress, report} → load → bus →
 //! {guest, fault, link} → telemetry → {context, model, clock, rng}`;
 //! [`topology`] knows only [`model`] and [`error`], and how [`clock`] shows a time. A guest's outgoing call
 //! goes up at run time, through a trait that [`guest`] declares and [`bus`]
@@ -26,6 +26,7 @@ pub mod fault;
 pub mod guest;
 pub mod ingress;
 pub mod link;
+pub mod load;
 pub mod message;
 pub mod model;
 pub mod report;

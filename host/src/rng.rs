@@ -26,6 +26,14 @@ pub enum Purpose {
     Instance = 8,
     Retry = 9,
     Trace = 10,
+    /// Who a load's request is: its trace follows from it.
+    Load = 11,
+    Arrival = 12,
+    /// Which request of a mix.
+    Mix = 13,
+    /// A value in a request of a load.
+    Value = 14,
+    Think = 15,
 }
 
 /// The name of a stream: a seed, a purpose and whatever else tells it apart.

@@ -6,6 +6,7 @@
 //! it is told to stop.
 
 mod check;
+mod drive;
 mod outcome;
 mod requests;
 mod services;
@@ -48,9 +49,12 @@ pub struct Options {
     pub guests: Vec<(String, PathBuf)>,
     /// Faults to switch: `(name, on)`.
     pub faults: Vec<(String, bool)>,
-    /// Requests to send, and then to end: no listening.
+    /// Loads to switch: `(name, on)`.
+    pub loads: Vec<(String, bool)>,
+    /// Requests to send, and then to end: no listening, no load.
     pub requests: Vec<Asked>,
-    /// Simulated nanoseconds after which a run ends that listens.
+    /// Simulated nanoseconds after which nothing more comes in. None: until the
+    /// loads are over, or somebody says so.
     pub stop_after: Option<Nanos>,
     pub destinations: Destinations,
 }
@@ -71,14 +75,8 @@ impl Plan {
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let idle = options.virtual_time && options.requests.is_empty();
-        let nothing_to_do = idle.then(requests::nothing_to_do);
-        Self::prepare(
-            read(&options, &environment)?,
-            options,
-            environment,
-            nothing_to_do.into_iter().collect(),
-        )
+        let topology = read(&options, &environment)?;
+        Self::prepare(topology, options, environment, drive::problems)
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -98,16 +96,17 @@ impl Plan {
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, Vec::new())
+        Self::prepare(topology, options, environment, |_, _| Vec::new())
     }
 
     fn prepare(
         mut topology: Topology,
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
-        mut problems: Vec<Problem>,
+        further: impl Fn(&Options, &Model) -> Vec<Problem>,
     ) -> Result<Self, Refused> {
-        problems.extend(apply(&options, &mut topology.model));
+        let mut problems = apply(&options, &mut topology.model);
+        problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
@@ -192,6 +191,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
+    problems.extend(drive::choose_loads(options, model));
     problems
 }
 

@@ -1,4 +1,5 @@
-//! Counting requests: how many there were, how many failed and why, how long they took.
+//! Counting requests: how many there were, how many failed and why, how long
+//! they took, and how many there were at a time.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,6 +7,26 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::model::Nanos;
+
+/// The shortest time that the quantiles tell from none: nanoseconds. Finer
+/// histograms would take more memory, and a microsecond is little for a request.
+const RESOLUTION: Nanos = 1_000;
+
+/// The `error.type` of a response that counts as an error; none for the others.
+///
+/// This is what "error" means wherever simhost counts: answered 5xx, or not
+/// answered at all. A 4xx is an answer, to a caller who asked for the wrong thing.
+pub fn error_type(status: u16) -> Option<Cow<'static, str>> {
+    Some(Cow::Borrowed(match status {
+        ..500 => return None,
+        500 => "500",
+        501 => "501",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        other => return Some(Cow::Owned(other.to_string())),
+    }))
+}
 
 /// Requests of one kind: of a route, a link, a load.
 #[derive(Clone, Debug)]
@@ -22,19 +43,27 @@ pub struct Tally {
 }
 
 impl Default for Tally {
+    /// For what a person judges by, routes and loads: three digits, so that the
+    /// quantiles are within 0.1 %. Takes up to 50 kB for times of a second.
     fn default() -> Self {
-        Self {
-            count: 0,
-            errors: BTreeMap::new(),
-            longest: 0,
-            total: 0,
-            // Three digits: the quantiles are within 0.1 %.
-            times: Histogram::new(3).expect("three significant digits are valid"),
-        }
+        Self::with_digits(3)
     }
 }
 
 impl Tally {
+    /// For what there is much of, links and queues: two digits, so that the
+    /// quantiles are within 1 %. Takes up to 8 kB for times of a second.
+    pub fn coarse() -> Self {
+        Self::with_digits(2)
+    }
+
+    fn with_digits(digits: u8) -> Self {
+        let mut times = Histogram::new_with_bounds(RESOLUTION, 2 * RESOLUTION, digits)
+            .expect("these bounds and digits are valid");
+        times.auto(true);
+        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, times }
+    }
+
     /// Notes a request that took `took` and, where it failed, its `error.type`.
     pub fn note(&mut self, took: Nanos, error: Option<Cow<'static, str>>) {
         self.count += 1;
@@ -74,9 +103,106 @@ impl Tally {
     }
 }
 
+/// How many there are of something at a time, and were over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauge {
+    level: u64,
+    most: u64,
+    entered: u64,
+    /// The level over time, up to `read`: nanoseconds.
+    integral: u128,
+    /// When it was last brought up to date.
+    read: Nanos,
+}
+
+impl Gauge {
+    /// One more from `now` on.
+    pub fn enter(&mut self, now: Nanos) {
+        self.read(now);
+        self.level += 1;
+        self.entered += 1;
+        self.most = self.most.max(self.level);
+    }
+
+    /// One less from `now` on.
+    pub fn leave(&mut self, now: Nanos) {
+        self.read(now);
+        self.level -= 1;
+    }
+
+    /// Brings the integral up to `now`.
+    pub fn read(&mut self, now: Nanos) {
+        self.integral += u128::from(self.level) * u128::from(now.saturating_sub(self.read));
+        self.read = now;
+    }
+
+    pub const fn level(&self) -> u64 {
+        self.level
+    }
+
+    /// The most that there ever were at a time.
+    pub const fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// How many came in all.
+    pub const fn entered(&self) -> u64 {
+        self.entered
+    }
+
+    /// The level over time: nanoseconds.
+    pub const fn integral(&self) -> u128 {
+        self.integral
+    }
+
+    /// The mean level over `time`, a length in nanoseconds; 0 for no time.
+    pub fn mean(&self, time: Nanos) -> f64 {
+        if time == 0 { 0.0 } else { self.integral as f64 / time as f64 }
+    }
+
+    /// Takes in what another has counted meanwhile. The most is of one alone.
+    pub fn merge(&mut self, other: &Self) {
+        self.level += other.level;
+        self.most = self.most.max(other.most);
+        self.entered += other.entered;
+        self.integral += other.integral;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gauge_knows_its_mean_and_its_most() {
+        let mut gauge = Gauge::default();
+        gauge.enter(10);
+        gauge.enter(20);
+        gauge.leave(40);
+        gauge.leave(110);
+        gauge.read(200);
+        assert_eq!((gauge.level(), gauge.most(), gauge.entered(), gauge.integral()), (0, 2, 2, 120));
+        assert_eq!((gauge.mean(200), gauge.mean(0)), (0.6, 0.0));
+    }
+
+    #[test]
+    fn an_error_is_a_5xx() {
+        let errors = [200, 301, 404, 499, 500, 503, 599].map(error_type);
+        let names: Vec<_> = errors.iter().flatten().map(|name| &**name).collect();
+        assert_eq!(names, ["500", "503", "599"]);
+    }
+
+    #[test]
+    fn quantiles_are_as_exact_as_they_say() {
+        for (mut tally, within) in [(Tally::default(), 0.001), (Tally::coarse(), 0.01)] {
+            (1..=10_000_u64).for_each(|number| tally.note(number * 1_000_000, None));
+            for quantile in [0.5, 0.9, 0.99] {
+                let exact = quantile * 1e10;
+                let found = tally.quantile(quantile) as f64;
+                assert!((found - exact).abs() <= within * exact, "{found} for {exact}");
+            }
+        }
+    }
 
     #[test]
     fn two_tallies_merged_are_as_one_that_saw_everything() {

@@ -18,7 +18,9 @@ mod address;
 mod distribution;
 mod fault;
 mod limits;
+mod load;
 mod names;
+mod objectives;
 mod reader;
 mod service;
 mod telemetry;
@@ -115,8 +117,20 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
 
 /// The model, with defaults in place of what is wrong.
 fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
-    let [topology, ingress, network, services, links, faults, telemetry, limits] =
-        root.keys(["topology", "ingress", "network", "services", "links", "faults", "telemetry", "limits"]);
+    let known = [
+        "topology",
+        "ingress",
+        "network",
+        "services",
+        "links",
+        "faults",
+        "load",
+        "objectives",
+        "telemetry",
+        "limits",
+    ];
+    let [topology, ingress, network, services, links, faults, load, objectives, telemetry, limits] =
+        root.keys(known);
     let head = head(root, topology);
     let (limits, bounds) = limits::of_topology(limits);
     let services = service::services(root, services, &Surroundings { folder, embedded, limits });
@@ -125,6 +139,8 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let ingress = traffic::ingress(ingress, &names);
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
+    let loads = load::loads(load, &names, &bounds);
+    let objectives = objectives::objectives(objectives, &names);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {
@@ -136,6 +152,8 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         services,
         links,
         faults,
+        loads,
+        objectives,
         telemetry,
         bounds,
         allowed_hosts,

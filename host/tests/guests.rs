@@ -27,6 +27,8 @@ mod probe_calls;
 mod probe_telemetry;
 #[path = "guests/refusals.rs"]
 mod refusals;
+#[path = "guests/service.rs"]
+mod service;
 #[path = "guests/sulky.rs"]
 mod sulky;
 #[path = "guests/trouble.rs"]

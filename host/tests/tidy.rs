@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -30,7 +30,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
-    ("topology", &["model", "error", "clock"]),
+    ("topology", &["model", "message", "error", "clock"]),
     ("sched", &["model", "clock"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
@@ -57,7 +57,8 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
-    ("report", &["model", "clock", "telemetry", "fault", "bus"]),
+    ("load", &["model", "message", "rng", "sched", "tally", "bus"]),
+    ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     (
         "run",
         &[
@@ -76,6 +77,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "bus",
             "external",
             "ingress",
+            "load",
             "report",
         ],
     ),

@@ -98,6 +98,11 @@ fn dump(model: &Model) -> String {
         let (to, from) = (name(fault.target.service), fault.target.from.map(name));
         line(format!("  target {to} route={route:?} from={from:?}"));
     }
+    for objective in &model.objectives {
+        let goals = objective.goals.iter().map(|goal| format!("{:?} {}", goal.measure, goal.limit));
+        let goals: Vec<_> = goals.collect();
+        line(format!("objective {:?} {}", objective.subject, goals.join(", ")));
+    }
     line(format!("{:?}", model.telemetry));
     text
 }

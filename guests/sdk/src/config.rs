@@ -4,6 +4,7 @@
 //! [state](crate::Router::state): a value that does not parse is then reported when the topology is loaded.
 
 use crate::bindings::simhost::service::config;
+use crate::distribution::Distribution;
 use crate::duration::parse_duration;
 use crate::error::short_type_name;
 use std::fmt::Display;
@@ -56,6 +57,33 @@ pub fn probability(key: &str, default: f64) -> f64 {
     read.unwrap_or(default)
 }
 
+/// The value of a key as a [distribution](Distribution) of lengths of time, or a default. The topology writes it as it
+/// writes latencies: `work = "5ms"`, `work = "5ms +/- 1ms"`, `work = { exponential = { mean = "5ms" } }`.
+///
+/// # Panics
+/// As [`parse`].
+#[track_caller]
+pub fn distribution(key: &str, default: Distribution) -> Distribution {
+    let fields = below(&all(), key);
+    if fields.is_empty() {
+        return default;
+    }
+    match Distribution::from_fields(&fields) {
+        Ok(distribution) => distribution,
+        Err(problem) => panic!("config `{key}` is not a valid Distribution: {problem}"),
+    }
+}
+
+/// What stands at a key and in the table below it, of all keys and values: of `work`, `exponential.mean` for
+/// `work.exponential.mean`.
+pub fn below(all: &[(String, String)], key: &str) -> Vec<(String, String)> {
+    let inside = |name: &str| match name.strip_prefix(key)? {
+        "" => Some(String::new()),
+        rest => rest.strip_prefix('.').map(str::to_owned),
+    };
+    all.iter().filter_map(|(name, value)| Some((inside(name)?, value.clone()))).collect()
+}
+
 #[track_caller]
 fn read<T>(key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
     let value = get(key)?;
@@ -75,6 +103,14 @@ fn complaint<T>(key: &str, value: &str, problem: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_what_stands_below_its_key() {
+        let all = [("work", "1"), ("work.a.b", "2"), ("workers", "3"), ("other", "4")];
+        let all = all.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let expected = [("", "1"), ("a.b", "2")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(below(&all, "work"), expected);
+    }
 
     #[test]
     fn a_complaint_has_the_key_the_value_and_the_remedy() {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Json<T>`] | the body | 400 if it is no JSON, 422 if it is not a `T` |
 //! | [`Path<T>`] | the path's parameters: one value, a tuple in order, or a struct by name | 400 |
+//! | [`Params`] | the path's parameters, whatever they are | |
 //! | [`Query<T>`] | the query's fields, as a struct by name | 400 |
 //! | [`State<T>`] | what [`Router::state`](crate::Router::state) shares | when the guest is loaded |
 //! | [`Headers`], [`Request`] | a copy of the headers, of the whole request | |
@@ -151,6 +152,22 @@ impl<T: DeserializeOwned> FromContext for Path<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
         let value = from_pairs(context.params());
         value.map(Self).map_err(|error| Error::bad_request(format!("path: {error}")))
+    }
+}
+
+/// The path's parameters in the order of the path, percent-decoded: for a handler that serves several routes.
+pub struct Params(pub Vec<(String, String)>);
+
+impl Params {
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl FromContext for Params {
+    fn from_context(context: &Context) -> Result<Self, Error> {
+        Ok(Self(context.params().to_vec()))
     }
 }
 

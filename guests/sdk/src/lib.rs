@@ -48,6 +48,7 @@ pub mod bindings;
 mod call;
 pub mod clock;
 pub mod config;
+mod distribution;
 mod duration;
 mod error;
 pub mod extract;
@@ -64,6 +65,7 @@ pub mod runtime;
 mod span;
 
 pub use call::{Call, CallError, Cause, Pending, Service, call, wait_all};
+pub use distribution::Distribution;
 pub use duration::parse_duration;
 pub use error::Error;
 pub use handler::Handler;

@@ -1,5 +1,6 @@
 //! The caller's side of a call: CLIENT span, context, link, timeout.
 
+use std::borrow::Cow;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
@@ -13,8 +14,10 @@ use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
+use crate::tally;
 
 use super::spans::{ClientAttributes, OpenSpan};
+use super::stats::Ticket;
 use super::{Bus, Node, NodeCode, Visit};
 
 impl Outbound for Weak<Bus> {
@@ -40,6 +43,20 @@ enum Callee<'a> {
     Foreign(String),
 }
 
+impl Callee<'_> {
+    const fn id(&self) -> Option<ServiceId> {
+        match self {
+            Self::Known(id, _) => Some(*id),
+            Self::Foreign(_) => None,
+        }
+    }
+
+    /// Whether a guest answers for it, with a SERVER span of ours.
+    const fn is_guest(&self) -> bool {
+        matches!(self, Self::Known(_, Node { code: NodeCode::Guest(_), .. }))
+    }
+}
+
 impl Bus {
     /// Carries one call of a guest: all that happens at the caller's.
     async fn carry(
@@ -51,7 +68,7 @@ impl Bus {
     ) -> Result<Response, CallError> {
         let sched = &self.host.sched;
         let callee = self.resolve(&service);
-        let mut span = self.client_span(&caller, &service, &callee, &request);
+        let span = self.client_span(&caller, &service, &callee, &request);
         let ready = callee.and_then(|callee| {
             self.check(&caller, &callee, &mut request)?;
             Ok(callee)
@@ -65,17 +82,12 @@ impl Bus {
                     trace_state: caller.trace.trace_state.clone(),
                 };
                 context::inject(&context, &caller.baggage, &mut request.headers);
+                span.sent(&callee);
                 self.exchange(caller, callee, request, timeout).await
             }
             Err(error) => Err(error),
         };
-        if let Some(span) = span.as_mut() {
-            match &outcome {
-                Ok(response) => span.respond(response.status),
-                Err(error) => span.call_failed(error, sched.now()),
-            }
-        }
-        span.finish();
+        span.finish(&outcome, sched.now());
         outcome
     }
 
@@ -145,7 +157,10 @@ impl Bus {
                 OpenSpan::client(caller, request, &base, &shared, now)
             }
         };
-        ClientSpan { bus: Weak::clone(&self.me), span: Some(span) }
+        self.host.recorder.opened();
+        let to = callee.as_ref().ok().and_then(Callee::id);
+        let ticket = self.stats.calling(caller.service, to, now);
+        ClientSpan { bus: Weak::clone(&self.me), ticket, span: Some(span) }
     }
 
     /// Refuses a request that could not go over the wire, or is over a bound.
@@ -288,23 +303,40 @@ pub fn address_of(base: &str) -> (String, i64) {
     (host, i64::from(port))
 }
 
-/// A CLIENT span that ends in every case: also when its caller is stopped.
+/// A CLIENT span, and its call in the report, that end in every case: also when
+/// their caller is stopped.
 struct ClientSpan {
     bus: Weak<Bus>,
+    ticket: Ticket,
     span: Option<OpenSpan>,
 }
 
 impl ClientSpan {
-    const fn as_mut(&mut self) -> Option<&mut OpenSpan> {
-        self.span.as_mut()
+    /// The request goes on its way.
+    fn sent(&self, callee: &Callee<'_>) {
+        if let Some(bus) = self.bus.upgrade().filter(|_| callee.is_guest()) {
+            bus.stats.sent(self.ticket);
+        }
     }
 
-    fn finish(mut self) {
-        self.end();
+    fn finish(mut self, outcome: &Result<Response, CallError>, now: Nanos) {
+        let Some(mut span) = self.span.take() else { return };
+        let error = match outcome {
+            Ok(response) => {
+                span.respond(response.status);
+                tally::error_type(response.status)
+            }
+            Err(error) => {
+                span.call_failed(error, now);
+                Some(error.kind().into())
+            }
+        };
+        self.end(span, error);
     }
 
-    fn end(&mut self) {
-        if let (Some(span), Some(bus)) = (self.span.take(), self.bus.upgrade()) {
+    fn end(&self, span: OpenSpan, error: Option<Cow<'static, str>>) {
+        if let Some(bus) = self.bus.upgrade() {
+            bus.stats.called(self.ticket, bus.host.sched.now(), error);
             bus.record(span);
         }
     }
@@ -312,9 +344,10 @@ impl ClientSpan {
 
 impl Drop for ClientSpan {
     fn drop(&mut self) {
-        if let Some(span) = &mut self.span {
-            span.fail("cancelled");
+        const CANCELLED: &str = "cancelled";
+        if let Some(mut span) = self.span.take() {
+            span.fail(CANCELLED);
+            self.end(span, Some(CANCELLED.into()));
         }
-        self.end();
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::oneshot;
 use crate::engine::Code;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 
+use super::stats::Stats;
+
 /// A replica: requests take a worker or wait for one, first come, first served.
 #[derive(Debug)]
 pub struct Replica {
@@ -28,7 +30,6 @@ struct State {
     /// Workers made so far: their ordinals.
     made: u32,
     waiting: VecDeque<oneshot::Sender<Turn>>,
-    longest_queue: u32,
 }
 
 /// What a waiting request gets.
@@ -48,14 +49,35 @@ pub enum NoWorker {
     Broken(GuestFailure),
 }
 
+impl NoWorker {
+    /// The `error.type` of the SERVER span.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Full => "queue_full",
+            Self::Broken(failure) => failure.kind,
+        }
+    }
+}
+
 impl Replica {
     pub fn new(identity: Rc<Identity>, workers: u32, queue: u32) -> Self {
         Self { identity, workers, queue, state: RefCell::default() }
     }
 
+    pub const fn workers(&self) -> u32 {
+        self.workers
+    }
+
+    /// Requests that may wait.
+    pub const fn queue(&self) -> u32 {
+        self.queue
+    }
+
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    pub async fn acquire(&self, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+    pub async fn acquire(&self, code: &Code, host: &Rc<Host>, stats: &Stats) -> Result<Worker, NoWorker> {
+        let service = self.identity.service;
+        let arrived = host.sched.now();
         let turn = {
             let mut state = self.state.borrow_mut();
             if let Some(worker) = state.idle.pop() {
@@ -67,18 +89,22 @@ impl Replica {
             } else if state.waiting.len() < self.queue as usize {
                 let (send, receive) = oneshot::channel();
                 state.waiting.push_back(send);
-                state.longest_queue = state.longest_queue.max(state.waiting.len() as u32);
+                stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)
             } else {
                 return Err(NoWorker::Full);
             }
         };
         match turn {
-            Some(turn) => match turn.await {
-                Ok(Turn::Take(worker)) => Ok(worker),
-                Ok(Turn::Make) => Box::pin(self.make(code, host)).await,
-                Err(_) => Err(NoWorker::Full),
-            },
+            Some(turn) => {
+                let turn = turn.await;
+                stats.called_up(service, arrived, host.sched.now());
+                match turn {
+                    Ok(Turn::Take(worker)) => Ok(worker),
+                    Ok(Turn::Make) => Box::pin(self.make(code, host)).await,
+                    Err(_) => Err(NoWorker::Full),
+                }
+            }
             // In a box, as it is large and rare: every task would have room for it.
             None => Box::pin(self.make(code, host)).await,
         }
@@ -120,10 +146,5 @@ impl Replica {
             }
         }
         state.alive -= 1;
-    }
-
-    /// The most requests that ever waited at a time.
-    pub fn longest_queue(&self) -> u32 {
-        self.state.borrow().longest_queue
     }
 }

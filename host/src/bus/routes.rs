@@ -92,6 +92,11 @@ impl Routes {
         self.routes.iter().map(|route| &*route.name)
     }
 
+    /// The routes' names, shared.
+    pub fn shared(&self) -> Vec<Arc<str>> {
+        self.routes.iter().map(|route| Arc::clone(&route.name)).collect()
+    }
+
     pub fn get(&self, index: u32) -> &Route {
         &self.routes[index as usize]
     }

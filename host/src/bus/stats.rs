@@ -1,26 +1,302 @@
 //! What a run's report counts, while it runs.
+//!
+//! [`Stats`] has one method for each thing that happens to a request; the bus
+//! calls it at the place where it happens. What is counted are the [`Accounts`]:
+//! plain numbers of one world, which can be added to those of another.
+//!
+//! Everything is counted twice, by different ways: how many requests there are
+//! somewhere is a [`Gauge`] over time, how long each stayed is a [`Tally`]. At
+//! the end the two must agree to the nanosecond (Little's law), or simhost has a
+//! defect: see [`broken`](Accounts::broken).
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
-use crate::tally::Tally;
+use crate::tally::{Gauge, Tally};
 
-/// Requests by the service that served them and by its route.
+mod laws;
+
+pub use laws::Broken;
+
+/// The running count. For the core thread only.
 #[derive(Debug, Default)]
-pub struct Stats(RefCell<BTreeMap<(ServiceId, Option<u32>), Tally>>);
+pub struct Stats(RefCell<Accounts>);
+
+/// Everything that was counted in one world, or in several that were merged.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    /// In the topology's order.
+    pub services: Vec<ServiceAccount>,
+    /// Calls by who makes them: the services in their order, then the outside.
+    callers: Vec<Vec<LinkAccount>>,
+}
+
+/// The requests of one service, at all its replicas.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceAccount {
+    pub name: Arc<str>,
+    /// Names of the routes.
+    routes: Vec<Arc<str>>,
+    /// None for a real server, of whose inside nothing is known.
+    pub capacity: Option<Capacity>,
+    /// By route; behind the last, what met none.
+    tallies: Vec<Option<Box<Tally>>>,
+    /// Requests at the service: from their arrival to their answer.
+    pub inside: Gauge,
+    /// Requests in the queues.
+    pub waiting: Gauge,
+    /// Their waits; of those that found a worker at once, nothing.
+    pub waits: Option<Box<Tally>>,
+    /// The most requests that ever waited in one replica's queue.
+    pub longest_queue: u32,
+    /// Workers that have a request.
+    pub busy: Gauge,
+    /// For how long the workers had their requests, all together: nanoseconds.
+    busy_time: u128,
+    /// Requests that came from services of the topology.
+    inner: u64,
+}
+
+/// What a service can do at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    pub replicas: u32,
+    /// Of each replica.
+    pub workers: u32,
+    /// Requests that may wait at each replica.
+    pub queue: u32,
+}
+
+/// The calls from one caller to one callee.
+#[derive(Clone, Debug)]
+pub struct LinkAccount {
+    /// None for what is no service of the topology: a foreign host, an unknown name.
+    pub to: Option<ServiceId>,
+    pub under_way: Gauge,
+    /// As the caller sees them, timeouts and refusals included.
+    pub calls: Tally,
+    /// Calls that went on their way to a guest; the others were refused before,
+    /// or went to a real server.
+    sent: u64,
+}
+
+/// A call that is counted and has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    caller: u32,
+    slot: u32,
+    since: Nanos,
+}
 
 impl Stats {
-    /// Notes an answered request: the time from its arrival at the service to its
-    /// answer, the queue included. One answered 5xx has failed.
-    pub fn served(&self, service: ServiceId, route: Option<u32>, status: u16, took: Nanos) {
-        let error = (status >= 500).then(|| Cow::Owned(status.to_string()));
-        self.0.borrow_mut().entry((service, route)).or_default().note(took, error);
+    /// Nothing counted yet, for these services.
+    pub fn new(services: Vec<ServiceAccount>) -> Self {
+        let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
+        Self(RefCell::new(Accounts { services, callers }))
     }
 
-    /// Everything so far, in the order of services and routes.
-    pub fn snapshot(&self) -> Vec<((ServiceId, Option<u32>), Tally)> {
-        self.0.borrow().iter().map(|(key, tally)| (*key, tally.clone())).collect()
+    /// A request has arrived at a service, from within the topology or not.
+    pub fn arrived(&self, at: ServiceId, inner: bool, now: Nanos) {
+        self.service(at, |service| {
+            service.inner += u64::from(inner);
+            service.inside.enter(now);
+        });
+    }
+
+    /// It waits for a worker; with it, so many do at its replica.
+    pub fn queued(&self, at: ServiceId, length: usize, now: Nanos) {
+        self.service(at, |service| {
+            service.longest_queue = service.longest_queue.max(length as u32);
+            service.waiting.enter(now);
+        });
+    }
+
+    /// It waits no longer.
+    pub fn called_up(&self, at: ServiceId, since: Nanos, now: Nanos) {
+        self.service(at, |service| {
+            service.waiting.leave(now);
+            service.waits.get_or_insert_with(|| Box::new(Tally::coarse())).note(now - since, None);
+        });
+    }
+
+    /// A worker has it.
+    pub fn begun(&self, at: ServiceId, now: Nanos) {
+        self.service(at, |service| service.busy.enter(now));
+    }
+
+    /// The worker is done with it.
+    pub fn done(&self, at: ServiceId, since: Nanos, now: Nanos) {
+        self.service(at, |service| {
+            service.busy.leave(now);
+            service.busy_time += u128::from(now - since);
+        });
+    }
+
+    /// It is answered: by `route`, or without one; `error` is its `error.type`, if it failed.
+    pub fn left(
+        &self,
+        at: ServiceId,
+        route: Option<u32>,
+        since: Nanos,
+        now: Nanos,
+        error: Option<Cow<'static, str>>,
+    ) {
+        self.service(at, |service| {
+            service.inside.leave(now);
+            let slot = route.map_or(service.routes.len(), |route| route as usize);
+            service.tallies[slot].get_or_insert_default().note(now - since, error);
+        });
+    }
+
+    /// A call begins, from a service or from outside.
+    pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
+        let accounts = &mut *self.0.borrow_mut();
+        let caller = from.map_or(accounts.services.len(), ServiceId::index);
+        let links = &mut accounts.callers[caller];
+        // A service calls a few others: looking at each is quicker than hashing.
+        let slot = links.iter().position(|link| link.to == to).unwrap_or_else(|| {
+            links.push(LinkAccount::new(to));
+            links.len() - 1
+        });
+        links[slot].under_way.enter(now);
+        Ticket { caller: caller as u32, slot: slot as u32, since: now }
+    }
+
+    /// It goes on its way to a guest.
+    pub fn sent(&self, ticket: Ticket) {
+        self.link(ticket, |link| link.sent += 1);
+    }
+
+    /// It has ended: at the answer, the error or the timeout, whichever came first.
+    pub fn called(&self, ticket: Ticket, now: Nanos, error: Option<Cow<'static, str>>) {
+        self.link(ticket, |link| {
+            link.under_way.leave(now);
+            link.calls.note(now - ticket.since, error);
+        });
+    }
+
+    /// Everything so far, with the gauges read at `now`.
+    pub fn snapshot(&self, now: Nanos) -> Accounts {
+        let mut accounts = self.0.borrow().clone();
+        accounts.gauges().for_each(|gauge| gauge.read(now));
+        accounts
+    }
+
+    fn service(&self, at: ServiceId, note: impl FnOnce(&mut ServiceAccount)) {
+        note(&mut self.0.borrow_mut().services[at.index()]);
+    }
+
+    fn link(&self, ticket: Ticket, note: impl FnOnce(&mut LinkAccount)) {
+        note(&mut self.0.borrow_mut().callers[ticket.caller as usize][ticket.slot as usize]);
     }
 }
+
+impl Accounts {
+    /// The links that carried a call, as `(caller, link)`: in the order of the
+    /// callers and then the callees, the outside first.
+    pub fn links(&self) -> impl Iterator<Item = (Option<ServiceId>, &LinkAccount)> {
+        let (services, outside) = self.callers.split_at(self.services.len());
+        let inner = services.iter().enumerate().map(|(index, links)| (Some(ServiceId(index as u32)), links));
+        let callers = outside.iter().map(|links| (None, links)).chain(inner);
+        callers.flat_map(|(from, links)| {
+            let mut links: Vec<_> = links.iter().collect();
+            // Calls to what is no service come last.
+            links.sort_by_key(|link| link.to.map_or(u32::MAX, |to| to.0));
+            links.into_iter().map(move |link| (from, link))
+        })
+    }
+
+    /// Takes in the count of another world of the same topology, which ran at
+    /// the same time: requests and replicas add up.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.services.iter_mut().zip(&other.services) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.callers.iter_mut().zip(&other.callers) {
+            for link in theirs {
+                match mine.iter_mut().find(|known| known.to == link.to) {
+                    Some(known) => known.merge(link),
+                    None => mine.push(link.clone()),
+                }
+            }
+        }
+    }
+
+    fn gauges(&mut self) -> impl Iterator<Item = &mut Gauge> {
+        let services = self.services.iter_mut();
+        let services =
+            services.flat_map(|service| [&mut service.inside, &mut service.waiting, &mut service.busy]);
+        let links = self.callers.iter_mut().flatten();
+        services.chain(links.map(|link| &mut link.under_way))
+    }
+}
+
+impl ServiceAccount {
+    /// Of a service with a guest, whose routes have these names.
+    pub fn of_guest(name: Arc<str>, routes: Vec<Arc<str>>, capacity: Capacity) -> Self {
+        let tallies = vec![None; routes.len() + 1];
+        Self { name, routes, capacity: Some(capacity), tallies, ..Self::default() }
+    }
+
+    /// Of a real server.
+    pub fn of_server(name: Arc<str>) -> Self {
+        Self { name, tallies: vec![None], ..Self::default() }
+    }
+
+    /// The routes that answered a request, by name; none for what met no route.
+    pub fn routes(&self) -> impl Iterator<Item = (Option<&Arc<str>>, &Tally)> {
+        let names = self.routes.iter().map(Some).chain([None]);
+        names.zip(&self.tallies).filter_map(|(name, tally)| Some((name, tally.as_deref()?)))
+    }
+
+    /// The requests of all routes.
+    pub fn all(&self) -> Tally {
+        let mut all = Tally::default();
+        self.routes().for_each(|(_, tally)| all.merge(tally));
+        all
+    }
+
+    /// The share of the workers' time, of all replicas, in which they had a request.
+    pub fn utilisation(&self, simulated: Nanos) -> f64 {
+        let workers =
+            self.capacity.map_or(0, |capacity| u64::from(capacity.replicas) * u64::from(capacity.workers));
+        self.busy.mean(simulated) / workers.max(1) as f64
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if let (Some(mine), Some(theirs)) = (&mut self.capacity, other.capacity) {
+            mine.replicas += theirs.replicas;
+        }
+        for (mine, theirs) in self.tallies.iter_mut().zip(&other.tallies) {
+            if let Some(theirs) = theirs {
+                mine.get_or_insert_default().merge(theirs);
+            }
+        }
+        if let Some(theirs) = &other.waits {
+            self.waits.get_or_insert_with(|| Box::new(Tally::coarse())).merge(theirs);
+        }
+        self.longest_queue = self.longest_queue.max(other.longest_queue);
+        self.busy_time += other.busy_time;
+        self.inner += other.inner;
+        self.inside.merge(&other.inside);
+        self.waiting.merge(&other.waiting);
+        self.busy.merge(&other.busy);
+    }
+}
+
+impl LinkAccount {
+    fn new(to: Option<ServiceId>) -> Self {
+        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0 }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.under_way.merge(&other.under_way);
+        self.calls.merge(&other.calls);
+        self.sent += other.sent;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -220,7 +220,9 @@ impl tracing::HostSpan for GuestState {
         let handle = self.next_handle();
         let now = self.host.sched.now();
         if let Some(scope) = &mut self.scope {
-            if !scope.start(handle, name, span_kind(kind), now) && scope.trace.recording {
+            if scope.start(handle, name, span_kind(kind), now) {
+                self.host.recorder.opened();
+            } else if scope.trace.recording {
                 self.host.recorder.cut_span();
             }
             scope.set_attributes(handle, attributes.into_iter().map(key_value), &self.host.span_limits);

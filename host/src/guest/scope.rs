@@ -261,6 +261,7 @@ impl RequestScope {
     }
 
     fn record(&self, span: OpenSpan, host: &Host, identity: &Identity) {
+        host.recorder.closed();
         if !self.trace.recording {
             return;
         }

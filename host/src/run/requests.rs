@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::bus::{Answer, Entry};
+use crate::bus::{Answer, Entry, Identity};
 use crate::error::Problem;
 use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
@@ -60,20 +60,14 @@ impl Asked {
             headers,
             body: self.body.clone().into_bytes(),
         };
-        Entry { to, request, attributes: Vec::new() }
+        Entry { to, request, attributes: Vec::new(), identity: Identity::Numbered }
     }
-}
-
-/// The problem of a run in virtual time that has no requests: nothing else could come.
-pub fn nothing_to_do() -> Problem {
-    Problem::new("a run in virtual time has nothing to do")
-        .help("give it requests: --request 'POST /orders {\"item\":\"book\"}'")
 }
 
 /// What keeps requests from coming in.
 pub fn problems(model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if model.ingress.is_none() {
+    if model.ingress.is_none() && model.loads.is_empty() {
         let problem = Problem::new("the topology has no [ingress]: no request can come in");
         problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
     }

@@ -2,15 +2,13 @@
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
@@ -20,10 +18,9 @@ use crate::error::Refused;
 use crate::external::HttpClient;
 use crate::fault::Faults;
 use crate::guest::Host;
-use crate::ingress::{self, Inbound, Ingress};
 use crate::link::Links;
 use crate::model::{self, Model, Nanos, ServiceId};
-use crate::report::Report;
+use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Account;
@@ -32,13 +29,10 @@ use crate::telemetry::record::{Resource, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-use super::requests::Reply;
+use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, resource};
 use super::{Options, Outcome, Plan, RunError};
-
-/// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
-const DRAIN: Nanos = 10_000_000_000;
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,22 +82,8 @@ impl Plan {
         let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
-        let main = async {
-            let replies = match listener {
-                Some(listener) => {
-                    serve(&bus, &sched, &model, &options, listener, &stop, &network, &mut on_event).await?;
-                    Vec::new()
-                }
-                None => send(&bus, &sched, &model, &options, stop.subscribe(), &mut on_event).await,
-            };
-            if options.virtual_time {
-                // Patience costs nothing.
-                sched.drained().await;
-            } else {
-                select(pin!(sched.drained()), sched.sleep(DRAIN)).await;
-            }
-            Ok::<_, RunError>(replies)
-        };
+        let drive = Drive { bus: &bus, sched: &sched, model: &model, options: &options, stop: &stop };
+        let driving = drive.to_the_end(listener, &network, &mut on_event);
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
@@ -111,9 +91,10 @@ impl Plan {
                 recorder.flush();
             }
         };
-        let replies = sched.block_on(main, idle)??;
+        let (replies, loads) = sched.block_on(driving, idle)??;
         let simulated = sched.now() - start;
         let unfinished = sched.tasks();
+        let accounts = bus.stats.snapshot(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         recorder.flush();
@@ -123,8 +104,19 @@ impl Plan {
         }
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
-        let report = Report::new(&model, &bus, recorder.counts(), sent, simulated, elapsed)
-            .with_unfinished(unfinished);
+        let report = Report::new(Facts {
+            model: &model,
+            accounts,
+            faults: bus.faults.accounts(),
+            loads,
+            recorded: recorder.counts(),
+            sent,
+            requests: bus.entered(),
+            unfinished: unfinished as u64,
+            simulated,
+            elapsed,
+            idle_is_missed: options.requests.is_empty(),
+        });
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
@@ -162,7 +154,9 @@ fn open_listener(
     model: &Model,
     network: &Runtime,
 ) -> Result<Option<TcpListener>, RunError> {
-    let Some(ingress) = model.ingress.as_ref().filter(|_| options.requests.is_empty()) else {
+    // Real clients cannot keep pace with virtual time.
+    let listens = options.requests.is_empty() && !options.virtual_time;
+    let Some(ingress) = model.ingress.as_ref().filter(|_| listens) else {
         return Ok(None);
     };
     let address = ingress.listen;
@@ -321,87 +315,5 @@ fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node 
         name,
         limits,
         code: NodeCode::Guest(Box::new(guest)),
-    }
-}
-
-/// Sends the requests of the command line, one after the other, until it is told to stop.
-async fn send(
-    bus: &Rc<Bus>,
-    sched: &Sched,
-    model: &Model,
-    options: &Options,
-    mut stop: watch::Receiver<bool>,
-    on_event: &mut impl FnMut(Event),
-) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    let Some(ingress) = &model.ingress else { return replies };
-    for asked in &options.requests {
-        let before = sched.now();
-        let answering = Box::pin(Rc::clone(bus).enter(asked.entry(ingress.to)));
-        let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
-            Either::Left((answer, _)) => (answer, false),
-            Either::Right((_, answering)) => {
-                on_event(Event::Draining);
-                (answering.await, true)
-            }
-        };
-        replies.push(Reply { asked: asked.clone(), answer, took: sched.now() - before });
-        if told {
-            break;
-        }
-    }
-    replies
-}
-
-/// Serves what comes in until it is told to stop, or time is up.
-#[expect(clippy::too_many_arguments, reason = "all of a run meets here, once")]
-async fn serve(
-    bus: &Rc<Bus>,
-    sched: &Sched,
-    model: &Model,
-    options: &Options,
-    listener: TcpListener,
-    stop: &watch::Sender<bool>,
-    network: &Runtime,
-    on_event: &mut impl FnMut(Event),
-) -> Result<(), RunError> {
-    let Some(at) = &model.ingress else { return Ok(()) };
-    let settings = ingress::Settings {
-        to: at.to,
-        limits: model.service(at.to).limits.clone(),
-        bounds: model.bounds.clone(),
-    };
-    let (door, inbound) = {
-        let _network = network.enter();
-        Ingress::open(listener, settings)?
-    };
-    sched.spawn(pump(Rc::clone(bus), sched.clone(), inbound));
-    let to = model.service(at.to).name.clone();
-    on_event(Event::Listening { address: door.address, to });
-    let told = async {
-        // The sender lives as long as the network does.
-        stop.subscribe().wait_for(|stop| *stop).await.ok();
-    };
-    match options.stop_after {
-        Some(after) => match select(pin!(told), sched.sleep(after)).await {
-            Either::Left(_) | Either::Right(_) => {}
-        },
-        None => told.await,
-    }
-    // From here on one more signal ends the process, also when time was up.
-    stop.send_replace(true);
-    on_event(Event::Draining);
-    network.spawn(door.close()).await.ok();
-    Ok(())
-}
-
-/// Brings requests from the door onto the bus, until the door is closed.
-async fn pump(bus: Rc<Bus>, sched: Sched, mut inbound: mpsc::Receiver<Inbound>) {
-    while let Some(Inbound { entry, reply }) = inbound.recv().await {
-        let bus = Rc::clone(&bus);
-        sched.spawn(async move {
-            // A client that has hung up wants no answer.
-            reply.send(bus.enter(entry).await).ok();
-        });
     }
 }

@@ -22,6 +22,9 @@ pub struct Counts {
     /// Not recorded: the guest was over its limit.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    /// Spans that began and ended, recorded or not: in the end as many.
+    pub opened: u64,
+    pub closed: u64,
 }
 
 impl Recorder {
@@ -32,6 +35,16 @@ impl Recorder {
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
         }
+    }
+
+    /// Counts a span that has begun; whether it is recorded shows at its end.
+    pub fn opened(&self) {
+        self.count(|counts| counts.opened += 1);
+    }
+
+    /// Counts a span that has ended.
+    pub fn closed(&self) {
+        self.count(|counts| counts.closed += 1);
     }
 
     pub fn span(&self, span: SpanRecord) {

@@ -152,6 +152,11 @@ impl<'a> Value<'a> {
         self.problems
     }
 
+    /// As it stands in the file.
+    pub fn written(&self) -> &'a str {
+        &self.problems.text[self.place()]
+    }
+
     /// Notes a problem of this value. Gives `None`, for readers to return.
     pub fn refuse<T>(&self, mut problem: Problem) -> Option<T> {
         problem.at = Some(self.place());
@@ -181,10 +186,7 @@ impl<'a> Value<'a> {
         match self.item() {
             DeValue::String(text) => Some(text),
             DeValue::Table(_) | DeValue::Array(_) => self.refuse_kind("a string", "write text in quotes"),
-            _ => {
-                let written = &self.problems.text[self.place()];
-                self.refuse_kind("a string", format!("put it in quotes: {}", quote(written)))
-            }
+            _ => self.refuse_kind("a string", format!("put it in quotes: {}", quote(self.written()))),
         }
     }
 
@@ -235,9 +237,8 @@ impl<'a> Value<'a> {
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
         number.filter(|number| range.contains(number)).or_else(|| {
-            let written = &self.problems.text[self.place()];
             self.refuse(
-                Problem::new(format!("{} is out of range: {}", quote(self.key), clip(written)))
+                Problem::new(format!("{} is out of range: {}", quote(self.key), clip(self.written())))
                     .label(if integer.as_str().starts_with('-') { "negative" } else { "out of range" })
                     .help(format!("write a whole number from {least} to {most}")),
             )
@@ -262,9 +263,8 @@ impl<'a> Value<'a> {
         if number.is_finite() && fits(number) {
             return Some(number);
         }
-        let written = &self.problems.text[self.place()];
         self.refuse(
-            Problem::new(format!("{} is out of range: {}", quote(self.key), clip(written)))
+            Problem::new(format!("{} is out of range: {}", quote(self.key), clip(self.written())))
                 .label("out of range")
                 .help(format!("write {wanted}")),
         )

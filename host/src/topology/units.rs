@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::reader::Value;
 use crate::clock;
 use crate::error::{Problem, quote};
-use crate::model::Nanos;
+use crate::model::{Nanos, Rate};
 
 /// No simulated time may be longer: 365 days, in nanoseconds.
 pub(super) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
@@ -46,6 +46,12 @@ const TIME_WORDS: [(&str, &str); 22] = [
     ("hour", "h"),
     ("hours", "h"),
 ];
+
+/// No load may be faster: requests per second.
+const RATE_AT_MOST: Rate = 1e6;
+
+/// What a rate is per, in seconds.
+const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
 
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
@@ -160,6 +166,45 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64>
             .label(if bytes > *range.end() { "too large" } else { "too small" })
             .help(format!("write a size from {least} to {most}")),
     )
+}
+
+/// Requests in a length of time, as a rate per second above 0: `"50/s"`.
+pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
+    if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
+        let written = value.written();
+        return value.refuse(
+            Problem::new(format!("{} is a number without a unit", quote(value.key)))
+                .label("in which time?")
+                .help(format!("if you mean so many in a second, write {}", quote(&format!("{written}/s")))),
+        );
+    }
+    value.read(parse_rate)
+}
+
+fn parse_rate(text: &str) -> Result<Rate, Problem> {
+    let remedy =
+        r#"write how many there are in a second, a minute or an hour, as in "50/s", "90/m" or "0.5/h""#;
+    let wrong =
+        |label: &str| Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(remedy));
+    let Some((number, unit)) = text.split_once('/') else { return wrong("no unit of time") };
+    let Some((_, seconds)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) else {
+        return wrong("unknown unit of time");
+    };
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit() || b".e-+".contains(&byte));
+    let Some(count) = number.parse::<f64>().ok().filter(|count| digits && count.is_finite()) else {
+        return wrong("not a number");
+    };
+    let rate = count / seconds;
+    if rate > RATE_AT_MOST {
+        return Err(Problem::new(format!("the rate {} is too high", quote(text)))
+            .label("too high")
+            .help(format!("a load makes at most {RATE_AT_MOST} requests in a second")));
+    }
+    if rate > 0.0 {
+        return Ok(rate);
+    }
+    let label = if count < 0.0 { "negative" } else { "no request, ever" };
+    Err(Problem::new(format!("a rate is above 0, which {} is not", quote(text))).label(label).help(remedy))
 }
 
 /// Notes a number that lacks its unit, with the unit that it most likely wants.

@@ -5,7 +5,7 @@ use crate::support::World;
 #[test]
 fn a_file_that_is_no_wasm_is_refused() {
     let text = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let report = World::of("noop", "").with_file("back", text, "").refusal();
+    let report = World::of("noop", "").with_guest("back", text, "").refusal();
     assert!(report.contains("Cargo.toml is not a guest: it is not WebAssembly"), "{report}");
     assert!(report.contains("give the path of a built component"), "{report}");
 }

@@ -48,20 +48,31 @@ impl World {
     /// One service, `front`, with the test guest `guest`; `settings` are lines
     /// of its table.
     pub fn of(guest: &str, settings: &str) -> Self {
-        let empty = Self { services: String::new(), rest: String::new(), entry: None, flags: Vec::new() };
-        empty.and("front", guest, settings)
+        Self::empty().and("front", guest, settings)
+    }
+
+    /// Services with the built-in guest `service`, by their names and their lines
+    /// of configuration. Requests go to the first.
+    pub fn of_services(services: &[(&str, &str)]) -> Self {
+        services
+            .iter()
+            .fold(Self::empty(), |world, (name, settings)| world.with_guest(name, "service", settings))
+    }
+
+    const fn empty() -> Self {
+        Self { services: String::new(), rest: String::new(), entry: None, flags: Vec::new() }
     }
 
     /// Another service. Requests go to the first.
     pub fn and(self, name: &str, guest: &str, settings: &str) -> Self {
         let path = guests().join(guest).with_extension("wasm");
-        self.with_file(name, &path.display().to_string(), settings)
+        self.with_guest(name, &path.display().to_string(), settings)
     }
 
-    /// A service whose guest is the file at `path`.
-    pub fn with_file(mut self, name: &str, path: &str, settings: &str) -> Self {
+    /// A service whose guest is a file or built in.
+    pub fn with_guest(mut self, name: &str, guest: &str, settings: &str) -> Self {
         self.entry.get_or_insert_with(|| name.to_owned());
-        write!(self.services, "\n[services.{name}]\nguest = '{path}'\n{settings}\n").expect(INFALLIBLE);
+        write!(self.services, "\n[services.{name}]\nguest = '{guest}'\n{settings}\n").expect(INFALLIBLE);
         self
     }
 

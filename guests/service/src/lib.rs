@@ -1,0 +1,62 @@
+//! A service without code: what it does stands in its configuration.
+//!
+//! ```toml
+//! [services.catalog]
+//! guest = "service"
+//! config.work = { exponential = { mean = "5ms" } }
+//! config.calls = "pricing & stock, 10% recommendations?"
+//! ```
+//!
+//! | config | default | |
+//! |---|---|---|
+//! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
+//! | `calls` | none | what is called then, see below |
+//! | `errors` | `0` | the share of requests, from 0 to 1, that are answered 500 after the work, and call nobody |
+//! | `response-bytes` | `0` | length of the answer's body |
+//! | `span` | none | the name of a span around the work |
+//! | `database` | none | makes that span one of a database's client: its `db.system.name` |
+//! | `log` | none | a log record of each request |
+//!
+//! `work` is a time or a distribution, written as latencies are in a topology.
+//! That is the only route, `GET /`. For others, give each a table with its `route` and the same settings; what stands
+//! beside the tables holds for all that do not say otherwise:
+//!
+//! ```toml
+//! config.errors = 0.001
+//! config.show = { route = "GET /products/{id}", work = "3ms +/- 1ms", calls = "stock/items/{id}" }
+//! config.add = { route = "POST /products", work = "9ms", span = "INSERT products", database = "postgresql" }
+//! ```
+//!
+//! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&` between
+//! them, which run at the same time. A call is `[CHANCE%] [TIMESx] [METHOD] SERVICE[/PATH][?]`:
+//!
+//! - `stock` is `GET /` of the service stock, `POST stock/items/{id}/reserve` another route of it. A name in braces
+//!   stands for the parameter of that name in the request's own path, or for a number from 1 to 1000 if it has none.
+//! - `10% stock` is called for a tenth of the requests, `3x stock` thrice: one after the other, in a step with `&` all
+//!   at the same time.
+//! - `stock?` may fail. Else a call without a response or with a status from 400 answers 502, or 504 if it took too
+//!   long, and the steps behind it are left out.
+
+mod calls;
+mod operation;
+
+use simhost_sdk::extract::Params;
+use simhost_sdk::prelude::*;
+
+simhost_sdk::service!(routes);
+
+const HEALTH: &str = "GET /health";
+
+fn routes() -> Router {
+    let operations = match operation::read(&config::all()) {
+        Ok(operations) => operations,
+        // In one line: it is quoted where the topology is refused.
+        Err(problems) => panic!("config: {}", problems.join("; ")),
+    };
+    let has_health = operations.iter().any(|operation| operation.route == HEALTH);
+    let router = if has_health { Router::new() } else { Router::new().route(HEALTH, health) };
+    operations.into_iter().fold(router, |router, operation| {
+        let route = operation.route.clone();
+        router.route(&route, move |params: Params| operation.serve(&params))
+    })
+}

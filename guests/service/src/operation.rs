@@ -1,0 +1,283 @@
+//! What a service does for one route, as its configuration says.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use simhost_sdk::extract::Params;
+use simhost_sdk::prelude::*;
+use simhost_sdk::{Distribution, SpanKind};
+
+use crate::calls::Calls;
+
+const SETTINGS: [&str; 7] = ["work", "calls", "errors", "response-bytes", "span", "database", "log"];
+
+/// The largest body, beyond which no topology lets one pass.
+const BYTES_AT_MOST: usize = 1 << 30;
+
+/// A route and what is done for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    pub route: String,
+    work: Distribution,
+    calls: Calls,
+    errors: f64,
+    response_bytes: usize,
+    span: Option<String>,
+    database: Option<String>,
+    log: Option<String>,
+}
+
+impl Operation {
+    /// Serves one request.
+    pub fn serve(&self, params: &Params) -> Result<Response, Error> {
+        if let Some(text) = &self.log {
+            log::info(text);
+        }
+        self.work();
+        if random::chance(self.errors) {
+            return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
+        }
+        self.calls.make(params)?;
+        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
+    }
+
+    /// Takes its time, which keeps this worker busy.
+    fn work(&self) {
+        let _span = self.span.as_deref().map(|name| match &self.database {
+            None => Span::start(name),
+            Some(system) => Span::build(name)
+                .kind(SpanKind::Client)
+                .set("db.system.name", system)
+                .set("db.query.summary", name)
+                .start(),
+        });
+        clock::sleep(self.work.sample());
+    }
+}
+
+/// Reads all operations of a configuration, or says of everything in it what is wrong.
+pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut names = BTreeSet::new();
+    for (key, _) in config {
+        let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+        match SETTINGS.contains(&first) {
+            true => {}
+            false if rest.is_empty() => problems.push(unknown(key)),
+            false => _ = names.insert(first),
+        }
+    }
+    let shared = Settings { config, prefix: "" };
+    // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
+    let only = operation(&shared, &shared, &mut problems);
+    let of_tables =
+        names.iter().filter_map(|name| operation(&Settings { config, prefix: name }, &shared, &mut problems));
+    let mut operations: Vec<_> = of_tables.collect();
+    if names.is_empty() {
+        operations.extend(only);
+    }
+    // What is shared was read for every operation.
+    let mut said = BTreeSet::new();
+    problems.retain(|problem| said.insert(problem.clone()));
+    if problems.is_empty() { Ok(operations) } else { Err(problems) }
+}
+
+fn unknown(key: &str) -> String {
+    format!("`{key}` is no setting; there are {}, and tables with a `route`", SETTINGS.join(", "))
+}
+
+/// One table of the configuration.
+struct Settings<'a> {
+    config: &'a [(String, String)],
+    /// The table's name; empty for what stands beside the tables.
+    prefix: &'a str,
+}
+
+impl Settings<'_> {
+    fn key(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let key = self.key(name);
+        self.config.iter().find(|(other, _)| *other == key).map(|(_, value)| value.as_str())
+    }
+
+    /// What stands at a name and below it.
+    fn below(&self, name: &str) -> Vec<(String, String)> {
+        config::below(self.config, &self.key(name))
+    }
+}
+
+/// Reads one operation; what its table does not say is what `shared` says.
+fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<String>) -> Option<Operation> {
+    let before = problems.len();
+    let is_only = own.prefix.is_empty();
+    let route = match own.get("route") {
+        _ if is_only => "GET /".to_owned(),
+        Some(route) => route.to_owned(),
+        None => {
+            let name = own.prefix;
+            problems.push(format!("`{name}` has no `route`: write {name} = {{ route = \"GET /{name}\" }}"));
+            String::new()
+        }
+    };
+    if !is_only {
+        problems.extend(config::below(own.config, own.prefix).into_iter().filter_map(|(key, _)| {
+            let (first, rest) = key.split_once('.').unwrap_or((&key, ""));
+            let is_known = first == "route" && rest.is_empty() || SETTINGS.contains(&first);
+            (!is_known).then(|| unknown(&own.key(&key)))
+        }));
+    }
+    let mut reader = Reader { own, shared, problems };
+    let operation = Operation {
+        route,
+        work: reader.distribution("work"),
+        calls: reader.calls(),
+        errors: reader.value("errors", 0.0, |share| (0.0..=1.0).contains(share), "a share is from 0 to 1"),
+        response_bytes: reader.value(
+            "response-bytes",
+            0,
+            |bytes| *bytes <= BYTES_AT_MOST,
+            "that is too large",
+        ),
+        span: reader.text("span"),
+        database: reader.text("database"),
+        log: reader.text("log"),
+    };
+    if operation.database.is_some() && operation.span.is_none() {
+        let key = own.key("database");
+        problems
+            .push(format!("`{key}` is of the span around the work: write span = \"SELECT items\" beside it"));
+    }
+    (problems.len() == before).then_some(operation)
+}
+
+struct Reader<'a> {
+    own: &'a Settings<'a>,
+    shared: &'a Settings<'a>,
+    problems: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    /// The table that a setting comes from.
+    fn from(&self, name: &str) -> &Settings<'_> {
+        if self.own.below(name).is_empty() { self.shared } else { self.own }
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.from(name).get(name).map(str::to_owned).filter(|text| !text.is_empty())
+    }
+
+    fn distribution(&mut self, name: &str) -> Distribution {
+        let from = self.from(name);
+        let (key, fields) = (from.key(name), from.below(name));
+        if fields.is_empty() {
+            return Distribution::Fixed(Duration::ZERO);
+        }
+        Distribution::from_fields(&fields).unwrap_or_else(|problem| {
+            self.problems.push(format!("`{key}`: {problem}"));
+            Distribution::Fixed(Duration::ZERO)
+        })
+    }
+
+    fn calls(&mut self) -> Calls {
+        let Some(text) = self.text("calls") else { return Calls::default() };
+        Calls::parse(&text).unwrap_or_else(|problems| {
+            let key = self.from("calls").key("calls");
+            self.problems.extend(problems.into_iter().map(|problem| format!("`{key}`: {problem}")));
+            Calls::default()
+        })
+    }
+
+    fn value<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &str,
+        default: T,
+        is_good: impl FnOnce(&T) -> bool,
+        rule: &str,
+    ) -> T {
+        let Some(text) = self.text(name) else { return default };
+        let value = match text.parse() {
+            Ok(value) if is_good(&value) => return value,
+            Ok(_) => rule.to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.problems.push(format!("`{}` is `{text}`: {value}", self.from(name).key(name)));
+        default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(entries: &[(&str, &str)]) -> Result<Vec<Operation>, Vec<String>> {
+        let owned = entries.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        super::read(&owned.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn without_tables_there_is_one_route() {
+        let operations = read(&[("work.exponential.mean", "5ms"), ("calls", "stock")]).unwrap();
+        assert_eq!(operations.len(), 1);
+        assert_eq!(operations[0].route, "GET /");
+        assert_eq!(operations[0].work, Distribution::Exponential { mean: Duration::from_millis(5) });
+        assert_eq!(operations[0].calls, Calls::parse("stock").unwrap());
+        assert_eq!(read(&[]).unwrap()[0].work, Distribution::Fixed(Duration::ZERO));
+    }
+
+    #[test]
+    fn every_table_is_a_route_and_what_stands_beside_them_is_shared() {
+        let operations = read(&[
+            ("work.lognormal.median", "5ms"),
+            ("work.lognormal.sigma", "0.5"),
+            ("errors", "0.25"),
+            ("show.route", "GET /items/{id}"),
+            ("show.work", "1ms"),
+            ("add.route", "POST /items"),
+            ("add.errors", "0"),
+        ])
+        .unwrap();
+        let [add, show] = &operations[..] else { panic!("{operations:?}") };
+        assert_eq!((show.route.as_str(), show.errors), ("GET /items/{id}", 0.25));
+        assert_eq!(show.work, Distribution::Fixed(Duration::from_millis(1)));
+        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.0));
+        assert!(matches!(add.work, Distribution::Lognormal { .. }));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let problems = read(&[
+            ("wrok", "5ms"),
+            ("work.exponential.median", "5ms"),
+            ("errors", "2"),
+            ("response-bytes", "many"),
+            ("calls", "50%"),
+            ("show.work", "5ms"),
+            ("add.route", "POST /"),
+            ("add.wait", "5ms"),
+            ("add.calls", "3 a, post b"),
+            ("add.errors", "-1"),
+            ("add.database", "redis"),
+        ])
+        .expect_err("nothing is right");
+        let expected = [
+            "`wrok` is no setting",
+            "`show` has no `route`",
+            "`work`: `exponential.mean` is missing",
+            "`errors` is `2`: a share is from 0 to 1",
+            "`response-bytes` is `many`: invalid digit",
+            "`calls`: the call `50%`",
+            "`add.wait` is no setting",
+            "`add.calls`: the call `3 a`",
+            "`add.calls`: the call `post b`",
+            "`add.errors` is `-1`",
+            "`add.database` is of the span",
+        ];
+        for part in expected {
+            assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");
+        }
+    }
+}

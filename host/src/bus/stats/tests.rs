@@ -1,0 +1,87 @@
+use super::*;
+
+const A: ServiceId = ServiceId(0);
+const B: ServiceId = ServiceId(1);
+
+fn stats() -> Stats {
+    let capacity = Capacity { replicas: 1, workers: 2, queue: 8 };
+    let service = |name: &str| ServiceAccount::of_guest(name.into(), vec!["GET /".into()], capacity);
+    Stats::new(vec![service("a"), service("b")])
+}
+
+/// A request to `a` from outside, which calls `b`, where it waits.
+fn request(stats: &Stats, at: Nanos) {
+    let outer = stats.calling(None, Some(A), at);
+    stats.sent(outer);
+    stats.arrived(A, false, at);
+    stats.begun(A, at + 1);
+    let inner = stats.calling(Some(A), Some(B), at + 2);
+    stats.sent(inner);
+    stats.arrived(B, true, at + 3);
+    stats.queued(B, 1, at + 3);
+    stats.called_up(B, at + 3, at + 7);
+    stats.begun(B, at + 7);
+    stats.done(B, at + 7, at + 12);
+    stats.left(B, Some(0), at + 3, at + 12, Some("503".into()));
+    stats.called(inner, at + 13, Some("503".into()));
+    stats.done(A, at + 1, at + 14);
+    stats.left(A, Some(0), at, at + 14, None);
+    stats.called(outer, at + 14, None);
+}
+
+#[test]
+fn a_run_whose_requests_all_ended_breaks_no_law() {
+    let stats = stats();
+    [100, 200, 300].into_iter().for_each(|at| request(&stats, at));
+    let accounts = stats.snapshot(1_000);
+    assert_eq!(accounts.broken(), []);
+    let b = &accounts.services[1];
+    assert_eq!((b.all().count, b.all().failed(), b.longest_queue), (3, 3, 1));
+    assert_eq!(b.waits.as_ref().map(|waits| (waits.count, waits.total)), Some((3, 12)));
+    assert!((b.utilisation(1_000) - 15.0 / 2_000.0).abs() < 1e-12);
+    let links: Vec<_> =
+        accounts.links().map(|(from, link)| (accounts.caller(from), accounts.callee(link.to))).collect();
+    assert_eq!(links, [("(outside)", "a"), ("a", "b")]);
+}
+
+#[test]
+fn what_never_ends_or_never_arrives_is_found() {
+    let check = |spoil: &dyn Fn(&Stats)| {
+        let stats = stats();
+        request(&stats, 100);
+        spoil(&stats);
+        let broken = stats.snapshot(1_000).broken();
+        broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let left_open = check(&|stats| stats.arrived(A, false, 500));
+    assert!(left_open.contains("a: requests begun, and ended: 2 is not 1"), "{left_open}");
+    assert!(left_open.contains("their times together (ns): 514 is not 14"), "{left_open}");
+    let lost = check(&|stats| {
+        let ticket = stats.calling(Some(A), Some(B), 500);
+        stats.sent(ticket);
+        stats.called(ticket, 600, Some("timeout".into()));
+    });
+    assert_eq!(lost, "b: calls sent to it, and calls that arrived: 2 is not 1");
+    let wrong_time = check(&|stats| {
+        stats.arrived(A, false, 500);
+        stats.left(A, Some(0), 510, 520, None);
+    });
+    let expected = "a: requests, their number over time, and their times together (ns): 34 is not 24";
+    assert_eq!(wrong_time, expected);
+}
+
+#[test]
+fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
+    let (one, two) = (stats(), stats());
+    request(&one, 100);
+    request(&two, 150);
+    let unknown = two.calling(Some(B), None, 200);
+    two.called(unknown, 200, Some("unknown_service".into()));
+    let mut merged = one.snapshot(1_000);
+    merged.merge(&two.snapshot(1_000));
+    assert_eq!(merged.broken(), []);
+    let a = &merged.services[0];
+    assert_eq!((a.all().count, a.capacity.map(|capacity| capacity.replicas)), (2, Some(2)));
+    assert_eq!(merged.links().count(), 3);
+    assert!((a.utilisation(1_000) - 26.0 / 4_000.0).abs() < 1e-12);
+}
