@@ -26,8 +26,7 @@ use crate::clock::VIRTUAL_START;
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Arrival, Faults, Verdict};
-use crate::guest::bindings::exports::simhost::service::handler;
-use crate::guest::scope::{RequestScope, Trace};
+use crate::guest::scope::{RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
@@ -171,8 +170,6 @@ struct Job {
     /// None once the guest has it.
     scope: Option<RequestScope>,
     route: Option<u32>,
-    params: Vec<(String, String)>,
-    request: handler::Request,
     verdict: Verdict,
 }
 
@@ -364,8 +361,9 @@ impl Bus {
         let route = route.map(|(index, _)| index);
         let dice = trace.chance(Purpose::Fault, id);
         let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
-        let scope = RequestScope::new(trace, id, baggage, depth, self.nodes[to.index()].limits.spans);
-        Job { span, scope: Some(scope), route, params, request: guest::lowered(request), verdict }
+        let visitor = Visitor { trace, server: id, baggage, depth };
+        let scope = RequestScope::new(visitor, request, params, self.nodes[to.index()].limits.spans);
+        Job { span, scope: Some(scope), route, verdict }
     }
 
     /// Lets a worker do its job, as faults allow.
@@ -385,7 +383,7 @@ impl Bus {
         if let Some(scope) = job.scope.take() {
             worker.begin(scope)?;
         }
-        let handling = pin!(worker.handle(job.route, &job.params, &job.request));
+        let handling = pin!(worker.handle(job.route));
         guest::in_time(sched, limits, handling).await?
     }
 
