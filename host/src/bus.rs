@@ -20,7 +20,6 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::engine::{Code, Engine};
@@ -31,6 +30,7 @@ use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::sched;
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
@@ -253,7 +253,7 @@ impl Bus {
             outer: Some(entry.attributes),
         };
         // In a task of its own: a client that hangs up does not stop the system.
-        let (send, receive) = oneshot::channel();
+        let (send, receive) = sched::oneshot();
         let bus = Rc::clone(&self);
         self.inside.set(self.inside.get() + 1);
         self.host.sched.spawn(async move {
@@ -394,7 +394,7 @@ impl Bus {
         replica: &Replica,
         outcome: Result<Response, GuestFailure>,
     ) -> Response {
-        let annotations = worker.finish().map(|scope| scope.annotations);
+        let annotations = worker.finish();
         let response = match outcome {
             Ok(response) => {
                 replica.release(worker);
@@ -410,7 +410,7 @@ impl Bus {
         };
         span.respond(response.status);
         // Last: what the host says of a request, no guest replaces.
-        span.annotate(annotations.unwrap_or_default());
+        span.annotate(annotations);
         self.record(span);
         response
     }
