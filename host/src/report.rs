@@ -23,6 +23,7 @@ mod telemetry;
 mod text;
 pub mod words;
 
+use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
@@ -92,6 +93,9 @@ impl Report {
     pub fn new(facts: Facts<'_>) -> Self {
         let Facts { model, accounts, simulated, unfinished, recorded, .. } = facts;
         let is_whole = facts.elapsed.is_none() && unfinished == 0;
+        let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
+        let counted = Counted { accounts: &accounts, loads: &facts.loads, simulated };
+        let objectives = objectives::judge(model, counted, facts.idle_is_missed);
         Self {
             schema: SCHEMA,
             topology: model.name.clone(),
@@ -105,9 +109,9 @@ impl Report {
             services: rows::services(&accounts, simulated),
             links: rows::links(&accounts, simulated),
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),
-            objectives: objectives::judge(model, &accounts, simulated, facts.idle_is_missed),
+            objectives,
             telemetry: TelemetryRow::new(recorded, facts.sent),
-            broken: if is_whole { broken(&accounts, recorded) } else { Vec::new() },
+            broken,
         }
     }
 
@@ -129,9 +133,15 @@ impl Report {
     }
 }
 
-/// The laws that the bus's counts break, and that of the spans.
-fn broken(accounts: &Accounts, recorded: Counts) -> Vec<Broken> {
+/// The laws that the bus's counts break, and those of the loads and the spans.
+fn broken(accounts: &Accounts, loads: &[(String, LoadStats)], recorded: Counts) -> Vec<Broken> {
     let mut broken = accounts.broken();
+    for (name, LoadStats { started, tally, .. }) in
+        loads.iter().filter(|(_, load)| load.started != load.tally.count)
+    {
+        let what = format!("requests begun, and ended: {started} is not {}", tally.count);
+        broken.push(Broken { place: name.clone(), what });
+    }
     let Counts { opened, closed, .. } = recorded;
     if opened != closed {
         let what = format!("begun, and ended: {opened} is not {closed}");

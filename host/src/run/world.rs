@@ -20,6 +20,7 @@ use crate::fault::Faults;
 use crate::guest::Host;
 use crate::link::Links;
 use crate::model::{self, Model, Nanos, ServiceId};
+use crate::progress::{self, Course, Line, Progress, Seen};
 use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -43,6 +44,8 @@ pub enum Event {
     Draining,
     /// An exporter cannot get rid of its records, for the first time.
     Trouble { exporter: String, trouble: String },
+    /// A run in virtual time has simulated so much, and took so long.
+    Simulated { simulated: Nanos, took: Duration },
     /// The run is over, and an exporter in trouble has so long to recover.
     Flushing { patience: Duration },
 }
@@ -53,7 +56,7 @@ impl Plan {
     ///
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
-    pub fn run(self, mut on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
+    pub fn run(self, on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
         let Self { options, model, telemetry, loaded } = self;
         let watch = Stopwatch::start();
         let network = network()?;
@@ -73,7 +76,14 @@ impl Plan {
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, pace, telemetry.batching)?;
 
+        let is_virtual = options.virtual_time;
+        let course = Course { is_virtual, total: options.stop_after, exporters: pipeline.accounts(), watch };
+        // Traces, and the answers to requests, are for the same eyes.
+        let progress = Progress::new(course, show != Show::Traces && options.requests.is_empty());
+        let line = progress.line();
+        let mut on_event = move |event| line.aside(|| on_event(event));
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
+        network.spawn(show_later(progress.line()));
 
         let sched = Sched::new(clock);
         let start = sched.now();
@@ -90,8 +100,16 @@ impl Plan {
             if !sched.is_virtual() {
                 recorder.flush();
             }
+            progress.beat(|| Seen {
+                simulated: sched.now() - start,
+                requests: bus.entered(),
+                errors: bus.stats.outside().1,
+                spans: recorder.counts().spans,
+            });
         };
-        let (replies, loads) = sched.block_on(driving, idle)??;
+        let driven = sched.block_on(driving, idle);
+        progress.line().finish();
+        let (replies, loads) = driven??;
         let simulated = sched.now() - start;
         let unfinished = sched.tasks();
         let accounts = bus.stats.snapshot(sched.now());
@@ -104,6 +122,9 @@ impl Plan {
         }
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
+        if sched.is_virtual() && options.requests.is_empty() {
+            on_event(Event::Simulated { simulated, took: watch.elapsed() });
+        }
         let report = Report::new(Facts {
             model: &model,
             accounts,
@@ -122,6 +143,12 @@ impl Plan {
         let page = page.map(|page| page.take()).unwrap_or_default();
         Ok(Outcome { replies, page, traces: show == Show::Traces, report })
     }
+}
+
+/// Shows the line of a run that is not over at once.
+async fn show_later(line: Line) {
+    tokio::time::sleep(progress::SHOWN_AFTER).await;
+    line.show();
 }
 
 /// Says when an exporter gets into trouble, once: who mistyped an endpoint wants
