@@ -63,6 +63,9 @@ pub struct Report {
     /// What the topology's `[objectives]` ask for, and what came of it.
     pub objectives: Vec<ObjectiveRow>,
     pub telemetry: TelemetryRow,
+    /// SHA-256 over all records of a run in virtual time: the same bytes, the same
+    /// run. Null in real time, and without telemetry.
+    pub digest: Option<String>,
     /// Laws that the counts break: only a defect of simhost puts anything here.
     #[serde(skip)]
     pub broken: Vec<Broken>,
@@ -110,6 +113,7 @@ impl Report {
             links: rows::links(&accounts, simulated),
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),
             objectives,
+            digest: facts.sent.digest.clone(),
             telemetry: TelemetryRow::new(recorded, facts.sent),
             broken,
         }

@@ -39,6 +39,9 @@ impl Report {
             writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
         self.telemetry.text(&mut text);
+        if let Some(digest) = &self.digest {
+            writeln!(text, "digest: {digest}").expect(INFALLIBLE);
+        }
         text
     }
 
