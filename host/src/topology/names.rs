@@ -21,6 +21,11 @@ impl Names {
         self.0.get_index(id.index()).map(|(name, _)| quote(name)).unwrap_or_default()
     }
 
+    /// Whether a service has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The service that a value names.
     pub fn find(&self, value: &Value<'_>) -> Option<ServiceId> {
         let name = value.text()?;
