@@ -61,8 +61,12 @@ struct Input {
     faults: Vec<(String, bool)>,
 
     /// Switch a load of the topology on or off; may be repeated
-    #[arg(long = "load", value_name = "NAME=on|off", value_parser = switch)]
+    #[arg(long = "load", conflicts_with = "requests", value_name = "NAME=on|off", value_parser = switch)]
     loads: Vec<(String, bool)>,
+
+    /// Let the loads go over HTTP, through the ingress, and not straight to their services
+    #[arg(long, conflicts_with_all = ["requests", "virtual_time"])]
+    through_ingress: bool,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
@@ -84,7 +88,7 @@ struct Run {
 
     /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
     /// loads are over, or at ctrl-c]
-    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
     /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
@@ -189,6 +193,7 @@ impl Input {
             guests: self.guests,
             faults: self.faults,
             loads: self.loads,
+            through_ingress: self.through_ingress,
             requests: self.requests,
             stop_after,
             start: None,
@@ -408,6 +413,14 @@ fn switch(text: &str) -> Result<(String, bool), String> {
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
     crate::topology::listen(text)
+}
+
+/// How long a run goes on.
+fn length(text: &str) -> Result<Nanos, String> {
+    match duration(text)? {
+        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
+        nanos => Ok(nanos),
+    }
 }
 
 fn duration(text: &str) -> Result<Nanos, String> {

@@ -7,6 +7,7 @@
 
 mod check;
 mod drive;
+mod loads;
 mod outcome;
 mod requests;
 mod services;
@@ -53,6 +54,8 @@ pub struct Options {
     pub faults: Vec<(String, bool)>,
     /// Loads to switch: `(name, on)`.
     pub loads: Vec<(String, bool)>,
+    /// Whether the loads go over HTTP and through the ingress.
+    pub through_ingress: bool,
     /// Requests to send, and then to end: no listening, no load.
     pub requests: Vec<Asked>,
     /// Simulated nanoseconds after which nothing more comes in. None: until the
@@ -80,7 +83,7 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let topology = read(&options, &environment)?;
-        Self::prepare(topology, options, environment, drive::problems)
+        Self::prepare(topology, options, environment, loads::problems)
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -196,7 +199,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
-    problems.extend(drive::choose_loads(options, model));
+    problems.extend(loads::choose(options, model));
     problems
 }
 

@@ -76,6 +76,7 @@ orders: good to run
  notification-service  notification (built in)  0.9.3           1       64  GET /health
                                                                             POST /notify
 ingress: http://127.0.0.1:8001 to order-service
+load shoppers: to order-service, in virtual time only
 fault slow-index-scan: off, at inventory-service
 fault payment-errors: off, at payment-service
 ";

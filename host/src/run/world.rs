@@ -19,7 +19,7 @@ use crate::external::HttpClient;
 use crate::fault::Faults;
 use crate::guest::Host;
 use crate::link::Links;
-use crate::model::{self, Model, Nanos, ServiceId};
+use crate::model::{self, Load, Model, Nanos, ServiceId};
 use crate::progress::{self, Course, Line, Progress, Seen};
 use crate::report::{Facts, Report};
 use crate::sched::Sched;
@@ -33,7 +33,7 @@ use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
-use super::telemetry::{Exporters, Order, Show, resource};
+use super::telemetry::{Exporters, Order, Show, load_resource, resource};
 use super::{Options, Outcome, Plan, RunError, start};
 
 /// What happens in a run that a person may want to know at once.
@@ -65,7 +65,7 @@ impl Plan {
         let listener = open_listener(&options, &model, &network)?;
         let stop = Arc::new(watch::channel(false).0);
         stop_on_signal(&network, Arc::clone(&stop));
-        let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &telemetry));
+        let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let resources = resources(&model, &telemetry, &loaded.services);
         let (pace, clock) = start::pace_and_clock(&options, &telemetry);
         let at_the_end = !options.requests.is_empty();
@@ -92,8 +92,11 @@ impl Plan {
         let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
-        let drive = Drive { bus: &bus, sched: &sched, model: &model, options: &options, stop: &stop };
-        let driving = drive.to_the_end(listener, &network, &mut on_event);
+        let client = if options.through_ingress { Some(http_client(&network)?) } else { None };
+        let loads = ResourceId(traced_loads(&model).count().abs_diff(resources.len()) as u32);
+        let drive =
+            Drive { bus: &bus, sched: &sched, model: &model, options: &options, loads, client, stop: &stop };
+        let driving = drive.run(listener, &network, &mut on_event);
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
@@ -235,10 +238,12 @@ async fn signalled() -> bool {
 }
 
 /// Traces for a person who looks, unless the records go somewhere else.
-fn default_show(options: &Options, telemetry: &TelemetrySettings) -> Show {
+fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
     use std::io::IsTerminal;
     let exported = telemetry.otlp.is_some() || options.destinations.out.is_some();
-    let looks = std::io::stdout().is_terminal() || !options.requests.is_empty();
+    // The traces of a load are more than anybody reads.
+    let loaded = model.loads.iter().any(|load| load.enabled);
+    let looks = std::io::stdout().is_terminal() && !loaded || !options.requests.is_empty();
     let asked = telemetry.console.traces;
     if options.destinations.json {
         Show::Summary
@@ -255,7 +260,13 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Servi
         let replicas = 0..model.services[index].replicas;
         resources.extend(replicas.map(|replica| resource(model, telemetry, index, service, replica)));
     }
+    resources.extend(traced_loads(model).map(|load| load_resource(model, telemetry, load)));
     resources.into()
+}
+
+/// The loads that have a Resource, behind those of the services.
+fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
+    model.loads.iter().filter(|load| load.enabled && load.span)
 }
 
 fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>, RunError> {
@@ -263,9 +274,13 @@ fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>
     if !external && model.allowed_hosts.is_empty() {
         return Ok(None);
     }
+    http_client(network).map(Some)
+}
+
+fn http_client(network: &Runtime) -> Result<Rc<dyn External>, RunError> {
     let client = HttpClient::new(network.handle().clone());
     let client = client.map_err(|error| RunError::System(std::io::Error::other(error)))?;
-    Ok(Some(Rc::new(client)))
+    Ok(Rc::new(client))
 }
 
 /// What all workers share.
