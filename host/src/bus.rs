@@ -1,6 +1,6 @@
 //! The bus: it carries a request from caller to callee and the response back.
 //!
-//! Follow one call: [`Bus::admit`] for what comes from outside, and
+//! Follow one call: [`Bus::admit`] (in `entry`) for what comes from outside, and
 //! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
 //! callee's side. The stages are those of ARCHITECTURE.md, "One call".
 
@@ -24,8 +24,7 @@ use rustc_hash::FxHashMap;
 use crate::context::{Baggage, SpanId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Arrival, Faults, Verdict};
-use crate::guest::bindings::exports::simhost::service::handler;
-use crate::guest::scope::{RequestScope, Trace};
+use crate::guest::scope::{RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
@@ -36,7 +35,7 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
-pub use entry::{Admitted, Answer, Entry, Identity};
+pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use replica::{NoWorker, Replica};
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
@@ -71,9 +70,8 @@ pub struct Bus {
 /// What the bus takes from the model as it is.
 #[derive(Clone, Debug)]
 pub struct BusSettings {
-    /// Tells the trace ids of runs apart that begin at different instants: a
-    /// backend must not take two runs for one.
-    pub epoch: Nanos,
+    /// For the upper halves of trace ids: see [`trace_mask`].
+    pub trace_mask: u64,
     pub bounds: Bounds,
     /// Paths that get no spans.
     pub exclude: Vec<String>,
@@ -143,8 +141,6 @@ struct Job {
     /// None once the guest has it.
     scope: Option<RequestScope>,
     route: Option<u32>,
-    params: Vec<(String, String)>,
-    request: handler::Request,
     verdict: Verdict,
 }
 
@@ -196,6 +192,16 @@ impl Bus {
 
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Requests from outside so far.
+    pub const fn entered(&self) -> u64 {
+        self.entered.get()
+    }
+
+    /// Whether the request leaves no spans, nor what it calls.
+    fn excluded(&self, request: &Request) -> bool {
+        self.settings.exclude.iter().any(|path| path == request.path())
     }
 
     /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
@@ -250,8 +256,9 @@ impl Bus {
         let route = route.map(|(index, _)| index);
         let dice = trace.chance(Purpose::Fault, id);
         let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
-        let scope = RequestScope::new(trace, id, baggage, depth, self.nodes[to.index()].limits.spans);
-        Job { span, scope: Some(scope), route, params, request: guest::lowered(request), verdict }
+        let visitor = Visitor { trace, server: id, baggage, depth };
+        let scope = RequestScope::new(visitor, request, params, self.nodes[to.index()].limits.spans);
+        Job { span, scope: Some(scope), route, verdict }
     }
 
     /// Lets a worker do its job, as faults allow.
@@ -271,7 +278,7 @@ impl Bus {
         if let Some(scope) = job.scope.take() {
             worker.begin(scope)?;
         }
-        let handling = pin!(worker.handle(job.route, &job.params, &job.request));
+        let handling = pin!(worker.handle(job.route));
         guest::in_time(sched, limits, handling).await?
     }
 

@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::{self, Effort};
 use crate::error::{Look, Refused, printable};
 use crate::model::Nanos;
-use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
+use crate::report::{Report, words};
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -86,6 +87,11 @@ struct Run {
     #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
+    /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
+    /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
+    #[arg(long, value_name = "INSTANT")]
+    start: Option<Start>,
+
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -121,6 +127,9 @@ struct Bench {
     json: bool,
 }
 
+/// Broken laws that are shown: one is enough to know that something is wrong.
+const BROKEN_AT_MOST: usize = 5;
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -152,6 +161,7 @@ impl Input {
             through_ingress: self.through_ingress,
             requests: self.requests,
             stop_after,
+            start: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
         }
     }
@@ -159,9 +169,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, out, show, json } = self;
+        let Self { input, stop_after, start, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = input.options(stop_after, out, show, json);
+        let options = Options { start, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -170,13 +180,15 @@ impl Run {
         tell_notes(&plan);
         match plan.run(tell) {
             Ok(outcome) => {
-                let text = if quiet { String::new() } else { words(&outcome, json) };
+                let text = if quiet { String::new() } else { document(&outcome, json) };
                 // A second document on standard output would spoil the first.
-                if records_on_stdout {
+                let printed = if records_on_stdout {
                     say(&text);
-                    return ExitCode::SUCCESS;
-                }
-                print(&text)
+                    ExitCode::SUCCESS
+                } else {
+                    print(&text)
+                };
+                if judge(&outcome.report) { printed } else { ExitCode::FAILURE }
             }
             Err(RunError::Refused(refused)) => refuse(&refused),
             Err(error) => {
@@ -271,8 +283,24 @@ fn tell(event: Event) {
     }
 }
 
+/// Whether the run did what it had to; if not, standard error says so.
+fn judge(report: &Report) -> bool {
+    let (missed, all) = (report.missed(), report.objectives.len());
+    if missed > 0 {
+        say(&format!("error: {missed} of {} missed\n", words::counted(all as u64, "objective")));
+    }
+    let broken = report.invariants();
+    for law in broken.iter().take(BROKEN_AT_MOST) {
+        say(&format!("error: the counts of this run do not agree: {law}\n"));
+    }
+    if !broken.is_empty() {
+        say("  help: this is a defect of simhost: please report it with the topology\n");
+    }
+    missed == 0 && broken.is_empty()
+}
+
 /// What standard output gets at the end: answers, traces, report.
-fn words(outcome: &Outcome, json: bool) -> String {
+fn document(outcome: &Outcome, json: bool) -> String {
     if json {
         let report = serde_json::to_string_pretty(&outcome.report);
         return report.expect("a report has only keys that are strings") + "\n";
@@ -280,7 +308,7 @@ fn words(outcome: &Outcome, json: bool) -> String {
     let mut text = String::new();
     for reply in &outcome.replies {
         let response = &reply.answer.response;
-        let took = crate::clock::show(reply.took);
+        let took = words::time(reply.took);
         writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
             .expect("a String takes every write");
         let body = String::from_utf8_lossy(&response.body);

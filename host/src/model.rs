@@ -48,6 +48,8 @@ pub struct Model {
     pub faults: Vec<Fault>,
     /// In the order of the file.
     pub loads: Vec<Load>,
+    /// In the order of the file.
+    pub objectives: Vec<Objective>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
     /// Hosts outside of the topology that guests may call, as `host` or `host:port`.
@@ -231,6 +233,65 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self { call_depth: 32, connections: 4_096, requests: 16_384 }
+    }
+}
+
+/// What a run must achieve for some of its requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    pub subject: Subject,
+    pub goals: Vec<Goal>,
+    /// The subject in the file.
+    pub place: Place,
+}
+
+/// Whose requests an objective is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Service(ServiceId),
+    /// `POST /orders` of a service.
+    Route(ServiceId, String),
+}
+
+/// A measure and its limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goal {
+    pub measure: Measure,
+    /// The most that is allowed: nanoseconds, or a share of requests. Of a rate
+    /// the least: per simulated second.
+    pub limit: f64,
+}
+
+/// What an objective looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    Mean,
+    P50,
+    P90,
+    P95,
+    P99,
+    Max,
+    /// The share of requests that failed.
+    Errors,
+    Rate,
+}
+
+impl Measure {
+    pub const ALL: [Self; 8] =
+        [Self::Mean, Self::P50, Self::P90, Self::P95, Self::P99, Self::Max, Self::Errors, Self::Rate];
+
+    /// As topologies and reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+            Self::Max => "max",
+            Self::Errors => "errors",
+            Self::Rate => "rate",
+        }
     }
 }
 

@@ -1,308 +1,145 @@
-//! What a run did: the table at its end, and the same as JSON.
+//! What a run did: the tables at its end, and the same as JSON.
+//!
+//! [`Report::new`] makes rows of what was counted; `text` shows them to a
+//! person, serde to a program. `docs/report.schema.json` describes the JSON.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bus::Bus;
-use crate::bus::stats::Accounts;
+use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
-use crate::fault::Account;
+use crate::fault;
 use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
 
-/// The numbers of one run.
-#[derive(Clone, Debug, Serialize)]
+mod objectives;
+mod rows;
+mod table;
+mod telemetry;
+mod text;
+pub mod words;
+
+pub use objectives::{ObjectiveRow, Unit};
+pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+pub use telemetry::{ExporterRow, TelemetryRow};
+
+/// The version of the JSON: it rises when a key goes away or changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// The numbers of one run. Times are nanoseconds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "The report of a simhost run")]
 pub struct Report {
+    /// The version of this document's form.
+    pub schema: u32,
+    /// The topology's name.
     pub topology: String,
     pub seed: u64,
     /// Simulated time from the start to the end.
     pub simulated_ns: Nanos,
-    /// What it took in reality; none in virtual time, whose report is to be the
-    /// same every time.
+    /// What it took in reality; null in virtual time, whose report is the same
+    /// every time.
     pub elapsed_ns: Option<Nanos>,
-    /// Requests that came from outside.
+    /// Requests that came from outside: from loads, clients and the command line.
     pub requests: u64,
     /// Calls and requests that were still under way when the run gave up on
     /// them: their SERVER spans are lost.
-    pub unfinished: usize,
+    pub unfinished: u64,
+    /// In the order of the topology, and of the guest's routes.
     pub routes: Vec<RouteRow>,
+    /// In the order of the topology.
     pub loads: Vec<LoadRow>,
+    /// Services that saw a request, in the order of the topology.
+    pub services: Vec<ServiceRow>,
+    /// Links that carried a call, by caller; the outside comes first.
+    pub links: Vec<LinkRow>,
+    /// Faults that were on.
     pub faults: Vec<FaultRow>,
+    /// What the topology's `[objectives]` ask for, and what came of it.
+    pub objectives: Vec<ObjectiveRow>,
     pub telemetry: TelemetryRow,
+    /// SHA-256 over all records of a run in virtual time, as
+    /// [`digest`](crate::telemetry::digest) says; none in real time, and without telemetry.
+    pub digest: Option<String>,
+    /// Laws that the counts break: only a defect of simhost puts anything here.
+    #[serde(skip)]
+    pub broken: Vec<Broken>,
 }
 
-/// The requests of one route of one service.
-#[derive(Clone, Debug, Serialize)]
-pub struct RouteRow {
-    pub service: String,
-    /// `(no route)` for what the host answered with 404 or 405.
-    pub route: String,
-    pub count: u64,
-    /// Per simulated second.
-    pub rate: f64,
-    /// Answered 5xx.
-    pub errors: u64,
-    pub p50_ns: Nanos,
-    pub p95_ns: Nanos,
-    pub p99_ns: Nanos,
-    pub max_ns: Nanos,
-}
-
-/// What a load did.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadRow {
-    pub name: String,
+/// What a report is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub model: &'a Model,
+    pub accounts: Accounts,
+    pub faults: Vec<fault::Account>,
+    pub loads: Vec<(String, LoadStats)>,
+    pub recorded: Counts,
+    pub sent: pipeline::Report,
+    /// Requests that came from outside.
     pub requests: u64,
-    /// Answered 5xx, or never sent.
-    pub errors: u64,
-    pub p50_ns: Nanos,
-    pub p99_ns: Nanos,
-}
-
-/// What a fault did.
-#[derive(Clone, Debug, Serialize)]
-pub struct FaultRow {
-    pub name: String,
-    pub matched: u64,
-    pub injected: u64,
-}
-
-/// What became of the records.
-#[derive(Clone, Debug, Serialize)]
-pub struct TelemetryRow {
-    pub spans: u64,
-    pub logs: u64,
-    /// Not recorded, as their guests were over their limits.
-    pub cut_spans: u64,
-    pub cut_logs: u64,
-    /// Dropped before they reached an exporter: spans and log records.
-    pub dropped: u64,
-    pub exporters: Vec<ExporterRow>,
-}
-
-/// What one exporter did.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExporterRow {
-    pub name: String,
-    pub exported_spans: u64,
-    pub exported_logs: u64,
-    pub retried_requests: u64,
-    /// Spans and log records that the receiver refused.
-    pub rejected: u64,
-    /// Spans and log records given up, with the reasons.
-    pub dropped: u64,
-    pub reasons: Vec<String>,
-    /// The last trouble, even if a retry mended it.
-    pub trouble: Option<String>,
+    /// Tasks that were still under way at the end.
+    pub unfinished: u64,
+    pub simulated: Nanos,
+    /// None in virtual time.
+    pub elapsed: Option<Duration>,
+    /// Whether an objective is missed that saw no request. It is not when the
+    /// command line says which requests there are.
+    pub idle_is_missed: bool,
 }
 
 impl Report {
-    pub fn new(
-        model: &Model,
-        bus: &Bus,
-        counts: Counts,
-        sent: pipeline::Report,
-        simulated: Nanos,
-        elapsed: Option<Duration>,
-    ) -> Self {
+    pub fn new(facts: Facts<'_>) -> Self {
+        let Facts { model, accounts, simulated, unfinished, recorded, .. } = facts;
+        let is_whole = facts.elapsed.is_none() && unfinished == 0;
         Self {
+            schema: SCHEMA,
             topology: model.name.clone(),
             seed: model.seed,
             simulated_ns: simulated,
-            elapsed_ns: elapsed.map(clock::nanos),
-            requests: bus.entered(),
-            unfinished: 0,
-            routes: routes(&bus.stats.snapshot(0), simulated),
-            loads: Vec::new(),
-            faults: bus.faults.accounts().into_iter().map(FaultRow::from).collect(),
-            telemetry: TelemetryRow {
-                spans: counts.spans,
-                logs: counts.logs,
-                cut_spans: counts.cut_spans,
-                cut_logs: counts.cut_logs,
-                dropped: sent.dropped.spans + sent.dropped.logs,
-                exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
-            },
+            elapsed_ns: facts.elapsed.map(clock::nanos),
+            requests: facts.requests,
+            unfinished,
+            loads: rows::loads(facts.loads, simulated),
+            routes: rows::routes(&accounts, simulated),
+            services: rows::services(&accounts, simulated),
+            links: rows::links(&accounts, simulated),
+            faults: facts.faults.into_iter().map(FaultRow::from).collect(),
+            objectives: objectives::judge(model, &accounts, simulated, facts.idle_is_missed),
+            digest: facts.sent.digest.clone(),
+            telemetry: TelemetryRow::new(recorded, facts.sent),
+            broken: if is_whole { broken(&accounts, recorded) } else { Vec::new() },
         }
     }
 
-    /// Notes what was still under way when the run ended.
-    pub fn with_unfinished(self, unfinished: usize) -> Self {
-        Self { unfinished, ..self }
+    /// Laws that the counts of this run break. Only of a run in virtual time in
+    /// which everything ended is so much known.
+    pub fn invariants(&self) -> &[Broken] {
+        &self.broken
     }
 
-    /// Notes what the loads did.
-    pub fn with_loads(self, loads: Vec<(String, LoadStats)>) -> Self {
-        let row = |(name, stats): (String, LoadStats)| LoadRow {
-            name,
-            requests: stats.started,
-            errors: stats.tally.failed(),
-            p50_ns: stats.tally.quantile(0.5),
-            p99_ns: stats.tally.quantile(0.99),
-        };
-        Self { loads: loads.into_iter().map(row).collect(), ..self }
+    /// Objectives that were not met.
+    pub fn missed(&self) -> usize {
+        self.objectives.iter().filter(|objective| !objective.met).count()
     }
 
-    /// The report as a person reads it.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        self.headline(&mut text);
-        if !self.routes.is_empty() {
-            writeln!(text, "{}", self.table().trim_fmt()).expect(INFALLIBLE);
-        }
-        for load in &self.loads {
-            let LoadRow { name, requests, errors, p50_ns, p99_ns } = load;
-            let (requests, errors) = (counted(*requests, "request"), counted(*errors, "error"));
-            let (p50, p99) = (milliseconds(*p50_ns), milliseconds(*p99_ns));
-            writeln!(text, "load {name}: {requests}, {errors}, p50 {p50}, p99 {p99}").expect(INFALLIBLE);
-        }
-        for fault in &self.faults {
-            let FaultRow { name, matched, injected } = fault;
-            writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
-        }
-        if self.unfinished > 0 {
-            let left = counted(self.unfinished as u64, "request");
-            writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
-        }
-        self.telemetry.text(&mut text);
-        text
-    }
-
-    fn headline(&self, text: &mut String) {
-        let Self { topology, seed, requests, .. } = self;
-        let simulated = clock::show(self.simulated_ns);
-        let time = if self.elapsed_ns.is_some() { "in" } else { "simulated" };
-        let requests = counted(*requests, "request");
-        writeln!(text, "{topology}: {requests} {time} {simulated}, seed {seed}").expect(INFALLIBLE);
-    }
-
-    fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.force_no_tty();
-        table.set_header(["service", "route", "count", "rate/s", "errors", "p50", "p95", "p99", "max"]);
-        for row in &self.routes {
-            let times = [row.p50_ns, row.p95_ns, row.p99_ns, row.max_ns].map(milliseconds);
-            let [p50, p95, p99, max] = times;
-            let (count, errors) = (row.count.to_string(), row.errors.to_string());
-            let rate = format!("{:.1}", row.rate);
-            table.add_row([row.service.clone(), row.route.clone(), count, rate, errors, p50, p95, p99, max]);
-        }
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        table
+    /// The JSON Schema of the report as JSON.
+    pub fn schema() -> schemars::Schema {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        settings.into_generator().into_root_schema_for::<Self>()
     }
 }
 
-/// `1 span`, `2 spans`.
-fn counted(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
-const INFALLIBLE: &str = "a String takes every write";
-
-/// Milliseconds with the precision that the histogram has.
-fn milliseconds(nanos: Nanos) -> String {
-    format!("{:.2}ms", nanos as f64 / 1e6)
-}
-
-fn routes(accounts: &Accounts, simulated: Nanos) -> Vec<RouteRow> {
-    let seconds = simulated as f64 / 1e9;
-    let rows = accounts.services.iter().flat_map(|service| service.routes().map(move |row| (service, row)));
-    let rows = rows.map(|(service, (route, served))| RouteRow {
-        service: service.name.to_string(),
-        route: route.map_or_else(|| "(no route)".to_owned(), ToString::to_string),
-        count: served.count,
-        rate: if seconds > 0.0 { served.count as f64 / seconds } else { 0.0 },
-        errors: served.failed(),
-        p50_ns: served.quantile(0.5),
-        p95_ns: served.quantile(0.95),
-        p99_ns: served.quantile(0.99),
-        max_ns: served.longest,
-    });
-    rows.collect()
-}
-
-impl TelemetryRow {
-    fn text(&self, text: &mut String) {
-        if self.exporters.is_empty() {
-            text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
-            return;
-        }
-        text.push_str(&counted(self.spans, "span"));
-        if self.logs > 0 {
-            write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
-        }
-        text.push_str(" recorded");
-        for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
-            if count > 0 {
-                write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
-            }
-        }
-        if self.dropped > 0 {
-            write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
-        }
-        text.push('\n');
-        for exporter in &self.exporters {
-            exporter.text(text);
-        }
+/// The laws that the bus's counts break, and that of the spans.
+fn broken(accounts: &Accounts, recorded: Counts) -> Vec<Broken> {
+    let mut broken = accounts.broken();
+    let Counts { opened, closed, .. } = recorded;
+    if opened != closed {
+        let what = format!("begun, and ended: {opened} is not {closed}");
+        broken.push(Broken { place: "spans".to_owned(), what });
     }
-}
-
-impl ExporterRow {
-    fn text(&self, text: &mut String) {
-        write!(text, "{}: {} exported", self.name, counted(self.exported_spans, "span")).expect(INFALLIBLE);
-        let retries = self.retried_requests;
-        let counts = [(self.exported_logs, "log record", "exported"), (self.rejected, "record", "rejected")];
-        for (count, what, fate) in counts.into_iter().filter(|(count, ..)| *count > 0) {
-            write!(text, ", {} {fate}", counted(count, what)).expect(INFALLIBLE);
-        }
-        if retries > 0 {
-            let noun = if retries == 1 { "retry" } else { "retries" };
-            write!(text, ", {retries} {noun}").expect(INFALLIBLE);
-        }
-        text.push('\n');
-        for reason in &self.reasons {
-            writeln!(text, "  lost: {reason}").expect(INFALLIBLE);
-        }
-        if let Some(trouble) = self.trouble.as_ref().filter(|_| self.dropped == 0) {
-            writeln!(text, "  trouble on the way: {trouble}").expect(INFALLIBLE);
-        }
-    }
-}
-
-impl From<Account> for FaultRow {
-    fn from(Account { name, matched, injected }: Account) -> Self {
-        Self { name, matched, injected }
-    }
-}
-
-impl From<crate::telemetry::exporter::Totals> for ExporterRow {
-    fn from(totals: crate::telemetry::exporter::Totals) -> Self {
-        let lost = totals.lost();
-        let reasons = totals.dropped.iter().map(|(reason, lost)| {
-            let records = counted(lost.count.spans + lost.count.logs, "record");
-            match &lost.message {
-                Some(message) => format!("{records}, {reason}: {message}"),
-                None => format!("{records}, {reason}"),
-            }
-        });
-        Self {
-            exported_spans: totals.exported.spans,
-            exported_logs: totals.exported.logs,
-            retried_requests: totals.retried,
-            rejected: totals.rejected.count.spans + totals.rejected.count.logs,
-            dropped: lost.spans + lost.logs,
-            reasons: reasons.collect(),
-            trouble: totals.trouble.clone(),
-            name: totals.name,
-        }
-    }
+    broken
 }

@@ -20,6 +20,7 @@ mod fault;
 mod limits;
 mod load;
 mod names;
+mod objectives;
 mod reader;
 mod service;
 mod telemetry;
@@ -119,7 +120,7 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
 
 /// The model, with defaults in place of what is wrong.
 fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
-    let [topology, ingress, network, services, links, faults, load, telemetry, limits] = root.keys([
+    let known = [
         "topology",
         "ingress",
         "network",
@@ -127,9 +128,12 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         "links",
         "faults",
         "load",
+        "objectives",
         "telemetry",
         "limits",
-    ]);
+    ];
+    let [topology, ingress, network, services, links, faults, load, objectives, telemetry, limits] =
+        root.keys(known);
     let head = head(root, topology);
     let (limits, bounds) = limits::of_topology(limits);
     let services = service::services(root, services, &Surroundings { folder, embedded, limits });
@@ -139,6 +143,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
+    let objectives = objectives::objectives(objectives, &names);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {
@@ -151,6 +156,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         links,
         faults,
         loads,
+        objectives,
         telemetry,
         bounds,
         allowed_hosts,

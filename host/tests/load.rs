@@ -55,7 +55,7 @@ fn most_at_a_time(spans: &[Span]) -> usize {
 fn a_constant_load_makes_as_many_requests_as_its_rate_says() {
     let topology = quick(&load("even", "arrivals = { constant = \"100/m\" }"));
     let (finished, records) = topology.records(&["--for", "2m"]);
-    assert!(finished.success().contains("200 requests simulated 120s"), "{}", finished.stdout);
+    assert!(finished.success().contains("200 requests in 2m of simulated time"), "{}", finished.stdout);
     let starts: Vec<_> = trace::read(&records).iter().map(|span| span.start).collect();
     assert_eq!(starts.len(), 200);
     assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 600_000_000), "{starts:?}");
@@ -148,7 +148,10 @@ fn a_request_too_many_is_not_sent_and_counts_as_an_error() {
     let topology = service(settings, &load("bound", bound));
     let finished = topology.run(&["--virtual", "--json"]);
     let row = &rows(&finished)["bound"];
-    assert_eq!((row["requests"].as_u64(), row["errors"].as_u64()), (Some(10), Some(6)), "{row}");
+    assert_eq!((row["requests"].as_u64(), row["dropped"].as_u64()), (Some(10), Some(6)), "{row}");
+    assert_eq!(row["errors_by_type"]["overload"].as_u64(), Some(6), "{row}");
+    // What was never sent does not make the load look quick.
+    assert_eq!(row["mean_ns"].as_u64(), Some(1_000_000_000), "{row}");
     assert_eq!(spans(&topology, &[]).len(), 4);
 }
 
@@ -158,7 +161,8 @@ fn a_client_that_gives_up_does_not_stop_the_service() {
     let hasty = "arrivals = { constant = \"1/s\" }\nmax-requests = 3\ntimeout = \"200ms\"\nspan = true";
     let topology = service(settings, &load("hasty", hasty));
     let row = rows(&topology.run(&["--virtual", "--json"])).remove("hasty").expect("a row");
-    assert_eq!((row["requests"].as_u64(), row["errors"].as_u64()), (Some(3), Some(3)), "{row}");
+    assert_eq!(row["errors_by_type"]["timeout"].as_u64(), Some(3), "{row}");
+    assert_eq!(row["max_ns"].as_u64(), Some(200_000_000), "{row}");
     let spans = spans(&topology, &[]);
     let took = |kind| {
         let of_kind = spans.iter().filter(move |span| span.kind == kind);
@@ -301,14 +305,15 @@ fn a_real_run_without_a_door_ends_with_its_loads() {
     let text = fs::read_to_string(topology.path()).expect("the topology");
     let text = text.replace("[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"a\"\n", "");
     let finished = Topology::new("loads", text).run(&[]);
-    assert!(finished.success().contains("5 requests in"), "{}", finished.stdout);
+    assert!(finished.success().contains("loads: 5 requests in"), "{}", finished.stdout);
 }
 
 #[test]
 fn ctrl_c_stops_the_loads_and_reports() {
-    let topology = quick(&load("long", "arrivals = { poisson = \"50/s\" }"));
-    let server = Server::start(&topology, &[]);
+    let topology = quick(&load("long", "arrivals = { constant = \"50/s\" }"));
+    let server = Server::start(&topology, &["--json"]);
     assert_eq!(server.connect().get("/", &[]).status(), 200);
-    let finished = server.stop();
-    assert!(finished.success().contains("load long: "), "{}", finished.stdout);
+    let row = rows(&server.stop()).remove("long").expect("a row");
+    assert!(row["requests"].as_u64() >= Some(1), "{row}");
+    assert_eq!(row["in_flight"].as_u64(), Some(0), "{row}");
 }

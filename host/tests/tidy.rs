@@ -74,7 +74,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "bus",
         ],
     ),
-    ("report", &["model", "clock", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     (
         "run",
         &[

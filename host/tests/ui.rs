@@ -107,6 +107,11 @@ fn dump(model: &Model) -> String {
         load.values.iter().for_each(|value| line(format!("  value {}: {:?}", value.name, value.draw)));
         load.requests.iter().for_each(|request| dump_request(&mut line, request));
     }
+    for objective in &model.objectives {
+        let goals = objective.goals.iter().map(|goal| format!("{:?} {}", goal.measure, goal.limit));
+        let goals: Vec<_> = goals.collect();
+        line(format!("objective {:?} {}", objective.subject, goals.join(", ")));
+    }
     line(format!("{:?}", model.telemetry));
     text
 }

@@ -1,18 +1,20 @@
-//! Requests from outside of the topology: who they are, and how they come onto the bus.
+//! What comes from outside of the topology: who a request is, its trace, its answer.
 
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
 use tokio::sync::oneshot;
 
+use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
-use crate::guest::scope::Trace;
+use crate::guest::scope::{Caller, Trace};
 use crate::message::{Request, Response};
-use crate::model::ServiceId;
+use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::{Bus, Visit};
 
@@ -69,11 +71,6 @@ impl Admitted {
 }
 
 impl Bus {
-    /// Requests from outside so far.
-    pub const fn entered(&self) -> u64 {
-        self.entered.get()
-    }
-
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
         let mut admitted = match self.admit(entry) {
@@ -139,9 +136,17 @@ impl Bus {
         self.trace(key.draw(), None, self.excluded(request))
     }
 
-    /// Whether the request leaves no spans, nor what it calls.
-    pub(super) fn excluded(&self, request: &Request) -> bool {
-        self.settings.exclude.iter().any(|path| path == request.path())
+    /// Begins the CLIENT span of a client outside; `base` (`http://order-service`)
+    /// and `attributes` are its callee's. It ends with [`record`](Self::record).
+    pub fn open_client(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        base: &str,
+        attributes: &ClientAttributes,
+    ) -> OpenSpan {
+        self.host.recorder.opened();
+        OpenSpan::client(caller, request, base, attributes, self.host.sched.now())
     }
 
     /// The number that a request's chance and trace are made of. Those of keys
@@ -171,8 +176,19 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(self.settings.epoch).with(number);
-        let id = u128::from(key.with(0).draw()) << 64 | u128::from(key.with(1).draw());
+        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        let upper = key.with(0).draw() ^ self.settings.trace_mask;
+        let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
     }
+}
+
+/// Tells the trace ids of runs apart that begin at different instants, in
+/// nanoseconds since the Unix epoch: a backend must not take two runs for one.
+/// It goes over the upper half of each id by exclusive or; samplers look at the
+/// lower half, so that every run of a seed keeps the same traces. A run that
+/// begins at [`VIRTUAL_START`] has no mask.
+pub fn trace_mask(start: Nanos) -> u64 {
+    let drawn = |start| Key::new(start, Purpose::TraceId).draw();
+    drawn(start) ^ drawn(VIRTUAL_START)
 }

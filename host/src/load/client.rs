@@ -135,7 +135,7 @@ impl Client {
             baggage: Baggage::default(),
             depth: 0,
         };
-        let span = OpenSpan::client(&caller, request, &traced.base, &traced.attributes, self.bus.now());
+        let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
         Span { bus: Rc::clone(&self.bus), span: Some(span) }
     }

@@ -11,7 +11,7 @@ use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Code, Model, ServiceId};
+use crate::model::{Code, Model, ServiceId, Subject};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
@@ -303,15 +303,25 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
     }
 }
 
-/// Routes that faults name and no guest has; of guests that did not load, nothing is known.
+/// Routes that faults and objectives name and no guest has; of guests that did
+/// not load, nothing is known.
 fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
+    let faults = model.faults.iter().filter_map(|fault| {
+        let (route, place) = fault.target.route.as_ref()?;
+        Some((fault.target.service, route, place, "leave `route` out"))
+    });
+    let objectives = model.objectives.iter().filter_map(|objective| match &objective.subject {
+        Subject::Route(service, route) => {
+            Some((*service, route, &objective.place, "set objectives for the services that call it"))
+        }
+        Subject::Service(_) => None,
+    });
     let mut problems = Vec::new();
-    for fault in &model.faults {
-        let Some((route, place)) = &fault.target.route else { continue };
-        let Some(service) = &services[fault.target.service.index()] else { continue };
+    for (service, route, place, remedy) in faults.chain(objectives) {
+        let Some(service) = &services[service.index()] else { continue };
         let Some(guest) = &service.guest else {
             let problem = Problem::new(format!("simhost knows no routes of {}, a real server", service.name));
-            problems.push(problem.at(place.clone(), "this route").help("leave `route` out"));
+            problems.push(problem.at(place.clone(), "this route").help(remedy));
             continue;
         };
         if !guest.routes.names().any(|name| name == route) {
@@ -321,5 +331,20 @@ fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
             problems.push(problem.at(place.clone(), "no such route").help(help));
         }
     }
+    problems.extend(objectives_outside(model));
     problems
+}
+
+/// Objectives for real servers: what they do is counted at their callers.
+fn objectives_outside(model: &Model) -> impl Iterator<Item = Problem> {
+    let outside = model.objectives.iter().filter_map(|objective| match objective.subject {
+        Subject::Service(id) if matches!(model.service(id).code, Code::External(_)) => Some((id, objective)),
+        _ => None,
+    });
+    outside.map(|(id, objective)| {
+        let name = quote(&model.service(id).name);
+        Problem::new(format!("{name} is a real server, whose requests simhost does not see"))
+            .at(objective.place.clone(), "an external service")
+            .help("set objectives for the services that call it")
+    })
 }

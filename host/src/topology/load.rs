@@ -100,7 +100,7 @@ fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
 /// Whether the load is a service in the traces; no other service may have its name then.
 fn client_span(value: &Value<'_>, name: Option<&str>, names: &Names) -> Option<bool> {
     let span = value.flag()?;
-    match name.filter(|name| span && names.has(name)) {
+    match name.filter(|name| span && names.get(name).is_some()) {
         Some(name) => value.refuse(
             Problem::new(format!("the load {0} would be in the traces as the service {0}", quote(name)))
                 .label("there is a service of this name")

@@ -21,9 +21,13 @@ impl Names {
         self.0.get_index(id.index()).map(|(name, _)| quote(name)).unwrap_or_default()
     }
 
-    /// Whether a service has this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+    pub fn get(&self, name: &str) -> Option<ServiceId> {
+        self.0.get(name).copied()
+    }
+
+    /// The names, in the order of the file.
+    pub fn all(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.keys().map(String::as_str)
     }
 
     /// The service that a value names.

@@ -50,7 +50,7 @@ fn a_random_latency_is_drawn_for_each_way_and_repeats_with_the_seed() {
 #[test]
 fn what_comes_from_outside_crosses_no_link() {
     let run = World::of("probe", "").with("[network]\nlatency = \"1s\"").virtually(&["GET /now"]);
-    assert_eq!(run.answers[0].took, "0ns");
+    assert_eq!(run.answers[0].took, "0s");
 }
 
 /// A call that the link's patience ends: both sides go as in life.

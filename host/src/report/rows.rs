@@ -1,0 +1,230 @@
+//! Rows of the report, from what the bus counted.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::bus::stats::{Accounts, LinkAccount, ServiceAccount};
+use crate::fault;
+use crate::load::LoadStats;
+use crate::model::{Nanos, ServiceId};
+use crate::tally::Tally;
+
+/// How many requests there were, how many failed, how long they took.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Numbers {
+    /// Requests that came to an end.
+    pub count: u64,
+    /// Per second of simulated time.
+    pub rate: f64,
+    /// Answered 5xx, or not answered at all.
+    pub errors: u64,
+    /// Those by their `error.type`: the status, or what kept the answer away.
+    pub errors_by_type: BTreeMap<String, u64>,
+    pub mean_ns: Nanos,
+    pub p50_ns: Nanos,
+    pub p90_ns: Nanos,
+    pub p95_ns: Nanos,
+    pub p99_ns: Nanos,
+    pub max_ns: Nanos,
+}
+
+/// The requests of one route of one service, from their arrival to their answer.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RouteRow {
+    pub service: String,
+    /// `POST /orders`; null for what met no route.
+    pub route: Option<String>,
+    #[serde(flatten)]
+    pub numbers: Numbers,
+}
+
+/// The requests of one service, and what its workers did.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ServiceRow {
+    pub service: String,
+    pub replicas: u32,
+    /// Of each replica.
+    pub workers: u32,
+    /// Requests that may wait at each replica.
+    pub queue: u32,
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    /// The share of the workers' time, of all replicas, in which they had a request.
+    pub utilisation: f64,
+    /// Requests that the workers had, on average over time.
+    pub busy_mean: f64,
+    /// For how long a worker had a request, on average.
+    pub busy_ns: Nanos,
+    /// Requests that waited for a worker, on average over time.
+    pub waiting_mean: f64,
+    /// The most that waited at one replica.
+    pub waiting_max: u32,
+    /// Requests that had to wait at all.
+    pub waited: u64,
+    /// The wait of the requests that a worker took, on average: nothing counts too.
+    pub wait_mean_ns: Nanos,
+    pub wait_p99_ns: Nanos,
+    pub wait_max_ns: Nanos,
+}
+
+/// The calls from one service to another, as the caller sees them.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LinkRow {
+    /// Null for what came from outside of the topology.
+    pub from: Option<String>,
+    /// Null for what is no service of it: a foreign host, an unknown name.
+    pub to: Option<String>,
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    /// Calls under way, on average over time.
+    pub in_flight_mean: f64,
+    /// The most calls that were under way at a time.
+    pub in_flight_max: u64,
+}
+
+/// The requests of one load, from the instant at which they were due.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LoadRow {
+    pub name: String,
+    /// Requests that came due.
+    pub requests: u64,
+    /// Of those, the ones that had no answer at the end.
+    pub in_flight: u32,
+    /// Of those, the ones that were not sent, as too many were under way; they
+    /// are among the errors, as `overload`.
+    pub dropped: u64,
+    #[serde(flatten)]
+    pub numbers: Numbers,
+}
+
+/// What a fault did.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FaultRow {
+    pub name: String,
+    /// Requests that met its target.
+    pub matched: u64,
+    /// Of those, the ones that it struck.
+    pub injected: u64,
+}
+
+impl Numbers {
+    pub fn new(tally: &Tally, simulated: Nanos) -> Self {
+        let errors = tally.errors.iter().map(|(kind, count)| (kind.to_string(), *count));
+        Self {
+            count: tally.count,
+            rate: rate(tally.count, simulated),
+            errors: tally.failed(),
+            errors_by_type: errors.collect(),
+            mean_ns: whole(tally.mean()),
+            p50_ns: tally.quantile(0.5),
+            p90_ns: tally.quantile(0.9),
+            p95_ns: tally.quantile(0.95),
+            p99_ns: tally.quantile(0.99),
+            max_ns: tally.longest,
+        }
+    }
+}
+
+/// Per second of simulated time; 0 where none passed.
+pub fn rate(count: u64, simulated: Nanos) -> f64 {
+    if simulated == 0 { 0.0 } else { count as f64 / (simulated as f64 / 1e9) }
+}
+
+/// A mean time in whole nanoseconds.
+fn whole(nanos: f64) -> Nanos {
+    nanos.round() as Nanos
+}
+
+pub fn routes(accounts: &Accounts, simulated: Nanos) -> Vec<RouteRow> {
+    let services = accounts.services.iter();
+    let rows = services.flat_map(|service| service.routes().map(move |row| (service, row)));
+    let rows = rows.map(|(service, (route, tally))| RouteRow {
+        service: service.name.to_string(),
+        route: route.map(ToString::to_string),
+        numbers: Numbers::new(tally, simulated),
+    });
+    rows.collect()
+}
+
+pub fn services(accounts: &Accounts, simulated: Nanos) -> Vec<ServiceRow> {
+    let active = accounts.services.iter().filter(|service| service.inside.entered() > 0);
+    active.map(|account| service(account, simulated)).collect()
+}
+
+fn service(account: &ServiceAccount, simulated: Nanos) -> ServiceRow {
+    let capacity = account.capacity.unwrap_or_default();
+    let jobs = account.busy.entered();
+    let waits = account.waits.as_deref();
+    let per_job = |time: u128| if jobs == 0 { 0 } else { whole(time as f64 / jobs as f64) };
+    ServiceRow {
+        service: account.name.to_string(),
+        replicas: capacity.replicas,
+        workers: capacity.workers,
+        queue: capacity.queue,
+        numbers: Numbers::new(&account.all(), simulated),
+        utilisation: account.utilisation(simulated),
+        busy_mean: account.busy.mean(simulated),
+        busy_ns: per_job(account.busy.integral()),
+        waiting_mean: account.waiting.mean(simulated),
+        waiting_max: account.longest_queue,
+        waited: waits.map_or(0, |waits| waits.count),
+        wait_mean_ns: per_job(waits.map_or(0, |waits| waits.total)),
+        wait_p99_ns: waits.map_or(0, |waits| wait_quantile(waits, jobs, 0.99)),
+        wait_max_ns: waits.map_or(0, |waits| waits.longest),
+    }
+}
+
+/// The quantile of the waits of all `jobs`, of which those in `waits` were not zero.
+fn wait_quantile(waits: &Tally, jobs: u64, quantile: f64) -> Nanos {
+    let at_once = jobs.saturating_sub(waits.count) as f64;
+    let rank = quantile * jobs as f64;
+    if rank <= at_once { 0 } else { waits.quantile((rank - at_once) / waits.count as f64) }
+}
+
+pub fn links(accounts: &Accounts, simulated: Nanos) -> Vec<LinkRow> {
+    accounts.links().map(|(from, account)| link(accounts, from, account, simulated)).collect()
+}
+
+fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simulated: Nanos) -> LinkRow {
+    let name = |id: ServiceId| accounts.services[id.index()].name.to_string();
+    LinkRow {
+        from: from.map(name),
+        to: link.to.map(name),
+        numbers: Numbers::new(&link.calls, simulated),
+        in_flight_mean: link.under_way.mean(simulated),
+        in_flight_max: link.under_way.most(),
+    }
+}
+
+pub fn loads(loads: Vec<(String, LoadStats)>, simulated: Nanos) -> Vec<LoadRow> {
+    let row = |(name, stats): (String, LoadStats)| LoadRow {
+        name,
+        requests: stats.started,
+        in_flight: stats.in_flight,
+        dropped: stats.dropped,
+        numbers: Numbers::new(&stats.tally, simulated),
+    };
+    loads.into_iter().map(row).collect()
+}
+
+impl From<fault::Account> for FaultRow {
+    fn from(fault::Account { name, matched, injected }: fault::Account) -> Self {
+        Self { name, matched, injected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_that_were_nothing_count_in_the_quantiles() {
+        let mut waits = Tally::coarse();
+        [10_000_000, 20_000_000].into_iter().for_each(|wait| waits.note(wait, None));
+        let quantile = |jobs, quantile| wait_quantile(&waits, jobs, quantile) / 1_000_000;
+        assert_eq!([quantile(100, 0.5), quantile(100, 0.98), quantile(100, 0.99)], [0, 0, 10]);
+        assert_eq!([quantile(100, 1.0), quantile(2, 0.5), quantile(2, 0.51)], [20, 10, 20]);
+    }
+}

@@ -1,0 +1,117 @@
+//! Tables of the report: plain columns, numbers to the right.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::rows::Numbers;
+use super::text::INFALLIBLE;
+use super::words::{count, counted, percent};
+
+/// Rows that a table shows to a person; the JSON has all.
+pub const ROWS: usize = 20;
+
+/// Kinds of error that a row names; of the others it says how many there are.
+const KINDS: usize = 3;
+
+/// A column: its head, and its cell for a row.
+pub type Column<'a, T> = (&'static str, Box<dyn Fn(&T) -> String + 'a>);
+
+/// Writes a table of the rows that matter most, in their order, and how many it
+/// leaves out. The first `names` columns are text, the others numbers.
+pub fn write<T>(
+    text: &mut String,
+    what: &str,
+    rows: &[T],
+    weight: impl Fn(&T) -> (u64, u64),
+    names: usize,
+    columns: &[Column<'_, T>],
+) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.force_no_tty();
+    table.set_header(columns.iter().map(|(head, _)| *head));
+    for row in heaviest(rows, weight) {
+        table.add_row(columns.iter().map(|(_, cell)| cell(row)));
+    }
+    for (column, (head, _)) in table.column_iter_mut().zip(columns).skip(names) {
+        if *head != OF_WHICH {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(text, "{}", table.trim_fmt()).expect(INFALLIBLE);
+    if rows.len() > ROWS {
+        let more = counted((rows.len() - ROWS) as u64, what);
+        writeln!(text, " … and {more} with fewer errors and requests; --json has all").expect(INFALLIBLE);
+    }
+}
+
+/// The rows of the greatest weights, as many as are shown, in the order of all.
+fn heaviest<T>(rows: &[T], weight: impl Fn(&T) -> (u64, u64)) -> Vec<&T> {
+    let mut indices: Vec<usize> = (0..rows.len()).collect();
+    // Stable: of equal rows the first ones are shown.
+    indices.sort_by_key(|index| std::cmp::Reverse(weight(&rows[*index])));
+    indices.truncate(ROWS);
+    indices.sort_unstable();
+    indices.into_iter().map(|index| &rows[index]).collect()
+}
+
+/// The head of the column that names kinds of error.
+const OF_WHICH: &str = "of type";
+
+/// The columns that say how much failed and why; none where nothing did.
+pub fn errors<'a, T>(rows: &[T], numbers: impl Fn(&T) -> &Numbers + Copy + 'a) -> Vec<Column<'a, T>> {
+    if rows.iter().all(|row| numbers(row).errors == 0) {
+        return Vec::new();
+    }
+    let share = move |row: &T| {
+        let Numbers { errors, count: all, .. } = numbers(row);
+        match errors {
+            0 => "-".to_owned(),
+            _ => format!("{} ({})", count(*errors), percent(*errors as f64 / *all as f64)),
+        }
+    };
+    vec![("errors", Box::new(share)), (OF_WHICH, Box::new(move |row| kinds(numbers(row))))]
+}
+
+/// `503 ×12, timeout ×3`, the most frequent first.
+fn kinds(numbers: &Numbers) -> String {
+    let mut kinds: Vec<_> = numbers.errors_by_type.iter().collect();
+    kinds.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    let shown = kinds.iter().take(KINDS).map(|(kind, times)| format!("{kind} ×{}", count(**times)));
+    let mut shown: Vec<_> = shown.collect();
+    if kinds.len() > KINDS {
+        shown.push(format!("{} more", kinds.len() - KINDS));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Tally;
+
+    #[test]
+    fn of_many_rows_the_heaviest_are_shown_in_their_order() {
+        let rows: Vec<u64> = (0..50).map(|row| if row == 7 { 1_000 } else { row }).collect();
+        let mut text = String::new();
+        let columns: Vec<Column<'_, u64>> = vec![("row", Box::new(ToString::to_string))];
+        write(&mut text, "row", &rows, |row| (0, *row), 1, &columns);
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        assert_eq!(lines[..3], ["row", "1000", "31"]);
+        assert_eq!(lines[20..], ["49", "… and 30 rows with fewer errors and requests; --json has all"]);
+    }
+
+    #[test]
+    fn errors_are_named_by_how_many_there_are() {
+        let mut tally = Tally::default();
+        for (kind, times) in [("500", 1), ("timeout", 7), ("503", 20), ("cancelled", 2), ("504", 2)] {
+            (0..times).for_each(|_| tally.note(1, Some(kind.into())));
+        }
+        let numbers = Numbers::new(&tally, 1_000_000_000);
+        assert_eq!(kinds(&numbers), "503 ×20, timeout ×7, 504 ×2, 2 more");
+    }
+}

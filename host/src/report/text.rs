@@ -1,0 +1,162 @@
+//! The report as a person reads it.
+
+use std::fmt::Write as _;
+
+use crate::model::Nanos;
+
+use super::rows::{LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+use super::table::{self, Column};
+use super::words::{about, count, counted, number, percent, time};
+use super::{FaultRow, Report};
+
+pub const INFALLIBLE: &str = "a String takes every write";
+
+/// Requests from outside below which quantiles and rates say nothing: the report
+/// then has the times alone.
+const ENOUGH: u64 = 10;
+
+impl Report {
+    /// The report as a person reads it: the busiest rows of each table. A run of
+    /// a few requests gets their times alone.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.headline(&mut text);
+        if self.requests < ENOUGH {
+            self.few(&mut text);
+        } else {
+            self.many(&mut text);
+        }
+        for fault in &self.faults {
+            let FaultRow { name, matched, injected } = fault;
+            let (matched, injected) = (count(*matched), count(*injected));
+            writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
+        }
+        for objective in &self.objectives {
+            writeln!(text, "{objective}").expect(INFALLIBLE);
+        }
+        if self.unfinished > 0 {
+            let left = counted(self.unfinished, "request");
+            writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
+        }
+        self.telemetry.text(&mut text);
+        if let Some(digest) = &self.digest {
+            writeln!(text, "digest: {digest}").expect(INFALLIBLE);
+        }
+        text
+    }
+
+    fn headline(&self, text: &mut String) {
+        let Self { topology, seed, requests, .. } = self;
+        let simulated = time(self.simulated_ns);
+        let of = if self.elapsed_ns.is_some() { "" } else { " of simulated time" };
+        let requests = counted(*requests, "request");
+        writeln!(text, "{topology}: {requests} in {simulated}{of}, seed {seed}").expect(INFALLIBLE);
+    }
+
+    /// What each request took.
+    fn few(&self, text: &mut String) {
+        let mut columns = route_names();
+        if self.routes.iter().all(|row| row.numbers.count == 1) {
+            columns.extend(table::errors(&self.routes, |row| &row.numbers));
+            columns.push(("time", Box::new(|row| time(row.numbers.max_ns))));
+        } else {
+            columns.push(("requests", Box::new(|row| count(row.numbers.count))));
+            columns.extend(table::errors(&self.routes, |row| &row.numbers));
+            columns.push(("mean", Box::new(|row| time(row.numbers.mean_ns))));
+            columns.push(("max", Box::new(|row| time(row.numbers.max_ns))));
+        }
+        table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+    }
+
+    /// What they took together, where they waited, and who called whom.
+    fn many(&self, text: &mut String) {
+        if !self.loads.is_empty() {
+            let mut columns: Vec<Column<'_, LoadRow>> = vec![
+                ("load", Box::new(|row| row.name.clone())),
+                ("requests", Box::new(|row| count(row.requests))),
+                ("rate/s", Box::new(|row| number(row.numbers.rate))),
+            ];
+            columns.extend(times(|row: &LoadRow| &row.numbers, |quantile, _| time(quantile)));
+            columns.extend(table::errors(&self.loads, |row| &row.numbers));
+            text.push('\n');
+            table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
+        }
+        let mut columns = route_names();
+        columns.push(("requests", Box::new(|row| count(row.numbers.count))));
+        columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
+        columns.extend(times(|row: &RouteRow| &row.numbers, |quantile, _| time(quantile)));
+        columns.extend(table::errors(&self.routes, |row| &row.numbers));
+        text.push('\n');
+        table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        text.push('\n');
+        table::write(text, "service", &self.services, |row| weight(&row.numbers), 1, &service_columns());
+        let mut columns: Vec<Column<'_, LinkRow>> = vec![
+            ("from", Box::new(|row| row.from.clone().unwrap_or_else(|| "(outside)".to_owned()))),
+            ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
+            ("calls", Box::new(|row| count(row.numbers.count))),
+            ("in flight", Box::new(|row| number(row.in_flight_mean))),
+            ("most", Box::new(|row| count(row.in_flight_max))),
+        ];
+        columns.extend(times(|row: &LinkRow| &row.numbers, about));
+        columns.extend(table::errors(&self.links, |row| &row.numbers));
+        text.push('\n');
+        table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
+        text.push('\n');
+    }
+}
+
+/// What fails matters most, then what is asked for most.
+const fn weight(numbers: &Numbers) -> (u64, u64) {
+    (numbers.errors, numbers.count)
+}
+
+fn route_names<'a>() -> Vec<Column<'a, RouteRow>> {
+    vec![
+        ("service", Box::new(|row| row.service.clone())),
+        ("route", Box::new(|row| row.route.clone().unwrap_or_else(|| "(no route)".to_owned()))),
+    ]
+}
+
+fn service_columns<'a>() -> Vec<Column<'a, ServiceRow>> {
+    let workers = |row: &ServiceRow| match row.replicas {
+        1 => count(row.workers.into()),
+        replicas => format!("{}×{}", count(replicas.into()), count(row.workers.into())),
+    };
+    let queue = |row: &ServiceRow| match row.waiting_max {
+        0 => "0".to_owned(),
+        most => format!("{} of {}", count(most.into()), count(row.queue.into())),
+    };
+    vec![
+        ("service", Box::new(|row| row.service.clone())),
+        ("workers", Box::new(workers)),
+        ("utilisation", Box::new(|row| percent(row.utilisation))),
+        ("busy", Box::new(|row| number(row.busy_mean))),
+        ("queue mean", Box::new(|row| number(row.waiting_mean))),
+        ("queue max", Box::new(queue)),
+        ("wait mean", Box::new(|row| time(row.wait_mean_ns))),
+        ("wait p99", Box::new(|row| about(row.wait_p99_ns, row.wait_max_ns))),
+        ("wait max", Box::new(|row| time(row.wait_max_ns))),
+    ]
+}
+
+/// Columns of times; `show` spells quantiles as exactly as they are known, from
+/// the quantile and the maximum.
+fn times<'a, T>(
+    numbers: impl Fn(&T) -> &Numbers + Copy + 'a,
+    show: fn(Nanos, Nanos) -> String,
+) -> Vec<Column<'a, T>> {
+    let exact = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| time(of(numbers(row)))))
+    };
+    let quantile = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| show(of(numbers(row)), numbers(row).max_ns)))
+    };
+    vec![
+        exact("mean", |numbers| numbers.mean_ns),
+        quantile("p50", |numbers| numbers.p50_ns),
+        quantile("p90", |numbers| numbers.p90_ns),
+        quantile("p95", |numbers| numbers.p95_ns),
+        quantile("p99", |numbers| numbers.p99_ns),
+        exact("max", |numbers| numbers.max_ns),
+    ]
+}

@@ -1,0 +1,104 @@
+//! Numbers as the report spells them: three significant digits, one spelling for each.
+
+use crate::model::Nanos;
+
+/// A length of time in the unit that suits it: `0s`, `36.7ms`, `1.5s`, `1m30s`, `2h05m`.
+pub fn time(nanos: Nanos) -> String {
+    // What rounds to a thousand of a unit is one of the next: 999.9us is 1ms.
+    let (unit, name) = match nanos {
+        0 => return "0s".to_owned(),
+        1..1_000 => (1, "ns"),
+        1_000..999_500 => (1_000, "us"),
+        999_500..999_500_000 => (1_000_000, "ms"),
+        999_500_000..59_950_000_000 => (1_000_000_000, "s"),
+        _ => return long(nanos.saturating_add(500_000_000) / 1_000_000_000),
+    };
+    format!("{}{name}", digits(nanos as f64 / f64::from(unit)))
+}
+
+/// Likewise with two digits, for a time that is known within 1 %: `37ms`, `600us`.
+/// What rounds to more than `longest` is that.
+pub fn about(nanos: Nanos, longest: Nanos) -> String {
+    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    let rounded = nanos.saturating_add(unit / 2) / unit * unit;
+    time(rounded.min(longest))
+}
+
+/// A minute or more, in whole seconds.
+fn long(seconds: u64) -> String {
+    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let two = |high: u64, one: &str, low: u64, other: &str| match low {
+        0 => format!("{}{one}", count(high)),
+        _ => format!("{}{one}{low:02}{other}", count(high)),
+    };
+    if hours > 0 { two(hours, "h", minutes, "m") } else { two(minutes, "m", rest, "s") }
+}
+
+/// A number with three significant digits, whole ones in groups: `0.0123`, `50`, `1,204`.
+pub fn number(number: f64) -> String {
+    if number.abs() >= 999.5 { count(number.round() as u64) } else { digits(number) }
+}
+
+/// A share, `0.0..=1.0`, in percent: `0%`, `1.25%`, `100%`.
+pub fn percent(share: f64) -> String {
+    format!("{}%", digits(share * 100.0))
+}
+
+/// `180,000`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 span`, `1,204 spans`.
+pub fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", count(number))
+}
+
+/// Three significant digits, without zeros behind the point at the end.
+fn digits(number: f64) -> String {
+    // The form that rounds first: "9.996" has its point behind two digits.
+    let rounded = format!("{number:.2e}");
+    let exponent: i32 = rounded.split_once('e').map_or(0, |(_, exponent)| exponent.parse().unwrap_or(0));
+    let decimals = (2 - exponent).clamp(0, 12) as usize;
+    let text = format!("{number:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_three_digits_and_the_unit_that_suits_it() {
+        let shown =
+            [0, 7, 999, 1_000, 12_345, 999_400, 999_500, 36_724_000, 289_124_000, 999_999_999].map(time);
+        assert_eq!(shown, ["0s", "7ns", "999ns", "1us", "12.3us", "999us", "1ms", "36.7ms", "289ms", "1s"]);
+        let s = 1_000_000_000;
+        let shown = [s, 3 * s / 2, 59 * s + 900_000_000, 60 * s - 1, 90 * s, 3_600 * s, 7_530 * s].map(time);
+        assert_eq!(shown, ["1s", "1.5s", "59.9s", "1m", "1m30s", "1h", "2h05m"]);
+        let shown = [0, 7, 602_100, 36_724_000, 299_124_000].map(|nanos| about(nanos, 299_200_000));
+        assert_eq!(shown, ["0s", "7ns", "600us", "37ms", "299ms"]);
+        assert_eq!(time(u64::MAX), "5,124,095h34m");
+    }
+
+    #[test]
+    fn numbers_have_three_digits_and_groups() {
+        let shown = [0.0, 0.012_345, 0.999_6, 9.996, 50.0, 999.4, 999.6, 1_204.4].map(number);
+        assert_eq!(shown, ["0", "0.0123", "1", "10", "50", "999", "1,000", "1,204"]);
+        assert_eq!([0.0, 0.000_123, 0.0125, 1.0].map(percent), ["0%", "0.0123%", "1.25%", "100%"]);
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([counted(1, "span"), counted(2_000, "span")], ["1 span", "2,000 spans"]);
+    }
+}

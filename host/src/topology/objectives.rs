@@ -1,0 +1,93 @@
+//! `[objectives]`: what a run must achieve, for routes and services.
+
+use toml::de::DeValue;
+
+use super::address;
+use super::names::Names;
+use super::reader::{Table, Value};
+use super::units::positive_duration;
+use crate::error::{Problem, did_you_mean, quote};
+use crate::model::{Goal, Measure, Objective, Subject};
+
+const REMEDY: &str = r#"write what is allowed, such as { p99 = "400ms", errors = "1%" }"#;
+
+/// `[objectives]`, in the order of the file.
+pub(super) fn objectives(objectives: Option<Value<'_>>, names: &Names) -> Vec<Objective> {
+    let table = objectives.and_then(|value| value.table("[objectives]"));
+    let mut entries = table.map(|table| table.entries().to_vec()).unwrap_or_default();
+    entries.sort_by_key(|entry| entry.key_place.start);
+    entries.iter().filter_map(|entry| objective(entry, names)).collect()
+}
+
+fn objective(entry: &Value<'_>, names: &Names) -> Option<Objective> {
+    let subject = subject(entry, names);
+    let what = format!("the objective {}", quote(entry.key));
+    let goals = entry.table(what).map(|table| goals(&table));
+    let (subject, goals) = (subject?, goals?);
+    Some(Objective { subject, goals, place: entry.key_place.clone() })
+}
+
+/// `SERVICE` or `SERVICE METHOD /route`.
+fn subject(entry: &Value<'_>, names: &Names) -> Option<Subject> {
+    let (service, route) = match entry.key.split_once(' ') {
+        Some((service, route)) => (service, Some(route)),
+        None => (entry.key, None),
+    };
+    let Some(id) = names.get(service) else {
+        let problem = Problem::new(format!("unknown service {}", quote(service))).label("no such service");
+        return entry.refuse_key(problem.help(did_you_mean(service, "services", names.all())));
+    };
+    let Some(route) = route else { return Some(Subject::Service(id)) };
+    match address::route(route) {
+        Ok(route) => Some(Subject::Route(id, route)),
+        Err(problem) => entry.refuse_key(problem),
+    }
+}
+
+fn goals(table: &Table<'_>) -> Vec<Goal> {
+    let found = table.keys(Measure::ALL.map(|measure| measure.name()));
+    if table.entries().is_empty() {
+        table.note(Problem::new("this objective asks for nothing").label("it is empty").help(REMEDY));
+    }
+    let goals = Measure::ALL.into_iter().zip(found).filter_map(|(measure, value)| {
+        let value = value?;
+        let limit = match measure {
+            Measure::Errors => share(&value),
+            Measure::Rate => rate(&value),
+            _ => positive_duration(&value).map(|nanos| nanos as f64),
+        };
+        Some(Goal { measure, limit: limit? })
+    });
+    goals.collect()
+}
+
+/// `"1%"`: a share of all requests, `0.0..=1.0`.
+fn share(value: &Value<'_>) -> Option<f64> {
+    let remedy = r#"write the share of requests that may fail: "1%""#;
+    let DeValue::String(text) = value.item() else { return value.refuse_kind("a string", remedy) };
+    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
+        Some(percent) => Some(percent / 100.0),
+        None => value.refuse(
+            Problem::new(format!("{} is not a share of requests", quote(text)))
+                .label("not from 0% to 100%")
+                .help(remedy),
+        ),
+    }
+}
+
+/// `">= 40/s"` or `"40/s"`: at least so many requests per simulated second.
+fn rate(value: &Value<'_>) -> Option<f64> {
+    let remedy = r#"write the least rate that is enough: ">= 40/s""#;
+    let DeValue::String(text) = value.item() else { return value.refuse_kind("a string", remedy) };
+    let number = text.trim_start_matches(">=").trim().strip_suffix("/s");
+    let number = number.and_then(|number| number.trim().parse::<f64>().ok());
+    match number.filter(|rate| rate.is_finite() && *rate > 0.0) {
+        Some(rate) => Some(rate),
+        None => value.refuse(
+            Problem::new(format!("{} is not a rate", quote(text)))
+                .label("not so many per second")
+                .help(remedy),
+        ),
+    }
+}
