@@ -115,7 +115,7 @@ impl Plan {
         let mut problems = apply(&options, &mut topology.model);
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
-        problems.extend(start::problems(&options));
+        problems.extend(start::problems(&options, &topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {

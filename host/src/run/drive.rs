@@ -102,9 +102,10 @@ impl Drive<'_> {
         let loads = self.start_loads(&Way::Bus);
         let over = async {
             match self.options.stop_after {
-                // Also when the loads end earlier: so much was to be simulated.
-                Some(after) => self.sched.sleep(after).await,
-                None => loads.over().await,
+                // Also when the loads end earlier: so much is to be simulated. Nobody
+                // waits for nothing in real time, though.
+                Some(after) if self.sched.is_virtual() => self.sched.sleep(after).await,
+                _ => loads.over().await,
             }
         };
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::load::files;
-use crate::model::{Code, Load, Model};
+use crate::model::{Code, Load, Model, Nanos};
 
 use super::{Options, unknown};
 
@@ -25,6 +25,13 @@ pub fn choose(options: &Options, model: &mut Model) -> Vec<Problem> {
 
 fn enabled(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled)
+}
+
+/// How long the run lets requests come, where that is known before: nanoseconds.
+pub fn length(options: &Options, model: &Model) -> Option<Nanos> {
+    let ends = enabled(model).map(|load| Some(load.start.saturating_add(load.lasts?)));
+    // One that ends by a count ends nobody knows when.
+    options.stop_after.or_else(|| ends.collect::<Option<Vec<_>>>()?.into_iter().max())
 }
 
 /// The problem of a load that asks a real server.

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use crate::clock::{self, Clock, VIRTUAL_START};
 use crate::error::{Problem, quote};
-use crate::model::Nanos;
+use crate::model::{Model, Nanos};
 use crate::telemetry::env::Settings;
 use crate::telemetry::pipeline::Pace;
 
-use super::Options;
+use super::{Options, loads};
 
 /// When a run in virtual time begins: `--start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +46,18 @@ fn show(instant: Nanos) -> String {
 }
 
 /// What is wrong with the start that was asked for.
-pub fn problems(options: &Options) -> Vec<Problem> {
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
     if options.start.is_some() && !options.virtual_time {
         let problem = Problem::new("--start was given, but time is real: the run begins when it begins");
         problems.push(problem.help("add --virtual, or leave --start out"));
     }
-    if let (Some(Start::At(start)), Some(length)) = (options.start, options.stop_after)
+    if let (Some(Start::At(start)), Some(length)) = (options.start, loads::length(options, model))
         && start.checked_add(length).is_none()
     {
+        let who = if options.stop_after.is_some() { "--for" } else { "a load's end after" };
         let problem = Problem::new(format!(
-            "--for {} from --start {} on leads beyond the end of simulated time, {}",
+            "{who} {} from --start {} on leads beyond the end of simulated time, {}",
             clock::show(length),
             quote(&show(start)),
             show(Nanos::MAX)
@@ -67,7 +68,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
 }
 
 /// How the pipeline takes records, and the run's clock at its start.
-pub fn pace_and_clock(options: &Options, telemetry: &Settings) -> (Pace, Clock) {
+pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) -> (Pace, Clock) {
     if !options.virtual_time {
         return (Pace::Real, Clock::real());
     }
@@ -77,7 +78,7 @@ pub fn pace_and_clock(options: &Options, telemetry: &Settings) -> (Pace, Clock) 
         Some(Start::Now) => clock::wall(),
         // Backends drop what is far from now, and most what is yet to come: the
         // run ends now.
-        None if to_backend => clock::wall().saturating_sub(options.stop_after.unwrap_or(0)),
+        None if to_backend => clock::wall().saturating_sub(loads::length(options, model).unwrap_or(0)),
         // A file is to be the same every time.
         None => VIRTUAL_START,
     };

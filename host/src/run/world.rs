@@ -67,7 +67,7 @@ impl Plan {
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let resources = resources(&model, &telemetry, &loaded.services);
-        let (pace, clock) = start::pace_and_clock(&options, &telemetry);
+        let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
         let exporters = Exporters::open(&order, model.seed, &resources, network.handle())
