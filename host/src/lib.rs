@@ -23,6 +23,7 @@ pub mod engine;
 pub mod error;
 pub mod external;
 pub mod fault;
+pub mod generate;
 pub mod guest;
 pub mod ingress;
 pub mod link;

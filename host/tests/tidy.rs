@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("tally", &["model"]),
     ("context", &["message"]),
     ("topology", &["model", "message", "error", "clock"]),
+    ("generate", &["error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
@@ -84,7 +85,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("bench", &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "bus", "run"]),
-    ("cli", &["model", "error", "clock", "topology", "report", "progress", "run", "bench"]),
+    ("cli", &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "bench"]),
     ("main", &["cli"]),
 ];
 
