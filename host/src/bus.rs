@@ -1,10 +1,11 @@
 //! The bus: it carries a request from caller to callee and the response back.
 //!
-//! Follow one call: [`Bus::enter`] for what comes from outside, and
+//! Follow one call: [`Bus::enter`] (in `entry`) for what comes from outside, and
 //! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
 //! callee's side. The stages are those of ARCHITECTURE.md, "One call".
 
 mod call;
+mod entry;
 pub mod replica;
 pub mod routes;
 pub mod spans;
@@ -12,7 +13,6 @@ pub mod stats;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::num::NonZeroU128;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,23 +20,22 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
 
-use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{Baggage, SpanId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Arrival, Faults, Verdict};
-use crate::guest::bindings::exports::simhost::service::handler;
-use crate::guest::scope::{RequestScope, Trace};
+use crate::guest::scope::{RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
-use crate::model::{Bounds, Limits, Nanos, ServiceId};
+use crate::model::{Bounds, Limits, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
+pub use entry::{Answer, Entry, Identity, trace_mask};
 use replica::{NoWorker, Replica};
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
@@ -71,9 +70,8 @@ pub struct Bus {
 /// What the bus takes from the model as it is.
 #[derive(Clone, Debug)]
 pub struct BusSettings {
-    /// Tells the trace ids of runs apart that begin at different instants: a
-    /// backend must not take two runs for one.
-    pub epoch: Nanos,
+    /// For the upper halves of trace ids: see [`trace_mask`].
+    pub trace_mask: u64,
     pub bounds: Bounds,
     /// Paths that get no spans.
     pub exclude: Vec<String>,
@@ -119,35 +117,6 @@ pub struct Parts {
     pub settings: BusSettings,
 }
 
-/// A request from outside of the topology.
-#[derive(Debug)]
-pub struct Entry {
-    pub to: ServiceId,
-    pub request: Request,
-    /// What the ingress knows of the client and the connection.
-    pub attributes: Vec<KeyValue>,
-    pub identity: Identity,
-}
-
-/// Who a request from outside is: its chance and, unless its sender has begun
-/// one, its trace follow from this and the seed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Identity {
-    /// The next of those that have no identity of their own.
-    #[default]
-    Numbered,
-    /// That of this key. However many others there are, it stays who it is.
-    Own(Key),
-}
-
-/// The answer to a request from outside.
-#[derive(Debug)]
-pub struct Answer {
-    pub response: Response,
-    /// The SERVER span's context; none when the request has no span.
-    pub context: Option<SpanContext>,
-}
-
 /// A request at the callee's door.
 struct Visit {
     to: ServiceId,
@@ -171,8 +140,6 @@ struct Job {
     /// None once the guest has it.
     scope: Option<RequestScope>,
     route: Option<u32>,
-    params: Vec<(String, String)>,
-    request: handler::Request,
     verdict: Verdict,
 }
 
@@ -226,89 +193,9 @@ impl Bus {
         self.entered.get()
     }
 
-    /// Serves a request from outside: continues its trace or starts one.
-    pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        self.entered.set(self.entered.get() + 1);
-        let number = self.number(entry.identity);
-        let now = self.host.sched.now();
-        let ticket = self.stats.calling(None, Some(entry.to), now);
-        if self.inside.get() >= self.settings.bounds.requests {
-            let limit = self.settings.bounds.requests;
-            let response =
-                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
-            self.stats.called(ticket, now, tally::error_type(response.status));
-            return Answer { response, context: None };
-        }
-        let incoming = context::extract(&entry.request.headers);
-        let excluded = self.excluded(&entry.request);
-        let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
-        let trace = self.trace(number, incoming.parent, excluded);
-        let span = trace.child_id(parent, 0);
-        let visit = Visit {
-            to: entry.to,
-            from: None,
-            trace: trace.clone(),
-            parent,
-            span,
-            baggage: incoming.baggage,
-            depth: 0,
-            request: entry.request,
-            outer: Some(entry.attributes),
-        };
-        // In a task of its own: a client that hangs up does not stop the system.
-        let (send, receive) = oneshot::channel();
-        let bus = Rc::clone(&self);
-        self.inside.set(self.inside.get() + 1);
-        self.host.sched.spawn(async move {
-            let response = bus.serve(visit).await;
-            bus.inside.set(bus.inside.get() - 1);
-            bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
-            send.send(response).ok();
-        });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        let Trace { trace_id, flags, trace_state, .. } = trace;
-        let context = (!excluded).then_some(SpanContext { trace_id, span_id: span, flags, trace_state });
-        Answer { response, context }
-    }
-
     /// Whether the request leaves no spans, nor what it calls.
     fn excluded(&self, request: &Request) -> bool {
         self.settings.exclude.iter().any(|path| path == request.path())
-    }
-
-    /// The number that a request's chance and trace are made of. Those of keys
-    /// are spread over 64 bits: that one meets a count is as likely as that two
-    /// trace ids are the same.
-    fn number(&self, identity: Identity) -> u64 {
-        match identity {
-            Identity::Own(key) => key.draw(),
-            Identity::Numbered => {
-                self.numbered.set(self.numbered.get() + 1);
-                self.numbered.get()
-            }
-        }
-    }
-
-    /// The trace of request `number`: the caller's, or a new one.
-    fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
-        let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
-        let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
-        let (flags, trace_state) = match parent {
-            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, trace_state),
-            None => (TraceFlags::RANDOM, None),
-        };
-        let flags = TraceFlags(flags | if sampled { TraceFlags::SAMPLED } else { 0 });
-        Trace { trace_id, flags, trace_state, recording: sampled, key }
-    }
-
-    fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(self.settings.epoch).with(number);
-        let id = u128::from(key.with(0).draw()) << 64 | u128::from(key.with(1).draw());
-        TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
     }
 
     /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
@@ -363,8 +250,9 @@ impl Bus {
         let route = route.map(|(index, _)| index);
         let dice = trace.chance(Purpose::Fault, id);
         let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
-        let scope = RequestScope::new(trace, id, baggage, depth, self.nodes[to.index()].limits.spans);
-        Job { span, scope: Some(scope), route, params, request: guest::lowered(request), verdict }
+        let visitor = Visitor { trace, server: id, baggage, depth };
+        let scope = RequestScope::new(visitor, request, params, self.nodes[to.index()].limits.spans);
+        Job { span, scope: Some(scope), route, verdict }
     }
 
     /// Lets a worker do its job, as faults allow.
@@ -384,7 +272,7 @@ impl Bus {
         if let Some(scope) = job.scope.take() {
             worker.begin(scope)?;
         }
-        let handling = pin!(worker.handle(job.route, &job.params, &job.request));
+        let handling = pin!(worker.handle(job.route));
         guest::in_time(sched, limits, handling).await?
     }
 

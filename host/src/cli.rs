@@ -14,7 +14,7 @@ use crate::error::{Look, Problem, Refused, printable, quote};
 use crate::generate::{self, Wanted};
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show};
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -85,6 +85,11 @@ struct Run {
     /// loads are over, or at ctrl-c]
     #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
+
+    /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
+    /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
+    #[arg(long, value_name = "INSTANT")]
+    start: Option<Start>,
 
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -182,6 +187,7 @@ impl Input {
             loads: self.loads,
             requests: self.requests,
             stop_after,
+            start: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
         }
     }
@@ -189,9 +195,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, out, show, json } = self;
+        let Self { input, stop_after, start, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = input.options(stop_after, out, show, json);
+        let options = Options { start, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,

@@ -228,14 +228,9 @@ impl Worker {
     ///
     /// The future may be dropped before it ends; then call
     /// [`finish`](Self::finish) and drop the worker.
-    pub async fn handle(
-        &mut self,
-        route: Option<u32>,
-        params: &[(String, String)],
-        request: &handler::Request,
-    ) -> Result<Response, GuestFailure> {
+    pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
         let handler = self.guest.simhost_service_handler();
-        let call = handler.call_handle(&mut self.store, route, params, request);
+        let call = handler.call_handle(&mut self.store, route);
         match self.cpu.measure(self.fuel, call).await {
             Ok(response) => checked(response, &self.store.data().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
@@ -266,16 +261,6 @@ impl Worker {
         state.scope = scope;
         let cpu_time = limits.cpu_time;
         allow_cpu_time(&mut self.store, self.fuel, cpu_time)
-    }
-}
-
-/// A request as the guest's bindings want it.
-pub fn lowered(request: Request) -> handler::Request {
-    handler::Request {
-        method: request.method,
-        path_and_query: request.target,
-        headers: request.headers.0,
-        body: request.body,
     }
 }
 

@@ -32,7 +32,7 @@ pub const SCHEMA: u32 = 1;
 
 /// The numbers of one run. Times are nanoseconds.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-#[schemars(title = "The report of a simhost run", deny_unknown_fields)]
+#[schemars(title = "The report of a simhost run")]
 pub struct Report {
     /// The version of this document's form.
     pub schema: u32,
@@ -62,6 +62,9 @@ pub struct Report {
     /// What the topology's `[objectives]` ask for, and what came of it.
     pub objectives: Vec<ObjectiveRow>,
     pub telemetry: TelemetryRow,
+    /// SHA-256 over all records of a run in virtual time, as
+    /// [`digest`](crate::telemetry::digest) says; none in real time, and without telemetry.
+    pub digest: Option<String>,
     /// Laws that the counts break: only a defect of simhost puts anything here.
     #[serde(skip)]
     pub broken: Vec<Broken>,
@@ -106,6 +109,7 @@ impl Report {
             links: rows::links(&accounts, simulated),
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),
             objectives: objectives::judge(model, &accounts, simulated, facts.idle_is_missed),
+            digest: facts.sent.digest.clone(),
             telemetry: TelemetryRow::new(recorded, facts.sent),
             broken: if is_whole { broken(&accounts, recorded) } else { Vec::new() },
         }

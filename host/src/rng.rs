@@ -3,8 +3,7 @@
 //! Every draw comes from a [`Stream`] that is named by what it is for, never
 //! from a shared generator: adding a fault or a service moves no other draw.
 
-use rand::{RngExt, SeedableRng};
-use rand_distr::{Distribution as _, Exp, LogNormal, Normal, Pareto};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::model::{Distribution, Nanos};
@@ -71,7 +70,7 @@ impl Key {
 
     /// One draw in `0.0..1.0`, with 53 bits of precision.
     pub fn unit(self) -> f64 {
-        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
+        unit(self.draw())
     }
 
     /// The stream of this name, from its beginning.
@@ -82,31 +81,47 @@ impl Key {
 
 impl Distribution {
     /// Draws a length of time; never below zero, and the parameters are valid
-    /// since the topology was. The functions behind it are `libm`'s, the same
-    /// on every platform.
+    /// since the topology was.
+    ///
+    /// The functions are `libm`'s, the same on every platform. `rand_distr` would
+    /// take the platform's as soon as any dependency switches on `num-traits`'
+    /// `std`, and some do.
     pub fn sample(&self, stream: &mut Stream) -> Nanos {
         let draw = match self {
             Self::Fixed(nanos) => return *nanos,
             Self::Uniform { min, max } => return stream.random_range(*min..=*max),
-            Self::Normal { mean, stddev } => {
-                Normal::new(*mean as f64, *stddev as f64).map(|normal| normal.sample(stream))
-            }
-            Self::Lognormal { median, sigma } => {
-                // A zero median leaves nothing to spread.
-                let mu = libm::log((*median).max(1) as f64);
-                LogNormal::new(mu, *sigma).map(|lognormal| lognormal.sample(stream))
-            }
-            Self::Exponential { mean } if *mean == 0 => return 0,
-            Self::Exponential { mean } => {
-                return Exp::new(1.0 / *mean as f64).map_or(*mean, |exp| whole(exp.sample(stream)));
-            }
+            Self::Normal { mean, stddev } => *mean as f64 + *stddev as f64 * normal(stream),
+            // A zero median leaves nothing to spread.
+            Self::Lognormal { median, sigma } => (*median).max(1) as f64 * libm::exp(*sigma * normal(stream)),
+            Self::Exponential { mean } => *mean as f64 * -libm::log(above_zero(stream)),
             Self::Pareto { min, shape } => {
-                return Pareto::new((*min).max(1) as f64, *shape)
-                    .map_or(*min, |pareto| whole(pareto.sample(stream)));
+                (*min).max(1) as f64 * libm::pow(above_zero(stream), -1.0 / *shape)
             }
             Self::Percentiles(points) => return interpolate(points, stream.random_range(0.0..100.0)),
         };
-        draw.map_or(0, whole)
+        whole(draw)
+    }
+}
+
+/// A number that is uniform over 64 bits as one in `0.0..1.0`, with 53 bits of precision.
+fn unit(draw: u64) -> f64 {
+    (draw >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// One draw above zero, up to and with one.
+fn above_zero(stream: &mut Stream) -> f64 {
+    1.0 - unit(stream.next_u64())
+}
+
+/// One draw from the standard normal distribution, by the polar method
+/// (Marsaglia and Bray, 1964).
+fn normal(stream: &mut Stream) -> f64 {
+    loop {
+        let [x, y] = [stream.next_u64(), stream.next_u64()].map(|draw| 2.0 * unit(draw) - 1.0);
+        let square = x * x + y * y;
+        if square > 0.0 && square < 1.0 {
+            return x * libm::sqrt(-2.0 * libm::log(square) / square);
+        }
     }
 }
 
@@ -140,7 +155,6 @@ const fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn a_key_names_the_same_stream_every_time() {
@@ -211,5 +225,74 @@ mod tests {
     fn draws_are_pinned_so_that_seeds_keep_their_meaning_across_releases() {
         assert_eq!(Key::new(42, Purpose::TraceId).with(1).draw(), 16_658_965_596_260_101_730);
         assert_eq!(Key::new(42, Purpose::TraceId).with(1).stream().next_u64(), 18_231_966_997_279_920_320);
+    }
+
+    /// If this fails, some function has another last digit than on the machine
+    /// where the numbers were taken: the digests of runs differ as well.
+    #[test]
+    fn draws_of_every_distribution_are_pinned_to_the_nanosecond() {
+        let draws = |distribution: &Distribution| {
+            let mut stream = Key::new(42, Purpose::Latency).stream();
+            let draws = (0..100_000).map(|_| distribution.sample(&mut stream));
+            draws.fold((0, 0_u64), |(_, all), draw| (draw, all.wrapping_mul(31).wrapping_add(draw)))
+        };
+        let second = 1_000_000_000;
+        let pinned = [
+            (
+                Distribution::Uniform { min: second, max: 2 * second },
+                (1_666_872_141, 5_982_740_246_781_096_132),
+            ),
+            (
+                Distribution::Normal { mean: 10 * second, stddev: second },
+                (10_595_286_710, 16_280_202_823_187_884_509),
+            ),
+            (
+                Distribution::Lognormal { median: second, sigma: 1.5 },
+                (2_442_275_206, 17_757_915_978_845_817_183),
+            ),
+            (Distribution::Exponential { mean: second }, (1_099_228_901, 17_134_814_534_451_124_541)),
+            (Distribution::Pareto { min: second, shape: 1.2 }, (2_499_333_470, 12_906_614_927_795_220_558)),
+            (
+                Distribution::Percentiles(vec![(50.0, second), (99.9, 9 * second)]),
+                (3_675_304_863, 8_893_976_015_357_793_980),
+            ),
+        ];
+        for (distribution, expected) in pinned {
+            assert_eq!(draws(&distribution), expected, "{distribution:?}");
+        }
+    }
+
+    #[test]
+    fn draws_have_the_shape_that_the_theory_gives_them() {
+        let share = |distribution: &Distribution, above: f64| {
+            let mut stream = Key::new(6, Purpose::Latency).stream();
+            let beyond = (0..100_000).filter(|_| distribution.sample(&mut stream) as f64 > above);
+            beyond.count() as f64 / 100_000.0
+        };
+        let mean = 1_000_000;
+        let (exponential, pareto) =
+            (Distribution::Exponential { mean }, Distribution::Pareto { min: mean, shape: 2.0 });
+        let normal = Distribution::Normal { mean: 10 * mean, stddev: mean };
+        let lognormal = Distribution::Lognormal { median: mean, sigma: 0.5 };
+        let of_mean = |times: f64| times * mean as f64;
+        let cases = [
+            (&exponential, of_mean(1.0), 0.367_879),
+            (&exponential, of_mean(3.0), 0.049_787),
+            (&pareto, of_mean(2.0), 0.25),
+            (&pareto, of_mean(5.0), 0.04),
+            (&normal, of_mean(9.0), 0.841_345),
+            (&normal, of_mean(12.0), 0.022_750),
+            (&lognormal, of_mean(1.0), 0.5),
+            (&lognormal, of_mean(1.648_721), 0.158_655),
+        ];
+        for (distribution, above, expected) in cases {
+            let got = share(distribution, above);
+            // Four standard errors of a share of so many draws.
+            let tolerance = 4.0 * libm::sqrt(expected * (1.0 - expected) / 100_000.0);
+            assert!(
+                (got - expected).abs() < tolerance,
+                "{distribution:?} above {above}: {got}, not {expected}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ mod drive;
 mod outcome;
 mod requests;
 mod services;
+mod start;
 mod telemetry;
 mod world;
 
@@ -33,6 +34,7 @@ use crate::topology::{self, Topology};
 pub use outcome::{Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
+pub use start::Start;
 pub use telemetry::{Destinations, Show};
 pub use world::Event;
 
@@ -56,6 +58,8 @@ pub struct Options {
     /// Simulated nanoseconds after which nothing more comes in. None: until the
     /// loads are over, or somebody says so.
     pub stop_after: Option<Nanos>,
+    /// When a run in virtual time begins; none: as the records' destination wants it.
+    pub start: Option<Start>,
     pub destinations: Destinations,
 }
 
@@ -108,6 +112,7 @@ impl Plan {
         let mut problems = apply(&options, &mut topology.model);
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
+        problems.extend(start::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {

@@ -2,11 +2,13 @@
 //!
 //! The core thread fills [`record`]s and hands them over in batches
 //! ([`pipeline`]); another thread encodes them ([`encode`]) and gives them to
-//! every [`exporter`]: [`otlp`], [`file`](mod@file), [`memory`]. What the environment
+//! every [`exporter`]: [`otlp`], [`file`](mod@file), [`memory`]; in virtual time it
+//! takes the run's [`digest`] too. What the environment
 //! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
 pub mod aside;
 pub mod console;
+pub mod digest;
 pub mod encode;
 pub mod env;
 pub mod exporter;

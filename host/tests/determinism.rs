@@ -2,12 +2,13 @@
 
 mod common_run;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common_run::http::Dead;
 use common_run::trace::{self, Span};
-use common_run::{Finished, ORDER, Topology, guest};
+use common_run::{Finished, ORDER, Topology, finish, guest};
 
 /// Orders of all kinds, and one that fails.
 const ORDERS: [&str; 8] = [
@@ -170,6 +171,87 @@ fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
     assert!(exported.iter().all(|span| quiet.iter().all(|other| other.trace_id != span.trace_id)));
     assert!(report.contains(&format!("otlp {endpoint}: 0 spans exported")), "{report}");
     assert!(report.contains(&format!("lost: {} records", exported.len())), "{report}");
+}
+
+/// The line of the report that tells the digest.
+#[track_caller]
+fn digest(finished: &Finished) -> &str {
+    let told = finished.success().lines().find_map(|line| line.strip_prefix("digest: "));
+    told.unwrap_or_else(|| panic!("no digest in {}", finished.stdout))
+}
+
+#[test]
+fn the_digest_is_the_same_wherever_the_records_go() {
+    let topology = chancy();
+    let (in_file, _) = topology.records(&with_faults(&[]));
+    let nowhere = topology.run(&with_faults(&["--virtual", "--show", "summary"]));
+    assert_eq!(digest(&in_file), digest(&nowhere));
+    let drawn = topology.run(&with_faults(&["--virtual", "--show", "traces"]));
+    assert_eq!(digest(&in_file), digest(&drawn));
+    let mut small = topology.command(&with_faults(&["--virtual"]));
+    small.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2");
+    assert_eq!(digest(&in_file), digest(&finish(&mut small)));
+    let json = topology.run(&with_faults(&["--virtual", "--json"]));
+    let report: serde_json::Value = serde_json::from_str(json.success()).expect("a report");
+    assert_eq!(report["digest"], digest(&in_file));
+    let other = topology.run(&with_faults(&["--virtual", "--seed", "43"]));
+    assert_ne!(digest(&in_file), digest(&other));
+}
+
+#[test]
+fn without_telemetry_and_in_real_time_there_is_no_digest() {
+    let topology = chancy();
+    let mut disabled = topology.command(&with_faults(&["--virtual"]));
+    let disabled = finish(disabled.env("OTEL_SDK_DISABLED", "true"));
+    assert!(!disabled.success().contains("digest"), "{}", disabled.stdout);
+    let real = topology.run(&["--request", ORDER]);
+    assert!(!real.success().contains("digest"), "{}", real.stdout);
+}
+
+/// When a run begins decides about its instants and the upper halves of its
+/// trace ids. Samplers look at the lower halves: the same traces are kept.
+#[test]
+fn a_run_that_begins_later_is_the_same_run() {
+    let topology = chancy();
+    let at = |start: &'static str| {
+        let mut command = topology.command(&with_faults(&["--start", start]));
+        command.env("OTEL_TRACES_SAMPLER", "traceidratio").env("OTEL_TRACES_SAMPLER_ARG", "0.5");
+        let (finished, records) = topology.records_of(&mut command);
+        (digest(&finished).to_owned(), trace::read(&records))
+    };
+    let (one, first) = at("2026-01-01T00:00:00Z");
+    let (two, later) = at("2031-05-17T12:00:00+02:00");
+    assert_eq!(one, two);
+    assert_eq!(relative(&first), relative(&later));
+    let traces = |spans: &[Span], half: std::ops::Range<usize>| -> BTreeSet<String> {
+        spans.iter().map(|span| span.trace_id[half.clone()].to_owned()).collect()
+    };
+    assert_eq!(traces(&first, 16..32), traces(&later, 16..32));
+    let upper = (traces(&first, 0..16), traces(&later, 0..16));
+    assert!(upper.0.is_disjoint(&upper.1), "{upper:?}");
+    assert!((1..4).contains(&traces(&first, 0..32).len()), "some of four traces are kept");
+    let second = 1_000_000_000;
+    assert_eq!(first[0].start / second, 1_767_225_600);
+    assert_eq!(later[0].start / second, 1_936_778_400);
+    // The instant that needs no asking.
+    let default = topology.run(&with_faults(&["--virtual", "--start", "2026-01-01T00:00:00Z"]));
+    assert_eq!(digest(&default), digest(&topology.run(&with_faults(&["--virtual"]))));
+}
+
+#[test]
+fn a_start_that_cannot_be_is_refused_with_everything_else() {
+    let topology = Topology::probe();
+    let finished = topology.run(&["--start", "now", "--guest", "nobody=x.wasm"]);
+    assert_eq!(finished.code, Some(2));
+    for said in ["--start was given, but time is real", "add --virtual", "names the service \"nobody\""] {
+        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    }
+    let late = ["--virtual", "--start", "2554-07-21T00:00:00Z", "--for", "48h"];
+    let finished = topology.run(&late);
+    assert_eq!(finished.code, Some(2));
+    let said =
+        "--for 172800s from --start \"2554-07-21T00:00:00Z\" on leads beyond the end of simulated time";
+    assert!(finished.stderr.contains(said), "{}", finished.stderr);
 }
 
 /// The spans, with times that count from the first start, and without trace ids.

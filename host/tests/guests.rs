@@ -7,6 +7,8 @@ mod support;
 mod bad_routes;
 #[path = "guests/core_module.rs"]
 mod core_module;
+#[path = "guests/early.rs"]
+mod early;
 #[path = "guests/faults.rs"]
 mod faults;
 #[path = "guests/hop.rs"]

@@ -12,26 +12,92 @@
 //! | `String`, `Vec<u8>` | the body as it is | 400 if it is not UTF-8 |
 
 use crate::Error;
+use crate::bindings::simhost::service::incoming;
 use crate::http::{Headers, IntoResponse, Request, Response};
 use crate::params::from_pairs;
 use crate::percent::parse_query;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{Any, TypeId, type_name};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The values that handlers share, by their types.
 pub type States = BTreeMap<TypeId, Rc<dyn Any>>;
 
-/// A request, with what is known about it.
+/// The request that is being served, with what is known about it.
+///
+/// Each part is fetched from the simulator when it is first asked for: what a handler does not take costs nothing.
 pub struct Context {
-    /// The request as it came.
-    pub request: Request,
-    /// The path's parameters in the order of the path, percent-decoded.
-    pub params: Vec<(String, String)>,
+    states: Rc<States>,
+    method: OnceCell<String>,
+    path_and_query: OnceCell<String>,
+    params: OnceCell<Vec<(String, String)>>,
+    headers: OnceCell<Headers>,
+    body: OnceCell<Vec<u8>>,
+}
+
+impl Context {
+    /// The request that the simulator wants served.
+    pub(crate) const fn incoming(states: Rc<States>) -> Self {
+        Self {
+            states,
+            method: OnceCell::new(),
+            path_and_query: OnceCell::new(),
+            params: OnceCell::new(),
+            headers: OnceCell::new(),
+            body: OnceCell::new(),
+        }
+    }
+
+    /// A request that a test has made.
+    #[cfg(test)]
+    pub(crate) fn of(request: Request, params: Vec<(String, String)>, states: Rc<States>) -> Self {
+        Self {
+            states,
+            method: request.method().to_owned().into(),
+            path_and_query: request.path_and_query().to_owned().into(),
+            params: params.into(),
+            headers: request.headers().clone().into(),
+            body: request.bytes().to_vec().into(),
+        }
+    }
+
     /// The values that handlers share.
-    pub states: Rc<States>,
+    pub fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// The method, in capitals.
+    pub fn method(&self) -> &str {
+        self.method.get_or_init(incoming::method)
+    }
+
+    /// Path and query, percent-encoded as they were sent.
+    pub fn path_and_query(&self) -> &str {
+        self.path_and_query.get_or_init(incoming::path_and_query)
+    }
+
+    /// What follows the `?`, percent-encoded as it was sent; empty if there is none.
+    pub fn query(&self) -> &str {
+        self.path_and_query().split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// The path's parameters in the order of the path, percent-decoded.
+    pub fn params(&self) -> &[(String, String)] {
+        self.params.get_or_init(incoming::params)
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &Headers {
+        self.headers.get_or_init(|| Headers::from(incoming::headers()))
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        self.body.get_or_init(incoming::body)
+    }
 }
 
 /// What can be an argument of a handler.
@@ -52,7 +118,7 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> FromContext for Json<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        let mut json = serde_json::Deserializer::from_slice(context.request.bytes());
+        let mut json = serde_json::Deserializer::from_slice(context.body());
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             let error = error.into_inner();
@@ -84,7 +150,7 @@ pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned> FromContext for Path<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        let value = from_pairs(&context.params);
+        let value = from_pairs(context.params());
         value.map(Self).map_err(|error| Error::bad_request(format!("path: {error}")))
     }
 }
@@ -101,7 +167,7 @@ impl Params {
 
 impl FromContext for Params {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        Ok(Self(context.params.clone()))
+        Ok(Self(context.params().to_vec()))
     }
 }
 
@@ -110,7 +176,7 @@ pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromContext for Query<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        let value = from_pairs(&parse_query(context.request.query()));
+        let value = from_pairs(&parse_query(context.query()));
         value.map(Self).map_err(|error| Error::bad_request(format!("query: {error}")))
     }
 }
@@ -120,7 +186,7 @@ pub struct State<T>(pub Rc<T>);
 
 impl<T: 'static> FromContext for State<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        let state = context.states.get(&TypeId::of::<T>()).cloned();
+        let state = context.states().get(&TypeId::of::<T>()).cloned();
         let state = state.and_then(|state| state.downcast().ok());
         Ok(Self(state.expect("the router was checked when the guest was loaded")))
     }
@@ -153,19 +219,21 @@ impl FromContext for Baggage {
 
 impl FromContext for Headers {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        Ok(context.request.headers().clone())
+        Ok(context.headers().clone())
     }
 }
 
 impl FromContext for Request {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        Ok(context.request.clone())
+        let mut request = Request::new(context.method(), context.path_and_query()).body(context.body());
+        *request.headers_mut() = context.headers().clone();
+        Ok(request)
     }
 }
 
 impl FromContext for Vec<u8> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        Ok(context.request.bytes().to_vec())
+        Ok(context.body().to_vec())
     }
 }
 

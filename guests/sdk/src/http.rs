@@ -252,10 +252,10 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
     }
 }
 
-impl From<http::Request> for Request {
-    fn from(request: http::Request) -> Self {
-        let http::Request { method, path_and_query, headers, body } = request;
-        Self { method, path_and_query, headers: Headers(headers), body }
+impl From<Vec<(String, String)>> for Headers {
+    /// Takes the fields as they are: names are lower-case.
+    fn from(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
     }
 }
 

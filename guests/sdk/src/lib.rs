@@ -105,12 +105,8 @@ macro_rules! service {
                     $crate::runtime::routes($build)
                 }
 
-                fn handle(
-                    route: Option<u32>,
-                    params: Vec<(String, String)>,
-                    request: contract::Request,
-                ) -> contract::Response {
-                    $crate::runtime::handle($build, route, params, request)
+                fn handle(route: Option<u32>) -> contract::Response {
+                    $crate::runtime::handle($build, route)
                 }
             }
 

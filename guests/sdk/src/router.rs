@@ -124,7 +124,7 @@ mod tests {
         router.describe();
         let params = params.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let request = Request::new("POST", target).body(body);
-        let response = router.dispatch(Some(route), &Context { request, params, states: router.states() });
+        let response = router.dispatch(Some(route), &Context::of(request, params, router.states()));
         (response.status(), response.text())
     }
 

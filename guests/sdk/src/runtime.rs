@@ -16,14 +16,9 @@ pub fn routes(build: fn() -> Router) -> Vec<Route> {
 }
 
 /// Serves one request.
-pub fn handle(
-    build: fn() -> Router,
-    route: Option<u32>,
-    params: Vec<(String, String)>,
-    request: http::Request,
-) -> http::Response {
+pub fn handle(build: fn() -> Router, route: Option<u32>) -> http::Response {
     ROUTER.with(|router| {
         let router = router.get_or_init(build);
-        router.dispatch(route, &Context { request: request.into(), params, states: router.states() }).into()
+        router.dispatch(route, &Context::incoming(router.states())).into()
     })
 }

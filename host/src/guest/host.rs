@@ -11,8 +11,8 @@ use crate::message::{Headers, Request, Response};
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value};
 
-use super::bindings::simhost::service::{bus, clock, config, http, logging, tracing};
-use super::scope::{bound, merge};
+use super::bindings::simhost::service::{bus, clock, config, http, incoming, logging, tracing};
+use super::scope::{RequestScope, bound, merge};
 use super::{CallError, GuestState};
 
 /// A worker has at most so many calls under way, those included that its guest
@@ -31,6 +31,41 @@ pub type PendingCall = oneshot::Receiver<Result<Response, CallError>>;
 pub struct Span;
 
 impl http::Host for GuestState {}
+
+impl GuestState {
+    fn serving(&self) -> wasmtime::Result<&RequestScope> {
+        let Some(scope) = &self.scope else {
+            wasmtime::bail!("the guest asked for the request while it served none");
+        };
+        Ok(scope)
+    }
+}
+
+impl incoming::Host for GuestState {
+    fn method(&mut self) -> wasmtime::Result<String> {
+        Ok(self.serving()?.request.method.clone())
+    }
+
+    fn path_and_query(&mut self) -> wasmtime::Result<String> {
+        Ok(self.serving()?.request.target.clone())
+    }
+
+    fn params(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(self.serving()?.params.clone())
+    }
+
+    fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(self.serving()?.request.headers.0.clone())
+    }
+
+    fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.serving()?.request.headers.get(&name).map(str::to_owned))
+    }
+
+    fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.serving()?.request.body.clone())
+    }
+}
 
 impl bus::Host for GuestState {
     async fn call(

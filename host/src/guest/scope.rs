@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
+use crate::message::Request;
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose, Stream};
 use crate::telemetry::env::SpanLimits;
@@ -68,9 +69,21 @@ pub struct Caller {
     pub depth: u32,
 }
 
+/// Where a request comes from, as its worker needs to know.
+#[derive(Debug)]
+pub struct Visitor {
+    pub trace: Trace,
+    pub server: SpanId,
+    pub baggage: Baggage,
+    pub depth: u32,
+}
+
 /// A request in a worker.
 #[derive(Debug)]
 pub struct RequestScope {
+    pub request: Request,
+    /// The parameters of its route's path, decoded.
+    pub params: Vec<(String, String)>,
     pub trace: Trace,
     /// The SERVER span, which the bus records.
     pub server: SpanId,
@@ -104,9 +117,11 @@ struct OpenSpan {
 }
 
 impl RequestScope {
-    pub fn new(trace: Trace, server: SpanId, baggage: Baggage, depth: u32, spans: u32) -> Self {
+    /// A guest may open so many `spans` in it.
+    pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
+        let Visitor { trace, server, baggage, depth } = visitor;
         let (annotations, open) = (Vec::new(), Vec::new());
-        Self { trace, server, depth, baggage, annotations, children: 0, open, left: spans }
+        Self { request, params, trace, server, depth, baggage, annotations, children: 0, open, left: spans }
     }
 
     /// The guest's chance for this request: named by its SERVER span.

@@ -55,7 +55,7 @@ impl TelemetryRow {
 
     /// For a person.
     pub fn text(&self, text: &mut String) {
-        if self.exporters.is_empty() {
+        if self.exporters.is_empty() && self.spans == 0 {
             text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
             return;
         }
@@ -71,6 +71,9 @@ impl TelemetryRow {
         }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
+        }
+        if self.exporters.is_empty() {
+            text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
         text.push('\n');
         for exporter in &self.exporters {

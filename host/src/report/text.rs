@@ -39,6 +39,9 @@ impl Report {
             writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
         self.telemetry.text(&mut text);
+        if let Some(digest) = &self.digest {
+            writeln!(text, "digest: {digest}").expect(INFALLIBLE);
+        }
         text
     }
 
@@ -73,7 +76,7 @@ impl Report {
                 ("requests", Box::new(|row| count(row.requests))),
                 ("rate/s", Box::new(|row| number(row.numbers.rate))),
             ];
-            columns.extend(times(|row: &LoadRow| &row.numbers, time));
+            columns.extend(times(|row: &LoadRow| &row.numbers, |quantile, _| time(quantile)));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
             text.push('\n');
             table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
@@ -81,7 +84,7 @@ impl Report {
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
-        columns.extend(times(|row: &RouteRow| &row.numbers, time));
+        columns.extend(times(|row: &RouteRow| &row.numbers, |quantile, _| time(quantile)));
         columns.extend(table::errors(&self.routes, |row| &row.numbers));
         text.push('\n');
         table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
@@ -92,7 +95,7 @@ impl Report {
             ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
             ("calls", Box::new(|row| count(row.numbers.count))),
             ("in flight", Box::new(|row| number(row.in_flight_mean))),
-            ("at most", Box::new(|row| count(row.in_flight_max))),
+            ("most", Box::new(|row| count(row.in_flight_max))),
         ];
         columns.extend(times(|row: &LinkRow| &row.numbers, about));
         columns.extend(table::errors(&self.links, |row| &row.numbers));
@@ -119,34 +122,41 @@ fn service_columns<'a>() -> Vec<Column<'a, ServiceRow>> {
         1 => count(row.workers.into()),
         replicas => format!("{}×{}", count(replicas.into()), count(row.workers.into())),
     };
+    let queue = |row: &ServiceRow| match row.waiting_max {
+        0 => "0".to_owned(),
+        most => format!("{} of {}", count(most.into()), count(row.queue.into())),
+    };
     vec![
         ("service", Box::new(|row| row.service.clone())),
         ("workers", Box::new(workers)),
         ("utilisation", Box::new(|row| percent(row.utilisation))),
         ("busy", Box::new(|row| number(row.busy_mean))),
-        ("waiting", Box::new(|row| number(row.waiting_mean))),
-        ("at most", Box::new(|row| count(row.waiting_max.into()))),
-        ("of queue", Box::new(|row| count(row.queue.into()))),
+        ("queue mean", Box::new(|row| number(row.waiting_mean))),
+        ("queue max", Box::new(queue)),
         ("wait mean", Box::new(|row| time(row.wait_mean_ns))),
-        ("wait p99", Box::new(|row| about(row.wait_p99_ns))),
+        ("wait p99", Box::new(|row| about(row.wait_p99_ns, row.wait_max_ns))),
         ("wait max", Box::new(|row| time(row.wait_max_ns))),
     ]
 }
 
-/// Columns of times; `quantile` spells those that are as exact as their histogram.
+/// Columns of times; `show` spells quantiles as exactly as they are known, from
+/// the quantile and the maximum.
 fn times<'a, T>(
     numbers: impl Fn(&T) -> &Numbers + Copy + 'a,
-    quantile: fn(Nanos) -> String,
+    show: fn(Nanos, Nanos) -> String,
 ) -> Vec<Column<'a, T>> {
-    let column = |head, show: fn(Nanos) -> String, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
-        (head, Box::new(move |row| show(of(numbers(row)))))
+    let exact = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| time(of(numbers(row)))))
+    };
+    let quantile = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| show(of(numbers(row)), numbers(row).max_ns)))
     };
     vec![
-        column("mean", time, |numbers| numbers.mean_ns),
-        column("p50", quantile, |numbers| numbers.p50_ns),
-        column("p90", quantile, |numbers| numbers.p90_ns),
-        column("p95", quantile, |numbers| numbers.p95_ns),
-        column("p99", quantile, |numbers| numbers.p99_ns),
-        column("max", time, |numbers| numbers.max_ns),
+        exact("mean", |numbers| numbers.mean_ns),
+        quantile("p50", |numbers| numbers.p50_ns),
+        quantile("p90", |numbers| numbers.p90_ns),
+        quantile("p95", |numbers| numbers.p95_ns),
+        quantile("p99", |numbers| numbers.p99_ns),
+        exact("max", |numbers| numbers.max_ns),
     ]
 }

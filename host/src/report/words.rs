@@ -4,15 +4,6 @@ use crate::model::Nanos;
 
 /// A length of time in the unit that suits it: `0s`, `36.7ms`, `1.5s`, `1m30s`, `2h05m`.
 pub fn time(nanos: Nanos) -> String {
-    time_of(nanos, 3)
-}
-
-/// Likewise with two digits, for a time that is known within 1 %: `37ms`, `600us`.
-pub fn about(nanos: Nanos) -> String {
-    time_of(nanos, 2)
-}
-
-fn time_of(nanos: Nanos, significant: usize) -> String {
     // What rounds to a thousand of a unit is one of the next: 999.9us is 1ms.
     let (unit, name) = match nanos {
         0 => return "0s".to_owned(),
@@ -22,7 +13,15 @@ fn time_of(nanos: Nanos, significant: usize) -> String {
         999_500_000..59_950_000_000 => (1_000_000_000, "s"),
         _ => return long(nanos.saturating_add(500_000_000) / 1_000_000_000),
     };
-    format!("{}{name}", digits(nanos as f64 / f64::from(unit), significant))
+    format!("{}{name}", digits(nanos as f64 / f64::from(unit)))
+}
+
+/// Likewise with two digits, for a time that is known within 1 %: `37ms`, `600us`.
+/// What rounds to more than `longest` is that.
+pub fn about(nanos: Nanos, longest: Nanos) -> String {
+    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    let rounded = nanos.saturating_add(unit / 2) / unit * unit;
+    time(rounded.min(longest))
 }
 
 /// A minute or more, in whole seconds.
@@ -37,12 +36,12 @@ fn long(seconds: u64) -> String {
 
 /// A number with three significant digits, whole ones in groups: `0.0123`, `50`, `1,204`.
 pub fn number(number: f64) -> String {
-    if number.abs() >= 999.5 { count(number.round() as u64) } else { digits(number, 3) }
+    if number.abs() >= 999.5 { count(number.round() as u64) } else { digits(number) }
 }
 
 /// A share, `0.0..=1.0`, in percent: `0%`, `1.25%`, `100%`.
 pub fn percent(share: f64) -> String {
-    format!("{}%", digits(share * 100.0, 3))
+    format!("{}%", digits(share * 100.0))
 }
 
 /// `180,000`.
@@ -64,14 +63,13 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", count(number))
 }
 
-/// So many significant digits, without zeros behind the point at the end.
-fn digits(number: f64, significant: usize) -> String {
+/// Three significant digits, without zeros behind the point at the end.
+fn digits(number: f64) -> String {
     // The form that rounds first: "9.996" has its point behind two digits.
-    let rounded = format!("{number:.0$e}", significant - 1);
+    let rounded = format!("{number:.2e}");
     let exponent: i32 = rounded.split_once('e').map_or(0, |(_, exponent)| exponent.parse().unwrap_or(0));
-    let decimals = (significant as i32 - 1 - exponent).clamp(0, 12) as usize;
-    let rounded: f64 = rounded.parse().unwrap_or(number);
-    let text = format!("{rounded:.decimals$}");
+    let decimals = (2 - exponent).clamp(0, 12) as usize;
+    let text = format!("{number:.decimals$}");
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
@@ -90,7 +88,8 @@ mod tests {
         let s = 1_000_000_000;
         let shown = [s, 3 * s / 2, 59 * s + 900_000_000, 60 * s - 1, 90 * s, 3_600 * s, 7_530 * s].map(time);
         assert_eq!(shown, ["1s", "1.5s", "59.9s", "1m", "1m30s", "1h", "2h05m"]);
-        assert_eq!([0, 602_100, 36_724_000, 289_124_000].map(about), ["0s", "600us", "37ms", "290ms"]);
+        let shown = [0, 7, 602_100, 36_724_000, 299_124_000].map(|nanos| about(nanos, 299_200_000));
+        assert_eq!(shown, ["0s", "7ns", "600us", "37ms", "299ms"]);
         assert_eq!(time(u64::MAX), "5,124,095h34m");
     }
 

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
-use crate::bus::{Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
-use crate::clock::{self, Clock, Stopwatch, VIRTUAL_START};
+use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
+use crate::clock::Stopwatch;
 use crate::error::Refused;
 use crate::external::HttpClient;
 use crate::fault::Faults;
@@ -22,9 +22,10 @@ use crate::link::Links;
 use crate::model::{self, Model, Nanos, ServiceId};
 use crate::report::{Facts, Report};
 use crate::sched::Sched;
+use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Account;
-use crate::telemetry::pipeline::{Pace, Pipeline};
+use crate::telemetry::pipeline::Pipeline;
 use crate::telemetry::record::{Resource, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
@@ -32,7 +33,7 @@ use crate::telemetry::sampler::Sampler;
 use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, resource};
-use super::{Options, Outcome, Plan, RunError};
+use super::{Options, Outcome, Plan, RunError, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,20 +64,20 @@ impl Plan {
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &telemetry));
         let resources = resources(&model, &telemetry, &loaded.services);
-        let (pace, clock) = pace_and_clock(&options, &telemetry);
+        let (pace, clock) = start::pace_and_clock(&options, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
         let exporters = Exporters::open(&order, model.seed, &resources, network.handle())
             .map_err(|problems| Refused::new(None, problems))?;
-        let recording = !exporters.exporters.is_empty();
-        let page = exporters.page;
-        let (handoff, pipeline) =
-            Pipeline::start(Arc::clone(&resources), exporters.exporters, pace, telemetry.batching)?;
-
-        network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
-
         let sched = Sched::new(clock);
         let start = sched.now();
+        let digest =
+            (options.virtual_time && !telemetry.disabled).then(|| Digest::new(start, bus::trace_mask(start)));
+        let recording = digest.is_some() || !exporters.exporters.is_empty();
+        let page = exporters.page;
+        let (handoff, pipeline) =
+            Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
+        network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
         let host = host(&sched, &recorder, &model, &telemetry);
         let external = if options.virtual_time { None } else { external(&model, &network)? };
@@ -221,16 +222,6 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Servi
     resources.into()
 }
 
-fn pace_and_clock(options: &Options, telemetry: &TelemetrySettings) -> (Pace, Clock) {
-    if !options.virtual_time {
-        return (Pace::Real, Clock::real());
-    }
-    // Backends drop what is far from now; a file is to be the same every time.
-    let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
-    let start = if to_backend { clock::wall() } else { VIRTUAL_START };
-    (Pace::Virtual, Clock::virtual_from(start))
-}
-
 fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>, RunError> {
     let external = model.services.iter().any(|service| matches!(service.code, model::Code::External(_)));
     if !external && model.allowed_hosts.is_empty() {
@@ -257,10 +248,10 @@ pub fn host(
     })
 }
 
-/// Puts the services on a bus.
+/// Puts the services on a bus, for a run that begins at `start`.
 pub fn build(
     model: &Model,
-    epoch: Nanos,
+    start: Nanos,
     loaded: Loaded,
     host: Rc<Host>,
     sampler: Sampler,
@@ -284,7 +275,7 @@ pub fn build(
         sampler,
         external,
         settings: BusSettings {
-            epoch,
+            trace_mask: bus::trace_mask(start),
             bounds: model.bounds.clone(),
             exclude: model.telemetry.exclude.clone(),
             allowed_hosts: model.allowed_hosts.clone(),

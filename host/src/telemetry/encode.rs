@@ -5,7 +5,7 @@
 //! holds any number of resources, and as many records as its size allows.
 
 pub mod message;
-mod wire;
+pub(super) mod wire;
 
 use super::record::{LogRecord, Resource, ResourceId, Scope, Severity, SpanRecord};
 use wire::Part;
@@ -59,7 +59,7 @@ pub fn logs(
 }
 
 /// What spans and log records have in common.
-trait Record: Part {
+pub(super) trait Record: Part {
     /// Whose it is, and which code made it.
     fn origin(&self) -> (ResourceId, Scope);
 }

@@ -1,7 +1,7 @@
 //! From the core thread to the exporters.
 //!
 //! ```text
-//!  core thread ──Handoff──► queue ──► pipeline thread ──► exporter, exporter, …
+//!  core thread ──Handoff──► queue ──► pipeline thread ──► digest, exporter, exporter, …
 //! ```
 //!
 //! In real time the core thread never waits: a record for which there is no
@@ -16,6 +16,7 @@ use std::{fmt, io, thread};
 
 use tokio::time::Instant;
 
+use super::digest::Digest;
 use super::exporter::{Account, Count, Exporter, Signals, Totals};
 use super::queue::{CloseOnDrop, Load, Popped, Queue};
 use super::record::{Batch, Resource};
@@ -94,6 +95,8 @@ struct Shared {
     tally: Mutex<Tally>,
     /// Set before the queue is closed.
     deadline: Mutex<Option<Instant>>,
+    /// Set when every record has gone into it.
+    digest: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,17 +128,21 @@ pub struct Report {
     pub dropped: Count,
     /// In the order in which the exporters were given.
     pub exporters: Vec<Totals>,
+    /// The digest of all that was accepted, if one was asked for; none while the
+    /// run goes on, and when an exporter did not let it be finished in time.
+    pub digest: Option<String>,
 }
 
 impl Pipeline {
     /// Starts the thread. Every exporter gets every batch, in the given order;
-    /// put those first that cannot be made to wait by others.
+    /// put those first that cannot be made to wait by others. All go into `digest`.
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn start(
         resources: Arc<[Resource]>,
         exporters: Vec<Box<dyn Exporter>>,
+        digest: Option<Digest>,
         pace: Pace,
         batching: Batching,
     ) -> io::Result<(Handoff, Self)> {
@@ -147,13 +154,14 @@ impl Pipeline {
             queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
             tally: Mutex::default(),
             deadline: Mutex::default(),
+            digest: Mutex::default(),
         });
         let accounts = exporters.iter().map(|exporter| (exporter.account(), exporter.takes())).collect();
         let (alive, done) = mpsc::channel();
         thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                Worker { resources, exporters, pace, batching }.run(&shared);
+                Worker { resources, exporters, digest, pace, batching }.run(&shared);
                 drop(alive);
             }
         })?;
@@ -169,7 +177,7 @@ impl Pipeline {
     pub fn live(&self) -> Report {
         let tally = self.tally();
         let exporters = self.accounts.iter().map(|(account, _)| account.totals()).collect();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters }
+        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
     }
 
     /// Exports what was handed over, flushes the exporters, and gives up after
@@ -185,7 +193,8 @@ impl Pipeline {
         let tally = self.tally();
         let exporters =
             self.accounts.iter().map(|(account, takes)| account.settle(tally.accepted, *takes)).collect();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters }
+        let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
     }
 
     fn tally(&self) -> Tally {
@@ -204,6 +213,7 @@ impl Drop for Pipeline {
 struct Worker {
     resources: Arc<[Resource]>,
     exporters: Vec<Box<dyn Exporter>>,
+    digest: Option<Digest>,
     pace: Pace,
     batching: Batching,
 }
@@ -217,6 +227,12 @@ impl Worker {
         loop {
             match shared.queue.pop_until([due, quiet].into_iter().flatten().min()) {
                 Popped::Item(batch) => {
+                    if let Some(digest) = &mut self.digest {
+                        digest.take(&batch, &self.resources);
+                    }
+                    if self.exporters.is_empty() {
+                        continue;
+                    }
                     self.export_at_once(&batch);
                     append(&mut gathered, batch);
                     if gathered.len() >= self.batching.batch {
@@ -243,6 +259,9 @@ impl Worker {
                 Popped::Closed => break,
             }
         }
+        // Before the exporters, of which one may be stuck.
+        *shared.digest.lock().unwrap_or_else(PoisonError::into_inner) =
+            self.digest.take().map(Digest::finish);
         self.export(&mut gathered);
         let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         // None: the pipeline was dropped, nobody asked for the rest.

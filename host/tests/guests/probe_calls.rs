@@ -6,6 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::support::http::Request;
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, SpanKind, World};
 
@@ -87,6 +88,18 @@ fn a_callee_sees_the_request_as_it_was_sent_with_the_context_added() {
     });
     assert_eq!(seen, expected);
     assert_eq!(*client.get("url.full"), "http://back/headers?a=b%20c");
+}
+
+#[test]
+fn a_guest_may_ask_for_a_part_of_its_request_as_often_as_it_likes() {
+    let server = World::of("probe", "").serve();
+    let headers = [("x-tier", "gold"), ("x-tier", "silver")];
+    let asked = |header| {
+        let target = format!("/incoming?header={header}");
+        server.send(Request { method: "GET", target: &target, headers: &headers, body: "" }).json()
+    };
+    assert_eq!(asked("x-tier"), json!({ "header": "gold", "same_again": true }));
+    assert_eq!(asked("x-none"), json!({ "header": null, "same_again": true }));
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn in_virtual_time_the_file_does_not_depend_on_the_wall_clock() {
         let file = JsonLines::new("memory", Box::new(Shared(Arc::clone(&disk))));
         let batching = Batching { delay: std::time::Duration::ZERO, batch: 10, ..Batching::default() };
         let (handoff, pipeline) =
-            Pipeline::start(resources(), vec![Box::new(file)], Pace::Virtual, batching).unwrap();
+            Pipeline::start(resources(), vec![Box::new(file)], None, Pace::Virtual, batching).unwrap();
         for number in 1..=50 {
             handoff.send(Batch { logs: vec![log("x")], ..spans(number % 7 + 1) });
             std::thread::yield_now();

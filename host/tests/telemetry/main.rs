@@ -1,6 +1,7 @@
 //! The way of records from the core thread to files and receivers, with real
 //! servers that misbehave in every way the specification foresees.
 
+mod digest;
 mod encode;
 mod env;
 mod file;

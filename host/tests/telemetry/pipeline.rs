@@ -19,7 +19,7 @@ use crate::sending::{
 };
 
 fn start(exporters: Vec<Box<dyn Exporter>>, pace: Pace, batching: Batching) -> (Handoff, Pipeline) {
-    Pipeline::start(resources(), exporters, pace, batching).unwrap()
+    Pipeline::start(resources(), exporters, None, pace, batching).unwrap()
 }
 
 /// Off the runtime's threads: it blocks.

@@ -4,7 +4,7 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Request, Response, Route};
+use exports::simhost::service::handler::{Guest, Response, Route};
 
 const ROUTES: [(&str, &str); 9] = [
     ("GET", "/health"),
@@ -25,7 +25,7 @@ impl Guest for BadRoutes {
         ROUTES.map(|(method, path)| Route { method: method.into(), path: path.into() }).into()
     }
 
-    fn handle(_route: Option<u32>, _params: Vec<(String, String)>, _request: Request) -> Response {
+    fn handle(_route: Option<u32>) -> Response {
         Response { status: 200, headers: Vec::new(), body: Vec::new() }
     }
 }

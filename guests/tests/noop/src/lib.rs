@@ -5,7 +5,7 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Request, Response, Route};
+use exports::simhost::service::handler::{Guest, Response, Route};
 
 struct Noop;
 
@@ -14,7 +14,7 @@ impl Guest for Noop {
         ["GET", "POST"].map(|method| Route { method: method.into(), path: "/".into() }).into()
     }
 
-    fn handle(_route: Option<u32>, _params: Vec<(String, String)>, _request: Request) -> Response {
+    fn handle(_route: Option<u32>) -> Response {
         Response { status: 200, headers: Vec::new(), body: Vec::new() }
     }
 }

@@ -15,6 +15,7 @@
 //! | `GET /fire-and-forget` | a call to `next` at `/sleep/50` that nobody waits for |
 //! | `GET /double-wait` | a second wait on one call |
 //! | `GET`, `POST /headers` | the request as it arrived |
+//! | `GET /incoming?header=` | one header of it by the raw contract, and whether asking again gives the same |
 //!
 //! | config | default | |
 //! |---|---|---|
@@ -24,6 +25,7 @@ mod calls;
 mod telemetry;
 mod world;
 
+use simhost_sdk::bindings::simhost::service::incoming as raw;
 use simhost_sdk::prelude::*;
 
 simhost_sdk::service!(routes);
@@ -45,6 +47,7 @@ fn routes() -> Router {
         .route("GET /double-wait", calls::double_wait)
         .route("GET /headers", headers)
         .route("POST /headers", headers)
+        .route("GET /incoming", incoming)
 }
 
 fn headers(request: Request) -> Json<Value> {
@@ -55,4 +58,15 @@ fn headers(request: Request) -> Json<Value> {
         "headers": headers,
         "body": String::from_utf8_lossy(request.bytes()),
     }))
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    header: String,
+}
+
+fn incoming(Query(wanted): Query<Wanted>) -> Json<Value> {
+    let look =
+        || (raw::method(), raw::path_and_query(), raw::headers(), raw::header(&wanted.header), raw::body());
+    Json(json!({ "header": raw::header(&wanted.header), "same_again": look() == look() }))
 }

@@ -13,10 +13,11 @@ use opentelemetry_semantic_conventions::SCHEMA_URL;
 use prost::encoding::{WireType, encoded_len_varint, key_len};
 
 use super::{Group, SCOPE_VERSION, severity_text, span_flags};
+use crate::context::TraceId;
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
 
 /// The request for these groups; traces and logs differ in their records only.
-pub fn request<R: Part>(groups: &[Group<'_, R>], resources: &[Resource]) -> Vec<u8> {
+pub(super) fn request<R: Part>(groups: &[Group<'_, R>], resources: &[Resource]) -> Vec<u8> {
     let request = Request { groups, resources };
     let mut out = Vec::with_capacity(request.size());
     request.put(&mut out);
@@ -210,35 +211,68 @@ impl Part for Scope {
     }
 }
 
-/// `Span`.
+/// What a record's times and trace id are told from: nothing, for those who
+/// receive it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    /// Nanoseconds since the Unix epoch that count as zero.
+    pub time: u64,
+    /// What is taken off the trace id's upper 64 bits, by exclusive or.
+    pub trace: u64,
+}
+
+impl Base {
+    const fn time(self, time: u64) -> u64 {
+        time.wrapping_sub(self.time)
+    }
+
+    const fn trace_id(self, id: TraceId) -> [u8; 16] {
+        (id.0.get() ^ (self.trace as u128) << 64).to_be_bytes()
+    }
+}
+
+/// A record as seen from a base.
+pub struct Based<'a, R> {
+    pub record: &'a R,
+    pub base: Base,
+}
+
 impl Part for SpanRecord {
     fn put(&self, out: &mut impl Sink) {
-        out.bytes_always(1, &self.trace_id.0.get().to_be_bytes());
-        out.bytes_always(2, &self.span_id.0.get().to_be_bytes());
-        out.text(3, self.trace_state.as_deref().unwrap_or_default());
-        if let Some(parent) = self.parent {
+        Based { record: self, base: Base::default() }.put(out);
+    }
+}
+
+/// `Span`.
+impl Part for Based<'_, SpanRecord> {
+    fn put(&self, out: &mut impl Sink) {
+        let Self { record, base } = *self;
+        out.bytes_always(1, &base.trace_id(record.trace_id));
+        out.bytes_always(2, &record.span_id.0.get().to_be_bytes());
+        out.text(3, record.trace_state.as_deref().unwrap_or_default());
+        if let Some(parent) = record.parent {
             out.bytes_always(4, &parent.0.get().to_be_bytes());
         }
-        out.text(5, &self.name);
+        out.text(5, &record.name);
         // The numbers of `SpanKind` are those of the protocol.
-        out.varint(6, self.kind as u64);
-        out.fixed64(7, self.start);
-        out.fixed64(8, self.end);
-        self.attributes.iter().for_each(|attribute| out.part(9, attribute));
-        out.varint(10, self.dropped_attributes.into());
-        self.events.iter().for_each(|event| out.part(11, event));
-        out.varint(12, self.dropped_events.into());
-        out.part(15, &self.status);
-        out.fixed32_always(16, span_flags(self));
+        out.varint(6, record.kind as u64);
+        out.fixed64(7, base.time(record.start));
+        out.fixed64(8, base.time(record.end));
+        record.attributes.iter().for_each(|attribute| out.part(9, attribute));
+        out.varint(10, record.dropped_attributes.into());
+        record.events.iter().for_each(|event| out.part(11, &Based { record: event, base }));
+        out.varint(12, record.dropped_events.into());
+        out.part(15, &record.status);
+        out.fixed32_always(16, span_flags(record));
     }
 }
 
 /// `Span.Event`.
-impl Part for Event {
+impl Part for Based<'_, Event> {
     fn put(&self, out: &mut impl Sink) {
-        out.fixed64(1, self.time);
-        out.text(2, &self.name);
-        self.attributes.iter().for_each(|attribute| out.part(3, attribute));
+        out.fixed64(1, self.base.time(self.record.time));
+        out.text(2, &self.record.name);
+        self.record.attributes.iter().for_each(|attribute| out.part(3, attribute));
     }
 }
 
@@ -255,24 +289,31 @@ impl Part for Status {
     }
 }
 
-/// `LogRecord`.
 impl Part for LogRecord {
     fn put(&self, out: &mut impl Sink) {
-        out.fixed64(1, self.time);
+        Based { record: self, base: Base::default() }.put(out);
+    }
+}
+
+/// `LogRecord`.
+impl Part for Based<'_, LogRecord> {
+    fn put(&self, out: &mut impl Sink) {
+        let Self { record, base } = *self;
+        out.fixed64(1, base.time(record.time));
         // The numbers of `Severity` are those of the protocol.
-        out.varint(2, self.severity as u64);
-        out.text(3, severity_text(self.severity));
-        out.part(5, &TextValue(&self.body));
-        self.attributes.iter().for_each(|attribute| out.part(6, attribute));
-        if let Some((trace_id, span_id, flags)) = self.span {
+        out.varint(2, record.severity as u64);
+        out.text(3, severity_text(record.severity));
+        out.part(5, &TextValue(&record.body));
+        record.attributes.iter().for_each(|attribute| out.part(6, attribute));
+        if let Some((trace_id, span_id, flags)) = record.span {
             if flags.0 != 0 {
                 out.fixed32_always(8, flags.0.into());
             }
-            out.bytes_always(9, &trace_id.0.get().to_be_bytes());
+            out.bytes_always(9, &base.trace_id(trace_id));
             out.bytes_always(10, &span_id.0.get().to_be_bytes());
         }
         // The host sees a line at the instant at which the guest writes it.
-        out.fixed64(11, self.time);
+        out.fixed64(11, base.time(record.time));
     }
 }
 

@@ -1,0 +1,139 @@
+//! What comes from outside of the topology: who a request is, its trace, its answer.
+
+use std::num::NonZeroU128;
+use std::rc::Rc;
+
+use tokio::sync::oneshot;
+
+use crate::clock::VIRTUAL_START;
+use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::guest::scope::Trace;
+use crate::message::{Request, Response};
+use crate::model::{Nanos, ServiceId};
+use crate::rng::{Key, Purpose};
+use crate::tally;
+use crate::telemetry::record::KeyValue;
+
+use super::{Bus, Visit};
+
+/// A request from outside of the topology.
+#[derive(Debug)]
+pub struct Entry {
+    pub to: ServiceId,
+    pub request: Request,
+    /// What the ingress knows of the client and the connection.
+    pub attributes: Vec<KeyValue>,
+    pub identity: Identity,
+}
+
+/// Who a request from outside is: its chance and, unless its sender has begun
+/// one, its trace follow from this and the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The next of those that have no identity of their own.
+    #[default]
+    Numbered,
+    /// That of this key. However many others there are, it stays who it is.
+    Own(Key),
+}
+
+/// The answer to a request from outside.
+#[derive(Debug)]
+pub struct Answer {
+    pub response: Response,
+    /// The SERVER span's context; none when the request has no span.
+    pub context: Option<SpanContext>,
+}
+
+impl Bus {
+    /// Serves a request from outside: continues its trace or starts one.
+    pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
+        self.entered.set(self.entered.get() + 1);
+        let number = self.number(entry.identity);
+        let now = self.host.sched.now();
+        let ticket = self.stats.calling(None, Some(entry.to), now);
+        if self.inside.get() >= self.settings.bounds.requests {
+            let limit = self.settings.bounds.requests;
+            let response =
+                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            self.stats.called(ticket, now, tally::error_type(response.status));
+            return Answer { response, context: None };
+        }
+        let incoming = context::extract(&entry.request.headers);
+        let excluded = self.excluded(&entry.request);
+        let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
+        let trace = self.trace(number, incoming.parent, excluded);
+        let span = trace.child_id(parent, 0);
+        let visit = Visit {
+            to: entry.to,
+            from: None,
+            trace: trace.clone(),
+            parent,
+            span,
+            baggage: incoming.baggage,
+            depth: 0,
+            request: entry.request,
+            outer: Some(entry.attributes),
+        };
+        // In a task of its own: a client that hangs up does not stop the system.
+        let (send, receive) = oneshot::channel();
+        let bus = Rc::clone(&self);
+        self.inside.set(self.inside.get() + 1);
+        self.host.sched.spawn(async move {
+            let response = bus.serve(visit).await;
+            bus.inside.set(bus.inside.get() - 1);
+            bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
+            send.send(response).ok();
+        });
+        let response = match receive.await {
+            Ok(response) => response,
+            Err(_) => Response::detail(503, "the run is over"),
+        };
+        let Trace { trace_id, flags, trace_state, .. } = trace;
+        let context = (!excluded).then_some(SpanContext { trace_id, span_id: span, flags, trace_state });
+        Answer { response, context }
+    }
+
+    /// The number that a request's chance and trace are made of. Those of keys
+    /// are spread over 64 bits: that one meets a count is as likely as that two
+    /// trace ids are the same.
+    fn number(&self, identity: Identity) -> u64 {
+        match identity {
+            Identity::Own(key) => key.draw(),
+            Identity::Numbered => {
+                self.numbered.set(self.numbered.get() + 1);
+                self.numbered.get()
+            }
+        }
+    }
+
+    /// The trace of request `number`: the caller's, or a new one.
+    fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
+        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
+        let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
+        let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
+        let (flags, trace_state) = match parent {
+            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, trace_state),
+            None => (TraceFlags::RANDOM, None),
+        };
+        let flags = TraceFlags(flags | if sampled { TraceFlags::SAMPLED } else { 0 });
+        Trace { trace_id, flags, trace_state, recording: sampled, key }
+    }
+
+    fn trace_id(&self, number: u64) -> TraceId {
+        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        let upper = key.with(0).draw() ^ self.settings.trace_mask;
+        let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
+        TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
+    }
+}
+
+/// Tells the trace ids of runs apart that begin at different instants, in
+/// nanoseconds since the Unix epoch: a backend must not take two runs for one.
+/// It goes over the upper half of each id by exclusive or; samplers look at the
+/// lower half, so that every run of a seed keeps the same traces. A run that
+/// begins at [`VIRTUAL_START`] has no mask.
+pub fn trace_mask(start: Nanos) -> u64 {
+    let drawn = |start| Key::new(start, Purpose::TraceId).draw();
+    drawn(start) ^ drawn(VIRTUAL_START)
+}

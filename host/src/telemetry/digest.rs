@@ -1,0 +1,125 @@
+//! One number for all that a run has recorded: equal digests, equal runs.
+//!
+//! The digest is SHA-256 over the OTLP of every record, whatever the exporters,
+//! the batches and the instant at which the run began:
+//!
+//! - Spans and log records are two texts, each in the order in which the records
+//!   were made. The digest is that of [`VERSION`], and of the two texts' digests.
+//! - A text is a sequence of entries. An entry is a protobuf message: the
+//!   record's `Resource` (1), where the text has not had it yet; the number of
+//!   that resource (2), counted from zero as they come; the name of the scope
+//!   (3); the record (4), an OTLP `Span` or `LogRecord`. Each is preceded by its
+//!   length, as protobuf's delimited messages are.
+//! - Times count from the run's start, and trace ids are those of a run that
+//!   begins at [`VIRTUAL_START`](crate::clock::VIRTUAL_START).
+//!
+//! Resources hold the guests' digests and simhost's version, so another guest or
+//! another release is another digest, but a resource without records counts for
+//! nothing. What a guest itself writes down of the time or of trace ids, in
+//! attributes or log records, is hashed as it stands.
+
+use sha2::{Digest as _, Sha256};
+
+use super::encode::Record;
+use super::encode::wire::{Base, Based, Part, Sink};
+use super::record::{Batch, Resource};
+
+/// What the digest is a digest of: a change to the form above is another version.
+pub const VERSION: &str = "simhost digest 1\n";
+
+/// Bytes that are gathered before they are hashed: small pieces cost more, and
+/// this still fits the processor's second cache.
+const PIECE: usize = 64 << 10;
+
+/// The digest of a run, while it is made.
+#[derive(Debug)]
+pub struct Digest {
+    spans: Text,
+    logs: Text,
+}
+
+impl Digest {
+    /// The digest of a run that begins at `start`, in nanoseconds since the Unix
+    /// epoch, and masks the upper halves of its trace ids with `mask`.
+    pub fn new(start: u64, mask: u64) -> Self {
+        let base = Base { time: start, trace: mask };
+        Self { spans: Text::new(base), logs: Text::new(base) }
+    }
+
+    /// Takes records in, in the order in which they were made. How they are
+    /// batched makes no difference.
+    pub fn take(&mut self, batch: &Batch, resources: &[Resource]) {
+        self.spans.take(&batch.spans, resources);
+        self.logs.take(&batch.logs, resources);
+    }
+
+    /// The digest of all that was taken in, in hexadecimal.
+    pub fn finish(self) -> String {
+        let mut whole = Sha256::new();
+        whole.update(VERSION);
+        whole.update(self.spans.finish());
+        whole.update(self.logs.finish());
+        hex(&whole.finalize())
+    }
+}
+
+/// The records of one signal.
+struct Text {
+    base: Base,
+    hash: Sha256,
+    /// What is not hashed yet.
+    piece: Vec<u8>,
+    /// An entry on its way into the piece; kept for its memory.
+    entry: Vec<u8>,
+    /// The numbers of the resources that have come, by their ids.
+    numbers: Vec<Option<u64>>,
+    come: u64,
+}
+
+impl Text {
+    fn new(base: Base) -> Self {
+        let hash = Sha256::new();
+        Self { base, hash, piece: Vec::new(), entry: Vec::new(), numbers: Vec::new(), come: 0 }
+    }
+
+    fn take<R: Record + 'static>(&mut self, records: &[R], resources: &[Resource])
+    where
+        for<'a> Based<'a, R>: Part,
+    {
+        self.numbers.resize(resources.len(), None);
+        for record in records {
+            let (id, scope) = record.origin();
+            let id = id.0 as usize;
+            self.entry.clear();
+            let number = self.numbers[id].unwrap_or_else(|| {
+                self.entry.part(1, &resources[id]);
+                self.come += 1;
+                *self.numbers[id].insert(self.come - 1)
+            });
+            self.entry.varint_always(2, number);
+            self.entry.text(3, scope.name());
+            self.entry.part(4, &Based { record, base: self.base });
+            prost::encoding::encode_varint(self.entry.len() as u64, &mut self.piece);
+            self.piece.extend_from_slice(&self.entry);
+            if self.piece.len() >= PIECE {
+                self.hash.update(&self.piece);
+                self.piece.clear();
+            }
+        }
+    }
+
+    fn finish(mut self) -> [u8; 32] {
+        self.hash.update(&self.piece);
+        self.hash.finalize().into()
+    }
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Text").field("base", &self.base).field("come", &self.come).finish_non_exhaustive()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
