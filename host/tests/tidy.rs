@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
         &[
             "model",
             "message",
+            "error",
             "clock",
             "rng",
             "context",

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::sync::oneshot;
 
 use crate::engine::Code;
-use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::guest::{GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
 
 use super::stats::Stats;
 
@@ -45,6 +45,8 @@ enum Turn {
 pub enum NoWorker {
     /// The queue is full.
     Full,
+    /// All services together have as many workers as may exist.
+    Exhausted,
     /// The guest cannot be instantiated.
     Broken(GuestFailure),
 }
@@ -54,6 +56,7 @@ impl NoWorker {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Full => "queue_full",
+            Self::Exhausted => WORKERS_EXHAUSTED,
             Self::Broken(failure) => failure.kind,
         }
     }
@@ -119,7 +122,10 @@ impl Replica {
         };
         Worker::new(&code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
             self.replace();
-            NoWorker::Broken(failure)
+            match failure.kind {
+                WORKERS_EXHAUSTED => NoWorker::Exhausted,
+                _ => NoWorker::Broken(failure),
+            }
         })
     }
 
