@@ -13,6 +13,7 @@ use crate::bench::{self, Effort};
 use crate::error::{Look, Problem, Refused, printable, quote};
 use crate::generate::{self, Wanted};
 use crate::model::Nanos;
+use crate::progress;
 use crate::report::{Report, words};
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
 
@@ -155,6 +156,9 @@ struct Bench {
 
 /// Broken laws that are shown: one is enough to know that something is wrong.
 const BROKEN_AT_MOST: usize = 5;
+
+/// How long a run in virtual time took is of interest from here on.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
@@ -327,6 +331,12 @@ fn tell(event: Event) {
         Event::Trouble { exporter, trouble } => {
             say(&format!("warning: {exporter} has trouble, and tries again: {}\n", printable(&trouble)));
         }
+        Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
+            let factor = words::number(progress::factor(simulated, took));
+            let (simulated, took) = (words::time(simulated), words::time(crate::clock::nanos(took)));
+            say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
+        }
+        Event::Simulated { .. } => {}
         Event::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
             say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));

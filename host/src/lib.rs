@@ -30,6 +30,7 @@ pub mod link;
 pub mod load;
 pub mod message;
 pub mod model;
+pub mod progress;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -148,7 +148,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
     let loads = load::loads(load, &names, &bounds);
-    let objectives = objectives::objectives(objectives, &names);
+    let objectives = objectives::objectives(objectives, &names, &loads);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -61,6 +61,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("ingress", &["model", "message", "telemetry", "bus"]),
     ("load", &["model", "message", "rng", "sched", "tally", "bus"]),
     ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
         &[
@@ -81,10 +82,11 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "ingress",
             "load",
             "report",
+            "progress",
         ],
     ),
     ("bench", &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "bus", "run"]),
-    ("cli", &["model", "error", "clock", "topology", "generate", "report", "run", "bench"]),
+    ("cli", &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "bench"]),
     ("main", &["cli"]),
 ];
 

@@ -3,14 +3,13 @@
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
-use tokio::sync::oneshot;
-
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::guest::scope::Trace;
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
@@ -76,7 +75,7 @@ impl Bus {
             outer: Some(entry.attributes),
         };
         // In a task of its own: a client that hangs up does not stop the system.
-        let (send, receive) = oneshot::channel();
+        let (send, receive) = sched::oneshot();
         let bus = Rc::clone(&self);
         self.inside.set(self.inside.get() + 1);
         self.host.sched.spawn(async move {
