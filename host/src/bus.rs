@@ -380,6 +380,10 @@ impl Bus {
                 span.fail("queue_full");
                 Response::detail(503, "the queue is full")
             }
+            NoWorker::Exhausted => {
+                span.fail(reason.kind());
+                Response::detail(503, "as many workers exist as limits.workers allows")
+            }
             NoWorker::Broken(failure) => {
                 let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
                 span.guest_failed(failure, self.host.sched.now());

@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
         &[
             "model",
             "message",
+            "error",
             "clock",
             "rng",
             "context",
