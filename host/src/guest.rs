@@ -30,7 +30,7 @@ use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Natural, Nature, Output};
+use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
 use host::PendingCall;
@@ -185,7 +185,7 @@ impl Worker {
             table: ResourceTable::new(),
             nature: Nature {
                 sched: Fragile::new(host.sched.clone()),
-                random: start.stream(),
+                random: Chance::of(start),
                 hash_seed: start.draw(),
             },
             memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
@@ -266,7 +266,7 @@ impl Worker {
         local.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
         if let Some(scope) = &scope {
-            state.nature.random = scope.random();
+            state.nature.random = Chance::of(scope.random());
             local.output.current.set(scope.current());
         }
         local.scope = scope;

@@ -13,7 +13,7 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
-use super::{Bus, Visit};
+use super::{Bus, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Bus {
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
-        let visit = Visit {
+        let mut visit = Visit {
             to: entry.to,
             from: None,
             trace: trace.clone(),
@@ -72,14 +72,14 @@ impl Bus {
             baggage: incoming.baggage,
             depth: 0,
             request: entry.request,
-            outer: Some(entry.attributes),
+            way: Way::Outer(entry.attributes),
         };
         // In a task of its own: a client that hangs up does not stop the system.
         let (send, receive) = sched::oneshot();
         let bus = Rc::clone(&self);
         self.inside.set(self.inside.get() + 1);
         self.host.sched.spawn(async move {
-            let response = bus.serve(visit).await;
+            let response = bus.serve(&mut visit).await;
             bus.inside.set(bus.inside.get() - 1);
             bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
             send.send(response).ok();
