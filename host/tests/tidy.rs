@@ -81,7 +81,10 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "report",
         ],
     ),
-    ("bench", &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "bus", "run"]),
+    (
+        "bench",
+        &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "guest", "bus", "run"],
+    ),
     ("cli", &["model", "error", "clock", "topology", "report", "run", "bench"]),
     ("main", &["cli"]),
 ];
