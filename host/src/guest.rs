@@ -32,7 +32,7 @@ use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Natural, Nature, Output};
+use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
 use host::PendingCall;
@@ -190,7 +190,7 @@ impl Worker {
             table: ResourceTable::new(),
             nature: Nature {
                 sched: Fragile::new(host.sched.clone()),
-                random: start.stream(),
+                random: Chance::of(start),
                 hash_seed: start.draw(),
             },
             memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
@@ -271,7 +271,7 @@ impl Worker {
         local.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
         if let Some(scope) = &scope {
-            state.nature.random = scope.random();
+            state.nature.random = Chance::of(scope.random());
             local.output.current.set(scope.current());
         }
         local.scope = scope;

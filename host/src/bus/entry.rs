@@ -15,7 +15,7 @@ use crate::telemetry::record::KeyValue;
 
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit};
+use super::{Bus, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -61,8 +61,8 @@ impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
     pub async fn serve(self) -> Response {
-        let Self { bus, visit, ticket, inside: _counted, .. } = self;
-        let response = bus.serve(visit).await;
+        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
+        let response = bus.serve(&mut visit).await;
         bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
         response
     }
@@ -141,7 +141,7 @@ impl Bus {
             baggage: incoming.baggage,
             depth: 0,
             request: entry.request,
-            outer: Some(entry.attributes),
+            way: Way::Outer(entry.attributes),
         };
         Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
     }
