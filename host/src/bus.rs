@@ -290,7 +290,7 @@ impl Bus {
         replica: &Replica,
         outcome: Result<Response, GuestFailure>,
     ) -> Response {
-        let annotations = worker.finish().map(|scope| scope.annotations);
+        let annotations = worker.finish();
         let response = match outcome {
             Ok(response) => {
                 replica.release(worker);
@@ -306,7 +306,7 @@ impl Bus {
         };
         span.respond(response.status);
         // Last: what the host says of a request, no guest replaces.
-        span.annotate(annotations.unwrap_or_default());
+        span.annotate(annotations);
         self.record(span);
         response
     }

@@ -10,8 +10,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{self, Effort};
-use crate::error::{Look, Refused, printable};
+use crate::error::{Look, Problem, Refused, printable, quote};
+use crate::generate::{self, Wanted};
 use crate::model::Nanos;
+use crate::progress;
 use crate::report::{Report, words};
 use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
 
@@ -30,6 +32,8 @@ enum Command {
     Run(Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(Check),
+    /// Write a topology of many services that call one another, drawn from a seed
+    Generate(Generate),
     /// Measure what things cost on this machine, beside the targets
     Bench(Bench),
 }
@@ -113,6 +117,33 @@ struct Check {
 }
 
 #[derive(Debug, Args)]
+struct Generate {
+    /// How many services, 2 to 2000
+    #[arg(long, value_name = "N", value_parser = among(&generate::SERVICES))]
+    services: u32,
+
+    /// The seed of all chance in it, which becomes the topology's own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// From the edge to the data, 2 to 12 layers [default: as many as suit the services]
+    #[arg(long, value_name = "N", value_parser = among(&generate::LAYERS))]
+    layers: Option<u32>,
+
+    /// Requests per second that come in, 1 to 100000: workers are enough for them
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = among(&generate::RATE))]
+    rate: u32,
+
+    /// The topology's name [default: services-N]
+    #[arg(long, value_parser = crate::topology::name)]
+    name: Option<String>,
+
+    /// The file to write, in place of one that is there [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Bench {
     /// How long each of the measurements runs, for example 2s
     #[arg(long = "for", value_name = "DURATION", default_value = "2s", value_parser = duration)]
@@ -130,6 +161,9 @@ struct Bench {
 /// Broken laws that are shown: one is enough to know that something is wrong.
 const BROKEN_AT_MOST: usize = 5;
 
+/// How long a run in virtual time took is of interest from here on.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -138,6 +172,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
     }
 }
@@ -215,6 +250,27 @@ impl Check {
     }
 }
 
+impl Generate {
+    fn execute(self) -> ExitCode {
+        let Self { services, seed, layers, rate, name, out } = self;
+        let file = out.as_deref().and_then(std::path::Path::file_name);
+        let file = file.map(|name| name.to_string_lossy().into_owned());
+        let text = match generate::generate(&Wanted { services, seed, layers, name, rate, file }) {
+            Ok(text) => text,
+            Err(problems) => return refuse(&Refused::new(None, problems)),
+        };
+        let Some(path) = out else { return print(&text) };
+        match std::fs::write(&path, text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let path = quote(&path.display().to_string());
+                let problem = Problem::new(format!("cannot write {path}: {error}"));
+                refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
+            }
+        }
+    }
+}
+
 impl Bench {
     fn execute(self) -> ExitCode {
         if cfg!(debug_assertions) {
@@ -233,6 +289,10 @@ impl Bench {
             }
         }
     }
+}
+
+fn among(range: &std::ops::RangeInclusive<u32>) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(*range.start())..=i64::from(*range.end()))
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -276,6 +336,12 @@ fn tell(event: Event) {
         Event::Trouble { exporter, trouble } => {
             say(&format!("warning: {exporter} has trouble, and tries again: {}\n", printable(&trouble)));
         }
+        Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
+            let factor = words::number(progress::factor(simulated, took));
+            let (simulated, took) = (words::time(simulated), words::time(crate::clock::nanos(took)));
+            say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
+        }
+        Event::Simulated { .. } => {}
         Event::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
             say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));

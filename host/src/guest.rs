@@ -16,8 +16,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use fragile::Fragile;
 use futures_util::future::{Either, LocalBoxFuture, select};
-use send_wrapper::SendWrapper;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
@@ -28,7 +28,7 @@ use crate::model::{Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::ResourceId;
+use crate::telemetry::record::{KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Natural, Nature, Output};
 
@@ -121,21 +121,26 @@ impl fmt::Display for GuestFailure {
     }
 }
 
-/// The data of a worker's store.
+/// The data of a worker's store, which wasmtime wants to be `Send`.
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
     nature: Nature,
-    output: SendWrapper<Rc<Output>>,
     memory: MemoryLimit,
-    cpu: SendWrapper<Rc<CpuMeter>>,
-    host: SendWrapper<Rc<Host>>,
-    identity: SendWrapper<Rc<Identity>>,
+    local: Fragile<Local>,
+}
+
+/// What of it belongs to the core thread.
+struct Local {
+    output: Rc<Output>,
+    cpu: Rc<CpuMeter>,
+    host: Rc<Host>,
+    identity: Rc<Identity>,
     scope: Option<RequestScope>,
     /// Calls that the guest may wait for, by its handles.
     pending: BTreeMap<u32, PendingCall>,
     /// Calls under way, those included that nobody waits for.
-    live_calls: SendWrapper<Rc<Cell<u32>>>,
+    live_calls: Rc<Cell<u32>>,
     /// Handles that this worker has given out: spans and calls.
     handles: u32,
 }
@@ -179,19 +184,21 @@ impl Worker {
             wasi: wasi::context(&identity.environment, &output),
             table: ResourceTable::new(),
             nature: Nature {
-                sched: SendWrapper::new(host.sched.clone()),
+                sched: Fragile::new(host.sched.clone()),
                 random: start.stream(),
                 hash_seed: start.draw(),
             },
-            output: SendWrapper::new(output),
             memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
-            cpu: SendWrapper::new(Rc::clone(&cpu)),
-            host: SendWrapper::new(Rc::clone(host)),
-            identity: SendWrapper::new(Rc::clone(identity)),
-            scope: None,
-            pending: BTreeMap::new(),
-            live_calls: SendWrapper::new(Rc::default()),
-            handles: 0,
+            local: Fragile::new(Local {
+                output,
+                cpu: Rc::clone(&cpu),
+                host: Rc::clone(host),
+                identity: Rc::clone(identity),
+                scope: None,
+                pending: BTreeMap::new(),
+                live_calls: Rc::default(),
+                handles: 0,
+            }),
         };
         let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
@@ -211,10 +218,11 @@ impl Worker {
     pub async fn routes(&mut self) -> Result<Vec<handler::Route>, GuestFailure> {
         self.prepare(None)?;
         let handler = self.guest.simhost_service_handler();
-        let (host, limits) = (Rc::clone(&self.store.data().host), self.store.data().identity.limits.clone());
+        let local = self.store.data().local.get();
+        let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
         let asking = self.cpu.measure(self.fuel, handler.call_routes(&mut self.store));
         let routes = in_time(&host.sched, &limits, asking).await;
-        self.store.data().output.finish();
+        self.store.data().local.get().output.finish();
         routes?.map_err(|error| failure(&error, self.store.data()))
     }
 
@@ -232,33 +240,36 @@ impl Worker {
         let handler = self.guest.simhost_service_handler();
         let call = handler.call_handle(&mut self.store, route);
         match self.cpu.measure(self.fuel, call).await {
-            Ok(response) => checked(response, &self.store.data().identity.limits),
+            Ok(response) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
     }
 
-    /// Ends what the request left open and returns its scope.
-    pub fn finish(&mut self) -> Option<RequestScope> {
-        let state = self.store.data_mut();
-        state.output.finish();
-        state.output.current.set(None);
-        state.pending.clear();
-        let mut scope = state.scope.take()?;
-        scope.end_all(&state.host, &state.identity);
-        Some(scope)
+    /// Ends what the request left open, and returns what the guest said of its SERVER span.
+    pub fn finish(&mut self) -> Vec<KeyValue> {
+        let local = self.store.data_mut().local.get_mut();
+        local.output.finish();
+        local.output.current.set(None);
+        local.pending.clear();
+        let Some(scope) = &mut local.scope else { return Vec::new() };
+        scope.end_all(&local.host, &local.identity);
+        let annotations = std::mem::take(&mut scope.annotations);
+        local.scope = None;
+        annotations
     }
 
     fn prepare(&mut self, scope: Option<RequestScope>) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
-        let limits = &state.identity.limits;
-        state.output.begin(limits.spans);
-        state.cpu.spent.set(Duration::ZERO);
+        let local = state.local.get_mut();
+        let limits = &local.identity.limits;
+        local.output.begin(limits.spans);
+        local.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
         if let Some(scope) = &scope {
             state.nature.random = scope.random();
-            state.output.current.set(scope.current());
+            local.output.current.set(scope.current());
         }
-        state.scope = scope;
+        local.scope = scope;
         let cpu_time = limits.cpu_time;
         allow_cpu_time(&mut self.store, self.fuel, cpu_time)
     }
@@ -266,7 +277,9 @@ impl Worker {
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("service", &self.store.data().identity.name).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("service", &self.store.data().local.get().identity.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -334,7 +347,7 @@ impl CpuMeter {
     }
 
     fn tick(store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
-        let cpu = &store.data().cpu;
+        let cpu = &store.data().local.get().cpu;
         let turn = cpu.turn.get().map_or(Duration::ZERO, Stopwatch::elapsed);
         if cpu.spent.get() + turn >= cpu.limit {
             return Err(OutOfTime.into());
@@ -368,7 +381,8 @@ impl ResourceLimiter for MemoryLimit {
 
 /// What a guest's error was, in words that name the bound it met.
 fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
-    let limits = &state.identity.limits;
+    let local = state.local.get();
+    let limits = &local.identity.limits;
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
     let trap = error.downcast_ref::<Trap>();
     let (kind, message) = if let Some(I32Exit(code)) = error.downcast_ref() {
@@ -384,7 +398,7 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
         let limit = limits.memory >> 10;
         ("memory_exceeded", format!("the guest needed more than limits.memory = {limit} KiB"))
     } else if let Some(trap) = trap {
-        match state.output.complaint() {
+        match local.output.complaint() {
             said if said.is_empty() => ("guest_trap", trap.to_string()),
             said => ("guest_trap", format!("{trap}: {said}")),
         }

@@ -251,6 +251,8 @@ pub enum Subject {
     Service(ServiceId),
     /// `POST /orders` of a service.
     Route(ServiceId, String),
+    /// Those that this load makes, as it sees them.
+    Load(String),
 }
 
 /// A measure and its limit.

@@ -23,6 +23,7 @@ mod telemetry;
 mod text;
 pub mod words;
 
+use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
@@ -62,8 +63,8 @@ pub struct Report {
     /// What the topology's `[objectives]` ask for, and what came of it.
     pub objectives: Vec<ObjectiveRow>,
     pub telemetry: TelemetryRow,
-    /// SHA-256 over all records of a run in virtual time, as
-    /// [`digest`](crate::telemetry::digest) says; none in real time, and without telemetry.
+    /// SHA-256 over all records of a run in virtual time: the same bytes, the same
+    /// run. Null in real time, and without telemetry.
     pub digest: Option<String>,
     /// Laws that the counts break: only a defect of simhost puts anything here.
     #[serde(skip)]
@@ -95,6 +96,9 @@ impl Report {
     pub fn new(facts: Facts<'_>) -> Self {
         let Facts { model, accounts, simulated, unfinished, recorded, .. } = facts;
         let is_whole = facts.elapsed.is_none() && unfinished == 0;
+        let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
+        let counted = Counted { accounts: &accounts, loads: &facts.loads, simulated };
+        let objectives = objectives::judge(model, counted, facts.idle_is_missed);
         Self {
             schema: SCHEMA,
             topology: model.name.clone(),
@@ -108,10 +112,10 @@ impl Report {
             services: rows::services(&accounts, simulated),
             links: rows::links(&accounts, simulated),
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),
-            objectives: objectives::judge(model, &accounts, simulated, facts.idle_is_missed),
+            objectives,
             digest: facts.sent.digest.clone(),
             telemetry: TelemetryRow::new(recorded, facts.sent),
-            broken: if is_whole { broken(&accounts, recorded) } else { Vec::new() },
+            broken,
         }
     }
 
@@ -133,9 +137,15 @@ impl Report {
     }
 }
 
-/// The laws that the bus's counts break, and that of the spans.
-fn broken(accounts: &Accounts, recorded: Counts) -> Vec<Broken> {
+/// The laws that the bus's counts break, and those of the loads and the spans.
+fn broken(accounts: &Accounts, loads: &[(String, LoadStats)], recorded: Counts) -> Vec<Broken> {
     let mut broken = accounts.broken();
+    for (name, LoadStats { started, tally, .. }) in
+        loads.iter().filter(|(_, load)| load.started != load.tally.count)
+    {
+        let what = format!("requests begun, and ended: {started} is not {}", tally.count);
+        broken.push(Broken { place: name.clone(), what });
+    }
     let Counts { opened, closed, .. } = recorded;
     if opened != closed {
         let what = format!("begun, and ended: {opened} is not {closed}");

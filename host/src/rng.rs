@@ -33,6 +33,8 @@ pub enum Purpose {
     /// A value in a request of a load.
     Value = 14,
     Think = 15,
+    /// A topology that is generated; no run draws from it.
+    Generate = 30,
 }
 
 /// The name of a stream: a seed, a purpose and whatever else tells it apart.

@@ -5,22 +5,27 @@
 //! waits for it or for a wake-up from another thread. That is all the
 //! difference between the two: tasks cannot tell.
 
+mod oneshot;
+mod ready;
+
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
+use fragile::Fragile;
 use slab::Slab;
 
 use crate::clock::Clock;
 use crate::model::Nanos;
+
+pub use oneshot::{Gone, Receiver, Sender, oneshot};
+use ready::{Ready, TaskWaker};
 
 /// Tasks polled before timers get their turn again, in real time.
 const READY_BURST: usize = 256;
@@ -34,44 +39,66 @@ pub struct Sched(Rc<World>);
 
 struct World {
     clock: Clock,
-    tasks: RefCell<Slab<Task>>,
-    ready: Arc<Ready>,
+    tasks: RefCell<Tasks>,
+    ready: Ready,
     timers: RefCell<Timers>,
     /// Who waits for the last task to end.
     drained: RefCell<Option<Waker>>,
 }
 
+/// The tasks that have not ended, each in a place of its own.
+#[derive(Default)]
+struct Tasks {
+    places: Vec<Task>,
+    /// Places that are free.
+    free: Vec<usize>,
+}
+
 struct Task {
-    /// None while the task is being polled.
+    /// None while the task is being polled, and when the place is free.
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    /// The task's own; the next one at this place inherits it when nobody else has it.
     waker: Arc<TaskWaker>,
 }
 
-/// The tasks that can go on, in the order in which they were woken.
-struct Ready {
-    queue: Mutex<VecDeque<Arc<TaskWaker>>>,
-    /// The core thread sleeps, or is about to: a wake-up has to rouse it.
-    parked: AtomicBool,
-    core: Thread,
-}
+impl Tasks {
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
 
-struct TaskWaker {
-    /// The task's place, or none for the future of `block_on`.
-    place: Option<usize>,
-    queued: AtomicBool,
-    ready: Arc<Ready>,
-}
+    /// Gives a task a place.
+    fn insert(&mut self, future: Pin<Box<dyn Future<Output = ()>>>, ready: &Ready) -> Arc<TaskWaker> {
+        let place = self.free.pop().unwrap_or_else(|| {
+            let place = self.places.len();
+            self.places.push(Task { future: None, waker: ready.waker(Some(place)) });
+            place
+        });
+        self.places[place].future = Some(future);
+        Arc::clone(&self.places[place].waker)
+    }
 
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        if self.queued.swap(true, Ordering::AcqRel) {
-            return;
+    /// Takes the future that a waker is for, to poll it.
+    fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+        let task = self.places.get_mut(waker.place?)?;
+        // A waker may outlive its task; the place may be another's by then.
+        if Arc::ptr_eq(&task.waker, waker) { task.future.take() } else { None }
+    }
+
+    /// Puts the future back: the task goes on waiting.
+    fn put(&mut self, place: usize, future: Pin<Box<dyn Future<Output = ()>>>) {
+        // The place is gone when the task has cleared the world.
+        if let Some(task) = self.places.get_mut(place) {
+            task.future = Some(future);
         }
-        let ready = Arc::clone(&self.ready);
-        ready.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(self);
-        if ready.parked.load(Ordering::SeqCst) {
-            ready.core.unpark();
+    }
+
+    /// The task at this place has ended.
+    fn end(&mut self, place: usize, ready: &Ready) {
+        let Some(task) = self.places.get_mut(place) else { return };
+        if Arc::strong_count(&task.waker) > 1 {
+            task.waker = ready.waker(Some(place));
         }
+        self.free.push(place);
     }
 }
 
@@ -155,12 +182,10 @@ pub struct Stalled;
 impl Sched {
     /// The scheduler of this thread, which becomes the core thread of a run.
     pub fn new(clock: Clock) -> Self {
-        let ready =
-            Ready { queue: Mutex::default(), parked: AtomicBool::new(false), core: std::thread::current() };
         Self(Rc::new(World {
             clock,
             tasks: RefCell::default(),
-            ready: Arc::new(ready),
+            ready: Ready::new(),
             timers: RefCell::default(),
             drained: RefCell::default(),
         }))
@@ -177,15 +202,7 @@ impl Sched {
 
     /// Starts a task. It first runs after the tasks that are ready already.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let mut tasks = self.0.tasks.borrow_mut();
-        let entry = tasks.vacant_entry();
-        let waker = Arc::new(TaskWaker {
-            place: Some(entry.key()),
-            queued: AtomicBool::new(false),
-            ready: Arc::clone(&self.0.ready),
-        });
-        entry.insert(Task { future: Some(Box::pin(future)), waker: Arc::clone(&waker) });
-        drop(tasks);
+        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), &self.0.ready);
         waker.wake();
     }
 
@@ -228,15 +245,14 @@ impl Sched {
     /// passes.
     pub fn block_on<T>(&self, main: impl Future<Output = T>, mut idle: impl FnMut()) -> Result<T, Stalled> {
         let mut main = pin!(main);
-        let ready = &self.0.ready;
-        let waker =
-            Arc::new(TaskWaker { place: None, queued: AtomicBool::new(false), ready: Arc::clone(ready) });
+        let _running = self.0.ready.run();
+        let waker = self.0.ready.waker(None);
         Arc::clone(&waker).wake();
         let main_waker = Waker::from(Arc::clone(&waker));
         loop {
             let mut burst = 0;
-            while let Some(task) = self.next_ready() {
-                task.queued.store(false, Ordering::Release);
+            while let Some(task) = self.0.ready.next() {
+                task.taken();
                 if Arc::ptr_eq(&task, &waker) {
                     if let Poll::Ready(value) = main.as_mut().poll(&mut Context::from_waker(&main_waker)) {
                         return Ok(value);
@@ -256,36 +272,23 @@ impl Sched {
         }
     }
 
-    fn next_ready(&self) -> Option<Arc<TaskWaker>> {
-        self.0.ready.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
     fn poll_task(&self, task: Arc<TaskWaker>) {
-        let Some(place) = task.place else { return };
-        let future = match self.0.tasks.borrow_mut().get_mut(place) {
-            // A waker may outlive its task; the place may be another's by then.
-            Some(found) if Arc::ptr_eq(&found.waker, &task) => found.future.take(),
-            _ => return,
+        let (Some(place), Some(mut future)) = (task.place, self.0.tasks.borrow_mut().take(&task)) else {
+            return;
         };
-        let Some(mut future) = future else { return };
         let waker = Waker::from(task);
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(()) => {
-                let ended = self.0.tasks.borrow_mut().remove(place);
-                // Outside of the borrow: what a task owns may spawn when it is dropped.
-                drop(ended);
-                drop(future);
-                if self.tasks() == 0
-                    && let Some(waiting) = self.0.drained.take()
-                {
-                    waiting.wake();
-                }
-            }
-            Poll::Pending => {
-                if let Some(found) = self.0.tasks.borrow_mut().get_mut(place) {
-                    found.future = Some(future);
-                }
-            }
+        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        drop(waker);
+        if poll.is_pending() {
+            return self.0.tasks.borrow_mut().put(place, future);
+        }
+        // Outside of the borrow: what a task owns may spawn when it is dropped.
+        drop(future);
+        self.0.tasks.borrow_mut().end(place, &self.0.ready);
+        if self.tasks() == 0
+            && let Some(waiting) = self.0.drained.take()
+        {
+            waiting.wake();
         }
     }
 
@@ -295,7 +298,7 @@ impl Sched {
         match &self.0.clock {
             Clock::Virtual { now } => match due {
                 Some(due) => now.set(now.get().max(due)),
-                None if self.has_ready() => return Ok(()),
+                None if !self.0.ready.is_empty() => return Ok(()),
                 None => return Err(Stalled),
             },
             Clock::Real { .. } => self.park(due),
@@ -310,24 +313,15 @@ impl Sched {
 
     /// Sleeps until `due`, or until another thread wakes a task.
     fn park(&self, due: Option<Nanos>) {
-        let ready = &self.0.ready;
-        ready.parked.store(true, Ordering::SeqCst);
-        if !self.has_ready() {
-            match due {
-                Some(due) => {
-                    let left = due.saturating_sub(self.now());
-                    if left > 0 {
-                        std::thread::park_timeout(Duration::from_nanos(left));
-                    }
+        self.0.ready.park(|| match due {
+            Some(due) => {
+                let left = due.saturating_sub(self.now());
+                if left > 0 {
+                    std::thread::park_timeout(Duration::from_nanos(left));
                 }
-                None => std::thread::park(),
             }
-        }
-        ready.parked.store(false, Ordering::SeqCst);
-    }
-
-    fn has_ready(&self) -> bool {
-        !self.0.ready.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            None => std::thread::park(),
+        });
     }
 }
 
@@ -338,6 +332,13 @@ impl std::fmt::Debug for Sched {
             .field("tasks", &self.tasks())
             .finish_non_exhaustive()
     }
+}
+
+/// Waits for something of the core thread where a future has to be `Send`, as
+/// those of host functions have to be. It panics when another thread polls it.
+pub fn here<F: Future + Unpin>(future: F) -> impl Future<Output = F::Output> + Send {
+    let mut future = Fragile::new(future);
+    std::future::poll_fn(move |context| Pin::new(future.get_mut()).poll(context))
 }
 
 /// A wait of simulated time; dropping it cancels its timer.

@@ -86,6 +86,14 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     address::listen(text).map_err(in_one_line)
 }
 
+/// Reads the name of a topology.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn name(text: &str) -> Result<String, String> {
+    address::name(text).map_err(in_one_line)
+}
+
 fn in_one_line(problem: Problem) -> String {
     match problem.help {
         Some(help) => format!("{}: {help}", problem.message),
@@ -143,7 +151,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
-    let objectives = objectives::objectives(objectives, &names);
+    let objectives = objectives::objectives(objectives, &names, &loads);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {

@@ -12,8 +12,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use fragile::Fragile;
 use rand::Rng;
-use send_wrapper::SendWrapper;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView};
@@ -29,7 +29,7 @@ use wasmtime_wasi_io::bindings::wasi::io;
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::model::Nanos;
 use crate::rng::Stream;
-use crate::sched::Sched;
+use crate::sched::{self, Sched};
 use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
 use crate::telemetry::recorder::Recorder;
 
@@ -45,7 +45,7 @@ const COMPLAINT_LENGTH: usize = 300;
 
 /// What a guest's clocks and dice are made of.
 pub struct Nature {
-    pub sched: SendWrapper<Sched>,
+    pub sched: Fragile<Sched>,
     /// Reseeded for each request, so that requests do not depend on their worker's past.
     pub random: Stream,
     /// For the guest's hash maps; fixed for the life of a worker.
@@ -148,7 +148,7 @@ impl NatureView<'_> {
 
 impl wall_clock::Host for NatureView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let now = self.nature.sched.now();
+        let now = self.nature.sched.get().now();
         let (seconds, nanoseconds) = (now / 1_000_000_000, (now % 1_000_000_000) as u32);
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }
@@ -160,7 +160,7 @@ impl wall_clock::Host for NatureView<'_> {
 
 impl monotonic_clock::Host for NatureView<'_> {
     fn now(&mut self) -> wasmtime::Result<Nanos> {
-        Ok(self.nature.sched.now())
+        Ok(self.nature.sched.get().now())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<Nanos> {
@@ -172,7 +172,7 @@ impl monotonic_clock::Host for NatureView<'_> {
     }
 
     fn subscribe_duration(&mut self, duration: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
-        let due = self.nature.sched.now().saturating_add(duration);
+        let due = self.nature.sched.get().now().saturating_add(duration);
         self.wait(due)
     }
 }
@@ -205,14 +205,14 @@ impl insecure_seed::Host for NatureView<'_> {
 
 /// A wait that a guest may poll among others.
 struct Timer {
-    sched: SendWrapper<Sched>,
+    sched: Fragile<Sched>,
     due: Nanos,
 }
 
 #[async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
-        SendWrapper::new(self.sched.sleep_until(self.due)).await;
+        sched::here(self.sched.get().sleep_until(self.due)).await;
     }
 }
 
@@ -323,13 +323,13 @@ impl Output {
 /// Standard output or standard error of one worker.
 #[derive(Clone)]
 struct Stdio {
-    output: SendWrapper<Rc<Output>>,
+    output: Fragile<Rc<Output>>,
     severity: Severity,
 }
 
 impl Stdio {
     fn new(output: &Rc<Output>, severity: Severity) -> Self {
-        Self { output: SendWrapper::new(Rc::clone(output)), severity }
+        Self { output: Fragile::new(Rc::clone(output)), severity }
     }
 }
 
@@ -356,7 +356,7 @@ impl Pollable for Stdio {
 
 impl OutputStream for Stdio {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.output.write(self.severity, &bytes);
+        self.output.get().write(self.severity, &bytes);
         Ok(())
     }
 
@@ -371,7 +371,7 @@ impl OutputStream for Stdio {
 
 impl AsyncWrite for Stdio {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.output.write(self.severity, bytes);
+        self.output.get().write(self.severity, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -8,6 +8,7 @@ mod common_run;
 mod schema;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use common_run::http::Dead;
 use common_run::{Finished, ORDER, Topology, finish, guest};
@@ -30,6 +31,15 @@ fn report(finished: &Finished) -> &str {
     finished.stdout.split_once("\n\n").map_or(&finished.stdout, |(_, report)| report)
 }
 
+/// The same without its digest, which every new build of a guest changes.
+fn without_digest(report: &str) -> String {
+    let (before, digest) = report.rsplit_once("digest").expect("a run in virtual time has a digest");
+    let start = digest.find(|c: char| c.is_ascii_hexdigit()).expect("a digest");
+    let (hex, after) = digest[start..].split_at(64);
+    assert!(hex.chars().all(|c| c.is_ascii_hexdigit()), "{hex}");
+    format!("{before}digest{}…{after}", &digest[..start])
+}
+
 fn json(finished: &Finished) -> Value {
     serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
 }
@@ -47,7 +57,11 @@ fn golden(path: &Path, said: &str) {
         std::fs::write(path, said).expect("a golden file");
     }
     let golden = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(golden, said, "{} differs; BLESS=1 writes it anew", path.display());
+    let differs = golden.lines().zip(said.lines()).position(|(golden, said)| golden != said);
+    let at = differs.unwrap_or_else(|| golden.lines().count().min(said.lines().count()));
+    let (was, is) = (golden.lines().nth(at), said.lines().nth(at));
+    let name = path.display();
+    assert!(golden == said, "{name}:{}: was {was:?}, is {is:?}; BLESS=1 writes it anew", at + 1);
 }
 
 fn file(name: &str) -> PathBuf {
@@ -57,21 +71,23 @@ fn file(name: &str) -> PathBuf {
 #[test]
 fn one_request_gets_its_times_alone() {
     let finished = virtually(&Topology::orders(), &[], 1);
-    golden(&file("one.txt"), report(&finished));
+    golden(&file("one.txt"), &without_digest(report(&finished)));
 }
 
 #[test]
 fn a_few_requests_get_no_quantiles() {
     let finished = virtually(&Topology::orders(), &["--fault", "payment-errors=on", "--seed", "3"], 5);
-    golden(&file("few.txt"), report(&finished));
+    golden(&file("few.txt"), &without_digest(report(&finished)));
 }
 
 #[test]
-fn many_requests_get_routes_services_and_links() {
-    let finished = virtually(&Topology::orders(), &["--fault", "payment-errors=on"], 60);
-    golden(&file("many.txt"), report(&finished));
-    let finished = virtually(&Topology::orders(), &["--fault", "payment-errors=on", "--json"], 60);
-    golden(&file("many.json"), finished.success());
+fn a_load_gets_loads_routes_services_and_links() {
+    let run = |flags: &[&str]| {
+        let load = ["--virtual", "--for", "10s", "--show", "summary", "--fault", "payment-errors=on"];
+        Topology::orders().run(&[&load[..], flags].concat())
+    };
+    golden(&file("load.txt"), &without_digest(run(&[]).success()));
+    golden(&file("load.json"), &without_digest(run(&["--json"]).success()));
 }
 
 /// All that a report can hold: errors of many kinds, real time, an exporter in trouble.
@@ -194,6 +210,60 @@ fn objectives_that_are_met_let_the_run_succeed() {
     assert!(report.contains("\nmet: order-service: max 289ms of at most 1s\n"), "{report}");
     assert!(report.contains("\nmet: order-service: errors 0% of at most 0%\n"), "{report}");
     assert_eq!(finished.stderr, "");
+}
+
+/// A load has its objectives; one that is switched off has none to miss.
+#[test]
+fn an_objective_may_be_a_loads_and_an_idle_route_misses_its_own() {
+    let wanted = "[objectives]\nshoppers = { p50 = \"100ms\" }\n\
+                  \"order-service GET /health\" = { max = \"1ms\" }\n";
+    let topology = Topology::orders().with("seed = 42", wanted);
+    let finished = topology.run(&["--virtual", "--for", "2s"]);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stdout.contains("\nmet: shoppers: p50 "), "{}", finished.stdout);
+    let idle = "\nmissed: order-service GET /health: max: there was no request\n";
+    assert!(finished.stdout.contains(idle), "{}", finished.stdout);
+    assert_eq!(finished.stderr, "error: 1 of 2 objectives missed\n");
+    // The command line says which requests there are.
+    let finished = topology.run(&["--virtual", "--request", ORDER]);
+    assert!(!finished.success().contains("missed"), "{}", finished.stdout);
+}
+
+#[test]
+fn a_missed_objective_fails_the_run_also_when_nobody_reads_the_report() {
+    let topology = Topology::orders().with("seed = 42", OBJECTIVES);
+    let mut command = topology.command(&["--virtual", "--json", "--request", ORDER]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "an order that succeeds misses nothing: {stderr}");
+    let mut command = topology.command(&["--virtual", "--json", "--request", LARGE]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "error: 1 of 5 objectives missed\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_that_a_full_disk_does_not_take_is_an_error_that_says_so() {
+    for flags in [&["--json"][..], &["--show", "summary"], &["--out", "-"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+        let topology = Topology::orders();
+        let mut command = topology.command(&[&["--virtual", "--for", "1s"], flags].concat());
+        let output = command.stdout(full).stderr(Stdio::piped()).output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        match flags {
+            // The records are lost, and the report, on standard error, says how many.
+            ["--out", "-"] => assert!(stderr.contains("  lost: "), "{stderr}"),
+            _ => {
+                assert!(stderr.starts_with("error: cannot write to standard output: No space"), "{stderr}");
+                assert_eq!(output.status.code(), Some(1), "{stderr}");
+            }
+        }
+    }
 }
 
 #[test]

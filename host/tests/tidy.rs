@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
     ("tally", &["model"]),
     ("context", &["message"]),
     ("topology", &["model", "message", "error", "clock"]),
+    ("generate", &["error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
@@ -75,6 +76,7 @@ const LAYERS: [(&str, &[&str]); 24] = [
         ],
     ),
     ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
         &[
@@ -95,10 +97,11 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "ingress",
             "load",
             "report",
+            "progress",
         ],
     ),
     ("bench", &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "bus", "run"]),
-    ("cli", &["model", "error", "clock", "topology", "report", "run", "bench"]),
+    ("cli", &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "bench"]),
     ("main", &["cli"]),
 ];
 

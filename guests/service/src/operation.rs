@@ -77,6 +77,10 @@ pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> 
     if names.is_empty() {
         operations.extend(only);
     }
+    let unused = operations.iter().find(|operation| operation.database.is_some() && operation.span.is_none());
+    if let Some(Operation { route, .. }) = unused {
+        problems.push(format!("`database` is of the span around the work, and {route} has no `span` for it"));
+    }
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
     problems.retain(|problem| said.insert(problem.clone()));
@@ -146,11 +150,6 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
         database: reader.text("database"),
         log: reader.text("log"),
     };
-    if operation.database.is_some() && operation.span.is_none() {
-        let key = own.key("database");
-        problems
-            .push(format!("`{key}` is of the span around the work: write span = \"SELECT items\" beside it"));
-    }
     (problems.len() == before).then_some(operation)
 }
 
@@ -248,6 +247,17 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_of_the_span_of_every_route() {
+        let entries = [("database", "redis"), ("show.route", "GET /items"), ("show.span", "GET items")];
+        assert!(read(&entries).is_ok());
+        let problems = read(&entries[..2]).expect_err("there is no span");
+        assert_eq!(
+            problems,
+            ["`database` is of the span around the work, and GET /items has no `span` for it"]
+        );
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let problems = read(&[
             ("wrok", "5ms"),
@@ -260,7 +270,6 @@ mod tests {
             ("add.wait", "5ms"),
             ("add.calls", "3 a, post b"),
             ("add.errors", "-1"),
-            ("add.database", "redis"),
         ])
         .expect_err("nothing is right");
         let expected = [
@@ -274,7 +283,6 @@ mod tests {
             "`add.calls`: the call `3 a`",
             "`add.calls`: the call `post b`",
             "`add.errors` is `-1`",
-            "`add.database` is of the span",
         ];
         for part in expected {
             assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
-use tokio::sync::oneshot;
 
 use crate::context::{self, SpanContext};
 use crate::fault::Arrival;
@@ -14,6 +13,7 @@ use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
+use crate::sched;
 use crate::tally;
 
 use super::spans::{ClientAttributes, OpenSpan};
@@ -202,7 +202,7 @@ impl Bus {
         request: Request,
         timeout: Option<Nanos>,
     ) -> Result<Response, CallError> {
-        let (send, receive) = oneshot::channel();
+        let (send, receive) = sched::oneshot();
         let bus = Rc::clone(self);
         let mut timeout = timeout;
         // In a task of its own: when the caller gives up, the callee works on.

@@ -3,14 +3,13 @@
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
-use tokio::sync::oneshot;
-
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::guest::scope::{Caller, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
@@ -79,7 +78,7 @@ impl Bus {
         };
         let context = admitted.context.take();
         // In a task of its own: a client that hangs up does not stop the system.
-        let (send, receive) = oneshot::channel();
+        let (send, receive) = sched::oneshot();
         self.host.sched.spawn(async move {
             send.send(admitted.serve().await).ok();
         });

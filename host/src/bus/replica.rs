@@ -4,10 +4,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use tokio::sync::oneshot;
-
 use crate::engine::Code;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::sched;
 
 use super::stats::Stats;
 
@@ -29,7 +28,7 @@ struct State {
     alive: u32,
     /// Workers made so far: their ordinals.
     made: u32,
-    waiting: VecDeque<oneshot::Sender<Turn>>,
+    waiting: VecDeque<sched::Sender<Turn>>,
 }
 
 /// What a waiting request gets.
@@ -87,7 +86,7 @@ impl Replica {
                 state.alive += 1;
                 None
             } else if state.waiting.len() < self.queue as usize {
-                let (send, receive) = oneshot::channel();
+                let (send, receive) = sched::oneshot();
                 state.waiting.push_back(send);
                 stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)

@@ -177,6 +177,13 @@ impl Stats {
         });
     }
 
+    /// Requests from outside that have ended, and how many of them failed.
+    pub fn outside(&self) -> (u64, u64) {
+        let accounts = self.0.borrow();
+        let links = accounts.callers.last().into_iter().flatten();
+        links.fold((0, 0), |(ended, failed), link| (ended + link.calls.count, failed + link.calls.failed()))
+    }
+
     /// Everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
         let mut accounts = self.0.borrow().clone();

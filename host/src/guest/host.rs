@@ -3,17 +3,16 @@
 use std::rc::Rc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use send_wrapper::SendWrapper;
-use tokio::sync::oneshot;
 use wasmtime::component::Resource;
 
 use crate::message::{Headers, Request, Response};
+use crate::sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value};
 
 use super::bindings::simhost::service::{bus, clock, config, http, incoming, logging, tracing};
 use super::scope::{RequestScope, bound, merge};
-use super::{CallError, GuestState};
+use super::{CallError, GuestState, Local};
 
 /// A worker has at most so many calls under way, those included that its guest
 /// does not wait for.
@@ -24,7 +23,7 @@ const PENDING_CALLS: u32 = 256;
 pub struct Pending;
 
 /// Where the response of a call under way arrives.
-pub type PendingCall = oneshot::Receiver<Result<Response, CallError>>;
+pub type PendingCall = sched::Receiver<Result<Response, CallError>>;
 
 /// A span that the guest holds: a number of the worker's own.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ pub struct Span;
 
 impl http::Host for GuestState {}
 
-impl GuestState {
+impl Local {
     fn serving(&self) -> wasmtime::Result<&RequestScope> {
         let Some(scope) = &self.scope else {
             wasmtime::bail!("the guest asked for the request while it served none");
@@ -43,27 +42,27 @@ impl GuestState {
 
 impl incoming::Host for GuestState {
     fn method(&mut self) -> wasmtime::Result<String> {
-        Ok(self.serving()?.request.method.clone())
+        Ok(self.local.get().serving()?.request.method.clone())
     }
 
     fn path_and_query(&mut self) -> wasmtime::Result<String> {
-        Ok(self.serving()?.request.target.clone())
+        Ok(self.local.get().serving()?.request.target.clone())
     }
 
     fn params(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.serving()?.params.clone())
+        Ok(self.local.get().serving()?.params.clone())
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.serving()?.request.headers.0.clone())
+        Ok(self.local.get().serving()?.request.headers.0.clone())
     }
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.serving()?.request.headers.get(&name).map(str::to_owned))
+        Ok(self.local.get().serving()?.request.headers.get(&name).map(str::to_owned))
     }
 
     fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.serving()?.request.body.clone())
+        Ok(self.local.get().serving()?.request.body.clone())
     }
 }
 
@@ -74,9 +73,7 @@ impl bus::Host for GuestState {
         request: http::Request,
         options: bus::CallOptions,
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
-        // What the bus works on stays on this thread, which wasmtime cannot know.
-        let call = SendWrapper::new(self.start_call(service, request, options));
-        Ok(answer(call.await))
+        Ok(answer(sched::here(self.local.get_mut().start_call(service, request, options)).await))
     }
 }
 
@@ -87,21 +84,22 @@ impl bus::HostPending for GuestState {
         request: http::Request,
         options: bus::CallOptions,
     ) -> wasmtime::Result<Resource<Pending>> {
-        let handle = self.next_handle();
-        let live = Rc::clone(&self.live_calls);
+        let local = self.local.get_mut();
+        let handle = local.next_handle();
+        let live = Rc::clone(&local.live_calls);
         if live.get() >= PENDING_CALLS {
             // To wait for a handle that is not there is `invalid`.
             return Ok(Resource::new_own(handle));
         }
-        let (send, receive) = oneshot::channel();
-        let call = self.start_call(service, request, options);
+        let (send, receive) = sched::oneshot();
+        let call = local.start_call(service, request, options);
         live.set(live.get() + 1);
-        self.host.sched.spawn(call.map(move |response| {
+        local.host.sched.spawn(call.map(move |response| {
             live.set(live.get() - 1);
             // A guest that does not wait for it has dropped the other end.
             send.send(response).ok();
         }));
-        self.pending.insert(handle, receive);
+        local.pending.insert(handle, receive);
         Ok(Resource::new_own(handle))
     }
 
@@ -109,11 +107,9 @@ impl bus::HostPending for GuestState {
         &mut self,
         pending: Resource<Pending>,
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
-        let response = match self.pending.remove(&pending.rep()) {
-            Some(call) => match call.await {
-                Ok(response) => response,
-                Err(_) => Err(CallError::Reset("the run is over".to_owned())),
-            },
+        let call = self.local.get_mut().pending.remove(&pending.rep()).map(sched::here);
+        let response = match call {
+            Some(call) => call.await.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned()))),
             None => Err(CallError::Invalid(format!(
                 "this call was waited for already, or was one more than {PENDING_CALLS} at a time"
             ))),
@@ -122,12 +118,12 @@ impl bus::HostPending for GuestState {
     }
 
     fn drop(&mut self, pending: Resource<Pending>) -> wasmtime::Result<()> {
-        self.pending.remove(&pending.rep());
+        self.local.get_mut().pending.remove(&pending.rep());
         Ok(())
     }
 }
 
-impl GuestState {
+impl Local {
     fn start_call(
         &mut self,
         service: String,
@@ -183,7 +179,8 @@ fn answer(response: Result<Response, CallError>) -> Result<http::Response, bus::
 
 impl tracing::Host for GuestState {
     fn current(&mut self) -> wasmtime::Result<Option<tracing::SpanContext>> {
-        Ok(self.scope.as_ref().map(|scope| tracing::SpanContext {
+        let local = self.local.get();
+        Ok(local.scope.as_ref().map(|scope| tracing::SpanContext {
             trace_id: scope.trace.trace_id.to_string(),
             span_id: scope.current_id().to_string(),
             sampled: scope.trace.flags.sampled(),
@@ -191,19 +188,22 @@ impl tracing::Host for GuestState {
     }
 
     fn annotate(&mut self, attributes: tracing::Attributes) -> wasmtime::Result<()> {
-        if let Some(scope) = &mut self.scope {
-            scope.annotate(attributes.into_iter().map(key_value), &self.host.span_limits);
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            scope.annotate(attributes.into_iter().map(key_value), &local.host.span_limits);
         }
         Ok(())
     }
 
     fn get_baggage(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        let scope = self.scope.as_ref();
+        let local = self.local.get();
+        let scope = local.scope.as_ref();
         Ok(scope.and_then(|scope| scope.baggage.get(&key)).map(std::borrow::Cow::into_owned))
     }
 
     fn set_baggage(&mut self, key: String, value: String) -> wasmtime::Result<()> {
-        if let Some(scope) = &mut self.scope {
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
             scope.baggage = scope.baggage.with(&key, &value);
         }
         Ok(())
@@ -217,17 +217,18 @@ impl tracing::HostSpan for GuestState {
         kind: tracing::SpanKind,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<Resource<Span>> {
-        let handle = self.next_handle();
-        let now = self.host.sched.now();
-        if let Some(scope) = &mut self.scope {
+        let local = self.local.get_mut();
+        let handle = local.next_handle();
+        let now = local.host.sched.now();
+        if let Some(scope) = &mut local.scope {
             if scope.start(handle, name, span_kind(kind), now) {
-                self.host.recorder.opened();
+                local.host.recorder.opened();
             } else if scope.trace.recording {
-                self.host.recorder.cut_span();
+                local.host.recorder.cut_span();
             }
-            scope.set_attributes(handle, attributes.into_iter().map(key_value), &self.host.span_limits);
+            scope.set_attributes(handle, attributes.into_iter().map(key_value), &local.host.span_limits);
         }
-        self.note_current();
+        local.note_current();
         Ok(Resource::new_own(handle))
     }
 
@@ -236,9 +237,10 @@ impl tracing::HostSpan for GuestState {
         span: Resource<Span>,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
-        if let Some(scope) = &mut self.scope {
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
             let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(span.rep(), attributes, &self.host.span_limits);
+            scope.set_attributes(span.rep(), attributes, &local.host.span_limits);
         }
         Ok(())
     }
@@ -249,19 +251,21 @@ impl tracing::HostSpan for GuestState {
         mut name: String,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
+        let local = self.local.get_mut();
         bound(&mut name);
         let attributes = attributes.into_iter().map(key_value).collect();
-        let event = Event { name: Text::Owned(name), time: self.host.sched.now(), attributes };
-        if let Some(scope) = &mut self.scope {
-            scope.add_event(span.rep(), event, &self.host.span_limits);
+        let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
+        if let Some(scope) = &mut local.scope {
+            scope.add_event(span.rep(), event, &local.host.span_limits);
         }
         Ok(())
     }
 
     fn record_error(&mut self, span: Resource<Span>, kind: String, message: String) -> wasmtime::Result<()> {
-        let event = Event::exception(self.host.sched.now(), kind, message, None);
-        if let Some(scope) = &mut self.scope {
-            scope.add_event(span.rep(), event, &self.host.span_limits);
+        let local = self.local.get_mut();
+        let event = Event::exception(local.host.sched.now(), kind, message, None);
+        if let Some(scope) = &mut local.scope {
+            scope.add_event(span.rep(), event, &local.host.span_limits);
         }
         Ok(())
     }
@@ -272,27 +276,30 @@ impl tracing::HostSpan for GuestState {
         status: tracing::Status,
         mut description: String,
     ) -> wasmtime::Result<()> {
+        let local = self.local.get_mut();
         bound(&mut description);
         let status = match status {
             tracing::Status::Unset => Status::Unset,
             tracing::Status::Ok => Status::Ok,
             tracing::Status::Error => Status::Error(Text::Owned(description)),
         };
-        if let Some(scope) = &mut self.scope {
+        if let Some(scope) = &mut local.scope {
             scope.set_status(span.rep(), status);
         }
         Ok(())
     }
 
     fn update_name(&mut self, span: Resource<Span>, name: String) -> wasmtime::Result<()> {
-        if let Some(scope) = &mut self.scope {
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
             scope.rename(span.rep(), name);
         }
         Ok(())
     }
 
     fn context(&mut self, span: Resource<Span>) -> wasmtime::Result<tracing::SpanContext> {
-        let Some(scope) = &self.scope else {
+        let local = self.local.get();
+        let Some(scope) = &local.scope else {
             wasmtime::bail!("a span was used after its request had ended");
         };
         let id = scope.id_of(span.rep());
@@ -304,10 +311,11 @@ impl tracing::HostSpan for GuestState {
     }
 
     fn drop(&mut self, span: Resource<Span>) -> wasmtime::Result<()> {
-        if let Some(scope) = &mut self.scope {
-            scope.end(span.rep(), &self.host, &self.identity);
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            scope.end(span.rep(), &local.host, &local.identity);
         }
-        self.note_current();
+        local.note_current();
         Ok(())
     }
 }
@@ -341,17 +349,18 @@ impl logging::Host for GuestState {
         mut message: String,
         attributes: tracing::Attributes,
     ) -> wasmtime::Result<()> {
-        let Some(left) = self.output.left.get().checked_sub(1) else {
-            self.host.recorder.cut_log();
+        let local = self.local.get();
+        let Some(left) = local.output.left.get().checked_sub(1) else {
+            local.host.recorder.cut_log();
             return Ok(());
         };
-        self.output.left.set(left);
+        local.output.left.set(left);
         let mut kept = Vec::new();
-        let limits: &SpanLimits = &self.host.span_limits;
+        let limits: &SpanLimits = &local.host.span_limits;
         merge(&mut kept, attributes.into_iter().map(key_value), limits.attributes, limits);
         bound(&mut message);
-        self.host.recorder.log(LogRecord {
-            time: self.host.sched.now(),
+        local.host.recorder.log(LogRecord {
+            time: local.host.sched.now(),
             severity: match level {
                 logging::Level::Trace => Severity::Trace,
                 logging::Level::Debug => Severity::Debug,
@@ -362,8 +371,8 @@ impl logging::Host for GuestState {
             },
             body: Text::Owned(message),
             attributes: kept,
-            resource: self.identity.resource,
-            span: self.output.current.get(),
+            resource: local.identity.resource,
+            span: local.output.current.get(),
         });
         Ok(())
     }
@@ -371,22 +380,22 @@ impl logging::Host for GuestState {
 
 impl clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.host.sched.now())
+        Ok(self.local.get().host.sched.now())
     }
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {
-        SendWrapper::new(self.host.sched.sleep(ns)).await;
+        sched::here(self.local.get().host.sched.sleep(ns)).await;
         Ok(())
     }
 }
 
 impl config::Host for GuestState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        let found = self.identity.config.iter().find(|(name, _)| *name == key);
+        let found = self.local.get().identity.config.iter().find(|(name, _)| *name == key);
         Ok(found.map(|(_, value)| value.clone()))
     }
 
     fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.identity.config.clone())
+        Ok(self.local.get().identity.config.clone())
     }
 }

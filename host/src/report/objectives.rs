@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bus::stats::Accounts;
+use crate::load::LoadStats;
 use crate::model::{Goal, Measure, Model, Nanos, Subject};
 use crate::tally::Tally;
 
@@ -37,37 +38,47 @@ pub enum Unit {
     PerSecond,
 }
 
+/// Where requests were counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    pub accounts: &'a Accounts,
+    pub loads: &'a [(String, LoadStats)],
+    pub simulated: Nanos,
+}
+
 /// Holds the counts against the model's objectives. One that saw no request is
 /// missed, or left out.
-pub fn judge(
-    model: &Model,
-    accounts: &Accounts,
-    simulated: Nanos,
-    idle_is_missed: bool,
-) -> Vec<ObjectiveRow> {
+pub fn judge(model: &Model, counted: Counted<'_>, idle_is_missed: bool) -> Vec<ObjectiveRow> {
     let mut rows = Vec::new();
     for objective in &model.objectives {
-        let (subject, tally) = find(&objective.subject, accounts);
+        // A load that is switched off has no objective to miss.
+        let Some((subject, tally)) = find(&objective.subject, counted) else { continue };
         if tally.count > 0 || idle_is_missed {
-            let goals = objective.goals.iter();
-            rows.extend(goals.map(|goal| ObjectiveRow::new(subject.clone(), goal, &tally, simulated)));
+            let row = |goal| ObjectiveRow::new(subject.clone(), goal, &tally, counted.simulated);
+            rows.extend(objective.goals.iter().map(row));
         }
     }
     rows
 }
 
-/// The subject's name, and its requests.
-fn find(subject: &Subject, accounts: &Accounts) -> (String, Tally) {
+/// The subject's name, and its requests; none for a load that did not run.
+fn find(subject: &Subject, counted: Counted<'_>) -> Option<(String, Tally)> {
+    let services = &counted.accounts.services;
     match subject {
         Subject::Service(id) => {
-            let service = &accounts.services[id.index()];
-            (service.name.to_string(), service.all())
+            let service = &services[id.index()];
+            Some((service.name.to_string(), service.all()))
         }
         Subject::Route(id, route) => {
-            let service = &accounts.services[id.index()];
+            let service = &services[id.index()];
             let mut routes = service.routes();
             let tally = routes.find(|(name, _)| name.is_some_and(|name| **name == **route));
-            (format!("{} {route}", service.name), tally.map(|(_, tally)| tally.clone()).unwrap_or_default())
+            let tally = tally.map(|(_, tally)| tally.clone()).unwrap_or_default();
+            Some((format!("{} {route}", service.name), tally))
+        }
+        Subject::Load(load) => {
+            let (name, stats) = counted.loads.iter().find(|(name, _)| name == load)?;
+            Some((name.clone(), stats.tally.clone()))
         }
     }
 }

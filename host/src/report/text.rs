@@ -76,7 +76,7 @@ impl Report {
                 ("requests", Box::new(|row| count(row.requests))),
                 ("rate/s", Box::new(|row| number(row.numbers.rate))),
             ];
-            columns.extend(times(|row: &LoadRow| &row.numbers, |quantile, _| time(quantile)));
+            columns.extend(times(|row: &LoadRow| &row.numbers, known_to_the_digit));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
             text.push('\n');
             table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
@@ -84,7 +84,7 @@ impl Report {
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
-        columns.extend(times(|row: &RouteRow| &row.numbers, |quantile, _| time(quantile)));
+        columns.extend(times(|row: &RouteRow| &row.numbers, known_to_the_digit));
         columns.extend(table::errors(&self.routes, |row| &row.numbers));
         text.push('\n');
         table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
@@ -137,6 +137,11 @@ fn service_columns<'a>() -> Vec<Column<'a, ServiceRow>> {
         ("wait p99", Box::new(|row| about(row.wait_p99_ns, row.wait_max_ns))),
         ("wait max", Box::new(|row| time(row.wait_max_ns))),
     ]
+}
+
+/// A quantile of a histogram with three digits.
+fn known_to_the_digit(quantile: Nanos, _longest: Nanos) -> String {
+    time(quantile)
 }
 
 /// Columns of times; `show` spells quantiles as exactly as they are known, from

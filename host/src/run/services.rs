@@ -314,7 +314,7 @@ fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
         Subject::Route(service, route) => {
             Some((*service, route, &objective.place, "set objectives for the services that call it"))
         }
-        Subject::Service(_) => None,
+        Subject::Service(_) | Subject::Load(_) => None,
     });
     let mut problems = Vec::new();
     for (service, route, place, remedy) in faults.chain(objectives) {

@@ -20,6 +20,7 @@ use crate::fault::Faults;
 use crate::guest::Host;
 use crate::link::Links;
 use crate::model::{self, Load, Model, Nanos, ServiceId};
+use crate::progress::{self, Course, Line, Progress, Seen};
 use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::digest::Digest;
@@ -33,7 +34,7 @@ use crate::telemetry::sampler::Sampler;
 use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, start};
+use super::{Options, Outcome, Plan, RunError, loads, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub enum Event {
     Draining,
     /// An exporter cannot get rid of its records, for the first time.
     Trouble { exporter: String, trouble: String },
+    /// A run in virtual time has simulated so much, and took so long.
+    Simulated { simulated: Nanos, took: Duration },
     /// The run is over, and an exporter in trouble has so long to recover.
     Flushing { patience: Duration },
 }
@@ -54,7 +57,7 @@ impl Plan {
     ///
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
-    pub fn run(self, mut on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
+    pub fn run(self, on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
         let Self { options, model, telemetry, loaded } = self;
         let watch = Stopwatch::start();
         let network = network()?;
@@ -77,14 +80,20 @@ impl Plan {
         let page = exporters.page;
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
+        // Traces, and the answers to requests, are for the same eyes.
+        let is_shown = show != Show::Traces && options.requests.is_empty();
+        let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
+        let line = progress.line();
+        let mut on_event = move |event| line.aside(|| on_event(event));
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
+        network.spawn(show_later(progress.line()));
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
         let host = host(&sched, &recorder, &model, &telemetry);
         let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
         let bus = build(&model, start, loaded, host, sampler, external);
         let client = if options.through_ingress { Some(http_client(&network)?) } else { None };
-        let loads = ResourceId(traced_loads(&model).count().abs_diff(resources.len()) as u32);
+        let loads = ResourceId((resources.len() - traced_loads(&model).count()) as u32);
         let drive =
             Drive { bus: &bus, sched: &sched, model: &model, options: &options, loads, client, stop: &stop };
         let driving = drive.run(listener, &network, &mut on_event);
@@ -94,8 +103,16 @@ impl Plan {
             if !sched.is_virtual() {
                 recorder.flush();
             }
+            progress.beat(|| Seen {
+                simulated: sched.now() - start,
+                requests: bus.entered(),
+                errors: bus.stats.outside().1,
+                spans: recorder.counts().spans,
+            });
         };
-        let (replies, loads) = sched.block_on(driving, idle)??;
+        let driven = sched.block_on(driving, idle);
+        progress.line().finish();
+        let (replies, loads) = driven??;
         let simulated = sched.now() - start;
         let unfinished = sched.tasks();
         let accounts = bus.stats.snapshot(sched.now());
@@ -108,6 +125,9 @@ impl Plan {
         }
         let sent = pipeline.shutdown(telemetry.batching.timeout);
         let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
+        if sched.is_virtual() && options.requests.is_empty() {
+            on_event(Event::Simulated { simulated, took: watch.elapsed() });
+        }
         let report = Report::new(Facts {
             model: &model,
             accounts,
@@ -126,6 +146,22 @@ impl Plan {
         let page = page.map(|page| page.take()).unwrap_or_default();
         Ok(Outcome { replies, page, traces: show == Show::Traces, report })
     }
+}
+
+/// What the line of progress is about.
+fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatch) -> Course {
+    Course {
+        is_virtual: options.virtual_time,
+        total: loads::length(options, model),
+        exporters: pipeline.accounts(),
+        watch,
+    }
+}
+
+/// Shows the line of a run that is not over at once.
+async fn show_later(line: Line) {
+    tokio::time::sleep(progress::SHOWN_AFTER).await;
+    line.show();
 }
 
 /// Says when an exporter gets into trouble, once: who mistyped an endpoint wants

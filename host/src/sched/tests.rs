@@ -150,3 +150,55 @@ fn a_task_that_is_woken_twice_runs_once() {
         .unwrap();
     assert_eq!(polls.get(), 2);
 }
+
+#[test]
+fn a_value_wakes_the_task_that_waits_for_it() {
+    let (sched, seen) = virtual_world();
+    let (send, receive) = oneshot();
+    let got = Rc::clone(&seen);
+    sched.spawn(async move {
+        let value = receive.await.unwrap_or("nothing");
+        got.borrow_mut().push(value.to_owned());
+    });
+    let world = sched.clone();
+    let late = async move {
+        world.sleep(5).await;
+        send.send("a value").expect("somebody waits");
+        world.drained().await;
+    };
+    sched.block_on(late, || {}).unwrap();
+    assert_eq!(*seen.borrow(), ["a value"]);
+}
+
+#[test]
+fn each_end_of_a_channel_learns_that_the_other_is_gone() {
+    let (sched, _) = virtual_world();
+    let (send, receive) = oneshot::<u8>();
+    drop(send);
+    assert_eq!(sched.block_on(receive, || {}), Ok(Err(Gone)));
+    let (send, receive) = oneshot();
+    drop(receive);
+    assert_eq!(send.send(7), Err(7));
+}
+
+#[test]
+fn a_waker_that_outlives_its_task_does_not_wake_the_next_one_at_its_place() {
+    let (sched, _) = virtual_world();
+    let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
+    let keep = Rc::clone(&kept);
+    sched.spawn(std::future::poll_fn(move |context| {
+        *keep.borrow_mut() = Some(context.waker().clone());
+        Poll::Ready(())
+    }));
+    sched.block_on(sched.drained(), || {}).unwrap();
+    let polls: Rc<RefCell<u32>> = Rc::default();
+    let count = Rc::clone(&polls);
+    sched.spawn(std::future::poll_fn(move |_| {
+        *count.borrow_mut() += 1;
+        Poll::<()>::Pending
+    }));
+    sched.block_on(sched.sleep(1), || {}).unwrap();
+    kept.take().expect("a waker").wake();
+    sched.block_on(sched.sleep(1), || {}).unwrap();
+    assert_eq!(*polls.borrow(), 1);
+}

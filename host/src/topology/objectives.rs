@@ -1,4 +1,4 @@
-//! `[objectives]`: what a run must achieve, for routes and services.
+//! `[objectives]`: what a run must achieve, for routes, services and loads.
 
 use toml::de::DeValue;
 
@@ -7,40 +7,55 @@ use super::names::Names;
 use super::reader::{Table, Value};
 use super::units::positive_duration;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Goal, Measure, Objective, Subject};
+use crate::model::{Goal, Load, Measure, Objective, Subject};
 
 const REMEDY: &str = r#"write what is allowed, such as { p99 = "400ms", errors = "1%" }"#;
 
 /// `[objectives]`, in the order of the file.
-pub(super) fn objectives(objectives: Option<Value<'_>>, names: &Names) -> Vec<Objective> {
+pub(super) fn objectives(objectives: Option<Value<'_>>, names: &Names, loads: &[Load]) -> Vec<Objective> {
     let table = objectives.and_then(|value| value.table("[objectives]"));
     let mut entries = table.map(|table| table.entries().to_vec()).unwrap_or_default();
     entries.sort_by_key(|entry| entry.key_place.start);
-    entries.iter().filter_map(|entry| objective(entry, names)).collect()
+    entries.iter().filter_map(|entry| objective(entry, names, loads)).collect()
 }
 
-fn objective(entry: &Value<'_>, names: &Names) -> Option<Objective> {
-    let subject = subject(entry, names);
+fn objective(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Objective> {
+    let subject = subject(entry, names, loads);
     let what = format!("the objective {}", quote(entry.key));
     let goals = entry.table(what).map(|table| goals(&table));
     let (subject, goals) = (subject?, goals?);
     Some(Objective { subject, goals, place: entry.key_place.clone() })
 }
 
-/// `SERVICE` or `SERVICE METHOD /route`.
-fn subject(entry: &Value<'_>, names: &Names) -> Option<Subject> {
-    let (service, route) = match entry.key.split_once(' ') {
+/// `SERVICE`, `SERVICE METHOD /route` or `LOAD`.
+fn subject(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Subject> {
+    let (name, route) = match entry.key.split_once(' ') {
         Some((service, route)) => (service, Some(route)),
         None => (entry.key, None),
     };
-    let Some(id) = names.get(service) else {
-        let problem = Problem::new(format!("unknown service {}", quote(service))).label("no such service");
-        return entry.refuse_key(problem.help(did_you_mean(service, "services", names.all())));
-    };
-    let Some(route) = route else { return Some(Subject::Service(id)) };
-    match address::route(route) {
-        Ok(route) => Some(Subject::Route(id, route)),
-        Err(problem) => entry.refuse_key(problem),
+    let is_load = route.is_none() && loads.iter().any(|load| load.name == name);
+    match (names.get(name), route) {
+        (Some(_), None) if is_load => entry.refuse_key(
+            Problem::new(format!("{} is a service and a load", quote(name)))
+                .label("which of the two?")
+                .help("give the load a name of its own"),
+        ),
+        (Some(id), None) => Some(Subject::Service(id)),
+        (Some(id), Some(route)) => match address::route(route) {
+            Ok(route) => Some(Subject::Route(id, route)),
+            Err(problem) => entry.refuse_key(problem),
+        },
+        (None, None) if is_load => Some(Subject::Load(name.to_owned())),
+        (None, None) => {
+            let problem = Problem::new(format!("no service and no load has the name {}", quote(name)));
+            let known = names.all().chain(loads.iter().map(|load| load.name.as_str()));
+            let help = did_you_mean(name, "services and loads", known);
+            entry.refuse_key(problem.label("neither").help(help))
+        }
+        (None, Some(_)) => {
+            let problem = Problem::new(format!("unknown service {}", quote(name))).label("no such service");
+            entry.refuse_key(problem.help(did_you_mean(name, "services", names.all())))
+        }
     }
 }
 

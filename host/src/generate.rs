@@ -1,0 +1,114 @@
+//! `simhost generate`: a topology of as many services as wanted, on the guest
+//! `service`, drawn from a seed.
+//!
+//! What is known of large systems shapes it: requests spread like trees, their
+//! sizes have a heavy tail, and some services are shared by most of them (Luo
+//! et al., Characterizing Microservice Dependency and Performance: Alibaba
+//! Trace Analysis, `SoCC` 2021). Services lie in layers and call only what lies
+//! deeper, so there are no cycles, and no chain is longer than the layers.
+//!
+//! [`shape`] draws services and calls, [`sizing`] works out how busy each will
+//! be and gives it workers, [`write`](mod@write) makes TOML of it. Whole numbers and the
+//! functions of `libm` do it all: a seed gives the same file on every platform.
+
+mod dice;
+mod names;
+mod shape;
+mod sizing;
+mod write;
+
+use crate::error::Problem;
+
+/// Services of a generated topology: enough for a caller and a callee, and no
+/// more than a topology's file has room for.
+pub const SERVICES: std::ops::RangeInclusive<u32> = 2..=2_000;
+
+/// Layers, the edge and the data among them.
+pub const LAYERS: std::ops::RangeInclusive<u32> = 2..=12;
+
+/// Requests per second that come in.
+pub const RATE: std::ops::RangeInclusive<u32> = 1..=100_000;
+
+/// Workers of all services: as many as a run takes.
+const WORKERS_AT_MOST: u64 = 16_384;
+
+/// What is wanted; the ranges are those of the constants above.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub services: u32,
+    pub seed: u64,
+    /// As many as suit the number of services, when none.
+    pub layers: Option<u32>,
+    /// The name of the topology: `services-100`.
+    pub name: Option<String>,
+    /// Requests per second that come in, for which workers are chosen.
+    pub rate: u32,
+    /// The name of the file, for its first line; the topology's when none.
+    pub file: Option<String>,
+}
+
+/// Draws a topology and writes it down.
+///
+/// # Errors
+/// When there are more layers than services, or more workers than a run can have.
+pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
+    let layers = wanted.layers.unwrap_or_else(|| usual_layers(wanted.services));
+    if layers > wanted.services {
+        let message = format!("{} services cannot lie in {layers} layers", wanted.services);
+        return Err(vec![Problem::new(message).help("lower --layers, or raise --services")]);
+    }
+    let mut system = shape::draw(wanted.seed, wanted.services as usize, layers as usize);
+    let load = sizing::size(&mut system, f64::from(wanted.rate));
+    if load.workers > WORKERS_AT_MOST {
+        let message = format!(
+            "at {} requests per second the services need {} workers in all; simhost runs at most {WORKERS_AT_MOST}",
+            wanted.rate, load.workers
+        );
+        return Err(vec![Problem::new(message).help("lower --rate")]);
+    }
+    Ok(write::write(wanted, &system, &load))
+}
+
+/// The edge and the data, and a layer more each time that the services become
+/// about four times as many.
+fn usual_layers(services: u32) -> u32 {
+    (2 + services.ilog2() / 2).min(services)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology;
+
+    fn wanted(services: u32) -> Wanted {
+        Wanted { services, seed: 1, layers: None, name: None, rate: 50, file: None }
+    }
+
+    #[test]
+    fn every_number_of_services_and_layers_gives_a_topology_that_is_valid() {
+        for (services, layers) in
+            [(2, None), (3, None), (2, Some(2)), (12, Some(12)), (40, Some(2)), (2_000, None)]
+        {
+            let text = generate(&Wanted { layers, ..wanted(services) }).expect("a topology");
+            let read = topology::parse("generated.toml", &text, std::path::Path::new(""), &["service"]);
+            let model = read.expect("it is valid").model;
+            assert_eq!(model.services.len(), services as usize, "{services} in {layers:?}");
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_one_topology_and_another_seed_another() {
+        let text = generate(&wanted(30)).expect("a topology");
+        assert_eq!(generate(&wanted(30)).expect("a topology"), text);
+        assert_ne!(generate(&Wanted { seed: 2, ..wanted(30) }).expect("a topology"), text);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_a_remedy() {
+        let more_layers = generate(&Wanted { layers: Some(4), ..wanted(3) }).expect_err("too few services");
+        assert_eq!(more_layers[0].message, "3 services cannot lie in 4 layers");
+        let too_fast = generate(&Wanted { rate: 100_000, ..wanted(2_000) }).map(|text| text.len());
+        let too_fast = too_fast.expect_err("too many workers");
+        assert!(too_fast[0].message.contains("workers in all"), "{too_fast:?}");
+    }
+}

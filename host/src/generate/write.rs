@@ -1,0 +1,126 @@
+//! A system as a topology's text.
+
+use std::fmt::Write as _;
+
+use super::shape::{Call, GATEWAY, Route, Service, System};
+use super::sizing::Load;
+use super::{Wanted, names};
+use crate::clock;
+
+const INFALLIBLE: &str = "a String takes every write";
+
+/// Columns of a comment.
+const WIDTH: usize = 110;
+
+pub fn write(wanted: &Wanted, system: &System, load: &Load) -> String {
+    let name = wanted.name.clone().unwrap_or_else(|| format!("services-{}", wanted.services));
+    let mut text = String::new();
+    head(&mut text, wanted, system, load, &name);
+    let last = system.layers.len() - 1;
+    for (at, layer) in system.layers.iter().enumerate() {
+        let what = match at {
+            0 => "the edge",
+            1 if at < last => "the interfaces behind the edge",
+            _ if at == last => "where the data is",
+            _ => "between",
+        };
+        let count = count(layer.len(), "service");
+        writeln!(text, "\n# Layer {} of {}, {what}: {count}.", at + 1, last + 1).expect(INFALLIBLE);
+        for index in layer.clone() {
+            service(&mut text, system, &system.services[index]);
+        }
+    }
+    text
+}
+
+fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: &str) {
+    let file = wanted.file.clone().unwrap_or_else(|| format!("{name}.toml"));
+    let (services, layers) = (count(wanted.services as usize, "service"), system.layers.len());
+    let words = format!(
+        "{file}: {services} without code in {layers} layers, drawn by `simhost generate --services {} --seed {}`. \
+         A request visits {:.0} services on average and leaves {:.0} spans; {} workers are enough for {} requests \
+         per second.",
+        wanted.services, wanted.seed, load.visits, load.spans, load.workers, wanted.rate
+    );
+    comment(text, &words);
+    writeln!(
+        text,
+        "\n[topology]\nname = \"{name}\"\nseed = {}\n\n[ingress]\nto = \"{GATEWAY}\"",
+        wanted.seed
+    )
+    .expect(INFALLIBLE);
+}
+
+fn comment(text: &mut String, words: &str) {
+    let mut line = String::from("#");
+    for word in words.split(' ') {
+        if line.len() + 1 + word.len() > WIDTH {
+            writeln!(text, "{line}").expect(INFALLIBLE);
+            line = String::from("#");
+        }
+        write!(line, " {word}").expect(INFALLIBLE);
+    }
+    writeln!(text, "{line}").expect(INFALLIBLE);
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+fn service(text: &mut String, system: &System, service: &Service) {
+    writeln!(text, "\n[services.{}]\nguest = \"service\"", service.name).expect(INFALLIBLE);
+    if service.replicas > 1 {
+        writeln!(text, "replicas = {}", service.replicas).expect(INFALLIBLE);
+    }
+    let median = clock::show(u64::from(service.work.median) * 1_000);
+    let sigma = f64::from(service.work.sigma) / 100.0;
+    writeln!(text, "workers = {}", service.workers).expect(INFALLIBLE);
+    writeln!(text, "config.work = {{ lognormal = {{ median = \"{median}\", sigma = {sigma:?} }} }}")
+        .expect(INFALLIBLE);
+    if service.errors > 0 {
+        writeln!(text, "config.errors = {:?}", f64::from(service.errors) / 10_000.0).expect(INFALLIBLE);
+    }
+    if let Some(database) = service.database {
+        writeln!(text, "config.database = \"{database}\"").expect(INFALLIBLE);
+    }
+    let is_edge = service.name == GATEWAY;
+    for route in &service.routes {
+        let key =
+            if is_edge { format!("{}-{}", route.verb.key, route.things) } else { route.verb.key.to_owned() };
+        let pattern = format!("{} {}", route.verb.method, path(route, "{id}"));
+        write!(text, "config.{key} = {{ route = \"{pattern}\"").expect(INFALLIBLE);
+        if let Some(database) = service.database {
+            let statement = names::statement(database, route.verb);
+            write!(text, ", span = \"{statement} {}\"", service.things).expect(INFALLIBLE);
+        }
+        if !route.calls.is_empty() {
+            write!(text, ", calls = \"{}\"", calls(system, route)).expect(INFALLIBLE);
+        }
+        writeln!(text, " }}").expect(INFALLIBLE);
+    }
+}
+
+fn path(route: &Route, id: &str) -> String {
+    let things = route.things;
+    if route.verb.is_single { format!("/{things}/{id}") } else { format!("/{things}") }
+}
+
+/// `stock-db/items/{id} & 10% POST audit-service/audits?`
+fn calls(system: &System, route: &Route) -> String {
+    let step = |step: &Vec<Call>| {
+        let calls: Vec<_> = step.iter().map(|one| call(system, one)).collect();
+        calls.join(" & ")
+    };
+    let steps: Vec<_> = route.calls.iter().map(step).collect();
+    steps.join(", ")
+}
+
+fn call(system: &System, call: &Call) -> String {
+    let service = &system.services[call.service];
+    let route = &service.routes[call.route];
+    let chance = if call.percent < 100 { format!("{}% ", call.percent) } else { String::new() };
+    let times = if call.times > 1 { format!("{}x ", call.times) } else { String::new() };
+    let method = if route.verb.method == "GET" { String::new() } else { format!("{} ", route.verb.method) };
+    let optional = if call.is_optional { "?" } else { "" };
+    format!("{chance}{times}{method}{}{}{optional}", service.name, path(route, "{id}"))
+}

@@ -1,0 +1,191 @@
+//! The line on a terminal that says how far a run has come.
+//!
+//! The core thread leaves a few numbers behind now and then; another thread
+//! draws them. Nothing is drawn where standard error is no terminal, nor in a
+//! run that is over at once.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::clock::{self, Stopwatch};
+use crate::model::Nanos;
+use crate::report::words::{count, counted, number, time};
+use crate::telemetry::exporter::Account;
+
+/// A run that ends sooner shows no line.
+pub const SHOWN_AFTER: Duration = Duration::from_millis(500);
+
+/// The line is drawn anew this often.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
+
+/// In virtual time the core has an idle moment at every instant: it leaves its
+/// numbers behind at one of so many.
+const BEATS: u32 = 1_024;
+
+/// How far a run has come, and the line that says so.
+#[derive(Debug)]
+pub struct Progress {
+    line: Line,
+    shared: Arc<Shared>,
+    beats: Cell<u32>,
+}
+
+/// The line: what else is written to the terminal goes above it.
+#[derive(Clone, Debug)]
+pub struct Line(ProgressBar);
+
+/// What the line is about.
+#[derive(Debug)]
+pub struct Course {
+    pub is_virtual: bool,
+    /// Simulated time until the run ends, if that is known.
+    pub total: Option<Nanos>,
+    pub exporters: Vec<Arc<Account>>,
+    /// Since the run began.
+    pub watch: Stopwatch,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Since the run's start.
+    pub simulated: Nanos,
+    /// From outside.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Recorded.
+    pub spans: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    course: Course,
+    seen: [AtomicU64; 4],
+}
+
+impl Progress {
+    /// `wanted` is whether a line may be drawn at all; it is, on a terminal,
+    /// once [`Line::show`] is called.
+    pub fn new(course: Course, wanted: bool) -> Self {
+        let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let shared = Arc::new(Shared { course, seen: Default::default() });
+        let told = Arc::clone(&shared);
+        let style = ProgressStyle::with_template("{line}").expect("the template is valid");
+        let style = style.with_key("line", move |_: &_, to: &mut dyn std::fmt::Write| {
+            to.write_str(&told.line()).expect("a line can be written");
+        });
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        Self { line: Line(bar), shared, beats: Cell::new(0) }
+    }
+
+    pub fn line(&self) -> Line {
+        self.line.clone()
+    }
+
+    /// An idle moment of the core: a good time to leave the numbers behind.
+    pub fn beat(&self, seen: impl FnOnce() -> Seen) {
+        let beats = self.beats.get().wrapping_add(1);
+        self.beats.set(beats);
+        if self.line.0.is_hidden() || (self.shared.course.is_virtual && !beats.is_multiple_of(BEATS)) {
+            return;
+        }
+        let Seen { simulated, requests, errors, spans } = seen();
+        for (shared, number) in self.shared.seen.iter().zip([simulated, requests, errors, spans]) {
+            shared.store(number, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Line {
+    /// Draws the line from now on.
+    pub fn show(&self) {
+        if !self.0.is_finished() {
+            self.0.enable_steady_tick(DRAWN_EVERY);
+        }
+    }
+
+    /// Does what may write to the terminal, without the line in its way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+
+    /// Takes the line away for good.
+    pub fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Shared {
+    fn line(&self) -> String {
+        let [simulated, requests, errors, spans] =
+            self.seen.each_ref().map(|number| number.load(Ordering::Relaxed));
+        let exporters = self.course.exporters.iter().map(|account| {
+            let totals = account.totals();
+            (totals.exported.spans, totals.exported.spans + totals.rejected.count.spans + totals.lost().spans)
+        });
+        let elapsed = self.course.watch.elapsed();
+        self.course.line(Seen { simulated, requests, errors, spans }, elapsed, exporters.min())
+    }
+}
+
+impl Course {
+    /// `12m of 1h, 36,012 requests, 12 errors, 96 times real time, 612,000 spans
+    /// exported, 3,100 waiting`; `exported` are the spans that the slowest
+    /// exporter has got rid of well, and altogether.
+    fn line(&self, seen: Seen, elapsed: Duration, exported: Option<(u64, u64)>) -> String {
+        // In real time the core may rest for long, and time goes on.
+        let simulated = if self.is_virtual { seen.simulated } else { clock::nanos(elapsed) };
+        let mut parts = vec![match self.total {
+            Some(total) => format!("{} of {}", time(simulated), time(total)),
+            None => time(simulated),
+        }];
+        parts.push(counted(seen.requests, "request"));
+        parts.push(counted(seen.errors, "error"));
+        if self.is_virtual {
+            parts.push(format!("{} times real time", number(factor(simulated, elapsed))));
+        }
+        if let Some((exported, settled)) = exported {
+            parts.push(format!("{} exported", counted(exported, "span")));
+            parts.push(format!("{} waiting", count(seen.spans.saturating_sub(settled))));
+        }
+        parts.join(", ")
+    }
+}
+
+/// How much faster than real time.
+pub fn factor(simulated: Nanos, elapsed: Duration) -> f64 {
+    simulated as f64 / 1e9 / elapsed.as_secs_f64().max(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn course(is_virtual: bool, total: Option<Nanos>) -> Course {
+        Course { is_virtual, total, exporters: Vec::new(), watch: Stopwatch::start() }
+    }
+
+    #[test]
+    fn the_line_says_how_far_the_run_has_come() {
+        let seen = Seen { simulated: 720_000_000_000, requests: 36_012, errors: 1, spans: 615_100 };
+        let elapsed = Duration::from_millis(7_500);
+        let line = course(true, Some(3_600_000_000_000)).line(seen, elapsed, Some((612_000, 612_000)));
+        let expected = "12m of 1h, 36,012 requests, 1 error, 96 times real time, \
+                        612,000 spans exported, 3,100 waiting";
+        assert_eq!(line, expected);
+        let line = course(false, None).line(Seen::default(), elapsed, None);
+        assert_eq!(line, "7.5s, 0 requests, 0 errors");
+    }
+
+    #[test]
+    fn a_line_that_nobody_sees_costs_nothing() {
+        let progress = Progress::new(course(false, None), false);
+        progress.beat(|| panic!("nobody asks for the numbers"));
+        assert_eq!(progress.line().aside(|| 7), 7);
+    }
+}
