@@ -37,14 +37,21 @@ pub struct Row {
     /// only explains another row.
     pub target: Option<f64>,
     pub more_is_better: bool,
+    /// Which part of a hop it is, from 0 to 1, if it is one.
+    pub share: Option<f64>,
 }
 
 const fn at_most(what: &'static str, value: f64, unit: &'static str, target: Option<f64>) -> Row {
-    Row { what, value, unit, target, more_is_better: false }
+    Row { what, value, unit, target, more_is_better: false, share: None }
 }
 
 const fn at_least(what: &'static str, value: f64, unit: &'static str, target: Option<f64>) -> Row {
-    Row { what, value, unit, target, more_is_better: true }
+    Row { what, value, unit, target, more_is_better: true, share: None }
+}
+
+/// A stage of a hop, which takes `hop` microseconds in all.
+fn stage(what: &'static str, value: f64, hop: f64) -> Row {
+    Row { share: Some(value / hop), ..at_most(what, value, "µs", None) }
 }
 
 /// Why there are no numbers.
@@ -77,12 +84,13 @@ pub fn table(rows: &[Row]) -> String {
     for row in rows {
         let limit = if row.more_is_better { "≥" } else { "≤" };
         let meets = |target| if row.more_is_better { row.value >= target } else { row.value <= target };
-        let verdict = row.target.map(|target| if meets(target) { "met" } else { "missed" });
+        let verdict = row.target.map(|target| if meets(target) { "met" } else { "missed" }.to_owned());
+        let share = row.share.map(|share| format!("{:.0}% of a hop", share * 100.0));
         table.add_row([
             row.what.to_owned(),
             format!("{} {}", digits(row.value), row.unit),
             row.target.map_or_else(String::new, |target| format!("{limit} {} {}", digits(target), row.unit)),
-            verdict.unwrap_or_default().to_owned(),
+            verdict.or(share).unwrap_or_default(),
         ]);
     }
     for column in table.column_iter_mut().skip(1).take(2) {

@@ -21,7 +21,7 @@ use futures_util::future::LocalBoxFuture;
 use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 
-use crate::context::{Baggage, SpanId};
+use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Arrival, Faults, Verdict};
 use crate::guest::scope::{RequestScope, Trace, Visitor};
@@ -128,20 +128,31 @@ struct Visit {
     baggage: Baggage,
     depth: u32,
     request: Request,
-    /// For a request from outside: further attributes of the SERVER span.
-    outer: Option<Vec<KeyValue>>,
+    way: Way,
+}
+
+/// How a request has come.
+#[derive(Debug)]
+enum Way {
+    /// From outside; with further attributes of the SERVER span.
+    Outer(Vec<KeyValue>),
+    /// From a service of the topology, with the context of its CLIENT span.
+    Inner(SpanContext),
 }
 
 /// A request in a worker's hands.
-///
-/// The asynchronous part of [`Bus::serve`] borrows it: what an `async fn` takes
-/// by value, its future holds twice.
 struct Job {
     span: OpenSpan,
-    /// None once the guest has it.
+    /// None once the worker has it.
     scope: Option<RequestScope>,
     route: Option<u32>,
     verdict: Verdict,
+}
+
+impl Visit {
+    const fn is_outer(&self) -> bool {
+        matches!(self.way, Way::Outer(_))
+    }
 }
 
 impl Node {
@@ -190,6 +201,10 @@ impl Bus {
         self.host.sched.now()
     }
 
+    pub const fn host(&self) -> &Rc<Host> {
+        &self.host
+    }
+
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
@@ -205,7 +220,10 @@ impl Bus {
     }
 
     /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
-    async fn serve(&self, mut visit: Visit) -> Response {
+    ///
+    /// It borrows the visit: what an `async fn` takes by value, its future holds
+    /// twice, and the task's future is copied when the task starts.
+    async fn serve(&self, visit: &mut Visit) -> Response {
         let arrived = self.host.sched.now();
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
@@ -246,18 +264,28 @@ impl Bus {
     /// A worker has the request: from here to the answer is the SERVER span.
     fn accept(
         &self,
-        visit: Visit,
+        visit: &mut Visit,
         route: Option<(u32, &Route)>,
         params: Vec<(String, String)>,
         replica: &Replica,
     ) -> Job {
-        let span = self.server_span(&visit, route.map(|(_, route)| route), replica);
-        let Visit { to, from, trace, span: id, baggage, depth, request, .. } = visit;
+        let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let dice = trace.chance(Purpose::Fault, id);
-        let verdict = self.faults.judge(Arrival { service: to, from, route, dice });
-        let visitor = Visitor { trace, server: id, baggage, depth };
-        let scope = RequestScope::new(visitor, request, params, self.nodes[to.index()].limits.spans);
+        let dice = visit.trace.chance(Purpose::Fault, visit.span);
+        let verdict = self.faults.judge(Arrival { service: visit.to, from: visit.from, route, dice });
+        let context = match &visit.way {
+            Way::Inner(context) => Some(context.clone()),
+            Way::Outer(_) => None,
+        };
+        let visitor = Visitor {
+            trace: visit.trace.clone(),
+            server: visit.span,
+            baggage: std::mem::take(&mut visit.baggage),
+            depth: visit.depth,
+            context,
+        };
+        let request = std::mem::take(&mut visit.request);
+        let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
         Job { span, scope: Some(scope), route, verdict }
     }
 
@@ -269,14 +297,14 @@ impl Bus {
         limits: &Limits,
     ) -> Result<Response, GuestFailure> {
         let sched = &self.host.sched;
+        if let Some(scope) = job.scope.take() {
+            worker.begin(scope)?;
+        }
         if job.verdict.delay > 0 {
             sched.sleep(job.verdict.delay).await;
         }
         if let Some(status) = job.verdict.status {
             return Ok(Response::standard(status));
-        }
-        if let Some(scope) = job.scope.take() {
-            worker.begin(scope)?;
         }
         let handling = pin!(worker.handle(job.route));
         guest::in_time(sched, limits, handling).await?
@@ -317,14 +345,14 @@ impl Bus {
         let exact = known.filter(|route| route.method == request.method);
         let (name, shared) = match (exact, known) {
             (Some(route), _) => {
-                let shared = if visit.outer.is_some() { &route.outer } else { &route.inner };
+                let shared = if visit.is_outer() { &route.outer } else { &route.inner };
                 (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
             }
             (None, known) => {
                 own.push(spans::method_attribute(&request.method));
                 own.extend(spans::original_method(&request.method));
                 own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
-                if visit.outer.is_none() {
+                if !visit.is_outer() {
                     own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
                 }
                 let path = known.map(|route| &route.path);
@@ -338,7 +366,9 @@ impl Bus {
         let query = request.query().filter(|query| !query.is_empty());
         own.extend(query.map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())));
         own.extend(spans::user_agent(request));
-        own.extend(visit.outer.iter().flatten().cloned());
+        if let Way::Outer(attributes) = &visit.way {
+            own.extend(attributes.iter().cloned());
+        }
         let attributes = Attributes { shared, own };
         let resource = replica.identity.resource;
         let now = self.host.sched.now();
@@ -347,7 +377,7 @@ impl Bus {
     }
 
     /// Answers for the guest what none of its routes meets.
-    fn turn_away(&self, visit: Visit, routes: &Routes, replica: &Replica, unmatched: &Match) -> Response {
+    fn turn_away(&self, visit: &Visit, routes: &Routes, replica: &Replica, unmatched: &Match) -> Response {
         let (response, route) = match unmatched {
             Match::WrongMethod(allowed, route) => {
                 let detail = format!("{} is not allowed here", visit.request.method);
@@ -357,7 +387,7 @@ impl Bus {
             }
             _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
         };
-        let mut span = self.server_span(&visit, route, replica);
+        let mut span = self.server_span(visit, route, replica);
         span.respond(response.status);
         self.record(span);
         let now = self.host.sched.now();
@@ -368,17 +398,21 @@ impl Bus {
     /// Answers a request that gets no worker.
     fn no_worker(
         &self,
-        visit: Visit,
+        visit: &Visit,
         routes: &Routes,
         route: Option<u32>,
         replica: &Replica,
         reason: NoWorker,
     ) -> Response {
-        let mut span = self.server_span(&visit, route.map(|route| routes.get(route)), replica);
+        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
         let response = match reason {
             NoWorker::Full => {
                 span.fail("queue_full");
                 Response::detail(503, "the queue is full")
+            }
+            NoWorker::Exhausted => {
+                span.fail(reason.kind());
+                Response::detail(503, "as many workers exist as limits.workers allows")
             }
             NoWorker::Broken(failure) => {
                 let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
@@ -393,10 +427,7 @@ impl Bus {
 
     /// Records a span that has ended, unless its trace is not kept.
     pub fn record(&self, span: OpenSpan) {
-        self.host.recorder.closed();
-        if let Some(record) = span.end(self.host.sched.now()) {
-            self.host.recorder.span(record);
-        }
+        span.end(self.host.sched.now(), &self.host.recorder);
     }
 }
 

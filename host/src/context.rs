@@ -50,7 +50,7 @@ pub fn extract(headers: &Headers) -> Incoming {
 /// Writes the context for a callee, in place of any that is there: a guest
 /// that copies what it received to what it sends must not send two.
 pub fn inject(context: &SpanContext, baggage: &Baggage, headers: &mut Headers) {
-    headers.0.retain(|(name, _)| !matches!(name.as_str(), TRACEPARENT | TRACESTATE | BAGGAGE));
+    strip(headers);
     headers.push(TRACEPARENT, context.traceparent());
     if let Some(trace_state) = &context.trace_state {
         headers.push(TRACESTATE, trace_state.as_ref());
@@ -58,6 +58,11 @@ pub fn inject(context: &SpanContext, baggage: &Baggage, headers: &mut Headers) {
     if let Some(baggage) = baggage.header() {
         headers.push(BAGGAGE, baggage);
     }
+}
+
+/// Takes out what a guest has copied of the context that it received.
+pub fn strip(headers: &mut Headers) {
+    headers.0.retain(|(name, _)| !matches!(name.as_str(), TRACEPARENT | TRACESTATE | BAGGAGE));
 }
 
 /// The id that all spans of a trace share: 16 bytes, not all zero.

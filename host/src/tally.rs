@@ -212,6 +212,15 @@ mod tests {
     }
 
     #[test]
+    fn a_histogram_takes_no_more_memory_than_it_says() {
+        for (mut tally, bytes) in [(Tally::default(), 50_000), (Tally::coarse(), 8_000)] {
+            tally.note(1_000_000_000, None);
+            let taken = tally.times.distinct_values() * size_of::<u32>();
+            assert!((bytes / 2..=bytes).contains(&taken), "{taken} bytes");
+        }
+    }
+
+    #[test]
     fn two_tallies_merged_are_as_one_that_saw_everything() {
         let (mut all, mut parts) = (Tally::default(), [Tally::default(), Tally::default()]);
         for number in 0..1_000_u64 {

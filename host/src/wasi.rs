@@ -28,7 +28,7 @@ use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::model::Nanos;
-use crate::rng::Stream;
+use crate::rng::{Key, Stream};
 use crate::sched::{self, Sched};
 use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
 use crate::telemetry::recorder::Recorder;
@@ -46,10 +46,27 @@ const COMPLAINT_LENGTH: usize = 300;
 /// What a guest's clocks and dice are made of.
 pub struct Nature {
     pub sched: Fragile<Sched>,
-    /// Reseeded for each request, so that requests do not depend on their worker's past.
-    pub random: Stream,
+    pub random: Chance,
     /// For the guest's hash maps; fixed for the life of a worker.
     pub hash_seed: u64,
+}
+
+/// The stream of a guest's draws: another for each request, so that requests do
+/// not depend on their worker's past. Most draw nothing, and pay for nothing.
+pub struct Chance {
+    key: Key,
+    stream: Option<Stream>,
+}
+
+impl Chance {
+    /// From here on the draws are those of `key`, from the first.
+    pub const fn of(key: Key) -> Self {
+        Self { key, stream: None }
+    }
+
+    fn stream(&mut self) -> &mut Stream {
+        self.stream.get_or_insert_with(|| self.key.stream())
+    }
 }
 
 /// A store's data that WASI can work on.
@@ -135,7 +152,7 @@ impl NatureView<'_> {
             wasmtime::bail!("{len} random bytes at once are over the bound of {RANDOM_BYTES}");
         }
         let mut bytes = vec![0; len as usize];
-        self.nature.random.fill_bytes(&mut bytes);
+        self.nature.random.stream().fill_bytes(&mut bytes);
         Ok(bytes)
     }
 
@@ -183,7 +200,7 @@ impl random::Host for NatureView<'_> {
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.nature.random.next_u64())
+        Ok(self.nature.random.stream().next_u64())
     }
 }
 
@@ -193,7 +210,7 @@ impl insecure::Host for NatureView<'_> {
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.nature.random.next_u64())
+        Ok(self.nature.random.stream().next_u64())
     }
 }
 

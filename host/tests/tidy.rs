@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
         &[
             "model",
             "message",
+            "error",
             "clock",
             "rng",
             "context",
@@ -100,7 +101,10 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "progress",
         ],
     ),
-    ("bench", &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "bus", "run"]),
+    (
+        "bench",
+        &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "guest", "bus", "run"],
+    ),
     ("cli", &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "bench"]),
     ("main", &["cli"]),
 ];

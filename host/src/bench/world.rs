@@ -7,10 +7,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, NodeCode};
 use crate::clock::{self, Stopwatch};
 use crate::engine::EMBEDDED;
 use crate::error::Refused;
+use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
 use crate::run::{Asked, Options, Plan};
 use crate::sched::Sched;
@@ -18,7 +19,7 @@ use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
 use crate::topology;
 
-use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps};
+use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, stage};
 
 /// Batches on their way to the other thread.
 const BATCHES: usize = 64;
@@ -26,37 +27,70 @@ const BATCHES: usize = 64;
 /// Hops of the chain whose cost is divided by their number.
 const CHAIN: usize = 20;
 
+/// Calls of the host whose cost is divided by their number.
+const CLOCK_READS: u32 = 1_000;
+
 pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
-    let noop = Lab::new(NOOP)?.seconds_each(effort, "GET /");
-    let chain = Lab::new(&chain_topology())?.seconds_each(effort, "GET /");
+    let mut rows = hop_rows(effort)?;
     let orders = Lab::new(&orders_without_sleeps())?;
-    let order = orders.seconds_each(effort, r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#);
+    let order = orders.seconds_each(effort, ORDER);
     let (spans, span) = (orders.spans_each(), orders.encoding(effort));
-    let hop = (chain - noop) / CHAIN as f64;
-    Ok(vec![
-        at_most("a request to a warm guest that answers at once", noop * 1e6, "µs", None),
-        at_most("a hop: CLIENT and SERVER span, context, queue, warm guest", hop * 1e6, "µs", Some(2.0)),
+    let encoding = Lab::encoding_beside(&orders_without_sleeps())?;
+    let both = encoding.wall_seconds_each(effort, ORDER);
+    rows.extend([
         at_least("orders in virtual time, spans recorded", 1.0 / order, "orders/s", Some(40_000.0)),
-        at_least("spans through recording, core thread", spans / order, "spans/s", Some(1_000_000.0)),
-        at_least("spans to encoded OTLP, one thread", 1.0 / span, "spans/s", Some(1_000_000.0)),
+        at_least("spans through recording, core thread", spans / order, "spans/s", None),
+        at_least("spans to encoded OTLP, one thread", 1.0 / span, "spans/s", None),
+        at_least(
+            "spans recorded on one thread, encoded on another, by the wall clock",
+            spans / both,
+            "spans/s",
+            Some(1_000_000.0),
+        ),
+    ]);
+    Ok(rows)
+}
+
+const ORDER: &str = r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#;
+
+/// A hop and its stages, each measured by leaving it out.
+fn hop_rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
+    let noop = Lab::new(NOOP)?;
+    let call = noop.guest_call(effort)?;
+    let answer = noop.seconds_each(effort, "GET /");
+    let each = |chain: f64| (chain - answer) / CHAIN as f64 * 1e6;
+    let hop = each(Lab::new(&chain_topology(CHAIN, 0))?.seconds_each(effort, "GET /"));
+    let unrecorded = Lab::with(&chain_topology(CHAIN, 0), "always_off")?.seconds_each(effort, "GET /");
+    let spans = hop - each(unrecorded);
+    let silent = Lab::new(&chain_topology(1, 0))?.seconds_each(effort, "GET /");
+    let reading = Lab::new(&chain_topology(1, CLOCK_READS))?.seconds_each(effort, "GET /");
+    let host_call = (reading - silent) / f64::from(CLOCK_READS) * 1e6;
+    let (call, rest) = (call * 1e6, hop - call * 1e6 - spans - host_call);
+    Ok(vec![
+        at_most("a request to a warm guest that answers at once", answer * 1e6, "µs", None),
+        at_most("a hop: CLIENT and SERVER span, context, queue, warm guest", hop, "µs", Some(2.0)),
+        stage("— a call into a guest that answers at once, without the bus", call, hop),
+        stage("— a call from a guest into the host, of one that reads the clock", host_call, hop),
+        stage("— both spans, with their attributes", spans, hop),
+        stage("— the rest: bus, context, queue, scheduler, the message, the guest's code", rest, hop),
     ])
 }
 
 const NOOP: &str =
     "[topology]\nname = \"noop\"\n[ingress]\nto = \"noop\"\n[services.noop]\nguest = \"noop\"\n";
 
-/// `CHAIN` services that each call the next.
-fn chain_topology() -> String {
+/// So many services that each call the next, after they have read the clock so often.
+fn chain_topology(hops: usize, clock_reads: u32) -> String {
     let mut text =
         "[topology]\nname = \"chain\"\n[ingress]\nto = \"hop-0\"\n[network]\nlatency = \"0ns\"\n".to_owned();
     text.push_str("[limits]\ncall-depth = 100\n");
-    for hop in 0..CHAIN {
+    for hop in 0..hops {
         text.push_str(&format!(
-            "[services.hop-{hop}]\nguest = \"hop\"\nconfig = {{ next = \"hop-{}\" }}\n",
+            "[services.hop-{hop}]\nguest = \"hop\"\nconfig = {{ next = \"hop-{}\", clock-reads = {clock_reads} }}\n",
             hop + 1
         ));
     }
-    text.push_str(&format!("[services.hop-{CHAIN}]\nguest = \"noop\"\n"));
+    text.push_str(&format!("[services.hop-{hops}]\nguest = \"noop\"\n"));
     text
 }
 
@@ -89,18 +123,44 @@ struct Lab {
 }
 
 impl Lab {
+    /// Batches end on another thread, all but the last.
     fn new(text: &str) -> Result<Self, Refused> {
+        Self::with(text, "always_on")
+    }
+
+    /// Likewise, with a sampler as `OTEL_TRACES_SAMPLER` has it.
+    fn with(text: &str, sampler: &str) -> Result<Self, Refused> {
+        Self::start(text, sampler, |_, _| {})
+    }
+
+    /// The other thread encodes each batch, as an exporter would.
+    fn encoding_beside(text: &str) -> Result<Self, Refused> {
+        Self::start(text, "always_on", |batch, resources| {
+            let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
+            traces(&batch.spans, resources, packing, |bytes, _| {
+                std::hint::black_box(bytes);
+            });
+        })
+    }
+
+    fn start(
+        text: &str,
+        sampler: &str,
+        beside: impl Fn(&Batch, &[Resource]) + Send + 'static,
+    ) -> Result<Self, Refused> {
         let embedded = EMBEDDED.map(|(name, _)| name);
         let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
         let options = Options { virtual_time: true, ..Options::default() };
-        let plan = Plan::of(topology, options, |_| None)?;
+        let plan =
+            Plan::of(topology, options, |name| (name == "OTEL_TRACES_SAMPLER").then(|| sampler.to_owned()))?;
         let resources = plan.resources();
         let last: Arc<Mutex<Batch>> = Arc::default();
-        let keep = Arc::clone(&last);
+        let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));
         let (send, receive) = sync_channel::<Batch>(BATCHES);
         // It ends when the bus, and with it the sender, is gone.
         std::thread::spawn(move || {
             for batch in receive {
+                beside(&batch, &theirs);
                 *keep.lock().unwrap_or_else(PoisonError::into_inner) = batch;
             }
         });
@@ -114,8 +174,42 @@ impl Lab {
         Ok(Self { sched, bus, resources, last, spans })
     }
 
-    /// Core-thread seconds for each request, sent one after the other: the best round.
+    /// Core-thread seconds for a call into the guest of the first service, by
+    /// itself: without request and spans.
+    fn guest_call(&self, effort: Effort) -> Result<f64, BenchError> {
+        let failed = |failure: GuestFailure| BenchError::Child(failure.to_string());
+        let Some(NodeCode::Guest(guest)) = self.bus.nodes().first().map(|node| &node.code) else {
+            return Err(BenchError::Child("the bench's topology has no guest".to_owned()));
+        };
+        let run = |calls: u32| {
+            let calling = async {
+                // A worker for each round: nothing between the calls refills its fuel.
+                let identity = &guest.replicas[0].identity;
+                let mut worker = Worker::new(&guest.code.pre, self.bus.host(), identity, 0).await?;
+                let meter = Meter::start();
+                for _ in 0..calls {
+                    worker.handle(Some(0)).await?;
+                }
+                Ok(meter.seconds() / f64::from(calls))
+            };
+            self.sched.block_on(calling, || {}).expect("a guest that answers at once").map_err(failed)
+        };
+        let calls = (effort.each.as_secs_f64() / run(1_000)?).clamp(1_000.0, 1e6) as u32;
+        (0..effort.rounds).map(|_| run(calls)).try_fold(f64::INFINITY, |best, each| Ok(best.min(each?)))
+    }
+
+    /// Seconds by the wall clock for each request: the best round.
+    fn wall_seconds_each(&self, effort: Effort, request: &str) -> f64 {
+        self.rounds(effort, request, |watch, _| watch.elapsed().as_secs_f64())
+    }
+
+    /// Core-thread seconds for each request: the best round.
     fn seconds_each(&self, effort: Effort, request: &str) -> f64 {
+        self.rounds(effort, request, |_, meter| meter.seconds())
+    }
+
+    /// Sends a request again and again, one after the other, and reads what each took.
+    fn rounds(&self, effort: Effort, request: &str, read: impl Fn(Stopwatch, &Meter) -> f64) -> f64 {
         let asked: Asked = request.parse().expect("it is a request");
         let send = async |requests: u32| {
             for _ in 0..requests {
@@ -124,9 +218,9 @@ impl Lab {
             }
         };
         let run = |requests: u32| {
-            let meter = Meter::start();
+            let (watch, meter) = (Stopwatch::start(), Meter::start());
             self.sched.block_on(send(requests), || {}).expect("requests end");
-            meter.seconds()
+            read(watch, &meter)
         };
         run(100);
         let one = run(1_000) / 1_000.0;

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 
 use crate::context::{self, SpanContext};
+use crate::error::{did_you_mean, quote};
 use crate::fault::Arrival;
 use crate::guest::scope::Caller;
 use crate::guest::{CallError, Outbound};
@@ -18,7 +19,7 @@ use crate::tally;
 
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Node, NodeCode, Visit};
+use super::{Bus, Node, NodeCode, Visit, Way};
 
 impl Outbound for Weak<Bus> {
     fn call(
@@ -29,7 +30,7 @@ impl Outbound for Weak<Bus> {
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
         match self.upgrade() {
-            Some(bus) => bus.carry(caller, service, request, timeout).boxed_local(),
+            Some(bus) => bus.carry(caller, &service, request, timeout),
             None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
         }
     }
@@ -58,37 +59,64 @@ impl Callee<'_> {
 }
 
 impl Bus {
-    /// Carries one call of a guest: all that happens at the caller's.
-    async fn carry(
+    /// Carries one call of a guest: all that happens at the caller's. The request
+    /// is on its way when this returns; the future is the wait for the response.
+    fn carry(
         self: Rc<Self>,
         caller: Caller,
-        service: String,
+        service: &str,
         mut request: Request,
         timeout: Option<Nanos>,
-    ) -> Result<Response, CallError> {
-        let sched = &self.host.sched;
-        let callee = self.resolve(&service);
-        let span = self.client_span(&caller, &service, &callee, &request);
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
+        let callee = self.resolve(service);
+        let span = self.client_span(&caller, service, &callee, &request);
         let ready = callee.and_then(|callee| {
             self.check(&caller, &callee, &mut request)?;
             Ok(callee)
         });
-        let outcome = match ready {
+        match ready {
             Ok(callee) => {
-                let context = SpanContext {
-                    trace_id: caller.trace.trace_id,
-                    span_id: caller.span,
-                    flags: caller.trace.flags,
-                    trace_state: caller.trace.trace_state.clone(),
-                };
-                context::inject(&context, &caller.baggage, &mut request.headers);
                 span.sent(&callee);
-                self.exchange(caller, callee, request, timeout).await
+                let timeout = self.time_limit(&caller, &callee, timeout);
+                let response = self.send(caller, callee, request);
+                self.wait(span, response, timeout).boxed_local()
             }
-            Err(error) => Err(error),
-        };
-        span.finish(&outcome, sched.now());
-        outcome
+            Err(error) => {
+                let outcome = Err(error);
+                span.finish(&outcome, self.host.sched.now());
+                std::future::ready(outcome).boxed_local()
+            }
+        }
+    }
+
+    /// Waits for the response, as long as the caller would.
+    #[expect(clippy::manual_async_fn, reason = "it would hold the span twice: as argument and as variable")]
+    fn wait(
+        self: Rc<Self>,
+        span: ClientSpan,
+        response: sched::Receiver<Result<Response, CallError>>,
+        timeout: Option<Nanos>,
+    ) -> impl Future<Output = Result<Response, CallError>> {
+        async move {
+            let outcome = match timeout {
+                None => response.await,
+                Some(timeout) => match select(response, self.host.sched.sleep(timeout)).await {
+                    Either::Left((response, _)) => response,
+                    Either::Right(_) => Ok(Err(CallError::Timeout)),
+                },
+            };
+            let outcome = outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())));
+            span.finish(&outcome, self.host.sched.now());
+            outcome
+        }
+    }
+
+    /// How long the caller waits: as it asks for, and no longer than the link lets it.
+    fn time_limit(&self, caller: &Caller, callee: &Callee<'_>, asked: Option<Nanos>) -> Option<Nanos> {
+        match (caller.service, callee.id()) {
+            (Some(from), Some(to)) => self.links.timeout(from, to, asked),
+            _ => asked,
+        }
     }
 
     /// Finds the callee by name, or by an absolute URL where the topology allows its host.
@@ -99,9 +127,8 @@ impl Bus {
         if service.starts_with("http://") || service.starts_with("https://") {
             return self.resolve_url(service);
         }
-        let names: Vec<_> = self.nodes.iter().map(|node| &*node.name).collect();
-        let names = names.join(", ");
-        Err(CallError::UnknownService(format!("no service {service:?} in this topology; it has {names}")))
+        let known = did_you_mean(service, "services", self.nodes.iter().map(|node| &*node.name));
+        Err(CallError::UnknownService(format!("no service {} in this topology; {known}", quote(service))))
     }
 
     fn resolve_url(&self, url: &str) -> Result<Callee<'_>, CallError> {
@@ -194,74 +221,76 @@ impl Bus {
         request.headers.normalise().map_err(CallError::Invalid)
     }
 
-    /// Sends the request and waits for the response, as long as the caller would.
-    async fn exchange(
+    /// Sends the request, in a task of its own: when the caller gives up, the
+    /// callee works on.
+    fn send(
         self: &Rc<Self>,
         caller: Caller,
         callee: Callee<'_>,
-        request: Request,
-        timeout: Option<Nanos>,
-    ) -> Result<Response, CallError> {
-        let (send, receive) = sched::oneshot();
+        mut request: Request,
+    ) -> sched::Receiver<Result<Response, CallError>> {
+        let (reply, response) = sched::oneshot();
+        let sched = &self.host.sched;
+        let context = SpanContext {
+            trace_id: caller.trace.trace_id,
+            span_id: caller.span,
+            flags: caller.trace.flags,
+            trace_state: caller.trace.trace_state.clone(),
+        };
         let bus = Rc::clone(self);
-        let mut timeout = timeout;
-        // In a task of its own: when the caller gives up, the callee works on.
         match callee {
+            Callee::Known(to, Node { code: NodeCode::Guest(_), .. }) => {
+                // Its guest gets the context in headers when it looks at them, which few do.
+                context::strip(&mut request.headers);
+                sched.spawn(bus.deliver(caller, to, context, request, reply));
+            }
             Callee::Known(to, _) => {
-                if let Some(from) = caller.service {
-                    timeout = self.links.timeout(from, to, timeout);
-                }
-                self.host.sched.spawn(async move {
-                    send.send(bus.deliver(caller, to, request).await).ok();
+                context::inject(&context, &caller.baggage, &mut request.headers);
+                sched.spawn(async move {
+                    reply.send(bus.deliver_outside(caller, to, request).await).ok();
                 });
             }
-            Callee::Foreign(base) => self.host.sched.spawn(async move {
-                send.send(bus.send_out(&base, request).await).ok();
-            }),
+            Callee::Foreign(base) => {
+                context::inject(&context, &caller.baggage, &mut request.headers);
+                sched.spawn(async move {
+                    reply.send(bus.send_out(&base, request).await).ok();
+                });
+            }
         }
-        let response = receive
-            .map(|response| response.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned()))));
-        let Some(timeout) = timeout else { return response.await };
-        match select(response, self.host.sched.sleep(timeout)).await {
-            Either::Left((response, _)) => response,
-            Either::Right(_) => Err(CallError::Timeout),
-        }
+        response
     }
 
     /// One message there and one back.
-    async fn deliver(
+    fn deliver(
         self: Rc<Self>,
         caller: Caller,
         to: ServiceId,
+        context: SpanContext,
         request: Request,
-    ) -> Result<Response, CallError> {
+        reply: sched::Sender<Result<Response, CallError>>,
+    ) -> impl Future<Output = ()> {
         let (client, from) = (caller.span, caller.service);
         let chance = caller.trace.chance(Purpose::Latency, client);
-        let sched = self.host.sched.clone();
-        if let NodeCode::External = self.nodes[to.index()].code {
-            return Box::pin(self.deliver_outside(caller, to, request)).await;
+        let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
+        let (there, back) = (latency(Leg::Request), latency(Leg::Response));
+        let mut visit = Visit {
+            to,
+            from,
+            parent: Some(client),
+            span: caller.trace.child_id(Some(client), 0),
+            trace: caller.trace,
+            baggage: caller.baggage,
+            depth: caller.depth,
+            request,
+            way: Way::Inner(context),
+        };
+        async move {
+            let sched = &self.host.sched;
+            sched.sleep(there).await;
+            let response = self.serve(&mut visit).await;
+            sched.sleep(back).await;
+            reply.send(Ok(response)).ok();
         }
-        if let Some(from) = from {
-            sched.sleep(self.links.latency(from, to, chance, Leg::Request)).await;
-        }
-        let span = caller.trace.child_id(Some(client), 0);
-        let response = self
-            .serve(Visit {
-                to,
-                from,
-                trace: caller.trace,
-                parent: Some(client),
-                span,
-                baggage: caller.baggage,
-                depth: caller.depth,
-                request,
-                outer: None,
-            })
-            .await;
-        if let Some(from) = from {
-            sched.sleep(self.links.latency(from, to, chance, Leg::Response)).await;
-        }
-        Ok(response)
     }
 
     /// Likewise to a real server; faults strike before the request leaves.

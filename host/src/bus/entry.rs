@@ -15,7 +15,7 @@ use crate::telemetry::record::KeyValue;
 
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit};
+use super::{Bus, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
     ticket: Ticket,
+    inside: Inside,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -60,12 +61,27 @@ impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
     pub async fn serve(self) -> Response {
-        let Self { bus, visit, ticket, .. } = self;
-        bus.inside.set(bus.inside.get() + 1);
-        let response = bus.serve(visit).await;
-        bus.inside.set(bus.inside.get() - 1);
+        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
+        let response = bus.serve(&mut visit).await;
         bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
         response
+    }
+}
+
+/// Counts a request from outside among those under way, until it is dropped.
+#[derive(Debug)]
+struct Inside(Rc<Bus>);
+
+impl Inside {
+    fn new(bus: &Rc<Bus>) -> Self {
+        bus.inside.set(bus.inside.get() + 1);
+        Self(Rc::clone(bus))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.inside.set(self.0.inside.get() - 1);
     }
 }
 
@@ -125,9 +141,9 @@ impl Bus {
             baggage: incoming.baggage,
             depth: 0,
             request: entry.request,
-            outer: Some(entry.attributes),
+            way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

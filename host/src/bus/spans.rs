@@ -14,6 +14,7 @@ use crate::model::Nanos;
 use crate::telemetry::record::{
     Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text,
 };
+use crate::telemetry::recorder::Recorder;
 
 /// The port of every simulated service.
 pub const SIMULATED_PORT: i64 = 80;
@@ -107,20 +108,12 @@ impl ClientAttributes {
     }
 }
 
-/// A span of the bus while it is open.
+/// A span of the bus while it is open: the record that it will leave.
 #[derive(Debug)]
 pub struct OpenSpan {
-    trace: Trace,
-    span: SpanId,
-    parent: Option<SpanId>,
-    remote_parent: bool,
-    resource: ResourceId,
-    kind: SpanKind,
-    name: Text,
-    start: Nanos,
-    pub attributes: Attributes,
-    events: Vec<Event>,
-    status: Status,
+    record: SpanRecord,
+    /// The trace is kept.
+    recording: bool,
 }
 
 impl OpenSpan {
@@ -132,26 +125,20 @@ impl OpenSpan {
         shared: &ClientAttributes,
         now: Nanos,
     ) -> Self {
-        let mut own = Vec::with_capacity(3);
+        // The URL, and the status that will come; most calls have no more.
+        let mut own = Vec::with_capacity(2);
         let mut url = String::with_capacity(base.len() + request.target.len());
         url.push_str(base);
         url.push_str(&request.target);
         own.push(KeyValue::new(attribute::URL_FULL, url));
         own.extend(original_method(&request.method));
         own.extend(user_agent(request));
-        Self {
-            trace: caller.trace.clone(),
-            span: caller.span,
-            parent: caller.parent,
-            remote_parent: false,
-            resource: caller.resource,
-            kind: SpanKind::Client,
-            name: name(&request.method, None),
-            start: now,
-            attributes: Attributes { shared: Some(shared.of(&request.method)), own },
-            events: Vec::new(),
-            status: Status::Unset,
-        }
+        let attributes = Attributes { shared: Some(shared.of(&request.method)), own };
+        let mut open =
+            Self::new(&caller.trace, caller.span, caller.parent, caller.resource, SpanKind::Client, now);
+        open.record.name = name(&request.method, None);
+        open.record.attributes = attributes;
+        open
     }
 
     /// A SERVER span: its parent is a CLIENT span of another service, or came
@@ -165,32 +152,51 @@ impl OpenSpan {
         attributes: Attributes,
         now: Nanos,
     ) -> Self {
-        Self {
-            trace: trace.clone(),
-            span,
-            parent,
-            remote_parent: parent.is_some(),
-            resource,
-            kind: SpanKind::Server,
-            name,
-            start: now,
-            attributes,
-            events: Vec::new(),
-            status: Status::Unset,
-        }
+        let mut open = Self::new(trace, span, parent, resource, SpanKind::Server, now);
+        open.record.remote_parent = parent.is_some();
+        open.record.name = name;
+        open.record.attributes = attributes;
+        open
     }
 
-    pub const fn start(&self) -> Nanos {
-        self.start
+    /// A span without name and attributes.
+    fn new(
+        trace: &Trace,
+        span: SpanId,
+        parent: Option<SpanId>,
+        resource: ResourceId,
+        kind: SpanKind,
+        now: Nanos,
+    ) -> Self {
+        let record = SpanRecord {
+            trace_id: trace.trace_id,
+            span_id: span,
+            parent,
+            remote_parent: false,
+            flags: trace.flags,
+            trace_state: trace.trace_state.clone(),
+            resource,
+            scope: Scope::Bus,
+            kind,
+            name: Text::Static(""),
+            start: now,
+            end: now,
+            attributes: Attributes::default(),
+            events: Vec::new(),
+            status: Status::Unset,
+            dropped_attributes: 0,
+            dropped_events: 0,
+        };
+        Self { record, recording: trace.recording }
     }
 
     /// Notes the response's status. By the conventions 5xx is an error on both
     /// sides, 4xx on the client's only, and the code says why: no description.
     pub fn respond(&mut self, status: u16) {
         self.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
-        let least = if self.kind == SpanKind::Client { 400 } else { 500 };
+        let least = if self.record.kind == SpanKind::Client { 400 } else { 500 };
         if status >= least {
-            if self.status == Status::Unset {
+            if self.record.status == Status::Unset {
                 self.push(KeyValue::new(attribute::ERROR_TYPE, status_text(status)));
             }
             self.fail_quietly();
@@ -206,57 +212,44 @@ impl OpenSpan {
     /// Notes why a call has no response.
     pub fn call_failed(&mut self, error: &CallError, now: Nanos) {
         self.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
-        self.status = Status::Error(Text::Owned(error.to_string()));
-        self.events.push(Event::exception(now, error.kind(), error.to_string(), None));
+        self.record.status = Status::Error(Text::Owned(error.to_string()));
+        self.record.events.push(Event::exception(now, error.kind(), error.to_string(), None));
     }
 
     /// Notes that the guest failed, as an exception of this span.
     pub fn guest_failed(&mut self, failure: GuestFailure, now: Nanos) {
         self.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
-        self.status = Status::Error(Text::Owned(failure.message.clone()));
-        self.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
+        self.record.status = Status::Error(Text::Owned(failure.message.clone()));
+        self.record.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
     }
 
     /// Adds what the guest said of this span.
     pub fn annotate(&mut self, annotations: Vec<KeyValue>) {
         for annotation in annotations {
-            if self.attributes.get(&annotation.key).is_none() {
-                self.attributes.own.push(annotation);
+            if self.record.attributes.get(&annotation.key).is_none() {
+                self.record.attributes.own.push(annotation);
             }
         }
     }
 
     fn push(&mut self, attribute: KeyValue) {
-        self.attributes.own.push(attribute);
+        self.record.attributes.own.push(attribute);
     }
 
     fn fail_quietly(&mut self) {
-        if self.status == Status::Unset {
-            self.status = Status::Error(Text::Static(""));
+        if self.record.status == Status::Unset {
+            self.record.status = Status::Error(Text::Static(""));
         }
     }
 
-    /// The finished span; none when its trace is not kept.
-    pub fn end(self, now: Nanos) -> Option<SpanRecord> {
-        self.trace.recording.then_some(SpanRecord {
-            trace_id: self.trace.trace_id,
-            span_id: self.span,
-            parent: self.parent,
-            remote_parent: self.remote_parent,
-            flags: self.trace.flags,
-            trace_state: self.trace.trace_state,
-            resource: self.resource,
-            scope: Scope::Bus,
-            kind: self.kind,
-            name: self.name,
-            start: self.start,
-            end: now,
-            attributes: self.attributes,
-            events: self.events,
-            status: self.status,
-            dropped_attributes: 0,
-            dropped_events: 0,
-        })
+    /// Ends the span, and leaves its record if its trace is kept.
+    #[inline]
+    pub fn end(mut self, now: Nanos, recorder: &Recorder) {
+        recorder.closed();
+        if self.recording {
+            self.record.end = now;
+            recorder.span(self.record);
+        }
     }
 }
 

@@ -54,11 +54,11 @@ impl incoming::Host for GuestState {
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.local.get().serving()?.request.headers.0.clone())
+        Ok(self.local.get().serving()?.headers().into_owned().0)
     }
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.local.get().serving()?.request.headers.get(&name).map(str::to_owned))
+        Ok(self.local.get().serving()?.headers().get(&name).map(str::to_owned))
     }
 
     fn body(&mut self) -> wasmtime::Result<Vec<u8>> {

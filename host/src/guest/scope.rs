@@ -1,12 +1,13 @@
 //! One request in a worker: its trace, its baggage, and the spans that the
 //! guest has open.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
-use crate::message::Request;
+use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
-use crate::rng::{Key, Purpose, Stream};
+use crate::rng::{Key, Purpose};
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
     Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
@@ -76,6 +77,8 @@ pub struct Visitor {
     pub server: SpanId,
     pub baggage: Baggage,
     pub depth: u32,
+    /// The context that came along; none where it is among the request's headers.
+    pub context: Option<SpanContext>,
 }
 
 /// A request in a worker.
@@ -84,6 +87,8 @@ pub struct RequestScope {
     pub request: Request,
     /// The parameters of its route's path, decoded.
     pub params: Vec<(String, String)>,
+    /// The context and the baggage that came along, where they are not among the headers.
+    context: Option<(SpanContext, Baggage)>,
     pub trace: Trace,
     /// The SERVER span, which the bus records.
     pub server: SpanId,
@@ -119,14 +124,33 @@ struct OpenSpan {
 impl RequestScope {
     /// A guest may open so many `spans` in it.
     pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { trace, server, baggage, depth } = visitor;
-        let (annotations, open) = (Vec::new(), Vec::new());
-        Self { request, params, trace, server, depth, baggage, annotations, children: 0, open, left: spans }
+        let Visitor { trace, server, baggage, depth, context } = visitor;
+        Self {
+            request,
+            params,
+            context: context.map(|context| (context, baggage.clone())),
+            trace,
+            server,
+            depth,
+            baggage,
+            annotations: Vec::new(),
+            children: 0,
+            open: Vec::new(),
+            left: spans,
+        }
+    }
+
+    /// The request's headers, with the context that came along.
+    pub fn headers(&self) -> Cow<'_, Headers> {
+        let Some((context, baggage)) = &self.context else { return Cow::Borrowed(&self.request.headers) };
+        let mut headers = self.request.headers.clone();
+        context::inject(context, baggage, &mut headers);
+        Cow::Owned(headers)
     }
 
     /// The guest's chance for this request: named by its SERVER span.
-    pub fn random(&self) -> Stream {
-        self.trace.chance(Purpose::Guest, self.server).stream()
+    pub const fn random(&self) -> Key {
+        self.trace.chance(Purpose::Guest, self.server)
     }
 
     /// The innermost open span, or the SERVER span.

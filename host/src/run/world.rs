@@ -115,7 +115,7 @@ impl Plan {
         let (replies, loads) = driven??;
         let simulated = sched.now() - start;
         let unfinished = sched.tasks();
-        let accounts = bus.stats.snapshot(sched.now());
+        let accounts = bus.stats.close(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         recorder.flush();

@@ -47,9 +47,10 @@ impl Recorder {
         self.count(|counts| counts.closed += 1);
     }
 
+    #[inline]
     pub fn span(&self, span: SpanRecord) {
-        self.count(|counts| counts.spans += 1);
         self.batch.borrow_mut().spans.push(span);
+        self.count(|counts| counts.spans += 1);
         self.flush_if_full();
     }
 

@@ -3,6 +3,7 @@
 //! | config | default | |
 //! |---|---|---|
 //! | `next` | none | the service to call; without one the answer is 200 |
+//! | `clock-reads` | 0 | how often it reads the clock first: to measure what a call of the host costs |
 //!
 //! Chains, cycles and calls to oneself are all a matter of `next`. An error of the call answers 502 or 504 with the
 //! error's text.
@@ -11,14 +12,21 @@ use simhost_sdk::prelude::*;
 
 simhost_sdk::service!(routes);
 
-struct Next(Option<String>);
-
-fn routes() -> Router {
-    Router::new().state(Next(config::get("next"))).route("GET /", hop).route("GET /health", health)
+struct Settings {
+    next: Option<String>,
+    clock_reads: u32,
 }
 
-fn hop(State(next): State<Next>) -> Result<Response, Error> {
-    match &next.0 {
+fn routes() -> Router {
+    let settings = Settings { next: config::get("next"), clock_reads: config::parse("clock-reads", 0) };
+    Router::new().state(settings).route("GET /", hop).route("GET /health", health)
+}
+
+fn hop(State(settings): State<Settings>) -> Result<Response, Error> {
+    for _ in 0..settings.clock_reads {
+        clock::now();
+    }
+    match &settings.next {
         Some(service) => call(service).get("/").send().map_err(Error::gateway),
         None => Ok(Response::new(200)),
     }
