@@ -37,7 +37,7 @@ use crate::telemetry::sampler::Sampler;
 use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, failure, start};
+use super::{Options, Outcome, Plan, RunError, failure, loads, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Plan {
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = show != Show::Traces && options.requests.is_empty();
-        let progress = Progress::new(course(&options, &pipeline, watch), is_shown);
+        let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
         let line = progress.line();
         let on_event = move |event| line.aside(|| on_event(event));
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
@@ -94,7 +94,7 @@ impl Plan {
         let external = external(&options, &model, &network)?;
         let bus = build(&model, start, loaded, host, sampler, external);
         let client = if options.through_ingress { Some(http_client(&network)?) } else { None };
-        let loads = ResourceId(traced_loads(&model).count().abs_diff(resources.len()) as u32);
+        let loads = ResourceId((resources.len() - traced_loads(&model).count()) as u32);
         let drive =
             Drive { bus: &bus, sched: &sched, model: &model, options: &options, loads, client, stop: &stop };
         // In real time a person waits for the records; in virtual time only full
@@ -199,10 +199,10 @@ fn alarm(sched: &Sched, bus: &Rc<Bus>) -> Rc<RefCell<Option<Accounts>>> {
 }
 
 /// What the line of progress is about.
-fn course(options: &Options, pipeline: &Pipeline, watch: Stopwatch) -> Course {
+fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatch) -> Course {
     Course {
         is_virtual: options.virtual_time,
-        total: options.stop_after,
+        total: loads::length(options, model),
         exporters: pipeline.accounts(),
         watch,
     }
