@@ -99,7 +99,7 @@ fn run(topology: &Topology) -> Left {
 
 proptest! {
     // Each case is a few runs of the program.
-    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 30, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 30, ..ProptestConfig::default() })]
 
     #[test]
     fn any_system_runs_twice_the_same_with_and_without_what_has_no_effect(system in system()) {
