@@ -137,6 +137,17 @@ fn the_digest_is_the_same_wherever_the_records_go() {
     assert_ne!(digest(&in_file), digest(&other));
 }
 
+/// At a speed that is kept, and at one that the machine cannot reach.
+#[test]
+fn the_pace_changes_no_event() {
+    let topology = chancy();
+    let unpaced = topology.run(&with_faults(&["--virtual"]));
+    for speed in ["50", "1000000"] {
+        let (paced, _) = topology.records(&with_faults(&["--speed", speed]));
+        assert_eq!(digest(&unpaced), digest(&paced));
+    }
+}
+
 #[test]
 fn without_telemetry_and_in_real_time_there_is_no_digest() {
     let topology = chancy();
