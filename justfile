@@ -41,6 +41,10 @@ bless *args:
 bench *args:
     .ci/run bench {{ args }}
 
+# Does the release build do what the debug build does?
+release:
+    .ci/run release
+
 # Builds the Collector, and sends a run through it
 collector:
     .ci/run collector

@@ -1,14 +1,30 @@
 //! Same seed, same bytes; and what has no effect changes no byte.
 
+#[path = "determinism/changes.rs"]
+mod changes;
 mod common_run;
+#[path = "determinism/difference.rs"]
+mod difference;
+#[path = "determinism/left.rs"]
+mod left;
+#[path = "determinism/random.rs"]
+mod random;
+#[path = "telemetry/receiver.rs"]
+mod receiver;
+#[path = "determinism/runaway.rs"]
+mod runaway;
+#[path = "determinism/shop.rs"]
+mod shop;
+#[path = "determinism/surroundings.rs"]
+mod surroundings;
+#[path = "determinism/topologies.rs"]
+mod topologies;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use common_run::http::Dead;
 use common_run::trace::{self, Span};
-use common_run::{Finished, ORDER, Topology, finish, guest};
+use common_run::{Finished, ORDER, Topology, finish};
 
 /// Orders of all kinds, and one that fails.
 const ORDERS: [&str; 8] = [
@@ -47,9 +63,8 @@ fn with_faults(more: &[&'static str]) -> Vec<&'static str> {
 
 #[track_caller]
 fn assert_same(left: &(Finished, String), right: &(Finished, String)) {
-    let differs = left.1.lines().zip(right.1.lines()).position(|(left, right)| left != right);
-    assert!(left.1 == right.1, "records differ, first in line {differs:?}");
-    assert_eq!(left.0.success(), right.0.success());
+    assert_eq!(difference::first(&left.1, &right.1), None, "of the records");
+    assert_eq!(difference::first(left.0.success(), right.0.success()), None, "of standard output");
     assert_eq!(left.0.stderr, right.0.stderr);
 }
 
@@ -74,82 +89,6 @@ fn another_seed_gives_another_run() {
     let traces = |records: &str| trace::read(records).into_iter().map(|span| span.trace_id);
     let both = traces(&one.1).filter(|id| traces(&two.1).any(|other| other == *id));
     assert_eq!(both.count(), 0, "no trace id comes twice");
-}
-
-const FAULT: &str = r#"
-[[faults]]
-name = "another"
-kind = "error"
-status = 500
-target = { service = "inventory-service" }
-"#;
-
-#[test]
-fn a_fault_that_is_off_or_has_no_chance_changes_no_byte() {
-    let arguments = with_faults(&["--show", "traces"]);
-    let without = chancy().records(&arguments);
-    for state in ["enabled = false", "probability = 0", "probability = 0.0\nenabled = true"] {
-        let with = chancy().with("# One charge in five is turned away.", &format!("{FAULT}{state}\n"));
-        assert_same(&without, &with.records(&arguments));
-    }
-    let switched = chancy().with("# One charge in five is turned away.", FAULT);
-    let off = [&arguments[..], &["--fault", "another=off"]].concat();
-    assert_same(&without, &switched.records(&off));
-    let on = [&arguments[..], &["--fault", "another=on"]].concat();
-    assert_ne!(without.1, switched.records(&on).1);
-}
-
-/// A fault of its own dice: where it does not strike, all is as it was.
-#[test]
-fn a_fault_moves_no_other_dice() {
-    let arguments = with_faults(&["--request", ORDER, "--request", ORDER, "--request", ORDER]);
-    let before = trace::read(&chancy().records(&arguments).1);
-    let more = format!("{FAULT}probability = 0.2\n");
-    let topology = chancy().with("# One charge in five is turned away.", &more);
-    let after = trace::read(&topology.records(&arguments).1);
-    let traces = |spans: &[Span]| {
-        let mut ids: Vec<_> = spans.iter().map(|span| span.trace_id.clone()).collect();
-        ids.dedup();
-        ids.sort();
-        ids.dedup();
-        ids
-    };
-    assert_eq!(traces(&before), traces(&after));
-    let of = |spans: &[Span], id: &str| relative(spans.iter().filter(|span| span.trace_id == id));
-    let ids = traces(&before);
-    let same = ids.iter().filter(|id| of(&before, id) == of(&after, id)).count();
-    assert!(0 < same && same < ids.len(), "{same} of {} traces are as they were", ids.len());
-}
-
-#[test]
-fn a_service_that_nobody_calls_changes_no_byte() {
-    let arguments = with_faults(&["--show", "traces"]);
-    let without = chancy().records(&arguments);
-    let idle = format!("[services.idle]\nguest = {:?}\nreplicas = 2\n", guest("payment"));
-    for line in ["latency = \"300us\"", "# One charge in five is turned away."] {
-        assert_same(&without, &chancy().with(line, &idle).records(&arguments));
-    }
-}
-
-#[test]
-fn a_busy_machine_changes_no_byte() {
-    let topology = chancy();
-    let arguments = with_faults(&["--show", "traces"]);
-    let calm = topology.records(&arguments);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
-            });
-        }
-        // Also when the run fails: a thread that spins on would hang the test.
-        let busy = std::panic::catch_unwind(|| topology.records(&arguments));
-        over.store(true, Ordering::Relaxed);
-        assert_same(&calm, &busy.expect("the run ends"));
-    });
 }
 
 /// Backends drop what is far from now, so a run that is exported begins now, and
@@ -207,24 +146,6 @@ fn the_pace_changes_no_event() {
         let (paced, _) = topology.records(&with_faults(&["--speed", speed]));
         assert_eq!(digest(&unpaced), digest(&paced));
     }
-}
-
-/// A guest that computes without end is stopped at the same instruction in every run.
-#[test]
-fn a_runaway_guest_is_stopped_at_the_same_instruction() {
-    let text = format!(
-        "[topology]\nname = \"runaway\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"trouble\"\n\
-         [services.trouble]\nguest = {:?}\nlimits = {{ cpu-time = \"20ms\" }}\n",
-        guest("tests/trouble")
-    );
-    let topology = Topology::new("runaway", text);
-    let arguments = ["--request", "GET /loop", "--request", "GET /loop", "--show", "summary"];
-    let (one, two) = (topology.records(&arguments), topology.records(&arguments));
-    assert_same(&one, &two);
-    assert_eq!(digest(&one.0), digest(&two.0));
-    let spans = trace::read(&one.1);
-    assert_eq!(spans.len(), 2);
-    assert!(one.1.contains("exception.stacktrace"), "where it was stopped is told");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod server;
+pub mod shipped;
 pub mod trace;
 
 use std::io::Read;

@@ -1,8 +1,11 @@
 //! OTLP receivers that do as they are told.
 
+#![allow(dead_code, reason = "each crate of tests uses a part of it")]
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -35,6 +38,8 @@ pub enum Answer {
     /// Accepts all but that many records, and says why.
     Partial(i64, &'static str),
     Refuse(Status),
+    /// Accepts everything, and takes so long for it.
+    After(Duration),
     /// Never answers.
     Hang,
 }
@@ -167,6 +172,10 @@ impl Script {
             Answer::Accept => Ok(None),
             Answer::Partial(rejected, message) => Ok(Some((rejected, message.to_owned()))),
             Answer::Refuse(status) => Err(status),
+            Answer::After(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(None)
+            }
             Answer::Hang => std::future::pending().await,
         }
     }

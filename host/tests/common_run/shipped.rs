@@ -1,0 +1,93 @@
+//! The topologies that ship, and how each is run to be compared.
+//!
+//! `NAME.expected` beside `NAME.toml` opens with the command that printed the
+//! rest of it, so that a reader can do the same; other tests run the same.
+
+use std::path::{Path, PathBuf};
+
+/// What a topology is run with that has no `.expected` yet.
+const FLAGS: &str = "--virtual --for 10s --seed 7";
+
+/// Opens a golden file.
+const PROMPT: &str = "$ simhost run ";
+
+/// A topology that ships.
+#[derive(Debug)]
+pub struct Shipped {
+    /// From the root of the repository, with `/`: `topologies/orders.toml`.
+    pub name: String,
+    pub path: PathBuf,
+    /// The flags of the golden file.
+    pub flags: Vec<String>,
+}
+
+impl Shipped {
+    /// All of them, by name.
+    pub fn all() -> Vec<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        let mut folders = vec![root.join("topologies")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder of topologies") {
+                let path = entry.expect("a file").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "toml") {
+                    found.push(Self::at(&root, path));
+                }
+            }
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        assert!(!found.is_empty(), "no topology ships");
+        found
+    }
+
+    fn at(root: &Path, path: PathBuf) -> Self {
+        let name = path.strip_prefix(root).expect("it is in there").to_string_lossy().replace('\\', "/");
+        let mut shipped = Self { name, path, flags: Vec::new() };
+        let golden = shipped.golden();
+        let opening = format!("{PROMPT}{} ", shipped.name);
+        let command = golden.lines().next().map_or(FLAGS, |line| {
+            line.strip_prefix(&opening).unwrap_or_else(|| panic!("{line:?} does not open with {opening:?}"))
+        });
+        shipped.flags = words(command);
+        shipped
+    }
+
+    /// The file with its report.
+    pub fn expected(&self) -> PathBuf {
+        self.path.with_extension("expected")
+    }
+
+    /// What is in that file; nothing if there is none.
+    pub fn golden(&self) -> String {
+        std::fs::read_to_string(self.expected()).unwrap_or_default()
+    }
+
+    /// The command that the golden file opens with.
+    pub fn command(&self) -> String {
+        let quoted =
+            |flag: &String| if flag.contains([' ', '"']) { format!("'{flag}'") } else { flag.clone() };
+        let flags: Vec<_> = self.flags.iter().map(quoted).collect();
+        format!("{PROMPT}{} {}", self.name, flags.join(" "))
+    }
+
+    /// The arguments of `simhost`.
+    pub fn arguments(&self) -> Vec<String> {
+        let path = self.path.to_str().expect("a path in text").to_owned();
+        ["run".to_owned(), path].into_iter().chain(self.flags.iter().cloned()).collect()
+    }
+}
+
+/// The words of a command; one with spaces has `'` around it.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, part) in command.split('\'').enumerate() {
+        if at % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}

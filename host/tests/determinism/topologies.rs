@@ -1,0 +1,60 @@
+//! The meta-test: each topology that ships, run twice as a process of its own.
+
+use std::path::PathBuf;
+
+use crate::common_run::shipped::Shipped;
+use crate::common_run::simhost;
+use crate::left::{Left, assert_same};
+
+#[test]
+fn every_topology_that_ships_runs_twice_the_same() {
+    for shipped in Shipped::all() {
+        let run = || Left::by(simhost().args(shipped.arguments()));
+        let (one, other) = (run(), run());
+        assert_same(&shipped.name, &one, &other);
+        assert!(one.json()["requests"].as_u64() > Some(0), "{} did nothing", shipped.name);
+    }
+}
+
+/// The variable that names another build of the program: `.ci/run release` sets it.
+const OTHER: &str = "SIMHOST_OTHER_BINARY";
+
+/// The program as another build has it: other optimisation, another compiler.
+fn other_build() -> PathBuf {
+    let other = std::env::var_os(OTHER).unwrap_or_else(|| panic!("{OTHER} names no other build"));
+    // Runs have a folder of their own, so the name must hold everywhere.
+    std::fs::canonicalize(&other).unwrap_or_else(|error| panic!("{OTHER} {}: {error}", other.display()))
+}
+
+/// A command in the other build's words.
+fn otherwise(command: &std::process::Command) -> std::process::Command {
+    let mut other = std::process::Command::new(other_build());
+    other.env_clear().args(command.get_args());
+    for (key, value) in command.get_envs() {
+        if let Some(value) = value {
+            other.env(key, value);
+        }
+    }
+    other.stdin(std::process::Stdio::null());
+    other
+}
+
+#[test]
+#[ignore = "needs another build of the program: .ci/run release"]
+fn another_build_runs_every_topology_the_same() {
+    let mut runs: Vec<_> = Shipped::all()
+        .iter()
+        .map(|shipped| {
+            let mut command = simhost();
+            command.args(shipped.arguments());
+            (shipped.name.clone(), command)
+        })
+        .collect();
+    let (shop, runaway) = (crate::shop::shop(false), crate::runaway::runaway());
+    runs.push(("the shop".to_owned(), crate::shop::command(&shop)));
+    runs.push(("runaway guests".to_owned(), crate::runaway::command(&runaway)));
+    for (name, mut command) in runs {
+        let mut other = otherwise(&command);
+        assert_same(&format!("{name} in two builds"), &Left::by(&mut command), &Left::by(&mut other));
+    }
+}
