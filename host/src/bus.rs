@@ -1,6 +1,6 @@
 //! The bus: it carries a request from caller to callee and the response back.
 //!
-//! Follow one call: [`Bus::enter`] (in `entry`) for what comes from outside, and
+//! Follow one call: [`Bus::admit`] (in `entry`) for what comes from outside, and
 //! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
 //! callee's side. The stages are those of ARCHITECTURE.md, "One call".
 
@@ -28,14 +28,14 @@ use crate::guest::scope::{RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
-use crate::model::{Bounds, Limits, ServiceId};
+use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
-pub use entry::{Answer, Entry, Identity, trace_mask};
+pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use replica::{NoWorker, Replica};
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
@@ -118,6 +118,7 @@ pub struct Parts {
 }
 
 /// A request at the callee's door.
+#[derive(Debug)]
 struct Visit {
     to: ServiceId,
     from: Option<ServiceId>,
@@ -131,6 +132,7 @@ struct Visit {
 }
 
 /// How a request has come.
+#[derive(Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
     Outer(Vec<KeyValue>),
@@ -192,6 +194,11 @@ impl Bus {
         // A second bus on one host would be a defect of the wiring.
         assert!(bus.host.outbound.set(outbound).is_ok(), "a host has one bus");
         bus
+    }
+
+    /// The instant, in simulated time.
+    pub fn now(&self) -> Nanos {
+        self.host.sched.now()
     }
 
     pub const fn host(&self) -> &Rc<Host> {
@@ -407,6 +414,10 @@ impl Bus {
                 span.fail("queue_full");
                 Response::detail(503, "the queue is full")
             }
+            NoWorker::Exhausted => {
+                span.fail(reason.kind());
+                Response::detail(503, "as many workers exist as limits.workers allows")
+            }
             NoWorker::Broken(failure) => {
                 let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
                 span.guest_failed(failure, self.host.sched.now());
@@ -418,7 +429,8 @@ impl Bus {
         response
     }
 
-    fn record(&self, span: OpenSpan) {
+    /// Records a span that has ended, unless its trace is not kept.
+    pub fn record(&self, span: OpenSpan) {
         span.end(self.host.sched.now(), &self.host.recorder);
     }
 }

@@ -15,7 +15,7 @@ use crate::generate::{self, Wanted};
 use crate::model::Nanos;
 use crate::progress;
 use crate::report::{Report, words};
-use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Speed, Start};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -61,8 +61,12 @@ struct Input {
     faults: Vec<(String, bool)>,
 
     /// Switch a load of the topology on or off; may be repeated
-    #[arg(long = "load", value_name = "NAME=on|off", value_parser = switch)]
+    #[arg(long = "load", conflicts_with = "requests", value_name = "NAME=on|off", value_parser = switch)]
     loads: Vec<(String, bool)>,
+
+    /// Let the loads go over HTTP, through the ingress, and not straight to their services
+    #[arg(long, conflicts_with_all = ["requests", "virtual_time"])]
+    through_ingress: bool,
 
     /// Where to listen [default: the topology's ingress]; port 0 takes any free port
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
@@ -84,13 +88,18 @@ struct Run {
 
     /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
     /// loads are over, or at ctrl-c]
-    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
     /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
     /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
+
+    /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
+    /// without it exactly [default: 1]
+    #[arg(long, value_name = "N")]
+    speed: Option<Speed>,
 
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -189,9 +198,11 @@ impl Input {
             guests: self.guests,
             faults: self.faults,
             loads: self.loads,
+            through_ingress: self.through_ingress,
             requests: self.requests,
             stop_after,
             start: None,
+            speed: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
         }
     }
@@ -199,9 +210,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, out, show, json } = self;
+        let Self { input, stop_after, start, speed, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, ..input.options(stop_after, out, show, json) };
+        let options = Options { start, speed, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -218,7 +229,11 @@ impl Run {
                 } else {
                     print(&text)
                 };
-                if judge(&outcome.report) { printed } else { ExitCode::FAILURE }
+                let whole = judge(&outcome.report);
+                for failure in &outcome.failures {
+                    say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
+                }
+                if whole && outcome.failures.is_empty() { printed } else { ExitCode::FAILURE }
             }
             Err(RunError::Refused(refused)) => refuse(&refused),
             Err(error) => {
@@ -329,7 +344,9 @@ fn tell(event: Event) {
         }
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
-            say(&format!("warning: {exporter} has trouble, and tries again: {}\n", printable(&trouble)));
+            // A receiver may recover; a disk that is full stays so.
+            let again = if exporter.starts_with("otlp") { ", and tries again" } else { "" };
+            say(&format!("warning: {exporter} has trouble{again}: {}\n", printable(&trouble)));
         }
         Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
             let factor = words::number(progress::factor(simulated, took));
@@ -408,6 +425,14 @@ fn switch(text: &str) -> Result<(String, bool), String> {
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
     crate::topology::listen(text)
+}
+
+/// How long a run goes on.
+fn length(text: &str) -> Result<Nanos, String> {
+    match duration(text)? {
+        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
+        nanos => Ok(nanos),
+    }
 }
 
 fn duration(text: &str) -> Result<Nanos, String> {

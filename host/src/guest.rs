@@ -19,7 +19,9 @@ use std::time::Duration;
 use fragile::Fragile;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
+use wasmtime::{
+    PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
+};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
@@ -104,6 +106,9 @@ pub struct Identity {
     pub environment: Vec<(String, String)>,
     pub limits: Limits,
 }
+
+/// The kind of failure when as many workers exist as may exist.
+pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";
 
 /// Why a guest did not answer, or not acceptably.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -392,6 +397,8 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     } else if error.is::<OutOfTime>() || trap == Some(&Trap::OutOfFuel) {
         let limit = crate::clock::show(limits.cpu_time);
         ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))
+    } else if error.is::<PoolConcurrencyLimitError>() {
+        (WORKERS_EXHAUSTED, "as many workers exist as limits.workers allows".to_owned())
     } else if trap == Some(&Trap::StackOverflow) {
         ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if state.memory.reached {

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, Identity};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
@@ -265,7 +266,10 @@ async fn taken_in(
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-    let attributes = connection_attributes(authority, parts.version, peer);
+    let mut attributes = connection_attributes(authority, parts.version, peer);
+    if headers.get("user-agent").is_some_and(|agent| agent.starts_with(SYNTHETIC_AGENT)) {
+        attributes.push(KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test"));
+    }
     let method = parts.method.as_str().to_owned();
     Ok((Request { method, target, headers, body: body.into() }, attributes))
 }
@@ -290,7 +294,7 @@ async fn whole(body: Body, limit: u64) -> Result<Bytes, Response> {
 
 /// Attributes of the SERVER span that only the socket knows.
 fn connection_attributes(authority: Option<&str>, version: Version, peer: SocketAddr) -> Vec<KeyValue> {
-    let mut attributes = Vec::with_capacity(5);
+    let mut attributes = Vec::with_capacity(6);
     let authority = authority.and_then(|authority| authority.parse::<http::uri::Authority>().ok());
     if let Some(authority) = authority {
         attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, authority.host().to_owned()));

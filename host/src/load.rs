@@ -1,36 +1,52 @@
-//! Requests that are made while a run goes on: the loads of a topology, on the bus.
+//! Requests that are made while a run goes on: the loads of a topology.
 //!
-//! Start at [`Loads::start`]. Each load is a task of its own: `arrivals` says when
-//! its next request is due, `template` what it says. A request is who it is by the
-//! seed, the load's name and its number there: whatever else a run does, its
-//! trace, its values and its chance stay the same.
+//! Start at [`Loads::start`]. A load with `arrivals` is a task that waits for
+//! each instant which `arrivals` says; each of its `users` is one. What a request
+//! says is `template`'s, how it gets to its service and back `client`'s.
+//!
+//! A request is who it is by the seed, the load's name and its number there:
+//! whatever else a run does, its trace, its values and its chance stay the same.
 
 mod arrivals;
+mod client;
+pub mod files;
 mod template;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::{AbortHandle, Either, abortable, select};
 use tokio::sync::watch;
 
-use crate::bus::{Bus, Entry, Identity};
-use crate::model::{Load, Model, Nanos, Traffic};
+use crate::bus::Bus;
+use crate::guest::CallError;
+use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
-use crate::sched::Sched;
-use crate::tally::Tally;
+use crate::sched::{self, Sched};
+use crate::tally::{self, Tally};
+use crate::telemetry::record::ResourceId;
 
 use arrivals::Due;
+use client::Client;
+use template::Who;
+
+pub use client::Way;
 
 /// A request over `max-in-flight` is not sent, and fails for this reason.
 const OVERLOAD: &str = "overload";
+
+/// Requests that one load makes at a stretch before others get their turn.
+const BURST: u32 = 64;
 
 /// The loads of a run, under way. For the core thread only.
 pub struct Loads {
     loads: Vec<Rc<Running>>,
     tasks: Vec<AbortHandle>,
-    /// Loads that may make further requests.
+    /// Tasks that may make further requests.
     going: watch::Sender<usize>,
 }
 
@@ -42,11 +58,24 @@ pub struct LoadStats {
     /// Of those, the ones that have no answer yet.
     pub in_flight: u32,
     /// Of those, the ones that were not sent, as too many were under way. They
-    /// are among the errors of `tally`.
+    /// are among the errors of `tally`, of the type `overload`.
     pub dropped: u64,
     /// Requests that came to an end, with their times from the instant at which
-    /// they were due: what waited for the host waited.
+    /// they were due: what waited for the host has waited.
     pub tally: Tally,
+}
+
+/// What loads need of their run.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    pub model: &'a Model,
+    pub bus: &'a Rc<Bus>,
+    pub sched: &'a Sched,
+    pub way: &'a Way,
+    /// The Resource of the first load that has one, behind which are the others'.
+    pub resource: ResourceId,
+    /// Nanoseconds from now after which no load makes a request.
+    pub until: Option<Nanos>,
 }
 
 /// One load.
@@ -54,8 +83,11 @@ struct Running {
     load: Load,
     /// Names its chance.
     seed: u64,
-    bus: Rc<Bus>,
     sched: Sched,
+    client: Client,
+    /// When it begins, and before which it makes its last request.
+    begin: Nanos,
+    end: Nanos,
     started: Cell<u64>,
     in_flight: Cell<u32>,
     dropped: Cell<u64>,
@@ -63,39 +95,54 @@ struct Running {
 }
 
 impl Loads {
-    /// Sets the loads going. They end on their own, or at `until`, in
-    /// nanoseconds after now, whichever is first.
-    pub fn start(model: &Model, bus: &Rc<Bus>, sched: &Sched, until: Option<Nanos>) -> Self {
-        let start = sched.now();
-        let until = until.map_or(Nanos::MAX, |until| start.saturating_add(until));
-        let going = watch::Sender::new(model.loads.len());
-        let (mut loads, mut tasks) = (Vec::new(), Vec::new());
-        for load in &model.loads {
+    /// Sets the loads going that are enabled.
+    pub fn start(around: &Surroundings<'_>) -> Self {
+        let mut loads = Self { loads: Vec::new(), tasks: Vec::new(), going: watch::Sender::new(0) };
+        let now = around.sched.now();
+        let until = around.until.map_or(Nanos::MAX, |until| now.saturating_add(until));
+        let mut resource = around.resource;
+        for load in around.model.loads.iter().filter(|load| load.enabled) {
+            let begin = now.saturating_add(load.start);
+            let own = load.span.then_some(resource);
+            resource.0 += u32::from(load.span);
             let running = Rc::new(Running {
                 load: load.clone(),
-                seed: model.seed,
-                bus: Rc::clone(bus),
-                sched: sched.clone(),
+                seed: around.model.seed,
+                sched: around.sched.clone(),
+                client: Client::new(load, around.bus, around.way, own),
+                begin,
+                end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
                 started: Cell::default(),
                 in_flight: Cell::default(),
                 dropped: Cell::default(),
                 tally: RefCell::default(),
             });
-            let begin = start.saturating_add(load.start);
-            let end = load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts)));
-            let Traffic::Open(arrivals) = &load.traffic;
-            let due =
-                Due::new(arrivals.clone(), Key::new(model.seed, Purpose::Arrival).with_name(&load.name));
-            let (task, handle) = abortable(Rc::clone(&running).keep_arriving(due, begin, end));
-            let going = going.clone();
-            sched.spawn(async move {
-                task.await.ok();
-                going.send_modify(|going| *going -= 1);
-            });
-            loads.push(running);
-            tasks.push(handle);
+            match &load.traffic {
+                Traffic::Open(arrivals) => {
+                    let due = Due::new(arrivals, running.key(Purpose::Arrival));
+                    loads.spawn(around.sched, Rc::clone(&running).keep_arriving(due));
+                }
+                Traffic::Closed(users) => {
+                    for user in 0..users.count {
+                        loads.spawn(around.sched, Rc::clone(&running).be_user(user, users.clone()));
+                    }
+                }
+            }
+            loads.loads.push(running);
         }
-        Self { loads, tasks, going }
+        loads
+    }
+
+    fn spawn(&mut self, sched: &Sched, task: impl Future<Output = ()> + 'static) {
+        let (task, handle) = abortable(task);
+        let going = self.going.clone();
+        going.send_modify(|going| *going += 1);
+        sched.spawn(async move {
+            // Stopped or over: either way it makes no further requests.
+            task.await.ok();
+            going.send_modify(|going| *going -= 1);
+        });
+        self.tasks.push(handle);
     }
 
     /// Waits until no load makes further requests. Those under way go on.
@@ -126,41 +173,117 @@ impl Loads {
 
 impl Running {
     /// Open loop: makes each request when it is due, whatever became of those before.
-    async fn keep_arriving(self: Rc<Self>, mut due: Due, begin: Nanos, end: Nanos) {
-        let most = self.load.max_requests.unwrap_or(u64::MAX);
-        while self.started.get() < most {
-            let Some(at) = due.next().map(|after| begin.saturating_add(after)) else { return };
-            if at >= end {
+    async fn keep_arriving(self: Rc<Self>, mut due: Due) {
+        let mut at_a_stretch = 0;
+        for number in 0..self.most() {
+            let Some(at) = due.next().map(|after| self.begin.saturating_add(after)) else { return };
+            if at >= self.end {
                 return;
             }
-            self.sched.sleep_until(at).await;
-            self.make(at);
+            if at > self.sched.now() {
+                self.sched.sleep_until(at).await;
+                at_a_stretch = 0;
+            } else if at_a_stretch == BURST {
+                others_turn().await;
+                at_a_stretch = 0;
+            }
+            at_a_stretch += 1;
+            self.make(Who::Arrival(number), at, None);
         }
     }
 
-    /// Makes the request that is due at `due`.
-    fn make(self: &Rc<Self>, due: Nanos) {
-        let number = self.started.get();
-        self.started.set(number + 1);
+    /// Closed loop: one user, who waits for each answer and thinks before the next request.
+    async fn be_user(self: Rc<Self>, user: u32, users: Users) {
+        let stagger = u128::from(users.ramp_up) * u128::from(user) / u128::from(users.count);
+        let mut next = self.begin.saturating_add(stagger as Nanos);
+        for iteration in 0..users.iterations.unwrap_or(u64::MAX) {
+            if next >= self.end || self.started.get() >= self.most() {
+                return;
+            }
+            self.sched.sleep_until(next).await;
+            // Others may have made the last request meanwhile.
+            if self.started.get() >= self.most() {
+                return;
+            }
+            let who = Who::User { user, iteration, users: users.count };
+            let (answered, answer) = sched::oneshot();
+            self.make(who, next, Some(answered));
+            answer.await.ok();
+            let think = users.think.sample(&mut who.of(self.key(Purpose::Think)).stream());
+            next = self.sched.now().saturating_add(think);
+        }
+    }
+
+    fn most(&self) -> u64 {
+        self.load.max_requests.unwrap_or(u64::MAX)
+    }
+
+    fn key(&self, purpose: Purpose) -> Key {
+        Key::new(self.seed, purpose).with_name(&self.load.name)
+    }
+
+    /// Makes a request that is due at `due`. Who waits for its end hears of it from `answered`.
+    fn make(self: &Rc<Self>, who: Who, due: Nanos, answered: Option<sched::Sender<()>>) {
+        self.started.set(self.started.get() + 1);
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);
-            self.tally.borrow_mut().note(0, Some(Cow::Borrowed(OVERLOAD)));
+            self.tally.borrow_mut().refuse(Cow::Borrowed(OVERLOAD));
             return;
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        let key = |purpose| Key::new(self.seed, purpose).with_name(&self.load.name);
-        let request = template::request(&self.load, key, number);
-        let identity = Identity::Own(key(Purpose::Load).with(number));
-        let entry = Entry { to: self.load.to, request, attributes: Vec::new(), identity };
         let load = Rc::clone(self);
+        let request = template::request(&self.load, |purpose| self.key(purpose), who);
+        let key = who.of(self.key(Purpose::Load));
+        // In a task of its own: a user who is stopped does not stop the system.
         self.sched.spawn(async move {
-            let answer = Rc::clone(&load.bus).enter(entry).await;
-            let status = answer.response.status;
-            let error = (status >= 500).then(|| Cow::Owned(status.to_string()));
-            load.tally.borrow_mut().note(load.sched.now() - due, error);
-            load.in_flight.set(load.in_flight.get() - 1);
+            let (span, asking) = load.client.ask(key, request);
+            let mut asking = pin!(asking);
+            let outcome = match load.load.timeout {
+                None => Some(asking.as_mut().await),
+                Some(timeout) => match select(asking.as_mut(), load.sched.sleep(timeout)).await {
+                    Either::Left((outcome, _)) => Some(outcome),
+                    Either::Right(_) => None,
+                },
+            };
+            let timely = outcome.is_some();
+            let outcome = outcome.unwrap_or(Err(CallError::Timeout));
+            if let Some(span) = span {
+                span.conclude(&outcome);
+            }
+            load.finish(due, &outcome);
+            if let Some(answered) = answered {
+                answered.send(()).ok();
+            }
+            if !timely {
+                // Nobody waits for it, but who serves it works on.
+                asking.await.ok();
+            }
         });
     }
+
+    /// Notes how the request that was due at `due` has ended.
+    fn finish(&self, due: Nanos, outcome: &Result<u16, CallError>) {
+        let error = match outcome {
+            Ok(status) => tally::error_type(*status),
+            Err(error) => Some(Cow::Borrowed(error.kind())),
+        };
+        self.tally.borrow_mut().note(self.sched.now().saturating_sub(due), error);
+        self.in_flight.set(self.in_flight.get() - 1);
+    }
+}
+
+/// Lets the tasks that are ready go on first.
+async fn others_turn() {
+    let mut had = false;
+    poll_fn(|context| {
+        if had {
+            return Poll::Ready(());
+        }
+        had = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl std::fmt::Debug for Loads {

@@ -228,11 +228,14 @@ pub struct Bounds {
     pub connections: u32,
     /// Requests from outside that are under way; one more is answered 503.
     pub requests: u32,
+    /// Workers of all services that exist at a time; a request that needs one
+    /// more is answered 503.
+    pub workers: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { call_depth: 32, connections: 4_096, requests: 16_384 }
+        Self { call_depth: 32, connections: 4_096, requests: 16_384, workers: 10_000 }
     }
 }
 

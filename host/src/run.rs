@@ -7,6 +7,8 @@
 
 mod check;
 mod drive;
+mod failure;
+mod loads;
 mod outcome;
 mod requests;
 mod services;
@@ -31,10 +33,10 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 use crate::topology::{self, Topology};
 
-pub use outcome::{Outcome, RunError};
+pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
-pub use start::Start;
+pub use start::{Speed, Start};
 pub use telemetry::{Destinations, Show};
 pub use world::Event;
 
@@ -53,6 +55,8 @@ pub struct Options {
     pub faults: Vec<(String, bool)>,
     /// Loads to switch: `(name, on)`.
     pub loads: Vec<(String, bool)>,
+    /// Whether the loads go over HTTP and through the ingress.
+    pub through_ingress: bool,
     /// Requests to send, and then to end: no listening, no load.
     pub requests: Vec<Asked>,
     /// Simulated nanoseconds after which nothing more comes in. None: until the
@@ -60,6 +64,9 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Simulated seconds in each real one: in virtual time at most, and none is
+    /// without a limit; in real time exactly, and none is one.
+    pub speed: Option<Speed>,
     pub destinations: Destinations,
 }
 
@@ -80,7 +87,7 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
         let topology = read(&options, &environment)?;
-        Self::prepare(topology, options, environment, drive::problems)
+        Self::prepare(topology, options, environment, loads::problems)
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -112,7 +119,7 @@ impl Plan {
         let mut problems = apply(&options, &mut topology.model);
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
-        problems.extend(start::problems(&options));
+        problems.extend(start::problems(&options, &topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
@@ -196,7 +203,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
-    problems.extend(drive::choose_loads(options, model));
+    problems.extend(loads::choose(options, model));
     problems
 }
 

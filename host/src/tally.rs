@@ -76,6 +76,12 @@ impl Tally {
         self.times.record(took).ok();
     }
 
+    /// Notes a request that failed before it began: it took no time that could be told.
+    pub fn refuse(&mut self, error: Cow<'static, str>) {
+        self.count += 1;
+        *self.errors.entry(error).or_default() += 1;
+    }
+
     /// How many failed.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
@@ -86,9 +92,10 @@ impl Tally {
         self.times.value_at_quantile(quantile).min(self.longest)
     }
 
-    /// The mean time, in nanoseconds; 0 where there were none.
+    /// The mean time of those that began, in nanoseconds; 0 where there were none.
     pub fn mean(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.total as f64 / self.count as f64 }
+        let begun = self.times.len();
+        if begun == 0 { 0.0 } else { self.total as f64 / begun as f64 }
     }
 
     /// Takes in what another has counted.
@@ -201,6 +208,15 @@ mod tests {
                 let found = tally.quantile(quantile) as f64;
                 assert!((found - exact).abs() <= within * exact, "{found} for {exact}");
             }
+        }
+    }
+
+    #[test]
+    fn a_histogram_takes_no_more_memory_than_it_says() {
+        for (mut tally, bytes) in [(Tally::default(), 50_000), (Tally::coarse(), 8_000)] {
+            tally.note(1_000_000_000, None);
+            let taken = tally.times.distinct_values() * size_of::<u32>();
+            assert!((bytes / 2..=bytes).contains(&taken), "{taken} bytes");
         }
     }
 

@@ -31,6 +31,9 @@ use names::Names;
 use reader::{Problems, Table, Value};
 use service::Surroundings;
 
+/// No simulated time may be longer: 365 days, in nanoseconds.
+pub const LONGEST: Nanos = units::LONGEST;
+
 /// Bytes of a topology file. A thousand services take a tenth of it.
 pub const FILE_AT_MOST: u64 = 1 << 20;
 
@@ -147,7 +150,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let ingress = traffic::ingress(ingress, &names);
     let links = traffic::links(links, &names);
     let faults = fault::faults(faults, &names);
-    let loads = load::loads(load, &names, &bounds);
+    let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;

@@ -223,7 +223,8 @@ fn an_objective_may_be_a_loads_and_an_idle_route_misses_its_own() {
     assert!(finished.stdout.contains("\nmet: shoppers: p50 "), "{}", finished.stdout);
     let idle = "\nmissed: order-service GET /health: max: there was no request\n";
     assert!(finished.stdout.contains(idle), "{}", finished.stdout);
-    assert_eq!(finished.stderr, "error: 1 of 2 objectives missed\n");
+    // A run that took long has said so before.
+    assert!(finished.stderr.ends_with("error: 1 of 2 objectives missed\n"), "{}", finished.stderr);
     // The command line says which requests there are.
     let finished = topology.run(&["--virtual", "--request", ORDER]);
     assert!(!finished.success().contains("missed"), "{}", finished.stdout);

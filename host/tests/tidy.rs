@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
         &[
             "model",
             "message",
+            "error",
             "clock",
             "rng",
             "context",
@@ -58,7 +59,23 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
-    ("load", &["model", "message", "rng", "sched", "tally", "bus"]),
+    (
+        "load",
+        &[
+            "model",
+            "message",
+            "error",
+            "clock",
+            "rng",
+            "tally",
+            "context",
+            "topology",
+            "sched",
+            "telemetry",
+            "guest",
+            "bus",
+        ],
+    ),
     ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
-use simhost::model::{Code, Model, Service};
+use simhost::model::{Code, Load, Model, RequestTemplate, Service};
 use simhost::topology::{Topology, parse};
 
 const EMBEDDED: [&str; 4] = ["inventory", "notification", "orders", "payment"];
@@ -98,6 +98,15 @@ fn dump(model: &Model) -> String {
         let (to, from) = (name(fault.target.service), fault.target.from.map(name));
         line(format!("  target {to} route={route:?} from={from:?}"));
     }
+    for load in &model.loads {
+        let Load { start, lasts, max_requests, max_in_flight, timeout, span, real_time, .. } = load;
+        line(format!("load {} -> {} start={start} for={lasts:?}", load.name, name(load.to)));
+        line(format!("  max-requests={max_requests:?} max-in-flight={max_in_flight} timeout={timeout:?}"));
+        line(format!("  span={span} real-time={real_time} ends={}", load.ends()));
+        line(format!("  {:?}", load.traffic));
+        load.values.iter().for_each(|value| line(format!("  value {}: {:?}", value.name, value.draw)));
+        load.requests.iter().for_each(|request| dump_request(&mut line, request));
+    }
     for objective in &model.objectives {
         let goals = objective.goals.iter().map(|goal| format!("{:?} {}", goal.measure, goal.limit));
         let goals: Vec<_> = goals.collect();
@@ -105,6 +114,13 @@ fn dump(model: &Model) -> String {
     }
     line(format!("{:?}", model.telemetry));
     text
+}
+
+fn dump_request(line: &mut impl FnMut(String), request: &RequestTemplate) {
+    let RequestTemplate { weight, method, target, headers, body } = request;
+    line(format!("  {weight} {method} {:?}", target.0));
+    headers.iter().for_each(|(name, value)| line(format!("    {name}: {:?}", value.0)));
+    line(format!("    {:?}", body.0));
 }
 
 fn dump_service(service: &Service) -> String {

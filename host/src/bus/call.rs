@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 
 use crate::context::{self, SpanContext};
+use crate::error::{did_you_mean, quote};
 use crate::fault::Arrival;
 use crate::guest::scope::Caller;
 use crate::guest::{CallError, Outbound};
@@ -126,9 +127,8 @@ impl Bus {
         if service.starts_with("http://") || service.starts_with("https://") {
             return self.resolve_url(service);
         }
-        let names: Vec<_> = self.nodes.iter().map(|node| &*node.name).collect();
-        let names = names.join(", ");
-        Err(CallError::UnknownService(format!("no service {service:?} in this topology; it has {names}")))
+        let known = did_you_mean(service, "services", self.nodes.iter().map(|node| &*node.name));
+        Err(CallError::UnknownService(format!("no service {} in this topology; {known}", quote(service))))
     }
 
     fn resolve_url(&self, url: &str) -> Result<Callee<'_>, CallError> {

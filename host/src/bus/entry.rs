@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
-use crate::guest::scope::Trace;
+use crate::guest::scope::{Caller, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -13,6 +13,8 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::spans::{ClientAttributes, OpenSpan};
+use super::stats::Ticket;
 use super::{Bus, Visit, Way};
 
 /// A request from outside of the topology.
@@ -44,9 +46,70 @@ pub struct Answer {
     pub context: Option<SpanContext>,
 }
 
+/// A request that was let in, and is about to be served.
+#[derive(Debug)]
+pub struct Admitted {
+    bus: Rc<Bus>,
+    visit: Visit,
+    ticket: Ticket,
+    inside: Inside,
+    /// The SERVER span's context; none when the request has no span.
+    pub context: Option<SpanContext>,
+}
+
+impl Admitted {
+    /// Serves it. Dropping this stops the service in the middle of it: a client that
+    /// no longer waits must not.
+    pub async fn serve(self) -> Response {
+        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
+        let response = bus.serve(&mut visit).await;
+        bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
+        response
+    }
+}
+
+/// Counts a request from outside among those under way, until it is dropped.
+#[derive(Debug)]
+struct Inside(Rc<Bus>);
+
+impl Inside {
+    fn new(bus: &Rc<Bus>) -> Self {
+        bus.inside.set(bus.inside.get() + 1);
+        Self(Rc::clone(bus))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.inside.set(self.0.inside.get() - 1);
+    }
+}
+
 impl Bus {
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
+        let mut admitted = match self.admit(entry) {
+            Ok(admitted) => admitted,
+            Err(response) => return Answer { response, context: None },
+        };
+        let context = admitted.context.take();
+        // In a task of its own: a client that hangs up does not stop the system.
+        let (send, receive) = sched::oneshot();
+        self.host.sched.spawn(async move {
+            send.send(admitted.serve().await).ok();
+        });
+        let response = match receive.await {
+            Ok(response) => response,
+            Err(_) => Response::detail(503, "the run is over"),
+        };
+        Answer { response, context }
+    }
+
+    /// Lets a request from outside in, to be served at once.
+    ///
+    /// # Errors
+    /// The answer to one too many.
+    pub fn admit(self: &Rc<Self>, entry: Entry) -> Result<Admitted, Response> {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
         let now = self.host.sched.now();
@@ -56,17 +119,23 @@ impl Bus {
             let response =
                 Response::detail(503, format!("more than limits.requests = {limit} are under way"));
             self.stats.called(ticket, now, tally::error_type(response.status));
-            return Answer { response, context: None };
+            return Err(response);
         }
         let incoming = context::extract(&entry.request.headers);
         let excluded = self.excluded(&entry.request);
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
-        let mut visit = Visit {
+        let context = (!excluded).then(|| SpanContext {
+            trace_id: trace.trace_id,
+            span_id: span,
+            flags: trace.flags,
+            trace_state: trace.trace_state.clone(),
+        });
+        let visit = Visit {
             to: entry.to,
             from: None,
-            trace: trace.clone(),
+            trace,
             parent,
             span,
             baggage: incoming.baggage,
@@ -74,23 +143,25 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        // In a task of its own: a client that hangs up does not stop the system.
-        let (send, receive) = sched::oneshot();
-        let bus = Rc::clone(&self);
-        self.inside.set(self.inside.get() + 1);
-        self.host.sched.spawn(async move {
-            let response = bus.serve(&mut visit).await;
-            bus.inside.set(bus.inside.get() - 1);
-            bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
-            send.send(response).ok();
-        });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        let Trace { trace_id, flags, trace_state, .. } = trace;
-        let context = (!excluded).then_some(SpanContext { trace_id, span_id: span, flags, trace_state });
-        Answer { response, context }
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
+    }
+
+    /// The trace of a request that begins at its client, outside of the topology.
+    pub fn begin(&self, key: Key, request: &Request) -> Trace {
+        self.trace(key.draw(), None, self.excluded(request))
+    }
+
+    /// Begins the CLIENT span of a client outside; `base` (`http://order-service`)
+    /// and `attributes` are its callee's. It ends with [`record`](Self::record).
+    pub fn open_client(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        base: &str,
+        attributes: &ClientAttributes,
+    ) -> OpenSpan {
+        self.host.recorder.opened();
+        OpenSpan::client(caller, request, base, attributes, self.host.sched.now())
     }
 
     /// The number that a request's chance and trace are made of. Those of keys

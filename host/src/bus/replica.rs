@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::Code;
-use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::guest::{GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
 use crate::sched;
 
 use super::stats::Stats;
@@ -44,6 +44,8 @@ enum Turn {
 pub enum NoWorker {
     /// The queue is full.
     Full,
+    /// All services together have as many workers as may exist.
+    Exhausted,
     /// The guest cannot be instantiated.
     Broken(GuestFailure),
 }
@@ -53,6 +55,7 @@ impl NoWorker {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Full => "queue_full",
+            Self::Exhausted => WORKERS_EXHAUSTED,
             Self::Broken(failure) => failure.kind,
         }
     }
@@ -118,7 +121,10 @@ impl Replica {
         };
         Worker::new(&code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
             self.replace();
-            NoWorker::Broken(failure)
+            match failure.kind {
+                WORKERS_EXHAUSTED => NoWorker::Exhausted,
+                _ => NoWorker::Broken(failure),
+            }
         })
     }
 

@@ -48,6 +48,9 @@ pub fn simulated_server(service: &Arc<str>) -> [KeyValue; 3] {
     ]
 }
 
+/// How the user agents of loads begin.
+pub const SYNTHETIC_AGENT: &str = "simhost-load/";
+
 /// The name of a span: the method, or `HTTP` for one that is unknown, and the
 /// route where there is one.
 pub fn name(method: &str, route: Option<&str>) -> Text {

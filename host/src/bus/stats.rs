@@ -20,9 +20,9 @@ mod laws;
 
 pub use laws::Broken;
 
-/// The running count. For the core thread only.
+/// The running count, until it is closed. For the core thread only.
 #[derive(Debug, Default)]
-pub struct Stats(RefCell<Accounts>);
+pub struct Stats(RefCell<Option<Accounts>>);
 
 /// Everything that was counted in one world, or in several that were merged.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,7 @@ pub struct LinkAccount {
 }
 
 /// A call that is counted and has not ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Ticket {
     caller: u32,
     slot: u32,
@@ -94,7 +94,7 @@ impl Stats {
     /// Nothing counted yet, for these services.
     pub fn new(services: Vec<ServiceAccount>) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        Self(RefCell::new(Accounts { services, callers }))
+        Self(RefCell::new(Some(Accounts { services, callers })))
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -152,7 +152,8 @@ impl Stats {
 
     /// A call begins, from a service or from outside.
     pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
-        let accounts = &mut *self.0.borrow_mut();
+        let mut accounts = self.0.borrow_mut();
+        let Some(accounts) = &mut *accounts else { return Ticket::default() };
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
         let links = &mut accounts.callers[caller];
         // A service calls a few others: looking at each is quicker than hashing.
@@ -180,23 +181,35 @@ impl Stats {
     /// Requests from outside that have ended, and how many of them failed.
     pub fn outside(&self) -> (u64, u64) {
         let accounts = self.0.borrow();
-        let links = accounts.callers.last().into_iter().flatten();
+        let links = accounts.iter().filter_map(|accounts| accounts.callers.last()).flatten();
         links.fold((0, 0), |(ended, failed), link| (ended + link.calls.count, failed + link.calls.failed()))
     }
 
-    /// Everything so far, with the gauges read at `now`.
+    /// A copy of everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.0.borrow().clone();
+        let mut accounts = self.0.borrow().clone().unwrap_or_default();
+        accounts.gauges().for_each(|gauge| gauge.read(now));
+        accounts
+    }
+
+    /// Ends the count and gives everything out, with the gauges read at `now`.
+    /// What is cut off afterwards counts for nothing.
+    pub fn close(&self, now: Nanos) -> Accounts {
+        let mut accounts = self.0.take().unwrap_or_default();
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
 
     fn service(&self, at: ServiceId, note: impl FnOnce(&mut ServiceAccount)) {
-        note(&mut self.0.borrow_mut().services[at.index()]);
+        if let Some(accounts) = &mut *self.0.borrow_mut() {
+            note(&mut accounts.services[at.index()]);
+        }
     }
 
     fn link(&self, ticket: Ticket, note: impl FnOnce(&mut LinkAccount)) {
-        note(&mut self.0.borrow_mut().callers[ticket.caller as usize][ticket.slot as usize]);
+        if let Some(accounts) = &mut *self.0.borrow_mut() {
+            note(&mut accounts.callers[ticket.caller as usize][ticket.slot as usize]);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables of the report: plain columns, numbers to the right.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -45,15 +46,19 @@ pub fn write<T>(
     writeln!(text, "{}", table.trim_fmt()).expect(INFALLIBLE);
     if rows.len() > ROWS {
         let more = counted((rows.len() - ROWS) as u64, what);
-        writeln!(text, " … and {more} with fewer errors and requests; --json has all").expect(INFALLIBLE);
+        writeln!(text, " … and {more} more; --json has all").expect(INFALLIBLE);
     }
 }
 
-/// The rows of the greatest weights, as many as are shown, in the order of all.
+/// The rows that are shown, in the order of all: those with the most trouble,
+/// the first part of the weight, get up to half of the places; the busiest of
+/// the others, by the second part, get the rest.
 fn heaviest<T>(rows: &[T], weight: impl Fn(&T) -> (u64, u64)) -> Vec<&T> {
     let mut indices: Vec<usize> = (0..rows.len()).collect();
     // Stable: of equal rows the first ones are shown.
-    indices.sort_by_key(|index| std::cmp::Reverse(weight(&rows[*index])));
+    indices.sort_by_key(|index| Reverse(weight(&rows[*index])));
+    let troubled = indices.iter().take(ROWS / 2).filter(|index| weight(&rows[**index]).0 > 0).count();
+    indices[troubled..].sort_by_key(|index| (Reverse(weight(&rows[*index]).1), *index));
     indices.truncate(ROWS);
     indices.sort_unstable();
     indices.into_iter().map(|index| &rows[index]).collect()
@@ -80,7 +85,7 @@ pub fn errors<'a, T>(rows: &[T], numbers: impl Fn(&T) -> &Numbers + Copy + 'a) -
 /// `503 ×12, timeout ×3`, the most frequent first.
 fn kinds(numbers: &Numbers) -> String {
     let mut kinds: Vec<_> = numbers.errors_by_type.iter().collect();
-    kinds.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+    kinds.sort_by_key(|(_, times)| Reverse(**times));
     let shown = kinds.iter().take(KINDS).map(|(kind, times)| format!("{kind} ×{}", count(**times)));
     let mut shown: Vec<_> = shown.collect();
     if kinds.len() > KINDS {
@@ -96,13 +101,19 @@ mod tests {
 
     #[test]
     fn of_many_rows_the_heaviest_are_shown_in_their_order() {
+        // One that fails, and one that is busy.
         let rows: Vec<u64> = (0..50).map(|row| if row == 7 { 1_000 } else { row }).collect();
+        let weight = |row: &u64| (u64::from(*row == 3), *row);
         let mut text = String::new();
         let columns: Vec<Column<'_, u64>> = vec![("row", Box::new(ToString::to_string))];
-        write(&mut text, "row", &rows, |row| (0, *row), 1, &columns);
+        write(&mut text, "row", &rows, weight, 1, &columns);
         let lines: Vec<_> = text.lines().map(str::trim).collect();
-        assert_eq!(lines[..3], ["row", "1000", "31"]);
-        assert_eq!(lines[20..], ["49", "… and 30 rows with fewer errors and requests; --json has all"]);
+        assert_eq!(lines[..4], ["row", "3", "1000", "32"]);
+        assert_eq!(lines[20..], ["49", "… and 30 rows more; --json has all"]);
+        // Where many fail, the busiest are shown all the same.
+        let shown: Vec<_> = heaviest(&rows, |row| (50 - row.min(&49), *row));
+        assert_eq!(shown[..9], [&0, &1, &2, &3, &4, &5, &6, &1_000, &8]);
+        assert_eq!(shown[10..], [&10, &41, &42, &43, &44, &45, &46, &47, &48, &49]);
     }
 
     #[test]

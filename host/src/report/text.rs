@@ -89,7 +89,7 @@ impl Report {
         text.push('\n');
         table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
-        table::write(text, "service", &self.services, |row| weight(&row.numbers), 1, &service_columns());
+        table::write(text, "service", &self.services, strain, 1, &service_columns());
         let mut columns: Vec<Column<'_, LinkRow>> = vec![
             ("from", Box::new(|row| row.from.clone().unwrap_or_else(|| "(outside)".to_owned()))),
             ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
@@ -105,7 +105,12 @@ impl Report {
     }
 }
 
-/// What fails matters most, then what is asked for most.
+/// Where requests wait, and where workers are busy: in millionths.
+fn strain(row: &ServiceRow) -> (u64, u64) {
+    ((row.waiting_mean * 1e6) as u64, (row.utilisation * 1e6) as u64)
+}
+
+/// What fails, and what is asked for most.
 const fn weight(numbers: &Numbers) -> (u64, u64) {
     (numbers.errors, numbers.count)
 }

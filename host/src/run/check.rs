@@ -39,6 +39,11 @@ pub fn description(model: &Model, services: &[Service]) -> String {
         let to = &model.service(ingress.to).name;
         writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect("a String takes every write");
     }
+    for load in &model.loads {
+        let to = &model.service(load.to).name;
+        let when = if load.real_time { "" } else { ", in virtual time only" };
+        writeln!(text, "load {}: to {to}{when}", load.name).expect("a String takes every write");
+    }
     for fault in &model.faults {
         let state = if fault.enabled { "on" } else { "off" };
         let at = &model.service(fault.target.service).name;

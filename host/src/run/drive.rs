@@ -1,6 +1,7 @@
 //! What drives a run: the requests of the command line, the loads, the door; and
 //! the orderly end.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -9,26 +10,29 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::bus::Bus;
-use crate::error::{Problem, quote};
+use crate::bus::{Bus, External};
 use crate::ingress::{self, Inbound, Ingress};
-use crate::load::{LoadStats, Loads};
-use crate::model::{Load, Model, Nanos};
+use crate::load::{LoadStats, Loads, Surroundings, Way};
+use crate::model::{Model, Nanos};
 use crate::sched::Sched;
+use crate::telemetry::record::ResourceId;
 
 use super::requests::Reply;
-use super::{Event, Options, RunError, unknown};
+use super::{Event, Options, RunError};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
 
 /// A run that is ready to go.
-#[derive(Clone, Copy, Debug)]
 pub struct Drive<'a> {
     pub bus: &'a Rc<Bus>,
     pub sched: &'a Sched,
     pub model: &'a Model,
     pub options: &'a Options,
+    /// The Resource of the first load that has one.
+    pub loads: ResourceId,
+    /// What loads go through the ingress with, if they are to.
+    pub client: Option<Rc<dyn External>>,
     /// Turns true when the run is told to stop.
     pub stop: &'a watch::Sender<bool>,
 }
@@ -38,18 +42,17 @@ impl Drive<'_> {
     ///
     /// # Errors
     /// The door cannot be opened.
-    pub async fn to_the_end(
+    pub async fn run(
         self,
         listener: Option<TcpListener>,
         network: &Runtime,
         on_event: &mut impl FnMut(Event),
     ) -> Result<(Vec<Reply>, Vec<(String, LoadStats)>), RunError> {
         let replies = self.send(on_event).await;
-        let loads = Loads::start(self.model, self.bus, self.sched, self.options.stop_after);
-        match listener {
-            Some(listener) => self.serve(listener, network, &loads, on_event).await?,
-            None => self.wait(&loads, on_event).await,
-        }
+        let loads = match listener {
+            Some(listener) => self.serve(listener, network, on_event).await?,
+            None => self.wait(on_event).await,
+        };
         if self.sched.is_virtual() {
             // Patience costs nothing.
             self.sched.drained().await;
@@ -82,22 +85,34 @@ impl Drive<'_> {
         replies
     }
 
+    /// Lets the loads go by this way.
+    fn start_loads(&self, way: &Way) -> Loads {
+        Loads::start(&Surroundings {
+            model: self.model,
+            bus: self.bus,
+            sched: self.sched,
+            way,
+            resource: self.loads,
+            until: self.options.stop_after,
+        })
+    }
+
     /// Waits until the loads are over, time is up, or it is told to stop.
-    async fn wait(&self, loads: &Loads, on_event: &mut impl FnMut(Event)) {
-        if self.model.loads.is_empty() {
-            return;
-        }
+    async fn wait(&self, on_event: &mut impl FnMut(Event)) -> Loads {
+        let loads = self.start_loads(&Way::Bus);
         let over = async {
             match self.options.stop_after {
-                // Also when the loads end earlier: so much was to be simulated.
-                Some(after) => self.sched.sleep(after).await,
-                None => loads.over().await,
+                // Also when the loads end earlier: so much is to be simulated. Nobody
+                // waits for nothing in real time, though.
+                Some(after) if self.sched.is_virtual() => self.sched.sleep(after).await,
+                _ => loads.over().await,
             }
         };
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
             on_event(Event::Draining);
         }
         loads.stop();
+        loads
     }
 
     /// Serves what comes in until it is told to stop, or time is up.
@@ -105,10 +120,9 @@ impl Drive<'_> {
         &self,
         listener: TcpListener,
         network: &Runtime,
-        loads: &Loads,
         on_event: &mut impl FnMut(Event),
-    ) -> Result<(), RunError> {
-        let Some(at) = &self.model.ingress else { return Ok(()) };
+    ) -> Result<Loads, RunError> {
+        let at = self.model.ingress.as_ref().expect("who listens has an ingress");
         let settings = ingress::Settings {
             to: at.to,
             limits: self.model.service(at.to).limits.clone(),
@@ -121,6 +135,14 @@ impl Drive<'_> {
         self.sched.spawn(pump(Rc::clone(self.bus), self.sched.clone(), inbound));
         let to = self.model.service(at.to).name.clone();
         on_event(Event::Listening { address: door.address, to });
+        let way = match &self.client {
+            Some(client) => {
+                let base = format!("http://{}", reachable(door.address));
+                Way::ingress(Rc::clone(client), base, self.model.bounds.connections)
+            }
+            None => Way::Bus,
+        };
+        let loads = self.start_loads(&way);
         match self.options.stop_after {
             Some(after) => match select(pin!(self.told()), self.sched.sleep(after)).await {
                 Either::Left(_) | Either::Right(_) => {}
@@ -132,7 +154,7 @@ impl Drive<'_> {
         on_event(Event::Draining);
         loads.stop();
         network.spawn(door.close()).await.ok();
-        Ok(())
+        Ok(loads)
     }
 
     /// Waits until it is told to stop.
@@ -140,6 +162,17 @@ impl Drive<'_> {
         // The sender lives as long as the network does.
         self.stop.subscribe().wait_for(|stop| *stop).await.ok();
     }
+}
+
+/// Where this machine reaches what listens at `address`: what listens everywhere
+/// is nowhere in particular.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 /// Brings requests from the door onto the bus, until the door is closed.
@@ -151,40 +184,4 @@ async fn pump(bus: Rc<Bus>, sched: Sched, mut inbound: mpsc::Receiver<Inbound>) 
             reply.send(bus.enter(entry).await).ok();
         });
     }
-}
-
-/// Leaves the model those loads that are to run, as the command line and the clock have it.
-pub fn choose_loads(options: &Options, model: &mut Model) -> Vec<Problem> {
-    let names: Vec<_> = model.loads.iter().map(|load| load.name.clone()).collect();
-    let wrong = options.loads.iter().filter(|(name, _)| !names.contains(name));
-    let problems = wrong.map(|(name, _)| unknown("--load", "load", name, &names)).collect();
-    model.loads.retain(|load| {
-        let switched = options.loads.iter().rev().find(|(name, _)| *name == load.name);
-        let by_itself = load.real_time || options.virtual_time;
-        switched.map_or(by_itself, |(_, on)| *on) && options.requests.is_empty()
-    });
-    problems
-}
-
-/// What keeps a run from beginning, or from ending.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
-    if !options.virtual_time {
-        return Vec::new();
-    }
-    if options.requests.is_empty() && model.loads.is_empty() {
-        let problem = Problem::new("a run in virtual time has nothing to do");
-        return vec![
-            problem.help("give it requests: --request 'POST /orders {\"item\":\"book\"}', or a [[load]]"),
-        ];
-    }
-    if options.stop_after.is_some() {
-        return Vec::new();
-    }
-    let endless = |load: &&Load| load.lasts.is_none() && load.max_requests.is_none();
-    let problem = |load: &Load| {
-        let problem = Problem::new(format!("the load {} never ends, nor would the run", quote(&load.name)));
-        let help = "say how long: --for 10m, or for = \"10m\" in the load";
-        problem.at(load.place.clone(), "neither for nor max-requests").help(help)
-    };
-    model.loads.iter().filter(endless).map(problem).collect()
 }

@@ -67,7 +67,7 @@ impl Asked {
 /// What keeps requests from coming in.
 pub fn problems(model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if model.ingress.is_none() && model.loads.is_empty() {
+    if model.ingress.is_none() && !model.loads.iter().any(|load| load.enabled) {
         let problem = Problem::new("the topology has no [ingress]: no request can come in");
         problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
     }

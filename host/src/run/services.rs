@@ -19,10 +19,6 @@ use crate::telemetry::recorder::Recorder;
 
 use super::telemetry::{environment, instance_id};
 
-/// Workers of all services together: what 47 bits of address space hold, with
-/// room to spare, when each reserves 4 GiB of it.
-const WORKERS: u64 = 16_384;
-
 /// The largest component that is read: bytes.
 const GUEST_BYTES: u64 = 256 << 20;
 
@@ -60,7 +56,7 @@ pub fn load(
     virtual_time: bool,
     swapped: &[(String, PathBuf)],
 ) -> Result<Loaded, Vec<Problem>> {
-    let mut problems = too_many_workers(model);
+    let mut problems = Vec::new();
     if virtual_time {
         problems.extend(external_in_virtual_time(model));
     }
@@ -102,29 +98,20 @@ pub fn load(
 }
 
 fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
-    let workers = total_workers(model).min(WORKERS) as u32;
+    // Services may have more workers than can exist: most of them are never made.
+    let workers = total_workers(model).min(u64::from(model.bounds.workers)) as u32;
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
-    // One more than the run needs: guests are asked for their routes before it.
-    let settings = Settings { fuel: virtual_time, workers: workers + 1, memory };
+    let settings = Settings { fuel: virtual_time, workers, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
         Problem::new(message)
-            .help("raise the limit of address space (ulimit -v unlimited) or lower `workers`")
+            .help("raise the limit of address space (ulimit -v unlimited) or lower limits.workers")
     })
 }
 
 fn total_workers(model: &Model) -> u64 {
     let guests = model.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
     guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum()
-}
-
-fn too_many_workers(model: &Model) -> Vec<Problem> {
-    let total = total_workers(model);
-    if total <= WORKERS {
-        return Vec::new();
-    }
-    let message = format!("the services have {total} workers in all; simhost runs at most {WORKERS}");
-    vec![Problem::new(message).help("lower `workers` or `replicas`: a worker serves one request at a time")]
 }
 
 fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {

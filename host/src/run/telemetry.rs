@@ -8,7 +8,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::runtime::Handle;
 
 use crate::error::Problem;
-use crate::model::{Model, Scalar};
+use crate::model::{Load, Model, Scalar};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
 use crate::telemetry::console::{Console, Style};
@@ -172,16 +172,7 @@ pub fn resource(
     replica: u32,
 ) -> Resource {
     let described = &model.services[index];
-    let instance = instance_id(model.seed, &service.name, replica);
-    let mut attributes = vec![
-        KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(&service.name))),
-        KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
-        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
-        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, model.environment.clone()),
-        KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
-        KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
-        KeyValue::new(attribute::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
-    ];
+    let mut attributes = common(model, &service.name, replica);
     let version = service.version.clone();
     attributes.extend(version.map(|version| KeyValue::new(attribute::SERVICE_VERSION, version)));
     let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
@@ -195,12 +186,38 @@ pub fn resource(
         };
         attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
     }
+    add_environment(&mut attributes, settings);
+    Resource { service: Arc::clone(&service.name), attributes }
+}
+
+/// The Resource of a load that has spans: a service of its own.
+pub fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
+    let name: Arc<str> = load.name.as_str().into();
+    let mut attributes = common(model, &name, 0);
+    add_environment(&mut attributes, settings);
+    Resource { service: name, attributes }
+}
+
+/// What all Resources of a topology say.
+fn common(model: &Model, name: &Arc<str>, replica: u32) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(name))),
+        KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
+        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance_id(model.seed, name, replica)),
+        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, model.environment.clone()),
+        KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
+        KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
+        KeyValue::new(attribute::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
+    ]
+}
+
+/// Adds the attributes of the environment, which give way to all others.
+fn add_environment(attributes: &mut Vec<KeyValue>, settings: &Settings) {
     for (key, value) in &settings.resource {
         if !attributes.iter().any(|known| *known.key == **key) {
             attributes.push(KeyValue::new(key.clone(), value.clone()));
         }
     }
-    Resource { service: Arc::clone(&service.name), attributes }
 }
 
 /// `service.instance.id`: a UUID, as the conventions recommend, made of the

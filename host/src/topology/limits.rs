@@ -4,12 +4,16 @@ use super::reader::{Table, Value};
 use super::units::{duration_within, size};
 use crate::model::{Bounds, Limits};
 
+/// Workers of all services: what 47 bits of address space hold, with room to
+/// spare, when each reserves 4 GiB of it.
+const WORKERS_AT_MOST: u32 = 16_384;
+
 /// The defaults of every service and the bounds of the run, from `[limits]`.
 pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
     let (mut own, mut bounds) = (Limits::default(), Bounds::default());
     let Some(table) = limits.and_then(|value| value.table("[limits]")) else { return (own, bounds) };
-    let [memory, cpu_time, request_time, body, headers, spans, call_depth, connections, requests] = table
-        .keys([
+    let [memory, cpu_time, request_time, body, headers, spans, call_depth, connections, requests, workers] =
+        table.keys([
             "memory",
             "cpu-time",
             "request-time",
@@ -19,11 +23,13 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
             "call-depth",
             "connections",
             "requests",
+            "workers",
         ]);
     set(&mut own, [memory, cpu_time, request_time, body, headers, spans]);
     replace(&mut bounds.call_depth, call_depth.and_then(|value| value.count(1..=1_000)));
     replace(&mut bounds.connections, connections.and_then(|value| value.count(1..=1_000_000)));
     replace(&mut bounds.requests, requests.and_then(|value| value.count(1..=1_000_000)));
+    replace(&mut bounds.workers, workers.and_then(|value| value.count(1..=WORKERS_AT_MOST)));
     (own, bounds)
 }
 

@@ -1,70 +1,86 @@
 //! `[[load]]`: who asks, how often, and for what.
 
-mod template;
+mod draw;
+mod request;
+mod traffic;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::address;
 use super::names::Names;
 use super::reader::{Table, Value};
-use super::units::{duration, positive_duration, rate};
+use super::units::{duration, positive_duration};
 use crate::error::{Problem, quote};
-use crate::model::{Arrivals, Bounds, Load, Rate, Spacing, Traffic};
+use crate::model::{Bounds, Load, RequestTemplate, Traffic};
 
-/// The loads, in the order of the file.
-pub(super) fn loads(loads: Option<Value<'_>>, names: &Names, bounds: &Bounds) -> Vec<Load> {
-    let mut seen = BTreeSet::new();
-    let tables = loads.map(|value| value.tables("this load")).unwrap_or_default();
-    tables.iter().filter_map(|table| load(table, names, bounds, &mut seen)).collect()
+/// Requests of a load or a user: more than any run makes.
+const COUNT_AT_MOST: u64 = 1_000_000_000_000;
+
+/// What all loads share.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    pub names: &'a Names,
+    pub bounds: &'a Bounds,
+    /// The topology's folder, where paths begin.
+    pub folder: &'a Path,
 }
 
-fn load(table: &Table<'_>, names: &Names, bounds: &Bounds, seen: &mut BTreeSet<String>) -> Option<Load> {
-    let [name_value, to, request, arrivals_value, lasts, start, max_requests, max_in_flight, real_time] =
-        table.keys([
-            "name",
-            "to",
-            "request",
-            "arrivals",
-            "for",
-            "start",
-            "max-requests",
-            "max-in-flight",
-            "real-time",
-        ]);
+/// The loads, in the order of the file.
+pub(super) fn loads(loads: Option<Value<'_>>, around: &Surroundings<'_>) -> Vec<Load> {
+    let mut seen = BTreeSet::new();
+    let tables = loads.map(|value| value.tables("this load")).unwrap_or_default();
+    tables.iter().filter_map(|table| load(table, around, &mut seen)).collect()
+}
+
+fn load(table: &Table<'_>, around: &Surroundings<'_>, seen: &mut BTreeSet<String>) -> Option<Load> {
+    // Each group of keys has a reader of its own.
+    let [name_value, to, request, requests, values] =
+        table.some(["name", "to", "request", "requests", "values"]);
+    let traffic = table.some(["arrivals", "users", "think", "ramp-up", "iterations", "max-in-flight"]);
+    let [start, lasts, max_requests, timeout, span, real_time] =
+        table.some(["start", "for", "max-requests", "timeout", "span", "real-time"]);
+    table.refuse_others();
     let name_value = table.need("name", name_value, "give the load a name of its own: name = \"…\"");
     let name = name_value.as_ref().and_then(|value| unique(value, seen));
     let to = table.need("to", to, "name the service that is asked: to = \"…\"");
-    let to = to.and_then(|value| names.find(&value));
-    let remedy = "say what is asked for: request = { method = \"GET\", path = \"/\" }";
-    let request = table.need("request", request, remedy);
-    let mut values = Vec::new();
-    let request = request.and_then(|value| template::request(&value, &mut values));
-    let remedy = "say when requests come: arrivals = { poisson = \"50/s\" }";
-    let traffic = table.need("arrivals", arrivals_value, remedy).and_then(|value| arrivals(&value));
-    let lasts = lasts.map(|value| positive_duration(&value));
+    let to = to.and_then(|value| around.names.find(&value));
+    let mut values = values.map_or(Some(Vec::new()), |value| draw::values(&value, around.folder));
+    // What is wrong with a value must not make every use of it wrong too.
+    let requests = values.as_mut().and_then(|values| {
+        let mut reader = request::Reader { values, folder: around.folder };
+        requests_of(table, request, requests, &mut reader)
+    });
+    let traffic = traffic::traffic(table, traffic, around);
     let start = start.map_or(Some(0), |value| duration(&value));
-    let max_requests = max_requests.map(|value| value.whole(1..=u64::MAX));
-    let max_in_flight = max_in_flight.map_or(Some(bounds.requests), |value| value.count(1..=bounds.requests));
+    let lasts = optional(lasts, |value| positive_duration(&value));
+    let max_requests = optional(max_requests, |value| value.whole(1..=COUNT_AT_MOST));
+    let timeout = optional(timeout, |value| positive_duration(&value));
+    let span = span.map_or(Some(false), |value| client_span(&value, name.as_deref(), around.names));
     let real_time = real_time.map_or(Some(true), |value| value.flag());
+    let (traffic, max_in_flight): (Traffic, u32) = traffic?;
     Some(Load {
         name: name?,
         to: to?,
-        requests: vec![request?],
-        values,
-        traffic: Traffic::Open(traffic?),
+        requests: requests?,
+        values: values?,
+        traffic,
         start: start?,
-        lasts: all(lasts)?,
-        max_requests: all(max_requests)?,
-        max_in_flight: max_in_flight?,
+        lasts: lasts?,
+        max_requests: max_requests?,
+        max_in_flight,
+        timeout: timeout?,
+        span: span?,
         real_time: real_time?,
+        enabled: true,
         place: name_value?.place(),
     })
 }
 
 /// A key that may be left out, but not be wrong.
-fn all<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        Some(value) => value.map(Some),
+fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<Option<T>> {
+    match value {
+        Some(value) => read(value).map(Some),
         None => Some(None),
     }
 }
@@ -81,20 +97,37 @@ fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
     )
 }
 
-/// `arrivals = { poisson = "50/s" }`.
-fn arrivals(value: &Value<'_>) -> Option<Arrivals> {
-    let table = value.table("arrivals")?;
-    let [constant, poisson] = table.keys(["constant", "poisson"]);
-    let steady = |rate: Option<Rate>, spacing| Some(Arrivals::Steady { rate: rate?, spacing });
-    match (constant, poisson) {
-        (Some(value), None) => steady(rate(&value), Spacing::Even),
-        (None, Some(value)) => steady(rate(&value), Spacing::Poisson),
-        _ => {
-            table.note(
-                Problem::new("arrivals names none or several kinds")
-                    .label("exactly one is needed")
-                    .help("write for example { poisson = \"50/s\" }"),
-            );
+/// Whether the load is a service in the traces; no other service may have its name then.
+fn client_span(value: &Value<'_>, name: Option<&str>, names: &Names) -> Option<bool> {
+    let span = value.flag()?;
+    match name.filter(|name| span && names.get(name).is_some()) {
+        Some(name) => value.refuse(
+            Problem::new(format!("the load {0} would be in the traces as the service {0}", quote(name)))
+                .label("there is a service of this name")
+                .help("give the load another name, or leave span out"),
+        ),
+        None => Some(span),
+    }
+}
+
+/// `request` or `requests`: what is asked for.
+fn requests_of(
+    table: &Table<'_>,
+    request: Option<Value<'_>>,
+    requests: Option<Value<'_>>,
+    reader: &mut request::Reader<'_>,
+) -> Option<Vec<RequestTemplate>> {
+    match (request, requests) {
+        (Some(request), None) => Some(vec![reader.only(&request)?]),
+        (None, Some(requests)) => reader.mix(&requests),
+        (Some(_), Some(requests)) => requests.refuse_key(
+            Problem::new("the load has both request and requests")
+                .label("request is given as well")
+                .help("put every request into requests = [{ weight = 3, path = \"/…\" }, …]"),
+        ),
+        (None, None) => {
+            let remedy = "say what is asked for: request = { method = \"GET\", path = \"/\" }";
+            table.need("request", None, remedy);
             None
         }
     }

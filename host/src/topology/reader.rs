@@ -65,6 +65,8 @@ pub(super) struct Table<'a> {
     pub place: Place,
     /// In the order of the file.
     entries: Vec<Value<'a>>,
+    /// The keys that it may have, as far as they have been asked for.
+    known: RefCell<Vec<&'static str>>,
     problems: &'a Problems<'a>,
 }
 
@@ -86,25 +88,37 @@ impl<'a> Table<'a> {
             })
             .collect();
         entries.sort_by_key(|entry| entry.key_place.start);
-        Self { what, place, entries, problems }
+        Self { what, place, entries, known: RefCell::default(), problems }
     }
 
     /// The values of the keys that this table may have. Any other key is a problem.
     pub fn keys<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
-        for entry in &self.entries {
-            if !known.contains(&entry.key) {
-                let help = match nearest(entry.key, known) {
-                    Some(near) => format!("did you mean {}?", quote(near)),
-                    None => format!("known keys of {}: {}", self.what, list(known)),
-                };
-                self.problems.note(
-                    Problem::new(format!("unknown key {} in {}", quote(entry.key), self.what))
-                        .at(entry.key_place.clone(), "not a key of this table")
-                        .help(help),
-                );
-            }
-        }
+        let values = self.some(known);
+        self.refuse_others();
+        values
+    }
+
+    /// The values of some of the keys that this table may have. When all have been
+    /// asked for, [`refuse_others`](Self::refuse_others) notes those that it may not have.
+    pub fn some<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
+        self.known.borrow_mut().extend(known);
         known.map(|key| self.entries.iter().find(|entry| entry.key == key).cloned())
+    }
+
+    /// Notes every key that nobody has asked for.
+    pub fn refuse_others(&self) {
+        let known = self.known.borrow();
+        for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key)) {
+            let help = match nearest(entry.key, known.iter().copied()) {
+                Some(near) => format!("did you mean {}?", quote(near)),
+                None => format!("known keys of {}: {}", self.what, list(known.iter().copied())),
+            };
+            self.problems.note(
+                Problem::new(format!("unknown key {} in {}", quote(entry.key), self.what))
+                    .at(entry.key_place.clone(), "not a key of this table")
+                    .help(help),
+            );
+        }
     }
 
     /// Every entry, for tables whose keys are the user's own.

@@ -48,7 +48,7 @@ const TIME_WORDS: [(&str, &str); 22] = [
 ];
 
 /// No load may be faster: requests per second.
-const RATE_AT_MOST: Rate = 1e6;
+pub(super) const RATE_AT_MOST: Rate = 1e6;
 
 /// What a rate is per, in seconds.
 const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
@@ -168,8 +168,22 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64>
     )
 }
 
+/// How to write a rate.
+pub(super) const RATE_REMEDY: &str =
+    r#"write how many there are in a second, a minute or an hour, as in "50/s", "90/m" or "0.5/h""#;
+
 /// Requests in a length of time, as a rate per second above 0: `"50/s"`.
 pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
+    let rate = rate_from_zero(value)?;
+    if rate > 0.0 {
+        return Some(rate);
+    }
+    let problem = Problem::new(format!("{} must be above zero", quote(value.key))).label("no request, ever");
+    value.refuse(problem.help(RATE_REMEDY))
+}
+
+/// [`rate`] that may be 0.
+pub(super) fn rate_from_zero(value: &Value<'_>) -> Option<Rate> {
     if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
         let written = value.written();
         return value.refuse(
@@ -182,29 +196,35 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
 }
 
 fn parse_rate(text: &str) -> Result<Rate, Problem> {
-    let remedy =
-        r#"write how many there are in a second, a minute or an hour, as in "50/s", "90/m" or "0.5/h""#;
-    let wrong =
-        |label: &str| Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(remedy));
+    let wrong = |label: &str| {
+        Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(RATE_REMEDY))
+    };
     let Some((number, unit)) = text.split_once('/') else { return wrong("no unit of time") };
     let Some((_, seconds)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) else {
-        return wrong("unknown unit of time");
+        return wrong("the units of time are s, m and h");
     };
     let digits = number.bytes().all(|byte| byte.is_ascii_digit() || b".e-+".contains(&byte));
     let Some(count) = number.parse::<f64>().ok().filter(|count| digits && count.is_finite()) else {
         return wrong("not a number");
     };
     let rate = count / seconds;
+    if rate < 0.0 {
+        return wrong("negative");
+    }
     if rate > RATE_AT_MOST {
+        let help = format!("a load makes at most {} requests in a second", show_rate(RATE_AT_MOST));
         return Err(Problem::new(format!("the rate {} is too high", quote(text)))
             .label("too high")
-            .help(format!("a load makes at most {RATE_AT_MOST} requests in a second")));
+            .help(help));
     }
-    if rate > 0.0 {
-        return Ok(rate);
-    }
-    let label = if count < 0.0 { "negative" } else { "no request, ever" };
-    Err(Problem::new(format!("a rate is above 0, which {} is not", quote(text))).label(label).help(remedy))
+    Ok(rate)
+}
+
+/// A rate in whole requests per second: `1,000,000`.
+pub(super) fn show_rate(rate: Rate) -> String {
+    let digits = format!("{rate:.0}");
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 /// Notes a number that lacks its unit, with the unit that it most likely wants.

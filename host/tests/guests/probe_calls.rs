@@ -150,7 +150,11 @@ fn failed(run: &Run, name: &str, error_type: &str) -> String {
 fn an_unknown_service_is_an_error_that_lists_the_known_ones() {
     let run = two().virtually(&["GET /call?service=bakc"]);
     let message = failed(&run, "unknown-service", "unknown_service");
-    assert!(message.contains("\"bakc\"") && message.contains("it has front, back"), "{message}");
+    assert!(
+        message.contains("\"bakc\"")
+            && message.contains("did you mean \"back\"? Known services: \"front\", \"back\""),
+        "{message}"
+    );
 }
 
 #[test]

@@ -113,6 +113,35 @@ fn a_call_that_must_succeed_fails_the_request_and_the_rest_is_left_out() {
 }
 
 #[test]
+fn services_may_have_more_workers_than_can_exist_and_one_too_many_has_a_name() {
+    let services = [
+        ("front", "workers = 9000\nconfig.calls = 'a'"),
+        ("a", "workers = 9000\nconfig.calls = 'b'"),
+        ("b", ""),
+    ];
+    assert_eq!(World::of_services(&services).virtually(&["GET /"]).statuses(), [200]);
+    let run = World::of_services(&services).with("[limits]\nworkers = 2").virtually(&["GET /"; 2]);
+    assert_eq!(run.statuses(), [502, 502]);
+    let turned_away = run.of("b", SpanKind::Server);
+    assert_eq!(turned_away.len(), 2);
+    for span in turned_away {
+        assert_eq!(*span.error_type(), "workers_exhausted");
+        assert_eq!(*span.get("http.response.status_code"), 503);
+    }
+}
+
+#[test]
+fn an_unknown_service_among_many_is_said_in_few_words() {
+    let many: Vec<_> = (0..100).map(|number| format!("service-{number}")).collect();
+    let mut services = vec![("front", "config.calls = 'service-x7'")];
+    services.extend(many.iter().map(|name| (name.as_str(), "")));
+    let run = World::of_services(&services).virtually(&["GET /"]);
+    assert_eq!(run.statuses(), [502]);
+    let body = run.bodies()[0];
+    assert!(body.contains("did you mean \\\"service-7\\\"?") && body.len() < 600, "{body}");
+}
+
+#[test]
 fn a_call_that_may_fail_does_no_harm() {
     let front = "config.calls = 'bad?, missing?, bad? & a, a/elsewhere?, a'";
     let run = virtually(&[("front", front), ("a", ""), ("bad", "config.errors = 1")], &["GET /"]);

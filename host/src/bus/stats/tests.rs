@@ -33,7 +33,7 @@ fn request(stats: &Stats, at: Nanos) {
 fn a_run_whose_requests_all_ended_breaks_no_law() {
     let stats = stats();
     [100, 200, 300].into_iter().for_each(|at| request(&stats, at));
-    let accounts = stats.snapshot(1_000);
+    let accounts = stats.close(1_000);
     assert_eq!(accounts.broken(), []);
     let b = &accounts.services[1];
     assert_eq!((b.all().count, b.all().failed(), b.longest_queue), (3, 3, 1));
@@ -50,7 +50,7 @@ fn what_never_ends_or_never_arrives_is_found() {
         let stats = stats();
         request(&stats, 100);
         spoil(&stats);
-        let broken = stats.snapshot(1_000).broken();
+        let broken = stats.close(1_000).broken();
         broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     let left_open = check(&|stats| stats.arrived(A, false, 500));
@@ -77,11 +77,23 @@ fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
     request(&two, 150);
     let unknown = two.calling(Some(B), None, 200);
     two.called(unknown, 200, Some("unknown_service".into()));
-    let mut merged = one.snapshot(1_000);
-    merged.merge(&two.snapshot(1_000));
+    let mut merged = one.close(1_000);
+    merged.merge(&two.close(1_000));
     assert_eq!(merged.broken(), []);
     let a = &merged.services[0];
     assert_eq!((a.all().count, a.capacity.map(|capacity| capacity.replicas)), (2, Some(2)));
     assert_eq!(merged.links().count(), 3);
     assert!((a.utilisation(1_000) - 26.0 / 4_000.0).abs() < 1e-12);
+}
+
+#[test]
+fn what_is_cut_off_after_the_end_counts_for_nothing() {
+    let stats = stats();
+    let ticket = stats.calling(None, Some(A), 100);
+    stats.arrived(A, false, 100);
+    assert_eq!(stats.close(200).services[0].inside.level(), 1);
+    stats.called(ticket, 300, Some("cancelled".into()));
+    stats.sent(stats.calling(Some(A), Some(B), 300));
+    stats.left(A, Some(0), 100, 300, None);
+    assert_eq!(stats.close(400).services.len(), 0);
 }

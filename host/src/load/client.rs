@@ -1,0 +1,174 @@
+//! A load's side of a request: its CLIENT span, and the way to the service.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use opentelemetry_semantic_conventions::attribute;
+use tokio::sync::Semaphore;
+
+use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
+use crate::bus::{Bus, Entry, External, Identity, address_of};
+use crate::context::{Baggage, SpanContext};
+use crate::guest::CallError;
+use crate::guest::scope::Caller;
+use crate::message::Request;
+use crate::model::{Load, ServiceId};
+use crate::rng::Key;
+use crate::telemetry::record::{KeyValue, ResourceId};
+
+/// Connections that a run's loads have to the ingress at a time, as each carries one request.
+const CONNECTIONS: usize = 256;
+
+/// How requests get to their service.
+#[derive(Clone)]
+pub enum Way {
+    /// As if the client were on the bus: no network, no latency.
+    Bus,
+    /// Over HTTP, through the ingress at `base` (`http://127.0.0.1:8001`).
+    Ingress { client: Rc<dyn External>, base: String, connections: Arc<Semaphore> },
+}
+
+impl Way {
+    /// Through the ingress at `base`, which takes `most` connections.
+    pub fn ingress(client: Rc<dyn External>, base: String, most: u32) -> Self {
+        let connections = CONNECTIONS.min(most as usize);
+        Self::Ingress { client, base, connections: Arc::new(Semaphore::new(connections)) }
+    }
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bus => f.write_str("Bus"),
+            Self::Ingress { base, .. } => f.debug_tuple("Ingress").field(base).finish(),
+        }
+    }
+}
+
+/// The client of one load.
+pub struct Client {
+    bus: Rc<Bus>,
+    to: ServiceId,
+    way: Way,
+    user_agent: String,
+    traced: Option<Traced>,
+}
+
+/// What the CLIENT spans of a load have in common.
+struct Traced {
+    resource: ResourceId,
+    /// What comes before the path in `url.full`.
+    base: String,
+    attributes: ClientAttributes,
+}
+
+impl Client {
+    /// `resource` is the load's own, if it has CLIENT spans.
+    pub fn new(load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
+        let node = &bus.nodes()[load.to.index()];
+        let traced = resource.map(|resource| {
+            let base = match way {
+                Way::Bus => node.base.clone(),
+                Way::Ingress { base, .. } => base.clone(),
+            };
+            let (address, port) = address_of(&base);
+            let attributes = ClientAttributes::new(&address, port, Some(&node.name));
+            Traced { resource, base, attributes }
+        });
+        let user_agent = format!("{SYNTHETIC_AGENT}{} ({})", version(), load.name);
+        Self { bus: Rc::clone(bus), to: load.to, way: way.clone(), user_agent, traced }
+    }
+
+    /// Sends a request; `key` is who it is. Gives its CLIENT span, if it has one,
+    /// and what waits for the status of its response.
+    pub fn ask(
+        &self,
+        key: Key,
+        mut request: Request,
+    ) -> (Option<Span>, LocalBoxFuture<'static, Result<u16, CallError>>) {
+        if request.headers.get("user-agent").is_none() {
+            request.headers.push("user-agent", self.user_agent.as_str());
+        }
+        let span = self.traced.as_ref().map(|traced| self.begin(traced, key, &mut request));
+        let asking: LocalBoxFuture<'static, _> = match &self.way {
+            Way::Bus => {
+                let attributes = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
+                let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
+                let admitted = self.bus.admit(entry);
+                Box::pin(async move {
+                    Ok(match admitted {
+                        Ok(admitted) => admitted.serve().await.status,
+                        Err(refusal) => refusal.status,
+                    })
+                })
+            }
+            Way::Ingress { client, base, connections } => {
+                let (client, base) = (Rc::clone(client), base.clone());
+                let connections = Arc::clone(connections);
+                Box::pin(async move {
+                    // The semaphore is never closed.
+                    let _one = connections.acquire_owned().await.ok();
+                    client.send(&base, request).await.map(|response| response.status)
+                })
+            }
+        };
+        (span, asking)
+    }
+
+    /// Begins a CLIENT span and says so to the callee.
+    fn begin(&self, traced: &Traced, key: Key, request: &mut Request) -> Span {
+        let trace = self.bus.begin(key, request);
+        let id = trace.child_id(None, 0);
+        let context = SpanContext {
+            trace_id: trace.trace_id,
+            span_id: id,
+            flags: trace.flags,
+            trace_state: trace.trace_state.clone(),
+        };
+        let caller = Caller {
+            service: None,
+            resource: traced.resource,
+            trace,
+            parent: None,
+            span: id,
+            baggage: Baggage::default(),
+            depth: 0,
+        };
+        let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
+        request.headers.push("traceparent", context.traceparent());
+        Span { bus: Rc::clone(&self.bus), span: Some(span) }
+    }
+}
+
+/// The version in the name of a load's client: that of the program, without its last part.
+const fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
+}
+
+/// A CLIENT span that ends in every case: also when the run gives up on its request.
+pub struct Span {
+    bus: Rc<Bus>,
+    span: Option<OpenSpan>,
+}
+
+impl Span {
+    /// Ends the span as its request has ended.
+    pub fn conclude(mut self, outcome: &Result<u16, CallError>) {
+        let Some(mut span) = self.span.take() else { return };
+        match outcome {
+            Ok(status) => span.respond(*status),
+            Err(error) => span.call_failed(error, self.bus.now()),
+        }
+        self.bus.record(span);
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if let Some(mut span) = self.span.take() {
+            span.fail("cancelled");
+            self.bus.record(span);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Which loads make requests in a run, and what would keep them from it.
+
+use crate::clock;
+use crate::error::{Problem, quote};
+use crate::load::files;
+use crate::model::{Code, Load, Model, Nanos};
+
+use super::{Options, unknown};
+
+/// Enables those loads that are to run, as the command line and the clock have it,
+/// and reads the files that they name.
+pub fn choose(options: &Options, model: &mut Model) -> Vec<Problem> {
+    let names: Vec<_> = model.loads.iter().map(|load| load.name.clone()).collect();
+    let wrong = options.loads.iter().filter(|(name, _)| !names.contains(name));
+    let mut problems: Vec<_> = wrong.map(|(name, _)| unknown("--load", "load", name, &names)).collect();
+    for load in &mut model.loads {
+        let switched = options.loads.iter().rev().find(|(name, _)| *name == load.name);
+        let by_itself = load.real_time || options.virtual_time;
+        load.enabled = options.requests.is_empty() && switched.map_or(by_itself, |(_, on)| *on);
+    }
+    problems.extend(enabled(model).filter_map(|load| outside(load, model)));
+    problems.extend(files::read(model));
+    problems
+}
+
+fn enabled(model: &Model) -> impl Iterator<Item = &Load> {
+    model.loads.iter().filter(|load| load.enabled)
+}
+
+/// How long the run lets requests come, where that is known before: nanoseconds.
+pub fn length(options: &Options, model: &Model) -> Option<Nanos> {
+    let ends = enabled(model).map(|load| Some(load.start.saturating_add(load.lasts?)));
+    // One that ends by a count ends nobody knows when.
+    options.stop_after.or_else(|| ends.collect::<Option<Vec<_>>>()?.into_iter().max())
+}
+
+/// The problem of a load that asks a real server.
+fn outside(load: &Load, model: &Model) -> Option<Problem> {
+    let service = model.service(load.to);
+    matches!(service.code, Code::External(_)).then(|| {
+        Problem::new(format!("the load {} asks {}, a real server", quote(&load.name), quote(&service.name)))
+            .at(load.place.clone(), "this load")
+            .help("let it ask a service with a guest")
+    })
+}
+
+/// What keeps a run from beginning, or from ending.
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if options.virtual_time {
+        if options.requests.is_empty() && enabled(model).next().is_none() {
+            let problem = Problem::new("a run in virtual time has nothing to do");
+            let help = "give it requests: --request 'POST /orders {\"item\":\"book\"}', or a [[load]]";
+            problems.push(problem.help(help));
+        }
+        if options.listen.is_some() {
+            let problem = Problem::new("--listen has no effect in virtual time, where nothing listens");
+            problems.push(problem.help("leave --listen out, or --virtual"));
+        }
+    }
+    // Where time passes by itself, a person may watch until it is enough. Where it
+    // jumps, memory and disks would be full before.
+    let jumps = options.virtual_time && options.speed.is_none();
+    if options.stop_after.is_none() && jumps {
+        problems.extend(enabled(model).filter(|load| !load.ends()).map(endless));
+    }
+    if let Some(until) = options.stop_after {
+        for load in enabled(model).filter(|load| load.start >= until) {
+            let (name, start, until) = (quote(&load.name), clock::show(load.start), clock::show(until));
+            let problem = Problem::new(format!("the load {name} starts after {start}, when the run is over"));
+            let help = format!("start it earlier than --for {until}, or run for longer");
+            problems.push(problem.at(load.place.clone(), "it never starts").help(help));
+        }
+    }
+    if options.through_ingress {
+        problems.extend(through_ingress(model));
+    }
+    problems
+}
+
+/// The problem of a load that keeps a run from ending, if nobody says when.
+fn endless(load: &Load) -> Problem {
+    let problem = Problem::new(format!("the load {} never ends, nor would the run", quote(&load.name)));
+    let help = "say how long: --for 10m, or for = \"10m\" in the load";
+    problem.at(load.place.clone(), "neither for nor max-requests").help(help)
+}
+
+/// What keeps loads from going through the ingress.
+fn through_ingress(model: &Model) -> Vec<Problem> {
+    let Some(ingress) = &model.ingress else {
+        let problem = Problem::new("--through-ingress was given, but the topology has no [ingress]");
+        return vec![problem.help("add [ingress] to = \"SERVICE\", or leave the flag out")];
+    };
+    let entry = quote(&model.service(ingress.to).name);
+    let elsewhere = |load: &Load| {
+        let (name, to) = (quote(&load.name), quote(&model.service(load.to).name));
+        let problem = Problem::new(format!("the load {name} asks {to}, and the ingress leads to {entry}"));
+        let help = format!("switch it off with --load {}=off, or leave --through-ingress out", load.name);
+        problem.at(load.place.clone(), "this load").help(help)
+    };
+    let mut problems: Vec<_> = enabled(model).filter(|load| load.to != ingress.to).map(elsewhere).collect();
+    if enabled(model).next().is_none() {
+        let problem = Problem::new("--through-ingress was given, but no load runs");
+        let help = "switch one on with --load NAME=on, or leave the flag out";
+        problems.push(problem.help(help));
+    }
+    problems
+}
