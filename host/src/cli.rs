@@ -17,7 +17,7 @@ use crate::generate::{self, Wanted};
 use crate::model::Nanos;
 use crate::progress;
 use crate::report::{Report, words};
-use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Start};
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Speed, Start};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -99,6 +99,11 @@ struct Run {
     /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
+
+    /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
+    /// without it exactly [default: 1]
+    #[arg(long, value_name = "N")]
+    speed: Option<Speed>,
 
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -205,6 +210,7 @@ impl Input {
             requests: self.requests,
             stop_after,
             start: None,
+            speed: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
         }
     }
@@ -212,9 +218,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, out, show, json } = self;
+        let Self { input, stop_after, start, speed, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, ..input.options(stop_after, out, show, json) };
+        let options = Options { start, speed, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -231,7 +237,11 @@ impl Run {
                 } else {
                     print(&text)
                 };
-                if judge(&outcome.report) { printed } else { ExitCode::FAILURE }
+                let whole = judge(&outcome.report);
+                for failure in &outcome.failures {
+                    say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
+                }
+                if whole && outcome.failures.is_empty() { printed } else { ExitCode::FAILURE }
             }
             Err(error) => failed(&error),
         }
@@ -305,7 +315,7 @@ fn failed(error: &RunError) -> ExitCode {
     if let RunError::Refused(refused) = error {
         return refuse(refused);
     }
-    say(&format!("error: {error}\n"));
+    say(&format!("error: {}\n", printable(&error.to_string())));
     if let Some(remedy) = error.remedy() {
         say(&format!("  help: {remedy}\n"));
     }
@@ -347,7 +357,9 @@ fn tell(event: Event) {
         }
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
-            say(&format!("warning: {exporter} has trouble, and tries again: {}\n", printable(&trouble)));
+            // A receiver may recover; a disk that is full stays so.
+            let again = if exporter.starts_with("otlp") { ", and tries again" } else { "" };
+            say(&format!("warning: {exporter} has trouble{again}: {}\n", printable(&trouble)));
         }
         Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
             let factor = words::number(progress::factor(simulated, took));

@@ -15,31 +15,75 @@ pub const VIRTUAL_START: Nanos = 1_767_225_600_000_000_000;
 #[derive(Debug)]
 pub enum Clock {
     /// Time passes by itself.
-    Real { origin: Instant, start: Nanos },
-    /// Time passes when the scheduler says so.
-    Virtual { now: Cell<Nanos> },
+    Real(Rate),
+    /// Time passes when the scheduler says so; with a rate, not before this shows it.
+    Virtual { now: Cell<Nanos>, rate: Option<Rate> },
+}
+
+/// Simulated time that follows real time.
+#[derive(Debug)]
+pub struct Rate {
+    origin: Instant,
+    start: Nanos,
+    /// Simulated seconds in each real one; above zero.
+    speed: f64,
 }
 
 impl Clock {
-    /// A clock that follows the wall clock's rate from now on, unmoved by its later corrections.
-    pub fn real() -> Self {
-        Self::Real { origin: instant(), start: wall() }
+    /// A clock that follows the wall clock from now on, unmoved by its later
+    /// corrections, `speed` times as fast.
+    pub fn real(speed: f64) -> Self {
+        Self::Real(Rate::new(wall(), speed))
     }
 
     /// A clock that stands at `start`, in nanoseconds since the Unix epoch.
-    pub fn virtual_from(start: Nanos) -> Self {
-        Self::Virtual { now: Cell::new(start) }
+    pub const fn virtual_from(start: Nanos) -> Self {
+        Self::Virtual { now: Cell::new(start), rate: None }
+    }
+
+    /// Likewise one that may jump, but from now on passes no more than `speed`
+    /// seconds in each real one.
+    pub fn paced(start: Nanos, speed: f64) -> Self {
+        Self::Virtual { now: Cell::new(start), rate: Some(Rate::new(start, speed)) }
     }
 
     pub fn now(&self) -> Nanos {
         match self {
-            Self::Real { origin, start } => start + nanos(instant().duration_since(*origin)),
-            Self::Virtual { now } => now.get(),
+            Self::Real(rate) => rate.now(),
+            Self::Virtual { now, .. } => now.get(),
         }
     }
 
     pub const fn is_virtual(&self) -> bool {
         matches!(self, Self::Virtual { .. })
+    }
+
+    /// How long it takes in reality until the clock may show `due`.
+    pub fn left(&self, due: Nanos) -> Duration {
+        match self {
+            Self::Real(rate) | Self::Virtual { rate: Some(rate), .. } => rate.left(due),
+            Self::Virtual { rate: None, .. } => Duration::ZERO,
+        }
+    }
+}
+
+impl Rate {
+    fn new(start: Nanos, speed: f64) -> Self {
+        Self { origin: instant(), start, speed }
+    }
+
+    /// It stays at the end of time.
+    fn now(&self) -> Nanos {
+        let elapsed = nanos(instant().duration_since(self.origin));
+        // A float holds a hundred days to the nanosecond; at the usual speed it need not.
+        let simulated = if self.speed == 1.0 { elapsed } else { (elapsed as f64 * self.speed) as Nanos };
+        self.start.saturating_add(simulated)
+    }
+
+    /// Rounded up: who waits so long does not come too early, and need not wait again.
+    fn left(&self, due: Nanos) -> Duration {
+        let left = due.saturating_sub(self.now());
+        Duration::from_nanos(if self.speed == 1.0 { left } else { (left as f64 / self.speed).ceil() as u64 })
     }
 }
 

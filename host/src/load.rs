@@ -20,13 +20,13 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures_util::future::{AbortHandle, Either, abortable, select};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::guest::CallError;
 use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
-use crate::sched::Sched;
+use crate::sched::{self, Sched};
 use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
@@ -206,7 +206,7 @@ impl Running {
                 return;
             }
             let who = Who::User { user, iteration, users: users.count };
-            let (answered, answer) = oneshot::channel();
+            let (answered, answer) = sched::oneshot();
             self.make(who, next, Some(answered));
             answer.await.ok();
             let think = users.think.sample(&mut who.of(self.key(Purpose::Think)).stream());
@@ -223,7 +223,7 @@ impl Running {
     }
 
     /// Makes a request that is due at `due`. Who waits for its end hears of it from `answered`.
-    fn make(self: &Rc<Self>, who: Who, due: Nanos, answered: Option<oneshot::Sender<()>>) {
+    fn make(self: &Rc<Self>, who: Who, due: Nanos, answered: Option<sched::Sender<()>>) {
         self.started.set(self.started.get() + 1);
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);

@@ -7,6 +7,7 @@
 
 mod check;
 mod drive;
+mod failure;
 mod loads;
 mod outcome;
 mod requests;
@@ -32,10 +33,10 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 use crate::topology::{self, Topology};
 
-pub use outcome::{Outcome, RunError};
+pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
-pub use start::Start;
+pub use start::{Speed, Start};
 pub use telemetry::{Destinations, Show, style};
 pub use world::Event;
 
@@ -63,6 +64,9 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Simulated seconds in each real one: in virtual time at most, and none is
+    /// without a limit; in real time exactly, and none is one.
+    pub speed: Option<Speed>,
     pub destinations: Destinations,
 }
 

@@ -3,8 +3,10 @@
 //!
 //! When nothing is ready, virtual time jumps to the next timer, and real time
 //! waits for it or for a wake-up from another thread. That is all the
-//! difference between the two: tasks cannot tell.
+//! difference between the two: tasks cannot tell. Virtual time that is paced
+//! waits likewise, and then jumps.
 
+mod halt;
 mod oneshot;
 mod ready;
 
@@ -16,7 +18,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use fragile::Fragile;
 use slab::Slab;
@@ -24,6 +25,7 @@ use slab::Slab;
 use crate::clock::Clock;
 use crate::model::Nanos;
 
+pub use halt::Halt;
 pub use oneshot::{Gone, Receiver, Sender, oneshot};
 use ready::{Ready, TaskWaker};
 
@@ -32,6 +34,17 @@ const READY_BURST: usize = 256;
 
 /// A cancelled timer leaves its entry in the heap; so many are left before a sweep.
 const STALE_TIMERS: usize = 1_024;
+
+/// Tasks polled at one instant of virtual time before it counts as one that does
+/// not end; some seconds of work. Each task that is alive is allowed
+/// [`POLLS_FOR_EACH`] besides: a great many may begin at once. Tests of this
+/// crate's inside have less patience.
+const POLLS_AT_ONCE: u64 = if cfg!(test) { 100_000 } else { 10_000_000 };
+
+const POLLS_FOR_EACH: u64 = 1_000;
+
+/// A timer that is due at the end of time never fires.
+const NEVER: Nanos = Nanos::MAX;
 
 /// A handle to the scheduler: cheap to copy, for the core thread only.
 #[derive(Clone)]
@@ -44,6 +57,8 @@ struct World {
     timers: RefCell<Timers>,
     /// Who waits for the last task to end.
     drained: RefCell<Option<Waker>>,
+    /// Called when an instant seems not to end, before it is given up.
+    alarm: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 /// The tasks that have not ended, each in a place of its own.
@@ -173,12 +188,6 @@ impl Timers {
     }
 }
 
-/// Nothing can happen any more: no task is ready, no timer is set, and in
-/// virtual time nobody else could wake one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the simulation has come to a stop: every task waits for another, and no timer is set")]
-pub struct Stalled;
-
 impl Sched {
     /// The scheduler of this thread, which becomes the core thread of a run.
     pub fn new(clock: Clock) -> Self {
@@ -188,6 +197,7 @@ impl Sched {
             ready: Ready::new(),
             timers: RefCell::default(),
             drained: RefCell::default(),
+            alarm: RefCell::default(),
         }))
     }
 
@@ -223,6 +233,13 @@ impl Sched {
         .await;
     }
 
+    /// Has `alarm` called, once, when an instant of virtual time has had so many
+    /// polls that it seems not to end. Who compares what was done before with
+    /// what is done when the world halts, finds the culprit.
+    pub fn when_in_doubt(&self, alarm: impl FnOnce() + 'static) {
+        *self.0.alarm.borrow_mut() = Some(Box::new(alarm));
+    }
+
     /// Drops every task that is left: the run is over.
     pub fn clear(&self) {
         // Outside of the borrow: what a task owns may cancel timers or spawn.
@@ -243,12 +260,16 @@ impl Sched {
     /// Runs `main` and every task until `main` ends. Tasks that are left wait
     /// for the next call. `idle` is called whenever nothing is ready, before time
     /// passes.
-    pub fn block_on<T>(&self, main: impl Future<Output = T>, mut idle: impl FnMut()) -> Result<T, Stalled> {
+    ///
+    /// # Errors
+    /// The world cannot go on; what is left of it can be looked at, and cleared.
+    pub fn block_on<T>(&self, main: impl Future<Output = T>, mut idle: impl FnMut()) -> Result<T, Halt> {
         let mut main = pin!(main);
         let _running = self.0.ready.run();
         let waker = self.0.ready.waker(None);
         Arc::clone(&waker).wake();
         let main_waker = Waker::from(Arc::clone(&waker));
+        let mut polls = 0;
         loop {
             let mut burst = 0;
             while let Some(task) = self.0.ready.next() {
@@ -261,14 +282,21 @@ impl Sched {
                     self.poll_task(task);
                 }
                 burst += 1;
-                if burst >= READY_BURST && !self.is_virtual() {
+                if self.is_virtual() {
+                    polls += 1;
+                    if polls % (POLLS_AT_ONCE / 2) == 0 {
+                        self.doubt(polls)?;
+                    }
+                } else if burst >= READY_BURST {
                     break;
                 }
             }
             if burst < READY_BURST || self.is_virtual() {
                 idle();
             }
-            self.pass_time()?;
+            if self.pass_time()? {
+                polls = 0;
+            }
         }
     }
 
@@ -292,36 +320,58 @@ impl Sched {
         }
     }
 
+    /// So many polls, and no time has passed: raises the alarm, and later gives up.
+    #[cold]
+    fn doubt(&self, polls: u64) -> Result<(), Halt> {
+        if let Some(alarm) = self.0.alarm.take() {
+            alarm();
+        }
+        let allowed = POLLS_AT_ONCE + POLLS_FOR_EACH * self.tasks() as u64;
+        if polls >= allowed { Err(Halt::Endless { polls }) } else { Ok(()) }
+    }
+
     /// Wakes what is due; when nothing is, lets time pass until something is.
-    fn pass_time(&self) -> Result<(), Stalled> {
+    /// Tells whether virtual time has passed.
+    fn pass_time(&self) -> Result<bool, Halt> {
         let due = self.0.timers.borrow_mut().next_due();
+        let mut passed = false;
         match &self.0.clock {
-            Clock::Virtual { now } => match due {
-                Some(due) => now.set(now.get().max(due)),
-                None if !self.0.ready.is_empty() => return Ok(()),
-                None => return Err(Stalled),
+            Clock::Virtual { now, .. } => match due {
+                None | Some(NEVER) if !self.0.ready.is_empty() => return Ok(false),
+                None => return Err(Halt::Stalled),
+                Some(NEVER) => return Err(Halt::Over),
+                Some(due) => {
+                    if !self.wait_until(due) {
+                        return Ok(false);
+                    }
+                    passed = due > now.get();
+                    now.set(now.get().max(due));
+                }
             },
-            Clock::Real { .. } => self.park(due),
+            Clock::Real(_) => {
+                self.wait_until(due.unwrap_or(NEVER));
+            }
         }
         let now = self.now();
         loop {
             // One at a time: a waker's owner may set or cancel timers.
-            let Some(waker) = self.0.timers.borrow_mut().pop(now) else { return Ok(()) };
+            let Some(waker) = self.0.timers.borrow_mut().pop(now) else { return Ok(passed) };
             waker.wake();
         }
     }
 
-    /// Sleeps until `due`, or until another thread wakes a task.
-    fn park(&self, due: Option<Nanos>) {
-        self.0.ready.park(|| match due {
-            Some(due) => {
-                let left = due.saturating_sub(self.now());
-                if left > 0 {
-                    std::thread::park_timeout(Duration::from_nanos(left));
-                }
+    /// Sleeps until the clock may show `due`, or until another thread wakes a
+    /// task. Tells which: true is for the clock.
+    fn wait_until(&self, due: Nanos) -> bool {
+        loop {
+            let left = self.0.clock.left(due);
+            if left.is_zero() {
+                return true;
             }
-            None => std::thread::park(),
-        });
+            if !self.0.ready.park(|| std::thread::park_timeout(left)) {
+                return false;
+            }
+        }
     }
 }
 

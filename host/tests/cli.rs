@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::Assert;
-use common_run::{Finished, ORDER, Topology, finish, guest, simhost};
+use common_run::{Finished, ORDER, Topology, guest, simhost};
 use predicates::prelude::{PredicateBooleanExt as _, predicate};
 use predicates::str::contains;
 use serde_json::Value;
@@ -304,14 +304,21 @@ fn a_file_that_cannot_be_created_is_refused_before_the_start() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn records_that_cannot_be_written_are_counted_and_the_run_goes_on() {
+fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     let topology = Topology::orders();
-    let finished = finish(&mut topology.command(&["--virtual", "--request", ORDER, "--out", "/dev/full"]));
-    let report = finished.success();
-    assert!(report.starts_with("POST /orders answered 201"), "{report}");
+    let Finished { code, stdout, stderr } =
+        topology.run(&["--virtual", "--request", ORDER, "--out", "/dev/full"]);
+    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    assert!(stdout.starts_with("POST /orders answered 201"), "{stdout}");
     assert!(
-        report.contains("file /dev/full: 0 spans exported\n  lost: 17 records, failed: cannot write"),
-        "{report}"
+        stdout.contains("file /dev/full: 0 spans exported\n  lost: 17 records, failed: cannot write"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("\ndigest: "), "{stdout}");
+    let said = "error: --out /dev/full: 17 records were lost: cannot write to file /dev/full: No space left";
+    assert!(
+        stderr.contains(said) && stderr.contains("\n  help: see to it that the file has room"),
+        "{stderr}"
     );
 }
 

@@ -198,6 +198,35 @@ fn the_digest_is_the_same_wherever_the_records_go() {
     assert_ne!(digest(&in_file), digest(&other));
 }
 
+/// At a speed that is kept, and at one that the machine cannot reach.
+#[test]
+fn the_pace_changes_no_event() {
+    let topology = chancy();
+    let unpaced = topology.run(&with_faults(&["--virtual"]));
+    for speed in ["50", "1000000"] {
+        let (paced, _) = topology.records(&with_faults(&["--speed", speed]));
+        assert_eq!(digest(&unpaced), digest(&paced));
+    }
+}
+
+/// A guest that computes without end is stopped at the same instruction in every run.
+#[test]
+fn a_runaway_guest_is_stopped_at_the_same_instruction() {
+    let text = format!(
+        "[topology]\nname = \"runaway\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"trouble\"\n\
+         [services.trouble]\nguest = {:?}\nlimits = {{ cpu-time = \"20ms\" }}\n",
+        guest("tests/trouble")
+    );
+    let topology = Topology::new("runaway", text);
+    let arguments = ["--request", "GET /loop", "--request", "GET /loop", "--show", "summary"];
+    let (one, two) = (topology.records(&arguments), topology.records(&arguments));
+    assert_same(&one, &two);
+    assert_eq!(digest(&one.0), digest(&two.0));
+    let spans = trace::read(&one.1);
+    assert_eq!(spans.len(), 2);
+    assert!(one.1.contains("exception.stacktrace"), "where it was stopped is told");
+}
+
 #[test]
 fn without_telemetry_and_in_real_time_there_is_no_digest() {
     let topology = chancy();

@@ -5,6 +5,8 @@ mod common_run;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use common_run::server::Server;
 use common_run::{Finished, finish, simhost};
 
 /// Those that ship, by their number of services.
@@ -78,6 +80,32 @@ fn every_route_of_the_edge_leads_through_the_system_and_back() {
 fn a_thousand_services_start_and_answer() {
     let (finished, _) = run(&shipped(1_000), &["GET /products/7".to_owned()]);
     assert!(finished.success().starts_with("GET /products/7 answered 200 in "), "{finished:?}");
+}
+
+/// Kilobytes of memory that a process holds.
+#[cfg(target_os = "linux")]
+fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_thousand_idle_services_take_little_memory() {
+    let idle = |services| {
+        let mut command = simhost();
+        command.arg("run").arg(shipped(services)).args(["--listen", "127.0.0.1:0", "--show", "none"]);
+        let server = Server::spawn(&mut command);
+        let taken = resident(server.id());
+        server.stop().success();
+        taken
+    };
+    let (few, many) = (idle(10), idle(1_000));
+    assert!(many < 300_000, "{many} kB");
+    // A service that idles has its record and no worker: those have at least 64 kB each.
+    let each = many.saturating_sub(few) / 990;
+    assert!(each < 64, "{each} kB for each service");
 }
 
 #[test]

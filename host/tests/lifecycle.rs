@@ -3,14 +3,14 @@
 
 mod common_run;
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common_run::http::{Connection, Dead, Upstream};
 use common_run::server::Server;
-use common_run::{Topology, trace};
+use common_run::{ORDER, Topology, trace};
 
 const CALL: &str = "/call?service=legacy&path=/x";
 
@@ -242,6 +242,67 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
     }
     let finished = server.stop();
     assert!(finished.success().contains("lost: 21 records"), "{}", finished.stdout);
+}
+
+/// A run that would take days, told to stop as soon as it has shown something.
+#[test]
+fn ctrl_c_stops_virtual_time_at_a_whole_event_and_reports_what_was_simulated() {
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--for", "8000h", "--out", "-"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the program starts");
+    let mut records = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    records.read_line(&mut text).expect("a line");
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told.expect("kill is there").success());
+    records.read_to_string(&mut text).expect("the rest");
+    let finished = child.wait_with_output().expect("the program ends");
+    let said = String::from_utf8_lossy(&finished.stderr);
+    assert_eq!(finished.status.code(), Some(0), "{said}");
+    for expected in ["finishing what is under way", "orders: ", "POST /charges", "digest: "] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+    // Every line is whole, and every order that began has its end.
+    let spans = trace::read(&text);
+    let roots = spans.iter().filter(|span| span.name == "POST /orders").count();
+    assert!(roots > 0 && spans.len() == 17 * roots, "{roots} roots of {} spans", spans.len());
+    assert!(said.replace(',', "").contains(&format!("{} spans exported", spans.len())), "{said}");
+}
+
+/// A limit on the length of files, in the middle of the second line.
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_grow_keeps_its_whole_lines() {
+    let topology = Topology::orders();
+    let mut arguments = vec!["--show", "summary"];
+    arguments.extend([["--request", ORDER]; 40].concat());
+    let mut small = topology.command(&arguments);
+    let (_, whole) = topology.records_of(small.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1"));
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let blocks = (lines[0].len() + lines[1].len() / 2) / 512;
+    let mut command = simhost_in_shell(&format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), &topology);
+    command
+        .args(&arguments)
+        .args(["--virtual", "--out", "limited.jsonl"])
+        .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
+    let finished = common_run::finish(&mut command);
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("error: --out limited.jsonl: "), "{}", finished.stderr);
+    assert!(finished.stderr.contains("File too large"), "{}", finished.stderr);
+    let limited = std::fs::read_to_string(topology.beside("limited.jsonl")).expect("a file");
+    assert_eq!(limited, lines[0]);
+}
+
+/// `simhost run` of the topology, started by a script of the shell.
+#[cfg(unix)]
+fn simhost_in_shell(script: &str, topology: &Topology) -> Command {
+    let program = topology.command(&[]);
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(program.get_current_dir().expect("its folder"));
+    command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+    command
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long the program takes in reality is the question")]

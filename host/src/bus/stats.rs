@@ -185,6 +185,13 @@ impl Stats {
         links.fold((0, 0), |(ended, failed), link| (ended + link.calls.count, failed + link.calls.failed()))
     }
 
+    /// A copy of everything so far, with the gauges read at `now`.
+    pub fn snapshot(&self, now: Nanos) -> Accounts {
+        let mut accounts = self.0.borrow().clone().unwrap_or_default();
+        accounts.gauges().for_each(|gauge| gauge.read(now));
+        accounts
+    }
+
     /// Ends the count and gives everything out, with the gauges read at `now`.
     /// What is cut off afterwards counts for nothing.
     pub fn close(&self, now: Nanos) -> Accounts {

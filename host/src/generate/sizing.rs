@@ -15,6 +15,8 @@ const PER_REPLICA: f64 = 16.0;
 /// What the system does with its load.
 #[derive(Debug)]
 pub struct Load {
+    /// How often each route at the edge is asked for: weights.
+    pub mix: Vec<u32>,
     /// Workers of all services.
     pub workers: u64,
     /// Services that a request visits, on average, again and again among them.
@@ -42,7 +44,7 @@ pub fn size(system: &mut System, rate: f64) -> Load {
     let databases = system.services.iter().zip(&rates).filter(|(service, _)| service.database.is_some());
     let statements = databases.flat_map(|(_, rates)| rates).sum::<f64>() / rate;
     // A call has a CLIENT and a SERVER span, the edge a SERVER span, a statement its own.
-    Load { workers, visits: 1.0 + behind, spans: 1.0 + 2.0 * behind + statements }
+    Load { mix, workers, visits: 1.0 + behind, spans: 1.0 + 2.0 * behind + statements }
 }
 
 /// Zipf's law: the second is asked for half as often as the first, the third a third as often.
@@ -114,9 +116,8 @@ mod tests {
     fn no_service_is_busier_than_it_may_be() {
         for (services, layers, rate) in [(10, 3, 2_000.0), (100, 5, 50.0), (1_000, 6, 300.0)] {
             let mut system = draw(3, services, layers);
-            size(&mut system, rate);
-            let mix = mix(system.services[0].routes.len());
-            let (rates, times) = (rates(&system, &mix, rate), times(&system));
+            let load = size(&mut system, rate);
+            let (rates, times) = (rates(&system, &load.mix, rate), times(&system));
             for (at, service) in system.services.iter().enumerate() {
                 let in_hand: f64 = rates[at].iter().zip(&times[at]).map(|(rate, time)| rate * time).sum();
                 let busy = in_hand / f64::from(service.replicas * service.workers);
@@ -144,7 +145,7 @@ mod tests {
         let load = size(&mut system, 100.0);
         let times = times(&system);
         assert!(times[0].iter().all(|time| (time - 2.6e-3).abs() < 1e-9), "{times:?}");
-        let rates = rates(&system, &mix(system.services[0].routes.len()), 100.0);
+        let rates = rates(&system, &load.mix, 100.0);
         let sums = rates.iter().map(|rates| rates.iter().sum::<f64>());
         assert!(sums.into_iter().all(|sum| (sum - 100.0).abs() < 1e-9), "{rates:?}");
         assert!((load.visits - 2.0).abs() < 1e-9 && (load.spans - 4.0).abs() < 1e-9, "{load:?}");

@@ -30,7 +30,35 @@ pub fn write(wanted: &Wanted, system: &System, load: &Load) -> String {
             service(&mut text, system, &system.services[index]);
         }
     }
+    requests(&mut text, wanted, system, load);
     text
+}
+
+/// The load that workers were chosen for.
+fn requests(text: &mut String, wanted: &Wanted, system: &System, load: &Load) {
+    let rate = wanted.rate;
+    write!(
+        text,
+        r#"
+# What comes in: the first route at the edge is asked for twice as often as the second, three times as often as
+# the third. In virtual time --for 1h is enough to see it, in real time it wants --load visitors=on too.
+
+[[load]]
+name = "visitors"
+to = "{GATEWAY}"
+arrivals = {{ poisson = "{rate}/s" }}
+real-time = false
+values.id = {{ range = [1, 1000] }}
+requests = [
+"#
+    )
+    .expect(INFALLIBLE);
+    for (route, weight) in system.services[0].routes.iter().zip(&load.mix) {
+        let (method, path) = (route.verb.method, path(route));
+        writeln!(text, "    {{ weight = {weight}, method = \"{method}\", path = \"{path}\" }},")
+            .expect(INFALLIBLE);
+    }
+    writeln!(text, "]").expect(INFALLIBLE);
 }
 
 fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: &str) {
@@ -87,7 +115,7 @@ fn service(text: &mut String, system: &System, service: &Service) {
     for route in &service.routes {
         let key =
             if is_edge { format!("{}-{}", route.verb.key, route.things) } else { route.verb.key.to_owned() };
-        let pattern = format!("{} {}", route.verb.method, path(route, "{id}"));
+        let pattern = format!("{} {}", route.verb.method, path(route));
         write!(text, "config.{key} = {{ route = \"{pattern}\"").expect(INFALLIBLE);
         if let Some(database) = service.database {
             let statement = names::statement(database, route.verb);
@@ -100,9 +128,10 @@ fn service(text: &mut String, system: &System, service: &Service) {
     }
 }
 
-fn path(route: &Route, id: &str) -> String {
+/// `/items/{id}`: what `{id}` stands for is the reader's affair.
+fn path(route: &Route) -> String {
     let things = route.things;
-    if route.verb.is_single { format!("/{things}/{id}") } else { format!("/{things}") }
+    if route.verb.is_single { format!("/{things}/{{id}}") } else { format!("/{things}") }
 }
 
 /// `stock-db/items/{id} & 10% POST audit-service/audits?`
@@ -122,5 +151,5 @@ fn call(system: &System, call: &Call) -> String {
     let times = if call.times > 1 { format!("{}x ", call.times) } else { String::new() };
     let method = if route.verb.method == "GET" { String::new() } else { format!("{} ", route.verb.method) };
     let optional = if call.is_optional { "?" } else { "" };
-    format!("{chance}{times}{method}{}{}{optional}", service.name, path(route, "{id}"))
+    format!("{chance}{times}{method}{}{}{optional}", service.name, path(route))
 }

@@ -58,9 +58,10 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
             problems.push(problem.help("leave --listen out, or --virtual"));
         }
     }
-    // A run that listens goes on until it is told to stop.
-    let listens = model.ingress.is_some() && !options.virtual_time;
-    if options.stop_after.is_none() && !listens {
+    // Where time passes by itself, a person may watch until it is enough. Where it
+    // jumps, memory and disks would be full before.
+    let jumps = options.virtual_time && options.speed.is_none();
+    if options.stop_after.is_none() && jumps {
         problems.extend(enabled(model).filter(|load| !load.ends()).map(endless));
     }
     if let Some(until) = options.stop_after {

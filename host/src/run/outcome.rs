@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use crate::report::Report;
-use crate::sched::Stalled;
 
 use super::requests::Reply;
 
@@ -17,6 +16,16 @@ pub struct Outcome {
     /// Traces were shown, on the page or before.
     pub traces: bool,
     pub report: Report,
+    /// Why the run was not all that it was to be, although it has a report.
+    pub failures: Vec<Failure>,
+}
+
+/// Something that a run could not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub what: String,
+    /// What to do about it.
+    pub help: &'static str,
 }
 
 /// A run that could not be done, although its input is good.
@@ -29,9 +38,10 @@ pub enum RunError {
     #[error("the operating system refuses what simhost needs: {0}")]
     System(#[from] std::io::Error),
     #[error(transparent)]
-    Stalled(#[from] Stalled),
-    #[error(transparent)]
     Refused(#[from] crate::error::Refused),
+    /// The run has a report, but whoever asked cannot use one of a part.
+    #[error("{}", .0.what)]
+    Partial(Failure),
 }
 
 impl RunError {
@@ -44,7 +54,7 @@ impl RunError {
             Self::Listen { .. } => {
                 Some("choose an address of this machine and a port above 1023: --listen 127.0.0.1:8001")
             }
-            Self::Stalled(_) => Some("this is a defect of simhost: please report it with the topology"),
+            Self::Partial(failure) => Some(failure.help),
             Self::System(_) | Self::Refused(_) => None,
         }
     }

@@ -67,22 +67,55 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     problems
 }
 
+/// How fast simulated time passes, at the most, for each second of real time: `--speed`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed(f64);
+
+impl Speed {
+    const SLOWEST: f64 = 0.001;
+    const FASTEST: f64 = 1_000_000.0;
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(speed) if (Self::SLOWEST..=Self::FASTEST).contains(&speed) => Ok(Self(speed)),
+            _ => Err(format!(
+                "write how many times as fast as real time, from {} to {}, for example 10 or 0.5",
+                Self::SLOWEST,
+                Self::FASTEST
+            )),
+        }
+    }
+}
+
 /// How the pipeline takes records, and the run's clock at its start.
 pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) -> (Pace, Clock) {
+    let speed = options.speed.map(|Speed(speed)| speed);
     if !options.virtual_time {
-        return (Pace::Real, Clock::real());
+        return (Pace::Real, Clock::real(speed.unwrap_or(1.0)));
     }
     let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
     let start = match options.start {
         Some(Start::At(start)) => start,
         Some(Start::Now) => clock::wall(),
-        // Backends drop what is far from now, and most what is yet to come: the
-        // run ends now.
-        None if to_backend => clock::wall().saturating_sub(loads::length(options, model).unwrap_or(0)),
+        None if to_backend => before_now(clock::wall(), loads::length(options, model).unwrap_or(0), speed),
         // A file is to be the same every time.
         None => VIRTUAL_START,
     };
-    (Pace::Virtual, Clock::virtual_from(start))
+    match speed {
+        Some(speed) => (Pace::Paced, Clock::paced(start, speed)),
+        None => (Pace::Virtual, Clock::virtual_from(start)),
+    }
+}
+
+/// Backends drop what is far from now, and most what is yet to come: a run that
+/// lasts `length` begins so that it is now when it ends.
+fn before_now(now: Nanos, length: Nanos, speed: Option<f64>) -> Nanos {
+    let takes = speed.map_or(0, |speed| (length as f64 / speed) as Nanos);
+    now.saturating_sub(length.saturating_sub(takes))
 }
 
 #[cfg(test)]
@@ -119,5 +152,26 @@ mod tests {
                 "simulated time begins at 1970-01-01T00:00:00Z and ends at 2554-07-21T23:34:33Z"
             );
         }
+    }
+
+    #[test]
+    fn a_speed_is_a_number_above_zero_that_a_clock_can_keep() {
+        assert_eq!("10".parse(), Ok(Speed(10.0)));
+        assert_eq!("0.5".parse(), Ok(Speed(0.5)));
+        for text in ["0", "-1", "inf", "nan", "1e9", "1e-9", "fast", ""] {
+            let refused = text.parse::<Speed>().unwrap_err();
+            assert!(refused.contains("from 0.001 to 1000000, for example 10 or 0.5"), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_run_for_a_backend_ends_now_and_never_in_what_is_to_come() {
+        let (now, hour) = (1_800_000_000_000_000_000, 3_600_000_000_000);
+        assert_eq!(before_now(now, hour, None), now - hour);
+        assert_eq!(before_now(now, 0, None), now);
+        assert_eq!(before_now(now, hour, Some(1.0)), now, "it passes as the wall clock does");
+        assert_eq!(before_now(now, hour, Some(2.0)), now - hour / 2);
+        assert_eq!(before_now(now, hour, Some(0.5)), now, "it falls behind");
+        assert_eq!(before_now(5, hour, None), 0);
     }
 }

@@ -1,7 +1,8 @@
 //! A run on its way: the threads, the bus, the door, and the orderly end.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
+use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::Stopwatch;
 use crate::error::Refused;
@@ -25,8 +27,9 @@ use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
-use crate::telemetry::exporter::{Account, Exporter};
-use crate::telemetry::pipeline::Pipeline;
+use crate::telemetry::exporter::{Account, Exporter, Totals};
+use crate::telemetry::file;
+use crate::telemetry::pipeline::{self, Pace, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
@@ -34,7 +37,7 @@ use crate::telemetry::sampler::Sampler;
 use super::drive::Drive;
 use super::services::{Loaded, Service, identity};
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, start};
+use super::{Options, Outcome, Plan, RunError, failure, loads, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,63 +86,68 @@ impl Plan {
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
-        let mut exporters = Exporters::open(&order, model.seed, &resources, network.handle())
-            .map_err(|problems| Refused::new(None, problems))?;
-        let is_alone = more.is_empty();
-        exporters.exporters.extend(more);
+        // Traces, and the answers to requests, are for the same eyes.
+        let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
+        let exporters = open_exporters(&order, &model, &resources, &network, more)?;
         let sched = Sched::new(clock);
         let start = sched.now();
-        let digest =
-            (options.virtual_time && !telemetry.disabled).then(|| Digest::new(start, bus::trace_mask(start)));
+        let digest = digest(&options, &telemetry, start);
         let recording = digest.is_some() || !exporters.exporters.is_empty();
-        let page = exporters.page;
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
-        // Traces, and the answers to requests, are for the same eyes.
-        let is_shown = is_alone && show != Show::Traces && options.requests.is_empty();
-        let progress = Progress::new(course(&options, &pipeline, watch), is_shown);
-        let line = progress.line();
-        let mut on_event = move |event| line.aside(|| on_event(event));
+        let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
+        let on_event = aside(progress.line(), on_event);
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         network.spawn(show_later(progress.line()));
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
         let host = host(&sched, &recorder, &model, &telemetry);
-        let external = if options.virtual_time { None } else { external(&model, &network)? };
         let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
+        let external = external(&options, &model, &network)?;
         let bus = build(&model, start, loaded, host, sampler, external);
         let client = if options.through_ingress { Some(http_client(&network)?) } else { None };
-        let loads = ResourceId(traced_loads(&model).count().abs_diff(resources.len()) as u32);
+        let loads = ResourceId((resources.len() - traced_loads(&model).count()) as u32);
         let drive =
             Drive { bus: &bus, sched: &sched, model: &model, options: &options, loads, client, stop: &stop };
-        let driving = drive.run(listener, &network, &mut on_event);
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
-            if !sched.is_virtual() {
+            if pace != Pace::Virtual {
                 recorder.flush();
             }
-            progress.beat(|| Seen {
-                simulated: sched.now() - start,
-                requests: bus.entered(),
-                errors: bus.stats.outside().1,
-                spans: recorder.counts().spans,
-            });
+            progress.beat(|| seen(&bus, &recorder, sched.now() - start));
         };
-        let driven = sched.block_on(driving, idle);
+        let doubted = alarm(&sched, &bus);
+        let halted = Cell::new(false);
+        let mut tell = |event| {
+            if !halted.get() {
+                on_event(event)
+            }
+        };
+        let mut driving = Box::pin(drive.run(listener, &network, &mut tell));
+        let driven = sched.block_on(driving.as_mut(), idle);
         progress.line().finish();
-        let (replies, loads) = driven??;
-        let simulated = sched.now() - start;
-        let unfinished = sched.tasks();
+        let (simulated, unfinished) = (sched.now() - start, sched.tasks());
         let accounts = bus.stats.close(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
+        let mut failures = Vec::new();
+        let (replies, loads) = match driven {
+            Ok(driven) => {
+                drop(driving);
+                driven?
+            }
+            Err(halt) => {
+                failures.push(failure::halted(halt, simulated, doubted.borrow().as_ref(), &accounts));
+                // With no task left, whoever is told to stop tells what there was so far.
+                halted.set(true);
+                stop.send_replace(true);
+                sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
+            }
+        };
         recorder.flush();
-        if pipeline.live().exporters.iter().any(|totals| totals.trouble.is_some()) {
-            stop.send_replace(true);
-            on_event(Event::Flushing { patience: telemetry.batching.timeout });
-        }
-        let sent = pipeline.shutdown(telemetry.batching.timeout);
-        let elapsed = (!sched.is_virtual()).then(|| watch.elapsed());
+        let out = options.destinations.out.as_deref();
+        let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
+        failures.extend(failure::unwritten(out, &sent.exporters));
         if sched.is_virtual() && options.requests.is_empty() {
             on_event(Event::Simulated { simulated, took: watch.elapsed() });
         }
@@ -153,21 +161,54 @@ impl Plan {
             requests: bus.entered(),
             unfinished: unfinished as u64,
             simulated,
-            elapsed,
+            elapsed: (!sched.is_virtual()).then(|| watch.elapsed()),
             idle_is_missed: options.requests.is_empty(),
         });
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
-        let page = page.map(|page| page.take()).unwrap_or_default();
-        Ok(Outcome { replies, page, traces: show == Show::Traces, report })
+        let page = exporters.page.map(|page| page.take()).unwrap_or_default();
+        Ok(Outcome { replies, page, traces: show == Show::Traces, report, failures })
     }
 }
 
+fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Option<Digest> {
+    let is_wanted = options.virtual_time && !telemetry.disabled;
+    is_wanted.then(|| Digest::new(start, bus::trace_mask(start)))
+}
+
+/// Sees all records through to their ends, for so long as there is `patience`. A
+/// receiver may recover meanwhile, unlike the disk or the pipe behind `out`.
+fn hand_in(
+    pipeline: Pipeline,
+    out: Option<&Path>,
+    patience: Duration,
+    stop: &watch::Sender<bool>,
+    on_event: impl Fn(Event),
+) -> pipeline::Report {
+    let out = out.map(file::name);
+    let recovers = |totals: &Totals| totals.trouble.is_some() && out.as_ref() != Some(&totals.name);
+    if pipeline.live().exporters.iter().any(recovers) {
+        stop.send_replace(true);
+        on_event(Event::Flushing { patience });
+    }
+    pipeline.shutdown(patience)
+}
+
+/// What was counted when the scheduler began to doubt that an instant would end.
+fn alarm(sched: &Sched, bus: &Rc<Bus>) -> Rc<RefCell<Option<Accounts>>> {
+    let doubted = Rc::new(RefCell::new(None));
+    let (kept, world, bus) = (Rc::clone(&doubted), sched.clone(), Rc::downgrade(bus));
+    sched.when_in_doubt(move || {
+        *kept.borrow_mut() = bus.upgrade().map(|bus| bus.stats.snapshot(world.now()));
+    });
+    doubted
+}
+
 /// What the line of progress is about.
-fn course(options: &Options, pipeline: &Pipeline, watch: Stopwatch) -> Course {
+fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatch) -> Course {
     Course {
         is_virtual: options.virtual_time,
-        total: options.stop_after,
+        total: loads::length(options, model),
         exporters: pipeline.accounts(),
         watch,
     }
@@ -191,6 +232,31 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) 
             }
         }
     }
+}
+
+/// What the command line names, and `more`.
+fn open_exporters(
+    order: &Order<'_>,
+    model: &Model,
+    resources: &Arc<[Resource]>,
+    network: &Runtime,
+    more: Vec<Box<dyn Exporter>>,
+) -> Result<Exporters, Refused> {
+    let opened = Exporters::open(order, model.seed, resources, network.handle());
+    let mut exporters = opened.map_err(|problems| Refused::new(None, problems))?;
+    exporters.exporters.extend(more);
+    Ok(exporters)
+}
+
+/// Lets what is told go above the line of progress.
+fn aside(line: Line, on_event: impl Fn(Event) + Clone) -> impl Fn(Event) + Clone {
+    move |event| line.aside(|| on_event(event))
+}
+
+/// How far a run has come.
+fn seen(bus: &Bus, recorder: &Recorder, simulated: Nanos) -> Seen {
+    let spans = recorder.counts().spans;
+    Seen { simulated, requests: bus.entered(), errors: bus.stats.outside().1, spans }
 }
 
 /// The threads of the network: servers, exporters, calls to real services.
@@ -284,9 +350,13 @@ fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
 }
 
-fn external(model: &Model, network: &Runtime) -> Result<Option<Rc<dyn External>>, RunError> {
+fn external(
+    options: &Options,
+    model: &Model,
+    network: &Runtime,
+) -> Result<Option<Rc<dyn External>>, RunError> {
     let external = model.services.iter().any(|service| matches!(service.code, model::Code::External(_)));
-    if !external && model.allowed_hosts.is_empty() {
+    if options.virtual_time || !external && model.allowed_hosts.is_empty() {
         return Ok(None);
     }
     http_client(network).map(Some)

@@ -121,14 +121,16 @@ impl Ready {
     }
 
     /// Lets `sleep` put the thread to sleep, from which a wake-up rouses it;
-    /// does nothing when there is a task already.
-    pub fn park(&self, sleep: impl FnOnce()) {
+    /// does nothing when there is a task already, and tells whether it did.
+    pub fn park(&self, sleep: impl FnOnce()) -> bool {
         let parked = &self.0.shared.parked;
         parked.store(true, Ordering::SeqCst);
-        if self.is_empty() {
+        let is_idle = self.is_empty();
+        if is_idle {
             sleep();
         }
         parked.store(false, Ordering::SeqCst);
+        is_idle
     }
 
     fn fetch(&self) {

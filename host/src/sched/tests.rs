@@ -37,7 +37,7 @@ fn virtual_time_jumps_to_the_next_timer_without_waiting() {
 #[test]
 fn a_world_in_which_nothing_can_happen_says_so_instead_of_hanging() {
     let (sched, _) = virtual_world();
-    assert_eq!(sched.block_on(std::future::pending::<()>(), || {}), Err(Stalled));
+    assert_eq!(sched.block_on(std::future::pending::<()>(), || {}), Err(Halt::Stalled));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_finished_wait_does_not_cancel_the_timer_that_took_its_place() {
 
 #[test]
 fn a_wake_up_from_another_thread_ends_a_real_wait() {
-    let sched = Sched::new(Clock::real());
+    let sched = Sched::new(Clock::real(1.0));
     let (send, receive) = tokio::sync::oneshot::channel();
     let other = std::thread::spawn(move || send.send(7).unwrap());
     assert_eq!(sched.block_on(receive, || {}).unwrap(), Ok(7));
@@ -99,7 +99,7 @@ fn a_wake_up_from_another_thread_ends_a_real_wait() {
 
 #[test]
 fn real_time_waits_at_least_as_long_as_asked() {
-    let sched = Sched::new(Clock::real());
+    let sched = Sched::new(Clock::real(1.0));
     let before = sched.now();
     sched.block_on(sched.sleep(2_000_000), || {}).unwrap();
     assert!(sched.now() >= before + 2_000_000);
@@ -107,7 +107,7 @@ fn real_time_waits_at_least_as_long_as_asked() {
 
 #[test]
 fn a_task_that_never_rests_does_not_keep_real_timers_from_firing() {
-    let sched = Sched::new(Clock::real());
+    let sched = Sched::new(Clock::real(1.0));
     sched.spawn(async {
         loop {
             let mut yielded = false;
@@ -149,6 +149,117 @@ fn a_task_that_is_woken_twice_runs_once() {
         )
         .unwrap();
     assert_eq!(polls.get(), 2);
+}
+
+/// Lets others go first, without waiting.
+fn yielded() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    std::future::poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+#[test]
+fn an_instant_without_end_is_given_up_after_an_alarm() {
+    let (sched, _) = virtual_world();
+    let steps = Rc::new(std::cell::Cell::new(0_u64));
+    let (at_alarm, counted) = (Rc::new(std::cell::Cell::new(0)), Rc::clone(&steps));
+    let noted = Rc::clone(&at_alarm);
+    sched.when_in_doubt(move || noted.set(counted.get()));
+    let (world, counted) = (sched.clone(), Rc::clone(&steps));
+    sched.spawn(async move {
+        world.sleep(500).await;
+        loop {
+            yielded().await;
+            counted.set(counted.get() + 1);
+        }
+    });
+    let halted = sched.block_on(sched.sleep(1_000), || {}).unwrap_err();
+    let Halt::Endless { polls } = halted else { panic!("{halted:?}") };
+    assert_eq!(polls, POLLS_AT_ONCE + POLLS_AT_ONCE / 2, "one task more is allowed for");
+    assert_eq!(sched.now(), START + 500);
+    assert!(at_alarm.get() > 0 && at_alarm.get() <= steps.get() / 2, "{} of {}", at_alarm.get(), steps.get());
+}
+
+#[test]
+fn many_polls_are_no_endless_instant_as_long_as_time_passes() {
+    let (sched, _) = virtual_world();
+    let world = sched.clone();
+    let busy = async move {
+        for _ in 0..100 {
+            for _ in 0..POLLS_AT_ONCE / 10 {
+                yielded().await;
+            }
+            world.sleep(1).await;
+        }
+    };
+    assert_eq!(sched.block_on(busy, || {}), Ok(()));
+}
+
+#[test]
+fn a_wait_beyond_the_end_of_time_ends_the_world_and_wraps_nothing() {
+    let (sched, seen) = virtual_world();
+    note(&sched, &seen, "soon", 10);
+    note(&sched, &seen, "never", Nanos::MAX);
+    note(&sched, &seen, "hardly", Nanos::MAX - START - 1);
+    assert_eq!(sched.block_on(sched.sleep(Nanos::MAX), || {}), Err(Halt::Over));
+    assert_eq!(*seen.borrow(), ["soon@10".to_owned(), format!("hardly@{}", Nanos::MAX - START - 1)]);
+    assert_eq!(sched.block_on(sched.sleep(1), || {}), Err(Halt::Over));
+    assert_eq!(sched.now(), Nanos::MAX - 1);
+}
+
+#[test]
+fn what_cannot_come_before_the_end_of_time_holds_nothing_up() {
+    let (sched, _) = virtual_world();
+    let first = futures_util::future::select(sched.sleep(Nanos::MAX), sched.sleep(5));
+    assert!(matches!(sched.block_on(first, || {}), Ok(futures_util::future::Either::Right(_))));
+    assert_eq!(sched.now(), START + 5);
+}
+
+#[test]
+fn paced_time_never_runs_ahead_of_its_pace_and_has_the_same_events() {
+    let (unpaced, expected) = virtual_world();
+    let seen = Rc::default();
+    let sched = Sched::new(Clock::paced(START, 2.0));
+    for (world, notes) in [(&unpaced, &expected), (&sched, &seen)] {
+        note(world, notes, "late", 3_000_000);
+        note(world, notes, "soon", 1_000_000);
+        note(world, notes, "soon-too", 1_000_000);
+    }
+    unpaced.block_on(unpaced.sleep(4_000_000), || {}).unwrap();
+    let watch = crate::clock::Stopwatch::start();
+    sched.block_on(sched.sleep(4_000_000), || {}).unwrap();
+    assert!(
+        watch.elapsed() >= std::time::Duration::from_micros(2_000) - std::time::Duration::from_micros(100)
+    );
+    assert_eq!(sched.now(), START + 4_000_000);
+    assert_eq!(*seen.borrow(), *expected.borrow());
+}
+
+#[test]
+fn a_wake_up_from_another_thread_ends_a_wait_of_paced_time_and_moves_no_clock() {
+    // An hour of simulated time would take over a century.
+    let sched = Sched::new(Clock::paced(START, 1e-6));
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let other = std::thread::spawn(move || send.send(7).unwrap());
+    let first = futures_util::future::select(receive, sched.sleep(3_600_000_000_000));
+    let first = sched.block_on(first, || {}).unwrap();
+    assert!(matches!(first, futures_util::future::Either::Left((Ok(7), _))));
+    assert_eq!(sched.now(), START);
+    other.join().unwrap();
+}
+
+#[test]
+fn real_time_can_be_made_to_run_faster() {
+    let sched = Sched::new(Clock::real(1e6));
+    let before = sched.now();
+    // A quarter of an hour, in a millisecond.
+    sched.block_on(sched.sleep(1_000_000_000_000), || {}).unwrap();
+    assert!(sched.now() >= before + 1_000_000_000_000);
 }
 
 #[test]

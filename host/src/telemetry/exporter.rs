@@ -114,6 +114,8 @@ pub enum Reason {
     QueueFull,
     /// Refused for good, or after all retries; a file: not written.
     Failed,
+    /// Who read them has gone: they have seen enough.
+    Unread,
     /// One record alone was larger than a request may be.
     TooLarge,
     /// Still under way when the time to flush was over.
@@ -125,6 +127,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::QueueFull => "queue full",
             Self::Failed => "failed",
+            Self::Unread => "unread",
             Self::TooLarge => "too large",
             Self::Deadline => "out of time",
         })

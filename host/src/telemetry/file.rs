@@ -23,11 +23,15 @@ use super::record::{Batch, Resource};
 pub struct JsonLines {
     out: Box<dyn Write + Send>,
     name: String,
+    /// For a file on a disk: what is taken off again when a line goes in by half.
+    file: Option<File>,
+    /// Bytes of whole lines that were written.
+    whole: u64,
     /// The line that is being put together; kept for its memory.
     line: Vec<u8>,
-    /// A write has failed. Half a line may be out, and what would come behind
-    /// it could not be read: nothing is written any more.
-    broken: bool,
+    /// A write has failed. Half a line may be out, of a pipe for good, and what would
+    /// come behind it could not be read: nothing is written any more.
+    broken: Option<Reason>,
     account: Arc<Account>,
 }
 
@@ -44,22 +48,25 @@ impl JsonLines {
     /// The file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self::new("standard output", Box::new(io::stdout())));
+            return Ok(Self::new(name(path), Box::new(io::stdout())));
         }
-        Ok(Self::new(format!("file {}", path.display()), Box::new(File::create(path)?)))
+        let file = File::create(path)?;
+        let on_disk = if file.metadata()?.is_file() { Some(file.try_clone()?) } else { None };
+        Ok(Self { file: on_disk, ..Self::new(name(path), Box::new(file)) })
     }
 
     /// Writes to `out`, under the name `name` in the report.
     pub fn new(name: impl Into<String>, out: Box<dyn Write + Send>) -> Self {
         let name = name.into();
-        Self { out, account: Account::new(name.clone()), name, line: Vec::new(), broken: false }
+        let account = Account::new(name.clone());
+        Self { out, account, name, file: None, whole: 0, line: Vec::new(), broken: None }
     }
 
     /// Writes one line and counts its records. Each goes out at once and whole,
     /// so that `tail -f` shows it and a run that is killed leaves whole lines.
     fn write(&mut self, message: &impl Serialize, count: Count) {
-        if self.broken {
-            return self.account.dropped(Reason::Failed, count, None);
+        if let Some(reason) = self.broken {
+            return self.account.dropped(reason, count, None);
         }
         self.line.clear();
         let written =
@@ -69,15 +76,26 @@ impl JsonLines {
                 self.out.flush()
             });
         match written {
-            Ok(()) => self.account.exported(count),
+            Ok(()) => {
+                self.whole += self.line.len() as u64;
+                self.account.exported(count);
+            }
             Err(error) => {
-                self.broken = true;
+                let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
+                let reason = *self.broken.insert(if is_unread { Reason::Unread } else { Reason::Failed });
+                // A full disk takes half a line; if it does not give it back either, so be it.
+                let _whole = self.file.as_ref().map(|file| file.set_len(self.whole));
                 let message = format!("cannot write to {}: {error}", self.name);
                 self.account.trouble(message.clone());
-                self.account.dropped(Reason::Failed, count, Some(message));
+                self.account.dropped(reason, count, Some(message));
             }
         }
     }
+}
+
+/// Under what name the records to `path` are in the report.
+pub fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard output".to_owned() } else { format!("file {}", path.display()) }
 }
 
 impl Exporter for JsonLines {

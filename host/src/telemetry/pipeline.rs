@@ -39,6 +39,9 @@ pub enum Pace {
     /// A full queue makes the producer wait; records are gathered by number
     /// alone, because a wall clock would make the bytes of a file differ between runs.
     Virtual,
+    /// A full queue makes the producer wait; records are gathered for a while, as
+    /// somebody watches them come.
+    Paced,
 }
 
 /// How records are gathered: the `OTEL_BSP_*` variables.
@@ -79,7 +82,7 @@ impl Handoff {
         }
         let count = Count::from(&batch);
         let load = Load { records: batch.len(), bytes: 0 };
-        let fate = self.shared.queue.push(batch, load, || self.pace == Pace::Virtual);
+        let fate = self.shared.queue.push(batch, load, || self.pace != Pace::Real);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Ok(()) => tally.accepted += count,
@@ -148,7 +151,7 @@ impl Pipeline {
     ) -> io::Result<(Handoff, Self)> {
         let records = match pace {
             Pace::Real => batching.queue,
-            Pace::Virtual => batching.queue.min(VIRTUAL_QUEUE),
+            Pace::Virtual | Pace::Paced => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
             queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
@@ -239,7 +242,7 @@ impl Worker {
                         self.export(&mut gathered);
                         due = None;
                     }
-                    if self.pace == Pace::Real {
+                    if self.pace != Pace::Virtual {
                         let now = Instant::now();
                         quiet = Some(now + QUIET);
                         due = due.or_else(|| (!gathered.is_empty()).then(|| now + self.batching.delay));

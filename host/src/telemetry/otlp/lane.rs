@@ -97,7 +97,7 @@ impl Lane {
         let shared = &self.shared;
         let count = Count::of(shared.signal, records);
         let load = Load { records, bytes: bytes.len() };
-        let patient = || self.pace == Pace::Virtual && !shared.failing.load(Ordering::SeqCst);
+        let patient = || self.pace != Pace::Real && !shared.failing.load(Ordering::SeqCst);
         if shared.queue.push(Request { bytes, count }, load, patient).is_err() {
             let trouble = shared.failing.load(Ordering::SeqCst).then(|| shared.account.totals().trouble);
             shared.account.dropped(Reason::QueueFull, count, trouble.flatten());

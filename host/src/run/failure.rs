@@ -1,0 +1,76 @@
+//! What went wrong in a run that still has a report.
+
+use std::path::Path;
+
+use crate::bus::stats::Accounts;
+use crate::clock;
+use crate::model::Nanos;
+use crate::sched::Halt;
+use crate::telemetry::exporter::{Reason, Totals};
+
+use super::Failure;
+
+/// The world could not go on, after `simulated` nanoseconds. `before` is what was
+/// counted when the scheduler first doubted that the instant would end, `after`
+/// what is counted now: between them lies nothing but what does not end.
+pub fn halted(halt: Halt, simulated: Nanos, before: Option<&Accounts>, after: &Accounts) -> Failure {
+    let mut what = format!("after {}: {halt}", clock::show(simulated));
+    if let (Halt::Endless { .. }, Some(before)) = (halt, before) {
+        what.push_str(&match busiest(before, after) {
+            Some((who, times)) => format!("; {who} {times} times in the later part of them"),
+            None => "; no service was called in the later part of them".to_owned(),
+        });
+    }
+    Failure { what, help: halt.remedy() }
+}
+
+/// Who did most between two counts, and how often: a route that answered, or
+/// else a service that was called and got no request.
+fn busiest(before: &Accounts, after: &Accounts) -> Option<(String, u64)> {
+    let answered = before.services.iter().zip(&after.services).flat_map(|(before, after)| {
+        after.routes().map(move |(route, tally)| {
+            let earlier = before.routes().find(|(other, _)| *other == route);
+            let times = tally.count - earlier.map_or(0, |(_, tally)| tally.count);
+            let route = route.map_or("(no route)", |route| &**route);
+            (format!("{} answered {route}", after.name), times)
+        })
+    });
+    let calls = |accounts: &Accounts| -> Vec<_> {
+        let name = |to: usize| accounts.services[to].name.clone();
+        let known = accounts.links().filter_map(|(_, link)| Some((link.to?.index(), link.calls.count)));
+        known.map(|(to, count)| (name(to), count)).collect()
+    };
+    let (earlier, now) = (calls(before), calls(after));
+    let sum = |calls: &[(std::sync::Arc<str>, u64)], name: &str| -> u64 {
+        calls.iter().filter(|(other, _)| &**other == name).map(|(_, count)| count).sum()
+    };
+    let called = after.services.iter().map(|service| {
+        let times = sum(&now, &service.name) - sum(&earlier, &service.name);
+        (format!("{} was called", service.name), times)
+    });
+    let most = |(_, times): &(String, u64)| *times;
+    answered
+        .max_by_key(most)
+        .filter(|found| found.1 > 0)
+        .or_else(|| called.max_by_key(most))
+        .filter(|found| found.1 > 0)
+}
+
+/// The file of `--out` has not taken everything. That a pipe's reader has seen
+/// enough is no failure.
+pub fn unwritten(out: Option<&Path>, exporters: &[Totals]) -> Option<Failure> {
+    let out = out?;
+    let name = crate::telemetry::file::name(out);
+    let totals = exporters.iter().find(|totals| totals.name == name)?;
+    let failed = totals.dropped.iter().filter(|(reason, _)| **reason != Reason::Unread);
+    let lost: u64 = failed.clone().map(|(_, lost)| lost.count.records()).sum();
+    if lost == 0 {
+        return None;
+    }
+    let why = failed.into_iter().find_map(|(_, lost)| lost.message.as_deref());
+    let why = why.unwrap_or("it did not keep up");
+    Some(Failure {
+        what: format!("--out {}: {lost} records were lost: {why}", out.display()),
+        help: "see to it that the file has room; what it has are whole lines",
+    })
+}
