@@ -340,6 +340,14 @@ impl Bus {
     }
 
     fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
+        self.host.recorder.opened();
+        let describe = || self.describe(visit, known);
+        let (resource, now) = (replica.identity.resource, self.host.sched.now());
+        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
+    }
+
+    /// Name and attributes of a SERVER span.
+    fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
         let request = &visit.request;
         let mut own = Vec::with_capacity(6);
         let exact = known.filter(|route| route.method == request.method);
@@ -369,11 +377,7 @@ impl Bus {
         if let Way::Outer(attributes) = &visit.way {
             own.extend(attributes.iter().cloned());
         }
-        let attributes = Attributes { shared, own };
-        let resource = replica.identity.resource;
-        let now = self.host.sched.now();
-        self.host.recorder.opened();
-        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, name, attributes, now)
+        (name, Attributes { shared, own })
     }
 
     /// Answers for the guest what none of its routes meets.

@@ -61,6 +61,14 @@ impl Model {
         &self.services[id.index()]
     }
 
+    /// Workers that there may be at a time, of all guests together. Services may
+    /// ask for more than can exist: most of them are never made.
+    pub fn workers(&self) -> u64 {
+        let guests = self.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
+        let asked: u64 = guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
+        asked.min(u64::from(self.bounds.workers))
+    }
+
     /// The service of that name, if there is one.
     pub fn find(&self, name: &str) -> Option<ServiceId> {
         let at = self.services.iter().position(|service| service.name == name)?;
