@@ -32,6 +32,7 @@ use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
+use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
@@ -207,6 +208,11 @@ impl Bus {
 
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Where spans and log records go.
+    pub fn recorder(&self) -> &Recorder {
+        &self.host.recorder
     }
 
     /// Requests from outside so far.

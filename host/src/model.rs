@@ -3,7 +3,7 @@
 //! [`topology`](crate::topology) builds it; the rest of simhost reads it and
 //! never sees TOML. Times are nanoseconds, sizes are bytes.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
