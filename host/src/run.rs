@@ -12,6 +12,7 @@ mod loads;
 mod outcome;
 mod requests;
 mod services;
+mod simulate;
 mod start;
 mod telemetry;
 mod world;
@@ -152,9 +153,9 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = world::host(&sched, &recorder, &self.model, &self.telemetry);
+        let host = simulate::host(&sched, &recorder, &self.model, &self.telemetry);
         let sampler = Sampler::new(self.telemetry.sampler);
-        (sched, world::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
+        (sched, simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
     }
 
     /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).

@@ -1,9 +1,7 @@
-//! A run on its way: the threads, the bus, the door, and the orderly end.
+//! A run on its way: its threads, its records' destinations, and the orderly end.
 
-use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,31 +9,21 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::bus::replica::Replica;
-use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
-use crate::bus::stats::Accounts;
-use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
+use crate::bus;
 use crate::clock::Stopwatch;
 use crate::error::Refused;
-use crate::external::HttpClient;
-use crate::fault::Faults;
-use crate::guest::Host;
-use crate::link::Links;
-use crate::model::{self, Load, Model, Nanos, ServiceId};
-use crate::progress::{self, Course, Line, Progress, Seen};
+use crate::model::{Load, Model, Nanos};
+use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
-use crate::sched::Sched;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::{Account, Exporter, Totals};
 use crate::telemetry::file;
-use crate::telemetry::pipeline::{self, Pace, Pipeline};
-use crate::telemetry::record::{Resource, ResourceId};
-use crate::telemetry::recorder::Recorder;
-use crate::telemetry::sampler::Sampler;
+use crate::telemetry::pipeline::{self, Pipeline};
+use crate::telemetry::record::Resource;
 
-use super::drive::Drive;
-use super::services::{Loaded, Service, identity};
+use super::services::Service;
+use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
 use super::{Options, Outcome, Plan, RunError, failure, loads, start};
 
@@ -89,85 +77,52 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
-        let sched = Sched::new(clock);
-        let start = sched.now();
-        let digest = digest(&options, &telemetry, start);
-        let recording = digest.is_some() || !exporters.exporters.is_empty();
+        let digest = digest(&options, &telemetry, clock.now());
+        let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
         let on_event = aside(progress.line(), on_event);
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         network.spawn(show_later(progress.line()));
-        let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
-        let host = host(&sched, &recorder, &model, &telemetry);
-        let sampler = if recording { Sampler::new(telemetry.sampler.clone()) } else { Sampler::off() };
-        let external = external(&options, &model, &network)?;
-        let bus = build(&model, start, loaded, host, sampler, external);
-        let client = if options.through_ingress { Some(http_client(&network)?) } else { None };
-        let loads = ResourceId((resources.len() - traced_loads(&model).count()) as u32);
-        let drive =
-            Drive { bus: &bus, sched: &sched, model: &model, options: &options, loads, client, stop: &stop };
-        // In real time a person waits for the records; in virtual time only full
-        // batches go, as time moves too often for any other.
-        let idle = || {
-            if pace != Pace::Virtual {
-                recorder.flush();
-            }
-            progress.beat(|| seen(&bus, &recorder, sched.now() - start));
+        let world = World {
+            options: &options,
+            model: &model,
+            telemetry: &telemetry,
+            loaded,
+            clock,
+            pace,
+            is_recorded,
+            network: &network,
+            listener,
+            stop: &stop,
+            progress: &progress,
         };
-        let doubted = alarm(&sched, &bus);
-        let halted = Cell::new(false);
-        let mut tell = |event| {
-            if !halted.get() {
-                on_event(event)
-            }
-        };
-        let mut driving = Box::pin(drive.run(listener, &network, &mut tell));
-        let driven = sched.block_on(driving.as_mut(), idle);
+        let done = world.simulate(move |batch| handoff.send(batch), &on_event)?;
         progress.line().finish();
-        let (simulated, unfinished) = (sched.now() - start, sched.tasks());
-        let accounts = bus.stats.close(sched.now());
-        // What is cut off here still ends the spans of its calls.
-        sched.clear();
-        let mut failures = Vec::new();
-        let (replies, loads) = match driven {
-            Ok(driven) => {
-                drop(driving);
-                driven?
-            }
-            Err(halt) => {
-                failures.push(failure::halted(halt, simulated, doubted.borrow().as_ref(), &accounts));
-                // With no task left, whoever is told to stop tells what there was so far.
-                halted.set(true);
-                stop.send_replace(true);
-                sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
-            }
-        };
-        recorder.flush();
         let out = options.destinations.out.as_deref();
         let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
-        failures.extend(failure::unwritten(out, &sent.exporters));
-        if sched.is_virtual() && options.requests.is_empty() {
-            on_event(Event::Simulated { simulated, took: watch.elapsed() });
+        let failures = done.halted.into_iter().chain(failure::unwritten(out, &sent.exporters)).collect();
+        if options.virtual_time && options.requests.is_empty() {
+            on_event(Event::Simulated { simulated: done.simulated, took: watch.elapsed() });
         }
         let report = Report::new(Facts {
             model: &model,
-            accounts,
-            faults: bus.faults.accounts(),
-            loads,
-            recorded: recorder.counts(),
+            accounts: done.accounts,
+            faults: done.faults,
+            loads: done.loads,
+            recorded: done.recorded,
             sent,
-            requests: bus.entered(),
-            unfinished: unfinished as u64,
-            simulated,
-            elapsed: (!sched.is_virtual()).then(|| watch.elapsed()),
+            requests: done.requests,
+            unfinished: done.unfinished,
+            simulated: done.simulated,
+            elapsed: (!options.virtual_time).then(|| watch.elapsed()),
             idle_is_missed: options.requests.is_empty(),
         });
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = exporters.page.map(|page| page.take()).unwrap_or_default();
-        Ok(Outcome { replies, page, traces: show == Show::Traces, report, failures })
+        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, failures })
     }
 }
 
@@ -192,16 +147,6 @@ fn hand_in(
         on_event(Event::Flushing { patience });
     }
     pipeline.shutdown(patience)
-}
-
-/// What was counted when the scheduler began to doubt that an instant would end.
-fn alarm(sched: &Sched, bus: &Rc<Bus>) -> Rc<RefCell<Option<Accounts>>> {
-    let doubted = Rc::new(RefCell::new(None));
-    let (kept, world, bus) = (Rc::clone(&doubted), sched.clone(), Rc::downgrade(bus));
-    sched.when_in_doubt(move || {
-        *kept.borrow_mut() = bus.upgrade().map(|bus| bus.stats.snapshot(world.now()));
-    });
-    doubted
 }
 
 /// What the line of progress is about.
@@ -251,12 +196,6 @@ fn open_exporters(
 /// Lets what is told go above the line of progress.
 fn aside(line: Line, on_event: impl Fn(Event) + Clone) -> impl Fn(Event) + Clone {
     move |event| line.aside(|| on_event(event))
-}
-
-/// How far a run has come.
-fn seen(bus: &Bus, recorder: &Recorder, simulated: Nanos) -> Seen {
-    let spans = recorder.counts().spans;
-    Seen { simulated, requests: bus.entered(), errors: bus.stats.outside().1, spans }
 }
 
 /// The threads of the network: servers, exporters, calls to real services.
@@ -348,99 +287,4 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Servi
 /// The loads that have a Resource, behind those of the services.
 fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
-}
-
-fn external(
-    options: &Options,
-    model: &Model,
-    network: &Runtime,
-) -> Result<Option<Rc<dyn External>>, RunError> {
-    let external = model.services.iter().any(|service| matches!(service.code, model::Code::External(_)));
-    if options.virtual_time || !external && model.allowed_hosts.is_empty() {
-        return Ok(None);
-    }
-    http_client(network).map(Some)
-}
-
-fn http_client(network: &Runtime) -> Result<Rc<dyn External>, RunError> {
-    let client = HttpClient::new(network.handle().clone());
-    let client = client.map_err(|error| RunError::System(std::io::Error::other(error)))?;
-    Ok(Rc::new(client))
-}
-
-/// What all workers share.
-pub fn host(
-    sched: &Sched,
-    recorder: &Rc<Recorder>,
-    model: &Model,
-    telemetry: &TelemetrySettings,
-) -> Rc<Host> {
-    Rc::new(Host {
-        sched: sched.clone(),
-        recorder: Rc::clone(recorder),
-        span_limits: telemetry.limits,
-        seed: model.seed,
-        outbound: OnceCell::new(),
-    })
-}
-
-/// Puts the services on a bus, for a run that begins at `start`.
-pub fn build(
-    model: &Model,
-    start: Nanos,
-    loaded: Loaded,
-    host: Rc<Host>,
-    sampler: Sampler,
-    external: Option<Rc<dyn External>>,
-) -> Rc<Bus> {
-    let faults = Faults::new(model, |service, route| {
-        let guest = loaded.services[service.index()].guest.as_ref()?;
-        guest.routes.names().position(|name| name == route).map(|index| index as u32)
-    });
-    let mut next = 0;
-    let mut nodes = Vec::new();
-    for (index, service) in loaded.services.into_iter().enumerate() {
-        nodes.push(node(model, ServiceId(index as u32), service, &mut next));
-    }
-    Bus::new(Parts {
-        host,
-        engine: loaded.engine,
-        nodes,
-        links: Links::new(model),
-        faults,
-        sampler,
-        external,
-        settings: BusSettings {
-            trace_mask: bus::trace_mask(start),
-            bounds: model.bounds.clone(),
-            exclude: model.telemetry.exclude.clone(),
-            allowed_hosts: model.allowed_hosts.clone(),
-        },
-    })
-}
-
-fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node {
-    let described = model.service(id);
-    let limits = described.limits.clone();
-    let name = service.name;
-    let Some(guest) = service.guest else {
-        let base = service.source;
-        let (address, port) = crate::bus::address_of(&base);
-        let client = ClientAttributes::new(&address, port, Some(&name));
-        return Node { name, base, client, limits, code: NodeCode::External };
-    };
-    let replicas = (0..described.replicas).map(|replica| {
-        let resource = ResourceId(*next);
-        *next += 1;
-        let identity = identity(model, id, replica, resource, service.version.as_deref());
-        Replica::new(Rc::new(identity), described.workers, described.queue)
-    });
-    let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
-    Node {
-        base: format!("http://{name}"),
-        client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
-        name,
-        limits,
-        code: NodeCode::Guest(Box::new(guest)),
-    }
 }

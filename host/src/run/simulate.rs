@@ -1,0 +1,248 @@
+//! One world, from its first instant to its last: the scheduler, the bus, and
+//! what drives them. All of it is one thread's.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::bus::replica::Replica;
+use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
+use crate::bus::stats::Accounts;
+use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
+use crate::clock::Clock;
+use crate::external::HttpClient;
+use crate::fault::{self, Faults};
+use crate::guest::Host;
+use crate::link::Links;
+use crate::load::LoadStats;
+use crate::model::{self, Model, Nanos, ServiceId};
+use crate::progress::{Progress, Seen};
+use crate::sched::Sched;
+use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::pipeline::Pace;
+use crate::telemetry::record::{Batch, ResourceId};
+use crate::telemetry::recorder::{Counts, Recorder};
+use crate::telemetry::sampler::Sampler;
+
+use super::drive::Drive;
+use super::services::{Loaded, Service, identity};
+use super::{Event, Failure, Options, Reply, RunError, failure};
+
+/// A world that can begin, and its ways to the outside.
+pub struct World<'a> {
+    pub options: &'a Options,
+    pub model: &'a Model,
+    pub telemetry: &'a TelemetrySettings,
+    pub loaded: Loaded,
+    pub clock: Clock,
+    pub pace: Pace,
+    /// Whether anybody wants the records.
+    pub is_recorded: bool,
+    pub network: &'a Runtime,
+    /// The door, where there is one.
+    pub listener: Option<TcpListener>,
+    /// Turns true when the world is told to stop, and when it cannot go on.
+    pub stop: &'a watch::Sender<bool>,
+    pub progress: &'a Progress,
+}
+
+/// What a world has done, when it is over.
+#[derive(Debug)]
+pub struct Simulated {
+    /// Answers to the requests of the command line, in order.
+    pub replies: Vec<Reply>,
+    pub loads: Vec<(String, LoadStats)>,
+    pub accounts: Accounts,
+    pub faults: Vec<fault::Account>,
+    pub recorded: Counts,
+    /// Nanoseconds from its start to its end.
+    pub simulated: Nanos,
+    /// Requests that came from outside.
+    pub requests: u64,
+    /// Tasks that were still under way at the end.
+    pub unfinished: u64,
+    /// Why it could not go on, if it could not.
+    pub halted: Option<Failure>,
+}
+
+impl World<'_> {
+    /// Lets everything happen, on this thread. `hand_over` gets the records.
+    ///
+    /// # Errors
+    /// The door cannot be opened, the system refuses what a client needs.
+    pub fn simulate(
+        self,
+        hand_over: impl FnMut(Batch) + 'static,
+        on_event: impl Fn(Event),
+    ) -> Result<Simulated, RunError> {
+        let Self { options, model, network, stop, progress, pace, .. } = self;
+        let sched = Sched::new(self.clock);
+        let start = sched.now();
+        let recorder = Rc::new(Recorder::new(hand_over));
+        let host = host(&sched, &recorder, model, self.telemetry);
+        let sampler =
+            if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
+        let external = external(options, model, network)?;
+        let loads = behind_replicas(model, &self.loaded.services);
+        let bus = build(model, start, self.loaded, host, sampler, external);
+        let client = if options.through_ingress { Some(http_client(network)?) } else { None };
+        let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
+        // In real time a person waits for the records; in virtual time only full
+        // batches go, as time moves too often for any other.
+        let idle = || {
+            if pace != Pace::Virtual {
+                recorder.flush();
+            }
+            progress.beat(|| Seen {
+                simulated: sched.now() - start,
+                requests: bus.entered(),
+                errors: bus.stats.outside().1,
+                spans: recorder.counts().spans,
+            });
+        };
+        let doubted = alarm(&sched, &bus);
+        let is_halted = Cell::new(false);
+        let mut tell = |event| {
+            if !is_halted.get() {
+                on_event(event)
+            }
+        };
+        let mut driving = Box::pin(drive.run(self.listener, network, &mut tell));
+        let driven = sched.block_on(driving.as_mut(), idle);
+        let (simulated, unfinished) = (sched.now() - start, sched.tasks() as u64);
+        let accounts = bus.stats.close(sched.now());
+        // What is cut off here still ends the spans of its calls.
+        sched.clear();
+        let mut halted = None;
+        let (replies, loads) = match driven {
+            Ok(driven) => {
+                drop(driving);
+                driven?
+            }
+            Err(halt) => {
+                halted = Some(failure::halted(halt, simulated, doubted.borrow().as_ref(), &accounts));
+                // With no task left, whoever is told to stop tells what there was so far.
+                is_halted.set(true);
+                stop.send_replace(true);
+                sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
+            }
+        };
+        recorder.flush();
+        let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
+        Ok(Simulated { replies, loads, accounts, faults, recorded, simulated, requests, unfinished, halted })
+    }
+}
+
+/// The Resource of the first load that has one: behind those of all replicas.
+fn behind_replicas(model: &Model, services: &[Service]) -> ResourceId {
+    let guests = model.services.iter().zip(services).filter(|(_, service)| service.guest.is_some());
+    ResourceId(guests.map(|(service, _)| service.replicas).sum())
+}
+
+/// What was counted when the scheduler began to doubt that an instant would end.
+fn alarm(sched: &Sched, bus: &Rc<Bus>) -> Rc<RefCell<Option<Accounts>>> {
+    let doubted = Rc::new(RefCell::new(None));
+    let (kept, world, bus) = (Rc::clone(&doubted), sched.clone(), Rc::downgrade(bus));
+    sched.when_in_doubt(move || {
+        *kept.borrow_mut() = bus.upgrade().map(|bus| bus.stats.snapshot(world.now()));
+    });
+    doubted
+}
+
+fn external(
+    options: &Options,
+    model: &Model,
+    network: &Runtime,
+) -> Result<Option<Rc<dyn External>>, RunError> {
+    let external = model.services.iter().any(|service| matches!(service.code, model::Code::External(_)));
+    if options.virtual_time || !external && model.allowed_hosts.is_empty() {
+        return Ok(None);
+    }
+    http_client(network).map(Some)
+}
+
+fn http_client(network: &Runtime) -> Result<Rc<dyn External>, RunError> {
+    let client = HttpClient::new(network.handle().clone());
+    let client = client.map_err(|error| RunError::System(std::io::Error::other(error)))?;
+    Ok(Rc::new(client))
+}
+
+/// What all workers share.
+pub fn host(
+    sched: &Sched,
+    recorder: &Rc<Recorder>,
+    model: &Model,
+    telemetry: &TelemetrySettings,
+) -> Rc<Host> {
+    Rc::new(Host {
+        sched: sched.clone(),
+        recorder: Rc::clone(recorder),
+        span_limits: telemetry.limits,
+        seed: model.seed,
+        outbound: OnceCell::new(),
+    })
+}
+
+/// Puts the services on a bus, for a run that begins at `start`.
+pub fn build(
+    model: &Model,
+    start: Nanos,
+    loaded: Loaded,
+    host: Rc<Host>,
+    sampler: Sampler,
+    external: Option<Rc<dyn External>>,
+) -> Rc<Bus> {
+    let faults = Faults::new(model, |service, route| {
+        let guest = loaded.services[service.index()].guest.as_ref()?;
+        guest.routes.names().position(|name| name == route).map(|index| index as u32)
+    });
+    let mut next = 0;
+    let mut nodes = Vec::new();
+    for (index, service) in loaded.services.into_iter().enumerate() {
+        nodes.push(node(model, ServiceId(index as u32), service, &mut next));
+    }
+    Bus::new(Parts {
+        host,
+        engine: loaded.engine,
+        nodes,
+        links: Links::new(model),
+        faults,
+        sampler,
+        external,
+        settings: BusSettings {
+            trace_mask: bus::trace_mask(start),
+            bounds: model.bounds.clone(),
+            exclude: model.telemetry.exclude.clone(),
+            allowed_hosts: model.allowed_hosts.clone(),
+        },
+    })
+}
+
+fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node {
+    let described = model.service(id);
+    let limits = described.limits.clone();
+    let name = service.name;
+    let Some(guest) = service.guest else {
+        let base = service.source;
+        let (address, port) = crate::bus::address_of(&base);
+        let client = ClientAttributes::new(&address, port, Some(&name));
+        return Node { name, base, client, limits, code: NodeCode::External };
+    };
+    let replicas = (0..described.replicas).map(|replica| {
+        let resource = ResourceId(*next);
+        *next += 1;
+        let identity = identity(model, id, replica, resource, service.version.as_deref());
+        Replica::new(Rc::new(identity), described.workers, described.queue)
+    });
+    let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
+    Node {
+        base: format!("http://{name}"),
+        client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
+        name,
+        limits,
+        code: NodeCode::Guest(Box::new(guest)),
+    }
+}
