@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use assert_cmd::assert::Assert;
-use common_run::{Finished, ORDER, Topology, finish, guest, simhost};
+use common_run::{Finished, ORDER, Topology, guest, simhost};
 use predicates::prelude::{PredicateBooleanExt as _, predicate};
 use predicates::str::contains;
 use serde_json::Value;

@@ -112,11 +112,7 @@ impl Plan {
         };
         let doubted = alarm(&sched, &bus);
         let halted = Cell::new(false);
-        let mut tell = |event| {
-            if !halted.get() {
-                on_event(event)
-            }
-        };
+        let mut tell = unless(&halted, &on_event);
         let mut driving = Box::pin(drive.run(listener, &network, &mut tell));
         let driven = sched.block_on(driving.as_mut(), idle);
         progress.line().finish();
@@ -186,6 +182,15 @@ fn hand_in(
         on_event(Event::Flushing { patience });
     }
     pipeline.shutdown(patience)
+}
+
+/// Tells of events as long as `silent` is false.
+fn unless<'a>(silent: &'a Cell<bool>, on_event: &'a impl Fn(Event)) -> impl FnMut(Event) + 'a {
+    move |event| {
+        if !silent.get() {
+            on_event(event);
+        }
+    }
 }
 
 /// What was counted when the scheduler began to doubt that an instant would end.
