@@ -1,5 +1,5 @@
 //! What a request costs on the bus, in virtual time: a guest that answers at
-//! once, a chain of ten hops, and an order without sleeps.
+//! once, a chain of ten hops, an order without sleeps, and a guest's calls of the host.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -14,6 +14,7 @@ use simhost::sched::Sched;
 use simhost::topology;
 
 const HOPS: u64 = 10;
+const CLOCK_READS: u64 = 10_000;
 
 fn world(text: &str) -> (Sched, Rc<Bus>) {
     let embedded = EMBEDDED.map(|(name, _)| name);
@@ -35,6 +36,13 @@ fn chain() -> String {
     text + &format!("[services.hop-{HOPS}]\nguest = \"noop\"\n")
 }
 
+/// A guest that calls the host so often that the rest of the request does not count.
+fn reader() -> String {
+    let mut text = "[topology]\nname = \"reader\"\n[ingress]\nto = \"reader\"\n".to_owned();
+    text += "[services.reader]\nguest = \"hop\"\n";
+    text + &format!("config = {{ clock-reads = {CLOCK_READS} }}\n")
+}
+
 fn orders() -> String {
     include_str!("../../topologies/orders.toml")
         .replace("guest = \"inventory\"", "guest = \"inventory\"\nconfig = { sleeps = false }")
@@ -47,6 +55,7 @@ fn bus(criterion: &mut Criterion) {
         ("answer at once", noop.to_owned(), "GET /", 1),
         ("chain of ten hops", chain(), "GET /", HOPS),
         ("order", orders(), order, 1),
+        ("call of the host, by a guest that reads the clock", reader(), "GET /", CLOCK_READS),
     ];
     let mut group = criterion.benchmark_group("bus");
     for (name, topology, request, elements) in cases {

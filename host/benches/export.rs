@@ -1,17 +1,19 @@
 //! What it costs to turn records into OTLP, for each batch of 512 spans that
-//! look like those of the orders topology.
+//! look like those of the orders topology; and what to record and digest them.
 
 use std::hint::black_box;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags, TraceId};
+use simhost::telemetry::digest::Digest;
 use simhost::telemetry::encode::{Packing, REQUEST_BYTES, message, traces};
 use simhost::telemetry::record::{
-    Attributes, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
+    Attributes, Batch, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
 };
+use simhost::telemetry::recorder::Recorder;
 
 const SPANS: u64 = 512;
 const SERVICES: u32 = 4;
@@ -86,6 +88,22 @@ fn export(criterion: &mut Criterion) {
     // What OTLP would cost through the generated messages.
     group.bench_function("encode 512 spans through messages", |bencher| {
         bencher.iter(|| message::traces(black_box(&spans), &resources).encode_to_vec());
+    });
+    group.bench_function("digest 512 spans", |bencher| {
+        let batch = Batch { spans: spans.clone(), logs: Vec::new() };
+        let mut digest = Digest::new(0, 0);
+        bencher.iter(|| digest.take(black_box(&batch), &resources));
+    });
+    // With the copy that the bus moves in.
+    group.bench_function("record 512 spans", |bencher| {
+        let recorder = Recorder::new(|batch| {
+            black_box(batch);
+        });
+        bencher.iter_batched(
+            || spans.clone(),
+            |spans| spans.into_iter().for_each(|span| recorder.span(span)),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }

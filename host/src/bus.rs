@@ -32,6 +32,7 @@ use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
+use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 pub use call::address_of;
@@ -209,6 +210,11 @@ impl Bus {
         &self.nodes
     }
 
+    /// Where spans and log records go.
+    pub fn recorder(&self) -> &Recorder {
+        &self.host.recorder
+    }
+
     /// Requests from outside so far.
     pub const fn entered(&self) -> u64 {
         self.entered.get()
@@ -340,6 +346,14 @@ impl Bus {
     }
 
     fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
+        self.host.recorder.opened();
+        let describe = || self.describe(visit, known);
+        let (resource, now) = (replica.identity.resource, self.host.sched.now());
+        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
+    }
+
+    /// Name and attributes of a SERVER span.
+    fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
         let request = &visit.request;
         let mut own = Vec::with_capacity(6);
         let exact = known.filter(|route| route.method == request.method);
@@ -369,11 +383,7 @@ impl Bus {
         if let Way::Outer(attributes) = &visit.way {
             own.extend(attributes.iter().cloned());
         }
-        let attributes = Attributes { shared, own };
-        let resource = replica.identity.resource;
-        let now = self.host.sched.now();
-        self.host.recorder.opened();
-        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, name, attributes, now)
+        (name, Attributes { shared, own })
     }
 
     /// Answers for the guest what none of its routes meets.

@@ -1,5 +1,7 @@
 //! The command line: flags in, words and exit codes out.
 
+mod diff;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -32,6 +34,8 @@ enum Command {
     Run(Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(Check),
+    /// Run a topology twice, as it is and with a change, and say what the change causes
+    Diff(diff::Diff),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(Generate),
     /// Measure what things cost on this machine, beside the targets
@@ -172,11 +176,15 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
+/// The exit code of who was told to quit: 128 + SIGINT, as shells have it.
+const INTERRUPTED: i32 = 130;
+
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Diff(diff) => diff.execute(),
         Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
     }
@@ -235,14 +243,7 @@ impl Run {
                 }
                 if whole && outcome.failures.is_empty() { printed } else { ExitCode::FAILURE }
             }
-            Err(RunError::Refused(refused)) => refuse(&refused),
-            Err(error) => {
-                say(&format!("error: {error}\n"));
-                if let Some(remedy) = error.remedy() {
-                    say(&format!("  help: {remedy}\n"));
-                }
-                ExitCode::FAILURE
-            }
+            Err(error) => failed(&error),
         }
     }
 }
@@ -307,6 +308,18 @@ fn among(range: &std::ops::RangeInclusive<u32>) -> clap::builder::RangedI64Value
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Says why a run could not be done.
+fn failed(error: &RunError) -> ExitCode {
+    if let RunError::Refused(refused) = error {
+        return refuse(refused);
+    }
+    say(&format!("error: {error}\n"));
+    if let Some(remedy) = error.remedy() {
+        say(&format!("  help: {remedy}\n"));
+    }
+    ExitCode::FAILURE
 }
 
 fn refuse(refused: &Refused) -> ExitCode {

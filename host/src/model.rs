@@ -3,7 +3,7 @@
 //! [`topology`](crate::topology) builds it; the rest of simhost reads it and
 //! never sees TOML. Times are nanoseconds, sizes are bytes.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -59,6 +59,14 @@ pub struct Model {
 impl Model {
     pub fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.index()]
+    }
+
+    /// Workers that there may be at a time, of all guests together. Services may
+    /// ask for more than can exist: most of them are never made.
+    pub fn workers(&self) -> u64 {
+        let guests = self.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
+        let asked: u64 = guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
+        asked.min(u64::from(self.bounds.workers))
     }
 
     /// The service of that name, if there is one.

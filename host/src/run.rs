@@ -37,7 +37,7 @@ pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
 pub use start::{Speed, Start};
-pub use telemetry::{Destinations, Show};
+pub use telemetry::{Destinations, Show, style};
 pub use world::Event;
 
 /// What the command line asks for.
@@ -86,7 +86,18 @@ impl Plan {
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
     pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        let topology = read(&options, &environment)?;
+        Self::make_of(read(&options, &environment)?, options, environment)
+    }
+
+    /// Likewise for a topology that was read already.
+    ///
+    /// # Errors
+    /// Every problem of the flags, the environment and the guests.
+    pub fn make_of(
+        topology: Topology,
+        options: Options,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
         Self::prepare(topology, options, environment, loads::problems)
     }
 
@@ -98,10 +109,10 @@ impl Plan {
         Self::of(read(&options, &environment)?, options, environment)
     }
 
-    /// Likewise for a topology that was read already.
+    /// Likewise for a run that is only described, of a topology that was read already.
     ///
     /// # Errors
-    /// Every problem of the flags, the environment and the guests.
+    /// Those of [`make_of`](Self::make_of).
     pub fn of(
         topology: Topology,
         options: Options,
@@ -207,7 +218,8 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
     problems
 }
 
-fn unknown(flag: &str, what: &str, name: &str, known: &[String]) -> Problem {
+/// The problem of a flag that names what the topology does not have.
+pub fn unknown(flag: &str, what: &str, name: &str, known: &[String]) -> Problem {
     let problem =
         Problem::new(format!("{flag} names the {what} {}, which the topology does not have", quote(name)));
     problem.help(did_you_mean(name, &format!("{what}s"), known.iter().map(String::as_str)))

@@ -37,7 +37,7 @@ fn refused(assert: Assert, words: &[&str]) {
 
 #[test]
 fn every_flag_says_what_it_does() {
-    for command in ["run", "check"] {
+    for command in ["run", "check", "diff"] {
         let help = cli(&[command, "-h"]).success().get_output().stdout.clone();
         let help = String::from_utf8(help).expect("text");
         let mut lines = help.lines().map(str::trim).peekable();

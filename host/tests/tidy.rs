@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -105,7 +105,11 @@ const LAYERS: [(&str, &[&str]); 26] = [
         "bench",
         &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "guest", "bus", "run"],
     ),
-    ("cli", &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "bench"]),
+    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "cli",
+        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+    ),
     ("main", &["cli"]),
 ];
 

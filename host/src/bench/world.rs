@@ -85,10 +85,9 @@ fn chain_topology(hops: usize, clock_reads: u32) -> String {
         "[topology]\nname = \"chain\"\n[ingress]\nto = \"hop-0\"\n[network]\nlatency = \"0ns\"\n".to_owned();
     text.push_str("[limits]\ncall-depth = 100\n");
     for hop in 0..hops {
-        text.push_str(&format!(
-            "[services.hop-{hop}]\nguest = \"hop\"\nconfig = {{ next = \"hop-{}\", clock-reads = {clock_reads} }}\n",
-            hop + 1
-        ));
+        let next = hop + 1;
+        text.push_str(&format!("[services.hop-{hop}]\nguest = \"hop\"\n"));
+        text.push_str(&format!("config = {{ next = \"hop-{next}\", clock-reads = {clock_reads} }}\n"));
     }
     text.push_str(&format!("[services.hop-{hops}]\nguest = \"noop\"\n"));
     text

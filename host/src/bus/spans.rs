@@ -125,6 +125,11 @@ impl OpenSpan {
         shared: &ClientAttributes,
         now: Nanos,
     ) -> Self {
+        let mut open =
+            Self::new(&caller.trace, caller.span, caller.parent, caller.resource, SpanKind::Client, now);
+        if !open.recording {
+            return open;
+        }
         // The URL, and the status that will come; most calls have no more.
         let mut own = Vec::with_capacity(2);
         let mut url = String::with_capacity(base.len() + request.target.len());
@@ -133,29 +138,26 @@ impl OpenSpan {
         own.push(KeyValue::new(attribute::URL_FULL, url));
         own.extend(original_method(&request.method));
         own.extend(user_agent(request));
-        let attributes = Attributes { shared: Some(shared.of(&request.method)), own };
-        let mut open =
-            Self::new(&caller.trace, caller.span, caller.parent, caller.resource, SpanKind::Client, now);
+        open.record.attributes = Attributes { shared: Some(shared.of(&request.method)), own };
         open.record.name = name(&request.method, None);
-        open.record.attributes = attributes;
         open
     }
 
     /// A SERVER span: its parent is a CLIENT span of another service, or came
-    /// from outside.
+    /// from outside. `describe` gives its name and attributes, if it is kept.
     pub fn server(
         trace: &Trace,
         span: SpanId,
         parent: Option<SpanId>,
         resource: ResourceId,
-        name: Text,
-        attributes: Attributes,
+        describe: impl FnOnce() -> (Text, Attributes),
         now: Nanos,
     ) -> Self {
         let mut open = Self::new(trace, span, parent, resource, SpanKind::Server, now);
-        open.record.remote_parent = parent.is_some();
-        open.record.name = name;
-        open.record.attributes = attributes;
+        if open.recording {
+            open.record.remote_parent = parent.is_some();
+            (open.record.name, open.record.attributes) = describe();
+        }
         open
     }
 
@@ -233,7 +235,9 @@ impl OpenSpan {
     }
 
     fn push(&mut self, attribute: KeyValue) {
-        self.record.attributes.own.push(attribute);
+        if self.recording {
+            self.record.attributes.own.push(attribute);
+        }
     }
 
     fn fail_quietly(&mut self) {

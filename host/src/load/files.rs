@@ -101,7 +101,7 @@ enum Kind {
     /// Since the load's start: `12.5` are seconds, `350ms` says its unit.
     Since,
     /// RFC 3339; the first is the load's start.
-    Instant,
+    Date,
 }
 
 fn arrivals(path: &Path, place: &Place) -> Result<Arc<[Nanos]>, Vec<Problem>> {
@@ -140,7 +140,7 @@ fn arrivals(path: &Path, place: &Place) -> Result<Arc<[Nanos]>, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let zero = instants.first().filter(|(kind, _)| *kind == Kind::Instant).map_or(0, |(_, first)| *first);
+    let zero = instants.first().filter(|(kind, _)| *kind == Kind::Date).map_or(0, |(_, first)| *first);
     let since = |(_, instant): (Kind, i128)| Nanos::try_from(instant - zero).unwrap_or(Nanos::MAX);
     Ok(instants.into_iter().map(since).collect())
 }
@@ -148,7 +148,7 @@ fn arrivals(path: &Path, place: &Place) -> Result<Arc<[Nanos]>, Vec<Problem>> {
 /// A line of a file of arrivals, in nanoseconds.
 fn instant(line: &str) -> Result<(Kind, i128), String> {
     if let Ok(instant) = line.parse::<Timestamp>() {
-        return Ok((Kind::Instant, instant.as_nanosecond()));
+        return Ok((Kind::Date, instant.as_nanosecond()));
     }
     let bare = line.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let read = if bare { topology::duration(&format!("{line}s")) } else { topology::duration(line) };

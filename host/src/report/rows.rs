@@ -12,7 +12,7 @@ use crate::model::{Nanos, ServiceId};
 use crate::tally::Tally;
 
 /// How many requests there were, how many failed, how long they took.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Numbers {
     /// Requests that came to an end.
     pub count: u64,

@@ -98,8 +98,7 @@ pub fn load(
 }
 
 fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
-    // Services may have more workers than can exist: most of them are never made.
-    let workers = total_workers(model).min(u64::from(model.bounds.workers)) as u32;
+    let workers = model.workers() as u32;
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
     let settings = Settings { fuel: virtual_time, workers, memory };
     Engine::new(settings).map_err(|error| {
@@ -107,11 +106,6 @@ fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
         Problem::new(message)
             .help("raise the limit of address space (ulimit -v unlimited) or lower limits.workers")
     })
-}
-
-fn total_workers(model: &Model) -> u64 {
-    let guests = model.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
-    guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum()
 }
 
 fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {

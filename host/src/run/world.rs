@@ -27,7 +27,7 @@ use crate::report::{Facts, Report};
 use crate::sched::Sched;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
-use crate::telemetry::exporter::{Account, Totals};
+use crate::telemetry::exporter::{Account, Exporter, Totals};
 use crate::telemetry::file;
 use crate::telemetry::pipeline::{self, Pace, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
@@ -61,6 +61,19 @@ impl Plan {
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
     pub fn run(self, on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
+        self.run_with(Vec::new(), on_event)
+    }
+
+    /// Likewise, with `more` exporters beside those that the command line names,
+    /// as a part of something else: it shows no progress of its own.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_with(
+        self,
+        more: Vec<Box<dyn Exporter>>,
+        on_event: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<Outcome, RunError> {
         let Self { options, model, telemetry, loaded } = self;
         let watch = Stopwatch::start();
         let network = network()?;
@@ -73,8 +86,10 @@ impl Plan {
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
-        let exporters = Exporters::open(&order, model.seed, &resources, network.handle())
+        let mut exporters = Exporters::open(&order, model.seed, &resources, network.handle())
             .map_err(|problems| Refused::new(None, problems))?;
+        let is_alone = more.is_empty();
+        exporters.exporters.extend(more);
         let sched = Sched::new(clock);
         let start = sched.now();
         let digest = digest(&options, &telemetry, start);
@@ -82,7 +97,7 @@ impl Plan {
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
         // Traces, and the answers to requests, are for the same eyes.
-        let is_shown = show != Show::Traces && options.requests.is_empty();
+        let is_shown = is_alone && show != Show::Traces && options.requests.is_empty();
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
         let line = progress.line();
         let on_event = move |event| line.aside(|| on_event(event));

@@ -11,6 +11,7 @@ mod forest;
 mod header;
 mod label;
 mod layout;
+mod pair;
 mod rows;
 mod style;
 mod text;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE};
+pub use self::pair::Pair;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
 pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 

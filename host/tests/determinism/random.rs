@@ -13,7 +13,8 @@ struct Drawn {
     replicas: u32,
     /// Percent of the requests that fail.
     errors: u32,
-    /// How many services further down, how often of a hundred, how many times, at the same time as the one before.
+    /// How many services further down, how often of a hundred, how many times, and
+    /// whether at the same time as the one before.
     calls: Vec<(usize, u32, u32, bool)>,
 }
 

@@ -97,7 +97,7 @@ impl Context {
         self.style.glyphs()
     }
 
-    fn safe(&self, text: &str) -> String {
+    pub fn safe(&self, text: &str) -> String {
         safe(text, self.style.unicode)
     }
 
@@ -107,7 +107,7 @@ impl Context {
         })
     }
 
-    fn value(&self, value: &Value) -> String {
+    pub fn value(&self, value: &Value) -> String {
         match value {
             Value::Text(text) => self.safe(text),
             Value::Bool(value) => value.to_string(),
@@ -119,7 +119,7 @@ impl Context {
     }
 
     /// The description, or else the exception; both where they differ.
-    fn errors(&self, span: &SpanRecord) -> Vec<Detail> {
+    pub fn errors(&self, span: &SpanRecord) -> Vec<Detail> {
         let mut texts: Vec<String> = Vec::new();
         if let Status::Error(description) = &span.status {
             texts.extend((!description.is_empty()).then(|| description.to_string()));
@@ -196,7 +196,8 @@ pub fn status_code(span: &SpanRecord) -> Option<i64> {
     }
 }
 
-fn is_shown(key: &str) -> bool {
+/// Whether an attribute tells a person something that the tree does not.
+pub fn is_shown(key: &str) -> bool {
     SHOWN.contains(&key) || !HIDDEN.iter().any(|family| key.starts_with(family))
 }
 

@@ -87,6 +87,7 @@ pub(super) const PLAIN: Ink = Ink::new();
 pub(super) const DIM: Ink = Ink::new().dimmed();
 pub(super) const BOLD: Ink = Ink::new().bold();
 pub(super) const RED: Ink = colour(AnsiColor::Red);
+pub(super) const GREEN: Ink = colour(AnsiColor::Green);
 pub(super) const YELLOW: Ink = colour(AnsiColor::Yellow);
 
 /// Colours of services, in the order of the topology. Red is left to errors;

@@ -66,11 +66,11 @@ impl Artist<'_> {
         self.resources.get(resource.0 as usize).map_or("?", |resource| &resource.service)
     }
 
-    fn tag(&self, resource: ResourceId) -> String {
+    pub fn tag(&self, resource: ResourceId) -> String {
         format!("[{}]", safe(self.service(resource), self.style.unicode))
     }
 
-    fn ink(&self, resource: ResourceId) -> Ink {
+    pub fn ink(&self, resource: ResourceId) -> Ink {
         self.services.get(self.service(resource)).map_or(PLAIN, |&index| service_ink(index))
     }
 
@@ -205,7 +205,7 @@ impl<'a> Picture<'a> {
         self.numbers(out, &offset, &self.context.unit.show(end.saturating_sub(first.start)), false);
     }
 
-    fn tag(&self, out: &mut String, tag: &str, ink: Ink) {
+    pub fn tag(&self, out: &mut String, tag: &str, ink: Ink) {
         let columns = self.layout.service;
         let shown = if width(tag) > columns {
             let inner = &tag[1..tag.len() - 1];
@@ -217,7 +217,7 @@ impl<'a> Picture<'a> {
         pad(out, columns - width(&shown) + 1);
     }
 
-    fn bar(&self, out: &mut String, ink: Ink, cells: &[Cell]) {
+    pub fn bar(&self, out: &mut String, ink: Ink, cells: &[Cell]) {
         let look = |cell: &Cell| match cell {
             Cell::Empty => PLAIN,
             Cell::Own(_) => ink,

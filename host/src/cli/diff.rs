@@ -1,0 +1,121 @@
+//! `simhost diff`: the flags of a comparison.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::diff::{Comparison, Question};
+use crate::model::Nanos;
+use crate::run::{Asked, Event, Options, style};
+
+use super::{INTERRUPTED, REFUSED, duration, failed, guest, print, refuse, switch, tell};
+
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// The topology file
+    topology: PathBuf,
+
+    /// The change: another topology, which is what is run after it
+    other: Option<PathBuf>,
+
+    /// The change: this fault is on; may be repeated
+    #[arg(long, value_name = "FAULT")]
+    with: Vec<String>,
+
+    /// The change: this fault is off; may be repeated
+    #[arg(long, value_name = "FAULT")]
+    without: Vec<String>,
+
+    /// The change: another component runs as this service's guest; may be repeated
+    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    guests: Vec<(String, PathBuf)>,
+
+    /// For both runs: the seed of all chance [default: the first topology's]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// For both runs: switch a fault on or off; may be repeated
+    #[arg(long = "fault", value_name = "NAME=on|off", value_parser = switch)]
+    faults: Vec<(String, bool)>,
+
+    /// For both runs: switch a load on or off; may be repeated
+    #[arg(long = "load", value_name = "NAME=on|off", value_parser = switch)]
+    loads: Vec<(String, bool)>,
+
+    /// For both runs: stop the loads after this long, for example 10s, 5m or 1h [default: when they
+    /// are over]
+    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    stop_after: Option<Nanos>,
+
+    /// For both runs: send this request instead of the loads; may be repeated
+    #[arg(long = "request", value_name = "METHOD PATH [BODY]")]
+    requests: Vec<Asked>,
+
+    /// Print the difference as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Exit with 1 if there is a difference, as diff does, and with 2 if the runs fail
+    #[arg(long)]
+    exit_code: bool,
+}
+
+impl Diff {
+    pub fn execute(self) -> ExitCode {
+        let (json, exit_code) = (self.json, self.exit_code);
+        let comparison = match Comparison::make(self.question()) {
+            Ok(comparison) => comparison,
+            Err(refused) => {
+                for refused in &refused {
+                    refuse(refused);
+                }
+                return ExitCode::from(REFUSED);
+            }
+        };
+        let difference = match comparison.run(tell_or_quit) {
+            Ok(difference) => difference,
+            // 1 says that the runs differ.
+            Err(error) if exit_code => {
+                failed(&error);
+                return ExitCode::from(REFUSED);
+            }
+            Err(error) => return failed(&error),
+        };
+        let text = if json {
+            let json = serde_json::to_string_pretty(&difference);
+            json.expect("a difference has only keys that are strings") + "\n"
+        } else {
+            difference.text(style())
+        };
+        let printed = print(&text);
+        if exit_code && difference.differs && printed == ExitCode::SUCCESS {
+            return ExitCode::FAILURE;
+        }
+        printed
+    }
+
+    fn question(self) -> Question {
+        let common = Options {
+            topology: self.topology,
+            seed: self.seed,
+            faults: self.faults,
+            loads: self.loads,
+            requests: self.requests,
+            stop_after: self.stop_after,
+            ..Options::default()
+        };
+        let Self { other, with, without, guests, .. } = self;
+        Question { common, other, with, without, guests }
+    }
+}
+
+/// Two runs that were stopped somewhere cannot be compared.
+fn tell_or_quit(event: Event) {
+    match event {
+        Event::Draining => std::process::exit(INTERRUPTED),
+        // Each of the runs says so, and none of them is what was asked for.
+        Event::Simulated { .. } => {}
+        event => tell(event),
+    }
+}

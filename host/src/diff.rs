@@ -1,0 +1,235 @@
+//! Two runs of the same seed, compared: what a change causes.
+//!
+//! [`Comparison::make`] checks everything; [`Comparison::run`] runs the world
+//! before and after the change, both in virtual time, and says what is different
+//! in a [`Difference`]. A request has the same trace id in both runs, and a span
+//! the same id, as both follow from the seed and from who they are: so each can
+//! be laid beside the other.
+//!
+//! - `question` is what was asked, checked;
+//! - `gather` folds the spans of a run into what is kept of them, `trace` measures one trace;
+//! - `matching` and `shift` lay two runs side by side, `largest` shows one trace;
+//! - `text` says it to a person, in the tables of `table`.
+
+mod gather;
+mod largest;
+mod matching;
+mod question;
+mod shift;
+mod table;
+mod text;
+mod trace;
+
+use std::sync::{Arc, mpsc};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::Refused;
+use crate::model::Nanos;
+use crate::report::{Numbers, Report, ServiceRow};
+use crate::run::{Event, Options, Outcome, Plan, RunError};
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::record::Resource;
+use crate::topology::Topology;
+
+use gather::Gather;
+use largest::{Keep, Largest};
+use matching::{Traces, matched};
+use shift::{Shift, Spans};
+
+pub use question::Question;
+
+/// The version of the JSON: it rises when a key goes away or changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// Workers of both runs, up to which these go at the same time: each reserves
+/// 4 GiB of address space, of which there are 47 bits.
+const WORKERS_AT_ONCE: u64 = 16_384;
+
+/// Two runs that can begin: all input is good.
+#[derive(Debug)]
+pub struct Comparison {
+    /// In words: `without slow-index-scan`.
+    change: String,
+    seed: u64,
+    before: World,
+    after: World,
+}
+
+/// One of the two runs.
+#[derive(Clone, Debug)]
+struct World {
+    topology: Topology,
+    options: Options,
+}
+
+/// What the change causes. Everything in it follows from the topologies, the
+/// guests, the flags and the seed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "The difference between two simhost runs")]
+pub struct Difference {
+    /// The version of this document's form.
+    pub schema: u32,
+    /// The change in words: `without slow-index-scan`.
+    pub change: String,
+    pub seed: u64,
+    /// Whether anything is different. Which build of a guest ran is not.
+    pub differs: bool,
+    pub before: Side,
+    pub after: Side,
+    pub traces: Traces,
+    /// The requests of loads, as these see them. In each list, what changed most comes first.
+    pub loads: Vec<Shift<Numbers>>,
+    pub routes: Vec<Shift<Numbers>>,
+    pub services: Vec<Shift<ServiceRow>>,
+    /// Calls between services, as the caller sees them.
+    pub links: Vec<Shift<Numbers>>,
+    /// Own time by service and name of spans.
+    pub spans: Vec<Shift<Spans>>,
+    /// The trace that changed most.
+    pub largest: Option<Largest>,
+}
+
+/// One of the two runs as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Side {
+    pub topology: String,
+    /// Simulated time from the start to the end.
+    pub simulated_ns: Nanos,
+    /// Requests that came from outside.
+    pub requests: u64,
+    pub spans: u64,
+    /// Calls and requests that were still under way when the run ended.
+    pub unfinished: u64,
+    /// SHA-256 over all its records, as in the report of the run.
+    pub digest: Option<String>,
+}
+
+/// What a run leaves behind.
+struct Ran<T> {
+    outcome: Outcome,
+    kept: T,
+    resources: Arc<[Resource]>,
+}
+
+impl Comparison {
+    /// Reads and checks both sides, and compiles their guests.
+    ///
+    /// # Errors
+    /// Every problem of the question and of the topologies, by topology.
+    pub fn make(question: Question) -> Result<Self, Vec<Refused>> {
+        question.check()
+    }
+
+    /// Runs both worlds and says what is different between them.
+    ///
+    /// # Errors
+    /// Those of [`Plan::run`].
+    pub fn run(
+        self,
+        on_event: impl Fn(Event) + Clone + Send + Sync + 'static,
+    ) -> Result<Difference, RunError> {
+        let (before, after) = self.both(Gather::new, on_event.clone())?;
+        let found = matched(&before.kept, &after.kept);
+        let largest = match found.largest {
+            // Runs are repeatable: only of this trace, all spans are kept.
+            Some(id) => {
+                let (before, after) = self.both(|| Keep::new(id), on_event)?;
+                let resources = [&before.resources, &after.resources];
+                Some(Largest::new(id, before.kept, after.kept, resources))
+            }
+            None => None,
+        };
+        let reports = (&before.outcome.report, &after.outcome.report);
+        let mut difference = Difference {
+            schema: SCHEMA,
+            change: self.change,
+            seed: self.seed,
+            differs: false,
+            before: Side::of(reports.0),
+            after: Side::of(reports.1),
+            traces: found.traces,
+            loads: shift::loads(reports.0, reports.1),
+            routes: shift::routes(reports.0, reports.1),
+            services: shift::services(reports.0, reports.1),
+            links: shift::links(reports.0, reports.1),
+            spans: shift::spans(&before.kept, &after.kept),
+            largest,
+        };
+        difference.differs = difference.is_any();
+        Ok(difference)
+    }
+
+    /// Runs both worlds, each with an exporter of its own that keeps what is
+    /// wanted: at the same time, as each takes one processor.
+    fn both<T: Send, E: Exporter + 'static>(
+        &self,
+        exporter: impl Fn() -> (E, mpsc::Receiver<T>) + Sync,
+        on_event: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<(Ran<T>, Ran<T>), RunError> {
+        if self.before.topology.model.workers() + self.after.topology.model.workers() > WORKERS_AT_ONCE {
+            let before = self.before.run(exporter(), on_event.clone())?;
+            return Ok((before, self.after.run(exporter(), on_event)?));
+        }
+        std::thread::scope(|scope| {
+            let before = scope.spawn({
+                let on_event = on_event.clone();
+                || self.before.run(exporter(), on_event)
+            });
+            let after = self.after.run(exporter(), on_event);
+            let before = before.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((before?, after?))
+        })
+    }
+}
+
+impl World {
+    fn run<T>(
+        &self,
+        (exporter, kept): (impl Exporter + 'static, mpsc::Receiver<T>),
+        on_event: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<Ran<T>, RunError> {
+        let plan = self.plan()?;
+        let resources = plan.resources();
+        let outcome = plan.run_with(vec![Box::new(exporter)], on_event)?;
+        // However long its thread still takes: a part would be compared to a whole.
+        let kept = kept.recv().map_err(std::io::Error::other)?;
+        Ok(Ran { outcome, kept, resources })
+    }
+
+    /// The environment has no say: nothing is exported, and every trace is looked at.
+    fn plan(&self) -> Result<Plan, Refused> {
+        Plan::make_of(self.topology.clone(), self.options.clone(), |_| None)
+    }
+}
+
+impl Difference {
+    /// The JSON Schema of the difference as JSON.
+    pub fn schema() -> schemars::Schema {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        settings.into_generator().into_root_schema_for::<Self>()
+    }
+
+    /// Whether anything at all is different. Which build ran is not.
+    fn is_any(&self) -> bool {
+        let rows = self.loads.iter().chain(&self.routes).chain(&self.links);
+        !self.traces.all_identical()
+            || rows.into_iter().any(|shift| shift.is_changed())
+            || self.services.iter().any(|shift| shift.is_changed())
+            || self.spans.iter().any(|shift| shift.is_changed())
+    }
+}
+
+impl Side {
+    fn of(report: &Report) -> Self {
+        Self {
+            topology: report.topology.clone(),
+            simulated_ns: report.simulated_ns,
+            requests: report.requests,
+            spans: report.telemetry.spans,
+            unfinished: report.unfinished,
+            digest: report.digest.clone(),
+        }
+    }
+}

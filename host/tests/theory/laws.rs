@@ -1,0 +1,230 @@
+//! What holds whatever happens: Little's law on every link and in every queue,
+//! and that nothing is lost or made up on the way. Held for all topologies that
+//! ship, as they are and when things go wrong; once by the bus's own accounts, and
+//! once by the spans alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use simhost::bus::stats::Accounts;
+use simhost::model::{Link, Model, Nanos, ServiceId};
+use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
+use simhost::topology::{self, Topology};
+
+use crate::lab::{self, Lab, Spans};
+
+/// Simulated time of a run: nanoseconds.
+const TIME: Nanos = 4_000_000_000;
+
+/// A run that has ended.
+struct Ended {
+    accounts: Accounts,
+    spans: Vec<SpanRecord>,
+}
+
+impl Ended {
+    /// Runs the loads of `lab`, and holds what comes of it against every law.
+    #[track_caller]
+    fn lawful(lab: &Lab, what: &str) -> Self {
+        let accounts = lab.run(TIME, 1).pop().expect("the end");
+        let broken = accounts.broken();
+        assert!(broken.is_empty(), "{what}: {broken:?}");
+        let counts = lab.counts();
+        assert_eq!(counts.opened, counts.closed, "{what}: spans that began, and that ended");
+        let spans = lab.spans();
+        assert_eq!(counts.spans, spans.len() as u64, "{what}: spans that were counted, and that are there");
+        let findings = findings(&spans);
+        assert!(findings.is_empty(), "{what}:\n{}", findings.join("\n"));
+        assert!(accounts.services.iter().any(|service| service.all().count > 20), "{what}: nobody came");
+        Self { accounts, spans }
+    }
+
+    /// How many CLIENT and SERVER spans have each `error.type`.
+    fn errors(&self) -> BTreeMap<String, usize> {
+        let mut errors = BTreeMap::new();
+        for span in self.spans.iter().filter(|span| span.scope == Scope::Bus) {
+            if let Some(error) = error_type(span) {
+                *errors.entry(error).or_default() += 1;
+            }
+        }
+        errors
+    }
+}
+
+fn error_type(span: &SpanRecord) -> Option<String> {
+    match span.attributes.get("error.type")? {
+        Value::Text(text) => Some(text.to_string()),
+        other => panic!("an error.type that is no text: {other:?}"),
+    }
+}
+
+/// What is wrong with the spans of a run in which nothing is under way any more.
+fn findings(spans: &[SpanRecord]) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut known = BTreeMap::new();
+    for span in spans {
+        if known.insert((span.trace_id, span.span_id), span).is_some() {
+            findings.push(format!("two spans have the same ids: {span:?}"));
+        }
+    }
+    let mut answered = BTreeSet::new();
+    for span in spans {
+        if span.end < span.start {
+            findings.push(format!("it ends before it begins: {span:?}"));
+        }
+        let Some(parent) = span.parent else { continue };
+        let Some(parent) = known.get(&(span.trace_id, parent)) else {
+            findings.push(format!("nobody called it: {span:?}"));
+            continue;
+        };
+        if span.start < parent.start {
+            findings.push(format!("it begins before its parent: {span:?}"));
+        }
+        let is_served = span.kind == SpanKind::Server;
+        if is_served && (parent.kind != SpanKind::Client || parent.scope != Scope::Bus) {
+            findings.push(format!("no call is its parent: {span:?}"));
+        }
+        if is_served && !answered.insert((parent.trace_id, parent.span_id)) {
+            findings.push(format!("a call that was served twice: {parent:?}"));
+        }
+    }
+    // Reasons for which a call never left its caller, or never reached the callee.
+    const NOT_SENT: [&str; 5] = [
+        "unknown_service",
+        "invalid_request",
+        "call_depth_exceeded",
+        "connection_refused",
+        "connection_reset",
+    ];
+    let calls = spans.iter().filter(|span| span.kind == SpanKind::Client && span.scope == Scope::Bus);
+    for call in calls.filter(|call| !answered.contains(&(call.trace_id, call.span_id))) {
+        if !error_type(call).is_some_and(|error| NOT_SENT.contains(&&*error)) {
+            findings.push(format!("nobody served it, for no reason: {call:?}"));
+        }
+    }
+    findings
+}
+
+/// Services of a topology that is run here: more take long to set up in a debug build.
+const SERVICES: usize = 100;
+
+/// Every topology that ships and makes requests of its own.
+fn topologies() -> Vec<PathBuf> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the topologies can be read") {
+            let path = entry.expect("the topologies can be read").path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(kind) if kind == "toml" && is_for_here(&load(&path).model) => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+fn is_for_here(model: &Model) -> bool {
+    !model.loads.is_empty() && model.services.len() <= SERVICES
+}
+
+fn load(path: &Path) -> Topology {
+    topology::load(path, &lab::embedded()).expect("a topology that ships")
+}
+
+/// Runs a topology after a change.
+#[track_caller]
+fn run(path: &Path, what: &str, change: impl FnOnce(&mut Model)) -> Ended {
+    let mut topology = load(path);
+    change(&mut topology.model);
+    let what = format!("{}, {what}", path.file_name().expect("a file").display());
+    Ended::lawful(&Lab::of(topology, Spans::Kept), &what)
+}
+
+#[test]
+fn every_topology_keeps_the_laws_whatever_goes_wrong() {
+    for path in topologies() {
+        let plain = run(&path, "as it is", |_| {});
+        // Each caller gives up at the mean of what its calls take: on many of them.
+        let calls = || plain.accounts.links().filter_map(|(from, link)| Some((from?, link.to?, link)));
+        let timeouts: Vec<_> =
+            calls().map(|(from, to, link)| (from, to, link.calls.mean() as Nanos)).collect();
+        let impatient = run(&path, "with timeouts", |model| set_timeouts(model, &timeouts));
+        assert!(impatient.errors().contains_key("timeout"), "{:?}", impatient.errors());
+        let narrow = run(&path, "with one worker and one place", make_narrow);
+        assert!(narrow.errors().contains_key("queue_full"), "{:?}", narrow.errors());
+        let has_faults = run(&path, "with all faults", switch_faults_on);
+        let everything = run(&path, "with all of that", |model| {
+            set_timeouts(model, &timeouts);
+            make_narrow(model);
+            switch_faults_on(model);
+        });
+        let all =
+            [&impatient, &narrow, &has_faults].map(|run| run.errors().into_keys()).into_iter().flatten();
+        let missing: Vec<_> = all.filter(|error| !everything.errors().contains_key(error)).collect();
+        assert!(missing.is_empty(), "{missing:?} of {:?}", everything.errors());
+    }
+}
+
+fn set_timeouts(model: &mut Model, timeouts: &[(ServiceId, ServiceId, Nanos)]) {
+    for (from, to, timeout) in timeouts.iter().copied() {
+        match model.links.iter_mut().find(|link| (link.from, link.to) == (from, to)) {
+            Some(link) => link.timeout = Some(timeout),
+            None => model.links.push(Link { from, to, latency: None, timeout: Some(timeout) }),
+        }
+    }
+}
+
+fn make_narrow(model: &mut Model) {
+    model.services.iter_mut().for_each(|service| (service.workers, service.queue) = (1, 1));
+}
+
+fn switch_faults_on(model: &mut Model) {
+    model.faults.iter_mut().for_each(|fault| fault.enabled = true);
+}
+
+#[test]
+fn guests_that_die_in_every_way_leave_nothing_behind() {
+    let topology = "[topology]\nname = 'dying'\nseed = 9\n\
+        [services.front]\nguest = 'service'\nconfig.calls = 'middle? & middle?, trouble/status/500?'\n\
+        # Its time is up while its calls are under way, on some of its requests.\n\
+        [services.middle]\nguest = 'service'\nworkers = 4\nqueue = 4\nlimits.request-time = '20ms'\n\
+        config.calls = '\
+            20% trouble/panic?, 20% trouble/exit? & 20% trouble/loop?, 20% trouble/allocate?, \
+            10% trouble/loop-sleep? & 10% trouble/loop-log?, 20% trouble/bad-headers?, \
+            trouble/counter? & 20% trouble/nowhere?, 20% nobody?, 20% middle?, 5% trouble/spans/1500?'\n\
+        [services.trouble]\nguest = './trouble.wasm'\nworkers = 3\nqueue = 2\n\
+        limits = { cpu-time = '2ms', request-time = '30ms', memory = '4MiB' }\n\
+        [[load]]\nname = 'brave'\nto = 'front'\nrequest = { path = '/' }\narrivals = { poisson = '100/s' }\n";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/dist/tests");
+    let ended = Ended::lawful(&Lab::new(topology, &folder, Spans::Kept), "dying guests");
+    let errors = ended.errors();
+    let kinds = [
+        "guest_trap",
+        "guest_exit",
+        "invalid_response",
+        "cpu_time_exceeded",
+        "request_time_exceeded",
+        "cancelled",
+        "queue_full",
+        "unknown_service",
+    ];
+    for kind in kinds {
+        assert!(errors.contains_key(kind), "nothing has met {kind}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_call_that_is_lost_is_found() {
+    let path = topologies().pop().expect("a topology");
+    let Ended { spans, .. } = run(&path, "as it is", |_| {});
+    let served = |span: &&SpanRecord| span.kind == SpanKind::Server && span.parent.is_some();
+    let lost = spans.iter().find(served).expect("a call").span_id;
+    let rest: Vec<_> = spans.iter().filter(|span| span.span_id != lost).cloned().collect();
+    let findings = findings(&rest);
+    assert!(findings.iter().any(|finding| finding.starts_with("nobody served it")), "{findings:?}");
+}
