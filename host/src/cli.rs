@@ -315,7 +315,7 @@ fn failed(error: &RunError) -> ExitCode {
     if let RunError::Refused(refused) = error {
         return refuse(refused);
     }
-    say(&format!("error: {error}\n"));
+    say(&format!("error: {}\n", printable(&error.to_string())));
     if let Some(remedy) = error.remedy() {
         say(&format!("  help: {remedy}\n"));
     }

@@ -125,7 +125,7 @@ impl Comparison {
     /// Runs both worlds and says what is different between them.
     ///
     /// # Errors
-    /// Those of [`Plan::run`].
+    /// Those of [`Plan::run`], and what keeps either run from its end.
     pub fn run(
         self,
         on_event: impl Fn(Event) + Clone + Send + Sync + 'static,
@@ -192,7 +192,10 @@ impl World {
     ) -> Result<Ran<T>, RunError> {
         let plan = self.plan()?;
         let resources = plan.resources();
-        let outcome = plan.run_with(vec![Box::new(exporter)], on_event)?;
+        let mut outcome = plan.run_with(vec![Box::new(exporter)], on_event)?;
+        if let Some(failure) = outcome.failures.pop() {
+            return Err(RunError::Partial(failure));
+        }
         // However long its thread still takes: a part would be compared to a whole.
         let kept = kept.recv().map_err(std::io::Error::other)?;
         Ok(Ran { outcome, kept, resources })

@@ -39,6 +39,9 @@ pub enum RunError {
     System(#[from] std::io::Error),
     #[error(transparent)]
     Refused(#[from] crate::error::Refused),
+    /// The run has a report, but whoever asked cannot use one of a part.
+    #[error("{}", .0.what)]
+    Partial(Failure),
 }
 
 impl RunError {
@@ -51,6 +54,7 @@ impl RunError {
             Self::Listen { .. } => {
                 Some("choose an address of this machine and a port above 1023: --listen 127.0.0.1:8001")
             }
+            Self::Partial(failure) => Some(failure.help),
             Self::System(_) | Self::Refused(_) => None,
         }
     }

@@ -86,21 +86,17 @@ impl Plan {
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
-        let mut exporters = Exporters::open(&order, model.seed, &resources, network.handle())
-            .map_err(|problems| Refused::new(None, problems))?;
-        let is_alone = more.is_empty();
-        exporters.exporters.extend(more);
+        // Traces, and the answers to requests, are for the same eyes.
+        let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
+        let exporters = open_exporters(&order, &model, &resources, &network, more)?;
         let sched = Sched::new(clock);
         let start = sched.now();
         let digest = digest(&options, &telemetry, start);
         let recording = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
-        // Traces, and the answers to requests, are for the same eyes.
-        let is_shown = is_alone && show != Show::Traces && options.requests.is_empty();
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
-        let line = progress.line();
-        let on_event = move |event| line.aside(|| on_event(event));
+        let on_event = aside(progress.line(), on_event);
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         network.spawn(show_later(progress.line()));
         let recorder = Rc::new(Recorder::new(move |batch| handoff.send(batch)));
@@ -118,12 +114,7 @@ impl Plan {
             if pace != Pace::Virtual {
                 recorder.flush();
             }
-            progress.beat(|| Seen {
-                simulated: sched.now() - start,
-                requests: bus.entered(),
-                errors: bus.stats.outside().1,
-                spans: recorder.counts().spans,
-            });
+            progress.beat(|| seen(&bus, &recorder, sched.now() - start));
         };
         let doubted = alarm(&sched, &bus);
         let halted = Cell::new(false);
@@ -246,6 +237,31 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) 
             }
         }
     }
+}
+
+/// What the command line names, and `more`.
+fn open_exporters(
+    order: &Order<'_>,
+    model: &Model,
+    resources: &Arc<[Resource]>,
+    network: &Runtime,
+    more: Vec<Box<dyn Exporter>>,
+) -> Result<Exporters, Refused> {
+    let opened = Exporters::open(order, model.seed, resources, network.handle());
+    let mut exporters = opened.map_err(|problems| Refused::new(None, problems))?;
+    exporters.exporters.extend(more);
+    Ok(exporters)
+}
+
+/// Lets what is told go above the line of progress.
+fn aside(line: Line, on_event: impl Fn(Event) + Clone) -> impl Fn(Event) + Clone {
+    move |event| line.aside(|| on_event(event))
+}
+
+/// How far a run has come.
+fn seen(bus: &Bus, recorder: &Recorder, simulated: Nanos) -> Seen {
+    let spans = recorder.counts().spans;
+    Seen { simulated, requests: bus.entered(), errors: bus.stats.outside().1, spans }
 }
 
 /// The threads of the network: servers, exporters, calls to real services.
