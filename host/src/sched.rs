@@ -39,7 +39,7 @@ const STALE_TIMERS: usize = 1_024;
 /// not end; some seconds of work. Each task that is alive is allowed
 /// [`POLLS_FOR_EACH`] besides: a great many may begin at once. Tests of this
 /// crate's inside have less patience.
-const POLLS_AT_ONCE: u64 = if cfg!(test) { 100_000 } else { 10_000_000 };
+const POLLS_AT_ONCE: u64 = if cfg!(test) { 100_000 } else { 1_000_000 };
 
 const POLLS_FOR_EACH: u64 = 1_000;
 

@@ -270,6 +270,32 @@ fn ctrl_c_stops_virtual_time_at_a_whole_event_and_reports_what_was_simulated() {
     assert!(said.replace(',', "").contains(&format!("{} spans exported", spans.len())), "{said}");
 }
 
+/// Users who do not think, of a service that takes no time.
+#[test]
+fn an_instant_that_does_not_end_is_an_error_that_names_who_is_busy_in_it() {
+    let text = format!(
+        "[topology]\nname = \"endless\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"front\"\n\
+         [services.front]\nguest = {:?}\n\
+         [[load]]\nname = \"hasty\"\nto = \"front\"\nrequest = {{ path = \"/\" }}\nusers = 2\nthink = \"0s\"\n",
+        common_run::guest("tests/noop")
+    );
+    let topology = Topology::new("endless", text);
+    let mut command = topology.command(&["--virtual", "--for", "10s"]);
+    // Records would only make it take longer.
+    let finished = common_run::finish(command.env("OTEL_SDK_DISABLED", "true"));
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stdout.starts_with("endless: "), "{}", finished.stdout);
+    assert!(finished.stdout.contains("\n hasty "), "the report has the load: {}", finished.stdout);
+    for said in [
+        "error: after 0ns: simulated time stands still: ",
+        "; in the later part of them front answered \"GET /\" ",
+        "  help: let something take time: the think time of a load's users",
+    ] {
+        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    }
+    assert!(!finished.stderr.contains("finishing what is under way"), "{}", finished.stderr);
+}
+
 /// A limit on the length of files, in the middle of the second line.
 #[cfg(unix)]
 #[test]

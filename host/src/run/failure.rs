@@ -17,8 +17,8 @@ pub fn halted(halt: Halt, simulated: Nanos, before: Option<&Accounts>, after: &A
     let mut what = format!("after {}: {halt}", clock::show(simulated));
     if let (Halt::Endless { .. }, Some(before)) = (halt, before) {
         what.push_str(&match busiest(before, after) {
-            Some((who, times)) => format!("; {who} {times} times in the later part of them"),
-            None => "; no service was called in the later part of them".to_owned(),
+            Some((who, times)) => format!("; in the later part of them {who} {times} times"),
+            None => "; in the later part of them no service was called".to_owned(),
         });
     }
     Failure { what, help: halt.remedy() }
@@ -32,7 +32,7 @@ fn busiest(before: &Accounts, after: &Accounts) -> Option<(String, u64)> {
             let earlier = before.routes().find(|(other, _)| *other == route);
             let times = tally.count - earlier.map_or(0, |(_, tally)| tally.count);
             let route = route.map_or("(no route)", |route| &**route);
-            (format!("{} answered {route}", after.name), times)
+            (format!("{} answered {route:?}", after.name), times)
         })
     });
     let calls = |accounts: &Accounts| -> Vec<_> {
