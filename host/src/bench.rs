@@ -6,6 +6,7 @@
 
 mod client;
 mod process;
+mod sending;
 mod world;
 
 use std::time::Duration;

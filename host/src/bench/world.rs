@@ -19,7 +19,7 @@ use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
 use crate::topology;
 
-use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, stage};
+use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, sending, stage};
 
 /// Batches on their way to the other thread.
 const BATCHES: usize = 64;
@@ -31,16 +31,23 @@ const CHAIN: usize = 20;
 const CLOCK_READS: u32 = 1_000;
 
 pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
-    let mut rows = hop_rows(effort)?;
     let orders = Lab::new(&orders_without_sleeps())?;
     let order = orders.seconds_each(effort, ORDER);
     let (spans, span) = (orders.spans_each(), orders.encoding(effort));
+    let sent = orders.sending(effort)?;
+    let mut rows = hop_rows(effort, span, sent)?;
     let encoding = Lab::encoding_beside(&orders_without_sleeps())?;
     let both = encoding.wall_seconds_each(effort, ORDER);
     rows.extend([
         at_least("orders in virtual time, spans recorded", 1.0 / order, "orders/s", Some(40_000.0)),
         at_least("spans through recording, core thread", spans / order, "spans/s", None),
         at_least("spans to encoded OTLP, one thread", 1.0 / span, "spans/s", None),
+        at_least(
+            "spans encoded, sent over HTTP and received, by the wall clock",
+            1.0 / sent,
+            "spans/s",
+            None,
+        ),
         at_least(
             "spans recorded on one thread, encoded on another, by the wall clock",
             spans / both,
@@ -53,8 +60,9 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
 
 const ORDER: &str = r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#;
 
-/// A hop and its stages, each measured by leaving it out.
-fn hop_rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
+/// A hop and its stages, each measured by leaving it out. What the other threads do
+/// with its two spans, which take them so many seconds each, comes on top.
+fn hop_rows(effort: Effort, encoding: f64, sending: f64) -> Result<Vec<Row>, BenchError> {
     let noop = Lab::new(NOOP)?;
     let call = noop.guest_call(effort)?;
     let answer = noop.seconds_each(effort, "GET /");
@@ -73,6 +81,12 @@ fn hop_rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
         stage("— a call from a guest into the host, of one that reads the clock", host_call, hop),
         stage("— both spans, with their attributes", spans, hop),
         stage("— the rest: bus, context, queue, scheduler, the message, the guest's code", rest, hop),
+        stage("— beside it, on another thread: encoding both spans", 2.0 * encoding * 1e6, hop),
+        stage(
+            "— beside it: encoding, sending and receiving them, by the wall clock",
+            2.0 * sending * 1e6,
+            hop,
+        ),
     ])
 }
 
@@ -236,6 +250,12 @@ impl Lab {
     /// Spans of one request, on average over all so far.
     fn spans_each(&self) -> f64 {
         self.spans.get() as f64 / self.bus.entered() as f64
+    }
+
+    /// Seconds to encode a span, send it and have it received.
+    fn sending(&self, effort: Effort) -> Result<f64, BenchError> {
+        let batch = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        sending::seconds_each(effort, &batch, &self.resources)
     }
 
     /// Seconds of one thread to encode a span: the best round.
