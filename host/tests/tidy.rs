@@ -31,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("tally", &["model"]),
     ("context", &["message"]),
     ("topology", &["model", "message", "error", "clock"]),
-    ("generate", &["error", "clock", "rng", "topology"]),
+    ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
