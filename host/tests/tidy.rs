@@ -103,7 +103,19 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ),
     (
         "bench",
-        &["model", "error", "clock", "topology", "sched", "telemetry", "engine", "guest", "bus", "run"],
+        &[
+            "model",
+            "error",
+            "clock",
+            "topology",
+            "sched",
+            "telemetry",
+            "engine",
+            "guest",
+            "bus",
+            "report",
+            "run",
+        ],
     ),
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
