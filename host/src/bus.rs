@@ -53,7 +53,7 @@ pub struct Bus {
     me: Weak<Bus>,
     host: Rc<Host>,
     /// Its epoch goes on as long as there are guests to interrupt.
-    _engine: Engine,
+    _engine: Arc<Engine>,
     nodes: Vec<Node>,
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
@@ -109,7 +109,7 @@ pub struct GuestNode {
 /// The parts of a bus.
 pub struct Parts {
     pub host: Rc<Host>,
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub nodes: Vec<Node>,
     pub links: Links,
     pub faults: Faults,

@@ -17,7 +17,7 @@ use crate::generate::{self, Wanted};
 use crate::model::Nanos;
 use crate::progress;
 use crate::report::{Report, words};
-use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, Show, Speed, Start};
+use crate::run::{Asked, Destinations, Event, Options, Outcome, Plan, RunError, SHARDS, Show, Speed, Start};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -104,6 +104,11 @@ struct Run {
     /// without it exactly [default: 1]
     #[arg(long, value_name = "N")]
     speed: Option<Speed>,
+
+    /// Simulate N worlds of the topology beside one another, each with a seed of its own, and add them
+    /// up: N times the traffic, on N times the replicas, as fast as there are processors
+    #[arg(long, conflicts_with = "requests", value_name = "N", value_parser = among(&SHARDS))]
+    shards: Option<u32>,
 
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -211,6 +216,7 @@ impl Input {
             stop_after,
             start: None,
             speed: None,
+            shards: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
         }
     }
@@ -218,9 +224,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, speed, out, show, json } = self;
+        let Self { input, stop_after, start, speed, shards, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, speed, ..input.options(stop_after, out, show, json) };
+        let options = Options { start, speed, shards, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,

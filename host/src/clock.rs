@@ -12,7 +12,7 @@ use crate::model::Nanos;
 pub const VIRTUAL_START: Nanos = 1_767_225_600_000_000_000;
 
 /// The clock of a run: nanoseconds since the Unix epoch, never running backwards.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Clock {
     /// Time passes by itself.
     Real(Rate),
@@ -21,7 +21,7 @@ pub enum Clock {
 }
 
 /// Simulated time that follows real time.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Rate {
     origin: Instant,
     start: Nanos,

@@ -91,6 +91,9 @@ pub struct Host {
     pub recorder: Rc<Recorder>,
     pub span_limits: SpanLimits,
     pub seed: u64,
+    /// Workers that may still be made. The engine has places for those of all
+    /// worlds: no world may take another's.
+    pub places: Cell<u64>,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }
@@ -169,6 +172,24 @@ pub struct Worker {
     cpu: Rc<CpuMeter>,
     /// The engine counts fuel.
     fuel: bool,
+    /// Given back when the store, with what it has of the engine, is gone.
+    _place: Place,
+}
+
+/// A worker's place among those that its world may have.
+struct Place(Rc<Host>);
+
+impl Place {
+    fn take(host: &Rc<Host>) -> Option<Self> {
+        host.places.set(host.places.get().checked_sub(1)?);
+        Some(Self(Rc::clone(host)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.places.set(self.0.places.get() + 1);
+    }
 }
 
 impl Worker {
@@ -179,6 +200,7 @@ impl Worker {
         identity: &Rc<Identity>,
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
+        let place = Place::take(host).ok_or_else(exhausted)?;
         let start = Key::new(host.seed, Purpose::GuestStart)
             .with_name(&identity.name)
             .with(u64::from(identity.replica))
@@ -214,7 +236,7 @@ impl Worker {
         let instantiating = cpu.measure(fuel, code.instantiate_async(&mut store));
         let instance = in_time(&host.sched, &identity.limits, instantiating).await?;
         match instance {
-            Ok(guest) => Ok(Self { store, guest, cpu, fuel }),
+            Ok(guest) => Ok(Self { store, guest, cpu, fuel, _place: place }),
             Err(error) => Err(failure(&error, store.data())),
         }
     }
@@ -384,6 +406,11 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
+fn exhausted() -> GuestFailure {
+    let message = "as many workers exist as limits.workers allows".to_owned();
+    GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
+}
+
 /// What a guest's error was, in words that name the bound it met.
 fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     let local = state.local.get();
@@ -398,7 +425,7 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
         let limit = crate::clock::show(limits.cpu_time);
         ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))
     } else if error.is::<PoolConcurrencyLimitError>() {
-        (WORKERS_EXHAUSTED, "as many workers exist as limits.workers allows".to_owned())
+        return exhausted();
     } else if trap == Some(&Trap::StackOverflow) {
         ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if state.memory.reached {

@@ -65,6 +65,16 @@ pub struct LoadStats {
     pub tally: Tally,
 }
 
+impl LoadStats {
+    /// Takes in what the same load has done in another world.
+    pub fn merge(&mut self, other: &Self) {
+        self.started += other.started;
+        self.in_flight += other.in_flight;
+        self.dropped += other.dropped;
+        self.tally.merge(&other.tally);
+    }
+}
+
 /// What loads need of their run.
 #[derive(Debug)]
 pub struct Surroundings<'a> {

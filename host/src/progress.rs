@@ -26,11 +26,12 @@ const DRAWN_EVERY: Duration = Duration::from_millis(200);
 /// numbers behind at one of so many.
 const BEATS: u32 = 1_024;
 
-/// How far a run has come, and the line that says so.
+/// How far one world of a run has come, and the line that says so of all.
 #[derive(Debug)]
 pub struct Progress {
     line: Line,
     shared: Arc<Shared>,
+    world: usize,
     beats: Cell<u32>,
 }
 
@@ -45,6 +46,8 @@ pub struct Course {
     /// Simulated time until the run ends, if that is known.
     pub total: Option<Nanos>,
     pub exporters: Vec<Arc<Account>>,
+    /// Worlds that run beside one another.
+    pub worlds: usize,
     /// Since the run began.
     pub watch: Stopwatch,
 }
@@ -65,22 +68,29 @@ pub struct Seen {
 #[derive(Debug)]
 struct Shared {
     course: Course,
-    seen: [AtomicU64; 4],
+    /// Of each world.
+    seen: Vec<[AtomicU64; 4]>,
 }
 
 impl Progress {
-    /// `wanted` is whether a line may be drawn at all; it is, on a terminal,
+    /// Of the first world. `wanted` is whether a line may be drawn at all; it is, on a terminal,
     /// once [`Line::show`] is called.
     pub fn new(course: Course, wanted: bool) -> Self {
         let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let shared = Arc::new(Shared { course, seen: Default::default() });
+        let seen = (0..course.worlds).map(|_| Default::default()).collect();
+        let shared = Arc::new(Shared { course, seen });
         let told = Arc::clone(&shared);
         let style = ProgressStyle::with_template("{line}").expect("the template is valid");
         let style = style.with_key("line", move |_: &_, to: &mut dyn std::fmt::Write| {
             to.write_str(&told.line()).expect("a line can be written");
         });
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
-        Self { line: Line(bar), shared, beats: Cell::new(0) }
+        Self { line: Line(bar), shared, world: 0, beats: Cell::new(0) }
+    }
+
+    /// That of another world, with the same line.
+    pub fn of_world(&self, world: usize) -> Self {
+        Self { line: self.line(), shared: Arc::clone(&self.shared), world, beats: Cell::new(0) }
     }
 
     pub fn line(&self) -> Line {
@@ -96,7 +106,8 @@ impl Progress {
             return;
         }
         let Seen { simulated, requests, errors, spans } = seen();
-        for (shared, number) in self.shared.seen.iter().zip([simulated, requests, errors, spans]) {
+        for (shared, number) in self.shared.seen[self.world].iter().zip([simulated, requests, errors, spans])
+        {
             shared.store(number, Ordering::Relaxed);
         }
     }
@@ -122,15 +133,30 @@ impl Line {
 }
 
 impl Shared {
+    /// What has happened in all worlds. They have come as far as the last of them.
+    fn seen(&self) -> Seen {
+        let worlds = self.seen.iter().map(|world| {
+            let [simulated, requests, errors, spans] =
+                world.each_ref().map(|number| number.load(Ordering::Relaxed));
+            Seen { simulated, requests, errors, spans }
+        });
+        let sum = |one: Seen, other: Seen| Seen {
+            simulated: one.simulated.min(other.simulated),
+            requests: one.requests + other.requests,
+            errors: one.errors + other.errors,
+            spans: one.spans + other.spans,
+        };
+        worlds.reduce(sum).unwrap_or_default()
+    }
+
     fn line(&self) -> String {
-        let [simulated, requests, errors, spans] =
-            self.seen.each_ref().map(|number| number.load(Ordering::Relaxed));
+        let seen = self.seen();
         let exporters = self.course.exporters.iter().map(|account| {
             let totals = account.totals();
             (totals.exported.spans, totals.exported.spans + totals.rejected.count.spans + totals.lost().spans)
         });
         let elapsed = self.course.watch.elapsed();
-        self.course.line(Seen { simulated, requests, errors, spans }, elapsed, exporters.min())
+        self.course.line(seen, elapsed, exporters.min())
     }
 }
 
@@ -168,7 +194,7 @@ mod tests {
     use super::*;
 
     fn course(is_virtual: bool, total: Option<Nanos>) -> Course {
-        Course { is_virtual, total, exporters: Vec::new(), watch: Stopwatch::start() }
+        Course { is_virtual, total, exporters: Vec::new(), worlds: 2, watch: Stopwatch::start() }
     }
 
     #[test]
@@ -181,6 +207,17 @@ mod tests {
         assert_eq!(line, expected);
         let line = course(false, None).line(Seen::default(), elapsed, None);
         assert_eq!(line, "7.5s, 0 requests, 0 errors");
+    }
+
+    #[test]
+    fn worlds_add_up_and_have_come_as_far_as_the_last() {
+        let first = Progress::new(course(true, None), false);
+        let second = first.of_world(1);
+        for (progress, numbers) in [(&first, [9, 20, 3, 400]), (&second, [7, 10, 1, 200])] {
+            let seen = &first.shared.seen[progress.world];
+            seen.iter().zip(numbers).for_each(|(seen, number)| seen.store(number, Ordering::Relaxed));
+        }
+        assert_eq!(first.shared.seen(), Seen { simulated: 7, requests: 30, errors: 4, spans: 600 });
     }
 
     #[test]

@@ -40,7 +40,12 @@ pub struct Report {
     /// The topology's name.
     pub topology: String,
     pub seed: u64,
-    /// Simulated time from the start to the end.
+    /// Worlds that ran beside one another, each with a seed of its own that follows
+    /// from `seed`. What is counted is counted in all of them, and what is the most
+    /// of something at a time is the most in one.
+    pub shards: u32,
+    /// Simulated time from the start to the end; of several worlds, to the end of
+    /// the last.
     pub simulated_ns: Nanos,
     /// What it took in reality; null in virtual time, whose report is the same
     /// every time.
@@ -75,6 +80,8 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub model: &'a Model,
+    /// How many worlds there were.
+    pub shards: u32,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
@@ -103,6 +110,7 @@ impl Report {
             schema: SCHEMA,
             topology: model.name.clone(),
             seed: model.seed,
+            shards: facts.shards,
             simulated_ns: simulated,
             elapsed_ns: facts.elapsed.map(clock::nanos),
             requests: facts.requests,

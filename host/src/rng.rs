@@ -33,6 +33,8 @@ pub enum Purpose {
     /// A value in a request of a load.
     Value = 14,
     Think = 15,
+    /// The seed of a world beside the first.
+    Shard = 16,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -12,6 +12,7 @@ mod loads;
 mod outcome;
 mod requests;
 mod services;
+mod shards;
 mod simulate;
 mod start;
 mod telemetry;
@@ -37,6 +38,7 @@ use crate::topology::{self, Topology};
 pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
+pub use shards::SHARDS;
 pub use start::{Speed, Start};
 pub use telemetry::{Destinations, Show, style};
 pub use world::Event;
@@ -68,6 +70,8 @@ pub struct Options {
     /// Simulated seconds in each real one: in virtual time at most, and none is
     /// without a limit; in real time exactly, and none is one.
     pub speed: Option<Speed>,
+    /// Worlds that run beside one another, in virtual time; none is one.
+    pub shards: Option<u32>,
     pub destinations: Destinations,
 }
 
@@ -132,16 +136,18 @@ impl Plan {
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
+        problems.extend(shards::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
             problems.extend(more);
         });
-        let loaded = services::load(&topology.model, options.virtual_time, &options.guests).map_err(|more| {
-            problems.extend(more);
-        });
+        let worlds = shards::count(&options);
+        let loaded = services::load(&topology.model, options.virtual_time, worlds, &options.guests);
+        let loaded = loaded.map_err(|more| problems.extend(more));
         match (telemetry, loaded) {
-            (Ok(telemetry), Ok(loaded)) if problems.is_empty() => {
+            (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
+                telemetry.notes.extend(shards::note(&options));
                 Ok(Self { options, model: topology.model, telemetry, loaded })
             }
             _ => Err(refuse(&topology, problems)),

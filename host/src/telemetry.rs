@@ -14,6 +14,7 @@ pub mod env;
 pub mod exporter;
 pub mod file;
 pub mod memory;
+pub mod merge;
 pub mod otlp;
 pub mod pipeline;
 mod queue;

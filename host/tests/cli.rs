@@ -336,3 +336,16 @@ fn an_answer_cannot_steer_the_terminal() {
     assert!(stdout.contains("[31mred"), "{stdout}");
     assert!(!stdout.contains('\u{1b}'), "{stdout:?}");
 }
+
+// Elsewhere the system does not tell how much memory a process has.
+#[cfg(target_os = "linux")]
+#[test]
+fn bench_measures_every_target() {
+    let output = simhost().args(["bench", "--for", "1ms", "--rounds", "1", "--json"]).output();
+    let rows: Value = serde_json::from_slice(&output.expect("it starts").stdout).expect("JSON");
+    let rows = rows.as_array().expect("rows");
+    let targets = rows.iter().filter(|row| row["target"].is_number());
+    assert_eq!(targets.count(), 7, "{rows:?}");
+    // A measurement that fails is not a number, which is null in JSON.
+    assert!(rows.iter().all(|row| row["value"].as_f64().is_some()), "{rows:?}");
+}

@@ -11,6 +11,9 @@ use crate::clock::Stopwatch;
 
 use super::{BenchError, Effort, ORDERS, Row, at_least, at_most, client, orders_without_sleeps};
 
+/// What `simhost generate --services 1000` writes.
+const THOUSAND_SERVICES: &str = include_str!("../../../topologies/generated/services-1000.toml");
+
 /// Connections that the client keeps busy.
 const CONNECTIONS: usize = 32;
 
@@ -41,6 +44,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
             Some(150.0),
         ),
         at_most("resident memory after that order", memory, "MB", Some(60.0)),
+        at_most("resident memory of 1,000 services that wait", idle(effort)?, "MB", Some(300.0)),
     ])
 }
 
@@ -107,6 +111,18 @@ fn start(network: &tokio::runtime::Runtime) -> Result<(f64, f64), BenchError> {
         Ok(false) => Err(BenchError::Child("it refused an order".to_owned())),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Megabytes in use when a thousand services could be asked.
+fn idle(effort: Effort) -> Result<f64, BenchError> {
+    let mut least = f64::INFINITY;
+    for _ in 0..effort.rounds {
+        let (mut child, _) = spawn(THOUSAND_SERVICES, Duration::from_secs(30), None)?;
+        least = least.min(resident(child.id()));
+        child.kill().ok();
+        child.wait()?;
+    }
+    Ok(least)
 }
 
 /// Megabytes that a process has in memory; not a number where the system does not tell.

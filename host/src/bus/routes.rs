@@ -17,7 +17,7 @@ use super::spans::{method_attribute, simulated_server};
 const ROUTES: usize = 1_000;
 
 /// The routes of a guest, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Routes {
     routes: Vec<Route>,
     /// From a path to the routes of that path, one for each method.
@@ -25,7 +25,7 @@ pub struct Routes {
 }
 
 /// One route, with what its SERVER spans share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// `POST /stock/{item}/reserve`: the span's name.
     pub name: Arc<str>,

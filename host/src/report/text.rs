@@ -48,11 +48,12 @@ impl Report {
     }
 
     fn headline(&self, text: &mut String) {
-        let Self { topology, seed, requests, .. } = self;
+        let Self { topology, seed, shards, requests, .. } = self;
         let simulated = time(self.simulated_ns);
         let of = if self.elapsed_ns.is_some() { "" } else { " of simulated time" };
         let requests = counted(*requests, "request");
-        writeln!(text, "{topology}: {requests} in {simulated}{of}, seed {seed}").expect(INFALLIBLE);
+        let shards = if *shards == 1 { String::new() } else { format!(", {shards} shards") };
+        writeln!(text, "{topology}: {requests} in {simulated}{of}, seed {seed}{shards}").expect(INFALLIBLE);
     }
 
     /// What each request took.

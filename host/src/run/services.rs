@@ -1,7 +1,7 @@
 //! The guests of a topology: read, compiled, asked for their routes, and held
 //! against what the topology says of them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,15 +23,17 @@ use super::telemetry::{environment, instance_id};
 const GUEST_BYTES: u64 = 256 << 20;
 
 /// The guests of a run, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded {
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
+    /// The Resource of the first replica; behind it are those of the others.
+    pub first: ResourceId,
     /// In the topology's order.
     pub services: Vec<Service>,
 }
 
 /// A service whose code was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Service {
     pub name: Arc<str>,
     /// Where the code came from: `orders (built in)`, `./mine.wasm`, a URL.
@@ -44,16 +46,17 @@ pub struct Service {
 }
 
 /// The code of a service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Guest {
     pub code: engine::Code,
     pub routes: Routes,
 }
 
-/// Loads every guest, or says of all of them what is wrong.
+/// Loads every guest for so many worlds, or says of all of them what is wrong.
 pub fn load(
     model: &Model,
     virtual_time: bool,
+    worlds: u32,
     swapped: &[(String, PathBuf)],
 ) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
@@ -63,7 +66,7 @@ pub fn load(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let engine = engine(model, virtual_time).map_err(|problem| vec![problem])?;
+    let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
     let codes = compile(&engine, model);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
@@ -94,17 +97,22 @@ pub fn load(
     }
     problems.extend(unknown_routes(model, &services));
     let services = services.into_iter().flatten().collect();
-    if problems.is_empty() { Ok(Loaded { engine, services }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Loaded { engine: Arc::new(engine), first: ResourceId(0), services })
+    } else {
+        Err(problems)
+    }
 }
 
-fn engine(model: &Model, virtual_time: bool) -> Result<Engine, Problem> {
-    let workers = model.workers() as u32;
+fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {
+    let workers = u32::try_from(model.workers() * u64::from(worlds)).unwrap_or(u32::MAX);
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
     let settings = Settings { fuel: virtual_time, workers, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
+        let fewer = if worlds > 1 { "lower limits.workers or --shards" } else { "lower limits.workers" };
         Problem::new(message)
-            .help("raise the limit of address space (ulimit -v unlimited) or lower limits.workers")
+            .help(format!("raise the limit of address space (ulimit -v unlimited) or {fewer}"))
     })
 }
 
@@ -206,6 +214,7 @@ fn ask_routes(model: &Model, id: ServiceId, code: &engine::Code) -> Result<Route
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
         span_limits: SpanLimits::default(),
         seed: model.seed,
+        places: Cell::new(1),
         outbound: OnceCell::new(),
     });
     let identity = Rc::new(identity(model, id, 0, ResourceId(0), service.version.as_deref()));

@@ -46,7 +46,7 @@ pub struct World<'a> {
     pub listener: Option<TcpListener>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
-    pub progress: &'a Progress,
+    pub progress: Progress,
 }
 
 /// What a world has done, when it is over.
@@ -64,29 +64,33 @@ pub struct Simulated {
     pub requests: u64,
     /// Tasks that were still under way at the end.
     pub unfinished: u64,
-    /// Why it could not go on, if it could not.
-    pub halted: Option<Failure>,
+    /// Why it could not go on, if it could not; of several worlds, why each could not.
+    pub halted: Vec<Failure>,
 }
 
 impl World<'_> {
-    /// Lets everything happen, on this thread. `hand_over` gets the records.
+    /// Lets everything happen, on this thread. `hand_over` gets the records, with
+    /// the instant at which it does.
     ///
     /// # Errors
     /// The door cannot be opened, the system refuses what a client needs.
     pub fn simulate(
         self,
-        hand_over: impl FnMut(Batch) + 'static,
+        mut hand_over: impl FnMut(Nanos, Batch) + 'static,
         on_event: impl Fn(Event),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, .. } = self;
         let sched = Sched::new(self.clock);
         let start = sched.now();
-        let recorder = Rc::new(Recorder::new(hand_over));
+        let recorder = Rc::new(Recorder::new({
+            let sched = sched.clone();
+            move |batch| hand_over(sched.now(), batch)
+        }));
         let host = host(&sched, &recorder, model, self.telemetry);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
-        let loads = behind_replicas(model, &self.loaded.services);
+        let loads = behind_replicas(model, &self.loaded);
         let bus = build(model, start, self.loaded, host, sampler, external);
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
@@ -116,14 +120,14 @@ impl World<'_> {
         let accounts = bus.stats.close(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
-        let mut halted = None;
+        let mut halted = Vec::new();
         let (replies, loads) = match driven {
             Ok(driven) => {
                 drop(driving);
                 driven?
             }
             Err(halt) => {
-                halted = Some(failure::halted(halt, simulated, doubted.borrow().as_ref(), &accounts));
+                halted.push(failure::halted(halt, simulated, doubted.borrow().as_ref(), &accounts));
                 // With no task left, whoever is told to stop tells what there was so far.
                 is_halted.set(true);
                 stop.send_replace(true);
@@ -136,10 +140,35 @@ impl World<'_> {
     }
 }
 
+impl Simulated {
+    /// Takes in what another world has done. Together they have taken as long as
+    /// the last of them: who has ended earlier is idle.
+    pub fn merge(&mut self, other: Self) {
+        self.replies.extend(other.replies);
+        for (name, stats) in other.loads {
+            match self.loads.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => known.merge(&stats),
+                // A world that cannot go on may know nothing of its loads.
+                None => self.loads.push((name, stats)),
+            }
+        }
+        self.accounts.merge(&other.accounts);
+        for (mine, theirs) in self.faults.iter_mut().zip(other.faults) {
+            mine.matched += theirs.matched;
+            mine.injected += theirs.injected;
+        }
+        self.recorded += other.recorded;
+        self.simulated = self.simulated.max(other.simulated);
+        self.requests += other.requests;
+        self.unfinished += other.unfinished;
+        self.halted.extend(other.halted);
+    }
+}
+
 /// The Resource of the first load that has one: behind those of all replicas.
-fn behind_replicas(model: &Model, services: &[Service]) -> ResourceId {
-    let guests = model.services.iter().zip(services).filter(|(_, service)| service.guest.is_some());
-    ResourceId(guests.map(|(service, _)| service.replicas).sum())
+fn behind_replicas(model: &Model, loaded: &Loaded) -> ResourceId {
+    let guests = model.services.iter().zip(&loaded.services).filter(|(_, service)| service.guest.is_some());
+    ResourceId(loaded.first.0 + guests.map(|(service, _)| service.replicas).sum::<u32>())
 }
 
 /// What was counted when the scheduler began to doubt that an instant would end.
@@ -182,6 +211,7 @@ pub fn host(
         recorder: Rc::clone(recorder),
         span_limits: telemetry.limits,
         seed: model.seed,
+        places: Cell::new(model.workers()),
         outbound: OnceCell::new(),
     })
 }
@@ -199,7 +229,7 @@ pub fn build(
         let guest = loaded.services[service.index()].guest.as_ref()?;
         guest.routes.names().position(|name| name == route).map(|index| index as u32)
     });
-    let mut next = 0;
+    let mut next = loaded.first.0;
     let mut nodes = Vec::new();
     for (index, service) in loaded.services.into_iter().enumerate() {
         nodes.push(node(model, ServiceId(index as u32), service, &mut next));

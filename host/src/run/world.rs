@@ -20,12 +20,12 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::{Account, Exporter, Totals};
 use crate::telemetry::file;
 use crate::telemetry::pipeline::{self, Pipeline};
-use crate::telemetry::record::Resource;
+use crate::telemetry::record::{Resource, ResourceId};
 
-use super::services::Service;
+use super::services::{Loaded, Service};
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, failure, loads, start};
+use super::{Options, Outcome, Plan, RunError, failure, loads, shards, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,10 @@ impl Plan {
         let stop = Arc::new(watch::channel(false).0);
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
-        let resources = resources(&model, &telemetry, &loaded.services);
+        let models = shards::models(&options, &model);
+        let of_world = |model| resources(model, &telemetry, &loaded.services);
+        let by_world: Vec<_> = models.iter().map(of_world).collect();
+        let resources: Arc<[Resource]> = by_world.concat().into();
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
@@ -85,20 +88,23 @@ impl Plan {
         let on_event = aside(progress.line(), on_event);
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         network.spawn(show_later(progress.line()));
-        let world = World {
+        let stops = shards::stops(&options, &stop, &network);
+        let each = resources.len() / models.len();
+        let mut door = listener;
+        let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
-            model: &model,
+            model,
             telemetry: &telemetry,
-            loaded,
-            clock,
+            loaded: Loaded { first: ResourceId((number * each) as u32), ..loaded.clone() },
+            clock: clock.clone(),
             pace,
             is_recorded,
             network: &network,
-            listener,
-            stop: &stop,
-            progress: &progress,
-        };
-        let done = world.simulate(move |batch| handoff.send(batch), &on_event)?;
+            listener: door.take(),
+            stop,
+            progress: progress.of_world(number),
+        });
+        let done = shards::simulate(worlds.collect(), handoff, on_event.clone())?;
         progress.line().finish();
         let out = options.destinations.out.as_deref();
         let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
@@ -108,6 +114,7 @@ impl Plan {
         }
         let report = Report::new(Facts {
             model: &model,
+            shards: shards::count(&options),
             accounts: done.accounts,
             faults: done.faults,
             loads: done.loads,
@@ -155,6 +162,7 @@ fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatc
         is_virtual: options.virtual_time,
         total: loads::length(options, model),
         exporters: pipeline.accounts(),
+        worlds: shards::count(options) as usize,
         watch,
     }
 }

@@ -27,6 +27,17 @@ pub struct Counts {
     pub closed: u64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.spans += other.spans;
+        self.logs += other.logs;
+        self.cut_spans += other.cut_spans;
+        self.cut_logs += other.cut_logs;
+        self.opened += other.opened;
+        self.closed += other.closed;
+    }
+}
+
 impl Recorder {
     /// `hand_over` takes each batch; it must not wait for anybody but the disk.
     pub fn new(hand_over: impl FnMut(Batch) + 'static) -> Self {

@@ -1,0 +1,219 @@
+//! The records of several worlds, in one order.
+//!
+//! Each world has a lane, and hands over its batches with the simulated instant
+//! at which it does. They leave in the order of (instant, lane), which no
+//! thread's pace has a part in: within a lane instants never go back, so the
+//! first batches of all lanes say which is the next, and nothing leaves while a
+//! lane that is open has none.
+//!
+//! A world that is ahead of the others waits when its lane is full. All cannot
+//! wait at once: what is in a full lane stays there only for the sake of one that
+//! is empty, and whose lane is empty does not wait.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::model::Nanos;
+
+use super::pipeline::Handoff;
+use super::record::Batch;
+
+/// Records that wait in all lanes together.
+const ROOM: usize = 65_536;
+
+/// A lane takes so many in any case: a few batches.
+const ROOM_AT_LEAST: usize = 2_048;
+
+/// Where one world's records go in. When it is dropped, nothing more comes.
+#[derive(Debug)]
+pub struct Lane(Entrance);
+
+/// A way into a lane. What comes after the lane's end is still taken, in no order
+/// that repeats: let nothing come.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    merge: Arc<Merge>,
+    index: usize,
+}
+
+#[derive(Debug)]
+struct Merge {
+    lanes: Mutex<Vec<Waiting>>,
+    /// There is more room in a lane.
+    room_made: Condvar,
+    /// Records for which each lane has room.
+    room: usize,
+    handoff: Handoff,
+}
+
+/// What waits in a lane.
+#[derive(Debug, Default)]
+struct Waiting {
+    batches: VecDeque<(Nanos, Batch)>,
+    records: usize,
+    is_closed: bool,
+}
+
+/// The lanes of so many worlds, which lead to `handoff`. A single one holds
+/// nothing back.
+pub fn lanes(handoff: Handoff, worlds: usize) -> Vec<Lane> {
+    lanes_with(handoff, worlds, (ROOM / worlds.max(1)).max(ROOM_AT_LEAST))
+}
+
+fn lanes_with(handoff: Handoff, worlds: usize, room: usize) -> Vec<Lane> {
+    let lanes = (0..worlds).map(|_| Waiting::default()).collect();
+    let merge = Arc::new(Merge { lanes: Mutex::new(lanes), room_made: Condvar::new(), room, handoff });
+    (0..worlds).map(|index| Lane(Entrance { merge: Arc::clone(&merge), index })).collect()
+}
+
+impl Lane {
+    /// For the thread of the world.
+    pub fn entrance(&self) -> Entrance {
+        self.0.clone()
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        let Entrance { merge, index } = &self.0;
+        let mut lanes = merge.lock();
+        lanes[*index].is_closed = true;
+        merge.let_out(&mut lanes);
+    }
+}
+
+impl Entrance {
+    /// Hands over what a world has recorded up to `now`. It waits for worlds that
+    /// are behind, and as [`Handoff::send`] does.
+    pub fn send(&self, now: Nanos, batch: Batch) {
+        let merge = &*self.merge;
+        let mut lanes = merge.lock();
+        while lanes[self.index].is_full(batch.len(), merge.room) {
+            lanes = merge.room_made.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        }
+        let lane = &mut lanes[self.index];
+        debug_assert!(lane.batches.back().is_none_or(|(last, _)| *last <= now), "time went back");
+        lane.records += batch.len();
+        lane.batches.push_back((now, batch));
+        merge.let_out(&mut lanes);
+    }
+}
+
+impl Merge {
+    /// Hands on what nothing can come before any more. The lock is kept
+    /// meanwhile: it is what makes the order one.
+    fn let_out(&self, lanes: &mut MutexGuard<'_, Vec<Waiting>>) {
+        while let Some(batch) = next(lanes) {
+            self.handoff.send(batch);
+        }
+        self.room_made.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// An empty lane takes any batch, so that none can be too large to pass.
+    fn is_full(&self, more: usize, room: usize) -> bool {
+        !self.batches.is_empty() && self.records + more > room
+    }
+}
+
+/// The next batch of all, where it is known which that is.
+fn next(lanes: &mut [Waiting]) -> Option<Batch> {
+    if lanes.iter().any(|lane| lane.batches.is_empty() && !lane.is_closed) {
+        return None;
+    }
+    // Of several at an instant, the first lane's.
+    let firsts = lanes.iter_mut().filter_map(|lane| Some((lane.batches.front()?.0, lane)));
+    let (_, lane) = firsts.min_by_key(|(instant, _)| *instant)?;
+    let (_, batch) = lane.batches.pop_front()?;
+    lane.records -= batch.len();
+    Some(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::memory::Memory;
+    use crate::telemetry::pipeline::{Batching, Pace, Pipeline};
+    use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
+
+    /// Log records that a world has made at an instant.
+    fn batch(lane: usize, instant: Nanos, records: usize) -> Batch {
+        let log = |_| LogRecord {
+            time: instant,
+            severity: Severity::Info,
+            body: Text::Owned(format!("{instant} {lane}")),
+            attributes: Vec::new(),
+            resource: ResourceId(0),
+            span: None,
+        };
+        Batch { spans: Vec::new(), logs: (0..records).map(log).collect() }
+    }
+
+    /// What comes out when `worlds` send from threads of their own: all bodies, in order.
+    fn merged(worlds: &[Vec<(Nanos, usize)>], room: usize) -> Vec<String> {
+        let (memory, kept) = Memory::new();
+        let resources = Arc::new([]);
+        let batching = Batching::default();
+        let (handoff, pipeline) =
+            Pipeline::start(resources, vec![Box::new(memory)], None, Pace::Virtual, batching).unwrap();
+        let lanes = lanes_with(handoff, worlds.len(), room);
+        std::thread::scope(|scope| {
+            for ((index, lane), world) in lanes.into_iter().enumerate().zip(worlds) {
+                scope.spawn(move || {
+                    let entrance = lane.entrance();
+                    world.iter().for_each(|&(now, records)| entrance.send(now, batch(index, now, records)));
+                });
+            }
+        });
+        pipeline.shutdown(batching.timeout);
+        kept.take().logs.iter().map(|log| log.body.to_string()).collect()
+    }
+
+    #[test]
+    fn batches_leave_in_the_order_of_instants_and_lanes_whichever_thread_is_ahead() {
+        // One that says much, one that says little, one that says nothing, and one in bursts.
+        let worlds = [
+            (0..3_000).map(|n| (n * 3, 2)).collect::<Vec<_>>(),
+            (0..10).map(|n| (n * 900, 7)).collect(),
+            Vec::new(),
+            (0..1_500).map(|n| (n / 50 * 300, 1)).collect(),
+        ];
+        let mut expected = Vec::new();
+        for (index, world) in worlds.iter().enumerate() {
+            expected.extend(world.iter().map(|&(now, records)| (now, index, records)));
+        }
+        // Stable: what a lane has sent at one instant stays in its order.
+        expected.sort_by_key(|&(now, index, _)| (now, index));
+        let expected: Vec<_> = expected
+            .into_iter()
+            .flat_map(|(now, index, records)| std::iter::repeat_n(format!("{now} {index}"), records))
+            .collect();
+        for room in [1, 10, ROOM] {
+            assert!(merged(&worlds, room) == expected, "with room for {room}");
+        }
+    }
+
+    #[test]
+    fn a_batch_larger_than_a_lane_passes() {
+        assert_eq!(merged(&[vec![(1, 5), (2, 5)], vec![(0, 3)]], 2).len(), 13);
+    }
+
+    #[test]
+    fn nothing_leaves_while_an_open_lane_may_bring_something_earlier() {
+        let lane = |instants: &[Nanos], is_closed| Waiting {
+            batches: instants.iter().map(|instant| (*instant, batch(0, *instant, 1))).collect(),
+            records: instants.len(),
+            is_closed,
+        };
+        let instant = |batch: Option<Batch>| batch.map(|batch| batch.logs[0].time);
+        assert_eq!(instant(next(&mut [lane(&[5], false), lane(&[], false)])), None);
+        assert_eq!(instant(next(&mut [lane(&[5], false), lane(&[], true)])), Some(5));
+        let mut lanes = [lane(&[5, 9], false), lane(&[7], false)];
+        assert_eq!([(); 3].map(|()| instant(next(&mut lanes))), [Some(5), Some(7), None]);
+    }
+}
