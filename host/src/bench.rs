@@ -15,6 +15,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::Refused;
+use crate::report::words;
 
 /// The orders topology as it ships.
 const ORDERS: &str = include_str!("../../topologies/orders.toml");
@@ -105,15 +106,7 @@ fn digits(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.2}");
     }
-    let whole = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    words::count(value.round() as u64)
 }
 
 /// The orders topology without waits: what is left is what simhost costs.

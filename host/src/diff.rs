@@ -31,7 +31,7 @@ use crate::report::{Numbers, Report, ServiceRow};
 use crate::run::{Event, Options, Outcome, Plan, RunError};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
-use crate::topology::Topology;
+use crate::topology::{Topology, WORKERS_AT_MOST};
 
 use gather::Gather;
 use largest::{Keep, Largest};
@@ -42,10 +42,6 @@ pub use question::Question;
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 1;
-
-/// Workers of both runs, up to which these go at the same time: each reserves
-/// 4 GiB of address space, of which there are 47 bits.
-const WORKERS_AT_ONCE: u64 = 16_384;
 
 /// Two runs that can begin: all input is good.
 #[derive(Debug)]
@@ -168,7 +164,9 @@ impl Comparison {
         exporter: impl Fn() -> (E, mpsc::Receiver<T>) + Sync,
         on_event: impl Fn(Event) + Clone + Send + 'static,
     ) -> Result<(Ran<T>, Ran<T>), RunError> {
-        if self.before.topology.model.workers() + self.after.topology.model.workers() > WORKERS_AT_ONCE {
+        // Two worlds in one process have room for as many workers as one has alone.
+        let workers = [&self.before, &self.after].map(|world| world.topology.model.workers());
+        if workers.iter().sum::<u64>() > u64::from(WORKERS_AT_MOST) {
             let before = self.before.run(exporter(), on_event.clone())?;
             return Ok((before, self.after.run(exporter(), on_event)?));
         }

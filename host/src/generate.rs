@@ -18,6 +18,7 @@ mod sizing;
 mod write;
 
 use crate::error::Problem;
+use crate::topology::WORKERS_AT_MOST;
 
 /// Services of a generated topology: enough for a caller and a callee, and no
 /// more than a topology's file has room for.
@@ -28,9 +29,6 @@ pub const LAYERS: std::ops::RangeInclusive<u32> = 2..=12;
 
 /// Requests per second that come in.
 pub const RATE: std::ops::RangeInclusive<u32> = 1..=100_000;
-
-/// Workers of all services: as many as a run takes.
-const WORKERS_AT_MOST: u64 = 16_384;
 
 /// What is wanted; the ranges are those of the constants above.
 #[derive(Clone, Debug)]
@@ -59,7 +57,7 @@ pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
     }
     let mut system = shape::draw(wanted.seed, wanted.services as usize, layers as usize);
     let load = sizing::size(&mut system, f64::from(wanted.rate));
-    if load.workers > WORKERS_AT_MOST {
+    if load.workers > u64::from(WORKERS_AT_MOST) {
         let message = format!(
             "at {} requests per second the services need {} workers in all; simhost runs at most {WORKERS_AT_MOST}",
             wanted.rate, load.workers
@@ -93,6 +91,17 @@ mod tests {
             let read = topology::parse("generated.toml", &text, std::path::Path::new(""), &["service"]);
             let model = read.expect("it is valid").model;
             assert_eq!(model.services.len(), services as usize, "{services} in {layers:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_may_have_all_the_workers_that_a_topology_asks_for() {
+        for rate in [50, 5_000] {
+            let text = generate(&Wanted { rate, ..wanted(2_000) }).expect("a topology");
+            let read = topology::parse("generated.toml", &text, std::path::Path::new(""), &["service"]);
+            let model = read.expect("it is valid").model;
+            let each = model.services.iter().map(|service| u64::from(service.replicas * service.workers));
+            assert_eq!(model.workers(), each.sum::<u64>(), "at {rate} requests per second");
         }
     }
 

@@ -246,7 +246,7 @@ impl Running {
         let key = who.of(self.key(Purpose::Load));
         // In a task of its own: a user who is stopped does not stop the system.
         self.sched.spawn(async move {
-            let (span, asking) = load.client.ask(key, request);
+            let (span, asking) = load.client.ask(key, request, load.load.timeout);
             let mut asking = pin!(asking);
             let outcome = match load.load.timeout {
                 None => Some(asking.as_mut().await),

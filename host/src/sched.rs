@@ -58,7 +58,7 @@ struct World {
     /// Who waits for the last task to end.
     drained: RefCell<Option<Waker>>,
     /// Called when an instant seems not to end, before it is given up.
-    alarm: RefCell<Option<Box<dyn FnOnce()>>>,
+    alarm: RefCell<Option<Box<dyn FnMut()>>>,
 }
 
 /// The tasks that have not ended, each in a place of its own.
@@ -233,15 +233,17 @@ impl Sched {
         .await;
     }
 
-    /// Has `alarm` called, once, when an instant of virtual time has had so many
-    /// polls that it seems not to end. Who compares what was done before with
-    /// what is done when the world halts, finds the culprit.
-    pub fn when_in_doubt(&self, alarm: impl FnOnce() + 'static) {
+    /// Has `alarm` called, once in each instant of virtual time that has had so
+    /// many polls that it seems not to end; some do end. Who compares what was done
+    /// at the last call with what is done when the world halts, finds the culprit.
+    pub fn when_in_doubt(&self, alarm: impl FnMut() + 'static) {
         *self.0.alarm.borrow_mut() = Some(Box::new(alarm));
     }
 
-    /// Drops every task that is left: the run is over.
+    /// Drops every task that is left, and the alarm: the run is over.
     pub fn clear(&self) {
+        // It may hold this world, which would hold it for ever.
+        self.0.alarm.take();
         // Outside of the borrow: what a task owns may cancel timers or spawn.
         let tasks = std::mem::take(&mut *self.0.tasks.borrow_mut());
         drop(tasks);
@@ -323,7 +325,9 @@ impl Sched {
     /// So many polls, and no time has passed: raises the alarm, and later gives up.
     #[cold]
     fn doubt(&self, polls: u64) -> Result<(), Halt> {
-        if let Some(alarm) = self.0.alarm.take() {
+        if polls == POLLS_AT_ONCE / 2
+            && let Some(alarm) = &mut *self.0.alarm.borrow_mut()
+        {
             alarm();
         }
         let allowed = POLLS_AT_ONCE + POLLS_FOR_EACH * self.tasks() as u64;

@@ -34,6 +34,9 @@ use service::Surroundings;
 /// No simulated time may be longer: 365 days, in nanoseconds.
 pub const LONGEST: Nanos = units::LONGEST;
 
+/// No run may have more workers: see `limits.workers`.
+pub const WORKERS_AT_MOST: u32 = limits::WORKERS_AT_MOST;
+
 /// Bytes of a topology file. A thousand services take a tenth of it.
 pub const FILE_AT_MOST: u64 = 1 << 20;
 

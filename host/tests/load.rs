@@ -156,6 +156,15 @@ fn a_request_too_many_is_not_sent_and_counts_as_an_error() {
 }
 
 #[test]
+fn the_report_of_a_load_that_could_send_hardly_anything_says_so() {
+    let limited = load("limited", "arrivals = { constant = \"10/s\" }\nmax-in-flight = 1\nfor = \"20s\"");
+    let finished = service("config.work = \"30s\"", &limited).run(&["--virtual"]);
+    let text = finished.success();
+    assert!(text.starts_with("loads: 1 request in "), "{text}");
+    assert!(text.contains("overload ×199"), "{text}");
+}
+
+#[test]
 fn a_client_that_gives_up_does_not_stop_the_service() {
     let settings = "config = { work = \"1s\" }";
     let hasty = "arrivals = { constant = \"1/s\" }\nmax-requests = 3\ntimeout = \"200ms\"\nspan = true";

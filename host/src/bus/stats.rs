@@ -53,7 +53,9 @@ pub struct ServiceAccount {
     pub longest_queue: u32,
     /// Workers that have a request.
     pub busy: Gauge,
-    /// For how long the workers had their requests, all together: nanoseconds.
+    /// Requests that workers are done with, and for how long they had them, all
+    /// together: nanoseconds.
+    jobs: u64,
     busy_time: u128,
     /// Requests that came from services of the topology.
     inner: u64,
@@ -130,6 +132,7 @@ impl Stats {
     pub fn done(&self, at: ServiceId, since: Nanos, now: Nanos) {
         self.service(at, |service| {
             service.busy.leave(now);
+            service.jobs += 1;
             service.busy_time += u128::from(now - since);
         });
     }
@@ -298,6 +301,7 @@ impl ServiceAccount {
             self.waits.get_or_insert_with(|| Box::new(Tally::coarse())).merge(theirs);
         }
         self.longest_queue = self.longest_queue.max(other.longest_queue);
+        self.jobs += other.jobs;
         self.busy_time += other.busy_time;
         self.inner += other.inner;
         self.inside.merge(&other.inside);

@@ -6,6 +6,7 @@ use super::shape::{Call, GATEWAY, Route, Service, System};
 use super::sizing::Load;
 use super::{Wanted, names};
 use crate::clock;
+use crate::model::Bounds;
 
 const INFALLIBLE: &str = "a String takes every write";
 
@@ -77,6 +78,9 @@ fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: 
         wanted.seed
     )
     .expect(INFALLIBLE);
+    if load.workers > u64::from(Bounds::default().workers) {
+        writeln!(text, "\n[limits]\nworkers = {}", load.workers).expect(INFALLIBLE);
+    }
 }
 
 fn comment(text: &mut String, words: &str) {

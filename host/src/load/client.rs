@@ -1,11 +1,12 @@
 //! A load's side of a request: its CLIENT span, and the way to the service.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 use opentelemetry_semantic_conventions::attribute;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
 use crate::bus::{Bus, Entry, External, Identity, address_of};
@@ -13,8 +14,9 @@ use crate::context::{Baggage, SpanContext};
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
 use crate::message::Request;
-use crate::model::{Load, ServiceId};
+use crate::model::{Load, Nanos, ServiceId};
 use crate::rng::Key;
+use crate::sched::Sleep;
 use crate::telemetry::record::{KeyValue, ResourceId};
 
 /// Connections that a run's loads have to the ingress at a time, as each carries one request.
@@ -81,11 +83,13 @@ impl Client {
     }
 
     /// Sends a request; `key` is who it is. Gives its CLIENT span, if it has one,
-    /// and what waits for the status of its response.
+    /// and what waits for the status of its response. After `patience`, in
+    /// nanoseconds, nobody is interested: what is not sent until then never is.
     pub fn ask(
         &self,
         key: Key,
         mut request: Request,
+        patience: Option<Nanos>,
     ) -> (Option<Span>, LocalBoxFuture<'static, Result<u16, CallError>>) {
         if request.headers.get("user-agent").is_none() {
             request.headers.push("user-agent", self.user_agent.as_str());
@@ -106,9 +110,9 @@ impl Client {
             Way::Ingress { client, base, connections } => {
                 let (client, base) = (Rc::clone(client), base.clone());
                 let connections = Arc::clone(connections);
+                let patience = patience.map(|nanos| self.bus.host().sched.sleep(nanos));
                 Box::pin(async move {
-                    // The semaphore is never closed.
-                    let _one = connections.acquire_owned().await.ok();
+                    let _one = connection(connections, patience).await?;
                     client.send(&base, request).await.map(|response| response.status)
                 })
             }
@@ -141,6 +145,27 @@ impl Client {
     }
 }
 
+/// One of the connections, as soon as there is one.
+///
+/// # Errors
+/// The client has lost its patience: it must not stand in line for ever, nor ask
+/// for what nobody waits for.
+async fn connection(
+    connections: Arc<Semaphore>,
+    patience: Option<Sleep>,
+) -> Result<OwnedSemaphorePermit, CallError> {
+    let acquiring = pin!(connections.acquire_owned());
+    let acquired = match patience {
+        None => acquiring.await,
+        Some(patience) => match select(acquiring, patience).await {
+            Either::Left((acquired, _)) => acquired,
+            Either::Right(_) => return Err(CallError::Timeout),
+        },
+    };
+    // It is never closed.
+    acquired.map_err(|error| CallError::Reset(error.to_string()))
+}
+
 /// The version in the name of a load's client: that of the program, without its last part.
 const fn version() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
@@ -170,5 +195,30 @@ impl Drop for Span {
             span.fail("cancelled");
             self.bus.record(span);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::sched::Sched;
+
+    #[test]
+    fn who_has_lost_patience_no_longer_waits_for_a_connection() {
+        let sched = Sched::new(Clock::virtual_from(0));
+        let connections = Arc::new(Semaphore::new(1));
+        let world = sched.clone();
+        let several = async move {
+            let one = connection(Arc::clone(&connections), Some(world.sleep(5))).await;
+            assert!(one.is_ok());
+            let other = connection(Arc::clone(&connections), Some(world.sleep(5))).await;
+            assert!(matches!(other, Err(CallError::Timeout)), "{other:?}");
+            // The place in the line is given up as well: the next is served at once.
+            drop(one);
+            assert!(connection(connections, None).await.is_ok());
+            world.now()
+        };
+        assert_eq!(sched.block_on(several, || {}), Ok(5));
     }
 }

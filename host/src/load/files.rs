@@ -85,13 +85,15 @@ fn lines_of_names(path: &Path, place: &Place) -> Result<Arc<[String]>, Problem> 
         let help = "a name is a line of plain text";
         return problem(format!("line {number} of {name} has control characters"), help);
     }
-    let names: Arc<[String]> = lines(&text).map(|(_, line)| line.to_owned()).collect();
-    match names.len() {
+    match lines(&text).count() {
         0 => {
             problem(format!("{name} has no names"), "write one a line; lines that begin with # do not count")
         }
-        1..=NAMES_AT_MOST => Ok(names),
-        many => problem(format!("{name} has {many} names"), "a list may have 100000"),
+        1..=NAMES_AT_MOST => Ok(lines(&text).map(|(_, line)| line.to_owned()).collect()),
+        many => {
+            let help = format!("a list has {NAMES_AT_MOST} at most");
+            problem(format!("{name} has {many} names"), &help)
+        }
     }
 }
 
@@ -109,6 +111,12 @@ fn arrivals(path: &Path, place: &Place) -> Result<Arc<[Nanos]>, Vec<Problem>> {
     let name = quote(&path.display().to_string());
     let problem =
         |message: String, help: String| Problem::new(message).at(place.clone(), "this file").help(help);
+    // First, as what is read of each takes more memory than its line.
+    let many = lines(&text).count();
+    if many > ARRIVALS_AT_MOST {
+        let message = format!("{name} has {many} arrivals");
+        return Err(vec![problem(message, format!("a load replays {ARRIVALS_AT_MOST} at most"))]);
+    }
     let mut instants: Vec<(Kind, i128)> = Vec::new();
     let mut problems = Vec::new();
     for (number, line) in lines(&text) {
@@ -132,10 +140,6 @@ fn arrivals(path: &Path, place: &Place) -> Result<Arc<[Nanos]>, Vec<Problem>> {
     if problems.is_empty() && instants.is_empty() {
         let help = "write one time a line, such as 12.5, 350ms or 2026-01-01T00:00:12Z".to_owned();
         problems.push(problem(format!("{name} has no arrivals"), help));
-    }
-    if instants.len() > ARRIVALS_AT_MOST {
-        let message = format!("{name} has {} arrivals", instants.len());
-        problems.push(problem(message, format!("a load replays {ARRIVALS_AT_MOST} at most")));
     }
     if !problems.is_empty() {
         return Err(problems);

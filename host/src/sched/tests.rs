@@ -186,6 +186,38 @@ fn an_instant_without_end_is_given_up_after_an_alarm() {
 }
 
 #[test]
+fn each_instant_that_seems_endless_raises_the_alarm_anew() {
+    let (sched, _) = virtual_world();
+    let raised: Rc<RefCell<Vec<Nanos>>> = Rc::default();
+    let (noted, world) = (Rc::clone(&raised), sched.clone());
+    sched.when_in_doubt(move || noted.borrow_mut().push(world.now() - START));
+    let world = sched.clone();
+    let busy_twice = async move {
+        for _ in 0..2 {
+            world.sleep(500).await;
+            for _ in 0..POLLS_AT_ONCE / 2 + 1 {
+                yielded().await;
+            }
+        }
+    };
+    assert_eq!(sched.block_on(busy_twice, || {}), Ok(()));
+    assert_eq!(*raised.borrow(), [500, 1_000]);
+}
+
+#[test]
+fn a_world_that_is_cleared_goes_with_its_last_handle() {
+    let (sched, _) = virtual_world();
+    let (alarm, task) = (sched.clone(), sched.clone());
+    sched.when_in_doubt(move || assert!(alarm.is_virtual()));
+    sched.spawn(async move { task.sleep(1_000).await });
+    sched.block_on(sched.sleep(1), || {}).unwrap();
+    let world = Rc::downgrade(&sched.0);
+    sched.clear();
+    drop(sched);
+    assert!(world.upgrade().is_none(), "its task or its alarm holds it");
+}
+
+#[test]
 fn many_polls_are_no_endless_instant_as_long_as_time_passes() {
     let (sched, _) = virtual_world();
     let world = sched.clone();

@@ -6,7 +6,7 @@ use crate::model::{Bounds, Limits};
 
 /// Workers of all services: what 47 bits of address space hold, with room to
 /// spare, when each reserves 4 GiB of it.
-const WORKERS_AT_MOST: u32 = 16_384;
+pub(super) const WORKERS_AT_MOST: u32 = 16_384;
 
 /// The defaults of every service and the bounds of the run, from `[limits]`.
 pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {

@@ -45,8 +45,7 @@ impl Accounts {
         found.of_tally(name, "requests", &service.inside, &service.all());
         let (waited, wait) = service.waits.as_ref().map_or((0, 0), |waits| (waits.count, waits.total));
         found.of_gauge(name, "waits in the queue", &service.waiting, waited, wait);
-        // Each job of a worker is one entry of the gauge: only its time is known apart.
-        found.of_gauge(name, "jobs of workers", &service.busy, service.busy.entered(), service.busy_time);
+        found.of_gauge(name, "jobs of workers", &service.busy, service.jobs, service.busy_time);
         let sent = self.links().filter(|(from, link)| from.is_some() && link.to == Some(id));
         let sent: u64 = sent.map(|(_, link)| link.sent).sum();
         found.same(name, "calls sent to it, and calls that arrived", sent.into(), service.inner.into());

@@ -56,6 +56,8 @@ fn what_never_ends_or_never_arrives_is_found() {
     let left_open = check(&|stats| stats.arrived(A, false, 500));
     assert!(left_open.contains("a: requests begun, and ended: 2 is not 1"), "{left_open}");
     assert!(left_open.contains("their times together (ns): 514 is not 14"), "{left_open}");
+    let held = check(&|stats| stats.begun(A, 500));
+    assert!(held.contains("a: jobs of workers begun, and ended: 2 is not 1"), "{held}");
     let lost = check(&|stats| {
         let ticket = stats.calling(Some(A), Some(B), 500);
         stats.sent(ticket);

@@ -21,7 +21,7 @@ fn arrivals_are_seconds_or_times_or_dates() {
 
 #[test]
 fn arrivals_that_cannot_be_replayed_are_refused_with_their_lines() {
-    let wrong = |text| read_arrivals(text).expect_err("it is wrong");
+    let wrong = |text: &str| read_arrivals(text).expect_err("it is wrong");
     assert!(wrong("1\n3\n2").contains("line 3"), "{}", wrong("1\n3\n2"));
     assert!(wrong("1\n3\n2").contains("order of time"));
     assert!(wrong("1\nsoon").contains("line 2"));
@@ -30,6 +30,9 @@ fn arrivals_that_cannot_be_replayed_are_refused_with_their_lines() {
     assert!(wrong("\n# none\n").contains("has no arrivals"));
     // A file of something else is not quoted from end to end.
     assert_eq!(wrong(&"x\n".repeat(100)).lines().count(), WRONG_AT_MOST);
+    // Nor is it read to its end, when it is too long, before somebody looks.
+    let long = wrong(&"x\n".repeat(ARRIVALS_AT_MOST + 1));
+    assert!(long.contains("has 5000001 arrivals a load replays 5000000 at most"), "{long}");
     let missing = arrivals(Path::new("nowhere.txt"), &(3..5)).expect_err("it is not there");
     assert_eq!(missing[0].at, Some(3..5));
 }
@@ -43,5 +46,8 @@ fn names_are_lines_of_plain_text() {
     };
     assert_eq!(read("Ann\n# nobody\n\n Bob \n"), Ok(vec!["Ann".to_owned(), "Bob".to_owned()]));
     assert!(read("").is_err_and(|message| message.contains("has no names")));
+    assert!(
+        read(&"Ann\n".repeat(NAMES_AT_MOST + 1)).is_err_and(|message| message.contains("has 100001 names"))
+    );
     assert!(read("Ann\nB\u{1b}ob").is_err_and(|message| message.contains("line 2")));
 }
