@@ -107,6 +107,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "model",
             "error",
             "clock",
+            "rng",
             "topology",
             "sched",
             "telemetry",
