@@ -39,6 +39,9 @@ pub struct Tally {
     pub longest: Nanos,
     /// All their times together: nanoseconds.
     pub total: u128,
+    /// Those that took no time at all, which the histogram does not tell from half
+    /// a microsecond.
+    instant: u64,
     times: Histogram<u32>,
 }
 
@@ -61,7 +64,7 @@ impl Tally {
         let mut times = Histogram::new_with_bounds(RESOLUTION, 2 * RESOLUTION, digits)
             .expect("these bounds and digits are valid");
         times.auto(true);
-        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, times }
+        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, instant: 0, times }
     }
 
     /// Notes a request that took `took` and, where it failed, its `error.type`.
@@ -69,6 +72,7 @@ impl Tally {
         self.count += 1;
         self.longest = self.longest.max(took);
         self.total += u128::from(took);
+        self.instant += u64::from(took == 0);
         if let Some(error) = error {
             *self.errors.entry(error).or_default() += 1;
         }
@@ -89,7 +93,8 @@ impl Tally {
 
     /// The time that a share `quantile` (`0.0..=1.0`) of the requests did not exceed.
     pub fn quantile(&self, quantile: f64) -> Nanos {
-        self.times.value_at_quantile(quantile).min(self.longest)
+        let rank = (quantile * self.times.len() as f64).ceil() as u64;
+        if rank <= self.instant { 0 } else { self.times.value_at_quantile(quantile).min(self.longest) }
     }
 
     /// The mean time of those that began, in nanoseconds; 0 where there were none.
@@ -103,6 +108,7 @@ impl Tally {
         self.count += other.count;
         self.longest = self.longest.max(other.longest);
         self.total += other.total;
+        self.instant += other.instant;
         for (error, count) in &other.errors {
             *self.errors.entry(error.clone()).or_default() += count;
         }
@@ -197,6 +203,18 @@ mod tests {
         let errors = [200, 301, 404, 499, 500, 503, 599].map(error_type);
         let names: Vec<_> = errors.iter().flatten().map(|name| &**name).collect();
         assert_eq!(names, ["500", "503", "599"]);
+    }
+
+    #[test]
+    fn no_time_at_all_is_told_from_some() {
+        let mut tally = Tally::default();
+        (0..60).for_each(|_| tally.note(0, Some("503".into())));
+        (0..40).for_each(|_| tally.note(300_000_000, None));
+        assert_eq!((tally.quantile(0.5), tally.quantile(0.6)), (0, 0));
+        assert_eq!(tally.quantile(0.61), 300_000_000);
+        let mut merged = tally.clone();
+        merged.merge(&tally);
+        assert_eq!((merged.quantile(0.6), merged.quantile(0.61)), (0, 300_000_000));
     }
 
     #[test]

@@ -141,7 +141,10 @@ fn values_of_flags_are_refused_with_what_would_do() {
         refused(run(&[flag, value]), words);
     }
     refused(run(&["--lissen", "127.0.0.1:0"]), &["--listen"]);
-    refused(run(&["--virtual", "--load", "shoppers=off"]), &["has nothing to do", "--request", "[[load]]"]);
+    refused(
+        run(&["--virtual", "--load", "shoppers=off"]),
+        &["has nothing to do", "--load shoppers=on", "--request"],
+    );
     refused(run(&["--load", "shopers=off"]), &["\"shopers\"", "did you mean \"shoppers\"?"]);
     refused(run(&["--otlp", "localhost"]), &["--otlp is `localhost`", "http://localhost:4317"]);
 }

@@ -50,8 +50,12 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     if options.virtual_time {
         if options.requests.is_empty() && enabled(model).next().is_none() {
             let problem = Problem::new("a run in virtual time has nothing to do");
-            let help = "give it requests: --request 'POST /orders {\"item\":\"book\"}', or a [[load]]";
-            problems.push(problem.help(help));
+            problems.push(problem.help(match model.loads.first() {
+                Some(off) => format!("switch a load on, with --load {}=on, or give it a --request", off.name),
+                None => {
+                    "give it requests: --request 'POST /orders {\"item\":\"book\"}', or a [[load]]".into()
+                }
+            }));
         }
         if options.listen.is_some() {
             let problem = Problem::new("--listen has no effect in virtual time, where nothing listens");

@@ -29,8 +29,8 @@ impl FromStr for Start {
             return Ok(Self::Now);
         }
         let instant: Timestamp = text.parse().map_err(|_| {
-            "write an instant with its distance from UTC, for example 2026-01-01T00:00:00Z or \
-             2026-01-01T09:00:00+09:00, or now"
+            "write an instant from 1970 to 2554 with its distance from UTC, for example \
+             2026-01-01T00:00:00Z or 2026-01-01T09:00:00+09:00, or now"
                 .to_owned()
         })?;
         Nanos::try_from(instant.as_nanosecond()).map(Self::At).map_err(|_| {
