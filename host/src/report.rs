@@ -52,7 +52,7 @@ pub struct Report {
     pub elapsed_ns: Option<Nanos>,
     /// Requests that came from outside: from loads, clients and the command line.
     pub requests: u64,
-    /// Calls and requests that were still under way when the run gave up on
+    /// Calls and requests that services still had when the run gave up on
     /// them: their SERVER spans are lost.
     pub unfinished: u64,
     /// In the order of the topology, and of the guest's routes.
@@ -90,7 +90,7 @@ pub struct Facts<'a> {
     /// Requests that came from outside.
     pub requests: u64,
     /// Tasks that were still under way at the end.
-    pub unfinished: u64,
+    pub tasks: u64,
     pub simulated: Nanos,
     /// None in virtual time.
     pub elapsed: Option<Duration>,
@@ -101,8 +101,9 @@ pub struct Facts<'a> {
 
 impl Report {
     pub fn new(facts: Facts<'_>) -> Self {
-        let Facts { model, accounts, simulated, unfinished, recorded, .. } = facts;
-        let is_whole = facts.elapsed.is_none() && unfinished == 0;
+        let Facts { model, accounts, simulated, recorded, .. } = facts;
+        let is_whole = facts.elapsed.is_none() && facts.tasks == 0;
+        let unfinished = accounts.services.iter().map(|service| service.inside.level()).sum();
         let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
         let counted = Counted { accounts: &accounts, loads: &facts.loads, simulated };
         let objectives = objectives::judge(model, counted, facts.idle_is_missed);

@@ -63,7 +63,7 @@ pub struct Simulated {
     /// Requests that came from outside.
     pub requests: u64,
     /// Tasks that were still under way at the end.
-    pub unfinished: u64,
+    pub tasks: u64,
     /// Why it could not go on, if it could not; of several worlds, why each could not.
     pub halted: Vec<Failure>,
 }
@@ -116,7 +116,7 @@ impl World<'_> {
         };
         let mut driving = Box::pin(drive.run(self.listener, network, &mut tell));
         let driven = sched.block_on(driving.as_mut(), idle);
-        let (simulated, unfinished) = (sched.now() - start, sched.tasks() as u64);
+        let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let accounts = bus.stats.close(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -136,7 +136,7 @@ impl World<'_> {
         };
         recorder.flush();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
-        Ok(Simulated { replies, loads, accounts, faults, recorded, simulated, requests, unfinished, halted })
+        Ok(Simulated { replies, loads, accounts, faults, recorded, simulated, requests, tasks, halted })
     }
 }
 
@@ -160,7 +160,7 @@ impl Simulated {
         self.recorded += other.recorded;
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
-        self.unfinished += other.unfinished;
+        self.tasks += other.tasks;
         self.halted.extend(other.halted);
     }
 }

@@ -121,7 +121,7 @@ impl Plan {
             recorded: done.recorded,
             sent,
             requests: done.requests,
-            unfinished: done.unfinished,
+            tasks: done.tasks,
             simulated: done.simulated,
             elapsed: (!options.virtual_time).then(|| watch.elapsed()),
             idle_is_missed: options.requests.is_empty(),
