@@ -109,7 +109,7 @@ impl Plan {
         let out = options.destinations.out.as_deref();
         let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
         let failures = done.halted.into_iter().chain(failure::unwritten(out, &sent.exporters)).collect();
-        if options.virtual_time && options.requests.is_empty() {
+        if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(Event::Simulated { simulated: done.simulated, took: watch.elapsed() });
         }
         let report = Report::new(Facts {
