@@ -13,6 +13,9 @@ mod render;
 pub use names::{did_you_mean, list, nearest, quote};
 pub use render::Look;
 
+/// Why writing into a `String` is expected to succeed.
+pub const INFALLIBLE: &str = "a String takes every write";
+
 /// Problems that a report keeps; of the others it says only how many there are.
 const SHOWN_AT_MOST: usize = 50;
 

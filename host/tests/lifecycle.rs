@@ -3,9 +3,9 @@
 
 mod common_run;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use common_run::http::{Connection, Dead, Upstream};
@@ -249,17 +249,9 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
 fn ctrl_c_stops_virtual_time_at_a_whole_event_and_reports_what_was_simulated() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--for", "8000h", "--out", "-"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.expect("the program starts");
-    let mut records = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut text = String::new();
-    records.read_line(&mut text).expect("a line");
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(told.expect("kill is there").success());
-    records.read_to_string(&mut text).expect("the rest");
-    let finished = child.wait_with_output().expect("the program ends");
-    let said = String::from_utf8_lossy(&finished.stderr);
-    assert_eq!(finished.status.code(), Some(0), "{said}");
+    let (finished, text) = common_run::interrupt(&mut command);
+    let said = &finished.stderr;
+    assert_eq!(finished.code, Some(0), "{said}");
     for expected in ["finishing what is under way", "orders: ", "POST /charges", "digest: "] {
         assert!(said.contains(expected), "{expected} in {said}");
     }

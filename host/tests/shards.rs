@@ -4,8 +4,6 @@
 mod common_run;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common_run::trace::{self, Span};
@@ -185,17 +183,9 @@ fn the_report_says_how_many_worlds_there_were() {
 fn ctrl_c_stops_all_shards() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--for", "8000h", "--shards", "3", "--out", "-"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.expect("the program starts");
-    let mut records = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut text = String::new();
-    records.read_line(&mut text).expect("a line");
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(told.expect("kill is there").success());
-    records.read_to_string(&mut text).expect("the rest");
-    let finished = child.wait_with_output().expect("the program ends");
-    let said = String::from_utf8_lossy(&finished.stderr);
-    assert_eq!(finished.status.code(), Some(0), "{said}");
+    let (finished, text) = common_run::interrupt(&mut command);
+    let said = &finished.stderr;
+    assert_eq!(finished.code, Some(0), "{said}");
     assert_eq!(said.matches("finishing what is under way").count(), 1, "{said}");
     assert!(said.contains("3 shards") && said.contains("digest: "), "{said}");
     let spans = trace::read(&text);

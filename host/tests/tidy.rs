@@ -76,7 +76,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "bus",
         ],
     ),
-    ("report", &["model", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",

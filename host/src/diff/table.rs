@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, presets};
 use crate::model::Nanos;
 use crate::report::words::{counted, time};
 
-use super::text::INFALLIBLE;
+use crate::error::INFALLIBLE;
 
 /// Rows that a person sees; the JSON has all.
 const ROWS: usize = 12;

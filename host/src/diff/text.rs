@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::error::INFALLIBLE;
 use crate::report::words::{count, counted, percent, time};
 use crate::report::{Numbers, ServiceRow};
 use crate::telemetry::console::Style;
@@ -11,8 +12,6 @@ use super::matching::{Changed, Traces};
 use super::shift::{Shift, Spans};
 use super::table::{Table, arrow, by, signed, two_lines};
 use super::{Difference, Side};
-
-pub const INFALLIBLE: &str = "a String takes every write";
 
 impl Difference {
     /// All of it, with the trace drawn in this style.

@@ -6,9 +6,8 @@ use super::shape::{Call, GATEWAY, Route, Service, System};
 use super::sizing::Load;
 use super::{Wanted, names};
 use crate::clock;
+use crate::error::INFALLIBLE;
 use crate::model::Bounds;
-
-const INFALLIBLE: &str = "a String takes every write";
 
 /// Columns of a comment.
 const WIDTH: usize = 110;

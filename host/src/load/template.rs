@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::error::INFALLIBLE;
 use crate::message::{Headers, Request};
 use crate::model::{Draw, Form, Load, Names, Piece, RequestTemplate, Template};
 use crate::rng::{Key, Purpose};
 
 /// What is encoded in a part of a path: all but the unreserved characters (RFC 3986, section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-const INFALLIBLE: &str = "a String takes every write";
 
 /// Who a request is within its load.
 #[derive(Clone, Copy, Debug)]

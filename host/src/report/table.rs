@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::rows::Numbers;
-use super::text::INFALLIBLE;
 use super::words::{count, counted, percent};
+use crate::error::INFALLIBLE;
 
 /// Rows that a table shows to a person; the JSON has all.
 pub const ROWS: usize = 20;

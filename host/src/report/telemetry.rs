@@ -9,8 +9,8 @@ use crate::telemetry::exporter::Totals;
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
 
-use super::text::INFALLIBLE;
 use super::words::counted;
+use crate::error::INFALLIBLE;
 
 /// What became of the records.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

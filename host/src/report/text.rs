@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 
 use super::rows::{LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
-
-pub const INFALLIBLE: &str = "a String takes every write";
 
 /// Requests from outside below which quantiles and rates say nothing: the report
 /// then has the times alone.

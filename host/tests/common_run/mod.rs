@@ -8,7 +8,7 @@ pub mod server;
 pub mod shipped;
 pub mod trace;
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -119,6 +119,21 @@ impl Topology {
         let records = records.unwrap_or_else(|error| panic!("{error}, after {finished:?}"));
         (finished, records)
     }
+}
+
+/// Runs a command until it has written a record to standard output, and then tells
+/// it to stop, as ctrl-c does; with all that it wrote there.
+pub fn interrupt(command: &mut Command) -> (Finished, String) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the program starts");
+    let stderr = read_all(child.stderr.take().expect("a pipe"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut records = String::new();
+    stdout.read_line(&mut records).expect("a line");
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told.expect("kill is there").success());
+    stdout.read_to_string(&mut records).expect("the rest");
+    (wait(&mut child, &stderr), records)
 }
 
 /// A run that has ended.
