@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod link;
 mod load;
 
+pub use link::*;
 pub use load::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
@@ -124,17 +126,6 @@ pub enum Scalar {
     Bool(bool),
     Int(i64),
     Float(f64),
-}
-
-/// What lies between two services.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    pub from: ServiceId,
-    pub to: ServiceId,
-    /// One way; the network's when none.
-    pub latency: Option<Distribution>,
-    /// The caller gives up after this long.
-    pub timeout: Option<Nanos>,
 }
 
 /// A rule that changes what the bus does, for the requests that it matches.
