@@ -4,9 +4,20 @@
 #[allow(dead_code, reason = "it is for all tests of the program")]
 mod support;
 
+#[path = "resilience/breaker.rs"]
+mod breaker;
+#[path = "resilience/bulkhead.rs"]
+mod bulkhead;
+#[path = "resilience/deadline.rs"]
+mod deadline;
+#[path = "resilience/fallback.rs"]
+mod fallback;
+#[path = "resilience/hedge.rs"]
+mod hedge;
 #[path = "resilience/retry.rs"]
 mod retry;
 
+use serde_json::Value;
 use support::{Run, Span, SpanKind, World};
 
 const MS: u64 = 1_000_000;
@@ -47,4 +58,10 @@ fn windows(run: &Run) -> Vec<(u64, u64)> {
 fn events(span: &Span) -> Vec<&str> {
     let names = span.events.iter().map(|event| event.name.as_str());
     names.filter(|name| *name != "exception").collect()
+}
+
+/// The report of a run of loads in virtual time.
+fn report(world: &World) -> Value {
+    let run = world.clone().flags(&["--json"]).virtually(&[]);
+    serde_json::from_str(&run.report).unwrap_or_else(|error| panic!("{error}: {}", run.report))
 }

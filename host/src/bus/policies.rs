@@ -285,7 +285,7 @@ impl Call {
             Either::Left((place, _)) => {
                 place.map(Some).map_err(|_| CallError::Reset("the run is over".to_owned()))
             }
-            Either::Right(_) => Err(CallError::Timeout),
+            Either::Right(_) => Err(CallError::DeadlineExceeded),
         }
     }
 
