@@ -1,6 +1,7 @@
 //! The policies of links: what a caller does about a callee that fails or is
 //! slow, and what of it the spans and the report say.
 
+mod common_run;
 #[allow(dead_code, reason = "it is for all tests of the program")]
 mod support;
 
@@ -10,10 +11,14 @@ mod breaker;
 mod bulkhead;
 #[path = "resilience/deadline.rs"]
 mod deadline;
+#[path = "resilience/everything.rs"]
+mod everything;
 #[path = "resilience/fallback.rs"]
 mod fallback;
 #[path = "resilience/hedge.rs"]
 mod hedge;
+#[path = "resilience/outside.rs"]
+mod outside;
 #[path = "resilience/retry.rs"]
 mod retry;
 
