@@ -7,7 +7,7 @@ use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 
 use crate::context::{self, SpanContext};
 use crate::error::{did_you_mean, quote};
-use crate::fault::Subject;
+use crate::fault::{Json, Subject};
 use crate::guest::scope::Caller;
 use crate::guest::{CallError, Outbound};
 use crate::link::Leg;
@@ -312,6 +312,8 @@ impl Bus {
             request: &request,
             params: &[],
             baggage: &caller.baggage,
+            json: Json::default(),
+            attempt: 0,
             trace: caller.trace.trace_id,
             span: client,
             dice,
