@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
-use crate::fault::Subject;
+use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -206,6 +206,7 @@ impl Bus {
             trace: caller.trace,
             baggage: caller.baggage,
             depth: caller.depth,
+            attempt: caller.attempt,
             deadline: None,
             request,
             way: Way::Inner(context),
@@ -234,6 +235,8 @@ impl Bus {
             request: &request,
             params: &[],
             baggage: &caller.baggage,
+            json: Json::default(),
+            attempt: caller.attempt,
             trace: caller.trace.trace_id,
             span: client,
             dice,

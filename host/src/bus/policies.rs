@@ -226,7 +226,7 @@ impl Call {
 
     /// The attempt, and its CLIENT span.
     fn open(&self, number: u32, cause: Cause, patience: Option<Nanos>) -> (Attempt, ClientSpan) {
-        let mut caller = self.caller.clone();
+        let mut caller = Caller { attempt: number, ..self.caller.clone() };
         if number > 0 {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
