@@ -211,12 +211,11 @@ impl Call {
         if let Some(pass) = &pass {
             pass.tell(&mut span);
         }
-        let mut flight = match attempt.leave(&self.bus, span) {
+        let mut flight = match attempt.leave(&self.bus, &span) {
             Ok(flight) => flight,
-            Err((error, span)) => return Landed { outcome: Err(error), span },
+            Err(error) => return Landed { outcome: Err(error), span },
         };
         let outcome = flight.outcome().await;
-        let mut span = flight.span;
         if let Some(pass) = pass {
             pass.report(&outcome, self.now(), &mut span);
         }
