@@ -37,7 +37,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
-    ("fault", &["model", "message", "rng", "context"]),
+    ("fault", &["model", "message", "rng", "context", "sched"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (
