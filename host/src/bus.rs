@@ -4,9 +4,13 @@
 //! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
 //! callee's side. The stages are those of ARCHITECTURE.md, "One call".
 
+mod attempt;
 mod call;
 mod entry;
+mod policies;
+mod remarks;
 pub mod replica;
+mod resolve;
 pub mod routes;
 pub mod spans;
 mod stage;
@@ -25,7 +29,7 @@ use rustc_hash::FxHashMap;
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
 use crate::fault::{Faults, Json, Subject, Verdict};
-use crate::guest::scope::{RequestScope, Trace, Visitor};
+use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
@@ -36,9 +40,9 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-pub use call::address_of;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use replica::{NoWorker, Replica};
+pub use resolve::address_of;
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
 use stats::{Capacity, ServiceAccount, Stats};
@@ -130,6 +134,10 @@ struct Visit {
     span: SpanId,
     baggage: Baggage,
     depth: u32,
+    /// Set when it arrives, if its sender has said how long it waits.
+    deadline: Option<Deadline>,
+    /// Which attempt of its call it is, from 0.
+    attempt: u32,
     request: Request,
     way: Way,
 }
@@ -248,7 +256,8 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
-        let (response, failure) = match replica.acquire(code, &self.host, &self.stats).await {
+        let deadline = visit.deadline.map(|deadline| deadline.at);
+        let (response, failure) = match replica.acquire(code, &self.host, &self.stats, deadline).await {
             Ok(mut worker) => {
                 let begun = self.host.sched.now();
                 self.stats.begun(to, begun);
@@ -289,7 +298,7 @@ impl Bus {
             params: &params,
             baggage: &visit.baggage,
             json: Json::default(),
-            attempt: 0,
+            attempt: visit.attempt,
             trace: visit.trace.trace_id,
             span: visit.span,
             dice,
@@ -305,6 +314,7 @@ impl Bus {
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
             context,
+            deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
         let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
@@ -439,6 +449,10 @@ impl Bus {
             NoWorker::Exhausted => {
                 span.fail(reason.kind());
                 Response::detail(503, "as many workers exist as limits.workers allows")
+            }
+            NoWorker::TooLate => {
+                span.fail(reason.kind());
+                Response::detail(504, "the deadline of the request has passed")
             }
             NoWorker::Broken(failure) => {
                 let response = Response::detail(500, format!("the guest failed: {}", failure.kind));

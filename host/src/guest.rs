@@ -54,7 +54,9 @@ pub trait Outbound {
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
 }
 
-/// Why a call has no response, as in `simhost:service/bus`.
+/// Why a call has no response. The contract, `simhost:service/bus`, has fewer words
+/// for it: a guest sees what its own side refused as `refused`, and a deadline that
+/// has passed as `timeout`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     #[error("{0}")]
@@ -69,7 +71,19 @@ pub enum CallError {
     DepthExceeded(u32),
     #[error("invalid request: {0}")]
     Invalid(String),
+    /// The caller's own breaker lets nothing through.
+    #[error("circuit open: {0}")]
+    CircuitOpen(String),
+    /// The caller has as much under way as its bulkhead allows.
+    #[error("bulkhead full: {0}")]
+    BulkheadFull(String),
+    /// Whoever waits for the caller would wait no longer.
+    #[error("the deadline has passed")]
+    DeadlineExceeded,
 }
+
+/// The `error.type` of what comes too late for who asked, on both sides.
+pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
 
 impl CallError {
     /// The `error.type` of the CLIENT span: low in cardinality.
@@ -81,6 +95,9 @@ impl CallError {
             Self::Reset(_) => "connection_reset",
             Self::DepthExceeded(_) => "call_depth_exceeded",
             Self::Invalid(_) => "invalid_request",
+            Self::CircuitOpen(_) => "circuit_open",
+            Self::BulkheadFull(_) => "bulkhead_full",
+            Self::DeadlineExceeded => DEADLINE_EXCEEDED,
         }
     }
 }

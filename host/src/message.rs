@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// The header that says for how long the sender of a request waits for its answer:
+/// whole milliseconds from its arrival on, as `grpc-timeout` does.
+pub const DEADLINE: &str = "x-simhost-deadline";
+
 /// Header fields in order of arrival. Names are lower-case; several fields of
 /// one name stay separate, as W3C Trace Context wants for `tracestate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,19 @@ impl Headers {
     /// Removes every field of `name` (lower-case).
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(key, _)| key != name);
+    }
+
+    /// For how many more milliseconds the sender waits, as [`DEADLINE`] says; none
+    /// where it says nothing that makes sense.
+    pub fn deadline(&self) -> Option<u64> {
+        let value = self.get(DEADLINE)?;
+        value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Sets the field, in place of any that is there.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.remove(name);
+        self.push(name, value);
     }
 
     /// Lower-cases names and refuses what HTTP does not allow (RFC 9110, section 5):

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 mod fault;
+mod link;
 mod load;
 
 pub use fault::*;
+pub use link::*;
 pub use load::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
@@ -126,17 +128,6 @@ pub enum Scalar {
     Bool(bool),
     Int(i64),
     Float(f64),
-}
-
-/// What lies between two services.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    pub from: ServiceId,
-    pub to: ServiceId,
-    /// One way; the network's when none.
-    pub latency: Option<Distribution>,
-    /// The caller gives up after this long.
-    pub timeout: Option<Nanos>,
 }
 
 /// Where records go when neither the command line nor the environment says so.

@@ -18,6 +18,7 @@ mod address;
 mod distribution;
 mod fault;
 mod limits;
+mod link;
 mod load;
 mod names;
 mod objectives;
@@ -151,7 +152,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let names = Names::new(&services);
     let (latency, allowed_hosts) = traffic::network(network);
     let ingress = traffic::ingress(ingress, &names);
-    let links = traffic::links(links, &names);
+    let links = link::links(links, &names);
     let faults = fault::faults(faults, &names);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);

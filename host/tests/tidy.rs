@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("sched", &["model", "clock"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
-    ("link", &["model", "rng"]),
+    ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),

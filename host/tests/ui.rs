@@ -88,6 +88,7 @@ fn dump(model: &Model) -> String {
             name(link.from),
             name(link.to)
         ));
+        link.policies.iter().for_each(|policies| line(format!("  {policies:?}")));
     }
     for fault in &model.faults {
         line(format!(

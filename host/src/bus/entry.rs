@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
-use crate::guest::scope::{Caller, Trace};
+use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -140,6 +140,8 @@ impl Bus {
             span,
             baggage: incoming.baggage,
             depth: 0,
+            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
+            attempt: 0,
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };

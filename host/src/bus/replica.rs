@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::engine::Code;
-use crate::guest::{GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
+use crate::guest::{DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
+use crate::model::Nanos;
 use crate::sched;
 
 use super::stats::Stats;
@@ -48,6 +49,8 @@ pub enum NoWorker {
     Exhausted,
     /// The guest cannot be instantiated.
     Broken(GuestFailure),
+    /// Nobody waits for the answer any more.
+    TooLate,
 }
 
 impl NoWorker {
@@ -57,6 +60,7 @@ impl NoWorker {
             Self::Full => "queue_full",
             Self::Exhausted => WORKERS_EXHAUSTED,
             Self::Broken(failure) => failure.kind,
+            Self::TooLate => DEADLINE_EXCEEDED,
         }
     }
 }
@@ -77,9 +81,20 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    pub async fn acquire(&self, code: &Code, host: &Rc<Host>, stats: &Stats) -> Result<Worker, NoWorker> {
+    /// From `deadline` on there is none: a worker's time would be wasted.
+    pub async fn acquire(
+        &self,
+        code: &Code,
+        host: &Rc<Host>,
+        stats: &Stats,
+        deadline: Option<Nanos>,
+    ) -> Result<Worker, NoWorker> {
         let service = self.identity.service;
         let arrived = host.sched.now();
+        let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
+        if is_late(arrived) {
+            return Err(NoWorker::TooLate);
+        }
         let turn = {
             let mut state = self.state.borrow_mut();
             if let Some(worker) = state.idle.pop() {
@@ -102,6 +117,10 @@ impl Replica {
                 let turn = turn.await;
                 stats.called_up(service, arrived, host.sched.now());
                 match turn {
+                    Ok(turn) if is_late(host.sched.now()) => {
+                        self.pass_on(turn);
+                        Err(NoWorker::TooLate)
+                    }
                     Ok(Turn::Take(worker)) => Ok(worker),
                     Ok(Turn::Make) => Box::pin(self.make(code, host)).await,
                     Err(_) => Err(NoWorker::Full),
@@ -126,6 +145,14 @@ impl Replica {
                 _ => NoWorker::Broken(failure),
             }
         })
+    }
+
+    /// Gives a turn back that came too late.
+    fn pass_on(&self, turn: Turn) {
+        match turn {
+            Turn::Take(worker) => self.release(worker),
+            Turn::Make => self.replace(),
+        }
     }
 
     /// Gives a worker back: to the first that waits, or to the idle ones.

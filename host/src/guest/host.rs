@@ -168,8 +168,11 @@ fn answer(response: Result<Response, CallError>) -> Result<http::Response, bus::
         Ok(Response { status, headers, body }) => Ok(http::Response { status, headers: headers.0, body }),
         Err(error) => Err(match error {
             CallError::UnknownService(text) => bus::CallError::UnknownService(text),
-            CallError::Timeout => bus::CallError::Timeout,
+            CallError::Timeout | CallError::DeadlineExceeded => bus::CallError::Timeout,
             CallError::Refused(text) => bus::CallError::Refused(text),
+            CallError::CircuitOpen(_) | CallError::BulkheadFull(_) => {
+                bus::CallError::Refused(error.to_string())
+            }
             CallError::Reset(text) => bus::CallError::Reset(text),
             CallError::DepthExceeded(depth) => bus::CallError::DepthExceeded(depth),
             CallError::Invalid(text) => bus::CallError::Invalid(text),
