@@ -225,12 +225,13 @@ impl Call {
 
     /// The attempt, and its CLIENT span.
     fn open(&self, number: u32, cause: Cause, patience: Option<Nanos>) -> (Attempt, ClientSpan) {
-        let mut caller = Caller { attempt: number, ..self.caller.clone() };
+        let mut caller = self.caller.clone();
         if number > 0 {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
-        let attempt = Attempt { caller, callee, request, patience, tells: self.standing.policies.deadline };
+        let tells = self.standing.policies.deadline;
+        let attempt = Attempt { caller, callee, request, number, patience, tells };
         let mut span = attempt.open(&self.bus);
         span.is_attempt(number);
         match cause {
