@@ -36,7 +36,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
-    ("fault", &["model", "message", "rng", "context"]),
+    ("fault", &["model", "message", "rng", "context", "sched"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (

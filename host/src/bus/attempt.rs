@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
-use crate::fault::Subject;
+use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -234,6 +234,8 @@ impl Bus {
             request: &request,
             params: &[],
             baggage: &caller.baggage,
+            json: Json::default(),
+            attempt: 0,
             trace: caller.trace.trace_id,
             span: client,
             dice,

@@ -14,7 +14,7 @@ use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::Clock;
 use crate::external::HttpClient;
-use crate::fault::{self, Faults, Ledger};
+use crate::fault::{self, Conductor, Faults, Ledger, Stage};
 use crate::guest::Host;
 use crate::link::Links;
 use crate::load::LoadStats;
@@ -92,6 +92,7 @@ impl World<'_> {
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let bus = build(model, start, self.loaded, host, sampler, external);
+        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
         // In real time a person waits for the records; in virtual time only full
@@ -153,9 +154,8 @@ impl Simulated {
             }
         }
         self.accounts.merge(&other.accounts);
-        for (mine, theirs) in self.faults.iter_mut().zip(other.faults) {
-            mine.matched += theirs.matched;
-            mine.injected += theirs.injected;
+        for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {
+            mine.merge(theirs);
         }
         self.recorded += other.recorded;
         self.simulated = self.simulated.max(other.simulated);
