@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -57,6 +57,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -94,6 +95,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
@@ -121,7 +123,10 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];
