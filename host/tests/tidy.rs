@@ -33,11 +33,12 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("topology", &["model", "message", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
+    ("process", &["model", "sched"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
-    ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
+    ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
+    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (
         "bus",
@@ -49,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "rng",
             "context",
             "sched",
+            "process",
             "tally",
             "telemetry",
             "link",
@@ -89,6 +91,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "rng",
             "topology",
             "sched",
+            "process",
             "telemetry",
             "link",
             "fault",
@@ -132,8 +135,10 @@ const LAYERS: [(&str, &[&str]); 28] = [
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 12] =
-    ["model", "message", "rng", "tally", "context", "link", "fault", "wasi", "guest", "bus", "load", "sched"];
+const SIMULATED: [&str; 13] = [
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus", "load",
+    "sched",
+];
 
 /// What differs between two processes or machines. Clippy knows the functions that
 /// read a clock, draw ambient chance or go by hash order, everywhere; these are the

@@ -41,11 +41,9 @@ pub(super) struct Attempt {
     pub tells: bool,
 }
 
-/// An attempt on its way. Dropping it is the caller's giving up: its span ends
-/// as cancelled, and the callee works on.
+/// An attempt on its way. Whoever drops it has given up, and the callee works on.
 pub(super) struct Flight {
     bus: Rc<Bus>,
-    pub span: ClientSpan,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
 }
@@ -68,14 +66,12 @@ impl Attempt {
     /// Sends the request on its way.
     ///
     /// # Errors
-    /// The request could not go over the wire, or is over a bound; with the span.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: ClientSpan) -> Result<Flight, (CallError, ClientSpan)> {
-        if let Err(error) = bus.check(&self.caller, &self.callee, &mut self.request) {
-            return Err((error, span));
-        }
+    /// The request could not go over the wire, or is over a bound.
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+        bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
         let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), span, patience })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
     }
 }
 
@@ -94,10 +90,10 @@ impl Flight {
 
     /// Waits for the response, and ends the span with it.
     #[expect(clippy::manual_async_fn, reason = "it would hold the flight twice: as argument and as variable")]
-    pub fn land(mut self) -> impl Future<Output = Outcome> {
+    pub fn land(mut self, span: ClientSpan) -> impl Future<Output = Outcome> {
         async move {
             let outcome = self.outcome().await;
-            self.span.finish(&outcome);
+            span.finish(&outcome);
             outcome
         }
     }
