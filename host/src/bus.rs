@@ -13,6 +13,7 @@ pub mod replica;
 mod resolve;
 pub mod routes;
 pub mod spans;
+mod stage;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -27,7 +28,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Subject, Verdict};
+use crate::fault::{Faults, Json, Subject, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -133,6 +134,8 @@ struct Visit {
     span: SpanId,
     baggage: Baggage,
     depth: u32,
+    /// Which attempt of a call this is, from 0.
+    attempt: u32,
     /// Set when it arrives, if its sender has said how long it waits.
     deadline: Option<Deadline>,
     request: Request,
@@ -294,6 +297,8 @@ impl Bus {
             request: &visit.request,
             params: &params,
             baggage: &visit.baggage,
+            json: Json::default(),
+            attempt: visit.attempt,
             trace: visit.trace.trace_id,
             span: visit.span,
             dice,

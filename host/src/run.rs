@@ -27,6 +27,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, did_you_mean, quote};
+use crate::fault::{Conductor, Stage};
 use crate::model::{Code, Model, Nanos};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -161,7 +162,9 @@ impl Plan {
         let recorder = Rc::new(Recorder::new(sink));
         let host = simulate::host(&sched, &recorder, &self.model, &self.telemetry);
         let sampler = Sampler::new(self.telemetry.sampler);
-        (sched, simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
+        let bus = simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None);
+        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        (sched, bus)
     }
 
     /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).

@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
-use crate::fault::Subject;
+use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -39,11 +39,9 @@ pub(super) struct Attempt {
     pub tells: bool,
 }
 
-/// An attempt on its way. Dropping it is the caller's giving up: its span ends
-/// as cancelled, and the callee works on.
+/// An attempt on its way. Whoever drops it has given up, and the callee works on.
 pub(super) struct Flight {
     bus: Rc<Bus>,
-    pub span: ClientSpan,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
 }
@@ -66,14 +64,12 @@ impl Attempt {
     /// Sends the request on its way.
     ///
     /// # Errors
-    /// The request could not go over the wire, or is over a bound; with the span.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: ClientSpan) -> Result<Flight, (CallError, ClientSpan)> {
-        if let Err(error) = bus.check(&self.caller, &self.callee, &mut self.request) {
-            return Err((error, span));
-        }
+    /// The request could not go over the wire, or is over a bound.
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+        bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
         let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), span, patience })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
     }
 }
 
@@ -92,10 +88,10 @@ impl Flight {
 
     /// Waits for the response, and ends the span with it.
     #[expect(clippy::manual_async_fn, reason = "it would hold the flight twice: as argument and as variable")]
-    pub fn land(mut self) -> impl Future<Output = Outcome> {
+    pub fn land(mut self, span: ClientSpan) -> impl Future<Output = Outcome> {
         async move {
             let outcome = self.outcome().await;
-            self.span.finish(&outcome);
+            span.finish(&outcome);
             outcome
         }
     }
@@ -206,6 +202,7 @@ impl Bus {
             trace: caller.trace,
             baggage: caller.baggage,
             depth: caller.depth,
+            attempt: caller.attempt,
             deadline: None,
             request,
             way: Way::Inner(context),
@@ -234,6 +231,8 @@ impl Bus {
             request: &request,
             params: &[],
             baggage: &caller.baggage,
+            json: Json::default(),
+            attempt: caller.attempt,
             trace: caller.trace.trace_id,
             span: client,
             dice,

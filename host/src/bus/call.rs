@@ -56,9 +56,9 @@ impl Bus {
         let patience = link.map_or(asked, |link| link.patience(asked));
         let attempt = Attempt { caller, callee, request, patience, tells: false };
         let span = attempt.open(&self);
-        match attempt.leave(&self, span) {
-            Ok(flight) => flight.land().boxed_local(),
-            Err((error, span)) => {
+        match attempt.leave(&self, &span) {
+            Ok(flight) => flight.land(span).boxed_local(),
+            Err(error) => {
                 span.finish(&Err(error.clone()));
                 failed(error)
             }

@@ -211,12 +211,11 @@ impl Call {
         if let Some(pass) = &pass {
             pass.tell(&mut span);
         }
-        let mut flight = match attempt.leave(&self.bus, span) {
+        let mut flight = match attempt.leave(&self.bus, &span) {
             Ok(flight) => flight,
-            Err((error, span)) => return Landed { outcome: Err(error), span },
+            Err(error) => return Landed { outcome: Err(error), span },
         };
         let outcome = flight.outcome().await;
-        let mut span = flight.span;
         if let Some(pass) = pass {
             pass.report(&outcome, self.now(), &mut span);
         }
@@ -226,7 +225,7 @@ impl Call {
 
     /// The attempt, and its CLIENT span.
     fn open(&self, number: u32, cause: Cause, patience: Option<Nanos>) -> (Attempt, ClientSpan) {
-        let mut caller = self.caller.clone();
+        let mut caller = Caller { attempt: number, ..self.caller.clone() };
         if number > 0 {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
@@ -285,7 +284,7 @@ impl Call {
             Either::Left((place, _)) => {
                 place.map(Some).map_err(|_| CallError::Reset("the run is over".to_owned()))
             }
-            Either::Right(_) => Err(CallError::Timeout),
+            Either::Right(_) => Err(CallError::DeadlineExceeded),
         }
     }
 

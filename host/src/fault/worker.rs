@@ -6,7 +6,7 @@ use crate::message::Response;
 use crate::model::{FaultKind, Nanos};
 
 use super::ledger::{Drawn, Firing};
-use super::{Ledger, Rule, Subject};
+use super::{Held, Ledger, Rule, Subject};
 
 /// What befalls a request that a worker has.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Verdict {
     pub delay: Nanos,
     /// Answered then, instead of by the guest.
     pub answer: Option<Response>,
+    /// Kept as long as the request is under way.
+    pub held: Vec<Held>,
 }
 
 /// Asks each rule in turn. Delays add up; of several answers the first counts.
@@ -24,7 +26,7 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
         let Some(strike) = rule.strike(subject, now) else { continue };
         let drawn = match &rule.kind {
             FaultKind::Latency { delay, .. } => {
-                let delay = delay.sample(&mut strike.dice.stream());
+                let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
                 verdict.delay = verdict.delay.saturating_add(delay);
                 Drawn::Delay(delay)
             }
@@ -38,6 +40,7 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
             }
             _ => continue,
         };
+        verdict.held.extend(strike.held);
         ledger.fired(&Firing::of(rule, subject, now, drawn));
     }
     verdict

@@ -2,6 +2,8 @@
 //! and `deadline`. Defaults are those of a library that people know, as said at
 //! each.
 
+use toml::de::DeValue;
+
 use super::super::answer::answer;
 use super::super::reader::{Table, Value};
 use super::super::units::{positive_duration, rate_from_zero};
@@ -96,7 +98,7 @@ fn budget(value: &Value<'_>) -> Option<Budget> {
         value.number("a share of the calls, from 0 to 1", |share| (0.0..=1.0).contains(&share))
     };
     let (min, window) = (10.0, 10 * SECOND);
-    if !matches!(value.item(), toml::de::DeValue::Table(_)) {
+    if !matches!(value.item(), DeValue::Table(_)) {
         return Some(Budget { share: share_of(value)?, min, window });
     }
     let table = value.table("the retry budget")?;
@@ -191,7 +193,12 @@ fn fallback(value: &Value<'_>) -> Option<Fallback> {
 /// `attempts`, the first included.
 fn attempts_of(table: &Table<'_>, value: Option<Value<'_>>, most: u32) -> Option<u32> {
     let remedy = "say how many attempts there are, the first included: attempts = 3";
-    table.need("attempts", value, remedy)?.count(2..=most)
+    let value = table.need("attempts", value, remedy)?;
+    if value.written() == "1" {
+        let problem = Problem::new("a single attempt repeats nothing").label("the first one counts too");
+        return value.refuse(problem.help(format!("write 2 to {most}, or leave the policy out")));
+    }
+    value.count(2..=most)
 }
 
 fn methods_of(value: Option<Value<'_>>) -> Option<Methods> {
