@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -79,6 +79,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("truth", &["model", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -101,6 +102,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "ingress",
             "load",
             "report",
+            "truth",
             "progress",
         ],
     ),
@@ -131,8 +133,8 @@ const LAYERS: [(&str, &[&str]); 28] = [
 
 /// Modules of the simulated world: what happens in it is decided in them.
 const SIMULATED: [&str; 13] = [
-    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus", "load",
-    "sched",
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
+    "load", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that
