@@ -1,6 +1,7 @@
 //! The command line: flags in, words and exit codes out.
 
 mod diff;
+mod fault;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -36,6 +37,8 @@ enum Command {
     Check(Check),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
+    /// List the faults of a run that goes on, and switch them
+    Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(Generate),
     /// Measure what things cost on this machine, beside the targets
@@ -100,6 +103,11 @@ struct Run {
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
 
+    /// Let faults be switched while the run goes on, by simhost fault, over this address of this
+    /// machine; port 0 takes any free port [default: they cannot be]
+    #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
+    control: Option<SocketAddr>,
+
     /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
     /// without it exactly [default: 1]
     #[arg(long, value_name = "N")]
@@ -118,8 +126,7 @@ struct Run {
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
 
-    /// With --truth and --virtual: do not run once more without each fault that has struck, to say
-    /// what it has caused
+    /// With --truth and --virtual: leave out the runs without each fault that say what it has caused
     #[arg(long, requires = "truth")]
     no_counterfactual: bool,
 
@@ -203,6 +210,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Diff(diff) => diff.execute(),
+        Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
     }
@@ -222,6 +230,7 @@ impl Input {
             requests: self.requests,
             stop_after,
             start: None,
+            control: None,
             speed: None,
             shards: None,
             no_counterfactual: false,
@@ -236,6 +245,7 @@ impl Run {
             input,
             stop_after,
             start,
+            control,
             speed,
             shards,
             out,
@@ -248,7 +258,7 @@ impl Run {
         let quiet = show == Some(Show::None);
         let destinations = Destinations { otlp: None, out, truth, show, json };
         let options = input.options(stop_after, destinations);
-        let options = Options { start, speed, shards, no_counterfactual, ..options };
+        let options = Options { start, control, speed, shards, no_counterfactual, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -383,6 +393,7 @@ fn tell(event: Event) {
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
+        Event::Control { address } => say(&format!("control on http://{address}\n")),
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
             // A receiver may recover; a disk that is full stays so.

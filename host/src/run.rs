@@ -6,6 +6,7 @@
 //! it is told to stop.
 
 mod check;
+mod control;
 mod counterfactual;
 mod drive;
 mod failure;
@@ -70,6 +71,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Where faults can be switched while the run goes on.
+    pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
     /// without a limit; in real time exactly, and none is one.
     pub speed: Option<Speed>,
@@ -142,6 +145,7 @@ impl Plan {
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
+        problems.extend(control::problems(&options));
         problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();

@@ -59,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -98,6 +99,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
@@ -126,7 +128,10 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];

@@ -115,6 +115,7 @@ impl Again<'_> {
             is_recorded: self.is_recorded,
             network: self.network,
             listener: None,
+            control: None,
             stop,
             progress: progress.of_world(number),
             notes: Some(Notes::remembered()),
