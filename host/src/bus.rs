@@ -7,6 +7,8 @@
 mod attempt;
 mod call;
 mod entry;
+mod exposed;
+pub mod plight;
 mod policies;
 mod remarks;
 pub mod replica;
@@ -40,8 +42,10 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
+use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
-use replica::{NoWorker, Replica};
+use plight::Presence;
+use replica::{NoWorker, Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
@@ -237,43 +241,75 @@ impl Bus {
     ///
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
-    async fn serve(&self, visit: &mut Visit) -> Response {
-        let arrived = self.host.sched.now();
+    async fn serve(&self, visit: &mut Visit) -> Outcome {
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
         }
         let node = &self.nodes[visit.to.index()];
         let NodeCode::Guest(guest) = &node.code else {
-            return Response::detail(502, "the entry of a topology is a guest, not an external service");
+            let detail = "the entry of a topology is a guest, not an external service";
+            return Ok(Response::detail(502, detail));
         };
-        let GuestNode { code, routes, replicas } = &**guest;
+        let GuestNode { routes, replicas, .. } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
-        let to = visit.to;
+        let found = routes.find(&visit.request.method, visit.request.path());
+        match replica.plight() {
+            None => self.attend(visit, guest, replica, found, None).await,
+            // In a box, as it is rare: every task would have room for it.
+            Some(plight) => Box::pin(self.serve_exposed(visit, guest, replica, found, plight)).await,
+        }
+    }
+
+    /// The request is at a replica: queue, worker, answer.
+    async fn attend(
+        &self,
+        visit: &mut Visit,
+        guest: &GuestNode,
+        replica: &Replica,
+        found: Match,
+        presence: Option<&Presence<'_>>,
+    ) -> Outcome {
+        let (to, arrived) = (visit.to, self.host.sched.now());
+        let limits = &self.nodes[to.index()].limits;
         self.stats.arrived(to, visit.from.is_some(), arrived);
-        let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
+        if let Some(presence) = presence
+            && !self.goes_on(&presence.plight.process, limits).await
+        {
+            return self.cut_off(to, None, arrived);
+        }
+        let (route, params) = match found {
             Match::Found(route, params) => (route, params),
-            unmatched => return self.turn_away(visit, routes, replica, &unmatched),
+            unmatched => return Ok(self.turn_away(visit, &guest.routes, replica, arrived, &unmatched)),
         };
         let deadline = visit.deadline.map(|deadline| deadline.at);
-        let (response, failure) = match replica.acquire(code, &self.host, &self.stats, deadline).await {
+        let wish = Wish { code: &guest.code, host: &self.host, stats: &self.stats, deadline, presence };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, route, arrived) };
+        let (response, failure) = match acquired {
             Ok(mut worker) => {
-                let begun = self.host.sched.now();
+                let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
-                let known = route.map(|route| (route, routes.get(route)));
+                let known = route.map(|route| (route, guest.routes.get(route)));
                 let mut job = self.accept(visit, known, params, replica);
-                let outcome = self.work(&mut job, &mut worker, &node.limits).await;
-                let failure = outcome.as_ref().err().map(|failure| failure.kind);
+                let outcome = match presence {
+                    None => Some(self.work(&mut job, &mut worker, limits).await),
+                    Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
+                };
                 self.stats.done(to, begun, self.host.sched.now());
+                let Some(outcome) = outcome else {
+                    self.perish(job.span, worker, replica, life);
+                    return self.cut_off(to, route, arrived);
+                };
+                let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
             }
             Err(reason) => {
                 let kind = reason.kind();
-                (self.no_worker(visit, routes, route, replica, reason), Some(kind))
+                (self.no_worker(visit, &guest.routes, route, replica, reason), Some(kind))
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
         self.stats.left(to, route, arrived, self.host.sched.now(), error);
-        response
+        Ok(response)
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
@@ -332,6 +368,9 @@ impl Bus {
         }
         if job.verdict.delay > 0 {
             sched.sleep(job.verdict.delay).await;
+        }
+        if job.verdict.leak > 0 {
+            worker.leak(job.verdict.leak)?;
         }
         if let Some(answer) = job.verdict.answer.take() {
             return Ok(answer);
@@ -411,7 +450,14 @@ impl Bus {
     }
 
     /// Answers for the guest what none of its routes meets.
-    fn turn_away(&self, visit: &Visit, routes: &Routes, replica: &Replica, unmatched: &Match) -> Response {
+    fn turn_away(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        replica: &Replica,
+        arrived: Nanos,
+        unmatched: &Match,
+    ) -> Response {
         let (response, route) = match unmatched {
             Match::WrongMethod(allowed, route) => {
                 let detail = format!("{} is not allowed here", visit.request.method);
@@ -425,7 +471,7 @@ impl Bus {
         span.respond(response.status);
         self.record(span);
         let now = self.host.sched.now();
-        self.stats.left(visit.to, None, now, now, None);
+        self.stats.left(visit.to, None, arrived, now, None);
         response
     }
 
@@ -447,6 +493,10 @@ impl Bus {
             NoWorker::Exhausted => {
                 span.fail(reason.kind());
                 Response::detail(503, "as many workers exist as limits.workers allows")
+            }
+            NoWorker::Taken => {
+                span.fail(reason.kind());
+                Response::detail(503, "no worker has come free in time")
             }
             NoWorker::TooLate => {
                 span.fail(reason.kind());

@@ -1,6 +1,7 @@
 //! The door for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
 //! core thread over a bounded channel.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -208,7 +210,16 @@ async fn serve(
     if !matches!(tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answering = router.call(request);
+        async move {
+            let response = answering.await.unwrap_or_else(|never| match never {});
+            let is_broken = response.extensions().get::<BrokenOff>().is_some();
+            if is_broken { Err(std::io::Error::from(ErrorKind::ConnectionReset)) } else { Ok(response) }
+        }
+    });
+    let serving = server.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();
 }
@@ -235,7 +246,10 @@ async fn answer(
     let Ok(answer) = answered.await else {
         return to_http(Response::detail(503, "the run is over")).into_response();
     };
-    let mut response = to_http(answer.response);
+    let mut response = match answer.outcome {
+        Ok(response) => to_http(response),
+        Err(_) => return break_off(),
+    };
     if let Some(context) = answer.context {
         let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
         for (name, value) in values {
@@ -244,6 +258,16 @@ async fn answer(
             }
         }
     }
+    response
+}
+
+/// No response at all: the connection ends, or over HTTP/2 the stream.
+#[derive(Clone, Copy)]
+struct BrokenOff;
+
+fn break_off() -> HttpResponse {
+    let mut response = HttpResponse::default();
+    response.extensions_mut().insert(BrokenOff);
     response
 }
 

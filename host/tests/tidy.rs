@@ -131,8 +131,8 @@ const LAYERS: [(&str, &[&str]); 28] = [
 
 /// Modules of the simulated world: what happens in it is decided in them.
 const SIMULATED: [&str; 13] = [
-    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus", "load",
-    "sched",
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
+    "load", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

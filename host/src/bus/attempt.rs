@@ -46,6 +46,8 @@ pub(super) struct Flight {
     pub span: ClientSpan,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
 }
 
 impl Attempt {
@@ -72,8 +74,8 @@ impl Attempt {
             return Err((error, span));
         }
         span.sent(&self.callee);
-        let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), span, patience })
+        let (patience, from) = (self.patience, self.caller.home());
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), span, patience, from })
     }
 }
 
@@ -87,6 +89,8 @@ impl Flight {
                 Either::Right(_) => Ok(Err(CallError::Timeout)),
             },
         };
+        // A process that stands still notices nothing.
+        self.bus.awaken(self.from).await;
         outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
     }
 
@@ -214,9 +218,9 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(there).await;
             visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let response = self.serve(&mut visit).await;
+            let outcome = self.serve(&mut visit).await;
             sched.sleep(back).await;
-            reply.send(Ok(response)).ok();
+            reply.send(outcome).ok();
         }
     }
 

@@ -13,6 +13,7 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::attempt::Outcome;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::{Bus, Visit, Way};
@@ -41,7 +42,7 @@ pub enum Identity {
 /// The answer to a request from outside.
 #[derive(Debug)]
 pub struct Answer {
-    pub response: Response,
+    pub outcome: Outcome,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -60,11 +61,18 @@ pub struct Admitted {
 impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
-    pub async fn serve(self) -> Response {
+    ///
+    /// # Errors
+    /// There is nobody who answers.
+    pub async fn serve(self) -> Outcome {
         let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
-        let response = bus.serve(&mut visit).await;
-        bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
-        response
+        let outcome = bus.serve(&mut visit).await;
+        let error = match &outcome {
+            Ok(response) => tally::error_type(response.status),
+            Err(error) => Some(error.kind().into()),
+        };
+        bus.stats.called(ticket, bus.host.sched.now(), error);
+        outcome
     }
 }
 
@@ -90,7 +98,7 @@ impl Bus {
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
         let mut admitted = match self.admit(entry) {
             Ok(admitted) => admitted,
-            Err(response) => return Answer { response, context: None },
+            Err(response) => return Answer { outcome: Ok(response), context: None },
         };
         let context = admitted.context.take();
         // In a task of its own: a client that hangs up does not stop the system.
@@ -98,11 +106,8 @@ impl Bus {
         self.host.sched.spawn(async move {
             send.send(admitted.serve().await).ok();
         });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        Answer { response, context }
+        let outcome = receive.await.unwrap_or_else(|_| Ok(Response::detail(503, "the run is over")));
+        Answer { outcome, context }
     }
 
     /// Lets a request from outside in, to be served at once.

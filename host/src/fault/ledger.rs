@@ -87,6 +87,7 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
+    Bytes(u64),
 }
 
 /// A fault has struck.
