@@ -25,7 +25,7 @@ pub mod words;
 
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.

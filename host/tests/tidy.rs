@@ -59,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -97,6 +98,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
@@ -124,7 +126,10 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bus::stats::{Accounts, LinkAccount, ServiceAccount};
+use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
 use crate::fault;
 use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
@@ -82,6 +82,23 @@ pub struct LinkRow {
     pub in_flight_mean: f64,
     /// The most calls that were under way at a time.
     pub in_flight_max: u64,
+    /// What the caller's policies did; not there where the link has none. Each
+    /// attempt counts as a call of the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<PolicyRow>,
+}
+
+/// What the policies of a link did, of all calling replicas together.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct PolicyRow {
+    /// Attempts that followed another of the same call: retries and hedges.
+    pub resends: u64,
+    /// Retries that the budget forbade.
+    pub withheld: u64,
+    /// How often a breaker opened.
+    pub opened: u64,
+    /// Calls that got the fallback.
+    pub fallbacks: u64,
 }
 
 /// The requests of one load, from the instant at which they were due.
@@ -195,6 +212,12 @@ fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simula
         numbers: Numbers::new(&link.calls, simulated),
         in_flight_mean: link.under_way.mean(simulated),
         in_flight_max: link.under_way.most(),
+        policies: link.policies.map(|PolicyAccount { resends, withheld, opened, fallbacks }| PolicyRow {
+            resends,
+            withheld,
+            opened,
+            fallbacks,
+        }),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 
-use super::rows::{LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -100,11 +100,27 @@ impl Report {
             ("most", Box::new(|row| count(row.in_flight_max))),
         ];
         columns.extend(times(|row: &LinkRow| &row.numbers, about));
+        columns.extend(policies(&self.links));
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         text.push('\n');
         table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
     }
+}
+
+/// What the policies of links did; a column for each thing that any did.
+fn policies<'a>(links: &[LinkRow]) -> Vec<Column<'a, LinkRow>> {
+    type Count = fn(&PolicyRow) -> u64;
+    let columns: [(_, Count); 4] = [
+        ("resent", |row| row.resends),
+        ("withheld", |row| row.withheld),
+        ("opened", |row| row.opened),
+        ("fallbacks", |row| row.fallbacks),
+    ];
+    let of = |row: &LinkRow, what: Count| row.policies.as_ref().map_or(0, what);
+    let happened = columns.into_iter().filter(|(_, what)| links.iter().any(|row| of(row, *what) > 0));
+    let column = |(head, what)| -> Column<'a, LinkRow> { (head, Box::new(move |row| count(of(row, what)))) };
+    happened.map(column).collect()
 }
 
 /// Where requests wait, and where workers are busy: in millionths.

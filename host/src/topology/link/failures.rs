@@ -1,5 +1,7 @@
 //! What a policy is about: `on` and `methods`.
 
+use toml::de::DeValue;
+
 use super::super::address;
 use super::super::reader::Value;
 use crate::error::{Problem, did_you_mean, quote};
@@ -50,7 +52,7 @@ fn failure(value: &Value<'_>, failures: &mut Failures) -> Option<()> {
                 return value.refuse(problem.label("not a failure").help(help));
             }
             Err(_) => {
-                let known = did_you_mean(word, "failures", NAMES.into_iter());
+                let known = did_you_mean(word, "failures", NAMES);
                 let problem = Problem::new(format!("unknown failure {}", quote(word)));
                 let help = format!("{known}, or a status such as \"503\"");
                 return value.refuse(problem.label("not a failure").help(help));
@@ -62,8 +64,17 @@ fn failure(value: &Value<'_>, failures: &mut Failures) -> Option<()> {
 
 /// `methods = ["GET", "POST"]` or `methods = "all"`.
 pub(super) fn methods(value: &Value<'_>) -> Option<Methods> {
-    if let toml::de::DeValue::String(_) = value.item() {
-        return value.choice("set of methods", &[("all", ())]).map(|()| Methods::All);
+    if let DeValue::String(word) = value.item() {
+        if word == "all" {
+            return Some(Methods::All);
+        }
+        let problem = Problem::new(format!("\"methods\" is a list or \"all\", not {}", quote(word)));
+        let help = match address::method(word) {
+            Ok(method) => format!("write methods = [{}]", quote(&method)),
+            Err(_) => "write methods = [\"GET\", \"POST\"], or leave it out for those that are idempotent"
+                .to_owned(),
+        };
+        return value.refuse(problem.label("neither").help(help));
     }
     let list = value.list()?;
     if list.is_empty() {

@@ -2,13 +2,14 @@
 //! and `deadline`. Defaults are those of a library that people know, as said at
 //! each.
 
-use super::super::load::json;
+use toml::de::DeValue;
+
+use super::super::answer::answer;
 use super::super::reader::{Table, Value};
 use super::super::units::{positive_duration, rate_from_zero};
 use super::failures::{failures, methods, of_the_callee, worth_a_retry};
 use crate::clock;
 use crate::error::{Problem, quote};
-use crate::message::is_token;
 use crate::model::{
     Breaker, Budget, Bulkhead, Failures, Fallback, Hedge, Methods, Nanos, Policies, Retry, Trip,
 };
@@ -97,7 +98,7 @@ fn budget(value: &Value<'_>) -> Option<Budget> {
         value.number("a share of the calls, from 0 to 1", |share| (0.0..=1.0).contains(&share))
     };
     let (min, window) = (10.0, 10 * SECOND);
-    if !matches!(value.item(), toml::de::DeValue::Table(_)) {
+    if !matches!(value.item(), DeValue::Table(_)) {
         return Some(Budget { share: share_of(value)?, min, window });
     }
     let table = value.table("the retry budget")?;
@@ -180,57 +181,24 @@ fn bulkhead(value: &Value<'_>) -> Option<Bulkhead> {
 
 fn fallback(value: &Value<'_>) -> Option<Fallback> {
     let table = value.table("the fallback")?;
-    let [status, json_value, body, headers_value, on] =
-        table.keys(["status", "json", "body", "headers", "on"]);
+    let [status, json, body, headers, on] = table.keys(["status", "json", "body", "headers", "on"]);
     let status = status.map_or(Some(200), |value| value.count(200..=599));
-    let mut headers = headers_value.map_or(Some(Vec::new()), |value| headers_of(&value));
-    let body = match (json_value, body) {
-        (Some(json), Some(_)) => json.refuse_key(
-            Problem::new("the fallback has both json and body")
-                .label("a body is given as well")
-                .help("keep json for a body of JSON, or body for any other text"),
-        ),
-        (Some(value), None) => {
-            let is_typed = |headers: &Vec<(String, String)>| headers.iter().any(|(name, _)| name == TYPE);
-            if let Some(headers) = headers.as_mut().filter(|headers| !is_typed(headers)) {
-                headers.push((TYPE.to_owned(), "application/json".to_owned()));
-            }
-            json(&value)
-        }
-        (None, Some(value)) => value.text().map(str::to_owned),
-        (None, None) => Some(String::new()),
-    };
+    let answer = answer("the fallback", [json, body, headers]);
     let on = on.map_or_else(|| Some(of_the_callee()), |value| failures(&value));
     let status = status.and_then(|status| u16::try_from(status).ok());
-    Some(Fallback { status: status?, headers: headers?, body: body?, on: on? })
-}
-
-const TYPE: &str = "content-type";
-
-fn headers_of(value: &Value<'_>) -> Option<Vec<(String, String)>> {
-    let table = value.table("the headers")?;
-    let header = |entry: &Value<'_>| {
-        if !is_token(entry.key) {
-            let problem = Problem::new(format!("{} is not the name of a header", quote(entry.key)));
-            return entry
-                .refuse_key(problem.label("not a name").help("write it as in \"x-cache\" = \"stale\""));
-        }
-        let text = entry.text()?;
-        if text.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
-            let problem = Problem::new(format!("{} cannot be in a header", quote(text)));
-            let problem = problem.label("has control characters");
-            return entry.refuse(problem.help("leave line breaks and other control characters out"));
-        }
-        Some((entry.key.to_ascii_lowercase(), text.to_owned()))
-    };
-    let read: Vec<_> = table.entries().iter().map(header).collect();
-    read.into_iter().collect()
+    let (body, headers) = answer?;
+    Some(Fallback { status: status?, headers, body: body.unwrap_or_default(), on: on? })
 }
 
 /// `attempts`, the first included.
 fn attempts_of(table: &Table<'_>, value: Option<Value<'_>>, most: u32) -> Option<u32> {
     let remedy = "say how many attempts there are, the first included: attempts = 3";
-    table.need("attempts", value, remedy)?.count(2..=most)
+    let value = table.need("attempts", value, remedy)?;
+    if value.written() == "1" {
+        let problem = Problem::new("a single attempt repeats nothing").label("the first one counts too");
+        return value.refuse(problem.help(format!("write 2 to {most}, or leave the policy out")));
+    }
+    value.count(2..=most)
 }
 
 fn methods_of(value: Option<Value<'_>>) -> Option<Methods> {
