@@ -10,6 +10,7 @@ mod entry;
 mod exposed;
 pub mod plight;
 mod policies;
+mod refusal;
 mod remarks;
 pub mod replica;
 mod resolve;
@@ -42,7 +43,7 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-use attempt::Outcome;
+pub use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use plight::Presence;
 use replica::{NoWorker, Replica, Wish};
@@ -449,70 +450,6 @@ impl Bus {
             own.extend(attributes.iter().cloned());
         }
         (name, Attributes { shared, own })
-    }
-
-    /// Answers for the guest what none of its routes meets.
-    fn turn_away(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        replica: &Replica,
-        arrived: Nanos,
-        unmatched: &Match,
-    ) -> Response {
-        let (response, route) = match unmatched {
-            Match::WrongMethod(allowed, route) => {
-                let detail = format!("{} is not allowed here", visit.request.method);
-                let mut response = Response::detail(405, detail);
-                response.headers.push("allow", allowed.join(", "));
-                (response, Some(routes.get(*route)))
-            }
-            _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
-        };
-        let mut span = self.server_span(visit, route, replica);
-        span.respond(response.status);
-        self.record(span);
-        let now = self.host.sched.now();
-        self.stats.left(visit.to, None, arrived, now, None);
-        response
-    }
-
-    /// Answers a request that gets no worker.
-    fn no_worker(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        route: Option<u32>,
-        replica: &Replica,
-        reason: NoWorker,
-    ) -> Response {
-        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
-        let response = match reason {
-            NoWorker::Full => {
-                span.fail("queue_full");
-                Response::detail(503, "the queue is full")
-            }
-            NoWorker::Exhausted => {
-                span.fail(reason.kind());
-                Response::detail(503, "as many workers exist as limits.workers allows")
-            }
-            NoWorker::Taken => {
-                span.fail(reason.kind());
-                Response::detail(503, "no worker has come free in time")
-            }
-            NoWorker::TooLate => {
-                span.fail(reason.kind());
-                Response::detail(504, "the deadline of the request has passed")
-            }
-            NoWorker::Broken(failure) => {
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
-                span.guest_failed(failure, self.host.sched.now());
-                response
-            }
-        };
-        span.respond(response.status);
-        self.record(span);
-        response
     }
 
     /// Records a span that has ended, unless its trace is not kept.

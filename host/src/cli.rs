@@ -419,7 +419,7 @@ fn document(outcome: &Outcome, json: bool) -> String {
         let response = match &reply.answer.outcome {
             Ok(response) => response,
             Err(error) => {
-                writeln!(text, "{} failed in {took}: {error}", reply.asked)
+                writeln!(text, "{} got no answer in {took}: {error}", reply.asked)
                     .expect("a String takes every write");
                 continue;
             }

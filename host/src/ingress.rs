@@ -1,7 +1,6 @@
 //! The door for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
 //! core thread over a bounded channel.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,14 +213,28 @@ async fn serve(
     let service = service_fn(move |request| {
         let answering = router.call(request);
         async move {
-            let response = answering.await.unwrap_or_else(|never| match never {});
-            let is_broken = response.extensions().get::<BrokenOff>().is_some();
-            if is_broken { Err(std::io::Error::from(ErrorKind::ConnectionReset)) } else { Ok(response) }
+            let response: HttpResponse = answering.await.unwrap_or_else(|never| match never {});
+            response.extensions().get::<BrokenOff>().map_or(Ok(()), |_| Err(BrokenOff)).map(|()| response)
         }
     });
     let serving = server.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();
+}
+
+/// A client is to get no answer: an error to hyper, which then closes a connection of
+/// HTTP/1.1, and resets a stream of HTTP/2.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection is broken off")]
+struct BrokenOff;
+
+impl BrokenOff {
+    /// Takes the place of a response up to the connection.
+    fn instead() -> HttpResponse {
+        let mut response = HttpResponse::new(Body::empty());
+        response.extensions_mut().insert(Self);
+        response
+    }
 }
 
 /// One request: to the core thread and back.
@@ -246,10 +259,11 @@ async fn answer(
     let Ok(answer) = answered.await else {
         return to_http(Response::detail(503, "the run is over")).into_response();
     };
-    let mut response = match answer.outcome {
-        Ok(response) => to_http(response),
-        Err(_) => return break_off(),
+    let response = match answer.outcome {
+        Ok(response) => response,
+        Err(_) => return BrokenOff::instead(),
     };
+    let mut response = to_http(response);
     if let Some(context) = answer.context {
         let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
         for (name, value) in values {
@@ -258,16 +272,6 @@ async fn answer(
             }
         }
     }
-    response
-}
-
-/// No response at all: the connection ends, or over HTTP/2 the stream.
-#[derive(Clone, Copy)]
-struct BrokenOff;
-
-fn break_off() -> HttpResponse {
-    let mut response = HttpResponse::default();
-    response.extensions_mut().insert(BrokenOff);
     response
 }
 

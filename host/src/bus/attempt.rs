@@ -25,7 +25,7 @@ use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
 /// What comes back of an attempt.
-pub(super) type Outcome = Result<Response, CallError>;
+pub type Outcome = Result<Response, CallError>;
 
 /// One request that is to leave its caller, and for how long the caller waits.
 pub(super) struct Attempt {

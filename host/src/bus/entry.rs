@@ -42,6 +42,7 @@ pub enum Identity {
 /// The answer to a request from outside.
 #[derive(Debug)]
 pub struct Answer {
+    /// The response, or why there is none.
     pub outcome: Outcome,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
@@ -63,7 +64,7 @@ impl Admitted {
     /// no longer waits must not.
     ///
     /// # Errors
-    /// There is nobody who answers.
+    /// Faults on the way leave it without an answer.
     pub async fn serve(self) -> Outcome {
         let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
         let outcome = bus.serve(&mut visit).await;
@@ -106,8 +107,8 @@ impl Bus {
         self.host.sched.spawn(async move {
             send.send(admitted.serve().await).ok();
         });
-        let outcome = receive.await.unwrap_or_else(|_| Ok(Response::detail(503, "the run is over")));
-        Answer { outcome, context }
+        let over = |_| Ok(Response::detail(503, "the run is over"));
+        Answer { outcome: receive.await.unwrap_or_else(over), context }
     }
 
     /// Lets a request from outside in, to be served at once.

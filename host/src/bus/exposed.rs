@@ -17,7 +17,7 @@ use super::spans::OpenSpan;
 use super::{Bus, GuestNode, Job, NodeCode, Outcome, Visit};
 
 /// The `error.type` of requests whose service has died.
-pub const RESET: &str = "connection_reset";
+const RESET: &str = "connection_reset";
 
 impl Bus {
     /// Likewise [serves](Bus::serve), at a replica that something may have befallen.
@@ -37,7 +37,7 @@ impl Bus {
             Ok(presence) => self.attend(visit, guest, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());
-                Err(CallError::Refused(format!("nobody listens at {}", self.nodes[visit.to.index()].base)))
+                Err(CallError::Refused(format!("nobody listens at {}", self.nodes[visit.to.index()].name)))
             }
         }
     }
@@ -45,7 +45,7 @@ impl Bus {
     /// The request's process is gone: its connection breaks, and its span is lost.
     pub(super) fn cut_off(&self, to: ServiceId, route: Option<u32>, arrived: Nanos) -> Outcome {
         self.stats.left(to, route, arrived, self.host.sched.now(), Some(RESET.into()));
-        Err(CallError::Reset("by the peer".to_owned()))
+        Err(CallError::Reset(format!("by {}", self.nodes[to.index()].name)))
     }
 
     /// Waits until a process goes on: mostly it does. False when it does not for as

@@ -101,10 +101,10 @@ impl Client {
                 let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
                 let admitted = self.bus.admit(entry);
                 Box::pin(async move {
-                    match admitted {
-                        Ok(admitted) => Ok(admitted.serve().await?.status),
-                        Err(refusal) => Ok(refusal.status),
-                    }
+                    Ok(match admitted {
+                        Ok(admitted) => admitted.serve().await?.status,
+                        Err(refusal) => refusal.status,
+                    })
                 })
             }
             Way::Ingress { client, base, connections } => {
