@@ -132,6 +132,8 @@ struct Visit {
     trace: Trace,
     parent: Option<SpanId>,
     span: SpanId,
+    /// The CLIENT span of the call that brings it, whatever context comes along.
+    call: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
@@ -256,6 +258,7 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, route));
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let (response, failure) = match replica.acquire(code, &self.host, &self.stats, deadline).await {
             Ok(mut worker) => {

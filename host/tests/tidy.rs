@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -59,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -79,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("truth", &["model", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -97,10 +99,12 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
             "report",
+            "truth",
             "progress",
         ],
     ),
@@ -124,7 +128,10 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::fault::witness::Entered;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
@@ -13,9 +14,10 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit, Way};
+use super::{Bus, NodeCode, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ pub struct Admitted {
     visit: Visit,
     ticket: Ticket,
     inside: Inside,
+    entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -61,9 +64,13 @@ impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
     pub async fn serve(self) -> Response {
-        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
+        let Self { bus, mut visit, ticket, inside: _counted, entered, .. } = self;
         let response = bus.serve(&mut visit).await;
-        bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
+        let now = bus.host.sched.now();
+        bus.stats.called(ticket, now, tally::error_type(response.status));
+        if let Some(entered) = entered {
+            entered.answered(now, Ok(response.status));
+        }
         response
     }
 }
@@ -132,12 +139,17 @@ impl Bus {
             flags: trace.flags,
             trace_state: trace.trace_state.clone(),
         });
+        let entered = self
+            .faults
+            .ledger
+            .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
         let visit = Visit {
             to: entry.to,
             from: None,
             trace,
             parent,
             span,
+            call: None,
             baggage: incoming.baggage,
             depth: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
@@ -145,7 +157,16 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), entered, context })
+    }
+
+    /// The route of a service that a request meets.
+    fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
+        let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
+        match guest.routes.find(&request.method, request.path()) {
+            Match::Found(route, _) => route,
+            _ => None,
+        }
     }
 
     /// The trace of a request that begins at its client, outside of the topology.
