@@ -46,7 +46,7 @@ use crate::telemetry::sampler::Sampler;
 pub use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use plight::Presence;
-use replica::{NoWorker, Replica, Wish};
+use replica::{Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
@@ -137,6 +137,8 @@ struct Visit {
     trace: Trace,
     parent: Option<SpanId>,
     span: SpanId,
+    /// The CLIENT span of the call that brings it, whatever context comes along.
+    call: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
@@ -284,6 +286,7 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return Ok(self.turn_away(visit, &guest.routes, replica, arrived, &unmatched)),
         };
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, route));
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &guest.code, host: &self.host, stats: &self.stats, deadline, presence };
         let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, route, arrived) };

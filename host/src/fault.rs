@@ -15,6 +15,7 @@ mod conductor;
 mod ledger;
 mod rule;
 mod schedule;
+pub mod witness;
 mod worker;
 
 use std::cell::RefCell;

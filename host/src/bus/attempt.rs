@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
+use crate::fault::witness::UnderWay;
 use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
@@ -205,6 +206,7 @@ impl Bus {
             from: from.map(|from| (from, caller.replica)),
             parent: Some(client),
             span: caller.trace.child_id(Some(client), 0),
+            call: Some(client),
             trace: caller.trace,
             baggage: caller.baggage,
             depth: caller.depth,
@@ -275,13 +277,15 @@ pub(super) struct ClientSpan {
     bus: Weak<Bus>,
     ticket: Ticket,
     span: Option<OpenSpan>,
+    _under_way: Option<UnderWay>,
 }
 
 impl ClientSpan {
     fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
         bus.host.recorder.opened();
         let ticket = bus.stats.calling(caller.service, to, bus.host.sched.now());
-        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span) }
+        let under_way = bus.faults.ledger.calls(caller.span, caller.within);
+        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span), _under_way: under_way }
     }
 
     /// The request goes on its way.

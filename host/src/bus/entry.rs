@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::fault::witness::Entered;
+use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
@@ -14,9 +16,10 @@ use crate::tally;
 use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
+use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit, Way};
+use super::{Bus, NodeCode, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -55,6 +58,7 @@ pub struct Admitted {
     visit: Visit,
     ticket: Ticket,
     inside: Inside,
+    entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -66,13 +70,17 @@ impl Admitted {
     /// # Errors
     /// Faults on the way leave it without an answer.
     pub async fn serve(self) -> Outcome {
-        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
+        let Self { bus, mut visit, ticket, inside: _counted, entered, .. } = self;
         let outcome = bus.serve(&mut visit).await;
+        let now = bus.host.sched.now();
         let error = match &outcome {
             Ok(response) => tally::error_type(response.status),
             Err(error) => Some(error.kind().into()),
         };
-        bus.stats.called(ticket, bus.host.sched.now(), error);
+        bus.stats.called(ticket, now, error);
+        if let Some(entered) = entered {
+            entered.answered(now, outcome.as_ref().map(|response| response.status).map_err(CallError::kind));
+        }
         outcome
     }
 }
@@ -138,12 +146,17 @@ impl Bus {
             flags: trace.flags,
             trace_state: trace.trace_state.clone(),
         });
+        let entered = self
+            .faults
+            .ledger
+            .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
         let visit = Visit {
             to: entry.to,
             from: None,
             trace,
             parent,
             span,
+            call: None,
             baggage: incoming.baggage,
             depth: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
@@ -151,7 +164,16 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), entered, context })
+    }
+
+    /// The route of a service that a request meets.
+    fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
+        let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
+        match guest.routes.find(&request.method, request.path()) {
+            Match::Found(route, _) => route,
+            _ => None,
+        }
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

@@ -65,6 +65,8 @@ pub struct Caller {
     pub trace: Trace,
     /// The span that is current where the call is made.
     pub parent: Option<SpanId>,
+    /// The SERVER span of the request that the call is made for.
+    pub within: Option<SpanId>,
     /// The id that the CLIENT span is to have.
     pub span: SpanId,
     pub baggage: Baggage,
@@ -216,6 +218,7 @@ impl RequestScope {
             resource: identity.resource,
             trace: self.trace.clone(),
             parent: Some(parent),
+            within: Some(self.server),
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,

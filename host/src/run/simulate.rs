@@ -15,6 +15,7 @@ use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::Clock;
 use crate::external::HttpClient;
+use crate::fault::witness::Testimony;
 use crate::fault::{self, Conductor, Faults, Ledger, Stage};
 use crate::guest::Host;
 use crate::link::Links;
@@ -31,6 +32,7 @@ use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
 use super::services::{Loaded, Seat, Service, identity};
+use super::truth::Notes;
 use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -51,6 +53,8 @@ pub struct World<'a> {
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
+    /// What is to be known of the faults, if anybody wants to.
+    pub notes: Option<Notes>,
 }
 
 /// What a world has done, when it is over.
@@ -61,7 +65,11 @@ pub struct Simulated {
     pub loads: Vec<(String, LoadStats)>,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
+    /// Whom the faults befell, of each world, where that is noted.
+    pub seen: Vec<Testimony>,
     pub recorded: Counts,
+    /// When it began: nanoseconds since the Unix epoch.
+    pub start: Nanos,
     /// Nanoseconds from its start to its end.
     pub simulated: Nanos,
     /// Requests that came from outside.
@@ -95,7 +103,8 @@ impl World<'_> {
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
-        let bus = build(model, start, self.loaded, host, sampler, external);
+        let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+        let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         if let Some(listener) = self.control {
             on_event(control::attend(listener, network, stop.subscribe(), &conductor, &sched, model)?);
@@ -144,7 +153,20 @@ impl World<'_> {
         };
         recorder.flush();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
-        Ok(Simulated { replies, loads, accounts, faults, recorded, simulated, requests, tasks, halted })
+        let seen = bus.faults.ledger.testify().into_iter().collect();
+        Ok(Simulated {
+            replies,
+            loads,
+            accounts,
+            faults,
+            seen,
+            recorded,
+            start,
+            simulated,
+            requests,
+            tasks,
+            halted,
+        })
     }
 }
 
@@ -164,6 +186,7 @@ impl Simulated {
         for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {
             mine.merge(theirs);
         }
+        self.seen.extend(other.seen);
         self.recorded += other.recorded;
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
@@ -231,6 +254,7 @@ pub fn build(
     host: Rc<Host>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
+    ledger: Ledger,
 ) -> Rc<Bus> {
     let guest = |service: ServiceId| loaded.services[service.index()].guest.as_ref();
     let faults = Faults::new(
@@ -240,7 +264,7 @@ pub fn build(
             u32::try_from(at).ok()
         },
         |service| guest(service).map_or(0, |guest| guest.routes.names().count()),
-        Rc::new(Ledger::default()),
+        Rc::new(ledger),
     );
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
