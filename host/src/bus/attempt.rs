@@ -172,6 +172,7 @@ impl Bus {
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(async move {
                     reply.send(bus.send_out(&base, attempt.request).await).ok();
                 });
