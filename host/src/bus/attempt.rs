@@ -26,7 +26,7 @@ use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
 /// What comes back of an attempt.
-pub(super) type Outcome = Result<Response, CallError>;
+pub type Outcome = Result<Response, CallError>;
 
 /// One request that is to leave its caller, and for how long the caller waits.
 pub(super) struct Attempt {
@@ -47,6 +47,8 @@ pub(super) struct Flight {
     bus: Rc<Bus>,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
 }
 
 impl Attempt {
@@ -71,8 +73,8 @@ impl Attempt {
     pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
-        let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
+        let (patience, from) = (self.patience, self.caller.home());
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
     }
 }
 
@@ -86,6 +88,8 @@ impl Flight {
                 Either::Right(_) => Ok(Err(CallError::Timeout)),
             },
         };
+        // A process that stands still notices nothing.
+        self.bus.awaken(self.from).await;
         outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
     }
 
@@ -213,9 +217,9 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(there).await;
             visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let response = self.serve(&mut visit).await;
+            let outcome = self.serve(&mut visit).await;
             sched.sleep(back).await;
-            reply.send(Ok(response)).ok();
+            reply.send(outcome).ok();
         }
     }
 

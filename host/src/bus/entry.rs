@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::fault::witness::Entered;
+use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
@@ -14,6 +15,7 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::attempt::Outcome;
 use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
@@ -43,7 +45,8 @@ pub enum Identity {
 /// The answer to a request from outside.
 #[derive(Debug)]
 pub struct Answer {
-    pub response: Response,
+    /// The response, or why there is none.
+    pub outcome: Outcome,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -63,15 +66,22 @@ pub struct Admitted {
 impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
-    pub async fn serve(self) -> Response {
+    ///
+    /// # Errors
+    /// Faults on the way leave it without an answer.
+    pub async fn serve(self) -> Outcome {
         let Self { bus, mut visit, ticket, inside: _counted, entered, .. } = self;
-        let response = bus.serve(&mut visit).await;
+        let outcome = bus.serve(&mut visit).await;
         let now = bus.host.sched.now();
-        bus.stats.called(ticket, now, tally::error_type(response.status));
+        let error = match &outcome {
+            Ok(response) => tally::error_type(response.status),
+            Err(error) => Some(error.kind().into()),
+        };
+        bus.stats.called(ticket, now, error);
         if let Some(entered) = entered {
-            entered.answered(now, Ok(response.status));
+            entered.answered(now, outcome.as_ref().map(|response| response.status).map_err(CallError::kind));
         }
-        response
+        outcome
     }
 }
 
@@ -97,7 +107,7 @@ impl Bus {
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
         let mut admitted = match self.admit(entry) {
             Ok(admitted) => admitted,
-            Err(response) => return Answer { response, context: None },
+            Err(response) => return Answer { outcome: Ok(response), context: None },
         };
         let context = admitted.context.take();
         // In a task of its own: a client that hangs up does not stop the system.
@@ -105,11 +115,8 @@ impl Bus {
         self.host.sched.spawn(async move {
             send.send(admitted.serve().await).ok();
         });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        Answer { response, context }
+        let over = |_| Ok(Response::detail(503, "the run is over"));
+        Answer { outcome: receive.await.unwrap_or_else(over), context }
     }
 
     /// Lets a request from outside in, to be served at once.

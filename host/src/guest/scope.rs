@@ -92,6 +92,13 @@ impl Deadline {
     }
 }
 
+impl Caller {
+    /// The calling service and its replica; none for what comes from outside.
+    pub fn home(&self) -> Option<(ServiceId, u32)> {
+        Some((self.service?, self.replica))
+    }
+}
+
 /// Where a request comes from, as its worker needs to know.
 #[derive(Debug)]
 pub struct Visitor {
