@@ -23,7 +23,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Arrival, Faults, Verdict};
+use crate::fault::{Faults, Subject, Verdict};
 use crate::guest::scope::{RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -122,7 +122,8 @@ pub struct Parts {
 #[derive(Debug)]
 struct Visit {
     to: ServiceId,
-    from: Option<ServiceId>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
     trace: Trace,
     parent: Option<SpanId>,
     span: SpanId,
@@ -278,7 +279,19 @@ impl Bus {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
         let dice = visit.trace.chance(Purpose::Fault, visit.span);
-        let verdict = self.faults.judge(Arrival { service: visit.to, from: visit.from, route, dice });
+        let subject = Subject {
+            service: visit.to,
+            route,
+            replica: Some(replica.identity.replica),
+            from: visit.from,
+            request: &visit.request,
+            params: &params,
+            baggage: &visit.baggage,
+            trace: visit.trace.trace_id,
+            span: visit.span,
+            dice,
+        };
+        let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
             Way::Inner(context) => Some(context.clone()),
             Way::Outer(_) => None,
@@ -309,8 +322,8 @@ impl Bus {
         if job.verdict.delay > 0 {
             sched.sleep(job.verdict.delay).await;
         }
-        if let Some(status) = job.verdict.status {
-            return Ok(Response::standard(status));
+        if let Some(answer) = job.verdict.answer.take() {
+            return Ok(answer);
         }
         let handling = pin!(worker.handle(job.route));
         guest::in_time(sched, limits, handling).await?

@@ -1,125 +1,218 @@
 //! Faults: rules that change what happens to the requests that they match.
 //!
-//! Each rule answers a request with a [`Verdict`]; the bus carries it out.
-//! Dice are keyed by the fault's name and the request's span, so that faults
-//! are independent and adding one moves no other. Delay comes before an answer.
-//! A fault that is disabled or has no chance is not even installed.
+//! The bus asks at each [`Point`] that a request passes, [`Faults::at`], which
+//! rules are active there; mostly there are none. A rule that [strikes](Rule::strike)
+//! says so in the [`Ledger`], and its effect becomes part of what the bus is told
+//! to do: the [`Verdict`] of a worker's faults, for example. Dice are keyed by the
+//! fault's name and the request's span, so that faults are independent and adding
+//! one moves no other. Delay comes before an answer.
+//!
+//! Only active rules are in the lists, so that an inactive fault costs nothing.
 
-use std::cell::Cell;
+mod ledger;
+mod rule;
+mod worker;
 
-use crate::model::{self, FaultKind, Model, Nanos, ServiceId};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::context::{Baggage, SpanId, TraceId};
+use crate::message::Request;
+use crate::model::{FaultKind, Model, Moment, Nanos, ServiceId};
 use crate::rng::Key;
 
-/// The faults of a run, by the service at which they strike.
-#[derive(Debug)]
-pub struct Faults {
-    rules: Vec<Vec<Rule>>,
+pub use ledger::{Account, Drawn, Firing, Ledger, Suppression};
+pub use rule::{Rule, Strike};
+pub use worker::Verdict;
+
+/// Where a rule looks at a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Between caller and callee, once for each attempt of a call: links and connections.
+    Passage,
+    /// The request has arrived, and no worker has it.
+    Door,
+    /// A worker has the request, and the guest has not looked at it.
+    Worker,
+    /// No request is looked at: the state of replicas.
+    Replica,
+    /// A span is recorded.
+    Record,
+    /// Records leave for their receivers.
+    Export,
 }
 
-/// A request as a fault sees it: taken by a worker, not yet looked at.
+impl FaultKind {
+    /// Where this kind strikes.
+    pub const fn point(&self) -> Point {
+        match self {
+            Self::Latency { on: Moment::Handler | Moment::Span, .. } | Self::Error { .. } => Point::Worker,
+            Self::MemoryLeak { .. } => Point::Worker,
+            Self::Latency { on: Moment::Request | Moment::Response, .. }
+            | Self::Reset { .. }
+            | Self::Refuse
+            | Self::Blackhole
+            | Self::Corrupt { .. }
+            | Self::Mutate { .. }
+            | Self::Partition { .. }
+            | Self::Loss { .. }
+            | Self::Duplicate
+            | Self::Bandwidth { .. }
+            | Self::Jitter { .. }
+            | Self::DropContext { .. }
+            | Self::Unsample => Point::Passage,
+            Self::RateLimit { .. } | Self::BadDeploy { .. } => Point::Door,
+            Self::Cpu { .. }
+            | Self::Pause
+            | Self::PoolExhaustion { .. }
+            | Self::Crash { .. }
+            | Self::RestartLoop { .. }
+            | Self::Down => Point::Replica,
+            Self::ClockSkew { .. }
+            | Self::LoseSpans
+            | Self::LateSpans { .. }
+            | Self::WrongServiceName { .. }
+            | Self::Cardinality { .. } => Point::Record,
+            Self::CollectorDown => Point::Export,
+        }
+    }
+}
+
+/// A request as a fault sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub struct Subject<'a> {
+    /// The called service.
     pub service: ServiceId,
-    /// None from outside of the topology.
-    pub from: Option<ServiceId>,
-    /// The index of the guest's route, if one matched.
+    /// The index of the guest's route, if one matches.
     pub route: Option<u32>,
-    /// Names the dice: of the SERVER span, which each attempt of a call has another of.
+    /// The replica that has it; none before one is picked.
+    pub replica: Option<u32>,
+    /// The calling service and its replica; none from outside of the topology.
+    pub from: Option<(ServiceId, u32)>,
+    pub request: &'a Request,
+    /// The parameters of its route's path, decoded.
+    pub params: &'a [(String, String)],
+    pub baggage: &'a Baggage,
+    pub trace: TraceId,
+    /// The span that shows the effect: CLIENT on the passage, SERVER behind it.
+    pub span: SpanId,
+    /// Names the dice: of that span, which each attempt of a call has another of.
     pub dice: Key,
 }
 
-/// What befalls a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Waited first.
-    pub delay: Nanos,
-    /// Answered then, instead of by the guest.
-    pub status: Option<u16>,
-}
-
-/// What a fault did during a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub name: String,
-    /// Requests that met the target.
-    pub matched: u64,
-    /// Of those, the ones that the dice chose.
-    pub injected: u64,
-}
-
+/// The faults of a run.
 #[derive(Debug)]
-struct Rule {
-    name: String,
-    kind: FaultKind,
-    route: Option<u32>,
-    from: Option<ServiceId>,
-    probability: f64,
-    matched: Cell<u64>,
-    injected: Cell<u64>,
+pub struct Faults {
+    /// All of the model's, in its order.
+    rules: Box<[Rc<Rule>]>,
+    /// By service.
+    stations: Box<[Station]>,
+    pub ledger: Rc<Ledger>,
+}
+
+/// The active rules of a service, by point.
+#[derive(Debug, Default)]
+struct Station {
+    passage: RefCell<Rules>,
+    door: RefCell<Rules>,
+    worker: RefCell<Rules>,
+}
+
+/// Active rules by the index of the route that they are for; the last are for
+/// requests that meet no route. In the order of the model.
+#[derive(Debug, Default)]
+struct Rules(Vec<Option<Rc<[Rc<Rule>]>>>);
+
+impl Rules {
+    /// Without any rule, nothing is held at all.
+    fn of(active: &[&Rc<Rule>], routes: usize) -> Self {
+        if active.is_empty() {
+            return Self::default();
+        }
+        let for_route = |route: Option<u32>| {
+            let rules: Rc<[_]> =
+                active.iter().filter(|rule| rule.is_for_route(route)).map(|rule| Rc::clone(rule)).collect();
+            (!rules.is_empty()).then_some(rules)
+        };
+        let known = (0..routes).map(|route| u32::try_from(route).ok());
+        Self(known.chain([None]).map(for_route).collect())
+    }
+
+    fn get(&self, route: Option<u32>) -> Option<&Rc<[Rc<Rule>]>> {
+        let last = self.0.len().checked_sub(1)?;
+        self.0[route.map_or(last, |route| route as usize)].as_ref()
+    }
 }
 
 impl Faults {
-    /// Installs the model's faults. `route_of` finds a route's index by its text.
-    pub fn new(model: &Model, route_of: impl Fn(ServiceId, &str) -> Option<u32>) -> Self {
-        let mut rules: Vec<Vec<Rule>> = model.services.iter().map(|_| Vec::new()).collect();
-        for fault in model.faults.iter().filter(|fault| fault.enabled && fault.probability > 0.0) {
-            let model::Target { service, route, from } = &fault.target;
-            rules[service.index()].push(Rule {
-                name: fault.name.clone(),
-                kind: fault.kind.clone(),
-                route: route.as_ref().and_then(|(route, _)| route_of(*service, route)),
-                from: *from,
-                probability: fault.probability,
-                matched: Cell::new(0),
-                injected: Cell::new(0),
-            });
+    /// Takes in the model's faults. `route_of` finds a route's index by its text,
+    /// `routes` says how many a service has.
+    pub fn new(
+        model: &Model,
+        route_of: impl Fn(ServiceId, &str) -> Option<u32>,
+        routes: impl Fn(ServiceId) -> usize,
+        ledger: Rc<Ledger>,
+    ) -> Self {
+        let rules: Box<[_]> = model
+            .faults
+            .iter()
+            .enumerate()
+            .map(|(index, fault)| Rc::new(Rule::new(index, fault, &route_of)))
+            .collect();
+        for rule in &rules {
+            // What can never strike is not there.
+            rule.set_active(rule.is_possible());
         }
-        Self { rules }
+        let faults =
+            Self { rules, stations: model.services.iter().map(|_| Station::default()).collect(), ledger };
+        for index in 0..model.services.len() {
+            let service = ServiceId(index as u32);
+            faults.refresh(service, routes(service));
+        }
+        faults
     }
 
-    /// Rolls the dice for one request.
-    pub fn judge(&self, arrival: Arrival) -> Verdict {
-        let mut verdict = Verdict::default();
-        for rule in &self.rules[arrival.service.index()] {
-            rule.apply(arrival, &mut verdict);
-        }
-        verdict
+    /// All rules, also those that are not active, in the order of the model.
+    pub fn rules(&self) -> &[Rc<Rule>] {
+        &self.rules
     }
 
-    /// What each installed fault did, in the order of the services.
+    /// The active rules of `service` at `point` for requests that meet `route`.
+    #[inline]
+    pub fn at(&self, point: Point, service: ServiceId, route: Option<u32>) -> Option<Rc<[Rc<Rule>]>> {
+        let station = &self.stations[service.index()];
+        let rules = match point {
+            Point::Passage => &station.passage,
+            Point::Door => &station.door,
+            Point::Worker => &station.worker,
+            Point::Replica | Point::Record | Point::Export => return None,
+        };
+        rules.borrow().get(route).map(Rc::clone)
+    }
+
+    /// What befalls a request that a worker has.
+    pub fn judge(&self, subject: &Subject<'_>, now: Nanos) -> Verdict {
+        match self.at(Point::Worker, subject.service, subject.route) {
+            Some(rules) => worker::judge(&rules, subject, &self.ledger, now),
+            None => Verdict::default(),
+        }
+    }
+
+    /// Makes the lists of a service anew, after a rule of it was switched.
+    pub fn refresh(&self, service: ServiceId, routes: usize) {
+        let station = &self.stations[service.index()];
+        let active = |point| -> Vec<_> {
+            let of_service =
+                self.rules.iter().filter(|rule| rule.is_active() && rule.service() == Some(service));
+            of_service.filter(|rule| rule.kind.point() == point).collect()
+        };
+        *station.passage.borrow_mut() = Rules::of(&active(Point::Passage), routes);
+        *station.door.borrow_mut() = Rules::of(&active(Point::Door), routes);
+        *station.worker.borrow_mut() = Rules::of(&active(Point::Worker), routes);
+    }
+
+    /// What each fault that could strike did, in the order of the model.
     pub fn accounts(&self) -> Vec<Account> {
-        let rules = self.rules.iter().flatten();
-        rules
-            .map(|rule| Account {
-                name: rule.name.clone(),
-                matched: rule.matched.get(),
-                injected: rule.injected.get(),
-            })
-            .collect()
-    }
-}
-
-impl Rule {
-    fn apply(&self, arrival: Arrival, verdict: &mut Verdict) {
-        let hit = self.route.is_none_or(|route| arrival.route == Some(route))
-            && self.from.is_none_or(|from| arrival.from == Some(from));
-        if !hit {
-            return;
-        }
-        self.matched.set(self.matched.get() + 1);
-        let dice = arrival.dice.with_name(&self.name);
-        if dice.unit() >= self.probability {
-            return;
-        }
-        match &self.kind {
-            FaultKind::Latency { delay } => {
-                let delay = delay.sample(&mut dice.with(1).stream());
-                verdict.delay = verdict.delay.saturating_add(delay);
-            }
-            // Another fault answers already.
-            FaultKind::Error { .. } if verdict.status.is_some() => return,
-            FaultKind::Error { status } => verdict.status = Some(*status),
-        }
-        self.injected.set(self.injected.get() + 1);
+        self.rules.iter().filter(|rule| rule.is_possible()).map(|rule| rule.account()).collect()
     }
 }

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod fault;
 mod load;
 
+pub use fault::*;
 pub use load::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
@@ -135,38 +137,6 @@ pub struct Link {
     pub latency: Option<Distribution>,
     /// The caller gives up after this long.
     pub timeout: Option<Nanos>,
-}
-
-/// A rule that changes what the bus does, for the requests that it matches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Unique.
-    pub name: String,
-    pub kind: FaultKind,
-    pub target: Target,
-    /// `0.0..=1.0`.
-    pub probability: f64,
-    pub enabled: bool,
-}
-
-/// What a fault does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// The service takes this much longer before it looks at the request.
-    Latency { delay: Distribution },
-    /// The service answers this status and never looks at the request.
-    Error { status: u16 },
-}
-
-/// The requests that a fault applies to: those that match all that is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub service: ServiceId,
-    /// A route of the service as its guest names it, `POST /stock/{item}/reserve`,
-    /// and where the file says so: whether it exists shows when the guest is loaded.
-    pub route: Option<(String, Place)>,
-    /// The calling service.
-    pub from: Option<ServiceId>,
 }
 
 /// Where records go when neither the command line nor the environment says so.

@@ -36,7 +36,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
     ("link", &["model", "rng"]),
-    ("fault", &["model", "rng"]),
+    ("fault", &["model", "message", "rng", "context"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (

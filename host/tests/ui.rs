@@ -92,11 +92,13 @@ fn dump(model: &Model) -> String {
     for fault in &model.faults {
         line(format!(
             "fault {} {:?} p={} enabled={}",
-            fault.name, fault.kind, fault.probability, fault.enabled
+            fault.name, fault.kind, fault.chance.probability, fault.enabled
         ));
-        let route = fault.target.route.as_ref().map(|(route, _)| route);
-        let (to, from) = (name(fault.target.service), fault.target.from.map(name));
-        line(format!("  target {to} route={route:?} from={from:?}"));
+        if let Some(target) = &fault.target {
+            let route = target.route.as_ref().map(|(route, _)| route);
+            let (to, from) = (name(target.service), target.from.map(name));
+            line(format!("  target {to} route={route:?} from={from:?}"));
+        }
     }
     for load in &model.loads {
         let Load { start, lasts, max_requests, max_in_flight, timeout, span, real_time, .. } = load;

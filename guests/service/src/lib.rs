@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
+//! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
 //! | `errors` | `0` | the share of requests, from 0 to 1, that are answered 500 after the work, and call nobody |
 //! | `response-bytes` | `0` | length of the answer's body |
 //! | `span` | none | the name of a span around the work |
@@ -37,6 +38,7 @@
 //! - `stock?` may fail. Else a call without a response or with a status from 400 answers 502, or 504 if it took too
 //!   long, and the steps behind it are left out.
 
+mod cache;
 mod calls;
 mod operation;
 

@@ -6,11 +6,12 @@ use std::str::FromStr;
 
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Distribution, SpanKind};
+use simhost_sdk::{Distribution, SpanKind, parse_duration};
 
+use crate::cache::Cache;
 use crate::calls::Calls;
 
-const SETTINGS: [&str; 7] = ["work", "calls", "errors", "response-bytes", "span", "database", "log"];
+const SETTINGS: [&str; 8] = ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log"];
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
@@ -21,6 +22,7 @@ pub struct Operation {
     pub route: String,
     work: Distribution,
     calls: Calls,
+    cache: Cache,
     errors: f64,
     response_bytes: usize,
     span: Option<String>,
@@ -38,7 +40,7 @@ impl Operation {
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        self.calls.make(params)?;
+        self.cache.or_make(params, clock::now, || self.calls.make(params))?;
         Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
@@ -139,6 +141,7 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
         route,
         work: reader.distribution("work"),
         calls: reader.calls(),
+        cache: Cache::new(reader.duration("cache")),
         errors: reader.value("errors", 0.0, |share| (0.0..=1.0).contains(share), "a share is from 0 to 1"),
         response_bytes: reader.value(
             "response-bytes",
@@ -178,6 +181,14 @@ impl Reader<'_> {
         Distribution::from_fields(&fields).unwrap_or_else(|problem| {
             self.problems.push(format!("`{key}`: {problem}"));
             Distribution::Fixed(Duration::ZERO)
+        })
+    }
+
+    fn duration(&mut self, name: &str) -> Duration {
+        let Some(text) = self.text(name) else { return Duration::ZERO };
+        parse_duration(&text).unwrap_or_else(|problem| {
+            self.problems.push(format!("`{}`: {problem}", self.from(name).key(name)));
+            Duration::ZERO
         })
     }
 
@@ -264,6 +275,7 @@ mod tests {
             ("work.exponential.median", "5ms"),
             ("errors", "2"),
             ("response-bytes", "many"),
+            ("cache", "soon"),
             ("calls", "50%"),
             ("show.work", "5ms"),
             ("add.route", "POST /"),
@@ -278,6 +290,7 @@ mod tests {
             "`work`: `exponential.mean` is missing",
             "`errors` is `2`: a share is from 0 to 1",
             "`response-bytes` is `many`: invalid digit",
+            "`cache`: ",
             "`calls`: the call `50%`",
             "`add.wait` is no setting",
             "`add.calls`: the call `3 a`",

@@ -7,7 +7,7 @@ use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 
 use crate::context::{self, SpanContext};
 use crate::error::{did_you_mean, quote};
-use crate::fault::Arrival;
+use crate::fault::Subject;
 use crate::guest::scope::Caller;
 use crate::guest::{CallError, Outbound};
 use crate::link::Leg;
@@ -275,7 +275,7 @@ impl Bus {
         let (there, back) = (latency(Leg::Request), latency(Leg::Response));
         let mut visit = Visit {
             to,
-            from,
+            from: from.map(|from| (from, caller.replica)),
             parent: Some(client),
             span: caller.trace.child_id(Some(client), 0),
             trace: caller.trace,
@@ -304,12 +304,23 @@ impl Bus {
         let sched = self.host.sched.clone();
         let dice = caller.trace.chance(Purpose::Fault, client);
         let chance = caller.trace.chance(Purpose::Latency, client);
-        let arrival = Arrival { service: to, from, route: None, dice };
-        let verdict = self.faults.judge(arrival);
+        let subject = Subject {
+            service: to,
+            route: None,
+            replica: None,
+            from: from.map(|from| (from, caller.replica)),
+            request: &request,
+            params: &[],
+            baggage: &caller.baggage,
+            trace: caller.trace.trace_id,
+            span: client,
+            dice,
+        };
+        let verdict = self.faults.judge(&subject, sched.now());
         let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
         sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
-        if let Some(status) = verdict.status {
-            return Ok(Response::standard(status));
+        if let Some(answer) = verdict.answer {
+            return Ok(answer);
         }
         let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
         sched.sleep(extra(Leg::Response)).await;

@@ -101,7 +101,7 @@ impl Question {
         };
         let said = self.common.faults.iter().rev().find(|(known, _)| known == name);
         let is_on = said.map_or(fault.enabled, |(_, on)| *on);
-        if fault.probability == 0.0 {
+        if fault.chance.probability == 0.0 {
             let problem = Problem::new(format!("{flag} {name}: the fault strikes nothing, on or off"));
             return Some(problem.help("give it a probability above 0"));
         }

@@ -59,6 +59,8 @@ impl Trace {
 pub struct Caller {
     /// None for what comes from outside of the topology.
     pub service: Option<ServiceId>,
+    /// Of that service.
+    pub replica: u32,
     pub resource: ResourceId,
     pub trace: Trace,
     /// The span that is current where the call is made.
@@ -179,6 +181,7 @@ impl RequestScope {
         let (parent, span) = self.next_child();
         Caller {
             service: Some(identity.service),
+            replica: identity.replica,
             resource: identity.resource,
             trace: self.trace.clone(),
             parent: Some(parent),

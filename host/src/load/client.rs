@@ -132,6 +132,7 @@ impl Client {
         };
         let caller = Caller {
             service: None,
+            replica: 0,
             resource: traced.resource,
             trace,
             parent: None,

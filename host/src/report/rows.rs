@@ -210,7 +210,7 @@ pub fn loads(loads: Vec<(String, LoadStats)>, simulated: Nanos) -> Vec<LoadRow> 
 }
 
 impl From<fault::Account> for FaultRow {
-    fn from(fault::Account { name, matched, injected }: fault::Account) -> Self {
+    fn from(fault::Account { name, matched, injected, .. }: fault::Account) -> Self {
         Self { name, matched, injected }
     }
 }

@@ -46,8 +46,9 @@ pub fn description(model: &Model, services: &[Service]) -> String {
     }
     for fault in &model.faults {
         let state = if fault.enabled { "on" } else { "off" };
-        let at = &model.service(fault.target.service).name;
-        writeln!(text, "fault {}: {state}, at {at}", fault.name).expect("a String takes every write");
+        let target = fault.target.as_ref().map(|target| &model.service(target.service).name);
+        let at = target.map_or_else(String::new, |name| format!(", at {name}"));
+        writeln!(text, "fault {}: {state}{at}", fault.name).expect("a String takes every write");
     }
     text
 }

@@ -297,8 +297,9 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
 /// not load, nothing is known.
 fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
     let faults = model.faults.iter().filter_map(|fault| {
-        let (route, place) = fault.target.route.as_ref()?;
-        Some((fault.target.service, route, place, "leave `route` out"))
+        let target = fault.target.as_ref()?;
+        let (route, place) = target.route.as_ref()?;
+        Some((target.service, route, place, "leave `route` out"))
     });
     let objectives = model.objectives.iter().filter_map(|objective| match &objective.subject {
         Subject::Route(service, route) => {

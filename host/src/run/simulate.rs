@@ -14,7 +14,7 @@ use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::Clock;
 use crate::external::HttpClient;
-use crate::fault::{self, Faults};
+use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::link::Links;
 use crate::load::LoadStats;
@@ -225,10 +225,16 @@ pub fn build(
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
 ) -> Rc<Bus> {
-    let faults = Faults::new(model, |service, route| {
-        let guest = loaded.services[service.index()].guest.as_ref()?;
-        guest.routes.names().position(|name| name == route).map(|index| index as u32)
-    });
+    let guest = |service: ServiceId| loaded.services[service.index()].guest.as_ref();
+    let faults = Faults::new(
+        model,
+        |service, route| {
+            let at = guest(service)?.routes.names().position(|name| name == route)?;
+            u32::try_from(at).ok()
+        },
+        |service| guest(service).map_or(0, |guest| guest.routes.names().count()),
+        Rc::new(Ledger::default()),
+    );
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
     for (index, service) in loaded.services.into_iter().enumerate() {

@@ -7,7 +7,7 @@ use super::distribution::distribution;
 use super::names::Names;
 use super::reader::{Table, Value};
 use crate::error::{Problem, quote};
-use crate::model::{Fault, FaultKind, Target};
+use crate::model::{Chance, Fault, FaultKind, Moment, Target, When};
 
 /// The kinds of fault, before what each needs is looked at.
 #[derive(Clone, Copy)]
@@ -29,6 +29,7 @@ fn fault(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<String>) -> Optio
     let [name, kind, delay, status, target_value, probability, enabled] =
         table.keys(["name", "kind", "delay", "status", "target", "probability", "enabled"]);
     let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
+    let place = name.as_ref().map(Value::place);
     let name = name.and_then(|value| unique(&value, seen));
     let kind = table.need("kind", kind, "write kind = \"latency\" or kind = \"error\"");
     let kind = kind.and_then(|value| value.choice("fault kind", &KINDS));
@@ -40,7 +41,16 @@ fn fault(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<String>) -> Optio
         None => Some(1.0),
     };
     let enabled = enabled.map_or(Some(true), |value| value.flag());
-    Some(Fault { name: name?, kind: kind?, target: target?, probability: probability?, enabled: enabled? })
+    Some(Fault {
+        name: name?,
+        kind: kind?,
+        target: Some(target?),
+        conditions: Vec::new(),
+        chance: Chance { probability: probability?, ..Chance::default() },
+        when: When::default(),
+        enabled: enabled?,
+        place: place?,
+    })
 }
 
 fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
@@ -65,13 +75,13 @@ fn with_details(
         Kind::Latency => {
             refuse_alien(status, "latency");
             let delay = table.need("delay", delay, "say how long: delay = \"350ms +/- 20ms\"")?;
-            Some(FaultKind::Latency { delay: distribution(&delay)? })
+            Some(FaultKind::Latency { delay: distribution(&delay)?, on: Moment::Handler, event: None })
         }
         Kind::Error => {
             refuse_alien(delay, "error");
             let status = table.need("status", status, "say what is answered: status = 503")?;
             let status = status.count(400..=599)?;
-            Some(FaultKind::Error { status: u16::try_from(status).ok()? })
+            Some(FaultKind::Error { status: u16::try_from(status).ok()?, body: None, headers: Vec::new() })
         }
     }
 }
@@ -94,5 +104,5 @@ fn target(value: &Value<'_>, names: &Names) -> Option<Target> {
     let service = service.and_then(|value| names.find(&value));
     let route = route.and_then(|value| Some((value.read(address::route)?, value.place())));
     let from = from.and_then(|value| names.find(&value));
-    Some(Target { service: service?, route, from })
+    Some(Target { service: service?, route, from, replica: None, from_replica: None, span: None })
 }

@@ -74,6 +74,14 @@ fn the_three_kinds_of_chance_come_as_often_as_they_should() {
 }
 
 #[test]
+fn an_answer_that_is_kept_calls_nobody_until_it_expires() {
+    let front = "config.show = { route = 'GET /items/{id}', work = '600ms', calls = 'back', cache = '1s' }";
+    let paths = ["GET /items/1", "GET /items/1", "GET /items/2", "GET /items/1"];
+    let run = virtually(&[("front", front), ("back", "")], &paths);
+    assert_eq!(calls(&run), [(600, "back"), (1_800, "back"), (2_400, "back")]);
+}
+
+#[test]
 fn a_table_is_a_route_and_passes_its_parameters_on() {
     let front = "config.errors = 0\n\
                  config.show = { route = 'GET /products/{id}', calls = 'stock/items/{id}', response-bytes = 3 }\n\
