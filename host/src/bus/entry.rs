@@ -3,6 +3,8 @@
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
+use futures_util::future::FutureExt;
+
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::guest::scope::{Caller, Trace};
@@ -52,7 +54,7 @@ pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
     ticket: Ticket,
-    inside: Inside,
+    _inside: Inside,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -60,11 +62,14 @@ pub struct Admitted {
 impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
-    pub async fn serve(self) -> Response {
-        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
-        let response = bus.serve(&mut visit).await;
-        bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
-        response
+    #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
+    pub fn serve(mut self) -> impl Future<Output = Response> {
+        async move {
+            let response = self.bus.serve(&mut self.visit).await;
+            let now = self.bus.host.sched.now();
+            self.bus.stats.called(self.ticket, now, tally::error_type(response.status));
+            response
+        }
     }
 }
 
@@ -88,21 +93,26 @@ impl Drop for Inside {
 impl Bus {
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        let mut admitted = match self.admit(entry) {
-            Ok(admitted) => admitted,
-            Err(response) => return Answer { response, context: None },
-        };
-        let context = admitted.context.take();
-        // In a task of its own: a client that hangs up does not stop the system.
         let (send, receive) = sched::oneshot();
-        self.host.sched.spawn(async move {
-            send.send(admitted.serve().await).ok();
+        self.enter_then(entry, move |answer| {
+            send.send(answer).ok();
         });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        Answer { response, context }
+        let over = |_| Answer { response: Response::detail(503, "the run is over"), context: None };
+        receive.await.unwrap_or_else(over)
+    }
+
+    /// Likewise, in a task of its own, which gives the answer to `reply`: a client
+    /// that hangs up does not stop the system. When the run is over before there
+    /// is an answer, `reply` is dropped.
+    pub fn enter_then(self: &Rc<Self>, entry: Entry, reply: impl FnOnce(Answer) + 'static) {
+        match self.admit(entry) {
+            Ok(mut admitted) => {
+                let context = admitted.context.take();
+                let answering = admitted.serve().map(|response| reply(Answer { response, context }));
+                self.host.sched.spawn(answering);
+            }
+            Err(response) => reply(Answer { response, context: None }),
+        }
     }
 
     /// Lets a request from outside in, to be served at once.
@@ -143,7 +153,7 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, _inside: Inside::new(self), context })
     }
 
     /// The trace of a request that begins at its client, outside of the topology.
