@@ -136,6 +136,8 @@ pub struct Telemetry {
     pub otlp: Option<Otlp>,
     /// Paths (without query) that get no spans, on every service.
     pub exclude: Vec<String>,
+    /// Whether spans say which faults have struck them. Else only the truth does.
+    pub label_faults: bool,
 }
 
 /// An OTLP receiver.

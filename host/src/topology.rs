@@ -15,6 +15,7 @@ use crate::error::{Problem, Refused, quote};
 use crate::model::{Model, Nanos};
 
 mod address;
+mod answer;
 mod distribution;
 mod fault;
 mod limits;
@@ -148,12 +149,14 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         root.keys(known);
     let head = head(root, topology);
     let (limits, bounds) = limits::of_topology(limits);
-    let services = service::services(root, services, &Surroundings { folder, embedded, limits });
+    let code = Surroundings { folder, embedded, limits };
+    let services = service::services(root, services, &code);
     let names = Names::new(&services);
     let (latency, allowed_hosts) = traffic::network(network);
     let ingress = traffic::ingress(ingress, &names);
     let links = link::links(links, &names);
-    let faults = fault::faults(faults, &names);
+    let around = fault::Surroundings { names: &names, services: &services, code: &code };
+    let faults = fault::faults(faults, &around);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);
     let telemetry = telemetry::telemetry(telemetry);

@@ -1,7 +1,7 @@
 //! Names in error messages: what was meant, what there is.
 
 /// Names that a message lists; of the others it says only how many there are.
-const LISTED_AT_MOST: usize = 20;
+const LISTED_AT_MOST: usize = 30;
 
 /// Characters of a quoted value that a message shows.
 const QUOTED_AT_MOST: usize = 60;

@@ -4,13 +4,12 @@
 
 use toml::de::DeValue;
 
-use super::super::load::json;
+use super::super::answer::answer;
 use super::super::reader::{Table, Value};
 use super::super::units::{positive_duration, rate_from_zero};
 use super::failures::{failures, methods, of_the_callee, worth_a_retry};
 use crate::clock;
 use crate::error::{Problem, quote};
-use crate::message::is_token;
 use crate::model::{
     Breaker, Budget, Bulkhead, Failures, Fallback, Hedge, Methods, Nanos, Policies, Retry, Trip,
 };
@@ -182,51 +181,13 @@ fn bulkhead(value: &Value<'_>) -> Option<Bulkhead> {
 
 fn fallback(value: &Value<'_>) -> Option<Fallback> {
     let table = value.table("the fallback")?;
-    let [status, json_value, body, headers_value, on] =
-        table.keys(["status", "json", "body", "headers", "on"]);
+    let [status, json, body, headers, on] = table.keys(["status", "json", "body", "headers", "on"]);
     let status = status.map_or(Some(200), |value| value.count(200..=599));
-    let mut headers = headers_value.map_or(Some(Vec::new()), |value| headers_of(&value));
-    let body = match (json_value, body) {
-        (Some(json), Some(_)) => json.refuse_key(
-            Problem::new("the fallback has both json and body")
-                .label("a body is given as well")
-                .help("keep json for a body of JSON, or body for any other text"),
-        ),
-        (Some(value), None) => {
-            let is_typed = |headers: &Vec<(String, String)>| headers.iter().any(|(name, _)| name == TYPE);
-            if let Some(headers) = headers.as_mut().filter(|headers| !is_typed(headers)) {
-                headers.push((TYPE.to_owned(), "application/json".to_owned()));
-            }
-            json(&value)
-        }
-        (None, Some(value)) => value.text().map(str::to_owned),
-        (None, None) => Some(String::new()),
-    };
+    let answer = answer("the fallback", [json, body, headers]);
     let on = on.map_or_else(|| Some(of_the_callee()), |value| failures(&value));
     let status = status.and_then(|status| u16::try_from(status).ok());
-    Some(Fallback { status: status?, headers: headers?, body: body?, on: on? })
-}
-
-const TYPE: &str = "content-type";
-
-fn headers_of(value: &Value<'_>) -> Option<Vec<(String, String)>> {
-    let table = value.table("the headers")?;
-    let header = |entry: &Value<'_>| {
-        if !is_token(entry.key) {
-            let problem = Problem::new(format!("{} is not the name of a header", quote(entry.key)));
-            return entry
-                .refuse_key(problem.label("not a name").help("write it as in \"x-cache\" = \"stale\""));
-        }
-        let text = entry.text()?;
-        if text.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
-            let problem = Problem::new(format!("{} cannot be in a header", quote(text)));
-            let problem = problem.label("has control characters");
-            return entry.refuse(problem.help("leave line breaks and other control characters out"));
-        }
-        Some((entry.key.to_ascii_lowercase(), text.to_owned()))
-    };
-    let read: Vec<_> = table.entries().iter().map(header).collect();
-    read.into_iter().collect()
+    let (body, headers) = answer?;
+    Some(Fallback { status: status?, headers, body: body.unwrap_or_default(), on: on? })
 }
 
 /// `attempts`, the first included.
