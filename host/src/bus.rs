@@ -136,6 +136,8 @@ struct Visit {
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
     deadline: Option<Deadline>,
+    /// Which attempt of its call it is, from 0.
+    attempt: u32,
     request: Request,
     way: Way,
 }
@@ -296,7 +298,7 @@ impl Bus {
             params: &params,
             baggage: &visit.baggage,
             json: Json::default(),
-            attempt: 0,
+            attempt: visit.attempt,
             trace: visit.trace.trace_id,
             span: visit.span,
             dice,

@@ -33,6 +33,8 @@ pub(super) struct Attempt {
     pub caller: Caller,
     pub callee: Callee,
     pub request: Request,
+    /// Which attempt of its call it is, from 0.
+    pub number: u32,
     /// The caller waits for the response no longer: nanoseconds.
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
@@ -140,12 +142,12 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(self: &Rc<Self>, mut attempt: Attempt) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, mut request, patience, tells } = attempt;
+        let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
         // Rounded up, so that a little time is not none.
-        let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
+        let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
         request.headers.remove(DEADLINE);
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
@@ -154,11 +156,11 @@ impl Bus {
             trace_state: caller.trace.trace_state.clone(),
         };
         let bus = Rc::clone(self);
-        match callee {
+        match callee.clone() {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
-                sched.spawn(bus.deliver(caller, to, context, request, allowed, reply));
+                sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
@@ -166,13 +168,13 @@ impl Bus {
                     request.headers.push(DEADLINE, allowed.to_string());
                 }
                 sched.spawn(async move {
-                    reply.send(bus.deliver_outside(caller, to, request).await).ok();
+                    reply.send(bus.deliver_outside(attempt, to).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, request).await).ok();
+                    reply.send(bus.send_out(&base, attempt.request).await).ok();
                 });
             }
         }
@@ -187,13 +189,13 @@ impl Bus {
     /// One message there and one back.
     fn deliver(
         self: Rc<Self>,
-        caller: Caller,
+        attempt: Attempt,
         to: ServiceId,
         context: SpanContext,
-        request: Request,
         allowed: Option<u64>,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
+        let Attempt { caller, request, number, .. } = attempt;
         let (client, from) = (caller.span, caller.service);
         let chance = caller.trace.chance(Purpose::Latency, client);
         let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
@@ -207,6 +209,7 @@ impl Bus {
             baggage: caller.baggage,
             depth: caller.depth,
             deadline: None,
+            attempt: number,
             request,
             way: Way::Inner(context),
         };
@@ -221,7 +224,8 @@ impl Bus {
     }
 
     /// Likewise to a real server; faults strike before the request leaves.
-    async fn deliver_outside(self: Rc<Self>, caller: Caller, to: ServiceId, request: Request) -> Outcome {
+    async fn deliver_outside(self: Rc<Self>, attempt: Attempt, to: ServiceId) -> Outcome {
+        let Attempt { caller, request, number, .. } = attempt;
         let (client, from) = (caller.span, caller.service);
         let sched = self.host.sched.clone();
         let dice = caller.trace.chance(Purpose::Fault, client);
@@ -235,7 +239,7 @@ impl Bus {
             params: &[],
             baggage: &caller.baggage,
             json: Json::default(),
-            attempt: 0,
+            attempt: number,
             trace: caller.trace.trace_id,
             span: client,
             dice,

@@ -141,6 +141,7 @@ impl Bus {
             baggage: incoming.baggage,
             depth: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
+            attempt: 0,
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
