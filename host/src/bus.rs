@@ -134,10 +134,10 @@ struct Visit {
     span: SpanId,
     baggage: Baggage,
     depth: u32,
+    /// Which attempt of a call this is, from 0.
+    attempt: u32,
     /// Set when it arrives, if its sender has said how long it waits.
     deadline: Option<Deadline>,
-    /// Which attempt of its call it is, from 0.
-    attempt: u32,
     request: Request,
     way: Way,
 }

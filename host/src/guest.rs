@@ -27,6 +27,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use crate::clock::Stopwatch;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
+use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -121,6 +122,8 @@ pub struct Identity {
     pub service: ServiceId,
     pub name: String,
     pub replica: u32,
+    /// What its workers live and die in.
+    pub process: Rc<Process>,
     pub resource: ResourceId,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
@@ -228,11 +231,11 @@ impl Worker {
             wasi: wasi::context(&identity.environment, &output),
             table: ResourceTable::new(),
             nature: Nature {
-                sched: Fragile::new(host.sched.clone()),
+                process: Fragile::new(Rc::clone(&identity.process)),
                 random: Chance::of(start),
                 hash_seed: start.draw(),
             },
-            memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
+            memory: MemoryLimit::new(identity.limits.memory as usize),
             local: Fragile::new(Local {
                 output,
                 cpu: Rc::clone(&cpu),
@@ -273,6 +276,19 @@ impl Worker {
     /// Gets ready for one request: its trace, its chance, its bounds.
     pub fn begin(&mut self, scope: RequestScope) -> Result<(), GuestFailure> {
         self.prepare(Some(scope))
+    }
+
+    /// So many bytes more of the worker's memory are lost for as long as it lives.
+    ///
+    /// # Errors
+    /// With that it has more than it may have: drop it.
+    pub fn leak(&mut self, bytes: u64) -> Result<(), GuestFailure> {
+        let state = self.store.data_mut();
+        state.memory.leaked = state.memory.leaked.saturating_add(bytes as usize);
+        if state.memory.has_room_for(state.memory.used) {
+            return Ok(());
+        }
+        Err(memory_exceeded(&state.local.get().identity.limits))
     }
 
     /// Serves the request that [`begin`](Self::begin) has announced. After an error
@@ -409,12 +425,30 @@ struct OutOfTime;
 struct MemoryLimit {
     bytes: usize,
     reached: bool,
+    /// What the guest has: it has one memory, which never shrinks.
+    used: usize,
+    /// What is lost besides.
+    leaked: usize,
+}
+
+impl MemoryLimit {
+    const fn new(bytes: usize) -> Self {
+        Self { bytes, reached: false, used: 0, leaked: 0 }
+    }
+
+    const fn has_room_for(&self, used: usize) -> bool {
+        used.saturating_add(self.leaked) <= self.bytes
+    }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.reached |= desired > self.bytes;
-        Ok(desired <= self.bytes)
+        let has_room = self.has_room_for(desired);
+        self.reached |= !has_room;
+        if has_room {
+            self.used = desired;
+        }
+        Ok(has_room)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -426,6 +460,11 @@ impl ResourceLimiter for MemoryLimit {
 fn exhausted() -> GuestFailure {
     let message = "as many workers exist as limits.workers allows".to_owned();
     GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
+}
+
+fn memory_exceeded(limits: &Limits) -> GuestFailure {
+    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
+    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }
 
 /// What a guest's error was, in words that name the bound it met.
@@ -446,8 +485,8 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     } else if trap == Some(&Trap::StackOverflow) {
         ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if state.memory.reached {
-        let limit = limits.memory >> 10;
-        ("memory_exceeded", format!("the guest needed more than limits.memory = {limit} KiB"))
+        let GuestFailure { kind, message, .. } = memory_exceeded(limits);
+        (kind, message)
     } else if let Some(trap) = trap {
         match local.output.complaint() {
             said if said.is_empty() => ("guest_trap", trap.to_string()),

@@ -31,6 +31,7 @@ pub mod link;
 pub mod load;
 pub mod message;
 pub mod model;
+pub mod process;
 pub mod progress;
 pub mod report;
 pub mod rng;

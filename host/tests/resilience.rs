@@ -19,6 +19,8 @@ mod fallback;
 mod hedge;
 #[path = "resilience/outside.rs"]
 mod outside;
+#[path = "resilience/readme.rs"]
+mod readme;
 #[path = "resilience/retry.rs"]
 mod retry;
 

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -33,11 +33,12 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("topology", &["model", "message", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
+    ("process", &["model", "sched"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
-    ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
+    ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
+    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (
         "bus",
@@ -49,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "rng",
             "context",
             "sched",
+            "process",
             "tally",
             "telemetry",
             "link",
@@ -88,6 +90,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "rng",
             "topology",
             "sched",
+            "process",
             "telemetry",
             "link",
             "fault",
@@ -127,8 +130,10 @@ const LAYERS: [(&str, &[&str]); 27] = [
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 12] =
-    ["model", "message", "rng", "tally", "context", "link", "fault", "wasi", "guest", "bus", "load", "sched"];
+const SIMULATED: [&str; 13] = [
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus", "load",
+    "sched",
+];
 
 /// What differs between two processes or machines. Clippy knows the functions that
 /// read a clock, draw ambient chance or go by hash order, everywhere; these are the

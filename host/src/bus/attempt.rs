@@ -33,19 +33,15 @@ pub(super) struct Attempt {
     pub caller: Caller,
     pub callee: Callee,
     pub request: Request,
-    /// Which attempt of its call it is, from 0.
-    pub number: u32,
     /// The caller waits for the response no longer: nanoseconds.
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
     pub tells: bool,
 }
 
-/// An attempt on its way. Dropping it is the caller's giving up: its span ends
-/// as cancelled, and the callee works on.
+/// An attempt on its way. Whoever drops it has given up, and the callee works on.
 pub(super) struct Flight {
     bus: Rc<Bus>,
-    pub span: ClientSpan,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
 }
@@ -68,14 +64,12 @@ impl Attempt {
     /// Sends the request on its way.
     ///
     /// # Errors
-    /// The request could not go over the wire, or is over a bound; with the span.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: ClientSpan) -> Result<Flight, (CallError, ClientSpan)> {
-        if let Err(error) = bus.check(&self.caller, &self.callee, &mut self.request) {
-            return Err((error, span));
-        }
+    /// The request could not go over the wire, or is over a bound.
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+        bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
         let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), span, patience })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
     }
 }
 
@@ -94,10 +88,10 @@ impl Flight {
 
     /// Waits for the response, and ends the span with it.
     #[expect(clippy::manual_async_fn, reason = "it would hold the flight twice: as argument and as variable")]
-    pub fn land(mut self) -> impl Future<Output = Outcome> {
+    pub fn land(mut self, span: ClientSpan) -> impl Future<Output = Outcome> {
         async move {
             let outcome = self.outcome().await;
-            self.span.finish(&outcome);
+            span.finish(&outcome);
             outcome
         }
     }
@@ -142,12 +136,12 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, mut attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
+        let Attempt { caller, callee, mut request, patience, tells } = attempt;
         // Rounded up, so that a little time is not none.
-        let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
+        let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         request.headers.remove(DEADLINE);
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
@@ -156,11 +150,11 @@ impl Bus {
             trace_state: caller.trace.trace_state.clone(),
         };
         let bus = Rc::clone(self);
-        match callee.clone() {
+        match callee {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
-                sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
+                sched.spawn(bus.deliver(caller, to, context, request, allowed, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
@@ -168,13 +162,13 @@ impl Bus {
                     request.headers.push(DEADLINE, allowed.to_string());
                 }
                 sched.spawn(async move {
-                    reply.send(bus.deliver_outside(attempt, to).await).ok();
+                    reply.send(bus.deliver_outside(caller, to, request).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, attempt.request).await).ok();
+                    reply.send(bus.send_out(&base, request).await).ok();
                 });
             }
         }
@@ -189,13 +183,13 @@ impl Bus {
     /// One message there and one back.
     fn deliver(
         self: Rc<Self>,
-        attempt: Attempt,
+        caller: Caller,
         to: ServiceId,
         context: SpanContext,
+        request: Request,
         allowed: Option<u64>,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
-        let Attempt { caller, request, number, .. } = attempt;
         let (client, from) = (caller.span, caller.service);
         let chance = caller.trace.chance(Purpose::Latency, client);
         let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
@@ -208,8 +202,8 @@ impl Bus {
             trace: caller.trace,
             baggage: caller.baggage,
             depth: caller.depth,
+            attempt: caller.attempt,
             deadline: None,
-            attempt: number,
             request,
             way: Way::Inner(context),
         };
@@ -224,8 +218,7 @@ impl Bus {
     }
 
     /// Likewise to a real server; faults strike before the request leaves.
-    async fn deliver_outside(self: Rc<Self>, attempt: Attempt, to: ServiceId) -> Outcome {
-        let Attempt { caller, request, number, .. } = attempt;
+    async fn deliver_outside(self: Rc<Self>, caller: Caller, to: ServiceId, request: Request) -> Outcome {
         let (client, from) = (caller.span, caller.service);
         let sched = self.host.sched.clone();
         let dice = caller.trace.chance(Purpose::Fault, client);
@@ -239,7 +232,7 @@ impl Bus {
             params: &[],
             baggage: &caller.baggage,
             json: Json::default(),
-            attempt: number,
+            attempt: caller.attempt,
             trace: caller.trace.trace_id,
             span: client,
             dice,

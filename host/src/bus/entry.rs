@@ -140,8 +140,8 @@ impl Bus {
             span,
             baggage: incoming.baggage,
             depth: 0,
-            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             attempt: 0,
+            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };

@@ -211,12 +211,11 @@ impl Call {
         if let Some(pass) = &pass {
             pass.tell(&mut span);
         }
-        let mut flight = match attempt.leave(&self.bus, span) {
+        let mut flight = match attempt.leave(&self.bus, &span) {
             Ok(flight) => flight,
-            Err((error, span)) => return Landed { outcome: Err(error), span },
+            Err(error) => return Landed { outcome: Err(error), span },
         };
         let outcome = flight.outcome().await;
-        let mut span = flight.span;
         if let Some(pass) = pass {
             pass.report(&outcome, self.now(), &mut span);
         }
@@ -226,13 +225,12 @@ impl Call {
 
     /// The attempt, and its CLIENT span.
     fn open(&self, number: u32, cause: Cause, patience: Option<Nanos>) -> (Attempt, ClientSpan) {
-        let mut caller = self.caller.clone();
+        let mut caller = Caller { attempt: number, ..self.caller.clone() };
         if number > 0 {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
-        let tells = self.standing.policies.deadline;
-        let attempt = Attempt { caller, callee, request, number, patience, tells };
+        let attempt = Attempt { caller, callee, request, patience, tells: self.standing.policies.deadline };
         let mut span = attempt.open(&self.bus);
         span.is_attempt(number);
         match cause {

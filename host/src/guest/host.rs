@@ -387,7 +387,7 @@ impl clock::Host for GuestState {
     }
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {
-        sched::here(self.local.get().host.sched.sleep(ns)).await;
+        sched::here(self.local.get().identity.process.work(ns)).await;
         Ok(())
     }
 }

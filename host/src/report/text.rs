@@ -110,13 +110,14 @@ impl Report {
 
 /// What the policies of links did; a column for each thing that any did.
 fn policies<'a>(links: &[LinkRow]) -> Vec<Column<'a, LinkRow>> {
-    let columns: [(_, fn(&PolicyRow) -> u64); 4] = [
+    type Count = fn(&PolicyRow) -> u64;
+    let columns: [(_, Count); 4] = [
         ("resent", |row| row.resends),
         ("withheld", |row| row.withheld),
         ("opened", |row| row.opened),
         ("fallbacks", |row| row.fallbacks),
     ];
-    let of = |row: &LinkRow, what: fn(&PolicyRow) -> u64| row.policies.as_ref().map_or(0, what);
+    let of = |row: &LinkRow, what: Count| row.policies.as_ref().map_or(0, what);
     let happened = columns.into_iter().filter(|(_, what)| links.iter().any(|row| of(row, *what) > 0));
     let column = |(head, what)| -> Column<'a, LinkRow> { (head, Box::new(move |row| count(of(row, what)))) };
     happened.map(column).collect()

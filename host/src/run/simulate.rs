@@ -19,6 +19,7 @@ use crate::guest::Host;
 use crate::link::Links;
 use crate::load::LoadStats;
 use crate::model::{self, Model, Nanos, ServiceId};
+use crate::process::Process;
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -28,7 +29,7 @@ use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
-use super::services::{Loaded, Service, identity};
+use super::services::{Loaded, Seat, Service, identity};
 use super::{Event, Failure, Options, Reply, RunError, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -237,8 +238,9 @@ pub fn build(
     );
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
+    let sched = host.sched.clone();
     for (index, service) in loaded.services.into_iter().enumerate() {
-        nodes.push(node(model, ServiceId(index as u32), service, &mut next));
+        nodes.push(node(model, ServiceId(index as u32), service, &sched, &mut next));
     }
     Bus::new(Parts {
         host,
@@ -257,7 +259,7 @@ pub fn build(
     })
 }
 
-fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node {
+fn node(model: &Model, id: ServiceId, service: Service, sched: &Sched, next: &mut u32) -> Node {
     let described = model.service(id);
     let limits = described.limits.clone();
     let name = service.name;
@@ -267,10 +269,12 @@ fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node 
         let client = ClientAttributes::new(&address, port, Some(&name));
         return Node { name, base, client, limits, code: NodeCode::External };
     };
+    let is_exposed = fault::befalls_replicas(model, id);
     let replicas = (0..described.replicas).map(|replica| {
         let resource = ResourceId(*next);
         *next += 1;
-        let identity = identity(model, id, replica, resource, service.version.as_deref());
+        let seat = Seat { replica, resource, process: Process::new(sched, is_exposed) };
+        let identity = identity(model, id, seat, service.version.as_deref());
         Replica::new(Rc::new(identity), described.workers, described.queue)
     });
     let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };

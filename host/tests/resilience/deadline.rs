@@ -57,8 +57,8 @@ fn the_callee_sees_what_time_is_left() {
         seen("&timeout-ms=250", "deadline = true\ntimeout = \"80500us\""),
         [json!(["x-simhost-deadline", "81"])]
     );
-    assert_eq!(seen("", "deadline = true"), [json!(0); 0], "who waits for ever says nothing");
-    assert_eq!(seen("&timeout-ms=250", "deadline = false"), [json!(0); 0]);
+    assert!(seen("", "deadline = true").is_empty(), "who waits for ever says nothing");
+    assert!(seen("&timeout-ms=250", "deadline = false").is_empty());
 }
 
 #[test]

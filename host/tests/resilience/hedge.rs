@@ -86,6 +86,15 @@ fn a_failure_is_an_answer_unless_the_hedge_says_otherwise() {
 }
 
 #[test]
+fn a_loser_gives_its_place_back() {
+    let link = "hedge = { after = \"10ms\" }\nbulkhead = { max-concurrent = 2 }";
+    let run = world(link).virtually(&["GET /call?service=back&path=/sleep/50"; 3]);
+    let attempts = attempts(&run);
+    let errors: Vec<_> = attempts.iter().map(|span| span.error_type().as_str()).collect();
+    assert_eq!(errors, [None, Some("cancelled")].repeat(3));
+}
+
+#[test]
 fn a_hedge_that_is_refused_does_not_win() {
     let link = "hedge = { after = \"10ms\", attempts = 2 }\nbulkhead = { max-concurrent = 1 }";
     let run = world(link).virtually(&["GET /call?service=back&path=/sleep/50"]);

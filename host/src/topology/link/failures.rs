@@ -52,7 +52,7 @@ fn failure(value: &Value<'_>, failures: &mut Failures) -> Option<()> {
                 return value.refuse(problem.label("not a failure").help(help));
             }
             Err(_) => {
-                let known = did_you_mean(word, "failures", NAMES.into_iter());
+                let known = did_you_mean(word, "failures", NAMES);
                 let problem = Problem::new(format!("unknown failure {}", quote(word)));
                 let help = format!("{known}, or a status such as \"503\"");
                 return value.refuse(problem.label("not a failure").help(help));
