@@ -7,6 +7,7 @@
 mod attempt;
 mod call;
 mod entry;
+mod passage;
 mod policies;
 mod remarks;
 pub mod replica;
@@ -28,7 +29,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Json, Subject, Verdict};
+use crate::fault::{Faults, Point, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -40,6 +41,7 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
+pub use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use replica::{NoWorker, Replica};
 pub use resolve::address_of;
@@ -124,7 +126,7 @@ pub struct Parts {
 }
 
 /// A request at the callee's door.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Visit {
     to: ServiceId,
     /// The calling service and its replica.
@@ -143,12 +145,13 @@ struct Visit {
 }
 
 /// How a request has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
     Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context of its CLIENT span.
-    Inner(SpanContext),
+    /// From a service of the topology: its CLIENT span, and the context that came
+    /// along; none where it is among the request's headers, or did not come.
+    Inner { client: SpanId, context: Option<SpanContext> },
 }
 
 /// A request in a worker's hands.
@@ -256,6 +259,9 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return self.turn_away(visit, routes, replica, &unmatched),
         };
+        if let Some(response) = self.refuse(visit, routes, route, &params, replica) {
+            return response;
+        }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let (response, failure) = match replica.acquire(code, &self.host, &self.stats, deadline).await {
             Ok(mut worker) => {
@@ -288,24 +294,10 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let dice = visit.trace.chance(Purpose::Fault, visit.span);
-        let subject = Subject {
-            service: visit.to,
-            route,
-            replica: Some(replica.identity.replica),
-            from: visit.from,
-            request: &visit.request,
-            params: &params,
-            baggage: &visit.baggage,
-            json: Json::default(),
-            attempt: visit.attempt,
-            trace: visit.trace.trace_id,
-            span: visit.span,
-            dice,
-        };
+        let subject = visit.subject(route, Some(replica.identity.replica), &params, visit.span);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
-            Way::Inner(context) => Some(context.clone()),
+            Way::Inner { context, .. } => context.clone(),
             Way::Outer(_) => None,
         };
         let visitor = Visitor {
@@ -429,6 +421,28 @@ impl Bus {
         let now = self.host.sched.now();
         self.stats.left(visit.to, None, now, now, None);
         response
+    }
+
+    /// Answers what faults turn away at the door.
+    fn refuse(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        params: &[(String, String)],
+        replica: &Replica,
+    ) -> Option<Response> {
+        if !self.faults.has(Point::Door, visit.to) {
+            return None;
+        }
+        let now = self.host.sched.now();
+        let subject = visit.subject(route, Some(replica.identity.replica), params, visit.span);
+        let response = self.faults.door(&subject, now)?;
+        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
+        span.respond(response.status);
+        self.record(span);
+        self.stats.left(visit.to, route, now, now, tally::error_type(response.status));
+        Some(response)
     }
 
     /// Answers a request that gets no worker.

@@ -9,7 +9,6 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
-use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -19,13 +18,14 @@ use crate::rng::Purpose;
 use crate::sched;
 use crate::tally;
 
+use super::passage::Trip;
 use super::resolve::{Callee, address_of};
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
 /// What comes back of an attempt.
-pub(super) type Outcome = Result<Response, CallError>;
+pub type Outcome = Result<Response, CallError>;
 
 /// One request that is to leave its caller, and for how long the caller waits.
 pub(super) struct Attempt {
@@ -154,15 +154,18 @@ impl Bus {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
-                sched.spawn(bus.deliver(caller, to, context, request, allowed, reply));
+                let trip = self.trip(&caller, to, patience, allowed);
+                sched.spawn(bus.deliver(visit(caller, to, context, request), trip, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 if let Some(allowed) = allowed {
                     request.headers.push(DEADLINE, allowed.to_string());
                 }
+                let trip = self.trip(&caller, to, patience, None);
+                let visit = visit(caller, to, context, request);
                 sched.spawn(async move {
-                    reply.send(bus.deliver_outside(caller, to, request).await).ok();
+                    reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
             }
             Callee::Foreign(base) => {
@@ -176,76 +179,74 @@ impl Bus {
     }
 
     /// Whether a guest answers for a service, with a SERVER span of ours.
-    fn is_guest(&self, id: ServiceId) -> bool {
+    pub(super) fn is_guest(&self, id: ServiceId) -> bool {
         matches!(self.nodes[id.index()].code, NodeCode::Guest(_))
+    }
+
+    /// How long the link takes, there and back; a real server's network takes its own time.
+    fn trip(&self, caller: &Caller, to: ServiceId, patience: Option<Nanos>, allowed: Option<u64>) -> Trip {
+        let chance = caller.trace.chance(Purpose::Latency, caller.span);
+        let latency = |leg| match caller.service {
+            None => 0,
+            Some(from) if self.is_guest(to) => self.links.latency(from, to, chance, leg),
+            Some(from) => self.links.extra_latency(from, to, chance, leg),
+        };
+        // Who does not say how long it waits is gone when its own time is up.
+        let own = || self.nodes[caller.service.unwrap_or(to).index()].limits.request_time;
+        let patience = patience.unwrap_or_else(own);
+        Trip { there: latency(Leg::Request), back: latency(Leg::Response), patience, allowed }
     }
 
     /// One message there and one back.
     fn deliver(
         self: Rc<Self>,
-        caller: Caller,
-        to: ServiceId,
-        context: SpanContext,
-        request: Request,
-        allowed: Option<u64>,
+        mut visit: Visit,
+        trip: Trip,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
-        let (client, from) = (caller.span, caller.service);
-        let chance = caller.trace.chance(Purpose::Latency, client);
-        let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
-        let (there, back) = (latency(Leg::Request), latency(Leg::Response));
-        let mut visit = Visit {
-            to,
-            from: from.map(|from| (from, caller.replica)),
-            parent: Some(client),
-            span: caller.trace.child_id(Some(client), 0),
-            trace: caller.trace,
-            baggage: caller.baggage,
-            depth: caller.depth,
-            attempt: caller.attempt,
-            deadline: None,
-            request,
-            way: Way::Inner(context),
-        };
+        let passage = self.passage(&mut visit);
         async move {
+            if let Some(passage) = passage {
+                // In a box, as it is large and rare: every task would have room for it.
+                reply.send(Box::pin(self.convey(passage, visit, trip)).await).ok();
+                return;
+            }
             let sched = &self.host.sched;
-            sched.sleep(there).await;
-            visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
+            sched.sleep(trip.there).await;
+            visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
             let response = self.serve(&mut visit).await;
-            sched.sleep(back).await;
+            sched.sleep(trip.back).await;
             reply.send(Ok(response)).ok();
         }
     }
 
-    /// Likewise to a real server; faults strike before the request leaves.
-    async fn deliver_outside(self: Rc<Self>, caller: Caller, to: ServiceId, request: Request) -> Outcome {
-        let (client, from) = (caller.span, caller.service);
-        let sched = self.host.sched.clone();
-        let dice = caller.trace.chance(Purpose::Fault, client);
-        let chance = caller.trace.chance(Purpose::Latency, client);
-        let subject = Subject {
-            service: to,
-            route: None,
-            replica: None,
-            from: from.map(|from| (from, caller.replica)),
-            request: &request,
-            params: &[],
-            baggage: &caller.baggage,
-            json: Json::default(),
-            attempt: caller.attempt,
-            trace: caller.trace.trace_id,
-            span: client,
-            dice,
+    /// Likewise to a real server.
+    async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
+        if let Some(passage) = self.passage(&mut visit) {
+            return self.convey(passage, visit, trip).await;
+        }
+        self.host.sched.sleep(trip.there).await;
+        let outcome = Rc::clone(&self).outside(&mut visit).await;
+        self.host.sched.sleep(trip.back).await;
+        outcome
+    }
+
+    /// The real server has it: faults of services strike before the request leaves.
+    pub(super) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
+        let (now, to) = (self.host.sched.now(), visit.to);
+        let verdict = {
+            let subject = visit.subject(None, None, &[], visit.outermost());
+            if let Some(refusal) = self.faults.door(&subject, now) {
+                return Ok(refusal);
+            }
+            self.faults.judge(&subject, now)
         };
-        let verdict = self.faults.judge(&subject, sched.now());
-        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
-        sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
+        self.host.sched.sleep(verdict.delay).await;
         if let Some(answer) = verdict.answer {
             return Ok(answer);
         }
-        let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
-        sched.sleep(extra(Leg::Response)).await;
-        response
+        let request = std::mem::take(&mut visit.request);
+        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await
     }
 
     async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Outcome {
@@ -253,6 +254,24 @@ impl Bus {
             Some(external) => external.send(base, request).await,
             None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
         }
+    }
+}
+
+/// The request of a caller, on its way.
+fn visit(caller: Caller, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+    let client = caller.span;
+    Visit {
+        to,
+        from: caller.service.map(|from| (from, caller.replica)),
+        parent: Some(client),
+        span: caller.trace.child_id(Some(client), 0),
+        trace: caller.trace,
+        baggage: caller.baggage,
+        depth: caller.depth,
+        attempt: caller.attempt,
+        deadline: None,
+        request,
+        way: Way::Inner { client, context: Some(context) },
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::fault::Passage;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
@@ -13,6 +14,8 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::attempt::Outcome;
+use super::passage::Trip;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::{Bus, Visit, Way};
@@ -41,7 +44,8 @@ pub enum Identity {
 /// The answer to a request from outside.
 #[derive(Debug)]
 pub struct Answer {
-    pub response: Response,
+    /// The response, or why there is none.
+    pub outcome: Outcome,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -51,6 +55,8 @@ pub struct Answer {
 pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
+    /// What befalls it on its way.
+    passage: Option<Box<Passage>>,
     ticket: Ticket,
     inside: Inside,
     /// The SERVER span's context; none when the request has no span.
@@ -60,11 +66,25 @@ pub struct Admitted {
 impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
-    pub async fn serve(self) -> Response {
-        let Self { bus, mut visit, ticket, inside: _counted, .. } = self;
-        let response = bus.serve(&mut visit).await;
-        bus.stats.called(ticket, bus.host.sched.now(), tally::error_type(response.status));
-        response
+    ///
+    /// # Errors
+    /// Faults on the way leave it without an answer.
+    pub async fn serve(self) -> Outcome {
+        let Self { bus, mut visit, passage, ticket, inside: _counted, .. } = self;
+        let outcome = match passage {
+            None => Ok(bus.serve(&mut visit).await),
+            Some(passage) => {
+                let patience = bus.nodes[visit.to.index()].limits.request_time;
+                let trip = Trip { there: 0, back: 0, patience, allowed: None };
+                Box::pin(Rc::clone(&bus).convey(passage, visit, trip)).await
+            }
+        };
+        let error = match &outcome {
+            Ok(response) => tally::error_type(response.status),
+            Err(error) => Some(error.kind().into()),
+        };
+        bus.stats.called(ticket, bus.host.sched.now(), error);
+        outcome
     }
 }
 
@@ -90,7 +110,7 @@ impl Bus {
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
         let mut admitted = match self.admit(entry) {
             Ok(admitted) => admitted,
-            Err(response) => return Answer { response, context: None },
+            Err(response) => return Answer { outcome: Ok(response), context: None },
         };
         let context = admitted.context.take();
         // In a task of its own: a client that hangs up does not stop the system.
@@ -98,11 +118,8 @@ impl Bus {
         self.host.sched.spawn(async move {
             send.send(admitted.serve().await).ok();
         });
-        let response = match receive.await {
-            Ok(response) => response,
-            Err(_) => Response::detail(503, "the run is over"),
-        };
-        Answer { response, context }
+        let over = |_| Ok(Response::detail(503, "the run is over"));
+        Answer { outcome: receive.await.unwrap_or_else(over), context }
     }
 
     /// Lets a request from outside in, to be served at once.
@@ -126,13 +143,7 @@ impl Bus {
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
-        let context = (!excluded).then(|| SpanContext {
-            trace_id: trace.trace_id,
-            span_id: span,
-            flags: trace.flags,
-            trace_state: trace.trace_state.clone(),
-        });
-        let visit = Visit {
+        let mut visit = Visit {
             to: entry.to,
             from: None,
             trace,
@@ -145,7 +156,14 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), context })
+        let passage = self.passage(&mut visit);
+        let context = (!excluded).then(|| SpanContext {
+            trace_id: visit.trace.trace_id,
+            span_id: span,
+            flags: visit.trace.flags,
+            trace_state: visit.trace.trace_state.clone(),
+        });
+        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside: Inside::new(self), context })
     }
 
     /// The trace of a request that begins at its client, outside of the topology.
@@ -193,7 +211,10 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+    }
+
+    pub(super) fn trace_id_of(&self, key: Key) -> TraceId {
         let upper = key.with(0).draw() ^ self.settings.trace_mask;
         let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))

@@ -102,7 +102,7 @@ impl Client {
                 let admitted = self.bus.admit(entry);
                 Box::pin(async move {
                     Ok(match admitted {
-                        Ok(admitted) => admitted.serve().await.status,
+                        Ok(admitted) => admitted.serve().await?.status,
                         Err(refusal) => refusal.status,
                     })
                 })
