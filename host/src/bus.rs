@@ -136,8 +136,6 @@ struct Visit {
     span: SpanId,
     baggage: Baggage,
     depth: u32,
-    /// Which attempt of a call this is, from 0.
-    attempt: u32,
     /// Set when it arrives, if its sender has said how long it waits.
     deadline: Option<Deadline>,
     request: Request,

@@ -1,6 +1,7 @@
 //! The command line: flags in, words and exit codes out.
 
 mod diff;
+mod fault;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -36,6 +37,8 @@ enum Command {
     Check(Check),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
+    /// List the faults of a run that goes on, and switch them
+    Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(Generate),
     /// Measure what things cost on this machine, beside the targets
@@ -99,6 +102,11 @@ struct Run {
     /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
+
+    /// Let faults be switched while the run goes on, by simhost fault, over this address of this
+    /// machine; port 0 takes any free port [default: they cannot be]
+    #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
+    control: Option<SocketAddr>,
 
     /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
     /// without it exactly [default: 1]
@@ -190,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Diff(diff) => diff.execute(),
+        Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
     }
@@ -215,6 +224,7 @@ impl Input {
             requests: self.requests,
             stop_after,
             start: None,
+            control: None,
             speed: None,
             shards: None,
             destinations: Destinations { otlp: self.otlp, out, show, json },
@@ -224,9 +234,9 @@ impl Input {
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, speed, shards, out, show, json } = self;
+        let Self { input, stop_after, start, control, speed, shards, out, show, json } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, speed, shards, ..input.options(stop_after, out, show, json) };
+        let options = Options { start, control, speed, shards, ..input.options(stop_after, out, show, json) };
         let records_on_stdout = options.destinations.records_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -361,6 +371,7 @@ fn tell(event: Event) {
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
+        Event::Control { address } => say(&format!("control on http://{address}\n")),
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
             // A receiver may recover; a disk that is full stays so.

@@ -95,9 +95,10 @@ impl FaultKind {
 
 /// Whether something may befall the replicas of a service, whatever its requests are.
 pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
-    let mut aimed = model.faults.iter().filter(|fault| {
-        fault.target.as_ref().is_some_and(|target| target.service == service)
-    });
+    let mut aimed = model
+        .faults
+        .iter()
+        .filter(|fault| fault.target.as_ref().is_some_and(|target| target.service == service));
     aimed.any(|fault| fault.kind.point() == Point::Replica)
 }
 

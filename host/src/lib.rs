@@ -19,6 +19,7 @@ pub mod bus;
 pub mod cli;
 pub mod clock;
 pub mod context;
+pub mod control;
 pub mod diff;
 pub mod engine;
 pub mod error;

@@ -6,6 +6,7 @@
 //! it is told to stop.
 
 mod check;
+mod control;
 mod drive;
 mod failure;
 mod loads;
@@ -68,6 +69,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Where faults can be switched while the run goes on.
+    pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
     /// without a limit; in real time exactly, and none is one.
     pub speed: Option<Speed>,
@@ -138,6 +141,7 @@ impl Plan {
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
+        problems.extend(control::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {

@@ -59,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -97,6 +98,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
@@ -124,15 +126,18 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
 const SIMULATED: [&str; 13] = [
-    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus", "load",
-    "sched",
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
+    "load", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

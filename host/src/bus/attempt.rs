@@ -33,6 +33,8 @@ pub(super) struct Attempt {
     pub caller: Caller,
     pub callee: Callee,
     pub request: Request,
+    /// Which attempt of its call it is, from 0.
+    pub number: u32,
     /// The caller waits for the response no longer: nanoseconds.
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
@@ -139,7 +141,7 @@ impl Bus {
     fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, mut request, patience, tells } = attempt;
+        let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         request.headers.remove(DEADLINE);
@@ -155,7 +157,7 @@ impl Bus {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
                 let trip = self.trip(&caller, to, patience, allowed);
-                sched.spawn(bus.deliver(visit(caller, to, context, request), trip, reply));
+                sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
@@ -163,7 +165,7 @@ impl Bus {
                     request.headers.push(DEADLINE, allowed.to_string());
                 }
                 let trip = self.trip(&caller, to, patience, None);
-                let visit = visit(caller, to, context, request);
+                let visit = visit(caller, number, to, context, request);
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
@@ -258,7 +260,7 @@ impl Bus {
 }
 
 /// The request of a caller, on its way.
-fn visit(caller: Caller, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, request: Request) -> Visit {
     let client = caller.span;
     Visit {
         to,
@@ -268,7 +270,7 @@ fn visit(caller: Caller, to: ServiceId, context: SpanContext, request: Request) 
         trace: caller.trace,
         baggage: caller.baggage,
         depth: caller.depth,
-        attempt: caller.attempt,
+        attempt,
         deadline: None,
         request,
         way: Way::Inner { client, context: Some(context) },

@@ -122,7 +122,7 @@ impl Call {
     /// How long to wait before another attempt.
     ///
     /// # Errors
-    /// There is to be none. A reason is given where one was due and not the last.
+    /// There is to be none; with a reason where one was due and attempts were left.
     fn again(&self, retry: &Retry, number: u32, outcome: &Outcome) -> Result<Nanos, Option<GivenUp>> {
         if number + 1 >= retry.attempts || !is_among(&retry.on, outcome) {
             return Err(None);
@@ -152,22 +152,16 @@ impl Call {
     /// answer for a while, and the first answer counts (gRPC proposal A6). Who has
     /// lost is dropped: its span ends as cancelled, and its callee works on.
     async fn hedged(&self, hedge: &Hedge) -> Landed {
-        let sched = &self.bus.host.sched;
         let mut flying: Vec<LocalBoxFuture<'_, Landed>> = vec![self.attempt(0, Cause::First).boxed_local()];
         let mut number = 1;
         loop {
-            let landing = select_all(flying);
-            let next = if number < hedge.attempts {
-                sched.sleep(hedge.after)
-            } else {
-                sched.sleep_until(Nanos::MAX)
-            };
-            let landed = match select(landing, next).await {
-                Either::Left(((landed, _, others), _)) => {
+            let next = (number < hedge.attempts).then(|| self.now().saturating_add(hedge.after));
+            let landed = match self.wait(select_all(flying), next).await {
+                Either::Left((landed, _, others)) => {
                     flying = others;
                     landed
                 }
-                Either::Right(((), landing)) => {
+                Either::Right(landing) => {
                     flying = landing.into_inner();
                     flying.push(self.attempt(number, Cause::Hedge).boxed_local());
                     number += 1;
@@ -225,7 +219,7 @@ impl Call {
 
     /// The attempt, and its CLIENT span.
     fn open(&self, number: u32, cause: Cause, patience: Option<Nanos>) -> (Attempt, ClientSpan) {
-        let mut caller = Caller { attempt: number, ..self.caller.clone() };
+        let mut caller = self.caller.clone();
         if number > 0 {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
@@ -279,12 +273,21 @@ impl Call {
             // It would wait for nothing.
             return Err(circuit_open(left));
         }
-        let patience = self.bus.host.sched.sleep_until(self.until.unwrap_or(Nanos::MAX));
-        match select(line, patience).await {
-            Either::Left((place, _)) => {
+        match self.wait(line, self.until).await {
+            Either::Left(place) => {
                 place.map(Some).map_err(|_| CallError::Reset("the run is over".to_owned()))
             }
             Either::Right(_) => Err(CallError::DeadlineExceeded),
+        }
+    }
+
+    /// Waits for something, no longer than until an instant, if there is one; then
+    /// it gives back what it has waited for.
+    async fn wait<F: Future + Unpin>(&self, what: F, until: Option<Nanos>) -> Either<F::Output, F> {
+        let Some(until) = until else { return Either::Left(what.await) };
+        match select(what, self.bus.host.sched.sleep_until(until)).await {
+            Either::Left((output, _)) => Either::Left(output),
+            Either::Right(((), what)) => Either::Right(what),
         }
     }
 

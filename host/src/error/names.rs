@@ -79,8 +79,8 @@ mod tests {
     fn long_values_and_long_lists_are_cut() {
         assert_eq!(quote("a\u{1b}[1m"), r#""a\u{1b}[1m""#);
         assert_eq!(quote(&"ü".repeat(61)), format!("\"{}\"…", "ü".repeat(60)));
-        let many: Vec<String> = (0..30).map(|number| number.to_string()).collect();
-        assert!(list(many.iter().map(String::as_str)).ends_with(r#", "19" and 10 more"#));
+        let many: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        assert!(list(many.iter().map(String::as_str)).ends_with(r#", "29" and 10 more"#));
         assert_eq!(list(["a", "b"]), r#""a", "b""#);
         assert_eq!(list([]), "none");
     }

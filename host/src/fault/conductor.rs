@@ -125,7 +125,7 @@ impl Conductor {
             waiting: RefCell::default(),
             attended: Cell::new(false),
         });
-        let rules = conductor.stage.faults().rules().len();
+        let rules = conductor.rules().len();
         for index in 0..rules {
             conductor.enter(index);
         }
@@ -144,7 +144,7 @@ impl Conductor {
 
     /// Does what a hand does to a rule, at this instant.
     pub fn take(&self, index: usize, hand: Hand) {
-        let rule = Rc::clone(&self.stage.faults().rules()[index]);
+        let rule = Rc::clone(&self.rules()[index]);
         match hand {
             Hand::On => self.courses.borrow_mut()[index].hand = Some(true),
             Hand::Off => self.courses.borrow_mut()[index].hand = Some(false),
@@ -158,9 +158,14 @@ impl Conductor {
         self.rouse();
     }
 
-    /// What a hand holds a rule in, if one does.
-    pub fn held(&self, index: usize) -> Option<bool> {
-        self.courses.borrow()[index].hand
+    /// All rules, in the order of the model.
+    pub fn rules(&self) -> &[Rc<Rule>] {
+        self.stage.faults().rules()
+    }
+
+    /// Whether a hand holds a rule as it is; otherwise its schedule decides.
+    pub fn is_held(&self, index: usize) -> bool {
+        self.courses.borrow()[index].hand.is_some()
     }
 
     /// When the rule's schedule opens or closes its next window, if that is known:
@@ -233,7 +238,7 @@ impl Conductor {
 
     /// Lets the schedule of a rule close its window, or open the next.
     fn turn(&self, index: usize, now: Nanos) {
-        let rule = Rc::clone(&self.stage.faults().rules()[index]);
+        let rule = Rc::clone(&self.rules()[index]);
         {
             let course = &mut self.courses.borrow_mut()[index];
             course.turns = course.turns.saturating_add(1);
@@ -296,7 +301,7 @@ impl Conductor {
         self.stage.opened(rule);
         let followers = self.courses.borrow()[rule.index].followers.clone();
         for follower in followers {
-            self.follow(&self.stage.faults().rules()[follower], time);
+            self.follow(&self.rules()[follower], time);
         }
     }
 

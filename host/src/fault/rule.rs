@@ -236,12 +236,17 @@ impl Rule {
     /// disabled or without a chance, and was never switched on.
     pub fn account(&self) -> Option<Account> {
         let was_there = self.enabled && self.has_chance() || self.windows.get() > 0;
-        was_there.then(|| Account {
+        was_there.then(|| self.counts())
+    }
+
+    /// What it has done so far.
+    pub fn counts(&self) -> Account {
+        Account {
             name: self.name.clone(),
             matched: self.count.matched.get(),
             injected: self.count.injected.get(),
             suppressed: self.count.suppressed(),
             windows: self.windows.get(),
-        })
+        }
     }
 }

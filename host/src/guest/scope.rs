@@ -70,8 +70,6 @@ pub struct Caller {
     pub baggage: Baggage,
     /// Calls above this one.
     pub depth: u32,
-    /// Which attempt of the call this is, from 0.
-    pub attempt: u32,
     /// The instant from which on nobody waits for the caller itself, if it was told so.
     pub deadline: Option<Nanos>,
 }
@@ -214,7 +212,6 @@ impl RequestScope {
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,
-            attempt: 0,
             deadline: self.deadline.map(|deadline| deadline.at),
         }
     }

@@ -139,7 +139,6 @@ impl Client {
             span: id,
             baggage: Baggage::default(),
             depth: 0,
-            attempt: 0,
             deadline: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);

@@ -30,7 +30,7 @@ use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
 use super::services::{Loaded, Seat, Service, identity};
-use super::{Event, Failure, Options, Reply, RunError, failure};
+use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
 pub struct World<'a> {
@@ -45,6 +45,8 @@ pub struct World<'a> {
     pub network: &'a Runtime,
     /// The door, where there is one.
     pub listener: Option<TcpListener>,
+    /// Where faults are switched, if they can be.
+    pub control: Option<TcpListener>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
@@ -93,7 +95,10 @@ impl World<'_> {
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let bus = build(model, start, self.loaded, host, sampler, external);
-        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        if let Some(listener) = self.control {
+            on_event(control::attend(listener, network, stop.subscribe(), &conductor, &sched, model)?);
+        }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
         // In real time a person waits for the records; in virtual time only full

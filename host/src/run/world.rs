@@ -25,13 +25,15 @@ use crate::telemetry::record::{Resource, ResourceId};
 use super::services::{Loaded, Service};
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, failure, loads, shards, start};
+use super::{Options, Outcome, Plan, RunError, control, failure, loads, shards, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The door is open.
     Listening { address: SocketAddr, to: String },
+    /// Faults can be switched there.
+    Control { address: SocketAddr },
     /// Told to stop: what is under way is finished.
     Draining,
     /// An exporter cannot get rid of its records, for the first time.
@@ -67,6 +69,7 @@ impl Plan {
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
         let listener = open_listener(&options, &model, &network)?;
+        let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
@@ -101,6 +104,7 @@ impl Plan {
             is_recorded,
             network: &network,
             listener: door.take(),
+            control: control.take(),
             stop,
             progress: progress.of_world(number),
         });

@@ -82,6 +82,20 @@ fn half_open_it_takes_as_many_successes_as_it_lets_through() {
 }
 
 #[test]
+fn an_attempt_that_is_cancelled_does_not_hold_the_circuit_half_open() {
+    let link = "timeout = \"20ms\"\nhedge = { after = \"10ms\" }\nbreaker = { failures = 1, half-open = 2 }";
+    let run = world(link).virtually(&[SLOW, PAUSE, "GET /call?service=back&path=/sleep/15", CALL]);
+    let expected = [
+        "timeout closed opened",
+        "cancelled closed",
+        "ok half_open half_opened",
+        "cancelled half_open",
+        "ok half_open closed",
+    ];
+    assert_eq!(story(&run), expected);
+}
+
+#[test]
 fn a_share_of_failures_opens_the_circuit_once_there_were_enough() {
     let rule = breaker("rate = 0.5, min-requests = 4");
     let run = rule.virtually(&[SLOW, CALL, CALL, SLOW, CALL]);

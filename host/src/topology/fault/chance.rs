@@ -10,6 +10,9 @@ use crate::model::{Chance, FailFirst};
 /// Requests that a fault may count.
 const COUNT_AT_MOST: u64 = 1_000_000_000_000;
 
+/// Requests that a fault may strike at a time: as many as may come in.
+const ACTIVE_AT_MOST: u32 = 1_000_000;
+
 /// Attempts of a call: more than any link makes.
 const ATTEMPTS_AT_MOST: u32 = 100;
 
@@ -40,7 +43,7 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
     };
     let fail_first = optional(fail_first, |value| first(&value));
     let every_nth = optional(every_nth, |value| value.whole(1..=COUNT_AT_MOST));
-    let max_active = optional(max_active, |value| value.count(1..=u32::MAX));
+    let max_active = optional(max_active, |value| value.count(1..=ACTIVE_AT_MOST));
     let max_total = optional(max_total, |value| value.whole(1..=COUNT_AT_MOST));
     let by_caller = by_caller.map_or(Some(false), |value| value.flag());
     Some(Chance {

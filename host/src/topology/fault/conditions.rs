@@ -60,6 +60,12 @@ pub(super) fn conditions(value: &Value<'_>, route: Option<&str>) -> Option<Vec<C
 
 fn unknown(entry: &Value<'_>, part: &str) -> Option<Vec<Condition>> {
     let help = match nearest(part, PARTS) {
+        Some("method") if part == "method" => {
+            "write method alone, as in match = { method = \"POST\" }".to_owned()
+        }
+        _ if part == "path" => {
+            "name the route in the target: target = { service = \"…\", route = \"…\" }".to_owned()
+        }
         Some(near) => format!("did you mean {}?", quote(&entry.key.replacen(part, near, 1))),
         None => format!(
             "write \"method\", \"header.NAME\", \"baggage.KEY\", \"param.NAME\" or \"body./POINTER\"; {EXAMPLE}"

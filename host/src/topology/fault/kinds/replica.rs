@@ -7,7 +7,7 @@ use super::super::super::reader::Value;
 use super::super::super::service::{guest_code, read_config};
 use super::super::super::units::{offset, size};
 use super::Keys;
-use crate::error::Problem;
+use crate::error::{Problem, quote};
 use crate::model::{Canary, Distribution, FaultKind};
 
 /// How long a replica is away after a crash, where the file does not say: a second.
@@ -35,7 +35,12 @@ pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
         None => u32::MAX,
     };
     let workers = match workers.item() {
-        DeValue::String(_) => workers.choice("number of worker", &[("all", all)]),
+        DeValue::String(text) if text == "all" => Some(all),
+        DeValue::String(text) => workers.refuse(
+            Problem::new(format!("{} is no number of workers", quote(text)))
+                .label("how many?")
+                .help(format!("write workers = \"all\", or a whole number from 1 to {all}")),
+        ),
         _ => workers.count(1..=all),
     };
     Some(FaultKind::PoolExhaustion { workers: workers? })
