@@ -138,6 +138,8 @@ struct Visit {
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
     deadline: Option<Deadline>,
+    /// Which attempt of its call it is, from 0.
+    attempt: u32,
     request: Request,
     way: Way,
 }

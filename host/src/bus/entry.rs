@@ -151,6 +151,7 @@ impl Bus {
             span,
             baggage: incoming.baggage,
             depth: 0,
+            attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             way: Way::Outer(entry.attributes),

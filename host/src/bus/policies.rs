@@ -224,7 +224,8 @@ impl Call {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
-        let attempt = Attempt { caller, callee, request, patience, tells: self.standing.policies.deadline };
+        let tells = self.standing.policies.deadline;
+        let attempt = Attempt { caller, callee, request, number, patience, tells };
         let mut span = attempt.open(&self.bus);
         span.is_attempt(number);
         match cause {
