@@ -15,6 +15,7 @@ mod resolve;
 pub mod routes;
 pub mod spans;
 mod stage;
+mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -301,6 +302,9 @@ impl Bus {
             Way::Outer(_) => None,
         };
         let visitor = Visitor {
+            from: visit.from,
+            route,
+            attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),

@@ -18,6 +18,7 @@ mod ledger;
 mod passage;
 mod rule;
 mod schedule;
+mod span;
 mod worker;
 
 use std::cell::RefCell;
@@ -35,6 +36,7 @@ pub use ledger::{Account, Cause, Change, Drawn, Event, Firing, Ledger, Site, Sup
 pub use passage::{End, Passage};
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
+pub use span::Stall;
 pub use worker::Verdict;
 
 /// Where a rule looks at a request.

@@ -78,11 +78,13 @@ impl Bus {
         let now = self.host.sched.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
-            if let Match::Found(found, decoded) = guest.routes.find(&visit.request.method, visit.request.path())
+            if let Match::Found(found, decoded) =
+                guest.routes.find(&visit.request.method, visit.request.path())
             {
                 (route, params) = (found, decoded);
             }
-            replica = Some(pick(visit.trace.chance(Purpose::Replica, visit.span), guest.replicas.len()) as u32);
+            replica =
+                Some(pick(visit.trace.chance(Purpose::Replica, visit.span), guest.replicas.len()) as u32);
         }
         let subject = visit.subject(route, replica, &params, visit.outermost());
         let mut passage = Box::new(self.faults.passage(&subject, now)?);

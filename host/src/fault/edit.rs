@@ -121,7 +121,9 @@ mod tests {
         assert_eq!(set("/a/-", r#"{"a":[1]}"#), done(r#"{"a":[1,5]}"#));
         assert_eq!(set("/a/1", r#"{"a":[1]}"#), done(r#"{"a":[1,5]}"#));
         assert_eq!(set("", "[]"), done("5"));
-        for (pointer, body) in [("/a/7", r#"{"a":[1]}"#), ("/a/b", r#"{"a":1}"#), ("/a", "no JSON"), ("/a", "")] {
+        for (pointer, body) in
+            [("/a/7", r#"{"a":[1]}"#), ("/a/b", r#"{"a":1}"#), ("/a", "no JSON"), ("/a", "")]
+        {
             assert_eq!(set(pointer, body), Err(Suppression::NotJson), "{pointer} in {body}");
         }
     }

@@ -193,11 +193,10 @@ impl Passage {
     /// how it ends if not at the caller.
     pub fn come_back(&mut self, response: Option<&mut Response>, now: Nanos) -> (Nanos, Option<End>) {
         let head = "HTTP/1.1 200 OK\r\n\r\n".len();
-        let size = response.as_ref().map_or(0, |response| head + response.headers.size() + response.body.len());
-        let content = response.map(|response| edit::Content {
-            headers: &mut response.headers,
-            body: &mut response.body,
-        });
+        let size =
+            response.as_ref().map_or(0, |response| head + response.headers.size() + response.body.len());
+        let content = response
+            .map(|response| edit::Content { headers: &mut response.headers, body: &mut response.body });
         let message = Message { is_response: true, size: size as u64, content };
         let mut effects = std::mem::take(&mut self.back);
         let outcome = self.go(&mut effects, message, now);

@@ -49,7 +49,12 @@ impl Accounts {
         let sent = self.links().filter(|(from, link)| from.is_some() && link.to == Some(id));
         let sent: u64 = sent.map(|(_, link)| link.sent).sum();
         let (came, arrived) = (sent + service.doubled, service.inner + service.lost);
-        found.same(name, "calls sent to it, and calls that arrived or were lost", came.into(), arrived.into());
+        found.same(
+            name,
+            "calls sent to it, and calls that arrived or were lost",
+            came.into(),
+            arrived.into(),
+        );
     }
 
     /// Who calls, for people.
