@@ -122,6 +122,18 @@ struct Run {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// Write what faults really do to this file, a JSON line each, as it happens; - is standard output
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+
+    /// With --truth and --virtual: leave out the runs without each fault that say what it has caused
+    #[arg(long, requires = "truth")]
+    no_counterfactual: bool,
+
+    /// Fail if a fault has met nothing to strike
+    #[arg(long)]
+    strict: bool,
+
     /// What to show on standard output [default: traces on a terminal or with --request, if they
     /// are exported nowhere else; otherwise the summary]
     #[arg(long, value_enum)]
@@ -205,13 +217,7 @@ pub fn main() -> ExitCode {
 }
 
 impl Input {
-    fn options(
-        self,
-        stop_after: Option<Nanos>,
-        out: Option<PathBuf>,
-        show: Option<Show>,
-        json: bool,
-    ) -> Options {
+    fn options(self, stop_after: Option<Nanos>, destinations: Destinations) -> Options {
         Options {
             topology: self.topology,
             virtual_time: self.virtual_time,
@@ -227,17 +233,33 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
-            destinations: Destinations { otlp: self.otlp, out, show, json },
+            no_counterfactual: false,
+            destinations: Destinations { otlp: self.otlp, ..destinations },
         }
     }
 }
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, control, speed, shards, out, show, json } = self;
+        let Self {
+            input,
+            stop_after,
+            start,
+            control,
+            speed,
+            shards,
+            out,
+            truth,
+            no_counterfactual,
+            strict,
+            show,
+            json,
+        } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, control, speed, shards, ..input.options(stop_after, out, show, json) };
-        let records_on_stdout = options.destinations.records_on_stdout();
+        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let options = input.options(stop_after, destinations);
+        let options = Options { start, control, speed, shards, no_counterfactual, ..options };
+        let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
@@ -247,13 +269,13 @@ impl Run {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { document(&outcome, json) };
                 // A second document on standard output would spoil the first.
-                let printed = if records_on_stdout {
+                let printed = if lines_on_stdout {
                     say(&text);
                     ExitCode::SUCCESS
                 } else {
                     print(&text)
                 };
-                let whole = judge(&outcome.report);
+                let whole = judge(&outcome.report, strict);
                 for failure in &outcome.failures {
                     say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
                 }
@@ -266,7 +288,7 @@ impl Run {
 
 impl Check {
     fn execute(self) -> ExitCode {
-        let options = self.input.options(None, None, None, false);
+        let options = self.input.options(None, Destinations::default());
         match Plan::check(options, environment) {
             Ok(plan) => {
                 tell_notes(&plan);
@@ -392,7 +414,15 @@ fn tell(event: Event) {
 }
 
 /// Whether the run did what it had to; if not, standard error says so.
-fn judge(report: &Report) -> bool {
+fn judge(report: &Report, strict: bool) -> bool {
+    let idle = if strict { report.warnings() } else { Vec::new() };
+    for warning in &idle {
+        say(&format!("error: {}\n", printable(warning)));
+    }
+    if !idle.is_empty() {
+        say("  help: correct its target, its conditions or its window, let the run go on for longer, or \
+             switch it off\n");
+    }
     let (missed, all) = (report.missed(), report.objectives.len());
     if missed > 0 {
         say(&format!("error: {missed} of {} missed\n", words::counted(all as u64, "objective")));
@@ -404,7 +434,7 @@ fn judge(report: &Report) -> bool {
     if !broken.is_empty() {
         say("  help: this is a defect of simhost: please report it with the topology\n");
     }
-    missed == 0 && broken.is_empty()
+    missed == 0 && broken.is_empty() && idle.is_empty()
 }
 
 /// What standard output gets at the end: answers, traces, report.

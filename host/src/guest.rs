@@ -198,6 +198,7 @@ impl Worker {
             table: ResourceTable::new(),
             nature: Nature {
                 process: Fragile::new(Rc::clone(&identity.process)),
+                stretched: 0,
                 random: Chance::of(start),
                 hash_seed: start.draw(),
             },
@@ -271,6 +272,11 @@ impl Worker {
         }
     }
 
+    /// How much longer the request's work has taken as its process is slow: nanoseconds.
+    pub fn stretched(&self) -> Nanos {
+        self.store.data().nature.stretched
+    }
+
     /// Ends what the request left open, and returns what the guest said of its SERVER span.
     pub fn finish(&mut self) -> Vec<KeyValue> {
         let local = self.store.data_mut().local.get_mut();
@@ -291,6 +297,7 @@ impl Worker {
         local.output.begin(limits.spans);
         local.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
+        state.nature.stretched = 0;
         if let Some(scope) = &scope {
             state.nature.random = Chance::of(scope.random());
             local.output.current.set(scope.current());

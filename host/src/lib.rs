@@ -41,4 +41,5 @@ pub mod sched;
 pub mod tally;
 pub mod telemetry;
 pub mod topology;
+pub mod truth;
 pub mod wasi;

@@ -134,6 +134,11 @@ impl Report {
         &self.broken
     }
 
+    /// What a person should know of faults that met nothing.
+    pub fn warnings(&self) -> Vec<String> {
+        self.faults.iter().filter_map(FaultRow::warning).collect()
+    }
+
     /// Objectives that were not met.
     pub fn missed(&self) -> usize {
         self.objectives.iter().filter(|objective| !objective.met).count()

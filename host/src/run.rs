@@ -7,6 +7,7 @@
 
 mod check;
 mod control;
+mod counterfactual;
 mod drive;
 mod failure;
 mod loads;
@@ -17,6 +18,7 @@ mod shards;
 mod simulate;
 mod start;
 mod telemetry;
+mod truth;
 mod world;
 
 use std::net::SocketAddr;
@@ -28,7 +30,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, did_you_mean, quote};
-use crate::fault::{Conductor, Stage};
+use crate::fault::{Conductor, Ledger, Stage};
 use crate::model::{Code, Model, Nanos};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -76,6 +78,8 @@ pub struct Options {
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Leave out the runs that say what each fault has caused.
+    pub no_counterfactual: bool,
     pub destinations: Destinations,
 }
 
@@ -142,6 +146,7 @@ impl Plan {
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
+        problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
@@ -166,7 +171,8 @@ impl Plan {
         let recorder = Rc::new(Recorder::new(sink));
         let host = simulate::host(&sched, &recorder, &self.model, &self.telemetry);
         let sampler = Sampler::new(self.telemetry.sampler);
-        let bus = simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None);
+        let ledger = Ledger::default();
+        let bus = simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         (sched, bus)
     }

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -80,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("truth", &["model", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -103,6 +104,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
             "ingress",
             "load",
             "report",
+            "truth",
             "progress",
         ],
     ),

@@ -9,10 +9,11 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
+use crate::fault::witness::UnderWay;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
-use crate::message::{DEADLINE, Request, Response, is_target, is_token};
+use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 use crate::sched;
@@ -46,6 +47,8 @@ pub(super) struct Flight {
     bus: Rc<Bus>,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
 }
 
 impl Attempt {
@@ -70,8 +73,8 @@ impl Attempt {
     pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
-        let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
+        let (patience, from) = (self.patience, self.caller.home());
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
     }
 }
 
@@ -85,6 +88,8 @@ impl Flight {
                 Either::Right(_) => Ok(Err(CallError::Timeout)),
             },
         };
+        // A process that stands still notices nothing.
+        self.bus.awaken(self.from).await;
         outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
     }
 
@@ -144,7 +149,6 @@ impl Bus {
         let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
-        request.headers.remove(DEADLINE);
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
             span_id: caller.span,
@@ -156,14 +160,13 @@ impl Bus {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
+                request.headers.set_deadline(None);
                 let trip = self.trip(&caller, to, patience, allowed);
                 sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
-                if let Some(allowed) = allowed {
-                    request.headers.push(DEADLINE, allowed.to_string());
-                }
+                request.headers.set_deadline(allowed);
                 let trip = self.trip(&caller, to, patience, None);
                 let visit = visit(caller, number, to, context, request);
                 sched.spawn(async move {
@@ -172,6 +175,7 @@ impl Bus {
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(async move {
                     reply.send(bus.send_out(&base, request).await).ok();
                 });
@@ -216,9 +220,9 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(trip.there).await;
             visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let response = self.serve(&mut visit).await;
+            let outcome = self.serve(&mut visit).await;
             sched.sleep(trip.back).await;
-            reply.send(Ok(response)).ok();
+            reply.send(outcome).ok();
         }
     }
 
@@ -267,13 +271,14 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, requ
         from: caller.service.map(|from| (from, caller.replica)),
         parent: Some(client),
         span: caller.trace.child_id(Some(client), 0),
+        call: Some(client),
         trace: caller.trace,
         baggage: caller.baggage,
         depth: caller.depth,
         attempt,
         deadline: None,
         request,
-        way: Way::Inner { client, context: Some(context) },
+        way: Way::Inner(Some(context)),
     }
 }
 
@@ -289,13 +294,15 @@ pub(super) struct ClientSpan {
     bus: Weak<Bus>,
     ticket: Ticket,
     span: Option<OpenSpan>,
+    _under_way: Option<UnderWay>,
 }
 
 impl ClientSpan {
     fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
         bus.host.recorder.opened();
         let ticket = bus.stats.calling(caller.service, to, bus.host.sched.now());
-        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span) }
+        let under_way = bus.faults.ledger.calls(caller.span, caller.within);
+        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span), _under_way: under_way }
     }
 
     /// The request goes on its way.

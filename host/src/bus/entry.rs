@@ -6,6 +6,8 @@ use std::rc::Rc;
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::fault::Passage;
+use crate::fault::witness::Entered;
+use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
@@ -16,9 +18,10 @@ use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
 use super::passage::Trip;
+use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit, Way};
+use super::{Bus, NodeCode, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -59,6 +62,7 @@ pub struct Admitted {
     passage: Option<Box<Passage>>,
     ticket: Ticket,
     inside: Inside,
+    entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -70,20 +74,24 @@ impl Admitted {
     /// # Errors
     /// Faults on the way leave it without an answer.
     pub async fn serve(self) -> Outcome {
-        let Self { bus, mut visit, passage, ticket, inside: _counted, .. } = self;
+        let Self { bus, mut visit, passage, ticket, inside: _counted, entered, .. } = self;
         let outcome = match passage {
-            None => Ok(bus.serve(&mut visit).await),
+            None => bus.serve(&mut visit).await,
             Some(passage) => {
                 let patience = bus.nodes[visit.to.index()].limits.request_time;
                 let trip = Trip { there: 0, back: 0, patience, allowed: None };
                 Box::pin(Rc::clone(&bus).convey(passage, visit, trip)).await
             }
         };
+        let now = bus.host.sched.now();
         let error = match &outcome {
             Ok(response) => tally::error_type(response.status),
             Err(error) => Some(error.kind().into()),
         };
-        bus.stats.called(ticket, bus.host.sched.now(), error);
+        bus.stats.called(ticket, now, error);
+        if let Some(entered) = entered {
+            entered.answered(now, outcome.as_ref().map(|response| response.status).map_err(CallError::kind));
+        }
         outcome
     }
 }
@@ -143,12 +151,17 @@ impl Bus {
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
+        let entered = self
+            .faults
+            .ledger
+            .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
         let mut visit = Visit {
             to: entry.to,
             from: None,
             trace,
             parent,
             span,
+            call: None,
             baggage: incoming.baggage,
             depth: 0,
             attempt: 0,
@@ -163,7 +176,17 @@ impl Bus {
             flags: visit.trace.flags,
             trace_state: visit.trace.trace_state.clone(),
         });
-        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside: Inside::new(self), context })
+        let inside = Inside::new(self);
+        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+    }
+
+    /// The route of a service that a request meets.
+    fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
+        let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
+        match guest.routes.find(&request.method, request.path()) {
+            Match::Found(route, _) => route,
+            _ => None,
+        }
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

@@ -9,13 +9,11 @@ use crate::context::{self, SpanId, TraceFlags};
 use crate::fault::{End, Json, Passage, Point, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::Deadline;
-use crate::message::DEADLINE;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
-use super::attempt::Outcome;
 use super::routes::Match;
-use super::{Bus, NodeCode, Visit, Way, pick};
+use super::{Bus, NodeCode, Outcome, Visit, Way, pick};
 
 /// The number of a SERVER span among the children of its CLIENT span, where the
 /// request arrives twice. Attempts are numbered from below.
@@ -59,9 +57,9 @@ impl Visit {
 
     /// The span that shows what happens on the way: CLIENT, where it is ours.
     pub const fn outermost(&self) -> SpanId {
-        match &self.way {
-            Way::Inner { client, .. } => *client,
-            Way::Outer(_) => self.span,
+        match self.call {
+            Some(call) => call,
+            None => self.span,
         }
     }
 }
@@ -148,14 +146,14 @@ impl Bus {
 
     /// The request is at the callee.
     async fn arrive(self: Rc<Self>, visit: &mut Visit) -> Outcome {
-        if self.is_guest(visit.to) { Ok(self.serve(visit).await) } else { self.outside(visit).await }
+        if self.is_guest(visit.to) { self.serve(visit).await } else { self.outside(visit).await }
     }
 
     fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
         visit.deadline = Some(Deadline::from_now(allowed, self.host.sched.now()));
         // It comes with the context, if there is one.
-        if matches!(visit.way, Way::Inner { context: None, .. }) {
-            visit.request.headers.set(DEADLINE, allowed.to_string());
+        if matches!(visit.way, Way::Inner(None)) {
+            visit.request.headers.set_deadline(Some(allowed));
         }
     }
 
@@ -176,7 +174,7 @@ impl Bus {
     /// drawn for the request stays, so that nothing else changes.
     fn spoil(&self, visit: &mut Visit, how: Spoil) {
         let Visit { trace, request, baggage, way, span, .. } = visit;
-        if let Way::Inner { context, .. } = way
+        if let Way::Inner(context) = way
             && let Some(context) = context.take()
         {
             context::inject(&context, baggage, &mut request.headers);
@@ -201,7 +199,7 @@ impl Bus {
 fn unsample(visit: &mut Visit) {
     visit.trace.stop_recording();
     match &mut visit.way {
-        Way::Inner { context: Some(context), .. } => {
+        Way::Inner(Some(context)) => {
             context.flags = visit.trace.flags;
             context::unsample(&mut visit.request.headers);
         }

@@ -39,7 +39,7 @@ impl Bus {
             dice: scope.trace.chance(Purpose::Fault, span),
         };
         let sched = self.host.sched.clone();
-        let stall = self.faults.stall(&subject, name, sched.now())?;
+        let stall = self.faults.stall(&subject, scope.server, name, sched.now())?;
         let waiting = async move {
             sched.sleep(stall.delay).await;
             stall.events.iter().map(|event| noticed(event, sched.now())).collect()

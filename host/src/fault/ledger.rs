@@ -6,6 +6,7 @@ use std::fmt;
 use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 
+use super::witness::Witness;
 use super::{Hand, Rule, Subject};
 
 /// Why a fault that matched did not strike. In the order in which it is asked: what
@@ -99,7 +100,7 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
-    /// So many bytes of a body are changed.
+    /// So many bytes.
     Bytes(u64),
 }
 
@@ -111,6 +112,8 @@ pub struct Site {
     pub route: Option<u32>,
     pub from: Option<ServiceId>,
     pub request: (TraceId, SpanId),
+    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    pub within: SpanId,
 }
 
 impl Subject<'_> {
@@ -121,6 +124,7 @@ impl Subject<'_> {
             route: self.route,
             from: self.from.map(|(service, _)| service),
             request: (self.trace, self.span),
+            within: self.span,
         }
     }
 }
@@ -129,6 +133,8 @@ impl Subject<'_> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Firing<'a> {
     pub rule: &'a str,
+    /// The fault's place in the model.
+    pub index: usize,
     pub kind: &'static str,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
@@ -138,6 +144,8 @@ pub struct Firing<'a> {
     pub from: Option<ServiceId>,
     /// The request; none of what strikes without one.
     pub request: Option<(TraceId, SpanId)>,
+    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    pub within: Option<SpanId>,
     pub drawn: Drawn,
 }
 
@@ -149,6 +157,7 @@ impl<'a> Firing<'a> {
     pub fn at(rule: &'a Rule, site: &Site, time: Nanos, drawn: Drawn) -> Self {
         Self {
             rule: &rule.name,
+            index: rule.index,
             kind: rule.kind.name(),
             time,
             service: site.service,
@@ -156,6 +165,7 @@ impl<'a> Firing<'a> {
             route: site.route,
             from: site.from,
             request: Some(site.request),
+            within: Some(site.within),
             drawn,
         }
     }
@@ -207,12 +217,23 @@ type Listener = Box<dyn FnMut(&Event<'_>)>;
 #[derive(Default)]
 pub struct Ledger {
     listener: Option<RefCell<Listener>>,
+    witness: Option<RefCell<Witness>>,
 }
 
 impl Ledger {
     /// `listener` hears of each event, in the order in which they happen.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
-        Self { listener: Some(RefCell::new(Box::new(listener))) }
+        Self { listener: Some(RefCell::new(Box::new(listener))), witness: None }
+    }
+
+    /// Likewise with somebody who sees whom it befalls.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness) -> Self {
+        Self { witness: Some(RefCell::new(witness)), ..self }
+    }
+
+    pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
+        self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }
 
     pub fn fired(&self, firing: &Firing<'_>) {
@@ -220,6 +241,7 @@ impl Ledger {
     }
 
     pub fn tell(&self, event: &Event<'_>) {
+        self.saw(event);
         if let Some(listener) = &self.listener {
             (listener.borrow_mut())(event);
         }

@@ -1,9 +1,10 @@
 //! Faults within spans of the guest: a span of a certain name takes longer.
 
+use crate::context::SpanId;
 use crate::model::{FaultEvent, FaultKind, Nanos};
 
 use super::chance::Held;
-use super::ledger::{Drawn, Firing};
+use super::ledger::{Drawn, Firing, Site};
 use super::{Faults, Point, Subject};
 
 /// What befalls a span that has just begun.
@@ -19,8 +20,8 @@ pub struct Stall {
 
 impl Faults {
     /// What befalls a span of the guest that is called `name`: mostly nothing. The
-    /// subject's span is that one.
-    pub fn stall(&self, subject: &Subject<'_>, name: &str, now: Nanos) -> Option<Stall> {
+    /// subject's span is that one, and `server` the SERVER span around it.
+    pub fn stall(&self, subject: &Subject<'_>, server: SpanId, name: &str, now: Nanos) -> Option<Stall> {
         let rules = self.at(Point::Span, subject.service, subject.route)?;
         let mut stall: Option<Stall> = None;
         for rule in rules.iter() {
@@ -34,7 +35,8 @@ impl Faults {
             stall.delay = stall.delay.saturating_add(delay);
             stall.events.extend(event.clone());
             stall.held.extend(strike.held);
-            self.ledger.fired(&Firing::of(rule, subject, now, Drawn::Delay(delay)));
+            let site = Site { within: server, ..subject.site() };
+            self.ledger.fired(&Firing::at(rule, &site, now, Drawn::Delay(delay)));
         }
         stall
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
-use crate::message::{DEADLINE, Headers, Request};
+use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::env::SpanLimits;
@@ -65,6 +65,8 @@ pub struct Caller {
     pub trace: Trace,
     /// The span that is current where the call is made.
     pub parent: Option<SpanId>,
+    /// The SERVER span of the request that the call is made for.
+    pub within: Option<SpanId>,
     /// The id that the CLIENT span is to have.
     pub span: SpanId,
     pub baggage: Baggage,
@@ -87,6 +89,13 @@ impl Deadline {
     /// That of a request that arrives now.
     pub const fn from_now(allowed: u64, now: Nanos) -> Self {
         Self { allowed, at: now.saturating_add(allowed.saturating_mul(1_000_000)) }
+    }
+}
+
+impl Caller {
+    /// The calling service and its replica; none for what comes from outside.
+    pub fn home(&self) -> Option<(ServiceId, u32)> {
+        Some((self.service?, self.replica))
     }
 }
 
@@ -184,7 +193,7 @@ impl RequestScope {
         let mut headers = self.request.headers.clone();
         context::inject(context, baggage, &mut headers);
         if let Some(deadline) = self.deadline {
-            headers.push(DEADLINE, deadline.allowed.to_string());
+            headers.set_deadline(Some(deadline.allowed));
         }
         Cow::Owned(headers)
     }
@@ -224,6 +233,7 @@ impl RequestScope {
             resource: identity.resource,
             trace: self.trace.clone(),
             parent: Some(parent),
+            within: Some(self.server),
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,

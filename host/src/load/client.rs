@@ -136,6 +136,7 @@ impl Client {
             resource: traced.resource,
             trace,
             parent: None,
+            within: None,
             span: id,
             baggage: Baggage::default(),
             depth: 0,

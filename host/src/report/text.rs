@@ -28,9 +28,10 @@ impl Report {
             self.many(&mut text);
         }
         for fault in &self.faults {
-            let FaultRow { name, matched, injected } = fault;
-            let (matched, injected) = (count(*matched), count(*injected));
-            writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
+            writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
+        }
+        for warning in self.warnings() {
+            writeln!(text, "warning: {warning}").expect(INFALLIBLE);
         }
         for objective in &self.objectives {
             writeln!(text, "{objective}").expect(INFALLIBLE);
@@ -106,6 +107,24 @@ impl Report {
         table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
     }
+}
+
+/// `fault slow: matched 120, injected 58, suppressed 62 (probability), in 3 windows`
+fn line(fault: &FaultRow) -> String {
+    let FaultRow { name, matched, injected, suppressed, windows } = fault;
+    let mut line = format!("fault {name}: matched {}, injected {}", count(*matched), count(*injected));
+    let spared: u64 = suppressed.values().sum();
+    if spared > 0 {
+        let reasons: Vec<_> = match suppressed.len() {
+            1 => suppressed.keys().cloned().collect(),
+            _ => suppressed.iter().map(|(why, times)| format!("{why} {}", count(*times))).collect(),
+        };
+        write!(line, ", suppressed {} ({})", count(spared), reasons.join(", ")).expect(INFALLIBLE);
+    }
+    if *windows > 1 {
+        write!(line, ", in {}", counted(*windows, "window")).expect(INFALLIBLE);
+    }
+    line
 }
 
 /// What the policies of links did; a column for each thing that any did.

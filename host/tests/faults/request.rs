@@ -184,7 +184,7 @@ fn a_fault_on_the_way_without_a_chance_leaves_every_byte_as_it_was() {
     let without = between("refuse", "enabled = false").virtually(&requests);
     for (kind, more) in [
         ("refuse", ""),
-        ("reset", "on = \"both\""),
+        ("reset", ""),
         ("blackhole", ""),
         ("corrupt", "on = \"both\""),
         ("mutate", "on = \"both\"\nset = { \"/a\" = 1 }"),
