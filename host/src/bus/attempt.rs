@@ -214,7 +214,7 @@ impl Bus {
         async move {
             if let Some(passage) = passage {
                 // In a box, as it is large and rare: every task would have room for it.
-                reply.send(Box::pin(self.convey(passage, visit, trip)).await).ok();
+                reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
                 return;
             }
             let sched = &self.host.sched;
@@ -229,7 +229,7 @@ impl Bus {
     /// Likewise to a real server.
     async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
         if let Some(passage) = self.passage(&mut visit) {
-            return self.convey(passage, visit, trip).await;
+            return self.convey(passage, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
         let outcome = Rc::clone(&self).outside(&mut visit).await;

@@ -100,7 +100,7 @@ impl Bus {
     pub(super) async fn convey(
         self: Rc<Self>,
         mut passage: Box<Passage>,
-        mut visit: Visit,
+        visit: &mut Visit,
         trip: Trip,
     ) -> Outcome {
         let sched = &self.host.sched;
@@ -116,12 +116,12 @@ impl Bus {
             return self.ended(end, visit.to, until).await;
         }
         if let Some(allowed) = trip.allowed {
-            self.arrive_with_deadline(&mut visit, allowed);
+            self.arrive_with_deadline(visit, allowed);
         }
         if passage.doubles {
-            self.arrive_again(&visit);
+            self.arrive_again(visit);
         }
-        let mut outcome = Rc::clone(&self).arrive(&mut visit).await;
+        let mut outcome = Rc::clone(&self).arrive(visit).await;
         let (delay, end) = passage.come_back(outcome.as_mut().ok(), sched.now());
         sched.sleep(trip.back.saturating_add(delay)).await;
         match end {
