@@ -8,6 +8,7 @@ mod attempt;
 mod call;
 mod entry;
 mod exposed;
+mod passage;
 pub mod plight;
 mod policies;
 mod refusal;
@@ -17,6 +18,7 @@ mod resolve;
 pub mod routes;
 pub mod spans;
 mod stage;
+mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -31,7 +33,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Json, Subject, Verdict};
+use crate::fault::{Faults, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -129,7 +131,7 @@ pub struct Parts {
 }
 
 /// A request at the callee's door.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Visit {
     to: ServiceId,
     /// The calling service and its replica.
@@ -150,12 +152,13 @@ struct Visit {
 }
 
 /// How a request has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
     Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context of its CLIENT span.
-    Inner(SpanContext),
+    /// From a service of the topology, with the context that came along; none where it
+    /// is among the request's headers, or did not come.
+    Inner(Option<SpanContext>),
 }
 
 /// A request in a worker's hands.
@@ -287,6 +290,9 @@ impl Bus {
             unmatched => return Ok(self.turn_away(visit, &guest.routes, replica, arrived, &unmatched)),
         };
         let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, route));
+        if let Some(response) = self.refuse(visit, &guest.routes, route, &params, replica, arrived) {
+            return Ok(response);
+        }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &guest.code, host: &self.host, stats: &self.stats, deadline, presence };
         let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, route, arrived) };
@@ -328,27 +334,16 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let dice = visit.trace.chance(Purpose::Fault, visit.span);
-        let subject = Subject {
-            service: visit.to,
-            route,
-            replica: Some(replica.identity.replica),
-            from: visit.from,
-            request: &visit.request,
-            params: &params,
-            baggage: &visit.baggage,
-            json: Json::default(),
-            attempt: visit.attempt,
-            trace: visit.trace.trace_id,
-            span: visit.span,
-            dice,
-        };
+        let subject = visit.subject(route, Some(replica.identity.replica), &params, visit.span);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
-            Way::Inner(context) => Some(context.clone()),
+            Way::Inner(context) => context.clone(),
             Way::Outer(_) => None,
         };
         let visitor = Visitor {
+            from: visit.from,
+            route,
+            attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),

@@ -1,7 +1,9 @@
 //! What is answered in place of a guest that a request does not get to.
 
+use crate::fault::Point;
 use crate::message::Response;
 use crate::model::Nanos;
+use crate::tally;
 
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
@@ -32,6 +34,29 @@ impl Bus {
         let now = self.host.sched.now();
         self.stats.left(visit.to, None, arrived, now, None);
         response
+    }
+
+    /// Answers what faults turn away at the door: mostly nothing.
+    pub(super) fn refuse(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        params: &[(String, String)],
+        replica: &Replica,
+        arrived: Nanos,
+    ) -> Option<Response> {
+        if !self.faults.has(Point::Door, visit.to) {
+            return None;
+        }
+        let now = self.host.sched.now();
+        let subject = visit.subject(route, Some(replica.identity.replica), params, visit.span);
+        let response = self.faults.door(&subject, now)?;
+        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
+        span.respond(response.status);
+        self.record(span);
+        self.stats.left(visit.to, route, arrived, now, tally::error_type(response.status));
+        Some(response)
     }
 
     /// Answers a request that gets no worker.
