@@ -14,7 +14,7 @@ use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
-use crate::message::{DEADLINE, Request, Response, is_target, is_token};
+use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 use crate::sched;
@@ -149,7 +149,6 @@ impl Bus {
         let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
-        request.headers.remove(DEADLINE);
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
             span_id: caller.span,
@@ -161,19 +160,19 @@ impl Bus {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
-                if let Some(allowed) = allowed {
-                    request.headers.push(DEADLINE, allowed.to_string());
-                }
+                request.headers.set_deadline(allowed);
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(attempt, to).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(async move {
                     reply.send(bus.send_out(&base, attempt.request).await).ok();
                 });
