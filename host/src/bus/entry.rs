@@ -197,7 +197,7 @@ impl Bus {
     /// The route of a service that a request meets.
     fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
         let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
-        match guest.routes.find(&request.method, request.path()) {
+        match guest.stand.routes.find(&request.method, request.path()) {
             Match::Found(route, _) => route,
             _ => None,
         }

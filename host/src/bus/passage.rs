@@ -77,12 +77,13 @@ impl Bus {
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
             if let Match::Found(found, decoded) =
-                guest.routes.find(&visit.request.method, visit.request.path())
+                guest.stand.routes.find(&visit.request.method, visit.request.path())
             {
                 (route, params) = (found, decoded);
             }
-            replica =
-                Some(pick(visit.trace.chance(Purpose::Replica, visit.span), guest.replicas.len()) as u32);
+            replica = Some(
+                pick(visit.trace.chance(Purpose::Replica, visit.span), guest.stand.replicas.len()) as u32,
+            );
         }
         let subject = visit.subject(route, replica, &params, visit.outermost());
         let mut passage = Box::new(self.faults.passage(&subject, now)?);

@@ -5,6 +5,7 @@ use crate::message::Response;
 use crate::model::Nanos;
 use crate::tally;
 
+use super::release::Stand;
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
 use super::{Bus, Visit};
@@ -40,8 +41,7 @@ impl Bus {
     pub(super) fn refuse(
         &self,
         visit: &Visit,
-        routes: &Routes,
-        route: Option<u32>,
+        (stand, route): (&Stand, Option<u32>),
         params: &[(String, String)],
         replica: &Replica,
         arrived: Nanos,
@@ -50,12 +50,13 @@ impl Bus {
             return None;
         }
         let now = self.host.sched.now();
-        let subject = visit.subject(route, Some(replica.identity.replica), params, visit.span);
+        let slot = stand.slot(route);
+        let subject = visit.subject(slot, Some(replica.identity.replica), params, visit.span);
         let response = self.faults.door(&subject, now)?;
-        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
+        let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
         span.respond(response.status);
         self.record(span);
-        self.stats.left(visit.to, route, arrived, now, tally::error_type(response.status));
+        self.stats.left(visit.to, slot, arrived, now, tally::error_type(response.status));
         Some(response)
     }
 
