@@ -31,7 +31,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Json, Subject, Verdict};
+use crate::fault::{Faults, Json, Records, Subject, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -68,6 +68,8 @@ pub struct Bus {
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
     pub faults: Faults,
+    /// Faults of records; none where the topology has none.
+    records: Option<Rc<Records>>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
     settings: BusSettings,
@@ -123,6 +125,7 @@ pub struct Parts {
     pub nodes: Vec<Node>,
     pub links: Links,
     pub faults: Faults,
+    pub records: Option<Rc<Records>>,
     pub sampler: Sampler,
     pub external: Option<Rc<dyn External>>,
     pub settings: BusSettings,
@@ -188,7 +191,7 @@ impl Node {
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
         let stats = Stats::new(nodes.iter().map(Node::account).collect());
@@ -200,6 +203,7 @@ impl Bus {
             names,
             links,
             faults,
+            records,
             sampler,
             external,
             settings,

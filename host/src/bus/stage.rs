@@ -16,6 +16,14 @@ impl Stage for Bus {
     }
 
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
+        match (rule.point, &self.records) {
+            (Point::Record, Some(records)) => records.opened(rule),
+            (Point::Export, _) => {
+                rule.acted();
+                self.recorder().turn(true);
+            }
+            _ => {}
+        }
         for plight in self.plights(rule) {
             self.meet(plight, plight.befall(rule));
         }
@@ -32,6 +40,11 @@ impl Stage for Bus {
     }
 
     fn closed(&self, rule: &Rc<Rule>) {
+        match (rule.point, &self.records) {
+            (Point::Record, Some(records)) => records.closed(rule),
+            (Point::Export, _) => self.recorder().turn(false),
+            _ => {}
+        }
         for replica in self.replicas(rule) {
             let Some(plight) = replica.plight() else { continue };
             plight.relieve(rule);

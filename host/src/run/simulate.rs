@@ -31,8 +31,10 @@ use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
+use super::records::records;
 use super::services::{Loaded, Seat, Service, identity};
 use super::truth::Notes;
+use super::world::traced_loads;
 use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -104,6 +106,7 @@ impl World<'_> {
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+        let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         if let Some(listener) = self.control {
@@ -151,7 +154,7 @@ impl World<'_> {
                 sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
             }
         };
-        recorder.flush();
+        recorder.finish();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
         let seen = bus.faults.ledger.testify().into_iter().collect();
         Ok(Simulated {
@@ -266,17 +269,21 @@ pub fn build(
         |service| guest(service).map_or(0, |guest| guest.routes.names().count()),
         Rc::new(ledger),
     );
+    let ledger = Rc::clone(&faults.ledger);
+    let first_alias = ResourceId(behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32);
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
     for (index, service) in loaded.services.into_iter().enumerate() {
         nodes.push(node(model, ServiceId(index as u32), service, &host.sched, &faults.ledger, &mut next));
     }
+    let records = records(model, &host, ledger, &nodes, first_alias);
     Bus::new(Parts {
         host,
         engine: loaded.engine,
         nodes,
         links: Links::new(model),
         faults,
+        records,
         sampler,
         external,
         settings: BusSettings {

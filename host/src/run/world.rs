@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::bus;
 use crate::clock::Stopwatch;
 use crate::error::Refused;
+use crate::fault;
 use crate::model::{Load, Model, Nanos};
 use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
@@ -316,10 +317,14 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Servi
         resources.extend(replicas.map(|replica| resource(model, telemetry, index, service, replica)));
     }
     resources.extend(traced_loads(model).map(|load| load_resource(model, telemetry, load)));
+    resources.extend(fault::aliases(model).map(|(_, service, replica, name)| {
+        let index = service.index();
+        resource(model, telemetry, index, &services[index], replica).named(name)
+    }));
     resources.into()
 }
 
 /// The loads that have a Resource, behind those of the services.
-fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
+pub fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
 }
