@@ -8,8 +8,14 @@ mod support;
 mod chance;
 #[path = "faults/conditions.rs"]
 mod conditions;
+#[path = "faults/conductor.rs"]
+mod conductor;
+#[path = "faults/control.rs"]
+mod control;
 #[path = "faults/schedule.rs"]
 mod schedule;
+#[path = "report/schema.rs"]
+mod schema;
 #[path = "faults/windows.rs"]
 mod windows;
 

@@ -183,10 +183,11 @@ impl Conductor {
             let awaited = self.attended.get() && self.sched.is_virtual();
             let next = next.or_else(|| awaited.then_some(Nanos::MAX - 1));
             self.wait(next).await;
-            if self.sched.is_virtual() && !awaited && self.is_in_vain(&mut polls) {
+            self.notice(&mut polls);
+            self.proceed();
+            if self.sched.is_virtual() && !awaited && self.is_in_vain() {
                 return;
             }
-            self.proceed();
         }
     }
 
@@ -212,18 +213,21 @@ impl Conductor {
         }
     }
 
-    /// Whether every window has opened and closed and nobody has done anything, nor
-    /// waits for an instant: then nobody will, however many more open and close.
-    fn is_in_vain(&self, polls: &mut u64) -> bool {
-        let mut courses = self.courses.borrow_mut();
+    /// Begins to count turns anew if anybody else has done anything since the last.
+    fn notice(&self, polls: &mut u64) {
         let before = std::mem::replace(polls, self.sched.polls());
         if *polls != before || !self.sched.is_still() {
-            for course in &mut *courses {
+            for course in &mut *self.courses.borrow_mut() {
                 course.turns = 0;
             }
-            return false;
         }
-        courses.iter().all(|course| course.due.is_none() || course.turns >= 2)
+    }
+
+    /// Whether every window that turns has opened and closed, and nobody has done
+    /// anything nor waits for an instant: then nobody will, however many more turn.
+    fn is_in_vain(&self) -> bool {
+        let has_turned = |course: &Course| course.due.is_none() || course.turns >= 2;
+        self.sched.is_still() && self.courses.borrow().iter().all(has_turned)
     }
 
     /// Takes every turn that is due.
