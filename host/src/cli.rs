@@ -445,8 +445,15 @@ fn document(outcome: &Outcome, json: bool) -> String {
     }
     let mut text = String::new();
     for reply in &outcome.replies {
-        let response = &reply.answer.response;
         let took = words::time(reply.took);
+        let response = match &reply.answer.outcome {
+            Ok(response) => response,
+            Err(error) => {
+                writeln!(text, "{} got no answer in {took}: {error}", reply.asked)
+                    .expect("a String takes every write");
+                continue;
+            }
+        };
         writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
             .expect("a String takes every write");
         let body = String::from_utf8_lossy(&response.body);

@@ -23,7 +23,7 @@ use std::rc::Rc;
 
 use crate::context::{Baggage, SpanId, TraceId};
 use crate::message::Request;
-use crate::model::{FaultKind, Model, Moment, Nanos, ServiceId};
+use crate::model::{Chance, Fault, FaultKind, Model, Moment, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 
 pub use chance::{BAGGAGE, HEADER, Held};
@@ -83,6 +83,20 @@ impl FaultKind {
             | Self::WrongServiceName { .. }
             | Self::Cardinality { .. } => Point::Record,
             Self::CollectorDown => Point::Export,
+        }
+    }
+}
+
+impl Fault {
+    /// Where this fault strikes: at its kind's point, save a crash that is a request's
+    /// doing and not the time's.
+    pub fn point(&self) -> Point {
+        let names_requests = !self.conditions.is_empty()
+            || self.chance != Chance::default()
+            || self.target.as_ref().is_some_and(|target| target.route.is_some() || target.from.is_some());
+        match self.kind {
+            FaultKind::Crash { .. } if names_requests => Point::Worker,
+            _ => self.kind.point(),
         }
     }
 }
@@ -218,16 +232,15 @@ impl Faults {
     fn refresh(&self, switched: &Rule) {
         let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
-        let point = switched.kind.point();
+        let point = switched.point;
         let list = match point {
             Point::Passage => &station.passage,
             Point::Door => &station.door,
             Point::Worker => &station.worker,
             Point::Replica | Point::Record | Point::Export => return,
         };
-        let is_meant = |rule: &&Rc<Rule>| {
-            rule.is_active() && rule.service() == Some(service) && rule.kind.point() == point
-        };
+        let is_meant =
+            |rule: &&Rc<Rule>| rule.is_active() && rule.service() == Some(service) && rule.point == point;
         let active: Vec<_> = self.rules.iter().filter(is_meant).collect();
         *list.borrow_mut() = Rules::of(&active, station.routes);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The header that says for how long the sender of a request waits for its answer:
 /// whole milliseconds from its arrival on, as `grpc-timeout` does.
-pub const DEADLINE: &str = "x-simhost-deadline";
+const DEADLINE: &str = "x-simhost-deadline";
 
 /// Header fields in order of arrival. Names are lower-case; several fields of
 /// one name stay separate, as W3C Trace Context wants for `tracestate`.
@@ -32,17 +32,20 @@ impl Headers {
         self.0.retain(|(key, _)| key != name);
     }
 
-    /// For how many more milliseconds the sender waits, as [`DEADLINE`] says; none
+    /// For how many more milliseconds the sender waits, as `x-simhost-deadline` says; none
     /// where it says nothing that makes sense.
     pub fn deadline(&self) -> Option<u64> {
         let value = self.get(DEADLINE)?;
         value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    /// Sets the field, in place of any that is there.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.remove(name);
-        self.push(name, value);
+    /// Says for how many more milliseconds the sender waits, or nothing, in place of
+    /// what is there: a guest that copies its headers does not mean it.
+    pub fn set_deadline(&mut self, allowed: Option<u64>) {
+        self.remove(DEADLINE);
+        if let Some(allowed) = allowed {
+            self.push(DEADLINE, allowed.to_string());
+        }
     }
 
     /// Lower-cases names and refuses what HTTP does not allow (RFC 9110, section 5):
@@ -66,17 +69,42 @@ impl Headers {
     }
 }
 
+/// Which bytes a text may have: asked of every byte of every message, so it is a table.
+struct Alphabet([bool; 256]);
+
+impl Alphabet {
+    /// ASCII letters and digits, and these.
+    const fn alphanumeric_and(others: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut at = 0;
+        while at < others.len() {
+            table[others[at] as usize] = true;
+            at += 1;
+        }
+        Self(table)
+    }
+
+    fn spells(&self, text: &str) -> bool {
+        text.bytes().all(|byte| self.0[usize::from(byte)])
+    }
+}
+
 /// Whether a text is a token (RFC 9110, section 5.6.2): a method, a header name.
 pub fn is_token(text: &str) -> bool {
-    let tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(tchar)
+    static TCHAR: Alphabet = Alphabet::alphanumeric_and(b"!#$%&'*+-.^_`|~");
+    !text.is_empty() && TCHAR.spells(text)
 }
 
 /// Whether a text is a path, with a query perhaps, percent-encoded as RFC 3986,
 /// section 3.3 wants it: what is left to the eye and means nothing else.
 pub fn is_target(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&byte);
-    text.starts_with('/') && text.bytes().all(allowed)
+    static VISIBLE: Alphabet = Alphabet::alphanumeric_and(b"!$%&'()*+,-./:;=?@[]_~");
+    text.starts_with('/') && VISIBLE.spells(text)
 }
 
 /// A request on its way to a service.
@@ -93,12 +121,17 @@ pub struct Request {
 impl Request {
     /// The target without its query.
     pub fn path(&self) -> &str {
-        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+        self.query_mark().map_or(self.target.as_str(), |at| &self.target[..at])
     }
 
     /// The part of the target after `?`, if there is one.
     pub fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
+        self.query_mark().map(|at| &self.target[at + 1..])
+    }
+
+    /// Where the `?` is. Targets are short: looking at each byte is quicker than a search.
+    fn query_mark(&self) -> Option<usize> {
+        self.target.bytes().position(|byte| byte == b'?')
     }
 }
 
@@ -139,6 +172,20 @@ mod tests {
             [("", "x"), ("a b", "x"), ("a\n", "x"), ("ä", "x"), ("a", "x\r\ny: z"), ("a", "\0")]
         {
             assert!(Headers(vec![(name.into(), value.into())]).normalise().is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_whole_milliseconds_and_replaces_another() {
+        let mut headers = Headers(vec![("x-a".into(), "1".into())]);
+        assert_eq!(headers.deadline(), None);
+        headers.set_deadline(Some(250));
+        headers.set_deadline(Some(80));
+        assert_eq!((headers.deadline(), headers.0.len()), (Some(80), 2));
+        headers.set_deadline(None);
+        assert_eq!(headers.0.len(), 1);
+        for text in ["", "-1", "+1", "1.5", "1e3", "soon", "99999999999999999999"] {
+            assert_eq!(Headers(vec![(DEADLINE.into(), text.into())]).deadline(), None, "{text}");
         }
     }
 

@@ -21,18 +21,13 @@ type Slowness = Box<dyn Fn(Nanos) -> f64>;
 /// One process. For the core thread only.
 pub struct Process {
     pub sched: Sched,
-    /// Whether anything may befall it. Where not, nothing is kept for that.
-    is_exposed: bool,
+    may_die: bool,
     /// How many hold it at a standstill.
     pauses: Cell<u32>,
     /// Who goes on when it does, in the order in which they stopped.
     stopped: RefCell<Vec<Sender<()>>>,
     /// None: work takes as long as ever.
     slowness: RefCell<Option<Slowness>>,
-    /// How many keep it from running.
-    downs: Cell<u32>,
-    /// It does not run before this instant.
-    down_until: Cell<Nanos>,
     /// How often it has died.
     deaths: Cell<u64>,
     /// Who dies with it.
@@ -40,29 +35,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that runs. Nothing ever befalls one that is not exposed.
-    pub fn new(sched: &Sched, is_exposed: bool) -> Rc<Self> {
+    /// A process that runs. Where it cannot die, nobody need wait for its death.
+    pub fn new(sched: &Sched, may_die: bool) -> Rc<Self> {
         Rc::new(Self {
             sched: sched.clone(),
-            is_exposed,
+            may_die,
             pauses: Cell::new(0),
             stopped: RefCell::default(),
             slowness: RefCell::default(),
-            downs: Cell::new(0),
-            down_until: Cell::new(0),
             deaths: Cell::new(0),
             mortals: RefCell::default(),
         })
-    }
-
-    pub const fn is_exposed(&self) -> bool {
-        self.is_exposed
-    }
-
-    /// Code of the process sleeps, which is work: it takes longer where work does,
-    /// and ends when the process goes on.
-    pub fn work(self: &Rc<Self>, nanos: Nanos) -> Wait {
-        self.wait(self.sched.now().saturating_add(self.length(nanos)))
     }
 
     /// Code of the process waits for an instant: it notices it when the process goes on.
@@ -107,25 +90,9 @@ impl Process {
         }
     }
 
-    /// Whether there is nobody at its address.
-    pub fn is_down(&self) -> bool {
-        self.downs.get() > 0 || self.sched.now() < self.down_until.get()
-    }
-
-    /// It does not run until it is told to [come up](Self::come_up) as often. Who
-    /// was in it [dies](Self::die) beforehand.
-    pub fn stay_down(&self) {
-        self.downs.set(self.downs.get() + 1);
-    }
-
-    pub fn come_up(&self) {
-        self.downs.set(self.downs.get() - 1);
-    }
-
-    /// It does not run for so long: nanoseconds.
-    pub fn stay_down_for(&self, nanos: Nanos) {
-        let until = self.sched.now().saturating_add(nanos);
-        self.down_until.set(self.down_until.get().max(until));
+    /// Whether anything can end it before the run does.
+    pub const fn may_die(&self) -> bool {
+        self.may_die
     }
 
     /// How often it has died: what has another number is of an earlier life.
@@ -155,7 +122,6 @@ impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
             .field("paused", &self.is_paused())
-            .field("down", &self.is_down())
             .field("life", &self.life())
             .finish_non_exhaustive()
     }

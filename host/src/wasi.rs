@@ -47,9 +47,23 @@ const COMPLAINT_LENGTH: usize = 300;
 /// What a guest's clocks and dice are made of.
 pub struct Nature {
     pub process: Fragile<Rc<Process>>,
+    /// How much longer this request's work takes than it would in a process like any
+    /// other: nanoseconds.
+    pub stretched: Nanos,
     pub random: Chance,
     /// For the guest's hash maps; fixed for the life of a worker.
     pub hash_seed: u64,
+}
+
+impl Nature {
+    /// When work is done that begins now and would take `nanos`.
+    pub fn work(&mut self, nanos: Nanos) -> Nanos {
+        let process = self.process.get();
+        let length = process.length(nanos);
+        let due = process.sched.now().saturating_add(length);
+        self.stretched = self.stretched.saturating_add(length.saturating_sub(nanos));
+        due
+    }
 }
 
 /// The stream of a guest's draws: another for each request, so that requests do
@@ -196,8 +210,8 @@ impl monotonic_clock::Host for NatureView<'_> {
 
     fn subscribe_duration(&mut self, duration: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
         // To sleep for a while is how guests work; an instant comes when it comes.
-        let duration = self.nature.process.get().length(duration);
-        self.wait(self.instant().saturating_add(duration))
+        let due = self.nature.work(duration);
+        self.wait(due)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
-use crate::message::{DEADLINE, Request, Response, is_target, is_token};
+use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 use crate::sched;
@@ -26,7 +26,7 @@ use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
 /// What comes back of an attempt.
-pub(super) type Outcome = Result<Response, CallError>;
+pub type Outcome = Result<Response, CallError>;
 
 /// One request that is to leave its caller, and for how long the caller waits.
 pub(super) struct Attempt {
@@ -47,6 +47,8 @@ pub(super) struct Flight {
     bus: Rc<Bus>,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
 }
 
 impl Attempt {
@@ -71,8 +73,8 @@ impl Attempt {
     pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
         span.sent(&self.callee);
-        let patience = self.patience;
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience })
+        let (patience, from) = (self.patience, self.caller.home());
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
     }
 }
 
@@ -86,6 +88,8 @@ impl Flight {
                 Either::Right(_) => Ok(Err(CallError::Timeout)),
             },
         };
+        // A process that stands still notices nothing.
+        self.bus.awaken(self.from).await;
         outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
     }
 
@@ -145,7 +149,6 @@ impl Bus {
         let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
-        request.headers.remove(DEADLINE);
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
             span_id: caller.span,
@@ -157,19 +160,19 @@ impl Bus {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
-                if let Some(allowed) = allowed {
-                    request.headers.push(DEADLINE, allowed.to_string());
-                }
+                request.headers.set_deadline(allowed);
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(attempt, to).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(None);
                 sched.spawn(async move {
                     reply.send(bus.send_out(&base, attempt.request).await).ok();
                 });
@@ -215,9 +218,9 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(there).await;
             visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let response = self.serve(&mut visit).await;
+            let outcome = self.serve(&mut visit).await;
             sched.sleep(back).await;
-            reply.send(Ok(response)).ok();
+            reply.send(outcome).ok();
         }
     }
 

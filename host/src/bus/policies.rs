@@ -184,6 +184,7 @@ impl Call {
 
     /// One attempt, as the bulkhead and the breaker let it.
     async fn attempt(&self, number: u32, cause: Cause) -> Landed {
+        self.bus.awaken(self.caller.home()).await;
         let asked = self.now();
         let place = match self.place().await {
             Ok(place) => place,

@@ -57,7 +57,7 @@ pub struct ServiceAccount {
     /// together: nanoseconds.
     jobs: u64,
     busy_time: u128,
-    /// Requests that came from services of the topology.
+    /// Requests that came from services of the topology, and found somebody or nobody.
     inner: u64,
 }
 
@@ -120,6 +120,11 @@ impl Stats {
             service.inner += u64::from(inner);
             service.inside.enter(now);
         });
+    }
+
+    /// A request has come to where nobody is.
+    pub fn refused(&self, at: ServiceId, inner: bool) {
+        self.service(at, |service| service.inner += u64::from(inner));
     }
 
     /// It waits for a worker; with it, so many do at its replica.

@@ -31,8 +31,12 @@ const CASCADE: usize = 1_000;
 pub trait Stage {
     fn faults(&self) -> &Faults;
 
-    /// The rule has become active; [`Rule::window`] says for how long.
-    fn opened(&self, rule: &Rc<Rule>);
+    /// The rule has become active; [`Rule::window`] says for how long. Returns when
+    /// it wants to be asked again meanwhile, if it does: nanoseconds since the Unix epoch.
+    fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos>;
+
+    /// That instant has come, and the rule is still active; likewise.
+    fn step(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// The rule is no longer active.
     fn closed(&self, rule: &Rc<Rule>);
@@ -73,6 +77,8 @@ struct Course {
     /// The window that the schedule has open.
     window: Option<Window>,
     hand: Option<bool>,
+    /// When the stage is to be asked again.
+    step: Option<Nanos>,
     /// Its place on the agenda.
     due: Option<Nanos>,
     /// Turns since anybody else has done anything.
@@ -102,6 +108,14 @@ impl Coming {
     }
 }
 
+impl Course {
+    /// When its schedule opens or closes the next window, if that is known.
+    fn next_turn(&mut self) -> Option<Nanos> {
+        let closes = self.window.and_then(|window| window.closes);
+        closes.into_iter().chain(self.coming.next_opens()).min()
+    }
+}
+
 impl Conductor {
     /// Opens what is open from the beginning, and sees to the rest as time passes.
     pub fn begin(stage: Rc<dyn Stage>, sched: &Sched) -> Rc<Self> {
@@ -114,7 +128,15 @@ impl Conductor {
                 _ => Coming::Following(VecDeque::new()),
             };
             let followers = rules.iter().filter(|later| later.follows(rule)).map(|later| later.index);
-            Course { coming, followers: followers.collect(), window: None, hand: None, due: None, turns: 0 }
+            Course {
+                coming,
+                followers: followers.collect(),
+                window: None,
+                hand: None,
+                step: None,
+                due: None,
+                turns: 0,
+            }
         };
         let courses: Vec<_> = rules.iter().map(course).collect();
         let conductor = Rc::new(Self {
@@ -154,6 +176,7 @@ impl Conductor {
         let time = self.sched.now();
         self.tell(&Event::Changed(Change { rule: &rule, time, hand }));
         self.settle(&rule, Cause::Hand);
+        self.enter(index);
         self.proceed();
         self.rouse();
     }
@@ -171,7 +194,7 @@ impl Conductor {
     /// When the rule's schedule opens or closes its next window, if that is known:
     /// nanoseconds since the Unix epoch.
     pub fn next_turn(&self, index: usize) -> Option<Nanos> {
-        self.courses.borrow()[index].due
+        self.courses.borrow_mut()[index].next_turn()
     }
 
     /// Waits for the next turn, and takes it, until none can come.
@@ -240,12 +263,22 @@ impl Conductor {
         }
     }
 
-    /// Lets the schedule of a rule close its window, or open the next.
+    /// Lets the schedule of a rule close its window, or open the next; or else lets
+    /// the stage take a step within it.
     fn turn(&self, index: usize, now: Nanos) {
         let rule = Rc::clone(&self.rules()[index]);
-        {
+        let is_step = {
             let course = &mut self.courses.borrow_mut()[index];
             course.turns = course.turns.saturating_add(1);
+            course.next_turn().is_none_or(|due| due > now)
+        };
+        if is_step {
+            let step = self.stage.step(&rule);
+            self.courses.borrow_mut()[index].step = step;
+            return self.enter(index);
+        }
+        {
+            let course = &mut self.courses.borrow_mut()[index];
             match &mut course.window {
                 Some(window) if window.has_closed(now) => course.window = None,
                 Some(window) => {
@@ -258,16 +291,14 @@ impl Conductor {
                 None => course.window = course.coming.next(),
             }
         }
-        self.enter(index);
         self.settle(&rule, Cause::Schedule);
+        self.enter(index);
     }
 
     /// Enters the next turn of a rule into the agenda.
     fn enter(&self, index: usize) {
         let course = &mut self.courses.borrow_mut()[index];
-        let closes = course.window.and_then(|window| window.closes);
-        let opens = course.coming.next_opens();
-        let due = closes.into_iter().chain(opens).min().filter(|due| *due < Nanos::MAX);
+        let due = course.next_turn().into_iter().chain(course.step).min().filter(|due| *due < Nanos::MAX);
         let mut agenda = self.agenda.borrow_mut();
         if let Some(before) = std::mem::replace(&mut course.due, due) {
             agenda.remove(&(before, index));
@@ -302,7 +333,8 @@ impl Conductor {
         self.stage.faults().refresh(rule);
         let time = self.sched.now();
         self.tell(&Event::Opened(Turn { rule, time, number: rule.windows(), cause }));
-        self.stage.opened(rule);
+        let step = self.stage.opened(rule);
+        self.courses.borrow_mut()[rule.index].step = step;
         let followers = self.courses.borrow()[rule.index].followers.clone();
         for follower in followers {
             self.follow(&self.rules()[follower], time);
@@ -315,6 +347,7 @@ impl Conductor {
         let time = self.sched.now();
         self.tell(&Event::Closed(Turn { rule, time, number: rule.windows(), cause }));
         self.stage.closed(rule);
+        self.courses.borrow_mut()[rule.index].step = None;
     }
 
     /// The rule that this one follows has opened at `time`. Windows come in the order

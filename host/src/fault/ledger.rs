@@ -88,6 +88,7 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
+    Bytes(u64),
 }
 
 /// A fault has struck.

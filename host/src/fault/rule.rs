@@ -6,10 +6,10 @@ use std::rc::Rc;
 use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, Schedule, ServiceId, Target, When};
 use crate::rng::Key;
 
-use super::Subject;
 use super::chance::{self, Count, Held};
 use super::ledger::{Account, Suppression};
 use super::schedule::Window;
+use super::{Point, Subject};
 
 /// A fault of the model and its state in this run.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Rule {
     pub chance: RefCell<Chance>,
     /// Names what is drawn for the fault itself, whatever requests come.
     pub key: Key,
+    /// Where it strikes.
+    pub point: Point,
     enabled: bool,
     route: Option<u32>,
     active: Cell<bool>,
@@ -89,6 +91,7 @@ impl Rule {
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),
             key: key.with_name(&fault.name),
+            point: fault.point(),
             enabled: fault.enabled,
             route,
             active: Cell::new(false),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
-use crate::message::{DEADLINE, Headers, Request};
+use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::env::SpanLimits;
@@ -92,6 +92,13 @@ impl Deadline {
     }
 }
 
+impl Caller {
+    /// The calling service and its replica; none for what comes from outside.
+    pub fn home(&self) -> Option<(ServiceId, u32)> {
+        Some((self.service?, self.replica))
+    }
+}
+
 /// Where a request comes from, as its worker needs to know.
 #[derive(Debug)]
 pub struct Visitor {
@@ -171,7 +178,7 @@ impl RequestScope {
         let mut headers = self.request.headers.clone();
         context::inject(context, baggage, &mut headers);
         if let Some(deadline) = self.deadline {
-            headers.push(DEADLINE, deadline.allowed.to_string());
+            headers.set_deadline(Some(deadline.allowed));
         }
         Cow::Owned(headers)
     }

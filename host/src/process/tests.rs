@@ -8,7 +8,7 @@ use crate::sched::Sched;
 
 use super::Process;
 
-/// A world, and a process in it that anything may befall.
+/// A world, and a process in it.
 fn process() -> (Sched, Rc<Process>) {
     let sched = Sched::new(Clock::virtual_from(0));
     let process = Process::new(&sched, true);
@@ -27,27 +27,14 @@ fn at(sched: &Sched, due: u64, what: impl FnOnce() + 'static) {
 #[test]
 fn work_takes_as_many_times_as_long_as_it_is_slow_when_it_begins() {
     let (sched, process) = process();
-    let now = || sched.now();
-    sched
-        .block_on(
-            async {
-                process.work(10).await;
-                assert_eq!(now(), 10);
-                process.slow_down(Some(Box::new(|begun| if begun < 40 { 2.5 } else { 0.1 })));
-                process.work(10).await;
-                assert_eq!(now(), 35);
-                process.work(2).await;
-                assert_eq!(now(), 40);
-                // Nothing makes work quicker.
-                process.work(10).await;
-                assert_eq!(now(), 50);
-                process.slow_down(None);
-                process.work(10).await;
-                assert_eq!(now(), 60);
-            },
-            || {},
-        )
-        .expect("time passes");
+    assert_eq!(process.length(10), 10);
+    process.slow_down(Some(Box::new(|begun| if begun < 40 { 2.5 } else { 0.1 })));
+    assert_eq!((process.length(10), process.length(0)), (25, 0));
+    sched.block_on(sched.sleep(40), || {}).expect("time passes");
+    // Nothing makes work quicker.
+    assert_eq!(process.length(10), 10);
+    process.slow_down(None);
+    assert_eq!(process.length(10), 10);
 }
 
 #[test]
@@ -96,24 +83,4 @@ fn a_death_reaches_who_waits_for_it_then_and_nobody_later() {
     sched.block_on(sched.drained(), || {}).expect("time passes");
     assert_eq!((died.borrow().as_slice(), process.life()), (&[(1, 15), (2, 25)][..], 2));
     assert!(process.mortals.borrow().is_empty());
-}
-
-#[test]
-fn a_process_is_down_until_the_last_that_keeps_it_down_lets_go() {
-    let (sched, process) = process();
-    sched
-        .block_on(
-            async {
-                process.stay_down_for(20);
-                process.stay_down_for(10);
-                process.stay_down();
-                process.sched.sleep_until(15).await;
-                process.come_up();
-                assert!(process.is_down());
-                process.sched.sleep_until(20).await;
-                assert!(!process.is_down());
-            },
-            || {},
-        )
-        .expect("time passes");
 }

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
 use crate::bus::stats::Accounts;
@@ -267,9 +268,8 @@ pub fn build(
     );
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
-    let sched = host.sched.clone();
     for (index, service) in loaded.services.into_iter().enumerate() {
-        nodes.push(node(model, ServiceId(index as u32), service, &sched, &mut next));
+        nodes.push(node(model, ServiceId(index as u32), service, &host.sched, &faults.ledger, &mut next));
     }
     Bus::new(Parts {
         host,
@@ -288,7 +288,14 @@ pub fn build(
     })
 }
 
-fn node(model: &Model, id: ServiceId, service: Service, sched: &Sched, next: &mut u32) -> Node {
+fn node(
+    model: &Model,
+    id: ServiceId,
+    service: Service,
+    sched: &Sched,
+    ledger: &Rc<Ledger>,
+    next: &mut u32,
+) -> Node {
     let described = model.service(id);
     let limits = described.limits.clone();
     let name = service.name;
@@ -302,9 +309,11 @@ fn node(model: &Model, id: ServiceId, service: Service, sched: &Sched, next: &mu
     let replicas = (0..described.replicas).map(|replica| {
         let resource = ResourceId(*next);
         *next += 1;
-        let seat = Seat { replica, resource, process: Process::new(sched, is_exposed) };
+        let process = Process::new(sched, is_exposed);
+        let plight = is_exposed.then(|| Plight::new(id, replica, Rc::clone(&process), Rc::clone(ledger)));
+        let seat = Seat { replica, resource, process };
         let identity = identity(model, id, seat, service.version.as_deref());
-        Replica::new(Rc::new(identity), described.workers, described.queue)
+        Replica::new(Rc::new(identity), plight, described.workers, described.queue)
     });
     let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
     Node {

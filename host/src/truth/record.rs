@@ -212,6 +212,9 @@ pub struct Draws {
     /// The status that was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// Bytes that a worker lost, or that were changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 impl From<Drawn> for Draws {
@@ -220,6 +223,7 @@ impl From<Drawn> for Draws {
             Drawn::Nothing => Self::default(),
             Drawn::Delay(delay) => Self { delay_ms: Some(delay as f64 / 1e6), ..Self::default() },
             Drawn::Status(status) => Self { status: Some(status), ..Self::default() },
+            Drawn::Bytes(bytes) => Self { bytes: Some(bytes), ..Self::default() },
         }
     }
 }

@@ -38,9 +38,11 @@ fn a_deadline_bounds_the_calls_of_the_callee() {
 
 #[test]
 fn a_link_that_does_not_ask_for_it_ends_it() {
-    let run = two_hops("").virtually(&[DEEP]);
-    assert_eq!(call_of_mid(&run), (500, Value::Null));
-    assert_eq!(run.answers[0].took, "100ms");
+    for other in ["", "breaker = {}"] {
+        let run = two_hops(other).virtually(&[DEEP]);
+        assert_eq!(call_of_mid(&run), (500, Value::Null));
+        assert_eq!(run.answers[0].took, "100ms");
+    }
 }
 
 #[test]

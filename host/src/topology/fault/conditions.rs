@@ -183,21 +183,21 @@ fn of_table(table: &Table<'_>, part: &Part) -> Option<Vec<Test>> {
     all.into_iter().flatten().collect()
 }
 
-/// What a part is compared with. All but a body is text.
+/// What a part is compared with. All but a body is text, in which a number may be written.
 fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
     if let Part::Body(_) = part {
         return json_value(value);
     }
-    let text = match (value.item(), part) {
-        (DeValue::String(_), Part::Method) => value.read(address::method)?,
-        (DeValue::String(text), _) => text.clone().into_owned(),
-        (DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_), _) => json_value(value)?.to_string(),
+    match (value.item(), part) {
+        (DeValue::String(_), Part::Method) => value.read(address::method).map(Into::into),
+        (DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_), _) => {
+            json_value(value)
+        }
         _ => {
             let remedy = "only values of a body are more: \"body./quantity\"";
-            return value.refuse_kind("text, a number or a boolean", remedy);
+            value.refuse_kind("text, a number or a boolean", remedy)
         }
-    };
-    Some(text.into())
+    }
 }
 
 /// A TOML value as the JSON that it stands for.
