@@ -81,8 +81,9 @@ struct Course {
     step: Option<Nanos>,
     /// Its place on the agenda.
     due: Option<Nanos>,
-    /// Turns since anybody else has done anything.
+    /// Turns of its windows since anybody else has done anything; and steps.
     turns: u32,
+    steps: u32,
 }
 
 /// Windows to come, in order.
@@ -136,6 +137,7 @@ impl Conductor {
                 step: None,
                 due: None,
                 turns: 0,
+                steps: 0,
             }
         };
         let courses: Vec<_> = rules.iter().map(course).collect();
@@ -241,7 +243,7 @@ impl Conductor {
         let before = std::mem::replace(polls, self.sched.polls());
         if *polls != before || !self.sched.is_still() {
             for course in &mut *self.courses.borrow_mut() {
-                course.turns = 0;
+                (course.turns, course.steps) = (0, 0);
             }
         }
     }
@@ -249,8 +251,12 @@ impl Conductor {
     /// Whether every window that turns has opened and closed, and nobody has done
     /// anything nor waits for an instant: then nobody will, however many more turn.
     fn is_in_vain(&self) -> bool {
-        let has_turned = |course: &Course| course.due.is_none() || course.turns >= 2;
-        self.sched.is_still() && self.courses.borrow().iter().all(has_turned)
+        let has_turned = |course: &mut Course| match (course.next_turn(), course.step) {
+            (Some(_), _) => course.turns >= 2,
+            (None, Some(_)) => course.steps >= 2,
+            (None, None) => true,
+        };
+        self.sched.is_still() && self.courses.borrow_mut().iter_mut().all(has_turned)
     }
 
     /// Takes every turn that is due.
@@ -269,8 +275,10 @@ impl Conductor {
         let rule = Rc::clone(&self.rules()[index]);
         let is_step = {
             let course = &mut self.courses.borrow_mut()[index];
-            course.turns = course.turns.saturating_add(1);
-            course.next_turn().is_none_or(|due| due > now)
+            let is_step = course.next_turn().is_none_or(|due| due > now);
+            let count = if is_step { &mut course.steps } else { &mut course.turns };
+            *count = count.saturating_add(1);
+            is_step
         };
         if is_step {
             let step = self.stage.step(&rule);

@@ -23,6 +23,7 @@ struct Notes {
     played: Lines,
     /// Who waits for the next turn.
     audience: Rc<RefCell<Option<Waker>>>,
+    sched: Sched,
 }
 
 impl Notes {
@@ -39,8 +40,14 @@ impl Stage for Notes {
         &self.faults
     }
 
-    fn opened(&self, rule: &Rc<Rule>) {
+    fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         self.note(format!("{} plays", rule.name));
+        self.step(rule)
+    }
+
+    /// What is slow is looked after every second.
+    fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
+        (rule.name == "slow").then(|| self.sched.now() + SECOND)
     }
 
     fn closed(&self, rule: &Rc<Rule>) {
@@ -87,7 +94,12 @@ fn theatre(faults: &[(&str, &str)]) -> Theatre {
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
     let played = Lines::default();
     let audience = Rc::default();
-    let stage = Rc::new(Notes { faults, played: Rc::clone(&played), audience: Rc::clone(&audience) });
+    let stage = Rc::new(Notes {
+        faults,
+        played: Rc::clone(&played),
+        audience: Rc::clone(&audience),
+        sched: sched.clone(),
+    });
     let conductor = Conductor::begin(stage, &sched);
     Theatre { sched, conductor, told, played, audience }
 }
