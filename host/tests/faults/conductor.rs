@@ -21,15 +21,16 @@ type Lines = Rc<RefCell<Vec<String>>>;
 struct Notes {
     faults: Faults,
     played: Lines,
-    /// Who waits for the next turn.
+    /// Who waits for the next turn of what is slow.
     audience: Rc<RefCell<Option<Waker>>>,
     sched: Sched,
 }
 
 impl Notes {
     fn note(&self, line: String) {
+        let waiting = if line.starts_with("slow") { self.audience.take() } else { None };
         self.played.borrow_mut().push(line);
-        if let Some(waiting) = self.audience.take() {
+        if let Some(waiting) = waiting {
             waiting.wake();
         }
     }
