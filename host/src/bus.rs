@@ -162,7 +162,7 @@ enum Way {
 struct Job {
     span: OpenSpan,
     /// None once the worker has it.
-    scope: Option<RequestScope>,
+    scope: Option<Box<RequestScope>>,
     route: Option<u32>,
     verdict: Verdict,
 }
@@ -358,7 +358,7 @@ impl Bus {
         };
         let request = std::mem::take(&mut visit.request);
         let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
-        Job { span, scope: Some(scope), route, verdict }
+        Job { span, scope: Some(Box::new(scope)), route, verdict }
     }
 
     /// Lets a worker do its job, as faults allow.
@@ -424,8 +424,9 @@ impl Bus {
     /// Name and attributes of a SERVER span.
     fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
         let request = &visit.request;
-        let mut own = Vec::with_capacity(6);
         let exact = known.filter(|route| route.method == request.method);
+        // Of a call between services: the path, where it has parameters, and the status.
+        let mut own = Vec::with_capacity(if exact.is_some() && !visit.is_outer() { 2 } else { 8 });
         let (name, shared) = match (exact, known) {
             (Some(route), _) => {
                 let shared = if visit.is_outer() { &route.outer } else { &route.inner };

@@ -13,7 +13,7 @@ use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -118,7 +118,8 @@ struct Local {
     cpu: Rc<CpuMeter>,
     host: Rc<Host>,
     identity: Rc<Identity>,
-    scope: Option<RequestScope>,
+    /// In a box, as it goes from hand to hand.
+    scope: Option<Box<RequestScope>>,
     /// Calls that the guest may wait for, by its handles.
     pending: BTreeMap<u32, PendingCall>,
     /// Calls under way, those included that nobody waits for.
@@ -208,8 +209,10 @@ impl Worker {
         let fuel = store.set_fuel(0).is_ok();
         store.epoch_deadline_callback(CpuMeter::tick);
         allow_cpu_time(&mut store, fuel, identity.limits.cpu_time)?;
-        let instantiating = cpu.measure(fuel, code.instantiate_async(&mut store));
-        let instance = in_time(&host.sched, &identity.limits, instantiating).await?;
+        let instance = {
+            let instantiating = pin!(code.instantiate_async(&mut store));
+            in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
+        };
         match instance {
             Ok(guest) => Ok(Self { store, guest, cpu, fuel, _place: place }),
             Err(error) => Err(failure(&error, store.data())),
@@ -222,14 +225,16 @@ impl Worker {
         let handler = self.guest.simhost_service_handler();
         let local = self.store.data().local.get();
         let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
-        let asking = self.cpu.measure(self.fuel, handler.call_routes(&mut self.store));
-        let routes = in_time(&host.sched, &limits, asking).await;
+        let routes = {
+            let asking = pin!(handler.call_routes(&mut self.store));
+            in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
+        };
         self.store.data().local.get().output.finish();
         routes?.map_err(|error| failure(&error, self.store.data()))
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
-    pub fn begin(&mut self, scope: RequestScope) -> Result<(), GuestFailure> {
+    pub fn begin(&mut self, scope: Box<RequestScope>) -> Result<(), GuestFailure> {
         self.prepare(Some(scope))
     }
 
@@ -253,8 +258,11 @@ impl Worker {
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
         let handler = self.guest.simhost_service_handler();
-        let call = handler.call_handle(&mut self.store, route);
-        match self.cpu.measure(self.fuel, call).await {
+        let answer = {
+            let answering = pin!(handler.call_handle(&mut self.store, route));
+            self.cpu.measure(self.fuel, answering).await
+        };
+        match answer {
             Ok(response) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
@@ -278,7 +286,7 @@ impl Worker {
         annotations
     }
 
-    fn prepare(&mut self, scope: Option<RequestScope>) -> Result<(), GuestFailure> {
+    fn prepare(&mut self, scope: Option<Box<RequestScope>>) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
         let local = state.local.get_mut();
         let limits = &local.identity.limits;
@@ -351,9 +359,14 @@ impl CpuMeter {
     }
 
     /// Polls `future`, keeping the account; where fuel is counted there is no need.
-    async fn measure<T>(&self, fuel: bool, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        std::future::poll_fn(|context| {
+    /// It borrows the future, which its caller holds already: one that it took by
+    /// value would be there twice.
+    fn measure<T>(
+        &self,
+        fuel: bool,
+        mut future: Pin<&mut impl Future<Output = T>>,
+    ) -> impl Future<Output = T> {
+        std::future::poll_fn(move |context| {
             if fuel {
                 return future.as_mut().poll(context);
             }
@@ -364,7 +377,6 @@ impl CpuMeter {
             self.spent.set(self.spent.get() + turn.elapsed());
             poll
         })
-        .await
     }
 
     fn tick(store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {

@@ -3,6 +3,8 @@
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
+use futures_util::future::FutureExt;
+
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
 use crate::fault::witness::Entered;
@@ -57,7 +59,7 @@ pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
     ticket: Ticket,
-    inside: Inside,
+    _inside: Inside,
     entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
@@ -69,19 +71,22 @@ impl Admitted {
     ///
     /// # Errors
     /// Faults on the way leave it without an answer.
-    pub async fn serve(self) -> Outcome {
-        let Self { bus, mut visit, ticket, inside: _counted, entered, .. } = self;
-        let outcome = bus.serve(&mut visit).await;
-        let now = bus.host.sched.now();
-        let error = match &outcome {
-            Ok(response) => tally::error_type(response.status),
-            Err(error) => Some(error.kind().into()),
-        };
-        bus.stats.called(ticket, now, error);
-        if let Some(entered) = entered {
-            entered.answered(now, outcome.as_ref().map(|response| response.status).map_err(CallError::kind));
+    #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
+    pub fn serve(mut self) -> impl Future<Output = Outcome> {
+        async move {
+            let outcome = self.bus.serve(&mut self.visit).await;
+            let now = self.bus.host.sched.now();
+            let error = match &outcome {
+                Ok(response) => tally::error_type(response.status),
+                Err(error) => Some(error.kind().into()),
+            };
+            self.bus.stats.called(self.ticket, now, error);
+            if let Some(entered) = self.entered.take() {
+                let answer = outcome.as_ref().map(|response| response.status).map_err(CallError::kind);
+                entered.answered(now, answer);
+            }
+            outcome
         }
-        outcome
     }
 }
 
@@ -105,18 +110,26 @@ impl Drop for Inside {
 impl Bus {
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        let mut admitted = match self.admit(entry) {
-            Ok(admitted) => admitted,
-            Err(response) => return Answer { outcome: Ok(response), context: None },
-        };
-        let context = admitted.context.take();
-        // In a task of its own: a client that hangs up does not stop the system.
         let (send, receive) = sched::oneshot();
-        self.host.sched.spawn(async move {
-            send.send(admitted.serve().await).ok();
+        self.enter_then(entry, move |answer| {
+            send.send(answer).ok();
         });
-        let over = |_| Ok(Response::detail(503, "the run is over"));
-        Answer { outcome: receive.await.unwrap_or_else(over), context }
+        let over = |_| Answer { outcome: Ok(Response::detail(503, "the run is over")), context: None };
+        receive.await.unwrap_or_else(over)
+    }
+
+    /// Likewise, in a task of its own, which gives the answer to `reply`: a client
+    /// that hangs up does not stop the system. When the run is over before there
+    /// is an answer, `reply` is dropped.
+    pub fn enter_then(self: &Rc<Self>, entry: Entry, reply: impl FnOnce(Answer) + 'static) {
+        match self.admit(entry) {
+            Ok(mut admitted) => {
+                let context = admitted.context.take();
+                let answering = admitted.serve().map(|outcome| reply(Answer { outcome, context }));
+                self.host.sched.spawn(answering);
+            }
+            Err(response) => reply(Answer { outcome: Ok(response), context: None }),
+        }
     }
 
     /// Lets a request from outside in, to be served at once.
@@ -164,7 +177,7 @@ impl Bus {
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), entered, context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, _inside: Inside::new(self), entered, context })
     }
 
     /// The route of a service that a request meets.
