@@ -4,11 +4,19 @@
 //! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
 //! callee's side. The stages are those of ARCHITECTURE.md, "One call".
 
+mod attempt;
 mod call;
 mod entry;
+mod exposed;
+pub mod plight;
+mod policies;
+mod refusal;
+mod remarks;
 pub mod replica;
+mod resolve;
 pub mod routes;
 pub mod spans;
+mod stage;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -23,8 +31,8 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Subject, Verdict};
-use crate::guest::scope::{RequestScope, Trace, Visitor};
+use crate::fault::{Faults, Json, Subject, Verdict};
+use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
@@ -35,9 +43,11 @@ use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-pub use call::address_of;
+pub use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
-use replica::{NoWorker, Replica};
+use plight::Presence;
+use replica::{Replica, Wish};
+pub use resolve::address_of;
 use routes::{Match, Route, Routes};
 use spans::{ClientAttributes, OpenSpan};
 use stats::{Capacity, ServiceAccount, Stats};
@@ -127,8 +137,14 @@ struct Visit {
     trace: Trace,
     parent: Option<SpanId>,
     span: SpanId,
+    /// The CLIENT span of the call that brings it, whatever context comes along.
+    call: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
+    /// Set when it arrives, if its sender has said how long it waits.
+    deadline: Option<Deadline>,
+    /// Which attempt of its call it is, from 0.
+    attempt: u32,
     request: Request,
     way: Way,
 }
@@ -230,42 +246,76 @@ impl Bus {
     ///
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
-    async fn serve(&self, visit: &mut Visit) -> Response {
-        let arrived = self.host.sched.now();
+    async fn serve(&self, visit: &mut Visit) -> Outcome {
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
         }
         let node = &self.nodes[visit.to.index()];
         let NodeCode::Guest(guest) = &node.code else {
-            return Response::detail(502, "the entry of a topology is a guest, not an external service");
+            let detail = "the entry of a topology is a guest, not an external service";
+            return Ok(Response::detail(502, detail));
         };
-        let GuestNode { code, routes, replicas } = &**guest;
+        let GuestNode { routes, replicas, .. } = &**guest;
         let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
-        let to = visit.to;
+        let found = routes.find(&visit.request.method, visit.request.path());
+        match replica.plight() {
+            None => self.attend(visit, guest, replica, found, None).await,
+            // In a box, as it is rare: every task would have room for it.
+            Some(plight) => Box::pin(self.serve_exposed(visit, guest, replica, found, plight)).await,
+        }
+    }
+
+    /// The request is at a replica: queue, worker, answer.
+    async fn attend(
+        &self,
+        visit: &mut Visit,
+        guest: &GuestNode,
+        replica: &Replica,
+        found: Match,
+        presence: Option<&Presence<'_>>,
+    ) -> Outcome {
+        let (to, arrived) = (visit.to, self.host.sched.now());
+        let limits = &self.nodes[to.index()].limits;
         self.stats.arrived(to, visit.from.is_some(), arrived);
-        let (route, params) = match routes.find(&visit.request.method, visit.request.path()) {
+        if let Some(presence) = presence
+            && !self.goes_on(&presence.plight.process, limits).await
+        {
+            return self.cut_off(to, None, arrived);
+        }
+        let (route, params) = match found {
             Match::Found(route, params) => (route, params),
-            unmatched => return self.turn_away(visit, routes, replica, &unmatched),
+            unmatched => return Ok(self.turn_away(visit, &guest.routes, replica, arrived, &unmatched)),
         };
-        let (response, failure) = match replica.acquire(code, &self.host, &self.stats).await {
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, route));
+        let deadline = visit.deadline.map(|deadline| deadline.at);
+        let wish = Wish { code: &guest.code, host: &self.host, stats: &self.stats, deadline, presence };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, route, arrived) };
+        let (response, failure) = match acquired {
             Ok(mut worker) => {
-                let begun = self.host.sched.now();
+                let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
-                let known = route.map(|route| (route, routes.get(route)));
+                let known = route.map(|route| (route, guest.routes.get(route)));
                 let mut job = self.accept(visit, known, params, replica);
-                let outcome = self.work(&mut job, &mut worker, &node.limits).await;
-                let failure = outcome.as_ref().err().map(|failure| failure.kind);
+                let outcome = match presence {
+                    None => Some(self.work(&mut job, &mut worker, limits).await),
+                    Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
+                };
                 self.stats.done(to, begun, self.host.sched.now());
+                let Some(outcome) = outcome else {
+                    self.perish(job.span, worker, replica, life);
+                    return self.cut_off(to, route, arrived);
+                };
+                let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
             }
             Err(reason) => {
                 let kind = reason.kind();
-                (self.no_worker(visit, routes, route, replica, reason), Some(kind))
+                (self.no_worker(visit, &guest.routes, route, replica, reason), Some(kind))
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
         self.stats.left(to, route, arrived, self.host.sched.now(), error);
-        response
+        Ok(response)
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
@@ -287,6 +337,8 @@ impl Bus {
             request: &visit.request,
             params: &params,
             baggage: &visit.baggage,
+            json: Json::default(),
+            attempt: visit.attempt,
             trace: visit.trace.trace_id,
             span: visit.span,
             dice,
@@ -302,6 +354,7 @@ impl Bus {
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
             context,
+            deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
         let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
@@ -321,6 +374,9 @@ impl Bus {
         }
         if job.verdict.delay > 0 {
             sched.sleep(job.verdict.delay).await;
+        }
+        if job.verdict.leak > 0 {
+            worker.leak(job.verdict.leak)?;
         }
         if let Some(answer) = job.verdict.answer.take() {
             return Ok(answer);
@@ -398,55 +454,6 @@ impl Bus {
             own.extend(attributes.iter().cloned());
         }
         (name, Attributes { shared, own })
-    }
-
-    /// Answers for the guest what none of its routes meets.
-    fn turn_away(&self, visit: &Visit, routes: &Routes, replica: &Replica, unmatched: &Match) -> Response {
-        let (response, route) = match unmatched {
-            Match::WrongMethod(allowed, route) => {
-                let detail = format!("{} is not allowed here", visit.request.method);
-                let mut response = Response::detail(405, detail);
-                response.headers.push("allow", allowed.join(", "));
-                (response, Some(routes.get(*route)))
-            }
-            _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
-        };
-        let mut span = self.server_span(visit, route, replica);
-        span.respond(response.status);
-        self.record(span);
-        let now = self.host.sched.now();
-        self.stats.left(visit.to, None, now, now, None);
-        response
-    }
-
-    /// Answers a request that gets no worker.
-    fn no_worker(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        route: Option<u32>,
-        replica: &Replica,
-        reason: NoWorker,
-    ) -> Response {
-        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
-        let response = match reason {
-            NoWorker::Full => {
-                span.fail("queue_full");
-                Response::detail(503, "the queue is full")
-            }
-            NoWorker::Exhausted => {
-                span.fail(reason.kind());
-                Response::detail(503, "as many workers exist as limits.workers allows")
-            }
-            NoWorker::Broken(failure) => {
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
-                span.guest_failed(failure, self.host.sched.now());
-                response
-            }
-        };
-        span.respond(response.status);
-        self.record(span);
-        response
     }
 
     /// Records a span that has ended, unless its trace is not kept.

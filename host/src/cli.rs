@@ -1,6 +1,7 @@
 //! The command line: flags in, words and exit codes out.
 
 mod diff;
+mod fault;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -36,6 +37,8 @@ enum Command {
     Check(Check),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
+    /// List the faults of a run that goes on, and switch them
+    Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(Generate),
     /// Measure what things cost on this machine, beside the targets
@@ -100,6 +103,11 @@ struct Run {
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
 
+    /// Let faults be switched while the run goes on, by simhost fault, over this address of this
+    /// machine; port 0 takes any free port [default: they cannot be]
+    #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
+    control: Option<SocketAddr>,
+
     /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
     /// without it exactly [default: 1]
     #[arg(long, value_name = "N")]
@@ -113,6 +121,18 @@ struct Run {
     /// Write spans and log records to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Write what faults really do to this file, a JSON line each, as it happens; - is standard output
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+
+    /// With --truth and --virtual: leave out the runs without each fault that say what it has caused
+    #[arg(long, requires = "truth")]
+    no_counterfactual: bool,
+
+    /// Fail if a fault has met nothing to strike
+    #[arg(long)]
+    strict: bool,
 
     /// What to show on standard output [default: traces on a terminal or with --request, if they
     /// are exported nowhere else; otherwise the summary]
@@ -190,19 +210,14 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Diff(diff) => diff.execute(),
+        Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
     }
 }
 
 impl Input {
-    fn options(
-        self,
-        stop_after: Option<Nanos>,
-        out: Option<PathBuf>,
-        show: Option<Show>,
-        json: bool,
-    ) -> Options {
+    fn options(self, stop_after: Option<Nanos>, destinations: Destinations) -> Options {
         Options {
             topology: self.topology,
             virtual_time: self.virtual_time,
@@ -215,19 +230,36 @@ impl Input {
             requests: self.requests,
             stop_after,
             start: None,
+            control: None,
             speed: None,
             shards: None,
-            destinations: Destinations { otlp: self.otlp, out, show, json },
+            no_counterfactual: false,
+            destinations: Destinations { otlp: self.otlp, ..destinations },
         }
     }
 }
 
 impl Run {
     fn execute(self) -> ExitCode {
-        let Self { input, stop_after, start, speed, shards, out, show, json } = self;
+        let Self {
+            input,
+            stop_after,
+            start,
+            control,
+            speed,
+            shards,
+            out,
+            truth,
+            no_counterfactual,
+            strict,
+            show,
+            json,
+        } = self;
         let quiet = show == Some(Show::None);
-        let options = Options { start, speed, shards, ..input.options(stop_after, out, show, json) };
-        let records_on_stdout = options.destinations.records_on_stdout();
+        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let options = input.options(stop_after, destinations);
+        let options = Options { start, control, speed, shards, no_counterfactual, ..options };
+        let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
@@ -237,13 +269,13 @@ impl Run {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { document(&outcome, json) };
                 // A second document on standard output would spoil the first.
-                let printed = if records_on_stdout {
+                let printed = if lines_on_stdout {
                     say(&text);
                     ExitCode::SUCCESS
                 } else {
                     print(&text)
                 };
-                let whole = judge(&outcome.report);
+                let whole = judge(&outcome.report, strict);
                 for failure in &outcome.failures {
                     say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
                 }
@@ -256,7 +288,7 @@ impl Run {
 
 impl Check {
     fn execute(self) -> ExitCode {
-        let options = self.input.options(None, None, None, false);
+        let options = self.input.options(None, Destinations::default());
         match Plan::check(options, environment) {
             Ok(plan) => {
                 tell_notes(&plan);
@@ -361,6 +393,7 @@ fn tell(event: Event) {
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
+        Event::Control { address } => say(&format!("control on http://{address}\n")),
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
             // A receiver may recover; a disk that is full stays so.
@@ -381,7 +414,15 @@ fn tell(event: Event) {
 }
 
 /// Whether the run did what it had to; if not, standard error says so.
-fn judge(report: &Report) -> bool {
+fn judge(report: &Report, strict: bool) -> bool {
+    let idle = if strict { report.warnings() } else { Vec::new() };
+    for warning in &idle {
+        say(&format!("error: {}\n", printable(warning)));
+    }
+    if !idle.is_empty() {
+        say("  help: correct its target, its conditions or its window, let the run go on for longer, or \
+             switch it off\n");
+    }
     let (missed, all) = (report.missed(), report.objectives.len());
     if missed > 0 {
         say(&format!("error: {missed} of {} missed\n", words::counted(all as u64, "objective")));
@@ -393,7 +434,7 @@ fn judge(report: &Report) -> bool {
     if !broken.is_empty() {
         say("  help: this is a defect of simhost: please report it with the topology\n");
     }
-    missed == 0 && broken.is_empty()
+    missed == 0 && broken.is_empty() && idle.is_empty()
 }
 
 /// What standard output gets at the end: answers, traces, report.
@@ -404,8 +445,15 @@ fn document(outcome: &Outcome, json: bool) -> String {
     }
     let mut text = String::new();
     for reply in &outcome.replies {
-        let response = &reply.answer.response;
         let took = words::time(reply.took);
+        let response = match &reply.answer.outcome {
+            Ok(response) => response,
+            Err(error) => {
+                writeln!(text, "{} got no answer in {took}: {error}", reply.asked)
+                    .expect("a String takes every write");
+                continue;
+            }
+        };
         writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
             .expect("a String takes every write");
         let body = String::from_utf8_lossy(&response.body);

@@ -9,8 +9,13 @@
 //!
 //! Only active rules are in the lists, so that an inactive fault costs nothing.
 
+mod chance;
+mod condition;
+mod conductor;
 mod ledger;
 mod rule;
+mod schedule;
+pub mod witness;
 mod worker;
 
 use std::cell::RefCell;
@@ -18,11 +23,15 @@ use std::rc::Rc;
 
 use crate::context::{Baggage, SpanId, TraceId};
 use crate::message::Request;
-use crate::model::{FaultKind, Model, Moment, Nanos, ServiceId};
-use crate::rng::Key;
+use crate::model::{Chance, Fault, FaultKind, Model, Moment, Nanos, ServiceId};
+use crate::rng::{Key, Purpose};
 
-pub use ledger::{Account, Drawn, Firing, Ledger, Suppression};
+pub use chance::{BAGGAGE, HEADER, Held};
+pub use condition::Json;
+pub use conductor::{Conductor, Hand, Stage};
+pub use ledger::{Account, Cause, Change, Drawn, Event, Firing, Ledger, Suppression, Turn};
 pub use rule::{Rule, Strike};
+pub use schedule::{SHORTEST, Window, Windows};
 pub use worker::Verdict;
 
 /// Where a rule looks at a request.
@@ -78,8 +87,31 @@ impl FaultKind {
     }
 }
 
+impl Fault {
+    /// Where this fault strikes: at its kind's point, save a crash that is a request's
+    /// doing and not the time's.
+    pub fn point(&self) -> Point {
+        let names_requests = !self.conditions.is_empty()
+            || self.chance != Chance::default()
+            || self.target.as_ref().is_some_and(|target| target.route.is_some() || target.from.is_some());
+        match self.kind {
+            FaultKind::Crash { .. } if names_requests => Point::Worker,
+            _ => self.kind.point(),
+        }
+    }
+}
+
+/// Whether something may befall the replicas of a service, whatever its requests are.
+pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
+    let mut aimed = model
+        .faults
+        .iter()
+        .filter(|fault| fault.target.as_ref().is_some_and(|target| target.service == service));
+    aimed.any(|fault| fault.kind.point() == Point::Replica)
+}
+
 /// A request as a fault sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Subject<'a> {
     /// The called service.
     pub service: ServiceId,
@@ -93,6 +125,10 @@ pub struct Subject<'a> {
     /// The parameters of its route's path, decoded.
     pub params: &'a [(String, String)],
     pub baggage: &'a Baggage,
+    /// The request's body, when a condition has looked into it.
+    pub json: Json,
+    /// Which attempt of a call this is, from 0.
+    pub attempt: u32,
     pub trace: TraceId,
     /// The span that shows the effect: CLIENT on the passage, SERVER behind it.
     pub span: SpanId,
@@ -113,6 +149,8 @@ pub struct Faults {
 /// The active rules of a service, by point.
 #[derive(Debug, Default)]
 struct Station {
+    /// How many routes the service has.
+    routes: usize,
     passage: RefCell<Rules>,
     door: RefCell<Rules>,
     worker: RefCell<Rules>,
@@ -145,7 +183,8 @@ impl Rules {
 }
 
 impl Faults {
-    /// Takes in the model's faults. `route_of` finds a route's index by its text,
+    /// Takes in the model's faults, none of which is active before the [`Conductor`]
+    /// says so. `route_of` finds a route's index by its text,
     /// `routes` says how many a service has.
     pub fn new(
         model: &Model,
@@ -153,23 +192,14 @@ impl Faults {
         routes: impl Fn(ServiceId) -> usize,
         ledger: Rc<Ledger>,
     ) -> Self {
-        let rules: Box<[_]> = model
-            .faults
-            .iter()
-            .enumerate()
-            .map(|(index, fault)| Rc::new(Rule::new(index, fault, &route_of)))
-            .collect();
-        for rule in &rules {
-            // What can never strike is not there.
-            rule.set_active(rule.is_possible());
+        let key = Key::new(model.seed, Purpose::Window);
+        let rule = |(index, fault)| Rc::new(Rule::new(index, fault, key, &route_of));
+        let station = |index| Station { routes: routes(ServiceId(index)), ..Station::default() };
+        Self {
+            rules: model.faults.iter().enumerate().map(rule).collect(),
+            stations: (0..model.services.len() as u32).map(station).collect(),
+            ledger,
         }
-        let faults =
-            Self { rules, stations: model.services.iter().map(|_| Station::default()).collect(), ledger };
-        for index in 0..model.services.len() {
-            let service = ServiceId(index as u32);
-            faults.refresh(service, routes(service));
-        }
-        faults
     }
 
     /// All rules, also those that are not active, in the order of the model.
@@ -198,21 +228,25 @@ impl Faults {
         }
     }
 
-    /// Makes the lists of a service anew, after a rule of it was switched.
-    pub fn refresh(&self, service: ServiceId, routes: usize) {
+    /// Makes the list anew in which a rule is, or is not, after it was switched.
+    fn refresh(&self, switched: &Rule) {
+        let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
-        let active = |point| -> Vec<_> {
-            let of_service =
-                self.rules.iter().filter(|rule| rule.is_active() && rule.service() == Some(service));
-            of_service.filter(|rule| rule.kind.point() == point).collect()
+        let point = switched.point;
+        let list = match point {
+            Point::Passage => &station.passage,
+            Point::Door => &station.door,
+            Point::Worker => &station.worker,
+            Point::Replica | Point::Record | Point::Export => return,
         };
-        *station.passage.borrow_mut() = Rules::of(&active(Point::Passage), routes);
-        *station.door.borrow_mut() = Rules::of(&active(Point::Door), routes);
-        *station.worker.borrow_mut() = Rules::of(&active(Point::Worker), routes);
+        let is_meant =
+            |rule: &&Rc<Rule>| rule.is_active() && rule.service() == Some(service) && rule.point == point;
+        let active: Vec<_> = self.rules.iter().filter(is_meant).collect();
+        *list.borrow_mut() = Rules::of(&active, station.routes);
     }
 
-    /// What each fault that could strike did, in the order of the model.
+    /// What each fault did that was there, in the order of the model.
     pub fn accounts(&self) -> Vec<Account> {
-        self.rules.iter().filter(|rule| rule.is_possible()).map(|rule| rule.account()).collect()
+        self.rules.iter().filter_map(|rule| rule.account()).collect()
     }
 }

@@ -5,6 +5,7 @@
 //! of its request in [`scope`].
 
 pub mod bindings;
+mod call_error;
 pub mod host;
 pub mod scope;
 
@@ -27,6 +28,7 @@ use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use crate::clock::Stopwatch;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
+use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -35,6 +37,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
+pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use host::PendingCall;
 use scope::{Caller, RequestScope};
 
@@ -52,37 +55,6 @@ pub trait Outbound {
         request: Request,
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
-}
-
-/// Why a call has no response, as in `simhost:service/bus`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    #[error("{0}")]
-    UnknownService(String),
-    #[error("no response in time")]
-    Timeout,
-    #[error("connection refused: {0}")]
-    Refused(String),
-    #[error("connection reset: {0}")]
-    Reset(String),
-    #[error("call depth {0} exceeds the topology's limit; is there a cycle?")]
-    DepthExceeded(u32),
-    #[error("invalid request: {0}")]
-    Invalid(String),
-}
-
-impl CallError {
-    /// The `error.type` of the CLIENT span: low in cardinality.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::UnknownService(_) => "unknown_service",
-            Self::Timeout => "timeout",
-            Self::Refused(_) => "connection_refused",
-            Self::Reset(_) => "connection_reset",
-            Self::DepthExceeded(_) => "call_depth_exceeded",
-            Self::Invalid(_) => "invalid_request",
-        }
-    }
 }
 
 /// What all workers of a run share with the host.
@@ -104,6 +76,8 @@ pub struct Identity {
     pub service: ServiceId,
     pub name: String,
     pub replica: u32,
+    /// What its workers live and die in.
+    pub process: Rc<Process>,
     pub resource: ResourceId,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
@@ -212,11 +186,12 @@ impl Worker {
             wasi: wasi::context(&identity.environment, &output),
             table: ResourceTable::new(),
             nature: Nature {
-                sched: Fragile::new(host.sched.clone()),
+                process: Fragile::new(Rc::clone(&identity.process)),
+                stretched: 0,
                 random: Chance::of(start),
                 hash_seed: start.draw(),
             },
-            memory: MemoryLimit { bytes: identity.limits.memory as usize, reached: false },
+            memory: MemoryLimit::new(identity.limits.memory as usize),
             local: Fragile::new(Local {
                 output,
                 cpu: Rc::clone(&cpu),
@@ -263,6 +238,19 @@ impl Worker {
         self.prepare(Some(scope))
     }
 
+    /// So many bytes more of the worker's memory are lost for as long as it lives.
+    ///
+    /// # Errors
+    /// With that it has more than it may have: drop it.
+    pub fn leak(&mut self, bytes: u64) -> Result<(), GuestFailure> {
+        let state = self.store.data_mut();
+        state.memory.leaked = state.memory.leaked.saturating_add(bytes as usize);
+        if state.memory.has_room_for(state.memory.used) {
+            return Ok(());
+        }
+        Err(memory_exceeded(&state.local.get().identity.limits))
+    }
+
     /// Serves the request that [`begin`](Self::begin) has announced. After an error
     /// the worker is worth nothing: drop it.
     ///
@@ -278,6 +266,11 @@ impl Worker {
             Ok(response) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
+    }
+
+    /// How much longer the request's work has taken as its process is slow: nanoseconds.
+    pub fn stretched(&self) -> Nanos {
+        self.store.data().nature.stretched
     }
 
     /// Ends what the request left open, and returns what the guest said of its SERVER span.
@@ -300,6 +293,7 @@ impl Worker {
         local.output.begin(limits.spans);
         local.cpu.spent.set(Duration::ZERO);
         state.memory.reached = false;
+        state.nature.stretched = 0;
         if let Some(scope) = &scope {
             state.nature.random = Chance::of(scope.random());
             local.output.current.set(scope.current());
@@ -404,12 +398,30 @@ struct OutOfTime;
 struct MemoryLimit {
     bytes: usize,
     reached: bool,
+    /// What the guest has: it has one memory, which never shrinks.
+    used: usize,
+    /// What is lost besides.
+    leaked: usize,
+}
+
+impl MemoryLimit {
+    const fn new(bytes: usize) -> Self {
+        Self { bytes, reached: false, used: 0, leaked: 0 }
+    }
+
+    const fn has_room_for(&self, used: usize) -> bool {
+        used.saturating_add(self.leaked) <= self.bytes
+    }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.reached |= desired > self.bytes;
-        Ok(desired <= self.bytes)
+        let has_room = self.has_room_for(desired);
+        self.reached |= !has_room;
+        if has_room {
+            self.used = desired;
+        }
+        Ok(has_room)
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -421,6 +433,11 @@ impl ResourceLimiter for MemoryLimit {
 fn exhausted() -> GuestFailure {
     let message = "as many workers exist as limits.workers allows".to_owned();
     GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
+}
+
+fn memory_exceeded(limits: &Limits) -> GuestFailure {
+    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
+    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }
 
 /// What a guest's error was, in words that name the bound it met.
@@ -441,8 +458,8 @@ fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
     } else if trap == Some(&Trap::StackOverflow) {
         ("stack_overflow", "the guest's stack overflowed".to_owned())
     } else if state.memory.reached {
-        let limit = limits.memory >> 10;
-        ("memory_exceeded", format!("the guest needed more than limits.memory = {limit} KiB"))
+        let GuestFailure { kind, message, .. } = memory_exceeded(limits);
+        (kind, message)
     } else if let Some(trap) = trap {
         match local.output.complaint() {
             said if said.is_empty() => ("guest_trap", trap.to_string()),

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -208,9 +209,32 @@ async fn serve(
     if !matches!(tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| {
+        let answering = router.call(request);
+        async move {
+            let response: HttpResponse = answering.await.unwrap_or_else(|never| match never {});
+            response.extensions().get::<BrokenOff>().map_or(Ok(()), |_| Err(BrokenOff)).map(|()| response)
+        }
+    });
+    let serving = server.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off or talks nonsense is its own affair.
     connection.watch(serving.into_owned()).await.ok();
+}
+
+/// A client is to get no answer: an error to hyper, which then closes a connection of
+/// HTTP/1.1, and resets a stream of HTTP/2.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the connection is broken off")]
+struct BrokenOff;
+
+impl BrokenOff {
+    /// Takes the place of a response up to the connection.
+    fn instead() -> HttpResponse {
+        let mut response = HttpResponse::new(Body::empty());
+        response.extensions_mut().insert(Self);
+        response
+    }
 }
 
 /// One request: to the core thread and back.
@@ -235,7 +259,11 @@ async fn answer(
     let Ok(answer) = answered.await else {
         return to_http(Response::detail(503, "the run is over")).into_response();
     };
-    let mut response = to_http(answer.response);
+    let response = match answer.outcome {
+        Ok(response) => response,
+        Err(_) => return BrokenOff::instead(),
+    };
+    let mut response = to_http(response);
     if let Some(context) = answer.context {
         let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
         for (name, value) in values {

@@ -1,10 +1,27 @@
-//! What lies between two services: how long a message takes, and how long a
-//! caller waits.
+//! What lies between two services: how long a message takes, how long a caller
+//! waits, and what else it does about a callee that fails.
+//!
+//! The rules of the policies are here, each in a file of its own; the bus lets
+//! calls go by them.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod bulkhead;
+mod window;
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use crate::model::{Distribution, Model, Nanos, ServiceId};
+use crate::model::{Distribution, Model, Nanos, Policies, ServiceId};
 use crate::rng::Key;
+
+pub use backoff::backoff;
+pub use breaker::{Admitted, Breaker, State};
+pub use budget::Budget;
+pub use bulkhead::{Bulkhead, Entry, Place};
 
 /// One of the two ways over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,42 +38,101 @@ pub struct Links {
     links: FxHashMap<(ServiceId, ServiceId), Link>,
 }
 
+/// What the topology says of two services.
 #[derive(Debug)]
-struct Link {
+pub struct Link {
     latency: Option<Distribution>,
     timeout: Option<Nanos>,
+    guarded: Option<Guarded>,
+}
+
+/// A link with policies. Each calling replica is a process of its own: it knows
+/// nothing of what the others have seen.
+#[derive(Debug)]
+struct Guarded {
+    policies: Rc<Policies>,
+    standings: RefCell<FxHashMap<u32, Rc<Standing>>>,
+}
+
+/// How one replica stands with a callee: what its policies remember.
+#[derive(Debug)]
+pub struct Standing {
+    pub policies: Rc<Policies>,
+    /// The link's own timeout, of one attempt.
+    pub timeout: Option<Nanos>,
+    pub breaker: Option<RefCell<Breaker>>,
+    pub budget: Option<RefCell<Budget>>,
+    pub bulkhead: Option<Rc<Bulkhead>>,
 }
 
 impl Links {
     pub fn new(model: &Model) -> Self {
         let links = model.links.iter().map(|link| {
-            let between = Link { latency: link.latency.clone(), timeout: link.timeout };
+            let guarded = link
+                .policies
+                .clone()
+                .map(|policies| Guarded { policies: Rc::new(policies), standings: RefCell::default() });
+            let between = Link { latency: link.latency.clone(), timeout: link.timeout, guarded };
             ((link.from, link.to), between)
         });
         Self { latency: model.latency.clone(), links: links.collect() }
     }
 
+    /// What the topology says of these two services, if it does.
+    pub fn between(&self, from: ServiceId, to: ServiceId) -> Option<&Link> {
+        self.links.get(&(from, to))
+    }
+
     /// How long one leg of a call takes; `chance` is the CLIENT span's.
     pub fn latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
-        let own = self.links.get(&(from, to)).and_then(|link| link.latency.as_ref());
+        let own = self.between(from, to).and_then(|link| link.latency.as_ref());
         draw(own.unwrap_or(&self.latency), chance, leg)
     }
 
     /// Likewise towards a real server: what the network takes is real already,
     /// so only a link that says so adds to it.
     pub fn extra_latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
-        let own = self.links.get(&(from, to)).and_then(|link| link.latency.as_ref());
+        let own = self.between(from, to).and_then(|link| link.latency.as_ref());
         own.map_or(0, |latency| draw(latency, chance, leg))
     }
+}
 
+impl Link {
     /// How long the caller waits for a response: what it asks for and what the
     /// link says, whichever is shorter.
-    pub fn timeout(&self, from: ServiceId, to: ServiceId, asked: Option<Nanos>) -> Option<Nanos> {
-        let own = self.links.get(&(from, to)).and_then(|link| link.timeout);
-        match (asked, own) {
-            (Some(asked), Some(own)) => Some(asked.min(own)),
-            (asked, own) => asked.or(own),
+    pub fn patience(&self, asked: Option<Nanos>) -> Option<Nanos> {
+        shorter(asked, self.timeout)
+    }
+
+    /// How this replica stands with the callee; none where no policy asks.
+    /// `replica` is its number among all replicas of the run.
+    pub fn standing(&self, replica: u32) -> Option<Rc<Standing>> {
+        let guarded = self.guarded.as_ref()?;
+        let mut standings = guarded.standings.borrow_mut();
+        let fresh = || Rc::new(Standing::new(&guarded.policies, self.timeout));
+        Some(Rc::clone(standings.entry(replica).or_insert_with(fresh)))
+    }
+}
+
+impl Standing {
+    /// Nothing has happened yet.
+    fn new(policies: &Rc<Policies>, timeout: Option<Nanos>) -> Self {
+        let budget = policies.retry.as_ref().and_then(|retry| retry.budget);
+        Self {
+            timeout,
+            breaker: policies.breaker.clone().map(|breaker| RefCell::new(Breaker::new(breaker))),
+            budget: budget.map(|budget| RefCell::new(Budget::new(budget))),
+            bulkhead: policies.bulkhead.map(Bulkhead::new),
+            policies: Rc::clone(policies),
         }
+    }
+}
+
+/// The shorter of two times, of which there may be none.
+pub fn shorter(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// The header that says for how long the sender of a request waits for its answer:
+/// whole milliseconds from its arrival on, as `grpc-timeout` does.
+const DEADLINE: &str = "x-simhost-deadline";
+
 /// Header fields in order of arrival. Names are lower-case; several fields of
 /// one name stay separate, as W3C Trace Context wants for `tracestate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +30,22 @@ impl Headers {
     /// Removes every field of `name` (lower-case).
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(key, _)| key != name);
+    }
+
+    /// For how many more milliseconds the sender waits, as `x-simhost-deadline` says; none
+    /// where it says nothing that makes sense.
+    pub fn deadline(&self) -> Option<u64> {
+        let value = self.get(DEADLINE)?;
+        value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Says for how many more milliseconds the sender waits, or nothing, in place of
+    /// what is there: a guest that copies its headers does not mean it.
+    pub fn set_deadline(&mut self, allowed: Option<u64>) {
+        self.remove(DEADLINE);
+        if let Some(allowed) = allowed {
+            self.push(DEADLINE, allowed.to_string());
+        }
     }
 
     /// Lower-cases names and refuses what HTTP does not allow (RFC 9110, section 5):
@@ -152,6 +172,20 @@ mod tests {
             [("", "x"), ("a b", "x"), ("a\n", "x"), ("ä", "x"), ("a", "x\r\ny: z"), ("a", "\0")]
         {
             assert!(Headers(vec![(name.into(), value.into())]).normalise().is_err(), "{name:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_whole_milliseconds_and_replaces_another() {
+        let mut headers = Headers(vec![("x-a".into(), "1".into())]);
+        assert_eq!(headers.deadline(), None);
+        headers.set_deadline(Some(250));
+        headers.set_deadline(Some(80));
+        assert_eq!((headers.deadline(), headers.0.len()), (Some(80), 2));
+        headers.set_deadline(None);
+        assert_eq!(headers.0.len(), 1);
+        for text in ["", "-1", "+1", "1.5", "1e3", "soon", "99999999999999999999"] {
+            assert_eq!(Headers(vec![(DEADLINE.into(), text.into())]).deadline(), None, "{text}");
         }
     }
 

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 mod fault;
+mod link;
 mod load;
 
 pub use fault::*;
+pub use link::*;
 pub use load::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
@@ -128,23 +130,14 @@ pub enum Scalar {
     Float(f64),
 }
 
-/// What lies between two services.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    pub from: ServiceId,
-    pub to: ServiceId,
-    /// One way; the network's when none.
-    pub latency: Option<Distribution>,
-    /// The caller gives up after this long.
-    pub timeout: Option<Nanos>,
-}
-
 /// Where records go when neither the command line nor the environment says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Telemetry {
     pub otlp: Option<Otlp>,
     /// Paths (without query) that get no spans, on every service.
     pub exclude: Vec<String>,
+    /// Whether spans say which faults have struck them. Else only the truth does.
+    pub label_faults: bool,
 }
 
 /// An OTLP receiver.

@@ -42,6 +42,8 @@ pub struct Line(ProgressBar);
 /// What the line is about.
 #[derive(Debug)]
 pub struct Course {
+    /// What it is, where it is not the run itself.
+    pub what: Option<String>,
     pub is_virtual: bool,
     /// Simulated time until the run ends, if that is known.
     pub total: Option<Nanos>,
@@ -167,9 +169,10 @@ impl Course {
     fn line(&self, seen: Seen, elapsed: Duration, exported: Option<(u64, u64)>) -> String {
         // In real time the core may rest for long, and time goes on.
         let simulated = if self.is_virtual { seen.simulated } else { clock::nanos(elapsed) };
+        let what = self.what.as_ref().map(|what| format!("{what}: ")).unwrap_or_default();
         let mut parts = vec![match self.total {
-            Some(total) => format!("{} of {}", time(simulated), time(total)),
-            None => time(simulated),
+            Some(total) => format!("{what}{} of {}", time(simulated), time(total)),
+            None => format!("{what}{}", time(simulated)),
         }];
         parts.push(counted(seen.requests, "request"));
         parts.push(counted(seen.errors, "error"));
@@ -194,7 +197,7 @@ mod tests {
     use super::*;
 
     fn course(is_virtual: bool, total: Option<Nanos>) -> Course {
-        Course { is_virtual, total, exporters: Vec::new(), worlds: 2, watch: Stopwatch::start() }
+        Course { what: None, is_virtual, total, exporters: Vec::new(), worlds: 2, watch: Stopwatch::start() }
     }
 
     #[test]
@@ -207,6 +210,9 @@ mod tests {
         assert_eq!(line, expected);
         let line = course(false, None).line(Seen::default(), elapsed, None);
         assert_eq!(line, "7.5s, 0 requests, 0 errors");
+        let without = Course { what: Some("without slow (1 of 2)".to_owned()), ..course(true, None) };
+        let line = without.line(Seen::default(), elapsed, None);
+        assert_eq!(line, "without slow (1 of 2): 0ns, 0 requests, 0 errors, 0 times real time");
     }
 
     #[test]

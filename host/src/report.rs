@@ -25,7 +25,7 @@ pub mod words;
 
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
@@ -132,6 +132,11 @@ impl Report {
     /// which everything ended is so much known.
     pub fn invariants(&self) -> &[Broken] {
         &self.broken
+    }
+
+    /// What a person should know of faults that met nothing.
+    pub fn warnings(&self) -> Vec<String> {
+        self.faults.iter().filter_map(FaultRow::warning).collect()
     }
 
     /// Objectives that were not met.

@@ -35,6 +35,8 @@ pub enum Purpose {
     Think = 15,
     /// The seed of a world beside the first.
     Shard = 16,
+    /// When a fault becomes active by itself, and what it draws then.
+    Window = 17,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -6,6 +6,8 @@
 //! it is told to stop.
 
 mod check;
+mod control;
+mod counterfactual;
 mod drive;
 mod failure;
 mod loads;
@@ -16,6 +18,7 @@ mod shards;
 mod simulate;
 mod start;
 mod telemetry;
+mod truth;
 mod world;
 
 use std::net::SocketAddr;
@@ -27,6 +30,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, did_you_mean, quote};
+use crate::fault::{Conductor, Ledger, Stage};
 use crate::model::{Code, Model, Nanos};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -67,11 +71,15 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Where faults can be switched while the run goes on.
+    pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
     /// without a limit; in real time exactly, and none is one.
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Leave out the runs that say what each fault has caused.
+    pub no_counterfactual: bool,
     pub destinations: Destinations,
 }
 
@@ -137,6 +145,8 @@ impl Plan {
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
+        problems.extend(control::problems(&options));
+        problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
@@ -161,7 +171,10 @@ impl Plan {
         let recorder = Rc::new(Recorder::new(sink));
         let host = simulate::host(&sched, &recorder, &self.model, &self.telemetry);
         let sampler = Sampler::new(self.telemetry.sampler);
-        (sched, simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None))
+        let ledger = Ledger::default();
+        let bus = simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
+        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        (sched, bus)
     }
 
     /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).

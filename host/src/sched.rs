@@ -9,10 +9,9 @@
 mod halt;
 mod oneshot;
 mod ready;
+mod timers;
 
-use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -20,7 +19,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use fragile::Fragile;
-use slab::Slab;
 
 use crate::clock::Clock;
 use crate::model::Nanos;
@@ -28,12 +26,10 @@ use crate::model::Nanos;
 pub use halt::Halt;
 pub use oneshot::{Gone, Receiver, Sender, oneshot};
 use ready::{Ready, TaskWaker};
+use timers::{TimerId, Timers};
 
 /// Tasks polled before timers get their turn again, in real time.
 const READY_BURST: usize = 256;
-
-/// A cancelled timer leaves its entry in the heap; so many are left before a sweep.
-const STALE_TIMERS: usize = 1_024;
 
 /// Tasks polled at one instant of virtual time before it counts as one that does
 /// not end; some seconds of work. Each task that is alive is allowed
@@ -59,6 +55,10 @@ struct World {
     drained: RefCell<Option<Waker>>,
     /// Called when an instant seems not to end, before it is given up.
     alarm: RefCell<Option<Box<dyn FnMut()>>>,
+    /// Whether the task that is polled only accompanies the world.
+    aside: Cell<bool>,
+    /// Polls of tasks that do more than that.
+    polls: Cell<u64>,
 }
 
 /// The tasks that have not ended, each in a place of its own.
@@ -67,6 +67,8 @@ struct Tasks {
     places: Vec<Task>,
     /// Places that are free.
     free: Vec<usize>,
+    /// Tasks that only accompany the world.
+    aside: usize,
 }
 
 struct Task {
@@ -74,29 +76,41 @@ struct Task {
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// The task's own; the next one at this place inherits it when nobody else has it.
     waker: Arc<TaskWaker>,
+    /// It only accompanies the world.
+    aside: bool,
 }
 
 impl Tasks {
+    /// Tasks that the world waits for.
     fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places.len() - self.free.len() - self.aside
     }
 
     /// Gives a task a place.
-    fn insert(&mut self, future: Pin<Box<dyn Future<Output = ()>>>, ready: &Ready) -> Arc<TaskWaker> {
+    fn insert(
+        &mut self,
+        future: Pin<Box<dyn Future<Output = ()>>>,
+        aside: bool,
+        ready: &Ready,
+    ) -> Arc<TaskWaker> {
         let place = self.free.pop().unwrap_or_else(|| {
             let place = self.places.len();
-            self.places.push(Task { future: None, waker: ready.waker(Some(place)) });
+            self.places.push(Task { future: None, waker: ready.waker(Some(place)), aside });
             place
         });
-        self.places[place].future = Some(future);
-        Arc::clone(&self.places[place].waker)
+        let task = &mut self.places[place];
+        task.future = Some(future);
+        task.aside = aside;
+        self.aside += usize::from(aside);
+        Arc::clone(&task.waker)
     }
 
-    /// Takes the future that a waker is for, to poll it.
-    fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+    /// Takes the future that a waker is for, to poll it, and says whether it only
+    /// accompanies the world.
+    fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<(Pin<Box<dyn Future<Output = ()>>>, bool)> {
         let task = self.places.get_mut(waker.place?)?;
         // A waker may outlive its task; the place may be another's by then.
-        if Arc::ptr_eq(&task.waker, waker) { task.future.take() } else { None }
+        if Arc::ptr_eq(&task.waker, waker) { Some((task.future.take()?, task.aside)) } else { None }
     }
 
     /// Puts the future back: the task goes on waiting.
@@ -113,78 +127,8 @@ impl Tasks {
         if Arc::strong_count(&task.waker) > 1 {
             task.waker = ready.waker(Some(place));
         }
+        self.aside -= usize::from(task.aside);
         self.free.push(place);
-    }
-}
-
-#[derive(Default)]
-struct Timers {
-    /// What is due when; entries of cancelled timers stay until they are met or swept.
-    heap: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
-    slots: Slab<Timer>,
-    sequence: u64,
-    stale: usize,
-}
-
-struct Timer {
-    sequence: u64,
-    waker: Waker,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct TimerId {
-    slot: usize,
-    sequence: u64,
-}
-
-impl Timers {
-    fn insert(&mut self, due: Nanos, waker: Waker) -> TimerId {
-        self.sequence += 1;
-        let sequence = self.sequence;
-        let slot = self.slots.insert(Timer { sequence, waker });
-        self.heap.push(Reverse((due, sequence, slot)));
-        TimerId { slot, sequence }
-    }
-
-    /// The timer, unless it has fired: its slot may be another's by then.
-    fn get(&mut self, id: TimerId) -> Option<&mut Timer> {
-        self.slots.get_mut(id.slot).filter(|timer| timer.sequence == id.sequence)
-    }
-
-    fn cancel(&mut self, id: TimerId) {
-        if self.get(id).is_none() {
-            return;
-        }
-        self.slots.remove(id.slot);
-        self.stale += 1;
-        if self.stale > STALE_TIMERS && self.stale * 2 > self.heap.len() {
-            let slots = &self.slots;
-            self.heap.retain(|Reverse((_, sequence, slot))| {
-                slots.get(*slot).is_some_and(|timer| timer.sequence == *sequence)
-            });
-            self.stale = 0;
-        }
-    }
-
-    /// The instant of the next timer that still stands.
-    fn next_due(&mut self) -> Option<Nanos> {
-        while let Some(Reverse((due, sequence, slot))) = self.heap.peek() {
-            if self.slots.get(*slot).is_some_and(|timer| timer.sequence == *sequence) {
-                return Some(*due);
-            }
-            self.heap.pop();
-            self.stale = self.stale.saturating_sub(1);
-        }
-        None
-    }
-
-    /// Takes the next timer if it is due at `now`.
-    fn pop(&mut self, now: Nanos) -> Option<Waker> {
-        if self.next_due()? > now {
-            return None;
-        }
-        let Reverse((_, _, slot)) = self.heap.pop()?;
-        Some(self.slots.remove(slot).waker)
     }
 }
 
@@ -198,6 +142,8 @@ impl Sched {
             timers: RefCell::default(),
             drained: RefCell::default(),
             alarm: RefCell::default(),
+            aside: Cell::default(),
+            polls: Cell::default(),
         }))
     }
 
@@ -212,13 +158,37 @@ impl Sched {
 
     /// Starts a task. It first runs after the tasks that are ready already.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), &self.0.ready);
+        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), false, &self.0.ready);
         waker.wake();
     }
 
-    /// Tasks that have not ended.
+    /// Starts a task that goes on beside the world, as long as there is one: nobody
+    /// waits for its end, and it is no sign of life. At each instant its timers are
+    /// first.
+    ///
+    /// In virtual time the world goes on as long as there are timers, also its own:
+    /// when [nobody else](Self::is_still) has one, it has to end.
+    pub fn accompany(&self, future: impl Future<Output = ()> + 'static) {
+        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), true, &self.0.ready);
+        waker.wake();
+    }
+
+    /// Tasks that have not ended, save those that [accompany](Self::accompany) the world.
     pub fn tasks(&self) -> usize {
         self.0.tasks.borrow().len()
+    }
+
+    /// Whether nothing will happen by itself any more but what tasks do that
+    /// [accompany](Self::accompany) the world.
+    pub fn is_still(&self) -> bool {
+        let timers = self.0.timers.borrow();
+        self.0.ready.is_empty() && timers.all_aside()
+    }
+
+    /// How often tasks have been polled, save those that [accompany](Self::accompany)
+    /// the world: what has not changed tells that nobody has done anything.
+    pub fn polls(&self) -> u64 {
+        self.0.polls.get()
     }
 
     /// Waits until no task is left.
@@ -303,11 +273,17 @@ impl Sched {
     }
 
     fn poll_task(&self, task: Arc<TaskWaker>) {
-        let (Some(place), Some(mut future)) = (task.place, self.0.tasks.borrow_mut().take(&task)) else {
+        let (Some(place), Some((mut future, aside))) = (task.place, self.0.tasks.borrow_mut().take(&task))
+        else {
             return;
         };
+        if !aside {
+            self.0.polls.set(self.0.polls.get() + 1);
+        }
         let waker = Waker::from(task);
+        self.0.aside.set(aside);
         let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        self.0.aside.set(false);
         drop(waker);
         if poll.is_pending() {
             return self.0.tasks.borrow_mut().put(place, future);
@@ -414,7 +390,10 @@ impl Future for Sleep {
         let mut timers = world.timers.borrow_mut();
         match self.timer.and_then(|id| timers.get(id)) {
             Some(timer) => timer.waker.clone_from(context.waker()),
-            None => self.timer = Some(timers.insert(self.due, context.waker().clone())),
+            None => {
+                let aside = world.aside.get();
+                self.timer = Some(timers.insert(self.due, context.waker().clone(), aside));
+            }
         }
         Poll::Pending
     }

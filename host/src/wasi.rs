@@ -28,6 +28,7 @@ use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::model::Nanos;
+use crate::process::Process;
 use crate::rng::{Key, Stream};
 use crate::sched::{self, Sched};
 use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
@@ -45,10 +46,24 @@ const COMPLAINT_LENGTH: usize = 300;
 
 /// What a guest's clocks and dice are made of.
 pub struct Nature {
-    pub sched: Fragile<Sched>,
+    pub process: Fragile<Rc<Process>>,
+    /// How much longer this request's work takes than it would in a process like any
+    /// other: nanoseconds.
+    pub stretched: Nanos,
     pub random: Chance,
     /// For the guest's hash maps; fixed for the life of a worker.
     pub hash_seed: u64,
+}
+
+impl Nature {
+    /// When work is done that begins now and would take `nanos`.
+    pub fn work(&mut self, nanos: Nanos) -> Nanos {
+        let process = self.process.get();
+        let length = process.length(nanos);
+        let due = process.sched.now().saturating_add(length);
+        self.stretched = self.stretched.saturating_add(length.saturating_sub(nanos));
+        due
+    }
 }
 
 /// The stream of a guest's draws: another for each request, so that requests do
@@ -156,8 +171,13 @@ impl NatureView<'_> {
         Ok(bytes)
     }
 
+    fn instant(&self) -> Nanos {
+        self.nature.process.get().sched.now()
+    }
+
+    /// A wait for an instant; who waits notices it when the process goes on.
     fn wait(&mut self, due: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
-        let timer = Timer { sched: self.nature.sched.clone(), due };
+        let timer = Timer { process: self.nature.process.clone(), due };
         let timer = self.table.push(timer)?;
         subscribe(self.table, timer)
     }
@@ -165,7 +185,7 @@ impl NatureView<'_> {
 
 impl wall_clock::Host for NatureView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let now = self.nature.sched.get().now();
+        let now = self.instant();
         let (seconds, nanoseconds) = (now / 1_000_000_000, (now % 1_000_000_000) as u32);
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }
@@ -177,7 +197,7 @@ impl wall_clock::Host for NatureView<'_> {
 
 impl monotonic_clock::Host for NatureView<'_> {
     fn now(&mut self) -> wasmtime::Result<Nanos> {
-        Ok(self.nature.sched.get().now())
+        Ok(self.instant())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<Nanos> {
@@ -189,7 +209,8 @@ impl monotonic_clock::Host for NatureView<'_> {
     }
 
     fn subscribe_duration(&mut self, duration: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
-        let due = self.nature.sched.get().now().saturating_add(duration);
+        // To sleep for a while is how guests work; an instant comes when it comes.
+        let due = self.nature.work(duration);
         self.wait(due)
     }
 }
@@ -222,14 +243,14 @@ impl insecure_seed::Host for NatureView<'_> {
 
 /// A wait that a guest may poll among others.
 struct Timer {
-    sched: Fragile<Sched>,
+    process: Fragile<Rc<Process>>,
     due: Nanos,
 }
 
 #[async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
-        sched::here(self.sched.get().sleep_until(self.due)).await;
+        sched::here(self.process.get().wait(self.due)).await;
     }
 }
 

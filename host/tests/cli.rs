@@ -77,13 +77,76 @@ orders: good to run
                                                                             POST /notify
 ingress: http://127.0.0.1:8001 to order-service
 load shoppers: to order-service, in virtual time only
-fault slow-index-scan: off, at inventory-service
-fault payment-errors: off, at payment-service
+fault slow-index-scan: off, latency of 350ms +/- 20ms at inventory-service POST /stock/{item}/reserve called by order-service
+fault payment-errors: off, error 503 at payment-service, 20 % of them
 ";
     let topology = Topology::orders();
     assert_cmd(simhost().arg("check").arg(topology.path())).success().stdout(expected).stderr("");
     // A file is good or not, whichever clock it would run by, and with nothing to do.
     assert_cmd(simhost().arg("check").arg(topology.path()).arg("--virtual")).success().stdout(expected);
+}
+
+#[test]
+fn check_says_what_each_fault_does_in_a_line() {
+    let text = r#"
+[topology]
+name = "shop"
+
+[ingress]
+to = "order-service"
+
+[services.order-service]
+guest = "orders"
+
+[services.inventory-service]
+guest = "inventory"
+
+[[faults]]
+name = "slow"
+kind = "latency"
+delay = { lognormal = { median = "350ms", sigma = 0.2 } }
+target = { link = "order-service -> inventory-service", replica = 0, from-replica = 0 }
+match = { method = { in = ["GET", "POST"] }, "header.x-tier" = "gold", "body./quantity" = { gt = 5 } }
+probability = 0.07
+fail-first = { attempts = 2 }
+max-active = 5
+max-total = 100
+by-caller = true
+when = { at = "30s", for = "2m", every = "10m", ramp = "10s" }
+
+[[faults]]
+name = "lost"
+kind = "lose-spans"
+target = { service = "inventory-service", route = "GET /stock/{item}", span = "slow_lookup" }
+when = { between = { exponential = { mean = "10m" } }, hold = { uniform = { min = "5s", max = "15s" } } }
+
+[[faults]]
+name = "behind"
+kind = "clock-skew"
+by = "-250ms"
+target = { service = "inventory-service" }
+when = { after = "lost", delay = "5s", for = "1m" }
+enabled = false
+
+[[faults]]
+name = "silence"
+kind = "collector-down"
+"#;
+    let expected = "\
+fault slow: on, latency of some 350ms at inventory-service (replica 0) called by order-service (replica 0) if \
+method is one of \"GET\", \"POST\" and header.x-tier is \"gold\" and body./quantity is above 5, where the caller \
+asks for it, the first 2 attempts of each call, 7 % of them, at most 5 at a time, at most 100 in all, from 30s for \
+120s every 600s, growing over 10s
+fault lost: on, lose-spans at inventory-service GET /stock/{item} in slow_lookup, by itself: after 600s on average \
+for 5s to 15s
+fault behind: off, clock-skew of 250ms behind at inventory-service, 5s after lost for 60s
+fault silence: on, collector-down
+";
+    let topology = Topology::new("shop", text);
+    let said = assert_cmd(simhost().arg("check").arg(topology.path())).success();
+    let said = String::from_utf8(said.get_output().stdout.clone()).expect("text");
+    let from = said.find("fault slow:").expect("the first of them");
+    assert_eq!(&said[from..], expected);
 }
 
 #[test]

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -33,11 +33,12 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("topology", &["model", "message", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
+    ("process", &["model", "sched"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
-    ("wasi", &["model", "rng", "context", "sched", "telemetry"]),
-    ("link", &["model", "rng"]),
-    ("fault", &["model", "message", "rng", "context"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "telemetry", "wasi"]),
+    ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
+    ("link", &["model", "rng", "sched"]),
+    ("fault", &["model", "message", "rng", "context", "sched"]),
+    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (
         "bus",
@@ -49,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "rng",
             "context",
             "sched",
+            "process",
             "tally",
             "telemetry",
             "link",
@@ -57,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "engine",
         ],
     ),
+    ("control", &["model"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "telemetry", "bus"]),
     (
@@ -77,6 +80,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("truth", &["model", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -88,16 +92,19 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "rng",
             "topology",
             "sched",
+            "process",
             "telemetry",
             "link",
             "fault",
             "guest",
             "engine",
             "bus",
+            "control",
             "external",
             "ingress",
             "load",
             "report",
+            "truth",
             "progress",
         ],
     ),
@@ -121,14 +128,19 @@ const LAYERS: [(&str, &[&str]); 27] = [
     ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
     (
         "cli",
-        &["model", "error", "clock", "topology", "generate", "report", "progress", "run", "diff", "bench"],
+        &[
+            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
+            "diff", "bench",
+        ],
     ),
     ("main", &["cli"]),
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 12] =
-    ["model", "message", "rng", "tally", "context", "link", "fault", "wasi", "guest", "bus", "load", "sched"];
+const SIMULATED: [&str; 13] = [
+    "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
+    "load", "sched",
+];
 
 /// What differs between two processes or machines. Clippy knows the functions that
 /// read a clock, draw ambient chance or go by hash order, everywhere; these are the

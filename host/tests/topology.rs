@@ -110,6 +110,19 @@ fn a_file_full_of_problems_gets_a_short_report() {
 }
 
 #[test]
+fn a_topology_has_ten_thousand_faults_and_no_more() {
+    let with = |faults: usize| {
+        let fault = |number| format!("[[faults]]\nname = \"f{number}\"\nkind = \"collector-down\"\n");
+        let faults: String = (0..faults).map(fault).collect();
+        read(&format!("[topology]\nname = \"shop\"\n[services.orders]\nguest = \"orders\"\n{faults}"))
+    };
+    assert_eq!(with(10_000).expect("read").model.faults.len(), 10_000);
+    let report = with(10_001).expect_err("refused").render(Look::PLAIN);
+    assert!(report.contains("the topology has 10001 faults"), "{report}");
+    assert!(report.ends_with("it.toml cannot run: 1 problem\n"), "{report}");
+}
+
+#[test]
 fn a_problem_in_a_very_long_line_is_told_in_words() {
     let text = format!("[topology]\nname = \"shop\"\nx = \"{}\"\n", "y".repeat(100_000));
     let report = read(&text).expect_err("refused").render(Look::PLAIN);

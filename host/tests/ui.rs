@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
-use simhost::model::{Code, Load, Model, RequestTemplate, Service};
+use simhost::model::{
+    Chance, Code, Condition, Fault, FaultKind, Load, Model, RequestTemplate, Service, Target, When,
+};
 use simhost::topology::{Topology, parse};
 
 const EMBEDDED: [&str; 4] = ["inventory", "notification", "orders", "payment"];
@@ -88,18 +90,9 @@ fn dump(model: &Model) -> String {
             name(link.from),
             name(link.to)
         ));
+        link.policies.iter().for_each(|policies| line(format!("  {policies:?}")));
     }
-    for fault in &model.faults {
-        line(format!(
-            "fault {} {:?} p={} enabled={}",
-            fault.name, fault.kind, fault.chance.probability, fault.enabled
-        ));
-        if let Some(target) = &fault.target {
-            let route = target.route.as_ref().map(|(route, _)| route);
-            let (to, from) = (name(target.service), target.from.map(name));
-            line(format!("  target {to} route={route:?} from={from:?}"));
-        }
-    }
+    model.faults.iter().for_each(|fault| dump_fault(&mut line, fault, model));
     for load in &model.loads {
         let Load { start, lasts, max_requests, max_in_flight, timeout, span, real_time, .. } = load;
         line(format!("load {} -> {} start={start} for={lasts:?}", load.name, name(load.to)));
@@ -116,6 +109,44 @@ fn dump(model: &Model) -> String {
     }
     line(format!("{:?}", model.telemetry));
     text
+}
+
+fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
+    let Fault { name, kind, target, conditions, chance, when, enabled, .. } = fault;
+    line(format!("fault {name} {} enabled={enabled}", dump_kind(kind)));
+    if let Some(Target { service, route, from, replica, from_replica, span }) = target {
+        let (route, from) =
+            (route.as_ref().map(|(route, _)| route), from.map(|from| &model.service(from).name));
+        line(format!("  target {} route={route:?} from={from:?}", model.service(*service).name));
+        if replica.or(*from_replica).is_some() || span.is_some() {
+            line(format!("  replica={replica:?} from-replica={from_replica:?} span={span:?}"));
+        }
+    }
+    conditions.iter().for_each(|Condition { of, test }| line(format!("  {of:?} {test:?}")));
+    if *chance != Chance::default() {
+        line(format!("  {chance:?}"));
+    }
+    if *when != When::default() {
+        line(format!("  {when:?}"));
+    }
+}
+
+fn dump_kind(kind: &FaultKind) -> String {
+    match kind {
+        FaultKind::Error { status, body, headers } => {
+            let body = body.as_deref().map(String::from_utf8_lossy);
+            format!("Error {{ status: {status}, body: {body:?}, headers: {headers:?} }}")
+        }
+        kind => without_places(&format!("{kind:?}")),
+    }
+}
+
+/// Where a guest's file is named says nothing about what was read.
+fn without_places(text: &str) -> String {
+    match text.split_once(", place: Some(") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, rest)| rest)),
+        None => text.to_owned(),
+    }
 }
 
 fn dump_request(line: &mut impl FnMut(String), request: &RequestTemplate) {

@@ -7,7 +7,9 @@ use futures_util::future::FutureExt;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
-use crate::guest::scope::{Caller, Trace};
+use crate::fault::witness::Entered;
+use crate::guest::CallError;
+use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -15,9 +17,11 @@ use crate::sched;
 use crate::tally;
 use crate::telemetry::record::KeyValue;
 
+use super::attempt::Outcome;
+use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, Visit, Way};
+use super::{Bus, NodeCode, Visit, Way};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -43,7 +47,8 @@ pub enum Identity {
 /// The answer to a request from outside.
 #[derive(Debug)]
 pub struct Answer {
-    pub response: Response,
+    /// The response, or why there is none.
+    pub outcome: Outcome,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -55,6 +60,7 @@ pub struct Admitted {
     visit: Visit,
     ticket: Ticket,
     _inside: Inside,
+    entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
 }
@@ -62,13 +68,24 @@ pub struct Admitted {
 impl Admitted {
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
+    ///
+    /// # Errors
+    /// Faults on the way leave it without an answer.
     #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
-    pub fn serve(mut self) -> impl Future<Output = Response> {
+    pub fn serve(mut self) -> impl Future<Output = Outcome> {
         async move {
-            let response = self.bus.serve(&mut self.visit).await;
+            let outcome = self.bus.serve(&mut self.visit).await;
             let now = self.bus.host.sched.now();
-            self.bus.stats.called(self.ticket, now, tally::error_type(response.status));
-            response
+            let error = match &outcome {
+                Ok(response) => tally::error_type(response.status),
+                Err(error) => Some(error.kind().into()),
+            };
+            self.bus.stats.called(self.ticket, now, error);
+            if let Some(entered) = self.entered {
+                let answer = outcome.as_ref().map(|response| response.status).map_err(CallError::kind);
+                entered.answered(now, answer);
+            }
+            outcome
         }
     }
 }
@@ -97,7 +114,7 @@ impl Bus {
         self.enter_then(entry, move |answer| {
             send.send(answer).ok();
         });
-        let over = |_| Answer { response: Response::detail(503, "the run is over"), context: None };
+        let over = |_| Answer { outcome: Ok(Response::detail(503, "the run is over")), context: None };
         receive.await.unwrap_or_else(over)
     }
 
@@ -108,10 +125,10 @@ impl Bus {
         match self.admit(entry) {
             Ok(mut admitted) => {
                 let context = admitted.context.take();
-                let answering = admitted.serve().map(|response| reply(Answer { response, context }));
+                let answering = admitted.serve().map(|outcome| reply(Answer { outcome, context }));
                 self.host.sched.spawn(answering);
             }
-            Err(response) => reply(Answer { response, context: None }),
+            Err(response) => reply(Answer { outcome: Ok(response), context: None }),
         }
     }
 
@@ -142,18 +159,34 @@ impl Bus {
             flags: trace.flags,
             trace_state: trace.trace_state.clone(),
         });
+        let entered = self
+            .faults
+            .ledger
+            .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
         let visit = Visit {
             to: entry.to,
             from: None,
             trace,
             parent,
             span,
+            call: None,
             baggage: incoming.baggage,
             depth: 0,
+            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
+            attempt: 0,
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, _inside: Inside::new(self), context })
+        Ok(Admitted { bus: Rc::clone(self), visit, ticket, _inside: Inside::new(self), entered, context })
+    }
+
+    /// The route of a service that a request meets.
+    fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
+        let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
+        match guest.routes.find(&request.method, request.path()) {
+            Match::Found(route, _) => route,
+            _ => None,
+        }
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

@@ -4,16 +4,22 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
+
 use crate::engine::Code;
-use crate::guest::{GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
+use crate::guest::{DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
+use crate::model::Nanos;
 use crate::sched;
 
+use super::plight::{Plight, Presence};
 use super::stats::Stats;
 
 /// A replica: requests take a worker or wait for one, first come, first served.
 #[derive(Debug)]
 pub struct Replica {
     pub identity: Rc<Identity>,
+    /// What has befallen it; none where nothing can.
+    plight: Option<Rc<Plight>>,
     /// Workers that may exist.
     workers: u32,
     /// Requests that may wait.
@@ -29,6 +35,24 @@ struct State {
     /// Workers made so far: their ordinals.
     made: u32,
     waiting: VecDeque<sched::Sender<Turn>>,
+}
+
+impl State {
+    /// Workers that have a request.
+    fn busy(&self) -> usize {
+        self.alive as usize - self.idle.len()
+    }
+}
+
+/// What it takes to get a worker.
+pub struct Wish<'a> {
+    pub code: &'a Code,
+    pub host: &'a Rc<Host>,
+    pub stats: &'a Stats,
+    /// From this instant on a worker's time would be wasted.
+    pub deadline: Option<Nanos>,
+    /// The request, where something may befall the replica.
+    pub presence: Option<&'a Presence<'a>>,
 }
 
 /// What a waiting request gets.
@@ -48,7 +72,15 @@ pub enum NoWorker {
     Exhausted,
     /// The guest cannot be instantiated.
     Broken(GuestFailure),
+    /// Nobody waits for the answer any more.
+    TooLate,
+    /// So many workers are taken that none has come for as long as a request may last.
+    Taken,
 }
+
+/// The replica has died while a request was waiting for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dead;
 
 impl NoWorker {
     /// The `error.type` of the SERVER span.
@@ -57,13 +89,31 @@ impl NoWorker {
             Self::Full => "queue_full",
             Self::Exhausted => WORKERS_EXHAUSTED,
             Self::Broken(failure) => failure.kind,
+            Self::TooLate => DEADLINE_EXCEEDED,
+            Self::Taken => "no_worker_in_time",
         }
     }
 }
 
 impl Replica {
-    pub fn new(identity: Rc<Identity>, workers: u32, queue: u32) -> Self {
-        Self { identity, workers, queue, state: RefCell::default() }
+    pub fn new(identity: Rc<Identity>, plight: Option<Rc<Plight>>, workers: u32, queue: u32) -> Self {
+        Self { identity, plight, workers, queue, state: RefCell::default() }
+    }
+
+    /// What has befallen it; none where nothing can.
+    pub const fn plight(&self) -> Option<&Rc<Plight>> {
+        self.plight.as_ref()
+    }
+
+    /// How often it has died: a worker of an earlier life is none of its own.
+    pub fn life(&self) -> u64 {
+        self.identity.process.life()
+    }
+
+    /// Requests that may have a worker at a time.
+    fn room(&self) -> usize {
+        let taken = self.plight.as_ref().map_or(0, |plight| plight.taken(self.workers));
+        (self.workers - taken) as usize
     }
 
     pub const fn workers(&self) -> u32 {
@@ -77,79 +127,145 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    pub async fn acquire(&self, code: &Code, host: &Rc<Host>, stats: &Stats) -> Result<Worker, NoWorker> {
+    ///
+    /// # Errors
+    /// The replica has died meanwhile.
+    pub async fn acquire(&self, wish: &Wish<'_>) -> Result<Result<Worker, NoWorker>, Dead> {
+        let Wish { code, host, stats, deadline, presence } = wish;
         let service = self.identity.service;
-        let arrived = host.sched.now();
+        let (arrived, life) = (host.sched.now(), self.life());
+        let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
+        if is_late(arrived) {
+            return Ok(Err(NoWorker::TooLate));
+        }
         let turn = {
             let mut state = self.state.borrow_mut();
-            if let Some(worker) = state.idle.pop() {
-                return Ok(worker);
-            }
-            if state.alive < self.workers {
+            if state.busy() < self.room() {
+                if let Some(worker) = state.idle.pop() {
+                    return Ok(Ok(worker));
+                }
                 state.alive += 1;
                 None
-            } else if state.waiting.len() < self.queue as usize {
+            } else {
+                if let Some(presence) = presence.filter(|_| state.busy() < self.workers as usize) {
+                    presence.found_workers_taken();
+                }
+                if state.waiting.len() >= self.queue as usize {
+                    return Ok(Err(NoWorker::Full));
+                }
                 let (send, receive) = sched::oneshot();
                 state.waiting.push_back(send);
                 stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)
-            } else {
-                return Err(NoWorker::Full);
             }
         };
-        match turn {
-            Some(turn) => {
-                let turn = turn.await;
-                stats.called_up(service, arrived, host.sched.now());
-                match turn {
-                    Ok(Turn::Take(worker)) => Ok(worker),
-                    Ok(Turn::Make) => Box::pin(self.make(code, host)).await,
-                    Err(_) => Err(NoWorker::Full),
-                }
-            }
+        let Some(turn) = turn else {
             // In a box, as it is large and rare: every task would have room for it.
-            None => Box::pin(self.make(code, host)).await,
+            return Box::pin(self.make(code, host)).await;
+        };
+        let turn = match presence {
+            None => Some(turn.await),
+            Some(_) => Box::pin(self.in_time(turn, host)).await,
+        };
+        stats.called_up(service, arrived, host.sched.now());
+        match turn {
+            // The turn is of the life that it was given in.
+            Some(Ok(_)) if self.life() != life => Err(Dead),
+            Some(Ok(turn)) if is_late(host.sched.now()) => {
+                self.pass_on(turn);
+                Ok(Err(NoWorker::TooLate))
+            }
+            Some(Ok(Turn::Take(worker))) => Ok(Ok(worker)),
+            Some(Ok(Turn::Make)) => Box::pin(self.make(code, host)).await,
+            Some(Err(_)) => Err(Dead),
+            None => Ok(Err(NoWorker::Taken)),
+        }
+    }
+
+    /// Waits for a turn, but no longer than a request may last: workers that are
+    /// taken may never be given back. Then its place in the queue is free again.
+    async fn in_time(
+        &self,
+        turn: sched::Receiver<Turn>,
+        host: &Rc<Host>,
+    ) -> Option<Result<Turn, sched::Gone>> {
+        match select(turn, host.sched.sleep(self.identity.limits.request_time)).await {
+            Either::Left((turn, _)) => Some(turn),
+            Either::Right((_, turn)) => {
+                drop(turn);
+                self.state.borrow_mut().waiting.retain(|waiting| !waiting.is_abandoned());
+                None
+            }
         }
     }
 
     /// Makes a worker; its place is counted already.
-    async fn make(&self, code: &Code, host: &Rc<Host>) -> Result<Worker, NoWorker> {
+    async fn make(&self, code: &Code, host: &Rc<Host>) -> Result<Result<Worker, NoWorker>, Dead> {
         let ordinal = {
             let mut state = self.state.borrow_mut();
             state.made += 1;
             state.made - 1
         };
-        Worker::new(&code.pre, host, &self.identity, ordinal).await.map_err(|failure| {
+        let life = self.life();
+        let made = Worker::new(&code.pre, host, &self.identity, ordinal).await;
+        if self.life() != life {
+            return Err(Dead);
+        }
+        Ok(made.map_err(|failure| {
             self.replace();
             match failure.kind {
                 WORKERS_EXHAUSTED => NoWorker::Exhausted,
                 _ => NoWorker::Broken(failure),
             }
-        })
+        }))
+    }
+
+    /// Gives a turn back that came too late.
+    fn pass_on(&self, turn: Turn) {
+        match turn {
+            Turn::Take(worker) => self.release(worker),
+            Turn::Make => self.replace(),
+        }
     }
 
     /// Gives a worker back: to the first that waits, or to the idle ones.
-    pub fn release(&self, mut worker: Worker) {
-        let mut state = self.state.borrow_mut();
-        while let Some(next) = state.waiting.pop_front() {
-            match next.send(Turn::Take(worker)) {
-                Ok(()) => return,
-                // That request is gone; the worker came back.
-                Err(Turn::Take(returned)) => worker = returned,
-                Err(Turn::Make) => return,
-            }
-        }
-        state.idle.push(worker);
+    pub fn release(&self, worker: Worker) {
+        self.state.borrow_mut().idle.push(worker);
+        self.call_up();
     }
 
     /// Gives the place of a worker back that is no more.
     pub fn replace(&self) {
+        self.state.borrow_mut().alive -= 1;
+        self.call_up();
+    }
+
+    /// Lets as many that wait have their turn as there is room for.
+    pub fn call_up(&self) {
         let mut state = self.state.borrow_mut();
-        while let Some(next) = state.waiting.pop_front() {
-            if next.send(Turn::Make).is_ok() {
-                return;
+        while !state.waiting.is_empty() && state.busy() < self.room() {
+            let turn = state.idle.pop().map_or(Turn::Make, Turn::Take);
+            if matches!(turn, Turn::Make) {
+                state.alive += 1;
+            }
+            let next = state.waiting.pop_front();
+            // A request that is gone leaves its turn to the next.
+            match next.and_then(|next| next.send(turn).err()) {
+                Some(Turn::Take(worker)) => state.idle.push(worker),
+                Some(Turn::Make) => state.alive -= 1,
+                None => {}
             }
         }
-        state.alive -= 1;
+    }
+
+    /// Its process has died: nobody waits in it, and no worker is its own any more.
+    pub fn forget(&self) {
+        let gone = {
+            let mut state = self.state.borrow_mut();
+            let fresh = State { made: state.made, ..State::default() };
+            std::mem::replace(&mut *state, fresh)
+        };
+        // Outside of the borrow: who waits is woken.
+        drop(gone);
     }
 }

@@ -12,7 +12,7 @@ use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text,
+    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
 
@@ -225,6 +225,20 @@ impl OpenSpan {
         record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
         record.status = Status::Error(Text::Owned(failure.message.clone()));
         record.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
+    }
+
+    /// Says something about the span that no other attribute of it does.
+    pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+        if let Some(record) = &mut self.0 {
+            record.attributes.own.push(KeyValue::new(key, value));
+        }
+    }
+
+    /// Notes something that has happened at `now`.
+    pub fn happened(&mut self, name: &'static str, attributes: Vec<KeyValue>, now: Nanos) {
+        if let Some(record) = &mut self.0 {
+            record.events.push(Event { name: Text::Static(name), time: now, attributes });
+        }
     }
 
     /// Adds what the guest said of this span.

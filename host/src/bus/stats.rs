@@ -57,7 +57,7 @@ pub struct ServiceAccount {
     /// together: nanoseconds.
     jobs: u64,
     busy_time: u128,
-    /// Requests that came from services of the topology.
+    /// Requests that came from services of the topology, and found somebody or nobody.
     inner: u64,
 }
 
@@ -82,6 +82,21 @@ pub struct LinkAccount {
     /// Calls that went on their way to a guest; the others were refused before,
     /// or went to a real server.
     sent: u64,
+    /// None where the link has no policies.
+    pub policies: Option<PolicyAccount>,
+}
+
+/// What the policies of a link have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyAccount {
+    /// Attempts that followed another of the same call: retries and hedges.
+    pub resends: u64,
+    /// Calls for which the retry budget had no retry left.
+    pub withheld: u64,
+    /// How often a breaker opened.
+    pub opened: u64,
+    /// Calls that got the fallback.
+    pub fallbacks: u64,
 }
 
 /// A call that is counted and has not ended.
@@ -105,6 +120,11 @@ impl Stats {
             service.inner += u64::from(inner);
             service.inside.enter(now);
         });
+    }
+
+    /// A request has come to where nobody is.
+    pub fn refused(&self, at: ServiceId, inner: bool) {
+        self.service(at, |service| service.inner += u64::from(inner));
     }
 
     /// It waits for a worker; with it, so many do at its replica.
@@ -179,6 +199,11 @@ impl Stats {
             link.under_way.leave(now);
             link.calls.note(now - ticket.since, error);
         });
+    }
+
+    /// Its link has policies, and this is what they do.
+    pub fn policies(&self, ticket: Ticket, note: impl FnOnce(&mut PolicyAccount)) {
+        self.link(ticket, |link| note(link.policies.get_or_insert_default()));
     }
 
     /// Requests from outside that have ended, and how many of them failed.
@@ -312,13 +337,25 @@ impl ServiceAccount {
 
 impl LinkAccount {
     fn new(to: Option<ServiceId>) -> Self {
-        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0 }
+        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0, policies: None }
     }
 
     fn merge(&mut self, other: &Self) {
         self.under_way.merge(&other.under_way);
         self.calls.merge(&other.calls);
         self.sent += other.sent;
+        if let Some(theirs) = other.policies {
+            self.policies.get_or_insert_default().merge(theirs);
+        }
+    }
+}
+
+impl PolicyAccount {
+    const fn merge(&mut self, other: Self) {
+        self.resends += other.resends;
+        self.withheld += other.withheld;
+        self.opened += other.opened;
+        self.fallbacks += other.fallbacks;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names in error messages: what was meant, what there is.
 
 /// Names that a message lists; of the others it says only how many there are.
-const LISTED_AT_MOST: usize = 20;
+const LISTED_AT_MOST: usize = 30;
 
 /// Characters of a quoted value that a message shows.
 const QUOTED_AT_MOST: usize = 60;
@@ -79,8 +79,8 @@ mod tests {
     fn long_values_and_long_lists_are_cut() {
         assert_eq!(quote("a\u{1b}[1m"), r#""a\u{1b}[1m""#);
         assert_eq!(quote(&"ü".repeat(61)), format!("\"{}\"…", "ü".repeat(60)));
-        let many: Vec<String> = (0..30).map(|number| number.to_string()).collect();
-        assert!(list(many.iter().map(String::as_str)).ends_with(r#", "19" and 10 more"#));
+        let many: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        assert!(list(many.iter().map(String::as_str)).ends_with(r#", "29" and 10 more"#));
         assert_eq!(list(["a", "b"]), r#""a", "b""#);
         assert_eq!(list([]), "none");
     }

@@ -6,20 +6,53 @@ use std::fmt;
 use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 
-use super::{Rule, Subject};
+use super::witness::Witness;
+use super::{Hand, Rule, Subject};
 
-/// Why a fault that matched did not strike.
+/// Why a fault that matched did not strike. In the order in which it is asked: what
+/// the first spares, the next does not see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Suppression {
+    /// The request does not ask for it, as it has to with `by-caller`.
+    NotAsked,
+    /// It is none of the first that `fail-first` allows.
+    FailFirst,
+    /// It is between those that `every-nth` picks.
+    EveryNth,
     /// The dice said no.
     Probability,
+    /// `max-total` is reached.
+    MaxTotal,
+    /// `max-active` is reached.
+    MaxActive,
     /// Another fault answered already.
     Overridden,
 }
 
 impl Suppression {
-    pub const ALL: [Self; 2] = [Self::Probability, Self::Overridden];
+    pub const ALL: [Self; 7] = [
+        Self::NotAsked,
+        Self::FailFirst,
+        Self::EveryNth,
+        Self::Probability,
+        Self::MaxTotal,
+        Self::MaxActive,
+        Self::Overridden,
+    ];
+
+    /// As reports write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotAsked => "not-asked",
+            Self::FailFirst => "fail-first",
+            Self::EveryNth => "every-nth",
+            Self::Probability => "probability",
+            Self::MaxTotal => "max-total",
+            Self::MaxActive => "max-active",
+            Self::Overridden => "overridden",
+        }
+    }
 }
 
 /// What a fault did during a run.
@@ -32,6 +65,20 @@ pub struct Account {
     pub injected: u64,
     /// And the ones that it spared, by reason.
     pub suppressed: [u64; Suppression::ALL.len()],
+    /// How often it has become active.
+    pub windows: u64,
+}
+
+impl Account {
+    /// Adds what the same fault has done in another world.
+    pub fn merge(&mut self, other: &Self) {
+        self.matched += other.matched;
+        self.injected += other.injected;
+        self.windows += other.windows;
+        for (mine, theirs) in self.suppressed.iter_mut().zip(other.suppressed) {
+            *mine += theirs;
+        }
+    }
 }
 
 /// What a fault drew for one request.
@@ -41,12 +88,15 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
+    Bytes(u64),
 }
 
 /// A fault has struck.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Firing<'a> {
     pub rule: &'a str,
+    /// The fault's place in the model.
+    pub index: usize,
     pub kind: &'static str,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
@@ -56,6 +106,8 @@ pub struct Firing<'a> {
     pub from: Option<ServiceId>,
     /// The request; none of what strikes without one.
     pub request: Option<(TraceId, SpanId)>,
+    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    pub within: Option<SpanId>,
     pub drawn: Drawn,
 }
 
@@ -63,6 +115,7 @@ impl<'a> Firing<'a> {
     pub fn of(rule: &'a Rule, subject: &Subject<'_>, time: Nanos, drawn: Drawn) -> Self {
         Self {
             rule: &rule.name,
+            index: rule.index,
             kind: rule.kind.name(),
             time,
             service: subject.service,
@@ -70,26 +123,85 @@ impl<'a> Firing<'a> {
             route: subject.route,
             from: subject.from.map(|(service, _)| service),
             request: Some((subject.trace, subject.span)),
+            within: Some(subject.span),
             drawn,
         }
     }
 }
 
+/// Something has happened to a fault, or by it.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// It has struck.
+    Fired(&'a Firing<'a>),
+    /// It has become active.
+    Opened(Turn<'a>),
+    /// It is no longer active.
+    Closed(Turn<'a>),
+    /// A hand is upon it. What follows from that is told as well.
+    Changed(Change<'a>),
+}
+
+/// A window has opened or closed.
+#[derive(Clone, Debug)]
+pub struct Turn<'a> {
+    pub rule: &'a Rule,
+    /// Simulated time: nanoseconds since the Unix epoch.
+    pub time: Nanos,
+    /// The window's number, from 1.
+    pub number: u64,
+    pub cause: Cause,
+}
+
+/// Why a window opens or closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    Schedule,
+    Hand,
+}
+
+/// A fault was changed by hand.
+#[derive(Clone, Debug)]
+pub struct Change<'a> {
+    pub rule: &'a Rule,
+    /// Simulated time: nanoseconds since the Unix epoch.
+    pub time: Nanos,
+    pub hand: Hand,
+}
+
+type Listener = Box<dyn FnMut(&Event<'_>)>;
+
 /// Where faults say what they did. Without a listener it costs a branch.
 #[derive(Default)]
 pub struct Ledger {
-    listener: Option<RefCell<Box<dyn FnMut(&Firing<'_>)>>>,
+    listener: Option<RefCell<Listener>>,
+    witness: Option<RefCell<Witness>>,
 }
 
 impl Ledger {
-    /// `listener` hears of each firing, in the order in which they happen.
-    pub fn new(listener: impl FnMut(&Firing<'_>) + 'static) -> Self {
-        Self { listener: Some(RefCell::new(Box::new(listener))) }
+    /// `listener` hears of each event, in the order in which they happen.
+    pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
+        Self { listener: Some(RefCell::new(Box::new(listener))), witness: None }
+    }
+
+    /// Likewise with somebody who sees whom it befalls.
+    #[must_use]
+    pub fn with_witness(self, witness: Witness) -> Self {
+        Self { witness: Some(RefCell::new(witness)), ..self }
+    }
+
+    pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
+        self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }
 
     pub fn fired(&self, firing: &Firing<'_>) {
+        self.tell(&Event::Fired(firing));
+    }
+
+    pub fn tell(&self, event: &Event<'_>) {
+        self.saw(event);
         if let Some(listener) = &self.listener {
-            (listener.borrow_mut())(firing);
+            (listener.borrow_mut())(event);
         }
     }
 }

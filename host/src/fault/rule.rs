@@ -1,12 +1,15 @@
 //! One fault, ready to strike: whom it matches, what its dice say, what it has done.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
-use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, ServiceId, Target, When};
+use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, Schedule, ServiceId, Target, When};
 use crate::rng::Key;
 
-use super::Subject;
+use super::chance::{self, Count, Held};
 use super::ledger::{Account, Suppression};
+use super::schedule::Window;
+use super::{Point, Subject};
 
 /// A fault of the model and its state in this run.
 #[derive(Debug)]
@@ -19,25 +22,62 @@ pub struct Rule {
     pub conditions: Vec<Condition>,
     pub when: When,
     pub chance: RefCell<Chance>,
+    /// Names what is drawn for the fault itself, whatever requests come.
+    pub key: Key,
+    /// Where it strikes.
+    pub point: Point,
     enabled: bool,
     route: Option<u32>,
     active: Cell<bool>,
-    matched: Cell<u64>,
-    injected: Cell<u64>,
-    suppressed: RefCell<[u64; Suppression::ALL.len()]>,
+    window: Cell<Window>,
+    windows: Cell<u64>,
+    pub(super) count: Count,
 }
 
 /// A rule has struck a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Strike {
     /// For what the fault draws beyond whether it strikes.
     pub dice: Key,
-    /// From 0 to 1: how far the fault has grown in.
+    /// From 0 to 1: how far the fault has grown in. It is for kinds that
+    /// [have a magnitude](FaultKind::has_magnitude); others strike less often.
     pub strength: f64,
+    /// Keep it as long as the request is under way; none where nobody counts these.
+    pub held: Option<Held>,
+}
+
+impl Strike {
+    /// So much of a length of time as the fault has grown in.
+    pub fn scale(&self, nanos: Nanos) -> Nanos {
+        if self.strength < 1.0 { (nanos as f64 * self.strength) as Nanos } else { nanos }
+    }
+}
+
+impl FaultKind {
+    /// Whether what it does can grow and shrink: a fault that fades does less of it.
+    /// Others fade by striking less often.
+    pub const fn has_magnitude(&self) -> bool {
+        matches!(
+            self,
+            Self::Latency { .. }
+                | Self::Jitter { .. }
+                | Self::Bandwidth { .. }
+                | Self::Cpu { .. }
+                | Self::PoolExhaustion { .. }
+                | Self::MemoryLeak { .. }
+                | Self::ClockSkew { .. }
+        )
+    }
 }
 
 impl Rule {
-    pub fn new(index: usize, fault: &Fault, route_of: impl Fn(ServiceId, &str) -> Option<u32>) -> Self {
+    /// `key` names the run's faults; `route_of` finds a route's index by its text.
+    pub fn new(
+        index: usize,
+        fault: &Fault,
+        key: Key,
+        route_of: impl Fn(ServiceId, &str) -> Option<u32>,
+    ) -> Self {
         let route = fault.target.as_ref().and_then(|target| {
             let (route, _) = target.route.as_ref()?;
             route_of(target.service, route)
@@ -50,26 +90,80 @@ impl Rule {
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),
+            key: key.with_name(&fault.name),
+            point: fault.point(),
             enabled: fault.enabled,
             route,
             active: Cell::new(false),
-            matched: Cell::new(0),
-            injected: Cell::new(0),
-            suppressed: RefCell::default(),
+            window: Cell::new(Window { opens: 0, closes: None }),
+            windows: Cell::new(0),
+            count: Count::default(),
         }
     }
 
-    /// Whether it can strike at all: it is enabled and has a chance.
-    pub fn is_possible(&self) -> bool {
-        self.enabled && self.chance.borrow().probability > 0.0
+    /// Whether its schedule counts; a hand may switch it on in any case.
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Whether it strikes anything at all while it is active.
+    pub fn has_chance(&self) -> bool {
+        self.probability() > 0.0
+    }
+
+    /// From 0 to 1, as the topology or a hand has it.
+    pub fn probability(&self) -> f64 {
+        self.chance.borrow().probability
+    }
+
+    /// Of those that match, so large a share is struck from now on.
+    pub fn set_probability(&self, probability: f64) {
+        self.chance.borrow_mut().probability = probability;
+    }
+
+    /// Whether its windows follow those of `other`.
+    pub fn follows(&self, other: &Self) -> bool {
+        self.enabled && matches!(self.when.schedule, Schedule::After { fault, .. } if fault == other.index)
     }
 
     pub const fn is_active(&self) -> bool {
         self.active.get()
     }
 
-    pub fn set_active(&self, active: bool) {
-        self.active.set(active);
+    /// The window in which it is active, or was the last time.
+    pub const fn window(&self) -> Window {
+        self.window.get()
+    }
+
+    /// How often it has become active: the number of the window, from 1.
+    pub const fn windows(&self) -> u64 {
+        self.windows.get()
+    }
+
+    /// For what the fault draws once in each window.
+    pub const fn dice_of_window(&self) -> Key {
+        self.key.with(self.windows.get())
+    }
+
+    /// How far it has grown in, from 0 to 1.
+    pub fn strength(&self, now: Nanos) -> f64 {
+        self.window.get().strength(now, self.when.ramp)
+    }
+
+    pub(super) fn open(&self, window: Window) {
+        self.active.set(true);
+        self.windows.set(self.windows.get() + 1);
+        self.count.begin();
+        self.set_window(window);
+    }
+
+    /// It is active as before, and for longer or shorter than was known.
+    pub(super) fn set_window(&self, window: Window) {
+        self.window.set(window);
+    }
+
+    pub(super) fn close(&self) {
+        self.active.set(false);
     }
 
     /// The service that is called, or whose replicas or spans are meant.
@@ -85,27 +179,41 @@ impl Rule {
     }
 
     /// Looks at a request, and decides. The route is looked at by who made the lists.
-    pub fn strike(&self, subject: &Subject<'_>, _now: Nanos) -> Option<Strike> {
+    pub fn strike(self: &Rc<Self>, subject: &Subject<'_>, now: Nanos) -> Option<Strike> {
         if !self.meets(subject) {
             return None;
         }
-        self.matched.set(self.matched.get() + 1);
+        self.count.matched.set(self.count.matched.get() + 1);
         let dice = subject.dice.with_name(&self.name);
-        if dice.unit() >= self.chance.borrow().probability {
-            self.suppress(Suppression::Probability);
-            return None;
+        match chance::decide(self, subject, dice.unit(), now) {
+            Ok(held) => {
+                self.count.injected.set(self.count.injected.get() + 1);
+                Some(Strike { dice: dice.with(1), strength: self.strength(now), held })
+            }
+            Err(why) => {
+                self.count.suppress(why);
+                None
+            }
         }
-        self.injected.set(self.injected.get() + 1);
-        Some(Strike { dice: dice.with(1), strength: 1.0 })
     }
 
     /// It has struck, and another fault has been before it: nothing comes of it.
     pub fn overridden(&self) {
-        self.injected.set(self.injected.get() - 1);
-        self.suppress(Suppression::Overridden);
+        self.count.injected.set(self.count.injected.get() - 1);
+        self.count.suppress(Suppression::Overridden);
+    }
+
+    /// It has done something that no request has asked it for.
+    pub fn acted(&self) {
+        self.count.matched.set(self.count.matched.get() + 1);
+        self.count.injected.set(self.count.injected.get() + 1);
     }
 
     fn meets(&self, subject: &Subject<'_>) -> bool {
+        self.is_target(subject) && self.conditions.iter().all(|condition| condition.holds(subject))
+    }
+
+    fn is_target(&self, subject: &Subject<'_>) -> bool {
         let Some(target) = &self.target else { return true };
         let from = subject.from.map(|(service, _)| service);
         let from_replica = subject.from.map(|(_, replica)| replica);
@@ -114,17 +222,21 @@ impl Rule {
             && target.replica.is_none_or(|wanted| subject.replica == Some(wanted))
     }
 
-    fn suppress(&self, why: Suppression) {
-        self.suppressed.borrow_mut()[why as usize] += 1;
+    /// What it has done so far; none of a fault that was never there: one that is
+    /// disabled or without a chance, and was never switched on.
+    pub fn account(&self) -> Option<Account> {
+        let was_there = self.enabled && self.has_chance() || self.windows.get() > 0;
+        was_there.then(|| self.counts())
     }
 
     /// What it has done so far.
-    pub fn account(&self) -> Account {
+    pub fn counts(&self) -> Account {
         Account {
             name: self.name.clone(),
-            matched: self.matched.get(),
-            injected: self.injected.get(),
-            suppressed: *self.suppressed.borrow(),
+            matched: self.count.matched.get(),
+            injected: self.count.injected.get(),
+            suppressed: self.count.suppressed(),
+            windows: self.windows.get(),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::message::Response;
 use crate::model::{FaultKind, Nanos};
 
 use super::ledger::{Drawn, Firing};
-use super::{Ledger, Rule, Subject};
+use super::{Held, Ledger, Rule, Subject};
 
 /// What befalls a request that a worker has.
 #[derive(Debug, Default)]
@@ -15,22 +15,45 @@ pub struct Verdict {
     pub delay: Nanos,
     /// Answered then, instead of by the guest.
     pub answer: Option<Response>,
+    /// The worker loses so many bytes of its memory.
+    pub leak: u64,
+    /// The replica falls of the request, for so long: nanoseconds.
+    pub crash: Option<(Rc<Rule>, Nanos)>,
+    /// Kept as long as the request is under way.
+    pub held: Vec<Held>,
 }
 
-/// Asks each rule in turn. Delays add up; of several answers the first counts.
+impl Verdict {
+    /// Whether a fault has settled already how the request ends.
+    const fn is_decided(&self) -> bool {
+        self.answer.is_some() || self.crash.is_some()
+    }
+}
+
+/// Asks each rule in turn. Delays and leaks add up; of several ends the first counts.
 pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, now: Nanos) -> Verdict {
     let mut verdict = Verdict::default();
     for rule in rules {
         let Some(strike) = rule.strike(subject, now) else { continue };
         let drawn = match &rule.kind {
             FaultKind::Latency { delay, .. } => {
-                let delay = delay.sample(&mut strike.dice.stream());
+                let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
                 verdict.delay = verdict.delay.saturating_add(delay);
                 Drawn::Delay(delay)
             }
-            FaultKind::Error { .. } if verdict.answer.is_some() => {
+            FaultKind::MemoryLeak { per_request } => {
+                let leak = (*per_request as f64 * strike.strength) as u64;
+                verdict.leak = verdict.leak.saturating_add(leak);
+                Drawn::Bytes(leak)
+            }
+            FaultKind::Error { .. } | FaultKind::Crash { .. } if verdict.is_decided() => {
                 rule.overridden();
                 continue;
+            }
+            FaultKind::Crash { restart } => {
+                let restart = restart.sample(&mut strike.dice.stream());
+                verdict.crash = Some((Rc::clone(rule), restart));
+                Drawn::Delay(restart)
             }
             FaultKind::Error { status, .. } => {
                 verdict.answer = Some(Response::standard(*status));
@@ -38,6 +61,7 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
             }
             _ => continue,
         };
+        verdict.held.extend(strike.held);
         ledger.fired(&Firing::of(rule, subject, now, drawn));
     }
     verdict

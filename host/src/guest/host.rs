@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use wasmtime::component::Resource;
 
 use crate::message::{Headers, Request, Response};
+use crate::process::Death;
 use crate::sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value};
+use crate::telemetry::recorder::Recorder;
 
 use super::bindings::simhost::service::{bus, clock, config, http, incoming, logging, tracing};
 use super::scope::{RequestScope, bound, merge};
@@ -94,11 +96,17 @@ impl bus::HostPending for GuestState {
         let (send, receive) = sched::oneshot();
         let call = local.start_call(service, request, options);
         live.set(live.get() + 1);
-        local.host.sched.spawn(call.map(move |response| {
+        let answered = call.map(move |response| {
             live.set(live.get() - 1);
             // A guest that does not wait for it has dropped the other end.
             send.send(response).ok();
-        }));
+        });
+        let process = &local.identity.process;
+        if process.may_die() {
+            local.host.sched.spawn(until_death(process.death(), answered, Rc::clone(&local.host.recorder)));
+        } else {
+            local.host.sched.spawn(answered);
+        }
         local.pending.insert(handle, receive);
         Ok(Resource::new_own(handle))
     }
@@ -120,6 +128,15 @@ impl bus::HostPending for GuestState {
     fn drop(&mut self, pending: Resource<Pending>) -> wasmtime::Result<()> {
         self.local.get_mut().pending.remove(&pending.rep());
         Ok(())
+    }
+}
+
+/// Goes on with a call until the process dies that makes it.
+async fn until_death(death: Death, call: impl Future<Output = ()>, recorder: Rc<Recorder>) {
+    let mut call = Box::pin(call);
+    // Death first: what comes at the same instant, nobody gets.
+    if let Either::Left(_) = select(death, call.as_mut()).await {
+        recorder.lose(|| drop(call));
     }
 }
 
@@ -168,8 +185,11 @@ fn answer(response: Result<Response, CallError>) -> Result<http::Response, bus::
         Ok(Response { status, headers, body }) => Ok(http::Response { status, headers: headers.0, body }),
         Err(error) => Err(match error {
             CallError::UnknownService(text) => bus::CallError::UnknownService(text),
-            CallError::Timeout => bus::CallError::Timeout,
+            CallError::Timeout | CallError::DeadlineExceeded => bus::CallError::Timeout,
             CallError::Refused(text) => bus::CallError::Refused(text),
+            CallError::CircuitOpen(_) | CallError::BulkheadFull(_) => {
+                bus::CallError::Refused(error.to_string())
+            }
             CallError::Reset(text) => bus::CallError::Reset(text),
             CallError::DepthExceeded(depth) => bus::CallError::DepthExceeded(depth),
             CallError::Invalid(text) => bus::CallError::Invalid(text),
@@ -384,7 +404,8 @@ impl clock::Host for GuestState {
     }
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {
-        sched::here(self.local.get().host.sched.sleep(ns)).await;
+        let due = self.nature.work(ns);
+        sched::here(self.nature.process.get().wait(due)).await;
         Ok(())
     }
 }

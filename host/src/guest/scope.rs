@@ -65,11 +65,38 @@ pub struct Caller {
     pub trace: Trace,
     /// The span that is current where the call is made.
     pub parent: Option<SpanId>,
+    /// The SERVER span of the request that the call is made for.
+    pub within: Option<SpanId>,
     /// The id that the CLIENT span is to have.
     pub span: SpanId,
     pub baggage: Baggage,
     /// Calls above this one.
     pub depth: u32,
+    /// The instant from which on nobody waits for the caller itself, if it was told so.
+    pub deadline: Option<Nanos>,
+}
+
+/// How long the sender of a request waits for the answer, as it has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Milliseconds from the request's arrival on.
+    pub allowed: u64,
+    /// The instant at which they are over.
+    pub at: Nanos,
+}
+
+impl Deadline {
+    /// That of a request that arrives now.
+    pub const fn from_now(allowed: u64, now: Nanos) -> Self {
+        Self { allowed, at: now.saturating_add(allowed.saturating_mul(1_000_000)) }
+    }
+}
+
+impl Caller {
+    /// The calling service and its replica; none for what comes from outside.
+    pub fn home(&self) -> Option<(ServiceId, u32)> {
+        Some((self.service?, self.replica))
+    }
 }
 
 /// Where a request comes from, as its worker needs to know.
@@ -81,6 +108,7 @@ pub struct Visitor {
     pub depth: u32,
     /// The context that came along; none where it is among the request's headers.
     pub context: Option<SpanContext>,
+    pub deadline: Option<Deadline>,
 }
 
 /// A request in a worker.
@@ -96,6 +124,7 @@ pub struct RequestScope {
     pub server: SpanId,
     /// Calls above this request.
     pub depth: u32,
+    deadline: Option<Deadline>,
     pub baggage: Baggage,
     /// Attributes that the guest added to the SERVER span.
     pub annotations: Vec<KeyValue>,
@@ -126,7 +155,7 @@ struct OpenSpan {
 impl RequestScope {
     /// A guest may open so many `spans` in it.
     pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { trace, server, baggage, depth, context } = visitor;
+        let Visitor { trace, server, baggage, depth, context, deadline } = visitor;
         Self {
             request,
             params,
@@ -134,6 +163,7 @@ impl RequestScope {
             trace,
             server,
             depth,
+            deadline,
             baggage,
             annotations: Vec::new(),
             children: 0,
@@ -142,11 +172,14 @@ impl RequestScope {
         }
     }
 
-    /// The request's headers, with the context that came along.
+    /// The request's headers, with the context and the deadline that came along.
     pub fn headers(&self) -> Cow<'_, Headers> {
         let Some((context, baggage)) = &self.context else { return Cow::Borrowed(&self.request.headers) };
         let mut headers = self.request.headers.clone();
         context::inject(context, baggage, &mut headers);
+        if let Some(deadline) = self.deadline {
+            headers.set_deadline(Some(deadline.allowed));
+        }
         Cow::Owned(headers)
     }
 
@@ -185,9 +218,11 @@ impl RequestScope {
             resource: identity.resource,
             trace: self.trace.clone(),
             parent: Some(parent),
+            within: Some(self.server),
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,
+            deadline: self.deadline.map(|deadline| deadline.at),
         }
     }
 

@@ -9,7 +9,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
-use crate::bus::{Bus, Entry, External, Identity, address_of};
+use crate::bus::{Bus, Entry, External, Identity, Outcome, address_of};
 use crate::context::{Baggage, SpanContext};
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
@@ -100,7 +100,10 @@ impl Client {
                 let attributes = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
                 let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
                 match self.bus.admit(entry) {
-                    Ok(admitted) => admitted.serve().map(|response| Ok(response.status)).boxed_local(),
+                    Ok(admitted) => {
+                        let status = |outcome: Outcome| outcome.map(|response| response.status);
+                        admitted.serve().map(status).boxed_local()
+                    }
                     Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
                 }
             }
@@ -133,9 +136,11 @@ impl Client {
             resource: traced.resource,
             trace,
             parent: None,
+            within: None,
             span: id,
             baggage: Baggage::default(),
             depth: 0,
+            deadline: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());

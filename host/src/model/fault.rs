@@ -174,6 +174,7 @@ pub enum Part {
 }
 
 /// What is asked of a part. A part that is absent meets only `Exists(false)` and `Ne`.
+/// Of all parts but the body, values are texts, numbers or booleans.
 #[derive(Clone, Debug)]
 pub enum Test {
     Exists(bool),

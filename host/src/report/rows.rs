@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bus::stats::{Accounts, LinkAccount, ServiceAccount};
-use crate::fault;
+use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
+use crate::fault::{self, Suppression};
 use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
 use crate::tally::Tally;
@@ -82,6 +82,23 @@ pub struct LinkRow {
     pub in_flight_mean: f64,
     /// The most calls that were under way at a time.
     pub in_flight_max: u64,
+    /// What the caller's policies did; not there where the link has none. Each
+    /// attempt counts as a call of the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<PolicyRow>,
+}
+
+/// What the policies of a link did, of all calling replicas together.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct PolicyRow {
+    /// Attempts that followed another of the same call: retries and hedges.
+    pub resends: u64,
+    /// Retries that the budget forbade.
+    pub withheld: u64,
+    /// How often a breaker opened.
+    pub opened: u64,
+    /// Calls that got the fallback.
+    pub fallbacks: u64,
 }
 
 /// The requests of one load, from the instant at which they were due.
@@ -103,10 +120,33 @@ pub struct LoadRow {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FaultRow {
     pub name: String,
-    /// Requests that met its target.
+    /// Requests that met its target and its conditions while it was active; of faults
+    /// that strike no requests: replicas, or records.
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,
+    /// And the ones that it spared, by reason: `probability`, `fail-first`,
+    /// `every-nth`, `max-total`, `max-active`, `not-asked`, `overridden`.
+    pub suppressed: BTreeMap<String, u64>,
+    /// How often it has become active.
+    pub windows: u64,
+}
+
+impl FaultRow {
+    /// What a person should know: the run was no test of what the fault does.
+    pub fn warning(&self) -> Option<String> {
+        let Self { name, matched, windows, .. } = self;
+        match (matched, windows) {
+            (0, 0) => {
+                Some(format!("the fault {name} was never active: its window did not open during the run"))
+            }
+            (0, _) => Some(format!(
+                "the fault {name} matched nothing: no request of the run met its target and conditions \
+                 while it was active"
+            )),
+            _ => None,
+        }
+    }
 }
 
 impl Numbers {
@@ -195,6 +235,12 @@ fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simula
         numbers: Numbers::new(&link.calls, simulated),
         in_flight_mean: link.under_way.mean(simulated),
         in_flight_max: link.under_way.most(),
+        policies: link.policies.map(|PolicyAccount { resends, withheld, opened, fallbacks }| PolicyRow {
+            resends,
+            withheld,
+            opened,
+            fallbacks,
+        }),
     }
 }
 
@@ -210,8 +256,15 @@ pub fn loads(loads: Vec<(String, LoadStats)>, simulated: Nanos) -> Vec<LoadRow> 
 }
 
 impl From<fault::Account> for FaultRow {
-    fn from(fault::Account { name, matched, injected, .. }: fault::Account) -> Self {
-        Self { name, matched, injected }
+    fn from(account: fault::Account) -> Self {
+        let reasons = Suppression::ALL.into_iter().zip(account.suppressed).filter(|(_, count)| *count > 0);
+        Self {
+            name: account.name,
+            matched: account.matched,
+            injected: account.injected,
+            suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            windows: account.windows,
+        }
     }
 }
 

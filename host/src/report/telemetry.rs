@@ -20,6 +20,9 @@ pub struct TelemetryRow {
     /// Not recorded, as their guests were over their limits.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    /// Not recorded, as their processes died before they ended.
+    pub lost_spans: u64,
+    pub lost_logs: u64,
     /// Dropped before they reached an exporter: spans and log records.
     pub dropped: u64,
     pub exporters: Vec<ExporterRow>,
@@ -48,6 +51,8 @@ impl TelemetryRow {
             logs: counts.logs,
             cut_spans: counts.cut_spans,
             cut_logs: counts.cut_logs,
+            lost_spans: counts.lost_spans,
+            lost_logs: counts.lost_logs,
             dropped: sent.dropped.spans + sent.dropped.logs,
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
         }
@@ -67,6 +72,11 @@ impl TelemetryRow {
         for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
             if count > 0 {
                 write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
+            }
+        }
+        for (count, what) in [(self.lost_spans, "span"), (self.lost_logs, "log record")] {
+            if count > 0 {
+                write!(text, "; {} died with a process", counted(count, what)).expect(INFALLIBLE);
             }
         }
         if self.dropped > 0 {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 
-use super::rows::{LinkRow, LoadRow, Numbers, RouteRow, ServiceRow};
+use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -28,9 +28,10 @@ impl Report {
             self.many(&mut text);
         }
         for fault in &self.faults {
-            let FaultRow { name, matched, injected } = fault;
-            let (matched, injected) = (count(*matched), count(*injected));
-            writeln!(text, "fault {name}: matched {matched}, injected {injected}").expect(INFALLIBLE);
+            writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
+        }
+        for warning in self.warnings() {
+            writeln!(text, "warning: {warning}").expect(INFALLIBLE);
         }
         for objective in &self.objectives {
             writeln!(text, "{objective}").expect(INFALLIBLE);
@@ -100,11 +101,45 @@ impl Report {
             ("most", Box::new(|row| count(row.in_flight_max))),
         ];
         columns.extend(times(|row: &LinkRow| &row.numbers, about));
+        columns.extend(policies(&self.links));
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         text.push('\n');
         table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
     }
+}
+
+/// `fault slow: matched 120, injected 58, suppressed 62 (probability), in 3 windows`
+fn line(fault: &FaultRow) -> String {
+    let FaultRow { name, matched, injected, suppressed, windows } = fault;
+    let mut line = format!("fault {name}: matched {}, injected {}", count(*matched), count(*injected));
+    let spared: u64 = suppressed.values().sum();
+    if spared > 0 {
+        let reasons: Vec<_> = match suppressed.len() {
+            1 => suppressed.keys().cloned().collect(),
+            _ => suppressed.iter().map(|(why, times)| format!("{why} {}", count(*times))).collect(),
+        };
+        write!(line, ", suppressed {} ({})", count(spared), reasons.join(", ")).expect(INFALLIBLE);
+    }
+    if *windows > 1 {
+        write!(line, ", in {}", counted(*windows, "window")).expect(INFALLIBLE);
+    }
+    line
+}
+
+/// What the policies of links did; a column for each thing that any did.
+fn policies<'a>(links: &[LinkRow]) -> Vec<Column<'a, LinkRow>> {
+    type Count = fn(&PolicyRow) -> u64;
+    let columns: [(_, Count); 4] = [
+        ("resent", |row| row.resends),
+        ("withheld", |row| row.withheld),
+        ("opened", |row| row.opened),
+        ("fallbacks", |row| row.fallbacks),
+    ];
+    let of = |row: &LinkRow, what: Count| row.policies.as_ref().map_or(0, what);
+    let happened = columns.into_iter().filter(|(_, what)| links.iter().any(|row| of(row, *what) > 0));
+    let column = |(head, what)| -> Column<'a, LinkRow> { (head, Box::new(move |row| count(of(row, what)))) };
+    happened.map(column).collect()
 }
 
 /// Where requests wait, and where workers are busy: in millionths.

@@ -1,5 +1,7 @@
 //! What `simhost check` says of a topology that is good.
 
+mod fault;
+
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -45,10 +47,7 @@ pub fn description(model: &Model, services: &[Service]) -> String {
         writeln!(text, "load {}: to {to}{when}", load.name).expect("a String takes every write");
     }
     for fault in &model.faults {
-        let state = if fault.enabled { "on" } else { "off" };
-        let target = fault.target.as_ref().map(|target| &model.service(target.service).name);
-        let at = target.map_or_else(String::new, |name| format!(", at {name}"));
-        writeln!(text, "fault {}: {state}{at}", fault.name).expect("a String takes every write");
+        writeln!(text, "{}", fault::line(fault, model)).expect("a String takes every write");
     }
     text
 }

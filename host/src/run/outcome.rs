@@ -35,6 +35,8 @@ pub enum RunError {
     PortInUse { address: SocketAddr },
     #[error("cannot listen on {address}: {error}")]
     Listen { address: SocketAddr, error: std::io::Error },
+    #[error("cannot listen on {address}: {error}")]
+    Control { address: SocketAddr, error: std::io::Error },
     #[error("the operating system refuses what simhost needs: {0}")]
     System(#[from] std::io::Error),
     #[error(transparent)]
@@ -53,6 +55,9 @@ impl RunError {
             ),
             Self::Listen { .. } => {
                 Some("choose an address of this machine and a port above 1023: --listen 127.0.0.1:8001")
+            }
+            Self::Control { .. } => {
+                Some("choose another port of this machine: --control 127.0.0.1:0 takes any free one")
             }
             Self::Partial(failure) => Some(failure.help),
             Self::System(_) | Self::Refused(_) => None,

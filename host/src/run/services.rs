@@ -12,6 +12,7 @@ use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 use crate::model::{Code, Model, ServiceId, Subject};
+use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
@@ -217,7 +218,9 @@ fn ask_routes(model: &Model, id: ServiceId, code: &engine::Code) -> Result<Route
         places: Cell::new(1),
         outbound: OnceCell::new(),
     });
-    let identity = Rc::new(identity(model, id, 0, ResourceId(0), service.version.as_deref()));
+    let process = Process::new(&host.sched, false);
+    let seat = Seat { replica: 0, resource: ResourceId(0), process };
+    let identity = Rc::new(identity(model, id, seat, service.version.as_deref()));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         worker.routes().await
@@ -252,14 +255,17 @@ fn no_routes(service: &crate::model::Service, failure: &GuestFailure, said: &Bat
     Problem::new(message).help(help)
 }
 
+/// Where a replica's workers are.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    pub replica: u32,
+    pub resource: ResourceId,
+    pub process: Rc<Process>,
+}
+
 /// One replica of a service, as its workers see it.
-pub fn identity(
-    model: &Model,
-    id: ServiceId,
-    replica: u32,
-    resource: ResourceId,
-    version: Option<&str>,
-) -> Identity {
+pub fn identity(model: &Model, id: ServiceId, seat: Seat, version: Option<&str>) -> Identity {
+    let Seat { replica, resource, process } = seat;
     let service = model.service(id);
     let config: Vec<_> = service.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.seed, &service.name, replica);
@@ -267,6 +273,7 @@ pub fn identity(
         service: id,
         name: service.name.clone(),
         replica,
+        process,
         resource,
         environment: environment(model, service, version, &instance),
         config,

@@ -67,10 +67,19 @@ pub fn stops(
     run: &Arc<watch::Sender<bool>>,
     network: &Runtime,
 ) -> Vec<Arc<watch::Sender<bool>>> {
-    let worlds = count(options);
-    if worlds == 1 {
-        return vec![Arc::clone(run)];
+    match count(options) {
+        1 => vec![Arc::clone(run)],
+        worlds => followers(worlds, run, network),
     }
+}
+
+/// What tells each of so many worlds to stop when the run is told to, and nobody else
+/// when it stops by itself.
+pub fn followers(
+    worlds: u32,
+    run: &Arc<watch::Sender<bool>>,
+    network: &Runtime,
+) -> Vec<Arc<watch::Sender<bool>>> {
     let stop = |_| {
         let (stop, mut told) = (Arc::new(watch::Sender::new(false)), run.subscribe());
         let world = Arc::clone(&stop);
@@ -85,23 +94,27 @@ pub fn stops(
 }
 
 /// Simulates all worlds, the first on this thread, and adds up what they have done.
+/// Without a `handoff` nobody gets their records.
 ///
 /// # Errors
 /// Those of a world, and the system's that gives no thread.
 pub fn simulate(
     worlds: Vec<World<'_>>,
-    handoff: Handoff,
+    handoff: Option<Handoff>,
     on_event: impl Fn(Event) + Clone + Send,
 ) -> Result<Simulated, RunError> {
     let stops: Vec<_> = worlds.iter().map(|world| world.stop).collect();
     let several = worlds.len() > 1;
     let is_draining = AtomicBool::new(false);
     thread::scope(|scope| {
-        let lanes = merge::lanes(handoff, worlds.len());
+        let lanes: Vec<_> = match handoff {
+            Some(handoff) => merge::lanes(handoff, worlds.len()).into_iter().map(Some).collect(),
+            None => worlds.iter().map(|_| None).collect(),
+        };
         let mut tasks = worlds.into_iter().zip(lanes).map(|(world, lane)| {
             let (on_event, is_draining) = (on_event.clone(), &is_draining);
             move || {
-                one(world, &lane, |event| {
+                one(world, lane.as_ref(), |event| {
                     // All are told to stop, and one says so.
                     if event != Event::Draining || !is_draining.swap(true, Ordering::Relaxed) {
                         on_event(event);
@@ -138,7 +151,12 @@ pub fn simulate(
 }
 
 /// Simulates one world; nothing comes through its lane afterwards.
-fn one(world: World<'_>, lane: &Lane, on_event: impl Fn(Event)) -> Result<Simulated, RunError> {
-    let entrance = lane.entrance();
-    world.simulate(move |now, batch| entrance.send(now, batch), on_event)
+fn one(world: World<'_>, lane: Option<&Lane>, on_event: impl Fn(Event)) -> Result<Simulated, RunError> {
+    let entrance = lane.map(Lane::entrance);
+    let hand_over = move |now, batch| {
+        if let Some(entrance) = &entrance {
+            entrance.send(now, batch);
+        }
+    };
+    world.simulate(hand_over, on_event)
 }

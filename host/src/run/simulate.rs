@@ -8,17 +8,20 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
 use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
 use crate::clock::Clock;
 use crate::external::HttpClient;
-use crate::fault::{self, Faults, Ledger};
+use crate::fault::witness::Testimony;
+use crate::fault::{self, Conductor, Faults, Ledger, Stage};
 use crate::guest::Host;
 use crate::link::Links;
 use crate::load::LoadStats;
 use crate::model::{self, Model, Nanos, ServiceId};
+use crate::process::Process;
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -28,8 +31,9 @@ use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
-use super::services::{Loaded, Service, identity};
-use super::{Event, Failure, Options, Reply, RunError, failure};
+use super::services::{Loaded, Seat, Service, identity};
+use super::truth::Notes;
+use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
 pub struct World<'a> {
@@ -44,9 +48,13 @@ pub struct World<'a> {
     pub network: &'a Runtime,
     /// The door, where there is one.
     pub listener: Option<TcpListener>,
+    /// Where faults are switched, if they can be.
+    pub control: Option<TcpListener>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
+    /// What is to be known of the faults, if anybody wants to.
+    pub notes: Option<Notes>,
 }
 
 /// What a world has done, when it is over.
@@ -57,7 +65,11 @@ pub struct Simulated {
     pub loads: Vec<(String, LoadStats)>,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
+    /// Whom the faults befell, of each world, where that is noted.
+    pub seen: Vec<Testimony>,
     pub recorded: Counts,
+    /// When it began: nanoseconds since the Unix epoch.
+    pub start: Nanos,
     /// Nanoseconds from its start to its end.
     pub simulated: Nanos,
     /// Requests that came from outside.
@@ -91,7 +103,12 @@ impl World<'_> {
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
-        let bus = build(model, start, self.loaded, host, sampler, external);
+        let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+        let bus = build(model, start, self.loaded, host, sampler, external, ledger);
+        let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        if let Some(listener) = self.control {
+            on_event(control::attend(listener, network, stop.subscribe(), &conductor, &sched, model)?);
+        }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
         // In real time a person waits for the records; in virtual time only full
@@ -136,7 +153,20 @@ impl World<'_> {
         };
         recorder.flush();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
-        Ok(Simulated { replies, loads, accounts, faults, recorded, simulated, requests, tasks, halted })
+        let seen = bus.faults.ledger.testify().into_iter().collect();
+        Ok(Simulated {
+            replies,
+            loads,
+            accounts,
+            faults,
+            seen,
+            recorded,
+            start,
+            simulated,
+            requests,
+            tasks,
+            halted,
+        })
     }
 }
 
@@ -153,10 +183,10 @@ impl Simulated {
             }
         }
         self.accounts.merge(&other.accounts);
-        for (mine, theirs) in self.faults.iter_mut().zip(other.faults) {
-            mine.matched += theirs.matched;
-            mine.injected += theirs.injected;
+        for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {
+            mine.merge(theirs);
         }
+        self.seen.extend(other.seen);
         self.recorded += other.recorded;
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
@@ -224,6 +254,7 @@ pub fn build(
     host: Rc<Host>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
+    ledger: Ledger,
 ) -> Rc<Bus> {
     let guest = |service: ServiceId| loaded.services[service.index()].guest.as_ref();
     let faults = Faults::new(
@@ -233,12 +264,12 @@ pub fn build(
             u32::try_from(at).ok()
         },
         |service| guest(service).map_or(0, |guest| guest.routes.names().count()),
-        Rc::new(Ledger::default()),
+        Rc::new(ledger),
     );
     let mut next = loaded.first.0;
     let mut nodes = Vec::new();
     for (index, service) in loaded.services.into_iter().enumerate() {
-        nodes.push(node(model, ServiceId(index as u32), service, &mut next));
+        nodes.push(node(model, ServiceId(index as u32), service, &host.sched, &faults.ledger, &mut next));
     }
     Bus::new(Parts {
         host,
@@ -257,7 +288,14 @@ pub fn build(
     })
 }
 
-fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node {
+fn node(
+    model: &Model,
+    id: ServiceId,
+    service: Service,
+    sched: &Sched,
+    ledger: &Rc<Ledger>,
+    next: &mut u32,
+) -> Node {
     let described = model.service(id);
     let limits = described.limits.clone();
     let name = service.name;
@@ -267,11 +305,15 @@ fn node(model: &Model, id: ServiceId, service: Service, next: &mut u32) -> Node 
         let client = ClientAttributes::new(&address, port, Some(&name));
         return Node { name, base, client, limits, code: NodeCode::External };
     };
+    let is_exposed = fault::befalls_replicas(model, id);
     let replicas = (0..described.replicas).map(|replica| {
         let resource = ResourceId(*next);
         *next += 1;
-        let identity = identity(model, id, replica, resource, service.version.as_deref());
-        Replica::new(Rc::new(identity), described.workers, described.queue)
+        let process = Process::new(sched, is_exposed);
+        let plight = is_exposed.then(|| Plight::new(id, replica, Rc::clone(&process), Rc::clone(ledger)));
+        let seat = Seat { replica, resource, process };
+        let identity = identity(model, id, seat, service.version.as_deref());
+        Replica::new(Rc::new(identity), plight, described.workers, described.queue)
     });
     let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
     Node {

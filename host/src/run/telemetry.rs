@@ -39,6 +39,8 @@ pub struct Destinations {
     pub otlp: Option<String>,
     /// `--out FILE`; `-` is standard output.
     pub out: Option<PathBuf>,
+    /// `--truth FILE`; `-` is standard output.
+    pub truth: Option<PathBuf>,
     /// None: traces when nothing else takes them, else the report.
     pub show: Option<Show>,
     pub json: bool,
@@ -47,12 +49,13 @@ pub struct Destinations {
 impl Destinations {
     /// Whether programs read standard output, so that words for people go elsewhere.
     pub fn document_on_stdout(&self) -> bool {
-        self.json || self.records_on_stdout()
+        self.json || self.lines_on_stdout()
     }
 
-    /// Whether the records take standard output, so that the report has to go elsewhere.
-    pub fn records_on_stdout(&self) -> bool {
-        self.out.as_ref().is_some_and(|out| out.as_os_str() == "-")
+    /// Whether the records or the truth take standard output, so that the report has
+    /// to go elsewhere.
+    pub fn lines_on_stdout(&self) -> bool {
+        [&self.out, &self.truth].into_iter().flatten().any(|path| path.as_os_str() == "-")
     }
 }
 

@@ -22,16 +22,20 @@ use crate::telemetry::file;
 use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
+use super::counterfactual::Again;
 use super::services::{Loaded, Service};
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, load_resource, resource};
-use super::{Options, Outcome, Plan, RunError, failure, loads, shards, start};
+use super::truth::Truth;
+use super::{Options, Outcome, Plan, RunError, control, failure, loads, shards, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The door is open.
     Listening { address: SocketAddr, to: String },
+    /// Faults can be switched there.
+    Control { address: SocketAddr },
     /// Told to stop: what is under way is finished.
     Draining,
     /// An exporter cannot get rid of its records, for the first time.
@@ -67,6 +71,7 @@ impl Plan {
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
         let listener = open_listener(&options, &model, &network)?;
+        let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
@@ -80,6 +85,8 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
+        let mut truth =
+            Truth::open(&options, &model, &loaded).map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
@@ -87,6 +94,7 @@ impl Plan {
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
         let on_event = aside(progress.line(), on_event);
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
+        network.spawn(watch_truth(truth.as_ref().map(Truth::watch), on_event.clone()));
         network.spawn(show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
         let each = resources.len() / models.len();
@@ -101,16 +109,26 @@ impl Plan {
             is_recorded,
             network: &network,
             listener: door.take(),
+            control: control.take(),
             stop,
             progress: progress.of_world(number),
+            notes: truth.as_ref().map(|truth| truth.notes(number)),
         });
-        let done = shards::simulate(worlds.collect(), handoff, on_event.clone())?;
+        let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
         progress.line().finish();
+        let took = watch.elapsed();
+        if let Some(truth) = &mut truth {
+            let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
+            let (network, stop) = (&network, &stop);
+            let again = Again { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            again.close(truth, &done)?;
+        }
         let out = options.destinations.out.as_deref();
         let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
-        let failures = done.halted.into_iter().chain(failure::unwritten(out, &sent.exporters)).collect();
+        let failures = done.halted.into_iter().chain(failure::unwritten(out, &sent.exporters));
+        let failures = failures.chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
-            on_event(Event::Simulated { simulated: done.simulated, took: watch.elapsed() });
+            on_event(Event::Simulated { simulated: done.simulated, took });
         }
         let report = Report::new(Facts {
             model: &model,
@@ -159,6 +177,7 @@ fn hand_in(
 /// What the line of progress is about.
 fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatch) -> Course {
     Course {
+        what: None,
         is_virtual: options.virtual_time,
         total: loads::length(options, model),
         exporters: pipeline.accounts(),
@@ -168,7 +187,7 @@ fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatc
 }
 
 /// Shows the line of a run that is not over at once.
-async fn show_later(line: Line) {
+pub async fn show_later(line: Line) {
     tokio::time::sleep(progress::SHOWN_AFTER).await;
     line.show();
 }
@@ -184,6 +203,14 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) 
                 return on_event(Event::Trouble { exporter: totals.name, trouble });
             }
         }
+    }
+}
+
+/// Likewise when the file of the truth takes no more.
+async fn watch_truth(trouble: Option<impl Future<Output = Event>>, on_event: impl Fn(Event)) {
+    if let Some(trouble) = trouble {
+        let trouble = trouble.await;
+        on_event(trouble);
     }
 }
 

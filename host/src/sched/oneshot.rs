@@ -36,11 +36,16 @@ impl<T> Sender<T> {
     /// # Errors
     /// The value itself, when the receiver is gone.
     pub fn send(self, value: T) -> Result<(), T> {
-        if Rc::strong_count(&self.0) == 1 {
+        if self.is_abandoned() {
             return Err(value);
         }
         self.0.value.set(Some(value));
         Ok(())
+    }
+
+    /// Whether the receiver is gone.
+    pub fn is_abandoned(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
     }
 }
 

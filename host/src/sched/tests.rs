@@ -1,3 +1,4 @@
+use super::timers::STALE_TIMERS;
 use super::*;
 
 const START: Nanos = 1_000;

@@ -12,6 +12,8 @@ pub struct Recorder {
     batch: RefCell<Batch>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
+    /// What ends now, nobody is left to tell.
+    losing: Cell<bool>,
 }
 
 /// What was recorded so far, and what was not.
@@ -22,6 +24,9 @@ pub struct Counts {
     /// Not recorded: the guest was over its limit.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    /// Not recorded: their process died before they ended.
+    pub lost_spans: u64,
+    pub lost_logs: u64,
     /// Spans that began and ended, recorded or not: in the end as many.
     pub opened: u64,
     pub closed: u64,
@@ -33,6 +38,8 @@ impl std::ops::AddAssign for Counts {
         self.logs += other.logs;
         self.cut_spans += other.cut_spans;
         self.cut_logs += other.cut_logs;
+        self.lost_spans += other.lost_spans;
+        self.lost_logs += other.lost_logs;
         self.opened += other.opened;
         self.closed += other.closed;
     }
@@ -45,7 +52,16 @@ impl Recorder {
             batch: RefCell::default(),
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
+            losing: Cell::default(),
         }
+    }
+
+    /// Ends what is in a process that has died: what would be recorded meanwhile is
+    /// lost, and counted.
+    pub fn lose(&self, end: impl FnOnce()) {
+        let outer = self.losing.replace(true);
+        end();
+        self.losing.set(outer);
     }
 
     /// Counts a span that has begun; whether it is recorded shows at its end.
@@ -60,12 +76,18 @@ impl Recorder {
 
     #[inline]
     pub fn span(&self, span: SpanRecord) {
+        if self.losing.get() {
+            return self.count(|counts| counts.lost_spans += 1);
+        }
         self.batch.borrow_mut().spans.push(span);
         self.count(|counts| counts.spans += 1);
         self.flush_if_full();
     }
 
     pub fn log(&self, log: LogRecord) {
+        if self.losing.get() {
+            return self.count(|counts| counts.lost_logs += 1);
+        }
         self.count(|counts| counts.logs += 1);
         self.batch.borrow_mut().logs.push(log);
         self.flush_if_full();

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::error::{Problem, quote};
+use crate::message::is_token;
 
 /// Characters of a service's name, the most that DNS allows for a label.
 const LABEL_AT_MOST: usize = 63;
@@ -200,6 +201,17 @@ pub(super) fn route(text: &str) -> Result<String, Problem> {
         Ok(()) => Ok(text.to_owned()),
         Err(label) => wrong(label, example),
     }
+}
+
+/// `POST`: the method of a request.
+pub(super) fn method(text: &str) -> Result<String, Problem> {
+    if is_token(text) && text.to_uppercase() == text {
+        return Ok(text.to_owned());
+    }
+    let help = if is_token(text) { quote(&text.to_uppercase()) } else { "\"GET\" or \"POST\"".to_owned() };
+    Err(Problem::new(format!("{} is not a method", quote(text)))
+        .label("not a method")
+        .help(format!("write {help}")))
 }
 
 /// Refuses a path whose braces do not pair up.

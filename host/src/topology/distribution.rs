@@ -17,6 +17,32 @@ pub(super) fn distribution(value: &Value<'_>) -> Option<Distribution> {
     }
 }
 
+/// [`distribution`] that is not always zero.
+pub(super) fn positive_distribution(value: &Value<'_>) -> Option<Distribution> {
+    let read = distribution(value)?;
+    if largest(&read) == Some(0) {
+        return value.refuse(
+            Problem::new(format!("{} must be longer than zero", quote(value.key)))
+                .label("no time at all, ever")
+                .help(r#"write a longer time, such as "1ms""#),
+        );
+    }
+    Some(read)
+}
+
+/// The longest time that is ever drawn; none where there is no bound.
+pub(super) fn largest(distribution: &Distribution) -> Option<Nanos> {
+    match distribution {
+        Distribution::Fixed(nanos) | Distribution::Normal { mean: nanos, stddev: 0 } => Some(*nanos),
+        Distribution::Uniform { max, .. } => Some(*max),
+        Distribution::Percentiles(points) => points.last().map(|(_, nanos)| *nanos),
+        Distribution::Normal { .. }
+        | Distribution::Lognormal { .. }
+        | Distribution::Exponential { .. }
+        | Distribution::Pareto { .. } => None,
+    }
+}
+
 fn from_text(text: &str) -> Result<Distribution, Problem> {
     match text.split_once("+/-") {
         None => parse_duration(text).map(Distribution::Fixed),

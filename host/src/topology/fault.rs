@@ -1,61 +1,86 @@
-//! `[[faults]]`: what goes wrong, for which requests.
+//! `[[faults]]`: what goes wrong, for which requests, how often and when.
 
-use std::collections::BTreeSet;
+mod chance;
+mod conditions;
+mod kinds;
+mod target;
+mod when;
+
+use indexmap::IndexMap;
 
 use super::address;
-use super::distribution::distribution;
 use super::names::Names;
 use super::reader::{Table, Value};
+use super::service;
 use crate::error::{Problem, quote};
-use crate::model::{Chance, Fault, FaultKind, Moment, Target, When};
+use crate::model::{Fault, Service};
 
-/// The kinds of fault, before what each needs is looked at.
-#[derive(Clone, Copy)]
-enum Kind {
-    Latency,
-    Error,
+/// Faults of a topology.
+const FAULTS_AT_MOST: usize = 10_000;
+
+/// What all faults share.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    pub names: &'a Names,
+    pub services: &'a [Service],
+    /// For the guests of deployments.
+    pub code: &'a service::Surroundings<'a>,
 }
 
-const KINDS: [(&str, Kind); 2] = [("latency", Kind::Latency), ("error", Kind::Error)];
+/// The keys that every kind has, or may have.
+const COMMON: [&str; 12] = [
+    "name",
+    "kind",
+    "target",
+    "match",
+    "probability",
+    "fail-first",
+    "every-nth",
+    "max-active",
+    "max-total",
+    "by-caller",
+    "when",
+    "enabled",
+];
+
+/// A fault that waits for another one: their places in the file's order, and
+/// where the first one says so.
+type Wait<'a> = (usize, usize, Value<'a>);
 
 /// The faults, in the order of the file.
-pub(super) fn faults(faults: Option<Value<'_>>, names: &Names) -> Vec<Fault> {
-    let mut seen = BTreeSet::new();
+pub(super) fn faults(faults: Option<Value<'_>>, around: &Surroundings<'_>) -> Vec<Fault> {
     let tables = faults.map(|value| value.tables("this fault")).unwrap_or_default();
-    tables.iter().filter_map(|table| fault(table, names, &mut seen)).collect()
+    if let Some(first) = tables.get(FAULTS_AT_MOST) {
+        first.note(
+            Problem::new(format!("the topology has {} faults", tables.len()))
+                .label("one too many")
+                .help(format!("a topology may have {FAULTS_AT_MOST}: let one fault meet more requests")),
+        );
+        return Vec::new();
+    }
+    // A fault may wait for one that stands behind it.
+    let mut names = IndexMap::new();
+    for (index, table) in tables.iter().enumerate() {
+        let [name] = table.some(["name"]);
+        let name = name.as_ref().and_then(|name| unique(name, &mut names));
+        names.entry(name.unwrap_or_else(|| unnamed(index))).or_insert(index);
+    }
+    let mut reader = Reader { around, names: &names, waits: Vec::new() };
+    let read: Vec<_> =
+        tables.iter().enumerate().filter_map(|(index, table)| reader.fault(index, table)).collect();
+    when::refuse_circles(&reader.waits, &names);
+    read
 }
 
-fn fault(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<String>) -> Option<Fault> {
-    let [name, kind, delay, status, target_value, probability, enabled] =
-        table.keys(["name", "kind", "delay", "status", "target", "probability", "enabled"]);
-    let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
-    let place = name.as_ref().map(Value::place);
-    let name = name.and_then(|value| unique(&value, seen));
-    let kind = table.need("kind", kind, "write kind = \"latency\" or kind = \"error\"");
-    let kind = kind.and_then(|value| value.choice("fault kind", &KINDS));
-    let kind = kind.and_then(|kind| with_details(table, kind, delay, status));
-    let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
-    let target = table.need("target", target_value, remedy).and_then(|value| target(&value, names));
-    let probability = match probability {
-        Some(value) => value.number("a number from 0 to 1", |number| (0.0..=1.0).contains(&number)),
-        None => Some(1.0),
-    };
-    let enabled = enabled.map_or(Some(true), |value| value.flag());
-    Some(Fault {
-        name: name?,
-        kind: kind?,
-        target: Some(target?),
-        conditions: Vec::new(),
-        chance: Chance { probability: probability?, ..Chance::default() },
-        when: When::default(),
-        enabled: enabled?,
-        place: place?,
-    })
+/// What stands for the name of a fault that has none; nothing can be called so.
+fn unnamed(index: usize) -> String {
+    format!("fault {index}")
 }
 
-fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
+/// The name of a fault, which no fault before it has.
+fn unique(value: &Value<'_>, seen: &mut IndexMap<String, usize>) -> Option<String> {
     let name = value.read(address::name)?;
-    if seen.insert(name.clone()) {
+    if !seen.contains_key(&name) {
         return Some(name);
     }
     value.refuse(
@@ -65,44 +90,49 @@ fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {
     )
 }
 
-fn with_details(
-    table: &Table<'_>,
-    kind: Kind,
-    delay: Option<Value<'_>>,
-    status: Option<Value<'_>>,
-) -> Option<FaultKind> {
-    match kind {
-        Kind::Latency => {
-            refuse_alien(status, "latency");
-            let delay = table.need("delay", delay, "say how long: delay = \"350ms +/- 20ms\"")?;
-            Some(FaultKind::Latency { delay: distribution(&delay)?, on: Moment::Handler, event: None })
-        }
-        Kind::Error => {
-            refuse_alien(delay, "error");
-            let status = table.need("status", status, "say what is answered: status = 503")?;
-            let status = status.count(400..=599)?;
-            Some(FaultKind::Error { status: u16::try_from(status).ok()?, body: None, headers: Vec::new() })
-        }
-    }
+/// Reads one fault after the other.
+struct Reader<'r, 'a> {
+    around: &'r Surroundings<'r>,
+    /// Of all faults, in the order of the file.
+    names: &'r IndexMap<String, usize>,
+    waits: Vec<Wait<'a>>,
 }
 
-/// Notes a key that belongs to another kind of fault.
-fn refuse_alien(value: Option<Value<'_>>, kind: &str) {
-    if let Some(value) = value {
-        value.refuse_key::<()>(
-            Problem::new(format!("a fault of kind {} has no {}", quote(kind), quote(value.key)))
-                .label("has no effect")
-                .help("leave it out; delay belongs to kind = \"latency\", status to kind = \"error\""),
-        );
+impl<'a> Reader<'_, 'a> {
+    fn fault(&mut self, index: usize, table: &Table<'a>) -> Option<Fault> {
+        let [name, kind, target, conditions, when, enabled] =
+            table.some(["name", "kind", "target", "match", "when", "enabled"]);
+        table.know(&COMMON);
+        let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
+        let kind = table.need("kind", kind, "say what goes wrong, such as kind = \"latency\"");
+        let kind = kind.and_then(|value| kinds::find(&value));
+        let scope = kind.map_or(kinds::Scope::ANY, |kind| kind.scope);
+        let target = target::target(table, target, kind, self.around);
+        let kind = kinds::read(table, kind, target.as_ref().and_then(Option::as_ref), self.around);
+        table.refuse_others();
+        // Of some kinds it depends on their keys what they look at.
+        let scope = kind.as_ref().map_or(scope, |kind| scope.of(kind));
+        let route = target.as_ref().and_then(Option::as_ref).and_then(|target| target.route.as_ref());
+        let route = route.map(|(route, _)| route.as_str());
+        let conditions = match conditions {
+            Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, route)),
+            None => Some(Vec::new()),
+        };
+        let chance = chance::chance(table, &scope);
+        let when = match when {
+            Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
+            None => Some(Default::default()),
+        };
+        let enabled = enabled.map_or(Some(true), |value| value.flag());
+        Some(Fault {
+            name: self.names.get_index(index)?.0.clone(),
+            kind: kind?,
+            target: target?,
+            conditions: conditions?,
+            chance: chance?,
+            when: when?,
+            enabled: enabled?,
+            place: name?.place(),
+        })
     }
-}
-
-fn target(value: &Value<'_>, names: &Names) -> Option<Target> {
-    let table = value.table("the target")?;
-    let [service, route, from] = table.keys(["service", "route", "from"]);
-    let service = table.need("service", service, "name the called service: service = \"…\"");
-    let service = service.and_then(|value| names.find(&value));
-    let route = route.and_then(|value| Some((value.read(address::route)?, value.place())));
-    let from = from.and_then(|value| names.find(&value));
-    Some(Target { service: service?, route, from, replica: None, from_replica: None, span: None })
 }

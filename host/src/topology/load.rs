@@ -4,6 +4,8 @@ mod draw;
 mod request;
 mod traffic;
 
+pub(super) use draw::json;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

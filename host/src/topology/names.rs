@@ -32,7 +32,11 @@ impl Names {
 
     /// The service that a value names.
     pub fn find(&self, value: &Value<'_>) -> Option<ServiceId> {
-        let name = value.text()?;
+        self.find_text(value, value.text()?)
+    }
+
+    /// The service of this name, which is part of a value.
+    pub fn find_text(&self, value: &Value<'_>, name: &str) -> Option<ServiceId> {
         if let Some(id) = self.0.get(name) {
             return Some(*id);
         }

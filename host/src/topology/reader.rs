@@ -6,6 +6,7 @@
 //! problem was noted.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -105,13 +106,22 @@ impl<'a> Table<'a> {
         known.map(|key| self.entries.iter().find(|entry| entry.key == key).cloned())
     }
 
+    /// Takes it that others ask for these keys, or that it has been said why not.
+    pub fn know(&self, keys: &[&'static str]) {
+        self.known.borrow_mut().extend(keys);
+    }
+
     /// Notes every key that nobody has asked for.
     pub fn refuse_others(&self) {
         let known = self.known.borrow();
         for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key)) {
             let help = match nearest(entry.key, known.iter().copied()) {
                 Some(near) => format!("did you mean {}?", quote(near)),
-                None => format!("known keys of {}: {}", self.what, list(known.iter().copied())),
+                None => {
+                    let mut told = BTreeSet::new();
+                    let known = known.iter().copied().filter(|key| told.insert(*key));
+                    format!("known keys of {}: {}", self.what, list(known))
+                }
             };
             self.problems.note(
                 Problem::new(format!("unknown key {} in {}", quote(entry.key), self.what))

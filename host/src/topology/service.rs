@@ -143,7 +143,8 @@ fn code(
     }
 }
 
-fn guest_code(guest: &Value<'_>, around: &Surroundings<'_>) -> Option<Code> {
+/// A guest that is built in, or in a file.
+pub(super) fn guest_code(guest: &Value<'_>, around: &Surroundings<'_>) -> Option<Code> {
     let text = guest.filled()?;
     if text.contains('/') || text.ends_with(".wasm") {
         // Whether the file is there and is a component is seen when it is
@@ -162,7 +163,7 @@ fn guest_code(guest: &Value<'_>, around: &Surroundings<'_>) -> Option<Code> {
 }
 
 /// The `config` table with nested tables flattened: `stock.book`.
-fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
+pub(super) fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
     let mut config: IndexMap<String, String> = IndexMap::new();
     let mut variables: IndexMap<String, String> = IndexMap::new();
     flatten(value, "", &mut |key, entry| {
@@ -189,25 +190,34 @@ fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
     config
 }
 
-/// The `resource` table with nested tables flattened: `service.owner`.
+/// The `resource` table: attributes that simhost does not set itself.
 fn read_resource(value: &Value<'_>) -> IndexMap<String, Scalar> {
-    let mut resource = IndexMap::new();
+    attributes(value, &RESERVED_ATTRIBUTES)
+}
+
+/// Attributes of any name, with nested tables flattened: `service.owner`.
+pub(super) fn read_attributes(value: &Value<'_>) -> IndexMap<String, Scalar> {
+    attributes(value, &[])
+}
+
+fn attributes(value: &Value<'_>, reserved: &[(&str, &str)]) -> IndexMap<String, Scalar> {
+    let mut attributes = IndexMap::new();
     flatten(value, "", &mut |key, entry| {
-        if let Some((_, remedy)) = RESERVED_ATTRIBUTES.iter().find(|(name, _)| *name == key) {
+        if let Some((_, remedy)) = reserved.iter().find(|(name, _)| *name == key) {
             let problem = Problem::new(format!("simhost sets the attribute {} itself", quote(&key)));
             return entry.refuse_key(problem.label("cannot be set here").help(*remedy)).unwrap_or_default();
         }
-        if key.is_empty() || resource.contains_key(&key) {
+        if key.is_empty() || attributes.contains_key(&key) {
             let what = if key.is_empty() { "an attribute without a name" } else { "an attribute twice" };
-            let problem = Problem::new(format!("resource names {what}: {}", quote(&key)));
+            let problem = Problem::new(format!("{} names {what}: {}", value.key, quote(&key)));
             let problem = problem.label("this one").help("give each attribute a name of its own");
             return entry.refuse_key(problem).unwrap_or_default();
         }
         if let Some(scalar) = scalar(entry) {
-            resource.insert(key, scalar);
+            attributes.insert(key, scalar);
         }
     });
-    resource
+    attributes
 }
 
 /// Calls `each` with the dotted key of every value that is not a table.

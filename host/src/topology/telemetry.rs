@@ -18,14 +18,16 @@ const EXCLUDE: &str = "/health";
 /// `[telemetry]`.
 pub(super) fn telemetry(telemetry: Option<Value<'_>>) -> Telemetry {
     let table = telemetry.and_then(|value| value.table("[telemetry]"));
-    let [otlp, exclude] = table.map(|table| table.keys(["otlp", "exclude"])).unwrap_or_default();
+    let [otlp, exclude, label_faults] =
+        table.map(|table| table.keys(["otlp", "exclude", "label-faults"])).unwrap_or_default();
+    let label_faults = label_faults.and_then(|value| value.flag()).unwrap_or(false);
     let exclude = match exclude {
         Some(value) => {
             value.list().unwrap_or_default().iter().filter_map(|path| path.read(address::path)).collect()
         }
         None => vec![EXCLUDE.to_owned()],
     };
-    Telemetry { otlp: otlp.and_then(|value| read_otlp(&value)), exclude }
+    Telemetry { otlp: otlp.and_then(|value| read_otlp(&value)), exclude, label_faults }
 }
 
 fn read_otlp(value: &Value<'_>) -> Option<Otlp> {

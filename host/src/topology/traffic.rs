@@ -1,15 +1,12 @@
-//! What lies between services: `[ingress]`, `[network]` and `[[links]]`.
+//! What lies between clients and services: `[ingress]` and `[network]`.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::address;
 use super::distribution::distribution;
 use super::names::Names;
-use super::reader::{Table, Value};
-use super::units::positive_duration;
-use crate::error::Problem;
-use crate::model::{Distribution, Ingress, Link, ServiceId};
+use super::reader::Value;
+use crate::model::{Distribution, Ingress};
 
 /// One way between two services, where the file does not say: 300 µs, as within a data centre.
 const LATENCY: Distribution = Distribution::Fixed(300_000);
@@ -44,31 +41,4 @@ pub(super) fn network(network: Option<Value<'_>>) -> (Distribution, Vec<String>)
     let latency = latency.and_then(|value| distribution(&value)).unwrap_or(LATENCY);
     let allowed = allow.and_then(|value| value.list()).unwrap_or_default();
     (latency, allowed.iter().filter_map(|host| host.read(address::host_and_port)).collect())
-}
-
-/// `[[links]]`.
-pub(super) fn links(links: Option<Value<'_>>, names: &Names) -> Vec<Link> {
-    let mut seen = BTreeSet::new();
-    let tables = links.map(|value| value.tables("this link")).unwrap_or_default();
-    tables.iter().filter_map(|table| link(table, names, &mut seen)).collect()
-}
-
-fn link(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<(ServiceId, ServiceId)>) -> Option<Link> {
-    let [from, to, latency, timeout] = table.keys(["from", "to", "latency", "timeout"]);
-    let from = table.need("from", from, "name the calling service: from = \"…\"");
-    let to = table.need("to", to, "name the called service: to = \"…\"");
-    let latency = latency.and_then(|value| distribution(&value));
-    let timeout = timeout.and_then(|value| positive_duration(&value));
-    let (from, to_id) =
-        (from.and_then(|value| names.find(&value)), to.as_ref().and_then(|value| names.find(value)));
-    let (from, to_id) = (from?, to_id?);
-    if !seen.insert((from, to_id)) {
-        let (from, to) = (names.name(from), names.name(to_id));
-        table.note(
-            Problem::new(format!("there are two links from {from} to {to}"))
-                .label("the second one")
-                .help("write everything about the two services into one link"),
-        );
-    }
-    Some(Link { from, to: to_id, latency, timeout })
 }

@@ -63,6 +63,9 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
 ];
 
+const BIT_UNITS: [(&str, u64); 4] =
+    [("bit", 1), ("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
+
 /// What else people write for a unit of size.
 const SIZE_WORDS: [(&str, &str); 12] = [
     ("b", "B"),
@@ -110,6 +113,16 @@ const SIZE: Quantity = Quantity {
     remedy: r#"write a number and one of B, kB, KiB, MB, MiB, GB, GiB, as in "64MiB""#,
     list: "B, kB, KiB, MB, MiB, GB, GiB",
     grain: "bytes",
+};
+
+const BITS: Quantity = Quantity {
+    what: "number of bits",
+    units: &BIT_UNITS,
+    words: &[],
+    usual: "Mbit",
+    remedy: BANDWIDTH_REMEDY,
+    list: "bit, kbit, Mbit, Gbit",
+    grain: "bits",
 };
 
 /// A fixed length of time: `"350ms"`.
@@ -166,6 +179,49 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64>
             .label(if bytes > *range.end() { "too large" } else { "too small" })
             .help(format!("write a size from {least} to {most}")),
     )
+}
+
+/// How to write what a link carries.
+const BANDWIDTH_REMEDY: &str = r#"write bytes or bits and a second, as in "1MiB/s", "500kB/s" or "10Mbit/s""#;
+
+/// What a link carries, in bytes per second: `"1MiB/s"`, `"10Mbit/s"`.
+pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
+    if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
+        let problem = Problem::new(format!("{} is a number without a unit", quote(value.key)));
+        return value.refuse(problem.label("of what, and in which time?").help(BANDWIDTH_REMEDY));
+    }
+    value.read(|text| {
+        let wrong = |label: &str| {
+            let problem = Problem::new(format!("{} is not a bandwidth", quote(text)));
+            Err(problem.label(label).help(BANDWIDTH_REMEDY))
+        };
+        let Some(amount) = text.strip_suffix("/s") else { return wrong("no \"/s\" behind it") };
+        // Eight bits are a byte; what is left of one is carried too.
+        let bits = text.contains("bit").then(|| parse(amount, &BITS).map(|bits| bits.div_ceil(8)));
+        match bits.unwrap_or_else(|| parse(amount, &SIZE)) {
+            Ok(0) => wrong("nothing, ever"),
+            Ok(bytes) => Ok(bytes),
+            Err(_) if amount.starts_with(['-', '\u{2212}']) => wrong("negative"),
+            Err(problem) => wrong(&problem.label),
+        }
+    })
+}
+
+/// A length of time that may be negative, but not zero: `"-250ms"`.
+pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
+    refuse_bare(value, &TIME)?;
+    value.read(|text| {
+        let behind = text.strip_prefix(['-', '\u{2212}']);
+        let length = behind.or_else(|| text.strip_prefix('+')).unwrap_or(text);
+        let nanos = i64::try_from(parse_duration(length)?).unwrap_or(i64::MAX);
+        match (nanos, behind) {
+            (0, _) => Err(Problem::new(format!("{} is no offset", quote(text)))
+                .label("no time at all")
+                .help(r#"write how far it is ahead, "5s", or behind, "-250ms""#)),
+            (nanos, Some(_)) => Ok(-nanos),
+            (nanos, None) => Ok(nanos),
+        }
+    })
 }
 
 /// How to write a rate.

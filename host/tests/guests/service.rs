@@ -146,7 +146,7 @@ fn an_unknown_service_among_many_is_said_in_few_words() {
     let run = World::of_services(&services).virtually(&["GET /"]);
     assert_eq!(run.statuses(), [502]);
     let body = run.bodies()[0];
-    assert!(body.contains("did you mean \\\"service-7\\\"?") && body.len() < 600, "{body}");
+    assert!(body.contains("did you mean \\\"service-7\\\"?") && body.len() < 800, "{body}");
 }
 
 #[test]

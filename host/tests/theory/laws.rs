@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use simhost::bus::stats::Accounts;
-use simhost::model::{Link, Model, Nanos, ServiceId};
+use simhost::model::{
+    Breaker, Budget, Bulkhead, Failures, Hedge, Link, Methods, Model, Nanos, Policies, Retry, ServiceId, Trip,
+};
 use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
 use simhost::topology::{self, Topology};
 
@@ -90,12 +92,15 @@ fn findings(spans: &[SpanRecord]) -> Vec<String> {
         }
     }
     // Reasons for which a call never left its caller, or never reached the callee.
-    const NOT_SENT: [&str; 5] = [
+    const NOT_SENT: [&str; 8] = [
         "unknown_service",
         "invalid_request",
         "call_depth_exceeded",
         "connection_refused",
         "connection_reset",
+        "circuit_open",
+        "bulkhead_full",
+        "deadline_exceeded",
     ];
     let calls = spans.iter().filter(|span| span.kind == SpanKind::Client && span.scope == Scope::Bus);
     for call in calls.filter(|call| !answered.contains(&(call.trace_id, call.span_id))) {
@@ -147,6 +152,8 @@ fn run(path: &Path, what: &str, change: impl FnOnce(&mut Model)) -> Ended {
 
 #[test]
 fn every_topology_keeps_the_laws_whatever_goes_wrong() {
+    // What policies do shows in one topology or the other.
+    let (mut resends, mut refusals) = (0, BTreeSet::new());
     for path in topologies() {
         let plain = run(&path, "as it is", |_| {});
         // Each caller gives up at the mean of what its calls take: on many of them.
@@ -163,10 +170,21 @@ fn every_topology_keeps_the_laws_whatever_goes_wrong() {
             make_narrow(model);
             switch_faults_on(model);
         });
+        let guarded = run(&path, "with policies", |model| {
+            set_timeouts(model, &timeouts);
+            set_policies(model);
+        });
+        let did = guarded.accounts.links().filter_map(|(_, link)| link.policies);
+        resends += did.map(|did| did.resends).sum::<u64>();
+        refusals.extend(guarded.errors().into_keys());
         let all =
             [&impatient, &narrow, &has_faults].map(|run| run.errors().into_keys()).into_iter().flatten();
         let missing: Vec<_> = all.filter(|error| !everything.errors().contains_key(error)).collect();
         assert!(missing.is_empty(), "{missing:?} of {:?}", everything.errors());
+    }
+    assert!(resends > 100, "{resends}");
+    for refusal in ["cancelled", "circuit_open", "bulkhead_full"] {
+        assert!(refusals.contains(refusal), "no {refusal} among {refusals:?}");
     }
 }
 
@@ -174,8 +192,45 @@ fn set_timeouts(model: &mut Model, timeouts: &[(ServiceId, ServiceId, Nanos)]) {
     for (from, to, timeout) in timeouts.iter().copied() {
         match model.links.iter_mut().find(|link| (link.from, link.to) == (from, to)) {
             Some(link) => link.timeout = Some(timeout),
-            None => model.links.push(Link { from, to, latency: None, timeout: Some(timeout) }),
+            None => {
+                model.links.push(Link { from, to, latency: None, timeout: Some(timeout), policies: None })
+            }
         }
+    }
+}
+
+/// Every caller has every policy; half of them hedge where the others try again.
+fn set_policies(model: &mut Model) {
+    let on = Failures { statuses: vec![(500, 599)], timeout: true, reset: true, refused: true };
+    for (index, link) in model.links.iter_mut().enumerate() {
+        let retry = Retry {
+            attempts: 3,
+            backoff: 1_000_000,
+            factor: 2.0,
+            max_backoff: 10_000_000,
+            jitter: 0.5,
+            on: on.clone(),
+            methods: Methods::All,
+            budget: Some(Budget { share: 0.5, min: 1.0, window: 1_000_000_000 }),
+            retry_after: true,
+        };
+        let after = link.timeout.unwrap_or(2_000_000) / 2;
+        let hedge = Hedge { after, attempts: 3, on: on.clone(), methods: Methods::All };
+        let breaker = Breaker {
+            trip: Trip::InARow(3),
+            window: 1_000_000_000,
+            open_for: 50_000_000,
+            half_open: 2,
+            on: on.clone(),
+        };
+        link.policies = Some(Policies {
+            retry: index.is_multiple_of(2).then_some(retry),
+            hedge: (!index.is_multiple_of(2)).then_some(hedge),
+            breaker: Some(breaker),
+            bulkhead: Some(Bulkhead { max_concurrent: 1, queue: 1 }),
+            fallback: None,
+            deadline: true,
+        });
     }
 }
 

@@ -79,12 +79,20 @@ fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
     request(&two, 150);
     let unknown = two.calling(Some(B), None, 200);
     two.called(unknown, 200, Some("unknown_service".into()));
+    let did = PolicyAccount { resends: 1, withheld: 2, opened: 3, fallbacks: 4 };
+    for (stats, times) in [(&one, 2), (&two, 1)] {
+        let ticket = stats.calling(Some(B), Some(A), 300);
+        (0..times).for_each(|_| stats.policies(ticket, |account| account.merge(did)));
+        stats.called(ticket, 300, Some("circuit_open".into()));
+    }
     let mut merged = one.close(1_000);
     merged.merge(&two.close(1_000));
     assert_eq!(merged.broken(), []);
     let a = &merged.services[0];
     assert_eq!((a.all().count, a.capacity.map(|capacity| capacity.replicas)), (2, Some(2)));
-    assert_eq!(merged.links().count(), 3);
+    assert_eq!(merged.links().count(), 4);
+    let policies: Vec<_> = merged.links().filter_map(|(_, link)| link.policies).collect();
+    assert_eq!(policies, [PolicyAccount { resends: 3, withheld: 6, opened: 9, fallbacks: 12 }]);
     assert!((a.utilisation(1_000) - 26.0 / 4_000.0).abs() < 1e-12);
 }
 

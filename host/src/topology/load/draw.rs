@@ -168,7 +168,7 @@ pub(super) fn literal(value: &Value<'_>) -> Option<Literal> {
 }
 
 /// A value as JSON, as it is.
-pub(super) fn json(value: &Value<'_>) -> Option<String> {
+pub(in super::super) fn json(value: &Value<'_>) -> Option<String> {
     Some(match value.item() {
         DeValue::String(text) => quoted(text),
         DeValue::Boolean(flag) => flag.to_string(),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
+use super::super::address;
 use super::super::reader::{Table, Value};
 use super::draw;
 use crate::error::{Problem, did_you_mean, quote};
@@ -69,7 +70,7 @@ impl Reader<'_> {
     ) -> Option<RequestTemplate> {
         let [method_value, path, headers, json, body] = keys;
         let usual = if json.is_some() || body.is_some() { "POST" } else { "GET" };
-        let method = method_value.map_or(Some(usual.to_owned()), |value| value.read(method));
+        let method = method_value.map_or(Some(usual.to_owned()), |value| value.read(address::method));
         let path = table.need("path", path, "say which path is asked for: path = \"/…\"");
         let target = path.and_then(|value| self.target(&value));
         let headers = headers.map_or(Some(Vec::new()), |value| self.headers(&value));
@@ -286,14 +287,4 @@ fn push(template: &mut Template, text: &str) {
         Some(Piece::Fixed(last)) => last.push_str(text),
         _ => template.0.push(Piece::Fixed(text.to_owned())),
     }
-}
-
-fn method(text: &str) -> Result<String, Problem> {
-    if is_token(text) && text.to_uppercase() == text {
-        return Ok(text.to_owned());
-    }
-    let help = if is_token(text) { quote(&text.to_uppercase()) } else { "\"GET\" or \"POST\"".to_owned() };
-    Err(Problem::new(format!("{} is not a method", quote(text)))
-        .label("not a method")
-        .help(format!("write {help}")))
 }

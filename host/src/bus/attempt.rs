@@ -1,0 +1,344 @@
+//! One attempt at a call: a CLIENT span, one message there and one back.
+//!
+//! [`Attempt::open`] begins the span, [`Attempt::leave`] checks the request and
+//! sends it, [`Flight`] is the wait for what comes back.
+
+use std::borrow::Cow;
+use std::rc::{Rc, Weak};
+
+use futures_util::future::{Either, select};
+
+use crate::context::{self, SpanContext};
+use crate::fault::witness::UnderWay;
+use crate::fault::{Json, Subject};
+use crate::guest::CallError;
+use crate::guest::scope::{Caller, Deadline};
+use crate::link::Leg;
+use crate::message::{Request, Response, is_target, is_token};
+use crate::model::{Nanos, ServiceId};
+use crate::rng::Purpose;
+use crate::sched;
+use crate::tally;
+
+use super::resolve::{Callee, address_of};
+use super::spans::{ClientAttributes, OpenSpan};
+use super::stats::{PolicyAccount, Ticket};
+use super::{Bus, NodeCode, Visit, Way};
+
+/// What comes back of an attempt.
+pub type Outcome = Result<Response, CallError>;
+
+/// One request that is to leave its caller, and for how long the caller waits.
+pub(super) struct Attempt {
+    /// Its `span` is the id of the attempt's CLIENT span.
+    pub caller: Caller,
+    pub callee: Callee,
+    pub request: Request,
+    /// Which attempt of its call it is, from 0.
+    pub number: u32,
+    /// The caller waits for the response no longer: nanoseconds.
+    pub patience: Option<Nanos>,
+    /// Whether the callee is told so.
+    pub tells: bool,
+}
+
+/// An attempt on its way. Whoever drops it has given up, and the callee works on.
+pub(super) struct Flight {
+    bus: Rc<Bus>,
+    response: sched::Receiver<Outcome>,
+    patience: Option<Nanos>,
+    /// The calling service and its replica.
+    from: Option<(ServiceId, u32)>,
+}
+
+impl Attempt {
+    /// Begins the CLIENT span.
+    pub fn open(&self, bus: &Bus) -> ClientSpan {
+        let Self { caller, callee, request, .. } = self;
+        let now = bus.host.sched.now();
+        let span = match callee {
+            Callee::Known(id) => {
+                let node = &bus.nodes[id.index()];
+                OpenSpan::client(caller, request, &node.base, &node.client, now)
+            }
+            Callee::Foreign(base) => foreign_span(caller, request, base, now),
+        };
+        ClientSpan::new(bus, caller, callee.id(), span)
+    }
+
+    /// Sends the request on its way.
+    ///
+    /// # Errors
+    /// The request could not go over the wire, or is over a bound.
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+        bus.check(&self.caller, &self.callee, &mut self.request)?;
+        span.sent(&self.callee);
+        let (patience, from) = (self.patience, self.caller.home());
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
+    }
+}
+
+impl Flight {
+    /// Waits for the response, as long as the caller would.
+    pub async fn outcome(&mut self) -> Outcome {
+        let outcome = match self.patience {
+            None => (&mut self.response).await,
+            Some(patience) => match select(&mut self.response, self.bus.host.sched.sleep(patience)).await {
+                Either::Left((response, _)) => response,
+                Either::Right(_) => Ok(Err(CallError::Timeout)),
+            },
+        };
+        // A process that stands still notices nothing.
+        self.bus.awaken(self.from).await;
+        outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
+    }
+
+    /// Waits for the response, and ends the span with it.
+    #[expect(clippy::manual_async_fn, reason = "it would hold the flight twice: as argument and as variable")]
+    pub fn land(mut self, span: ClientSpan) -> impl Future<Output = Outcome> {
+        async move {
+            let outcome = self.outcome().await;
+            span.finish(&outcome);
+            outcome
+        }
+    }
+}
+
+impl Bus {
+    /// Leaves the CLIENT span of a call that leads nowhere.
+    pub(super) fn unresolved(&self, caller: &Caller, service: &str, request: &Request, error: &CallError) {
+        let url = reqwest::Url::parse(service).ok().filter(|url| url.has_host());
+        let base = url.map_or_else(|| format!("http://{service}"), |url| url.origin().ascii_serialization());
+        let span = foreign_span(caller, request, &base, self.host.sched.now());
+        ClientSpan::new(self, caller, None, span).finish(&Err(error.clone()));
+    }
+
+    /// Refuses a request that could not go over the wire, or is over a bound.
+    fn check(&self, caller: &Caller, callee: &Callee, request: &mut Request) -> Result<(), CallError> {
+        if caller.depth > self.settings.bounds.call_depth {
+            return Err(CallError::DepthExceeded(self.settings.bounds.call_depth));
+        }
+        let invalid = |why: String| Err(CallError::Invalid(why));
+        if !is_token(&request.method) {
+            return invalid(format!("{:?} is not a method", request.method));
+        }
+        if !is_target(&request.target) {
+            return invalid(format!(
+                "{:?} is not a path: it starts with / and is percent-encoded",
+                request.target
+            ));
+        }
+        let limits = callee.id().or(caller.service).map(|id| &self.nodes[id.index()].limits);
+        let Some(limits) = limits else { return request.headers.normalise().map_err(CallError::Invalid) };
+        let (headers, body) = (request.headers.size() as u64, request.body.len() as u64);
+        if headers > limits.headers {
+            return invalid(format!("{headers} bytes of headers exceed limits.headers = {}", limits.headers));
+        }
+        if body > limits.body {
+            return invalid(format!("a body of {body} bytes exceeds limits.body = {}", limits.body));
+        }
+        // After the bound on their size: the error quotes them.
+        request.headers.normalise().map_err(CallError::Invalid)
+    }
+
+    /// Sends the request, in a task of its own: when the caller gives up, the
+    /// callee works on.
+    fn send(self: &Rc<Self>, mut attempt: Attempt) -> sched::Receiver<Outcome> {
+        let (reply, response) = sched::oneshot();
+        let sched = &self.host.sched;
+        let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
+        // Rounded up, so that a little time is not none.
+        let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
+        let context = SpanContext {
+            trace_id: caller.trace.trace_id,
+            span_id: caller.span,
+            flags: caller.trace.flags,
+            trace_state: caller.trace.trace_state.clone(),
+        };
+        let bus = Rc::clone(self);
+        match callee.clone() {
+            Callee::Known(to) if self.is_guest(to) => {
+                // Its guest gets the context in headers when it looks at them, which few do.
+                context::strip(&mut request.headers);
+                request.headers.set_deadline(None);
+                sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
+            }
+            Callee::Known(to) => {
+                context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(allowed);
+                sched.spawn(async move {
+                    reply.send(bus.deliver_outside(attempt, to).await).ok();
+                });
+            }
+            Callee::Foreign(base) => {
+                context::inject(&context, &caller.baggage, &mut request.headers);
+                request.headers.set_deadline(None);
+                sched.spawn(async move {
+                    reply.send(bus.send_out(&base, attempt.request).await).ok();
+                });
+            }
+        }
+        response
+    }
+
+    /// Whether a guest answers for a service, with a SERVER span of ours.
+    fn is_guest(&self, id: ServiceId) -> bool {
+        matches!(self.nodes[id.index()].code, NodeCode::Guest(_))
+    }
+
+    /// One message there and one back.
+    fn deliver(
+        self: Rc<Self>,
+        attempt: Attempt,
+        to: ServiceId,
+        context: SpanContext,
+        allowed: Option<u64>,
+        reply: sched::Sender<Outcome>,
+    ) -> impl Future<Output = ()> {
+        let Attempt { caller, request, number, .. } = attempt;
+        let (client, from) = (caller.span, caller.service);
+        let chance = caller.trace.chance(Purpose::Latency, client);
+        let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
+        let (there, back) = (latency(Leg::Request), latency(Leg::Response));
+        let mut visit = Visit {
+            to,
+            from: from.map(|from| (from, caller.replica)),
+            parent: Some(client),
+            span: caller.trace.child_id(Some(client), 0),
+            call: Some(client),
+            trace: caller.trace,
+            baggage: caller.baggage,
+            depth: caller.depth,
+            deadline: None,
+            attempt: number,
+            request,
+            way: Way::Inner(context),
+        };
+        async move {
+            let sched = &self.host.sched;
+            sched.sleep(there).await;
+            visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
+            let outcome = self.serve(&mut visit).await;
+            sched.sleep(back).await;
+            reply.send(outcome).ok();
+        }
+    }
+
+    /// Likewise to a real server; faults strike before the request leaves.
+    async fn deliver_outside(self: Rc<Self>, attempt: Attempt, to: ServiceId) -> Outcome {
+        let Attempt { caller, request, number, .. } = attempt;
+        let (client, from) = (caller.span, caller.service);
+        let sched = self.host.sched.clone();
+        let dice = caller.trace.chance(Purpose::Fault, client);
+        let chance = caller.trace.chance(Purpose::Latency, client);
+        let subject = Subject {
+            service: to,
+            route: None,
+            replica: None,
+            from: from.map(|from| (from, caller.replica)),
+            request: &request,
+            params: &[],
+            baggage: &caller.baggage,
+            json: Json::default(),
+            attempt: number,
+            trace: caller.trace.trace_id,
+            span: client,
+            dice,
+        };
+        let verdict = self.faults.judge(&subject, sched.now());
+        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
+        sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
+        if let Some(answer) = verdict.answer {
+            return Ok(answer);
+        }
+        let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
+        sched.sleep(extra(Leg::Response)).await;
+        response
+    }
+
+    async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Outcome {
+        match &self.external {
+            Some(external) => external.send(base, request).await,
+            None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
+        }
+    }
+}
+
+/// A span towards what is no service of the topology.
+fn foreign_span(caller: &Caller, request: &Request, base: &str, now: Nanos) -> OpenSpan {
+    let (address, port) = address_of(base);
+    OpenSpan::client(caller, request, base, &ClientAttributes::new(&address, port, None), now)
+}
+
+/// A CLIENT span, and its call in the report, that end in every case: also when
+/// their caller is stopped.
+pub(super) struct ClientSpan {
+    bus: Weak<Bus>,
+    ticket: Ticket,
+    span: Option<OpenSpan>,
+    _under_way: Option<UnderWay>,
+}
+
+impl ClientSpan {
+    fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
+        bus.host.recorder.opened();
+        let ticket = bus.stats.calling(caller.service, to, bus.host.sched.now());
+        let under_way = bus.faults.ledger.calls(caller.span, caller.within);
+        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span), _under_way: under_way }
+    }
+
+    /// The request goes on its way.
+    fn sent(&self, callee: &Callee) {
+        if let (Some(bus), Some(to)) = (self.bus.upgrade(), callee.id())
+            && bus.is_guest(to)
+        {
+            bus.stats.sent(self.ticket);
+        }
+    }
+
+    /// Says something more on the span.
+    pub fn say(&mut self, what: impl FnOnce(&mut OpenSpan, Nanos)) {
+        if let (Some(span), Some(bus)) = (&mut self.span, self.bus.upgrade()) {
+            what(span, bus.host.sched.now());
+        }
+    }
+
+    /// Counts what the link's policies do.
+    pub fn count(&self, note: impl FnOnce(&mut PolicyAccount)) {
+        if let Some(bus) = self.bus.upgrade() {
+            bus.stats.policies(self.ticket, note);
+        }
+    }
+
+    /// Ends the span as the attempt has ended.
+    pub fn finish(mut self, outcome: &Outcome) {
+        let Some(mut span) = self.span.take() else { return };
+        let Some(bus) = self.bus.upgrade() else { return };
+        let error = match outcome {
+            Ok(response) => {
+                span.respond(response.status);
+                tally::error_type(response.status)
+            }
+            Err(error) => {
+                span.call_failed(error, bus.host.sched.now());
+                Some(error.kind().into())
+            }
+        };
+        self.end(&bus, span, error);
+    }
+
+    fn end(&self, bus: &Bus, span: OpenSpan, error: Option<Cow<'static, str>>) {
+        bus.stats.called(self.ticket, bus.host.sched.now(), error);
+        bus.record(span);
+    }
+}
+
+impl Drop for ClientSpan {
+    fn drop(&mut self) {
+        const CANCELLED: &str = "cancelled";
+        if let (Some(mut span), Some(bus)) = (self.span.take(), self.bus.upgrade()) {
+            span.fail(CANCELLED);
+            self.end(&bus, span, Some(CANCELLED.into()));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What is answered in place of a guest that a request does not get to.
+
+use crate::message::Response;
+use crate::model::Nanos;
+
+use super::replica::{NoWorker, Replica};
+use super::routes::{Match, Routes};
+use super::{Bus, Visit};
+
+impl Bus {
+    /// Answers for the guest what none of its routes meets.
+    pub(super) fn turn_away(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        replica: &Replica,
+        arrived: Nanos,
+        unmatched: &Match,
+    ) -> Response {
+        let (response, route) = match unmatched {
+            Match::WrongMethod(allowed, route) => {
+                let detail = format!("{} is not allowed here", visit.request.method);
+                let mut response = Response::detail(405, detail);
+                response.headers.push("allow", allowed.join(", "));
+                (response, Some(routes.get(*route)))
+            }
+            _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
+        };
+        let mut span = self.server_span(visit, route, replica);
+        span.respond(response.status);
+        self.record(span);
+        let now = self.host.sched.now();
+        self.stats.left(visit.to, None, arrived, now, None);
+        response
+    }
+
+    /// Answers a request that gets no worker.
+    pub(super) fn no_worker(
+        &self,
+        visit: &Visit,
+        routes: &Routes,
+        route: Option<u32>,
+        replica: &Replica,
+        reason: NoWorker,
+    ) -> Response {
+        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
+        let response = match reason {
+            NoWorker::Full => {
+                span.fail("queue_full");
+                Response::detail(503, "the queue is full")
+            }
+            NoWorker::Exhausted => {
+                span.fail(reason.kind());
+                Response::detail(503, "as many workers exist as limits.workers allows")
+            }
+            NoWorker::Taken => {
+                span.fail(reason.kind());
+                Response::detail(503, "no worker has come free in time")
+            }
+            NoWorker::TooLate => {
+                span.fail(reason.kind());
+                Response::detail(504, "the deadline of the request has passed")
+            }
+            NoWorker::Broken(failure) => {
+                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                span.guest_failed(failure, self.host.sched.now());
+                response
+            }
+        };
+        span.respond(response.status);
+        self.record(span);
+        response
+    }
+}

@@ -1,0 +1,95 @@
+//! What the bus does when faults come and go that no request asks for: it changes
+//! what has befallen replicas.
+
+use std::rc::Rc;
+
+use crate::fault::{Faults, Point, Rule, Stage};
+use crate::model::{FaultKind, Nanos};
+
+use super::plight::{Fate, Plight};
+use super::replica::Replica;
+use super::{Bus, NodeCode};
+
+impl Stage for Bus {
+    fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
+        for plight in self.plights(rule) {
+            self.meet(plight, plight.befall(rule));
+        }
+        self.next_step(rule)
+    }
+
+    fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
+        for replica in self.replicas(rule) {
+            let Some(plight) = replica.plight() else { continue };
+            self.meet(plight, plight.step(rule));
+            replica.call_up();
+        }
+        self.next_step(rule)
+    }
+
+    fn closed(&self, rule: &Rc<Rule>) {
+        for replica in self.replicas(rule) {
+            let Some(plight) = replica.plight() else { continue };
+            plight.relieve(rule);
+            replica.call_up();
+        }
+    }
+}
+
+impl Bus {
+    /// The replicas of the service that a rule is aimed at, if it is one that befalls replicas.
+    fn replicas(&self, rule: &Rule) -> &[Replica] {
+        let service = rule.service().filter(|_| rule.point == Point::Replica);
+        match service.map(|service| &self.nodes[service.index()].code) {
+            Some(NodeCode::Guest(guest)) => &guest.replicas,
+            _ => &[],
+        }
+    }
+
+    fn plights(&self, rule: &Rule) -> impl Iterator<Item = &Rc<Plight>> {
+        self.replicas(rule).iter().filter_map(Replica::plight)
+    }
+
+    /// Lets a replica meet its fate.
+    pub(super) fn meet(&self, plight: &Plight, fate: Fate) {
+        if fate == Fate::Lives {
+            return;
+        }
+        if let NodeCode::Guest(guest) = &self.nodes[plight.service.index()].code {
+            guest.replicas[plight.replica as usize].forget();
+        }
+        plight.process.die();
+    }
+
+    /// When a rule wants to be asked again while its window is open.
+    fn next_step(&self, rule: &Rule) -> Option<Nanos> {
+        match rule.kind {
+            FaultKind::RestartLoop { .. } => {
+                self.plights(rule).filter_map(|plight| plight.next_fall(rule)).min()
+            }
+            FaultKind::PoolExhaustion { workers } => {
+                let workers = workers.min(self.replicas(rule).first()?.workers());
+                fewer(rule, workers, self.now())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// When a fault that fades takes one worker less than it does now, of so many at most.
+fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
+    let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
+    let fades = closes.saturating_sub(ramp);
+    let taken =
+        if now < fades { f64::from(workers) } else { (f64::from(workers) * rule.strength(now)).round() };
+    if ramp == 0 || taken < 1.0 {
+        return None;
+    }
+    // Where it is just so many and a half, it is the larger number still.
+    let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
+    Some(closes.saturating_sub(left).max(now) + 1)
+}

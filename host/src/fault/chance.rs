@@ -1,0 +1,110 @@
+//! Which of the requests that a rule matches are struck.
+//!
+//! Most of it is dice, keyed by the request: they do not depend on what else
+//! happens. What counts requests does, and is the exception: which request is the
+//! third of `every-nth`, the first of a window or one too many
+//! depends on the order in which they come, and so on anything that changes it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::model::{FailFirst, Nanos};
+
+use super::ledger::Suppression;
+use super::{Rule, Subject};
+
+/// The header by which callers ask for faults: their names, with commas between.
+pub const HEADER: &str = "x-simhost-fault";
+
+/// The key of baggage that says likewise.
+pub const BAGGAGE: &str = "simhost-fault";
+
+/// What a rule has counted so far.
+#[derive(Debug, Default)]
+pub struct Count {
+    pub matched: Cell<u64>,
+    pub injected: Cell<u64>,
+    suppressed: [Cell<u64>; Suppression::ALL.len()],
+    /// For `fail-first`, in this window.
+    first: Cell<u64>,
+    /// For `every-nth`.
+    nth: Cell<u64>,
+    /// Struck requests that are under way.
+    active: Cell<u32>,
+}
+
+impl Count {
+    pub fn suppress(&self, why: Suppression) {
+        add(&self.suppressed[why as usize]);
+    }
+
+    pub fn suppressed(&self) -> [u64; Suppression::ALL.len()] {
+        self.suppressed.each_ref().map(Cell::get)
+    }
+
+    /// A window opens.
+    pub fn begin(&self) {
+        self.first.set(0);
+    }
+}
+
+fn add(count: &Cell<u64>) -> u64 {
+    count.set(count.get() + 1);
+    count.get()
+}
+
+/// One of the requests that `max-active` allows, until this is dropped:
+/// keep it as long as the struck request is under way.
+#[derive(Debug)]
+pub struct Held(Rc<Rule>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let active = &self.0.count.active;
+        active.set(active.get() - 1);
+    }
+}
+
+/// Decides about a request that a rule matches, with the dice of both.
+///
+/// # Errors
+/// Why it is spared.
+pub fn decide(
+    rule: &Rc<Rule>,
+    subject: &Subject<'_>,
+    roll: f64,
+    now: Nanos,
+) -> Result<Option<Held>, Suppression> {
+    let (chance, count) = (rule.chance.borrow(), &rule.count);
+    if chance.by_caller && !is_asked_for(&rule.name, subject) {
+        return Err(Suppression::NotAsked);
+    }
+    match chance.fail_first {
+        Some(FailFirst::Of(most)) if add(&count.first) > most => return Err(Suppression::FailFirst),
+        Some(FailFirst::Attempts(most)) if subject.attempt >= most => return Err(Suppression::FailFirst),
+        _ => {}
+    }
+    if chance.every_nth.is_some_and(|nth| !add(&count.nth).is_multiple_of(nth)) {
+        return Err(Suppression::EveryNth);
+    }
+    let strength = if rule.kind.has_magnitude() { 1.0 } else { rule.strength(now) };
+    if roll >= chance.probability * strength {
+        return Err(Suppression::Probability);
+    }
+    if chance.max_total.is_some_and(|most| count.injected.get() >= most) {
+        return Err(Suppression::MaxTotal);
+    }
+    let Some(most) = chance.max_active else { return Ok(None) };
+    if count.active.get() >= most {
+        return Err(Suppression::MaxActive);
+    }
+    count.active.set(count.active.get() + 1);
+    Ok(Some(Held(Rc::clone(rule))))
+}
+
+/// Whether a request names the rule, in a header or in its baggage.
+fn is_asked_for(name: &str, subject: &Subject<'_>) -> bool {
+    let names = |text: &str| text.split(',').any(|asked| asked.trim() == name);
+    subject.request.headers.get_all(HEADER).any(names)
+        || subject.baggage.get(BAGGAGE).is_some_and(|text| names(&text))
+}

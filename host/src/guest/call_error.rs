@@ -1,0 +1,49 @@
+//! What keeps the response of a call away.
+
+/// Why a call has no response. The contract, `simhost:service/bus`, has fewer words
+/// for it: a guest sees what its own side refused as `refused`, and a deadline that
+/// has passed as `timeout`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    #[error("{0}")]
+    UnknownService(String),
+    #[error("no response in time")]
+    Timeout,
+    #[error("connection refused: {0}")]
+    Refused(String),
+    #[error("connection reset: {0}")]
+    Reset(String),
+    #[error("call depth {0} exceeds the topology's limit; is there a cycle?")]
+    DepthExceeded(u32),
+    #[error("invalid request: {0}")]
+    Invalid(String),
+    /// The caller's own breaker lets nothing through.
+    #[error("circuit open: {0}")]
+    CircuitOpen(String),
+    /// The caller has as much under way as its bulkhead allows.
+    #[error("bulkhead full: {0}")]
+    BulkheadFull(String),
+    /// Whoever waits for the caller would wait no longer.
+    #[error("the deadline has passed")]
+    DeadlineExceeded,
+}
+
+/// The `error.type` of what comes too late for who asked, on both sides.
+pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
+
+impl CallError {
+    /// The `error.type` of the CLIENT span: low in cardinality.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownService(_) => "unknown_service",
+            Self::Timeout => "timeout",
+            Self::Refused(_) => "connection_refused",
+            Self::Reset(_) => "connection_reset",
+            Self::DepthExceeded(_) => "call_depth_exceeded",
+            Self::Invalid(_) => "invalid_request",
+            Self::CircuitOpen(_) => "circuit_open",
+            Self::BulkheadFull(_) => "bulkhead_full",
+            Self::DeadlineExceeded => DEADLINE_EXCEEDED,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A fault in a line that a person reads.
+
+use crate::clock::show;
+use crate::model::{
+    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
+    Test, When,
+};
+
+/// What a fault does, to whom, how often and when.
+pub(super) fn line(fault: &Fault, model: &Model) -> String {
+    let state = if fault.enabled { "on" } else { "off" };
+    let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name(), detail(&fault.kind));
+    if let Some(target) = &fault.target {
+        line.push_str(&of_target(target, model));
+    }
+    let conditions: Vec<_> = fault.conditions.iter().map(of_condition).collect();
+    if !conditions.is_empty() {
+        line.push_str(&format!(" if {}", conditions.join(" and ")));
+    }
+    for part in of_chance(&fault.chance).into_iter().chain(of_when(&fault.when, model)) {
+        line.push_str(", ");
+        line.push_str(&part);
+    }
+    line
+}
+
+/// What a kind is known by, beyond its name.
+fn detail(kind: &FaultKind) -> String {
+    match kind {
+        FaultKind::Latency { delay, .. } | FaultKind::Jitter { delay } => format!(" of {}", length(delay)),
+        FaultKind::Error { status, .. } => format!(" {status}"),
+        FaultKind::RateLimit { per_second, .. } => format!(" of {per_second}/s"),
+        FaultKind::Bandwidth { bytes_per_second } => format!(" of {bytes_per_second} bytes/s"),
+        FaultKind::Cpu { times } => format!(" times {times}"),
+        FaultKind::MemoryLeak { per_request } => format!(" of {per_request} bytes for each request"),
+        FaultKind::PoolExhaustion { workers } => format!(" of {workers} workers"),
+        FaultKind::ClockSkew { by } => {
+            let (by, way) = (show(by.unsigned_abs()), if *by < 0 { "behind" } else { "ahead" });
+            format!(" of {by} {way}")
+        }
+        FaultKind::Crash { restart } => format!(" for {}", length(restart)),
+        FaultKind::RestartLoop { up, down } => format!(", up {} and down {}", length(up), length(down)),
+        FaultKind::BadDeploy { canary: Canary::Replicas(share), .. } => {
+            format!(" to {} of the replicas", percent(*share))
+        }
+        FaultKind::BadDeploy { canary: Canary::Requests(share), .. } => {
+            format!(" for {} of the traces", percent(*share))
+        }
+        FaultKind::LateSpans { by } => format!(" by {}", length(by)),
+        FaultKind::WrongServiceName { name } => format!(" {name}"),
+        FaultKind::Cardinality { attribute, .. } => format!(" of {attribute}"),
+        _ => String::new(),
+    }
+}
+
+fn of_target(target: &Target, model: &Model) -> String {
+    let name = |id| &model.service(id).name;
+    let mut text = format!(" at {}", name(target.service));
+    if let Some(replica) = target.replica {
+        text.push_str(&format!(" (replica {replica})"));
+    }
+    if let Some((route, _)) = &target.route {
+        text.push_str(&format!(" {route}"));
+    }
+    if let Some(span) = &target.span {
+        text.push_str(&format!(" in {span}"));
+    }
+    if let Some(from) = target.from {
+        text.push_str(&format!(" called by {}", name(from)));
+    }
+    if let Some(replica) = target.from_replica {
+        text.push_str(&format!(" (replica {replica})"));
+    }
+    text
+}
+
+fn of_condition(condition: &Condition) -> String {
+    let part = match &condition.of {
+        Part::Method => "method".to_owned(),
+        Part::Header(name) => format!("header.{name}"),
+        Part::Baggage(key) => format!("baggage.{key}"),
+        Part::Param(name) => format!("param.{name}"),
+        Part::Body(pointer) => format!("body.{pointer}"),
+    };
+    let test = match &condition.test {
+        Test::Exists(true) => "is there".to_owned(),
+        Test::Exists(false) => "is not there".to_owned(),
+        Test::Eq(value) => format!("is {value}"),
+        Test::Ne(value) => format!("is not {value}"),
+        Test::Gt(number) => format!("is above {number}"),
+        Test::Ge(number) => format!("is {number} or more"),
+        Test::Lt(number) => format!("is below {number}"),
+        Test::Le(number) => format!("is {number} or less"),
+        Test::In(values) => {
+            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+            format!("is one of {}", values.join(", "))
+        }
+        Test::Regex(regex) => format!("is like {:?}", regex.as_str()),
+    };
+    format!("{part} {test}")
+}
+
+fn of_chance(chance: &Chance) -> Vec<String> {
+    let Chance { probability, fail_first, every_nth, max_active, max_total, by_caller } = chance;
+    let first = fail_first.map(|first| match first {
+        FailFirst::Of(count) => format!("the first {count} of each window"),
+        FailFirst::Attempts(count) => format!("the first {count} attempts of each call"),
+    });
+    let parts = [
+        by_caller.then(|| "where the caller asks for it".to_owned()),
+        first,
+        every_nth.map(|nth| format!("each one in {nth}")),
+        (*probability < 1.0).then(|| format!("{} of them", percent(*probability))),
+        max_active.map(|most| format!("at most {most} at a time")),
+        max_total.map(|most| format!("at most {most} in all")),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+fn of_when(when: &When, model: &Model) -> Vec<String> {
+    let for_long = |lasting: &Option<u64>| match lasting {
+        Some(lasting) => format!(" for {}", show(*lasting)),
+        None => String::new(),
+    };
+    let schedule = match &when.schedule {
+        Schedule::Always => None,
+        Schedule::Fixed { at, lasting, every } => {
+            let every = every.map_or_else(String::new, |every| format!(" every {}", show(every)));
+            Some(format!("from {}{}{every}", show(*at), for_long(lasting)))
+        }
+        Schedule::Random { between, hold } => {
+            Some(format!("by itself: after {} for {}", length(between), length(hold)))
+        }
+        Schedule::After { fault, delay, lasting } => {
+            let (delay, name) = (show(*delay), &model.faults[*fault].name);
+            Some(format!("{delay} after {name}{}", for_long(lasting)))
+        }
+    };
+    let ramp = (when.ramp > 0).then(|| format!("growing over {}", show(when.ramp)));
+    schedule.into_iter().chain(ramp).collect()
+}
+
+/// A random length of time, as short as can be.
+fn length(distribution: &Distribution) -> String {
+    match distribution {
+        Distribution::Fixed(nanos) => show(*nanos),
+        Distribution::Normal { mean, stddev } => format!("{} +/- {}", show(*mean), show(*stddev)),
+        Distribution::Lognormal { median, .. } => format!("some {}", show(*median)),
+        Distribution::Exponential { mean } => format!("{} on average", show(*mean)),
+        Distribution::Uniform { min, max } => format!("{} to {}", show(*min), show(*max)),
+        Distribution::Pareto { min, .. } => format!("{} or more", show(*min)),
+        Distribution::Percentiles(points) => {
+            let ends = points.first().zip(points.last());
+            ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
+    format!("{} %", (share * 100.0 * 1e9).round() / 1e9)
+}

@@ -1,0 +1,153 @@
+//! What a hand may do to the faults of a run, and what it is told.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::control::{Answer, Asked, Control, Inbound, Listing, Order, State, Trouble};
+use crate::error::{Problem, did_you_mean, quote};
+use crate::fault::{Conductor, Hand, Rule, Suppression};
+use crate::model::{Model, Nanos};
+use crate::sched::Sched;
+
+use super::{Event, Options, RunError};
+
+/// What keeps a run from being controlled.
+pub fn problems(options: &Options) -> Vec<Problem> {
+    let Some(address) = options.control else { return Vec::new() };
+    let mut problems = Vec::new();
+    if !address.ip().is_loopback() {
+        let what =
+            format!("--control {address} is not of this machine alone: whoever reaches it could use it");
+        problems.push(Problem::new(what).help(format!("write --control 127.0.0.1:{}", address.port())));
+    }
+    if options.virtual_time && options.speed.is_none() {
+        let what = "--control was given, but time jumps: the run would be over before anybody did anything";
+        problems.push(Problem::new(what).help("pace it, with --speed 1, or leave --control out"));
+    }
+    if options.shards.is_some_and(|shards| shards > 1) {
+        let what = "--control was given, but there are several worlds: one hand cannot be in all of them";
+        problems.push(Problem::new(what).help("leave --shards out, or --control"));
+    }
+    problems
+}
+
+/// Opens the port that `--control` asks for.
+pub fn open_listener(options: &Options, network: &Runtime) -> Result<Option<TcpListener>, RunError> {
+    let Some(address) = options.control else { return Ok(None) };
+    let listener = network.block_on(TcpListener::bind(address));
+    listener.map(Some).map_err(|error| RunError::Control { address, error })
+}
+
+/// Whoever answers, on the core thread.
+struct Desk {
+    conductor: Rc<Conductor>,
+    sched: Sched,
+    start: Nanos,
+    /// Service and route of each fault.
+    targets: Vec<(Option<String>, Option<String>)>,
+}
+
+/// Lets hands come, from now on until the run is told to stop.
+///
+/// # Errors
+/// The socket has no local address.
+pub fn attend(
+    listener: TcpListener,
+    network: &Runtime,
+    stop: watch::Receiver<bool>,
+    conductor: &Rc<Conductor>,
+    sched: &Sched,
+    model: &Model,
+) -> Result<Event, RunError> {
+    let (control, inbound) = {
+        let _network = network.enter();
+        Control::open(listener, stop)?
+    };
+    let target = |fault: &crate::model::Fault| {
+        let target = fault.target.as_ref();
+        let service = target.map(|target| model.service(target.service).name.clone());
+        let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
+        (service, route)
+    };
+    let desk = Desk {
+        conductor: Rc::clone(conductor),
+        sched: sched.clone(),
+        start: sched.now(),
+        targets: model.faults.iter().map(target).collect(),
+    };
+    conductor.attend();
+    sched.accompany(desk.serve(inbound));
+    Ok(Event::Control { address: control.address })
+}
+
+impl Desk {
+    async fn serve(self, mut inbound: mpsc::Receiver<Inbound>) {
+        while let Some(Inbound { asked, reply }) = inbound.recv().await {
+            // A client that has hung up wants no answer.
+            reply.send(self.answer(asked)).ok();
+        }
+    }
+
+    fn answer(&self, asked: Asked) -> Result<Answer, Trouble> {
+        match asked {
+            Asked::All => {
+                let faults = self.conductor.rules().iter().map(|rule| self.state(rule)).collect();
+                Ok(Answer::All(Listing { simulated_ns: self.sched.now() - self.start, faults }))
+            }
+            Asked::One(name) => Ok(Answer::One(self.state(self.find(&name)?))),
+            Asked::Change(name, order) => {
+                let rule = self.find(&name)?;
+                for hand in hands(order) {
+                    self.conductor.take(rule.index, hand);
+                }
+                Ok(Answer::One(self.state(rule)))
+            }
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Rc<Rule>, Trouble> {
+        let rules = self.conductor.rules();
+        rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
+            let known = rules.iter().map(|rule| rule.name.as_str());
+            Trouble::new(404, format!("unknown fault {}", quote(name)), did_you_mean(name, "faults", known))
+        })
+    }
+
+    fn state(&self, rule: &Rule) -> State {
+        let (service, route) = self.targets[rule.index].clone();
+        let counts = rule.counts();
+        let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
+        let spared = by_reason.filter(|(_, count)| *count > 0);
+        State {
+            name: rule.name.clone(),
+            kind: rule.kind.name().to_owned(),
+            service,
+            route,
+            active: rule.is_active(),
+            held: self.conductor.is_held(rule.index),
+            probability: rule.probability(),
+            strength: if rule.is_active() { rule.strength(self.sched.now()) } else { 0.0 },
+            windows: rule.windows(),
+            next_ns: self.conductor.next_turn(rule.index).map(|at| at - self.start),
+            matched: counts.matched,
+            injected: counts.injected,
+            suppressed: spared.map(|(why, count)| (why.name().to_owned(), count)).collect::<BTreeMap<_, _>>(),
+        }
+    }
+}
+
+/// What is to be done, in an order in which no window opens that is not meant to.
+fn hands(order: Order) -> impl Iterator<Item = Hand> {
+    let Order { active, scheduled, probability } = order;
+    let switch = match active {
+        Some(true) => Some(Hand::On),
+        Some(false) => Some(Hand::Off),
+        None => scheduled.map(|_| Hand::Schedule),
+    };
+    let (before, after) = if switch == Some(Hand::Off) { (switch, None) } else { (None, switch) };
+    before.into_iter().chain(probability.map(Hand::Probability)).chain(after)
+}

@@ -1,0 +1,127 @@
+//! What each fault has caused: in virtual time the run is made once more without it,
+//! and every request from outside is laid beside itself.
+//!
+//! Nothing of such a run leaves it. All else is as it was, the recording of spans
+//! among it: a guest may look at what it is told of its trace.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::clock::{Clock, Stopwatch};
+use crate::model::{Model, Nanos};
+use crate::progress::{Course, Progress};
+use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::pipeline::Pace;
+use crate::truth::{Causes, Closing, Skipped};
+
+use super::services::Loaded;
+use super::simulate::{Simulated, World};
+use super::truth::{Notes, Truth};
+use super::{Options, RunError, loads, shards, world};
+
+/// A run that is over, and can be made again.
+pub struct Again<'a> {
+    pub options: &'a Options,
+    pub model: &'a Model,
+    pub telemetry: &'a TelemetrySettings,
+    pub loaded: &'a Loaded,
+    pub is_recorded: bool,
+    pub network: &'a Runtime,
+    /// Turns true when somebody cannot wait.
+    pub stop: &'a Arc<watch::Sender<bool>>,
+    /// Whether a line of progress may be drawn.
+    pub is_shown: bool,
+}
+
+impl Again<'_> {
+    /// Writes the last line of the truth, with what each fault has caused.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub fn close(&self, truth: &mut Truth, done: &Simulated) -> Result<(), RunError> {
+        truth.gather();
+        let names = Arc::clone(&truth.names);
+        let closing = Closing {
+            model: self.model,
+            names: &names,
+            accounts: &done.faults,
+            seen: &done.seen,
+            start: done.start,
+            simulated: done.simulated,
+            requests: done.requests,
+        };
+        let fired = done.faults.iter().filter(|account| account.injected > 0).count();
+        let mut number = 0;
+        let record = closing.record(|index| {
+            self.why_not(truth, done).map_or(Ok(()), Err)?;
+            number += 1;
+            let name = &self.model.faults[index].name;
+            let other = self.without(index, done.start, format!("without {name} ({number} of {fired})"));
+            let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
+            // A run that was cut short is no measure.
+            self.interrupted().map_or(Ok(()), Err)?;
+            let symptom = closing.symptom(index).map(|request| request.span);
+            Ok(Causes::new(&done.seen, &other.seen, symptom, &names, done.start))
+        });
+        truth.sink().write(&record);
+        Ok(())
+    }
+
+    /// Why no run without a fault can tell what it has caused.
+    fn why_not(&self, truth: &Truth, done: &Simulated) -> Option<Skipped> {
+        if !self.options.virtual_time {
+            Some(Skipped::RealTime)
+        } else if !truth.is_compared {
+            Some(Skipped::NotWanted)
+        } else if done.seen.iter().any(|seen| seen.by_hand) {
+            Some(Skipped::ChangedByHand)
+        } else if !done.halted.is_empty() {
+            Some(Skipped::Failed)
+        } else {
+            self.interrupted()
+        }
+    }
+
+    fn interrupted(&self) -> Option<Skipped> {
+        self.stop.borrow().then_some(Skipped::Interrupted)
+    }
+
+    /// The same run without one of its faults, from `start` on; `what` is what the line of progress says.
+    fn without(&self, fault: usize, start: Nanos, what: String) -> Result<Simulated, RunError> {
+        let mut model = self.model.clone();
+        model.faults[fault].enabled = false;
+        let models = shards::models(self.options, &model);
+        let worlds = models.len() as u32;
+        let course = Course {
+            what: Some(what),
+            is_virtual: true,
+            total: loads::length(self.options, &model),
+            exporters: Vec::new(),
+            worlds: models.len(),
+            watch: Stopwatch::start(),
+        };
+        let progress = Progress::new(course, self.is_shown);
+        self.network.spawn(world::show_later(progress.line()));
+        let stops = shards::followers(worlds, self.stop, self.network);
+        let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
+            options: self.options,
+            model,
+            telemetry: self.telemetry,
+            loaded: self.loaded.clone(),
+            clock: Clock::virtual_from(start),
+            pace: Pace::Virtual,
+            is_recorded: self.is_recorded,
+            network: self.network,
+            listener: None,
+            control: None,
+            stop,
+            progress: progress.of_world(number),
+            notes: Some(Notes::remembered()),
+        });
+        let done = shards::simulate(worlds.collect(), None, |_| {});
+        progress.line().finish();
+        done
+    }
+}

@@ -1,0 +1,209 @@
+//! `--truth`: the file is opened, each world gets a book that writes into it, and the
+//! last line says what came of it all.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Problem;
+use crate::fault::Ledger;
+use crate::fault::witness::Witness;
+use crate::model::{Model, Nanos};
+use crate::truth::{Book, Declared, Names, Opening, Sink};
+
+use super::services::Loaded;
+use super::{Event, Failure, Options, shards};
+
+/// The truth of a run, while it goes on.
+#[derive(Debug)]
+pub struct Truth {
+    sink: Arc<Sink>,
+    /// Of the second world and those behind it: their lines come behind those of the first.
+    parts: Vec<Arc<Sink>>,
+    pub names: Arc<Names>,
+    opening: Opening,
+    /// Whether runs without faults will be held against this one.
+    pub is_compared: bool,
+}
+
+/// What is written down of one world, and remembered.
+#[derive(Debug)]
+pub struct Notes {
+    /// None where nobody reads it.
+    book: Option<(Arc<Sink>, Arc<Names>, u32)>,
+    /// Of the first world: what the first line says.
+    opening: Option<Opening>,
+    remembers: bool,
+}
+
+impl Notes {
+    /// Those of a world that is only held against another.
+    pub const fn remembered() -> Self {
+        Self { book: None, opening: None, remembers: true }
+    }
+
+    /// Where a world with so many faults that begins at `start` says what they do.
+    pub fn ledger(self, faults: usize, start: Nanos) -> Ledger {
+        let witness = Witness::new(faults, self.remembers);
+        let Some((sink, names, shard)) = self.book else { return Ledger::default().with_witness(witness) };
+        let book = Book::new(sink, names, shard, start);
+        if let Some(opening) = self.opening {
+            book.open(opening);
+        }
+        Ledger::new(move |event| book.hear(event)).with_witness(witness)
+    }
+}
+
+impl Truth {
+    /// Opens the file, if the command line names one.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn open(options: &Options, model: &Model, loaded: &Loaded) -> Result<Option<Self>, Problem> {
+        let Some(path) = &options.destinations.truth else { return Ok(None) };
+        let create = |path: &Path| {
+            Sink::create(path).map(Arc::new).map_err(|error| {
+                let problem = Problem::new(format!("--truth {}: {error}", path.display()));
+                problem.help("name a file in a folder that exists and can be written, or - for stdout")
+            })
+        };
+        let parts: Result<_, _> =
+            (1..shards::count(options)).map(|shard| create(&part(path, shard))).collect();
+        let names = Arc::new(names(loaded));
+        Ok(Some(Self {
+            sink: create(path)?,
+            parts: parts?,
+            opening: opening(options, model, &names),
+            names,
+            is_compared: options.virtual_time && !options.no_counterfactual,
+        }))
+    }
+
+    /// What is to be written down of world `shard`.
+    pub fn notes(&self, shard: usize) -> Notes {
+        let sink = if shard == 0 { &self.sink } else { &self.parts[shard - 1] };
+        Notes {
+            book: Some((Arc::clone(sink), Arc::clone(&self.names), shard as u32)),
+            opening: (shard == 0).then(|| self.opening.clone()),
+            remembers: self.is_compared,
+        }
+    }
+
+    /// Says when the file takes no more, once.
+    pub fn watch(&self) -> impl Future<Output = Event> + use<> {
+        const EVERY: Duration = Duration::from_millis(500);
+        let sink = Arc::clone(&self.sink);
+        async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                if let Some(trouble) = sink.trouble() {
+                    return Event::Trouble { exporter: name(sink.path()), trouble: trouble.message };
+                }
+            }
+        }
+    }
+
+    /// The worlds are over: puts their lines behind one another.
+    pub fn gather(&mut self) {
+        for part in self.parts.drain(..) {
+            // The worlds have let go of theirs.
+            if let Ok(part) = Arc::try_unwrap(part) {
+                self.sink.absorb(part);
+            }
+        }
+    }
+
+    pub fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
+    /// Lines that are not in the file. That a pipe's reader has seen enough is no failure.
+    pub fn failure(&self) -> Option<Failure> {
+        let trouble = self.sink.trouble().filter(|trouble| !trouble.is_unread)?;
+        Some(Failure {
+            what: format!(
+                "--truth {}: {} lines were lost: {}",
+                self.sink.path().display(),
+                trouble.lost,
+                trouble.message
+            ),
+            help: "see to it that the file has room; what it has are whole lines",
+        })
+    }
+}
+
+/// What is wrong with how the truth was asked for.
+pub fn problems(options: &Options) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(truth) = &options.destinations.truth else { return problems };
+    let is_stdout = truth.as_os_str() == "-";
+    if is_stdout && options.destinations.out.as_deref() == Some(truth) {
+        let problem = Problem::new("--out - and --truth - both want standard output");
+        problems.push(problem.help("name a file for one of them: --truth truth.jsonl"));
+    } else if options.destinations.out.as_deref() == Some(truth) {
+        let problem = Problem::new(format!("--out and --truth both name {}", truth.display()));
+        problems.push(problem.help("give each a file of its own"));
+    }
+    if is_stdout && shards::count(options) > 1 {
+        let problem = Problem::new("--truth - was given, and several shards cannot share standard output");
+        problems.push(problem.help("name a file: --truth truth.jsonl"));
+    }
+    problems
+}
+
+/// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.
+fn part(path: &Path, shard: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".shard-{shard}"));
+    PathBuf::from(name)
+}
+
+/// Under what name the truth is in what a person is told.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "the truth on standard output".to_owned()
+    } else {
+        format!("truth {}", path.display())
+    }
+}
+
+fn names(loaded: &Loaded) -> Names {
+    let routes = loaded.services.iter();
+    Names {
+        services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
+        routes: routes
+            .map(|service| service.guest.as_ref().map(|guest| guest.routes.shared()).unwrap_or_default())
+            .collect(),
+    }
+}
+
+fn opening(options: &Options, model: &Model, names: &Names) -> Opening {
+    Opening {
+        topology: model.name.clone(),
+        seed: model.seed,
+        shards: shards::count(options),
+        is_virtual: options.virtual_time,
+        flags: flags(options),
+        faults: model.faults.iter().map(|fault| Declared::new(fault, names)).collect(),
+    }
+}
+
+/// The flags that decide what happens: neither where it goes, nor at which pace.
+fn flags(options: &Options) -> Vec<String> {
+    let mut flags = Vec::new();
+    let mut flag = |name: &str, value: String| flags.push(format!("--{name} {value}"));
+    if let Some(nanos) = options.stop_after {
+        flag("for", crate::clock::show(nanos));
+    }
+    for (service, file) in &options.guests {
+        flag("guest", format!("{service}={}", file.display()));
+    }
+    let switch = |(name, on): &(String, bool)| format!("{name}={}", if *on { "on" } else { "off" });
+    options.faults.iter().for_each(|fault| flag("fault", switch(fault)));
+    options.loads.iter().for_each(|load| flag("load", switch(load)));
+    options.requests.iter().for_each(|asked| flag("request", asked.to_string()));
+    if options.through_ingress {
+        flags.push("--through-ingress".to_owned());
+    }
+    flags
+}

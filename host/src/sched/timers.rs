@@ -1,0 +1,102 @@
+//! What is due when, in the order of (due, sequence).
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::task::Waker;
+
+use slab::Slab;
+
+use crate::model::Nanos;
+
+/// A cancelled timer leaves its entry in the heap; so many are left before a sweep.
+pub const STALE_TIMERS: usize = 1_024;
+
+/// The sequence of timers begins here: those of tasks that accompany the world
+/// have numbers below, and are first at an instant.
+const BEHIND: u64 = 1 << 63;
+
+#[derive(Default)]
+pub struct Timers {
+    /// What is due when; entries of cancelled timers stay until they are met or swept.
+    pub heap: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
+    pub slots: Slab<Timer>,
+    sequence: u64,
+    stale: usize,
+    /// Those that stand and are of tasks that only accompany the world.
+    aside: usize,
+}
+
+pub struct Timer {
+    sequence: u64,
+    pub waker: Waker,
+    aside: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct TimerId {
+    slot: usize,
+    sequence: u64,
+}
+
+impl Timers {
+    pub fn insert(&mut self, due: Nanos, waker: Waker, aside: bool) -> TimerId {
+        self.sequence += 1;
+        let sequence = if aside { self.sequence } else { self.sequence | BEHIND };
+        self.aside += usize::from(aside);
+        let slot = self.slots.insert(Timer { sequence, waker, aside });
+        self.heap.push(Reverse((due, sequence, slot)));
+        TimerId { slot, sequence }
+    }
+
+    /// The timer, unless it has fired: its slot may be another's by then.
+    pub fn get(&mut self, id: TimerId) -> Option<&mut Timer> {
+        self.slots.get_mut(id.slot).filter(|timer| timer.sequence == id.sequence)
+    }
+
+    pub fn cancel(&mut self, id: TimerId) {
+        if self.get(id).is_none() {
+            return;
+        }
+        self.remove(id.slot);
+        self.stale += 1;
+        if self.stale > STALE_TIMERS && self.stale * 2 > self.heap.len() {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse((_, sequence, slot))| {
+                slots.get(*slot).is_some_and(|timer| timer.sequence == *sequence)
+            });
+            self.stale = 0;
+        }
+    }
+
+    /// Whether those that stand are all of tasks that only accompany the world.
+    pub fn all_aside(&self) -> bool {
+        self.slots.len() == self.aside
+    }
+
+    /// The instant of the next timer that still stands.
+    pub fn next_due(&mut self) -> Option<Nanos> {
+        while let Some(Reverse((due, sequence, slot))) = self.heap.peek() {
+            if self.slots.get(*slot).is_some_and(|timer| timer.sequence == *sequence) {
+                return Some(*due);
+            }
+            self.heap.pop();
+            self.stale = self.stale.saturating_sub(1);
+        }
+        None
+    }
+
+    /// Takes the next timer if it is due at `now`.
+    pub fn pop(&mut self, now: Nanos) -> Option<Waker> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse((_, _, slot)) = self.heap.pop()?;
+        Some(self.remove(slot))
+    }
+
+    fn remove(&mut self, slot: usize) -> Waker {
+        let timer = self.slots.remove(slot);
+        self.aside -= usize::from(timer.aside);
+        timer.waker
+    }
+}

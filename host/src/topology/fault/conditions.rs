@@ -1,0 +1,246 @@
+//! `match = { … }`: what must hold of a request.
+
+use regex::{Regex, RegexBuilder};
+use toml::de::DeValue;
+
+use super::super::address;
+use super::super::answer::header_name;
+use super::super::load::json;
+use super::super::reader::{Table, Value};
+use crate::error::{Problem, did_you_mean, list, nearest, quote};
+use crate::message::is_token;
+use crate::model::{Condition, Part, Test};
+
+/// Conditions of a fault, and values of an `in`.
+const CONDITIONS_AT_MOST: usize = 100;
+const VALUES_AT_MOST: usize = 1_000;
+
+/// Characters of a regular expression, and bytes that it takes when it is compiled:
+/// a word of any length in any script takes 64 KiB, hundreds of them take this.
+const REGEX_AT_MOST: usize = 1_000;
+const COMPILED_AT_MOST: usize = 1 << 20;
+
+const PARTS: [&str; 5] = ["method", "header", "baggage", "param", "body"];
+const TESTS: [&str; 8] = ["eq", "ne", "gt", "ge", "lt", "le", "in", "regex"];
+
+const EXAMPLE: &str = "write for example match = { \"header.x-tier\" = \"gold\" }";
+
+/// All that must hold. `route` is the one that the target names.
+pub(super) fn conditions(value: &Value<'_>, route: Option<&str>) -> Option<Vec<Condition>> {
+    let table = value.table("match")?;
+    if table.entries().is_empty() {
+        let problem = Problem::new("match asks for nothing").label("empty");
+        return value.refuse(problem.help(format!("leave it out, or {EXAMPLE}")));
+    }
+    let mut read = Some(Vec::new());
+    for entry in table.entries() {
+        let (part, name) = match entry.key.split_once('.') {
+            Some((part, name)) => (part, Some(name)),
+            None => (entry.key, None),
+        };
+        let more = match (part, name) {
+            ("method", None) => tests(entry, &Part::Method),
+            ("header" | "baggage" | "param" | "body", Some(name)) => named(entry, part, name, route),
+            // header.x-tier without quotes: TOML makes tables of it.
+            ("header" | "baggage" | "param" | "body", None) => nested(entry, part, route),
+            _ => unknown(entry, part),
+        };
+        read = read.zip(more).map(|(mut all, more)| {
+            all.extend(more);
+            all
+        });
+    }
+    let read = read?;
+    if read.len() > CONDITIONS_AT_MOST {
+        let problem = Problem::new(format!("match has {} conditions", read.len())).label("too many");
+        return value.refuse(problem.help(format!("{CONDITIONS_AT_MOST} are allowed: in takes many values")));
+    }
+    Some(read)
+}
+
+fn unknown(entry: &Value<'_>, part: &str) -> Option<Vec<Condition>> {
+    let help = match nearest(part, PARTS) {
+        Some("method") if part == "method" => {
+            "write method alone, as in match = { method = \"POST\" }".to_owned()
+        }
+        _ if part == "path" => {
+            "name the route in the target: target = { service = \"…\", route = \"…\" }".to_owned()
+        }
+        Some(near) => format!("did you mean {}?", quote(&entry.key.replacen(part, near, 1))),
+        None => format!(
+            "write \"method\", \"header.NAME\", \"baggage.KEY\", \"param.NAME\" or \"body./POINTER\"; {EXAMPLE}"
+        ),
+    };
+    let problem = Problem::new(format!("a request has no part {}", quote(entry.key)));
+    entry.refuse_key(problem.label("no part of a request").help(help))
+}
+
+fn nested(entry: &Value<'_>, part: &str, route: Option<&str>) -> Option<Vec<Condition>> {
+    let table = entry.table(format!("match.{part}"))?;
+    if table.entries().is_empty() {
+        let problem = Problem::new(format!("match.{part} asks for nothing")).label("empty");
+        return entry.refuse(problem.help(EXAMPLE));
+    }
+    let read: Vec<_> = table.entries().iter().map(|entry| named(entry, part, entry.key, route)).collect();
+    read.into_iter().collect::<Option<Vec<_>>>().map(|read| read.into_iter().flatten().collect())
+}
+
+/// Conditions on a header, a value of baggage, a parameter or a value of the body.
+fn named(entry: &Value<'_>, part: &str, name: &str, route: Option<&str>) -> Option<Vec<Condition>> {
+    let part = match part {
+        "header" => header_name(entry, name).map(Part::Header),
+        "baggage" => baggage_key(entry, name).map(Part::Baggage),
+        "param" => param(entry, name, route).map(Part::Param),
+        _ => is_pointer(entry, name).map(|name| Part::Body(name.to_owned())),
+    };
+    tests(entry, &part?)
+}
+
+fn baggage_key(entry: &Value<'_>, name: &str) -> Option<String> {
+    if is_token(name) {
+        return Some(name.to_owned());
+    }
+    let problem = Problem::new(format!("{} is not a key of baggage", quote(name))).label("not a key");
+    entry.refuse_key(problem.help("keys of baggage are words without blanks, as in \"baggage.user-id\""))
+}
+
+/// A parameter of the path; of a route that is known, one that it has.
+fn param(entry: &Value<'_>, name: &str, route: Option<&str>) -> Option<String> {
+    let known: Option<Vec<&str>> = route.map(|route| {
+        let open = route.split('{').skip(1);
+        open.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.trim_start_matches('*')).collect()
+    });
+    match (known, route) {
+        (Some(known), Some(route)) if !known.contains(&name) => {
+            let help = match known.is_empty() {
+                true => "leave it out: the path is always the same".to_owned(),
+                false => did_you_mean(name, "parameters", known.iter().copied()),
+            };
+            let problem = Problem::new(format!("{} has no parameter {}", quote(route), quote(name)));
+            entry.refuse_key(problem.label("no such parameter").help(help))
+        }
+        _ if name.is_empty() => {
+            let problem = Problem::new("a parameter has a name").label("which one?");
+            entry.refuse_key(problem.help("write it as in \"param.item\""))
+        }
+        _ => Some(name.to_owned()),
+    }
+}
+
+/// A JSON pointer (RFC 6901) that stands in the key of `entry`.
+pub(super) fn is_pointer<'n>(entry: &Value<'_>, pointer: &'n str) -> Option<&'n str> {
+    let wrong = |label: &str, help: String| {
+        let problem = Problem::new(format!("{} is not a JSON pointer", quote(pointer)));
+        entry.refuse_key(problem.label(label).help(help))
+    };
+    if !pointer.starts_with('/') {
+        let meant = format!("/{}", pointer.replace('.', "/"));
+        return wrong("does not begin with '/'", format!("write {}", quote(&meant)));
+    }
+    let mut escapes = pointer.split('~').skip(1);
+    if escapes.any(|behind| !behind.starts_with(['0', '1'])) {
+        return wrong(
+            "a '~' that stands for nothing",
+            "write ~0 for '~' and ~1 for '/' in a name".to_owned(),
+        );
+    }
+    Some(pointer)
+}
+
+/// `"gold"`, or `{ gt = 5, lt = 10 }`: each test is a condition of its own.
+fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
+    let DeValue::Table(_) = value.item() else {
+        let test = Test::Eq(wanted(value, part)?);
+        return Some(vec![Condition { of: part.clone(), test }]);
+    };
+    let table = value.table(format!("the test of {}", quote(value.key)))?;
+    let read = of_table(&table, part);
+    if table.entries().is_empty() {
+        let problem = Problem::new(format!("{} is not tested for anything", quote(value.key)));
+        let help = format!("write a value, or a test: {}, \"exists\"", list(TESTS));
+        return value.refuse(problem.label("empty").help(help));
+    }
+    let conditions = read?.into_iter().map(|test| Condition { of: part.clone(), test });
+    Some(conditions.collect())
+}
+
+fn of_table(table: &Table<'_>, part: &Part) -> Option<Vec<Test>> {
+    let [eq, ne, gt, ge, lt, le, one_of, regex_value] = table.some(TESTS);
+    let [exists] = table.some(["exists"]);
+    table.refuse_others();
+    let number = |value: Value<'_>| value.number("a number, as in { gt = 5 }", |_| true);
+    let all = [
+        eq.map(|value| wanted(&value, part).map(Test::Eq)),
+        ne.map(|value| wanted(&value, part).map(Test::Ne)),
+        gt.map(|value| number(value).map(Test::Gt)),
+        ge.map(|value| number(value).map(Test::Ge)),
+        lt.map(|value| number(value).map(Test::Lt)),
+        le.map(|value| number(value).map(Test::Le)),
+        one_of.map(|value| values(&value, part).map(Test::In)),
+        regex_value.map(|value| regex(&value).map(Test::Regex)),
+        exists.map(|value| value.flag().map(Test::Exists)),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// What a part is compared with. All but a body is text, in which a number may be written.
+fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
+    if let Part::Body(_) = part {
+        return json_value(value);
+    }
+    match (value.item(), part) {
+        (DeValue::String(_), Part::Method) => value.read(address::method).map(Into::into),
+        (DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_), _) => {
+            json_value(value)
+        }
+        _ => {
+            let remedy = "only values of a body are more: \"body./quantity\"";
+            value.refuse_kind("text, a number or a boolean", remedy)
+        }
+    }
+}
+
+/// A TOML value as the JSON that it stands for.
+pub(super) fn json_value(value: &Value<'_>) -> Option<serde_json::Value> {
+    // What was written as JSON a moment ago can be read.
+    serde_json::from_str(&json(value)?).ok()
+}
+
+/// `in = ["a", "b"]`.
+fn values(value: &Value<'_>, part: &Part) -> Option<Vec<serde_json::Value>> {
+    let list = value.list()?;
+    if !(1..=VALUES_AT_MOST).contains(&list.len()) {
+        let problem = Problem::new(format!("in has {} values", list.len()));
+        let problem = problem.label(format!("1 to {VALUES_AT_MOST} are needed"));
+        return value.refuse(problem.help("write in = [\"a\", \"b\"]"));
+    }
+    let read: Vec<_> = list.iter().map(|value| wanted(value, part)).collect();
+    read.into_iter().collect()
+}
+
+fn regex(value: &Value<'_>) -> Option<Regex> {
+    value.read(|text| {
+        let wrong = |label: &str, help: String| {
+            Err(Problem::new(format!("{} is no regular expression", quote(text))).label(label).help(help))
+        };
+        if text.chars().count() > REGEX_AT_MOST {
+            return wrong(
+                "too long",
+                format!("write at most {REGEX_AT_MOST} characters; in takes many values"),
+            );
+        }
+        match RegexBuilder::new(text).size_limit(COMPILED_AT_MOST).build() {
+            Ok(regex) => Ok(regex),
+            Err(regex::Error::CompiledTooBig(_)) => wrong(
+                "too large",
+                "repeat less, as {1000} copies what it repeats; (?-u) takes ASCII alone for \\w and \\d"
+                    .to_owned(),
+            ),
+            Err(error) => {
+                let told = error.to_string();
+                let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                wrong(reason, "see https://docs.rs/regex/#syntax for what one may hold".to_owned())
+            }
+        }
+    })
+}

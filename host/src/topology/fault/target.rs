@@ -1,0 +1,206 @@
+//! `target = { … }`: the service, and what of it.
+
+use super::super::address;
+use super::super::reader::{Table, Value};
+use super::Surroundings;
+use super::kinds::{Kind, Subject};
+use crate::error::{Problem, quote};
+use crate::model::{Code, ServiceId, Target};
+
+/// The target of a fault; none of a kind that concerns no service.
+pub(super) fn target(
+    fault: &Table<'_>,
+    value: Option<Value<'_>>,
+    kind: Option<&Kind>,
+    around: &Surroundings<'_>,
+) -> Option<Option<Target>> {
+    if let Some(kind) = kind.filter(|kind| kind.scope.looks_at == Subject::Receivers) {
+        let help = "leave it out: the receivers take telemetry of all services";
+        return match value {
+            Some(value) => value.refuse_key(kind.scope.has_no("target").help(help)),
+            None => Some(None),
+        };
+    }
+    let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
+    let value = fault.need("target", value, remedy)?;
+    let table = value.table("the target")?;
+    let [service, from, link] = table.some(["service", "from", "link"]);
+    let narrow = table.some(["route", "replica", "from-replica", "span"]);
+    table.refuse_others();
+    if let Some(kind) = kind {
+        let requests = [&from, &link, &narrow[0], &narrow[2]];
+        requests.into_iter().flatten().chain(&narrow[3]).for_each(|value| refuse_alien(value, kind));
+    }
+    let ends = match link {
+        Some(link) => of_link(&link, [&service, &from], around),
+        None => ends(&table, service, from, around),
+    };
+    let [route, replica, from_replica, span] = narrow;
+    let ends = ends.and_then(|ends| of_guest(ends, kind, &span, around));
+    let route = match route {
+        Some(value) => value.read(address::route).map(|route| Some((route, value.place()))),
+        None => Some(None),
+    };
+    let service = ends.as_ref().map(|ends| ends.service);
+    let replica = replica_of(replica, service, around);
+    let from = ends.as_ref().and_then(|ends| ends.from);
+    let from_replica = match from_replica {
+        Some(value) if ends.as_ref().is_some_and(|ends| ends.from.is_none()) => value.refuse_key(
+            Problem::new("from-replica needs the service that it is a replica of")
+                .label("of which service?")
+                .help("name the calling service: from = \"…\", or link = \"caller -> callee\""),
+        ),
+        value => replica_of(value, from, around),
+    };
+    let span = match span {
+        Some(value) => value.filled().map(|name| Some(name.to_owned())),
+        None => Some(None),
+    };
+    Some(Some(Target {
+        service: service?,
+        route: route?,
+        from,
+        replica: replica?,
+        from_replica: from_replica?,
+        span: span?,
+    }))
+}
+
+/// The two services, and where the called one is named.
+struct Ends<'a> {
+    service: ServiceId,
+    from: Option<ServiceId>,
+    place: Value<'a>,
+}
+
+/// `service = "b"`, `from = "a"`.
+fn ends<'a>(
+    table: &Table<'a>,
+    service: Option<Value<'a>>,
+    from: Option<Value<'a>>,
+    around: &Surroundings<'_>,
+) -> Option<Ends<'a>> {
+    let what = if from.is_some() { "the called service" } else { "the service" };
+    let remedy = format!("name {what}: service = \"…\"");
+    let service = table.need("service", service, &remedy);
+    let found = service.as_ref().and_then(|value| around.names.find(value));
+    let from = match from {
+        Some(value) => around.names.find(&value).and_then(|id| caller(&value, id, around)).map(Some),
+        None => Some(None),
+    };
+    Some(Ends { service: found?, from: from?, place: service? })
+}
+
+/// `link = "a -> b"`.
+fn of_link<'a>(
+    link: &Value<'a>,
+    others: [&Option<Value<'a>>; 2],
+    around: &Surroundings<'_>,
+) -> Option<Ends<'a>> {
+    if let Some(other) = others.into_iter().flatten().next() {
+        return link.refuse_key(
+            Problem::new(format!("the target has both link and {}", other.key))
+                .label(format!("{} is given as well", other.key))
+                .help("keep link = \"caller -> callee\", or from and service"),
+        );
+    }
+    let text = link.text()?;
+    let names = text.split_once("->").map(|(from, to)| (from.trim(), to.trim()));
+    let Some((from, to)) = names.filter(|(from, to)| !from.is_empty() && !to.is_empty()) else {
+        return link.refuse(
+            Problem::new(format!("{} is not a link", quote(text)))
+                .label("which two services?")
+                .help("write the caller, an arrow and the callee: link = \"caller -> callee\""),
+        );
+    };
+    let (from, to) = (around.names.find_text(link, from), around.names.find_text(link, to));
+    let from = from.and_then(|id| caller(link, id, around));
+    Some(Ends { service: to?, from: Some(from?), place: link.clone() })
+}
+
+/// A service that calls others.
+fn caller(value: &Value<'_>, id: ServiceId, around: &Surroundings<'_>) -> Option<ServiceId> {
+    let service = &around.services[id.index()];
+    match &service.code {
+        Code::External(_) => value.refuse(
+            Problem::new(format!("{} is a real server: it calls nobody here", quote(&service.name)))
+                .label("not a caller")
+                .help("name a service with a guest"),
+        ),
+        _ => Some(id),
+    }
+}
+
+/// Refuses a real server as the target of what works within a replica.
+fn of_guest<'a>(
+    ends: Ends<'a>,
+    kind: Option<&Kind>,
+    span: &Option<Value<'_>>,
+    around: &Surroundings<'_>,
+) -> Option<Ends<'a>> {
+    let service = &around.services[ends.service.index()];
+    let inside = kind.is_some_and(|kind| kind.inside) || span.is_some();
+    match (&service.code, kind) {
+        (Code::External(_), Some(kind)) if inside => ends.place.refuse(
+            Problem::new(format!(
+                "{} is a real server: a fault of kind {} cannot reach into it",
+                quote(&service.name),
+                quote(kind.name)
+            ))
+            .label("simhost does not run this service")
+            .help("name a service with a guest, or let something go wrong on the way: latency, error, reset"),
+        ),
+        _ => Some(ends),
+    }
+}
+
+/// A replica of a service, by its number.
+fn replica_of(
+    value: Option<Value<'_>>,
+    service: Option<ServiceId>,
+    around: &Surroundings<'_>,
+) -> Option<Option<u32>> {
+    let Some(value) = value else { return Some(None) };
+    let number = value.count(0..=u32::MAX)?;
+    let service = &around.services[service?.index()];
+    if matches!(service.code, Code::External(_)) {
+        let problem = Problem::new(format!("{} is a real server: it has no replicas", quote(&service.name)));
+        return value.refuse_key(problem.label("has no effect").help("leave it out"));
+    }
+    if number < service.replicas {
+        return Some(Some(number));
+    }
+    let (name, last) = (quote(&service.name), service.replicas - 1);
+    let help = match last {
+        0 => "replicas count from 0: leave it out, or give the service more replicas".to_owned(),
+        last => format!("replicas count from 0: write a number from 0 to {last}"),
+    };
+    let replicas = if last == 0 { "one replica".to_owned() } else { format!("{} replicas", last + 1) };
+    value.refuse(
+        Problem::new(format!("{name} has {replicas}, and none with the number {number}"))
+            .label("no such replica")
+            .help(help),
+    )
+}
+
+/// Notes what a fault of this kind does not look at.
+fn refuse_alien(value: &Value<'_>, kind: &Kind) {
+    let (looks_at, key) = (kind.scope.looks_at, value.key);
+    let allowed = match key {
+        "span" => kind.in_spans,
+        "route" => looks_at != Subject::Replicas,
+        _ => looks_at == Subject::Requests,
+    };
+    if allowed {
+        return;
+    }
+    let help = match (looks_at, key) {
+        (Subject::Requests, _) => {
+            "leave it out; only latency, lose-spans, late-spans and cardinality know spans"
+        }
+        (Subject::Spans, _) => "leave it out: spans are those of a service, whoever called it",
+        _ => "leave it out: it befalls whole replicas, whatever they are asked and by whom",
+    };
+    let problem = kind.scope.has_no(&format!("target.{key}"));
+    value.refuse_key::<()>(problem.help(help));
+}

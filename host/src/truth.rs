@@ -1,0 +1,149 @@
+//! The truth: what faults really did, as a run goes on, in a file of JSON lines
+//! beside the telemetry. `docs/truth.schema.json` describes a line.
+//!
+//! - [`Book`] hears of everything that happens to faults in one world, and writes it;
+//! - `file` is where it goes: a line at a time, so that a run that is killed loses nothing;
+//! - `record` is what a line says;
+//! - `causes` lays the run beside one without a fault; `summary` closes the file.
+
+mod causes;
+mod file;
+mod record;
+mod summary;
+
+use std::sync::Arc;
+
+use crate::fault::witness::Spot;
+use crate::fault::{Change, Event, Firing, Hand, Turn};
+use crate::model::{Nanos, ServiceId};
+
+pub use causes::Causes;
+pub use file::{Sink, Trouble};
+use record::{Aim, By, Draws, State, What};
+pub use record::{Declared, Record, Where};
+pub use summary::{Closing, FaultRow, Skipped, Symptom, Total};
+
+/// The version of the lines: it rises when a key goes away or changes its meaning.
+pub const SCHEMA: u32 = 1;
+
+/// What services and routes are called.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub services: Vec<Arc<str>>,
+    /// Of each service, in its guest's order.
+    pub routes: Vec<Vec<Arc<str>>>,
+}
+
+impl Names {
+    pub fn service(&self, id: ServiceId) -> &str {
+        &self.services[id.index()]
+    }
+
+    pub fn route(&self, (service, route): Spot) -> Option<&str> {
+        self.routes[service.index()].get(route? as usize).map(|name| &**name)
+    }
+
+    pub fn place(&self, spot: Spot) -> Where {
+        Where { service: self.service(spot.0).to_owned(), route: self.route(spot).map(ToOwned::to_owned) }
+    }
+}
+
+/// What the first line says of a run, but for when it begins.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub topology: String,
+    pub seed: u64,
+    pub shards: u32,
+    pub is_virtual: bool,
+    pub flags: Vec<String>,
+    pub faults: Vec<Declared>,
+}
+
+/// Writes what faults do in one world.
+#[derive(Debug)]
+pub struct Book {
+    sink: Arc<Sink>,
+    names: Arc<Names>,
+    /// Which world it is, from 0.
+    shard: u32,
+    /// Nanoseconds since the Unix epoch.
+    start: Nanos,
+}
+
+impl Book {
+    /// That of world `shard`, which has begun at `start`.
+    pub const fn new(sink: Arc<Sink>, names: Arc<Names>, shard: u32, start: Nanos) -> Self {
+        Self { sink, names, shard, start }
+    }
+
+    /// Writes what the run is.
+    pub fn open(&self, opening: Opening) {
+        let Opening { topology, seed, shards, is_virtual, flags, faults } = opening;
+        let start = record::instant(self.start);
+        let schema = SCHEMA;
+        self.sink.write(&Record::Run { schema, topology, seed, shards, is_virtual, start, flags, faults });
+    }
+
+    pub fn hear(&self, event: &Event<'_>) {
+        match event {
+            Event::Fired(firing) => self.fired(firing),
+            Event::Opened(turn) => self.turned(turn, State::Opened),
+            Event::Closed(turn) => self.turned(turn, State::Closed),
+            Event::Changed(change) => self.changed(change),
+        }
+    }
+
+    fn fired(&self, firing: &Firing<'_>) {
+        let request = firing.request;
+        self.sink.write(&Record::Firing {
+            shard: self.shard,
+            fault: firing.rule.to_owned(),
+            kind: firing.kind.to_owned(),
+            at: self.seconds(firing.time),
+            time: record::instant(firing.time),
+            service: self.names.service(firing.service).to_owned(),
+            route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
+            replica: firing.replica,
+            from: firing.from.map(|from| self.names.service(from).to_owned()),
+            trace_id: request.map(|(trace, _)| trace.to_string()),
+            span_id: request.map(|(_, span)| span.to_string()),
+            drawn: Draws::from(firing.drawn),
+        });
+    }
+
+    fn turned(&self, turn: &Turn<'_>, state: State) {
+        let rule = turn.rule;
+        self.sink.write(&Record::Window {
+            shard: self.shard,
+            fault: rule.name.clone(),
+            kind: rule.kind.name().to_owned(),
+            target: rule.target.as_ref().map(|target| Aim::new(target, &self.names)),
+            state,
+            number: turn.number,
+            by: By::new(turn.cause, &rule.when.schedule),
+            at: self.seconds(turn.time),
+            time: record::instant(turn.time),
+            closes_at: rule.window().closes.filter(|_| state == State::Opened).map(|at| self.seconds(at)),
+        });
+    }
+
+    fn changed(&self, change: &Change<'_>) {
+        let probability = match change.hand {
+            Hand::Probability(probability) => Some(probability),
+            Hand::On | Hand::Off | Hand::Schedule => None,
+        };
+        self.sink.write(&Record::Change {
+            shard: self.shard,
+            fault: change.rule.name.clone(),
+            kind: change.rule.kind.name().to_owned(),
+            what: What::from(change.hand),
+            probability,
+            at: self.seconds(change.time),
+            time: record::instant(change.time),
+        });
+    }
+
+    fn seconds(&self, time: Nanos) -> f64 {
+        record::seconds(time.saturating_sub(self.start))
+    }
+}

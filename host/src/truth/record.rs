@@ -1,0 +1,241 @@
+//! What a line of the truth says.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::fault::{Cause, Drawn, Hand};
+use crate::model::{Fault, Nanos, Schedule, Target};
+
+use super::Names;
+use super::summary::{FaultRow, Total};
+
+/// One line. `at` is always seconds of simulated time since the run began, and `time`
+/// the same instant by RFC 3339, as the records of the run have it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "A line of the truth of a simhost run")]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The first line: which run this is.
+    Run {
+        /// The version of the lines' form.
+        schema: u32,
+        /// The topology's name.
+        topology: String,
+        seed: u64,
+        /// Worlds that run beside one another, each with a seed of its own.
+        shards: u32,
+        /// Whether time jumps from event to event.
+        #[serde(rename = "virtual")]
+        is_virtual: bool,
+        /// When the run begins, by RFC 3339.
+        start: String,
+        /// The flags that decide what happens, as the command line has them.
+        flags: Vec<String>,
+        /// The faults of the topology, in its order.
+        faults: Vec<Declared>,
+    },
+    /// A fault has become active, or is no longer.
+    Window {
+        /// Which of the worlds, from 0.
+        shard: u32,
+        fault: String,
+        kind: String,
+        /// Null for a fault that concerns no service.
+        target: Option<Aim>,
+        state: State,
+        /// The fault's windows are counted from 1.
+        number: u64,
+        by: By,
+        at: f64,
+        time: String,
+        /// Of a window that opens: when it closes again, by what was drawn for it. Null
+        /// where that is not known, or never.
+        closes_at: Option<f64>,
+    },
+    /// A fault has struck.
+    Firing {
+        shard: u32,
+        fault: String,
+        kind: String,
+        at: f64,
+        time: String,
+        /// The service that is called, or whose replica or record is struck.
+        service: String,
+        /// Null for a request that meets no route, and for what strikes no request.
+        route: Option<String>,
+        /// From 0; null where none had been picked.
+        replica: Option<u32>,
+        /// The calling service; null for what comes from outside.
+        from: Option<String>,
+        /// The struck request's trace; null for what strikes no request.
+        trace_id: Option<String>,
+        /// The span that shows the effect.
+        span_id: Option<String>,
+        drawn: Draws,
+    },
+    /// A fault was changed by hand while the run went on.
+    Change {
+        shard: u32,
+        fault: String,
+        kind: String,
+        what: What,
+        /// The new probability, where that was changed.
+        probability: Option<f64>,
+        at: f64,
+        time: String,
+    },
+    /// The last line of a run that came to its end.
+    Summary {
+        /// When the run ended.
+        at: f64,
+        time: String,
+        /// Those that were there, in the order of the topology.
+        faults: Vec<FaultRow>,
+        total: Total,
+    },
+}
+
+/// A fault as the run begins with it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Declared {
+    pub fault: String,
+    pub kind: String,
+    pub target: Option<Aim>,
+    /// Whether it is active when its schedule says so.
+    pub enabled: bool,
+    pub probability: f64,
+}
+
+impl Declared {
+    pub fn new(fault: &Fault, names: &Names) -> Self {
+        Self {
+            fault: fault.name.clone(),
+            kind: fault.kind.name().to_owned(),
+            target: fault.target.as_ref().map(|target| Aim::new(target, names)),
+            enabled: fault.enabled,
+            probability: fault.chance.probability,
+        }
+    }
+}
+
+/// At whom a fault is aimed; what is null is not narrowed down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Aim {
+    pub service: String,
+    pub route: Option<String>,
+    pub from: Option<String>,
+    pub replica: Option<u32>,
+    pub from_replica: Option<u32>,
+    pub span: Option<String>,
+}
+
+impl Aim {
+    pub fn new(target: &Target, names: &Names) -> Self {
+        Self {
+            service: names.service(target.service).to_owned(),
+            route: target.route.as_ref().map(|(route, _)| route.clone()),
+            from: target.from.map(|from| names.service(from).to_owned()),
+            replica: target.replica,
+            from_replica: target.from_replica,
+            span: target.span.clone(),
+        }
+    }
+}
+
+/// A service and one of its routes: null for what meets no route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Where {
+    pub service: String,
+    pub route: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Opened,
+    Closed,
+}
+
+/// Why a window opens or closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// The fault has no schedule: it is active from the start.
+    Start,
+    Schedule,
+    /// Another fault has come before it.
+    After,
+    /// A hand, over the control API.
+    Control,
+}
+
+impl By {
+    pub const fn new(cause: Cause, schedule: &Schedule) -> Self {
+        match (cause, schedule) {
+            (Cause::Hand, _) => Self::Control,
+            (Cause::Schedule, Schedule::Always) => Self::Start,
+            (Cause::Schedule, Schedule::After { .. }) => Self::After,
+            (Cause::Schedule, Schedule::Fixed { .. } | Schedule::Random { .. }) => Self::Schedule,
+        }
+    }
+}
+
+/// What a hand has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    On,
+    Off,
+    /// As its schedule says, from now on.
+    Schedule,
+    Probability,
+}
+
+impl From<Hand> for What {
+    fn from(hand: Hand) -> Self {
+        match hand {
+            Hand::On => Self::On,
+            Hand::Off => Self::Off,
+            Hand::Schedule => Self::Schedule,
+            Hand::Probability(_) => Self::Probability,
+        }
+    }
+}
+
+/// What a fault drew; only what its kind draws is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Draws {
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<f64>,
+    /// The status that was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Bytes that stay behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl From<Drawn> for Draws {
+    fn from(drawn: Drawn) -> Self {
+        match drawn {
+            Drawn::Nothing => Self::default(),
+            Drawn::Delay(delay) => Self { delay_ms: Some(delay as f64 / 1e6), ..Self::default() },
+            Drawn::Status(status) => Self { status: Some(status), ..Self::default() },
+            Drawn::Bytes(bytes) => Self { bytes: Some(bytes), ..Self::default() },
+        }
+    }
+}
+
+/// A length of time in seconds.
+pub fn seconds(nanos: Nanos) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// An instant by RFC 3339, to the nanosecond.
+pub fn instant(nanos: Nanos) -> String {
+    // A u64 of nanoseconds ends in 2554; a timestamp holds the year 9999.
+    let instant = Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX);
+    format!("{instant:.9}")
+}
