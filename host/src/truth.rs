@@ -147,3 +147,9 @@ impl Book {
         record::seconds(time.saturating_sub(self.start))
     }
 }
+
+/// The JSON Schema of a line.
+pub fn schema() -> schemars::Schema {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<Record>()
+}

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -37,7 +37,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
-    ("fault", &["model", "message", "rng", "context", "sched"]),
+    ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["model", "wasi", "guest"]),
     (

@@ -57,6 +57,8 @@ struct Present {
 pub struct Met {
     trace: TraceId,
     span: SpanId,
+    /// The call that has brought it; of one from outside, itself.
+    within: SpanId,
     route: Option<u32>,
     from: Option<ServiceId>,
 }
@@ -64,7 +66,13 @@ pub struct Met {
 impl Met {
     pub(super) fn of(visit: &Visit, route: Option<u32>) -> Self {
         let from = visit.from.map(|(from, _)| from);
-        Self { trace: visit.trace.trace_id, span: visit.span, route, from }
+        Self {
+            trace: visit.trace.trace_id,
+            span: visit.span,
+            within: visit.call.unwrap_or(visit.span),
+            route,
+            from,
+        }
     }
 }
 
@@ -264,7 +272,7 @@ impl Plight {
             route: met.and_then(|met| met.route),
             from: met.and_then(|met| met.from),
             request: met.map(|met| (met.trace, met.span)),
-            within: met.map(|met| met.span),
+            within: met.map(|met| met.within),
             drawn,
         });
     }

@@ -229,16 +229,14 @@ impl OpenSpan {
 
     /// Says something about the span that no other attribute of it does.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        if let Some(record) = &mut self.0 {
-            record.attributes.own.push(KeyValue::new(key, value));
-        }
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.push(KeyValue::new(key, value));
     }
 
     /// Notes something that has happened at `now`.
     pub fn happened(&mut self, name: &'static str, attributes: Vec<KeyValue>, now: Nanos) {
-        if let Some(record) = &mut self.0 {
-            record.events.push(Event { name: Text::Static(name), time: now, attributes });
-        }
+        let Some(record) = &mut self.0 else { return };
+        record.events.push(Event { name: Text::Static(name), time: now, attributes });
     }
 
     /// Adds what the guest said of this span.

@@ -9,7 +9,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
-use crate::bus::{Bus, Entry, External, Identity, Outcome, address_of};
+use crate::bus::{Bus, Entry, External, Identity, address_of};
 use crate::context::{Baggage, SpanContext};
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
@@ -101,8 +101,7 @@ impl Client {
                 let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
-                        let status = |outcome: Outcome| outcome.map(|response| response.status);
-                        admitted.serve().map(status).boxed_local()
+                        admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
                     }
                     Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
                 }

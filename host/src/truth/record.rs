@@ -212,7 +212,7 @@ pub struct Draws {
     /// The status that was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Bytes that stay behind.
+    /// Bytes that a worker lost, or that were changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }

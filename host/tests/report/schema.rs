@@ -53,6 +53,11 @@ impl<'a> Check<'a> {
                         self.wrong(place, &format!("{value} is less than {rule}"));
                     }
                 }
+                "maximum" => {
+                    if value.as_f64().is_some_and(|value| Some(value) > rule.as_f64()) {
+                        self.wrong(place, &format!("{value} is more than {rule}"));
+                    }
+                }
                 "oneOf" | "anyOf" => self.any(place, rule, value),
                 "const" if rule == value => {}
                 "enum" if rule.as_array().is_some_and(|values| values.contains(value)) => {}
@@ -108,7 +113,7 @@ fn a_document_that_is_not_as_described_is_found() {
     let schema = serde_json::json!({
         "type": "object",
         "properties": {
-            "count": { "type": "integer", "minimum": 0 },
+            "count": { "type": "integer", "minimum": 0, "maximum": 9 },
             "route": { "type": ["string", "null"] },
             "rows": { "type": "array", "items": { "$ref": "#/$defs/row" } },
         },
@@ -119,6 +124,7 @@ fn a_document_that_is_not_as_described_is_found() {
     assert_eq!(check(serde_json::json!({ "count": 1, "route": null, "rows": ["a", "b"] })), "");
     assert_eq!(check(serde_json::json!({ "route": "x" })), ": has no count");
     assert_eq!(check(serde_json::json!({ "count": -1 })), "/count: -1 is less than 0");
+    assert_eq!(check(serde_json::json!({ "count": 10 })), "/count: 10 is more than 9");
     assert_eq!(check(serde_json::json!({ "count": 1.5 })), "/count: 1.5 is no \"integer\"");
     assert_eq!(check(serde_json::json!({ "count": 1, "x": 1 })), ": has x, which the schema does not know");
     let row = check(serde_json::json!({ "count": 1, "rows": ["a", "c"] }));
