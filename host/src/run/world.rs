@@ -23,9 +23,10 @@ use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
 use super::counterfactual::Again;
-use super::services::{Loaded, Service};
+use super::releases::Release;
+use super::services::Loaded;
 use super::simulate::World;
-use super::telemetry::{Exporters, Order, Show, load_resource, resource};
+use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
 use super::{Options, Outcome, Plan, RunError, control, failure, loads, shards, start};
 
@@ -76,7 +77,7 @@ impl Plan {
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
-        let of_world = |model| resources(model, &telemetry, &loaded.services);
+        let of_world = |model| resources(model, &telemetry, &loaded);
         let by_world: Vec<_> = models.iter().map(of_world).collect();
         let resources: Arc<[Resource]> = by_world.concat().into();
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
@@ -309,17 +310,29 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     }
 }
 
-pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
+pub fn resources(model: &Model, telemetry: &TelemetrySettings, loaded: &Loaded) -> Arc<[Resource]> {
     let mut resources = Vec::new();
-    for (index, service) in services.iter().enumerate().filter(|(_, service)| service.guest.is_some()) {
+    for (index, service) in loaded.services.iter().enumerate().filter(|(_, service)| service.guest.is_some())
+    {
         let replicas = 0..model.services[index].replicas;
-        resources.extend(replicas.map(|replica| resource(model, telemetry, index, service, replica)));
+        let instance = |replica| instance_id(model.seed, &service.name, replica, None);
+        resources
+            .extend(replicas.map(|replica| resource(model, telemetry, index, service, instance(replica))));
     }
     resources.extend(traced_loads(model).map(|load| load_resource(model, telemetry, load)));
+    for release in loaded.releases.iter().filter(|release| release.broken.is_none()) {
+        let Release { name, target, service, .. } = release;
+        let instance = |replica| instance_id(model.seed, &service.name, replica, Some(name));
+        let replicas = 0..model.service(*target).replicas;
+        resources.extend(
+            replicas.map(|replica| resource(model, telemetry, target.index(), service, instance(replica))),
+        );
+    }
     resources.into()
 }
 
-/// The loads that have a Resource, behind those of the services.
-fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
+/// The loads that have a Resource: behind those of the services, and before those of
+/// deployments.
+pub fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
 }
