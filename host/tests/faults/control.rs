@@ -51,9 +51,9 @@ fn a_person_switches_faults_from_a_terminal() {
     server.get("/now");
     assert_eq!(say(&["on", "slow"]), "slow: active by hand\n");
     server.get("/now");
-    assert_eq!(say(&["set", "slow", "--probability", "0"]), "slow: off by hand\n");
+    assert_eq!(say(&["set", "slow", "probability=0"]), "slow: off by hand\n");
     server.get("/now");
-    assert_eq!(say(&["set", "slow", "--probability", "1"]), "slow: active by hand\n");
+    assert_eq!(say(&["set", "slow", "probability=1"]), "slow: active by hand\n");
     server.get("/now");
     let list = say(&["list"]);
     let rows: Vec<Vec<_>> = list.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
@@ -81,7 +81,7 @@ fn what_a_person_gets_wrong_is_told_with_a_remedy() {
     let at = control(&server).0;
     let wrong = [
         (&["on", "slo"][..], "error: unknown fault \"slo\"\n  help: did you mean \"slow\"?"),
-        (&["set", "slow", "--probability", "1.5"], "error: probability 1.5 is not between 0 and 1\n"),
+        (&["set", "slow", "probability=1.5"], "error: probability 1.5 is not between 0 and 1\n"),
         (&["list", "--at", "here"], "error: \"here\" is no address of a run\n  help: start the run with"),
     ];
     for (arguments, expected) in wrong {
