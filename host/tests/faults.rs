@@ -8,6 +8,10 @@ mod support;
 mod chance;
 #[path = "faults/conditions.rs"]
 mod conditions;
+#[path = "faults/lifecycle.rs"]
+mod lifecycle;
+#[path = "faults/resource.rs"]
+mod resource;
 #[path = "faults/schedule.rs"]
 mod schedule;
 #[path = "faults/windows.rs"]
