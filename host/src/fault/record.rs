@@ -190,10 +190,10 @@ impl Records {
             time: self.sched.now(),
             service: origin.service,
             replica: Some(origin.replica),
-            route: None,
+            route: span.filter(|span| span.kind == SpanKind::Server).and_then(|_| rule.route()),
             from: None,
             request: span.map(|span| (span.trace_id, span.span_id)),
-            within: span.map(|span| span.span_id),
+            within: span.and_then(around),
             drawn,
         });
     }
@@ -320,6 +320,15 @@ pub fn aliases(model: &Model) -> impl Iterator<Item = (usize, ServiceId, u32, &s
         let meant = replicas.filter(|replica| target.replica.is_none_or(|wanted| wanted == *replica));
         meant.map(|replica| (index, target.service, replica, name)).collect()
     })
+}
+
+/// The SERVER or CLIENT span that a span is, or lies in: one that a guest has made of its
+/// own accord mostly lies in a SERVER span.
+fn around(span: &SpanRecord) -> Option<SpanId> {
+    match span.kind {
+        SpanKind::Server | SpanKind::Client => Some(span.span_id),
+        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => span.parent,
+    }
 }
 
 /// Whether a rule is for spans like this one. A route is that of a SERVER span, and
