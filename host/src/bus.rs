@@ -8,15 +8,18 @@ mod attempt;
 mod call;
 mod entry;
 mod exposed;
+mod passage;
 pub mod plight;
 mod policies;
 mod refusal;
+mod release;
 mod remarks;
 pub mod replica;
 mod resolve;
 pub mod routes;
 pub mod spans;
 mod stage;
+mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -30,8 +33,8 @@ use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
-use crate::engine::{Code, Engine};
-use crate::fault::{Faults, Json, Records, Subject, Verdict};
+use crate::engine::Engine;
+use crate::fault::{Faults, Records, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -46,9 +49,10 @@ use crate::telemetry::sampler::Sampler;
 pub use attempt::Outcome;
 pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
 use plight::Presence;
+pub use release::{Release, Stand};
 use replica::{Replica, Wish};
 pub use resolve::address_of;
-use routes::{Match, Route, Routes};
+use routes::{Match, Route};
 use spans::{ClientAttributes, OpenSpan};
 use stats::{Capacity, ServiceAccount, Stats};
 
@@ -113,9 +117,12 @@ pub enum NodeCode {
 /// A service with a guest.
 #[derive(Debug)]
 pub struct GuestNode {
-    pub code: Code,
-    pub routes: Routes,
-    pub replicas: Vec<Replica>,
+    /// As the topology has it.
+    pub stand: Stand,
+    /// The names of its routes, and behind them those that only another release has.
+    pub routes: Vec<Arc<str>>,
+    /// What faults deploy.
+    pub releases: Vec<Release>,
 }
 
 /// The parts of a bus.
@@ -132,7 +139,7 @@ pub struct Parts {
 }
 
 /// A request at the callee's door.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Visit {
     to: ServiceId,
     /// The calling service and its replica.
@@ -153,12 +160,13 @@ struct Visit {
 }
 
 /// How a request has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
     Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context of its CLIENT span.
-    Inner(SpanContext),
+    /// From a service of the topology, with the context that came along; none where it
+    /// is among the request's headers, or did not come.
+    Inner(Option<SpanContext>),
 }
 
 /// A request in a worker's hands.
@@ -180,12 +188,13 @@ impl Node {
     /// Nothing counted yet.
     fn account(&self) -> ServiceAccount {
         let NodeCode::Guest(guest) = &self.code else { return ServiceAccount::of_server(self.name.clone()) };
-        let capacity = guest.replicas.first().map(|replica| Capacity {
-            replicas: guest.replicas.len() as u32,
+        let replicas = &guest.stand.replicas;
+        let capacity = replicas.first().map(|replica| Capacity {
+            replicas: replicas.len() as u32,
             workers: replica.workers(),
             queue: replica.queue(),
         });
-        ServiceAccount::of_guest(self.name.clone(), guest.routes.shared(), capacity.unwrap_or_default())
+        ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default())
     }
 }
 
@@ -259,13 +268,16 @@ impl Bus {
             let detail = "the entry of a topology is a guest, not an external service";
             return Ok(Response::detail(502, detail));
         };
-        let GuestNode { routes, replicas, .. } = &**guest;
-        let replica = &replicas[pick(visit.trace.chance(Purpose::Replica, visit.span), replicas.len())];
-        let found = routes.find(&visit.request.method, visit.request.path());
+        let replicas = guest.stand.replicas.len();
+        let replica = pick(visit.trace.chance(Purpose::Replica, visit.span), replicas);
+        let chosen = self.choose(guest, visit, replica)?;
+        let stand = chosen.stand;
+        let replica = &stand.replicas[replica];
+        let found = stand.routes.find(&visit.request.method, visit.request.path());
         match replica.plight() {
-            None => self.attend(visit, guest, replica, found, None).await,
+            None => self.attend(visit, stand, replica, found, None).await,
             // In a box, as it is rare: every task would have room for it.
-            Some(plight) => Box::pin(self.serve_exposed(visit, guest, replica, found, plight)).await,
+            Some(plight) => Box::pin(self.serve_exposed(visit, stand, replica, found, plight)).await,
         }
     }
 
@@ -273,7 +285,7 @@ impl Bus {
     async fn attend(
         &self,
         visit: &mut Visit,
-        guest: &GuestNode,
+        stand: &Stand,
         replica: &Replica,
         found: Match,
         presence: Option<&Presence<'_>>,
@@ -288,18 +300,22 @@ impl Bus {
         }
         let (route, params) = match found {
             Match::Found(route, params) => (route, params),
-            unmatched => return Ok(self.turn_away(visit, &guest.routes, replica, arrived, &unmatched)),
+            unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
         };
-        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, route));
+        let slot = stand.slot(route);
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
+        if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
+            return Ok(response);
+        }
         let deadline = visit.deadline.map(|deadline| deadline.at);
-        let wish = Wish { code: &guest.code, host: &self.host, stats: &self.stats, deadline, presence };
-        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, route, arrived) };
+        let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, slot, arrived) };
         let (response, failure) = match acquired {
             Ok(mut worker) => {
                 let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
-                let known = route.map(|route| (route, guest.routes.get(route)));
-                let mut job = self.accept(visit, known, params, replica);
+                let known = route.map(|route| (route, stand.routes.get(route)));
+                let mut job = self.accept(visit, known, slot, params, replica);
                 let outcome = match presence {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
                     Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
@@ -307,18 +323,18 @@ impl Bus {
                 self.stats.done(to, begun, self.host.sched.now());
                 let Some(outcome) = outcome else {
                     self.perish(job.span, worker, replica, life);
-                    return self.cut_off(to, route, arrived);
+                    return self.cut_off(to, slot, arrived);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
             }
             Err(reason) => {
                 let kind = reason.kind();
-                (self.no_worker(visit, &guest.routes, route, replica, reason), Some(kind))
+                (self.no_worker(visit, &stand.routes, route, replica, reason), Some(kind))
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
-        self.stats.left(to, route, arrived, self.host.sched.now(), error);
+        self.stats.left(to, slot, arrived, self.host.sched.now(), error);
         Ok(response)
     }
 
@@ -327,32 +343,22 @@ impl Bus {
         &self,
         visit: &mut Visit,
         route: Option<(u32, &Route)>,
+        slot: Option<u32>,
         params: Vec<(String, String)>,
         replica: &Replica,
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let dice = visit.trace.chance(Purpose::Fault, visit.span);
-        let subject = Subject {
-            service: visit.to,
-            route,
-            replica: Some(replica.identity.replica),
-            from: visit.from,
-            request: &visit.request,
-            params: &params,
-            baggage: &visit.baggage,
-            json: Json::default(),
-            attempt: visit.attempt,
-            trace: visit.trace.trace_id,
-            span: visit.span,
-            dice,
-        };
+        let subject = visit.subject(slot, Some(replica.identity.replica), &params, visit.span);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
-            Way::Inner(context) => Some(context.clone()),
+            Way::Inner(context) => context.clone(),
             Way::Outer(_) => None,
         };
         let visitor = Visitor {
+            from: visit.from,
+            route,
+            attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),

@@ -8,6 +8,7 @@ pub mod bindings;
 mod call_error;
 pub mod host;
 pub mod scope;
+pub mod stall;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -26,13 +27,14 @@ use wasmtime::{
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
+use crate::context::SpanId;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{KeyValue, ResourceId};
+use crate::telemetry::record::{Event, KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Chance, Natural, Nature, Output};
 
@@ -44,7 +46,7 @@ use scope::{Caller, RequestScope};
 /// How often a computing guest is interrupted in real time: nanoseconds.
 pub const EPOCH_TICK: Nanos = 10_000_000;
 
-/// Where a guest's calls to other services go. Declared here and implemented by
+/// Where a guest's calls to other services go, and what befalls it. Declared here and implemented by
 /// the bus, so that imports point one way.
 pub trait Outbound {
     /// Carries one call. The future may be dropped: the callee works on.
@@ -55,6 +57,16 @@ pub trait Outbound {
         request: Request,
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+
+    /// The guest has begun the span `id` in `scope`. What it waits for before it goes
+    /// on, if it has to; that gives the events which the span then gets.
+    fn begun(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        id: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
 }
 
 /// What all workers of a run share with the host.

@@ -39,6 +39,12 @@ impl Headers {
         value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
+    /// Sets the field, in place of any that is there. `name` is lower-case.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.remove(name);
+        self.push(name, value);
+    }
+
     /// Says for how many more milliseconds the sender waits, or nothing, in place of
     /// what is there: a guest that copies its headers does not mean it.
     pub fn set_deadline(&mut self, allowed: Option<u64>) {

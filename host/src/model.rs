@@ -70,7 +70,14 @@ impl Model {
     pub fn workers(&self) -> u64 {
         let guests = self.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
         let asked: u64 = guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
-        asked.min(u64::from(self.bounds.workers))
+        let deployed = self.faults.iter().filter_map(|fault| match (&fault.kind, &fault.target) {
+            (FaultKind::BadDeploy { .. }, Some(target)) => Some(self.service(target.service)),
+            _ => None,
+        });
+        // Old workers finish their work while the new ones begin.
+        let deployed: u64 =
+            deployed.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
+        (asked + deployed).min(u64::from(self.bounds.workers))
     }
 
     /// The service of that name, if there is one.

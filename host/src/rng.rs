@@ -85,6 +85,18 @@ impl Key {
     }
 }
 
+/// Draws that are numbers.
+pub trait Unit {
+    /// One draw in `0.0..1.0`, with 53 bits of precision.
+    fn unit(&mut self) -> f64;
+}
+
+impl Unit for Stream {
+    fn unit(&mut self) -> f64 {
+        unit(self.next_u64())
+    }
+}
+
 impl Distribution {
     /// Draws a length of time; never below zero, and the parameters are valid
     /// since the topology was.

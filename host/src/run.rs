@@ -13,6 +13,7 @@ mod failure;
 mod loads;
 mod outcome;
 mod records;
+mod releases;
 mod requests;
 mod services;
 mod shards;
@@ -159,6 +160,7 @@ impl Plan {
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
                 telemetry.notes.extend(shards::note(&options));
+                telemetry.notes.extend(releases::notes(&loaded.releases));
                 Ok(Self { options, model: topology.model, telemetry, loaded })
             }
             _ => Err(refuse(&topology, problems)),
@@ -180,7 +182,7 @@ impl Plan {
 
     /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).
     pub fn resources(&self) -> Arc<[Resource]> {
-        world::resources(&self.model, &self.telemetry, &self.loaded.services)
+        world::resources(&self.model, &self.telemetry, &self.loaded)
     }
 
     /// What it would run, for a person.

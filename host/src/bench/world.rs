@@ -205,8 +205,8 @@ impl Lab {
         let run = |calls: u32| {
             let calling = async {
                 // A worker for each round: nothing between the calls refills its fuel.
-                let identity = &guest.replicas[0].identity;
-                let mut worker = Worker::new(&guest.code.pre, self.bus.host(), identity, 0).await?;
+                let identity = &guest.stand.replicas[0].identity;
+                let mut worker = Worker::new(&guest.stand.code.pre, self.bus.host(), identity, 0).await?;
                 let meter = Meter::start();
                 for _ in 0..calls {
                     worker.handle(Some(0)).await?;

@@ -7,6 +7,7 @@ use futures_util::future::FutureExt;
 
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
@@ -18,6 +19,7 @@ use crate::tally;
 use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
+use super::passage::Trip;
 use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
@@ -58,6 +60,8 @@ pub struct Answer {
 pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
+    /// What befalls it on its way.
+    passage: Option<Box<Passage>>,
     ticket: Ticket,
     _inside: Inside,
     entered: Option<Entered>,
@@ -74,7 +78,15 @@ impl Admitted {
     #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
     pub fn serve(mut self) -> impl Future<Output = Outcome> {
         async move {
-            let outcome = self.bus.serve(&mut self.visit).await;
+            let outcome = match self.passage.take() {
+                None => self.bus.serve(&mut self.visit).await,
+                Some(passage) => {
+                    let patience = self.bus.nodes[self.visit.to.index()].limits.request_time;
+                    let trip = Trip { there: 0, back: 0, patience, allowed: None };
+                    // In a box, as it is large and rare.
+                    Box::pin(Rc::clone(&self.bus).convey(passage, &mut self.visit, trip)).await
+                }
+            };
             let now = self.bus.host.sched.now();
             let error = match &outcome {
                 Ok(response) => tally::error_type(response.status),
@@ -153,17 +165,11 @@ impl Bus {
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
-        let context = (!excluded).then(|| SpanContext {
-            trace_id: trace.trace_id,
-            span_id: span,
-            flags: trace.flags,
-            trace_state: trace.trace_state.clone(),
-        });
         let entered = self
             .faults
             .ledger
             .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
-        let visit = Visit {
+        let mut visit = Visit {
             to: entry.to,
             from: None,
             trace,
@@ -172,18 +178,26 @@ impl Bus {
             call: None,
             baggage: incoming.baggage,
             depth: 0,
-            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             attempt: 0,
+            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, _inside: Inside::new(self), entered, context })
+        let passage = self.passage(&mut visit);
+        let context = (!excluded).then(|| SpanContext {
+            trace_id: visit.trace.trace_id,
+            span_id: span,
+            flags: visit.trace.flags,
+            trace_state: visit.trace.trace_state.clone(),
+        });
+        let _inside = Inside::new(self);
+        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, _inside, entered, context })
     }
 
     /// The route of a service that a request meets.
     fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
         let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
-        match guest.routes.find(&request.method, request.path()) {
+        match guest.stand.routes.find(&request.method, request.path()) {
             Match::Found(route, _) => route,
             _ => None,
         }
@@ -234,7 +248,10 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+    }
+
+    pub(super) fn trace_id_of(&self, key: Key) -> TraceId {
         let upper = key.with(0).draw() ^ self.settings.trace_mask;
         let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))

@@ -14,7 +14,7 @@ use super::plight::{Met, Plight, Presence};
 use super::replica::Replica;
 use super::routes::Match;
 use super::spans::OpenSpan;
-use super::{Bus, GuestNode, Job, NodeCode, Outcome, Visit};
+use super::{Bus, Job, NodeCode, Outcome, Stand, Visit};
 
 /// The `error.type` of requests whose service has died.
 const RESET: &str = "connection_reset";
@@ -24,22 +24,26 @@ impl Bus {
     pub(super) async fn serve_exposed(
         &self,
         visit: &mut Visit,
-        guest: &GuestNode,
+        stand: &Stand,
         replica: &Replica,
         found: Match,
         plight: &Plight,
     ) -> Outcome {
         let route = match found {
-            Match::Found(route, _) => route,
+            Match::Found(route, _) => stand.slot(route),
             Match::WrongMethod(..) | Match::NotFound => None,
         };
         match plight.enter(Met::of(visit, route)) {
-            Ok(presence) => self.attend(visit, guest, replica, found, Some(&presence)).await,
+            Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());
-                Err(CallError::Refused(format!("nobody listens at {}", self.nodes[visit.to.index()].name)))
+                Err(self.nobody_at(visit.to))
             }
         }
+    }
+
+    pub(super) fn nobody_at(&self, service: ServiceId) -> CallError {
+        CallError::Refused(format!("nobody listens at {}", self.nodes[service.index()].name))
     }
 
     /// The request's process is gone: its connection breaks, and its span is lost.
@@ -65,7 +69,7 @@ impl Bus {
         let Some((service, replica)) = home else { return };
         let node = &self.nodes[service.index()];
         if let NodeCode::Guest(guest) = &node.code
-            && let process = &guest.replicas[replica as usize].identity.process
+            && let process = &guest.stand.replicas[replica as usize].identity.process
             && process.is_paused()
         {
             // In a box, as it is rare: every call would have room for it.

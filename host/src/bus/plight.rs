@@ -66,7 +66,13 @@ pub struct Met {
 impl Met {
     pub(super) fn of(visit: &Visit, route: Option<u32>) -> Self {
         let from = visit.from.map(|(from, _)| from);
-        Self { trace: visit.trace.trace_id, span: visit.span, within: visit.call.unwrap_or(visit.span), route, from }
+        Self {
+            trace: visit.trace.trace_id,
+            span: visit.span,
+            within: visit.call.unwrap_or(visit.span),
+            route,
+            from,
+        }
     }
 }
 

@@ -35,6 +35,8 @@ struct State {
     /// Workers made so far: their ordinals.
     made: u32,
     waiting: VecDeque<sched::Sender<Turn>>,
+    /// Workers are let go as soon as they are done: nothing new comes.
+    retired: bool,
 }
 
 impl State {
@@ -232,6 +234,21 @@ impl Replica {
     pub fn release(&self, worker: Worker) {
         self.state.borrow_mut().idle.push(worker);
         self.call_up();
+        self.let_go();
+    }
+
+    /// Whether its workers are let go as soon as they are done.
+    pub fn retire(&self, retired: bool) {
+        self.state.borrow_mut().retired = retired;
+        self.let_go();
+    }
+
+    fn let_go(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.retired {
+            state.alive -= state.idle.len() as u32;
+            state.idle.clear();
+        }
     }
 
     /// Gives the place of a worker back that is no more.
@@ -262,7 +279,7 @@ impl Replica {
     pub fn forget(&self) {
         let gone = {
             let mut state = self.state.borrow_mut();
-            let fresh = State { made: state.made, ..State::default() };
+            let fresh = State { made: state.made, retired: state.retired, ..State::default() };
             std::mem::replace(&mut *state, fresh)
         };
         // Outside of the borrow: who waits is woken.

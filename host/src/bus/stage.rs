@@ -8,7 +8,7 @@ use crate::model::{FaultKind, Nanos};
 
 use super::plight::{Fate, Plight};
 use super::replica::Replica;
-use super::{Bus, NodeCode};
+use super::{Bus, GuestNode, NodeCode};
 
 impl Stage for Bus {
     fn faults(&self) -> &Faults {
@@ -24,6 +24,7 @@ impl Stage for Bus {
             }
             _ => {}
         }
+        self.roll_out(rule);
         for plight in self.plights(rule) {
             self.meet(plight, plight.befall(rule));
         }
@@ -31,10 +32,9 @@ impl Stage for Bus {
     }
 
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        for replica in self.replicas(rule) {
-            let Some(plight) = replica.plight() else { continue };
+        for plight in self.plights(rule) {
             self.meet(plight, plight.step(rule));
-            replica.call_up();
+            self.at(plight).for_each(Replica::call_up);
         }
         self.next_step(rule)
     }
@@ -45,22 +45,47 @@ impl Stage for Bus {
             (Point::Export, _) => self.recorder().turn(false),
             _ => {}
         }
-        for replica in self.replicas(rule) {
-            let Some(plight) = replica.plight() else { continue };
+        self.roll_out(rule);
+        for plight in self.plights(rule) {
             plight.relieve(rule);
-            replica.call_up();
+            self.at(plight).for_each(Replica::call_up);
         }
     }
 }
 
 impl Bus {
+    /// The guest at which a rule is aimed, if there is one.
+    fn aim(&self, rule: &Rule) -> Option<&GuestNode> {
+        match &self.nodes[rule.service()?.index()].code {
+            NodeCode::Guest(guest) => Some(guest),
+            NodeCode::External => None,
+        }
+    }
+
+    /// Deploys something, or takes it back, if that is what the rule does.
+    fn roll_out(&self, rule: &Rule) {
+        if let (FaultKind::BadDeploy { .. }, Some(guest)) = (&rule.kind, self.aim(rule)) {
+            self.roll(rule, guest);
+        }
+    }
+
     /// The replicas of the service that a rule is aimed at, if it is one that befalls replicas.
     fn replicas(&self, rule: &Rule) -> &[Replica] {
-        let service = rule.service().filter(|_| rule.point == Point::Replica);
-        match service.map(|service| &self.nodes[service.index()].code) {
-            Some(NodeCode::Guest(guest)) => &guest.replicas,
-            _ => &[],
-        }
+        let guest = self.aim(rule).filter(|_| rule.point == Point::Replica);
+        guest.map_or(&[], |guest| &guest.stand.replicas)
+    }
+
+    /// What runs at a replica: every release of the guest.
+    fn at<'a>(&'a self, plight: &'a Plight) -> impl Iterator<Item = &'a Replica> {
+        let guest = match &self.nodes[plight.service.index()].code {
+            NodeCode::Guest(guest) => Some(guest),
+            NodeCode::External => None,
+        };
+        let stands = guest.into_iter().flat_map(|guest| {
+            let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
+            [&guest.stand].into_iter().chain(others)
+        });
+        stands.map(|stand| &stand.replicas[plight.replica as usize])
     }
 
     fn plights(&self, rule: &Rule) -> impl Iterator<Item = &Rc<Plight>> {
@@ -72,9 +97,7 @@ impl Bus {
         if fate == Fate::Lives {
             return;
         }
-        if let NodeCode::Guest(guest) = &self.nodes[plight.service.index()].code {
-            guest.replicas[plight.replica as usize].forget();
-        }
+        self.at(plight).for_each(Replica::forget);
         plight.process.die();
     }
 

@@ -6,18 +6,21 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Code, Model, ServiceId, Subject};
+use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
 use crate::telemetry::recorder::Recorder;
 
+use super::releases::{self, Release};
 use super::telemetry::{environment, instance_id};
 
 /// The largest component that is read: bytes.
@@ -31,6 +34,23 @@ pub struct Loaded {
     pub first: ResourceId,
     /// In the topology's order.
     pub services: Vec<Service>,
+    /// In the order of their faults.
+    pub releases: Vec<Release>,
+}
+
+impl Loaded {
+    /// The routes of a service: those of its guest, and behind them those that only
+    /// another release has.
+    pub fn routes(&self, service: ServiceId) -> Vec<Arc<str>> {
+        let guest = self.services[service.index()].guest.as_ref();
+        let mut routes = guest.map(|guest| guest.routes.shared()).unwrap_or_default();
+        for release in self.releases.iter().filter(|release| release.target == service) {
+            let more = release.service.guest.iter().flat_map(|guest| guest.routes.shared());
+            let more: Vec<_> = more.filter(|name| !routes.contains(name)).collect();
+            routes.extend(more);
+        }
+        routes
+    }
 }
 
 /// A service whose code was found.
@@ -74,7 +94,7 @@ pub fn load(
         let id = ServiceId(index as u32);
         let guest = match code {
             Ok(None) => None,
-            Ok(Some(code)) => match ask_routes(model, id, &code) {
+            Ok(Some(code)) => match ask_routes(model, id, &code, &Setup::of(service)) {
                 Ok(routes) => Some(Guest { code, routes }),
                 Err(more) => {
                     problems.extend(more);
@@ -96,10 +116,14 @@ pub fn load(
             guest,
         }));
     }
+    let releases = releases::load(&engine, model).unwrap_or_else(|more| {
+        problems.extend(more);
+        Vec::new()
+    });
     problems.extend(unknown_routes(model, &services));
     let services = services.into_iter().flatten().collect();
     if problems.is_empty() {
-        Ok(Loaded { engine: Arc::new(engine), first: ResourceId(0), services })
+        Ok(Loaded { engine: Arc::new(engine), first: ResourceId(0), services, releases })
     } else {
         Err(problems)
     }
@@ -108,7 +132,9 @@ pub fn load(
 fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {
     let workers = u32::try_from(model.workers() * u64::from(worlds)).unwrap_or(u32::MAX);
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
-    let settings = Settings { fuel: virtual_time, workers, memory };
+    let is_within_spans = |kind: &FaultKind| matches!(kind, FaultKind::Latency { on: Moment::Span, .. });
+    let stalls = model.faults.iter().any(|fault| is_within_spans(&fault.kind));
+    let settings = Settings { fuel: virtual_time, workers, stalls, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
         let fewer = if worlds > 1 { "lower limits.workers or --shards" } else { "lower limits.workers" };
@@ -157,23 +183,31 @@ fn same(one: &Code, other: &Code) -> bool {
 }
 
 fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
-    let (bytes, name) = match code {
-        Code::External(_) => return Ok(None),
+    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
+    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
+        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
+    })
+}
+
+/// The bytes of a guest, and what to call it; none of a real server.
+///
+/// # Errors
+/// There is no such guest, or its file cannot be read.
+pub fn bytes(code: &Code) -> Result<Option<(Vec<u8>, String)>, Problem> {
+    Ok(match code {
+        Code::External(_) => None,
         Code::Embedded(name) => {
             let found = EMBEDDED.iter().find(|(known, _)| known == name);
             let Some((_, bytes)) = found else {
                 return Err(Problem::new(format!("no guest {} is built in", quote(name))));
             };
-            (bytes.to_vec(), name.clone())
+            Some((bytes.to_vec(), name.clone()))
         }
         Code::File { path, place } => {
             let begin =
                 if place.is_some() { "at the topology's folder" } else { "where simhost was started" };
-            (read(path, begin)?, path.display().to_string())
+            Some((read(path, begin)?, path.display().to_string()))
         }
-    };
-    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
-        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
     })
 }
 
@@ -206,7 +240,12 @@ fn at(problem: Problem, service: &crate::model::Service) -> Problem {
 }
 
 /// Instantiates a guest once, in a world of its own, and asks for its routes.
-fn ask_routes(model: &Model, id: ServiceId, code: &engine::Code) -> Result<Routes, Vec<Problem>> {
+pub fn ask_routes(
+    model: &Model,
+    id: ServiceId,
+    code: &engine::Code,
+    setup: &Setup<'_>,
+) -> Result<Routes, Vec<Problem>> {
     let service = model.service(id);
     let said: Rc<RefCell<Batch>> = Rc::default();
     let into = Rc::clone(&said);
@@ -220,7 +259,7 @@ fn ask_routes(model: &Model, id: ServiceId, code: &engine::Code) -> Result<Route
     });
     let process = Process::new(&host.sched, false);
     let seat = Seat { replica: 0, resource: ResourceId(0), process };
-    let identity = Rc::new(identity(model, id, seat, service.version.as_deref()));
+    let identity = Rc::new(identity(model, id, seat, setup));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         worker.routes().await
@@ -255,6 +294,22 @@ fn no_routes(service: &crate::model::Service, failure: &GuestFailure, said: &Bat
     Problem::new(message).help(help)
 }
 
+/// What a replica's workers are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    pub version: Option<&'a str>,
+    pub config: &'a IndexMap<String, String>,
+    /// The name of the deployment that it is; none of the service as the topology has it.
+    pub release: Option<&'a str>,
+}
+
+impl<'a> Setup<'a> {
+    /// The topology's.
+    pub fn of(service: &'a crate::model::Service) -> Self {
+        Self { version: service.version.as_deref(), config: &service.config, release: None }
+    }
+}
+
 /// Where a replica's workers are.
 #[derive(Clone, Debug)]
 pub struct Seat {
@@ -264,24 +319,24 @@ pub struct Seat {
 }
 
 /// One replica of a service, as its workers see it.
-pub fn identity(model: &Model, id: ServiceId, seat: Seat, version: Option<&str>) -> Identity {
+pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> Identity {
     let Seat { replica, resource, process } = seat;
     let service = model.service(id);
-    let config: Vec<_> = service.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let instance = instance_id(model.seed, &service.name, replica);
+    let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let instance = instance_id(model.seed, &service.name, replica, setup.release);
     Identity {
         service: id,
         name: service.name.clone(),
         replica,
         process,
         resource,
-        environment: environment(model, service, version, &instance),
+        environment: environment(model, &service.name, setup.version, setup.config, &instance),
         config,
         limits: service.limits.clone(),
     }
 }
 
-fn source(code: &Code) -> String {
+pub fn source(code: &Code) -> String {
     match code {
         Code::Embedded(name) => format!("{name} (built in)"),
         Code::File { path, .. } => path.display().to_string(),

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -12,7 +13,7 @@ use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
 use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
 use crate::bus::stats::Accounts;
-use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts};
+use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};
 use crate::clock::Clock;
 use crate::external::HttpClient;
 use crate::fault::witness::Testimony;
@@ -32,9 +33,10 @@ use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
 use super::records::records;
-use super::services::{Loaded, Seat, Service, identity};
+use super::releases::Release;
+use super::services::{Loaded, Seat, Service, Setup, identity};
 use super::truth::Notes;
-use super::world::traced_loads;
+use super::world;
 use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -259,24 +261,30 @@ pub fn build(
     external: Option<Rc<dyn External>>,
     ledger: Ledger,
 ) -> Rc<Bus> {
-    let guest = |service: ServiceId| loaded.services[service.index()].guest.as_ref();
+    let ids = (0..loaded.services.len() as u32).map(ServiceId);
+    let routes: Vec<_> = ids.map(|id| loaded.routes(id)).collect();
     let faults = Faults::new(
         model,
         |service, route| {
-            let at = guest(service)?.routes.names().position(|name| name == route)?;
+            let at = routes[service.index()].iter().position(|name| **name == *route)?;
             u32::try_from(at).ok()
         },
-        |service| guest(service).map_or(0, |guest| guest.routes.names().count()),
+        |service| routes[service.index()].len(),
         Rc::new(ledger),
     );
-    let ledger = Rc::clone(&faults.ledger);
-    let first_alias = ResourceId(behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32);
-    let mut next = loaded.first.0;
+    let first = loaded.first;
+    let behind = behind_replicas(model, &loaded).0 + world::traced_loads(model).count() as u32;
+    let mut making =
+        Making { model, sched: &host.sched, ledger: &faults.ledger, next: loaded.first.0, behind };
     let mut nodes = Vec::new();
-    for (index, service) in loaded.services.into_iter().enumerate() {
-        nodes.push(node(model, ServiceId(index as u32), service, &host.sched, &faults.ledger, &mut next));
+    for (service, routes) in loaded.services.into_iter().zip(routes) {
+        let id = ServiceId(nodes.len() as u32);
+        nodes.push(making.node(id, service, routes));
     }
-    let records = records(model, &host, ledger, &nodes, first_alias);
+    for release in loaded.releases {
+        making.release(&mut nodes[release.target.index()], release);
+    }
+    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(making.behind));
     Bus::new(Parts {
         host,
         engine: loaded.engine,
@@ -295,39 +303,69 @@ pub fn build(
     })
 }
 
-fn node(
-    model: &Model,
-    id: ServiceId,
-    service: Service,
-    sched: &Sched,
-    ledger: &Rc<Ledger>,
-    next: &mut u32,
-) -> Node {
-    let described = model.service(id);
-    let limits = described.limits.clone();
-    let name = service.name;
-    let Some(guest) = service.guest else {
-        let base = service.source;
-        let (address, port) = crate::bus::address_of(&base);
-        let client = ClientAttributes::new(&address, port, Some(&name));
-        return Node { name, base, client, limits, code: NodeCode::External };
-    };
-    let is_exposed = fault::befalls_replicas(model, id);
-    let replicas = (0..described.replicas).map(|replica| {
-        let resource = ResourceId(*next);
-        *next += 1;
-        let process = Process::new(sched, is_exposed);
-        let plight = is_exposed.then(|| Plight::new(id, replica, Rc::clone(&process), Rc::clone(ledger)));
-        let seat = Seat { replica, resource, process };
-        let identity = identity(model, id, seat, service.version.as_deref());
-        Replica::new(Rc::new(identity), plight, described.workers, described.queue)
-    });
-    let guest = GuestNode { code: guest.code, routes: guest.routes, replicas: replicas.collect() };
-    Node {
-        base: format!("http://{name}"),
-        client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
-        name,
-        limits,
-        code: NodeCode::Guest(Box::new(guest)),
+/// Makes the services of a bus.
+struct Making<'a> {
+    model: &'a Model,
+    sched: &'a Sched,
+    ledger: &'a Rc<Ledger>,
+    /// The Resource of the next replica, and that of the next of a deployment.
+    next: u32,
+    behind: u32,
+}
+
+impl Making<'_> {
+    fn node(&mut self, id: ServiceId, service: Service, routes: Vec<Arc<str>>) -> Node {
+        let described = self.model.service(id);
+        let limits = described.limits.clone();
+        let name = service.name;
+        let Some(guest) = service.guest else {
+            let base = service.source;
+            let (address, port) = crate::bus::address_of(&base);
+            let client = ClientAttributes::new(&address, port, Some(&name));
+            return Node { name, base, client, limits, code: NodeCode::External };
+        };
+        let is_exposed = fault::befalls_replicas(self.model, id);
+        let setup = Setup { version: service.version.as_deref(), ..Setup::of(described) };
+        let replicas = (0..described.replicas).map(|replica| {
+            let process = Process::new(self.sched, is_exposed);
+            let plight =
+                is_exposed.then(|| Plight::new(id, replica, Rc::clone(&process), Rc::clone(self.ledger)));
+            let resource = ResourceId(self.next);
+            self.next += 1;
+            let identity = identity(self.model, id, Seat { replica, resource, process }, &setup);
+            Replica::new(Rc::new(identity), plight, described.workers, described.queue)
+        });
+        let stand =
+            Stand { code: guest.code, routes: guest.routes, replicas: replicas.collect(), slots: None };
+        Node {
+            base: format!("http://{name}"),
+            client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
+            name,
+            limits,
+            code: NodeCode::Guest(Box::new(GuestNode { stand, routes, releases: Vec::new() })),
+        }
+    }
+
+    /// Puts what a fault deploys beside what it is to replace.
+    fn release(&mut self, node: &mut Node, release: Release) {
+        let NodeCode::Guest(node) = &mut node.code else { return };
+        let described = self.model.service(release.target);
+        let setup = release.setup();
+        let stand = release.service.guest.as_ref().map(|guest| {
+            let replicas = node.stand.replicas.iter().map(|replica| {
+                let resource = ResourceId(self.behind);
+                self.behind += 1;
+                // Another process, but what befalls the one befalls the other.
+                let process = Rc::clone(&replica.identity.process);
+                let seat = Seat { replica: replica.identity.replica, resource, process };
+                let identity = identity(self.model, release.target, seat, &setup);
+                Replica::new(Rc::new(identity), replica.plight().cloned(), described.workers, described.queue)
+            });
+            let slot = |name: &str| node.routes.iter().position(|known| **known == *name);
+            let slots = guest.routes.names().filter_map(slot).map(|slot| slot as u32).collect();
+            let (code, routes) = (guest.code.clone(), guest.routes.clone());
+            Stand { code, routes, replicas: replicas.collect(), slots: Some(slots) }
+        });
+        node.releases.push(bus::Release { fault: release.fault, canary: release.canary, stand });
     }
 }

@@ -4,11 +4,12 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use indexmap::IndexMap;
 use opentelemetry_semantic_conventions::attribute;
 use tokio::runtime::Handle;
 
 use crate::error::Problem;
-use crate::model::{Load, Model, Scalar};
+use crate::model::{Load, Model};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
 use crate::telemetry::console::{Console, Style};
@@ -172,21 +173,16 @@ pub fn resource(
     settings: &Settings,
     index: usize,
     service: &Service,
-    replica: u32,
+    instance: String,
 ) -> Resource {
     let described = &model.services[index];
-    let mut attributes = common(model, &service.name, replica);
+    let mut attributes = common(model, &service.name, instance);
     let version = service.version.clone();
     attributes.extend(version.map(|version| KeyValue::new(attribute::SERVICE_VERSION, version)));
     let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
     attributes.extend(digest.map(|digest| KeyValue::new(GUEST_DIGEST, digest)));
     for (key, value) in &described.resource {
-        let value = match value {
-            Scalar::Text(text) => Value::Text(Text::Owned(text.clone())),
-            Scalar::Bool(value) => Value::Bool(*value),
-            Scalar::Int(value) => Value::Int(*value),
-            Scalar::Float(value) => Value::Float(*value),
-        };
+        let value = Value::from(value);
         attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
     }
     add_environment(&mut attributes, settings);
@@ -196,17 +192,17 @@ pub fn resource(
 /// The Resource of a load that has spans: a service of its own.
 pub fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
     let name: Arc<str> = load.name.as_str().into();
-    let mut attributes = common(model, &name, 0);
+    let mut attributes = common(model, &name, instance_id(model.seed, &name, 0, None));
     add_environment(&mut attributes, settings);
     Resource { service: name, attributes }
 }
 
 /// What all Resources of a topology say.
-fn common(model: &Model, name: &Arc<str>, replica: u32) -> Vec<KeyValue> {
+fn common(model: &Model, name: &Arc<str>, instance: String) -> Vec<KeyValue> {
     vec![
         KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(name))),
         KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
-        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance_id(model.seed, name, replica)),
+        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
         KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, model.environment.clone()),
         KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
         KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
@@ -224,9 +220,11 @@ fn add_environment(attributes: &mut Vec<KeyValue>, settings: &Settings) {
 }
 
 /// `service.instance.id`: a UUID, as the conventions recommend, made of the
-/// seed so that a replica has the same one in every run.
-pub fn instance_id(seed: u64, service: &str, replica: u32) -> String {
+/// seed so that a replica has the same one in every run, and another in each
+/// deployment that has a name.
+pub fn instance_id(seed: u64, service: &str, replica: u32, release: Option<&str>) -> String {
     let key = Key::new(seed, Purpose::Instance).with_name(service).with(u64::from(replica));
+    let key = release.map_or(key, |release| key.with_name(release));
     let (high, low) = (key.with(0).draw(), key.with(1).draw());
     // RFC 9562, section 5.8: version 8 leaves the other bits to us; variant 10.
     let high = high & !0xf000 | 0x8000;
@@ -244,17 +242,18 @@ pub fn instance_id(seed: u64, service: &str, replica: u32) -> String {
 /// A guest's environment: who it is, and its configuration in upper case.
 pub fn environment(
     model: &Model,
-    service: &crate::model::Service,
+    service: &str,
     version: Option<&str>,
+    config: &IndexMap<String, String>,
     instance: &str,
 ) -> Vec<(String, String)> {
     let mut variables = vec![
-        ("SERVICE_NAME".to_owned(), service.name.clone()),
+        ("SERVICE_NAME".to_owned(), service.to_owned()),
         ("SERVICE_NAMESPACE".to_owned(), model.name.clone()),
         ("SERVICE_INSTANCE_ID".to_owned(), instance.to_owned()),
     ];
     variables.extend(version.map(|version| ("SERVICE_VERSION".to_owned(), version.to_owned())));
-    let config = service.config.iter();
+    let config = config.iter();
     variables.extend(config.map(|(key, value)| (key.to_uppercase().replace(['-', '.'], "_"), value.clone())));
     variables
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
-use crate::model::{Model, Nanos};
+use crate::model::{Model, Nanos, ServiceId};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::services::Loaded;
@@ -168,12 +168,9 @@ fn name(path: &Path) -> String {
 }
 
 fn names(loaded: &Loaded) -> Names {
-    let routes = loaded.services.iter();
     Names {
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
-        routes: routes
-            .map(|service| service.guest.as_ref().map(|guest| guest.routes.shared()).unwrap_or_default())
-            .collect(),
+        routes: (0..loaded.services.len() as u32).map(|index| loaded.routes(ServiceId(index))).collect(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::bus;
 use crate::clock::Stopwatch;
 use crate::error::Refused;
 use crate::fault;
-use crate::model::{Load, Model, Nanos};
+use crate::model::{Load, Model, Nanos, ServiceId};
 use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
 use crate::telemetry::digest::Digest;
@@ -26,7 +26,7 @@ use crate::telemetry::record::{Resource, ResourceId};
 use super::counterfactual::Again;
 use super::services::{Loaded, Service};
 use super::simulate::World;
-use super::telemetry::{Exporters, Order, Show, load_resource, resource};
+use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
 use super::{Options, Outcome, Plan, RunError, control, failure, loads, shards, start};
 
@@ -77,7 +77,7 @@ impl Plan {
         stop_on_signal(&network, Arc::clone(&stop));
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
-        let of_world = |model| resources(model, &telemetry, &loaded.services);
+        let of_world = |model| resources(model, &telemetry, &loaded);
         let by_world: Vec<_> = models.iter().map(of_world).collect();
         let resources: Arc<[Resource]> = by_world.concat().into();
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
@@ -310,21 +310,36 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     }
 }
 
-pub fn resources(model: &Model, telemetry: &TelemetrySettings, services: &[Service]) -> Arc<[Resource]> {
-    let mut resources = Vec::new();
-    for (index, service) in services.iter().enumerate().filter(|(_, service)| service.guest.is_some()) {
-        let replicas = 0..model.services[index].replicas;
-        resources.extend(replicas.map(|replica| resource(model, telemetry, index, service, replica)));
+/// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
+/// those that faults ask for.
+pub fn resources(model: &Model, telemetry: &TelemetrySettings, loaded: &Loaded) -> Arc<[Resource]> {
+    // With the service and the replica, if it is one's.
+    let mut all: Vec<(_, Resource)> = Vec::new();
+    let of_replicas = |index: usize, service: &Service, release: Option<&str>| -> Vec<_> {
+        let one = |replica| {
+            let instance = instance_id(model.seed, &service.name, replica, release);
+            let resource = resource(model, telemetry, index, service, instance);
+            (Some((ServiceId(index as u32), replica)), resource)
+        };
+        (0..model.services[index].replicas).map(one).collect()
+    };
+    for (index, service) in loaded.services.iter().enumerate().filter(|(_, service)| service.guest.is_some())
+    {
+        all.extend(of_replicas(index, service, None));
     }
-    resources.extend(traced_loads(model).map(|load| load_resource(model, telemetry, load)));
-    resources.extend(fault::aliases(model).map(|(_, service, replica, name)| {
-        let index = service.index();
-        resource(model, telemetry, index, &services[index], replica).named(name)
-    }));
+    all.extend(traced_loads(model).map(|load| (None, load_resource(model, telemetry, load))));
+    for release in loaded.releases.iter().filter(|release| release.broken.is_none()) {
+        all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
+    }
+    let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    for (_, at, name) in fault::aliases(model, &origins) {
+        resources.push(resources[at].clone().named(name));
+    }
     resources.into()
 }
 
-/// The loads that have a Resource, behind those of the services.
+/// The loads that have a Resource: behind those of the services, and before those of
+/// deployments.
 pub fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
+use crate::model::Scalar;
 
 /// Text that costs little to copy where it is known beforehand.
 #[derive(Clone, Debug)]
@@ -80,6 +81,17 @@ impl From<i64> for Value {
 impl From<f64> for Value {
     fn from(value: f64) -> Self {
         Self::Float(value)
+    }
+}
+
+impl From<&Scalar> for Value {
+    fn from(value: &Scalar) -> Self {
+        match value {
+            Scalar::Text(text) => Self::Text(Text::Owned(text.clone())),
+            Scalar::Bool(value) => Self::Bool(*value),
+            Scalar::Int(value) => Self::Int(*value),
+            Scalar::Float(value) => Self::Float(*value),
+        }
     }
 }
 

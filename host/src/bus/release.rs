@@ -1,0 +1,153 @@
+//! Deployments: a service's replicas run one release of its guest, and while a fault
+//! has deployed another, some of them, or some of the requests, get that.
+
+use std::rc::Rc;
+
+use crate::fault::{Drawn, Firing, Held, Json, Rule, Subject};
+use crate::guest::CallError;
+use crate::model::{Canary, Nanos};
+use crate::rng::Purpose;
+
+use super::replica::Replica;
+use super::routes::Match;
+use super::routes::Routes;
+use super::{Bus, GuestNode, Visit};
+use crate::engine::Code;
+
+/// One release of a service's guest, and the replicas that run it.
+#[derive(Debug)]
+pub struct Stand {
+    pub code: Code,
+    pub routes: Routes,
+    pub replicas: Vec<Replica>,
+    /// The routes' places among those of the service; none where they are the same.
+    pub slots: Option<Vec<u32>>,
+}
+
+impl Stand {
+    /// What the service counts a route of this release as.
+    pub fn slot(&self, route: Option<u32>) -> Option<u32> {
+        match &self.slots {
+            Some(slots) => Some(slots[route? as usize]),
+            None => route,
+        }
+    }
+}
+
+/// What a fault deploys.
+#[derive(Debug)]
+pub struct Release {
+    /// The fault's place in the model.
+    pub fault: usize,
+    pub canary: Canary,
+    /// None: it is broken, and its processes do not come up.
+    pub stand: Option<Stand>,
+}
+
+impl Release {
+    /// Whether a replica of so many runs this release while it is deployed: the last do.
+    fn is_on(&self, replica: usize, replicas: usize) -> bool {
+        match self.canary {
+            Canary::Replicas(share) => replica >= replicas - (share * replicas as f64).ceil() as usize,
+            Canary::Requests(_) => false,
+        }
+    }
+}
+
+/// Who serves a request.
+pub(super) struct Chosen<'a> {
+    pub stand: &'a Stand,
+    /// Kept as long as the request is under way.
+    pub _held: Option<Held>,
+}
+
+impl Bus {
+    /// Which release serves a request at a replica: the first that is deployed for it.
+    ///
+    /// # Errors
+    /// It does not come up, so nobody is there.
+    pub(super) fn choose<'a>(
+        &self,
+        guest: &'a GuestNode,
+        visit: &Visit,
+        replica: usize,
+    ) -> Result<Chosen<'a>, CallError> {
+        for release in &guest.releases {
+            let rule = &self.faults.rules()[release.fault];
+            if !rule.is_active() {
+                continue;
+            }
+            let is_meant = match release.canary {
+                Canary::Replicas(_) => release.is_on(replica, guest.stand.replicas.len()),
+                // By trace: what belongs together stays together.
+                Canary::Requests(share) => {
+                    let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
+                    dice.unit() < share
+                }
+            };
+            let now = self.host.sched.now();
+            if let Some(held) = is_meant.then(|| self.deployed(rule, guest, visit, replica, now)).flatten() {
+                return match &release.stand {
+                    Some(stand) => Ok(Chosen { stand, _held: held }),
+                    None => {
+                        self.stats.refused(visit.to, visit.from.is_some());
+                        Err(self.nobody_at(visit.to))
+                    }
+                };
+            }
+        }
+        Ok(Chosen { stand: &guest.stand, _held: None })
+    }
+
+    /// Whether a fault has deployed a release for this request.
+    fn deployed(
+        &self,
+        rule: &Rc<Rule>,
+        guest: &GuestNode,
+        visit: &Visit,
+        replica: usize,
+        now: Nanos,
+    ) -> Option<Option<Held>> {
+        let (route, params) = match guest.stand.routes.find(&visit.request.method, visit.request.path()) {
+            Match::Found(route, params) => (route, params),
+            Match::WrongMethod(..) | Match::NotFound => (None, Vec::new()),
+        };
+        let subject = Subject {
+            service: visit.to,
+            route,
+            replica: Some(replica as u32),
+            from: visit.from,
+            request: &visit.request,
+            params: &params,
+            baggage: &visit.baggage,
+            json: Json::default(),
+            attempt: visit.attempt,
+            trace: visit.trace.trace_id,
+            span: visit.span,
+            dice: visit.trace.chance(Purpose::Fault, visit.span),
+        };
+        if !rule.is_for_route(route) {
+            return None;
+        }
+        let strike = rule.strike(&subject, now)?;
+        let within = Some(visit.call.unwrap_or(visit.span));
+        let firing = Firing { within, ..Firing::of(rule, &subject, now, Drawn::Nothing) };
+        self.faults.ledger.fired(&firing);
+        Some(strike.held)
+    }
+
+    /// Lets the replicas of a service that a fault has deployed a release at, or no
+    /// longer has, do without the workers of the one that it replaces: these are other
+    /// processes, which are done with what they have and end.
+    pub(super) fn roll(&self, rule: &Rule, guest: &GuestNode) {
+        let Some(release) = guest.releases.iter().find(|release| release.fault == rule.index) else { return };
+        for (index, replica) in guest.stand.replicas.iter().enumerate() {
+            let is_replaced = guest.releases.iter().any(|other| {
+                self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.stand.replicas.len())
+            });
+            replica.retire(is_replaced);
+        }
+        let deployed = release.stand.iter().flat_map(|stand| &stand.replicas);
+        deployed.for_each(|replica| replica.retire(!rule.is_active()));
+    }
+}

@@ -1,0 +1,106 @@
+//! The guests of deployments that go bad. They are read and compiled as those of
+//! services are; but what is wrong with one is its deployment's affair, and not the
+//! run's: its process does not come up.
+
+use indexmap::IndexMap;
+
+use crate::bus::routes::Routes;
+use crate::engine::{self, Engine};
+use crate::error::Problem;
+use crate::model::{Canary, Code, Fault, FaultKind, Model, Place, ServiceId};
+
+use super::services::{Guest, Service, Setup, ask_routes, bytes, source};
+
+/// What a fault deploys at a service.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The fault's place in the model, and its name.
+    pub fault: usize,
+    pub name: String,
+    pub target: ServiceId,
+    pub canary: Canary,
+    /// The service as it is deployed; without a guest, where that is broken.
+    pub service: Service,
+    /// The service's, with the deployment's own in place of what it changes.
+    pub config: IndexMap<String, String>,
+    /// What is wrong with the guest.
+    pub broken: Option<String>,
+}
+
+impl Release {
+    pub fn setup(&self) -> Setup<'_> {
+        Setup { version: self.service.version.as_deref(), config: &self.config, release: Some(&self.name) }
+    }
+}
+
+/// Loads what the faults of a model deploy.
+///
+/// # Errors
+/// The files that cannot be read.
+pub fn load(engine: &Engine, model: &Model) -> Result<Vec<Release>, Vec<Problem>> {
+    let (mut releases, mut problems) = (Vec::new(), Vec::new());
+    for (index, fault) in model.faults.iter().enumerate() {
+        match release(engine, model, index, fault) {
+            Ok(release) => releases.extend(release),
+            Err(problem) => problems.push(problem.at(place(fault), "this guest")),
+        }
+    }
+    if problems.is_empty() { Ok(releases) } else { Err(problems) }
+}
+
+/// Where the topology names the guest, or at least the fault.
+fn place(fault: &Fault) -> Place {
+    match &fault.kind {
+        FaultKind::BadDeploy { code: Code::File { place: Some(place), .. }, .. } => place.clone(),
+        _ => fault.place.clone(),
+    }
+}
+
+/// What a fault deploys, if it does.
+fn release(engine: &Engine, model: &Model, index: usize, fault: &Fault) -> Result<Option<Release>, Problem> {
+    let (FaultKind::BadDeploy { code, version, config, canary }, Some(target)) = (&fault.kind, &fault.target)
+    else {
+        return Ok(None);
+    };
+    let described = model.service(target.service);
+    let Some((bytes, _)) = bytes(code)? else { return Ok(None) };
+    let loaded = engine.load(&bytes);
+    let version = version.clone().or_else(|| {
+        let own = described.version.as_deref().unwrap_or("0.0.0");
+        loaded.as_ref().ok().map(|code| format!("{own}+{}", &code.digest[..12]))
+    });
+    let mut whole = described.config.clone();
+    whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let mut release = Release {
+        fault: index,
+        name: fault.name.clone(),
+        target: target.service,
+        canary: *canary,
+        service: Service { name: described.name.as_str().into(), source: source(code), version, guest: None },
+        config: whole,
+        broken: None,
+    };
+    let guest = loaded.map_err(|error| error.to_string());
+    match guest.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
+        Ok((routes, code)) => release.service.guest = Some(Guest { code, routes }),
+        Err(why) => release.broken = Some(why),
+    }
+    Ok(Some(release))
+}
+
+/// Asks a deployment's guest for its routes.
+fn routes(model: &Model, release: &Release, code: &engine::Code) -> Result<Routes, String> {
+    ask_routes(model, release.target, code, &release.setup()).map_err(|problems| {
+        let said = problems.into_iter().map(|problem| problem.message);
+        said.collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// What a person should know of deployments that cannot come up.
+pub fn notes(releases: &[Release]) -> impl Iterator<Item = String> {
+    releases.iter().filter_map(|release| {
+        let why = release.broken.as_ref()?;
+        let Release { name, service, .. } = release;
+        Some(format!("fault {name}: {} does not come up, and refuses connections: {why}", service.source))
+    })
+}
