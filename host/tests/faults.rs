@@ -14,6 +14,8 @@ mod context;
 mod link;
 #[path = "faults/outside.rs"]
 mod outside;
+#[path = "faults/record.rs"]
+mod record;
 #[path = "faults/request.rs"]
 mod request;
 #[path = "faults/schedule.rs"]
