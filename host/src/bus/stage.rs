@@ -16,6 +16,7 @@ impl Stage for Bus {
     }
 
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
+        self.roll_out(rule);
         match (rule.point, &self.records) {
             (Point::Record, Some(records)) => records.opened(rule),
             (Point::Export, _) => {
@@ -24,7 +25,6 @@ impl Stage for Bus {
             }
             _ => {}
         }
-        self.roll_out(rule);
         for plight in self.plights(rule) {
             self.meet(plight, plight.befall(rule));
         }
@@ -40,12 +40,12 @@ impl Stage for Bus {
     }
 
     fn closed(&self, rule: &Rc<Rule>) {
+        self.roll_out(rule);
         match (rule.point, &self.records) {
             (Point::Record, Some(records)) => records.closed(rule),
             (Point::Export, _) => self.recorder().turn(false),
             _ => {}
         }
-        self.roll_out(rule);
         for plight in self.plights(rule) {
             plight.relieve(rule);
             self.at(plight).for_each(Replica::call_up);
