@@ -20,6 +20,8 @@ mod lifecycle;
 mod link;
 #[path = "faults/outside.rs"]
 mod outside;
+#[path = "faults/record.rs"]
+mod record;
 #[path = "faults/request.rs"]
 mod request;
 #[path = "faults/resource.rs"]
