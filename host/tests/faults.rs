@@ -8,8 +8,12 @@ mod support;
 mod chance;
 #[path = "faults/conditions.rs"]
 mod conditions;
+#[path = "faults/conductor.rs"]
+mod conductor;
 #[path = "faults/context.rs"]
 mod context;
+#[path = "faults/control.rs"]
+mod control;
 #[path = "faults/link.rs"]
 mod link;
 #[path = "faults/outside.rs"]
@@ -18,6 +22,8 @@ mod outside;
 mod request;
 #[path = "faults/schedule.rs"]
 mod schedule;
+#[path = "report/schema.rs"]
+mod schema;
 #[path = "faults/span.rs"]
 mod span;
 #[path = "faults/windows.rs"]

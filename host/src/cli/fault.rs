@@ -40,7 +40,7 @@ enum What {
     Off(Named),
     /// Let the schedule of a fault decide again
     Auto(Named),
-    /// Change how many of the requests a fault strikes
+    /// Change a fault: how many of the requests it strikes
     Set(Set),
 }
 
@@ -55,8 +55,8 @@ struct Set {
     /// The fault's name
     name: String,
 
-    /// The share that is struck of the requests that it matches, from 0 to 1
-    #[arg(long, value_name = "SHARE")]
+    /// probability=SHARE: the share that is struck of the requests that it matches, from 0 to 1
+    #[arg(value_name = "KEY=VALUE", value_parser = probability)]
     probability: f64,
 }
 
@@ -103,6 +103,11 @@ impl Fault {
         let state: State = serde_json::from_str(&answer).map_err(misread)?;
         Ok(if self.json { answer } else { format!("{}: {}\n", state.name, condition(&state)) })
     }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let share = text.strip_prefix("probability=").and_then(|share| share.parse().ok());
+    share.ok_or_else(|| "write it as probability=SHARE, for example probability=0.2".to_owned())
 }
 
 /// The address of the run, `host:port`.
