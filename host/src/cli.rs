@@ -3,7 +3,6 @@
 mod diff;
 mod fault;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -445,22 +444,7 @@ fn document(outcome: &Outcome, json: bool) -> String {
     }
     let mut text = String::new();
     for reply in &outcome.replies {
-        let took = words::time(reply.took);
-        let response = match &reply.answer.outcome {
-            Ok(response) => response,
-            Err(error) => {
-                writeln!(text, "{} got no answer in {took}: {error}", reply.asked)
-                    .expect("a String takes every write");
-                continue;
-            }
-        };
-        writeln!(text, "{} answered {} in {took}", reply.asked, response.status)
-            .expect("a String takes every write");
-        let body = String::from_utf8_lossy(&response.body);
-        if !body.is_empty() {
-            text.extend(body.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }));
-            text.push('\n');
-        }
+        text.push_str(&reply.text());
     }
     if !text.is_empty() {
         text.push('\n');

@@ -7,6 +7,7 @@
 pub mod bindings;
 mod call_error;
 pub mod host;
+mod outbound;
 pub mod scope;
 pub mod stall;
 
@@ -19,7 +20,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fragile::Fragile;
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, select};
 use wasmtime::component::ResourceTable;
 use wasmtime::{
     PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
@@ -27,47 +28,24 @@ use wasmtime::{
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
-use crate::context::SpanId;
-use crate::message::{Headers, Request, Response};
+use crate::message::{Headers, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Event, KeyValue, ResourceId};
+use crate::telemetry::record::{KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use host::PendingCall;
-use scope::{Caller, RequestScope};
+pub use outbound::Outbound;
+use scope::RequestScope;
 
 /// How often a computing guest is interrupted in real time: nanoseconds.
 pub const EPOCH_TICK: Nanos = 10_000_000;
-
-/// Where a guest's calls to other services go, and what befalls it. Declared here and implemented by
-/// the bus, so that imports point one way.
-pub trait Outbound {
-    /// Carries one call. The future may be dropped: the callee works on.
-    fn call(
-        &self,
-        caller: Caller,
-        service: String,
-        request: Request,
-        timeout: Option<Nanos>,
-    ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
-
-    /// The guest has begun the span `id` in `scope`. What it waits for before it goes
-    /// on, if it has to; that gives the events which the span then gets.
-    fn begun(
-        &self,
-        scope: &RequestScope,
-        identity: &Identity,
-        name: &str,
-        id: SpanId,
-    ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
-}
 
 /// What all workers of a run share with the host.
 pub struct Host {

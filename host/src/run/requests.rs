@@ -6,6 +6,7 @@ use crate::bus::{Answer, Entry, Identity};
 use crate::error::Problem;
 use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
+use crate::report::words;
 
 /// A request that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,24 @@ pub struct Reply {
     pub answer: Answer,
     /// Simulated nanoseconds from the request to its answer.
     pub took: Nanos,
+}
+
+impl Reply {
+    /// As standard output has it: the status and the body, or why there is none.
+    pub fn text(&self) -> String {
+        let took = words::time(self.took);
+        let response = match &self.answer.outcome {
+            Ok(response) => response,
+            Err(error) => return format!("{} got no answer in {took}: {error}\n", self.asked),
+        };
+        let mut text = format!("{} answered {} in {took}\n", self.asked, response.status);
+        let body = String::from_utf8_lossy(&response.body);
+        if !body.is_empty() {
+            text.extend(body.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }));
+            text.push('\n');
+        }
+        text
+    }
 }
 
 impl FromStr for Asked {

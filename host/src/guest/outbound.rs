@@ -1,0 +1,34 @@
+//! What a guest's host needs of the world around it.
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::context::SpanId;
+use crate::message::{Request, Response};
+use crate::model::Nanos;
+use crate::telemetry::record::Event;
+
+use super::scope::{Caller, RequestScope};
+use super::{CallError, Identity};
+
+/// What is around a guest: where its calls go, and what befalls its spans. Declared
+/// here and implemented by the bus, so that imports point one way.
+pub trait Outbound {
+    /// Carries one call. The future may be dropped: the callee works on.
+    fn call(
+        &self,
+        caller: Caller,
+        service: String,
+        request: Request,
+        timeout: Option<Nanos>,
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+
+    /// The guest has begun the span `id` in `scope`. What it waits for before it goes
+    /// on, if it has to; that gives the events which the span then gets.
+    fn begun(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        id: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
+}
