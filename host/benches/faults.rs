@@ -36,7 +36,7 @@ fn services() -> String {
     for hop in 0..SERVICES {
         write!(text, "[services.hop-{hop}]\nguest = \"hop\"\n").expect(INFALLIBLE);
         if hop < HOPS {
-            write!(text, "config = {{ next = \"hop-{}\" }}\n", hop + 1).expect(INFALLIBLE);
+            writeln!(text, "config = {{ next = \"hop-{}\" }}", hop + 1).expect(INFALLIBLE);
         }
     }
     text

@@ -218,7 +218,7 @@ fn toggle(at: SocketAddr, times: usize) -> Vec<u16> {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
     let (mut write, mut read) = (stream.try_clone().expect("a handle"), BufReader::new(stream));
     let mut answer = |number: usize| {
-        let body = format!("{{\"active\": {}}}", number % 2 == 0);
+        let body = format!("{{\"active\": {}}}", number.is_multiple_of(2));
         let length = body.len();
         let head = format!("POST /v1/faults/slow HTTP/1.1\r\nhost: {at}\r\ncontent-length: {length}");
         // At one go: the system would let the rest of a message wait.
