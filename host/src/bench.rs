@@ -7,6 +7,7 @@
 mod client;
 mod process;
 mod sending;
+mod shards;
 mod world;
 
 use std::time::Duration;

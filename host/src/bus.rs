@@ -8,6 +8,7 @@ mod attempt;
 mod call;
 mod entry;
 mod exposed;
+mod passage;
 pub mod plight;
 mod policies;
 mod refusal;
@@ -18,6 +19,7 @@ mod resolve;
 pub mod routes;
 pub mod spans;
 mod stage;
+mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
@@ -32,7 +34,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::Engine;
-use crate::fault::{Faults, Json, Subject, Verdict};
+use crate::fault::{Faults, Records, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -70,6 +72,8 @@ pub struct Bus {
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
     pub faults: Faults,
+    /// Faults of records; none where the topology has none.
+    records: Option<Rc<Records>>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
     settings: BusSettings,
@@ -128,13 +132,14 @@ pub struct Parts {
     pub nodes: Vec<Node>,
     pub links: Links,
     pub faults: Faults,
+    pub records: Option<Rc<Records>>,
     pub sampler: Sampler,
     pub external: Option<Rc<dyn External>>,
     pub settings: BusSettings,
 }
 
 /// A request at the callee's door.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Visit {
     to: ServiceId,
     /// The calling service and its replica.
@@ -155,19 +160,20 @@ struct Visit {
 }
 
 /// How a request has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
     Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context of its CLIENT span.
-    Inner(SpanContext),
+    /// From a service of the topology, with the context that came along; none where it
+    /// is among the request's headers, or did not come.
+    Inner(Option<SpanContext>),
 }
 
 /// A request in a worker's hands.
 struct Job {
     span: OpenSpan,
     /// None once the worker has it.
-    scope: Option<RequestScope>,
+    scope: Option<Box<RequestScope>>,
     route: Option<u32>,
     verdict: Verdict,
 }
@@ -194,7 +200,7 @@ impl Node {
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
         let stats = Stats::new(nodes.iter().map(Node::account).collect());
@@ -206,6 +212,7 @@ impl Bus {
             names,
             links,
             faults,
+            records,
             sampler,
             external,
             settings,
@@ -297,6 +304,9 @@ impl Bus {
         };
         let slot = stand.slot(route);
         let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
+        if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
+            return Ok(response);
+        }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
         let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, slot, arrived) };
@@ -339,27 +349,16 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let dice = visit.trace.chance(Purpose::Fault, visit.span);
-        let subject = Subject {
-            service: visit.to,
-            route: slot,
-            replica: Some(replica.identity.replica),
-            from: visit.from,
-            request: &visit.request,
-            params: &params,
-            baggage: &visit.baggage,
-            json: Json::default(),
-            attempt: visit.attempt,
-            trace: visit.trace.trace_id,
-            span: visit.span,
-            dice,
-        };
+        let subject = visit.subject(slot, Some(replica.identity.replica), &params, visit.span);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
-            Way::Inner(context) => Some(context.clone()),
+            Way::Inner(context) => context.clone(),
             Way::Outer(_) => None,
         };
         let visitor = Visitor {
+            from: visit.from,
+            route,
+            attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,
             baggage: std::mem::take(&mut visit.baggage),
@@ -369,7 +368,7 @@ impl Bus {
         };
         let request = std::mem::take(&mut visit.request);
         let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
-        Job { span, scope: Some(scope), route, verdict }
+        Job { span, scope: Some(Box::new(scope)), route, verdict }
     }
 
     /// Lets a worker do its job, as faults allow.
@@ -435,8 +434,9 @@ impl Bus {
     /// Name and attributes of a SERVER span.
     fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
         let request = &visit.request;
-        let mut own = Vec::with_capacity(6);
         let exact = known.filter(|route| route.method == request.method);
+        // Of a call between services: the path, where it has parameters, and the status.
+        let mut own = Vec::with_capacity(if exact.is_some() && !visit.is_outer() { 2 } else { 8 });
         let (name, shared) = match (exact, known) {
             (Some(route), _) => {
                 let shared = if visit.is_outer() { &route.outer } else { &route.inner };

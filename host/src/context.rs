@@ -65,6 +65,28 @@ pub fn strip(headers: &mut Headers) {
     headers.0.retain(|(name, _)| !matches!(name.as_str(), TRACEPARENT | TRACESTATE | BAGGAGE));
 }
 
+/// Cuts `traceparent` off in its middle, as a proxy does that is short of room: nobody
+/// can read it any more.
+pub fn cut(headers: &mut Headers) {
+    for value in values(headers, TRACEPARENT) {
+        value.truncate(value.floor_char_boundary(value.len() / 2));
+    }
+}
+
+/// Lets `traceparent` say that the trace is not sampled.
+pub fn unsample(headers: &mut Headers) {
+    for value in values(headers, TRACEPARENT) {
+        if let Ok(context) = value.parse::<SpanContext>() {
+            let flags = TraceFlags(context.flags.0 & !TraceFlags::SAMPLED);
+            *value = SpanContext { flags, ..context }.traceparent();
+        }
+    }
+}
+
+fn values<'a>(headers: &'a mut Headers, name: &'a str) -> impl Iterator<Item = &'a mut String> {
+    headers.0.iter_mut().filter(move |(key, _)| key == name).map(|(_, value)| value)
+}
+
 /// The id that all spans of a trace share: 16 bytes, not all zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(pub NonZeroU128);

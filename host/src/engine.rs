@@ -15,7 +15,7 @@ use wasmtime::{
 };
 
 use crate::guest::bindings::{Service, ServicePre};
-use crate::guest::{EPOCH_TICK, GuestState};
+use crate::guest::{EPOCH_TICK, GuestState, stall};
 use crate::wasi;
 
 /// A guest's own stack. Deeper recursion traps.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub fuel: bool,
     /// Workers that may exist at a time.
     pub workers: u32,
+    /// Spans of guests may be made to wait.
+    pub stalls: bool,
     /// The largest linear memory of any service, in bytes.
     pub memory: u64,
 }
@@ -70,6 +72,9 @@ impl Engine {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
+        if settings.stalls {
+            stall::link(&mut linker)?;
+        }
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker })
     }

@@ -12,9 +12,15 @@
 mod chance;
 mod condition;
 mod conductor;
+mod door;
+mod edit;
+mod labels;
 mod ledger;
+mod passage;
+mod record;
 mod rule;
 mod schedule;
+mod span;
 pub mod witness;
 mod worker;
 
@@ -29,9 +35,13 @@ use crate::rng::{Key, Purpose};
 pub use chance::{BAGGAGE, HEADER, Held};
 pub use condition::Json;
 pub use conductor::{Conductor, Hand, Stage};
-pub use ledger::{Account, Cause, Change, Drawn, Event, Firing, Ledger, Suppression, Turn};
+pub use labels::Labels;
+pub use ledger::{Account, Cause, Change, Drawn, Event, Firing, Ledger, Site, Suppression, Turn};
+pub use passage::{End, Passage};
+pub use record::{Origin, Records, aliases};
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
+pub use span::Stall;
 pub use worker::Verdict;
 
 /// Where a rule looks at a request.
@@ -43,6 +53,8 @@ pub enum Point {
     Door,
     /// A worker has the request, and the guest has not looked at it.
     Worker,
+    /// The guest begins a span of its own.
+    Span,
     /// No request is looked at: the state of replicas.
     Replica,
     /// A span is recorded.
@@ -55,8 +67,9 @@ impl FaultKind {
     /// Where this kind strikes.
     pub const fn point(&self) -> Point {
         match self {
-            Self::Latency { on: Moment::Handler | Moment::Span, .. } | Self::Error { .. } => Point::Worker,
+            Self::Latency { on: Moment::Handler, .. } | Self::Error { .. } => Point::Worker,
             Self::MemoryLeak { .. } => Point::Worker,
+            Self::Latency { on: Moment::Span, .. } => Point::Span,
             Self::Latency { on: Moment::Request | Moment::Response, .. }
             | Self::Reset { .. }
             | Self::Refuse
@@ -154,6 +167,20 @@ struct Station {
     passage: RefCell<Rules>,
     door: RefCell<Rules>,
     worker: RefCell<Rules>,
+    span: RefCell<Rules>,
+}
+
+impl Station {
+    /// None: no request asks at this point.
+    const fn rules(&self, point: Point) -> Option<&RefCell<Rules>> {
+        match point {
+            Point::Passage => Some(&self.passage),
+            Point::Door => Some(&self.door),
+            Point::Worker => Some(&self.worker),
+            Point::Span => Some(&self.span),
+            Point::Replica | Point::Record | Point::Export => None,
+        }
+    }
 }
 
 /// Active rules by the index of the route that they are for; the last are for
@@ -174,6 +201,10 @@ impl Rules {
         };
         let known = (0..routes).map(|route| u32::try_from(route).ok());
         Self(known.chain([None]).map(for_route).collect())
+    }
+
+    const fn is_any(&self) -> bool {
+        !self.0.is_empty()
     }
 
     fn get(&self, route: Option<u32>) -> Option<&Rc<[Rc<Rule>]>> {
@@ -207,17 +238,16 @@ impl Faults {
         &self.rules
     }
 
+    /// Whether any rule of `service` is active at `point`.
+    #[inline]
+    pub fn has(&self, point: Point, service: ServiceId) -> bool {
+        self.stations[service.index()].rules(point).is_some_and(|rules| rules.borrow().is_any())
+    }
+
     /// The active rules of `service` at `point` for requests that meet `route`.
     #[inline]
     pub fn at(&self, point: Point, service: ServiceId, route: Option<u32>) -> Option<Rc<[Rc<Rule>]>> {
-        let station = &self.stations[service.index()];
-        let rules = match point {
-            Point::Passage => &station.passage,
-            Point::Door => &station.door,
-            Point::Worker => &station.worker,
-            Point::Replica | Point::Record | Point::Export => return None,
-        };
-        rules.borrow().get(route).map(Rc::clone)
+        self.stations[service.index()].rules(point)?.borrow().get(route).map(Rc::clone)
     }
 
     /// What befalls a request that a worker has.
@@ -233,12 +263,7 @@ impl Faults {
         let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
         let point = switched.point;
-        let list = match point {
-            Point::Passage => &station.passage,
-            Point::Door => &station.door,
-            Point::Worker => &station.worker,
-            Point::Replica | Point::Record | Point::Export => return,
-        };
+        let Some(list) = station.rules(point) else { return };
         let is_meant =
             |rule: &&Rc<Rule>| rule.is_active() && rule.service() == Some(service) && rule.point == point;
         let active: Vec<_> = self.rules.iter().filter(is_meant).collect();

@@ -7,13 +7,15 @@
 pub mod bindings;
 mod call_error;
 pub mod host;
+mod memory;
 pub mod scope;
+pub mod stall;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -21,30 +23,32 @@ use fragile::Fragile;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use wasmtime::component::ResourceTable;
 use wasmtime::{
-    PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
+    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
 };
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
+use crate::context::SpanId;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{KeyValue, ResourceId};
+use crate::telemetry::record::{Event, KeyValue, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use host::PendingCall;
+use memory::{MemoryLimit, memory_exceeded};
 use scope::{Caller, RequestScope};
 
 /// How often a computing guest is interrupted in real time: nanoseconds.
 pub const EPOCH_TICK: Nanos = 10_000_000;
 
-/// Where a guest's calls to other services go. Declared here and implemented by
+/// Where a guest's calls to other services go, and what befalls it. Declared here and implemented by
 /// the bus, so that imports point one way.
 pub trait Outbound {
     /// Carries one call. The future may be dropped: the callee works on.
@@ -55,6 +59,16 @@ pub trait Outbound {
         request: Request,
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+
+    /// The guest has begun the span `id` in `scope`. What it waits for before it goes
+    /// on, if it has to; that gives the events which the span then gets.
+    fn begun(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        id: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
 }
 
 /// What all workers of a run share with the host.
@@ -118,7 +132,8 @@ struct Local {
     cpu: Rc<CpuMeter>,
     host: Rc<Host>,
     identity: Rc<Identity>,
-    scope: Option<RequestScope>,
+    /// In a box, as it goes from hand to hand.
+    scope: Option<Box<RequestScope>>,
     /// Calls that the guest may wait for, by its handles.
     pending: BTreeMap<u32, PendingCall>,
     /// Calls under way, those included that nobody waits for.
@@ -208,8 +223,10 @@ impl Worker {
         let fuel = store.set_fuel(0).is_ok();
         store.epoch_deadline_callback(CpuMeter::tick);
         allow_cpu_time(&mut store, fuel, identity.limits.cpu_time)?;
-        let instantiating = cpu.measure(fuel, code.instantiate_async(&mut store));
-        let instance = in_time(&host.sched, &identity.limits, instantiating).await?;
+        let instance = {
+            let instantiating = pin!(code.instantiate_async(&mut store));
+            in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
+        };
         match instance {
             Ok(guest) => Ok(Self { store, guest, cpu, fuel, _place: place }),
             Err(error) => Err(failure(&error, store.data())),
@@ -222,14 +239,16 @@ impl Worker {
         let handler = self.guest.simhost_service_handler();
         let local = self.store.data().local.get();
         let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
-        let asking = self.cpu.measure(self.fuel, handler.call_routes(&mut self.store));
-        let routes = in_time(&host.sched, &limits, asking).await;
+        let routes = {
+            let asking = pin!(handler.call_routes(&mut self.store));
+            in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
+        };
         self.store.data().local.get().output.finish();
         routes?.map_err(|error| failure(&error, self.store.data()))
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
-    pub fn begin(&mut self, scope: RequestScope) -> Result<(), GuestFailure> {
+    pub fn begin(&mut self, scope: Box<RequestScope>) -> Result<(), GuestFailure> {
         self.prepare(Some(scope))
     }
 
@@ -239,11 +258,7 @@ impl Worker {
     /// With that it has more than it may have: drop it.
     pub fn leak(&mut self, bytes: u64) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
-        state.memory.leaked = state.memory.leaked.saturating_add(bytes as usize);
-        if state.memory.has_room_for(state.memory.used) {
-            return Ok(());
-        }
-        Err(memory_exceeded(&state.local.get().identity.limits))
+        if state.memory.leak(bytes) { Ok(()) } else { Err(memory_exceeded(&state.local.get().identity.limits)) }
     }
 
     /// Serves the request that [`begin`](Self::begin) has announced. After an error
@@ -253,8 +268,11 @@ impl Worker {
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
         let handler = self.guest.simhost_service_handler();
-        let call = handler.call_handle(&mut self.store, route);
-        match self.cpu.measure(self.fuel, call).await {
+        let answer = {
+            let answering = pin!(handler.call_handle(&mut self.store, route));
+            self.cpu.measure(self.fuel, answering).await
+        };
+        match answer {
             Ok(response) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
@@ -278,7 +296,7 @@ impl Worker {
         annotations
     }
 
-    fn prepare(&mut self, scope: Option<RequestScope>) -> Result<(), GuestFailure> {
+    fn prepare(&mut self, scope: Option<Box<RequestScope>>) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
         let local = state.local.get_mut();
         let limits = &local.identity.limits;
@@ -351,9 +369,14 @@ impl CpuMeter {
     }
 
     /// Polls `future`, keeping the account; where fuel is counted there is no need.
-    async fn measure<T>(&self, fuel: bool, future: impl Future<Output = T>) -> T {
-        let mut future = pin!(future);
-        std::future::poll_fn(|context| {
+    /// It borrows the future, which its caller holds already: one that it took by
+    /// value would be there twice.
+    fn measure<T>(
+        &self,
+        fuel: bool,
+        mut future: Pin<&mut impl Future<Output = T>>,
+    ) -> impl Future<Output = T> {
+        std::future::poll_fn(move |context| {
             if fuel {
                 return future.as_mut().poll(context);
             }
@@ -364,7 +387,6 @@ impl CpuMeter {
             self.spent.set(self.spent.get() + turn.elapsed());
             poll
         })
-        .await
     }
 
     fn tick(store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
@@ -381,51 +403,9 @@ impl CpuMeter {
 #[error("the guest computed for too long")]
 struct OutOfTime;
 
-/// Bounds a worker's memory, and remembers that it was reached: the guest only
-/// sees an allocation fail, and most abort.
-struct MemoryLimit {
-    bytes: usize,
-    reached: bool,
-    /// What the guest has: it has one memory, which never shrinks.
-    used: usize,
-    /// What is lost besides.
-    leaked: usize,
-}
-
-impl MemoryLimit {
-    const fn new(bytes: usize) -> Self {
-        Self { bytes, reached: false, used: 0, leaked: 0 }
-    }
-
-    const fn has_room_for(&self, used: usize) -> bool {
-        used.saturating_add(self.leaked) <= self.bytes
-    }
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let has_room = self.has_room_for(desired);
-        self.reached |= !has_room;
-        if has_room {
-            self.used = desired;
-        }
-        Ok(has_room)
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        const TABLE_ENTRIES: usize = 1 << 20;
-        Ok(desired <= TABLE_ENTRIES)
-    }
-}
-
 fn exhausted() -> GuestFailure {
     let message = "as many workers exist as limits.workers allows".to_owned();
     GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
-}
-
-fn memory_exceeded(limits: &Limits) -> GuestFailure {
-    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
-    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }
 
 /// What a guest's error was, in words that name the bound it met.

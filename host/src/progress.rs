@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(line, "7.5s, 0 requests, 0 errors");
         let without = Course { what: Some("without slow (1 of 2)".to_owned()), ..course(true, None) };
         let line = without.line(Seen::default(), elapsed, None);
-        assert_eq!(line, "without slow (1 of 2): 0ns, 0 requests, 0 errors, 0 times real time");
+        assert_eq!(line, "without slow (1 of 2): 0s, 0 requests, 0 errors, 0 times real time");
     }
 
     #[test]

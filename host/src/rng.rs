@@ -37,6 +37,8 @@ pub enum Purpose {
     Shard = 16,
     /// When a fault becomes active by itself, and what it draws then.
     Window = 17,
+    /// What befalls a span when it is recorded.
+    Record = 18,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }
@@ -80,6 +82,18 @@ impl Key {
     /// The stream of this name, from its beginning.
     pub fn stream(self) -> Stream {
         Stream::seed_from_u64(self.0)
+    }
+}
+
+/// Draws that are numbers.
+pub trait Unit {
+    /// One draw in `0.0..1.0`, with 53 bits of precision.
+    fn unit(&mut self) -> f64;
+}
+
+impl Unit for Stream {
+    fn unit(&mut self) -> f64 {
+        unit(self.next_u64())
     }
 }
 

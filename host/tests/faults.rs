@@ -8,18 +8,34 @@ mod support;
 mod chance;
 #[path = "faults/conditions.rs"]
 mod conditions;
+#[path = "faults/conductor.rs"]
+mod conductor;
+#[path = "faults/context.rs"]
+mod context;
+#[path = "faults/control.rs"]
+mod control;
 #[path = "faults/lifecycle.rs"]
 mod lifecycle;
+#[path = "faults/link.rs"]
+mod link;
+#[path = "faults/outside.rs"]
+mod outside;
+#[path = "faults/request.rs"]
+mod request;
 #[path = "faults/resource.rs"]
 mod resource;
 #[path = "faults/schedule.rs"]
 mod schedule;
+#[path = "report/schema.rs"]
+mod schema;
+#[path = "faults/span.rs"]
+mod span;
 #[path = "faults/windows.rs"]
 mod windows;
 
 use serde_json::Value;
 use simhost::clock::VIRTUAL_START;
-use support::{Run, SpanKind, World};
+use support::{Run, Span, SpanKind, World};
 
 const MS: u64 = 1_000_000;
 
@@ -56,4 +72,33 @@ fn counts(run: &Run, fault: &str) -> (u64, u64) {
     let rows = report["faults"].as_array().expect("a list of faults");
     let row = rows.iter().find(|row| row["name"] == fault).unwrap_or_else(|| panic!("no {fault}: {rows:?}"));
     (row["matched"].as_u64().expect("a count"), row["injected"].as_u64().expect("a count"))
+}
+
+/// `front` calls `back`, 10 ms away, and this fault of a kind, called `it`, is in between.
+fn between(kind: &str, more: &str) -> World {
+    let fault = format!(
+        "[[faults]]\nname = \"it\"\nkind = \"{kind}\"\ntarget = {{ link = \"front -> back\" }}\n{more}"
+    );
+    let world = World::of("probe", "config = { next = \"back\" }").and("back", "probe", "");
+    world.with("[network]\nlatency = \"10ms\"").with(&fault)
+}
+
+const CALL: &str = "GET /call?service=back&path=/now";
+
+/// How long spans took, in milliseconds.
+fn took(spans: &[&Span]) -> Vec<u64> {
+    spans.iter().map(|span| span.duration() / MS).collect()
+}
+
+/// The CLIENT spans of `front`: how long they took, in milliseconds, and their `error.type`.
+fn calls(run: &Run) -> Vec<(u64, String)> {
+    let one = |span: &&Span| (span.duration() / MS, span.error_type().as_str().unwrap_or("").to_owned());
+    run.of("front", SpanKind::Client).iter().map(one).collect()
+}
+
+/// Expects the report to say so of the fault `it`.
+#[track_caller]
+fn assert_counts(run: &Run, matched: u64, injected: u64) {
+    let said = format!("fault it: matched {matched}, injected {injected}");
+    assert!(run.report.contains(&said), "{said}: {}", run.report);
 }

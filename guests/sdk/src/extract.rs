@@ -118,20 +118,30 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> FromContext for Json<T> {
     fn from_context(context: &Context) -> Result<Self, Error> {
-        let mut json = serde_json::Deserializer::from_slice(context.body());
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let error = error.into_inner();
-            if !error.is_data() {
-                return malformed(&error);
-            }
-            // A missing field is named by the error itself, and has no path: it is not there.
-            let place = if path == "." { String::new() } else { format!("{path}: ") };
-            Error::unprocessable(format!("{place}{error}"))
-        })?;
-        json.end().map_err(|error| malformed(&error))?;
-        Ok(Self(value))
+        // Nearly every body is what it should be: where its parts are is asked only of one that is not.
+        match serde_json::from_slice(context.body()) {
+            Ok(value) => Ok(Self(value)),
+            Err(_) => read_closely(context.body()).map(Self),
+        }
     }
+}
+
+/// Reads JSON as a `T`, or says where it is none.
+#[cold]
+fn read_closely<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if !error.is_data() {
+            return malformed(&error);
+        }
+        // A missing field is named by the error itself, and has no path: it is not there.
+        let place = if path == "." { String::new() } else { format!("{path}: ") };
+        Error::unprocessable(format!("{place}{error}"))
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
 }
 
 fn malformed(error: &serde_json::Error) -> Error {

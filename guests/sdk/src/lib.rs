@@ -42,6 +42,9 @@
 //!
 //! What plain Rust offers works as well and in simulated time: `Instant::now`, `thread::sleep`, `println!`
 //! (a log record), `env::var`. There is no file system and no network but the bus.
+//!
+//! The feature `memory`, which is on by default, makes small allocations quick. Switch it off to bring an allocator
+//! of your own.
 
 pub mod baggage;
 pub mod bindings;
@@ -55,6 +58,8 @@ pub mod extract;
 mod handler;
 pub mod http;
 pub mod log;
+#[cfg(all(feature = "memory", target_family = "wasm", not(target_feature = "atomics")))]
+mod memory;
 mod params;
 mod pattern;
 mod percent;

@@ -32,7 +32,7 @@ impl Span {
     /// Starts a span of the kind internal, as a child of the current one.
     #[must_use = "a span that is not held ends at once"]
     pub fn start(name: &str) -> Self {
-        Self::build(name).start()
+        Self { raw: tracing::Span::new(name, SpanKind::Internal, &[]) }
     }
 
     /// Describes a span before it starts: its kind, its first attributes.
@@ -86,6 +86,13 @@ impl Span {
     pub fn context(&self) -> SpanContext {
         self.raw.context()
     }
+
+    /// Runs a block, records the error that leaves it, and ends.
+    fn holding<T>(self, block: impl FnOnce(&Self) -> Result<T, Error>) -> Result<T, Error> {
+        block(&self).inspect_err(|error| {
+            self.error(error);
+        })
+    }
 }
 
 /// A span that has not started.
@@ -119,10 +126,7 @@ impl SpanBuilder {
     /// # Errors
     /// Those of the block.
     pub fn run<T>(self, block: impl FnOnce(&Span) -> Result<T, Error>) -> Result<T, Error> {
-        let span = self.start();
-        block(&span).inspect_err(|error| {
-            span.error(error);
-        })
+        self.start().holding(block)
     }
 }
 
@@ -143,7 +147,7 @@ impl SpanBuilder {
 /// # Errors
 /// Those of the block.
 pub fn in_span<T>(name: &str, block: impl FnOnce(&Span) -> Result<T, Error>) -> Result<T, Error> {
-    Span::build(name).run(block)
+    Span::start(name).holding(block)
 }
 
 /// Sets [attributes](crate::attributes!) on the SERVER span of this request.

@@ -19,7 +19,7 @@ use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
 use crate::topology;
 
-use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, sending, stage};
+use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, sending, shards, stage};
 
 /// Batches on their way to the other thread.
 const BATCHES: usize = 64;
@@ -52,13 +52,19 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
             "spans recorded on one thread, encoded on another, by the wall clock",
             spans / both,
             "spans/s",
+            None,
+        ),
+        at_least(
+            "spans of two worlds, recorded and encoded on two processors, by the wall clock",
+            shards::spans_a_second(effort, 2)?,
+            "spans/s",
             Some(1_000_000.0),
         ),
     ]);
     Ok(rows)
 }
 
-const ORDER: &str = r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#;
+pub const ORDER: &str = r#"POST /orders {"item":"book","quantity":2,"price":9.99}"#;
 
 /// A hop and its stages, each measured by leaving it out. What the other threads do
 /// with its two spans, which take them so many seconds each, comes on top.
@@ -128,7 +134,7 @@ impl Meter {
 
 /// A topology on a bus of its own. Its records go to another thread, as they do
 /// in a run; they are counted, and the last are kept.
-struct Lab {
+pub struct Lab {
     sched: Sched,
     bus: Rc<Bus>,
     resources: Arc<[Resource]>,
@@ -149,7 +155,7 @@ impl Lab {
     }
 
     /// The other thread encodes each batch, as an exporter would.
-    fn encoding_beside(text: &str) -> Result<Self, Refused> {
+    pub fn encoding_beside(text: &str) -> Result<Self, Refused> {
         Self::start(text, "always_on", |batch, resources| {
             let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
             traces(&batch.spans, resources, packing, |bytes, _| {
@@ -225,8 +231,21 @@ impl Lab {
 
     /// Sends a request again and again, one after the other, and reads what each took.
     fn rounds(&self, effort: Effort, request: &str, read: impl Fn(Stopwatch, &Meter) -> f64) -> f64 {
+        let run = |requests: u32| {
+            let (watch, meter) = (Stopwatch::start(), Meter::start());
+            self.send(request, requests);
+            read(watch, &meter)
+        };
+        run(100);
+        let one = run(1_000) / 1_000.0;
+        let requests = (effort.each.as_secs_f64() / one).clamp(1_000.0, 1e7) as u32;
+        (0..effort.rounds).map(|_| run(requests) / f64::from(requests)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Sends so many requests, one after the other.
+    fn send(&self, request: &str, requests: u32) {
         let asked: Asked = request.parse().expect("it is a request");
-        let send = async |requests: u32| {
+        let sending = async {
             for number in 0..requests {
                 // An instant in which so much happens would count as one without end.
                 if number % 1_000 == 0 {
@@ -236,15 +255,16 @@ impl Lab {
                 debug_assert!(answer.outcome.is_ok_and(|response| response.status < 400));
             }
         };
-        let run = |requests: u32| {
-            let (watch, meter) = (Stopwatch::start(), Meter::start());
-            self.sched.block_on(send(requests), || {}).expect("requests end");
-            read(watch, &meter)
-        };
-        run(100);
-        let one = run(1_000) / 1_000.0;
-        let requests = (effort.each.as_secs_f64() / one).clamp(1_000.0, 1e7) as u32;
-        (0..effort.rounds).map(|_| run(requests) / f64::from(requests)).fold(f64::INFINITY, f64::min)
+        self.sched.block_on(sending, || {}).expect("requests end");
+    }
+
+    /// Spans that it hands over in a second of wall time, for so long.
+    pub fn spans_a_second(&self, request: &str, time: Duration) -> f64 {
+        let (watch, before) = (Stopwatch::start(), self.spans.get());
+        while watch.elapsed() < time {
+            self.send(request, 200);
+        }
+        (self.spans.get() - before) as f64 / watch.elapsed().as_secs_f64()
     }
 
     /// Spans of one request, on average over all so far.

@@ -10,7 +10,6 @@ use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
-use crate::fault::{Json, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -20,6 +19,7 @@ use crate::rng::Purpose;
 use crate::sched;
 use crate::tally;
 
+use super::passage::Trip;
 use super::resolve::{Callee, address_of};
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::{PolicyAccount, Ticket};
@@ -143,12 +143,12 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, mut attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, request, patience, tells, .. } = &mut attempt;
+        let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
         // Rounded up, so that a little time is not none.
-        let allowed = patience.filter(|_| *tells).map(|patience| patience.div_ceil(1_000_000));
+        let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         let context = SpanContext {
             trace_id: caller.trace.trace_id,
             span_id: caller.span,
@@ -156,25 +156,28 @@ impl Bus {
             trace_state: caller.trace.trace_state.clone(),
         };
         let bus = Rc::clone(self);
-        match callee.clone() {
+        match callee {
             Callee::Known(to) if self.is_guest(to) => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
-                sched.spawn(bus.deliver(attempt, to, context, allowed, reply));
+                let trip = self.trip(&caller, to, patience, allowed);
+                sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 request.headers.set_deadline(allowed);
+                let trip = self.trip(&caller, to, patience, None);
+                let visit = visit(caller, number, to, context, request);
                 sched.spawn(async move {
-                    reply.send(bus.deliver_outside(attempt, to).await).ok();
+                    reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 request.headers.set_deadline(None);
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, attempt.request).await).ok();
+                    reply.send(bus.send_out(&base, request).await).ok();
                 });
             }
         }
@@ -182,78 +185,74 @@ impl Bus {
     }
 
     /// Whether a guest answers for a service, with a SERVER span of ours.
-    fn is_guest(&self, id: ServiceId) -> bool {
+    pub(super) fn is_guest(&self, id: ServiceId) -> bool {
         matches!(self.nodes[id.index()].code, NodeCode::Guest(_))
+    }
+
+    /// How long the link takes, there and back; a real server's network takes its own time.
+    fn trip(&self, caller: &Caller, to: ServiceId, patience: Option<Nanos>, allowed: Option<u64>) -> Trip {
+        let chance = caller.trace.chance(Purpose::Latency, caller.span);
+        let latency = |leg| match caller.service {
+            None => 0,
+            Some(from) if self.is_guest(to) => self.links.latency(from, to, chance, leg),
+            Some(from) => self.links.extra_latency(from, to, chance, leg),
+        };
+        // Who does not say how long it waits is gone when its own time is up.
+        let own = || self.nodes[caller.service.unwrap_or(to).index()].limits.request_time;
+        let patience = patience.unwrap_or_else(own);
+        Trip { there: latency(Leg::Request), back: latency(Leg::Response), patience, allowed }
     }
 
     /// One message there and one back.
     fn deliver(
         self: Rc<Self>,
-        attempt: Attempt,
-        to: ServiceId,
-        context: SpanContext,
-        allowed: Option<u64>,
+        mut visit: Visit,
+        trip: Trip,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
-        let Attempt { caller, request, number, .. } = attempt;
-        let (client, from) = (caller.span, caller.service);
-        let chance = caller.trace.chance(Purpose::Latency, client);
-        let latency = |leg| from.map_or(0, |from| self.links.latency(from, to, chance, leg));
-        let (there, back) = (latency(Leg::Request), latency(Leg::Response));
-        let mut visit = Visit {
-            to,
-            from: from.map(|from| (from, caller.replica)),
-            parent: Some(client),
-            span: caller.trace.child_id(Some(client), 0),
-            call: Some(client),
-            trace: caller.trace,
-            baggage: caller.baggage,
-            depth: caller.depth,
-            deadline: None,
-            attempt: number,
-            request,
-            way: Way::Inner(context),
-        };
+        let passage = self.passage(&mut visit);
         async move {
+            if let Some(passage) = passage {
+                // In a box, as it is large and rare: every task would have room for it.
+                reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
+                return;
+            }
             let sched = &self.host.sched;
-            sched.sleep(there).await;
-            visit.deadline = allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
+            sched.sleep(trip.there).await;
+            visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
             let outcome = self.serve(&mut visit).await;
-            sched.sleep(back).await;
+            sched.sleep(trip.back).await;
             reply.send(outcome).ok();
         }
     }
 
-    /// Likewise to a real server; faults strike before the request leaves.
-    async fn deliver_outside(self: Rc<Self>, attempt: Attempt, to: ServiceId) -> Outcome {
-        let Attempt { caller, request, number, .. } = attempt;
-        let (client, from) = (caller.span, caller.service);
-        let sched = self.host.sched.clone();
-        let dice = caller.trace.chance(Purpose::Fault, client);
-        let chance = caller.trace.chance(Purpose::Latency, client);
-        let subject = Subject {
-            service: to,
-            route: None,
-            replica: None,
-            from: from.map(|from| (from, caller.replica)),
-            request: &request,
-            params: &[],
-            baggage: &caller.baggage,
-            json: Json::default(),
-            attempt: number,
-            trace: caller.trace.trace_id,
-            span: client,
-            dice,
+    /// Likewise to a real server.
+    async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
+        if let Some(passage) = self.passage(&mut visit) {
+            return self.convey(passage, &mut visit, trip).await;
+        }
+        self.host.sched.sleep(trip.there).await;
+        let outcome = Rc::clone(&self).outside(&mut visit).await;
+        self.host.sched.sleep(trip.back).await;
+        outcome
+    }
+
+    /// The real server has it: faults of services strike before the request leaves.
+    pub(super) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
+        let (now, to) = (self.host.sched.now(), visit.to);
+        let verdict = {
+            let subject = visit.subject(None, None, &[], visit.outermost());
+            if let Some(refusal) = self.faults.door(&subject, now) {
+                return Ok(refusal);
+            }
+            self.faults.judge(&subject, now)
         };
-        let verdict = self.faults.judge(&subject, sched.now());
-        let extra = |leg| from.map_or(0, |from| self.links.extra_latency(from, to, chance, leg));
-        sched.sleep(verdict.delay.saturating_add(extra(Leg::Request))).await;
+        self.host.sched.sleep(verdict.delay).await;
         if let Some(answer) = verdict.answer {
             return Ok(answer);
         }
-        let response = Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await;
-        sched.sleep(extra(Leg::Response)).await;
-        response
+        let request = std::mem::take(&mut visit.request);
+        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await
     }
 
     async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Outcome {
@@ -261,6 +260,25 @@ impl Bus {
             Some(external) => external.send(base, request).await,
             None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
         }
+    }
+}
+
+/// The request of a caller, on its way.
+fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+    let client = caller.span;
+    Visit {
+        to,
+        from: caller.service.map(|from| (from, caller.replica)),
+        parent: Some(client),
+        span: caller.trace.child_id(Some(client), 0),
+        call: Some(client),
+        trace: caller.trace,
+        baggage: caller.baggage,
+        depth: caller.depth,
+        attempt,
+        deadline: None,
+        request,
+        way: Way::Inner(Some(context)),
     }
 }
 

@@ -6,10 +6,12 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use crate::guest::scope::Caller;
-use crate::guest::{CallError, Outbound};
+use crate::context::SpanId;
+use crate::guest::scope::{Caller, RequestScope};
+use crate::guest::{CallError, Identity, Outbound};
 use crate::message::{Request, Response};
 use crate::model::Nanos;
+use crate::telemetry::record::Event;
 
 use super::Bus;
 use super::attempt::Attempt;
@@ -27,6 +29,16 @@ impl Outbound for Weak<Bus> {
             Some(bus) => bus.carry(caller, &service, request, timeout),
             None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
         }
+    }
+
+    fn begun(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        id: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
+        self.upgrade()?.stall(scope, identity, name, id)
     }
 }
 

@@ -3,8 +3,11 @@
 use std::num::NonZeroU128;
 use std::rc::Rc;
 
+use futures_util::future::FutureExt;
+
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
@@ -16,6 +19,7 @@ use crate::tally;
 use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
+use super::passage::Trip;
 use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
@@ -56,8 +60,10 @@ pub struct Answer {
 pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
+    /// What befalls it on its way.
+    passage: Option<Box<Passage>>,
     ticket: Ticket,
-    inside: Inside,
+    _inside: Inside,
     entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
@@ -69,19 +75,30 @@ impl Admitted {
     ///
     /// # Errors
     /// Faults on the way leave it without an answer.
-    pub async fn serve(self) -> Outcome {
-        let Self { bus, mut visit, ticket, inside: _counted, entered, .. } = self;
-        let outcome = bus.serve(&mut visit).await;
-        let now = bus.host.sched.now();
-        let error = match &outcome {
-            Ok(response) => tally::error_type(response.status),
-            Err(error) => Some(error.kind().into()),
-        };
-        bus.stats.called(ticket, now, error);
-        if let Some(entered) = entered {
-            entered.answered(now, outcome.as_ref().map(|response| response.status).map_err(CallError::kind));
+    #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
+    pub fn serve(mut self) -> impl Future<Output = Outcome> {
+        async move {
+            let outcome = match self.passage.take() {
+                None => self.bus.serve(&mut self.visit).await,
+                Some(passage) => {
+                    let patience = self.bus.nodes[self.visit.to.index()].limits.request_time;
+                    let trip = Trip { there: 0, back: 0, patience, allowed: None };
+                    // In a box, as it is large and rare.
+                    Box::pin(Rc::clone(&self.bus).convey(passage, &mut self.visit, trip)).await
+                }
+            };
+            let now = self.bus.host.sched.now();
+            let error = match &outcome {
+                Ok(response) => tally::error_type(response.status),
+                Err(error) => Some(error.kind().into()),
+            };
+            self.bus.stats.called(self.ticket, now, error);
+            if let Some(entered) = self.entered.take() {
+                let answer = outcome.as_ref().map(|response| response.status).map_err(CallError::kind);
+                entered.answered(now, answer);
+            }
+            outcome
         }
-        outcome
     }
 }
 
@@ -105,18 +122,26 @@ impl Drop for Inside {
 impl Bus {
     /// Serves a request from outside: continues its trace or starts one.
     pub async fn enter(self: Rc<Self>, entry: Entry) -> Answer {
-        let mut admitted = match self.admit(entry) {
-            Ok(admitted) => admitted,
-            Err(response) => return Answer { outcome: Ok(response), context: None },
-        };
-        let context = admitted.context.take();
-        // In a task of its own: a client that hangs up does not stop the system.
         let (send, receive) = sched::oneshot();
-        self.host.sched.spawn(async move {
-            send.send(admitted.serve().await).ok();
+        self.enter_then(entry, move |answer| {
+            send.send(answer).ok();
         });
-        let over = |_| Ok(Response::detail(503, "the run is over"));
-        Answer { outcome: receive.await.unwrap_or_else(over), context }
+        let over = |_| Answer { outcome: Ok(Response::detail(503, "the run is over")), context: None };
+        receive.await.unwrap_or_else(over)
+    }
+
+    /// Likewise, in a task of its own, which gives the answer to `reply`: a client
+    /// that hangs up does not stop the system. When the run is over before there
+    /// is an answer, `reply` is dropped.
+    pub fn enter_then(self: &Rc<Self>, entry: Entry, reply: impl FnOnce(Answer) + 'static) {
+        match self.admit(entry) {
+            Ok(mut admitted) => {
+                let context = admitted.context.take();
+                let answering = admitted.serve().map(|outcome| reply(Answer { outcome, context }));
+                self.host.sched.spawn(answering);
+            }
+            Err(response) => reply(Answer { outcome: Ok(response), context: None }),
+        }
     }
 
     /// Lets a request from outside in, to be served at once.
@@ -140,17 +165,11 @@ impl Bus {
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
         let trace = self.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
-        let context = (!excluded).then(|| SpanContext {
-            trace_id: trace.trace_id,
-            span_id: span,
-            flags: trace.flags,
-            trace_state: trace.trace_state.clone(),
-        });
         let entered = self
             .faults
             .ledger
             .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
-        let visit = Visit {
+        let mut visit = Visit {
             to: entry.to,
             from: None,
             trace,
@@ -159,12 +178,20 @@ impl Bus {
             call: None,
             baggage: incoming.baggage,
             depth: 0,
-            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             attempt: 0,
+            deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             way: Way::Outer(entry.attributes),
         };
-        Ok(Admitted { bus: Rc::clone(self), visit, ticket, inside: Inside::new(self), entered, context })
+        let passage = self.passage(&mut visit);
+        let context = (!excluded).then(|| SpanContext {
+            trace_id: visit.trace.trace_id,
+            span_id: span,
+            flags: visit.trace.flags,
+            trace_state: visit.trace.trace_state.clone(),
+        });
+        let _inside = Inside::new(self);
+        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, _inside, entered, context })
     }
 
     /// The route of a service that a request meets.
@@ -221,7 +248,10 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        let key = Key::new(self.host.seed, Purpose::TraceId).with(number);
+        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+    }
+
+    pub(super) fn trace_id_of(&self, key: Key) -> TraceId {
         let upper = key.with(0).draw() ^ self.settings.trace_mask;
         let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
         TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))

@@ -1,8 +1,11 @@
 //! What is answered in place of a guest that a request does not get to.
 
+use crate::fault::Point;
 use crate::message::Response;
 use crate::model::Nanos;
+use crate::tally;
 
+use super::release::Stand;
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
 use super::{Bus, Visit};
@@ -32,6 +35,29 @@ impl Bus {
         let now = self.host.sched.now();
         self.stats.left(visit.to, None, arrived, now, None);
         response
+    }
+
+    /// Answers what faults turn away at the door: mostly nothing.
+    pub(super) fn refuse(
+        &self,
+        visit: &Visit,
+        (stand, route): (&Stand, Option<u32>),
+        params: &[(String, String)],
+        replica: &Replica,
+        arrived: Nanos,
+    ) -> Option<Response> {
+        if !self.faults.has(Point::Door, visit.to) {
+            return None;
+        }
+        let now = self.host.sched.now();
+        let slot = stand.slot(route);
+        let subject = visit.subject(slot, Some(replica.identity.replica), params, visit.span);
+        let response = self.faults.door(&subject, now)?;
+        let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
+        span.respond(response.status);
+        self.record(span);
+        self.stats.left(visit.to, slot, arrived, now, tally::error_type(response.status));
+        Some(response)
     }
 
     /// Answers a request that gets no worker.

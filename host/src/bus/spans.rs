@@ -7,7 +7,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::context::SpanId;
-use crate::guest::scope::Trace;
+use crate::guest::scope::{Caller, Trace};
 use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
 use crate::model::Nanos;
@@ -108,27 +108,25 @@ impl ClientAttributes {
     }
 }
 
-/// A span of the bus while it is open: the record that it will leave.
+/// A span of the bus while it is open: the record that it will leave, none where
+/// its trace is not kept.
+///
+/// The record lies in a box: it goes from hand to hand, and into futures, which
+/// are copied whole.
 #[derive(Debug)]
-pub struct OpenSpan {
-    record: SpanRecord,
-    /// The trace is kept.
-    recording: bool,
-}
+pub struct OpenSpan(Option<Box<SpanRecord>>);
 
 impl OpenSpan {
     /// A CLIENT span of `request` to `base` (`http://inventory-service`).
     pub fn client(
-        caller: &crate::guest::scope::Caller,
+        caller: &Caller,
         request: &Request,
         base: &str,
         shared: &ClientAttributes,
         now: Nanos,
     ) -> Self {
-        let mut open =
-            Self::new(&caller.trace, caller.span, caller.parent, caller.resource, SpanKind::Client, now);
-        if !open.recording {
-            return open;
+        if !caller.trace.recording {
+            return Self(None);
         }
         // The URL, and the status that will come; most calls have no more.
         let mut own = Vec::with_capacity(2);
@@ -138,9 +136,10 @@ impl OpenSpan {
         own.push(KeyValue::new(attribute::URL_FULL, url));
         own.extend(original_method(&request.method));
         own.extend(user_agent(request));
-        open.record.attributes = Attributes { shared: Some(shared.of(&request.method)), own };
-        open.record.name = name(&request.method, None);
-        open
+        let attributes = Attributes { shared: Some(shared.of(&request.method)), own };
+        let described = (name(&request.method, None), attributes);
+        let Caller { trace, span, parent, resource, .. } = caller;
+        Self::new(trace, *span, *parent, *resource, SpanKind::Client, described, now)
     }
 
     /// A SERVER span: its parent is a CLIENT span of another service, or came
@@ -153,118 +152,110 @@ impl OpenSpan {
         describe: impl FnOnce() -> (Text, Attributes),
         now: Nanos,
     ) -> Self {
-        let mut open = Self::new(trace, span, parent, resource, SpanKind::Server, now);
-        if open.recording {
-            open.record.remote_parent = parent.is_some();
-            (open.record.name, open.record.attributes) = describe();
+        if !trace.recording {
+            return Self(None);
         }
-        open
+        Self::new(trace, span, parent, resource, SpanKind::Server, describe(), now)
     }
 
-    /// A span without name and attributes.
+    /// A span that is kept. The parent of a SERVER span is another process.
     fn new(
         trace: &Trace,
         span: SpanId,
         parent: Option<SpanId>,
         resource: ResourceId,
         kind: SpanKind,
+        (name, attributes): (Text, Attributes),
         now: Nanos,
     ) -> Self {
-        let record = SpanRecord {
+        Self(Some(Box::new(SpanRecord {
             trace_id: trace.trace_id,
             span_id: span,
             parent,
-            remote_parent: false,
+            remote_parent: kind == SpanKind::Server && parent.is_some(),
             flags: trace.flags,
             trace_state: trace.trace_state.clone(),
             resource,
             scope: Scope::Bus,
             kind,
-            name: Text::Static(""),
+            name,
             start: now,
             end: now,
-            attributes: Attributes::default(),
+            attributes,
             events: Vec::new(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,
-        };
-        Self { record, recording: trace.recording }
+        })))
     }
 
     /// Notes the response's status. By the conventions 5xx is an error on both
     /// sides, 4xx on the client's only, and the code says why: no description.
     pub fn respond(&mut self, status: u16) {
-        self.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
-        let least = if self.record.kind == SpanKind::Client { 400 } else { 500 };
-        if status >= least {
-            if self.record.status == Status::Unset {
-                self.push(KeyValue::new(attribute::ERROR_TYPE, status_text(status)));
-            }
-            self.fail_quietly();
+        let Some(record) = &mut self.0 else { return };
+        let own = &mut record.attributes.own;
+        own.push(KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)));
+        let least = if record.kind == SpanKind::Client { 400 } else { 500 };
+        if status >= least && record.status == Status::Unset {
+            own.push(KeyValue::new(attribute::ERROR_TYPE, status_text(status)));
+            record.status = Status::Error(Text::Static(""));
         }
     }
 
     /// Notes an error of the given low-cardinality type, without a description.
     pub fn fail(&mut self, kind: &'static str) {
-        self.push(KeyValue::new(attribute::ERROR_TYPE, kind));
-        self.fail_quietly();
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, kind));
+        if record.status == Status::Unset {
+            record.status = Status::Error(Text::Static(""));
+        }
     }
 
     /// Notes why a call has no response.
     pub fn call_failed(&mut self, error: &CallError, now: Nanos) {
-        self.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
-        self.record.status = Status::Error(Text::Owned(error.to_string()));
-        self.record.events.push(Event::exception(now, error.kind(), error.to_string(), None));
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
+        record.status = Status::Error(Text::Owned(error.to_string()));
+        record.events.push(Event::exception(now, error.kind(), error.to_string(), None));
     }
 
     /// Notes that the guest failed, as an exception of this span.
     pub fn guest_failed(&mut self, failure: GuestFailure, now: Nanos) {
-        self.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
-        self.record.status = Status::Error(Text::Owned(failure.message.clone()));
-        self.record.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
+        record.status = Status::Error(Text::Owned(failure.message.clone()));
+        record.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
     }
 
     /// Says something about the span that no other attribute of it does.
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
-        self.push(KeyValue::new(key, value));
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.push(KeyValue::new(key, value));
     }
 
     /// Notes something that has happened at `now`.
     pub fn happened(&mut self, name: &'static str, attributes: Vec<KeyValue>, now: Nanos) {
-        if self.recording {
-            self.record.events.push(Event { name: Text::Static(name), time: now, attributes });
-        }
+        let Some(record) = &mut self.0 else { return };
+        record.events.push(Event { name: Text::Static(name), time: now, attributes });
     }
 
     /// Adds what the guest said of this span.
     pub fn annotate(&mut self, annotations: Vec<KeyValue>) {
+        let Some(record) = &mut self.0 else { return };
         for annotation in annotations {
-            if self.record.attributes.get(&annotation.key).is_none() {
-                self.record.attributes.own.push(annotation);
+            if record.attributes.get(&annotation.key).is_none() {
+                record.attributes.own.push(annotation);
             }
-        }
-    }
-
-    fn push(&mut self, attribute: KeyValue) {
-        if self.recording {
-            self.record.attributes.own.push(attribute);
-        }
-    }
-
-    fn fail_quietly(&mut self) {
-        if self.record.status == Status::Unset {
-            self.record.status = Status::Error(Text::Static(""));
         }
     }
 
     /// Ends the span, and leaves its record if its trace is kept.
     #[inline]
-    pub fn end(mut self, now: Nanos, recorder: &Recorder) {
+    pub fn end(self, now: Nanos, recorder: &Recorder) {
         recorder.closed();
-        if self.recording {
-            self.record.end = now;
-            recorder.span(self.record);
+        if let Some(mut record) = self.0 {
+            record.end = now;
+            recorder.span(*record);
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct ServiceAccount {
     busy_time: u128,
     /// Requests that came from services of the topology, and found somebody or nobody.
     inner: u64,
+    /// Of those that were sent, the ones that never arrived, and that arrived twice.
+    lost: u64,
+    doubled: u64,
 }
 
 /// What a service can do at a time.
@@ -120,6 +123,16 @@ impl Stats {
             service.inner += u64::from(inner);
             service.inside.enter(now);
         });
+    }
+
+    /// A request of a service that was sent here never arrives.
+    pub fn lost(&self, at: ServiceId) {
+        self.service(at, |service| service.lost += 1);
+    }
+
+    /// A request of a service arrives here once more.
+    pub fn doubled(&self, at: ServiceId) {
+        self.service(at, |service| service.doubled += 1);
     }
 
     /// A request has come to where nobody is.
@@ -329,6 +342,8 @@ impl ServiceAccount {
         self.jobs += other.jobs;
         self.busy_time += other.busy_time;
         self.inner += other.inner;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
         self.inside.merge(&other.inside);
         self.waiting.merge(&other.waiting);
         self.busy.merge(&other.busy);

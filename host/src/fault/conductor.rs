@@ -81,8 +81,9 @@ struct Course {
     step: Option<Nanos>,
     /// Its place on the agenda.
     due: Option<Nanos>,
-    /// Turns since anybody else has done anything.
+    /// Turns of its windows since anybody else has done anything; and steps.
     turns: u32,
+    steps: u32,
 }
 
 /// Windows to come, in order.
@@ -136,6 +137,7 @@ impl Conductor {
                 step: None,
                 due: None,
                 turns: 0,
+                steps: 0,
             }
         };
         let courses: Vec<_> = rules.iter().map(course).collect();
@@ -206,10 +208,11 @@ impl Conductor {
             let awaited = self.attended.get() && self.sched.is_virtual();
             let next = next.or_else(|| awaited.then_some(Nanos::MAX - 1));
             self.wait(next).await;
-            if self.sched.is_virtual() && !awaited && self.is_in_vain(&mut polls) {
+            self.notice(&mut polls);
+            self.proceed();
+            if self.sched.is_virtual() && !awaited && self.is_in_vain() {
                 return;
             }
-            self.proceed();
         }
     }
 
@@ -235,18 +238,25 @@ impl Conductor {
         }
     }
 
-    /// Whether every window has opened and closed and nobody has done anything, nor
-    /// waits for an instant: then nobody will, however many more open and close.
-    fn is_in_vain(&self, polls: &mut u64) -> bool {
-        let mut courses = self.courses.borrow_mut();
+    /// Begins to count turns anew if anybody else has done anything since the last.
+    fn notice(&self, polls: &mut u64) {
         let before = std::mem::replace(polls, self.sched.polls());
         if *polls != before || !self.sched.is_still() {
-            for course in &mut *courses {
-                course.turns = 0;
+            for course in &mut *self.courses.borrow_mut() {
+                (course.turns, course.steps) = (0, 0);
             }
-            return false;
         }
-        courses.iter().all(|course| course.due.is_none() || course.turns >= 2)
+    }
+
+    /// Whether every window that turns has opened and closed, and nobody has done
+    /// anything nor waits for an instant: then nobody will, however many more turn.
+    fn is_in_vain(&self) -> bool {
+        let has_turned = |course: &mut Course| match (course.next_turn(), course.step) {
+            (Some(_), _) => course.turns >= 2,
+            (None, Some(_)) => course.steps >= 2,
+            (None, None) => true,
+        };
+        self.sched.is_still() && self.courses.borrow_mut().iter_mut().all(has_turned)
     }
 
     /// Takes every turn that is due.
@@ -265,8 +275,10 @@ impl Conductor {
         let rule = Rc::clone(&self.rules()[index]);
         let is_step = {
             let course = &mut self.courses.borrow_mut()[index];
-            course.turns = course.turns.saturating_add(1);
-            course.next_turn().is_none_or(|due| due > now)
+            let is_step = course.next_turn().is_none_or(|due| due > now);
+            let count = if is_step { &mut course.steps } else { &mut course.turns };
+            *count = count.saturating_add(1);
+            is_step
         };
         if is_step {
             let step = self.stage.step(&rule);

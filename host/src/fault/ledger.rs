@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 
+use super::labels::Labels;
 use super::witness::Witness;
 use super::{Hand, Rule, Subject};
 
@@ -26,12 +28,18 @@ pub enum Suppression {
     MaxTotal,
     /// `max-active` is reached.
     MaxActive,
-    /// Another fault answered already.
+    /// Another fault answered already, or what it was to change never came.
     Overridden,
+    /// The body is no JSON, or has no such place.
+    NotJson,
+    /// There is no body to change.
+    NoBody,
+    /// The limit is not reached.
+    WithinLimit,
 }
 
 impl Suppression {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::NotAsked,
         Self::FailFirst,
         Self::EveryNth,
@@ -39,6 +47,9 @@ impl Suppression {
         Self::MaxTotal,
         Self::MaxActive,
         Self::Overridden,
+        Self::NotJson,
+        Self::NoBody,
+        Self::WithinLimit,
     ];
 
     /// As reports write it.
@@ -51,6 +62,9 @@ impl Suppression {
             Self::MaxTotal => "max-total",
             Self::MaxActive => "max-active",
             Self::Overridden => "overridden",
+            Self::NotJson => "not-json",
+            Self::NoBody => "no-body",
+            Self::WithinLimit => "within-limit",
         }
     }
 }
@@ -88,7 +102,37 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
+    /// So many bytes.
     Bytes(u64),
+    /// Nanoseconds, by which a clock is ahead.
+    Shift(i64),
+    /// What an attribute's value is made of.
+    Number(u64),
+}
+
+/// Where something strikes: a request, at a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub service: ServiceId,
+    pub replica: Option<u32>,
+    pub route: Option<u32>,
+    pub from: Option<ServiceId>,
+    pub request: (TraceId, SpanId),
+    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    pub within: SpanId,
+}
+
+impl Subject<'_> {
+    pub fn site(&self) -> Site {
+        Site {
+            service: self.service,
+            replica: self.replica,
+            route: self.route,
+            from: self.from.map(|(service, _)| service),
+            request: (self.trace, self.span),
+            within: self.span,
+        }
+    }
 }
 
 /// A fault has struck.
@@ -113,17 +157,21 @@ pub struct Firing<'a> {
 
 impl<'a> Firing<'a> {
     pub fn of(rule: &'a Rule, subject: &Subject<'_>, time: Nanos, drawn: Drawn) -> Self {
+        Self::at(rule, &subject.site(), time, drawn)
+    }
+
+    pub fn at(rule: &'a Rule, site: &Site, time: Nanos, drawn: Drawn) -> Self {
         Self {
             rule: &rule.name,
             index: rule.index,
             kind: rule.kind.name(),
             time,
-            service: subject.service,
-            replica: subject.replica,
-            route: subject.route,
-            from: subject.from.map(|(service, _)| service),
-            request: Some((subject.trace, subject.span)),
-            within: Some(subject.span),
+            service: site.service,
+            replica: site.replica,
+            route: site.route,
+            from: site.from,
+            request: Some(site.request),
+            within: Some(site.within),
             drawn,
         }
     }
@@ -176,12 +224,13 @@ type Listener = Box<dyn FnMut(&Event<'_>)>;
 pub struct Ledger {
     listener: Option<RefCell<Listener>>,
     witness: Option<RefCell<Witness>>,
+    labels: Option<Rc<Labels>>,
 }
 
 impl Ledger {
     /// `listener` hears of each event, in the order in which they happen.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
-        Self { listener: Some(RefCell::new(Box::new(listener))), witness: None }
+        Self { listener: Some(RefCell::new(Box::new(listener))), ..Self::default() }
     }
 
     /// Likewise with somebody who sees whom it befalls.
@@ -190,11 +239,24 @@ impl Ledger {
         Self { witness: Some(RefCell::new(witness)), ..self }
     }
 
+    /// Likewise with labels for the spans that are struck.
+    #[must_use]
+    pub fn with_labels(self) -> Self {
+        Self { labels: Some(Rc::default()), ..self }
+    }
+
+    pub const fn labels(&self) -> Option<&Rc<Labels>> {
+        self.labels.as_ref()
+    }
+
     pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
         self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }
 
     pub fn fired(&self, firing: &Firing<'_>) {
+        if let Some(labels) = &self.labels {
+            labels.note(firing);
+        }
         self.tell(&Event::Fired(firing));
     }
 

@@ -7,7 +7,9 @@ use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, Schedule, Service
 use crate::rng::Key;
 
 use super::chance::{self, Count, Held};
+use super::door::Buckets;
 use super::ledger::{Account, Suppression};
+use super::passage::Lanes;
 use super::schedule::Window;
 use super::{Point, Subject};
 
@@ -32,6 +34,10 @@ pub struct Rule {
     window: Cell<Window>,
     windows: Cell<u64>,
     pub(super) count: Count,
+    /// Of `bandwidth`.
+    pub(super) lanes: Lanes,
+    /// Of `rate-limit`.
+    pub(super) buckets: Buckets,
 }
 
 /// A rule has struck a request.
@@ -98,6 +104,8 @@ impl Rule {
             window: Cell::new(Window { opens: 0, closes: None }),
             windows: Cell::new(0),
             count: Count::default(),
+            lanes: Lanes::default(),
+            buckets: Buckets::default(),
         }
     }
 
@@ -199,8 +207,26 @@ impl Rule {
 
     /// It has struck, and another fault has been before it: nothing comes of it.
     pub fn overridden(&self) {
+        self.spare(Suppression::Overridden);
+    }
+
+    /// It has struck, and nothing has come of it.
+    pub(super) fn spare(&self, why: Suppression) {
         self.count.injected.set(self.count.injected.get() - 1);
-        self.count.suppress(Suppression::Overridden);
+        self.count.suppress(why);
+    }
+
+    /// Decides by its probability alone, with these dice, whether it strikes what no
+    /// request asks it for.
+    pub fn decides(&self, dice: Key) -> bool {
+        self.count.matched.set(self.count.matched.get() + 1);
+        let strikes = dice.unit() < self.probability();
+        if strikes {
+            self.count.injected.set(self.count.injected.get() + 1);
+        } else {
+            self.count.suppress(Suppression::Probability);
+        }
+        strikes
     }
 
     /// It has done something that no request has asked it for.

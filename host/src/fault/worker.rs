@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::message::Response;
+use crate::message::{Headers, Response};
 use crate::model::{FaultKind, Nanos};
 
 use super::ledger::{Drawn, Firing};
@@ -55,8 +55,8 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
                 verdict.crash = Some((Rc::clone(rule), restart));
                 Drawn::Delay(restart)
             }
-            FaultKind::Error { status, .. } => {
-                verdict.answer = Some(Response::standard(*status));
+            FaultKind::Error { status, body, headers } => {
+                verdict.answer = Some(answer(*status, body.as_deref(), headers));
                 Drawn::Status(*status)
             }
             _ => continue,
@@ -65,4 +65,16 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
         ledger.fired(&Firing::of(rule, subject, now, drawn));
     }
     verdict
+}
+
+/// The answer in place of the guest's: without a body of its own, the standard one.
+fn answer(status: u16, body: Option<&[u8]>, headers: &[(String, String)]) -> Response {
+    let mut response = match body {
+        Some(body) => Response { status, headers: Headers::default(), body: body.to_vec() },
+        None => Response::standard(status),
+    };
+    for (name, value) in headers {
+        response.headers.set(name, value.as_str());
+    }
+    response
 }

@@ -102,6 +102,12 @@ impl Caller {
 /// Where a request comes from, as its worker needs to know.
 #[derive(Debug)]
 pub struct Visitor {
+    /// The calling service and its replica; none from outside of the topology.
+    pub from: Option<(ServiceId, u32)>,
+    /// The index of the guest's route, if one matches.
+    pub route: Option<u32>,
+    /// Which attempt of its call it is, from 0.
+    pub attempt: u32,
     pub trace: Trace,
     pub server: SpanId,
     pub baggage: Baggage,
@@ -114,6 +120,12 @@ pub struct Visitor {
 /// A request in a worker.
 #[derive(Debug)]
 pub struct RequestScope {
+    /// The calling service and its replica; none from outside of the topology.
+    pub from: Option<(ServiceId, u32)>,
+    /// The index of the guest's route, if one matches.
+    pub route: Option<u32>,
+    /// Which attempt of its call it is, from 0.
+    pub attempt: u32,
     pub request: Request,
     /// The parameters of its route's path, decoded.
     pub params: Vec<(String, String)>,
@@ -155,8 +167,11 @@ struct OpenSpan {
 impl RequestScope {
     /// A guest may open so many `spans` in it.
     pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { trace, server, baggage, depth, context, deadline } = visitor;
+        let Visitor { from, route, attempt, trace, server, baggage, depth, context, deadline } = visitor;
         Self {
+            from,
+            route,
+            attempt,
             request,
             params,
             context: context.map(|context| (context, baggage.clone())),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -99,13 +99,12 @@ impl Client {
             Way::Bus => {
                 let attributes = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
                 let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
-                let admitted = self.bus.admit(entry);
-                Box::pin(async move {
-                    Ok(match admitted {
-                        Ok(admitted) => admitted.serve().await?.status,
-                        Err(refusal) => refusal.status,
-                    })
-                })
+                match self.bus.admit(entry) {
+                    Ok(admitted) => {
+                        admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
+                    }
+                    Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
+                }
             }
             Way::Ingress { client, base, connections } => {
                 let (client, base) = (Rc::clone(client), base.clone());

@@ -132,7 +132,7 @@ impl Drive<'_> {
             let _network = network.enter();
             Ingress::open(listener, settings)?
         };
-        self.sched.spawn(pump(Rc::clone(self.bus), self.sched.clone(), inbound));
+        self.sched.spawn(pump(Rc::clone(self.bus), inbound));
         let to = self.model.service(at.to).name.clone();
         on_event(Event::Listening { address: door.address, to });
         let way = match &self.client {
@@ -176,12 +176,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Brings requests from the door onto the bus, until the door is closed.
-async fn pump(bus: Rc<Bus>, sched: Sched, mut inbound: mpsc::Receiver<Inbound>) {
+async fn pump(bus: Rc<Bus>, mut inbound: mpsc::Receiver<Inbound>) {
     while let Some(Inbound { entry, reply }) = inbound.recv().await {
-        let bus = Rc::clone(&bus);
-        sched.spawn(async move {
-            // A client that has hung up wants no answer.
-            reply.send(bus.enter(entry).await).ok();
+        // A client that has hung up wants no answer.
+        bus.enter_then(entry, |answer| {
+            reply.send(answer).ok();
         });
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Code, Model, ServiceId, Subject};
+use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -132,7 +132,9 @@ pub fn load(
 fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {
     let workers = u32::try_from(model.workers() * u64::from(worlds)).unwrap_or(u32::MAX);
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
-    let settings = Settings { fuel: virtual_time, workers, memory };
+    let is_within_spans = |kind: &FaultKind| matches!(kind, FaultKind::Latency { on: Moment::Span, .. });
+    let stalls = model.faults.iter().any(|fault| is_within_spans(&fault.kind));
+    let settings = Settings { fuel: virtual_time, workers, stalls, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
         let fewer = if worlds > 1 { "lower limits.workers or --shards" } else { "lower limits.workers" };

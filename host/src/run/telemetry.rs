@@ -9,7 +9,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::runtime::Handle;
 
 use crate::error::Problem;
-use crate::model::{Load, Model, Scalar};
+use crate::model::{Load, Model};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
 use crate::telemetry::console::{Console, Style};
@@ -182,12 +182,7 @@ pub fn resource(
     let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
     attributes.extend(digest.map(|digest| KeyValue::new(GUEST_DIGEST, digest)));
     for (key, value) in &described.resource {
-        let value = match value {
-            Scalar::Text(text) => Value::Text(Text::Owned(text.clone())),
-            Scalar::Bool(value) => Value::Bool(*value),
-            Scalar::Int(value) => Value::Int(*value),
-            Scalar::Float(value) => Value::Float(*value),
-        };
+        let value = Value::from(value);
         attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
     }
     add_environment(&mut attributes, settings);

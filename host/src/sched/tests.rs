@@ -346,3 +346,55 @@ fn a_waker_that_outlives_its_task_does_not_wake_the_next_one_at_its_place() {
     sched.block_on(sched.sleep(1), || {}).unwrap();
     assert_eq!(*polls.borrow(), 1);
 }
+
+#[test]
+fn nobody_waits_for_a_task_that_accompanies_the_world() {
+    let (sched, seen) = virtual_world();
+    let world = sched.clone();
+    sched.accompany(async move {
+        loop {
+            world.sleep(10).await;
+        }
+    });
+    assert_eq!(sched.tasks(), 0);
+    note(&sched, &seen, "a task", 25);
+    assert_eq!(sched.tasks(), 1);
+    sched.block_on(sched.drained(), || {}).unwrap();
+    assert_eq!(*seen.borrow(), ["a task@25"]);
+    // One that ends leaves the count of the others as it was.
+    sched.accompany(async {});
+    sched.block_on(sched.sleep(100), || {}).unwrap();
+    assert_eq!(sched.tasks(), 0);
+    sched.clear();
+}
+
+#[test]
+fn at_an_instant_a_task_that_accompanies_the_world_is_first() {
+    let (sched, seen) = virtual_world();
+    note(&sched, &seen, "before", 100);
+    let (world, heard) = (sched.clone(), Rc::clone(&seen));
+    sched.accompany(async move {
+        world.sleep_until(START + 100).await;
+        heard.borrow_mut().push(format!("beside@{}", world.now() - START));
+    });
+    note(&sched, &seen, "after", 100);
+    sched.block_on(sched.sleep(100), || {}).unwrap();
+    assert_eq!(*seen.borrow(), ["beside@100", "before@100", "after@100"]);
+}
+
+#[test]
+fn a_world_is_still_when_only_what_accompanies_it_has_timers() {
+    let (sched, seen) = virtual_world();
+    note(&sched, &seen, "a task", 50);
+    let (world, heard) = (sched.clone(), Rc::clone(&seen));
+    sched.accompany(async move {
+        while !world.is_still() {
+            let polls = world.polls();
+            world.sleep(20).await;
+            heard.borrow_mut().push(format!("{}: {} polls", world.now() - START, world.polls() - polls));
+        }
+    });
+    // When it has ended, nothing is left that could go on.
+    assert_eq!(sched.block_on(std::future::pending::<()>(), || {}), Err(Halt::Stalled));
+    assert_eq!(*seen.borrow(), ["20: 0 polls", "40: 0 polls", "a task@50", "60: 1 polls"]);
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
+use crate::model::Scalar;
 
 /// Text that costs little to copy where it is known beforehand.
 #[derive(Clone, Debug)]
@@ -83,6 +84,17 @@ impl From<f64> for Value {
     }
 }
 
+impl From<&Scalar> for Value {
+    fn from(value: &Scalar) -> Self {
+        match value {
+            Scalar::Text(text) => Self::Text(Text::Owned(text.clone())),
+            Scalar::Bool(value) => Self::Bool(*value),
+            Scalar::Int(value) => Self::Int(*value),
+            Scalar::Float(value) => Self::Float(*value),
+        }
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Self::Bool(value)
@@ -139,6 +151,20 @@ pub struct Resource {
     /// `service.name`, once more among the attributes.
     pub service: Arc<str>,
     pub attributes: Vec<KeyValue>,
+}
+
+impl Resource {
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.service = name.into();
+        for attribute in &mut self.attributes {
+            if *attribute.key == *attribute::SERVICE_NAME {
+                attribute.value = Value::Text(Text::Shared(Arc::clone(&self.service)));
+            }
+        }
+        self
+    }
 }
 
 /// Which code made a record: its instrumentation scope.
@@ -264,6 +290,9 @@ pub struct LogRecord {
 pub struct Batch {
     pub spans: Vec<SpanRecord>,
     pub logs: Vec<LogRecord>,
+    /// The receivers have gone down before these records were made (true), or have come
+    /// up again (false). Mostly neither.
+    pub turn: Option<bool>,
 }
 
 impl Batch {

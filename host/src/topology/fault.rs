@@ -100,18 +100,21 @@ struct Reader<'r, 'a> {
 
 impl<'a> Reader<'_, 'a> {
     fn fault(&mut self, index: usize, table: &Table<'a>) -> Option<Fault> {
-        let [name, kind, target, conditions, when, enabled] =
+        let [name, kind, target_value, conditions, when, enabled] =
             table.some(["name", "kind", "target", "match", "when", "enabled"]);
         table.know(&COMMON);
         let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
         let kind = table.need("kind", kind, "say what goes wrong, such as kind = \"latency\"");
         let kind = kind.and_then(|value| kinds::find(&value));
         let scope = kind.map_or(kinds::Scope::ANY, |kind| kind.scope);
-        let target = target::target(table, target, kind, self.around);
+        let target = target::target(table, target_value.as_ref(), kind, self.around);
         let kind = kinds::read(table, kind, target.as_ref().and_then(Option::as_ref), self.around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = kind.as_ref().map_or(scope, |kind| scope.of(kind));
+        if let (Some(kind), Some(Some(_)), Some(value)) = (&kind, &target, &target_value) {
+            target::refuse_requests(value, kind, &scope);
+        }
         let route = target.as_ref().and_then(Option::as_ref).and_then(|target| target.route.as_ref());
         let route = route.map(|(route, _)| route.as_str());
         let conditions = match conditions {

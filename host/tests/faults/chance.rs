@@ -140,7 +140,7 @@ fn whom_a_fault_strikes_does_not_depend_on_other_faults() {
 fn every_attempt_rolls_its_own_dice() {
     let fault = "[[faults]]\nname = \"fails\"\nkind = \"error\"\nstatus = 503\n\
                  target = { service = \"back\" }\nprobability = 0.5\n";
-    let link = "[[links]]\nfrom = \"front\"\nto = \"back\"\nretry = { attempts = 10, backoff = \"1ms\", budget = 10.0 }";
+    let link = "[[links]]\nfrom = \"front\"\nto = \"back\"\nretry = { attempts = 10, backoff = \"1ms\" }";
     let load = "[[load]]\nname = \"load\"\nto = \"front\"\narrivals = { constant = \"10/s\" }\n\
                 request = { path = \"/call?service=back&path=/now\" }";
     let world = World::of("probe", "").and("back", "probe", "").with(link).with(fault).with(load);

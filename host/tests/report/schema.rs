@@ -38,6 +38,8 @@ impl<'a> Check<'a> {
                         self.wrong(place, &format!("has no {name}"));
                     }
                 }
+                // Of what properties do not describe nothing is allowed in any case.
+                "additionalProperties" if *rule == Value::Bool(false) => {}
                 "additionalProperties" => {
                     for (key, value) in value.as_object().into_iter().flatten() {
                         self.value(&format!("{place}/{key}"), rule, value);

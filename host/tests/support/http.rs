@@ -10,6 +10,7 @@ use super::PATIENCE;
 /// An answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
+    /// 0 where none came; then the body says why.
     pub status: u16,
     /// Names are lower-case. A run in virtual time prints none.
     pub headers: Vec<(String, String)>,
@@ -87,12 +88,21 @@ pub fn printed(stdout: &str, requests: &[&str]) -> (Vec<Answer>, String) {
     for (index, request) in requests.iter().enumerate() {
         let asked: Vec<_> = request.split(' ').take(2).collect();
         let (line, after) = rest.split_once('\n').unwrap_or_else(|| panic!("no answer: {stdout}"));
-        let words = line.strip_prefix(&asked.join(" ")).and_then(|line| line.strip_prefix(" answered "));
+        let said = line.strip_prefix(&asked.join(" "));
+        if let Some((took, error)) =
+            said.and_then(|line| line.strip_prefix(" got no answer in ")?.split_once(": "))
+        {
+            let (headers, body, took) = (Vec::new(), error.to_owned(), took.to_owned());
+            answers.push(Answer { status: 0, headers, body, took });
+            rest = after;
+            continue;
+        }
+        let words = said.and_then(|line| line.strip_prefix(" answered "));
         let (status, took) = words.and_then(|words| words.split_once(" in ")).unwrap_or_else(|| {
             panic!("no answer to {request}: {line}");
         });
         let end = match requests.get(index + 1) {
-            Some(next) => next.split(' ').take(2).collect::<Vec<_>>().join(" ") + " answered ",
+            Some(next) => next.split(' ').take(2).collect::<Vec<_>>().join(" ") + " ",
             None => "\n".to_owned(),
         };
         let length =

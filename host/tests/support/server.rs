@@ -19,6 +19,8 @@ use super::{OUT, PATIENCE, Run};
 #[derive(Debug)]
 pub struct Server {
     pub client: Client,
+    /// Where its faults are switched, if `--control` asks for that.
+    pub control: Option<Client>,
     process: Child,
     folder: TempDir,
     /// Lines of standard error; closed when the process has ended.
@@ -27,6 +29,7 @@ pub struct Server {
 
 impl Server {
     pub(super) fn start(folder: TempDir, mut command: Command) -> Self {
+        let is_virtual = command.get_args().any(|flag| flag == "--virtual");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("simhost starts");
         let stderr = process.stderr.take().expect("standard error is a pipe");
@@ -37,13 +40,23 @@ impl Server {
                 say.send(line).ok();
             }
         });
-        let client = Client(listening(&said));
-        Self { client, process, folder, said }
+        let (address, control) = listening(&said, is_virtual);
+        Self { client: Client(address), control: control.map(Client), process, folder, said }
     }
 
     /// Interrupts the run as ctrl-c does, and waits for its orderly end.
-    pub fn stop(mut self) -> Run {
+    pub fn stop(self) -> Run {
+        self.interrupt();
+        self.ended()
+    }
+
+    /// Interrupts the run as ctrl-c does.
+    pub fn interrupt(&self) {
         kill_process(Pid::from_child(&self.process), Signal::INT).expect("simhost still runs");
+    }
+
+    /// Waits for the orderly end of the run.
+    pub fn ended(mut self) -> Run {
         let mut last = Vec::new();
         loop {
             match self.said.recv_timeout(PATIENCE) {
@@ -62,15 +75,24 @@ impl Server {
     }
 }
 
-/// Waits for `listening on http://ADDRESS for …`.
-fn listening(said: &Receiver<String>) -> SocketAddr {
+/// Waits for `listening on http://ADDRESS for …`; with what `control on` says before,
+/// which is all that a run says whose time is virtual.
+fn listening(said: &Receiver<String>, is_virtual: bool) -> (SocketAddr, Option<SocketAddr>) {
     let mut before = Vec::new();
+    let mut control = None;
     loop {
         let line =
             said.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("simhost does not listen: {before:?}"));
         let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(' ').next());
+        if let Some(address) = line.strip_prefix("control on http://") {
+            let address = address.parse().expect("an address and a port");
+            if is_virtual {
+                return (address, Some(address));
+            }
+            control = Some(address);
+        }
         match address {
-            Some(address) => return address.parse().expect("an address and a port"),
+            Some(address) => return (address.parse().expect("an address and a port"), control),
             None => before.push(line),
         }
     }

@@ -24,7 +24,7 @@ impl Accounts {
     /// The laws that the counts break, once every request has ended:
     ///
     /// - conservation: who arrived has left, who began to wait has stopped, every
-    ///   call has ended, and every call that was sent has arrived;
+    ///   call has ended, and every call that was sent has arrived, or is known to be lost;
     /// - Little's law, as an identity of whole nanoseconds: the number of requests
     ///   at a service, in its queue, in its workers and on a link, integrated over
     ///   time, is the sum of the times that the requests spent there.
@@ -48,7 +48,13 @@ impl Accounts {
         found.of_gauge(name, "jobs of workers", &service.busy, service.jobs, service.busy_time);
         let sent = self.links().filter(|(from, link)| from.is_some() && link.to == Some(id));
         let sent: u64 = sent.map(|(_, link)| link.sent).sum();
-        found.same(name, "calls sent to it, and calls that arrived", sent.into(), service.inner.into());
+        let (came, arrived) = (sent + service.doubled, service.inner + service.lost);
+        found.same(
+            name,
+            "calls sent to it, and calls that arrived or were lost",
+            came.into(),
+            arrived.into(),
+        );
     }
 
     /// Who calls, for people.

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::super::reader::{Table, Value};
-use super::kinds::{Scope, Subject};
+use super::kinds::Scope;
 use crate::error::Problem;
 use crate::model::{Chance, FailFirst};
 
@@ -26,7 +26,7 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
     for value in counts.into_iter().flatten() {
         allowed = scope.allow(value).and(allowed);
     }
-    if let Some(value) = probability.as_ref().filter(|_| scope.looks_at != Subject::Spans) {
+    if let Some(value) = probability.as_ref().filter(|_| !scope.dice) {
         allowed = scope.allow(value).and(allowed);
     }
     allowed?;

@@ -29,6 +29,8 @@ pub(super) struct Kind {
 pub(super) struct Scope {
     kind: &'static str,
     pub looks_at: Subject,
+    /// Whether it has a probability.
+    pub dice: bool,
     /// Whether there is something between its absence and its full effect.
     pub grows: bool,
 }
@@ -91,7 +93,8 @@ const fn spans(name: &'static str, keys: &'static [&'static str], read: Read) ->
 
 impl Kind {
     const fn new(name: &'static str, keys: &'static [&'static str], looks_at: Subject, read: Read) -> Self {
-        let scope = Scope { kind: name, looks_at, grows: false };
+        let dice = !matches!(looks_at, Subject::Receivers);
+        let scope = Scope { kind: name, looks_at, dice, grows: false };
         Self { name, keys, scope, in_spans: false, inside: false, read }
     }
 
@@ -113,13 +116,13 @@ impl Kind {
 
 impl Scope {
     /// Of a kind that nobody knows: nothing is held against it.
-    pub const ANY: Self = Self { kind: "", looks_at: Subject::Requests, grows: true };
+    pub const ANY: Self = Self { kind: "", looks_at: Subject::Requests, dice: true, grows: true };
 
     /// With what the keys of the kind say.
     pub const fn of(self, kind: &FaultKind) -> Self {
         match kind {
             FaultKind::BadDeploy { canary: Canary::Replicas(_), .. } => {
-                Self { looks_at: Subject::Replicas, grows: false, ..self }
+                Self { looks_at: Subject::Replicas, dice: false, grows: false, ..self }
             }
             _ => self,
         }
@@ -133,7 +136,7 @@ impl Scope {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
             Subject::Replicas => {
-                "leave it out: it befalls whole replicas, whatever they are asked; when says when it does"
+                "leave it out: it befalls whole replicas, whatever they are asked; probability says how many"
             }
             Subject::Spans => {
                 "leave it out: it befalls spans, whatever was asked for; probability says how many"

@@ -3,14 +3,14 @@
 use super::super::address;
 use super::super::reader::{Table, Value};
 use super::Surroundings;
-use super::kinds::{Kind, Subject};
+use super::kinds::{Kind, Scope, Subject};
 use crate::error::{Problem, quote};
-use crate::model::{Code, ServiceId, Target};
+use crate::model::{Canary, Code, FaultKind, ServiceId, Target};
 
 /// The target of a fault; none of a kind that concerns no service.
 pub(super) fn target(
     fault: &Table<'_>,
-    value: Option<Value<'_>>,
+    value: Option<&Value<'_>>,
     kind: Option<&Kind>,
     around: &Surroundings<'_>,
 ) -> Option<Option<Target>> {
@@ -22,7 +22,7 @@ pub(super) fn target(
         };
     }
     let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
-    let value = fault.need("target", value, remedy)?;
+    let value = fault.need("target", value.cloned(), remedy)?;
     let table = value.table("the target")?;
     let [service, from, link] = table.some(["service", "from", "link"]);
     let narrow = table.some(["route", "replica", "from-replica", "span"]);
@@ -181,6 +181,17 @@ fn replica_of(
             .label("no such replica")
             .help(help),
     )
+}
+
+/// Notes what chooses among requests, in the target of a deployment to replicas.
+pub(super) fn refuse_requests(target: &Value<'_>, kind: &FaultKind, scope: &Scope) {
+    if !matches!(kind, FaultKind::BadDeploy { canary: Canary::Replicas(_), .. }) {
+        return;
+    }
+    let Some(table) = target.table("the target") else { return };
+    for value in table.entries().iter().filter(|value| !["service", "replica"].contains(&value.key)) {
+        scope.allow(value);
+    }
 }
 
 /// Notes what a fault of this kind does not look at.

@@ -1,0 +1,58 @@
+//! Spans of guests that faults let wait.
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
+use crate::context::SpanId;
+use crate::fault::{Json, Point, Subject};
+use crate::guest::Identity;
+use crate::guest::scope::RequestScope;
+use crate::model::{FaultEvent, Scalar};
+use crate::rng::Purpose;
+use crate::telemetry::record::{Event, KeyValue, Text, Value};
+
+use super::Bus;
+
+impl Bus {
+    /// What befalls a span that the guest has just begun: a wait, which gives events.
+    pub(super) fn stall(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        span: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
+        if !self.faults.has(Point::Span, identity.service) {
+            return None;
+        }
+        let subject = Subject {
+            service: identity.service,
+            route: scope.route,
+            replica: Some(identity.replica),
+            from: scope.from,
+            request: &scope.request,
+            params: &scope.params,
+            baggage: &scope.baggage,
+            json: Json::default(),
+            attempt: scope.attempt,
+            trace: scope.trace.trace_id,
+            span,
+            dice: scope.trace.chance(Purpose::Fault, span),
+        };
+        let sched = self.host.sched.clone();
+        let stall = self.faults.stall(&subject, scope.server, name, sched.now())?;
+        let waiting = async move {
+            sched.sleep(stall.delay).await;
+            stall.events.iter().map(|event| noticed(event, sched.now())).collect()
+        };
+        Some(waiting.boxed_local())
+    }
+}
+
+fn noticed(event: &FaultEvent, time: u64) -> Event {
+    let attribute = |(key, value): (&String, &Scalar)| KeyValue {
+        key: Text::Owned(key.clone()),
+        value: Value::from(value),
+    };
+    let attributes = event.attributes.iter().map(attribute).collect();
+    Event { name: Text::Owned(event.name.clone()), time, attributes }
+}

@@ -1,0 +1,93 @@
+//! Faults at the callee's door: before the queue, and without a worker.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
+use crate::message::Response;
+use crate::model::{FaultKind, Nanos};
+
+use super::ledger::{Drawn, Firing, Suppression};
+use super::{Faults, Point, Subject};
+
+/// Too many requests (RFC 6585, section 4).
+const TOO_MANY: u16 = 429;
+
+const SECOND: Nanos = 1_000_000_000;
+
+/// What each replica still lets in.
+#[derive(Debug, Default)]
+pub struct Buckets(RefCell<FxHashMap<u32, Bucket>>);
+
+/// A token bucket: a request takes a token, time brings new ones.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    /// When it was last looked at.
+    at: Nanos,
+}
+
+impl Buckets {
+    /// Takes a token of a replica, if one is there. A bucket is full at first.
+    fn take(&self, replica: u32, per_second: f64, burst: u32, now: Nanos) -> bool {
+        let mut buckets = self.0.borrow_mut();
+        let full = f64::from(burst);
+        let bucket = buckets.entry(replica).or_insert(Bucket { tokens: full, at: now });
+        let elapsed = now.saturating_sub(bucket.at) as f64 / SECOND as f64;
+        bucket.tokens = (bucket.tokens + elapsed * per_second).min(full);
+        bucket.at = now;
+        let is_one = bucket.tokens >= 1.0;
+        if is_one {
+            bucket.tokens -= 1.0;
+        }
+        is_one
+    }
+}
+
+impl Faults {
+    /// The answer to a request that is turned away at the door, if it is.
+    pub fn door(&self, subject: &Subject<'_>, now: Nanos) -> Option<Response> {
+        let rules = self.at(Point::Door, subject.service, subject.route)?;
+        let mut answer = None;
+        for rule in rules.iter() {
+            let FaultKind::RateLimit { per_second, burst, retry_after } = &rule.kind else { continue };
+            let Some(_strike) = rule.strike(subject, now) else { continue };
+            if rule.buckets.take(subject.replica.unwrap_or(0), *per_second, *burst, now) {
+                rule.spare(Suppression::WithinLimit);
+            } else if answer.is_some() {
+                rule.spare(Suppression::Overridden);
+            } else {
+                answer = Some(turned_away(*retry_after));
+                self.ledger.fired(&Firing::of(rule, subject, now, Drawn::Status(TOO_MANY)));
+            }
+        }
+        answer
+    }
+}
+
+fn turned_away(retry_after: Option<Nanos>) -> Response {
+    let mut response = Response::standard(TOO_MANY);
+    if let Some(time) = retry_after {
+        // Whole seconds, and not too early (RFC 9110, section 10.2.3).
+        response.headers.push("retry-after", time.div_ceil(SECOND).to_string());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_a_burst_and_is_refilled_by_time() {
+        let buckets = Buckets::default();
+        let taken = |replica, now| buckets.take(replica, 2.0, 3, now);
+        let first: Vec<_> = (0..5).map(|_| taken(0, SECOND)).collect();
+        assert_eq!(first, [true, true, true, false, false]);
+        assert!(taken(1, SECOND), "each replica has its own");
+        assert!(!taken(0, SECOND + SECOND / 2 - 1));
+        assert!(taken(0, SECOND + SECOND / 2));
+        // It never holds more than the burst, however long nobody comes.
+        assert_eq!((0..5).filter(|_| taken(0, 100 * SECOND)).count(), 3);
+    }
+}

@@ -1,0 +1,43 @@
+//! Faults within spans of the guest: a span of a certain name takes longer.
+
+use crate::context::SpanId;
+use crate::model::{FaultEvent, FaultKind, Nanos};
+
+use super::chance::Held;
+use super::ledger::{Drawn, Firing, Site};
+use super::{Faults, Point, Subject};
+
+/// What befalls a span that has just begun.
+#[derive(Debug, Default)]
+pub struct Stall {
+    /// It waits so long first: nanoseconds.
+    pub delay: Nanos,
+    /// What the service's instrumentation notices then.
+    pub events: Vec<FaultEvent>,
+    /// Kept as long as it waits.
+    pub held: Vec<Held>,
+}
+
+impl Faults {
+    /// What befalls a span of the guest that is called `name`: mostly nothing. The
+    /// subject's span is that one, and `server` the SERVER span around it.
+    pub fn stall(&self, subject: &Subject<'_>, server: SpanId, name: &str, now: Nanos) -> Option<Stall> {
+        let rules = self.at(Point::Span, subject.service, subject.route)?;
+        let mut stall: Option<Stall> = None;
+        for rule in rules.iter() {
+            let meant = rule.target.as_ref().and_then(|target| target.span.as_deref());
+            let FaultKind::Latency { delay, event, .. } = &rule.kind else { continue };
+            let Some(strike) = (meant == Some(name)).then(|| rule.strike(subject, now)).flatten() else {
+                continue;
+            };
+            let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
+            let stall = stall.get_or_insert_default();
+            stall.delay = stall.delay.saturating_add(delay);
+            stall.events.extend(event.clone());
+            stall.held.extend(strike.held);
+            let site = Site { within: server, ..subject.site() };
+            self.ledger.fired(&Firing::at(rule, &site, now, Drawn::Delay(delay)));
+        }
+        stall
+    }
+}
