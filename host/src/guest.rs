@@ -22,9 +22,7 @@ use std::time::Duration;
 use fragile::Fragile;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use wasmtime::component::ResourceTable;
-use wasmtime::{
-    PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
-};
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
@@ -258,7 +256,11 @@ impl Worker {
     /// With that it has more than it may have: drop it.
     pub fn leak(&mut self, bytes: u64) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
-        if state.memory.leak(bytes) { Ok(()) } else { Err(memory_exceeded(&state.local.get().identity.limits)) }
+        if state.memory.leak(bytes) {
+            Ok(())
+        } else {
+            Err(memory_exceeded(&state.local.get().identity.limits))
+        }
     }
 
     /// Serves the request that [`begin`](Self::begin) has announced. After an error
