@@ -90,7 +90,7 @@ fn export(criterion: &mut Criterion) {
         bencher.iter(|| message::traces(black_box(&spans), &resources).encode_to_vec());
     });
     group.bench_function("digest 512 spans", |bencher| {
-        let batch = Batch { spans: spans.clone(), logs: Vec::new() };
+        let batch = Batch { spans: spans.clone(), logs: Vec::new(), turn: None };
         let mut digest = Digest::new(0, 0);
         bencher.iter(|| digest.take(black_box(&batch), &resources));
     });

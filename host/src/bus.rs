@@ -34,7 +34,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::Engine;
-use crate::fault::{Faults, Verdict};
+use crate::fault::{Faults, Records, Verdict};
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
@@ -72,6 +72,8 @@ pub struct Bus {
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
     pub faults: Faults,
+    /// Faults of records; none where the topology has none.
+    records: Option<Rc<Records>>,
     sampler: Sampler,
     external: Option<Rc<dyn External>>,
     settings: BusSettings,
@@ -130,6 +132,7 @@ pub struct Parts {
     pub nodes: Vec<Node>,
     pub links: Links,
     pub faults: Faults,
+    pub records: Option<Rc<Records>>,
     pub sampler: Sampler,
     pub external: Option<Rc<dyn External>>,
     pub settings: BusSettings,
@@ -197,7 +200,7 @@ impl Node {
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, sampler, external, settings } = parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
         let stats = Stats::new(nodes.iter().map(Node::account).collect());
@@ -209,6 +212,7 @@ impl Bus {
             names,
             links,
             faults,
+            records,
             sampler,
             external,
             settings,

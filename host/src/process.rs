@@ -3,7 +3,7 @@
 //!
 //! The bus changes it, as faults say; guests and their WASI wait in it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +18,9 @@ use crate::sched::{self, Receiver, Sched, Sender, Sleep};
 /// How many times as long work takes that begins at an instant.
 type Slowness = Box<dyn Fn(Nanos) -> f64>;
 
+/// By how much a clock is ahead at an instant: nanoseconds.
+type Skew = Box<dyn Fn(Nanos) -> i64>;
+
 /// One process. For the core thread only.
 pub struct Process {
     pub sched: Sched,
@@ -28,6 +31,8 @@ pub struct Process {
     stopped: RefCell<Vec<Sender<()>>>,
     /// None: work takes as long as ever.
     slowness: RefCell<Option<Slowness>>,
+    /// None: its clock is right.
+    skew: OnceCell<Skew>,
     /// How often it has died.
     deaths: Cell<u64>,
     /// Who dies with it.
@@ -43,6 +48,7 @@ impl Process {
             pauses: Cell::new(0),
             stopped: RefCell::default(),
             slowness: RefCell::default(),
+            skew: OnceCell::new(),
             deaths: Cell::new(0),
             mortals: RefCell::default(),
         })
@@ -70,6 +76,17 @@ impl Process {
     /// From now on work takes so many times as long; none is once.
     pub fn slow_down(&self, slowness: Option<Slowness>) {
         *self.slowness.borrow_mut() = slowness;
+    }
+
+    /// What its clock shows: nanoseconds since the Unix epoch.
+    pub fn wall(&self) -> Nanos {
+        let now = self.sched.now();
+        self.skew.get().map_or(now, |skew| now.saturating_add_signed(skew(now)))
+    }
+
+    /// Its clock is wrong by so much from now on, and no other way.
+    pub fn set_skew(&self, skew: Skew) {
+        assert!(self.skew.set(skew).is_ok(), "a process has one clock");
     }
 
     pub const fn is_paused(&self) -> bool {

@@ -37,6 +37,8 @@ pub enum Purpose {
     Shard = 16,
     /// When a fault becomes active by itself, and what it draws then.
     Window = 17,
+    /// What befalls a span when it is recorded.
+    Record = 18,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -12,6 +12,7 @@ mod drive;
 mod failure;
 mod loads;
 mod outcome;
+mod records;
 mod releases;
 mod requests;
 mod services;

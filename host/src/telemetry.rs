@@ -16,6 +16,7 @@ pub mod file;
 pub mod memory;
 pub mod merge;
 pub mod otlp;
+pub mod outage;
 pub mod pipeline;
 mod queue;
 pub mod record;

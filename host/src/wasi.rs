@@ -185,7 +185,7 @@ impl NatureView<'_> {
 
 impl wall_clock::Host for NatureView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let now = self.instant();
+        let now = self.nature.process.get().wall();
         let (seconds, nanoseconds) = (now / 1_000_000_000, (now % 1_000_000_000) as u32);
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }

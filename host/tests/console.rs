@@ -271,7 +271,7 @@ fn where_batches_end_changes_nothing() {
     let mut ones = Vec::new();
     let mut logs = whole.logs.clone().into_iter().peekable();
     for span in &whole.spans {
-        let mut batch = Batch { spans: vec![span.clone()], logs: Vec::new() };
+        let mut batch = Batch { spans: vec![span.clone()], logs: Vec::new(), turn: None };
         while let Some(log) = logs.next_if(|log| log.time <= span.end) {
             batch.logs.push(log);
         }
@@ -340,10 +340,10 @@ mod any_links {
             let mut batches = Vec::new();
             for cut in cuts {
                 let (head, tail) = rest.split_at(cut.min(rest.len()));
-                batches.push(Batch { spans: head.to_vec(), logs: Vec::new() });
+                batches.push(Batch { spans: head.to_vec(), logs: Vec::new(), turn: None });
                 rest = tail;
             }
-            batches.push(Batch { spans: rest.to_vec(), logs: Vec::new() });
+            batches.push(Batch { spans: rest.to_vec(), logs: Vec::new(), turn: None });
             // An empty one would say that nothing more comes.
             batches.retain(|batch| !batch.is_empty());
             let style = Style { width, unicode, ..PAPER };

@@ -17,6 +17,14 @@ impl Stage for Bus {
 
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         self.roll_out(rule);
+        match (rule.point, &self.records) {
+            (Point::Record, Some(records)) => records.opened(rule),
+            (Point::Export, _) => {
+                rule.acted();
+                self.recorder().turn(true);
+            }
+            _ => {}
+        }
         for plight in self.plights(rule) {
             self.meet(plight, plight.befall(rule));
         }
@@ -33,6 +41,11 @@ impl Stage for Bus {
 
     fn closed(&self, rule: &Rc<Rule>) {
         self.roll_out(rule);
+        match (rule.point, &self.records) {
+            (Point::Record, Some(records)) => records.closed(rule),
+            (Point::Export, _) => self.recorder().turn(false),
+            _ => {}
+        }
         for plight in self.plights(rule) {
             plight.relieve(rule);
             self.at(plight).for_each(Replica::call_up);

@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 
+use super::labels::Labels;
 use super::witness::Witness;
 use super::{Hand, Rule, Subject};
 
@@ -102,6 +104,10 @@ pub enum Drawn {
     Status(u16),
     /// So many bytes.
     Bytes(u64),
+    /// Nanoseconds, by which a clock is ahead.
+    Shift(i64),
+    /// What an attribute's value is made of.
+    Number(u64),
 }
 
 /// Where something strikes: a request, at a service.
@@ -218,12 +224,13 @@ type Listener = Box<dyn FnMut(&Event<'_>)>;
 pub struct Ledger {
     listener: Option<RefCell<Listener>>,
     witness: Option<RefCell<Witness>>,
+    labels: Option<Rc<Labels>>,
 }
 
 impl Ledger {
     /// `listener` hears of each event, in the order in which they happen.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
-        Self { listener: Some(RefCell::new(Box::new(listener))), witness: None }
+        Self { listener: Some(RefCell::new(Box::new(listener))), ..Self::default() }
     }
 
     /// Likewise with somebody who sees whom it befalls.
@@ -232,11 +239,24 @@ impl Ledger {
         Self { witness: Some(RefCell::new(witness)), ..self }
     }
 
+    /// Likewise with labels for the spans that are struck.
+    #[must_use]
+    pub fn with_labels(self) -> Self {
+        Self { labels: Some(Rc::default()), ..self }
+    }
+
+    pub const fn labels(&self) -> Option<&Rc<Labels>> {
+        self.labels.as_ref()
+    }
+
     pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
         self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }
 
     pub fn fired(&self, firing: &Firing<'_>) {
+        if let Some(labels) = &self.labels {
+            labels.note(firing);
+        }
         self.tell(&Event::Fired(firing));
     }
 

@@ -216,6 +216,19 @@ impl Rule {
         self.count.suppress(why);
     }
 
+    /// Decides by its probability alone, with these dice, whether it strikes what no
+    /// request asks it for.
+    pub fn decides(&self, dice: Key) -> bool {
+        self.count.matched.set(self.count.matched.get() + 1);
+        let strikes = dice.unit() < self.probability();
+        if strikes {
+            self.count.injected.set(self.count.injected.get() + 1);
+        } else {
+            self.count.suppress(Suppression::Probability);
+        }
+        strikes
+    }
+
     /// It has done something that no request has asked it for.
     pub fn acted(&self) {
         self.count.matched.set(self.count.matched.get() + 1);

@@ -400,7 +400,7 @@ impl logging::Host for GuestState {
 
 impl clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.local.get().host.sched.now())
+        Ok(self.local.get().identity.process.wall())
     }
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {

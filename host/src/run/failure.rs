@@ -62,7 +62,9 @@ pub fn unwritten(out: Option<&Path>, exporters: &[Totals]) -> Option<Failure> {
     let out = out?;
     let name = crate::telemetry::file::name(out);
     let totals = exporters.iter().find(|totals| totals.name == name)?;
-    let failed = totals.dropped.iter().filter(|(reason, _)| **reason != Reason::Unread);
+    // What a fault keeps away is not to be there.
+    let meant = [Reason::Unread, Reason::Down];
+    let failed = totals.dropped.iter().filter(|(reason, _)| !meant.contains(reason));
     let lost: u64 = failed.clone().map(|(_, lost)| lost.count.records()).sum();
     if lost == 0 {
         return None;

@@ -32,10 +32,11 @@ use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
+use super::records::records;
 use super::releases::Release;
 use super::services::{Loaded, Seat, Service, Setup, identity};
 use super::truth::Notes;
-use super::world;
+use super::world::traced_loads;
 use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -107,6 +108,7 @@ impl World<'_> {
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+        let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         if let Some(listener) = self.control {
@@ -154,7 +156,7 @@ impl World<'_> {
                 sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
             }
         };
-        recorder.flush();
+        recorder.finish();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
         let seen = bus.faults.ledger.testify().into_iter().collect();
         Ok(Simulated {
@@ -270,9 +272,9 @@ pub fn build(
         |service| routes[service.index()].len(),
         Rc::new(ledger),
     );
-    let behind = behind_replicas(model, &loaded).0 + world::traced_loads(model).count() as u32;
-    let mut making =
-        Making { model, sched: &host.sched, ledger: &faults.ledger, next: loaded.first.0, behind };
+    let behind = behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32;
+    let ledger = Rc::clone(&faults.ledger);
+    let mut making = Making { model, sched: &host.sched, ledger: &ledger, next: loaded.first.0, behind };
     let mut nodes = Vec::new();
     for (service, routes) in loaded.services.into_iter().zip(routes) {
         let id = ServiceId(nodes.len() as u32);
@@ -281,12 +283,16 @@ pub fn build(
     for release in loaded.releases {
         making.release(&mut nodes[release.target.index()], release);
     }
+    // Behind those of deployments.
+    let first_alias = ResourceId(making.behind);
+    let records = records(model, &host, Rc::clone(&ledger), &nodes, first_alias);
     Bus::new(Parts {
         host,
         engine: loaded.engine,
         nodes,
         links: Links::new(model),
         faults,
+        records,
         sampler,
         external,
         settings: BusSettings {

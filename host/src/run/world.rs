@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::bus;
 use crate::clock::Stopwatch;
 use crate::error::Refused;
+use crate::fault;
 use crate::model::{Load, Model, Nanos};
 use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
@@ -328,6 +329,11 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, loaded: &Loaded) 
             replicas.map(|replica| resource(model, telemetry, target.index(), service, instance(replica))),
         );
     }
+    resources.extend(fault::aliases(model).map(|(_, service, replica, name)| {
+        let (index, known) = (service.index(), &loaded.services[service.index()]);
+        let instance = instance_id(model.seed, &known.name, replica, None);
+        resource(model, telemetry, index, known, instance).named(name)
+    }));
     resources.into()
 }
 

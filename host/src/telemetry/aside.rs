@@ -120,7 +120,7 @@ mod tests {
             resource: ResourceId(0),
             span: None,
         };
-        Batch { spans: Vec::new(), logs: vec![log] }
+        Batch { spans: Vec::new(), logs: vec![log], turn: None }
     }
 
     #[test]

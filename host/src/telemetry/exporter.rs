@@ -26,6 +26,11 @@ pub trait Exporter: Send {
         false
     }
 
+    /// Whether it stands for a receiver that can be down, so that nothing is taken.
+    fn is_receiver(&self) -> bool {
+        false
+    }
+
     /// Nothing has come for a while, in real time: who waited for more may stop waiting.
     fn quiet(&mut self) {}
 
@@ -79,7 +84,8 @@ impl Count {
         Self { spans: self.spans.saturating_sub(other.spans), logs: self.logs.saturating_sub(other.logs) }
     }
 
-    const fn only(self, signals: Signals) -> Self {
+    /// Its records of these signals.
+    pub const fn only(self, signals: Signals) -> Self {
         Self {
             spans: if signals.traces { self.spans } else { 0 },
             logs: if signals.logs { self.logs } else { 0 },
@@ -120,6 +126,8 @@ pub enum Reason {
     TooLarge,
     /// Still under way when the time to flush was over.
     Deadline,
+    /// The receivers were down, as a fault has it, and no more could wait for them.
+    Down,
 }
 
 impl fmt::Display for Reason {
@@ -130,6 +138,7 @@ impl fmt::Display for Reason {
             Self::Unread => "unread",
             Self::TooLarge => "too large",
             Self::Deadline => "out of time",
+            Self::Down => "the receivers were down, by a fault",
         })
     }
 }

@@ -107,6 +107,10 @@ impl Exporter for JsonLines {
         Signals::ALL
     }
 
+    fn is_receiver(&self) -> bool {
+        true
+    }
+
     /// One line for each signal, however many records: a file has no largest request.
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
         let (spans, logs) = (batch.spans.len(), batch.logs.len());

@@ -151,7 +151,7 @@ mod tests {
             resource: ResourceId(0),
             span: None,
         };
-        Batch { spans: Vec::new(), logs: (0..records).map(log).collect() }
+        Batch { spans: Vec::new(), logs: (0..records).map(log).collect(), turn: None }
     }
 
     /// What comes out when `worlds` send from threads of their own: all bodies, in order.

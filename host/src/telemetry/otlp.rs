@@ -183,6 +183,10 @@ impl Exporter for Otlp {
         Signals { traces: self.traces.is_some(), logs: self.logs.is_some() }
     }
 
+    fn is_receiver(&self) -> bool {
+        true
+    }
+
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
         if let Some(lane) = &self.traces {
             let too_large = encode::traces(&batch.spans, resources, self.packing, |request, count| {

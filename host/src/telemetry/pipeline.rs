@@ -17,7 +17,8 @@ use std::{fmt, io, thread};
 use tokio::time::Instant;
 
 use super::digest::Digest;
-use super::exporter::{Account, Count, Exporter, Signals, Totals};
+use super::exporter::{Account, Count, Exporter, Reason, Signals, Totals};
+use super::outage::Outage;
 use super::queue::{CloseOnDrop, Load, Popped, Queue};
 use super::record::{Batch, Resource};
 
@@ -77,7 +78,7 @@ impl Handoff {
     /// Hands a batch over. It waits in virtual time only, and never for a
     /// receiver that fails. What cannot be taken is counted.
     pub fn send(&self, batch: Batch) {
-        if batch.is_empty() {
+        if batch.is_empty() && batch.turn.is_none() {
             return;
         }
         let count = Count::from(&batch);
@@ -164,7 +165,8 @@ impl Pipeline {
         thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                Worker { resources, exporters, digest, pace, batching }.run(&shared);
+                let outage = Outage::new(batching.queue);
+                Worker { resources, exporters, digest, pace, batching, outage }.run(&shared);
                 drop(alive);
             }
         })?;
@@ -219,6 +221,7 @@ struct Worker {
     digest: Option<Digest>,
     pace: Pace,
     batching: Batching,
+    outage: Outage,
 }
 
 impl Worker {
@@ -235,6 +238,9 @@ impl Worker {
                     }
                     if self.exporters.is_empty() {
                         continue;
+                    }
+                    if let Some(down) = batch.turn {
+                        self.turn(down, &mut gathered);
                     }
                     self.export_at_once(&batch);
                     append(&mut gathered, batch);
@@ -266,11 +272,32 @@ impl Worker {
         *shared.digest.lock().unwrap_or_else(PoisonError::into_inner) =
             self.digest.take().map(Digest::finish);
         self.export(&mut gathered);
+        // Receivers that are still down will not come up any more.
+        let lost = Count::from(&self.outage.take());
+        self.drop_for_receivers(lost);
         let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         // None: the pipeline was dropped, nobody asked for the rest.
         let deadline = deadline.unwrap_or_else(Instant::now);
         for exporter in &mut self.exporters {
             exporter.flush(deadline);
+        }
+    }
+
+    /// The receivers go down or come up: what has come before is not concerned.
+    fn turn(&mut self, down: bool, gathered: &mut Batch) {
+        self.export(gathered);
+        let Some(held) = self.outage.turn(down).filter(|held| !held.is_empty()) else { return };
+        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.is_receiver()) {
+            exporter.export(&held, &self.resources);
+        }
+    }
+
+    fn drop_for_receivers(&self, count: Count) {
+        if count.records() == 0 {
+            return;
+        }
+        for exporter in self.exporters.iter().filter(|exporter| exporter.is_receiver()) {
+            exporter.account().dropped(Reason::Down, count.only(exporter.takes()), None);
         }
     }
 
@@ -284,8 +311,15 @@ impl Worker {
         if batch.is_empty() {
             return;
         }
+        let is_down = self.outage.is_down();
         for exporter in self.exporters.iter_mut().filter(|exporter| !exporter.wants_at_once()) {
-            exporter.export(batch, &self.resources);
+            if !(is_down && exporter.is_receiver()) {
+                exporter.export(batch, &self.resources);
+            }
+        }
+        if is_down {
+            let lost = self.outage.hold(batch);
+            self.drop_for_receivers(lost);
         }
         batch.spans.clear();
         batch.logs.clear();

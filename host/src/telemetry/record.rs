@@ -153,6 +153,20 @@ pub struct Resource {
     pub attributes: Vec<KeyValue>,
 }
 
+impl Resource {
+    /// The same under another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.service = name.into();
+        for attribute in &mut self.attributes {
+            if *attribute.key == *attribute::SERVICE_NAME {
+                attribute.value = Value::Text(Text::Shared(Arc::clone(&self.service)));
+            }
+        }
+        self
+    }
+}
+
 /// Which code made a record: its instrumentation scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
@@ -276,6 +290,9 @@ pub struct LogRecord {
 pub struct Batch {
     pub spans: Vec<SpanRecord>,
     pub logs: Vec<LogRecord>,
+    /// The receivers have gone down before these records were made (true), or have come
+    /// up again (false). Mostly neither.
+    pub turn: Option<bool>,
 }
 
 impl Batch {

@@ -1,14 +1,28 @@
 //! Where the core thread leaves its records.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 
 use super::record::{Batch, LogRecord, SpanRecord};
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
 
+/// What becomes of records before they are kept: faults change them, hold them back
+/// or lose them.
+pub trait Editor {
+    /// Leaves a span that has ended with `keep`: now, later, or never.
+    fn span(&self, span: SpanRecord, keep: &mut dyn FnMut(SpanRecord));
+
+    fn log(&self, log: LogRecord) -> LogRecord;
+
+    /// Leaves what was held back until now; at the end, all of it.
+    fn release(&self, is_end: bool, keep: &mut dyn FnMut(SpanRecord));
+}
+
 /// Gathers records and hands them over in batches. For the core thread only.
 pub struct Recorder {
+    editor: OnceCell<Rc<dyn Editor>>,
     batch: RefCell<Batch>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
@@ -49,6 +63,7 @@ impl Recorder {
     /// `hand_over` takes each batch; it must not wait for anybody but the disk.
     pub fn new(hand_over: impl FnMut(Batch) + 'static) -> Self {
         Self {
+            editor: OnceCell::new(),
             batch: RefCell::default(),
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
@@ -62,6 +77,11 @@ impl Recorder {
         let outer = self.losing.replace(true);
         end();
         self.losing.set(outer);
+    }
+
+    /// Lets all records go through an editor from now on. There is one, and it stays.
+    pub fn edit(&self, editor: Rc<dyn Editor>) {
+        assert!(self.editor.set(editor).is_ok(), "a recorder has one editor");
     }
 
     /// Counts a span that has begun; whether it is recorded shows at its end.
@@ -79,6 +99,17 @@ impl Recorder {
         if self.losing.get() {
             return self.count(|counts| counts.lost_spans += 1);
         }
+        match self.editor.get() {
+            None => self.keep(span),
+            Some(editor) => {
+                editor.release(false, &mut |span| self.keep(span));
+                editor.span(span, &mut |span| self.keep(span));
+            }
+        }
+    }
+
+    #[inline]
+    fn keep(&self, span: SpanRecord) {
         self.batch.borrow_mut().spans.push(span);
         self.count(|counts| counts.spans += 1);
         self.flush_if_full();
@@ -88,6 +119,13 @@ impl Recorder {
         if self.losing.get() {
             return self.count(|counts| counts.lost_logs += 1);
         }
+        let log = match self.editor.get() {
+            None => log,
+            Some(editor) => {
+                editor.release(false, &mut |span| self.keep(span));
+                editor.log(log)
+            }
+        };
         self.count(|counts| counts.logs += 1);
         self.batch.borrow_mut().logs.push(log);
         self.flush_if_full();
@@ -105,12 +143,33 @@ impl Recorder {
 
     /// Hands over what is there.
     pub fn flush(&self) {
+        if let Some(editor) = self.editor.get() {
+            editor.release(false, &mut |span| self.keep(span));
+        }
+        self.hand_over();
+    }
+
+    /// Hands over what is there or was held back: nothing more comes.
+    pub fn finish(&self) {
+        if let Some(editor) = self.editor.get() {
+            editor.release(true, &mut |span| self.keep(span));
+        }
+        self.hand_over();
+    }
+
+    /// What is recorded from now on finds the receivers down, or up again.
+    pub fn turn(&self, down: bool) {
+        self.flush();
+        (self.hand_over.borrow_mut())(Batch { turn: Some(down), ..Batch::default() });
+    }
+
+    fn hand_over(&self) {
         if self.batch.borrow().is_empty() {
             return;
         }
         // The next batch will likely be as long.
         let spans = Vec::with_capacity(self.batch.borrow().spans.len());
-        let batch = self.batch.replace(Batch { spans, logs: Vec::new() });
+        let batch = self.batch.replace(Batch { spans, logs: Vec::new(), turn: None });
         (self.hand_over.borrow_mut())(batch);
     }
 
@@ -126,7 +185,7 @@ impl Recorder {
 
     fn flush_if_full(&self) {
         if self.batch.borrow().len() >= BATCH {
-            self.flush();
+            self.hand_over();
         }
     }
 }

@@ -204,12 +204,18 @@ impl From<Hand> for What {
 }
 
 /// What a fault drew; only what its kind draws is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Draws {
     /// Milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<f64>,
     /// The status that was answered.
+    /// By how much a clock is ahead, or behind if negative: milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift_ms: Option<f64>,
+    /// What the value of an attribute ends in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Bytes that a worker lost, or that were changed.
@@ -222,6 +228,8 @@ impl From<Drawn> for Draws {
         match drawn {
             Drawn::Nothing => Self::default(),
             Drawn::Delay(delay) => Self { delay_ms: Some(delay as f64 / 1e6), ..Self::default() },
+            Drawn::Shift(by) => Self { shift_ms: Some(by as f64 / 1e6), ..Self::default() },
+            Drawn::Number(number) => Self { value: Some(format!("{number:x}")), ..Self::default() },
             Drawn::Status(status) => Self { status: Some(status), ..Self::default() },
             Drawn::Bytes(bytes) => Self { bytes: Some(bytes), ..Self::default() },
         }

@@ -134,7 +134,7 @@ impl Story {
 
     /// The records in the order in which they come: spans as they end, the innermost first.
     pub fn batch(&self) -> Batch {
-        let mut batch = Batch { spans: self.spans.clone(), logs: self.logs.clone() };
+        let mut batch = Batch { spans: self.spans.clone(), logs: self.logs.clone(), turn: None };
         batch.spans.sort_by_key(|span| (span.end, std::cmp::Reverse(span.span_id)));
         batch.logs.sort_by_key(|log| log.time);
         batch

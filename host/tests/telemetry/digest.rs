@@ -16,7 +16,7 @@ use crate::records::{EPOCH, full_span, log, resources, span};
 use crate::sending::LONG;
 
 fn batch() -> Batch {
-    Batch { spans: vec![span(1), full_span(), span(3)], logs: vec![log("one"), log("two")] }
+    Batch { spans: vec![span(1), full_span(), span(3)], logs: vec![log("one"), log("two")], turn: None }
 }
 
 fn of(batches: &[Batch], resources: &[Resource]) -> String {
@@ -34,12 +34,16 @@ fn the_digest_is_pinned_so_that_it_can_be_compared_across_releases() {
 #[test]
 fn how_records_are_batched_makes_no_difference() {
     let whole = of(&[batch()], &resources());
-    let Batch { spans, logs } = batch();
-    let logs_first = [Batch { spans: Vec::new(), logs: logs.clone() }, Batch { spans, logs: Vec::new() }];
+    let Batch { spans, logs, .. } = batch();
+    let logs_first = [
+        Batch { spans: Vec::new(), logs: logs.clone(), turn: None },
+        Batch { spans, logs: Vec::new(), turn: None },
+    ];
     assert_eq!(of(&logs_first, &resources()), whole);
     let one_by_one = |batch: Batch| {
-        let spans = batch.spans.into_iter().map(|span| Batch { spans: vec![span], logs: Vec::new() });
-        let logs = batch.logs.into_iter().map(|log| Batch { spans: Vec::new(), logs: vec![log] });
+        let spans =
+            batch.spans.into_iter().map(|span| Batch { spans: vec![span], logs: Vec::new(), turn: None });
+        let logs = batch.logs.into_iter().map(|log| Batch { spans: Vec::new(), logs: vec![log], turn: None });
         spans.chain(logs).collect::<Vec<_>>()
     };
     assert_eq!(of(&one_by_one(batch()), &resources()), whole);
@@ -132,12 +136,12 @@ fn the_pipeline_takes_the_digest_of_all_it_is_given_with_and_without_exporters()
         let started = Pipeline::start(resources(), exporters, digest, Pace::Virtual, batching);
         let (handoff, pipeline) = started.unwrap();
         handoff.send(batch());
-        handoff.send(Batch { spans: vec![span(4)], logs: Vec::new() });
+        handoff.send(Batch { spans: vec![span(4)], logs: Vec::new(), turn: None });
         assert_eq!(pipeline.live().digest, None, "it is not over yet");
         pipeline.shutdown(LONG).digest
     };
     let (memory, _kept) = Memory::new();
-    let expected = of(&[batch(), Batch { spans: vec![span(4)], logs: Vec::new() }], &resources());
+    let expected = of(&[batch(), Batch { spans: vec![span(4)], logs: Vec::new(), turn: None }], &resources());
     assert_eq!(through(Vec::new()), Some(expected.clone()));
     assert_eq!(through(vec![Box::new(memory)]), Some(expected));
 }

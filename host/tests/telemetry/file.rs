@@ -25,14 +25,14 @@ fn written(batches: &[Batch]) -> String {
 
 #[test]
 fn a_line_is_what_the_file_exporter_specification_says() {
-    let text = written(&[Batch { spans: vec![full_span()], logs: vec![log("low on books")] }]);
+    let text = written(&[Batch { spans: vec![full_span()], logs: vec![log("low on books")], turn: None }]);
     let text = text.replace(concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"<version>\"");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn lines_can_be_read_back() {
-    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")] };
+    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], turn: None };
     let text = written(&[batch.clone(), spans(3)]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
@@ -48,7 +48,7 @@ fn a_number_that_is_not_finite_does_not_spoil_the_line() {
     let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     odd.attributes.own =
         values.map(|value| KeyValue { key: "odd".into(), value: Value::Float(value) }).to_vec();
-    let text = written(&[Batch { spans: vec![odd], logs: Vec::new() }]);
+    let text = written(&[Batch { spans: vec![odd], logs: Vec::new(), turn: None }]);
     let read: TracesData = serde_json::from_str(&text).unwrap();
     let attributes = &read.resource_spans[0].scope_spans[0].spans[0].attributes;
     let texts = attributes.iter().map(|attribute| attribute.value.clone().unwrap().value.unwrap());

@@ -23,7 +23,7 @@ async fn spans_and_logs_arrive_with_headers_and_a_name() {
     let mut endpoint = grpc(&receiver.url());
     endpoint.headers.insert("authorization", "Bearer 123".parse().unwrap());
     let settings = Settings { traces: Some(endpoint.clone()), logs: Some(endpoint) };
-    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")] };
+    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], turn: None };
     let totals = export(&settings, &options(), &[batch]);
     unharmed(&totals, Count { spans: 2, logs: 1 });
 

@@ -71,7 +71,7 @@ fn every_exporter_gets_everything_in_order() {
     let ((one, kept_one), (two, kept_two)) = (Memory::new(), Memory::new());
     let (handoff, pipeline) = start(vec![Box::new(one), Box::new(two)], Pace::Real, Batching::default());
     for number in 1..=100 {
-        handoff.send(Batch { spans: vec![span(number)], logs: Vec::new() });
+        handoff.send(Batch { spans: vec![span(number)], logs: Vec::new(), turn: None });
     }
     handoff.send(logs(5));
     let report = pipeline.shutdown(LONG);

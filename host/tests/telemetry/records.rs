@@ -97,9 +97,9 @@ pub fn log(body: &str) -> LogRecord {
 
 /// That many spans, numbered from 1.
 pub fn spans(count: u64) -> Batch {
-    Batch { spans: (1..=count).map(span).collect(), logs: Vec::new() }
+    Batch { spans: (1..=count).map(span).collect(), logs: Vec::new(), turn: None }
 }
 
 pub fn logs(count: usize) -> Batch {
-    Batch { spans: Vec::new(), logs: (0..count).map(|number| log(&number.to_string())).collect() }
+    Batch { spans: Vec::new(), logs: (0..count).map(|number| log(&number.to_string())).collect(), turn: None }
 }
