@@ -160,6 +160,7 @@ impl Bus {
             let response =
                 Response::detail(503, format!("more than limits.requests = {limit} are under way"));
             self.stats.called(ticket, now, tally::error_type(response.status));
+            self.turned_away(&entry, number, response.status);
             return Err(response);
         }
         let incoming = context::extract(&entry.request.headers);
@@ -194,6 +195,21 @@ impl Bus {
         });
         let inside = Inside::new(self);
         Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+    }
+
+    /// Notes a request from outside that nobody serves, where somebody keeps account.
+    fn turned_away(&self, entry: &Entry, number: u64, status: u16) {
+        if !self.faults.ledger.is_witnessed() {
+            return;
+        }
+        let (now, parent) = (self.host.sched.now(), context::extract(&entry.request.headers).parent);
+        let above = parent.as_ref().map(|parent| parent.span_id);
+        let trace = self.trace(number, parent, false);
+        let spot = || (entry.to, self.route(entry.to, &entry.request));
+        let entered = self.faults.ledger.enters(trace.trace_id, trace.child_id(above, 0), now, spot);
+        if let Some(entered) = entered {
+            entered.answered(now, Ok(status));
+        }
     }
 
     /// The route of a service that a request meets.

@@ -249,6 +249,11 @@ impl Ledger {
         self.labels.as_ref()
     }
 
+    /// Whether anybody keeps account of requests.
+    pub const fn is_witnessed(&self) -> bool {
+        self.witness.is_some()
+    }
+
     pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
         self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }

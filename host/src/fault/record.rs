@@ -48,10 +48,10 @@ pub struct Records {
     /// Under which Resource a fault has the records of another.
     aliases: FxHashMap<(usize, ResourceId), ResourceId>,
     /// Active ones that strike spans, by service.
-    spans: RefCell<FxHashMap<ServiceId, Vec<Rc<Rule>>>>,
+    spans: RefCell<BTreeMap<ServiceId, Vec<Rc<Rule>>>>,
     /// Active ones that rename replicas, in the order in which they became so.
     names: RefCell<Vec<(usize, ResourceId)>>,
-    clocks: RefCell<FxHashMap<ResourceId, VecDeque<Skew>>>,
+    clocks: RefCell<BTreeMap<ResourceId, VecDeque<Skew>>>,
     late: RefCell<BTreeMap<(Nanos, u64), SpanRecord>>,
     held: Cell<u64>,
 }

@@ -5,10 +5,12 @@
 //! otherwise nobody listens, and nothing is kept. Spans are no source for it: they
 //! may be sampled away, and faults lose them.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
 use crate::context::{SpanId, TraceId};
@@ -84,20 +86,23 @@ pub struct Testimony {
 /// Sees calls and requests begin and end.
 #[derive(Debug)]
 pub struct Witness {
-    under_way: FxHashMap<SpanId, Step>,
-    entries: FxHashMap<SpanId, Entry>,
+    under_way: FxHashMap<SpanId, Rc<Step>>,
+    entries: IndexMap<SpanId, Entry, FxBuildHasher>,
     testimony: Testimony,
     /// Whether it remembers all requests from outside.
     remembers: bool,
 }
 
-/// A call or a request.
-#[derive(Clone, Copy, Debug)]
+/// A call or a request. It outlives its end as long as anything below it goes on: who
+/// has given up on a call still has what it does in its trace.
+#[derive(Debug)]
 struct Step {
+    span: SpanId,
     /// The request that makes the call, or the call that brings the request.
-    above: Option<SpanId>,
+    above: Option<Rc<Step>>,
     /// None for a call.
     spot: Option<Spot>,
+    has_ended: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -107,11 +112,22 @@ struct Entry {
     by: SmallVec<[u32; 2]>,
 }
 
+impl Entry {
+    /// A fault has struck it, or a request below.
+    fn touch(&mut self, fault: usize, touched: &mut Touched) {
+        if !self.by.contains(&(fault as u32)) {
+            self.by.push(fault as u32);
+            touched.requests += 1;
+            touched.symptom.get_or_insert(self.caused);
+        }
+    }
+}
+
 impl Witness {
     /// For so many faults. `remembers` is whether all requests from outside are kept.
     pub fn new(faults: usize, remembers: bool) -> Self {
         let testimony = Testimony { touched: vec![Touched::default(); faults], ..Testimony::default() };
-        Self { under_way: FxHashMap::default(), entries: FxHashMap::default(), testimony, remembers }
+        Self { under_way: FxHashMap::default(), entries: IndexMap::default(), testimony, remembers }
     }
 
     fn enter(&mut self, caused: Caused) {
@@ -119,7 +135,7 @@ impl Witness {
     }
 
     fn leave(&mut self, span: SpanId, end: Option<Ended>) {
-        let Some(Entry { mut caused, by }) = self.entries.remove(&span) else { return };
+        let Some(Entry { mut caused, by }) = self.entries.swap_remove(&span) else { return };
         caused.end = end;
         for fault in by {
             let touched = &mut self.testimony.touched[fault as usize];
@@ -135,26 +151,35 @@ impl Witness {
         }
     }
 
-    /// A fault has struck: what is above the struck request or call is touched.
+    fn step(&mut self, span: SpanId, above: Option<SpanId>, spot: Option<Spot>) {
+        let above = above.and_then(|above| self.under_way.get(&above)).map(Rc::clone);
+        let step = Step { span, above, spot, has_ended: Cell::new(false) };
+        self.under_way.insert(span, Rc::new(step));
+    }
+
+    fn end(&mut self, span: SpanId) {
+        if let Some(step) = self.under_way.remove(&span) {
+            step.has_ended.set(true);
+        }
+    }
+
+    /// A fault has struck: what is above the struck request or call is touched, if it
+    /// has not ended.
     fn struck(&mut self, firing: &Firing<'_>) {
         let touched = &mut self.testimony.touched[firing.index];
         touched.first.get_or_insert(firing.time);
         touched.struck.insert((firing.service, firing.route));
-        let mut next = firing.within;
-        // The struck request itself is none of those above it.
-        let mut is_above = false;
-        while let Some(span) = next {
-            let step = self.under_way.get(&span);
-            touched.upstream.extend(step.and_then(|step| step.spot).filter(|_| is_above));
-            is_above = true;
-            if let Some(entry) = self.entries.get_mut(&span)
-                && !entry.by.contains(&(firing.index as u32))
-            {
-                entry.by.push(firing.index as u32);
-                touched.requests += 1;
-                touched.symptom.get_or_insert(entry.caused);
-            }
-            next = step.and_then(|step| step.above);
+        // One that no service has got yet is a root, and no step.
+        let mut root = firing.within;
+        let struck = firing.within.and_then(|span| self.under_way.get(&span));
+        for step in std::iter::successors(struck, |step| step.above.as_ref()) {
+            // The struck request itself is none of those above it.
+            let is_above = firing.within != Some(step.span) && !step.has_ended.get();
+            touched.upstream.extend(step.spot.filter(|_| is_above));
+            root = Some(step.span);
+        }
+        if let Some(entry) = root.and_then(|root| self.entries.get_mut(&root)) {
+            entry.touch(firing.index, touched);
         }
     }
 
@@ -179,7 +204,7 @@ pub struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.ledger.witness(|witness| witness.under_way.remove(&self.span));
+        self.ledger.witness(|witness| witness.end(self.span));
     }
 }
 
@@ -221,17 +246,17 @@ impl Ledger {
 
     /// A request is at a service; `above` is the call that has brought it.
     pub fn visits(self: &Rc<Self>, span: SpanId, above: Option<SpanId>, spot: Spot) -> Option<UnderWay> {
-        self.passes(span, Step { above, spot: Some(spot) })
+        self.passes(span, above, Some(spot))
     }
 
     /// A request makes a call: `above` is its SERVER span.
     pub fn calls(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
-        self.passes(span, Step { above, spot: None })
+        self.passes(span, above, None)
     }
 
-    fn passes(self: &Rc<Self>, span: SpanId, step: Step) -> Option<UnderWay> {
+    fn passes(self: &Rc<Self>, span: SpanId, above: Option<SpanId>, spot: Option<Spot>) -> Option<UnderWay> {
         self.witness(|witness| {
-            witness.under_way.insert(span, step);
+            witness.step(span, above, spot);
             UnderWay { ledger: Rc::clone(self), span }
         })
     }
@@ -249,3 +274,6 @@ impl Ledger {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

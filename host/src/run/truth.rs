@@ -168,9 +168,10 @@ fn name(path: &Path) -> String {
 }
 
 fn names(loaded: &Loaded) -> Names {
+    let ids = (0..loaded.services.len() as u32).map(ServiceId);
     Names {
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
-        routes: (0..loaded.services.len() as u32).map(|index| loaded.routes(ServiceId(index))).collect(),
+        routes: ids.map(|id| loaded.routes(id)).collect(),
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Left {
     pub report: String,
     /// The file of `--out`.
     pub records: String,
+    /// The file of `--truth`.
+    pub truth: String,
 }
 
 impl Left {
@@ -24,11 +26,19 @@ impl Left {
     pub fn by(command: &mut Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // The file's name is in the report, so it is the same everywhere.
-        command.current_dir(folder.path()).args(["--json", "--out", "records.jsonl"]);
+        command.current_dir(folder.path()).args([
+            "--json",
+            "--out",
+            "records.jsonl",
+            "--truth",
+            "truth.jsonl",
+        ]);
         let finished = finish(command);
         let records = std::fs::read_to_string(folder.path().join("records.jsonl"));
+        let truth = std::fs::read_to_string(folder.path().join("truth.jsonl"));
         let report = finished.success().to_owned();
-        Self { report, records: records.expect("a run writes its records") }
+        let records = records.expect("a run writes its records");
+        Self { report, records, truth: truth.expect("a run writes its truth") }
     }
 
     /// Runs `simhost run TOPOLOGY FLAGS…`.

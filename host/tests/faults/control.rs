@@ -297,6 +297,12 @@ fn what_a_hand_does_is_in_the_truth() {
     // It is written as it happens, and not at the end.
     let text = std::fs::read_to_string(&truth).expect("a truth");
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/truth.schema.json");
+    let described = std::fs::read_to_string(path).expect("the schema");
+    let described: Value = serde_json::from_str(&described).expect("JSON");
+    for record in &records {
+        assert_eq!(schema::problems(&described, record), [""; 0], "{record}");
+    }
     let of_slow = records.iter().filter(|record| record["fault"] == "slow");
     let told: Vec<_> = of_slow
         .map(|record| match record["record"].as_str() {
@@ -337,37 +343,22 @@ fn virtual_time_that_is_paced_can_be_controlled() {
     assert_eq!(counts(&run, "slow"), (struck as u64, struck as u64));
 }
 
-/// Who reads the truth knows which changes nobody could foresee.
+/// Nobody could make such a run again.
 #[test]
-fn what_a_hand_does_is_in_the_truth() {
-    let server = world().flags(&["--truth", "-"]).serve();
-    let at = control(&server).0;
-    for arguments in [&["on", "slow"][..], &["set", "slow", "probability=0.5"], &["auto", "slow"]] {
-        assert_eq!(fault(at, arguments).0, Some(0), "{arguments:?}");
-    }
-    let run = server.stop();
-    let lines: Vec<Value> =
-        run.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/truth.schema.json"));
-    let described: Value = serde_json::from_str(&text.expect("the schema")).expect("JSON");
-    for line in &lines {
-        assert_eq!(schema::problems(&described, line), [""; 0], "{line}");
-    }
-    let told: Vec<_> = lines
-        .iter()
-        .filter(|line| line["fault"] == "slow")
-        .map(|line| (&line["record"], &line["what"], &line["state"], &line["by"], &line["probability"]))
-        .collect();
-    let (change, window, null) = (json!("change"), json!("window"), Value::Null);
-    let (on, to, schedule) = (json!("on"), json!("probability"), json!("schedule"));
-    let (opened, closed, by, half) = (json!("opened"), json!("closed"), json!("control"), json!(0.5));
-    let expected = [
-        (&change, &on, &null, &null, &null),
-        (&window, &null, &opened, &by, &null),
-        (&change, &to, &null, &null, &half),
-        (&change, &schedule, &null, &null, &null),
-        (&window, &null, &closed, &by, &null),
-    ];
-    assert_eq!(told, expected);
+fn what_a_fault_has_caused_that_a_hand_has_switched_is_not_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let truth = folder.path().join("truth.jsonl");
+    let world = super::steady(&slow("slow", "enabled = false"));
+    let truth_flag = truth.display().to_string();
+    let flags = ["--virtual", "--speed", "10", "--control", "127.0.0.1:0", "--truth", &truth_flag];
+    let server = world.flags(&flags).serve();
+    let client = control(&server);
+    assert_eq!(post(client, "slow", "{\"active\": true}").status, 200);
+    while client.get("/v1/faults/slow").json()["injected"].as_u64() < Some(1) {}
+    server.stop();
+    let text = std::fs::read_to_string(&truth).expect("a truth");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    let row = &last["faults"][0];
+    assert_eq!((&row["fault"], &row["causes"]), (&json!("slow"), &Value::Null));
+    assert_eq!(row["causes_skipped"], "changed_by_hand");
 }
