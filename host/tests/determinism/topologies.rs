@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use crate::common_run::shipped::Shipped;
-use crate::common_run::simhost;
+use crate::common_run::{at_once, simhost};
 use crate::left::{Left, assert_same};
 
 #[test]
 fn every_topology_that_ships_runs_twice_the_same() {
-    for shipped in Shipped::all() {
+    at_once(&Shipped::all(), |shipped| {
         let run = || Left::by(simhost().args(shipped.arguments()));
         let (one, other) = (run(), run());
         assert_same(&shipped.name, &one, &other);
         assert!(one.json()["requests"].as_u64() > Some(0), "{} did nothing", shipped.name);
-    }
+    });
 }
 
 /// The variable that names another build of the program: `.ci/run release` sets it.
