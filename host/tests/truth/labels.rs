@@ -100,7 +100,7 @@ fn every_struck_span_and_no_other_says_what_struck_it() {
     }
     assert!(struck.is_empty(), "all of them are there: {struck:?}");
     // On the way, in the worker, by both, and in the guest.
-    for (kind, faults) in [("CLIENT", 1), ("SERVER", 1), ("SERVER", 2), ("INTERNAL", 1)] {
+    for (kind, faults) in [("CLIENT", 1), ("SERVER", 1), ("SERVER", 2), ("PRODUCER", 1)] {
         assert!(kinds_of_spans.contains_key(&(kind, faults)), "{kinds_of_spans:?}");
     }
 }
