@@ -7,6 +7,7 @@
 pub mod bindings;
 mod call_error;
 pub mod host;
+mod memory;
 mod outbound;
 pub mod scope;
 pub mod stall;
@@ -22,9 +23,7 @@ use std::time::Duration;
 use fragile::Fragile;
 use futures_util::future::{Either, select};
 use wasmtime::component::ResourceTable;
-use wasmtime::{
-    PoolConcurrencyLimitError, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace,
-};
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 use crate::clock::Stopwatch;
@@ -41,6 +40,7 @@ use crate::wasi::{self, Chance, Natural, Nature, Output};
 use bindings::exports::simhost::service::handler;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use host::PendingCall;
+use memory::{MemoryLimit, memory_exceeded};
 pub use outbound::Outbound;
 use scope::RequestScope;
 
@@ -234,11 +234,11 @@ impl Worker {
     /// With that it has more than it may have: drop it.
     pub fn leak(&mut self, bytes: u64) -> Result<(), GuestFailure> {
         let state = self.store.data_mut();
-        state.memory.leaked = state.memory.leaked.saturating_add(bytes as usize);
-        if state.memory.has_room_for(state.memory.used) {
-            return Ok(());
+        if state.memory.leak(bytes) {
+            Ok(())
+        } else {
+            Err(memory_exceeded(&state.local.get().identity.limits))
         }
-        Err(memory_exceeded(&state.local.get().identity.limits))
     }
 
     /// Serves the request that [`begin`](Self::begin) has announced. After an error
@@ -383,51 +383,9 @@ impl CpuMeter {
 #[error("the guest computed for too long")]
 struct OutOfTime;
 
-/// Bounds a worker's memory, and remembers that it was reached: the guest only
-/// sees an allocation fail, and most abort.
-struct MemoryLimit {
-    bytes: usize,
-    reached: bool,
-    /// What the guest has: it has one memory, which never shrinks.
-    used: usize,
-    /// What is lost besides.
-    leaked: usize,
-}
-
-impl MemoryLimit {
-    const fn new(bytes: usize) -> Self {
-        Self { bytes, reached: false, used: 0, leaked: 0 }
-    }
-
-    const fn has_room_for(&self, used: usize) -> bool {
-        used.saturating_add(self.leaked) <= self.bytes
-    }
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let has_room = self.has_room_for(desired);
-        self.reached |= !has_room;
-        if has_room {
-            self.used = desired;
-        }
-        Ok(has_room)
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        const TABLE_ENTRIES: usize = 1 << 20;
-        Ok(desired <= TABLE_ENTRIES)
-    }
-}
-
 fn exhausted() -> GuestFailure {
     let message = "as many workers exist as limits.workers allows".to_owned();
     GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
-}
-
-fn memory_exceeded(limits: &Limits) -> GuestFailure {
-    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
-    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }
 
 /// What a guest's error was, in words that name the bound it met.

@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     ("topology", &["model", "message", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
-    ("process", &["model", "sched"]),
+    ("process", &["model", "clock", "sched"]),
     ("telemetry", &["model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),

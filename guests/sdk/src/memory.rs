@@ -1,8 +1,11 @@
-//! The memory of guests: small blocks come from lists of free ones, all else from the standard allocator.
+//! The memory of guests: small blocks that were given back are kept in lists, for the next who wants one of their size.
 //!
 //! A guest allocates for every text that comes in or goes out, and gives nearly all of it back before it answers: with
 //! the standard allocator, which searches and merges, two fifths of an order's own instructions went into that. Blocks
 //! of up to half a kilobyte stay in the list of their size, so a guest holds what it once needed of each size.
+//!
+//! Every block is one of the standard allocator's, which is that of the C library: what the host passes to the C
+//! library, such as the environment, is allocated here and freed there.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,9 +16,6 @@ const STEP: usize = 16;
 
 /// How many sizes have a list.
 const SIZES: usize = 32;
-
-/// Bytes that are asked of the standard allocator at once, for blocks of one size.
-const CHUNK: usize = 2048;
 
 /// What the standard allocator aligns every block to on 32 bits, and so the most that a list's blocks have.
 const ALIGNMENT: usize = 8;
@@ -41,8 +41,9 @@ const fn list_of(layout: &Layout) -> Option<usize> {
 }
 
 impl Lists {
+    /// A block of a list, or a new one of its size; null when there is no memory.
     fn take(&self, list: usize) -> *mut u8 {
-        let Some(block) = self.0[list].get() else { return self.take_of_new_chunk(list) };
+        let Some(block) = self.0[list].get() else { return Self::new_block(list) };
         // SAFETY: what is in a list was put there as a `Free`, by `put`, and nobody else has it.
         self.0[list].set(unsafe { block.read() }.next);
         block.as_ptr().cast()
@@ -59,27 +60,19 @@ impl Lists {
         self.0[list].set(Some(block));
     }
 
-    /// Fills a list that is empty, and takes a block; null when there is no memory.
     #[cold]
     #[inline(never)]
-    fn take_of_new_chunk(&self, list: usize) -> *mut u8 {
-        let size = (list + 1) * STEP;
-        let blocks = CHUNK / size;
-        let Ok(layout) = Layout::from_size_align(blocks * size, ALIGNMENT) else { return ptr::null_mut() };
-        // SAFETY: the largest block is smaller than a chunk, so its size is not zero.
-        let chunk = unsafe { System.alloc(layout) };
-        if !chunk.is_null() {
-            for block in 1..blocks {
-                // SAFETY: the block lies within the chunk, which is new, and overlaps no other.
-                unsafe { self.put(list, chunk.add(block * size)) };
-            }
+    fn new_block(list: usize) -> *mut u8 {
+        match Layout::from_size_align((list + 1) * STEP, ALIGNMENT) {
+            // SAFETY: no list has blocks of no size.
+            Ok(layout) => unsafe { System.alloc(layout) },
+            Err(_) => ptr::null_mut(),
         }
-        chunk
     }
 }
 
-// SAFETY: a block is in a list or with one owner, never both; whether it is a list's or the standard allocator's
-// follows from its layout alone, which is the same when it is given back.
+// SAFETY: a block is in a list or with one owner, never both; whether it belongs to a list follows from its layout
+// alone, which is the same when it is given back.
 unsafe impl GlobalAlloc for Lists {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -63,7 +63,7 @@ pub struct Admitted {
     /// What befalls it on its way.
     passage: Option<Box<Passage>>,
     ticket: Ticket,
-    _inside: Inside,
+    inside: Inside,
     entered: Option<Entered>,
     /// The SERVER span's context; none when the request has no span.
     pub context: Option<SpanContext>,
@@ -97,6 +97,8 @@ impl Admitted {
                 let answer = outcome.as_ref().map(|response| response.status).map_err(CallError::kind);
                 entered.answered(now, answer);
             }
+            // The block would not even hold what it does not name.
+            drop(self.inside);
             outcome
         }
     }
@@ -190,8 +192,8 @@ impl Bus {
             flags: visit.trace.flags,
             trace_state: visit.trace.trace_state.clone(),
         });
-        let _inside = Inside::new(self);
-        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, _inside, entered, context })
+        let inside = Inside::new(self);
+        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
     }
 
     /// The route of a service that a request meets.

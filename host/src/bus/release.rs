@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::fault::{Drawn, Firing, Held, Json, Rule, Subject};
+use crate::fault::{Drawn, Firing, Held, Rule};
 use crate::guest::CallError;
 use crate::model::{Canary, Nanos};
 use crate::rng::Purpose;
@@ -112,20 +112,7 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             Match::WrongMethod(..) | Match::NotFound => (None, Vec::new()),
         };
-        let subject = Subject {
-            service: visit.to,
-            route,
-            replica: Some(replica as u32),
-            from: visit.from,
-            request: &visit.request,
-            params: &params,
-            baggage: &visit.baggage,
-            json: Json::default(),
-            attempt: visit.attempt,
-            trace: visit.trace.trace_id,
-            span: visit.span,
-            dice: visit.trace.chance(Purpose::Fault, visit.span),
-        };
+        let subject = visit.subject(route, Some(replica as u32), &params, visit.span);
         if !rule.is_for_route(route) {
             return None;
         }

@@ -336,3 +336,38 @@ fn virtual_time_that_is_paced_can_be_controlled() {
     assert!(took.len() > first + struck, "none came afterwards: {took:?}");
     assert_eq!(counts(&run, "slow"), (struck as u64, struck as u64));
 }
+
+/// Who reads the truth knows which changes nobody could foresee.
+#[test]
+fn what_a_hand_does_is_in_the_truth() {
+    let server = world().flags(&["--truth", "-"]).serve();
+    let at = control(&server).0;
+    for arguments in [&["on", "slow"][..], &["set", "slow", "probability=0.5"], &["auto", "slow"]] {
+        assert_eq!(fault(at, arguments).0, Some(0), "{arguments:?}");
+    }
+    let run = server.stop();
+    let lines: Vec<Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/truth.schema.json"));
+    let described: Value = serde_json::from_str(&text.expect("the schema")).expect("JSON");
+    for line in &lines {
+        assert_eq!(schema::problems(&described, line), [""; 0], "{line}");
+    }
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["fault"] == "slow")
+        .map(|line| (&line["record"], &line["what"], &line["state"], &line["by"], &line["probability"]))
+        .collect();
+    let (change, window, null) = (json!("change"), json!("window"), Value::Null);
+    let (on, to, schedule) = (json!("on"), json!("probability"), json!("schedule"));
+    let (opened, closed, by, half) = (json!("opened"), json!("closed"), json!("control"), json!(0.5));
+    let expected = [
+        (&change, &on, &null, &null, &null),
+        (&window, &null, &opened, &by, &null),
+        (&change, &to, &null, &null, &half),
+        (&change, &schedule, &null, &null, &null),
+        (&window, &null, &closed, &by, &null),
+    ];
+    assert_eq!(told, expected);
+}

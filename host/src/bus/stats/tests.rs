@@ -63,7 +63,7 @@ fn what_never_ends_or_never_arrives_is_found() {
         stats.sent(ticket);
         stats.called(ticket, 600, Some("timeout".into()));
     });
-    assert_eq!(lost, "b: calls sent to it, and calls that arrived: 2 is not 1");
+    assert_eq!(lost, "b: calls sent to it, and calls that arrived or were lost: 2 is not 1");
     let wrong_time = check(&|stats| {
         stats.arrived(A, false, 500);
         stats.left(A, Some(0), 510, 520, None);

@@ -1,0 +1,56 @@
+//! The bound of a worker's memory.
+
+use wasmtime::ResourceLimiter;
+
+use crate::model::Limits;
+
+use super::GuestFailure;
+
+/// Bounds a worker's memory, and remembers that it was reached: the guest only
+/// sees an allocation fail, and most abort.
+pub(super) struct MemoryLimit {
+    bytes: usize,
+    pub reached: bool,
+    /// What the guest has: it has one memory, which never shrinks.
+    used: usize,
+    /// What is lost besides.
+    leaked: usize,
+}
+
+impl MemoryLimit {
+    pub const fn new(bytes: usize) -> Self {
+        Self { bytes, reached: false, used: 0, leaked: 0 }
+    }
+
+    /// So many bytes more are lost; false when there is no room for them.
+    pub fn leak(&mut self, bytes: u64) -> bool {
+        self.leaked = self.leaked.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.has_room_for(self.used)
+    }
+
+    const fn has_room_for(&self, used: usize) -> bool {
+        used.saturating_add(self.leaked) <= self.bytes
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let has_room = self.has_room_for(desired);
+        self.reached |= !has_room;
+        if has_room {
+            self.used = desired;
+        }
+        Ok(has_room)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        const TABLE_ENTRIES: usize = 1 << 20;
+        Ok(desired <= TABLE_ENTRIES)
+    }
+}
+
+/// The failure of a guest that needs more than it may have.
+pub(super) fn memory_exceeded(limits: &Limits) -> GuestFailure {
+    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
+    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
+}
