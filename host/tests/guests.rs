@@ -1,6 +1,7 @@
 //! What the host promises, held against real guests: each test guest has a
 //! module of its name here. The guests are described in `guests/tests`.
 
+#[allow(dead_code, reason = "it is for all tests of the program")]
 mod support;
 
 #[path = "guests/bad_routes.rs"]
