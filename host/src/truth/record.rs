@@ -209,13 +209,13 @@ pub struct Draws {
     /// Milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<f64>,
-    /// The status that was answered.
     /// By how much a clock is ahead, or behind if negative: milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift_ms: Option<f64>,
     /// What the value of an attribute ends in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// The status that was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Bytes that a worker lost, or that were changed.
