@@ -61,6 +61,9 @@ struct World {
     polls: Cell<u64>,
 }
 
+/// What a task does.
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
 /// The tasks that have not ended, each in a place of its own.
 #[derive(Default)]
 struct Tasks {
@@ -73,7 +76,7 @@ struct Tasks {
 
 struct Task {
     /// None while the task is being polled, and when the place is free.
-    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    future: Option<Work>,
     /// The task's own; the next one at this place inherits it when nobody else has it.
     waker: Arc<TaskWaker>,
     /// It only accompanies the world.
@@ -87,12 +90,7 @@ impl Tasks {
     }
 
     /// Gives a task a place.
-    fn insert(
-        &mut self,
-        future: Pin<Box<dyn Future<Output = ()>>>,
-        aside: bool,
-        ready: &Ready,
-    ) -> Arc<TaskWaker> {
+    fn insert(&mut self, future: Work, aside: bool, ready: &Ready) -> Arc<TaskWaker> {
         let place = self.free.pop().unwrap_or_else(|| {
             let place = self.places.len();
             self.places.push(Task { future: None, waker: ready.waker(Some(place)), aside });
@@ -107,14 +105,14 @@ impl Tasks {
 
     /// Takes the future that a waker is for, to poll it, and says whether it only
     /// accompanies the world.
-    fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<(Pin<Box<dyn Future<Output = ()>>>, bool)> {
+    fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<(Work, bool)> {
         let task = self.places.get_mut(waker.place?)?;
         // A waker may outlive its task; the place may be another's by then.
         if Arc::ptr_eq(&task.waker, waker) { Some((task.future.take()?, task.aside)) } else { None }
     }
 
     /// Puts the future back: the task goes on waiting.
-    fn put(&mut self, place: usize, future: Pin<Box<dyn Future<Output = ()>>>) {
+    fn put(&mut self, place: usize, future: Work) {
         // The place is gone when the task has cleared the world.
         if let Some(task) = self.places.get_mut(place) {
             task.future = Some(future);

@@ -99,6 +99,11 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
+/// Writes a size as topologies do, `64MiB`.
+pub fn size_text(bytes: u64) -> String {
+    units::show_size(bytes)
+}
+
 fn in_one_line(problem: Problem) -> String {
     match problem.help {
         Some(help) => format!("{}: {help}", problem.message),

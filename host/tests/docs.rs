@@ -12,7 +12,7 @@ use simhost::topology;
 use common_run::{Topology, finish, simhost};
 
 /// How an example is run.
-const FLAGS: [&str; 6] = ["--virtual", "--for", "60s", "--seed", "7", "--json"];
+const FLAGS: [&str; 6] = ["--virtual", "--for", "40s", "--seed", "7", "--json"];
 
 /// A block of code of the page.
 struct Block {

@@ -14,12 +14,18 @@ mod conductor;
 mod context;
 #[path = "faults/control.rs"]
 mod control;
+#[path = "faults/lifecycle.rs"]
+mod lifecycle;
 #[path = "faults/link.rs"]
 mod link;
 #[path = "faults/outside.rs"]
 mod outside;
+#[path = "faults/record.rs"]
+mod record;
 #[path = "faults/request.rs"]
 mod request;
+#[path = "faults/resource.rs"]
+mod resource;
 #[path = "faults/schedule.rs"]
 mod schedule;
 #[path = "report/schema.rs"]

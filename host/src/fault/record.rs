@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -43,7 +44,7 @@ pub struct Records {
     /// Names the dice of spans, by their ids.
     key: Key,
     labels: Option<Rc<Labels>>,
-    origins: FxHashMap<ResourceId, Origin>,
+    origins: BTreeMap<ResourceId, Origin>,
     /// Under which Resource a fault has the records of another.
     aliases: FxHashMap<(usize, ResourceId), ResourceId>,
     /// Active ones that strike spans, by service.
@@ -78,26 +79,28 @@ impl Skew {
 
 impl Records {
     /// Of a world with these replicas; none where no fault of the model concerns
-    /// records. `aliases` are the Resources that [`aliases`] asks for, in its order.
+    /// records. `resources` are those of replicas and loads: behind them are the ones
+    /// that [`aliases`] asks for, in its order.
     pub fn new(
         model: &Model,
         sched: &Sched,
         ledger: Rc<Ledger>,
         origins: &[Origin],
-        first_alias: ResourceId,
+        resources: Range<ResourceId>,
     ) -> Option<Rc<Self>> {
         let is_meant = model.faults.iter().any(|fault| fault.kind.point() == Point::Record);
         let labels = ledger.labels().cloned();
         if !is_meant && labels.is_none() {
             return None;
         }
-        let resource = |service, replica| {
-            let found = origins.iter().find(|origin| (origin.service, origin.replica) == (service, replica));
-            found.map(|origin| origin.resource)
-        };
-        let renamed = (first_alias.0..).map(ResourceId).zip(aliases(model));
-        let renamed = renamed.filter_map(|(alias, (fault, service, replica, _))| {
-            Some(((fault, resource(service, replica)?), alias))
+        let mut by_resource = vec![None; (resources.end.0 - resources.start.0) as usize];
+        for origin in origins {
+            by_resource[(origin.resource.0 - resources.start.0) as usize] =
+                Some((origin.service, origin.replica));
+        }
+        let renamed = (resources.end.0..).zip(aliases(model, &by_resource));
+        let renamed = renamed.map(|(alias, (fault, at, _))| {
+            ((fault, ResourceId(resources.start.0 + at as u32)), ResourceId(alias))
         });
         Some(Rc::new(Self {
             sched: sched.clone(),
@@ -118,22 +121,18 @@ impl Records {
     pub fn opened(&self, rule: &Rc<Rule>) {
         match rule.kind {
             FaultKind::ClockSkew { by } => {
-                for origin in self.struck(rule) {
-                    let skew = Skew { rule: Rc::clone(rule), by, window: rule.window(), until: None };
-                    let mut clocks = self.clocks.borrow_mut();
-                    let clock = clocks.entry(origin.resource).or_default();
-                    if clock.len() == REMEMBERED {
-                        clock.pop_front();
+                for replica in self.struck(rule) {
+                    for origin in &replica {
+                        self.set_clock(rule, by, *origin);
                     }
-                    clock.push_back(skew);
-                    drop(clocks);
-                    self.fired(rule, origin, None, Drawn::Shift(by));
+                    self.fired(rule, replica[0], None, Drawn::Shift(by));
                 }
             }
             FaultKind::WrongServiceName { .. } => {
-                for origin in self.struck(rule) {
-                    self.names.borrow_mut().push((rule.index, origin.resource));
-                    self.fired(rule, origin, None, Drawn::Nothing);
+                for replica in self.struck(rule) {
+                    let names = replica.iter().map(|origin| (rule.index, origin.resource));
+                    self.names.borrow_mut().extend(names);
+                    self.fired(rule, replica[0], None, Drawn::Nothing);
                 }
             }
             _ => {
@@ -167,19 +166,29 @@ impl Records {
         clock.iter().map(|skew| skew.at(instant)).fold(0, i64::saturating_add)
     }
 
-    /// The replicas that a rule strikes which has become active: by its target and its dice.
-    fn struck(&self, rule: &Rule) -> Vec<Origin> {
+    /// The clock of a replica is wrong from now on.
+    fn set_clock(&self, rule: &Rc<Rule>, by: i64, origin: Origin) {
+        let mut clocks = self.clocks.borrow_mut();
+        let clock = clocks.entry(origin.resource).or_default();
+        if clock.len() == REMEMBERED {
+            clock.pop_front();
+        }
+        clock.push_back(Skew { rule: Rc::clone(rule), by, window: rule.window(), until: None });
+    }
+
+    /// The replicas that a rule strikes which has become active, by its target and its
+    /// dice: each with all Resources that it has, of which deployments add some.
+    fn struck(&self, rule: &Rule) -> Vec<Vec<Origin>> {
         let Some(target) = &rule.target else { return Vec::new() };
-        let mut meant: Vec<_> = self.origins.values().copied().collect();
-        meant.retain(|origin| {
-            origin.service == target.service && target.replica.is_none_or(|wanted| wanted == origin.replica)
-        });
-        meant.sort_by_key(|origin| origin.resource);
-        meant.retain(|origin| {
-            let dice = rule.dice_of_window().with_name("replica").with(u64::from(origin.replica));
-            rule.decides(dice)
-        });
-        meant
+        let mut meant: BTreeMap<u32, Vec<Origin>> = BTreeMap::new();
+        for origin in self.origins.values().filter(|origin| origin.service == target.service) {
+            if target.replica.is_none_or(|wanted| wanted == origin.replica) {
+                meant.entry(origin.replica).or_default().push(*origin);
+            }
+        }
+        let dice = |replica| rule.dice_of_window().with_name("replica").with(u64::from(replica));
+        meant.retain(|replica, _| rule.decides(dice(*replica)));
+        meant.into_values().collect()
     }
 
     fn fired(&self, rule: &Rule, origin: Origin, span: Option<&SpanRecord>, drawn: Drawn) {
@@ -190,10 +199,10 @@ impl Records {
             time: self.sched.now(),
             service: origin.service,
             replica: Some(origin.replica),
-            route: None,
+            route: span.filter(|span| span.kind == SpanKind::Server).and_then(|_| rule.route()),
             from: None,
             request: span.map(|span| (span.trace_id, span.span_id)),
-            within: span.map(|span| span.span_id),
+            within: span.and_then(around),
             drawn,
         });
     }
@@ -307,19 +316,33 @@ impl Editor for Records {
     }
 }
 
-/// The Resources that faults want besides those of the replicas: the fault's place in
-/// the model, the replica, and its service's name instead.
-pub fn aliases(model: &Model) -> impl Iterator<Item = (usize, ServiceId, u32, &str)> {
-    let faults = model.faults.iter().enumerate();
-    faults.flat_map(|(index, fault)| {
-        let (name, target) = match (&fault.kind, &fault.target) {
-            (FaultKind::WrongServiceName { name }, Some(target)) => (name.as_str(), target),
-            _ => return Vec::new(),
+/// The Resources that faults want besides those of the replicas, which `origins` has
+/// by Resource: the fault's place in the model, that of the Resource, and the name
+/// that it is to have instead.
+pub fn aliases<'a>(model: &'a Model, origins: &[Option<(ServiceId, u32)>]) -> Vec<(usize, usize, &'a str)> {
+    let mut aliases = Vec::new();
+    for (index, fault) in model.faults.iter().enumerate() {
+        let (FaultKind::WrongServiceName { name }, Some(target)) = (&fault.kind, &fault.target) else {
+            continue;
         };
-        let replicas = 0..model.service(target.service).replicas;
-        let meant = replicas.filter(|replica| target.replica.is_none_or(|wanted| wanted == *replica));
-        meant.map(|replica| (index, target.service, replica, name)).collect()
-    })
+        let is_meant = |origin: &Option<(ServiceId, u32)>| {
+            origin.is_some_and(|(service, replica)| {
+                service == target.service && target.replica.is_none_or(|wanted| wanted == replica)
+            })
+        };
+        let meant = origins.iter().enumerate().filter(|(_, origin)| is_meant(origin));
+        aliases.extend(meant.map(|(at, _)| (index, at, name.as_str())));
+    }
+    aliases
+}
+
+/// The SERVER or CLIENT span that a span is, or lies in: one that a guest has made of its
+/// own accord mostly lies in a SERVER span.
+fn around(span: &SpanRecord) -> Option<SpanId> {
+    match span.kind {
+        SpanKind::Server | SpanKind::Client => Some(span.span_id),
+        SpanKind::Internal | SpanKind::Producer | SpanKind::Consumer => span.parent,
+    }
 }
 
 /// Whether a rule is for spans like this one. A route is that of a SERVER span, and

@@ -179,6 +179,11 @@ impl Rule {
         self.target.as_ref().map(|target| target.service)
     }
 
+    /// The index of the route that it is for, if it is for one alone.
+    pub const fn route(&self) -> Option<u32> {
+        self.route
+    }
+
     /// Whether requests that meet `route` may be struck.
     pub fn is_for_route(&self, route: Option<u32>) -> bool {
         self.target

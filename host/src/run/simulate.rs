@@ -36,7 +36,7 @@ use super::records::records;
 use super::releases::Release;
 use super::services::{Loaded, Seat, Service, Setup, identity};
 use super::truth::Notes;
-use super::world::traced_loads;
+use super::world;
 use super::{Event, Failure, Options, Reply, RunError, control, failure};
 
 /// A world that can begin, and its ways to the outside.
@@ -272,9 +272,10 @@ pub fn build(
         |service| routes[service.index()].len(),
         Rc::new(ledger),
     );
-    let behind = behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32;
-    let ledger = Rc::clone(&faults.ledger);
-    let mut making = Making { model, sched: &host.sched, ledger: &ledger, next: loaded.first.0, behind };
+    let first = loaded.first;
+    let behind = behind_replicas(model, &loaded).0 + world::traced_loads(model).count() as u32;
+    let mut making =
+        Making { model, sched: &host.sched, ledger: &faults.ledger, next: loaded.first.0, behind };
     let mut nodes = Vec::new();
     for (service, routes) in loaded.services.into_iter().zip(routes) {
         let id = ServiceId(nodes.len() as u32);
@@ -283,9 +284,7 @@ pub fn build(
     for release in loaded.releases {
         making.release(&mut nodes[release.target.index()], release);
     }
-    // Behind those of deployments.
-    let first_alias = ResourceId(making.behind);
-    let records = records(model, &host, Rc::clone(&ledger), &nodes, first_alias);
+    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(making.behind));
     Bus::new(Parts {
         host,
         engine: loaded.engine,

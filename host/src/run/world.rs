@@ -13,7 +13,7 @@ use crate::bus;
 use crate::clock::Stopwatch;
 use crate::error::Refused;
 use crate::fault;
-use crate::model::{Load, Model, Nanos};
+use crate::model::{Load, Model, Nanos, ServiceId};
 use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
 use crate::telemetry::digest::Digest;
@@ -24,8 +24,7 @@ use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
 use super::counterfactual::Again;
-use super::releases::Release;
-use super::services::Loaded;
+use super::services::{Loaded, Service};
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
@@ -311,29 +310,31 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     }
 }
 
+/// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
+/// those that faults ask for.
 pub fn resources(model: &Model, telemetry: &TelemetrySettings, loaded: &Loaded) -> Arc<[Resource]> {
-    let mut resources = Vec::new();
+    // With the service and the replica, if it is one's.
+    let mut all: Vec<(_, Resource)> = Vec::new();
+    let of_replicas = |index: usize, service: &Service, release: Option<&str>| -> Vec<_> {
+        let one = |replica| {
+            let instance = instance_id(model.seed, &service.name, replica, release);
+            let resource = resource(model, telemetry, index, service, instance);
+            (Some((ServiceId(index as u32), replica)), resource)
+        };
+        (0..model.services[index].replicas).map(one).collect()
+    };
     for (index, service) in loaded.services.iter().enumerate().filter(|(_, service)| service.guest.is_some())
     {
-        let replicas = 0..model.services[index].replicas;
-        let instance = |replica| instance_id(model.seed, &service.name, replica, None);
-        resources
-            .extend(replicas.map(|replica| resource(model, telemetry, index, service, instance(replica))));
+        all.extend(of_replicas(index, service, None));
     }
-    resources.extend(traced_loads(model).map(|load| load_resource(model, telemetry, load)));
+    all.extend(traced_loads(model).map(|load| (None, load_resource(model, telemetry, load))));
     for release in loaded.releases.iter().filter(|release| release.broken.is_none()) {
-        let Release { name, target, service, .. } = release;
-        let instance = |replica| instance_id(model.seed, &service.name, replica, Some(name));
-        let replicas = 0..model.service(*target).replicas;
-        resources.extend(
-            replicas.map(|replica| resource(model, telemetry, target.index(), service, instance(replica))),
-        );
+        all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
     }
-    resources.extend(fault::aliases(model).map(|(_, service, replica, name)| {
-        let (index, known) = (service.index(), &loaded.services[service.index()]);
-        let instance = instance_id(model.seed, &known.name, replica, None);
-        resource(model, telemetry, index, known, instance).named(name)
-    }));
+    let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    for (_, at, name) in fault::aliases(model, &origins) {
+        resources.push(resources[at].clone().named(name));
+    }
     resources.into()
 }
 

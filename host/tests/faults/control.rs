@@ -204,6 +204,11 @@ fn documents_are_as_the_schema_describes_them() {
         assert_eq!(schema::problems(&schema, document), [""; 0], "{document}");
     }
     assert_ne!(schema::problems(&schema, &json!({ "activ": true })), [""; 0]);
+    // So is what the page about it shows.
+    let page = include_str!("../../../docs/control.md");
+    let shown = page.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str::<Value>);
+    let shown: Vec<_> = shown.collect::<Result<_, _>>().expect("JSON");
+    assert!(shown.len() >= 2 && shown.iter().all(|document| schema::problems(&schema, document).is_empty()));
 }
 
 /// Switches a fault on and off over one connection, so many times; with the
@@ -213,7 +218,7 @@ fn toggle(at: SocketAddr, times: usize) -> Vec<u16> {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
     let (mut write, mut read) = (stream.try_clone().expect("a handle"), BufReader::new(stream));
     let mut answer = |number: usize| {
-        let body = format!("{{\"active\": {}}}", number % 2 == 0);
+        let body = format!("{{\"active\": {}}}", number.is_multiple_of(2));
         let length = body.len();
         let head = format!("POST /v1/faults/slow HTTP/1.1\r\nhost: {at}\r\ncontent-length: {length}");
         // At one go: the system would let the rest of a message wait.
@@ -278,6 +283,37 @@ fn while_a_run_ends_it_is_no_longer_controlled() {
     assert_eq!(post(client, "slow", "{\"active\": true}").status, 503);
     assert_eq!(slow.join().expect("an answer"), 200);
     server.ended();
+}
+
+#[test]
+fn what_a_hand_does_is_in_the_truth() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let truth = folder.path().join("truth.jsonl");
+    let server = world().flags(&["--truth", &truth.display().to_string()]).serve();
+    let client = control(&server);
+    for order in ["active\": true", "probability\": 0.5", "probability\": 0", "scheduled\": true"] {
+        assert_eq!(post(client, "slow", &format!("{{\"{order}}}")).status, 200);
+    }
+    // It is written as it happens, and not at the end.
+    let text = std::fs::read_to_string(&truth).expect("a truth");
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of_slow = records.iter().filter(|record| record["fault"] == "slow");
+    let told: Vec<_> = of_slow
+        .map(|record| match record["record"].as_str() {
+            Some("change") => json!([record["what"], record["probability"]]),
+            _ => json!([record["state"], record["by"]]),
+        })
+        .collect();
+    let expected = [
+        json!(["on", null]),
+        json!(["opened", "control"]),
+        json!(["probability", 0.5]),
+        json!(["probability", 0.0]),
+        json!(["closed", "control"]),
+        json!(["schedule", null]),
+    ];
+    assert_eq!(told, expected, "{text}");
+    server.stop();
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub struct World {
     rest: String,
     entry: Option<String>,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl World {
@@ -60,7 +61,13 @@ impl World {
     }
 
     const fn empty() -> Self {
-        Self { services: String::new(), rest: String::new(), entry: None, flags: Vec::new() }
+        Self {
+            services: String::new(),
+            rest: String::new(),
+            entry: None,
+            flags: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// Another service. Requests go to the first.
@@ -79,6 +86,12 @@ impl World {
     /// Further sections: links, faults, limits.
     pub fn with(mut self, sections: &str) -> Self {
         write!(self.rest, "\n{sections}\n").expect(INFALLIBLE);
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -141,6 +154,7 @@ impl World {
     fn command(&self, folder: &TempDir) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simhost"));
         command.env_clear().env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(folder.path()).args(["run", TOPOLOGY]).args(&self.flags);
         command
     }

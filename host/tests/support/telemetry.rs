@@ -50,6 +50,7 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub struct Log {
     pub severity: String,
+    pub time: u64,
     pub body: String,
     pub attributes: Attributes,
     pub trace: String,
@@ -150,6 +151,7 @@ fn event(event: SpanEvent) -> Event {
 fn log(record: LogRecord) -> Log {
     Log {
         severity: record.severity_text,
+        time: record.time_unix_nano,
         body: text(&value(record.body)),
         attributes: attributes(record.attributes),
         trace: hex(&record.trace_id),

@@ -5,6 +5,7 @@ use crate::model::{
     Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
     Test, When,
 };
+use crate::topology::size_text;
 
 /// What a fault does, to whom, how often and when.
 pub(super) fn line(fault: &Fault, model: &Model) -> String {
@@ -30,9 +31,9 @@ fn detail(kind: &FaultKind) -> String {
         FaultKind::Latency { delay, .. } | FaultKind::Jitter { delay } => format!(" of {}", length(delay)),
         FaultKind::Error { status, .. } => format!(" {status}"),
         FaultKind::RateLimit { per_second, .. } => format!(" of {per_second}/s"),
-        FaultKind::Bandwidth { bytes_per_second } => format!(" of {bytes_per_second} bytes/s"),
+        FaultKind::Bandwidth { bytes_per_second } => format!(" of {}/s", size_text(*bytes_per_second)),
         FaultKind::Cpu { times } => format!(" times {times}"),
-        FaultKind::MemoryLeak { per_request } => format!(" of {per_request} bytes for each request"),
+        FaultKind::MemoryLeak { per_request } => format!(" of {} for each request", size_text(*per_request)),
         FaultKind::PoolExhaustion { workers } => format!(" of {workers} workers"),
         FaultKind::ClockSkew { by } => {
             let (by, way) = (show(by.unsigned_abs()), if *by < 0 { "behind" } else { "ahead" });
