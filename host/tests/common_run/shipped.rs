@@ -11,14 +11,19 @@ const FLAGS: &str = "--virtual --for 10s --seed 7";
 /// Opens a golden file.
 const PROMPT: &str = "$ simhost run ";
 
+/// Where the truth goes, beside whoever runs the command.
+pub const TRUTH: [&str; 2] = ["--truth", "truth.jsonl"];
+
 /// A topology that ships.
 #[derive(Debug)]
 pub struct Shipped {
     /// From the root of the repository, with `/`: `topologies/orders.toml`.
     pub name: String,
     pub path: PathBuf,
-    /// The flags of the golden file.
+    /// The flags of the golden file, without [`TRUTH`].
     pub flags: Vec<String>,
+    /// The golden file's command has [`TRUTH`]: what faults did is golden too.
+    pub has_truth: bool,
 }
 
 impl Shipped {
@@ -44,19 +49,28 @@ impl Shipped {
 
     fn at(root: &Path, path: PathBuf) -> Self {
         let name = path.strip_prefix(root).expect("it is in there").to_string_lossy().replace('\\', "/");
-        let mut shipped = Self { name, path, flags: Vec::new() };
+        let mut shipped = Self { name, path, flags: Vec::new(), has_truth: false };
         let golden = shipped.golden();
         let opening = format!("{PROMPT}{} ", shipped.name);
         let command = golden.lines().next().map_or(FLAGS, |line| {
             line.strip_prefix(&opening).unwrap_or_else(|| panic!("{line:?} does not open with {opening:?}"))
         });
         shipped.flags = words(command);
+        shipped.has_truth = shipped.flags.ends_with(&TRUTH.map(str::to_owned));
+        if shipped.has_truth {
+            shipped.flags.truncate(shipped.flags.len() - TRUTH.len());
+        }
         shipped
     }
 
     /// The file with its report.
     pub fn expected(&self) -> PathBuf {
         self.path.with_extension("expected")
+    }
+
+    /// The file with what its faults did.
+    pub fn truth(&self) -> PathBuf {
+        self.path.with_extension("truth.jsonl")
     }
 
     /// What is in that file; nothing if there is none.
@@ -68,11 +82,12 @@ impl Shipped {
     pub fn command(&self) -> String {
         let quoted =
             |flag: &String| if flag.contains([' ', '"']) { format!("'{flag}'") } else { flag.clone() };
-        let flags: Vec<_> = self.flags.iter().map(quoted).collect();
-        format!("{PROMPT}{} {}", self.name, flags.join(" "))
+        let truth = if self.has_truth { &TRUTH[..] } else { &[] };
+        let flags = self.flags.iter().map(quoted).chain(truth.iter().map(|word| (*word).to_owned()));
+        format!("{PROMPT}{} {}", self.name, flags.collect::<Vec<_>>().join(" "))
     }
 
-    /// The arguments of `simhost`.
+    /// The arguments of `simhost`, without [`TRUTH`].
     pub fn arguments(&self) -> Vec<String> {
         let path = self.path.to_str().expect("a path in text").to_owned();
         ["run".to_owned(), path].into_iter().chain(self.flags.iter().cloned()).collect()

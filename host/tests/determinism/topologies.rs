@@ -3,21 +3,20 @@
 use std::path::PathBuf;
 
 use crate::common_run::shipped::Shipped;
-use crate::common_run::simhost;
+use crate::common_run::{at_once, simhost};
 use crate::difference;
 use crate::left::{Left, assert_same};
 
 #[test]
 fn every_topology_that_ships_runs_twice_the_same() {
-    for shipped in Shipped::all() {
-        // What faults have caused takes runs of its own, which are those of a run that is seen here.
-        let run = || Left::by(simhost().args(shipped.arguments()).arg("--no-counterfactual"));
+    at_once(&Shipped::all(), |shipped| {
+        let run = || Left::by(simhost().args(shipped.arguments()));
         let (one, other) = (run(), run());
         assert_same(&shipped.name, &one, &other);
         let truth = difference::first(&one.truth, &other.truth);
         assert!(truth.is_none(), "{}: the truths differ first in {truth:?}", shipped.name);
         assert!(one.json()["requests"].as_u64() > Some(0), "{} did nothing", shipped.name);
-    }
+    });
 }
 
 /// The variable that names another build of the program: `.ci/run release` sets it.

@@ -286,7 +286,7 @@ fn while_a_run_ends_it_is_no_longer_controlled() {
 }
 
 #[test]
-fn what_a_hand_does_is_in_the_truth() {
+fn what_a_hand_does_is_in_the_truth_as_soon_as_it_is_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     let truth = folder.path().join("truth.jsonl");
     let server = world().flags(&["--truth", &truth.display().to_string()]).serve();
@@ -294,7 +294,6 @@ fn what_a_hand_does_is_in_the_truth() {
     for order in ["active\": true", "probability\": 0.5", "probability\": 0", "scheduled\": true"] {
         assert_eq!(post(client, "slow", &format!("{{\"{order}}}")).status, 200);
     }
-    // It is written as it happens, and not at the end.
     let text = std::fs::read_to_string(&truth).expect("a truth");
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/truth.schema.json");
