@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use simhost::bus::stats::Accounts;
 use simhost::model::{
-    Breaker, Budget, Bulkhead, Failures, Hedge, Link, Methods, Model, Nanos, Policies, Retry, ServiceId, Trip,
+    Breaker, Budget, Bulkhead, Failures, FaultKind, Hedge, Link, Methods, Model, Nanos, Policies, Retry,
+    ServiceId, Trip,
 };
 use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
 use simhost::topology::{self, Topology};
@@ -28,7 +29,8 @@ struct Ended {
 impl Ended {
     /// Runs the loads of `lab`, and holds what comes of it against every law.
     #[track_caller]
-    fn lawful(lab: &Lab, what: &str) -> Self {
+    /// `told` says whether the spans alone must tell the same.
+    fn lawful(lab: &Lab, what: &str, told: bool) -> Self {
         let accounts = lab.run(TIME, 1).pop().expect("the end");
         let broken = accounts.broken();
         assert!(broken.is_empty(), "{what}: {broken:?}");
@@ -36,7 +38,7 @@ impl Ended {
         assert_eq!(counts.opened, counts.closed, "{what}: spans that began, and that ended");
         let spans = lab.spans();
         assert_eq!(counts.spans, spans.len() as u64, "{what}: spans that were counted, and that are there");
-        let findings = findings(&spans);
+        let findings = if told { findings(&spans) } else { Vec::new() };
         assert!(findings.is_empty(), "{what}:\n{}", findings.join("\n"));
         assert!(accounts.services.iter().any(|service| service.all().count > 20), "{what}: nobody came");
         Self { accounts, spans }
@@ -114,6 +116,23 @@ fn findings(spans: &[SpanRecord]) -> Vec<String> {
 /// Services of a topology that is run here: more take long to set up in a debug build.
 const SERVICES: usize = 100;
 
+/// Whether every call still has its SERVER span, or a reason, and times that agree: not
+/// where messages vanish or come twice, processes die with their spans, or telemetry lies.
+const fn leaves_spans_whole(kind: &FaultKind) -> bool {
+    use FaultKind as Kind;
+    match kind {
+        Kind::Latency { .. } | Kind::Error { .. } | Kind::Refuse | Kind::Corrupt { .. } => true,
+        Kind::Mutate { .. } | Kind::RateLimit { .. } | Kind::Bandwidth { .. } | Kind::Jitter { .. } => true,
+        Kind::Cpu { .. } | Kind::Pause | Kind::MemoryLeak { .. } | Kind::PoolExhaustion { .. } => true,
+        Kind::Reset { .. } | Kind::BadDeploy { .. } | Kind::CollectorDown => true,
+        Kind::Blackhole | Kind::Partition { .. } | Kind::Loss { .. } | Kind::Duplicate => false,
+        Kind::Crash { .. } | Kind::RestartLoop { .. } | Kind::Down => false,
+        Kind::DropContext { .. } | Kind::Unsample | Kind::ClockSkew { .. } => false,
+        Kind::LoseSpans | Kind::LateSpans { .. } => false,
+        Kind::WrongServiceName { .. } | Kind::Cardinality { .. } => true,
+    }
+}
+
 /// Every topology that ships and makes requests of its own.
 fn topologies() -> Vec<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies")];
@@ -147,13 +166,15 @@ fn run(path: &Path, what: &str, change: impl FnOnce(&mut Model)) -> Ended {
     let mut topology = load(path);
     change(&mut topology.model);
     let what = format!("{}, {what}", path.file_name().expect("a file").display());
-    Ended::lawful(&Lab::of(topology, Spans::Kept), &what)
+    let told = topology.model.faults.iter().all(|fault| !fault.enabled || leaves_spans_whole(&fault.kind));
+    Ended::lawful(&Lab::of(topology, Spans::Kept), &what, told)
 }
 
 #[test]
 fn every_topology_keeps_the_laws_whatever_goes_wrong() {
-    // What policies do shows in one topology or the other.
-    let (mut resends, mut refusals) = (0, BTreeSet::new());
+    // What a change does shows in one topology or the other: in some, too little goes on.
+    let (mut single, mut together, mut guards) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut resends = 0;
     for path in topologies() {
         let plain = run(&path, "as it is", |_| {});
         // Each caller gives up at the mean of what its calls take: on many of them.
@@ -161,9 +182,7 @@ fn every_topology_keeps_the_laws_whatever_goes_wrong() {
         let timeouts: Vec<_> =
             calls().map(|(from, to, link)| (from, to, link.calls.mean() as Nanos)).collect();
         let impatient = run(&path, "with timeouts", |model| set_timeouts(model, &timeouts));
-        assert!(impatient.errors().contains_key("timeout"), "{:?}", impatient.errors());
         let narrow = run(&path, "with one worker and one place", make_narrow);
-        assert!(narrow.errors().contains_key("queue_full"), "{:?}", narrow.errors());
         let has_faults = run(&path, "with all faults", switch_faults_on);
         let everything = run(&path, "with all of that", |model| {
             set_timeouts(model, &timeouts);
@@ -176,15 +195,20 @@ fn every_topology_keeps_the_laws_whatever_goes_wrong() {
         });
         let did = guarded.accounts.links().filter_map(|(_, link)| link.policies);
         resends += did.map(|did| did.resends).sum::<u64>();
-        refusals.extend(guarded.errors().into_keys());
-        let all =
-            [&impatient, &narrow, &has_faults].map(|run| run.errors().into_keys()).into_iter().flatten();
-        let missing: Vec<_> = all.filter(|error| !everything.errors().contains_key(error)).collect();
-        assert!(missing.is_empty(), "{missing:?} of {:?}", everything.errors());
+        guards.extend(guarded.errors().into_keys());
+        single.extend([impatient, narrow, has_faults].iter().flat_map(|run| run.errors().into_keys()));
+        together.extend(everything.errors().into_keys());
     }
     assert!(resends > 100, "{resends}");
+    for error in ["timeout", "queue_full", "connection_refused", "connection_reset"] {
+        assert!(single.contains(error), "no {error} among {single:?}");
+    }
+    // One worker is not asked often enough to be over a limit of its rate.
+    single.remove("429");
+    let missing: Vec<_> = single.difference(&together).collect();
+    assert!(missing.is_empty(), "{missing:?} of {together:?}");
     for refusal in ["cancelled", "circuit_open", "bulkhead_full"] {
-        assert!(refusals.contains(refusal), "no {refusal} among {refusals:?}");
+        assert!(guards.contains(refusal), "no {refusal} among {guards:?}");
     }
 }
 
@@ -256,7 +280,7 @@ fn guests_that_die_in_every_way_leave_nothing_behind() {
         limits = { cpu-time = '2ms', request-time = '30ms', memory = '4MiB' }\n\
         [[load]]\nname = 'brave'\nto = 'front'\nrequest = { path = '/' }\narrivals = { poisson = '100/s' }\n";
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/dist/tests");
-    let ended = Ended::lawful(&Lab::new(topology, &folder, Spans::Kept), "dying guests");
+    let ended = Ended::lawful(&Lab::new(topology, &folder, Spans::Kept), "dying guests", true);
     let errors = ended.errors();
     let kinds = [
         "guest_trap",
