@@ -251,7 +251,8 @@ fn set_policies(model: &mut Model) {
             retry: index.is_multiple_of(2).then_some(retry),
             hedge: (!index.is_multiple_of(2)).then_some(hedge),
             breaker: Some(breaker),
-            bulkhead: Some(Bulkhead { max_concurrent: 1, queue: 1 }),
+            // Hedges run at the same time, where there is place for them.
+            bulkhead: Some(Bulkhead { max_concurrent: 1 + (index as u32 % 2) * 2, queue: 1 }),
             fallback: None,
             deadline: true,
         });
