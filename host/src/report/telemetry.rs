@@ -69,6 +69,9 @@ impl TelemetryRow {
             write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
         }
         text.push_str(" recorded");
+        if self.exporters.is_empty() {
+            text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
+        }
         for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
             if count > 0 {
                 write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
@@ -81,9 +84,6 @@ impl TelemetryRow {
         }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
-        }
-        if self.exporters.is_empty() {
-            text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
         text.push('\n');
         for exporter in &self.exporters {
