@@ -52,7 +52,7 @@ impl Again<'_> {
             simulated: done.simulated,
             requests: done.requests,
         };
-        let fired = done.faults.iter().filter(|account| account.injected > 0).count();
+        let fired = fired(done);
         let mut number = 0;
         let record = closing.record(|index| {
             self.why_not(truth, done).map_or(Ok(()), Err)?;
@@ -67,6 +67,12 @@ impl Again<'_> {
         });
         truth.sink().write(&record);
         Ok(())
+    }
+
+    /// How many runs without a fault are to be made, if any are.
+    pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
+        let fired = fired(done);
+        (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
     }
 
     /// Why no run without a fault can tell what it has caused.
@@ -124,4 +130,9 @@ impl Again<'_> {
         progress.line().finish();
         done
     }
+}
+
+/// Faults that have struck.
+fn fired(done: &Simulated) -> usize {
+    done.faults.iter().filter(|account| account.injected > 0).count()
 }
