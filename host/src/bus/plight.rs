@@ -152,7 +152,12 @@ impl Plight {
     pub fn befall(&self, rule: &Rc<Rule>) -> Fate {
         let target = rule.target.as_ref().and_then(|target| target.replica);
         let is_meant = target.is_none_or(|wanted| wanted == self.replica);
-        if !is_meant || self.dice(rule).with(0).unit() >= rule.probability() {
+        if !is_meant {
+            return Fate::Lives;
+        }
+        // Whom it strikes is counted by request.
+        if self.dice(rule).with(0).unit() >= rule.probability() {
+            rule.passed_by();
             return Fate::Lives;
         }
         let mut hold = Hold::of(rule);
