@@ -252,6 +252,20 @@ fn a_share_of_the_replicas_gets_a_deployment() {
     assert!(version.starts_with("1.0+") && version.len() == 16, "{version}");
 }
 
+/// As a float, 0.28 * 25 is more than 7.
+#[test]
+fn a_share_that_comes_out_even_is_not_rounded_up() {
+    let deploy = "\"bad-deploy\"\nguest = \"service\"\nreplicas = 0.28\nconfig = { errors = 1 }";
+    let fault = format!("[[faults]]\nname = \"it\"\nkind = {deploy}\ntarget = {{ service = \"back\" }}");
+    let run = world("replicas = 25", &fault).flags(&["--for", "60s"]).virtually(&[]);
+    let spans = run.of("back", SpanKind::Server);
+    let instances = |errors: bool| -> BTreeSet<_> {
+        let those = spans.iter().filter(|span| (span.error_type() == "500") == errors);
+        those.map(|span| &span.instance).collect()
+    };
+    assert_eq!([instances(true).len(), instances(false).len()], [7, 18]);
+}
+
 #[test]
 fn a_canary_gets_the_same_traces_at_every_call() {
     let deploy = "\"bad-deploy\"\nguest = \"service\"\nrequests = 0.3\nconfig = { errors = 1 }";
