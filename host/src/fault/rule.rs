@@ -233,6 +233,13 @@ impl Rule {
         strikes
     }
 
+    /// Dice that are not its own say that it spares this request, if it matches.
+    pub fn spare_by_dice(&self, subject: &Subject<'_>) {
+        if self.meets(subject) {
+            self.passed_by();
+        }
+    }
+
     /// Dice have spared what it would have struck.
     pub fn passed_by(&self) {
         self.count.matched.set(self.count.matched.get() + 1);
