@@ -52,13 +52,21 @@ impl Again<'_> {
             simulated: done.simulated,
             requests: done.requests,
         };
-        let fired = done.faults.iter().filter(|account| account.injected > 0).count();
-        let mut number = 0;
+        let changing = |name: &str| {
+            let fault = self.model.faults.iter().find(|fault| fault.name == name);
+            fault.is_some_and(|fault| fault.kind.may_change_requests())
+        };
+        let fired = done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name));
+        let (mut number, fired) = (0, fired.count());
         let record = closing.record(|index| {
+            let fault = &self.model.faults[index];
+            if !fault.kind.may_change_requests() {
+                return Err(Skipped::ChangesNoRequest);
+            }
             self.why_not(truth, done).map_or(Ok(()), Err)?;
             number += 1;
-            let name = &self.model.faults[index].name;
-            let other = self.without(index, done.start, format!("without {name} ({number} of {fired})"));
+            let what = format!("without {} ({number} of {fired})", fault.name);
+            let other = self.without(index, done.start, what);
             let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
             // A run that was cut short is no measure.
             self.interrupted().map_or(Ok(()), Err)?;
