@@ -98,6 +98,16 @@ impl FaultKind {
             Self::CollectorDown => Point::Export,
         }
     }
+
+    /// Whether it can make any request end otherwise, or later: what is only done to
+    /// records cannot. But guests look at their clocks.
+    pub const fn may_change_requests(&self) -> bool {
+        match self.point() {
+            Point::Record => matches!(self, Self::ClockSkew { .. }),
+            Point::Export => false,
+            Point::Passage | Point::Door | Point::Worker | Point::Span | Point::Replica => true,
+        }
+    }
 }
 
 impl Fault {

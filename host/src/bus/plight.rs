@@ -5,7 +5,9 @@
 //! and while a worker has it (`exposed`).
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 
 use slab::Slab;
 
@@ -43,6 +45,11 @@ impl Hold {
     fn of(rule: &Rc<Rule>) -> Self {
         Self { rule: Rc::clone(rule), down_until: 0, next_fall: None, falls: 0 }
     }
+
+    /// Whether workers may never be given back while it lasts.
+    fn keeps_workers(&self) -> bool {
+        matches!(self.rule.kind, FaultKind::Pause | FaultKind::PoolExhaustion { .. })
+    }
 }
 
 /// A request that is at the replica.
@@ -50,6 +57,8 @@ struct Present {
     met: Met,
     /// The faults that slow its work down, should it have any.
     slow: Vec<Rc<Rule>>,
+    /// It waits for a worker, and is told when faults begin to keep some.
+    waiting: Option<Waker>,
 }
 
 /// A request, as far as the ledger names it.
@@ -116,7 +125,7 @@ impl Plight {
                 _ => {}
             }
         }
-        let place = self.present.borrow_mut().insert(Present { met, slow });
+        let place = self.present.borrow_mut().insert(Present { met, slow, waiting: None });
         Ok(Presence { plight: self, place })
     }
 
@@ -133,12 +142,22 @@ impl Plight {
         all.min(workers)
     }
 
+    /// Whether faults keep any of `workers` from being given back at this instant.
+    pub fn keeps_any(&self, workers: u32) -> bool {
+        self.process.is_paused() || self.taken(workers) > 0
+    }
+
     /// Has a fault that has become active strike this replica, if target and dice
     /// say so. Who is in it does not yet know.
     pub fn befall(&self, rule: &Rc<Rule>) -> Fate {
         let target = rule.target.as_ref().and_then(|target| target.replica);
         let is_meant = target.is_none_or(|wanted| wanted == self.replica);
-        if !is_meant || self.dice(rule).with(0).unit() >= rule.probability() {
+        if !is_meant {
+            return Fate::Lives;
+        }
+        // Whom it strikes is counted by request.
+        if self.dice(rule).with(0).unit() >= rule.probability() {
+            rule.passed_by();
             return Fate::Lives;
         }
         let mut hold = Hold::of(rule);
@@ -155,7 +174,12 @@ impl Plight {
             FaultKind::Down => hold.down_until = Nanos::MAX,
             _ => {}
         }
+        let keeps_workers = hold.keeps_workers();
         self.holds.borrow_mut().push(hold);
+        if keeps_workers {
+            let mut present = self.present.borrow_mut();
+            present.iter_mut().filter_map(|(_, present)| present.waiting.take()).for_each(Waker::wake);
+        }
         match &rule.kind {
             FaultKind::Down => {
                 self.strike_all(rule, None);
@@ -301,10 +325,22 @@ impl Presence<'_> {
     pub fn worked(&self, stretched: Nanos) {
         let present = self.plight.present.borrow();
         if stretched > 0
-            && let Some(Present { met, slow }) = present.get(self.place)
+            && let Some(Present { met, slow, .. }) = present.get(self.place)
         {
             slow.iter().for_each(|rule| self.plight.struck(rule, Some(*met), Drawn::Delay(stretched)));
         }
+    }
+
+    /// Waits until a fault has the replica that may keep workers for ever. Before that
+    /// there is nothing to be done at any instant: as if no fault could come.
+    pub fn kept_waiting(&self) -> impl Future<Output = ()> {
+        poll_fn(|context| {
+            if self.plight.holds.borrow().iter().any(Hold::keeps_workers) {
+                return Poll::Ready(());
+            }
+            self.plight.present.borrow_mut()[self.place].waiting = Some(context.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// The request has to wait for a worker, or gets none, as faults have taken some.

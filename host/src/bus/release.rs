@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::fault::{Drawn, Firing, Held, Rule};
 use crate::guest::CallError;
-use crate::model::{Canary, Nanos};
+use crate::model::Canary;
 use crate::rng::Purpose;
 
 use super::replica::Replica;
@@ -48,7 +48,8 @@ impl Release {
     /// Whether a replica of so many runs this release while it is deployed: the last do.
     fn is_on(&self, replica: usize, replicas: usize) -> bool {
         match self.canary {
-            Canary::Replicas(share) => replica >= replicas - (share * replicas as f64).ceil() as usize,
+            // Rounded up, but not for what is no more than the error of a float: 0.28 of 25 are 7.
+            Canary::Replicas(share) => replica >= replicas - (share * replicas as f64 - 1e-9).ceil() as usize,
             Canary::Requests(_) => false,
         }
     }
@@ -77,16 +78,12 @@ impl Bus {
             if !rule.is_active() {
                 continue;
             }
-            let is_meant = match release.canary {
-                Canary::Replicas(_) => release.is_on(replica, guest.stand.replicas.len()),
-                // By trace: what belongs together stays together.
-                Canary::Requests(share) => {
-                    let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
-                    dice.unit() < share
-                }
-            };
-            let now = self.host.sched.now();
-            if let Some(held) = is_meant.then(|| self.deployed(rule, guest, visit, replica, now)).flatten() {
+            if matches!(release.canary, Canary::Replicas(_))
+                && !release.is_on(replica, guest.stand.replicas.len())
+            {
+                continue;
+            }
+            if let Some(held) = self.deployed(rule, release.canary, guest, visit, replica) {
                 return match &release.stand {
                     Some(stand) => Ok(Chosen { stand, _held: held }),
                     None => {
@@ -103,10 +100,10 @@ impl Bus {
     fn deployed(
         &self,
         rule: &Rc<Rule>,
+        canary: Canary,
         guest: &GuestNode,
         visit: &Visit,
         replica: usize,
-        now: Nanos,
     ) -> Option<Option<Held>> {
         let (route, params) = match guest.stand.routes.find(&visit.request.method, visit.request.path()) {
             Match::Found(route, params) => (route, params),
@@ -116,6 +113,15 @@ impl Bus {
         if !rule.is_for_route(route) {
             return None;
         }
+        if let Canary::Requests(share) = canary {
+            // By trace: what belongs together stays together.
+            let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
+            if dice.unit() >= share {
+                rule.spare_by_dice(&subject);
+                return None;
+            }
+        }
+        let now = self.host.sched.now();
         let strike = rule.strike(&subject, now)?;
         let within = Some(visit.call.unwrap_or(visit.span));
         let firing = Firing { within, ..Firing::of(rule, &subject, now, Drawn::Nothing) };

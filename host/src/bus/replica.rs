@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
@@ -76,7 +77,7 @@ pub enum NoWorker {
     Broken(GuestFailure),
     /// Nobody waits for the answer any more.
     TooLate,
-    /// So many workers are taken that none has come for as long as a request may last.
+    /// Faults keep so many workers that none has come for as long as a request may last.
     Taken,
 }
 
@@ -167,7 +168,7 @@ impl Replica {
         };
         let turn = match presence {
             None => Some(turn.await),
-            Some(_) => Box::pin(self.in_time(turn, host)).await,
+            Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
         match turn {
@@ -184,14 +185,25 @@ impl Replica {
         }
     }
 
-    /// Waits for a turn, but no longer than a request may last: workers that are
-    /// taken may never be given back. Then its place in the queue is free again.
+    /// Waits for a turn. Workers that faults have taken may never be given back: while
+    /// any are, no longer than a request may last. Then its place in the queue is free
+    /// again. As long as none are, it waits as if there were no fault: without a clock.
     async fn in_time(
         &self,
         turn: sched::Receiver<Turn>,
         host: &Rc<Host>,
+        presence: &Presence<'_>,
     ) -> Option<Result<Turn, sched::Gone>> {
-        match select(turn, host.sched.sleep(self.identity.limits.request_time)).await {
+        let patience = pin!(async {
+            loop {
+                presence.kept_waiting().await;
+                host.sched.sleep(self.identity.limits.request_time).await;
+                if presence.plight.keeps_any(self.workers) {
+                    return;
+                }
+            }
+        });
+        match select(turn, patience).await {
             Either::Left((turn, _)) => Some(turn),
             Either::Right((_, turn)) => {
                 drop(turn);

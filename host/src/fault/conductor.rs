@@ -35,7 +35,8 @@ pub trait Stage {
     /// it wants to be asked again meanwhile, if it does: nanoseconds since the Unix epoch.
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
-    /// That instant has come, and the rule is still active; likewise.
+    /// That instant has come, or the rule's window is another one than it was, and the
+    /// rule is still active; likewise. It may also be asked when there is nothing to do.
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// The rule is no longer active.
@@ -293,7 +294,6 @@ impl Conductor {
                     // Cascades overlap: the window stays open until the last is over.
                     if let Some(more) = course.coming.next() {
                         window.closes = window.closes.zip(more.closes).map(|(one, other)| one.max(other));
-                        rule.set_window(*window);
                     }
                 }
                 None => course.window = course.coming.next(),
@@ -329,7 +329,8 @@ impl Conductor {
             Some(true) => Some(Window { opens: now, closes: None }),
         };
         match window.filter(|_| rule.has_chance()) {
-            Some(window) if rule.is_active() => rule.set_window(window),
+            Some(window) if rule.is_active() && window == rule.window() => {}
+            Some(window) if rule.is_active() => self.reset(rule, window),
             Some(window) => self.open(rule, window, cause),
             None if rule.is_active() => self.close(rule, cause),
             None => {}
@@ -347,6 +348,14 @@ impl Conductor {
         for follower in followers {
             self.follow(&self.rules()[follower], time);
         }
+    }
+
+    /// The window of an active rule ends otherwise than was known: from now on it may
+    /// have grown otherwise, and the stage may want to be asked at other instants.
+    fn reset(&self, rule: &Rc<Rule>, window: Window) {
+        rule.set_window(window);
+        let step = self.stage.step(rule);
+        self.courses.borrow_mut()[rule.index].step = step;
     }
 
     fn close(&self, rule: &Rc<Rule>, cause: Cause) {

@@ -224,14 +224,26 @@ impl Rule {
     /// Decides by its probability alone, with these dice, whether it strikes what no
     /// request asks it for.
     pub fn decides(&self, dice: Key) -> bool {
-        self.count.matched.set(self.count.matched.get() + 1);
         let strikes = dice.unit() < self.probability();
         if strikes {
-            self.count.injected.set(self.count.injected.get() + 1);
+            self.acted();
         } else {
-            self.count.suppress(Suppression::Probability);
+            self.passed_by();
         }
         strikes
+    }
+
+    /// Dice that are not its own say that it spares this request, if it matches.
+    pub fn spare_by_dice(&self, subject: &Subject<'_>) {
+        if self.meets(subject) {
+            self.passed_by();
+        }
+    }
+
+    /// Dice have spared what it would have struck.
+    pub fn passed_by(&self) {
+        self.count.matched.set(self.count.matched.get() + 1);
+        self.count.suppress(Suppression::Probability);
     }
 
     /// It has done something that no request has asked it for.

@@ -52,13 +52,17 @@ impl Again<'_> {
             simulated: done.simulated,
             requests: done.requests,
         };
-        let fired = fired(done);
+        let fired = self.fired(done);
         let mut number = 0;
         let record = closing.record(|index| {
+            let fault = &self.model.faults[index];
+            if !fault.kind.may_change_requests() {
+                return Err(Skipped::ChangesNoRequest);
+            }
             self.why_not(truth, done).map_or(Ok(()), Err)?;
             number += 1;
-            let name = &self.model.faults[index].name;
-            let other = self.without(index, done.start, format!("without {name} ({number} of {fired})"));
+            let what = format!("without {} ({number} of {fired})", fault.name);
+            let other = self.without(index, done.start, what);
             let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
             // A run that was cut short is no measure.
             self.interrupted().map_or(Ok(()), Err)?;
@@ -71,8 +75,17 @@ impl Again<'_> {
 
     /// How many runs without a fault are to be made, if any are.
     pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
-        let fired = fired(done);
+        let fired = self.fired(done);
         (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
+    }
+
+    /// Faults that have struck, and may have changed a request.
+    fn fired(&self, done: &Simulated) -> usize {
+        let changing = |name: &str| {
+            let fault = self.model.faults.iter().find(|fault| fault.name == name);
+            fault.is_some_and(|fault| fault.kind.may_change_requests())
+        };
+        done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
     }
 
     /// Why no run without a fault can tell what it has caused.
@@ -130,9 +143,4 @@ impl Again<'_> {
         progress.line().finish();
         done
     }
-}
-
-/// Faults that have struck.
-fn fired(done: &Simulated) -> usize {
-    done.faults.iter().filter(|account| account.injected > 0).count()
 }

@@ -51,6 +51,8 @@ pub struct FaultRow {
 pub enum Skipped {
     /// The fault has struck nothing.
     NeverFired,
+    /// What it does to records, no request notices.
+    ChangesNoRequest,
     /// Real time cannot be repeated.
     RealTime,
     /// The command line says so.

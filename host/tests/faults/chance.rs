@@ -149,3 +149,12 @@ fn every_attempt_rolls_its_own_dice() {
     let attempts = run.of("front", SpanKind::Client).len();
     assert!((710..890).contains(&attempts), "{attempts}");
 }
+
+#[test]
+fn replicas_that_the_dice_spare_are_counted_and_no_fault_without_a_match() {
+    let fault = "[[faults]]\nname = \"slow\"\nkind = \"down\"\nprobability = 1e-9\n\
+                 target = { service = \"front\" }\nwhen = { at = \"1s\", for = \"1s\", every = \"3s\" }";
+    let run = steady(fault).flags(&["--for", "9s", "--strict", "--json"]).virtually(&[]);
+    assert_eq!(counts(&run, "slow"), (3, 0));
+    assert_eq!(suppressed(&run), json!({ "probability": 3 }));
+}

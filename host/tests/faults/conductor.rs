@@ -46,9 +46,20 @@ impl Stage for Notes {
         self.step(rule)
     }
 
-    /// What is slow is looked after every second.
+    /// What is slow is looked after every second, and what fades a second before its end.
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        (rule.name == "slow").then(|| self.sched.now() + SECOND)
+        match rule.name.as_str() {
+            "slow" => Some(self.sched.now() + SECOND),
+            "fading" => {
+                let fades = rule.window().closes? - SECOND;
+                if self.sched.now() < fades {
+                    return Some(fades);
+                }
+                self.note(format!("fading fades at {}s", (self.sched.now() - VIRTUAL_START) / SECOND));
+                None
+            }
+            _ => None,
+        }
     }
 
     fn closed(&self, rule: &Rc<Rule>) {
@@ -170,6 +181,18 @@ fn a_hand_is_stronger_than_the_schedule_until_it_lets_go() {
     assert_eq!(theatre.told(), ["7s off Schedule", "7s off On", "7s off opens #1 by hand", "7s off On"]);
     theatre.conductor.take(2, Hand::Schedule);
     assert_eq!(theatre.told(), ["7s off Schedule", "7s off closes #1 by hand"]);
+}
+
+/// What is on by hand has no end, and so nothing to be done before it.
+#[test]
+fn what_a_hand_lets_go_of_fades_as_its_schedule_has_it() {
+    let theatre = theatre(&[("fading", "when = { at = \"1s\", for = \"9s\" }")]);
+    theatre.conductor.take(0, Hand::On);
+    theatre.pass(2);
+    theatre.conductor.take(0, Hand::Schedule);
+    theatre.pass(9);
+    assert_eq!(theatre.played.take(), ["fading plays", "fading fades at 9s", "fading ends"]);
+    assert_eq!(theatre.conductor.rules()[0].windows(), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use simhost::clock::VIRTUAL_START;
 
 use super::support::{Run, Span, SpanKind, World};
@@ -252,6 +252,20 @@ fn a_share_of_the_replicas_gets_a_deployment() {
     assert!(version.starts_with("1.0+") && version.len() == 16, "{version}");
 }
 
+/// As a float, 0.28 * 25 is more than 7.
+#[test]
+fn a_share_that_comes_out_even_is_not_rounded_up() {
+    let deploy = "\"bad-deploy\"\nguest = \"service\"\nreplicas = 0.28\nconfig = { errors = 1 }";
+    let fault = format!("[[faults]]\nname = \"it\"\nkind = {deploy}\ntarget = {{ service = \"back\" }}");
+    let run = world("replicas = 25", &fault).flags(&["--for", "60s"]).virtually(&[]);
+    let spans = run.of("back", SpanKind::Server);
+    let instances = |errors: bool| -> BTreeSet<_> {
+        let those = spans.iter().filter(|span| (span.error_type() == "500") == errors);
+        those.map(|span| &span.instance).collect()
+    };
+    assert_eq!([instances(true).len(), instances(false).len()], [7, 18]);
+}
+
 #[test]
 fn a_canary_gets_the_same_traces_at_every_call() {
     let deploy = "\"bad-deploy\"\nguest = \"service\"\nrequests = 0.3\nconfig = { errors = 1 }";
@@ -269,7 +283,9 @@ fn a_canary_gets_the_same_traces_at_every_call() {
         if errors[0] { canary += 1 } else { rest += 1 }
     }
     assert!((90..150).contains(&canary), "{canary} of {}", canary + rest);
-    assert_eq!(counts(&run, "it").1, canary * 3);
+    // Of the rest it is said that the dice have spared them.
+    assert_eq!(counts(&run, "it"), ((canary + rest) * 3, canary * 3));
+    assert_eq!(report(&run)["faults"][0]["suppressed"], json!({ "probability": rest * 3 }));
 }
 
 #[test]

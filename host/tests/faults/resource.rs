@@ -235,3 +235,38 @@ fn a_replica_that_nothing_befalls_is_as_one_that_nothing_can_befall() {
         assert!(one.bytes != without.bytes || kind.contains("leak"), "{kind} does something");
     }
 }
+
+/// With more to do than it can, a replica makes requests wait for longer than one may last.
+#[test]
+fn however_long_a_queue_is_no_fault_that_does_not_hold_workers_turns_anybody_away() {
+    let stock = "workers = 1\nqueue = 1000\nconfig.work = '1s'\nlimits.request-time = '2s'";
+    let load = "[[load]]\nname = \"much\"\nto = \"stock\"\narrivals = { constant = \"3/s\" }\n\
+                request = { path = \"/\" }";
+    let run = |fault: &str| {
+        let world = World::of_services(&[("stock", stock)]).with(load).with(fault);
+        world.flags(&["--for", "10s"]).virtually(&[])
+    };
+    let without = run("");
+    let served = |run: &Run| run.spans().iter().filter(|span| span.error_type().is_null()).count();
+    assert_eq!((served(&without), without.spans().len()), (30, 30));
+    let kinds = [
+        "\"cpu\"\ntimes = 3",
+        "\"pause\"",
+        "\"pool-exhaustion\"\nworkers = \"all\"",
+        "\"crash\"",
+        "\"restart-loop\"\nup = \"1s\"\ndown = \"1s\"",
+        "\"down\"",
+    ];
+    for kind in kinds {
+        for why in ["enabled = false", "when = { at = \"1h\" }", "probability = 1e-12"] {
+            let fault = format!(
+                "[[faults]]\nname = \"it\"\nkind = {kind}\n{why}\ntarget = {{ service = \"stock\" }}"
+            );
+            assert!(run(&fault).bytes == without.bytes, "{kind} with {why}");
+        }
+    }
+    // What holds no worker any more has nobody turned away either.
+    let taken = "[[faults]]\nname = \"it\"\nkind = \"pool-exhaustion\"\nworkers = \"all\"\n\
+                 target = { service = \"stock\" }\nwhen = { at = \"1500ms\", for = \"1s\" }";
+    assert_eq!(served(&run(taken)), 30);
+}

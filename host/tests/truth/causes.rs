@@ -70,6 +70,38 @@ fn a_fault_that_never_struck_has_caused_nothing() {
     assert_eq!((&row["first_symptom"], &row["first_firing_at"]), (&Value::Null, &Value::Null));
 }
 
+/// What is done to records alone need not be compared; a clock is what guests look at.
+#[test]
+fn of_what_changes_no_request_no_causes_are_sought() {
+    let world =
+        "[topology]\nname = \"records\"\n[ingress]\nto = \"front\"\n[services.front]\nguest = \"service\"\n";
+    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\nrequest = { path = \"/\" }\n\
+                arrivals = { constant = \"10/s\" }\n";
+    let mut text = world.to_owned() + load;
+    let kinds = [
+        ("collector-down", ""),
+        ("lose-spans", "probability = 0.5\ntarget = { service = \"front\" }"),
+        ("late-spans", "by = \"1s\"\ntarget = { service = \"front\" }"),
+        ("clock-skew", "by = \"1s\"\ntarget = { service = \"front\" }"),
+    ];
+    for (kind, more) in kinds {
+        text.push_str(&format!("[[faults]]\nname = \"{kind}\"\nkind = \"{kind}\"\n{more}\n"));
+    }
+    let topology = Topology::new("records", text);
+    topology.run(&["--virtual", "--truth", "truth.jsonl", "--for", "2s"]).success();
+    let lines = lines(&written(&topology));
+    for (kind, _) in &kinds[..3] {
+        let row = summary(&lines, kind);
+        assert_eq!(
+            (&row["causes"], &row["causes_skipped"]),
+            (&Value::Null, &json!("changes_no_request")),
+            "{kind}"
+        );
+    }
+    let row = summary(&lines, "clock-skew");
+    assert_eq!((&row["causes"]["changed"], &row["causes_skipped"]), (&json!(0), &Value::Null));
+}
+
 /// A part of a run cannot be made again as it was.
 #[test]
 fn after_ctrl_c_the_run_is_not_made_again() {
