@@ -29,11 +29,7 @@ impl Bus {
         found: Match,
         plight: &Plight,
     ) -> Outcome {
-        let route = match found {
-            Match::Found(route, _) => stand.slot(route),
-            Match::WrongMethod(..) | Match::NotFound => None,
-        };
-        match plight.enter(Met::of(visit, route)) {
+        match plight.enter(Met::of(visit, stand.slot(found.route()))) {
             Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());

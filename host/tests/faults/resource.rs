@@ -118,6 +118,8 @@ fn who_waits_for_a_replica_that_never_goes_on_is_cut_off_when_a_request_may_last
     assert_eq!((&run.answers[0].json()["error"], run.answers[0].took.as_str()), (&"reset".into(), "2s"));
     let client = run.of("front", SpanKind::Client)[0];
     assert_eq!((client.error_type().as_str(), run.children(client).len()), (Some("connection_reset"), 0));
+    // The report knows what it was about.
+    assert!(run.report.contains("GET /now") && !run.report.contains("(no route)"), "{}", run.report);
 }
 
 /// The statuses of requests that are sent one after the other to a worker that leaks.
