@@ -356,7 +356,7 @@ impl Bus {
         };
         let visitor = Visitor {
             from: visit.from,
-            route,
+            slot,
             attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,

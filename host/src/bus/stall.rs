@@ -28,7 +28,7 @@ impl Bus {
         }
         let subject = Subject {
             service: identity.service,
-            route: scope.route,
+            route: scope.slot,
             replica: Some(identity.replica),
             from: scope.from,
             request: &scope.request,
