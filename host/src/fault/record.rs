@@ -19,7 +19,7 @@ use crate::telemetry::record::{
 };
 use crate::telemetry::recorder::Editor;
 
-use super::ledger::{Drawn, Firing};
+use super::ledger::{Drawn, Firing, Suppression};
 use super::schedule::Window;
 use super::{Json, Labels, Ledger, Point, Rule, Strike, Subject};
 
@@ -255,6 +255,9 @@ impl Records {
                     self.fired(rule, origin, Some(span), Drawn::Nothing);
                     return None;
                 }
+                FaultKind::LateSpans { .. } if self.late.borrow().len() >= HELD_BACK => {
+                    rule.spare(Suppression::NoRoom);
+                }
                 FaultKind::LateSpans { by } => {
                     let by = by.sample(&mut strike.dice.stream());
                     due = due.saturating_add(by);
@@ -297,13 +300,11 @@ impl Editor for Records {
             shift(&mut span, skew);
         }
         span.resource = self.resource(own);
-        let mut late = self.late.borrow_mut();
-        if due > self.sched.now() && late.len() < HELD_BACK {
+        if due > self.sched.now() {
             self.held.set(self.held.get() + 1);
-            late.insert((due, self.held.get()), span);
+            self.late.borrow_mut().insert((due, self.held.get()), span);
             return;
         }
-        drop(late);
         keep(span);
     }
 
