@@ -290,19 +290,18 @@ impl Bus {
         found: Match,
         presence: Option<&Presence<'_>>,
     ) -> Outcome {
-        let (to, arrived) = (visit.to, self.host.sched.now());
+        let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
         let limits = &self.nodes[to.index()].limits;
         self.stats.arrived(to, visit.from.is_some(), arrived);
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
-            return self.cut_off(to, None, arrived);
+            return self.cut_off(to, slot, arrived);
         }
         let (route, params) = match found {
             Match::Found(route, params) => (route, params),
             unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
         };
-        let slot = stand.slot(route);
         let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
         if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
             return Ok(response);
@@ -357,7 +356,7 @@ impl Bus {
         };
         let visitor = Visitor {
             from: visit.from,
-            route,
+            slot,
             attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,

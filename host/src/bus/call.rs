@@ -26,6 +26,12 @@ impl Outbound for Weak<Bus> {
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
         match self.upgrade() {
+            // A process that stands still calls nobody: the CLIENT span begins when it goes on.
+            Some(bus) if bus.at_standstill(caller.home()).is_some() => async move {
+                bus.awaken(caller.home()).await;
+                bus.carry(caller, &service, request, timeout).await
+            }
+            .boxed_local(),
             Some(bus) => bus.carry(caller, &service, request, timeout),
             None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
         }

@@ -29,11 +29,7 @@ impl Bus {
         found: Match,
         plight: &Plight,
     ) -> Outcome {
-        let route = match found {
-            Match::Found(route, _) => stand.slot(route),
-            Match::WrongMethod(..) | Match::NotFound => None,
-        };
-        match plight.enter(Met::of(visit, route)) {
+        match plight.enter(Met::of(visit, stand.slot(found.route()))) {
             Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());
@@ -66,15 +62,19 @@ impl Bus {
 
     /// Waits until the process of a caller goes on: mostly it does.
     pub(super) async fn awaken(&self, home: Option<(ServiceId, u32)>) {
-        let Some((service, replica)) = home else { return };
-        let node = &self.nodes[service.index()];
-        if let NodeCode::Guest(guest) = &node.code
-            && let process = &guest.stand.replicas[replica as usize].identity.process
-            && process.is_paused()
-        {
+        if let Some((process, limits)) = self.at_standstill(home) {
             // In a box, as it is rare: every call would have room for it.
-            Box::pin(self.goes_on(process, &node.limits)).await;
+            Box::pin(self.goes_on(process, limits)).await;
         }
+    }
+
+    /// The process of a caller, if it stands still.
+    pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
+        let (service, replica) = home?;
+        let node = &self.nodes[service.index()];
+        let NodeCode::Guest(guest) = &node.code else { return None };
+        let process = &guest.stand.replicas[replica as usize].identity.process;
+        process.is_paused().then_some((process, &node.limits))
     }
 
     /// Likewise [works](Bus::work), until the process dies: then there is no outcome.
@@ -88,8 +88,15 @@ impl Bus {
         let process = &presence.plight.process;
         let death = process.death();
         let mut working = Box::pin(async {
+            let delay = std::mem::take(&mut job.verdict.delay);
+            if delay > 0 {
+                self.host.sched.sleep(delay).await;
+            }
+            // Nor does anything begin in it.
+            if !self.goes_on(process, limits).await {
+                return None;
+            }
             if let Some((rule, restart)) = job.verdict.crash.take() {
-                self.host.sched.sleep(job.verdict.delay).await;
                 self.meet(presence.plight, presence.crash(&rule, restart));
                 return None;
             }

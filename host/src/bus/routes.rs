@@ -50,6 +50,16 @@ pub enum Match {
     NotFound,
 }
 
+impl Match {
+    /// The index of the route, if it is one.
+    pub const fn route(&self) -> Option<u32> {
+        match self {
+            Self::Found(route, _) => *route,
+            Self::WrongMethod(..) | Self::NotFound => None,
+        }
+    }
+}
+
 impl Routes {
     /// Compiles what a guest said of itself. `service` is its name, for the
     /// attributes; the errors name the routes.

@@ -1,5 +1,7 @@
 //! Spans of guests that faults let wait.
 
+use std::rc::Rc;
+
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::context::SpanId;
@@ -26,7 +28,7 @@ impl Bus {
         }
         let subject = Subject {
             service: identity.service,
-            route: scope.route,
+            route: scope.slot,
             replica: Some(identity.replica),
             from: scope.from,
             request: &scope.request,
@@ -38,11 +40,12 @@ impl Bus {
             span,
             dice: scope.trace.chance(Purpose::Fault, span),
         };
-        let sched = self.host.sched.clone();
-        let stall = self.faults.stall(&subject, scope.server, name, sched.now())?;
+        let (process, now) = (Rc::clone(&identity.process), self.host.sched.now());
+        let stall = self.faults.stall(&subject, scope.server, name, now)?;
         let waiting = async move {
-            sched.sleep(stall.delay).await;
-            stall.events.iter().map(|event| noticed(event, sched.now())).collect()
+            // It ends in a process that goes on.
+            process.wait(now.saturating_add(stall.delay)).await;
+            stall.events.iter().map(|event| noticed(event, process.sched.now())).collect()
         };
         Some(waiting.boxed_local())
     }

@@ -36,10 +36,12 @@ pub enum Suppression {
     NoBody,
     /// The limit is not reached.
     WithinLimit,
+    /// As many spans are held back as may be.
+    NoRoom,
 }
 
 impl Suppression {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotAsked,
         Self::FailFirst,
         Self::EveryNth,
@@ -50,6 +52,7 @@ impl Suppression {
         Self::NotJson,
         Self::NoBody,
         Self::WithinLimit,
+        Self::NoRoom,
     ];
 
     /// As reports write it.
@@ -65,6 +68,7 @@ impl Suppression {
             Self::NotJson => "not-json",
             Self::NoBody => "no-body",
             Self::WithinLimit => "within-limit",
+            Self::NoRoom => "no-room",
         }
     }
 }

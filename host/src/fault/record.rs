@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -18,7 +19,7 @@ use crate::telemetry::record::{
 };
 use crate::telemetry::recorder::Editor;
 
-use super::ledger::{Drawn, Firing};
+use super::ledger::{Drawn, Firing, Suppression};
 use super::schedule::Window;
 use super::{Json, Labels, Ledger, Point, Rule, Strike, Subject};
 
@@ -44,6 +45,8 @@ pub struct Records {
     /// Names the dice of spans, by their ids.
     key: Key,
     labels: Option<Rc<Labels>>,
+    /// The routes of each service, by the names that SERVER spans have.
+    routes: Box<[FxHashMap<Arc<str>, u32>]>,
     origins: BTreeMap<ResourceId, Origin>,
     /// Under which Resource a fault has the records of another.
     aliases: FxHashMap<(usize, ResourceId), ResourceId>,
@@ -78,14 +81,15 @@ impl Skew {
 }
 
 impl Records {
-    /// Of a world with these replicas; none where no fault of the model concerns
-    /// records. `resources` are those of replicas and loads: behind them are the ones
-    /// that [`aliases`] asks for, in its order.
+    /// Of a world with these replicas, and these routes of each service; none where no
+    /// fault of the model concerns records. `resources` are those of replicas and loads:
+    /// behind them are the ones that [`aliases`] asks for, in its order.
     pub fn new(
         model: &Model,
         sched: &Sched,
         ledger: Rc<Ledger>,
         origins: &[Origin],
+        routes: impl Iterator<Item = Vec<Arc<str>>>,
         resources: Range<ResourceId>,
     ) -> Option<Rc<Self>> {
         let is_meant = model.faults.iter().any(|fault| fault.kind.point() == Point::Record);
@@ -107,6 +111,7 @@ impl Records {
             ledger,
             key: Key::new(model.seed, Purpose::Record),
             labels,
+            routes: routes.map(|routes| routes.into_iter().zip(0..).collect()).collect(),
             origins: origins.iter().map(|origin| (origin.resource, *origin)).collect(),
             aliases: renamed.collect(),
             spans: RefCell::default(),
@@ -199,12 +204,18 @@ impl Records {
             time: self.sched.now(),
             service: origin.service,
             replica: Some(origin.replica),
-            route: span.filter(|span| span.kind == SpanKind::Server).and_then(|_| rule.route()),
+            route: span.and_then(|span| self.route(origin.service, span)),
             from: None,
             request: span.map(|span| (span.trace_id, span.span_id)),
             within: span.and_then(around),
             drawn,
         });
+    }
+
+    /// What the service counts the route of a span as: its SERVER spans say so.
+    fn route(&self, service: ServiceId, span: &SpanRecord) -> Option<u32> {
+        let is_server = span.kind == SpanKind::Server;
+        is_server.then(|| self.routes[service.index()].get(&*span.name).copied()).flatten()
     }
 
     /// Whether a rule strikes this span.
@@ -243,6 +254,9 @@ impl Records {
                 FaultKind::LoseSpans => {
                     self.fired(rule, origin, Some(span), Drawn::Nothing);
                     return None;
+                }
+                FaultKind::LateSpans { .. } if self.late.borrow().len() >= HELD_BACK => {
+                    rule.spare(Suppression::NoRoom);
                 }
                 FaultKind::LateSpans { by } => {
                     let by = by.sample(&mut strike.dice.stream());
@@ -286,13 +300,11 @@ impl Editor for Records {
             shift(&mut span, skew);
         }
         span.resource = self.resource(own);
-        let mut late = self.late.borrow_mut();
-        if due > self.sched.now() && late.len() < HELD_BACK {
+        if due > self.sched.now() {
             self.held.set(self.held.get() + 1);
-            late.insert((due, self.held.get()), span);
+            self.late.borrow_mut().insert((due, self.held.get()), span);
             return;
         }
-        drop(late);
         keep(span);
     }
 

@@ -104,8 +104,8 @@ impl Caller {
 pub struct Visitor {
     /// The calling service and its replica; none from outside of the topology.
     pub from: Option<(ServiceId, u32)>,
-    /// The index of the guest's route, if one matches.
-    pub route: Option<u32>,
+    /// What the service counts its route as, whichever release serves it.
+    pub slot: Option<u32>,
     /// Which attempt of its call it is, from 0.
     pub attempt: u32,
     pub trace: Trace,
@@ -122,8 +122,8 @@ pub struct Visitor {
 pub struct RequestScope {
     /// The calling service and its replica; none from outside of the topology.
     pub from: Option<(ServiceId, u32)>,
-    /// The index of the guest's route, if one matches.
-    pub route: Option<u32>,
+    /// What the service counts its route as, whichever release serves it.
+    pub slot: Option<u32>,
     /// Which attempt of its call it is, from 0.
     pub attempt: u32,
     pub request: Request,
@@ -167,10 +167,10 @@ struct OpenSpan {
 impl RequestScope {
     /// A guest may open so many `spans` in it.
     pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { from, route, attempt, trace, server, baggage, depth, context, deadline } = visitor;
+        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, deadline } = visitor;
         Self {
             from,
-            route,
+            slot,
             attempt,
             request,
             params,

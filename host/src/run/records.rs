@@ -28,7 +28,11 @@ pub fn records(
             origins.push(Origin { service, replica: identity.replica, resource: identity.resource });
         }
     }
-    let records = Records::new(model, &host.sched, Rc::clone(ledger), &origins, resources)?;
+    let routes = nodes.iter().map(|node| match &node.code {
+        NodeCode::Guest(guest) => guest.routes.clone(),
+        NodeCode::External => Vec::new(),
+    });
+    let records = Records::new(model, &host.sched, Rc::clone(ledger), &origins, routes, resources)?;
     host.recorder.edit(Rc::clone(&records) as Rc<dyn Editor>);
     for node in nodes {
         let NodeCode::Guest(guest) = &node.code else { continue };

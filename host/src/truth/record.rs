@@ -62,7 +62,8 @@ pub enum Record {
         time: String,
         /// The service that is called, or whose replica or record is struck.
         service: String,
-        /// Null for a request that meets no route, and for what strikes no request.
+        /// Null for a request that meets no route, for what strikes no request, and for a
+        /// recorded span that is no SERVER span.
         route: Option<String>,
         /// From 0; null where none had been picked.
         replica: Option<u32>,

@@ -198,6 +198,18 @@ fn late_spans_come_when_they_are_due_and_all_of_them_in_the_end() {
 }
 
 #[test]
+fn spans_for_which_there_is_no_room_are_not_late_and_counted_as_spared() {
+    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = { constant = \"10000/s\" }\n\
+                request = { path = \"/spans\" }";
+    let late = fault("late-spans", "target = { service = \"front\" }\nby = \"1h\"");
+    let run = World::of("probe", "").with(load).with(&late).flags(&["--for", "1s", "--json"]).virtually(&[]);
+    let report: Value = serde_json::from_str(&run.report).expect("a report");
+    let (matched, injected) = counts(&run, "it");
+    assert_eq!((matched, injected), (run.spans().len() as u64, 65_536));
+    assert_eq!(report["faults"][0]["suppressed"], json!({ "no-room": matched - injected }));
+}
+
+#[test]
 fn a_wrong_name_is_another_resource_with_all_else_as_it_was() {
     let whole = asking("").virtually(&[]);
     let lines = "target = { service = \"back\", replica = 0 }\nwhen = { at = \"2s\" }";

@@ -109,6 +109,43 @@ fn a_paused_caller_notices_the_answer_when_it_goes_on() {
     assert_eq!(took(&servers(&run, "front"), 900), 1_100);
 }
 
+/// One request to `front`, which stands still from 0.5 s to 3.5 s, with this fault.
+fn into_a_pause(fault: &str) -> Run {
+    let pause = "[[faults]]\nname = \"pause\"\nkind = \"pause\"\ntarget = { service = \"front\" }\n\
+                 when = { at = \"500ms\", for = \"3s\" }";
+    let front = "config = { calls = 'back', work = '5ms', span = 'lookup' }";
+    let world = World::of_services(&[("front", front), ("back", "")]);
+    world.with("[network]\nlatency = \"0s\"").with(fault).with(pause).virtually(&["GET /"])
+}
+
+#[test]
+fn what_is_delayed_into_a_pause_begins_when_the_replica_goes_on() {
+    let late = "[[faults]]\nname = \"late\"\nkind = \"latency\"\ndelay = \"1s\"\n\
+                target = { service = \"front\" }";
+    let run = into_a_pause(late);
+    assert_eq!(times(&run.named("lookup")), [(3_500, 5)]);
+    assert_eq!(times(&run.of("front", SpanKind::Client)), [(3_505, 0)]);
+    assert_eq!(servers(&run, "back"), [(3_505, 0)]);
+    assert_eq!(servers(&run, "front"), [(0, 3_505)]);
+    // Nor does it die of a request that it has not begun.
+    let crash = "[[faults]]\nname = \"crash\"\nkind = \"crash\"\nrestart = \"1s\"\nfail-first = 1\n\
+                 target = { service = \"front\" }";
+    let run = into_a_pause(&format!("{late}\n{crash}"));
+    assert_eq!(run.answers[0].took, "3.5s");
+    assert_eq!(run.of("back", SpanKind::Server).len(), 0);
+}
+
+#[test]
+fn a_span_that_waits_into_a_pause_goes_on_behind_it() {
+    let run = into_a_pause(
+        "[[faults]]\nname = \"late\"\nkind = \"latency\"\ndelay = \"1s\"\n\
+         target = { service = \"front\", span = \"lookup\" }",
+    );
+    // Its work is still to be done then.
+    assert_eq!(times(&run.named("lookup")), [(0, 3_505)]);
+    assert_eq!(times(&run.of("front", SpanKind::Client)), [(3_505, 0)]);
+}
+
 #[test]
 fn who_waits_for_a_replica_that_never_goes_on_is_cut_off_when_a_request_may_last_no_longer() {
     let pause = "[[faults]]\nname = \"it\"\nkind = \"pause\"\ntarget = { service = \"back\" }";
@@ -118,6 +155,8 @@ fn who_waits_for_a_replica_that_never_goes_on_is_cut_off_when_a_request_may_last
     assert_eq!((&run.answers[0].json()["error"], run.answers[0].took.as_str()), (&"reset".into(), "2s"));
     let client = run.of("front", SpanKind::Client)[0];
     assert_eq!((client.error_type().as_str(), run.children(client).len()), (Some("connection_reset"), 0));
+    // The report knows what it was about.
+    assert!(run.report.contains("GET /now") && !run.report.contains("(no route)"), "{}", run.report);
 }
 
 /// The statuses of requests that are sent one after the other to a worker that leaks.

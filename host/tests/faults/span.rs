@@ -69,3 +69,24 @@ fn spans_that_wait_by_no_chance_leave_every_byte_as_it_was() {
     let with = world("lookup", "probability = 0.0").virtually(&["GET /"; 3]);
     assert_eq!(with.bytes, without.bytes);
 }
+
+#[test]
+fn a_route_is_the_services_own_in_whichever_release_it_is() {
+    // The routes of what is deployed, in its own order.
+    let deploy = "[[faults]]\nname = \"deploy\"\nkind = \"bad-deploy\"\nguest = \"service\"\n\
+                  config = { \"a.route\" = \"GET /new\", \"a.span\" = \"lookup\", \"a.work\" = \"5ms\", \
+                  \"b.route\" = \"GET /now\", \"b.span\" = \"lookup\", \"b.work\" = \"5ms\" }\n\
+                  target = { service = \"front\" }";
+    let slow = |route: &str| {
+        let fault = format!(
+            "[[faults]]\nname = \"it\"\nkind = \"latency\"\ndelay = \"40ms\"\n\
+             target = {{ service = \"front\", route = \"GET {route}\", span = \"lookup\" }}"
+        );
+        let world = World::of("probe", "").with(deploy).with(&fault);
+        lookups(&world.virtually(&["GET /new", "GET /now"]))
+    };
+    for route in ["/health", "/sleep/{ms}", "/env"] {
+        assert_eq!(slow(route), [5, 5], "{route}");
+    }
+    assert_eq!(slow("/now"), [5, 45]);
+}

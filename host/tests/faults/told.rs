@@ -64,3 +64,24 @@ fn a_strike_within_a_span_names_that_span() {
         assert_eq!((span.name.as_str(), span.duration()), ("lookup", 45_000_000));
     }
 }
+
+#[test]
+fn what_strikes_a_span_as_it_is_recorded_names_the_route_of_a_server_span() {
+    for (kind, more, others) in
+        [("lose-spans", "", 40), ("late-spans", "by = \"1s\"", 40), ("cardinality", "attribute = \"a\"", 0)]
+    {
+        let fault = format!(
+            "[[faults]]\nname = \"it\"\nkind = \"{kind}\"\ntarget = {{ service = \"shop\" }}\n{more}"
+        );
+        let world = World::of_services(&[("shop", "config = { work = \"5ms\", span = \"lookup\" }")]);
+        let (run, firings) = told(world.with(&fault), "GET /");
+        let (servers, rest): (Vec<_>, Vec<_>) = firings.iter().partition(|firing| firing["route"] == "GET /");
+        assert_eq!((servers.len(), rest.len()), (40, others), "{kind}");
+        assert!(rest.iter().all(|firing| firing["route"].is_null()), "{kind}: {rest:?}");
+        let is_server = |firing: &Value| {
+            run.of("shop", SpanKind::Server).iter().any(|span| firing["span_id"] == *span.id)
+        };
+        assert!(kind == "lose-spans" || servers.iter().all(|firing| is_server(firing)), "{kind}");
+        assert!(!rest.iter().any(|firing| is_server(firing)), "{kind}");
+    }
+}
