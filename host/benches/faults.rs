@@ -1,5 +1,6 @@
 //! What faults cost a chain of ten hops among 1,000 services, in virtual time:
-//! those that are not active, those of other services and routes, and conditions.
+//! those that are not active, those of other services and routes, conditions, and
+//! those that strike.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -77,6 +78,7 @@ fn bench(criterion: &mut Criterion) {
         ("a hundred active, ten of these services and of other routes", of_other_routes(100)),
         ("one at each service, whose dice say no", faults(HOPS, 1, "probability = 1e-12")),
         ("ten conditions at each service", conditions()),
+        ("a hundred active, ten of which strike", faults(100, 1, "")),
     ];
     let asked: Asked = "GET /".parse().expect("a request");
     let mut group = criterion.benchmark_group("faults, by chain of ten hops");

@@ -404,7 +404,11 @@ fn tell(event: Event) {
             let (simulated, took) = (words::time(simulated), words::time(crate::clock::nanos(took)));
             say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
         }
-        Event::Simulated { .. } => {}
+        Event::Comparing { faults, took } if took >= WORTH_TELLING => {
+            let what = if faults == 1 { "the fault".to_owned() } else { format!("each of {faults} faults") };
+            say(&format!("running once more without {what}, for the truth; ctrl-c leaves that out\n"));
+        }
+        Event::Simulated { .. } | Event::Comparing { .. } => {}
         Event::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
             say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));

@@ -148,7 +148,7 @@ impl Plan {
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
-        problems.extend(truth::problems(&options));
+        problems.extend(truth::problems(&options, &topology.model));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {

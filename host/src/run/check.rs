@@ -1,6 +1,6 @@
 //! What `simhost check` says of a topology that is good.
 
-mod fault;
+pub(super) mod fault;
 
 use std::fmt::Write as _;
 

@@ -52,12 +52,8 @@ impl Again<'_> {
             simulated: done.simulated,
             requests: done.requests,
         };
-        let changing = |name: &str| {
-            let fault = self.model.faults.iter().find(|fault| fault.name == name);
-            fault.is_some_and(|fault| fault.kind.may_change_requests())
-        };
-        let fired = done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name));
-        let (mut number, fired) = (0, fired.count());
+        let fired = self.fired(done);
+        let mut number = 0;
         let record = closing.record(|index| {
             let fault = &self.model.faults[index];
             if !fault.kind.may_change_requests() {
@@ -75,6 +71,21 @@ impl Again<'_> {
         });
         truth.sink().write(&record);
         Ok(())
+    }
+
+    /// Faults that have struck, and may have changed requests.
+    fn fired(&self, done: &Simulated) -> usize {
+        let changing = |name: &str| {
+            let fault = self.model.faults.iter().find(|fault| fault.name == name);
+            fault.is_some_and(|fault| fault.kind.may_change_requests())
+        };
+        done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
+    }
+
+    /// How many runs without a fault are to be made, if any are.
+    pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
+        let fired = self.fired(done);
+        (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
     }
 
     /// Why no run without a fault can tell what it has caused.

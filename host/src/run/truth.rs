@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
-use crate::model::{Model, Nanos, ServiceId};
+use crate::model::{Code, FaultKind, Model, Nanos, ServiceId};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
+use super::check::fault::line as describe;
 use super::services::Loaded;
 use super::{Event, Failure, Options, shards};
 
@@ -133,14 +134,14 @@ impl Truth {
 }
 
 /// What is wrong with how the truth was asked for.
-pub fn problems(options: &Options) -> Vec<Problem> {
-    let mut problems = Vec::new();
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    let mut problems = overwritten(options, model);
     let Some(truth) = &options.destinations.truth else { return problems };
     let is_stdout = truth.as_os_str() == "-";
     if is_stdout && options.destinations.out.as_deref() == Some(truth) {
         let problem = Problem::new("--out - and --truth - both want standard output");
         problems.push(problem.help("name a file for one of them: --truth truth.jsonl"));
-    } else if options.destinations.out.as_deref() == Some(truth) {
+    } else if options.destinations.out.as_ref().is_some_and(|out| place(out) == place(truth)) {
         let problem = Problem::new(format!("--out and --truth both name {}", truth.display()));
         problems.push(problem.help("give each a file of its own"));
     }
@@ -149,6 +150,38 @@ pub fn problems(options: &Options) -> Vec<Problem> {
         problems.push(problem.help("name a file: --truth truth.jsonl"));
     }
     problems
+}
+
+/// Files that the run reads, and would write over.
+fn overwritten(options: &Options, model: &Model) -> Vec<Problem> {
+    let deployed = model.faults.iter().filter_map(|fault| match &fault.kind {
+        FaultKind::BadDeploy { code, .. } => Some(code),
+        _ => None,
+    });
+    let codes = model.services.iter().map(|service| &service.code).chain(deployed);
+    let guests = codes.filter_map(|code| match code {
+        Code::File { path, .. } => Some((path, "a guest")),
+        Code::Embedded(_) | Code::External(_) => None,
+    });
+    let read: Vec<_> = [(&options.topology, "the topology")].into_iter().chain(guests).collect();
+    let written = [("--out", &options.destinations.out), ("--truth", &options.destinations.truth)];
+    let written = written.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
+    let problems = written.filter_map(|(flag, path)| {
+        let (_, what) = read.iter().find(|(known, _)| place(known) == place(path))?;
+        let problem = Problem::new(format!("{flag} {} is {what} itself, and would be lost", path.display()));
+        Some(problem.help(format!("name another file: {flag} {}.jsonl", &flag[2..])))
+    });
+    problems.collect()
+}
+
+/// Where a file is, however it is spelt; as it is spelt where there is no such folder.
+fn place(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().ok().or_else(|| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    });
+    whole.unwrap_or_else(|| path.to_owned())
 }
 
 /// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.
@@ -182,7 +215,11 @@ fn opening(options: &Options, model: &Model, names: &Names) -> Opening {
         shards: shards::count(options),
         is_virtual: options.virtual_time,
         flags: flags(options),
-        faults: model.faults.iter().map(|fault| Declared::new(fault, names)).collect(),
+        faults: model
+            .faults
+            .iter()
+            .map(|fault| Declared::new(fault, describe(fault, model), names))
+            .collect(),
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Event {
     Trouble { exporter: String, trouble: String },
     /// A run in virtual time has simulated so much, and took so long.
     Simulated { simulated: Nanos, took: Duration },
+    /// The run, which took so long, is made once more without each of so many faults.
+    Comparing { faults: usize, took: Duration },
     /// The run is over, and an exporter in trouble has so long to recover.
     Flushing { patience: Duration },
 }
@@ -122,6 +124,9 @@ impl Plan {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
             let again = Again { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            if let Some(faults) = again.comparisons(truth, &done) {
+                on_event(Event::Comparing { faults, took });
+            }
             again.close(truth, &done)?;
         }
         let out = options.destinations.out.as_deref();

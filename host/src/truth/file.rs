@@ -1,11 +1,14 @@
 //! Where the truth goes: a file, line by line.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write};
+use std::io::{self, BufRead as _, BufReader, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Record;
+
+/// Lines that are moved go in blocks of about this many bytes.
+const BLOCK: usize = 1 << 20;
 
 /// A file of lines. Each goes out whole and at once: what was written survives the
 /// process, and `tail -f` shows it. It costs a call of the system for each line.
@@ -74,11 +77,8 @@ impl Sink {
         let mut theirs = other.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
         let Out::File(file) = &mut theirs.out else { return };
         let inner = &mut *self.lock();
-        let mut lines = Vec::new();
-        let read = file.seek(io::SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut lines));
-        match read {
-            Ok(_) => inner.put(&lines, lines.iter().filter(|byte| **byte == b'\n').count() as u64),
-            Err(error) => inner.fail(&error, 0),
+        if let Err(error) = file.seek(io::SeekFrom::Start(0)).and_then(|_| inner.append(file)) {
+            inner.fail(&error, 0);
         }
         if inner.trouble.is_none() {
             inner.trouble = theirs.trouble;
@@ -102,6 +102,22 @@ impl Sink {
 }
 
 impl Inner {
+    /// Adds the lines of a file, some at a time.
+    fn append(&mut self, file: &mut File) -> io::Result<()> {
+        let mut file = BufReader::with_capacity(BLOCK, file);
+        let (mut lines, mut count) = (Vec::new(), 0);
+        while file.read_until(b'\n', &mut lines)? > 0 {
+            count += 1;
+            if lines.len() >= BLOCK {
+                self.put(&lines, count);
+                lines.clear();
+                count = 0;
+            }
+        }
+        self.put(&lines, count);
+        Ok(())
+    }
+
     fn put(&mut self, lines: &[u8], count: u64) {
         if let Some(trouble) = &mut self.trouble {
             trouble.lost += count;

@@ -101,6 +101,8 @@ pub enum Record {
 pub struct Declared {
     pub fault: String,
     pub kind: String,
+    /// All that the topology says of it, in the words of `simhost check`.
+    pub description: String,
     pub target: Option<Aim>,
     /// Whether it is active when its schedule says so.
     pub enabled: bool,
@@ -108,10 +110,11 @@ pub struct Declared {
 }
 
 impl Declared {
-    pub fn new(fault: &Fault, names: &Names) -> Self {
+    pub fn new(fault: &Fault, description: String, names: &Names) -> Self {
         Self {
             fault: fault.name.clone(),
             kind: fault.kind.name().to_owned(),
+            description,
             target: fault.target.as_ref().map(|target| Aim::new(target, names)),
             enabled: fault.enabled,
             probability: fault.chance.probability,

@@ -37,10 +37,15 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
 #[test]
 fn a_file_that_cannot_be_is_refused_before_anything_runs() {
     let topology = Topology::orders();
-    let cases: [(&[&str], &str); 4] = [
+    let itself = topology.path();
+    let itself = itself.to_str().expect("a path in text");
+    let cases: [(&[&str], &str); 7] = [
         (&["--truth", "nowhere/truth.jsonl"], "--truth nowhere/truth.jsonl: No such file"),
         (&["--truth", "-", "--out", "-"], "both want standard output"),
         (&["--truth", "x.jsonl", "--out", "x.jsonl"], "--out and --truth both name x.jsonl"),
+        (&["--truth", "./x.jsonl", "--out", "x.jsonl"], "--out and --truth both name ./x.jsonl"),
+        (&["--truth", itself], "is the topology itself, and would be lost"),
+        (&["--out", itself], "is the topology itself, and would be lost"),
         (&["--truth", "-", "--shards", "2"], "several shards cannot share standard output"),
     ];
     for (flags, said) in cases {

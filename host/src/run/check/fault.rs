@@ -8,7 +8,7 @@ use crate::model::{
 use crate::topology::size_text;
 
 /// What a fault does, to whom, how often and when.
-pub(super) fn line(fault: &Fault, model: &Model) -> String {
+pub fn line(fault: &Fault, model: &Model) -> String {
     let state = if fault.enabled { "on" } else { "off" };
     let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name(), detail(&fault.kind));
     if let Some(target) = &fault.target {

@@ -220,11 +220,12 @@ fn values(value: &Value<'_>, part: &Part) -> Option<Vec<serde_json::Value>> {
 
 fn regex(value: &Value<'_>) -> Option<Regex> {
     value.read(|text| {
-        let wrong = |label: &str, help: String| {
-            Err(Problem::new(format!("{} is no regular expression", quote(text))).label(label).help(help))
+        let wrong = |what: &str, label: &str, help: String| {
+            Err(Problem::new(format!("{} is {what}", quote(text))).label(label).help(help))
         };
         if text.chars().count() > REGEX_AT_MOST {
             return wrong(
+                "too long for a regular expression here",
                 "too long",
                 format!("write at most {REGEX_AT_MOST} characters; in takes many values"),
             );
@@ -232,6 +233,7 @@ fn regex(value: &Value<'_>) -> Option<Regex> {
         match RegexBuilder::new(text).size_limit(COMPILED_AT_MOST).build() {
             Ok(regex) => Ok(regex),
             Err(regex::Error::CompiledTooBig(_)) => wrong(
+                "too large a regular expression",
                 "too large",
                 "repeat less, as {1000} copies what it repeats; (?-u) takes ASCII alone for \\w and \\d"
                     .to_owned(),
@@ -239,7 +241,11 @@ fn regex(value: &Value<'_>) -> Option<Regex> {
             Err(error) => {
                 let told = error.to_string();
                 let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                wrong(reason, "see https://docs.rs/regex/#syntax for what one may hold".to_owned())
+                wrong(
+                    "no regular expression",
+                    reason,
+                    "see https://docs.rs/regex/#syntax for what one may hold".to_owned(),
+                )
             }
         }
     })
