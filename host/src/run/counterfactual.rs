@@ -73,19 +73,19 @@ impl Again<'_> {
         Ok(())
     }
 
-    /// How many runs without a fault are to be made, if any are.
-    pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
-        let fired = self.fired(done);
-        (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
-    }
-
-    /// Faults that have struck, and may have changed a request.
+    /// Faults that have struck, and may have changed requests.
     fn fired(&self, done: &Simulated) -> usize {
         let changing = |name: &str| {
             let fault = self.model.faults.iter().find(|fault| fault.name == name);
             fault.is_some_and(|fault| fault.kind.may_change_requests())
         };
         done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
+    }
+
+    /// How many runs without a fault are to be made, if any are.
+    pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
+        let fired = self.fired(done);
+        (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
     }
 
     /// Why no run without a fault can tell what it has caused.
