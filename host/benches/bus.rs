@@ -1,30 +1,18 @@
 //! What a request costs on the bus, in virtual time: a guest that answers at
 //! once, a chain of ten hops, an order without sleeps, and a guest's calls of the host.
 
-use std::hint::black_box;
-use std::path::Path;
+mod world;
+
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use simhost::bus::Bus;
-use simhost::engine::EMBEDDED;
 use simhost::model::ServiceId;
-use simhost::run::{Asked, Options, Plan};
-use simhost::sched::Sched;
-use simhost::topology;
+use simhost::run::Asked;
+
+use world::world;
 
 const HOPS: u64 = 10;
 const CLOCK_READS: u64 = 10_000;
-
-fn world(text: &str) -> (Sched, Rc<Bus>) {
-    let embedded = EMBEDDED.map(|(name, _)| name);
-    let topology = topology::parse("bench.toml", text, Path::new(""), &embedded).expect("a topology");
-    let options = Options { virtual_time: true, ..Options::default() };
-    let plan = Plan::of(topology, options, |_| None).expect("a plan");
-    plan.bus(|batch| {
-        black_box(batch);
-    })
-}
 
 fn chain() -> String {
     let mut text =

@@ -2,33 +2,21 @@
 //! those that are not active, those of other services and routes, conditions, and
 //! those that strike.
 
+mod world;
+
 use std::fmt::Write as _;
-use std::hint::black_box;
-use std::path::Path;
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use simhost::bus::Bus;
-use simhost::engine::EMBEDDED;
 use simhost::model::ServiceId;
-use simhost::run::{Asked, Options, Plan};
-use simhost::sched::Sched;
-use simhost::topology;
+use simhost::run::Asked;
+
+use world::world;
 
 const HOPS: usize = 10;
 const SERVICES: usize = 1_000;
 
 const INFALLIBLE: &str = "a String takes every write";
-
-fn world(text: &str) -> (Sched, Rc<Bus>) {
-    let embedded = EMBEDDED.map(|(name, _)| name);
-    let topology = topology::parse("bench.toml", text, Path::new(""), &embedded).expect("a topology");
-    let options = Options { virtual_time: true, ..Options::default() };
-    let plan = Plan::of(topology, options, |_| None).expect("a plan");
-    plan.bus(|batch| {
-        black_box(batch);
-    })
-}
 
 /// A chain, and services that it does not call.
 fn services() -> String {
