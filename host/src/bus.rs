@@ -40,7 +40,6 @@ use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
-use crate::rng::{Key, Purpose};
 use crate::tally;
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
@@ -268,8 +267,7 @@ impl Bus {
             let detail = "the entry of a topology is a guest, not an external service";
             return Ok(Response::detail(502, detail));
         };
-        let replicas = guest.stand.replicas.len();
-        let replica = pick(visit.trace.chance(Purpose::Replica, visit.span), replicas);
+        let replica = visit.pick(guest.stand.replicas.len());
         let chosen = self.choose(guest, visit, replica)?;
         let stand = chosen.stand;
         let replica = &stand.replicas[replica];
@@ -469,14 +467,6 @@ impl Bus {
     pub fn record(&self, span: OpenSpan) {
         span.end(self.host.sched.now(), &self.host.recorder);
     }
-}
-
-/// Which replica serves a request: any, with equal chance.
-fn pick(chance: Key, replicas: usize) -> usize {
-    if replicas == 1 {
-        return 0;
-    }
-    ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
 }
 
 impl std::fmt::Debug for Bus {

@@ -20,7 +20,6 @@ use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
 use super::passage::Trip;
-use super::routes::Match;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::{Bus, NodeCode, Visit, Way};
@@ -215,10 +214,7 @@ impl Bus {
     /// The route of a service that a request meets.
     fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
         let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
-        match guest.stand.routes.find(&request.method, request.path()) {
-            Match::Found(route, _) => route,
-            _ => None,
-        }
+        guest.stand.routes.find(&request.method, request.path()).route()
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

@@ -12,8 +12,7 @@ use crate::guest::scope::Deadline;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
-use super::routes::Match;
-use super::{Bus, NodeCode, Outcome, Visit, Way, pick};
+use super::{Bus, NodeCode, Outcome, Visit, Way};
 
 /// The number of a SERVER span among the children of its CLIENT span, where the
 /// request arrives twice. Attempts are numbered from below.
@@ -55,6 +54,15 @@ impl Visit {
         }
     }
 
+    /// Which replica of so many serves it: any, with equal chance.
+    pub fn pick(&self, replicas: usize) -> usize {
+        if replicas == 1 {
+            return 0;
+        }
+        let chance = self.trace.chance(Purpose::Replica, self.span);
+        ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
+    }
+
     /// The span that shows what happens on the way: CLIENT, where it is ours.
     pub const fn outermost(&self) -> SpanId {
         match self.call {
@@ -76,14 +84,9 @@ impl Bus {
         let now = self.host.sched.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
-            if let Match::Found(found, decoded) =
-                guest.stand.routes.find(&visit.request.method, visit.request.path())
-            {
-                (route, params) = (found, decoded);
-            }
-            replica = Some(
-                pick(visit.trace.chance(Purpose::Replica, visit.span), guest.stand.replicas.len()) as u32,
-            );
+            let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+            (route, params) = found.parts();
+            replica = Some(visit.pick(guest.stand.replicas.len()) as u32);
         }
         let subject = visit.subject(route, replica, &params, visit.outermost());
         let mut passage = Box::new(self.faults.passage(&subject, now)?);

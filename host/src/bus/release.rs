@@ -9,7 +9,6 @@ use crate::model::Canary;
 use crate::rng::Purpose;
 
 use super::replica::Replica;
-use super::routes::Match;
 use super::routes::Routes;
 use super::{Bus, GuestNode, Visit};
 use crate::engine::Code;
@@ -105,10 +104,8 @@ impl Bus {
         visit: &Visit,
         replica: usize,
     ) -> Option<Option<Held>> {
-        let (route, params) = match guest.stand.routes.find(&visit.request.method, visit.request.path()) {
-            Match::Found(route, params) => (route, params),
-            Match::WrongMethod(..) | Match::NotFound => (None, Vec::new()),
-        };
+        let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+        let (route, params) = found.parts();
         let subject = visit.subject(route, Some(replica as u32), &params, visit.span);
         if !rule.is_for_route(route) {
             return None;

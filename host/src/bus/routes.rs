@@ -58,6 +58,14 @@ impl Match {
             Self::WrongMethod(..) | Self::NotFound => None,
         }
     }
+
+    /// The index of the route and the parameters, if there are any.
+    pub fn parts(self) -> (Option<u32>, Vec<(String, String)>) {
+        match self {
+            Self::Found(route, params) => (route, params),
+            Self::WrongMethod(..) | Self::NotFound => (None, Vec::new()),
+        }
+    }
 }
 
 impl Routes {
