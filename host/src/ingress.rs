@@ -5,21 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
-use axum::response::{IntoResponse, Response as HttpResponse};
-use axum::{Extension, Router};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::service::{Service as _, service_fn};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use opentelemetry_semantic_conventions::attribute;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, Identity};
@@ -53,6 +52,9 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// The server's side of W3C trace context: the trace and the SERVER span.
 const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
+/// A response as the connection takes it.
+type HttpResponse = hyper::Response<Full<Bytes>>;
+
 /// A request on its way to the core thread, and where its answer goes.
 #[derive(Debug)]
 pub struct Inbound {
@@ -77,34 +79,11 @@ pub struct Ingress {
     serving: tokio::task::JoinHandle<()>,
 }
 
-#[derive(Clone)]
 struct Door {
-    settings: Arc<Settings>,
+    settings: Settings,
     core: mpsc::Sender<Inbound>,
-    under_way: UnderWay,
-}
-
-/// How many requests have come in and have no answer yet.
-#[derive(Clone, Debug, Default)]
-struct UnderWay(watch::Sender<u32>);
-
-impl UnderWay {
-    /// Counts a request until the guard is dropped.
-    fn enter(&self) -> impl Drop + use<> {
-        struct Guard(UnderWay);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                self.0.0.send_modify(|count| *count -= 1);
-            }
-        }
-        self.0.send_modify(|count| *count += 1);
-        Guard(self.clone())
-    }
-
-    async fn none(&self) {
-        // The sender lives as long as this does.
-        self.0.subscribe().wait_for(|count| *count == 0).await.ok();
-    }
+    /// Requests that have come in and have no answer yet.
+    under_way: TaskTracker,
 }
 
 impl Ingress {
@@ -123,10 +102,8 @@ impl Ingress {
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
         let server = server(&settings.limits);
-        let under_way = UnderWay::default();
-        let door = Door { settings: Arc::new(settings), core, under_way: under_way.clone() };
-        let router = Router::new().fallback(answer).with_state(door);
-        let serving = tokio::spawn(accept(listener, server, router, connections, under_way, stopped));
+        let door = Arc::new(Door { settings, core, under_way: TaskTracker::new() });
+        let serving = tokio::spawn(accept(listener, server, door, connections, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
 
@@ -155,9 +132,8 @@ fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
 async fn accept(
     listener: TcpListener,
     server: auto::Builder<TokioExecutor>,
-    router: Router,
+    door: Arc<Door>,
     connections: usize,
-    under_way: UnderWay,
     mut stopped: watch::Receiver<bool>,
 ) {
     let slots = Arc::new(Semaphore::new(connections));
@@ -178,16 +154,17 @@ async fn accept(
             continue;
         };
         let connection = graceful.watcher();
-        let (server, service) = (server.clone(), router.clone().layer(Extension(peer)));
+        let (server, door) = (server.clone(), Arc::clone(&door));
         open.spawn(async move {
-            serve(stream, &server, service, connection).await;
+            serve((stream, peer), &server, door, connection).await;
             drop(slot);
         });
         while open.try_join_next().is_some() {}
     }
     drop(listener);
     let answered = async {
-        tokio::time::timeout(DRAIN, under_way.none()).await.ok();
+        door.under_way.close();
+        tokio::time::timeout(DRAIN, door.under_way.wait()).await.ok();
         tokio::time::sleep(LINGER).await;
     };
     tokio::select! {
@@ -199,23 +176,19 @@ async fn accept(
 
 /// Serves one connection to its end.
 async fn serve(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     server: &auto::Builder<TokioExecutor>,
-    router: Router,
-    connection: hyper_util::server::graceful::Watcher,
+    door: Arc<Door>,
+    connection: Watcher,
 ) {
     stream.set_nodelay(true).ok();
     // Before the first byte nobody knows which HTTP it is, and no other timer runs.
     if !matches!(tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let router = TowerToHyperService::new(router);
     let service = service_fn(move |request| {
-        let answering = router.call(request);
-        async move {
-            let response: HttpResponse = answering.await.unwrap_or_else(|never| match never {});
-            response.extensions().get::<BrokenOff>().map_or(Ok(()), |_| Err(BrokenOff)).map(|()| response)
-        }
+        let door = Arc::clone(&door);
+        async move { door.answer(request, peer).await }
     });
     let serving = server.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off or talks nonsense is its own affair.
@@ -228,56 +201,44 @@ async fn serve(
 #[error("the connection is broken off")]
 struct BrokenOff;
 
-impl BrokenOff {
-    /// Takes the place of a response up to the connection.
-    fn instead() -> HttpResponse {
-        let mut response = HttpResponse::new(Body::empty());
-        response.extensions_mut().insert(Self);
-        response
-    }
-}
-
-/// One request: to the core thread and back.
-async fn answer(
-    State(door): State<Door>,
-    Extension(peer): Extension<SocketAddr>,
-    request: axum::extract::Request,
-) -> HttpResponse {
-    let _under_way = door.under_way.enter();
-    let request = match taken_in(request, &door.settings.limits, peer).await {
-        Ok(request) => request,
-        Err(refusal) => return to_http(refusal).into_response(),
-    };
-    let (request, attributes) = request;
-    let (reply, answered) = oneshot::channel();
-    let entry = Entry { to: door.settings.to, request, attributes, identity: Identity::Numbered };
-    if door.core.try_send(Inbound { entry, reply }).is_err() {
-        let limit = door.settings.bounds.requests;
-        let detail = format!("more than limits.requests = {limit} wait at the ingress");
-        return to_http(Response::detail(503, detail)).into_response();
-    }
-    let Ok(answer) = answered.await else {
-        return to_http(Response::detail(503, "the run is over")).into_response();
-    };
-    let response = match answer.outcome {
-        Ok(response) => response,
-        Err(_) => return BrokenOff::instead(),
-    };
-    let mut response = to_http(response);
-    if let Some(context) = answer.context {
-        let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
-        for (name, value) in values {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(name, value);
+impl Door {
+    /// One request: to the core thread and back.
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<HttpResponse, BrokenOff> {
+        let _under_way = self.under_way.token();
+        let Settings { to, limits, bounds } = &self.settings;
+        let (request, attributes) = match taken_in(request, limits, peer).await {
+            Ok(taken_in) => taken_in,
+            Err(refusal) => return Ok(to_http(refusal)),
+        };
+        let (reply, answered) = oneshot::channel();
+        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered };
+        if self.core.try_send(Inbound { entry, reply }).is_err() {
+            let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
+            return Ok(to_http(Response::detail(503, detail)));
+        }
+        let Ok(answer) = answered.await else {
+            return Ok(to_http(Response::detail(503, "the run is over")));
+        };
+        let mut response = to_http(answer.outcome.map_err(|_| BrokenOff)?);
+        if let Some(context) = answer.context {
+            let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
+            for (name, value) in values {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    response.headers_mut().insert(name, value);
+                }
             }
         }
+        Ok(response)
     }
-    response
 }
 
 /// Reads the whole request, within its bounds.
 async fn taken_in(
-    request: axum::extract::Request,
+    request: hyper::Request<Incoming>,
     limits: &Limits,
     peer: SocketAddr,
 ) -> Result<(Request, Vec<KeyValue>), Response> {
@@ -303,7 +264,7 @@ async fn taken_in(
 }
 
 /// Reads the whole body. One that announces too much need not send it.
-async fn whole(body: Body, limit: u64) -> Result<Bytes, Response> {
+async fn whole(body: Incoming, limit: u64) -> Result<Bytes, Response> {
     let too_large = || Response::detail(413, format!("the body exceeds limits.body = {limit} bytes"));
     if body.size_hint().lower() > limit {
         return Err(too_large());
@@ -351,7 +312,7 @@ fn to_http(response: Response) -> HttpResponse {
         header::TE,
         HeaderName::from_static("keep-alive"),
     ];
-    let mut http = HttpResponse::new(Body::from(Bytes::from(response.body)));
+    let mut http = HttpResponse::new(Full::from(response.body));
     *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in response.headers.0 {
         let field = (HeaderName::try_from(name), HeaderValue::try_from(value));
