@@ -150,6 +150,71 @@ fault silence: on, collector-down
 }
 
 #[test]
+fn check_says_what_each_link_does_in_a_line() {
+    let text = r#"
+[topology]
+name = "shop"
+
+[ingress]
+to = "order-service"
+
+[services.order-service]
+guest = "orders"
+
+[services.inventory-service]
+guest = "inventory"
+
+[services.payment-service]
+guest = "payment"
+
+[services.notification-service]
+guest = "notification"
+
+[[links]]
+from = "order-service"
+to = "inventory-service"
+latency = { normal = { mean = "2ms", stddev = "300us" } }
+timeout = "250ms"
+deadline = true
+
+[links.retry]
+attempts = 3
+backoff = "25ms"
+methods = ["GET", "POST"]
+budget = { share = 0.1, min = "1/s" }
+
+[links.breaker]
+failures = 5
+
+[[links]]
+from = "order-service"
+to = "payment-service"
+hedge = { after = "50ms", on = ["5xx", "429"], methods = "all" }
+bulkhead = { max-concurrent = 8, queue = 4 }
+fallback = { status = 202, body = "later" }
+
+[[links]]
+from = "order-service"
+to = "notification-service"
+timeout = "1s"
+"#;
+    let expected = "\
+link order-service -> inventory-service: latency of 2ms +/- 300us each way; timeout 250ms; tells the callee its \
+deadline; up to 3 attempts of GET, POST on 502 to 504, timeout, reset, refused, after 25ms times 2 each, 1s at most, \
++/- 20 %, a budget of 10 % of the calls of 10s and 1/s besides, heeds Retry-After; breaker: opens for 5s at 5 \
+failures in a row within 10s (5xx, timeout, reset, refused), then one trial
+link order-service -> payment-service: up to 2 requests at a time, another one after 50ms or on 5xx, 429; \
+bulkhead: 8 at a time, 4 more wait; fallback: 202 for 5xx, timeout, reset, refused
+link order-service -> notification-service: timeout 1s
+";
+    let topology = Topology::new("shop", text);
+    let said = assert_cmd(simhost().arg("check").arg(topology.path())).success();
+    let said = String::from_utf8(said.get_output().stdout.clone()).expect("text");
+    let from = said.find("link ").expect("the first of them");
+    assert_eq!(&said[from..], expected);
+}
+
+#[test]
 fn check_says_everything_that_is_wrong_at_once() {
     let topology = Topology::orders().with("name = \"orders\"", "sed = 1").with("[ingress]", "lisn = 1");
     let assert = assert_cmd(simhost().arg("check").arg(topology.path()));

@@ -1,12 +1,14 @@
 //! What `simhost check` says of a topology that is good.
 
 pub(super) mod fault;
+mod link;
 
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use crate::model::Model;
+use crate::clock::show;
+use crate::model::{Distribution, Model};
 
 use super::services::Service;
 
@@ -41,6 +43,9 @@ pub fn description(model: &Model, services: &[Service]) -> String {
         let to = &model.service(ingress.to).name;
         writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect("a String takes every write");
     }
+    for link in &model.links {
+        writeln!(text, "{}", link::line(link, model)).expect("a String takes every write");
+    }
     for load in &model.loads {
         let to = &model.service(load.to).name;
         let when = if load.real_time { "" } else { ", in virtual time only" };
@@ -50,4 +55,25 @@ pub fn description(model: &Model, services: &[Service]) -> String {
         writeln!(text, "{}", fault::line(fault, model)).expect("a String takes every write");
     }
     text
+}
+
+/// A random length of time, as short as can be.
+fn length(distribution: &Distribution) -> String {
+    match distribution {
+        Distribution::Fixed(nanos) => show(*nanos),
+        Distribution::Normal { mean, stddev } => format!("{} +/- {}", show(*mean), show(*stddev)),
+        Distribution::Lognormal { median, .. } => format!("some {}", show(*median)),
+        Distribution::Exponential { mean } => format!("{} on average", show(*mean)),
+        Distribution::Uniform { min, max } => format!("{} to {}", show(*min), show(*max)),
+        Distribution::Pareto { min, .. } => format!("{} or more", show(*min)),
+        Distribution::Percentiles(points) => {
+            let ends = points.first().zip(points.last());
+            ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
+    format!("{} %", (share * 100.0 * 1e9).round() / 1e9)
 }

@@ -2,10 +2,11 @@
 
 use crate::clock::show;
 use crate::model::{
-    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
-    Test, When,
+    Canary, Chance, Condition, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target, Test, When,
 };
 use crate::topology::size_text;
+
+use super::{length, percent};
 
 /// What a fault does, to whom, how often and when.
 pub fn line(fault: &Fault, model: &Model) -> String {
@@ -139,25 +140,4 @@ fn of_when(when: &When, model: &Model) -> Vec<String> {
     };
     let ramp = (when.ramp > 0).then(|| format!("growing over {}", show(when.ramp)));
     schedule.into_iter().chain(ramp).collect()
-}
-
-/// A random length of time, as short as can be.
-fn length(distribution: &Distribution) -> String {
-    match distribution {
-        Distribution::Fixed(nanos) => show(*nanos),
-        Distribution::Normal { mean, stddev } => format!("{} +/- {}", show(*mean), show(*stddev)),
-        Distribution::Lognormal { median, .. } => format!("some {}", show(*median)),
-        Distribution::Exponential { mean } => format!("{} on average", show(*mean)),
-        Distribution::Uniform { min, max } => format!("{} to {}", show(*min), show(*max)),
-        Distribution::Pareto { min, .. } => format!("{} or more", show(*min)),
-        Distribution::Percentiles(points) => {
-            let ends = points.first().zip(points.last());
-            ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
-        }
-    }
-}
-
-fn percent(share: f64) -> String {
-    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
-    format!("{} %", (share * 100.0 * 1e9).round() / 1e9)
 }
