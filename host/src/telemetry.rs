@@ -22,3 +22,4 @@ mod queue;
 pub mod record;
 pub mod recorder;
 pub mod sampler;
+pub mod spent;

@@ -17,6 +17,7 @@ use crate::run::{Asked, Options, Plan};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::spent::Spent;
 use crate::topology;
 
 use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, sending, shards, stage};
@@ -178,17 +179,21 @@ impl Lab {
         let last: Arc<Mutex<Batch>> = Arc::default();
         let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));
         let (send, receive) = sync_channel::<Batch>(BATCHES);
+        let spent = Arc::new(Spent::default());
+        let back = Arc::clone(&spent);
         // It ends when the bus, and with it the sender, is gone.
         std::thread::spawn(move || {
             for batch in receive {
                 beside(&batch, &theirs);
-                *keep.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+                let mut kept = keep.lock().unwrap_or_else(PoisonError::into_inner);
+                back.take(std::mem::replace(&mut *kept, batch).spans);
             }
         });
         let spans: Rc<Cell<u64>> = Rc::default();
         let count = Rc::clone(&spans);
         let (sched, bus) = plan.bus(move |batch| {
             count.set(count.get() + batch.spans.len() as u64);
+            spent.free();
             // The thread only goes when this sender does.
             send.send(batch).ok();
         });
