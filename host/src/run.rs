@@ -17,6 +17,7 @@ mod releases;
 mod requests;
 mod services;
 mod shards;
+mod signals;
 mod simulate;
 mod start;
 mod telemetry;

@@ -101,7 +101,14 @@ impl Fault {
             return Ok(if self.json { answer } else { table(&listing) });
         }
         let state: State = serde_json::from_str(&answer).map_err(misread)?;
-        Ok(if self.json { answer } else { format!("{}: {}\n", state.name, condition(&state)) })
+        if self.json {
+            return Ok(answer);
+        }
+        let share = match self.what {
+            What::Set(_) => format!(", probability {}", words::percent(state.probability)),
+            _ => String::new(),
+        };
+        Ok(format!("{}: {}{share}\n", state.name, condition(&state)))
     }
 }
 

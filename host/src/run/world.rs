@@ -25,6 +25,7 @@ use crate::telemetry::record::{Resource, ResourceId};
 
 use super::counterfactual::Again;
 use super::services::{Loaded, Service};
+use super::signals::stop_on_signal;
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
@@ -266,36 +267,6 @@ fn open_listener(
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(RunError::PortInUse { address }),
         Err(error) => Err(RunError::Listen { address, error }),
     }
-}
-
-/// Turns true at the first ctrl-c or SIGTERM; the second ends the process.
-fn stop_on_signal(network: &Runtime, stop: Arc<watch::Sender<bool>>) {
-    network.spawn(async move {
-        for _ in 0..2 {
-            if !signalled().await {
-                return std::future::pending().await;
-            }
-            if stop.send_replace(true) {
-                // 128 + SIGINT, as shells have it.
-                std::process::exit(130);
-            }
-        }
-    });
-}
-
-/// Waits for ctrl-c or SIGTERM; false when the system grants no handler.
-async fn signalled() -> bool {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
-            terminated = terminate.recv() => terminated.is_some(),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.is_ok()
 }
 
 /// Traces for a person who looks, unless the records go somewhere else.
