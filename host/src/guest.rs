@@ -171,7 +171,7 @@ impl Worker {
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));
         let output = Rc::new(Output::new(host.sched.clone(), Rc::clone(&host.recorder), identity.resource));
-        let cpu = Rc::new(CpuMeter::new(identity.limits.cpu_time));
+        let cpu = Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone()));
         let state = GuestState {
             wasi: wasi::context(&identity.environment, &output),
             table: ResourceTable::new(),
@@ -336,6 +336,7 @@ pub async fn in_time<T>(
 /// account, and yields, so that others get their turn.
 struct CpuMeter {
     limit: Duration,
+    sched: Sched,
     /// In the turns that have ended, since the request began.
     spent: Cell<Duration>,
     /// Since the present turn began.
@@ -343,9 +344,9 @@ struct CpuMeter {
 }
 
 impl CpuMeter {
-    const fn new(cpu_time: Nanos) -> Self {
+    const fn new(cpu_time: Nanos, sched: Sched) -> Self {
         let (spent, turn) = (Cell::new(Duration::ZERO), Cell::new(None));
-        Self { limit: Duration::from_nanos(cpu_time), spent, turn }
+        Self { limit: Duration::from_nanos(cpu_time), sched, spent, turn }
     }
 
     /// Polls `future`, keeping the account; where fuel is counted there is no need.
@@ -362,7 +363,7 @@ impl CpuMeter {
             }
             let turn = Stopwatch::start();
             self.turn.set(Some(turn));
-            let poll = future.as_mut().poll(context);
+            let poll = self.sched.computing(|| future.as_mut().poll(context));
             self.turn.set(None);
             self.spent.set(self.spent.get() + turn.elapsed());
             poll

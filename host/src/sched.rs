@@ -48,6 +48,9 @@ pub struct Sched(Rc<World>);
 
 struct World {
     clock: Clock,
+    /// Real time at the beginning of the poll that goes on, which is its instant; none
+    /// between polls, and while it [computes](Sched::computing).
+    instant: Cell<Option<Nanos>>,
     tasks: RefCell<Tasks>,
     ready: Ready,
     timers: RefCell<Timers>,
@@ -135,6 +138,7 @@ impl Sched {
     pub fn new(clock: Clock) -> Self {
         Self(Rc::new(World {
             clock,
+            instant: Cell::default(),
             tasks: RefCell::default(),
             ready: Ready::new(),
             timers: RefCell::default(),
@@ -145,9 +149,30 @@ impl Sched {
         }))
     }
 
-    /// Nanoseconds since the Unix epoch, in the simulated world.
+    /// Nanoseconds since the Unix epoch, in the simulated world. While a task is polled
+    /// it is the instant at which that began, unless it is [computing](Self::computing):
+    /// to look at a real clock takes its time.
     pub fn now(&self) -> Nanos {
-        self.0.clock.now()
+        self.0.instant.get().unwrap_or_else(|| self.0.clock.now())
+    }
+
+    /// Has something done that takes real time, of which it may want to know how much:
+    /// each look at the clock is a new one, and what follows is later.
+    pub fn computing<T>(&self, compute: impl FnOnce() -> T) -> T {
+        let before = self.0.instant.take();
+        let done = compute();
+        self.0.instant.set(before.map(|_| self.0.clock.now()));
+        done
+    }
+
+    /// Polls a future at one instant.
+    fn poll<T>(&self, future: Pin<&mut (impl Future<Output = T> + ?Sized)>, waker: &Waker) -> Poll<T> {
+        if !self.is_virtual() {
+            self.0.instant.set(Some(self.0.clock.now()));
+        }
+        let poll = future.poll(&mut Context::from_waker(waker));
+        self.0.instant.set(None);
+        poll
     }
 
     pub fn is_virtual(&self) -> bool {
@@ -245,7 +270,7 @@ impl Sched {
             while let Some(task) = self.0.ready.next() {
                 task.taken();
                 if Arc::ptr_eq(&task, &waker) {
-                    if let Poll::Ready(value) = main.as_mut().poll(&mut Context::from_waker(&main_waker)) {
+                    if let Poll::Ready(value) = self.poll(main.as_mut(), &main_waker) {
                         return Ok(value);
                     }
                 } else {
@@ -280,7 +305,7 @@ impl Sched {
         }
         let waker = Waker::from(task);
         self.0.aside.set(aside);
-        let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+        let poll = self.poll(future.as_mut(), &waker);
         self.0.aside.set(false);
         drop(waker);
         if poll.is_pending() {

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use super::timers::STALE_TIMERS;
 use super::*;
+use crate::clock::Stopwatch;
 
 const START: Nanos = 1_000;
 
@@ -96,6 +99,20 @@ fn a_wake_up_from_another_thread_ends_a_real_wait() {
     let other = std::thread::spawn(move || send.send(7).unwrap());
     assert_eq!(sched.block_on(receive, || {}).unwrap(), Ok(7));
     other.join().unwrap();
+}
+
+#[test]
+fn a_poll_has_one_instant_of_real_time_save_where_it_computes() {
+    let sched = Sched::new(Clock::real(1.0));
+    let computed = async {
+        let (begun, watch) = (sched.now(), Stopwatch::start());
+        while watch.elapsed() < Duration::from_micros(10) {}
+        let (same, later) = (sched.now(), sched.computing(|| sched.now()));
+        assert_eq!(same, begun);
+        assert!(later >= begun + 10_000, "{later}");
+        assert!(sched.now() >= later);
+    };
+    sched.block_on(computed, || {}).expect("it ends");
 }
 
 #[test]
