@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{StatusCode, Version};
+use hyper::{Method, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -188,7 +188,12 @@ async fn serve(
     }
     let service = service_fn(move |request| {
         let door = Arc::clone(&door);
-        async move { door.answer(request, peer).await }
+        async move {
+            let is_head = request.method() == Method::HEAD;
+            door.answer(request, peer)
+                .await
+                .map(|response| if is_head { head_of(response) } else { response })
+        }
     });
     let serving = server.serve_connection(TokioIo::new(stream), service);
     // A client that breaks off or talks nonsense is its own affair.
@@ -299,6 +304,16 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
     attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
     attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));
     attributes
+}
+
+/// What a HEAD gets of the response to a GET (RFC 9110, section 9.3.2). The server
+/// sees to it in HTTP/1.1, but not in HTTP/2.
+fn head_of(response: HttpResponse) -> HttpResponse {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    HttpResponse::from_parts(parts, Full::default())
 }
 
 /// The response as it goes over the wire. Fields that belong to the connection

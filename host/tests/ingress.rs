@@ -265,11 +265,16 @@ fn http_2_is_spoken_without_asking() {
         // As in HTTP/1.1: what limits.headers allows comes in.
         let long = client.get(format!("{url}/headers")).header("x-long", "x".repeat(30_000)).send().await;
         assert_eq!(long.expect("an answer").status().as_u16(), 200);
+        // Who offers GET offers HEAD: what it would be, and nothing of it.
+        let head = client.head(format!("{url}/headers")).send().await.expect("an answer");
+        let length: u64 = head.headers()["content-length"].to_str().expect("text").parse().expect("a number");
+        assert_eq!((head.status().as_u16(), length > 0), (200, true));
+        assert_eq!(head.bytes().await.expect("a body").len(), 0);
     });
     // Ends the connection.
     drop(runtime);
     let spans = server.spans(&topology);
-    assert_eq!(spans.len(), 21);
+    assert_eq!(spans.len(), 22);
     for span in &spans {
         assert_eq!(span.text("network.protocol.version"), Some("2"));
         assert_eq!(span.text("server.address"), Some("localhost"));

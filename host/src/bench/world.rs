@@ -193,7 +193,7 @@ impl Lab {
         let count = Rc::clone(&spans);
         let (sched, bus) = plan.bus(move |batch| {
             count.set(count.get() + batch.spans.len() as u64);
-            spent.free();
+            spent.free(2 * batch.spans.len());
             // The thread only goes when this sender does.
             send.send(batch).ok();
         });

@@ -105,7 +105,7 @@ impl Fault {
             return Ok(answer);
         }
         let share = match self.what {
-            What::Set(_) => format!(", probability {}", words::percent(state.probability)),
+            What::Set(_) => format!(", probability {}", state.probability),
             _ => String::new(),
         };
         Ok(format!("{}: {}{share}\n", state.name, condition(&state)))

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 const INTERRUPTED: i32 = 130;
 
 /// Has `stop` turn true at the first ctrl-c or SIGTERM; the second ends the process.
-/// Both are caught from here on, not only when the network has its first turn: who
-/// reads that a run listens may end it at once.
+/// Both are caught from here on, not only when the network has its first turn (on
+/// Unix): who reads that a run listens may end it at once.
 pub fn stop_on_signal(network: &Runtime, stop: Arc<watch::Sender<bool>>) {
     let caught = {
         let _network = network.enter();

@@ -87,6 +87,8 @@ impl Entrance {
     /// are behind, and as [`Handoff::send`] does.
     pub fn send(&self, now: Nanos, batch: Batch) {
         let merge = &*self.merge;
+        // Before the lock: it takes a while.
+        merge.handoff.make_room(&batch);
         let mut lanes = merge.lock();
         while lanes[self.index].is_full(batch.len(), merge.room) {
             lanes = merge.room_made.wait(lanes).unwrap_or_else(PoisonError::into_inner);

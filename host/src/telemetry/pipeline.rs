@@ -33,9 +33,8 @@ const GRACE: Duration = Duration::from_millis(250);
 /// So long without a record counts as quiet.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Spans that go back in one piece, about as many as came in one: freeing them takes
-/// the core thread some microseconds.
-const SPENT: usize = 512;
+/// Spans that go back in one piece: few, as the core thread frees a piece at a time.
+const SPENT: usize = 64;
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,17 +79,19 @@ pub struct Handoff {
 }
 
 impl Handoff {
+    /// Frees spans that the pipeline is done with, twice as many as there are in
+    /// `batch`, which is about to be handed over: see [`Spent`].
+    pub fn make_room(&self, batch: &Batch) {
+        self.shared.spent.free(2 * batch.spans.len());
+    }
+
     /// Hands a batch over. It waits in virtual time only, and never for a
     /// receiver that fails. What cannot be taken is counted.
-    ///
-    /// Of the spans that the pipeline is done with, it frees some more than it takes:
-    /// see [`Spent`].
     pub fn send(&self, batch: Batch) {
         if batch.is_empty() && batch.turn.is_none() {
             return;
         }
         let count = Count::from(&batch);
-        self.shared.spent.free();
         let load = Load { records: batch.len(), bytes: 0 };
         let fate = self.shared.queue.push(batch, load, || self.pace != Pace::Real);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);

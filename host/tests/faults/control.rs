@@ -51,9 +51,9 @@ fn a_person_switches_faults_from_a_terminal() {
     server.get("/now");
     assert_eq!(say(&["on", "slow"]), "slow: active by hand\n");
     server.get("/now");
-    assert_eq!(say(&["set", "slow", "probability=0"]), "slow: off by hand, probability 0%\n");
+    assert_eq!(say(&["set", "slow", "probability=0"]), "slow: off by hand, probability 0\n");
     server.get("/now");
-    assert_eq!(say(&["set", "slow", "probability=1"]), "slow: active by hand, probability 100%\n");
+    assert_eq!(say(&["set", "slow", "probability=1"]), "slow: active by hand, probability 1\n");
     server.get("/now");
     let list = say(&["list"]);
     let rows: Vec<Vec<_>> = list.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();

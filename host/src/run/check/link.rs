@@ -2,7 +2,7 @@
 
 use crate::clock::show;
 use crate::model::{
-    Breaker, Budget, Bulkhead, Failures, Fallback, Hedge, Link, Methods, Model, Policies, Retry, Trip,
+    Breaker, Budget, Bulkhead, Code, Failures, Fallback, Hedge, Link, Methods, Model, Policies, Retry, Trip,
 };
 
 use super::{length, percent};
@@ -11,11 +11,21 @@ use super::{length, percent};
 /// message's way to what is done in its place.
 pub fn line(link: &Link, model: &Model) -> String {
     let (from, to) = (&model.service(link.from).name, &model.service(link.to).name);
-    let latency = link.latency.as_ref().map(|latency| format!("latency of {} each way", length(latency)));
+    let latency = of_latency(link, model);
     let timeout = link.timeout.map(|timeout| format!("timeout {}", show(timeout)));
     let policies = link.policies.iter().flat_map(of_policies);
     let parts: Vec<_> = latency.into_iter().chain(timeout).chain(policies).collect();
-    format!("link {from} -> {to}: {}", parts.join("; "))
+    let what = if parts.is_empty() { "as it comes".to_owned() } else { parts.join("; ") };
+    format!("link {from} -> {to}: {what}")
+}
+
+/// Towards a real server nothing is added to what the real network takes.
+fn of_latency(link: &Link, model: &Model) -> Option<String> {
+    match (&link.latency, &model.service(link.to).code) {
+        (Some(own), _) => Some(format!("latency of {} each way", length(own))),
+        (None, Code::External(_)) => None,
+        (None, _) => Some(format!("latency of {} each way, the network's", length(&model.latency))),
+    }
 }
 
 fn of_policies(policies: &Policies) -> Vec<String> {
@@ -53,8 +63,11 @@ fn of_retry(retry: &Retry) -> String {
 
 fn of_hedge(hedge: &Hedge) -> String {
     let Hedge { after, attempts, on, methods } = hedge;
-    let (after, methods, on) = (show(*after), of_methods(methods), of_failures(on));
-    format!("up to {attempts} requests at a time{methods}, another one after {after} or on {on}")
+    let (after, methods) = (show(*after), of_methods(methods));
+    // Where the file names no failure, every answer counts.
+    let at_once =
+        if *on == Failures::default() { String::new() } else { format!(" or on {}", of_failures(on)) };
+    format!("up to {attempts} requests at a time{methods}, another one after {after}{at_once}")
 }
 
 fn of_breaker(breaker: &Breaker) -> String {
@@ -62,7 +75,9 @@ fn of_breaker(breaker: &Breaker) -> String {
     let (window, on, open_for) = (show(*window), of_failures(on), show(*open_for));
     let trip = match trip {
         Trip::InARow(failures) => format!("{failures} failures in a row within {window}"),
-        Trip::Share { rate, least } => format!("{} of {least} or more within {window}", percent(*rate)),
+        Trip::Share { rate, least } => {
+            format!("{} failures of {least} attempts or more within {window}", percent(*rate))
+        }
     };
     let trials = if *half_open == 1 { "one trial".to_owned() } else { format!("{half_open} trials") };
     format!("breaker: opens for {open_for} at {trip} ({on}), then {trials}")
@@ -74,7 +89,7 @@ fn of_bulkhead(Bulkhead { max_concurrent, queue }: Bulkhead) -> String {
 }
 
 fn of_fallback(Fallback { status, on, .. }: &Fallback) -> String {
-    format!("fallback: {status} for {}", of_failures(on))
+    format!("fallback: {status} for {} and what the caller refuses itself", of_failures(on))
 }
 
 fn of_methods(methods: &Methods) -> String {
