@@ -17,8 +17,8 @@ COPY topologies topologies
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/usr/local/cargo/git \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin simhost \
-    && cp target/release/simhost /usr/local/bin/simhost \
+    cargo build --profile dist --locked --bin simhost \
+    && cp target/dist/simhost /usr/local/bin/simhost \
     && strip --strip-debug /usr/local/bin/simhost
 
 # Not distroless: its bash is what the healthcheck of docker-compose.yml runs in.
