@@ -86,6 +86,14 @@ fault payment-errors: off, error 503 at payment-service, 20 % of them
     assert_cmd(simhost().arg("check").arg(topology.path()).arg("--virtual")).success().stdout(expected);
 }
 
+/// What `simhost check` says of a topology, from the first `beginning` on.
+fn checked(topology: &str, beginning: &str) -> String {
+    let topology = Topology::new("shop", topology);
+    let said = assert_cmd(simhost().arg("check").arg(topology.path())).success();
+    let said = String::from_utf8(said.get_output().stdout.clone()).expect("text");
+    said[said.find(beginning).expect("it is there")..].to_owned()
+}
+
 #[test]
 fn check_says_what_each_fault_does_in_a_line() {
     let text = r#"
@@ -142,11 +150,7 @@ for 5s to 15s
 fault behind: off, clock-skew of 250ms behind at inventory-service, 5s after lost for 60s
 fault silence: on, collector-down
 ";
-    let topology = Topology::new("shop", text);
-    let said = assert_cmd(simhost().arg("check").arg(topology.path())).success();
-    let said = String::from_utf8(said.get_output().stdout.clone()).expect("text");
-    let from = said.find("fault slow:").expect("the first of them");
-    assert_eq!(&said[from..], expected);
+    assert_eq!(checked(text, "fault slow:"), expected);
 }
 
 #[test]
@@ -220,11 +224,7 @@ at a time of idempotent methods, another one after 100ms; breaker: opens for 5s 
 or more within 10s (5xx, timeout, reset, refused), then one trial
 link order-service -> bank: as it comes
 ";
-    let topology = Topology::new("shop", text);
-    let said = assert_cmd(simhost().arg("check").arg(topology.path())).success();
-    let said = String::from_utf8(said.get_output().stdout.clone()).expect("text");
-    let from = said.find("link ").expect("the first of them");
-    assert_eq!(&said[from..], expected);
+    assert_eq!(checked(text, "link "), expected);
 }
 
 #[test]
