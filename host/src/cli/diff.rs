@@ -9,7 +9,8 @@ use crate::diff::{Comparison, Question};
 use crate::model::Nanos;
 use crate::run::{Asked, Event, Options, style};
 
-use super::{INTERRUPTED, REFUSED, duration, failed, guest, print, refuse, switch, tell};
+use super::tell::tell;
+use super::{INTERRUPTED, REFUSED, duration, failed, guest, print, refuse, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {

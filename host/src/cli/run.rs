@@ -1,0 +1,175 @@
+//! `simhost run`: its flags, and what its end means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::error::printable;
+use crate::model::Nanos;
+use crate::report::{Report, words};
+use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start};
+
+use super::input::Input;
+use super::tell::{tell, tell_notes};
+use super::{among, duration, environment, failed, listen, print, refuse, say};
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    input: Input,
+
+    /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
+    /// loads are over, or at ctrl-c]
+    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
+    stop_after: Option<Nanos>,
+
+    /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
+    /// [default: 2026-01-01T00:00:00Z; if records go over OTLP, so that the run ends now]
+    #[arg(long, value_name = "INSTANT")]
+    start: Option<Start>,
+
+    /// Let faults be switched while the run goes on, by simhost fault, over this address of this
+    /// machine; port 0 takes any free port [default: they cannot be]
+    #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
+    control: Option<SocketAddr>,
+
+    /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
+    /// without it exactly [default: 1]
+    #[arg(long, value_name = "N")]
+    speed: Option<Speed>,
+
+    /// Simulate N worlds of the topology beside one another, each with a seed of its own, and add them
+    /// up: N times the traffic, on N times the replicas, as fast as there are processors
+    #[arg(long, conflicts_with = "requests", value_name = "N", value_parser = among(&SHARDS))]
+    shards: Option<u32>,
+
+    /// Write spans and log records to this file as OTLP JSON lines; - is standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Write what faults really do to this file, a JSON line each, as it happens; - is standard output
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+
+    /// With --truth and --virtual: leave out the runs without each fault that say what it has caused
+    #[arg(long, requires = "truth")]
+    no_counterfactual: bool,
+
+    /// Fail if a fault has met nothing to strike
+    #[arg(long)]
+    strict: bool,
+
+    /// What to show on standard output [default: traces on a terminal or with --request, if they
+    /// are exported nowhere else; otherwise the summary]
+    #[arg(long, value_enum)]
+    show: Option<Show>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Broken laws that are shown: one is enough to know that something is wrong.
+const BROKEN_AT_MOST: usize = 5;
+
+impl Run {
+    pub fn execute(self) -> ExitCode {
+        let Self {
+            input,
+            stop_after,
+            start,
+            control,
+            speed,
+            shards,
+            out,
+            truth,
+            no_counterfactual,
+            strict,
+            show,
+            json,
+        } = self;
+        let quiet = show == Some(Show::None);
+        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let options = input.options(stop_after, destinations);
+        let options = Options { start, control, speed, shards, no_counterfactual, ..options };
+        let lines_on_stdout = options.destinations.lines_on_stdout();
+        let plan = match Plan::make(options, environment) {
+            Ok(plan) => plan,
+            Err(refused) => return refuse(&refused),
+        };
+        tell_notes(&plan);
+        match plan.run(tell) {
+            Ok(outcome) => {
+                let text = if quiet { String::new() } else { document(&outcome, json) };
+                // A second document on standard output would spoil the first.
+                let printed = if lines_on_stdout {
+                    say(&text);
+                    ExitCode::SUCCESS
+                } else {
+                    print(&text)
+                };
+                let whole = judge(&outcome.report, strict);
+                for failure in &outcome.failures {
+                    say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
+                }
+                if whole && outcome.failures.is_empty() { printed } else { ExitCode::FAILURE }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// Whether the run did what it had to; if not, standard error says so.
+fn judge(report: &Report, strict: bool) -> bool {
+    let idle = if strict { report.warnings() } else { Vec::new() };
+    for warning in &idle {
+        say(&format!("error: {}\n", printable(warning)));
+    }
+    if !idle.is_empty() {
+        say("  help: correct its target, its conditions or its window, let the run go on for longer, or \
+             switch it off\n");
+    }
+    let (missed, all) = (report.missed(), report.objectives.len());
+    if missed > 0 {
+        say(&format!("error: {missed} of {} missed\n", words::counted(all as u64, "objective")));
+    }
+    let broken = report.invariants();
+    for law in broken.iter().take(BROKEN_AT_MOST) {
+        say(&format!("error: the counts of this run do not agree: {law}\n"));
+    }
+    if !broken.is_empty() {
+        say("  help: this is a defect of simhost: please report it with the topology\n");
+    }
+    missed == 0 && broken.is_empty() && idle.is_empty()
+}
+
+/// What standard output gets at the end: answers, traces, report.
+fn document(outcome: &Outcome, json: bool) -> String {
+    if json {
+        let report = serde_json::to_string_pretty(&outcome.report);
+        return report.expect("a report has only keys that are strings") + "\n";
+    }
+    let mut text = String::new();
+    for reply in &outcome.replies {
+        text.push_str(&reply.text());
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&String::from_utf8_lossy(&outcome.page));
+    if outcome.traces && outcome.report.telemetry.spans > 0 {
+        text.push('\n');
+    }
+    text.push_str(&printable(&outcome.report.text()));
+    text
+}
+
+/// How long a run goes on.
+fn length(text: &str) -> Result<Nanos, String> {
+    match duration(text)? {
+        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
+        nanos => Ok(nanos),
+    }
+}

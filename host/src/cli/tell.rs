@@ -1,0 +1,50 @@
+//! What standard error says while a run goes on.
+
+use std::time::Duration;
+
+use crate::error::printable;
+use crate::progress;
+use crate::report::words;
+use crate::run::{Event, Plan};
+
+use super::say;
+
+/// How long a run in virtual time took is of interest from here on.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// Says what a person should know before the run.
+pub fn tell_notes(plan: &Plan) {
+    for note in plan.notes() {
+        say(&format!("note: {note}\n"));
+    }
+}
+
+/// Says what happens.
+pub fn tell(event: Event) {
+    match event {
+        Event::Listening { address, to } => {
+            say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
+        }
+        Event::Control { address } => say(&format!("control on http://{address}\n")),
+        Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
+        Event::Trouble { exporter, trouble } => {
+            // A receiver may recover; a disk that is full stays so.
+            let again = if exporter.starts_with("otlp") { ", and tries again" } else { "" };
+            say(&format!("warning: {exporter} has trouble{again}: {}\n", printable(&trouble)));
+        }
+        Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
+            let factor = words::number(progress::factor(simulated, took));
+            let (simulated, took) = (words::time(simulated), words::time(crate::clock::nanos(took)));
+            say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
+        }
+        Event::Comparing { faults, took } if took >= WORTH_TELLING => {
+            let what = if faults == 1 { "the fault".to_owned() } else { format!("each of {faults} faults") };
+            say(&format!("running once more without {what}, for the truth; ctrl-c leaves that out\n"));
+        }
+        Event::Simulated { .. } | Event::Comparing { .. } => {}
+        Event::Flushing { patience } => {
+            let patience = crate::clock::show(crate::clock::nanos(patience));
+            say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));
+        }
+    }
+}
