@@ -48,7 +48,8 @@ fn errors_with_and_without_a_fault_are_those_of_the_two_reports() {
         let causes = &row["causes"];
         assert_eq!((&causes["errors_with"], &causes["errors_without"]), (&json!(errors), &json!(fewer)));
         let kinds: Vec<_> = by_type.keys().chain(others.keys()).collect();
-        let count = |counts: &BTreeMap<String, u64>, kind: &String| counts.get(kind).copied().unwrap_or_default();
+        let count =
+            |counts: &BTreeMap<String, u64>, kind: &String| counts.get(kind).copied().unwrap_or_default();
         for kind in &kinds {
             let both = json!({ "with": count(&by_type, kind), "without": count(&others, kind) });
             assert_eq!(causes["errors_by_type"][kind.as_str()], both, "{kind}: {causes}");
