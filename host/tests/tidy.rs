@@ -76,6 +76,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "topology",
             "sched",
             "telemetry",
+            "fault",
             "guest",
             "bus",
         ],
