@@ -7,8 +7,8 @@ use crate::common_run::trace::{self, Span};
 
 /// Two seconds of the shipped topology under this name.
 fn called(name: &str) -> Vec<Span> {
-    let path = Topology::orders().path();
-    let text = std::fs::read_to_string(path).expect("the topology");
+    let orders = Topology::orders();
+    let text = std::fs::read_to_string(orders.path()).expect("the topology");
     let renamed = text.replace("name = \"orders\"", &format!("name = {name:?}"));
     let (finished, records) = Topology::new("orders", renamed).records(&["--for", "2s"]);
     finished.success();
