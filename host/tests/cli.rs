@@ -216,10 +216,10 @@ link order-service -> inventory-service: latency of 2ms +/- 300us each way; time
 deadline; up to 3 attempts of GET, POST on 502 to 504, timeout, reset, refused, after 25ms times 2 each, 1s at most, \
 +/- 20 %, a budget of 10 % of the calls of 10s and 1/s besides, heeds Retry-After; breaker: opens for 5s at 5 \
 failures in a row within 10s (5xx, timeout, reset, refused), then one trial
-link order-service -> payment-service: latency of 300us each way, the network's; up to 2 requests at a time, \
+link order-service -> payment-service: latency of some 300us each way, the network's; up to 2 requests at a time, \
 another one after 50ms or on 5xx, 429; bulkhead: 8 at a time, 4 more wait; fallback: 202 for 5xx, timeout, reset, \
 refused and what the caller refuses itself
-link order-service -> notification-service: latency of 300us each way, the network's; timeout 1s; up to 2 requests \
+link order-service -> notification-service: latency of some 300us each way, the network's; timeout 1s; up to 2 requests \
 at a time of idempotent methods, another one after 100ms; breaker: opens for 5s at 50 % failures of 20 attempts \
 or more within 10s (5xx, timeout, reset, refused), then one trial
 link order-service -> bank: as it comes
