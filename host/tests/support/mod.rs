@@ -146,7 +146,7 @@ impl World {
         );
         // Times add up where messages take the same; tests of the network have a section of their own.
         let network = if self.rest.contains("[network]") { "" } else { "\n[network]\nlatency = \"300us\"\n" };
-        let text = format!("{head}{network}{}{}", self.services, self.rest);
+        let text = format!("{head}{}{}{network}", self.services, self.rest);
         fs::write(folder.path().join(TOPOLOGY), text).expect("the topology is written");
         folder
     }
