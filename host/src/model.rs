@@ -39,6 +39,9 @@ pub struct Model {
     /// `service.namespace` of every service.
     pub name: String,
     pub seed: u64,
+    /// The name that takes part in every draw beside the seed: the topology's own, or in
+    /// a comparison of two topologies that of the first.
+    pub key_name: String,
     /// `deployment.environment.name` of every service.
     pub environment: String,
     pub ingress: Option<Ingress>,

@@ -7,6 +7,8 @@ mod common_run;
 mod difference;
 #[path = "determinism/left.rs"]
 mod left;
+#[path = "determinism/names.rs"]
+mod names;
 #[path = "determinism/random.rs"]
 mod random;
 #[path = "telemetry/receiver.rs"]

@@ -245,7 +245,7 @@ pub fn host(
         sched: sched.clone(),
         recorder: Rc::clone(recorder),
         span_limits: telemetry.limits,
-        seed: model.seed,
+        root: model.root(),
         places: Cell::new(model.workers()),
         outbound: OnceCell::new(),
     })

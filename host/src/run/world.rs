@@ -229,7 +229,7 @@ fn open_exporters(
     network: &Runtime,
     more: Vec<Box<dyn Exporter>>,
 ) -> Result<Exporters, Refused> {
-    let opened = Exporters::open(order, model.seed, resources, network.handle());
+    let opened = Exporters::open(order, model.root(), resources, network.handle());
     let mut exporters = opened.map_err(|problems| Refused::new(None, problems))?;
     exporters.exporters.extend(more);
     Ok(exporters)
@@ -293,7 +293,7 @@ pub fn resources(model: &Model, telemetry: &TelemetrySettings, loaded: &Loaded) 
     let mut all: Vec<(_, Resource)> = Vec::new();
     let of_replicas = |index: usize, service: &Service, release: Option<&str>| -> Vec<_> {
         let one = |replica| {
-            let instance = instance_id(model.seed, &service.name, replica, release);
+            let instance = instance_id(model.root(), &service.name, replica, release);
             let resource = resource(model, telemetry, index, service, instance);
             (Some((ServiceId(index as u32), replica)), resource)
         };
