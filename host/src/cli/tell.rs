@@ -41,6 +41,12 @@ pub fn tell(event: Event) {
             let what = if faults == 1 { "the fault".to_owned() } else { format!("each of {faults} faults") };
             say(&format!("running once more without {what}, for the truth; ctrl-c leaves that out\n"));
         }
+        Event::Shortage { reason } => {
+            say(&format!(
+                "warning: new connections wait: {reason}\n  help: raise the system's limit (ulimit -n), or \
+                 lower limits.connections\n"
+            ));
+        }
         Event::Simulated { .. } | Event::Comparing { .. } => {}
         Event::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));

@@ -16,6 +16,7 @@ use crate::fault;
 use crate::model::{Load, Model, Nanos, ServiceId};
 use crate::progress::{self, Course, Line, Progress};
 use crate::report::{Facts, Report};
+use crate::socket::Shortage;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::{Account, Exporter, Totals};
@@ -46,6 +47,8 @@ pub enum Event {
     Simulated { simulated: Nanos, took: Duration },
     /// The run, which took so long, is made once more without each of so many faults.
     Comparing { faults: usize, took: Duration },
+    /// The system gives no more connections: they wait.
+    Shortage { reason: String },
     /// The run is over, and an exporter in trouble has so long to recover.
     Flushing { patience: Duration },
 }
@@ -100,6 +103,8 @@ impl Plan {
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
         network.spawn(watch_truth(truth.as_ref().map(Truth::watch), on_event.clone()));
         network.spawn(show_later(progress.line()));
+        let shortage = Shortage::default();
+        network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
         let stops = shards::stops(&options, &stop, &network);
         let each = resources.len() / models.len();
         let mut door = listener;
@@ -116,6 +121,7 @@ impl Plan {
             control: control.take(),
             stop,
             progress: progress.of_world(number),
+            shortage: &shortage,
             notes: truth.as_ref().map(|truth| truth.notes(number)),
         });
         let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
@@ -211,6 +217,12 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) 
             }
         }
     }
+}
+
+/// Says when connections cannot be accepted, once.
+async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(Event)) {
+    let reason = noticed.await;
+    on_event(Event::Shortage { reason });
 }
 
 /// Likewise when the file of the truth takes no more.
