@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Look, Refused, printable};
+use crate::look::{self, Color};
 use crate::model::Nanos;
 use crate::run::RunError;
 
@@ -25,6 +26,14 @@ use crate::run::RunError;
 #[derive(Debug, Parser)]
 #[command(name = "simhost", version, max_term_width = 100, help_expected = true)]
 pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+
+    /// Words in place of lines, bars and symbols: for screen readers and logs
+    #[arg(long, global = true)]
+    plain: bool,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -53,7 +62,9 @@ const INTERRUPTED: i32 = 130;
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let Cli { color, plain, command } = Cli::parse();
+    look::choose(color, plain);
+    match command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Diff(diff) => diff.execute(),

@@ -11,7 +11,7 @@ mod names;
 mod render;
 
 pub use names::{did_you_mean, list, nearest, quote};
-pub use render::Look;
+pub use render::{Look, wrap};
 
 /// Why writing into a `String` is expected to succeed.
 pub const INFALLIBLE: &str = "a String takes every write";

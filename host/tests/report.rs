@@ -209,7 +209,7 @@ fn objectives_that_are_met_let_the_run_succeed() {
     let met = "[objectives]\norder-service = { max = \"1s\", errors = \"0%\" }\n";
     let finished = virtually(&Topology::orders().with("seed = 42", met), &[], 1);
     let report = finished.success();
-    assert!(report.contains("\nmet: order-service: max 289ms of at most 1s\n"), "{report}");
+    assert!(report.contains("\nmet: order-service: max 297ms of at most 1s\n"), "{report}");
     assert!(report.contains("\nmet: order-service: errors 0% of at most 0%\n"), "{report}");
     assert_eq!(finished.stderr, "");
 }

@@ -22,10 +22,11 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
+    ("look", &[]),
     ("model", &[]),
     ("message", &[]),
-    ("error", &["model"]),
+    ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
@@ -34,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "error", "clock", "rng", "context"]),
+    ("telemetry", &["look", "model", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -132,6 +133,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     (
         "cli",
         &[
+            "look",
             "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
             "diff", "bench",
         ],
