@@ -11,6 +11,7 @@ use futures_util::future::{Either, select};
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
 use crate::guest::CallError;
+use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
@@ -40,6 +41,8 @@ pub(super) struct Attempt {
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
     pub tells: bool,
+    /// Whether the request is a copy, of which the call keeps another.
+    pub is_copy: bool,
 }
 
 /// An attempt on its way. Whoever drops it has given up, and the callee works on.
@@ -72,9 +75,30 @@ impl Attempt {
     /// The request could not go over the wire, or is over a bound.
     pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
+        let share = self.share()?;
         span.sent(&self.callee);
         let (patience, from) = (self.patience, self.caller.home());
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share), patience, from })
+    }
+}
+
+impl Attempt {
+    /// What the attempt keeps of its caller's budget until its callee is done.
+    fn share(&self) -> Result<Option<Share>, CallError> {
+        let Some(hold) = &self.caller.hold else { return Ok(None) };
+        let share = if self.is_copy { hold.copy(&self.request) } else { Some(hold.share()) };
+        share.filter(|_| !hold.is_refused()).map(Some).ok_or_else(|| CallError::HostMemory(hold.to_string()))
+    }
+}
+
+/// The outcome of an attempt, kept on its caller's budget; an answer for which that has
+/// no room is none.
+pub(super) fn kept(outcome: Outcome, share: Option<&Share>) -> Outcome {
+    match (&outcome, share) {
+        (Ok(response), Some(share)) if !share.hold().answer(response) => {
+            Err(CallError::HostMemory(share.hold().to_string()))
+        }
+        _ => outcome,
     }
 }
 
@@ -143,10 +167,10 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(self: &Rc<Self>, attempt: Attempt, share: Option<Share>) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
+        let Attempt { caller, callee, mut request, number, patience, tells, is_copy: _ } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         let context = SpanContext {
@@ -162,13 +186,13 @@ impl Bus {
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, to, patience, allowed);
-                sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
+                sched.spawn(bus.deliver(visit(caller, number, to, context, (request, share)), trip, reply));
             }
             Callee::Known(to) => {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 request.headers.set_deadline(allowed);
                 let trip = self.trip(&caller, to, patience, None);
-                let visit = visit(caller, number, to, context, request);
+                let visit = visit(caller, number, to, context, (request, share));
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
@@ -177,7 +201,8 @@ impl Bus {
                 context::inject(&context, &caller.baggage, &mut request.headers);
                 request.headers.set_deadline(None);
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, request).await).ok();
+                    let outcome = bus.send_out(&base, request).await;
+                    reply.send(kept(outcome, share.as_ref())).ok();
                 });
             }
         }
@@ -220,7 +245,7 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(trip.there).await;
             visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let outcome = self.serve(&mut visit).await;
+            let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
             sched.sleep(trip.back).await;
             reply.send(outcome).ok();
         }
@@ -232,7 +257,7 @@ impl Bus {
             return self.convey(passage, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
-        let outcome = Rc::clone(&self).outside(&mut visit).await;
+        let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());
         self.host.sched.sleep(trip.back).await;
         outcome
     }
@@ -264,7 +289,13 @@ impl Bus {
 }
 
 /// The request of a caller, on its way.
-fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+fn visit(
+    caller: Caller,
+    attempt: u32,
+    to: ServiceId,
+    context: SpanContext,
+    (request, hold): (Request, Option<Share>),
+) -> Visit {
     let client = caller.span;
     Visit {
         to,
@@ -278,6 +309,7 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, requ
         attempt,
         deadline: None,
         request,
+        hold,
         way: Way::Inner(Some(context)),
     }
 }

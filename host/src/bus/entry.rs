@@ -183,6 +183,7 @@ impl Bus {
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
+            hold: None,
             way: Way::Outer(entry.attributes),
         };
         let passage = self.passage(&mut visit);

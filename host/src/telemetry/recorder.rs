@@ -3,10 +3,14 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::record::{Batch, LogRecord, SpanRecord};
+use super::record::{Batch, LogRecord, Scope, SpanRecord};
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
+
+/// Bytes of guests' records gathered before they are handed over; those of the bus are
+/// small.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// What becomes of records before they are kept: faults change them, hold them back
 /// or lose them.
@@ -24,6 +28,8 @@ pub trait Editor {
 pub struct Recorder {
     editor: OnceCell<Rc<dyn Editor>>,
     batch: RefCell<Batch>,
+    /// What the guests' records in it take: bytes.
+    weight: Cell<usize>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
     /// What ends now, nobody is left to tell.
@@ -65,6 +71,7 @@ impl Recorder {
         Self {
             editor: OnceCell::new(),
             batch: RefCell::default(),
+            weight: Cell::new(0),
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
             losing: Cell::default(),
@@ -110,6 +117,9 @@ impl Recorder {
 
     #[inline]
     fn keep(&self, span: SpanRecord) {
+        if span.scope == Scope::Guest {
+            self.weight.set(self.weight.get() + span.weight());
+        }
         self.batch.borrow_mut().spans.push(span);
         self.count(|counts| counts.spans += 1);
         self.flush_if_full();
@@ -127,6 +137,7 @@ impl Recorder {
             }
         };
         self.count(|counts| counts.logs += 1);
+        self.weight.set(self.weight.get() + log.weight());
         self.batch.borrow_mut().logs.push(log);
         self.flush_if_full();
     }
@@ -167,6 +178,7 @@ impl Recorder {
         if self.batch.borrow().is_empty() {
             return;
         }
+        self.weight.set(0);
         // The next batch will likely be as long.
         let spans = Vec::with_capacity(self.batch.borrow().spans.len());
         let batch = self.batch.replace(Batch { spans, logs: Vec::new(), turn: None });
@@ -184,7 +196,7 @@ impl Recorder {
     }
 
     fn flush_if_full(&self) {
-        if self.batch.borrow().len() >= BATCH {
+        if self.batch.borrow().len() >= BATCH || self.weight.get() >= BATCH_BYTES {
             self.hand_over();
         }
     }
