@@ -31,7 +31,7 @@ use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
 use arrivals::Due;
-use client::Client;
+use client::{Asked, Client};
 use template::Who;
 
 pub use client::Way;
@@ -235,19 +235,20 @@ impl Running {
     /// Makes a request that is due at `due`. Who waits for its end hears of it from `answered`.
     fn make(self: &Rc<Self>, who: Who, due: Nanos, answered: Option<sched::Sender<()>>) {
         self.started.set(self.started.get() + 1);
+        let request = || template::request(&self.load, |purpose| self.key(purpose), who);
+        let key = who.of(self.key(Purpose::Load));
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);
             self.tally.borrow_mut().refuse(Cow::Borrowed(OVERLOAD));
+            self.client.unsent(key, request, due, OVERLOAD);
             return;
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        let load = Rc::clone(self);
-        let request = template::request(&self.load, |purpose| self.key(purpose), who);
-        let key = who.of(self.key(Purpose::Load));
+        let (load, request) = (Rc::clone(self), request());
         // In a task of its own: a user who is stopped does not stop the system.
         self.sched.spawn(async move {
-            let (span, asking) = load.client.ask(key, request, load.load.timeout);
-            let mut asking = pin!(asking);
+            let Asked { span, entered, answer } = load.client.ask(key, request, due, load.load.timeout);
+            let mut asking = pin!(answer);
             let outcome = match load.load.timeout {
                 None => Some(asking.as_mut().await),
                 Some(timeout) => match select(asking.as_mut(), load.sched.sleep(timeout)).await {
@@ -259,6 +260,9 @@ impl Running {
             let outcome = outcome.unwrap_or(Err(CallError::Timeout));
             if let Some(span) = span {
                 span.conclude(&outcome);
+            }
+            if let Some(entered) = entered {
+                entered.answered(load.sched.now(), outcome.as_ref().copied().map_err(CallError::kind));
             }
             load.finish(due, &outcome);
             if let Some(answered) = answered {

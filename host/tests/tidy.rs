@@ -75,6 +75,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "topology",
             "sched",
             "telemetry",
+            "fault",
             "guest",
             "bus",
         ],

@@ -69,6 +69,12 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Its client keeps account of how it ends, where anybody does: a load, for which it was
+    /// due at this instant.
+    pub fn client(&self, due: Nanos) -> Option<Entered> {
+        self.entered.as_ref().map(|entered| entered.client(due))
+    }
+
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
     ///
@@ -195,6 +201,29 @@ impl Bus {
         });
         let inside = Inside::new(self);
         Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+    }
+
+    /// Notes a request of a load that is not sent, where somebody keeps account. `key` is who
+    /// it is, and `has_span` whether it would have come with a CLIENT span.
+    pub fn unsent(
+        self: &Rc<Self>,
+        key: Key,
+        has_span: bool,
+        due: Nanos,
+        spot: impl FnOnce() -> (ServiceId, Request),
+        why: &'static str,
+    ) {
+        let ledger = &self.faults.ledger;
+        if !ledger.is_witnessed() {
+            return;
+        }
+        let trace = self.trace(key.draw(), None, false);
+        let above = has_span.then(|| trace.child_id(None, 0));
+        let (to, request) = spot();
+        let spot = || (to, self.route(to, &request));
+        if let Some(entered) = ledger.enters(trace.trace_id, trace.child_id(above, 0), due, spot) {
+            entered.unsent(due, why);
+        }
     }
 
     /// Notes a request from outside that nobody serves, where somebody keeps account.

@@ -50,7 +50,6 @@ impl Again<'_> {
             seen: &done.seen,
             start: done.start,
             simulated: done.simulated,
-            requests: done.requests,
         };
         let fired = self.fired(done);
         let mut number = 0;
