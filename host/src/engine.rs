@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
-};
+use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::guest::bindings::{Service, ServicePre};
 use crate::guest::{EPOCH_TICK, GuestState, stall};

@@ -40,12 +40,12 @@ use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Bill, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
-pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use budget::{Budget, UnderWay};
+pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use cpu::CpuMeter;
 pub use cpu::EPOCH_TICK;
-use failure::{checked, exhausted, failure};
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
+use failure::{checked, exhausted, failure};
 use host::PendingCall;
 use memory::{MemoryLimit, memory_exceeded};
 pub use outbound::Outbound;

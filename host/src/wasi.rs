@@ -31,8 +31,8 @@ use crate::sched;
 use crate::telemetry::record::Severity;
 
 pub use bill::Bill;
-pub use output::{Current, Output};
 use output::Stdio;
+pub use output::{Current, Output};
 
 /// A guest may ask for this many random bytes at once.
 const RANDOM_BYTES: u64 = 1 << 20;

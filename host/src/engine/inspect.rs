@@ -144,7 +144,8 @@ impl Parts {
 fn offered(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else { return false };
     let Some((interface, version)) = rest.split_once('@') else { return false };
-    let is_known = OFFERED.iter().any(|(known, interfaces)| *known == package && interfaces.contains(&interface));
+    let known = OFFERED.iter().find(|(known, _)| *known == package);
+    let is_known = known.is_some_and(|(_, interfaces)| interfaces.contains(&interface));
     is_known && if package == "simhost:service" { version == "0.1.0" } else { version.starts_with("0.2.") }
 }
 

@@ -9,11 +9,11 @@ use wasmtime_wasi::I32Exit;
 use crate::message::{Headers, Response};
 use crate::model::Limits;
 
-use super::call_error::HOST_MEMORY_EXCEEDED;
-use super::{GuestState, HANDLES, argument_bytes};
 use super::bindings::exports::simhost::service::handler;
+use super::call_error::HOST_MEMORY_EXCEEDED;
 use super::cpu::OutOfTime;
 use super::memory::memory_exceeded;
+use super::{GuestState, HANDLES, argument_bytes};
 
 /// The kind of failure when as many workers exist as may exist.
 pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";
@@ -81,7 +81,9 @@ fn over_host_bound(error: &wasmtime::Error, limits: &Limits) -> Option<String> {
     let cause = error.root_cause().to_string();
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
         let most = argument_bytes(limits) >> 10;
-        return Some(format!("the guest passed more than {most} KiB to the host at once (limits.host-memory)"));
+        return Some(format!(
+            "the guest passed more than {most} KiB to the host at once (limits.host-memory)"
+        ));
     }
     cause.contains("store handle limit exceeded").then(too_many_handles)
 }

@@ -234,7 +234,9 @@ impl logging::Host for GuestState {
             local.host.recorder.cut_log();
             return Ok(());
         }
-        merge(&mut kept, attributes.into_iter().map(key_value), limits.attributes, limits, &local.budget);
+        let attributes = attributes.into_iter().map(key_value);
+        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget);
+        local.host.recorder.cut_log_attributes(dropped);
         local.host.recorder.log(LogRecord {
             time: local.host.sched.now(),
             severity: match level {

@@ -39,11 +39,7 @@ impl Release {
 ///
 /// # Errors
 /// The files that cannot be read.
-pub fn load(
-    engine: &Engine,
-    model: &Model,
-    tell: Option<fn(Event)>,
-) -> Result<Vec<Release>, Vec<Problem>> {
+pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<Vec<Release>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         match release(engine, model, (index, fault), tell) {

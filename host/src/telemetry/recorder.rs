@@ -44,6 +44,8 @@ pub struct Counts {
     /// Not recorded: the guest was over its limit.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    /// Attributes of log records that were not kept, likewise.
+    pub cut_log_attributes: u64,
     /// Not recorded: their process died before they ended.
     pub lost_spans: u64,
     pub lost_logs: u64,
@@ -58,6 +60,7 @@ impl std::ops::AddAssign for Counts {
         self.logs += other.logs;
         self.cut_spans += other.cut_spans;
         self.cut_logs += other.cut_logs;
+        self.cut_log_attributes += other.cut_log_attributes;
         self.lost_spans += other.lost_spans;
         self.lost_logs += other.lost_logs;
         self.opened += other.opened;
@@ -150,6 +153,12 @@ impl Recorder {
     /// Likewise a log record.
     pub fn cut_log(&self) {
         self.count(|counts| counts.cut_logs += 1);
+    }
+
+    /// Counts attributes of a log record that are not kept. Spans bear such counts
+    /// themselves.
+    pub fn cut_log_attributes(&self, dropped: u32) {
+        self.count(|counts| counts.cut_log_attributes += u64::from(dropped));
     }
 
     /// Hands over what is there.

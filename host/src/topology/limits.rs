@@ -24,20 +24,19 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
         connections,
         requests,
         workers,
-    ] =
-        table.keys([
-            "memory",
-            "host-memory",
-            "cpu-time",
-            "request-time",
-            "body",
-            "headers",
-            "spans",
-            "call-depth",
-            "connections",
-            "requests",
-            "workers",
-        ]);
+    ] = table.keys([
+        "memory",
+        "host-memory",
+        "cpu-time",
+        "request-time",
+        "body",
+        "headers",
+        "spans",
+        "call-depth",
+        "connections",
+        "requests",
+        "workers",
+    ]);
     set(&mut own, [memory, host_memory, cpu_time, request_time, body, headers, spans]);
     replace(&mut bounds.call_depth, call_depth.and_then(|value| value.count(1..=1_000)));
     replace(&mut bounds.connections, connections.and_then(|value| value.count(1..=1_000_000)));
@@ -48,7 +47,10 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
 
 /// Replaces what the table of one service sets.
 pub(super) fn of_service(limits: &mut Limits, table: &Table<'_>) {
-    set(limits, table.keys(["memory", "host-memory", "cpu-time", "request-time", "body", "headers", "spans"]));
+    set(
+        limits,
+        table.keys(["memory", "host-memory", "cpu-time", "request-time", "body", "headers", "spans"]),
+    );
 }
 
 fn set(limits: &mut Limits, values: [Option<Value<'_>>; 7]) {

@@ -63,8 +63,9 @@ struct Environment<'a> {
 impl environment::Host for Environment<'_> {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let environment = environment::Host::get_environment(&mut self.inner)?;
-        let weight = |(name, value): &(String, String)| size_of::<(String, String)>() + name.len() + value.len();
-        self.bill.charge(bill::bytes(environment.iter().map(weight).sum()));
+        let size = |(name, value): &(String, String)| name.len() + value.len();
+        let texts = environment.iter().map(size).sum::<usize>();
+        self.bill.charge(bill::bytes(texts + size_of_val(environment.as_slice())));
         Ok(environment)
     }
 

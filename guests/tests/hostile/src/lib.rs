@@ -5,7 +5,7 @@
 //! | `/ok` | answers |
 //! | `/body/{bytes}` | answers with a body of this size |
 //! | `/sleep/{ns}` | answers after this time |
-//! | `/hoard/{calls}/{bytes}` | calls `back` for bodies of this size, and collects none; answers how many it could make |
+//! | `/hoard/{calls}/{bytes}` | calls `back` for bodies of this size, and collects none until all are there |
 //! | `/pile/{calls}/{bytes}` | makes calls with bodies of this size, each of which takes a second |
 //! | `/fire/{calls}/{bytes}` | the same, and forgets them at once |
 //! | `/give-up/{calls}/{bytes}` | the same, and waits for each no longer than a nanosecond |
