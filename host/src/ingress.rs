@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::spans::SYNTHETIC_AGENT;
-use crate::bus::{Answer, Entry, Identity};
+use crate::bus::{Answer, Entry, Identity, OfClient};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::telemetry::record::KeyValue;
@@ -220,7 +220,8 @@ impl Door {
             Err(refusal) => return Ok(to_http(refusal)),
         };
         let (reply, answered) = oneshot::channel();
-        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered };
+        let client = OfClient { shared: None, own: attributes };
+        let entry = Entry { to: *to, request, client, identity: Identity::Numbered };
         if self.core.try_send(Inbound { entry, reply }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
             return Ok(to_http(Response::detail(503, detail)));
@@ -288,7 +289,7 @@ async fn whole(body: Incoming, limit: u64) -> Result<Bytes, Response> {
 
 /// Attributes of the SERVER span that only the socket knows.
 fn connection_attributes(authority: Option<&str>, version: Version, peer: SocketAddr) -> Vec<KeyValue> {
-    let mut attributes = Vec::with_capacity(6);
+    let mut attributes = Vec::with_capacity(7);
     let authority = authority.and_then(|authority| authority.parse::<http::uri::Authority>().ok());
     if let Some(authority) = authority {
         attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, authority.host().to_owned()));
@@ -301,8 +302,10 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
         _ => "1.1",
     };
     attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
-    attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
-    attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));
+    let address = peer.ip().to_string();
+    attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, address.clone()));
+    attributes.push(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
+    attributes.push(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
     attributes
 }
 

@@ -119,7 +119,7 @@ impl Loads {
                 load: load.clone(),
                 seed: around.model.seed,
                 sched: around.sched.clone(),
-                client: Client::new(load, around.bus, around.way, own),
+                client: Client::new(&around.model.name, load, around.bus, around.way, own),
                 begin,
                 end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
                 started: Cell::default(),

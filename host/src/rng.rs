@@ -39,6 +39,8 @@ pub enum Purpose {
     Window = 17,
     /// What befalls a span when it is recorded.
     Record = 18,
+    /// The IP address of a replica or a client.
+    Address = 19,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

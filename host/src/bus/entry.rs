@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU128;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::FutureExt;
 
@@ -29,9 +30,17 @@ use super::{Bus, NodeCode, Visit, Way};
 pub struct Entry {
     pub to: ServiceId,
     pub request: Request,
-    /// What the ingress knows of the client and the connection.
-    pub attributes: Vec<KeyValue>,
+    pub client: OfClient,
     pub identity: Identity,
+}
+
+/// What the SERVER span says of a client outside and its connection: `server.*`,
+/// `client.address`, `network.*`.
+#[derive(Clone, Debug, Default)]
+pub struct OfClient {
+    /// What is the same for all its requests.
+    pub shared: Option<Arc<[KeyValue]>>,
+    pub own: Vec<KeyValue>,
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
@@ -69,6 +78,15 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Says on the client's own span where the request goes.
+    pub fn tell(&self, span: &mut OpenSpan) {
+        let node = &self.bus.nodes[self.visit.to.index()];
+        if let NodeCode::Guest(guest) = &node.code {
+            let replicas = &guest.stand.replicas;
+            span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
+        }
+    }
+
     /// Serves it. Dropping this stops the service in the middle of it: a client that
     /// no longer waits must not.
     ///
@@ -153,7 +171,8 @@ impl Bus {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
         let now = self.host.sched.now();
-        let ticket = self.stats.calling(None, Some(entry.to), now);
+        let mut ticket = self.stats.calling(None, Some(entry.to));
+        self.stats.sent(&mut ticket, false, now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
             let response =
@@ -183,7 +202,7 @@ impl Bus {
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
-            way: Way::Outer(entry.attributes),
+            way: Way::Outer(entry.client),
         };
         let passage = self.passage(&mut visit);
         let context = (!excluded).then(|| SpanContext {

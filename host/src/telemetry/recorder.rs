@@ -3,7 +3,10 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use super::record::{Batch, LogRecord, SpanRecord};
+use crate::context::TraceId;
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
@@ -28,6 +31,33 @@ pub struct Recorder {
     counts: Cell<Counts>,
     /// What ends now, nobody is left to tell.
     losing: Cell<bool>,
+    stretched: RefCell<Stretched>,
+}
+
+/// Spans that took no time: they are recorded with the shortest time that OTLP can tell,
+/// as receivers take a span without any for a broken one. Whatever else of their traces ends
+/// at the same instant does so behind them, so that they stay within their parents.
+#[derive(Debug, Default)]
+struct Stretched {
+    /// The instant at which spans of these traces ended a nanosecond later.
+    at: u64,
+    traces: FxHashSet<TraceId>,
+}
+
+impl Stretched {
+    /// Ends a span that ends now. Children do so before their parents.
+    fn end(&mut self, span: &mut SpanRecord) {
+        if self.at != span.end {
+            self.at = span.end;
+            self.traces.clear();
+        }
+        if span.start == span.end {
+            self.traces.insert(span.trace_id);
+            span.end = span.end.saturating_add(1);
+        } else if !self.traces.is_empty() && self.traces.contains(&span.trace_id) {
+            span.end = span.end.saturating_add(1);
+        }
+    }
 }
 
 /// What was recorded so far, and what was not.
@@ -68,6 +98,7 @@ impl Recorder {
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
             losing: Cell::default(),
+            stretched: RefCell::default(),
         }
     }
 
@@ -95,10 +126,11 @@ impl Recorder {
     }
 
     #[inline]
-    pub fn span(&self, span: SpanRecord) {
+    pub fn span(&self, mut span: SpanRecord) {
         if self.losing.get() {
             return self.count(|counts| counts.lost_spans += 1);
         }
+        self.stretched.borrow_mut().end(&mut span);
         match self.editor.get() {
             None => self.keep(span),
             Some(editor) => {
