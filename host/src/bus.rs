@@ -54,7 +54,7 @@ use replica::{Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route};
 use spans::{ClientAttributes, Connection, OpenSpan};
-use stats::{Capacity, ServiceAccount, Stats};
+use stats::{At, Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
@@ -203,7 +203,10 @@ impl Node {
             workers: replica.workers(),
             queue: replica.queue(),
         });
-        ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default())
+        let account =
+            ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default());
+        let is_single = guest.stand.replicas.len() == 1 && guest.releases.is_empty();
+        if is_single { account } else { account.by_instance() }
     }
 }
 
@@ -212,7 +215,7 @@ impl Bus {
         let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
-        let stats = Stats::new(nodes.iter().map(Node::account).collect());
+        let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -300,11 +303,12 @@ impl Bus {
     ) -> Outcome {
         let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
         let limits = &self.nodes[to.index()].limits;
+        let at = At { service: to, route: slot, instance: replica.identity.resource };
         self.stats.arrived(to, visit.from.is_some(), arrived);
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
-            return self.cut_off(to, slot, arrived);
+            return self.cut_off(at, arrived);
         }
         let (route, params) = match found {
             Match::Found(route, params) => (route, params),
@@ -316,7 +320,7 @@ impl Bus {
         }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
-        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, slot, arrived) };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(at, arrived) };
         let (response, failure) = match acquired {
             Ok(mut worker) => {
                 let (begun, life) = (self.host.sched.now(), replica.life());
@@ -330,7 +334,7 @@ impl Bus {
                 self.stats.done(to, begun, self.host.sched.now());
                 let Some(outcome) = outcome else {
                     self.perish(job.span, worker, replica, life);
-                    return self.cut_off(to, slot, arrived);
+                    return self.cut_off(at, arrived);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
@@ -341,7 +345,7 @@ impl Bus {
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
-        self.stats.left(to, slot, arrived, self.host.sched.now(), error);
+        self.stats.left(at, arrived, self.host.sched.now(), error);
         Ok(response)
     }
 
@@ -423,7 +427,7 @@ impl Bus {
             Err(failure) => {
                 drop(worker);
                 replica.replace();
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                let response = refusal::guest_failed(&failure);
                 span.guest_failed(failure, self.host.sched.now());
                 response
             }

@@ -27,11 +27,12 @@ use crate::guest::CallError;
 use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
 use crate::sched::{self, Sched};
+use crate::tally::timeline::Timeline;
 use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
 use arrivals::Due;
-use client::Client;
+use client::{Asked, Client};
 use template::Who;
 
 pub use client::Way;
@@ -63,6 +64,8 @@ pub struct LoadStats {
     /// Requests that came to an end, with their times from the instant at which
     /// they were due: what waited for the host has waited.
     pub tally: Tally,
+    /// The same by the instant at which they were due.
+    pub timeline: Timeline,
 }
 
 impl LoadStats {
@@ -72,6 +75,7 @@ impl LoadStats {
         self.in_flight += other.in_flight;
         self.dropped += other.dropped;
         self.tally.merge(&other.tally);
+        self.timeline.merge(&other.timeline);
     }
 }
 
@@ -91,8 +95,8 @@ pub struct Surroundings<'a> {
 /// One load.
 struct Running {
     load: Load,
-    /// Names its chance.
-    seed: u64,
+    /// [`Model::root`](crate::model::Model::root): its chance is made of it.
+    root: u64,
     sched: Sched,
     client: Client,
     /// When it begins, and before which it makes its last request.
@@ -102,6 +106,9 @@ struct Running {
     in_flight: Cell<u32>,
     dropped: Cell<u64>,
     tally: RefCell<Tally>,
+    /// When the run began.
+    origin: Nanos,
+    timeline: RefCell<Timeline>,
 }
 
 impl Loads {
@@ -117,7 +124,7 @@ impl Loads {
             resource.0 += u32::from(load.span);
             let running = Rc::new(Running {
                 load: load.clone(),
-                seed: around.model.seed,
+                root: around.model.root(),
                 sched: around.sched.clone(),
                 client: Client::new(&around.model.name, load, around.bus, around.way, own),
                 begin,
@@ -126,6 +133,8 @@ impl Loads {
                 in_flight: Cell::default(),
                 dropped: Cell::default(),
                 tally: RefCell::default(),
+                origin: now,
+                timeline: RefCell::default(),
             });
             match &load.traffic {
                 Traffic::Open(arrivals) => {
@@ -174,6 +183,7 @@ impl Loads {
                 in_flight: running.in_flight.get(),
                 dropped: running.dropped.get(),
                 tally: running.tally.borrow().clone(),
+                timeline: running.timeline.borrow().clone(),
             };
             (running.load.name.clone(), stats)
         };
@@ -229,25 +239,27 @@ impl Running {
     }
 
     fn key(&self, purpose: Purpose) -> Key {
-        Key::new(self.seed, purpose).with_name(&self.load.name)
+        Key::new(self.root, purpose).with_name(&self.load.name)
     }
 
     /// Makes a request that is due at `due`. Who waits for its end hears of it from `answered`.
     fn make(self: &Rc<Self>, who: Who, due: Nanos, answered: Option<sched::Sender<()>>) {
         self.started.set(self.started.get() + 1);
+        let request = || template::request(&self.load, |purpose| self.key(purpose), who);
+        let key = who.of(self.key(Purpose::Load));
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);
             self.tally.borrow_mut().refuse(Cow::Borrowed(OVERLOAD));
+            self.timeline.borrow_mut().note(due - self.origin, None, true);
+            self.client.unsent(key, request, due, OVERLOAD);
             return;
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        let load = Rc::clone(self);
-        let request = template::request(&self.load, |purpose| self.key(purpose), who);
-        let key = who.of(self.key(Purpose::Load));
+        let (load, request) = (Rc::clone(self), request());
         // In a task of its own: a user who is stopped does not stop the system.
         self.sched.spawn(async move {
-            let (span, asking) = load.client.ask(key, request, load.load.timeout);
-            let mut asking = pin!(asking);
+            let Asked { span, entered, answer } = load.client.ask(key, request, due, load.load.timeout);
+            let mut asking = pin!(answer);
             let outcome = match load.load.timeout {
                 None => Some(asking.as_mut().await),
                 Some(timeout) => match select(asking.as_mut(), load.sched.sleep(timeout)).await {
@@ -259,6 +271,9 @@ impl Running {
             let outcome = outcome.unwrap_or(Err(CallError::Timeout));
             if let Some(span) = span {
                 span.conclude(&outcome);
+            }
+            if let Some(entered) = entered {
+                entered.answered(load.sched.now(), outcome.as_ref().copied().map_err(CallError::kind));
             }
             load.finish(due, &outcome);
             if let Some(answered) = answered {
@@ -277,7 +292,9 @@ impl Running {
             Ok(status) => tally::error_type(*status),
             Err(error) => Some(Cow::Borrowed(error.kind())),
         };
-        self.tally.borrow_mut().note(self.sched.now().saturating_sub(due), error);
+        let took = self.sched.now().saturating_sub(due);
+        self.timeline.borrow_mut().note(due - self.origin, Some(took), error.is_some());
+        self.tally.borrow_mut().note(took, error);
         self.in_flight.set(self.in_flight.get() - 1);
     }
 }

@@ -10,6 +10,8 @@ mod schema;
 
 #[path = "truth/causes.rs"]
 mod causes;
+#[path = "truth/errors.rs"]
+mod errors;
 #[path = "truth/labels.rs"]
 mod labels;
 #[path = "truth/report.rs"]

@@ -44,7 +44,7 @@ pub struct OfClient {
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
-/// one, its trace follow from this and the seed.
+/// one, its trace follow from this and the run's root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// The next of those that have no identity of their own.
@@ -85,6 +85,12 @@ impl Admitted {
             let replicas = &guest.stand.replicas;
             span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
         }
+    }
+
+    /// Its client keeps account of how it ends, where anybody does: a load, for which it was
+    /// due at this instant.
+    pub fn client(&self, due: Nanos) -> Option<Entered> {
+        self.entered.as_ref().map(|entered| entered.client(due))
     }
 
     /// Serves it. Dropping this stops the service in the middle of it: a client that
@@ -175,8 +181,11 @@ impl Bus {
         self.stats.sent(&mut ticket, false, now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
-            let response =
-                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            let response = Response::bounded(
+                503,
+                "limits.requests",
+                format!("more than limits.requests = {limit} are under way"),
+            );
             self.stats.called(ticket, now, tally::error_type(response.status));
             self.turned_away(&entry, number, response.status);
             return Err(response);
@@ -213,6 +222,29 @@ impl Bus {
         });
         let inside = Inside::new(self);
         Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+    }
+
+    /// Notes a request of a load that is not sent, where somebody keeps account. `key` is who
+    /// it is, and `has_span` whether it would have come with a CLIENT span.
+    pub fn unsent(
+        self: &Rc<Self>,
+        key: Key,
+        has_span: bool,
+        due: Nanos,
+        spot: impl FnOnce() -> (ServiceId, Request),
+        why: &'static str,
+    ) {
+        let ledger = &self.faults.ledger;
+        if !ledger.is_witnessed() {
+            return;
+        }
+        let trace = self.trace(key.draw(), None, false);
+        let above = has_span.then(|| trace.child_id(None, 0));
+        let (to, request) = spot();
+        let spot = || (to, self.route(to, &request));
+        if let Some(entered) = ledger.enters(trace.trace_id, trace.child_id(above, 0), due, spot) {
+            entered.unsent(due, why);
+        }
     }
 
     /// Notes a request from outside that nobody serves, where somebody keeps account.
@@ -269,7 +301,7 @@ impl Bus {
 
     /// The trace of request `number`: the caller's, or a new one.
     fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
+        let key = Key::new(self.host.root, Purpose::Trace).with(number);
         let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
         let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
         let (flags, trace_state) = match parent {
@@ -281,7 +313,7 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+        self.trace_id_of(Key::new(self.host.root, Purpose::TraceId).with(number))
     }
 
     pub(super) fn trace_id_of(&self, key: Key) -> TraceId {

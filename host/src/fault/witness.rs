@@ -5,8 +5,9 @@
 //! otherwise nobody listens, and nothing is kept. Spans are no source for it: they
 //! may be sampled away, and faults lose them.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -19,7 +20,7 @@ use crate::model::{Nanos, ServiceId};
 use super::Ledger;
 use super::ledger::{Event, Firing};
 
-/// Requests from outside that are remembered when they have ended: some 150 MB.
+/// Requests from outside that are remembered when they have ended: some 180 MB.
 pub const MAX_REQUESTS: usize = 2_000_000;
 
 /// A service, and the index of one of its routes: none for what meets no route.
@@ -32,25 +33,38 @@ pub struct Caused {
     /// Its SERVER span.
     pub span: SpanId,
     pub spot: Spot,
-    /// Nanoseconds since the Unix epoch.
-    pub arrived: Nanos,
+    /// When its load had to make it; of one that no load makes, when it arrived:
+    /// nanoseconds since the Unix epoch.
+    pub due: Nanos,
+    /// Whether its client has sent it.
+    pub is_sent: bool,
     /// None while it is under way, and for ever if nobody waited for the end.
     pub end: Option<Ended>,
 }
 
-/// How a request has ended.
+impl Caused {
+    /// The `error.type` of a request that has failed, by the rule of the report: it was
+    /// answered 5xx, or not at all.
+    pub fn error(&self) -> Option<Cow<'static, str>> {
+        match self.end.map(|end| end.answer) {
+            None => Some(Cow::Borrowed(UNFINISHED)),
+            Some(Err(kind)) => Some(Cow::Borrowed(kind)),
+            Some(Ok(status)) => (status >= 500).then(|| Cow::Owned(status.to_string())),
+        }
+    }
+}
+
+/// The type of a request without an end: its client was stopped before it had one.
+pub const UNFINISHED: &str = "unfinished";
+
+/// How a request has ended, as its client sees it: a load that has lost its patience has a
+/// timeout, whatever the service answers later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
+    /// From the instant at which it was due: nanoseconds.
     pub took: Nanos,
     /// The status of the answer, or what kept the answer away.
     pub answer: Result<u16, &'static str>,
-}
-
-impl Ended {
-    /// By the rule of the report: answered 5xx, or not at all.
-    pub const fn is_failure(&self) -> bool {
-        !matches!(self.answer, Ok(..500))
-    }
 }
 
 /// What one fault has touched.
@@ -74,9 +88,12 @@ pub struct Touched {
 pub struct Testimony {
     /// By fault, in the order of the model.
     pub touched: Vec<Touched>,
-    /// All requests from outside, in the order of their ends; those that did not end
-    /// come last. Empty unless they were asked for.
+    /// All requests from outside, in the order in which they were due. Empty unless they
+    /// were asked for.
     pub requests: Vec<Caused>,
+    /// How many there were, and how many of them failed, by type.
+    pub count: u64,
+    pub errors: BTreeMap<Cow<'static, str>, u64>,
     /// Requests that were too many to be remembered.
     pub forgotten: u64,
     /// A hand has changed a fault.
@@ -108,6 +125,10 @@ struct Step {
 #[derive(Debug)]
 struct Entry {
     caused: Caused,
+    /// Its load says how it ends, and not the service.
+    has_client: bool,
+    /// How many still have to do with it: the bus, and its load.
+    parties: u32,
     /// The faults that have touched it.
     by: SmallVec<[u32; 2]>,
 }
@@ -131,18 +152,32 @@ impl Witness {
     }
 
     fn enter(&mut self, caused: Caused) {
-        self.entries.insert(caused.span, Entry { caused, by: SmallVec::new() });
+        let entry = Entry { caused, has_client: false, parties: 1, by: SmallVec::new() };
+        self.entries.insert(caused.span, entry);
     }
 
-    fn leave(&mut self, span: SpanId, end: Option<Ended>) {
-        let Some(Entry { mut caused, by }) = self.entries.swap_remove(&span) else { return };
-        caused.end = end;
+    /// One of those who have to do with a request is done with it.
+    fn part(&mut self, span: SpanId) {
+        let Some(entry) = self.entries.get_mut(&span) else { return };
+        entry.parties -= 1;
+        if entry.parties == 0 {
+            self.leave(span);
+        }
+    }
+
+    fn leave(&mut self, span: SpanId) {
+        let Some(Entry { caused, by, .. }) = self.entries.swap_remove(&span) else { return };
+        let error = caused.error();
+        self.testimony.count += 1;
         for fault in by {
             let touched = &mut self.testimony.touched[fault as usize];
-            touched.failed += u64::from(end.is_none_or(|end| end.is_failure()));
+            touched.failed += u64::from(error.is_some());
             if let Some(symptom) = touched.symptom.as_mut().filter(|symptom| symptom.span == span) {
                 *symptom = caused;
             }
+        }
+        if let Some(kind) = error {
+            *self.testimony.errors.entry(kind).or_default() += 1;
         }
         if self.remembers && self.testimony.requests.len() < MAX_REQUESTS {
             self.testimony.requests.push(caused);
@@ -178,7 +213,9 @@ impl Witness {
             touched.upstream.extend(step.spot.filter(|_| is_above));
             root = Some(step.span);
         }
-        if let Some(entry) = root.and_then(|root| self.entries.get_mut(&root)) {
+        // One that has been answered, or given up by its client, is not touched by what comes later.
+        let entry = root.and_then(|root| self.entries.get_mut(&root));
+        if let Some(entry) = entry.filter(|entry| entry.caused.end.is_none()) {
             entry.touch(firing.index, touched);
         }
     }
@@ -186,11 +223,12 @@ impl Witness {
     /// All that it has seen; what is still under way has not ended.
     fn testify(&mut self) -> Testimony {
         let mut open: Vec<_> =
-            self.entries.values().map(|entry| (entry.caused.arrived, entry.caused.span)).collect();
+            self.entries.values().map(|entry| (entry.caused.due, entry.caused.span)).collect();
         open.sort_unstable();
         for (_, span) in open {
-            self.leave(span, None);
+            self.leave(span);
         }
+        self.testimony.requests.sort_unstable_by_key(|request| (request.due, request.span));
         std::mem::take(&mut self.testimony)
     }
 }
@@ -208,24 +246,52 @@ impl Drop for UnderWay {
     }
 }
 
-/// A request from outside that is under way as long as this is there.
+/// Somebody who has to do with a request from outside, as long as this is there: the bus
+/// that serves it, or the load that waits for it.
 #[derive(Debug)]
-pub struct Entered(UnderWay);
+pub struct Entered {
+    ledger: Rc<Ledger>,
+    span: SpanId,
+    is_client: bool,
+}
 
 impl Entered {
-    /// It has an answer.
+    /// The load that made the request, which was due at this instant: it says how it ends.
+    pub fn client(&self, due: Nanos) -> Self {
+        self.ledger.witness(|witness| {
+            if let Some(entry) = witness.entries.get_mut(&self.span) {
+                (entry.caused.due, entry.has_client) = (due, true);
+                entry.parties += 1;
+            }
+        });
+        Self { ledger: Rc::clone(&self.ledger), span: self.span, is_client: true }
+    }
+
+    /// It has an answer, or gets none.
     pub fn answered(&self, now: Nanos, answer: Result<u16, &'static str>) {
-        let span = self.0.span;
-        self.0.ledger.witness(|witness| {
-            let arrived = witness.entries.get(&span).map_or(now, |entry| entry.caused.arrived);
-            witness.leave(span, Some(Ended { took: now - arrived, answer }));
+        self.ledger.witness(|witness| {
+            let Some(entry) = witness.entries.get_mut(&self.span) else { return };
+            if entry.has_client == self.is_client && entry.caused.end.is_none() {
+                let took = now.saturating_sub(entry.caused.due);
+                entry.caused.end = Some(Ended { took, answer });
+            }
+        });
+    }
+
+    /// Its client could not send it.
+    pub fn unsent(&self, now: Nanos, why: &'static str) {
+        self.answered(now, Err(why));
+        self.ledger.witness(|witness| {
+            if let Some(entry) = witness.entries.get_mut(&self.span) {
+                entry.caused.is_sent = false;
+            }
         });
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.0.ledger.witness(|witness| witness.leave(self.0.span, None));
+        self.ledger.witness(|witness| witness.part(self.span));
     }
 }
 
@@ -239,8 +305,8 @@ impl Ledger {
         spot: impl FnOnce() -> Spot,
     ) -> Option<Entered> {
         self.witness(|witness| {
-            witness.enter(Caused { trace, span, spot: spot(), arrived: now, end: None });
-            Entered(UnderWay { ledger: Rc::clone(self), span })
+            witness.enter(Caused { trace, span, spot: spot(), due: now, is_sent: true, end: None });
+            Entered { ledger: Rc::clone(self), span, is_client: false }
         })
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
 use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext};
+use crate::fault::witness::Entered;
 use crate::guest::CallError;
 use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::guest::scope::Caller;
@@ -63,6 +64,16 @@ pub struct Client {
     traced: Option<Traced>,
 }
 
+/// A request that was sent.
+pub struct Asked {
+    /// Its CLIENT span, if it has one.
+    pub span: Option<Span>,
+    /// Where its end is noted, if anybody keeps account.
+    pub entered: Option<Entered>,
+    /// The status of its response, or why there is none.
+    pub answer: LocalBoxFuture<'static, Result<u16, CallError>>,
+}
+
 /// What the CLIENT spans of a load have in common.
 struct Traced {
     resource: ResourceId,
@@ -100,20 +111,15 @@ impl Client {
         }
     }
 
-    /// Sends a request; `key` is who it is. Gives its CLIENT span, if it has one,
-    /// and what waits for the status of its response. After `patience`, in
+    /// Sends a request that is due at `due`; `key` is who it is. After `patience`, in
     /// nanoseconds, nobody is interested: what is not sent until then never is.
-    pub fn ask(
-        &self,
-        key: Key,
-        mut request: Request,
-        patience: Option<Nanos>,
-    ) -> (Option<Span>, LocalBoxFuture<'static, Result<u16, CallError>>) {
+    pub fn ask(&self, key: Key, mut request: Request, due: Nanos, patience: Option<Nanos>) -> Asked {
         if request.headers.get("user-agent").is_none() {
             request.headers.push("user-agent", self.user_agent.as_str());
         }
         let mut span = self.traced.as_ref().map(|traced| self.begin(traced, key, &mut request));
-        let asking: LocalBoxFuture<'static, _> = match &self.way {
+        let mut entered = None;
+        let answer: LocalBoxFuture<'static, _> = match &self.way {
             Way::Bus => {
                 let client = self.shown.clone();
                 let entry = Entry { to: self.to, request, client, identity: Identity::Own(key) };
@@ -122,6 +128,7 @@ impl Client {
                         if let Some(span) = span.as_mut().and_then(|span| span.span.as_mut()) {
                             admitted.tell(span);
                         }
+                        entered = admitted.client(due);
                         admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
                     }
                     Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
@@ -142,7 +149,12 @@ impl Client {
                 })
             }
         };
-        (span, asking)
+        Asked { span, entered, answer }
+    }
+
+    /// Notes a request that is not sent: `key` is who it would have been.
+    pub fn unsent(&self, key: Key, request: impl FnOnce() -> Request, due: Nanos, why: &'static str) {
+        self.bus.unsent(key, self.traced.is_some(), due, || (self.to, request()), why);
     }
 
     /// Begins a CLIENT span and says so to the callee.

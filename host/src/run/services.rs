@@ -256,7 +256,7 @@ pub fn ask_routes(
         sched: Sched::new(Clock::virtual_from(VIRTUAL_START)),
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
         span_limits: SpanLimits::default(),
-        seed: model.seed,
+        root: model.root(),
         places: Cell::new(1),
         outbound: OnceCell::new(),
     });
@@ -327,7 +327,7 @@ pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> 
     let Seat { replica, resource, address, process } = seat;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let instance = instance_id(model.seed, &service.name, replica, setup.release);
+    let instance = instance_id(model.root(), &service.name, replica, setup.release);
     // As clients call themselves (RFC 9110, section 10.1.5), where the version can stand there.
     let agent = match setup.version.filter(|version| is_token(version)) {
         Some(version) => format!("{}/{version}", service.name),

@@ -1,5 +1,8 @@
 //! A run laid beside one without a fault: what the fault has caused.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,16 +27,19 @@ pub struct Causes {
     /// as many as they can.
     pub only_with: u64,
     pub only_without: u64,
-    /// Requests answered 5xx, or not at all, of those compared.
+    /// Requests answered 5xx, or not at all, of those compared, as their clients see it.
     pub errors_with: u64,
     pub errors_without: u64,
     /// Those that fail with the fault and not without it, and the other way round.
     pub errors_caused: u64,
     pub errors_averted: u64,
+    /// `errors_with` and `errors_without` by `error.type`: the status, or what kept the
+    /// answer away (`timeout`, `overload`, …).
+    pub errors_by_type: BTreeMap<String, Both>,
     /// `errors_caused` of `errors_with`, from 0 to 1; null where nothing failed.
     pub error_share: Option<f64>,
     /// How much longer the compared took with the fault, on average: milliseconds. Those
-    /// count that ended in both runs.
+    /// count that were sent and ended in both runs.
     pub extra_mean_ms: f64,
     /// Of the same, what 99 of 100 do not exceed.
     pub extra_p99_ms: f64,
@@ -46,6 +52,13 @@ pub struct Causes {
     pub symptom_confirmed: Option<bool>,
     /// Requests that were too many to be compared.
     pub forgotten: u64,
+}
+
+/// A count with the fault, and without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Both {
+    pub with: u64,
+    pub without: u64,
 }
 
 impl Causes {
@@ -71,7 +84,7 @@ impl Causes {
             }
         }
         let confirmed = symptom.map(|span| tally.changed.iter().any(|request| request.span == span));
-        let first = tally.changed.iter().min_by_key(|request| (request.arrived, request.span));
+        let first = tally.changed.iter().min_by_key(|request| (request.due, request.span));
         let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
         let (compared, changed) = (tally.compared, tally.changed.len() as u64);
         let extra = Extra::of(&mut tally.extra);
@@ -85,6 +98,7 @@ impl Causes {
             errors_without: tally.failed_without,
             errors_caused: tally.caused,
             errors_averted: tally.averted,
+            errors_by_type: tally.by_type,
             error_share: (tally.failed_with > 0).then(|| share(tally.caused, tally.failed_with)),
             extra_mean_ms: extra.mean,
             extra_p99_ms: extra.p99,
@@ -105,6 +119,7 @@ struct Tally {
     failed_without: u64,
     caused: u64,
     averted: u64,
+    by_type: BTreeMap<String, Both>,
     /// Nanoseconds, by which those that ended took longer with the fault.
     extra: Vec<i64>,
 }
@@ -112,7 +127,14 @@ struct Tally {
 impl Tally {
     fn compare(&mut self, with: &Request, without: &Request) {
         self.compared += 1;
-        let failed = [with, without].map(|request| request.end.is_none_or(|end| end.is_failure()));
+        let errors = [with, without].map(Request::error);
+        let failed = errors.each_ref().map(Option::is_some);
+        let [with_it, without_it] = errors;
+        let mut count = |error: Option<Cow<'_, str>>, which: fn(&mut Both) -> &mut u64| {
+            error.map(|kind| *which(self.by_type.entry(kind.into_owned()).or_default()) += 1)
+        };
+        count(with_it, |both| &mut both.with);
+        count(without_it, |both| &mut both.without);
         self.failed_with += u64::from(failed[0]);
         self.failed_without += u64::from(failed[1]);
         self.caused += u64::from(failed[0] && !failed[1]);
@@ -120,7 +142,8 @@ impl Tally {
         if with.end != without.end {
             self.changed.push(*with);
         }
-        if let (Some(with), Some(without)) = (with.end, without.end) {
+        let is_sent = with.is_sent && without.is_sent;
+        if let (Some(with), Some(without), true) = (with.end, without.end, is_sent) {
             self.extra.push(with.took.cast_signed().saturating_sub(without.took.cast_signed()));
         }
     }

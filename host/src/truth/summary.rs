@@ -74,14 +74,14 @@ pub struct Symptom {
     pub service: String,
     /// Null for what met no route.
     pub route: Option<String>,
-    /// When it arrived.
+    /// When its load had to make it; of one that no load makes, when it arrived.
     pub at: f64,
     pub time: String,
     /// Null if it had no answer.
     pub status: Option<u16>,
     /// What kept the answer away; null if there was one, and if the run ended before.
     pub error_type: Option<String>,
-    /// From its arrival to its end; null if that was never seen.
+    /// From `at` to its end, as its client sees it; null if that was never seen.
     pub took_ms: Option<f64>,
 }
 
@@ -94,8 +94,8 @@ impl Symptom {
             span_id: request.span.to_string(),
             service: place.service,
             route: place.route,
-            at: record::seconds(request.arrived.saturating_sub(start)),
-            time: record::instant(request.arrived),
+            at: record::seconds(request.due.saturating_sub(start)),
+            time: record::instant(request.due),
             status: answer.and_then(Result::ok),
             error_type: answer.and_then(Result::err).map(ToOwned::to_owned),
             took_ms: request.end.map(|end| end.took as f64 / 1e6),
@@ -110,8 +110,12 @@ pub struct Total {
     pub matched: u64,
     pub injected: u64,
     pub suppressed: u64,
-    /// Requests that came from outside.
+    /// Requests from outside, with those that a load could not send.
     pub requests: u64,
+    /// Of those, the ones that were answered 5xx, or not at all, as their clients see it.
+    pub errors: u64,
+    /// Those by their `error.type`: the status, or what kept the answer away.
+    pub errors_by_type: BTreeMap<String, u64>,
 }
 
 /// What the last line is made of.
@@ -126,14 +130,19 @@ pub struct Closing<'a> {
     pub start: Nanos,
     /// Nanoseconds from the start to the end.
     pub simulated: Nanos,
-    /// Requests that came from outside.
-    pub requests: u64,
 }
 
 impl Closing<'_> {
     /// The last line. `causes` says what a fault has caused, by its place in the model.
     pub fn record(&self, mut causes: impl FnMut(usize) -> Result<Causes, Skipped>) -> Record {
-        let mut total = Total { requests: self.requests, ..Total::default() };
+        let mut total = Total::default();
+        for seen in self.seen {
+            total.requests += seen.count;
+            for (kind, count) in &seen.errors {
+                total.errors += count;
+                *total.errors_by_type.entry(kind.to_string()).or_default() += count;
+            }
+        }
         let mut faults = Vec::new();
         for account in self.accounts {
             let Some(index) = self.model.faults.iter().position(|fault| fault.name == account.name) else {
@@ -155,7 +164,7 @@ impl Closing<'_> {
         self.seen
             .iter()
             .filter_map(|seen| seen.touched.get(index)?.symptom.as_ref())
-            .min_by_key(|request| request.arrived)
+            .min_by_key(|request| request.due)
     }
 
     fn row(&self, account: &Account, index: usize, causes: Result<Causes, Skipped>) -> FaultRow {

@@ -73,7 +73,7 @@ fn a_strike_touches_all_that_wait_for_the_struck_request() {
     // The same request, struck twice.
     assert_eq!((touched.requests, touched.failed), (1, 1));
     let symptom = touched.symptom.expect("a symptom");
-    assert_eq!((symptom.span, symptom.spot, symptom.arrived), (span(1), SPOTS[0], 10));
+    assert_eq!((symptom.span, symptom.spot, symptom.due), (span(1), SPOTS[0], 10));
     assert_eq!(symptom.end, Some(Ended { took: 60, answer: Ok(503) }));
 }
 
@@ -119,20 +119,37 @@ fn a_request_that_was_answered_before_is_not_befallen() {
 }
 
 #[test]
-fn requests_are_remembered_as_they_end_and_those_that_do_not_come_last() {
+fn requests_are_remembered_in_the_order_in_which_they_were_due() {
     let ledger = Rc::new(Ledger::default().with_witness(Witness::new(0, true)));
     let enter = |number| ledger.enters(TRACE, span(number), number, || SPOTS[0]);
-    let all: Vec<_> = (1..=4).map(enter).collect();
+    let mut all: Vec<_> = (1..=4).map(enter).collect();
     for (at, answer) in [(2, Ok(200)), (0, Err("connection_reset"))] {
-        all[at].as_ref().expect("a witness").answered(50, answer);
+        all[at].take().expect("a witness").answered(50, answer);
     }
     let testimony = ledger.testify().expect("a witness");
-    let ends: Vec<_> = testimony
-        .requests
-        .iter()
-        .map(|request| (request.arrived, request.end.map(|end| end.answer)))
-        .collect();
-    assert_eq!(ends, [(3, Some(Ok(200))), (1, Some(Err("connection_reset"))), (2, None), (4, None)]);
+    let ends: Vec<_> =
+        testimony.requests.iter().map(|request| (request.due, request.end.map(|end| end.answer))).collect();
+    assert_eq!(ends, [(1, Some(Err("connection_reset"))), (2, None), (3, Some(Ok(200))), (4, None)]);
+    assert_eq!(testimony.count, 4);
+    let errors: Vec<_> = testimony.errors.iter().map(|(kind, count)| (&**kind, *count)).collect();
+    assert_eq!(errors, [("connection_reset", 1), (UNFINISHED, 2)]);
+}
+
+#[test]
+fn a_load_says_how_its_requests_end_and_not_the_service() {
+    let chain = Chain::new(10);
+    let entered = chain.entered.as_ref().expect("a witness");
+    let client = entered.client(5);
+    client.answered(30, Err("timeout"));
+    entered.answered(40, Ok(200));
+    // What strikes later, the client does not see.
+    chain.strike(5, SPOTS[2]);
+    drop(client);
+    let Chain { ledger, entered, steps } = chain;
+    drop((entered, steps));
+    let testimony = ledger.testify().expect("a witness");
+    assert_eq!(testimony.touched[0].requests, 0);
+    assert_eq!(testimony.requests[0].end, Some(Ended { took: 25, answer: Err("timeout") }));
 }
 
 #[test]
