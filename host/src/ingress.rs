@@ -220,7 +220,7 @@ impl Door {
             Err(refusal) => return Ok(to_http(refusal)),
         };
         let (reply, answered) = oneshot::channel();
-        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered };
+        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
             return Ok(to_http(Response::detail(503, detail)));
