@@ -208,7 +208,9 @@ impl Plight {
             FaultKind::Cpu { .. } => {
                 self.slow_down();
                 let mut present = self.present.borrow_mut();
-                present.iter_mut().for_each(|(_, present)| present.slow.push((Rc::clone(rule), rule.windows())));
+                present
+                    .iter_mut()
+                    .for_each(|(_, present)| present.slow.push((Rc::clone(rule), rule.windows())));
             }
             _ => {}
         }

@@ -343,9 +343,9 @@ impl Ledger {
     /// A fault has struck.
     pub fn fired(&self, mut firing: Firing) {
         // A call that has ended before shows nothing of it.
-        let ended = firing.client.filter(|client| {
-            self.witness(|witness| !witness.is_under_way(*client)).unwrap_or_default()
-        });
+        let ended = firing
+            .client
+            .filter(|client| self.witness(|witness| !witness.is_under_way(*client)).unwrap_or_default());
         firing.signs.retain(|sign| Some(*sign) != ended);
         if let Some(labels) = &self.labels {
             labels.note(&firing);

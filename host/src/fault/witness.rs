@@ -322,7 +322,15 @@ impl Ledger {
         spot: impl FnOnce() -> Spot,
     ) -> Option<Entered> {
         self.witness(|witness| {
-            witness.enter(Caused { trace, span, spot: spot(), due: now, is_recorded: false, is_sent: true, end: None });
+            witness.enter(Caused {
+                trace,
+                span,
+                spot: spot(),
+                due: now,
+                is_recorded: false,
+                is_sent: true,
+                end: None,
+            });
             Entered { ledger: Rc::clone(self), span, is_client: false }
         })
     }

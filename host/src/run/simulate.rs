@@ -334,9 +334,8 @@ impl Making<'_> {
         let replicas = (0..described.replicas).map(|replica| {
             let process = Process::new(self.sched, is_exposed);
             let resource = ResourceId(self.next);
-            let plight = is_exposed.then(|| {
-                Plight::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger))
-            });
+            let plight = is_exposed
+                .then(|| Plight::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger)));
             self.next += 1;
             let identity = identity(self.model, id, Seat { replica, resource, process }, &setup);
             Replica::new(Rc::new(identity), plight, described.workers, described.queue)

@@ -47,7 +47,10 @@ fn shown<'a>(spans: &'a [Span], firing: &Value) -> Option<&'a Span> {
 fn assert_is_of(span: &Span, firing: &Value) {
     if span.kind == "CLIENT" {
         let caller = firing["from"].as_str().unwrap_or("clients");
-        assert_eq!((span.service.as_str(), span.text("service.peer.name")), (caller, firing["service"].as_str()));
+        assert_eq!(
+            (span.service.as_str(), span.text("service.peer.name")),
+            (caller, firing["service"].as_str())
+        );
         return;
     }
     assert_eq!(firing["service"], span.service.as_str(), "{firing}");
@@ -187,7 +190,11 @@ fn what_befalls_requests_from_outside_names_the_span_of_their_load_or_none() {
             };
             for firing in &firings {
                 let span = shown(&spans, firing);
-                assert_eq!(span.map(|span| span.kind), expected.filter(|_| !firing["trace_id"].is_null()), "{kind}: {firing}");
+                assert_eq!(
+                    span.map(|span| span.kind),
+                    expected.filter(|_| !firing["trace_id"].is_null()),
+                    "{kind}: {firing}"
+                );
                 if let Some(span) = span {
                     assert_is_of(span, firing);
                 }
@@ -207,7 +214,12 @@ fn no_firing_names_a_span_that_was_not_recorded_whatever_else_goes_on() {
         fault("lost", "lose-spans", "probability = 0.2", "service = \"front\""),
         fault("late", "late-spans", "by = \"1s\"\nprobability = 0.5", "service = \"back\""),
         fault("loop", "restart-loop", "up = \"300ms\"\ndown = \"100ms\"", "service = \"back\", replica = 1"),
-        fault("fall", "crash", "restart = \"100ms\"\nwhen = { at = \"500ms\", every = \"1s\", for = \"1ms\" }", "service = \"front\""),
+        fault(
+            "fall",
+            "crash",
+            "restart = \"100ms\"\nwhen = { at = \"500ms\", every = \"1s\", for = \"1ms\" }",
+            "service = \"front\"",
+        ),
         fault("cut", "unsample", "probability = 0.2", "service = \"back\""),
         fault("bare", "drop-context", "probability = 0.2", "service = \"front\""),
     ];
@@ -229,7 +241,12 @@ fn no_firing_names_a_span_that_was_not_recorded_whatever_else_goes_on() {
 fn where_the_span_of_the_struck_request_is_lost_the_call_that_waits_is_named() {
     let faults = [
         fault("slow", "latency", "delay = \"400ms\"", "service = \"back\""),
-        fault("fall", "crash", "restart = \"100ms\"\nwhen = { at = \"1s\", for = \"1s\" }", "service = \"back\""),
+        fault(
+            "fall",
+            "crash",
+            "restart = \"100ms\"\nwhen = { at = \"1s\", for = \"1s\" }",
+            "service = \"back\"",
+        ),
     ];
     let (spans, firings) = run(&topology("", &faults.concat()), &[]);
     let kinds: Vec<_> = firings
@@ -263,7 +280,11 @@ fn what_strikes_after_its_window_says_why() {
         for firing in &firings {
             let is_late = firing["at"].as_f64().expect("seconds") >= 1.1;
             let why = expected.filter(|_| is_late).map_or(Value::Null, Value::from);
-            assert_eq!((&firing["after_window"], &firing["window"]), (&why, &Value::from(1)), "{kind}: {firing}");
+            assert_eq!(
+                (&firing["after_window"], &firing["window"]),
+                (&why, &Value::from(1)),
+                "{kind}: {firing}"
+            );
             late += u64::from(is_late);
         }
         assert_eq!(late > 0, expected.is_some(), "{kind}: {late} of {}", firings.len());
