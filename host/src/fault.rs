@@ -240,7 +240,7 @@ impl Faults {
         routes: impl Fn(ServiceId) -> usize,
         ledger: Rc<Ledger>,
     ) -> Self {
-        let key = Key::new(model.seed, Purpose::Window);
+        let key = Key::new(model.root(), Purpose::Window);
         let rule = |(index, fault)| Rc::new(Rule::new(index, fault, key, &route_of));
         let station = |index| Station { routes: routes(ServiceId(index)), ..Station::default() };
         Self {

@@ -52,7 +52,8 @@ pub struct Host {
     pub sched: Sched,
     pub recorder: Rc<Recorder>,
     pub span_limits: SpanLimits,
-    pub seed: u64,
+    /// [`Model::root`](crate::model::Model::root): every draw is made of it.
+    pub root: u64,
     /// Workers that may still be made. The engine has places for those of all
     /// worlds: no world may take another's.
     pub places: Cell<u64>,
@@ -85,6 +86,19 @@ pub struct GuestFailure {
     pub message: String,
     /// The guest's own, innermost frame first.
     pub backtrace: Option<String>,
+}
+
+impl GuestFailure {
+    /// The key of `[limits]` that the guest met, if it did.
+    pub fn bound(&self) -> Option<&'static str> {
+        match self.kind {
+            "request_time_exceeded" => Some("limits.request-time"),
+            "cpu_time_exceeded" => Some("limits.cpu-time"),
+            "memory_exceeded" => Some("limits.memory"),
+            WORKERS_EXHAUSTED => Some("limits.workers"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for GuestFailure {
@@ -166,7 +180,7 @@ impl Worker {
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
         let place = Place::take(host).ok_or_else(exhausted)?;
-        let start = Key::new(host.seed, Purpose::GuestStart)
+        let start = Key::new(host.root, Purpose::GuestStart)
             .with_name(&identity.name)
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));

@@ -91,8 +91,8 @@ pub struct Surroundings<'a> {
 /// One load.
 struct Running {
     load: Load,
-    /// Names its chance.
-    seed: u64,
+    /// [`Model::root`](crate::model::Model::root): its chance is made of it.
+    root: u64,
     sched: Sched,
     client: Client,
     /// When it begins, and before which it makes its last request.
@@ -117,7 +117,7 @@ impl Loads {
             resource.0 += u32::from(load.span);
             let running = Rc::new(Running {
                 load: load.clone(),
-                seed: around.model.seed,
+                root: around.model.root(),
                 sched: around.sched.clone(),
                 client: Client::new(load, around.bus, around.way, own),
                 begin,
@@ -229,7 +229,7 @@ impl Running {
     }
 
     fn key(&self, purpose: Purpose) -> Key {
-        Key::new(self.seed, purpose).with_name(&self.load.name)
+        Key::new(self.root, purpose).with_name(&self.load.name)
     }
 
     /// Makes a request that is due at `due`. Who waits for its end hears of it from `answered`.

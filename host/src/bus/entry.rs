@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
-/// one, its trace follow from this and the seed.
+/// one, its trace follow from this and the run's root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// The next of those that have no identity of their own.
@@ -164,8 +164,11 @@ impl Bus {
         let ticket = self.stats.calling(None, Some(entry.to), now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
-            let response =
-                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            let response = Response::bounded(
+                503,
+                "limits.requests",
+                format!("more than limits.requests = {limit} are under way"),
+            );
             self.stats.called(ticket, now, tally::error_type(response.status));
             self.turned_away(&entry, number, response.status);
             return Err(response);
@@ -282,7 +285,7 @@ impl Bus {
 
     /// The trace of request `number`: the caller's, or a new one.
     fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
+        let key = Key::new(self.host.root, Purpose::Trace).with(number);
         let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
         let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
         let (flags, trace_state) = match parent {
@@ -294,7 +297,7 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+        self.trace_id_of(Key::new(self.host.root, Purpose::TraceId).with(number))
     }
 
     pub(super) fn trace_id_of(&self, key: Key) -> TraceId {

@@ -110,7 +110,7 @@ impl Records {
         Some(Rc::new(Self {
             sched: sched.clone(),
             ledger,
-            key: Key::new(model.seed, Purpose::Record),
+            key: Key::new(model.root(), Purpose::Record),
             labels,
             routes: routes.map(|routes| routes.into_iter().zip(0..).collect()).collect(),
             origins: origins.iter().map(|origin| (origin.resource, *origin)).collect(),

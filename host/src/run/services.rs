@@ -253,7 +253,7 @@ pub fn ask_routes(
         sched: Sched::new(Clock::virtual_from(VIRTUAL_START)),
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
         span_limits: SpanLimits::default(),
-        seed: model.seed,
+        root: model.root(),
         places: Cell::new(1),
         outbound: OnceCell::new(),
     });
@@ -323,7 +323,7 @@ pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> 
     let Seat { replica, resource, process } = seat;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let instance = instance_id(model.seed, &service.name, replica, setup.release);
+    let instance = instance_id(model.root(), &service.name, replica, setup.release);
     Identity {
         service: id,
         name: service.name.clone(),

@@ -11,6 +11,7 @@ use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
 use crate::model::{Code, FaultKind, Model, Nanos, ServiceId};
+use crate::telemetry::exporter::Trouble;
 use crate::telemetry::record::{Resource, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
@@ -106,7 +107,8 @@ impl Truth {
             loop {
                 tokio::time::sleep(EVERY).await;
                 if let Some(trouble) = sink.trouble() {
-                    return Event::Trouble { exporter: name(sink.path()), trouble: trouble.message };
+                    let trouble = Trouble::permanent(trouble.message);
+                    return Event::Trouble { exporter: name(sink.path()), trouble };
                 }
             }
         }
