@@ -14,6 +14,7 @@ use super::plight::{Met, Plight, Presence};
 use super::replica::Replica;
 use super::routes::Match;
 use super::spans::OpenSpan;
+use super::stats::At;
 use super::{Bus, Job, NodeCode, Outcome, Stand, Visit};
 
 /// The `error.type` of requests whose service has died.
@@ -43,9 +44,9 @@ impl Bus {
     }
 
     /// The request's process is gone: its connection breaks, and its span is lost.
-    pub(super) fn cut_off(&self, to: ServiceId, route: Option<u32>, arrived: Nanos) -> Outcome {
-        self.stats.left(to, route, arrived, self.host.sched.now(), Some(RESET.into()));
-        Err(CallError::Reset(format!("by {}", self.nodes[to.index()].name)))
+    pub(super) fn cut_off(&self, at: At, arrived: Nanos) -> Outcome {
+        self.stats.left(at, arrived, self.host.sched.now(), Some(RESET.into()));
+        Err(CallError::Reset(format!("by {}", self.nodes[at.service.index()].name)))
     }
 
     /// Waits until a process goes on: mostly it does. False when it does not for as

@@ -145,6 +145,7 @@ impl Plan {
             model: &model,
             shards: shards::count(&options),
             accounts: done.accounts,
+            resources: &resources,
             faults: done.faults,
             loads: done.loads,
             recorded: done.recorded,
