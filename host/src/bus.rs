@@ -156,6 +156,8 @@ struct Visit {
     span: SpanId,
     /// The CLIENT span of the call that brings it, whatever context comes along.
     call: Option<SpanId>,
+    /// The CLIENT span that waits for it: of that call, or of a load.
+    client: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
@@ -272,6 +274,7 @@ impl Bus {
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
     async fn serve(&self, visit: &mut Visit) -> Outcome {
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call);
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
         }
@@ -305,6 +308,7 @@ impl Bus {
         let limits = &self.nodes[to.index()].limits;
         let at = At { service: to, route: slot, instance: replica.identity.resource };
         self.stats.arrived(to, visit.from.is_some(), arrived);
+        self.faults.ledger.meets(visit.span, (to, slot));
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
@@ -314,7 +318,6 @@ impl Bus {
             Match::Found(route, params) => (route, params),
             unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
         };
-        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
         if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
             return Ok(response);
         }
@@ -360,7 +363,7 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let subject = visit.subject(slot, Some(replica.identity.replica), &params, visit.span);
+        let subject = visit.subject_at(slot, replica, &params);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let (context, agent) = match &visit.way {
             Way::Inner(client, context) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::future::FutureExt;
 
 use crate::clock::VIRTUAL_START;
-use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
@@ -30,8 +30,10 @@ use super::{Bus, NodeCode, Visit, Way};
 pub struct Entry {
     pub to: ServiceId,
     pub request: Request,
-    pub client: OfClient,
+    pub shown: OfClient,
     pub identity: Identity,
+    /// The recorded CLIENT span that waits for it, if a load has one.
+    pub client: Option<SpanId>,
 }
 
 /// What the SERVER span says of a client outside and its connection: `server.*`,
@@ -206,12 +208,13 @@ impl Bus {
             parent,
             span,
             call: None,
+            client: entry.client,
             baggage: incoming.baggage,
             depth: 0,
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
-            way: Way::Outer(entry.client),
+            way: Way::Outer(entry.shown),
         };
         let passage = self.passage(&mut visit);
         let context = (!excluded).then(|| SpanContext {

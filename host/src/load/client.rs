@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
 use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
-use crate::context::{Baggage, SpanContext};
-use crate::fault::witness::Entered;
+use crate::context::{Baggage, SpanContext, SpanId};
+use crate::fault::witness::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::guest::scope::Caller;
@@ -121,8 +121,9 @@ impl Client {
         let mut entered = None;
         let answer: LocalBoxFuture<'static, _> = match &self.way {
             Way::Bus => {
-                let client = self.shown.clone();
-                let entry = Entry { to: self.to, request, client, identity: Identity::Own(key) };
+                let shown = self.shown.clone();
+                let client = span.as_ref().map(|span| span.id);
+                let entry = Entry { to: self.to, request, shown, identity: Identity::Own(key), client };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
                         if let Some(span) = span.as_mut().and_then(|span| span.span.as_mut()) {
@@ -182,7 +183,9 @@ impl Client {
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
-        Span { bus: Rc::clone(&self.bus), span: Some(span), connection: Rc::default() }
+        let under_way = self.bus.faults.ledger.calls(id, None);
+        let bus = Rc::clone(&self.bus);
+        Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
     }
 }
 
@@ -214,10 +217,12 @@ const fn version() -> &'static str {
 
 /// A CLIENT span that ends in every case: also when the run gives up on its request.
 pub struct Span {
-    bus: Rc<Bus>,
+    id: SpanId,
     span: Option<OpenSpan>,
     /// What becomes known of the connection to the ingress.
     connection: Rc<OnceCell<Connection>>,
+    _under_way: Option<UnderWay>,
+    bus: Rc<Bus>,
 }
 
 impl Span {

@@ -87,7 +87,7 @@ impl Asked {
             headers,
             body: self.body.clone().into_bytes(),
         };
-        Entry { to, request, client: client.clone(), identity: Identity::Numbered }
+        Entry { to, request, shown: client.clone(), identity: Identity::Numbered, client: None }
     }
 }
 
