@@ -8,6 +8,7 @@ pub mod bindings;
 pub mod budget;
 mod call_error;
 mod cpu;
+pub mod endpoint;
 mod failure;
 pub mod host;
 mod memory;
@@ -44,6 +45,7 @@ use budget::{Budget, UnderWay};
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use cpu::CpuMeter;
 pub use cpu::EPOCH_TICK;
+use endpoint::Endpoint;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
 use failure::{checked, exhausted, failure};
 use host::PendingCall;
@@ -56,7 +58,8 @@ pub struct Host {
     pub sched: Sched,
     pub recorder: Rc<Recorder>,
     pub span_limits: SpanLimits,
-    pub seed: u64,
+    /// [`Model::root`](crate::model::Model::root): every draw is made of it.
+    pub root: u64,
     /// Workers that may still be made. The engine has places for those of all
     /// worlds: no world may take another's.
     pub places: Cell<u64>,
@@ -73,6 +76,8 @@ pub struct Identity {
     /// What its workers live and die in.
     pub process: Rc<Process>,
     pub resource: ResourceId,
+    /// Where it is in the network.
+    pub endpoint: Rc<Endpoint>,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
     pub limits: Limits,
@@ -166,7 +171,7 @@ impl Worker {
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
         let place = Place::take(host).ok_or_else(exhausted)?;
-        let start = Key::new(host.seed, Purpose::GuestStart)
+        let start = Key::new(host.root, Purpose::GuestStart)
             .with_name(&identity.name)
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));

@@ -6,7 +6,7 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::model::{Distribution, Nanos};
+use crate::model::{Distribution, Model, Nanos};
 
 /// The generator behind a stream: small, fast and the same on every platform.
 pub type Stream = Xoshiro256PlusPlus;
@@ -39,6 +39,10 @@ pub enum Purpose {
     Window = 17,
     /// What befalls a span when it is recorded.
     Record = 18,
+    /// The root of a run: of its seed and its topology's name.
+    Root = 19,
+    /// The IP address of a replica or a client.
+    Address = 20,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }
@@ -50,7 +54,8 @@ pub enum Purpose {
 pub struct Key(u64);
 
 impl Key {
-    /// The root of a run's streams.
+    /// The first part of a stream's name. `seed` is the run's root
+    /// ([`Model::root`](crate::model::Model::root)) wherever a run draws from it.
     pub const fn new(seed: u64, purpose: Purpose) -> Self {
         Self(mix(seed)).with(purpose as u64)
     }
@@ -82,6 +87,15 @@ impl Key {
     /// The stream of this name, from its beginning.
     pub fn stream(self) -> Stream {
         Stream::seed_from_u64(self.0)
+    }
+}
+
+impl Model {
+    /// The number that every draw of a run is made of: the seed and the topology's name.
+    ///
+    /// Two topologies share no ids and no arrivals, although many have the same seed.
+    pub fn root(&self) -> u64 {
+        Key::new(self.seed, Purpose::Root).with_name(&self.key_name).draw()
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Options {
     pub virtual_time: bool,
     /// Overrides the topology's.
     pub seed: Option<u64>,
+    /// Stands in for the topology's name in every draw, so that two topologies can be compared.
+    pub key_name: Option<String>,
     /// Overrides the topology's; there may be none.
     pub listen: Option<SocketAddr>,
     /// Services whose guest is another: `(service, file)`.
@@ -220,6 +222,9 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(seed) = options.seed {
         model.seed = seed;
+    }
+    if let Some(name) = &options.key_name {
+        model.key_name.clone_from(name);
     }
     match (&mut model.ingress, options.listen) {
         (Some(ingress), Some(listen)) => ingress.listen = listen,

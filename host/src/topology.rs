@@ -167,6 +167,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let telemetry = telemetry::telemetry(telemetry);
     let (name, seed, environment) = head?;
     Some(Model {
+        key_name: name.clone(),
         name,
         seed,
         environment,

@@ -96,6 +96,20 @@ fn the_digest_alone_is_told_from_numbers() {
     assert!(!is_digest_alone("", "a\ndigest: 1\n"));
 }
 
+/// The name takes part in every draw: topologies that share one share their ids.
+#[test]
+fn every_topology_that_ships_has_a_name_of_its_own() {
+    let mut names = BTreeMap::new();
+    for Shipped { name: file, path, .. } in Shipped::all() {
+        let text = std::fs::read_to_string(&path).expect("a topology");
+        let root: toml::Table = text.parse().expect("TOML");
+        let name = root["topology"]["name"].as_str().expect("a name").to_owned();
+        if let Some(other) = names.insert(name, file.clone()) {
+            panic!("{file} has the name of {other}");
+        }
+    }
+}
+
 #[test]
 fn every_golden_file_has_its_topology() {
     let shipped = Shipped::all();

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU128;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::FutureExt;
 
 use crate::clock::VIRTUAL_START;
-use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
@@ -29,13 +30,23 @@ use super::{Bus, NodeCode, Visit, Way};
 pub struct Entry {
     pub to: ServiceId,
     pub request: Request,
-    /// What the ingress knows of the client and the connection.
-    pub attributes: Vec<KeyValue>,
+    pub shown: OfClient,
     pub identity: Identity,
+    /// The recorded CLIENT span that waits for it, if a load has one.
+    pub client: Option<SpanId>,
+}
+
+/// What the SERVER span says of a client outside and its connection: `server.*`,
+/// `client.address`, `network.*`.
+#[derive(Clone, Debug, Default)]
+pub struct OfClient {
+    /// What is the same for all its requests.
+    pub shared: Option<Arc<[KeyValue]>>,
+    pub own: Vec<KeyValue>,
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
-/// one, its trace follow from this and the seed.
+/// one, its trace follow from this and the run's root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// The next of those that have no identity of their own.
@@ -69,6 +80,15 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Says on the client's own span where the request goes.
+    pub fn tell(&self, span: &mut OpenSpan) {
+        let node = &self.bus.nodes[self.visit.to.index()];
+        if let NodeCode::Guest(guest) = &node.code {
+            let replicas = &guest.stand.replicas;
+            span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
+        }
+    }
+
     /// Its client keeps account of how it ends, where anybody does: a load, for which it was
     /// due at this instant.
     pub fn client(&self, due: Nanos) -> Option<Entered> {
@@ -159,11 +179,15 @@ impl Bus {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
         let now = self.host.sched.now();
-        let ticket = self.stats.calling(None, Some(entry.to), now);
+        let mut ticket = self.stats.calling(None, Some(entry.to));
+        self.stats.sent(&mut ticket, false, now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
-            let response =
-                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            let response = Response::bounded(
+                503,
+                "limits.requests",
+                format!("more than limits.requests = {limit} are under way"),
+            );
             self.stats.called(ticket, now, tally::error_type(response.status));
             self.turned_away(&entry, number, response.status);
             return Err(response);
@@ -184,13 +208,14 @@ impl Bus {
             parent,
             span,
             call: None,
+            client: entry.client,
             baggage: incoming.baggage,
             depth: 0,
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             hold: None,
-            way: Way::Outer(entry.attributes),
+            way: Way::Outer(entry.shown),
         };
         let passage = self.passage(&mut visit);
         let context = (!excluded).then(|| SpanContext {
@@ -280,7 +305,7 @@ impl Bus {
 
     /// The trace of request `number`: the caller's, or a new one.
     fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.seed, Purpose::Trace).with(number);
+        let key = Key::new(self.host.root, Purpose::Trace).with(number);
         let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
         let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
         let (flags, trace_state) = match parent {
@@ -292,7 +317,7 @@ impl Bus {
     }
 
     fn trace_id(&self, number: u64) -> TraceId {
-        self.trace_id_of(Key::new(self.host.seed, Purpose::TraceId).with(number))
+        self.trace_id_of(Key::new(self.host.root, Purpose::TraceId).with(number))
     }
 
     pub(super) fn trace_id_of(&self, key: Key) -> TraceId {

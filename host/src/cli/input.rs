@@ -61,6 +61,7 @@ impl Input {
             topology: self.topology,
             virtual_time: self.virtual_time,
             seed: self.seed,
+            key_name: None,
             listen: self.listen,
             guests: self.guests,
             faults: self.faults,

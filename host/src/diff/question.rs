@@ -37,6 +37,7 @@ impl Question {
         common.destinations = Destinations { show: Some(Show::None), ..Destinations::default() };
         let seed = common.seed.unwrap_or(before.model.seed);
         common.seed = Some(seed);
+        common.key_name = Some(before.model.key_name.clone());
         let problems = self.problems(&after);
         let before = World::new(before, common.clone());
         let changed = self.changed(common, &after);

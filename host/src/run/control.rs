@@ -12,6 +12,7 @@ use crate::error::{Problem, did_you_mean, quote};
 use crate::fault::{Conductor, Hand, Rule, Suppression};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
+use crate::socket::Shortage;
 
 use super::{Event, Options, RunError};
 
@@ -62,10 +63,11 @@ pub fn attend(
     conductor: &Rc<Conductor>,
     sched: &Sched,
     model: &Model,
+    shortage: &Shortage,
 ) -> Result<Event, RunError> {
     let (control, inbound) = {
         let _network = network.enter();
-        Control::open(listener, stop)?
+        Control::open(listener, stop, shortage.clone())?
     };
     let target = |fault: &crate::model::Fault| {
         let target = fault.target.as_ref();
@@ -111,8 +113,8 @@ impl Desk {
 
     fn find(&self, name: &str) -> Result<&Rc<Rule>, Trouble> {
         let rules = self.conductor.rules();
-        rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
-            let known = rules.iter().map(|rule| rule.name.as_str());
+        rules.iter().find(|rule| *rule.name == *name).ok_or_else(|| {
+            let known = rules.iter().map(|rule| &*rule.name);
             Trouble::new(404, format!("unknown fault {}", quote(name)), did_you_mean(name, "faults", known))
         })
     }
@@ -123,7 +125,7 @@ impl Desk {
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
         State {
-            name: rule.name.clone(),
+            name: rule.name.to_string(),
             kind: rule.kind.name().to_owned(),
             service,
             route,

@@ -15,9 +15,10 @@ use crate::ingress::{self, Inbound, Ingress};
 use crate::load::{LoadStats, Loads, Surroundings, Way};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
+use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
-use super::requests::Reply;
+use super::requests::{self, Reply};
 use super::{Event, Options, RunError};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
@@ -35,6 +36,8 @@ pub struct Drive<'a> {
     pub client: Option<Rc<dyn External>>,
     /// Turns true when the run is told to stop.
     pub stop: &'a watch::Sender<bool>,
+    /// Who is told when the system gives no more connections.
+    pub shortage: &'a Shortage,
 }
 
 impl Drive<'_> {
@@ -66,10 +69,11 @@ impl Drive<'_> {
     async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
+        let client = requests::client(&self.model.name, &self.model.service(ingress.to).name);
         let mut stop = self.stop.subscribe();
         for asked in &self.options.requests {
             let before = self.sched.now();
-            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to)));
+            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to, &client)));
             let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
                 Either::Left((answer, _)) => (answer, false),
                 Either::Right((_, answering)) => {
@@ -127,6 +131,7 @@ impl Drive<'_> {
             to: at.to,
             limits: self.model.service(at.to).limits.clone(),
             bounds: self.model.bounds.clone(),
+            shortage: self.shortage.clone(),
         };
         let (door, inbound) = {
             let _network = network.enter();
@@ -177,10 +182,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// Brings requests from the door onto the bus, until the door is closed.
 async fn pump(bus: Rc<Bus>, mut inbound: mpsc::Receiver<Inbound>) {
-    while let Some(Inbound { entry, reply }) = inbound.recv().await {
+    while let Some(Inbound { entry, reply, share }) = inbound.recv().await {
         // A client that has hung up wants no answer.
         bus.enter_then(entry, |answer| {
             reply.send(answer).ok();
+            drop(share);
         });
     }
 }

@@ -88,7 +88,7 @@ impl Exporters {
     /// A file that cannot be created, a certificate that cannot be used.
     pub fn open(
         order: &Order<'_>,
-        seed: u64,
+        root: u64,
         resources: &Arc<[Resource]>,
         network: &Handle,
     ) -> Result<Self, Vec<Problem>> {
@@ -124,7 +124,7 @@ impl Exporters {
             exporters.push(Box::new(file));
         }
         if let Some(otlp) = &settings.otlp {
-            let options = OtlpOptions::new(pace, settings.batching, Key::new(seed, Purpose::Retry));
+            let options = OtlpOptions::new(pace, settings.batching, Key::new(root, Purpose::Retry));
             exporters.push(Box::new(Otlp::start(otlp, &options, network)?));
         }
         Ok(Self { exporters, page })
@@ -192,7 +192,7 @@ pub fn resource(
 /// The Resource of a load that has spans: a service of its own.
 pub fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
     let name: Arc<str> = load.name.as_str().into();
-    let mut attributes = common(model, &name, instance_id(model.seed, &name, 0, None));
+    let mut attributes = common(model, &name, instance_id(model.root(), &name, 0, None));
     add_environment(&mut attributes, settings);
     Resource { service: name, attributes }
 }
@@ -220,10 +220,10 @@ fn add_environment(attributes: &mut Vec<KeyValue>, settings: &Settings) {
 }
 
 /// `service.instance.id`: a UUID, as the conventions recommend, made of the
-/// seed so that a replica has the same one in every run, and another in each
-/// deployment that has a name.
-pub fn instance_id(seed: u64, service: &str, replica: u32, release: Option<&str>) -> String {
-    let key = Key::new(seed, Purpose::Instance).with_name(service).with(u64::from(replica));
+/// run's root so that a replica has the same one in every run, and another in each
+/// topology and each deployment that has a name.
+pub fn instance_id(root: u64, service: &str, replica: u32, release: Option<&str>) -> String {
+    let key = Key::new(root, Purpose::Instance).with_name(service).with(u64::from(replica));
     let key = release.map_or(key, |release| key.with_name(release));
     let (high, low) = (key.with(0).draw(), key.with(1).draw());
     // RFC 9562, section 5.8: version 8 leaves the other bits to us; variant 10.

@@ -7,7 +7,7 @@ use std::thread;
 use tokio::time::Instant;
 
 use super::exporter::{Account, Count, Exporter, Reason, Signals};
-use super::queue::{CloseOnDrop, Load, Popped, Queue};
+use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
 use super::record::{Batch, Resource};
 
 /// What waits for it; one batch more is dropped and counted.
@@ -62,7 +62,7 @@ impl Exporter for Aside {
 
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
         let load = Load { records: batch.len(), bytes: batch.weight() };
-        let taken = self.queue.push(batch.clone(), load, || false).is_ok();
+        let taken = self.queue.push(batch.clone(), load, || Wait::Never).is_ok();
         if !taken {
             self.account.dropped(Reason::QueueFull, Count::from(batch), None);
         }
@@ -74,7 +74,7 @@ impl Exporter for Aside {
 
     fn quiet(&mut self) {
         // One that has no room for this is not idle.
-        self.queue.push(Batch::default(), Load { records: 1, bytes: 0 }, || false).ok();
+        self.queue.push(Batch::default(), Load { records: 1, bytes: 0 }, || Wait::Never).ok();
     }
 
     fn flush(&mut self, deadline: Instant) {
@@ -141,7 +141,7 @@ mod tests {
         for _ in 0..batches {
             aside.export(&line(), &resources);
         }
-        let dropped = aside.account().totals().lost().logs;
+        let dropped = aside.account().totals().dropped().logs;
         assert!((99..=100).contains(&dropped), "{dropped}");
         // It goes on: everything else is written.
         drop(go_on);
