@@ -30,7 +30,7 @@ impl Bus {
         found: Match,
         plight: &Plight,
     ) -> Outcome {
-        match plight.enter(Met::of(visit, stand.slot(found.route()))) {
+        match plight.enter(Met::of(visit, stand.slot(found.route()), replica.identity.resource)) {
             Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());

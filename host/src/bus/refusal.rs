@@ -63,7 +63,7 @@ impl Bus {
         }
         let now = self.host.sched.now();
         let slot = stand.slot(route);
-        let subject = visit.subject(slot, Some(replica.identity.replica), params, visit.span);
+        let subject = visit.subject_at(slot, replica, params);
         let response = self.faults.door(&subject, now)?;
         let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
         span.respond(response.status);

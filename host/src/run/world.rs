@@ -33,6 +33,8 @@ use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A guest of so many bytes is being compiled, and it takes a while.
+    Compiling { guest: String, bytes: usize },
     /// The door is open.
     Listening { address: SocketAddr, to: String },
     /// Faults can be switched there.
@@ -92,8 +94,8 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
-        let mut truth =
-            Truth::open(&options, &model, &loaded).map_err(|problem| Refused::new(None, vec![problem]))?;
+        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
