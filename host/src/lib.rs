@@ -26,6 +26,7 @@ pub mod error;
 pub mod external;
 pub mod fault;
 pub mod generate;
+pub mod graph;
 pub mod guest;
 pub mod ingress;
 pub mod link;

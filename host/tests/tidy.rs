@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -30,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
+    ("graph", &["error"]),
     ("topology", &["model", "message", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
@@ -104,6 +105,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "bus",
             "control",
             "external",
+            "graph",
             "ingress",
             "load",
             "report",
@@ -132,8 +134,8 @@ const LAYERS: [(&str, &[&str]); 31] = [
     (
         "cli",
         &[
-            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
-            "diff", "bench",
+            "model", "error", "clock", "graph", "topology", "generate", "control", "report", "progress",
+            "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),
