@@ -15,6 +15,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::files;
+
 use super::encode::message;
 use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
 use super::record::{Batch, Resource};
@@ -50,7 +52,7 @@ impl JsonLines {
         if path == Path::new("-") {
             return Ok(Self::new(name(path), Box::new(io::stdout())));
         }
-        let file = File::create(path)?;
+        let file = files::create(path)?;
         let on_disk = if file.metadata()?.is_file() { Some(file.try_clone()?) } else { None };
         Ok(Self { file: on_disk, ..Self::new(name(path), Box::new(file)) })
     }
