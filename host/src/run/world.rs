@@ -38,6 +38,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(25);
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A guest of so many bytes is being compiled, and it takes a while.
+    Compiling { guest: String, bytes: usize },
     /// The door is open.
     Listening { address: SocketAddr, to: String },
     /// Faults can be switched there.
