@@ -4,6 +4,8 @@
 //! anew; read the difference before committing it.
 
 mod common_run;
+#[path = "report/interval.rs"]
+mod interval;
 #[path = "report/schema.rs"]
 mod schema;
 

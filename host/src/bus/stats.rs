@@ -8,9 +8,13 @@
 //! somewhere is a [`Gauge`] over time, how long each stayed is a [`Tally`]. At
 //! the end the two must agree to the nanosecond (Little's law), or simhost has a
 //! defect: see [`broken`](Accounts::broken).
+//!
+//! Rates and means over time are over the time in which requests were made
+//! ([`Accounts::duration`]). What was under way then is seen through to its end: it
+//! counts with its times, but a run with one straggler has the same rates as one without.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
@@ -22,7 +26,11 @@ pub use laws::Broken;
 
 /// The running count, until it is closed. For the core thread only.
 #[derive(Debug, Default)]
-pub struct Stats(RefCell<Option<Accounts>>);
+pub struct Stats {
+    accounts: RefCell<Option<Accounts>>,
+    /// When requests were no longer made, if that was so far.
+    until: Cell<Option<Nanos>>,
+}
 
 /// Everything that was counted in one world, or in several that were merged.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +39,13 @@ pub struct Accounts {
     pub services: Vec<ServiceAccount>,
     /// Calls by who makes them: the services in their order, then the outside.
     callers: Vec<Vec<LinkAccount>>,
+    /// From when on requests were made, and until when: nanoseconds since the Unix epoch.
+    from: Nanos,
+    until: Nanos,
+    /// When the last thing that is counted happened.
+    last: Nanos,
+    /// Requests from outside that had not ended when no more were made.
+    pub drained: u64,
 }
 
 /// The requests of one service, at all its replicas.
@@ -114,7 +129,26 @@ impl Stats {
     /// Nothing counted yet, for these services.
     pub fn new(services: Vec<ServiceAccount>) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        Self(RefCell::new(Some(Accounts { services, callers })))
+        let accounts = Accounts { services, callers, ..Accounts::default() };
+        Self { accounts: RefCell::new(Some(accounts)), until: Cell::default() }
+    }
+
+    /// Requests are made from this instant on. The last word before they end counts.
+    pub fn requests_begin(&self, now: Nanos) {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
+            accounts.from = now;
+        }
+    }
+
+    /// No more requests are made from this instant on: what rates and means are over ends
+    /// here. Only the first such instant counts.
+    pub fn requests_end(&self, now: Nanos) {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut()
+            && self.until.get().is_none()
+        {
+            self.until.set(Some(now));
+            accounts.end(now);
+        }
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -179,16 +213,19 @@ impl Stats {
         now: Nanos,
         error: Option<Cow<'static, str>>,
     ) {
+        let late = self.late(since);
         self.service(at, |service| {
             service.inside.leave(now);
             let slot = route.map_or(service.routes.len(), |route| route as usize);
-            service.tallies[slot].get_or_insert_default().note(now - since, error);
+            let tally = service.tallies[slot].get_or_insert_default();
+            tally.note(now - since, error);
+            tally.late += late;
         });
     }
 
     /// A call begins, from a service or from outside.
     pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
-        let mut accounts = self.0.borrow_mut();
+        let mut accounts = self.accounts.borrow_mut();
         let Some(accounts) = &mut *accounts else { return Ticket::default() };
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
         let links = &mut accounts.callers[caller];
@@ -208,9 +245,11 @@ impl Stats {
 
     /// It has ended: at the answer, the error or the timeout, whichever came first.
     pub fn called(&self, ticket: Ticket, now: Nanos, error: Option<Cow<'static, str>>) {
+        let late = self.late(ticket.since);
         self.link(ticket, |link| {
             link.under_way.leave(now);
             link.calls.note(now - ticket.since, error);
+            link.calls.late += late;
         });
     }
 
@@ -221,40 +260,68 @@ impl Stats {
 
     /// Requests from outside that have ended, and how many of them failed.
     pub fn outside(&self) -> (u64, u64) {
-        let accounts = self.0.borrow();
+        let accounts = self.accounts.borrow();
         let links = accounts.iter().filter_map(|accounts| accounts.callers.last()).flatten();
         links.fold((0, 0), |(ended, failed), link| (ended + link.calls.count, failed + link.calls.failed()))
     }
 
     /// A copy of everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.0.borrow().clone().unwrap_or_default();
-        accounts.gauges().for_each(|gauge| gauge.read(now));
-        accounts
+        let accounts = self.accounts.borrow().clone().unwrap_or_default();
+        self.read(accounts, now)
     }
 
     /// Ends the count and gives everything out, with the gauges read at `now`.
     /// What is cut off afterwards counts for nothing.
     pub fn close(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.0.take().unwrap_or_default();
+        let accounts = self.accounts.take().unwrap_or_default();
+        self.read(accounts, now)
+    }
+
+    fn read(&self, mut accounts: Accounts, now: Nanos) -> Accounts {
+        accounts.last = accounts.gauges().map(|gauge| gauge.changed()).max().unwrap_or_default();
+        if self.until.get().is_none() {
+            accounts.end(now);
+        }
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
 
+    /// 1 for what began when no more requests were made, else 0.
+    fn late(&self, since: Nanos) -> u64 {
+        u64::from(self.until.get().is_some_and(|until| since > until))
+    }
+
     fn service(&self, at: ServiceId, note: impl FnOnce(&mut ServiceAccount)) {
-        if let Some(accounts) = &mut *self.0.borrow_mut() {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
             note(&mut accounts.services[at.index()]);
         }
     }
 
     fn link(&self, ticket: Ticket, note: impl FnOnce(&mut LinkAccount)) {
-        if let Some(accounts) = &mut *self.0.borrow_mut() {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
             note(&mut accounts.callers[ticket.caller as usize][ticket.slot as usize]);
         }
     }
 }
 
 impl Accounts {
+    /// The time in which requests were made: nanoseconds. Rates and means are over it.
+    pub const fn duration(&self) -> Nanos {
+        self.until.saturating_sub(self.from)
+    }
+
+    /// The time from there until the last of them, and whatever they led to, had ended: nanoseconds.
+    pub const fn drain(&self) -> Nanos {
+        self.last.saturating_sub(self.until)
+    }
+
+    fn end(&mut self, now: Nanos) {
+        self.until = now;
+        self.gauges().for_each(|gauge| gauge.mark(now));
+        self.drained = self.callers.last().into_iter().flatten().map(|link| link.under_way.level()).sum();
+    }
+
     /// The links that carried a call, as `(caller, link)`: in the order of the
     /// callers and then the callees, the outside first.
     pub fn links(&self) -> impl Iterator<Item = (Option<ServiceId>, &LinkAccount)> {
@@ -283,6 +350,10 @@ impl Accounts {
                 }
             }
         }
+        self.from = self.from.min(other.from);
+        self.until = self.until.max(other.until);
+        self.last = self.last.max(other.last);
+        self.drained += other.drained;
     }
 
     fn gauges(&mut self) -> impl Iterator<Item = &mut Gauge> {
@@ -319,11 +390,12 @@ impl ServiceAccount {
         all
     }
 
-    /// The share of the workers' time, of all replicas, in which they had a request.
-    pub fn utilisation(&self, simulated: Nanos) -> f64 {
+    /// The share of `time`, of the workers of all replicas, in which they had a request:
+    /// nanoseconds that end where the gauge was marked.
+    pub fn utilisation(&self, time: Nanos) -> f64 {
         let workers =
             self.capacity.map_or(0, |capacity| u64::from(capacity.replicas) * u64::from(capacity.workers));
-        self.busy.mean(simulated) / workers.max(1) as f64
+        self.busy.mean(time) / workers.max(1) as f64
     }
 
     fn merge(&mut self, other: &Self) {
