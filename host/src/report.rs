@@ -29,7 +29,7 @@ pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, Service
 pub use telemetry::{ExporterRow, TelemetryRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The numbers of one run. Times are nanoseconds.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -14,9 +14,9 @@ use super::{FaultRow, Report};
 /// then has the times alone.
 const ENOUGH: u64 = 10;
 
-/// A hundredth of a run's time in which no requests came in, or more, is told of: rates
+/// A twentieth of a run's time in which no requests came in, or more, is told of: rates
 /// are not over it.
-const TOLD_APART: u64 = 100;
+const TOLD_APART: u64 = 20;
 
 impl Report {
     /// The report as a person reads it: the busiest rows of each table. A run of
@@ -72,7 +72,7 @@ impl Report {
             .expect(INFALLIBLE);
         if drained > 0 {
             let requests = counted(drained, "request");
-            write!(text, "; {requests} ended in the {} behind it", time(drain_ns)).expect(INFALLIBLE);
+            write!(text, "; {requests} ended in the {} after that", time(drain_ns)).expect(INFALLIBLE);
         }
         text.push('\n');
     }
