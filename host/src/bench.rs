@@ -113,7 +113,7 @@ fn digits(value: f64) -> String {
 /// The orders topology without waits: what is left is what simhost costs.
 fn orders_without_sleeps() -> String {
     ORDERS
-        .replace("latency = \"300us\"", "latency = \"0ns\"")
+        .replace("[services.order-service]", "[network]\nlatency = \"0ns\"\n\n[services.order-service]")
         .replace("guest = \"inventory\"", "guest = \"inventory\"\nconfig = { sleeps = false }")
 }
 

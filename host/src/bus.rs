@@ -409,7 +409,7 @@ impl Bus {
             Err(failure) => {
                 drop(worker);
                 replica.replace();
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                let response = refusal::guest_failed(&failure);
                 span.guest_failed(failure, self.host.sched.now());
                 response
             }

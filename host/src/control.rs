@@ -17,9 +17,9 @@
 
 pub mod client;
 mod document;
+mod open;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -30,17 +30,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::socket::Shortage;
 
 pub use document::{Document, Listing, Order, State, Trouble};
-
-/// Connections at a time; one more waits to be accepted.
-const CONNECTIONS: usize = 64;
 
 /// Requests that wait for the core thread; one more is answered 503.
 const WAITING: usize = 256;
@@ -96,10 +92,11 @@ impl Control {
     pub fn open(
         listener: TcpListener,
         stop: watch::Receiver<bool>,
+        shortage: Shortage,
     ) -> std::io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let address = listener.local_addr()?;
         let (core, inbound) = mpsc::channel(WAITING);
-        tokio::spawn(accept(listener, router(Desk { core, stop })));
+        tokio::spawn(open::accept(listener, router(Desk { core, stop }), shortage));
         Ok((Self { address }, inbound))
     }
 }
@@ -114,28 +111,6 @@ fn router(desk: Desk) -> Router {
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(desk.clone(), guard))
         .with_state(desk)
-}
-
-/// Accepts connections, so many at a time.
-async fn accept(listener: TcpListener, router: Router) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    loop {
-        let slot = Arc::clone(&slots).acquire_owned().await;
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file descriptors, most likely: let some connections end first.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        stream.set_nodelay(true).ok();
-        let serving = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        tokio::spawn(async move {
-            // A client that breaks off or talks nonsense is its own affair.
-            serving.await.ok();
-            drop(slot);
-        });
-    }
 }
 
 /// Turns away whoever has no business here, and everybody when the run ends.

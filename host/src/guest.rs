@@ -88,6 +88,19 @@ pub struct GuestFailure {
     pub backtrace: Option<String>,
 }
 
+impl GuestFailure {
+    /// The key of `[limits]` that the guest met, if it did.
+    pub fn bound(&self) -> Option<&'static str> {
+        match self.kind {
+            "request_time_exceeded" => Some("limits.request-time"),
+            "cpu_time_exceeded" => Some("limits.cpu-time"),
+            "memory_exceeded" => Some("limits.memory"),
+            WORKERS_EXHAUSTED => Some("limits.workers"),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for GuestFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.message)

@@ -1,12 +1,16 @@
 //! The door for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
 //! core thread over a bounded channel.
 
+mod body;
+mod budget;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::uri::Authority;
+use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::service::service_fn;
@@ -24,17 +28,25 @@ use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, Identity};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
+use crate::socket::{self, Line, Shortage, Socket};
 use crate::telemetry::record::KeyValue;
 
-/// A client has this long to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+use budget::{Budgets, Holdings};
 
-/// A client has this long to send a request's body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub use budget::Share;
 
 /// HTTP/2 counts 32 bytes more for each header field than `limits.headers` does:
 /// room for some 500 fields, so that the limit decides.
 const FIELDS: u64 = 16 << 10;
+
+/// Fields of a head of HTTP/1.1, which the library counts.
+const FIELDS_AT_MOST: usize = 100;
+
+/// Bytes of a head of HTTP/1.1 that the library wants to have room for at least.
+const HEAD_AT_LEAST: u64 = 8 << 10;
+
+/// A live connection of HTTP/2 is asked for a sign of life after this long at most.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Requests that one HTTP/2 connection may have under way.
 const STREAMS: u32 = 256;
@@ -60,6 +72,9 @@ type HttpResponse = hyper::Response<Full<Bytes>>;
 pub struct Inbound {
     pub entry: Entry,
     pub reply: oneshot::Sender<Answer>,
+    /// What it counts in `limits.bodies`, until it is answered: also when its client
+    /// has gone.
+    pub share: Share,
 }
 
 /// What the ingress needs to know of the topology.
@@ -68,6 +83,14 @@ pub struct Settings {
     pub to: ServiceId,
     pub limits: Limits,
     pub bounds: Bounds,
+    /// Who is told when the system gives no more connections.
+    pub shortage: Shortage,
+}
+
+impl Settings {
+    const fn client_time(&self) -> Duration {
+        Duration::from_nanos(self.bounds.client_time)
+    }
 }
 
 /// The open door.
@@ -81,6 +104,7 @@ pub struct Ingress {
 
 struct Door {
     settings: Settings,
+    budgets: Budgets,
     core: mpsc::Sender<Inbound>,
     /// Requests that have come in and have no answer yet.
     under_way: TaskTracker,
@@ -101,8 +125,9 @@ impl Ingress {
         let (core, inbound) = mpsc::channel(settings.bounds.requests as usize);
         let (stop, stopped) = watch::channel(false);
         let connections = settings.bounds.connections as usize;
-        let server = server(&settings.limits);
-        let door = Arc::new(Door { settings, core, under_way: TaskTracker::new() });
+        let server = server(&settings);
+        let budgets = Budgets::new(&settings.limits, &settings.bounds);
+        let door = Arc::new(Door { settings, budgets, core, under_way: TaskTracker::new() });
         let serving = tokio::spawn(accept(listener, server, door, connections, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
@@ -115,15 +140,24 @@ impl Ingress {
 }
 
 /// What speaks HTTP/1.1 and HTTP/2 on every connection.
-fn server(limits: &Limits) -> auto::Builder<TokioExecutor> {
+fn server(settings: &Settings) -> auto::Builder<TokioExecutor> {
+    let (limits, patience) = (&settings.limits, settings.client_time());
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
+    // A target may be as long as all fields. What is longer by a little is refused here, by name.
+    let head = (2 * limits.headers + FIELDS).max(HEAD_AT_LEAST);
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(head as usize)
+        .half_close(true)
+        .keep_alive(true);
     let headers = u32::try_from(limits.headers + FIELDS).unwrap_or(u32::MAX);
     server
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(HEAD_TIMEOUT)
+        .keep_alive_interval(patience.min(KEEP_ALIVE))
         .max_header_list_size(headers);
     server
 }
@@ -145,18 +179,13 @@ async fn accept(
             _ = stopped.changed() => break,
         };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = socket::accept(&listener, &door.settings.shortage) => accepted,
             _ = stopped.changed() => break,
-        };
-        let Ok((stream, peer)) = accepted else {
-            // Out of file descriptors, most likely: let some connections end first.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
         };
         let connection = graceful.watcher();
         let (server, door) = (server.clone(), Arc::clone(&door));
         open.spawn(async move {
-            serve((stream, peer), &server, door, connection).await;
+            serve(accepted, &server, door, connection).await;
             drop(slot);
         });
         while open.try_join_next().is_some() {}
@@ -182,22 +211,50 @@ async fn serve(
     connection: Watcher,
 ) {
     stream.set_nodelay(true).ok();
-    // Before the first byte nobody knows which HTTP it is, and no other timer runs.
-    if !matches!(tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
-        return;
-    }
-    let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move {
-            let is_head = request.method() == Method::HEAD;
-            door.answer(request, peer)
-                .await
-                .map(|response| if is_head { head_of(response) } else { response })
+    let patience = door.settings.client_time();
+    let line = Arc::new(Line::default());
+    let client = Arc::new(Client { peer, line: Arc::clone(&line), holdings: door.budgets.of_connection() });
+    let service = service_fn({
+        let client = Arc::clone(&client);
+        move |request| {
+            let (door, client) = (Arc::clone(&door), Arc::clone(&client));
+            async move {
+                let is_head = request.method() == Method::HEAD;
+                client.line.asked();
+                let response = door.answer(request, &client).await;
+                client.line.answered();
+                response.map(|response| if is_head { head_of(response) } else { response })
+            }
         }
     });
-    let serving = server.serve_connection(TokioIo::new(stream), service);
-    // A client that breaks off or talks nonsense is its own affair.
-    connection.watch(serving.into_owned()).await.ok();
+    let socket = TokioIo::new(Socket::new(stream, line, explain));
+    let serving = server.serve_connection(socket, service);
+    tokio::select! {
+        // A client that breaks off or talks nonsense is its own affair.
+        _ended = connection.watch(serving.into_owned()) => {}
+        () = client.line.stuck(patience) => {}
+        () = client.holdings.left_lying(patience) => {}
+    }
+}
+
+/// Why the library refuses a request by itself.
+fn explain(status: u16) -> Vec<u8> {
+    let response = match status {
+        414 => Response::bounded(414, "limits.headers", "the target is too long"),
+        431 => {
+            let detail = format!("the head is too long, or it has more than {FIELDS_AT_MOST} fields");
+            Response::bounded(431, "limits.headers", detail)
+        }
+        _ => Response::detail(status, "this is not a request of HTTP/1.1 or HTTP/2"),
+    };
+    response.body
+}
+
+/// Who is on the other side of a connection.
+struct Client {
+    peer: SocketAddr,
+    line: Arc<Line>,
+    holdings: Holdings,
 }
 
 /// A client is to get no answer: an error to hyper, which then closes a connection of
@@ -211,24 +268,35 @@ impl Door {
     async fn answer(
         &self,
         request: hyper::Request<Incoming>,
-        peer: SocketAddr,
+        client: &Client,
     ) -> Result<HttpResponse, BrokenOff> {
         let _under_way = self.under_way.token();
-        let Settings { to, limits, bounds } = &self.settings;
-        let (request, attributes) = match taken_in(request, limits, peer).await {
+        let Settings { to, bounds, .. } = &self.settings;
+        let mut share = client.holdings.request();
+        let (request, attributes) = match taken_in(request, &self.settings, client.peer, &mut share).await {
             Ok(taken_in) => taken_in,
-            Err(refusal) => return Ok(to_http(refusal)),
+            Err(refusal) => {
+                client.line.cut();
+                return Ok(to_http(refusal));
+            }
         };
         let (reply, answered) = oneshot::channel();
         let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered };
-        if self.core.try_send(Inbound { entry, reply }).is_err() {
+        if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
-            return Ok(to_http(Response::detail(503, detail)));
+            return Ok(to_http(Response::bounded(503, "limits.requests", detail)));
         }
         let Ok(answer) = answered.await else {
             return Ok(to_http(Response::detail(503, "the run is over")));
         };
-        let mut response = to_http(answer.outcome.map_err(|_| BrokenOff)?);
+        let mut answered = answer.outcome.map_err(|_| BrokenOff)?;
+        let mut response = match client.holdings.answer(std::mem::take(&mut answered.body)) {
+            Ok(body) => {
+                let (parts, _) = to_http(answered).into_parts();
+                HttpResponse::from_parts(parts, Full::from(body))
+            }
+            Err(refusal) => to_http(refusal),
+        };
         if let Some(context) = answer.context {
             let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
             for (name, value) in values {
@@ -244,52 +312,57 @@ impl Door {
 /// Reads the whole request, within its bounds.
 async fn taken_in(
     request: hyper::Request<Incoming>,
-    limits: &Limits,
+    settings: &Settings,
     peer: SocketAddr,
+    share: &mut Share,
 ) -> Result<(Request, Vec<KeyValue>), Response> {
+    let limits = &settings.limits;
     let (parts, body) = request.into_parts();
     let mut headers = Headers::default();
     for (name, value) in &parts.headers {
         headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
     if headers.size() as u64 > limits.headers {
-        let limit = limits.headers;
-        return Err(Response::detail(431, format!("the headers exceed limits.headers = {limit} bytes")));
+        let detail = format!("the headers exceed limits.headers = {} bytes", limits.headers);
+        return Err(Response::bounded(431, "limits.headers", detail));
     }
-    let body = whole(body, limits.body).await?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if target.len() as u64 > limits.headers {
+        let detail = format!("the target exceeds limits.headers = {} bytes", limits.headers);
+        return Err(Response::bounded(414, "limits.headers", detail));
+    }
+    check_host(&parts)?;
+    let head = (headers.size() + target.len()) as u64;
+    share.grow(head).map_err(|full| full.refusal(body::BODIES))?;
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let body = body::whole(body, limits.body, settings.client_time(), share).await?;
     let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
     let mut attributes = connection_attributes(authority, parts.version, peer);
     if headers.get("user-agent").is_some_and(|agent| agent.starts_with(SYNTHETIC_AGENT)) {
         attributes.push(KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test"));
     }
     let method = parts.method.as_str().to_owned();
-    Ok((Request { method, target, headers, body: body.into() }, attributes))
+    Ok((Request { method, target, headers, body }, attributes))
 }
 
-/// Reads the whole body. One that announces too much need not send it.
-async fn whole(body: Incoming, limit: u64) -> Result<Bytes, Response> {
-    let too_large = || Response::detail(413, format!("the body exceeds limits.body = {limit} bytes"));
-    if body.size_hint().lower() > limit {
-        return Err(too_large());
-    }
-    let reading = Limited::new(body, limit as usize).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(Response::detail(400, format!("the body cannot be read: {error}"))),
-        Err(_) => {
-            let limit = BODY_TIMEOUT.as_secs();
-            Err(Response::detail(408, format!("the body has not come within {limit} s")))
+/// A request of HTTP/1.1 says once whom it is for (RFC 9112, section 3.2).
+fn check_host(parts: &http::request::Parts) -> Result<(), Response> {
+    let refuse = |detail: &str| Err(Response::detail(400, detail));
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if parts.version == Version::HTTP_11 => refuse("a request of HTTP/1.1 has a Host"),
+        (Some(_), Some(_)) => refuse("a request has one Host"),
+        (Some(host), None) if !host.is_empty() && Authority::try_from(host.as_bytes()).is_err() => {
+            refuse("Host is no name or address, with a port perhaps")
         }
+        _ => Ok(()),
     }
 }
 
 /// Attributes of the SERVER span that only the socket knows.
 fn connection_attributes(authority: Option<&str>, version: Version, peer: SocketAddr) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(6);
-    let authority = authority.and_then(|authority| authority.parse::<http::uri::Authority>().ok());
+    let authority = authority.and_then(|authority| authority.parse::<Authority>().ok());
     if let Some(authority) = authority {
         attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, authority.host().to_owned()));
         let port = i64::from(authority.port_u16().unwrap_or(80));

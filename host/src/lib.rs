@@ -38,6 +38,7 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod sched;
+pub mod socket;
 pub mod tally;
 pub mod telemetry;
 pub mod topology;

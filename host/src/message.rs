@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The header that says for how long the sender of a request waits for its answer:
 /// whole milliseconds from its arrival on, as `grpc-timeout` does.
-const DEADLINE: &str = "x-simhost-deadline";
+pub const DEADLINE: &str = "x-simhost-deadline";
 
 /// Header fields in order of arrival. Names are lower-case; several fields of
 /// one name stay separate, as W3C Trace Context wants for `tracestate`.
@@ -159,9 +159,18 @@ impl Response {
 
     /// A response of the host's own: `{"detail": …}`, as the guests' SDK answers errors.
     pub fn detail(status: u16, detail: impl fmt::Display) -> Self {
-        let body = serde_json::json!({ "detail": detail.to_string() }).to_string();
+        Self::json(status, &serde_json::json!({ "detail": detail.to_string() }))
+    }
+
+    /// Likewise to what goes beyond a bound: `{"detail": …, "bound": "limits.body"}`. The bound
+    /// has the name that topologies write, or that of a header.
+    pub fn bounded(status: u16, bound: &str, detail: impl fmt::Display) -> Self {
+        Self::json(status, &serde_json::json!({ "detail": detail.to_string(), "bound": bound }))
+    }
+
+    fn json(status: u16, body: &serde_json::Value) -> Self {
         let headers = Headers(vec![("content-type".into(), "application/json".into())]);
-        Self { status, headers, body: body.into_bytes() }
+        Self { status, headers, body: body.to_string().into_bytes() }
     }
 }
 

@@ -212,11 +212,24 @@ pub struct Bounds {
     /// Workers of all services that exist at a time; a request that needs one
     /// more is answered 503.
     pub workers: u32,
+    /// Bytes of requests from outside that are received or under way, together, and
+    /// again of answers that clients have not taken yet; one more is answered 503.
+    pub bodies: u64,
+    /// A client has this long to send a request's head, again to send its body, and
+    /// again to take an answer.
+    pub client_time: Nanos,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { call_depth: 32, connections: 4_096, requests: 16_384, workers: 10_000 }
+        Self {
+            call_depth: 32,
+            connections: 4_096,
+            requests: 16_384,
+            workers: 10_000,
+            bodies: 256 << 20,
+            client_time: 30_000_000_000,
+        }
     }
 }
 

@@ -164,8 +164,8 @@ fn an_answer_without_end_is_cut_off() {
 #[test]
 fn an_absolute_url_is_called_only_where_the_topology_allows_its_host() {
     let (allowed, other) = (Upstream::open(), Upstream::open());
-    let network = format!("[network]\nallow = [\"127.0.0.1:{}\"]\n", allowed.port());
-    let topology = Topology::probe().with("[limits]", &network);
+    let network = format!("allow = [\"127.0.0.1:{}\"]\n", allowed.port());
+    let topology = Topology::probe().with("[network]", &network);
     let server = Server::recorded(&topology);
     let ask = |url: &str| server.connect().get(&format!("/call?service={url}&path=/x"), &[]).json();
     let answer = thread::scope(|scope| {

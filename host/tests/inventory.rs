@@ -46,6 +46,7 @@ fn each_worker_has_a_shelf_of_its_own() {
 #[test]
 fn without_sleeps_only_the_links_take_time() {
     let topology = Topology::orders().with(INVENTORY, "config = { sleeps = false }");
+    let topology = topology.with("seed = 42", "\n[network]\nlatency = \"300us\"");
     let run = topology.run(&["--virtual", "--request", ORDER]);
     // Four calls, there and back, 300 us each way.
     assert!(run.success().starts_with("POST /orders answered 201 in 2.4ms\n"), "{}", run.success());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common_run::http::{Connection, Dead, Upstream};
 use common_run::server::Server;
-use common_run::{ORDER, Topology, trace};
+use common_run::{ORDER, Topology, peak_memory, trace};
 
 const CALL: &str = "/call?service=legacy&path=/x";
 
@@ -51,13 +51,6 @@ fn open_files() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|line| line.starts_with("Max open files"));
     line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(256)
-}
-
-/// The most memory that a process ever had, in bytes, where that is known.
-fn peak_memory(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
 #[test]
@@ -214,7 +207,8 @@ fn a_run_can_end_by_itself() {
 fn a_dead_receiver_costs_clients_nothing() {
     let topology = Topology::probe();
     let dead = Dead::open();
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url()]);
+    let mut command: Command =
+        topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url(), "--lossy"]);
     let server = Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300"));
     for _ in 0..20 {
         assert_eq!(Connection::open(server.address).get("/now", &[]).status(), 200);
@@ -231,7 +225,7 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
     let topology = Topology::probe();
     let hangs = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", hangs.local_addr().expect("an address"));
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &url]);
+    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &url, "--lossy"]);
     let server =
         Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300").env("OTEL_BSP_SCHEDULE_DELAY", "0"));
     assert_eq!(server.connect().get("/now", &[]).status(), 200);
@@ -299,7 +293,7 @@ fn a_file_that_cannot_grow_keeps_its_whole_lines() {
     let (_, whole) = topology.records_of(small.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1"));
     let lines: Vec<_> = whole.split_inclusive('\n').collect();
     let blocks = (lines[0].len() + lines[1].len() / 2) / 512;
-    let mut command = simhost_in_shell(&format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), &topology);
+    let mut command = topology.in_shell(&format!("trap '' XFSZ; ulimit -f {blocks}"), &[]);
     command
         .args(&arguments)
         .args(["--virtual", "--out", "limited.jsonl"])
@@ -310,17 +304,6 @@ fn a_file_that_cannot_grow_keeps_its_whole_lines() {
     assert!(finished.stderr.contains("File too large"), "{}", finished.stderr);
     let limited = std::fs::read_to_string(topology.beside("limited.jsonl")).expect("a file");
     assert_eq!(limited, lines[0]);
-}
-
-/// `simhost run` of the topology, started by a script of the shell.
-#[cfg(unix)]
-fn simhost_in_shell(script: &str, topology: &Topology) -> Command {
-    let program = topology.command(&[]);
-    let mut command = Command::new("/bin/sh");
-    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.current_dir(program.get_current_dir().expect("its folder"));
-    command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
-    command
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long the program takes in reality is the question")]

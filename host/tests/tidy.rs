@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("model", &[]),
     ("message", &[]),
     ("error", &["model"]),
@@ -59,9 +59,10 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "engine",
         ],
     ),
-    ("control", &["model"]),
+    ("socket", &[]),
+    ("control", &["model", "socket"]),
     ("external", &["message", "telemetry", "guest", "bus"]),
-    ("ingress", &["model", "message", "telemetry", "bus"]),
+    ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
         &[
@@ -93,6 +94,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "rng",
             "topology",
             "sched",
+            "socket",
             "process",
             "telemetry",
             "link",

@@ -162,8 +162,11 @@ impl Bus {
         let ticket = self.stats.calling(None, Some(entry.to), now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
-            let response =
-                Response::detail(503, format!("more than limits.requests = {limit} are under way"));
+            let response = Response::bounded(
+                503,
+                "limits.requests",
+                format!("more than limits.requests = {limit} are under way"),
+            );
             self.stats.called(ticket, now, tally::error_type(response.status));
             self.turned_away(&entry, number, response.status);
             return Err(response);

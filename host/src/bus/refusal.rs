@@ -1,7 +1,8 @@
 //! What is answered in place of a guest that a request does not get to.
 
 use crate::fault::Point;
-use crate::message::Response;
+use crate::guest::GuestFailure;
+use crate::message::{DEADLINE, Response};
 use crate::model::Nanos;
 use crate::tally;
 
@@ -9,6 +10,15 @@ use super::release::Stand;
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
 use super::{Bus, Visit};
+
+/// Answers for a guest that has failed.
+pub(super) fn guest_failed(failure: &GuestFailure) -> Response {
+    let detail = format!("the guest failed: {}", failure.kind);
+    match failure.bound() {
+        Some(bound) => Response::bounded(500, bound, detail),
+        None => Response::detail(500, detail),
+    }
+}
 
 impl Bus {
     /// Answers for the guest what none of its routes meets.
@@ -73,22 +83,23 @@ impl Bus {
         let response = match reason {
             NoWorker::Full => {
                 span.fail("queue_full");
-                Response::detail(503, "the queue is full")
+                let bound = format!("services.{}.queue", self.nodes[visit.to.index()].name);
+                Response::bounded(503, &bound, "the queue is full")
             }
             NoWorker::Exhausted => {
                 span.fail(reason.kind());
-                Response::detail(503, "as many workers exist as limits.workers allows")
+                Response::bounded(503, "limits.workers", "as many workers exist as limits.workers allows")
             }
             NoWorker::Taken => {
                 span.fail(reason.kind());
-                Response::detail(503, "no worker has come free in time")
+                Response::bounded(503, "limits.request-time", "no worker has come free in time")
             }
             NoWorker::TooLate => {
                 span.fail(reason.kind());
-                Response::detail(504, "the deadline of the request has passed")
+                Response::bounded(504, DEADLINE, "the deadline of the request has passed")
             }
             NoWorker::Broken(failure) => {
-                let response = Response::detail(500, format!("the guest failed: {}", failure.kind));
+                let response = guest_failed(&failure);
                 span.guest_failed(failure, self.host.sched.now());
                 response
             }

@@ -12,6 +12,7 @@ use crate::error::{Problem, did_you_mean, quote};
 use crate::fault::{Conductor, Hand, Rule, Suppression};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
+use crate::socket::Shortage;
 
 use super::{Event, Options, RunError};
 
@@ -62,10 +63,11 @@ pub fn attend(
     conductor: &Rc<Conductor>,
     sched: &Sched,
     model: &Model,
+    shortage: &Shortage,
 ) -> Result<Event, RunError> {
     let (control, inbound) = {
         let _network = network.enter();
-        Control::open(listener, stop)?
+        Control::open(listener, stop, shortage.clone())?
     };
     let target = |fault: &crate::model::Fault| {
         let target = fault.target.as_ref();

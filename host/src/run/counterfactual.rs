@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Stopwatch};
 use crate::model::{Model, Nanos};
 use crate::progress::{Course, Progress};
+use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
 use crate::truth::{Causes, Closing, Skipped};
@@ -123,6 +124,7 @@ impl Again<'_> {
         let progress = Progress::new(course, self.is_shown);
         self.network.spawn(world::show_later(progress.line()));
         let stops = shards::followers(worlds, self.stop, self.network);
+        let shortage = Shortage::default();
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: self.options,
             model,
@@ -135,6 +137,7 @@ impl Again<'_> {
             listener: None,
             control: None,
             stop,
+            shortage: &shortage,
             progress: progress.of_world(number),
             notes: Some(Notes::remembered()),
         });

@@ -15,6 +15,7 @@ use crate::ingress::{self, Inbound, Ingress};
 use crate::load::{LoadStats, Loads, Surroundings, Way};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
+use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
 use super::requests::Reply;
@@ -35,6 +36,8 @@ pub struct Drive<'a> {
     pub client: Option<Rc<dyn External>>,
     /// Turns true when the run is told to stop.
     pub stop: &'a watch::Sender<bool>,
+    /// Who is told when the system gives no more connections.
+    pub shortage: &'a Shortage,
 }
 
 impl Drive<'_> {
@@ -134,6 +137,7 @@ impl Drive<'_> {
             to: at.to,
             limits: self.model.service(at.to).limits.clone(),
             bounds: self.model.bounds.clone(),
+            shortage: self.shortage.clone(),
         };
         let (door, inbound) = {
             let _network = network.enter();
@@ -185,10 +189,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// Brings requests from the door onto the bus, until the door is closed.
 async fn pump(bus: Rc<Bus>, mut inbound: mpsc::Receiver<Inbound>) {
-    while let Some(Inbound { entry, reply }) = inbound.recv().await {
+    while let Some(Inbound { entry, reply, share }) = inbound.recv().await {
         // A client that has hung up wants no answer.
         bus.enter_then(entry, |answer| {
             reply.send(answer).ok();
+            drop(share);
         });
     }
 }

@@ -25,6 +25,7 @@ use crate::model::{self, Model, Nanos, ServiceId};
 use crate::process::Process;
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
+use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::record::{Batch, ResourceId};
@@ -57,6 +58,8 @@ pub struct World<'a> {
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
+    /// Who is told when the system gives no more connections.
+    pub shortage: &'a Shortage,
     /// What is to be known of the faults, if anybody wants to.
     pub notes: Option<Notes>,
 }
@@ -112,10 +115,19 @@ impl World<'_> {
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         if let Some(listener) = self.control {
-            on_event(control::attend(listener, network, stop.subscribe(), &conductor, &sched, model)?);
+            on_event(control::attend(
+                listener,
+                network,
+                stop.subscribe(),
+                &conductor,
+                &sched,
+                model,
+                self.shortage,
+            )?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop };
+        let drive =
+            Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage: self.shortage };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {

@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
 use crate::model::{Code, FaultKind, Model, Nanos, ServiceId};
+use crate::telemetry::exporter::Trouble;
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::check::fault::line as describe;
@@ -98,7 +99,8 @@ impl Truth {
             loop {
                 tokio::time::sleep(EVERY).await;
                 if let Some(trouble) = sink.trouble() {
-                    return Event::Trouble { exporter: name(sink.path()), trouble: trouble.message };
+                    let trouble = Trouble::permanent(trouble.message);
+                    return Event::Trouble { exporter: name(sink.path()), trouble };
                 }
             }
         }

@@ -54,7 +54,7 @@ impl Topology {
     pub fn probe() -> Self {
         let text = format!(
             "\n[topology]\nname = \"probe\"\n\n[limits]\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"front\"\n\n\
-             [services.front]\nguest = {probe:?}\nconfig = {{ next = \"back\" }}\n\n\
+             [network]\nlatency = \"300us\"\n\n[services.front]\nguest = {probe:?}\nconfig = {{ next = \"back\" }}\n\n\
              [services.back]\nguest = {probe:?}\n\n",
             probe = guest("tests/probe")
         );
@@ -103,6 +103,12 @@ impl Topology {
         command
     }
 
+    /// Likewise, after a script of the shell: `ulimit -n 16`.
+    #[cfg(unix)]
+    pub fn in_shell(&self, script: &str, arguments: &[&str]) -> Command {
+        in_shell(script, &self.command(arguments))
+    }
+
     /// Runs it to its end.
     pub fn run(&self, arguments: &[&str]) -> Finished {
         finish(&mut self.command(arguments))
@@ -135,6 +141,26 @@ pub fn interrupt(command: &mut Command) -> (Finished, String) {
     assert!(told.expect("kill is there").success());
     stdout.read_to_string(&mut records).expect("the rest");
     (wait(&mut child, &stderr), records)
+}
+
+/// The most memory that a process ever had, in bytes, where that is known.
+pub fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// A command that the shell starts when it has run a script.
+#[cfg(unix)]
+pub fn in_shell(script: &str, program: &Command) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = program.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command.stdin(Stdio::null()).args(["-c", &format!("{script}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(program.get_args());
+    command
 }
 
 /// A run that has ended.

@@ -47,6 +47,26 @@ fn a_random_latency_is_drawn_for_each_way_and_repeats_with_the_seed() {
     assert_eq!(run.bytes, again.bytes);
 }
 
+/// The sections that say nothing of a latency leave a distribution, as in life.
+#[test]
+fn messages_of_a_topology_that_sets_no_latency_each_take_a_time_of_their_own() {
+    let world = World::of("probe", "").and("back", "probe", "").with("[network]");
+    let run = world.virtually(&["GET /call?service=back&path=/now"; 100]);
+    let (clients, servers) = (run.of("front", SpanKind::Client), run.of("back", SpanKind::Server));
+    let mut ways: Vec<_> = clients
+        .iter()
+        .flat_map(|client| {
+            let server = servers.iter().find(|server| server.parent == client.id).expect("its SERVER span");
+            [server.start - client.start, client.end - server.end]
+        })
+        .collect();
+    ways.sort_unstable();
+    assert_eq!(ways.len(), 200);
+    assert!(ways.windows(2).all(|pair| pair[0] != pair[1]), "{ways:?}");
+    assert!((270_000..330_000).contains(&ways[100]), "the median is {} ns", ways[100]);
+    assert!(ways[0] > 100_000 && (500_000..2 * MS).contains(&ways[199]), "{ways:?}");
+}
+
 #[test]
 fn what_comes_from_outside_crosses_no_link() {
     let run = World::of("probe", "").with("[network]\nlatency = \"1s\"").virtually(&["GET /now"]);

@@ -12,7 +12,7 @@ use crate::support::{Run, SpanKind, World};
 
 const MS: u64 = 1_000_000;
 
-/// `front` calls `back`; a message takes 300 us each way, the default.
+/// `front` calls `back`; a message takes 300 us each way, as in each world of these tests.
 fn two() -> World {
     World::of("probe", "config = { next = \"back\" }").and("back", "probe", "")
 }

@@ -144,7 +144,9 @@ impl World {
         let head = format!(
             "[topology]\nname = \"tests\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"{entry}\"\n"
         );
-        let text = format!("{head}{}{}", self.services, self.rest);
+        // Times add up where messages take the same; tests of the network have a section of their own.
+        let network = if self.rest.contains("[network]") { "" } else { "\n[network]\nlatency = \"300us\"\n" };
+        let text = format!("{head}{}{}{network}", self.services, self.rest);
         fs::write(folder.path().join(TOPOLOGY), text).expect("the topology is written");
         folder
     }

@@ -1,0 +1,265 @@
+//! How many bytes of requests and answers the ingress holds: by connection, and for
+//! all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::Response;
+use crate::model::{Bounds, Limits};
+
+/// One connection may hold this part of `limits.bodies`.
+const PART: u64 = 4;
+
+/// Bytes that may be held at a time.
+#[derive(Debug)]
+pub struct Budget {
+    most: u64,
+    held: AtomicU64,
+}
+
+impl Budget {
+    fn new(most: u64) -> Arc<Self> {
+        Arc::new(Self { most, held: AtomicU64::new(0) })
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What all connections may hold together.
+#[derive(Debug)]
+pub struct Budgets {
+    requests: Arc<Budget>,
+    answers: Arc<Budget>,
+    /// What one connection may hold of each.
+    part: u64,
+}
+
+impl Budgets {
+    /// One body of `limits.body` always fits.
+    pub fn new(limits: &Limits, bounds: &Bounds) -> Self {
+        let largest = limits.body + limits.headers;
+        let most = bounds.bodies.max(largest);
+        let part = (bounds.bodies / PART).max(largest);
+        Self { requests: Budget::new(most), answers: Budget::new(most), part }
+    }
+
+    /// What a new connection may hold.
+    pub fn of_connection(&self) -> Holdings {
+        Holdings {
+            requests: Purse { all: Arc::clone(&self.requests), own: Budget::new(self.part) },
+            answers: Purse { all: Arc::clone(&self.answers), own: Budget::new(self.part) },
+            untaken: Arc::default(),
+        }
+    }
+}
+
+/// What one connection holds.
+#[derive(Debug)]
+pub struct Holdings {
+    requests: Purse,
+    answers: Purse,
+    untaken: Arc<Untaken>,
+}
+
+impl Holdings {
+    /// For a request that is about to be received.
+    pub fn request(&self) -> Share {
+        Share { purse: self.requests.clone(), bytes: 0 }
+    }
+
+    /// The body of an answer, which counts until the client has taken it.
+    ///
+    /// # Errors
+    /// What is answered in its place when the client leaves too much lying.
+    pub fn answer(&self, body: Vec<u8>) -> Result<Bytes, Response> {
+        if body.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let mut share = Share { purse: self.answers.clone(), bytes: 0 };
+        share.grow(body.len() as u64).map_err(|full| full.refusal("answers that clients have not taken"))?;
+        let turn = self.untaken.begin();
+        Ok(Bytes::from_owner(Lying { body, _share: share, turn, untaken: Arc::clone(&self.untaken) }))
+    }
+
+    /// Ends when an answer has been left untaken for `patience`, at the latest after
+    /// twice that time.
+    pub async fn left_lying(&self, patience: Duration) {
+        loop {
+            tokio::time::sleep(patience).await;
+            if self.untaken.is_overdue() {
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Purse {
+    all: Arc<Budget>,
+    own: Arc<Budget>,
+}
+
+/// Which budget has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// That of the connection: bytes.
+    Connection(u64),
+    /// That of all connections: bytes.
+    All(u64),
+}
+
+impl Full {
+    /// The answer to what would go beyond it; `what` is what it counts.
+    pub fn refusal(self, what: &str) -> Response {
+        let detail = match self {
+            Self::Connection(most) => {
+                format!("{what} exceed {most} bytes on this connection, its part of limits.bodies")
+            }
+            Self::All(most) => format!("{what} exceed limits.bodies = {most} bytes"),
+        };
+        let mut response = Response::bounded(503, "limits.bodies", detail);
+        response.headers.push("retry-after", "1");
+        response
+    }
+}
+
+/// Bytes that something holds of its connection's budget and of that of all. Dropping
+/// it gives them back.
+#[derive(Debug)]
+pub struct Share {
+    purse: Purse,
+    bytes: u64,
+}
+
+impl Share {
+    /// Holds so many more.
+    ///
+    /// # Errors
+    /// There is no room for them; it holds what it did.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), Full> {
+        let Purse { all, own } = &self.purse;
+        if !own.take(bytes) {
+            return Err(Full::Connection(own.most));
+        }
+        if !all.take(bytes) {
+            own.give_back(bytes);
+            return Err(Full::All(all.most));
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.purse.own.give_back(self.bytes);
+        self.purse.all.give_back(self.bytes);
+    }
+}
+
+/// A body that waits for its client.
+struct Lying {
+    body: Vec<u8>,
+    _share: Share,
+    turn: usize,
+    untaken: Arc<Untaken>,
+}
+
+impl AsRef<[u8]> for Lying {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        self.untaken.end(self.turn);
+    }
+}
+
+/// Answers that a client has not taken, by the turn of the clock in which they came:
+/// those of this turn and those of the turn before.
+#[derive(Debug, Default)]
+struct Untaken {
+    turn: AtomicUsize,
+    counts: [AtomicUsize; 2],
+}
+
+impl Untaken {
+    fn begin(&self) -> usize {
+        let turn = self.turn.load(Ordering::Relaxed) % 2;
+        self.counts[turn].fetch_add(1, Ordering::Relaxed);
+        turn
+    }
+
+    fn end(&self, turn: usize) {
+        self.counts[turn].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Begins the next turn. Whether an answer is left from the turn before the last.
+    fn is_overdue(&self) -> bool {
+        let next = (self.turn.load(Ordering::Relaxed) + 1) % 2;
+        let is_overdue = self.counts[next].load(Ordering::Relaxed) > 0;
+        self.turn.store(next, Ordering::Relaxed);
+        is_overdue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(bodies: u64, body: u64) -> Budgets {
+        let limits = Limits { body, headers: 0, ..Limits::default() };
+        Budgets::new(&limits, &Bounds { bodies, ..Bounds::default() })
+    }
+
+    #[test]
+    fn a_connection_holds_its_part_and_all_together_hold_the_whole() {
+        let budgets = budgets(400, 10);
+        let connections: Vec<_> = (0..5).map(|_| budgets.of_connection()).collect();
+        let mut shares: Vec<_> = connections.iter().map(Holdings::request).collect();
+        assert_eq!(shares[0].grow(101), Err(Full::Connection(100)));
+        for share in &mut shares[..4] {
+            assert_eq!(share.grow(60), Ok(()));
+            assert_eq!(share.grow(40), Ok(()));
+        }
+        assert_eq!(shares[4].grow(1), Err(Full::All(400)));
+        shares.remove(0);
+        assert_eq!(shares[3].grow(100), Ok(()), "what is dropped is given back");
+    }
+
+    #[test]
+    fn one_body_always_fits() {
+        let budgets = budgets(100, 1_000);
+        let connection = budgets.of_connection();
+        assert_eq!(connection.request().grow(1_000), Ok(()));
+        let lying = connection.answer(vec![0; 1_000]).expect("it fits");
+        assert_eq!(connection.answer(vec![0]).map_err(|refusal| refusal.status), Err(503));
+        drop(lying);
+        assert!(connection.answer(vec![0]).is_ok());
+    }
+
+    #[test]
+    fn an_answer_is_overdue_after_one_whole_turn() {
+        let untaken = Untaken::default();
+        let first = untaken.begin();
+        assert!(!untaken.is_overdue(), "its turn need not have been a whole one");
+        let second = untaken.begin();
+        untaken.end(first);
+        assert!(!untaken.is_overdue());
+        assert!(untaken.is_overdue());
+        untaken.end(second);
+        assert!(!untaken.is_overdue());
+    }
+}
