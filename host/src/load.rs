@@ -27,6 +27,7 @@ use crate::guest::CallError;
 use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
 use crate::sched::{self, Sched};
+use crate::tally::timeline::Timeline;
 use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
@@ -44,8 +45,6 @@ const BURST: u32 = 64;
 
 /// The loads of a run, under way. For the core thread only.
 pub struct Loads {
-    /// When they were started: `start` of each is counted from here.
-    started: Nanos,
     loads: Vec<Rc<Running>>,
     /// Loads that may make further requests.
     going: watch::Sender<usize>,
@@ -69,6 +68,8 @@ pub struct LoadStats {
     /// Requests that came to an end, with their times from the instant at which
     /// they were due: what waited for the host has waited.
     pub tally: Tally,
+    /// The same by the instant at which they were due.
+    pub timeline: Timeline,
 }
 
 impl LoadStats {
@@ -81,6 +82,7 @@ impl LoadStats {
         self.duration = self.duration.max(other.duration);
         self.drained += other.drained;
         self.tally.merge(&other.tally);
+        self.timeline.merge(&other.timeline);
     }
 }
 
@@ -117,13 +119,16 @@ struct Running {
     dropped: Cell<u64>,
     drained: Cell<u64>,
     tally: RefCell<Tally>,
+    /// When the run began.
+    origin: Nanos,
+    timeline: RefCell<Timeline>,
 }
 
 impl Loads {
     /// Sets the loads going that are enabled.
     pub fn start(around: &Surroundings<'_>) -> Self {
         let now = around.sched.now();
-        let mut loads = Self { started: now, loads: Vec::new(), going: watch::Sender::new(0) };
+        let mut loads = Self { loads: Vec::new(), going: watch::Sender::new(0) };
         let until = around.until.map_or(Nanos::MAX, |until| now.saturating_add(until));
         let mut resource = around.resource;
         for load in around.model.loads.iter().filter(|load| load.enabled) {
@@ -145,6 +150,8 @@ impl Loads {
                 dropped: Cell::default(),
                 drained: Cell::default(),
                 tally: RefCell::default(),
+                origin: now,
+                timeline: RefCell::default(),
             });
             match &load.traffic {
                 Traffic::Open(arrivals) => {
@@ -205,10 +212,11 @@ impl Loads {
                 started: running.started.get(),
                 in_flight: running.in_flight.get(),
                 dropped: running.dropped.get(),
-                start: running.begin - self.started,
+                start: running.begin - running.origin,
                 duration: running.duration(),
                 drained: running.drained.get(),
                 tally: running.tally.borrow().clone(),
+                timeline: running.timeline.borrow().clone(),
             };
             (running.load.name.clone(), stats)
         };
@@ -308,6 +316,7 @@ impl Running {
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);
             self.tally.borrow_mut().refuse(Cow::Borrowed(OVERLOAD));
+            self.timeline.borrow_mut().note(due - self.origin, None, true);
             self.client.unsent(key, request, due, OVERLOAD);
             return;
         }
@@ -350,7 +359,9 @@ impl Running {
             Err(error) => Some(Cow::Borrowed(error.kind())),
         };
         let now = self.sched.now();
-        self.tally.borrow_mut().note(now.saturating_sub(due), error);
+        let took = now.saturating_sub(due);
+        self.timeline.borrow_mut().note(due - self.origin, Some(took), error.is_some());
+        self.tally.borrow_mut().note(took, error);
         if self.over.get().is_some_and(|over| now > over) {
             self.drained.set(self.drained.get() + 1);
         }

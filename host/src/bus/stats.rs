@@ -18,8 +18,11 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
+use crate::tally::timeline::Timeline;
 use crate::tally::{Gauge, Tally};
+use crate::telemetry::record::ResourceId;
 
+mod interval;
 mod laws;
 
 pub use laws::Broken;
@@ -27,7 +30,10 @@ pub use laws::Broken;
 /// The running count, until it is closed. For the core thread only.
 #[derive(Debug, Default)]
 pub struct Stats {
+    /// None once it is closed.
     accounts: RefCell<Option<Accounts>>,
+    /// When the world began, which is where timelines begin.
+    start: Nanos,
     /// When requests were no longer made, if that was so far.
     until: Cell<Option<Nanos>>,
 }
@@ -58,6 +64,11 @@ pub struct ServiceAccount {
     pub capacity: Option<Capacity>,
     /// By route; behind the last, what met none.
     tallies: Vec<Option<Box<Tally>>>,
+    /// By the instance that had the request, in the order of their Resources; none for a
+    /// service with a single one.
+    instances: Option<Vec<(ResourceId, Box<Tally>)>>,
+    /// By the instant of their arrival; none before the first.
+    pub timeline: Option<Box<Timeline>>,
     /// Requests at the service: from their arrival to their answer.
     pub inside: Gauge,
     /// Requests in the queues.
@@ -117,6 +128,15 @@ pub struct PolicyAccount {
     pub fallbacks: u64,
 }
 
+/// Where a request was: a service, the route that it met if it met one, and the instance that
+/// had it.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    pub service: ServiceId,
+    pub route: Option<u32>,
+    pub instance: ResourceId,
+}
+
 /// A call that is counted and has not ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ticket {
@@ -126,29 +146,11 @@ pub struct Ticket {
 }
 
 impl Stats {
-    /// Nothing counted yet, for these services.
-    pub fn new(services: Vec<ServiceAccount>) -> Self {
+    /// Nothing counted yet, for these services, from `start` on.
+    pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
         let accounts = Accounts { services, callers, ..Accounts::default() };
-        Self { accounts: RefCell::new(Some(accounts)), until: Cell::default() }
-    }
-
-    /// Requests are made from this instant on. The last word before they end counts.
-    pub fn requests_begin(&self, now: Nanos) {
-        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
-            accounts.from = now;
-        }
-    }
-
-    /// No more requests are made from this instant on: what rates and means are over ends
-    /// here. Only the first such instant counts.
-    pub fn requests_end(&self, now: Nanos) {
-        if let Some(accounts) = &mut *self.accounts.borrow_mut()
-            && self.until.get().is_none()
-        {
-            self.until.set(Some(now));
-            accounts.end(now);
-        }
+        Self { accounts: RefCell::new(Some(accounts)), start, until: Cell::default() }
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -204,19 +206,18 @@ impl Stats {
         });
     }
 
-    /// It is answered: by `route`, or without one; `error` is its `error.type`, if it failed.
-    pub fn left(
-        &self,
-        at: ServiceId,
-        route: Option<u32>,
-        since: Nanos,
-        now: Nanos,
-        error: Option<Cow<'static, str>>,
-    ) {
-        let late = self.late(since);
-        self.service(at, |service| {
+    /// It is answered; `error` is its `error.type`, if it failed.
+    pub fn left(&self, at: At, since: Nanos, now: Nanos, error: Option<Cow<'static, str>>) {
+        let (start, late) = (self.start, self.late(since));
+        self.service(at.service, |service| {
             service.inside.leave(now);
-            let slot = route.map_or(service.routes.len(), |route| route as usize);
+            let timeline = service.timeline.get_or_insert_default();
+            timeline.note(since.saturating_sub(start), Some(now - since), error.is_some());
+            if let Some(tally) = service.instance(at.instance) {
+                tally.note(now - since, error.clone());
+                tally.late += late;
+            }
+            let slot = at.route.map_or(service.routes.len(), |route| route as usize);
             let tally = service.tallies[slot].get_or_insert_default();
             tally.note(now - since, error);
             tally.late += late;
@@ -287,11 +288,6 @@ impl Stats {
         accounts
     }
 
-    /// 1 for what began when no more requests were made, else 0.
-    fn late(&self, since: Nanos) -> u64 {
-        u64::from(self.until.get().is_some_and(|until| since > until))
-    }
-
     fn service(&self, at: ServiceId, note: impl FnOnce(&mut ServiceAccount)) {
         if let Some(accounts) = &mut *self.accounts.borrow_mut() {
             note(&mut accounts.services[at.index()]);
@@ -306,22 +302,6 @@ impl Stats {
 }
 
 impl Accounts {
-    /// The time in which requests were made: nanoseconds. Rates and means are over it.
-    pub const fn duration(&self) -> Nanos {
-        self.until.saturating_sub(self.from)
-    }
-
-    /// The time from there until the last of them, and whatever they led to, had ended: nanoseconds.
-    pub const fn drain(&self) -> Nanos {
-        self.last.saturating_sub(self.until)
-    }
-
-    fn end(&mut self, now: Nanos) {
-        self.until = now;
-        self.gauges().for_each(|gauge| gauge.mark(now));
-        self.drained = self.callers.last().into_iter().flatten().map(|link| link.under_way.level()).sum();
-    }
-
     /// The links that carried a call, as `(caller, link)`: in the order of the
     /// callers and then the callees, the outside first.
     pub fn links(&self) -> impl Iterator<Item = (Option<ServiceId>, &LinkAccount)> {
@@ -383,6 +363,25 @@ impl ServiceAccount {
         names.zip(&self.tallies).filter_map(|(name, tally)| Some((name, tally.as_deref()?)))
     }
 
+    /// The requests of each instance, in the order of their Resources; none where there is but one.
+    pub fn instances(&self) -> impl Iterator<Item = (ResourceId, &Tally)> {
+        self.instances.iter().flatten().map(|(instance, tally)| (*instance, &**tally))
+    }
+
+    /// Lets the requests be counted by instance too: there are several.
+    pub fn by_instance(self) -> Self {
+        Self { instances: Some(Vec::new()), ..self }
+    }
+
+    fn instance(&mut self, id: ResourceId) -> Option<&mut Tally> {
+        let instances = self.instances.as_mut()?;
+        let index = instances.binary_search_by_key(&id, |(known, _)| *known).unwrap_or_else(|index| {
+            instances.insert(index, (id, Box::new(Tally::coarse())));
+            index
+        });
+        Some(&mut instances[index].1)
+    }
+
     /// The requests of all routes.
     pub fn all(&self) -> Tally {
         let mut all = Tally::default();
@@ -406,6 +405,14 @@ impl ServiceAccount {
             if let Some(theirs) = theirs {
                 mine.get_or_insert_default().merge(theirs);
             }
+        }
+        for (id, theirs) in other.instances() {
+            if let Some(mine) = self.instance(id) {
+                mine.merge(theirs);
+            }
+        }
+        if let Some(theirs) = &other.timeline {
+            self.timeline.get_or_insert_default().merge(theirs);
         }
         if let Some(theirs) = &other.waits {
             self.waits.get_or_insert_with(|| Box::new(Tally::coarse())).merge(theirs);

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 
+use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+use super::sparkline;
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -17,6 +19,12 @@ const ENOUGH: u64 = 10;
 /// A twentieth of a run's time in which no requests came in, or more, is told of: rates
 /// are not over it.
 const TOLD_APART: u64 = 20;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// Characters of a `service.instance.id` that tell instances apart.
+const INSTANCE: usize = 8;
 
 impl Report {
     /// The report as a person reads it: the busiest rows of each table. A run of
@@ -68,13 +76,12 @@ impl Report {
             return;
         }
         let over = time(duration_ns);
-        write!(text, "rates and utilisation are over the {over} in which requests came in")
+        writeln!(text, "rates and utilisation are over the {over} in which requests came in")
             .expect(INFALLIBLE);
         if drained > 0 {
             let requests = counted(drained, "request");
-            write!(text, "; {requests} ended in the {} after that", time(drain_ns)).expect(INFALLIBLE);
+            writeln!(text, "{requests} ended in the {} after that", time(drain_ns)).expect(INFALLIBLE);
         }
-        text.push('\n');
     }
 
     /// What each request took.
@@ -118,6 +125,7 @@ impl Report {
         table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
         table::write(text, "service", &self.services, strain, 1, &service_columns());
+        self.instances(text);
         let mut columns: Vec<Column<'_, LinkRow>> = vec![
             ("from", Box::new(|row| row.from.clone().unwrap_or_else(|| "(outside)".to_owned()))),
             ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
@@ -130,7 +138,26 @@ impl Report {
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         text.push('\n');
         table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
+        sparkline::write(text, &self.timeline, &self.symptoms, WIDTH);
         text.push('\n');
+    }
+
+    /// The instances of services whose instances fare differently.
+    fn instances(&self, text: &mut String) {
+        let apart = instances::apart(&self.instances);
+        let mut columns: Vec<Column<'_, InstanceRow>> = vec![
+            ("service", Box::new(|row| row.service.clone())),
+            ("version", Box::new(|row| row.version.clone().unwrap_or_else(|| "-".to_owned()))),
+            ("instance", Box::new(|row| row.instance.chars().take(INSTANCE).collect())),
+            ("requests", Box::new(|row| count(row.numbers.count))),
+            ("rate/s", Box::new(|row| number(row.numbers.rate))),
+        ];
+        columns.extend(times(|row: &InstanceRow| &row.numbers, about));
+        columns.extend(table::errors(&apart, |row| &row.numbers));
+        if !apart.is_empty() {
+            text.push('\n');
+        }
+        table::write(text, "instance", &apart, |row| weight(&row.numbers), 3, &columns);
     }
 }
 
