@@ -3,7 +3,10 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use super::record::{Batch, LogRecord, SpanRecord, SpanRef};
+use crate::context::TraceId;
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
@@ -29,6 +32,33 @@ pub struct Recorder {
     counts: Cell<Counts>,
     /// What ends now, nobody is left to tell.
     losing: Cell<bool>,
+    stretched: RefCell<Stretched>,
+}
+
+/// Spans that took no time: they are recorded with the shortest time that OTLP can tell,
+/// as receivers take a span without any for a broken one. Whatever else of their traces ends
+/// at the same instant does so behind them, so that they stay within their parents.
+#[derive(Debug, Default)]
+struct Stretched {
+    /// The instant at which spans of these traces ended a nanosecond later.
+    at: u64,
+    traces: FxHashSet<TraceId>,
+}
+
+impl Stretched {
+    /// Ends a span that ends now. Children do so before their parents.
+    fn end(&mut self, span: &mut SpanRecord) {
+        if self.at != span.end {
+            self.at = span.end;
+            self.traces.clear();
+        }
+        if span.start == span.end {
+            self.traces.insert(span.trace_id);
+            span.end = span.end.saturating_add(1);
+        } else if !self.traces.is_empty() && self.traces.contains(&span.trace_id) {
+            span.end = span.end.saturating_add(1);
+        }
+    }
 }
 
 /// Hears of each span that ends in a kept trace, and whether it is recorded.
@@ -73,6 +103,7 @@ impl Recorder {
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
             losing: Cell::default(),
+            stretched: RefCell::default(),
         }
     }
 
@@ -115,11 +146,12 @@ impl Recorder {
 
     /// Whether it is recorded, now or later.
     #[inline]
-    fn record(&self, span: SpanRecord) -> bool {
+    fn record(&self, mut span: SpanRecord) -> bool {
         if self.losing.get() {
             self.count(|counts| counts.lost_spans += 1);
             return false;
         }
+        self.stretched.borrow_mut().end(&mut span);
         match self.editor.get() {
             None => {
                 self.keep(span);
