@@ -138,13 +138,14 @@ fn what_drains_after_the_last_request_has_no_part_in_rates_and_means() {
     let stats = stats();
     stats.requests_begin(100);
     request(&stats, 100);
-    let straggler = stats.calling(None, Some(A), 150);
-    stats.sent(straggler);
+    let mut straggler = stats.calling(None, Some(A));
+    stats.sent(&mut straggler, true, 150);
     stats.arrived(A, false, 150);
     stats.begun(A, 150);
     stats.requests_end(200);
     stats.requests_end(5_000);
-    let inner = stats.calling(Some(A), None, 900);
+    let mut inner = stats.calling(Some(A), None);
+    stats.sent(&mut inner, false, 900);
     stats.called(inner, 950, Some("unknown_service".into()));
     stats.done(A, 150, 1_000);
     stats.left(place(A), 150, 1_000, None);
