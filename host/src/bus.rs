@@ -11,54 +11,62 @@ mod exposed;
 mod passage;
 pub mod plight;
 mod policies;
+mod redact;
 mod refusal;
 mod release;
 mod remarks;
 pub mod replica;
 mod resolve;
 pub mod routes;
+mod server_span;
 pub mod spans;
 mod stage;
 mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::Engine;
 use crate::fault::{Faults, Records, Verdict};
+use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::tally;
-use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 pub use attempt::Outcome;
-pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
+pub use entry::{Admitted, Answer, Entry, Identity, OfClient, trace_mask};
 use plight::Presence;
 pub use release::{Release, Stand};
 use replica::{Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route};
-use spans::{ClientAttributes, OpenSpan};
-use stats::{Capacity, ServiceAccount, Stats};
+use spans::{ClientAttributes, Connection, OpenSpan};
+use stats::{At, Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
     /// Sends `request` to `base` (`http://host:port`) and waits for the response.
-    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Exchange, CallError>>;
+}
+
+/// What a real server has answered.
+#[derive(Debug)]
+pub struct Exchange {
+    pub response: Response,
+    pub connection: Connection,
 }
 
 /// The services of a run, and what lies between them. For the core thread only.
@@ -148,6 +156,8 @@ struct Visit {
     span: SpanId,
     /// The CLIENT span of the call that brings it, whatever context comes along.
     call: Option<SpanId>,
+    /// The CLIENT span that waits for it: of that call, or of a load.
+    client: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
@@ -162,10 +172,12 @@ struct Visit {
 #[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
-    Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context that came along; none where it
-    /// is among the request's headers, or did not come.
-    Inner(Option<SpanContext>),
+    Outer(OfClient),
+    /// From a service of the topology: from there, with the context that came along; none
+    /// where it is among the request's headers, or did not come.
+    Inner(Rc<Endpoint>, Option<SpanContext>),
+    /// To a real server; it takes in what becomes known of the connection.
+    Wire(Rc<OnceCell<Connection>>),
 }
 
 /// A request in a worker's hands.
@@ -193,7 +205,10 @@ impl Node {
             workers: replica.workers(),
             queue: replica.queue(),
         });
-        ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default())
+        let account =
+            ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default());
+        let is_single = guest.stand.replicas.len() == 1 && guest.releases.is_empty();
+        if is_single { account } else { account.by_instance() }
     }
 }
 
@@ -202,7 +217,7 @@ impl Bus {
         let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
-        let stats = Stats::new(nodes.iter().map(Node::account).collect());
+        let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -259,6 +274,7 @@ impl Bus {
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
     async fn serve(&self, visit: &mut Visit) -> Outcome {
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call);
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
         }
@@ -290,23 +306,24 @@ impl Bus {
     ) -> Outcome {
         let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
         let limits = &self.nodes[to.index()].limits;
+        let at = At { service: to, route: slot, instance: replica.identity.resource };
         self.stats.arrived(to, visit.from.is_some(), arrived);
+        self.faults.ledger.meets(visit.span, (to, slot));
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
-            return self.cut_off(to, slot, arrived);
+            return self.cut_off(at, arrived);
         }
         let (route, params) = match found {
             Match::Found(route, params) => (route, params),
             unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
         };
-        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
         if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
             return Ok(response);
         }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
-        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, slot, arrived) };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(at, arrived) };
         let (response, failure) = match acquired {
             Ok(mut worker) => {
                 let (begun, life) = (self.host.sched.now(), replica.life());
@@ -320,7 +337,7 @@ impl Bus {
                 self.stats.done(to, begun, self.host.sched.now());
                 let Some(outcome) = outcome else {
                     self.perish(job.span, worker, replica, life);
-                    return self.cut_off(to, slot, arrived);
+                    return self.cut_off(at, arrived);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
@@ -331,7 +348,7 @@ impl Bus {
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
-        self.stats.left(to, slot, arrived, self.host.sched.now(), error);
+        self.stats.left(at, arrived, self.host.sched.now(), error);
         Ok(response)
     }
 
@@ -346,11 +363,14 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let subject = visit.subject(slot, Some(replica.identity.replica), &params, visit.span);
+        let subject = visit.subject_at(slot, replica, &params);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
-        let context = match &visit.way {
-            Way::Inner(context) => context.clone(),
-            Way::Outer(_) => None,
+        let (context, agent) = match &visit.way {
+            Way::Inner(client, context) => {
+                let says_itself = visit.request.headers.get("user-agent").is_some();
+                (context.clone(), (!says_itself).then(|| Arc::clone(&client.agent)))
+            }
+            Way::Outer(_) | Way::Wire(_) => (None, None),
         };
         let visitor = Visitor {
             from: visit.from,
@@ -361,6 +381,7 @@ impl Bus {
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
             context,
+            agent,
             deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
@@ -419,48 +440,6 @@ impl Bus {
         span.annotate(annotations);
         self.record(span);
         response
-    }
-
-    fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
-        self.host.recorder.opened();
-        let describe = || self.describe(visit, known);
-        let (resource, now) = (replica.identity.resource, self.host.sched.now());
-        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
-    }
-
-    /// Name and attributes of a SERVER span.
-    fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
-        let request = &visit.request;
-        let exact = known.filter(|route| route.method == request.method);
-        // Of a call between services: the path, where it has parameters, and the status.
-        let mut own = Vec::with_capacity(if exact.is_some() && !visit.is_outer() { 2 } else { 8 });
-        let (name, shared) = match (exact, known) {
-            (Some(route), _) => {
-                let shared = if visit.is_outer() { &route.outer } else { &route.inner };
-                (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
-            }
-            (None, known) => {
-                own.push(spans::method_attribute(&request.method));
-                own.extend(spans::original_method(&request.method));
-                own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
-                if !visit.is_outer() {
-                    own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
-                }
-                let path = known.map(|route| &route.path);
-                own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));
-                (spans::name(&request.method, path.map(|path| &**path)), None)
-            }
-        };
-        if exact.is_none_or(|route| !route.fixed) {
-            own.push(KeyValue::new(attribute::URL_PATH, request.path().to_owned()));
-        }
-        let query = request.query().filter(|query| !query.is_empty());
-        own.extend(query.map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())));
-        own.extend(spans::user_agent(request));
-        if let Way::Outer(attributes) = &visit.way {
-            own.extend(attributes.iter().cloned());
-        }
-        (name, Attributes { shared, own })
     }
 
     /// Records a span that has ended, unless its trace is not kept.

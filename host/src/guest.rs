@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod call_error;
+pub mod endpoint;
 pub mod host;
 mod memory;
 mod outbound;
@@ -39,6 +40,7 @@ use crate::wasi::{self, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
+use endpoint::Endpoint;
 use host::PendingCall;
 use memory::{MemoryLimit, memory_exceeded};
 pub use outbound::Outbound;
@@ -70,6 +72,8 @@ pub struct Identity {
     /// What its workers live and die in.
     pub process: Rc<Process>,
     pub resource: ResourceId,
+    /// Where it is in the network.
+    pub endpoint: Rc<Endpoint>,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
     pub limits: Limits,

@@ -6,6 +6,8 @@ mod support;
 
 #[path = "guests/bad_routes.rs"]
 mod bad_routes;
+#[path = "guests/conventions.rs"]
+mod conventions;
 #[path = "guests/core_module.rs"]
 mod core_module;
 #[path = "guests/early.rs"]

@@ -4,12 +4,14 @@
 //! sends it, [`Flight`] is the wait for what comes back.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
+use crate::fault::{Spans, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -19,9 +21,10 @@ use crate::rng::Purpose;
 use crate::sched;
 use crate::tally;
 
-use super::passage::Trip;
+use super::passage::{Trip, pick};
+use super::redact;
 use super::resolve::{Callee, address_of};
-use super::spans::{ClientAttributes, OpenSpan};
+use super::spans::{ClientAttributes, Connection, OpenSpan};
 use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
@@ -70,11 +73,11 @@ impl Attempt {
     ///
     /// # Errors
     /// The request could not go over the wire, or is over a bound.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &mut ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
-        span.sent(&self.callee);
+        span.sent(bus, &self);
         let (patience, from) = (self.patience, self.caller.home());
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, from })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, span), patience, from })
     }
 }
 
@@ -107,9 +110,7 @@ impl Flight {
 impl Bus {
     /// Leaves the CLIENT span of a call that leads nowhere.
     pub(super) fn unresolved(&self, caller: &Caller, service: &str, request: &Request, error: &CallError) {
-        let url = reqwest::Url::parse(service).ok().filter(|url| url.has_host());
-        let base = url.map_or_else(|| format!("http://{service}"), |url| url.origin().ascii_serialization());
-        let span = foreign_span(caller, request, &base, self.host.sched.now());
+        let span = foreign_span(caller, request, &redact::origin(service), self.host.sched.now());
         ClientSpan::new(self, caller, None, span).finish(&Err(error.clone()));
     }
 
@@ -125,7 +126,7 @@ impl Bus {
         if !is_target(&request.target) {
             return invalid(format!(
                 "{:?} is not a path: it starts with / and is percent-encoded",
-                request.target
+                redact::target(&request.target)
             ));
         }
         let limits = callee.id().or(caller.service).map(|id| &self.nodes[id.index()].limits);
@@ -143,7 +144,7 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(self: &Rc<Self>, attempt: Attempt, span: &mut ClientSpan) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
         let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
@@ -162,22 +163,22 @@ impl Bus {
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, to, patience, allowed);
-                sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
+                let way = Way::Inner(Rc::clone(&caller.endpoint), Some(context));
+                sched.spawn(bus.deliver(visit(caller, number, to, way, request), trip, reply));
             }
             Callee::Known(to) => {
-                context::inject(&context, &caller.baggage, &mut request.headers);
-                request.headers.set_deadline(allowed);
+                caller.introduce(&context, allowed, &mut request);
                 let trip = self.trip(&caller, to, patience, None);
-                let visit = visit(caller, number, to, context, request);
+                let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), request);
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
             }
             Callee::Foreign(base) => {
-                context::inject(&context, &caller.baggage, &mut request.headers);
-                request.headers.set_deadline(None);
+                caller.introduce(&context, None, &mut request);
+                let connection = span.over_the_wire();
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, request).await).ok();
+                    reply.send(bus.send_out(&base, request, &connection).await).ok();
                 });
             }
         }
@@ -242,6 +243,8 @@ impl Bus {
         let (now, to) = (self.host.sched.now(), visit.to);
         let verdict = {
             let subject = visit.subject(None, None, &[], visit.outermost());
+            // It makes no spans of ours.
+            let subject = Subject { spans: Spans { server: None, ..subject.spans }, ..subject };
             if let Some(refusal) = self.faults.door(&subject, now) {
                 return Ok(refusal);
             }
@@ -252,19 +255,31 @@ impl Bus {
             return Ok(answer);
         }
         let request = std::mem::take(&mut visit.request);
-        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await
+        let connection = match &visit.way {
+            Way::Wire(connection) => Rc::clone(connection),
+            Way::Outer(_) | Way::Inner(..) => Rc::default(),
+        };
+        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request, &connection).await
     }
 
-    async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Outcome {
-        match &self.external {
-            Some(external) => external.send(base, request).await,
-            None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
-        }
+    async fn send_out(
+        self: Rc<Self>,
+        base: &str,
+        request: Request,
+        connection: &OnceCell<Connection>,
+    ) -> Outcome {
+        let Some(external) = &self.external else {
+            return Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned()));
+        };
+        let exchange = external.send(base, request).await?;
+        // Set already where a fault has sent the request twice.
+        connection.set(exchange.connection).ok();
+        Ok(exchange.response)
     }
 }
 
 /// The request of a caller, on its way.
-fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+fn visit(caller: Caller, attempt: u32, to: ServiceId, way: Way, request: Request) -> Visit {
     let client = caller.span;
     Visit {
         to,
@@ -272,13 +287,25 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, requ
         parent: Some(client),
         span: caller.trace.child_id(Some(client), 0),
         call: Some(client),
+        client: Some(client),
         trace: caller.trace,
         baggage: caller.baggage,
         depth: caller.depth,
         attempt,
         deadline: None,
         request,
-        way: Way::Inner(Some(context)),
+        way,
+    }
+}
+
+impl Caller {
+    /// Adds the header fields that a request to a real server brings along.
+    fn introduce(&self, context: &SpanContext, allowed: Option<u64>, request: &mut Request) {
+        context::inject(context, &self.baggage, &mut request.headers);
+        request.headers.set_deadline(allowed);
+        if request.headers.get("user-agent").is_none() {
+            request.headers.push("user-agent", &*self.endpoint.agent);
+        }
     }
 }
 
@@ -294,24 +321,41 @@ pub(super) struct ClientSpan {
     bus: Weak<Bus>,
     ticket: Ticket,
     span: Option<OpenSpan>,
+    /// What becomes known of the connection to a real server.
+    connection: Option<Rc<OnceCell<Connection>>>,
     _under_way: Option<UnderWay>,
 }
 
 impl ClientSpan {
     fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
         bus.host.recorder.opened();
-        let ticket = bus.stats.calling(caller.service, to, bus.host.sched.now());
+        let ticket = bus.stats.calling(caller.service, to);
         let under_way = bus.faults.ledger.calls(caller.span, caller.within);
-        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span), _under_way: under_way }
+        let bus = Weak::clone(&bus.me);
+        Self { bus, ticket, span: Some(span), connection: None, _under_way: under_way }
     }
 
     /// The request goes on its way.
-    fn sent(&self, callee: &Callee) {
-        if let (Some(bus), Some(to)) = (self.bus.upgrade(), callee.id())
-            && bus.is_guest(to)
+    fn sent(&mut self, bus: &Bus, attempt: &Attempt) {
+        let Attempt { caller, callee, .. } = attempt;
+        let guest = callee.id().and_then(|to| match &bus.nodes[to.index()].code {
+            NodeCode::Guest(guest) => Some(guest),
+            NodeCode::External => None,
+        });
+        bus.stats.sent(&mut self.ticket, guest.is_some(), bus.host.sched.now());
+        if let (Some(guest), Some(span)) = (guest, &mut self.span)
+            && caller.trace.recording
         {
-            bus.stats.sent(self.ticket);
+            let server = || caller.trace.child_id(Some(caller.span), 0);
+            let replica = pick(&caller.trace, guest.stand.replicas.len(), server);
+            span.sent_to(&guest.stand.replicas[replica].identity.endpoint);
         }
+    }
+
+    /// The request goes to a real server; what it gives takes in what becomes known of the
+    /// connection.
+    fn over_the_wire(&mut self) -> Rc<OnceCell<Connection>> {
+        Rc::clone(self.connection.get_or_insert_default())
     }
 
     /// Says something more on the span.
@@ -332,6 +376,9 @@ impl ClientSpan {
     pub fn finish(mut self, outcome: &Outcome) {
         let Some(mut span) = self.span.take() else { return };
         let Some(bus) = self.bus.upgrade() else { return };
+        if let Some(connection) = self.connection.as_ref().and_then(|connection| connection.get()) {
+            span.connected(*connection);
+        }
         let error = match outcome {
             Ok(response) => {
                 span.respond(response.status);

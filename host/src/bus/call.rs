@@ -73,8 +73,8 @@ impl Bus {
         }
         let patience = link.map_or(asked, |link| link.patience(asked));
         let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false };
-        let span = attempt.open(&self);
-        match attempt.leave(&self, &span) {
+        let mut span = attempt.open(&self);
+        match attempt.leave(&self, &mut span) {
             Ok(flight) => flight.land(span).boxed_local(),
             Err(error) => {
                 span.finish(&Err(error.clone()));

@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use crate::context::{self, SpanId, TraceFlags};
-use crate::fault::{End, Json, Passage, Point, Subject};
+use crate::fault::{End, Json, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
-use crate::guest::scope::Deadline;
+use crate::guest::scope::{Deadline, Trace};
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
+use super::replica::Replica;
 use super::{Bus, NodeCode, Outcome, Visit, Way};
 
 /// The number of a SERVER span among the children of its CLIENT span, where the
@@ -43,6 +44,7 @@ impl Visit {
             route,
             replica,
             from: self.from,
+            resource: None,
             request: &self.request,
             params,
             baggage: &self.baggage,
@@ -50,17 +52,31 @@ impl Visit {
             attempt: self.attempt,
             trace: self.trace.trace_id,
             span,
+            spans: Spans { server: Some(self.span), client: self.client, own: None },
             dice: self.trace.chance(Purpose::Fault, span),
         }
     }
 
-    /// Which replica of so many serves it: any, with equal chance.
+    /// The request as faults see it that has come to a replica.
+    pub fn subject_at<'a>(
+        &'a self,
+        route: Option<u32>,
+        replica: &Replica,
+        params: &'a [(String, String)],
+    ) -> Subject<'a> {
+        let identity = &replica.identity;
+        let subject = self.subject(route, Some(identity.replica), params, self.span);
+        Subject { resource: Some(identity.resource), ..subject }
+    }
+
+    /// The id of the SERVER span, should the request arrive once more.
+    fn second_arrival(&self) -> SpanId {
+        self.trace.child_id(Some(self.outermost()), SECOND_ARRIVAL)
+    }
+
+    /// Which replica of so many serves it.
     pub fn pick(&self, replicas: usize) -> usize {
-        if replicas == 1 {
-            return 0;
-        }
-        let chance = self.trace.chance(Purpose::Replica, self.span);
-        ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
+        pick(&self.trace, replicas, || self.span)
     }
 
     /// The span that shows what happens on the way: CLIENT, where it is ours.
@@ -70,6 +86,15 @@ impl Visit {
             None => self.span,
         }
     }
+}
+
+/// Which replica of so many serves the request of this SERVER span: any, with equal chance.
+pub(super) fn pick(trace: &Trace, replicas: usize, server: impl FnOnce() -> SpanId) -> usize {
+    if replicas == 1 {
+        return 0;
+    }
+    let chance = trace.chance(Purpose::Replica, server());
+    ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
 }
 
 impl Bus {
@@ -83,12 +108,21 @@ impl Bus {
     fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
         let now = self.host.sched.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
+        let (mut resource, mut server) = (None, None);
         if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
             let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
             (route, params) = found.parts();
-            replica = Some(visit.pick(guest.stand.replicas.len()) as u32);
+            let picked = visit.pick(guest.stand.replicas.len());
+            replica = Some(picked as u32);
+            // Which process that is, nobody can tell while another release is about.
+            let is_sole =
+                !guest.releases.iter().any(|release| self.faults.rules()[release.fault].is_active());
+            resource = is_sole.then(|| guest.stand.replicas[picked].identity.resource);
+            server = Some(visit.span);
         }
         let subject = visit.subject(route, replica, &params, visit.outermost());
+        let spans = Spans { server, own: server.map(|_| visit.second_arrival()), ..subject.spans };
+        let subject = Subject { resource, spans, ..subject };
         let mut passage = Box::new(self.faults.passage(&subject, now)?);
         passage.depart(&mut visit.request, now);
         if passage.unsamples {
@@ -156,7 +190,7 @@ impl Bus {
     fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
         visit.deadline = Some(Deadline::from_now(allowed, self.host.sched.now()));
         // It comes with the context, if there is one.
-        if matches!(visit.way, Way::Inner(None)) {
+        if matches!(visit.way, Way::Inner(_, None)) {
             visit.request.headers.set_deadline(Some(allowed));
         }
     }
@@ -164,7 +198,7 @@ impl Bus {
     /// Lets the request arrive once more. Nobody waits for the answer.
     fn arrive_again(self: &Rc<Self>, visit: &Visit) {
         let mut again = visit.clone();
-        again.span = visit.trace.child_id(Some(visit.outermost()), SECOND_ARRIVAL);
+        again.span = visit.second_arrival();
         if visit.from.is_some() && self.is_guest(visit.to) {
             self.stats.doubled(visit.to);
         }
@@ -178,7 +212,7 @@ impl Bus {
     /// drawn for the request stays, so that nothing else changes.
     fn spoil(&self, visit: &mut Visit, how: Spoil) {
         let Visit { trace, request, baggage, way, span, .. } = visit;
-        if let Way::Inner(context) = way
+        if let Way::Inner(_, context) = way
             && let Some(context) = context.take()
         {
             context::inject(&context, baggage, &mut request.headers);
@@ -203,7 +237,7 @@ impl Bus {
 fn unsample(visit: &mut Visit) {
     visit.trace.stop_recording();
     match &mut visit.way {
-        Way::Inner(Some(context)) => {
+        Way::Inner(_, Some(context)) => {
             context.flags = visit.trace.flags;
             context::unsample(&mut visit.request.headers);
         }

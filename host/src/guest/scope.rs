@@ -2,6 +2,7 @@
 //! guest has open.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
@@ -14,6 +15,7 @@ use crate::telemetry::record::{
 };
 use crate::wasi::Current;
 
+use super::endpoint::Endpoint;
 use super::{Host, Identity};
 
 /// A guest holds at most so many spans open at once.
@@ -62,6 +64,8 @@ pub struct Caller {
     /// Of that service.
     pub replica: u32,
     pub resource: ResourceId,
+    /// Where its requests come from.
+    pub endpoint: Rc<Endpoint>,
     pub trace: Trace,
     /// The span that is current where the call is made.
     pub parent: Option<SpanId>,
@@ -114,6 +118,8 @@ pub struct Visitor {
     pub depth: u32,
     /// The context that came along; none where it is among the request's headers.
     pub context: Option<SpanContext>,
+    /// What the caller's requests call themselves; none where it is among the headers.
+    pub agent: Option<Arc<str>>,
     pub deadline: Option<Deadline>,
 }
 
@@ -131,6 +137,8 @@ pub struct RequestScope {
     pub params: Vec<(String, String)>,
     /// The context and the baggage that came along, where they are not among the headers.
     context: Option<(SpanContext, Baggage)>,
+    /// Likewise the `User-Agent`.
+    agent: Option<Arc<str>>,
     pub trace: Trace,
     /// The SERVER span, which the bus records.
     pub server: SpanId,
@@ -167,7 +175,8 @@ struct OpenSpan {
 impl RequestScope {
     /// A guest may open so many `spans` in it.
     pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, deadline } = visitor;
+        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, agent, deadline } =
+            visitor;
         Self {
             from,
             slot,
@@ -175,6 +184,7 @@ impl RequestScope {
             request,
             params,
             context: context.map(|context| (context, baggage.clone())),
+            agent,
             trace,
             server,
             depth,
@@ -187,15 +197,20 @@ impl RequestScope {
         }
     }
 
-    /// The request's headers, with the context and the deadline that came along.
+    /// The request's headers, with the context, the deadline and the `User-Agent` that
+    /// came along.
     pub fn headers(&self) -> Cow<'_, Headers> {
-        let Some((context, baggage)) = &self.context else { return Cow::Borrowed(&self.request.headers) };
-        let mut headers = self.request.headers.clone();
-        context::inject(context, baggage, &mut headers);
-        if let Some(deadline) = self.deadline {
-            headers.set_deadline(Some(deadline.allowed));
+        let mut headers = Cow::Borrowed(&self.request.headers);
+        if let Some(agent) = &self.agent {
+            headers.to_mut().push("user-agent", &**agent);
         }
-        Cow::Owned(headers)
+        if let Some((context, baggage)) = &self.context {
+            context::inject(context, baggage, headers.to_mut());
+            if let Some(deadline) = self.deadline {
+                headers.to_mut().set_deadline(Some(deadline.allowed));
+            }
+        }
+        headers
     }
 
     /// The guest's chance for this request: named by its SERVER span.
@@ -231,6 +246,7 @@ impl RequestScope {
             service: Some(identity.service),
             replica: identity.replica,
             resource: identity.resource,
+            endpoint: Rc::clone(&identity.endpoint),
             trace: self.trace.clone(),
             parent: Some(parent),
             within: Some(self.server),
@@ -355,7 +371,7 @@ impl RequestScope {
             name: Text::Owned(span.name),
             start: span.start,
             end: host.sched.now(),
-            attributes: Attributes { shared: None, own: span.attributes },
+            attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
             status: span.status,
             dropped_attributes: span.dropped_attributes,

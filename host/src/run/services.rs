@@ -2,6 +2,7 @@
 //! against what the topology says of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
+use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::message::is_token;
 use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
 use crate::process::Process;
 use crate::sched::Sched;
@@ -258,7 +261,7 @@ pub fn ask_routes(
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
-    let seat = Seat { replica: 0, resource: ResourceId(0), process };
+    let seat = Seat { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
     let identity = Rc::new(identity(model, id, seat, setup));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
@@ -315,21 +318,28 @@ impl<'a> Setup<'a> {
 pub struct Seat {
     pub replica: u32,
     pub resource: ResourceId,
+    pub address: Ipv4Addr,
     pub process: Rc<Process>,
 }
 
 /// One replica of a service, as its workers see it.
 pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> Identity {
-    let Seat { replica, resource, process } = seat;
+    let Seat { replica, resource, address, process } = seat;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.root(), &service.name, replica, setup.release);
+    // As clients call themselves (RFC 9110, section 10.1.5), where the version can stand there.
+    let agent = match setup.version.filter(|version| is_token(version)) {
+        Some(version) => format!("{}/{version}", service.name),
+        None => service.name.clone(),
+    };
     Identity {
         service: id,
         name: service.name.clone(),
         replica,
         process,
         resource,
+        endpoint: Rc::new(Endpoint::new(address, agent.into())),
         environment: environment(model, &service.name, setup.version, setup.config, &instance),
         config,
         limits: service.limits.clone(),

@@ -92,8 +92,8 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
-        let mut truth =
-            Truth::open(&options, &model, &loaded).map_err(|problem| Refused::new(None, vec![problem]))?;
+        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
@@ -145,6 +145,7 @@ impl Plan {
             model: &model,
             shards: shards::count(&options),
             accounts: done.accounts,
+            resources: &resources,
             faults: done.faults,
             loads: done.loads,
             recorded: done.recorded,

@@ -114,18 +114,21 @@ impl KeyValue {
     }
 }
 
-/// The attributes of a span: those that all spans of its route or link share,
-/// interned, and its own behind them. Keys are unique over both.
+/// The attributes of a span: those that all spans of its route or link share and
+/// those that all spans with its peer share, interned, and its own behind them.
+/// Keys are unique over all three.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     pub shared: Option<Arc<[KeyValue]>>,
+    /// What the other end of the connection gives.
+    pub peer: Option<Arc<[KeyValue]>>,
     pub own: Vec<KeyValue>,
 }
 
 impl Attributes {
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &KeyValue> {
-        self.shared.iter().flat_map(|shared| shared.iter()).chain(&self.own)
+        self.shared.iter().chain(&self.peer).flat_map(|list| list.iter()).chain(&self.own)
     }
 
     pub fn get(&self, key: &str) -> Option<&Value> {
@@ -133,7 +136,7 @@ impl Attributes {
     }
 
     pub fn len(&self) -> usize {
-        self.shared.as_ref().map_or(0, |shared| shared.len()) + self.own.len()
+        self.shared.iter().chain(&self.peer).map(|list| list.len()).sum::<usize>() + self.own.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -144,6 +147,16 @@ impl Attributes {
 /// An index into the run's table of resources: one for each replica of each service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(pub u32);
+
+/// A span that has ended, as far as others may want to name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanRef {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub kind: SpanKind,
+    /// Who made it.
+    pub resource: ResourceId,
+}
 
 /// Who produced a record: one replica of a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,6 +207,19 @@ pub enum SpanKind {
     Client = 3,
     Producer = 4,
     Consumer = 5,
+}
+
+impl SpanKind {
+    /// `server`, `client`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
 }
 
 /// As in `trace.proto`.
