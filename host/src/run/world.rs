@@ -190,7 +190,7 @@ fn hand_in(
     on_event: impl Fn(Event),
 ) -> pipeline::Report {
     /// Who waits for longer is told what for.
-    const SOON: Duration = Duration::from_millis(500);
+    const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
     if !pipeline.ends_within(SOON) {
         stop.send_replace(true);

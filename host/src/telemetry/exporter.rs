@@ -207,8 +207,8 @@ pub struct Totals {
     /// Taken out of accepted requests by the receiver (OTLP's `partial_success`), or
     /// too large for it one by one.
     pub rejected: Lost,
-    /// What the receiver said of the last request that it accepted whole and had
-    /// something to say of: a warning (OTLP's `partial_success` with 0 rejected).
+    /// What is to be known of records that are not lost, such as the receiver's text for
+    /// a request that it accepted whole (OTLP's `partial_success` with 0 rejected).
     pub warning: Option<String>,
     pub dropped: BTreeMap<Reason, Lost>,
     /// The last thing that went wrong, even if a retry mended it.
