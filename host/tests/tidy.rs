@@ -22,20 +22,21 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 33] = [
     ("model", &[]),
     ("message", &[]),
+    ("files", &[]),
     ("error", &["model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
     ("graph", &["error"]),
-    ("topology", &["model", "message", "error", "clock"]),
+    ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "error", "clock", "rng", "context"]),
+    ("telemetry", &["model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -70,6 +71,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "tally",
@@ -83,7 +85,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("truth", &["model", "context", "fault"]),
+    ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -91,6 +93,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "topology",
@@ -134,7 +137,8 @@ const LAYERS: [(&str, &[&str]); 32] = [
     (
         "cli",
         &[
-            "model", "error", "clock", "graph", "topology", "generate", "control", "report", "progress",
+            "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
+            "progress",
             "run", "diff", "bench",
         ],
     ),
