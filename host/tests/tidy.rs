@@ -138,8 +138,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
         "cli",
         &[
             "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
-            "progress",
-            "run", "diff", "bench",
+            "progress", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),
