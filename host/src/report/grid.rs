@@ -8,7 +8,7 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 18] = [
+const LEFT_OUT: [&str; 19] = [
     "p90",
     "busy",
     "wait max",
@@ -26,6 +26,7 @@ const LEFT_OUT: [&str; 18] = [
     "most",
     "queue max",
     "rate/s",
+    "over",
     "p99",
 ];
 
