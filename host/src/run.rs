@@ -48,6 +48,7 @@ use services::Loaded;
 pub use shards::SHARDS;
 pub use start::{Speed, Start};
 pub use telemetry::{Destinations, Show, style};
+pub use truth::Listed;
 pub use world::Event;
 
 /// What the command line asks for.
@@ -85,6 +86,10 @@ pub struct Options {
     pub shards: Option<u32>,
     /// Leave out the runs that say what each fault has caused.
     pub no_counterfactual: bool,
+    /// How many requests that a fault has changed the truth lists.
+    pub changed: Listed,
+    /// Leave the faults out of all that is said, shown and exported.
+    pub blind: bool,
     pub destinations: Destinations,
 }
 
@@ -146,6 +151,8 @@ impl Plan {
         further: impl Fn(&Options, &Model) -> Vec<Problem>,
     ) -> Result<Self, Refused> {
         let mut problems = apply(&options, &mut topology.model);
+        // Labels are names on spans.
+        topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
@@ -163,7 +170,9 @@ impl Plan {
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
                 telemetry.notes.extend(shards::note(&options));
-                telemetry.notes.extend(releases::notes(&loaded.releases));
+                if !options.blind {
+                    telemetry.notes.extend(releases::notes(&loaded.releases));
+                }
                 Ok(Self { options, model: topology.model, telemetry, loaded })
             }
             _ => Err(refuse(&topology, problems)),
@@ -190,7 +199,11 @@ impl Plan {
 
     /// What it would run, for a person.
     pub fn description(&self) -> String {
-        check::description(&self.model, &self.loaded.services)
+        let mut model = self.model.clone();
+        if self.options.blind {
+            model.faults.clear();
+        }
+        check::description(&model, &self.loaded.services)
     }
 
     /// What a person should know before the run, but need not act on.
