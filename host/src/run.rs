@@ -6,6 +6,7 @@
 //! it is told to stop.
 
 mod check;
+mod compile;
 mod control;
 mod counterfactual;
 mod drive;
@@ -91,6 +92,8 @@ pub struct Options {
     /// Leave the faults out of all that is said, shown and exported.
     pub blind: bool,
     pub destinations: Destinations,
+    /// Who is told of what takes long before the run begins.
+    pub tell: Option<fn(Event)>,
 }
 
 /// A run that can begin: all input is good, all guests are compiled.
@@ -165,7 +168,8 @@ impl Plan {
             problems.extend(more);
         });
         let worlds = shards::count(&options);
-        let loaded = services::load(&topology.model, options.virtual_time, worlds, &options.guests);
+        let loaded =
+            services::load(&topology.model, options.virtual_time, worlds, &options.guests, options.tell);
         let loaded = loaded.map_err(|more| problems.extend(more));
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
@@ -173,6 +177,7 @@ impl Plan {
                 if !options.blind {
                     telemetry.notes.extend(releases::notes(&loaded.releases));
                 }
+                telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 Ok(Self { options, model: topology.model, telemetry, loaded })
             }
             _ => Err(refuse(&topology, problems)),

@@ -16,6 +16,8 @@ pub struct Calls(Vec<Vec<OneCall>>);
 struct OneCall {
     chance: f64,
     times: u32,
+    /// `3||`: all at the same time.
+    is_parallel: bool,
     method: String,
     service: String,
     path: String,
@@ -47,7 +49,7 @@ impl Calls {
 }
 
 fn make_step(step: &[OneCall], params: &Params) -> Result<(), Error> {
-    if let [call] = step {
+    if let [call @ OneCall { is_parallel: false, .. }] = step {
         for _ in 0..call.drawn() {
             call.judge(call.request(params).send())?;
         }
@@ -82,6 +84,7 @@ impl OneCall {
         let mut call = Self {
             chance: 1.0,
             times: 1,
+            is_parallel: false,
             method: "GET".to_owned(),
             service: service.to_owned(),
             path: path.to_owned(),
@@ -109,17 +112,21 @@ impl OneCall {
             return Ok(0);
         }
         if word.starts_with(|c: char| c.is_ascii_digit()) {
-            let times = word.strip_suffix('x').and_then(|times| times.parse().ok());
-            self.times = times
-                .filter(|times| (1..=1000).contains(times))
-                .ok_or_else(|| format!("`{word}` is no number of calls; write 1x to 1000x"))?;
+            let in_parallel = word.strip_suffix("||");
+            self.is_parallel = in_parallel.is_some();
+            let times = in_parallel.or_else(|| word.strip_suffix('x')).and_then(|times| times.parse().ok());
+            self.times = times.filter(|times| (1..=1000).contains(times)).ok_or_else(|| {
+                format!(
+                    "`{word}` is no number of calls; write 1x to 1000x, or 1|| to 1000|| for parallel calls"
+                )
+            })?;
             return Ok(1);
         }
         if word.bytes().all(|byte| byte.is_ascii_uppercase()) {
             word.clone_into(&mut self.method);
             return Ok(2);
         }
-        Err(format!("`{word}` is neither a chance (25%), nor a number (3x), nor a method (POST)"))
+        Err(format!("`{word}` is neither a chance (25%), nor a number (3x, 3||), nor a method (POST)"))
     }
 
     /// How often it is called this time.
@@ -175,6 +182,7 @@ mod tests {
         OneCall {
             chance: 1.0,
             times: 1,
+            is_parallel: false,
             method: "GET".to_owned(),
             service: service.to_owned(),
             path: "/".to_owned(),
@@ -191,6 +199,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_calls_is_in_sequence_or_in_parallel() {
+        let parsed = Calls::parse("10|| b, 50% 2|| POST b?").unwrap();
+        let ten = OneCall { times: 10, is_parallel: true, ..one("b") };
+        let two =
+            OneCall { chance: 0.5, times: 2, method: "POST".to_owned(), is_optional: true, ..ten.clone() };
+        assert_eq!(parsed, Calls(vec![vec![ten], vec![two]]));
+    }
+
+    #[test]
     fn every_call_that_is_none_is_named() {
         let expected = [
             ("", "names no service"),
@@ -203,6 +220,10 @@ mod tests {
             ("post a", "`post` is neither"),
             ("POST 3x a", "write it as"),
             ("3x 3x a", "write it as"),
+            ("3x 3|| a", "write it as"),
+            ("0|| a", "`0||` is no number of calls"),
+            ("3| a", "`3|` is no number of calls"),
+            ("|| a", "`||` is neither"),
             ("50%", "`50%` is no name of a service"),
             ("/items", "is no name of a service"),
             ("http://a/b", "is no name of a service"),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Distribution, SpanKind, parse_duration};
+use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
 use crate::calls::Calls;
@@ -16,8 +16,11 @@ const SETTINGS: [&str; 8] = ["work", "calls", "cache", "errors", "response-bytes
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
 
+/// What `database` may be a table of.
+const OF_DATABASE: [&str; 4] = ["system", "namespace", "address", "port"];
+
 /// A route and what is done for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Operation {
     pub route: String,
     work: Distribution,
@@ -25,8 +28,7 @@ pub struct Operation {
     cache: Cache,
     errors: f64,
     response_bytes: usize,
-    span: Option<String>,
-    database: Option<String>,
+    span: Option<SpanBuilder>,
     log: Option<String>,
 }
 
@@ -46,14 +48,7 @@ impl Operation {
 
     /// Takes its time, which keeps this worker busy.
     fn work(&self) {
-        let _span = self.span.as_deref().map(|name| match &self.database {
-            None => Span::start(name),
-            Some(system) => Span::build(name)
-                .kind(SpanKind::Client)
-                .set("db.system.name", system)
-                .set("db.query.summary", name)
-                .start(),
-        });
+        let _span = self.span.as_ref().map(SpanBuilder::start);
         clock::sleep(self.work.sample());
     }
 }
@@ -72,16 +67,13 @@ pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> 
     }
     let shared = Settings { config, prefix: "" };
     // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
-    let only = operation(&shared, &shared, &mut problems);
-    let of_tables =
-        names.iter().filter_map(|name| operation(&Settings { config, prefix: name }, &shared, &mut problems));
+    let only = operation(&shared, &shared, names.is_empty(), &mut problems);
+    let of_tables = names
+        .iter()
+        .filter_map(|name| operation(&Settings { config, prefix: name }, &shared, true, &mut problems));
     let mut operations: Vec<_> = of_tables.collect();
     if names.is_empty() {
         operations.extend(only);
-    }
-    let unused = operations.iter().find(|operation| operation.database.is_some() && operation.span.is_none());
-    if let Some(Operation { route, .. }) = unused {
-        problems.push(format!("`database` is of the span around the work, and {route} has no `span` for it"));
     }
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
@@ -116,8 +108,14 @@ impl Settings<'_> {
     }
 }
 
-/// Reads one operation; what its table does not say is what `shared` says.
-fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<String>) -> Option<Operation> {
+/// Reads one operation; what its table does not say is what `shared` says. What stands beside tables is not
+/// served by itself.
+fn operation(
+    own: &Settings<'_>,
+    shared: &Settings<'_>,
+    is_served: bool,
+    problems: &mut Vec<String>,
+) -> Option<Operation> {
     let before = problems.len();
     let is_only = own.prefix.is_empty();
     let route = match own.get("route") {
@@ -136,7 +134,7 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
             (!is_known).then(|| unknown(&own.key(&key)))
         }));
     }
-    let mut reader = Reader { own, shared, problems };
+    let mut reader = Reader { own, shared, is_served, problems };
     let operation = Operation {
         route,
         work: reader.distribution("work"),
@@ -149,16 +147,18 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
             |bytes| *bytes <= BYTES_AT_MOST,
             "that is too large",
         ),
-        span: reader.text("span"),
-        database: reader.text("database"),
+        span: None,
         log: reader.text("log"),
     };
+    let span = reader.span(&operation.route);
+    let operation = Operation { span, ..operation };
     (problems.len() == before).then_some(operation)
 }
 
 struct Reader<'a> {
     own: &'a Settings<'a>,
     shared: &'a Settings<'a>,
+    is_served: bool,
     problems: &'a mut Vec<String>,
 }
 
@@ -190,6 +190,59 @@ impl Reader<'_> {
             self.problems.push(format!("`{}`: {problem}", self.from(name).key(name)));
             Duration::ZERO
         })
+    }
+
+    /// The span around the work, a database's where there is one.
+    fn span(&mut self, route: &str) -> Option<SpanBuilder> {
+        let (name, database) = (self.text("span"), self.database());
+        match (name, database) {
+            (Some(name), Some(database)) => Some(database.span(&name)),
+            (Some(name), None) => Some(Span::build(&name)),
+            (None, Some(_)) if self.is_served => {
+                self.problems.push(format!(
+                    "`database` is of the span around the work, and {route} has no `span` for it"
+                ));
+                None
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// `database = "postgresql"`, or a table with the `system` and how to tell it from others.
+    fn database(&mut self) -> Option<Database> {
+        let from = self.from("database");
+        let (key, fields) = (from.key("database"), from.below("database"));
+        let get = |name: &str| {
+            let found = fields.iter().find(|(field, _)| field == name);
+            found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        };
+        for (field, _) in fields.iter().filter(|(field, _)| !field.is_empty()) {
+            if !OF_DATABASE.contains(&field.as_str()) {
+                let known = OF_DATABASE.join(", ");
+                self.problems.push(format!("`{key}.{field}` is no setting of a database; there are {known}"));
+            }
+        }
+        let Some(system) = get("").or_else(|| get("system")) else {
+            if fields.iter().any(|(field, _)| !field.is_empty()) {
+                self.problems.push(format!("`{key}` has no `system`: write system = \"postgresql\""));
+            }
+            return None;
+        };
+        let mut database = Database::new(system);
+        if let Some(namespace) = get("namespace") {
+            database = database.namespace(namespace);
+        }
+        if let Some(address) = get("address") {
+            database = database.address(address);
+        }
+        match get("port").map(|port| (port, port.parse())) {
+            None => {}
+            Some((_, Ok(port))) => database = database.port(port),
+            Some((port, Err(_))) => {
+                self.problems.push(format!("`{key}.port` is `{port}`: a port is from 0 to 65535"));
+            }
+        }
+        Some(database)
     }
 
     fn calls(&mut self) -> Calls {
@@ -266,6 +319,26 @@ mod tests {
             problems,
             ["`database` is of the span around the work, and GET /items has no `span` for it"]
         );
+    }
+
+    #[test]
+    fn a_database_is_a_name_or_a_table_and_both_take_nothing_unknown() {
+        let span = ("span", "SELECT items");
+        assert!(read(&[span, ("database.system", "mysql"), ("database.port", "3307")]).is_ok());
+        let problems = read(&[
+            span,
+            ("database.namespace", "stock"),
+            ("database.host", "db"),
+            ("show.route", "GET /items"),
+            ("show.database.system", "mysql"),
+            ("show.database.port", "many"),
+        ]);
+        let expected = [
+            "`database.host` is no setting of a database; there are system, namespace, address, port",
+            "`database` has no `system`: write system = \"postgresql\"",
+            "`show.database.port` is `many`: a port is from 0 to 65535",
+        ];
+        assert_eq!(problems.expect_err("none of them"), expected);
     }
 
     #[test]

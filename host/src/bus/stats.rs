@@ -97,6 +97,9 @@ pub struct LinkAccount {
     /// Calls that went on their way to a guest; the others were refused before,
     /// or went to a real server.
     sent: u64,
+    /// Calls that their caller's own side refused before they were sent. They are among
+    /// the errors of `calls`, and have no time.
+    pub unsent: u64,
     /// None where the link has no policies.
     pub policies: Option<PolicyAccount>,
 }
@@ -114,6 +117,9 @@ pub struct PolicyAccount {
     pub fallbacks: u64,
 }
 
+/// The `error.type` of a call that was not sent and does not say why.
+const UNSENT: &str = "cancelled";
+
 /// Where a request was: a service, the route that it met if it met one, and the instance that
 /// had it.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +134,8 @@ pub struct At {
 pub struct Ticket {
     caller: u32,
     slot: u32,
-    since: Nanos,
+    /// When it went on its way; none before.
+    since: Option<Nanos>,
 }
 
 impl Stats {
@@ -206,8 +213,9 @@ impl Stats {
         });
     }
 
-    /// A call begins, from a service or from outside.
-    pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
+    /// A call begins, from a service or from outside. It is under way once it is
+    /// [`sent`](Self::sent).
+    pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>) -> Ticket {
         let mut accounts = self.accounts.borrow_mut();
         let Some(accounts) = &mut *accounts else { return Ticket::default() };
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
@@ -217,20 +225,29 @@ impl Stats {
             links.push(LinkAccount::new(to));
             links.len() - 1
         });
-        links[slot].under_way.enter(now);
-        Ticket { caller: caller as u32, slot: slot as u32, since: now }
+        Ticket { caller: caller as u32, slot: slot as u32, since: None }
     }
 
-    /// It goes on its way to a guest.
-    pub fn sent(&self, ticket: Ticket) {
-        self.link(ticket, |link| link.sent += 1);
+    /// It goes on its way, to a guest or to a real server.
+    pub fn sent(&self, ticket: &mut Ticket, to_guest: bool, now: Nanos) {
+        ticket.since = Some(now);
+        self.link(*ticket, |link| {
+            link.under_way.enter(now);
+            link.sent += u64::from(to_guest);
+        });
     }
 
     /// It has ended: at the answer, the error or the timeout, whichever came first.
     pub fn called(&self, ticket: Ticket, now: Nanos, error: Option<Cow<'static, str>>) {
-        self.link(ticket, |link| {
-            link.under_way.leave(now);
-            link.calls.note(now - ticket.since, error);
+        self.link(ticket, |link| match (ticket.since, error) {
+            (Some(since), error) => {
+                link.under_way.leave(now);
+                link.calls.note(now - since, error);
+            }
+            (None, error) => {
+                link.unsent += 1;
+                link.calls.refuse(error.unwrap_or(Cow::Borrowed(UNSENT)));
+            }
         });
     }
 
@@ -399,13 +416,14 @@ impl ServiceAccount {
 
 impl LinkAccount {
     fn new(to: Option<ServiceId>) -> Self {
-        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0, policies: None }
+        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0, unsent: 0, policies: None }
     }
 
     fn merge(&mut self, other: &Self) {
         self.under_way.merge(&other.under_way);
         self.calls.merge(&other.calls);
         self.sent += other.sent;
+        self.unsent += other.unsent;
         if let Some(theirs) = other.policies {
             self.policies.get_or_insert_default().merge(theirs);
         }

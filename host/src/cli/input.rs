@@ -8,6 +8,7 @@ use clap::Args;
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Listed, Options};
 
+use super::tell::tell;
 use super::{guest, listen, switch};
 
 /// What `run` and `check` have in common.
@@ -81,6 +82,7 @@ impl Input {
             blind: self.blind,
             changed: Listed::default(),
             destinations: Destinations { otlp: self.otlp, ..destinations },
+            tell: Some(tell),
         }
     }
 }

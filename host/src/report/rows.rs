@@ -82,6 +82,10 @@ pub struct LinkRow {
     pub in_flight_mean: f64,
     /// The most calls that were under way at a time.
     pub in_flight_max: u64,
+    /// Of the calls, the ones that the caller's own side refused before they were sent: the
+    /// breaker was open, the bulkhead full, the deadline over, the callee unknown, the request
+    /// invalid. They are among the errors, and have no time.
+    pub unsent: u64,
     /// What the caller's policies did; not there where the link has none. Each
     /// attempt counts as a call of the link.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +281,7 @@ fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simula
         numbers: Numbers::new(&link.calls, simulated),
         in_flight_mean: link.under_way.mean(simulated),
         in_flight_max: link.under_way.most(),
+        unsent: link.unsent,
         policies: link.policies.map(|PolicyAccount { resends, withheld, opened, fallbacks }| PolicyRow {
             resends,
             withheld,

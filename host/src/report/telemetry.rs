@@ -20,6 +20,7 @@ pub struct TelemetryRow {
     /// Not recorded, as their guests were over their limits.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    pub cut_log_attributes: u64,
     /// Not recorded, as their processes died before they ended.
     pub lost_spans: u64,
     pub lost_logs: u64,
@@ -65,6 +66,7 @@ impl TelemetryRow {
             logs: counts.logs,
             cut_spans: counts.cut_spans,
             cut_logs: counts.cut_logs,
+            cut_log_attributes: counts.cut_log_attributes,
             lost_spans: counts.lost_spans,
             lost_logs: counts.lost_logs,
             dropped: sent.dropped.spans + sent.dropped.logs,
@@ -105,7 +107,12 @@ impl TelemetryRow {
         if self.exporters.is_empty() {
             text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
-        for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
+        let cut = [
+            (self.cut_spans, "span"),
+            (self.cut_logs, "log record"),
+            (self.cut_log_attributes, "log attribute"),
+        ];
+        for (count, what) in cut {
             if count > 0 {
                 write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
             }

@@ -109,6 +109,9 @@ impl Report {
             ("in flight", Box::new(|row| number(row.in_flight_mean))),
             ("most", Box::new(|row| count(row.in_flight_max))),
         ];
+        if self.links.iter().any(|row| row.unsent > 0) {
+            columns.push(("unsent", Box::new(|row| count(row.unsent))));
+        }
         columns.extend(times(|row: &LinkRow| &row.numbers, about));
         columns.extend(policies(&self.links));
         columns.extend(table::errors(&self.links, |row| &row.numbers));

@@ -18,7 +18,7 @@ use crate::sched::Sched;
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
-use super::requests::Reply;
+use super::requests::{self, Reply};
 use super::{Event, Options, RunError};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
@@ -69,10 +69,11 @@ impl Drive<'_> {
     async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
+        let client = requests::client(&self.model.name, &self.model.service(ingress.to).name);
         let mut stop = self.stop.subscribe();
         for asked in &self.options.requests {
             let before = self.sched.now();
-            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to)));
+            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to, &client)));
             let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
                 Either::Left((answer, _)) => (answer, false),
                 Either::Right((_, answering)) => {

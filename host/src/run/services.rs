@@ -2,6 +2,7 @@
 //! against what the topology says of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,9 +11,12 @@ use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
+use crate::engine::{self, EMBEDDED, Engine, Settings};
 use crate::error::{Problem, did_you_mean, quote};
+use crate::guest::budget::UnderWay;
+use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::message::is_token;
 use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
 use crate::process::Process;
 use crate::sched::Sched;
@@ -20,8 +24,10 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
 use crate::telemetry::recorder::Recorder;
 
+use super::compile;
 use super::releases::{self, Release};
 use super::telemetry::{environment, instance_id};
+use super::world::Event;
 
 /// The largest component that is read: bytes.
 const GUEST_BYTES: u64 = 256 << 20;
@@ -79,6 +85,7 @@ pub fn load(
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
+    tell: Option<fn(Event)>,
 ) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
     if virtual_time {
@@ -88,7 +95,7 @@ pub fn load(
         return Err(problems);
     }
     let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
-    let codes = compile(&engine, model);
+    let codes = compile::compile(&engine, model, tell);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
         let id = ServiceId(index as u32);
@@ -116,7 +123,7 @@ pub fn load(
             guest,
         }));
     }
-    let releases = releases::load(&engine, model).unwrap_or_else(|more| {
+    let releases = releases::load(&engine, model, tell).unwrap_or_else(|more| {
         problems.extend(more);
         Vec::new()
     });
@@ -149,43 +156,6 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
         Problem::new(format!("{} is a real server, which virtual time cannot wait for", quote(&service.name)))
             .at(service.place.clone(), "an external service")
             .help("run without --virtual, or give the service a guest")
-    })
-}
-
-/// Compiles all guests at once; services with the same guest share its code.
-fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
-    let mut different: Vec<&Code> = Vec::new();
-    for service in &model.services {
-        if !different.iter().any(|code| same(code, &service.code)) {
-            different.push(&service.code);
-        }
-    }
-    let compiled: Vec<_> = std::thread::scope(|scope| {
-        let compile = |code| scope.spawn(move || compile_one(engine, code));
-        let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    let find = |service: &crate::model::Service| {
-        let index = different.iter().position(|code| same(code, &service.code));
-        let compiled = &compiled[index.expect("every service's code is among the different ones")];
-        compiled.clone().map_err(|problem| at(problem, service))
-    };
-    model.services.iter().map(find).collect()
-}
-
-/// Whether two services run the same guest, wherever the topology names it.
-fn same(one: &Code, other: &Code) -> bool {
-    match (one, other) {
-        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
-        _ => one == other,
-    }
-}
-
-fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
-    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
-        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
     })
 }
 
@@ -229,7 +199,7 @@ fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
 }
 
 /// Points a problem at the place where the topology names the guest.
-fn at(problem: Problem, service: &crate::model::Service) -> Problem {
+pub(super) fn at(problem: Problem, service: &crate::model::Service) -> Problem {
     match &service.code {
         Code::File { place: Some(place), .. } => problem.at(place.clone(), "this guest"),
         Code::File { place: None, .. } => {
@@ -258,7 +228,7 @@ pub fn ask_routes(
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
-    let seat = Seat { replica: 0, resource: ResourceId(0), process };
+    let seat = Seat { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
     let identity = Rc::new(identity(model, id, seat, setup));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
@@ -315,23 +285,31 @@ impl<'a> Setup<'a> {
 pub struct Seat {
     pub replica: u32,
     pub resource: ResourceId,
+    pub address: Ipv4Addr,
     pub process: Rc<Process>,
 }
 
 /// One replica of a service, as its workers see it.
 pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> Identity {
-    let Seat { replica, resource, process } = seat;
+    let Seat { replica, resource, address, process } = seat;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.root(), &service.name, replica, setup.release);
+    // As clients call themselves (RFC 9110, section 10.1.5), where the version can stand there.
+    let agent = match setup.version.filter(|version| is_token(version)) {
+        Some(version) => format!("{}/{version}", service.name),
+        None => service.name.clone(),
+    };
     Identity {
         service: id,
         name: service.name.clone(),
         replica,
         process,
         resource,
+        endpoint: Rc::new(Endpoint::new(address, agent.into())),
         environment: environment(model, &service.name, setup.version, setup.config, &instance),
         config,
+        under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
     }
 }

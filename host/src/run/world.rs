@@ -33,6 +33,8 @@ use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A guest of so many bytes is being compiled, and it takes a while.
+    Compiling { guest: String, bytes: usize },
     /// The door is open.
     Listening { address: SocketAddr, to: String },
     /// Faults can be switched there.
