@@ -78,6 +78,7 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            strict: false,
             no_counterfactual: false,
             blind: self.blind,
             changed: Listed::default(),
