@@ -106,7 +106,8 @@ impl Run {
         let destinations = Destinations { otlp: None, out, truth, show, json };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
-        let options = Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
+        let options =
+            Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
