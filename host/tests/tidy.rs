@@ -128,7 +128,10 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "run",
         ],
     ),
-    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "diff",
+        &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
+    ),
     (
         "cli",
         &[
