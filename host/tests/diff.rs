@@ -145,7 +145,8 @@ fn own_times_add_up_to_the_time_that_requests_take() {
         let spans = difference["spans"].as_array().expect("spans");
         let own: u64 = spans.iter().map(|row| number(&row[side]["own_ns"])).sum();
         let (count, mean) = (number(&orders[side]["count"]), number(&orders[side]["mean_ns"]));
-        assert!(own.abs_diff(count * mean) <= count, "{own} of {count} times {mean}");
+        // A span of no length has one nanosecond, which may be behind its parent's end.
+        assert!(own.abs_diff(count * mean) <= 3 * count, "{own} of {count} times {mean}");
         let trace = difference["largest"]["spans"].as_array().expect("spans");
         let own: u64 = trace.iter().map(|span| number(&span[side]["own_ns"])).sum();
         assert_eq!(own, number(&difference["largest"][side]["duration_ns"]));
@@ -319,7 +320,7 @@ fn a_wait_for_a_worker_is_part_of_what_a_request_takes() {
 #[test]
 fn what_a_client_gives_up_and_never_sends_has_failed() {
     let text = STALLED
-        .replace("poisson = \"50/s\" }", "poisson = \"50/s\" }\ntimeout = \"100ms\"\nmax-in-flight = 20");
+        .replace("poisson = \"50/s\" }", "poisson = \"50/s\" }\ntimeout = \"100ms\"\nmax-in-flight = 3");
     let topology = Topology::new("queue", text);
     let difference = json(&topology, &["--with", "stall", "--for", "20s"]);
     let load = &difference["loads"][0];
