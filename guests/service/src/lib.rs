@@ -37,7 +37,7 @@
 //!
 //! - `stock` is `GET /` of the service stock, `POST stock/items/{id}/reserve` another route of it. A name in braces
 //!   stands for the parameter of that name in the request's own path, or for a number from 1 to 1000 if it has none.
-//! - `10% stock` is called for a tenth of the requests, `3x stock` thrice, one after the other, and `3|| stock` thrice at
+//! - `10% stock` is called for a tenth of the requests, `3x stock` thrice, one after the other, `3|| stock` thrice at
 //!   the same time. In a step with `&` all calls run at the same time, those of `3x` too.
 //! - `stock?` may fail. Else a call without a response or with a status from 400 answers 502, or 504 if it took too
 //!   long, and the steps behind it are left out.
