@@ -36,6 +36,7 @@ use rustc_hash::FxHashMap;
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::Engine;
 use crate::fault::{Faults, Records, Verdict};
+use crate::guest::budget::{Budget, Share};
 use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
@@ -165,6 +166,8 @@ struct Visit {
     /// Which attempt of its call it is, from 0.
     attempt: u32,
     request: Request,
+    /// What it holds of its caller's budget; none from outside.
+    hold: Option<Share>,
     way: Way,
 }
 
@@ -329,7 +332,7 @@ impl Bus {
                 let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
                 let known = route.map(|route| (route, stand.routes.get(route)));
-                let mut job = self.accept(visit, known, slot, params, replica);
+                let mut job = self.accept(visit, known, slot, params, (replica, worker.budget()));
                 let outcome = match presence {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
                     Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
@@ -359,7 +362,7 @@ impl Bus {
         route: Option<(u32, &Route)>,
         slot: Option<u32>,
         params: Vec<(String, String)>,
-        replica: &Replica,
+        (replica, budget): (&Replica, Rc<Budget>),
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
@@ -385,7 +388,8 @@ impl Bus {
             deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
-        let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
+        let spans = self.nodes[visit.to.index()].limits.spans;
+        let scope = RequestScope::new(visitor, request, params, spans, budget);
         Job { span, scope: Some(Box::new(scope)), route, verdict }
     }
 

@@ -174,6 +174,9 @@ pub enum Protocol {
 pub struct Limits {
     /// Linear memory of one worker.
     pub memory: u64,
+    /// Memory of the host that one worker takes with its calls and its telemetry: bytes.
+    /// None: by [`Limits::host_memory`].
+    pub host_memory: Option<u64>,
     /// Time that a guest may compute for one request. In virtual time, where
     /// computing takes no simulated time, a nanosecond is one unit of fuel.
     pub cpu_time: Nanos,
@@ -187,10 +190,19 @@ pub struct Limits {
     pub spans: u32,
 }
 
+impl Limits {
+    /// Memory of the host that one worker may take: bytes. Where the topology does not
+    /// say it, room for eight of the largest bodies, and 32 MiB at the least.
+    pub fn host_memory(&self) -> u64 {
+        self.host_memory.unwrap_or_else(|| (32 << 20).max(self.body.saturating_mul(8)))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
+            host_memory: None,
             cpu_time: 1_000_000_000,
             request_time: 60_000_000_000,
             body: 4 << 20,

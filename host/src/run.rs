@@ -6,6 +6,7 @@
 //! it is told to stop.
 
 mod check;
+mod compile;
 mod control;
 mod counterfactual;
 mod drive;
@@ -17,11 +18,12 @@ mod releases;
 mod requests;
 mod services;
 mod shards;
-mod signals;
+pub mod signals;
 mod simulate;
 mod start;
 mod telemetry;
 mod truth;
+mod unread;
 mod world;
 
 use std::net::SocketAddr;
@@ -86,6 +88,8 @@ pub struct Options {
     /// Leave out the runs that say what each fault has caused.
     pub no_counterfactual: bool,
     pub destinations: Destinations,
+    /// Who is told of what takes long before the run begins.
+    pub tell: Option<fn(Event)>,
 }
 
 /// A run that can begin: all input is good, all guests are compiled.
@@ -158,12 +162,14 @@ impl Plan {
             problems.extend(more);
         });
         let worlds = shards::count(&options);
-        let loaded = services::load(&topology.model, options.virtual_time, worlds, &options.guests);
+        let loaded =
+            services::load(&topology.model, options.virtual_time, worlds, &options.guests, options.tell);
         let loaded = loaded.map_err(|more| problems.extend(more));
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
                 telemetry.notes.extend(shards::note(&options));
                 telemetry.notes.extend(releases::notes(&loaded.releases));
+                telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 Ok(Self { options, model: topology.model, telemetry, loaded })
             }
             _ => Err(refuse(&topology, problems)),

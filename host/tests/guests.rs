@@ -16,6 +16,12 @@ mod early;
 mod faults;
 #[path = "guests/hop.rs"]
 mod hop;
+#[path = "guests/hostile.rs"]
+mod hostile;
+#[path = "guests/hostile_components.rs"]
+mod hostile_components;
+#[path = "guests/hostile_spins.rs"]
+mod hostile_spins;
 #[path = "guests/links.rs"]
 mod links;
 #[path = "guests/no_handler.rs"]

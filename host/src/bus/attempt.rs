@@ -13,6 +13,7 @@ use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
 use crate::fault::{Spans, Subject};
 use crate::guest::CallError;
+use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
@@ -43,6 +44,8 @@ pub(super) struct Attempt {
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
     pub tells: bool,
+    /// Whether the request is a copy, of which the call keeps another.
+    pub is_copy: bool,
 }
 
 /// An attempt on its way. Whoever drops it has given up, and the callee works on.
@@ -75,9 +78,30 @@ impl Attempt {
     /// The request could not go over the wire, or is over a bound.
     pub fn leave(mut self, bus: &Rc<Bus>, span: &mut ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
+        let share = self.share()?;
         span.sent(bus, &self);
         let (patience, from) = (self.patience, self.caller.home());
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, span), patience, from })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share, span), patience, from })
+    }
+}
+
+impl Attempt {
+    /// What the attempt keeps of its caller's budget until its callee is done.
+    fn share(&self) -> Result<Option<Share>, CallError> {
+        let Some(hold) = &self.caller.hold else { return Ok(None) };
+        let share = if self.is_copy { hold.copy(&self.request) } else { Some(hold.share()) };
+        share.filter(|_| !hold.is_refused()).map(Some).ok_or_else(|| CallError::HostMemory(hold.to_string()))
+    }
+}
+
+/// The outcome of an attempt, kept on its caller's budget; an answer for which that has
+/// no room is none.
+pub(super) fn kept(outcome: Outcome, share: Option<&Share>) -> Outcome {
+    match (&outcome, share) {
+        (Ok(response), Some(share)) if !share.hold().answer(response) => {
+            Err(CallError::HostMemory(share.hold().to_string()))
+        }
+        _ => outcome,
     }
 }
 
@@ -144,10 +168,15 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, attempt: Attempt, span: &mut ClientSpan) -> sched::Receiver<Outcome> {
+    fn send(
+        self: &Rc<Self>,
+        attempt: Attempt,
+        share: Option<Share>,
+        span: &mut ClientSpan,
+    ) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
+        let Attempt { caller, callee, mut request, number, patience, tells, is_copy: _ } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         let context = SpanContext {
@@ -164,12 +193,12 @@ impl Bus {
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, to, patience, allowed);
                 let way = Way::Inner(Rc::clone(&caller.endpoint), Some(context));
-                sched.spawn(bus.deliver(visit(caller, number, to, way, request), trip, reply));
+                sched.spawn(bus.deliver(visit(caller, number, to, way, (request, share)), trip, reply));
             }
             Callee::Known(to) => {
                 caller.introduce(&context, allowed, &mut request);
                 let trip = self.trip(&caller, to, patience, None);
-                let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), request);
+                let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), (request, share));
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
@@ -178,7 +207,8 @@ impl Bus {
                 caller.introduce(&context, None, &mut request);
                 let connection = span.over_the_wire();
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, request, &connection).await).ok();
+                    let outcome = bus.send_out(&base, request, &connection).await;
+                    reply.send(kept(outcome, share.as_ref())).ok();
                 });
             }
         }
@@ -221,7 +251,7 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(trip.there).await;
             visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let outcome = self.serve(&mut visit).await;
+            let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
             sched.sleep(trip.back).await;
             reply.send(outcome).ok();
         }
@@ -233,7 +263,7 @@ impl Bus {
             return self.convey(passage, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
-        let outcome = Rc::clone(&self).outside(&mut visit).await;
+        let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());
         self.host.sched.sleep(trip.back).await;
         outcome
     }
@@ -279,7 +309,13 @@ impl Bus {
 }
 
 /// The request of a caller, on its way.
-fn visit(caller: Caller, attempt: u32, to: ServiceId, way: Way, request: Request) -> Visit {
+fn visit(
+    caller: Caller,
+    attempt: u32,
+    to: ServiceId,
+    way: Way,
+    (request, hold): (Request, Option<Share>),
+) -> Visit {
     let client = caller.span;
     Visit {
         to,
@@ -294,6 +330,7 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, way: Way, request: Request
         attempt,
         deadline: None,
         request,
+        hold,
         way,
     }
 }

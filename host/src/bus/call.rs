@@ -72,7 +72,7 @@ impl Bus {
             return Call::new(self, standing, caller, callee, request, asked).make().boxed_local();
         }
         let patience = link.map_or(asked, |link| link.patience(asked));
-        let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false };
+        let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false, is_copy: false };
         let mut span = attempt.open(&self);
         match attempt.leave(&self, &mut span) {
             Ok(flight) => flight.land(span).boxed_local(),

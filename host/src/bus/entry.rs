@@ -214,6 +214,7 @@ impl Bus {
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
+            hold: None,
             way: Way::Outer(entry.shown),
         };
         let passage = self.passage(&mut visit);

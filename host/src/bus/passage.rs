@@ -12,6 +12,7 @@ use crate::guest::scope::{Deadline, Trace};
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
+use super::attempt::kept;
 use super::replica::Replica;
 use super::{Bus, NodeCode, Outcome, Visit, Way};
 
@@ -159,7 +160,7 @@ impl Bus {
         if passage.doubles {
             self.arrive_again(visit);
         }
-        let mut outcome = Rc::clone(&self).arrive(visit).await;
+        let mut outcome = kept(Rc::clone(&self).arrive(visit).await, visit.hold.as_ref());
         let (delay, end) = passage.come_back(outcome.as_mut().ok(), sched.now());
         sched.sleep(trip.back.saturating_add(delay)).await;
         match end {

@@ -228,7 +228,7 @@ impl Call {
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
         let tells = self.standing.policies.deadline;
-        let attempt = Attempt { caller, callee, request, number, patience, tells };
+        let attempt = Attempt { caller, callee, request, number, patience, tells, is_copy: true };
         let mut span = attempt.open(&self.bus);
         span.is_attempt(number);
         match cause {

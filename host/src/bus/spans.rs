@@ -10,7 +10,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::context::SpanId;
 use crate::guest::endpoint::{Endpoint, HTTP_VERSION, SIMULATED_PORT};
-use crate::guest::scope::{Caller, Trace};
+use crate::guest::scope::{Annotations, Caller, Trace};
 use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
 use crate::model::Nanos;
@@ -291,9 +291,10 @@ impl OpenSpan {
     }
 
     /// Adds what the guest said of this span.
-    pub fn annotate(&mut self, annotations: Vec<KeyValue>) {
+    pub fn annotate(&mut self, annotations: Annotations) {
         let Some(record) = &mut self.0 else { return };
-        for annotation in annotations {
+        record.dropped_attributes += annotations.dropped;
+        for annotation in annotations.attributes {
             if record.attributes.get(&annotation.key).is_none() {
                 record.attributes.own.push(annotation);
             }

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Options};
 
+use super::tell::tell;
 use super::{guest, listen, switch};
 
 /// What `run` and `check` have in common.
@@ -74,6 +75,7 @@ impl Input {
             shards: None,
             no_counterfactual: false,
             destinations: Destinations { otlp: self.otlp, ..destinations },
+            tell: Some(tell),
         }
     }
 }

@@ -22,6 +22,10 @@ pub fn tell_notes(plan: &Plan) {
 /// Says what happens.
 pub fn tell(event: Event) {
     match event {
+        Event::Compiling { guest, bytes } => {
+            let megabytes = bytes as f64 / 1e6;
+            say(&format!("compiling {} ({megabytes:.1} MB) …\n", printable(&guest)));
+        }
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }

@@ -180,6 +180,7 @@ impl Client {
             baggage: Baggage::default(),
             depth: 0,
             deadline: None,
+            hold: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());

@@ -9,7 +9,9 @@ use crate::engine::{self, Engine};
 use crate::error::Problem;
 use crate::model::{Canary, Code, Fault, FaultKind, Model, Place, ServiceId};
 
+use super::compile;
 use super::services::{Guest, Service, Setup, ask_routes, bytes, source};
+use super::world::Event;
 
 /// What a fault deploys at a service.
 #[derive(Clone, Debug)]
@@ -37,10 +39,10 @@ impl Release {
 ///
 /// # Errors
 /// The files that cannot be read.
-pub fn load(engine: &Engine, model: &Model) -> Result<Vec<Release>, Vec<Problem>> {
+pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<Vec<Release>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
-        match release(engine, model, index, fault) {
+        match release(engine, model, (index, fault), tell) {
             Ok(release) => releases.extend(release),
             Err(problem) => problems.push(problem.at(place(fault), "this guest")),
         }
@@ -57,14 +59,19 @@ fn place(fault: &Fault) -> Place {
 }
 
 /// What a fault deploys, if it does.
-fn release(engine: &Engine, model: &Model, index: usize, fault: &Fault) -> Result<Option<Release>, Problem> {
+fn release(
+    engine: &Engine,
+    model: &Model,
+    (index, fault): (usize, &Fault),
+    tell: Option<fn(Event)>,
+) -> Result<Option<Release>, Problem> {
     let (FaultKind::BadDeploy { code, version, config, canary }, Some(target)) = (&fault.kind, &fault.target)
     else {
         return Ok(None);
     };
     let described = model.service(target.service);
-    let Some((bytes, _)) = bytes(code)? else { return Ok(None) };
-    let loaded = engine.load(&bytes);
+    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
+    let loaded = compile::load(engine, &bytes, &name, tell);
     let version = version.clone().or_else(|| {
         let own = described.version.as_deref().unwrap_or("0.0.0");
         loaded.as_ref().ok().map(|code| format!("{own}+{}", &code.digest[..12]))

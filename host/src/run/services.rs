@@ -11,8 +11,10 @@ use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
+use crate::engine::{self, EMBEDDED, Engine, Settings};
 use crate::error::{Problem, did_you_mean, quote};
+use crate::files;
+use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 use crate::message::is_token;
@@ -23,8 +25,10 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
 use crate::telemetry::recorder::Recorder;
 
+use super::compile;
 use super::releases::{self, Release};
 use super::telemetry::{environment, instance_id};
+use super::world::Event;
 
 /// The largest component that is read: bytes.
 const GUEST_BYTES: u64 = 256 << 20;
@@ -82,6 +86,7 @@ pub fn load(
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
+    tell: Option<fn(Event)>,
 ) -> Result<Loaded, Vec<Problem>> {
     let mut problems = Vec::new();
     if virtual_time {
@@ -91,7 +96,7 @@ pub fn load(
         return Err(problems);
     }
     let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
-    let codes = compile(&engine, model);
+    let codes = compile::compile(&engine, model, tell);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
         let id = ServiceId(index as u32);
@@ -119,7 +124,7 @@ pub fn load(
             guest,
         }));
     }
-    let releases = releases::load(&engine, model).unwrap_or_else(|more| {
+    let releases = releases::load(&engine, model, tell).unwrap_or_else(|more| {
         problems.extend(more);
         Vec::new()
     });
@@ -155,43 +160,6 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
     })
 }
 
-/// Compiles all guests at once; services with the same guest share its code.
-fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
-    let mut different: Vec<&Code> = Vec::new();
-    for service in &model.services {
-        if !different.iter().any(|code| same(code, &service.code)) {
-            different.push(&service.code);
-        }
-    }
-    let compiled: Vec<_> = std::thread::scope(|scope| {
-        let compile = |code| scope.spawn(move || compile_one(engine, code));
-        let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    let find = |service: &crate::model::Service| {
-        let index = different.iter().position(|code| same(code, &service.code));
-        let compiled = &compiled[index.expect("every service's code is among the different ones")];
-        compiled.clone().map_err(|problem| at(problem, service))
-    };
-    model.services.iter().map(find).collect()
-}
-
-/// Whether two services run the same guest, wherever the topology names it.
-fn same(one: &Code, other: &Code) -> bool {
-    match (one, other) {
-        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
-        _ => one == other,
-    }
-}
-
-fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
-    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
-        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
-    })
-}
-
 /// The bytes of a guest, and what to call it; none of a real server.
 ///
 /// # Errors
@@ -221,18 +189,11 @@ fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
     let refuse = |why: String| {
         Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
     };
-    match std::fs::metadata(path) {
-        Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
-        Ok(file) if file.len() > GUEST_BYTES => {
-            refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20))
-        }
-        Ok(_) => std::fs::read(path).or_else(|error| refuse(error.to_string())),
-        Err(error) => refuse(error.to_string()),
-    }
+    files::read(path, GUEST_BYTES).or_else(|reason| refuse(reason.to_string()))
 }
 
 /// Points a problem at the place where the topology names the guest.
-fn at(problem: Problem, service: &crate::model::Service) -> Problem {
+pub(super) fn at(problem: Problem, service: &crate::model::Service) -> Problem {
     match &service.code {
         Code::File { place: Some(place), .. } => problem.at(place.clone(), "this guest"),
         Code::File { place: None, .. } => {
@@ -342,6 +303,7 @@ pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> 
         endpoint: Rc::new(Endpoint::new(address, agent.into())),
         environment: environment(model, &service.name, setup.version, setup.config, &instance),
         config,
+        under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
     }
 }
