@@ -104,7 +104,7 @@ fn compiling_that_takes_long_is_said_while_it_goes_on() {
     let world = world.env("XDG_CACHE_HOME", &cold.path().display().to_string());
     let (_files, mut command) = world.virtual_command(&["GET /"]);
     let said = String::from_utf8(command.output().expect("simhost starts").stderr).expect("text");
-    assert!(said.starts_with("compiling ") && said.contains("guest.wasm (0.9 MB) …\n"), "{said}");
+    assert!(said.starts_with("compiling ") && said.contains("guest.wasm (0.8 MB) …\n"), "{said}");
 }
 
 #[test]
