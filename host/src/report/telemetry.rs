@@ -48,7 +48,8 @@ pub struct ExporterRow {
     /// or dropped, other than by a fault of the topology. Where there are any, the exit
     /// code is 1, unless `--lossy` is given.
     pub lost: u64,
-    /// What the receiver said last of a request that it accepted whole.
+    /// What is to be known of records that are not lost: what the receiver said last of a
+    /// request that it accepted whole, or lines that a reader of the file leaves out.
     pub warning: Option<String>,
     /// The last trouble, even if a retry mended it.
     pub trouble: Option<String>,
@@ -87,9 +88,9 @@ impl TelemetryRow {
         losses
     }
 
-    /// What receivers said of requests that they accepted whole: a line each.
+    /// What is to be known of records that are not lost: a line each.
     pub fn warnings(&self) -> Vec<String> {
-        let said = |row: &ExporterRow| Some(format!("{} says: {}", row.name, row.warning.as_ref()?));
+        let said = |row: &ExporterRow| Some(format!("{}: {}", row.name, row.warning.as_ref()?));
         self.exporters.iter().filter_map(said).collect()
     }
 
