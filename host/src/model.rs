@@ -43,7 +43,7 @@ pub struct Model {
     /// a comparison of two topologies that of the first.
     pub key_name: String,
     /// `deployment.environment.name` of every service.
-    pub environment: String,
+    pub environment: Option<String>,
     pub ingress: Option<Ingress>,
     /// One-way latency between any two services where no link says otherwise.
     pub latency: Distribution,

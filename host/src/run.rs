@@ -13,6 +13,7 @@ mod drive;
 mod failure;
 mod loads;
 mod outcome;
+mod outputs;
 mod records;
 mod releases;
 mod requests;
@@ -154,7 +155,7 @@ impl Plan {
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
-        problems.extend(truth::problems(&options, &topology.model));
+        problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
@@ -248,6 +249,8 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
+    // Before the files that loads name are read: their names are gone then.
+    problems.extend(outputs::problems(options, model));
     problems.extend(loads::choose(options, model));
     problems
 }
