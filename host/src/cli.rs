@@ -17,8 +17,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Look, Refused, printable};
+use crate::files;
 use crate::model::Nanos;
-use crate::run::RunError;
+use crate::run::{RunError, signals};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -48,11 +49,13 @@ enum Command {
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
-/// The exit code of who was told to quit: 128 + SIGINT, as shells have it.
-const INTERRUPTED: i32 = 130;
-
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
+    if let Err(shortage) = files::room() {
+        say(&format!("error: {shortage}\n  help: raise the limit, for example: ulimit -n 1024\n"));
+        return ExitCode::FAILURE;
+    }
+    signals::catch();
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),

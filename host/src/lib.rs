@@ -25,6 +25,7 @@ pub mod engine;
 pub mod error;
 pub mod external;
 pub mod fault;
+pub mod files;
 pub mod generate;
 pub mod guest;
 pub mod ingress;

@@ -19,11 +19,12 @@ mod releases;
 mod requests;
 mod services;
 mod shards;
-mod signals;
+pub mod signals;
 mod simulate;
 mod start;
 mod telemetry;
 mod truth;
+mod unread;
 mod world;
 
 use std::net::SocketAddr;

@@ -4,14 +4,13 @@
 //! range and names that lead nowhere are reported together, in the order of
 //! the file. The walk itself is in `reader`; each section has a file of its own.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, quote};
+use crate::files::{self, Unreadable};
 use crate::model::{Model, Nanos};
 
 mod address;
@@ -200,32 +199,34 @@ fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, O
 /// The file's text.
 fn read(path: &Path) -> Result<String, Problem> {
     let name = quote(&path.display().to_string());
-    let failed = |error: io::Error| cannot_read(&name, &error);
-    let file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
-    if about.is_dir() {
-        let problem = Problem::new(format!("{name} is a directory, not a topology"));
-        return Err(problem.help("name the file in it, such as topologies/orders.toml"));
-    }
-    if about.len() > FILE_AT_MOST {
-        return Err(too_large(&path.display().to_string()));
-    }
-    // A pipe or a device has no size beforehand.
-    let mut bytes = Vec::new();
-    file.take(FILE_AT_MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = files::read(path, FILE_AT_MOST).map_err(|reason| cannot_read(path, &name, &reason))?;
     String::from_utf8(bytes)
         .map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
 }
 
-fn cannot_read(name: &str, error: &io::Error) -> Problem {
-    let (what, help) = match error.kind() {
-        io::ErrorKind::NotFound => {
-            ("there is no file", "check the path; it begins where simhost was started")
+fn cannot_read(path: &Path, name: &str, reason: &Unreadable) -> Problem {
+    let (what, help) = match reason {
+        Unreadable::Missing => {
+            (format!("there is no file {name}"), "check the path; it begins where simhost was started")
         }
-        io::ErrorKind::PermissionDenied => ("no permission to read", "make the file readable for this user"),
-        _ => return Problem::new(format!("cannot read {name}: {error}")),
+        Unreadable::Forbidden => {
+            (format!("no permission to read {name}"), "make the file readable for this user")
+        }
+        Unreadable::NoFile(files::FOLDER) => (
+            format!("{name} is a directory, not a topology"),
+            "name the file in it, such as topologies/orders.toml",
+        ),
+        Unreadable::NoFile(kind) => {
+            (format!("{name} is {kind}, not a topology"), "name a TOML file, such as topologies/orders.toml")
+        }
+        Unreadable::Silent => (
+            format!("{name} is a pipe to which nothing writes"),
+            "start first what writes to it, or name a file",
+        ),
+        Unreadable::TooLarge(_) => return too_large(&path.display().to_string()),
+        Unreadable::Failed(error) => return Problem::new(format!("cannot read {name}: {error}")),
     };
-    Problem::new(format!("{what} {name}")).help(help)
+    Problem::new(what).help(help)
 }
 
 fn too_large(name: &str) -> Problem {

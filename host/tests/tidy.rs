@@ -22,19 +22,20 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("model", &[]),
     ("message", &[]),
+    ("files", &[]),
     ("error", &["model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
-    ("topology", &["model", "message", "error", "clock"]),
+    ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "error", "clock", "rng", "context"]),
+    ("telemetry", &["model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -69,6 +70,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "tally",
@@ -82,7 +84,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("truth", &["model", "context", "fault"]),
+    ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -90,6 +92,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "topology",
@@ -132,8 +135,8 @@ const LAYERS: [(&str, &[&str]); 31] = [
     (
         "cli",
         &[
-            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
-            "diff", "bench",
+            "model", "error", "files", "clock", "topology", "generate", "control", "report", "progress",
+            "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

@@ -8,9 +8,13 @@
 //! somewhere is a [`Gauge`] over time, how long each stayed is a [`Tally`]. At
 //! the end the two must agree to the nanosecond (Little's law), or simhost has a
 //! defect: see [`broken`](Accounts::broken).
+//!
+//! Rates and means over time are over the time in which requests were made
+//! ([`Accounts::duration`]). What was under way then is seen through to its end: it
+//! counts with its times, but a run with one straggler has the same rates as one without.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
@@ -18,6 +22,7 @@ use crate::tally::timeline::Timeline;
 use crate::tally::{Gauge, Tally};
 use crate::telemetry::record::ResourceId;
 
+mod interval;
 mod laws;
 
 pub use laws::Broken;
@@ -29,6 +34,8 @@ pub struct Stats {
     accounts: RefCell<Option<Accounts>>,
     /// When the world began, which is where timelines begin.
     start: Nanos,
+    /// When requests were no longer made, if that was so far.
+    until: Cell<Option<Nanos>>,
 }
 
 /// Everything that was counted in one world, or in several that were merged.
@@ -38,6 +45,13 @@ pub struct Accounts {
     pub services: Vec<ServiceAccount>,
     /// Calls by who makes them: the services in their order, then the outside.
     callers: Vec<Vec<LinkAccount>>,
+    /// From when on requests were made, and until when: nanoseconds since the Unix epoch.
+    from: Nanos,
+    until: Nanos,
+    /// When the last thing that is counted happened.
+    last: Nanos,
+    /// Requests from outside that had not ended when no more were made.
+    pub drained: u64,
 }
 
 /// The requests of one service, at all its replicas.
@@ -142,7 +156,8 @@ impl Stats {
     /// Nothing counted yet, for these services, from `start` on.
     pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        Self { accounts: RefCell::new(Some(Accounts { services, callers })), start }
+        let accounts = Accounts { services, callers, ..Accounts::default() };
+        Self { accounts: RefCell::new(Some(accounts)), start, until: Cell::default() }
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -200,16 +215,19 @@ impl Stats {
 
     /// It is answered; `error` is its `error.type`, if it failed.
     pub fn left(&self, at: At, since: Nanos, now: Nanos, error: Option<Cow<'static, str>>) {
-        let start = self.start;
+        let (start, late) = (self.start, self.late(since));
         self.service(at.service, |service| {
             service.inside.leave(now);
             let timeline = service.timeline.get_or_insert_default();
             timeline.note(since.saturating_sub(start), Some(now - since), error.is_some());
             if let Some(tally) = service.instance(at.instance) {
                 tally.note(now - since, error.clone());
+                tally.late += late;
             }
             let slot = at.route.map_or(service.routes.len(), |route| route as usize);
-            service.tallies[slot].get_or_insert_default().note(now - since, error);
+            let tally = service.tallies[slot].get_or_insert_default();
+            tally.note(now - since, error);
+            tally.late += late;
         });
     }
 
@@ -239,14 +257,18 @@ impl Stats {
 
     /// It has ended: at the answer, the error or the timeout, whichever came first.
     pub fn called(&self, ticket: Ticket, now: Nanos, error: Option<Cow<'static, str>>) {
-        self.link(ticket, |link| match (ticket.since, error) {
-            (Some(since), error) => {
-                link.under_way.leave(now);
-                link.calls.note(now - since, error);
-            }
-            (None, error) => {
-                link.unsent += 1;
-                link.calls.refuse(error.unwrap_or(Cow::Borrowed(UNSENT)));
+        let late = self.late(ticket.since.unwrap_or(now));
+        self.link(ticket, |link| {
+            link.calls.late += late;
+            match (ticket.since, error) {
+                (Some(since), error) => {
+                    link.under_way.leave(now);
+                    link.calls.note(now - since, error);
+                }
+                (None, error) => {
+                    link.unsent += 1;
+                    link.calls.refuse(error.unwrap_or(Cow::Borrowed(UNSENT)));
+                }
             }
         });
     }
@@ -265,15 +287,22 @@ impl Stats {
 
     /// A copy of everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.accounts.borrow().clone().unwrap_or_default();
-        accounts.gauges().for_each(|gauge| gauge.read(now));
-        accounts
+        let accounts = self.accounts.borrow().clone().unwrap_or_default();
+        self.read(accounts, now)
     }
 
     /// Ends the count and gives everything out, with the gauges read at `now`.
     /// What is cut off afterwards counts for nothing.
     pub fn close(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.accounts.take().unwrap_or_default();
+        let accounts = self.accounts.take().unwrap_or_default();
+        self.read(accounts, now)
+    }
+
+    fn read(&self, mut accounts: Accounts, now: Nanos) -> Accounts {
+        accounts.last = accounts.gauges().map(|gauge| gauge.changed()).max().unwrap_or_default();
+        if self.until.get().is_none() {
+            accounts.end(now);
+        }
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
@@ -320,6 +349,10 @@ impl Accounts {
                 }
             }
         }
+        self.from = self.from.min(other.from);
+        self.until = self.until.max(other.until);
+        self.last = self.last.max(other.last);
+        self.drained += other.drained;
     }
 
     fn gauges(&mut self) -> impl Iterator<Item = &mut Gauge> {
@@ -375,11 +408,12 @@ impl ServiceAccount {
         all
     }
 
-    /// The share of the workers' time, of all replicas, in which they had a request.
-    pub fn utilisation(&self, simulated: Nanos) -> f64 {
+    /// The share of `time`, of the workers of all replicas, in which they had a request:
+    /// nanoseconds that end where the gauge was marked.
+    pub fn utilisation(&self, time: Nanos) -> f64 {
         let workers =
             self.capacity.map_or(0, |capacity| u64::from(capacity.replicas) * u64::from(capacity.workers));
-        self.busy.mean(simulated) / workers.max(1) as f64
+        self.busy.mean(time) / workers.max(1) as f64
     }
 
     fn merge(&mut self, other: &Self) {

@@ -7,10 +7,11 @@ use clap::Args;
 
 use crate::diff::{Comparison, Question};
 use crate::model::Nanos;
+use crate::run::signals::INTERRUPTED;
 use crate::run::{Asked, Event, Options, style};
 
 use super::tell::tell;
-use super::{INTERRUPTED, REFUSED, duration, failed, guest, print, refuse, switch};
+use super::{REFUSED, duration, failed, guest, print, refuse, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {

@@ -16,6 +16,10 @@ use super::{FaultRow, Report};
 /// then has the times alone.
 const ENOUGH: u64 = 10;
 
+/// A twentieth of a run's time in which no requests came in, or more, is told of: rates
+/// are not over it.
+const TOLD_APART: u64 = 20;
+
 /// Columns of a line.
 const WIDTH: usize = 80;
 
@@ -33,6 +37,7 @@ impl Report {
         if self.requests < ENOUGH && all_went_well {
             self.few(&mut text);
         } else {
+            self.interval(&mut text);
             self.many(&mut text);
         }
         for fault in &self.faults {
@@ -64,6 +69,21 @@ impl Report {
         writeln!(text, "{topology}: {requests} in {simulated}{of}, seed {seed}{shards}").expect(INFALLIBLE);
     }
 
+    /// Over which part of the run rates are, where it is not about all of it.
+    fn interval(&self, text: &mut String) {
+        let Self { simulated_ns, duration_ns, drain_ns, drained, .. } = *self;
+        if duration_ns == 0 || simulated_ns.saturating_sub(duration_ns) < simulated_ns / TOLD_APART {
+            return;
+        }
+        let over = time(duration_ns);
+        writeln!(text, "rates and utilisation are over the {over} in which requests came in")
+            .expect(INFALLIBLE);
+        if drained > 0 {
+            let requests = counted(drained, "request");
+            writeln!(text, "{requests} ended in the {} after that", time(drain_ns)).expect(INFALLIBLE);
+        }
+    }
+
     /// What each request took.
     fn few(&self, text: &mut String) {
         let mut columns = route_names();
@@ -87,6 +107,10 @@ impl Report {
                 ("requests", Box::new(|row| count(row.requests))),
                 ("rate/s", Box::new(|row| number(row.numbers.rate))),
             ];
+            // Each rate is over its own load's time.
+            if self.loads.iter().any(|row| row.duration_ns != self.duration_ns) {
+                columns.push(("over", Box::new(|row| time(row.duration_ns))));
+            }
             columns.extend(times(|row: &LoadRow| &row.numbers, known_to_the_digit));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
             text.push('\n');

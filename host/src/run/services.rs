@@ -13,6 +13,7 @@ use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, Settings};
 use crate::error::{Problem, did_you_mean, quote};
+use crate::files;
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
@@ -188,14 +189,7 @@ fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
     let refuse = |why: String| {
         Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
     };
-    match std::fs::metadata(path) {
-        Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
-        Ok(file) if file.len() > GUEST_BYTES => {
-            refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20))
-        }
-        Ok(_) => std::fs::read(path).or_else(|error| refuse(error.to_string())),
-        Err(error) => refuse(error.to_string()),
-    }
+    files::read(path, GUEST_BYTES).or_else(|reason| refuse(reason.to_string()))
 }
 
 /// Points a problem at the place where the topology names the guest.

@@ -98,16 +98,18 @@ impl Truth {
         }
     }
 
-    /// Says when the file takes no more, once.
-    pub fn watch(&self) -> impl Future<Output = Event> + use<> {
-        const EVERY: Duration = Duration::from_millis(500);
+    /// Ends when the file takes no more, with what to say of it; none when its reader has
+    /// seen enough.
+    pub fn watch(&self) -> impl Future<Output = Option<Event>> + use<> {
+        const EVERY: Duration = Duration::from_millis(100);
         let sink = Arc::clone(&self.sink);
         async move {
             loop {
                 tokio::time::sleep(EVERY).await;
                 if let Some(trouble) = sink.trouble() {
-                    let trouble = Trouble::permanent(trouble.message);
-                    return Event::Trouble { exporter: name(sink.path()), trouble };
+                    let problem = Trouble::permanent(trouble.message);
+                    let event = Event::Trouble { exporter: name(sink.path()), trouble: problem };
+                    return (!trouble.is_unread).then_some(event);
                 }
             }
         }

@@ -28,7 +28,12 @@ use super::signals::stop_on_signal;
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
+use super::unread::Unread;
 use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
+
+/// A run that is told to stop has this long to end, beside the time that receivers have
+/// to take what is left: requests under way, callees that still work, clients that dawdle.
+const ENDS_WITHIN: Duration = Duration::from_secs(25);
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +87,7 @@ impl Plan {
         let listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
-        stop_on_signal(&network, Arc::clone(&stop));
+        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let of_world = |model| resources(model, &telemetry, &loaded);
@@ -101,9 +106,15 @@ impl Plan {
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
-        let on_event = aside(progress.line(), on_event);
+        let unread = Unread::new(Arc::clone(&stop));
+        let on_event = unread.quiet(aside(progress.line(), on_event));
+        for account in pipeline.accounts() {
+            network.spawn(unread.clone().watch(account));
+        }
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
-        network.spawn(watch_truth(truth.as_ref().map(Truth::watch), on_event.clone()));
+        if let Some(truth) = &truth {
+            network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
+        }
         network.spawn(show_later(progress.line()));
         let shortage = Shortage::default();
         network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
@@ -230,11 +241,11 @@ async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(Ev
     on_event(Event::Shortage { reason });
 }
 
-/// Likewise when the file of the truth takes no more.
-async fn watch_truth(trouble: Option<impl Future<Output = Event>>, on_event: impl Fn(Event)) {
-    if let Some(trouble) = trouble {
-        let trouble = trouble.await;
-        on_event(trouble);
+/// Says when the file of the truth takes no more; ends the run when nobody reads it.
+async fn watch_truth(trouble: impl Future<Output = Option<Event>>, on_event: impl Fn(Event), unread: Unread) {
+    match trouble.await {
+        Some(trouble) => on_event(trouble),
+        None => unread.end(),
     }
 }
 

@@ -19,6 +19,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::time::Instant;
 
+use crate::files;
+
 use super::encode::json::{self, LINE_BYTES};
 use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals, Trouble};
 use super::record::{Batch, Resource};
@@ -72,7 +74,7 @@ impl JsonLines {
             return Ok(Self::new(name(path), Box::new(io::stdout())));
         }
         let packer = Packer::of(path)?;
-        let file = File::create(path)?;
+        let file = files::create(path)?;
         let on_disk = if file.metadata()?.is_file() { Some(file.try_clone()?) } else { None };
         Ok(Self { file: on_disk, packer, ..Self::new(name(path), Box::new(file)) })
     }
@@ -148,7 +150,9 @@ impl JsonLines {
         // A full disk takes half a line; if it does not give it back either, so be it.
         let _whole = self.file.as_ref().map(|file| file.set_len(self.whole));
         let message = format!("cannot write to {}: {error}", self.name);
-        self.account.trouble(Trouble::permanent(message.clone()));
+        if !is_unread {
+            self.account.trouble(Trouble::permanent(message.clone()));
+        }
         self.account.dropped(reason, count, Some(message));
     }
 }

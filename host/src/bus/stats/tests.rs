@@ -131,3 +131,34 @@ fn what_is_cut_off_after_the_end_counts_for_nothing() {
     stats.left(place(A), 100, 300, None);
     assert_eq!(stats.close(400).services.len(), 0);
 }
+
+/// Two requests while requests are made, of which one waits and calls on after them.
+#[test]
+fn what_drains_after_the_last_request_has_no_part_in_rates_and_means() {
+    let stats = stats();
+    stats.requests_begin(100);
+    request(&stats, 100);
+    let mut straggler = stats.calling(None, Some(A));
+    stats.sent(&mut straggler, true, 150);
+    stats.arrived(A, false, 150);
+    stats.begun(A, 150);
+    stats.requests_end(200);
+    stats.requests_end(5_000);
+    let mut inner = stats.calling(Some(A), None);
+    stats.sent(&mut inner, false, 900);
+    stats.called(inner, 950, Some("unknown_service".into()));
+    stats.done(A, 150, 1_000);
+    stats.left(place(A), 150, 1_000, None);
+    stats.called(straggler, 1_000, None);
+    let accounts = stats.close(9_000);
+    assert_eq!((accounts.duration(), accounts.drain(), accounts.drained), (100, 800, 1));
+    let a = &accounts.services[0];
+    assert_eq!((a.all().count, a.all().rate(accounts.duration())), (2, 2e7));
+    // 13 and 50 of 100 nanoseconds, of two workers.
+    assert!((a.utilisation(accounts.duration()) - 63.0 / 200.0).abs() < 1e-12);
+    let calls =
+        |to| accounts.links().find(|(from, link)| *from == Some(A) && link.to == to).expect("a link").1;
+    let rate = |to| calls(to).calls.rate(accounts.duration());
+    assert_eq!((calls(None).calls.count, rate(None), rate(Some(B))), (1, 0.0, 1e7));
+    assert_eq!(accounts.broken(), []);
+}
