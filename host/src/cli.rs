@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod fault;
 mod generate;
+mod graph;
 mod input;
 mod run;
 mod tell;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
+    /// Draw who calls whom
+    Graph(graph::Graph),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
     /// List the faults of a run that goes on, and switch them
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Graph(graph) => graph.execute(),
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),

@@ -27,6 +27,7 @@ pub mod external;
 pub mod fault;
 pub mod files;
 pub mod generate;
+pub mod graph;
 pub mod guest;
 pub mod ingress;
 pub mod link;

@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 33] = [
     ("model", &[]),
     ("message", &[]),
     ("files", &[]),
@@ -31,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
+    ("graph", &["error"]),
     ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
@@ -107,6 +108,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "bus",
             "control",
             "external",
+            "graph",
             "ingress",
             "load",
             "report",
@@ -135,8 +137,8 @@ const LAYERS: [(&str, &[&str]); 32] = [
     (
         "cli",
         &[
-            "model", "error", "files", "clock", "topology", "generate", "control", "report", "progress",
-            "run", "diff", "bench",
+            "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
+            "progress", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

@@ -154,7 +154,7 @@ fn table(listing: &Listing) -> String {
             fault.kind.clone(),
             target,
             condition(fault),
-            words::percent(fault.probability),
+            words::share(fault.probability),
             words::count(fault.matched),
             words::count(fault.injected),
         ]);

@@ -4,7 +4,7 @@ use std::io;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
-use super::{Found, Refused};
+use super::{Findings, Found, Refused, Warnings};
 
 /// Whether carets and frames are drawn with Unicode's line characters; if not, with ASCII's.
 const UNICODE: bool = true;
@@ -37,12 +37,24 @@ impl Refused {
     /// Every problem with its place in the text, a caret and the remedy, then
     /// the headline. Ends with a newline.
     pub fn render(&self, look: Look) -> String {
+        self.0.render(look) + &format!("{self}\n")
+    }
+}
+
+impl Warnings {
+    /// Like [`Refused::render`]; nothing at all where there is no warning.
+    pub fn render(&self, look: Look) -> String {
+        if self.is_empty() { String::new() } else { self.0.render(look) + &format!("{self}\n") }
+    }
+}
+
+impl Findings {
+    fn render(&self, look: Look) -> String {
         let handler = handler(look);
         let mut report: String = self.problems.iter().map(|found| one(&handler, found, look.width)).collect();
         if self.further > 0 {
             report.push_str(&format!("… and {} more\n\n", self.further));
         }
-        report.push_str(&format!("{self}\n"));
         report
     }
 }
@@ -71,9 +83,10 @@ fn one(handler: &GraphicalReportHandler, found: &Found, width: usize) -> String 
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
 }
 
-/// Breaks lines at blanks only: the frame's own wrapping divides names at
-/// their hyphens, and `order-service` could not be searched for.
-fn wrap(text: &str, width: usize) -> String {
+/// Breaks lines of more than `width` characters, at blanks only: dividing names
+/// at their hyphens, as the frame's own wrapping does, would keep `order-service`
+/// from being searched for.
+pub fn wrap(text: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut column = 0;
     for word in text.split(' ') {
