@@ -198,7 +198,7 @@ pub fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resourc
 }
 
 /// `deployment.environment.name` where neither the topology nor the environment says.
-const ENVIRONMENT: &str = "local";
+pub const ENVIRONMENT: &str = "local";
 
 /// What all Resources of a topology say.
 fn common(model: &Model, settings: &Settings, name: &Arc<str>, instance: String) -> Vec<KeyValue> {
