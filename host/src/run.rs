@@ -85,6 +85,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Keep what became of each request from outside: [`Outcome::requests`].
+    pub remembers: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
