@@ -62,7 +62,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("external", &["message", "telemetry", "guest", "bus"]),
+    ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
