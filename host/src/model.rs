@@ -112,6 +112,8 @@ pub struct Service {
     pub queue: u32,
     /// What the guest reads through `simhost:service/config` and the environment.
     pub config: IndexMap<String, String>,
+    /// Where each value of `config` stands, in its order.
+    pub config_places: Vec<Place>,
     /// Further resource attributes.
     pub resource: IndexMap<String, Scalar>,
     pub limits: Limits,

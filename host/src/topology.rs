@@ -9,9 +9,9 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::error::{Problem, Refused, quote};
+use crate::error::{Problem, Refused, Warnings, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{Model, Nanos};
+use crate::model::{Fault, Model, Nanos};
 
 mod address;
 mod answer;
@@ -22,6 +22,7 @@ mod link;
 mod load;
 mod names;
 mod objectives;
+mod rates;
 mod reader;
 mod service;
 mod telemetry;
@@ -51,6 +52,8 @@ pub struct Topology {
     /// The file as it was named, for reports.
     pub name: String,
     pub text: String,
+    /// What may be a mistake in it.
+    pub warnings: Vec<Problem>,
 }
 
 impl Topology {
@@ -58,6 +61,11 @@ impl Topology {
     /// guest that does not load, a route that no guest has.
     pub fn refuse(&self, problems: Vec<Problem>) -> Refused {
         Refused::new(Some((&self.name, &self.text)), problems)
+    }
+
+    /// What is doubtful, with the text that it points into.
+    pub fn doubt(&self, problems: Vec<Problem>) -> Warnings {
+        Warnings::new((&self.name, &self.text), problems)
     }
 }
 
@@ -98,6 +106,11 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
+/// Whether a fault works within a replica or its guest: none of a real server's can be reached.
+pub fn is_inside(fault: &Fault) -> bool {
+    fault::is_inside(fault)
+}
+
 /// Writes a size as topologies do, `64MiB`.
 pub fn size_text(bytes: u64) -> String {
     units::show_size(bytes)
@@ -120,6 +133,8 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_AT_MOST {
         return Err(Refused::new(None, vec![too_large(name)]));
     }
+    // Some editors begin a file with a byte order mark, which TOML ignores.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let refused = |problems, further| Refused::counted(Some((name, text)), problems, further);
     let document = DeTable::parse(text).map_err(|error| refused(vec![syntax(text, &error)], 0))?;
     if document.get_ref().is_empty() {
@@ -127,11 +142,15 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     }
     let problems = Problems::new(text);
     let model = model(&Table::root(&document, &problems), folder, embedded);
-    match (problems.into_sorted(), model) {
-        ((problems, 0), Some(model)) if problems.is_empty() => {
-            Ok(Topology { model, name: name.to_owned(), text: text.to_owned() })
+    let (mut errors, warnings, further) = problems.into_sorted();
+    match model {
+        Some(model) if errors.is_empty() => {
+            Ok(Topology { model, name: name.to_owned(), text: text.to_owned(), warnings })
         }
-        ((problems, further), _) => Err(refused(problems, further)),
+        _ => {
+            errors.extend(warnings);
+            Err(refused(errors, further))
+        }
     }
 }
 
@@ -159,7 +178,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let (latency, allowed_hosts) = traffic::network(network);
     let ingress = traffic::ingress(ingress, &names);
     let links = link::links(links, &names);
-    let around = fault::Surroundings { names: &names, services: &services, code: &code };
+    let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
     let faults = fault::faults(faults, &around);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);
@@ -203,6 +222,9 @@ fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, S
 fn read(path: &Path) -> Result<String, Problem> {
     let name = quote(&path.display().to_string());
     let bytes = files::read(path, FILE_AT_MOST).map_err(|reason| cannot_read(path, &name, &reason))?;
+    if is_utf_16(&bytes) {
+        return Err(Problem::new(format!("{name} is UTF-16")).help("save it as UTF-8"));
+    }
     String::from_utf8(bytes)
         .map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
 }
@@ -237,10 +259,15 @@ fn too_large(name: &str) -> Problem {
         .help("a topology is a short TOML file: is this the right one?")
 }
 
+/// Whether a text is UTF-16: by its byte order mark, or as the first characters of a topology are ASCII.
+fn is_utf_16(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..]
+    )
+}
+
 fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problem {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Problem::new(format!("{name} is UTF-16")).help("save it as UTF-8");
-    }
     let line = bytes[..valid].split(|byte| *byte == b'\n').count();
     Problem::new(format!("{name} is not UTF-8 text: line {line}, byte {valid} of the file"))
         .help("save it as UTF-8; if it is no text at all, it is the wrong file")

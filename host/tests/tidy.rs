@@ -22,20 +22,22 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 34] = [
+    ("look", &[]),
     ("model", &[]),
     ("message", &[]),
     ("files", &[]),
-    ("error", &["model"]),
+    ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
+    ("graph", &["error"]),
     ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "files", "error", "clock", "rng", "context"]),
+    ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -107,6 +109,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "bus",
             "control",
             "external",
+            "graph",
             "ingress",
             "load",
             "report",
@@ -135,8 +138,8 @@ const LAYERS: [(&str, &[&str]); 32] = [
     (
         "cli",
         &[
-            "model", "error", "files", "clock", "topology", "generate", "control", "report", "progress",
-            "run", "diff", "bench",
+            "look", "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
+            "progress", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

@@ -150,7 +150,7 @@ fn without_places(text: &str) -> String {
 }
 
 fn dump_request(line: &mut impl FnMut(String), request: &RequestTemplate) {
-    let RequestTemplate { weight, method, target, headers, body } = request;
+    let RequestTemplate { weight, method, target, headers, body, .. } = request;
     line(format!("  {weight} {method} {:?}", target.0));
     headers.iter().for_each(|(name, value)| line(format!("    {name}: {:?}", value.0)));
     line(format!("    {:?}", body.0));

@@ -1,15 +1,14 @@
 //! What a service does for one route, as its configuration says.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::str::FromStr;
 
+use simhost_notation::{Calls, parse_share};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
-use crate::calls::Calls;
+use crate::calls;
 
 const SETTINGS: [&str; 8] = ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log"];
 
@@ -42,7 +41,7 @@ impl Operation {
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        self.cache.or_make(params, clock::now, || self.calls.make(params))?;
+        self.cache.or_make(params, clock::now, || calls::make(&self.calls, params))?;
         Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
@@ -140,13 +139,8 @@ fn operation(
         work: reader.distribution("work"),
         calls: reader.calls(),
         cache: Cache::new(reader.duration("cache")),
-        errors: reader.value("errors", 0.0, |share| (0.0..=1.0).contains(share), "a share is from 0 to 1"),
-        response_bytes: reader.value(
-            "response-bytes",
-            0,
-            |bytes| *bytes <= BYTES_AT_MOST,
-            "that is too large",
-        ),
+        errors: reader.share("errors"),
+        response_bytes: reader.bytes("response-bytes"),
         span: None,
         log: reader.text("log"),
     };
@@ -254,21 +248,26 @@ impl Reader<'_> {
         })
     }
 
-    fn value<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        default: T,
-        is_good: impl FnOnce(&T) -> bool,
-        rule: &str,
-    ) -> T {
-        let Some(text) = self.text(name) else { return default };
-        let value = match text.parse() {
-            Ok(value) if is_good(&value) => return value,
-            Ok(_) => rule.to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.problems.push(format!("`{}` is `{text}`: {value}", self.from(name).key(name)));
-        default
+    /// `20%` or `0.2`.
+    fn share(&mut self, name: &str) -> f64 {
+        self.value(name, parse_share)
+    }
+
+    fn bytes(&mut self, name: &str) -> usize {
+        self.value(name, |text| match text.parse() {
+            Ok(bytes) if bytes <= BYTES_AT_MOST => Ok(bytes),
+            Ok(_) => Err("that is too large".to_owned()),
+            Err(error) => Err(format!("{error}")),
+        })
+    }
+
+    /// A setting that `parse` makes sense of; without it, the least.
+    fn value<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(text) = self.text(name) else { return T::default() };
+        parse(&text).unwrap_or_else(|problem| {
+            self.problems.push(format!("`{}` is `{text}`: {problem}", self.from(name).key(name)));
+            T::default()
+        })
     }
 }
 
@@ -300,13 +299,13 @@ mod tests {
             ("show.route", "GET /items/{id}"),
             ("show.work", "1ms"),
             ("add.route", "POST /items"),
-            ("add.errors", "0"),
+            ("add.errors", "0.1%"),
         ])
         .unwrap();
         let [add, show] = &operations[..] else { panic!("{operations:?}") };
         assert_eq!((show.route.as_str(), show.errors), ("GET /items/{id}", 0.25));
         assert_eq!(show.work, Distribution::Fixed(Duration::from_millis(1)));
-        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.0));
+        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.001));
         assert!(matches!(add.work, Distribution::Lognormal { .. }));
     }
 
@@ -354,21 +353,21 @@ mod tests {
             ("add.route", "POST /"),
             ("add.wait", "5ms"),
             ("add.calls", "3 a, post b"),
-            ("add.errors", "-1"),
+            ("add.errors", "-1%"),
         ])
         .expect_err("nothing is right");
         let expected = [
             "`wrok` is no setting",
             "`show` has no `route`",
             "`work`: `exponential.mean` is missing",
-            "`errors` is `2`: a share is from 0 to 1",
+            "`errors` is `2`: a share is at most 1; for 2 percent write 2%",
             "`response-bytes` is `many`: invalid digit",
             "`cache`: ",
             "`calls`: the call `50%`",
             "`add.wait` is no setting",
             "`add.calls`: the call `3 a`",
             "`add.calls`: the call `post b`",
-            "`add.errors` is `-1`",
+            "`add.errors` is `-1%`",
         ];
         for part in expected {
             assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");

@@ -47,7 +47,7 @@ pub struct Diff {
 
     /// For both runs: stop the loads after this long, for example 10s, 5m or 1h [default: when they
     /// are over]
-    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
 
     /// For both runs: send this request instead of the loads; may be repeated

@@ -73,6 +73,7 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            strict: false,
             no_counterfactual: false,
             destinations: Destinations { otlp: self.otlp, ..destinations },
             tell: Some(tell),

@@ -74,6 +74,15 @@ impl std::fmt::Display for Asked {
 }
 
 impl Asked {
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// The request as the ingress would take it in from `client`.
     pub fn entry(&self, to: ServiceId, client: &OfClient) -> Entry {
         let mut headers = Headers::default();

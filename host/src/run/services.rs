@@ -12,19 +12,20 @@ use indexmap::IndexMap;
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, Settings};
-use crate::error::{Problem, did_you_mean, quote};
+use crate::error::{Problem, quote};
 use crate::files;
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 use crate::message::is_token;
-use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
+use crate::model::{Code, FaultKind, Model, Moment, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
 use crate::telemetry::recorder::Recorder;
 
+use super::calls::{Calls, Found};
 use super::compile;
 use super::releases::{self, Release};
 use super::telemetry::{environment, instance_id};
@@ -60,6 +61,14 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Who calls whom.
+    pub fn calls(&self, model: &Model) -> Calls {
+        let services: Vec<_> = self.services.iter().cloned().map(Some).collect();
+        Calls::of(&Found { model, services: &services, releases: &self.releases })
+    }
+}
+
 /// A service whose code was found.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -81,13 +90,18 @@ pub struct Guest {
 }
 
 /// Loads every guest for so many worlds, or says of all of them what is wrong.
+/// `lint` looks at those that could be loaded.
+///
+/// # Errors
+/// Every problem, the warnings of `lint` among them.
 pub fn load(
     model: &Model,
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
     tell: Option<fn(Event)>,
-) -> Result<Loaded, Vec<Problem>> {
+    lint: impl FnOnce(&Found<'_>) -> Vec<Problem>,
+) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
     if virtual_time {
         problems.extend(external_in_virtual_time(model));
@@ -128,10 +142,11 @@ pub fn load(
         problems.extend(more);
         Vec::new()
     });
-    problems.extend(unknown_routes(model, &services));
+    problems.extend(lint(&Found { model, services: &services, releases: &releases }));
     let services = services.into_iter().flatten().collect();
-    if problems.is_empty() {
-        Ok(Loaded { engine: Arc::new(engine), first: ResourceId(0), services, releases })
+    if problems.iter().all(|problem| !problem.is_error()) {
+        let first = ResourceId(0);
+        Ok((Loaded { engine: Arc::new(engine), first, services, releases }, problems))
     } else {
         Err(problems)
     }
@@ -325,51 +340,4 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
             Some(format!("{}+{}", version.unwrap_or("0.0.0"), &guest.code.digest[..12]))
         }
     }
-}
-
-/// Routes that faults and objectives name and no guest has; of guests that did
-/// not load, nothing is known.
-fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
-    let faults = model.faults.iter().filter_map(|fault| {
-        let target = fault.target.as_ref()?;
-        let (route, place) = target.route.as_ref()?;
-        Some((target.service, route, place, "leave `route` out"))
-    });
-    let objectives = model.objectives.iter().filter_map(|objective| match &objective.subject {
-        Subject::Route(service, route) => {
-            Some((*service, route, &objective.place, "set objectives for the services that call it"))
-        }
-        Subject::Service(_) | Subject::Load(_) => None,
-    });
-    let mut problems = Vec::new();
-    for (service, route, place, remedy) in faults.chain(objectives) {
-        let Some(service) = &services[service.index()] else { continue };
-        let Some(guest) = &service.guest else {
-            let problem = Problem::new(format!("simhost knows no routes of {}, a real server", service.name));
-            problems.push(problem.at(place.clone(), "this route").help(remedy));
-            continue;
-        };
-        if !guest.routes.names().any(|name| name == route) {
-            let problem = Problem::new(format!("{} has no route {}", quote(&service.name), quote(route)));
-            let names: Vec<_> = guest.routes.names().collect();
-            let help = did_you_mean(route, "routes", names.iter().copied());
-            problems.push(problem.at(place.clone(), "no such route").help(help));
-        }
-    }
-    problems.extend(objectives_outside(model));
-    problems
-}
-
-/// Objectives for real servers: what they do is counted at their callers.
-fn objectives_outside(model: &Model) -> impl Iterator<Item = Problem> {
-    let outside = model.objectives.iter().filter_map(|objective| match objective.subject {
-        Subject::Service(id) if matches!(model.service(id).code, Code::External(_)) => Some((id, objective)),
-        _ => None,
-    });
-    outside.map(|(id, objective)| {
-        let name = quote(&model.service(id).name);
-        Problem::new(format!("{name} is a real server, whose requests simhost does not see"))
-            .at(objective.place.clone(), "an external service")
-            .help("set objectives for the services that call it")
-    })
 }

@@ -80,7 +80,7 @@ impl Plan {
         more: Vec<Box<dyn Exporter>>,
         on_event: impl Fn(Event) + Clone + Send + 'static,
     ) -> Result<Outcome, RunError> {
-        let Self { options, model, telemetry, loaded } = self;
+        let Self { options, model, telemetry, loaded, .. } = self;
         let watch = Stopwatch::start();
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.

@@ -61,7 +61,8 @@ pub fn given_up(calls: u64, bytes: u64) -> String {
     let impatient = bus::CallOptions { timeout_ns: Some(1) };
     let mut last = String::new();
     for _ in 0..calls {
-        last = bus::call("back", &request, impatient).err().map(|error| error.to_string()).unwrap_or_default();
+        last =
+            bus::call("back", &request, impatient).err().map(|error| error.to_string()).unwrap_or_default();
     }
     last
 }
