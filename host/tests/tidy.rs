@@ -134,7 +134,10 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "run",
         ],
     ),
-    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "diff",
+        &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
+    ),
     (
         "cli",
         &[
