@@ -64,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("external", &["message", "telemetry", "guest", "bus"]),
+    ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
@@ -135,7 +135,10 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "run",
         ],
     ),
-    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "diff",
+        &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
+    ),
     (
         "cli",
         &[
