@@ -41,6 +41,8 @@ pub enum Purpose {
     Record = 18,
     /// The root of a run: of its seed and its topology's name.
     Root = 19,
+    /// Which of several targets a fault has.
+    Target = 20,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

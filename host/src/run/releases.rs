@@ -2,6 +2,8 @@
 //! services are; but what is wrong with one is its deployment's affair, and not the
 //! run's: its process does not come up.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
@@ -40,9 +42,13 @@ impl Release {
 pub fn load(engine: &Engine, model: &Model) -> Result<Vec<Release>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
-        match release(engine, model, index, fault) {
-            Ok(release) => releases.extend(release),
-            Err(problem) => problems.push(problem.at(place(fault), "this guest")),
+        // Of a fault that draws its target, each world draws for itself: all may be needed.
+        let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
+        for target in services {
+            match release(engine, model, (index, fault), target) {
+                Ok(release) => releases.extend(release),
+                Err(problem) => problems.push(problem.at(place(fault), "this guest")),
+            }
         }
     }
     if problems.is_empty() { Ok(releases) } else { Err(problems) }
@@ -56,13 +62,15 @@ fn place(fault: &Fault) -> Place {
     }
 }
 
-/// What a fault deploys, if it does.
-fn release(engine: &Engine, model: &Model, index: usize, fault: &Fault) -> Result<Option<Release>, Problem> {
-    let (FaultKind::BadDeploy { code, version, config, canary }, Some(target)) = (&fault.kind, &fault.target)
-    else {
-        return Ok(None);
-    };
-    let described = model.service(target.service);
+/// What a fault deploys at a service, if it does.
+fn release(
+    engine: &Engine,
+    model: &Model,
+    (index, fault): (usize, &Fault),
+    target: ServiceId,
+) -> Result<Option<Release>, Problem> {
+    let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return Ok(None) };
+    let described = model.service(target);
     let Some((bytes, _)) = bytes(code)? else { return Ok(None) };
     let loaded = engine.load(&bytes);
     let version = version.clone().or_else(|| {
@@ -74,7 +82,7 @@ fn release(engine: &Engine, model: &Model, index: usize, fault: &Fault) -> Resul
     let mut release = Release {
         fault: index,
         name: fault.name.clone(),
-        target: target.service,
+        target,
         canary: *canary,
         service: Service { name: described.name.as_str().into(), source: source(code), version, guest: None },
         config: whole,

@@ -13,7 +13,7 @@ use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Code, FaultKind, Model, Moment, ServiceId, Subject};
+use crate::model::{Code, Fault, FaultKind, Model, Moment, ServiceId, Subject};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -358,8 +358,8 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
 /// Routes that faults and objectives name and no guest has; of guests that did
 /// not load, nothing is known.
 fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
-    let faults = model.faults.iter().filter_map(|fault| {
-        let target = fault.target.as_ref()?;
+    let targets = model.faults.iter().flat_map(Fault::targets);
+    let faults = targets.filter_map(|target| {
         let (route, place) = target.route.as_ref()?;
         Some((target.service, route, place, "leave `route` out"))
     });
