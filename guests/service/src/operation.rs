@@ -11,7 +11,8 @@ use simhost_sdk::{Distribution, SpanKind, parse_duration};
 use crate::cache::Cache;
 use crate::calls::Calls;
 
-const SETTINGS: [&str; 8] = ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log"];
+const SETTINGS: [&str; 9] =
+    ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log", "warn"];
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
@@ -27,20 +28,31 @@ pub struct Operation {
     response_bytes: usize,
     span: Option<String>,
     database: Option<String>,
-    log: Option<String>,
+    log: Option<Line>,
+    warn: Option<Line>,
+}
+
+/// A log record that a share of the requests leaves: `5% cache miss`.
+#[derive(Clone, Debug, PartialEq)]
+struct Line {
+    chance: f64,
+    text: String,
 }
 
 impl Operation {
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
-        if let Some(text) = &self.log {
-            log::info(text);
-        }
+        self.log.iter().for_each(|line| line.say(log::Level::Info));
         self.work();
+        self.warn.iter().for_each(|line| line.say(log::Level::Warn));
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        self.cache.or_make(params, clock::now, || self.calls.make(params))?;
+        let made = self.cache.or_make(params, clock::now, || self.calls.make(params));
+        if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
+            log::error(format!("{} failed: {error}", self.route));
+        }
+        made?;
         Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
@@ -55,6 +67,27 @@ impl Operation {
                 .start(),
         });
         clock::sleep(self.work.sample());
+    }
+}
+
+impl Line {
+    /// Reads `looked up`, or `5% cache miss` for a share of the requests.
+    fn parse(text: &str) -> Result<Self, String> {
+        let share = text.split_once('%').filter(|(share, _)| share.parse::<f64>().is_ok());
+        let Some((share, rest)) = share else { return Ok(Self { chance: 1.0, text: text.to_owned() }) };
+        match (share.parse::<f64>(), rest.trim()) {
+            (Ok(percent), text) if (0.0..=100.0).contains(&percent) && !text.is_empty() => {
+                Ok(Self { chance: percent / 100.0, text: text.to_owned() })
+            }
+            (_, "") => Err("it has no text behind the share; write `5% cache miss`".to_owned()),
+            _ => Err(format!("`{share}%` is no share; write 0% to 100%, as in `5% cache miss`")),
+        }
+    }
+
+    fn say(&self, level: log::Level) {
+        if random::chance(self.chance) {
+            log::write(level, &self.text, []);
+        }
     }
 }
 
@@ -151,7 +184,8 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
         ),
         span: reader.text("span"),
         database: reader.text("database"),
-        log: reader.text("log"),
+        log: reader.line("log"),
+        warn: reader.line("warn"),
     };
     (problems.len() == before).then_some(operation)
 }
@@ -182,6 +216,15 @@ impl Reader<'_> {
             self.problems.push(format!("`{key}`: {problem}"));
             Distribution::Fixed(Duration::ZERO)
         })
+    }
+
+    fn line(&mut self, name: &str) -> Option<Line> {
+        let line = Line::parse(&self.text(name)?);
+        line.map_err(|problem| {
+            let key = self.from(name).key(name);
+            self.problems.push(format!("`{key}`: {problem}"));
+        })
+        .ok()
     }
 
     fn duration(&mut self, name: &str) -> Duration {
@@ -269,8 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn a_log_record_is_of_every_request_or_of_a_share() {
+        let line = |chance: f64, text: &str| Ok(Line { chance, text: text.to_owned() });
+        assert_eq!(Line::parse("looked up"), line(1.0, "looked up"));
+        assert_eq!(Line::parse("2.5% cache miss"), line(0.025, "cache miss"));
+        assert_eq!(Line::parse("disk is 80% full"), line(1.0, "disk is 80% full"));
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let problems = read(&[
+            ("log", "120% looked up"),
+            ("warn", "5%"),
             ("wrok", "5ms"),
             ("work.exponential.median", "5ms"),
             ("errors", "2"),
@@ -285,6 +338,8 @@ mod tests {
         ])
         .expect_err("nothing is right");
         let expected = [
+            "`log`: `120%` is no share",
+            "`warn`: it has no text",
             "`wrok` is no setting",
             "`show` has no `route`",
             "`work`: `exponential.mean` is missing",
