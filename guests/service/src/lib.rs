@@ -16,6 +16,7 @@
 //! | `response-bytes` | `0` | length of the answer's body |
 //! | `span` | none | the name of a span around the work |
 //! | `database` | none | makes that span one of a database's client: its `db.system.name` |
+//! | `slow-query` | none | from this length on, that span has an event `slow query` |
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"` |
 //! | `warn` | none | likewise, a warning |
 //!

@@ -11,8 +11,8 @@ use simhost_sdk::{Distribution, SpanKind, parse_duration};
 use crate::cache::Cache;
 use crate::calls::Calls;
 
-const SETTINGS: [&str; 9] =
-    ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log", "warn"];
+const SETTINGS: [&str; 10] =
+    ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "slow-query", "log", "warn"];
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
@@ -28,6 +28,7 @@ pub struct Operation {
     response_bytes: usize,
     span: Option<String>,
     database: Option<String>,
+    slow_query: Duration,
     log: Option<Line>,
     warn: Option<Line>,
 }
@@ -58,7 +59,9 @@ impl Operation {
 
     /// Takes its time, which keeps this worker busy.
     fn work(&self) {
-        let _span = self.span.as_deref().map(|name| match &self.database {
+        // As a driver measures it: what the span waits for when it begins is part of the query.
+        let began = (!self.slow_query.is_zero()).then(clock::now);
+        let span = self.span.as_deref().map(|name| match &self.database {
             None => Span::start(name),
             Some(system) => Span::build(name)
                 .kind(SpanKind::Client)
@@ -67,6 +70,12 @@ impl Operation {
                 .start(),
         });
         clock::sleep(self.work.sample());
+        if let (Some(began), Some(span)) = (began, span) {
+            let took = clock::now() - began;
+            if took >= self.slow_query {
+                span.event("slow query", attributes!["db.client.operation.duration" => took.as_secs_f64()]);
+            }
+        }
     }
 }
 
@@ -184,6 +193,7 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
         ),
         span: reader.text("span"),
         database: reader.text("database"),
+        slow_query: reader.duration("slow-query"),
         log: reader.line("log"),
         warn: reader.line("warn"),
     };
