@@ -22,7 +22,7 @@ fn struck(name: &str, seed: u32) -> Vec<&'static str> {
     let run = world(name).flags(&["--seed", &seed.to_string()]).virtually(&["GET /"; 2]);
     let failed = |service: &&str| {
         let spans = run.of(service, SpanKind::Server);
-        let failed = spans.iter().filter(|span| span.error_type().as_deref() == Some("503")).count();
+        let failed = spans.iter().filter(|span| span.error_type().as_str() == Some("503")).count();
         assert!(spans.len() == 2 && [0, 2].contains(&failed), "{service}: {failed} of {}", spans.len());
         failed > 0
     };
