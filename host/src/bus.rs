@@ -53,7 +53,7 @@ use replica::{Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route};
 use spans::{ClientAttributes, OpenSpan};
-use stats::{Capacity, ServiceAccount, Stats};
+use stats::{At, Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
@@ -148,6 +148,8 @@ struct Visit {
     span: SpanId,
     /// The CLIENT span of the call that brings it, whatever context comes along.
     call: Option<SpanId>,
+    /// The CLIENT span that waits for it: of that call, or of a load.
+    client: Option<SpanId>,
     baggage: Baggage,
     depth: u32,
     /// Set when it arrives, if its sender has said how long it waits.
@@ -193,7 +195,10 @@ impl Node {
             workers: replica.workers(),
             queue: replica.queue(),
         });
-        ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default())
+        let account =
+            ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default());
+        let is_single = guest.stand.replicas.len() == 1 && guest.releases.is_empty();
+        if is_single { account } else { account.by_instance() }
     }
 }
 
@@ -202,7 +207,7 @@ impl Bus {
         let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
-        let stats = Stats::new(nodes.iter().map(Node::account).collect());
+        let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
         let bus = Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             host,
@@ -259,6 +264,7 @@ impl Bus {
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
     async fn serve(&self, visit: &mut Visit) -> Outcome {
+        let _under_way = self.faults.ledger.visits(visit.span, visit.call);
         if visit.trace.recording && self.excluded(&visit.request) {
             visit.trace.stop_recording();
         }
@@ -290,23 +296,24 @@ impl Bus {
     ) -> Outcome {
         let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
         let limits = &self.nodes[to.index()].limits;
+        let at = At { service: to, route: slot, instance: replica.identity.resource };
         self.stats.arrived(to, visit.from.is_some(), arrived);
+        self.faults.ledger.meets(visit.span, (to, slot));
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
-            return self.cut_off(to, slot, arrived);
+            return self.cut_off(at, arrived);
         }
         let (route, params) = match found {
             Match::Found(route, params) => (route, params),
             unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
         };
-        let _under_way = self.faults.ledger.visits(visit.span, visit.call, (to, slot));
         if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
             return Ok(response);
         }
         let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
-        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(to, slot, arrived) };
+        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(at, arrived) };
         let (response, failure) = match acquired {
             Ok(mut worker) => {
                 let (begun, life) = (self.host.sched.now(), replica.life());
@@ -320,7 +327,7 @@ impl Bus {
                 self.stats.done(to, begun, self.host.sched.now());
                 let Some(outcome) = outcome else {
                     self.perish(job.span, worker, replica, life);
-                    return self.cut_off(to, slot, arrived);
+                    return self.cut_off(at, arrived);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
@@ -331,7 +338,7 @@ impl Bus {
             }
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
-        self.stats.left(to, slot, arrived, self.host.sched.now(), error);
+        self.stats.left(at, arrived, self.host.sched.now(), error);
         Ok(response)
     }
 
@@ -346,7 +353,7 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let subject = visit.subject(slot, Some(replica.identity.replica), &params, visit.span);
+        let subject = visit.subject_at(slot, replica, &params);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
         let context = match &visit.way {
             Way::Inner(context) => context.clone(),

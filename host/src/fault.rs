@@ -20,6 +20,7 @@ mod passage;
 mod record;
 mod rule;
 mod schedule;
+mod signs;
 mod span;
 pub mod witness;
 mod worker;
@@ -31,16 +32,18 @@ use crate::context::{Baggage, SpanId, TraceId};
 use crate::message::Request;
 use crate::model::{Chance, Fault, FaultKind, Model, Moment, Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::telemetry::record::ResourceId;
 
 pub use chance::{BAGGAGE, HEADER, Held};
 pub use condition::Json;
 pub use conductor::{Conductor, Hand, Stage};
 pub use labels::Labels;
-pub use ledger::{Account, Cause, Change, Drawn, Event, Firing, Ledger, Site, Suppression, Turn};
+pub use ledger::{Account, After, Cause, Change, Drawn, Event, Firing, Ledger, Site, Suppression, Turn};
 pub use passage::{End, Passage};
 pub use record::{Origin, Records, aliases};
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
+pub use signs::Spans;
 pub use span::Stall;
 pub use worker::Verdict;
 
@@ -163,8 +166,12 @@ pub struct Subject<'a> {
     /// Which attempt of a call this is, from 0.
     pub attempt: u32,
     pub trace: TraceId,
-    /// The span that shows the effect: CLIENT on the passage, SERVER behind it.
+    /// The Resource of that replica's process, where it is known.
+    pub resource: Option<ResourceId>,
+    /// The span that names the request here: CLIENT on the passage, SERVER behind it.
     pub span: SpanId,
+    /// The spans around it.
+    pub spans: Spans,
     /// Names the dice: of that span, which each attempt of a call has another of.
     pub dice: Key,
 }

@@ -281,7 +281,7 @@ impl Door {
             }
         };
         let (reply, answered) = oneshot::channel();
-        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered };
+        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
             return Ok(to_http(Response::bounded(503, "limits.requests", detail)));

@@ -27,6 +27,7 @@ use crate::guest::CallError;
 use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
 use crate::sched::{self, Sched};
+use crate::tally::timeline::Timeline;
 use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
@@ -63,6 +64,8 @@ pub struct LoadStats {
     /// Requests that came to an end, with their times from the instant at which
     /// they were due: what waited for the host has waited.
     pub tally: Tally,
+    /// The same by the instant at which they were due.
+    pub timeline: Timeline,
 }
 
 impl LoadStats {
@@ -72,6 +75,7 @@ impl LoadStats {
         self.in_flight += other.in_flight;
         self.dropped += other.dropped;
         self.tally.merge(&other.tally);
+        self.timeline.merge(&other.timeline);
     }
 }
 
@@ -102,6 +106,9 @@ struct Running {
     in_flight: Cell<u32>,
     dropped: Cell<u64>,
     tally: RefCell<Tally>,
+    /// When the run began.
+    origin: Nanos,
+    timeline: RefCell<Timeline>,
 }
 
 impl Loads {
@@ -126,6 +133,8 @@ impl Loads {
                 in_flight: Cell::default(),
                 dropped: Cell::default(),
                 tally: RefCell::default(),
+                origin: now,
+                timeline: RefCell::default(),
             });
             match &load.traffic {
                 Traffic::Open(arrivals) => {
@@ -174,6 +183,7 @@ impl Loads {
                 in_flight: running.in_flight.get(),
                 dropped: running.dropped.get(),
                 tally: running.tally.borrow().clone(),
+                timeline: running.timeline.borrow().clone(),
             };
             (running.load.name.clone(), stats)
         };
@@ -240,6 +250,7 @@ impl Running {
         if self.in_flight.get() >= self.load.max_in_flight {
             self.dropped.set(self.dropped.get() + 1);
             self.tally.borrow_mut().refuse(Cow::Borrowed(OVERLOAD));
+            self.timeline.borrow_mut().note(due - self.origin, None, true);
             self.client.unsent(key, request, due, OVERLOAD);
             return;
         }
@@ -281,7 +292,9 @@ impl Running {
             Ok(status) => tally::error_type(*status),
             Err(error) => Some(Cow::Borrowed(error.kind())),
         };
-        self.tally.borrow_mut().note(self.sched.now().saturating_sub(due), error);
+        let took = self.sched.now().saturating_sub(due);
+        self.timeline.borrow_mut().note(due - self.origin, Some(took), error.is_some());
+        self.tally.borrow_mut().note(took, error);
         self.in_flight.set(self.in_flight.get() - 1);
     }
 }

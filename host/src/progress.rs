@@ -155,7 +155,10 @@ impl Shared {
         let seen = self.seen();
         let exporters = self.course.exporters.iter().map(|account| {
             let totals = account.totals();
-            (totals.exported.spans, totals.exported.spans + totals.rejected.count.spans + totals.lost().spans)
+            (
+                totals.exported.spans,
+                totals.exported.spans + totals.rejected.count.spans + totals.dropped().spans,
+            )
         });
         let elapsed = self.course.watch.elapsed();
         self.course.line(seen, elapsed, exporters.min())

@@ -14,19 +14,25 @@ use crate::fault;
 use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
+use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+mod instances;
 mod objectives;
 mod rows;
+mod sparkline;
 mod table;
 mod telemetry;
 mod text;
+mod timeline;
 pub mod words;
 
+pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use telemetry::{ExporterRow, TelemetryRow};
+pub use timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -61,8 +67,15 @@ pub struct Report {
     pub loads: Vec<LoadRow>,
     /// Services that saw a request, in the order of the topology.
     pub services: Vec<ServiceRow>,
+    /// Replicas and releases of the services that have several, and saw a request: in the order of
+    /// the topology.
+    pub instances: Vec<InstanceRow>,
     /// Links that carried a call, by caller; the outside comes first.
     pub links: Vec<LinkRow>,
+    /// Loads and services over time.
+    pub timeline: TimelineRows,
+    /// What stands out of the timeline.
+    pub symptoms: Vec<Symptom>,
     /// Faults that were on.
     pub faults: Vec<FaultRow>,
     /// What the topology's `[objectives]` ask for, and what came of it.
@@ -83,6 +96,8 @@ pub struct Facts<'a> {
     /// How many worlds there were.
     pub shards: u32,
     pub accounts: Accounts,
+    /// Of all worlds' replicas.
+    pub resources: &'a [Resource],
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
     pub recorded: Counts,
@@ -107,6 +122,7 @@ impl Report {
         let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
         let counted = Counted { accounts: &accounts, loads: &facts.loads, simulated };
         let objectives = objectives::judge(model, counted, facts.idle_is_missed);
+        let timeline = TimelineRows::new(&facts.loads, &accounts);
         Self {
             schema: SCHEMA,
             topology: model.name.clone(),
@@ -119,7 +135,10 @@ impl Report {
             loads: rows::loads(facts.loads, simulated),
             routes: rows::routes(&accounts, simulated),
             services: rows::services(&accounts, simulated),
+            instances: instances::rows(&accounts, facts.resources, simulated),
             links: rows::links(&accounts, simulated),
+            symptoms: timeline.symptoms(),
+            timeline,
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),
             objectives,
             digest: facts.sent.digest.clone(),

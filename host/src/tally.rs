@@ -1,6 +1,8 @@
 //! Counting requests: how many there were, how many failed and why, how long
 //! they took, and how many there were at a time.
 
+pub mod timeline;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -19,19 +19,25 @@ use crate::model::{Nanos, ServiceId};
 
 pub use causes::Causes;
 pub use file::{Sink, Trouble};
-use record::{Aim, By, Draws, State, What};
+use record::{AfterWindow, Aim, By, Draws, State, What};
 pub use record::{Declared, Record, Where};
 pub use summary::{Closing, FaultRow, Skipped, Symptom, Total};
 
 /// The version of the lines: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 1;
 
-/// What services and routes are called.
+/// What services, routes and processes are called.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     pub services: Vec<Arc<str>>,
     /// Of each service, in its guest's order.
     pub routes: Vec<Vec<Arc<str>>>,
+    /// `service.instance.id` of each Resource of the run, of all worlds.
+    pub instances: Vec<Option<String>>,
+    /// Of each service the Resource of its first replica, within a world; none of a real server.
+    pub seats: Vec<Option<u32>>,
+    /// Worlds that run beside one another.
+    pub shards: u32,
 }
 
 impl Names {
@@ -41,6 +47,17 @@ impl Names {
 
     pub fn route(&self, (service, route): Spot) -> Option<&str> {
         self.routes[service.index()].get(route? as usize).map(|name| &**name)
+    }
+
+    /// `service.instance.id` of a Resource.
+    pub fn instance(&self, resource: u32) -> Option<String> {
+        self.instances.get(resource as usize)?.clone()
+    }
+
+    /// That of a replica as the topology has it, in one of the worlds.
+    pub fn instance_of(&self, shard: u32, service: ServiceId, replica: u32) -> Option<String> {
+        let each = self.instances.len() as u32 / self.shards.max(1);
+        self.instance(shard * each + self.seats[service.index()]? + replica)
     }
 
     pub fn place(&self, spot: Spot) -> Where {
@@ -93,20 +110,24 @@ impl Book {
         }
     }
 
-    fn fired(&self, firing: &Firing<'_>) {
-        let request = firing.request;
+    fn fired(&self, firing: &Firing) {
+        let shown = firing.shown;
         self.sink.write(&Record::Firing {
             shard: self.shard,
-            fault: firing.rule.to_owned(),
+            fault: firing.rule.to_string(),
             kind: firing.kind.to_owned(),
             at: self.seconds(firing.time),
             time: record::instant(firing.time),
+            window: firing.window,
+            after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),
             route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
             replica: firing.replica,
+            service_instance_id: firing.resource.and_then(|resource| self.names.instance(resource.0)),
             from: firing.from.map(|from| self.names.service(from).to_owned()),
-            trace_id: request.map(|(trace, _)| trace.to_string()),
-            span_id: request.map(|(_, span)| span.to_string()),
+            trace_id: shown.map(|span| span.trace_id).or(firing.trace).map(|trace| trace.to_string()),
+            span_id: shown.map(|span| span.span_id.to_string()),
+            span_kind: shown.map(|span| span.kind.name().to_owned()),
             drawn: Draws::from(firing.drawn),
         });
     }
@@ -115,9 +136,9 @@ impl Book {
         let rule = turn.rule;
         self.sink.write(&Record::Window {
             shard: self.shard,
-            fault: rule.name.clone(),
+            fault: rule.name.to_string(),
             kind: rule.kind.name().to_owned(),
-            target: rule.target.as_ref().map(|target| Aim::new(target, &self.names)),
+            target: rule.target.as_ref().map(|target| Aim::new(target, &self.names, Some(self.shard))),
             state,
             number: turn.number,
             by: By::new(turn.cause, &rule.when.schedule),
@@ -134,7 +155,7 @@ impl Book {
         };
         self.sink.write(&Record::Change {
             shard: self.shard,
-            fault: change.rule.name.clone(),
+            fault: change.rule.name.to_string(),
             kind: change.rule.kind.name().to_owned(),
             what: What::from(change.hand),
             probability,

@@ -103,7 +103,7 @@ fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
     let dead = Dead::open();
     let endpoint = dead.url();
     let mut command = topology.command(&arguments);
-    command.args(["--otlp", &endpoint]).env("OTEL_BSP_EXPORT_TIMEOUT", "300");
+    command.args(["--otlp", &endpoint, "--lossy"]).env("OTEL_BSP_EXPORT_TIMEOUT", "300");
     let (finished, exported) = topology.records_of(&mut command);
     let report = finished.success();
     let (quiet, exported) = (trace::read(&quiet), trace::read(&exported));

@@ -207,7 +207,8 @@ fn a_run_can_end_by_itself() {
 fn a_dead_receiver_costs_clients_nothing() {
     let topology = Topology::probe();
     let dead = Dead::open();
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url()]);
+    let mut command: Command =
+        topology.command(&["--listen", "127.0.0.1:0", "--otlp", &dead.url(), "--lossy"]);
     let server = Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300"));
     for _ in 0..20 {
         assert_eq!(Connection::open(server.address).get("/now", &[]).status(), 200);
@@ -224,7 +225,7 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
     let topology = Topology::probe();
     let hangs = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", hangs.local_addr().expect("an address"));
-    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &url]);
+    let mut command: Command = topology.command(&["--listen", "127.0.0.1:0", "--otlp", &url, "--lossy"]);
     let server =
         Server::spawn(command.env("OTEL_BSP_EXPORT_TIMEOUT", "300").env("OTEL_BSP_SCHEDULE_DELAY", "0"));
     assert_eq!(server.connect().get("/now", &[]).status(), 200);

@@ -6,6 +6,8 @@
 mod common_run;
 #[path = "report/schema.rs"]
 mod schema;
+#[path = "report/timeline.rs"]
+mod timeline;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

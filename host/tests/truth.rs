@@ -16,6 +16,8 @@ mod errors;
 mod labels;
 #[path = "truth/report.rs"]
 mod report;
+#[path = "truth/signs.rs"]
+mod signs;
 #[path = "truth/trouble.rs"]
 mod trouble;
 

@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
+use crate::fault::{Spans, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
@@ -248,6 +249,8 @@ impl Bus {
         let (now, to) = (self.host.sched.now(), visit.to);
         let verdict = {
             let subject = visit.subject(None, None, &[], visit.outermost());
+            // It makes no spans of ours.
+            let subject = Subject { spans: Spans { server: None, ..subject.spans }, ..subject };
             if let Some(refusal) = self.faults.door(&subject, now) {
                 return Ok(refusal);
             }
@@ -278,6 +281,7 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, requ
         parent: Some(client),
         span: caller.trace.child_id(Some(client), 0),
         call: Some(client),
+        client: Some(client),
         trace: caller.trace,
         baggage: caller.baggage,
         depth: caller.depth,

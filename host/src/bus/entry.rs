@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::FutureExt;
 
 use crate::clock::VIRTUAL_START;
-use crate::context::{self, SpanContext, TraceFlags, TraceId};
+use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
@@ -32,6 +32,8 @@ pub struct Entry {
     /// What the ingress knows of the client and the connection.
     pub attributes: Vec<KeyValue>,
     pub identity: Identity,
+    /// The recorded CLIENT span that waits for it, if a load has one.
+    pub client: Option<SpanId>,
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
@@ -187,6 +189,7 @@ impl Bus {
             parent,
             span,
             call: None,
+            client: entry.client,
             baggage: incoming.baggage,
             depth: 0,
             attempt: 0,

@@ -14,6 +14,7 @@ use super::plight::{Met, Plight, Presence};
 use super::replica::Replica;
 use super::routes::Match;
 use super::spans::OpenSpan;
+use super::stats::At;
 use super::{Bus, Job, NodeCode, Outcome, Stand, Visit};
 
 /// The `error.type` of requests whose service has died.
@@ -29,7 +30,7 @@ impl Bus {
         found: Match,
         plight: &Plight,
     ) -> Outcome {
-        match plight.enter(Met::of(visit, stand.slot(found.route()))) {
+        match plight.enter(Met::of(visit, stand.slot(found.route()), replica.identity.resource)) {
             Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());
@@ -43,9 +44,9 @@ impl Bus {
     }
 
     /// The request's process is gone: its connection breaks, and its span is lost.
-    pub(super) fn cut_off(&self, to: ServiceId, route: Option<u32>, arrived: Nanos) -> Outcome {
-        self.stats.left(to, route, arrived, self.host.sched.now(), Some(RESET.into()));
-        Err(CallError::Reset(format!("by {}", self.nodes[to.index()].name)))
+    pub(super) fn cut_off(&self, at: At, arrived: Nanos) -> Outcome {
+        self.stats.left(at, arrived, self.host.sched.now(), Some(RESET.into()));
+        Err(CallError::Reset(format!("by {}", self.nodes[at.service.index()].name)))
     }
 
     /// Waits until a process goes on: mostly it does. False when it does not for as

@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use crate::context::{self, SpanId, TraceFlags};
-use crate::fault::{End, Json, Passage, Point, Subject};
+use crate::fault::{End, Json, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::Deadline;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
+use super::replica::Replica;
 use super::{Bus, NodeCode, Outcome, Visit, Way};
 
 /// The number of a SERVER span among the children of its CLIENT span, where the
@@ -43,6 +44,7 @@ impl Visit {
             route,
             replica,
             from: self.from,
+            resource: None,
             request: &self.request,
             params,
             baggage: &self.baggage,
@@ -50,8 +52,26 @@ impl Visit {
             attempt: self.attempt,
             trace: self.trace.trace_id,
             span,
+            spans: Spans { server: Some(self.span), client: self.client, own: None },
             dice: self.trace.chance(Purpose::Fault, span),
         }
+    }
+
+    /// The request as faults see it that has come to a replica.
+    pub fn subject_at<'a>(
+        &'a self,
+        route: Option<u32>,
+        replica: &Replica,
+        params: &'a [(String, String)],
+    ) -> Subject<'a> {
+        let identity = &replica.identity;
+        let subject = self.subject(route, Some(identity.replica), params, self.span);
+        Subject { resource: Some(identity.resource), ..subject }
+    }
+
+    /// The id of the SERVER span, should the request arrive once more.
+    fn second_arrival(&self) -> SpanId {
+        self.trace.child_id(Some(self.outermost()), SECOND_ARRIVAL)
     }
 
     /// Which replica of so many serves it: any, with equal chance.
@@ -83,12 +103,21 @@ impl Bus {
     fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
         let now = self.host.sched.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
+        let (mut resource, mut server) = (None, None);
         if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
             let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
             (route, params) = found.parts();
-            replica = Some(visit.pick(guest.stand.replicas.len()) as u32);
+            let picked = visit.pick(guest.stand.replicas.len());
+            replica = Some(picked as u32);
+            // Which process that is, nobody can tell while another release is about.
+            let is_sole =
+                !guest.releases.iter().any(|release| self.faults.rules()[release.fault].is_active());
+            resource = is_sole.then(|| guest.stand.replicas[picked].identity.resource);
+            server = Some(visit.span);
         }
         let subject = visit.subject(route, replica, &params, visit.outermost());
+        let spans = Spans { server, own: server.map(|_| visit.second_arrival()), ..subject.spans };
+        let subject = Subject { resource, spans, ..subject };
         let mut passage = Box::new(self.faults.passage(&subject, now)?);
         passage.depart(&mut visit.request, now);
         if passage.unsamples {
@@ -164,7 +193,7 @@ impl Bus {
     /// Lets the request arrive once more. Nobody waits for the answer.
     fn arrive_again(self: &Rc<Self>, visit: &Visit) {
         let mut again = visit.clone();
-        again.span = visit.trace.child_id(Some(visit.outermost()), SECOND_ARRIVAL);
+        again.span = visit.second_arrival();
         if visit.from.is_some() && self.is_guest(visit.to) {
             self.stats.doubled(visit.to);
         }

@@ -12,10 +12,11 @@ use std::task::{Poll, Waker};
 use slab::Slab;
 
 use crate::context::{SpanId, TraceId};
-use crate::fault::{Drawn, Firing, Ledger, Rule, SHORTEST};
+use crate::fault::{Drawn, Firing, Ledger, Rule, SHORTEST, Site, Spans};
 use crate::model::{FaultKind, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::Key;
+use crate::telemetry::record::ResourceId;
 
 use super::Visit;
 
@@ -23,6 +24,8 @@ use super::Visit;
 pub struct Plight {
     pub service: ServiceId,
     pub replica: u32,
+    /// That of the release that the topology has.
+    resource: ResourceId,
     pub process: Rc<Process>,
     ledger: Rc<Ledger>,
     /// In the order in which they began.
@@ -34,6 +37,8 @@ pub struct Plight {
 /// A fault that has the replica.
 struct Hold {
     rule: Rc<Rule>,
+    /// The number of the window in which it came.
+    window: u64,
     /// Nobody is at the replica's address before this instant.
     down_until: Nanos,
     /// When it goes down next, of one that does so over and over.
@@ -43,7 +48,7 @@ struct Hold {
 
 impl Hold {
     fn of(rule: &Rc<Rule>) -> Self {
-        Self { rule: Rc::clone(rule), down_until: 0, next_fall: None, falls: 0 }
+        Self { rule: Rc::clone(rule), window: rule.windows(), down_until: 0, next_fall: None, falls: 0 }
     }
 
     /// Whether workers may never be given back while it lasts.
@@ -55,8 +60,8 @@ impl Hold {
 /// A request that is at the replica.
 struct Present {
     met: Met,
-    /// The faults that slow its work down, should it have any.
-    slow: Vec<Rc<Rule>>,
+    /// The faults that slow its work down, should it have any, each with its window's number.
+    slow: Vec<(Rc<Rule>, u64)>,
     /// It waits for a worker, and is told when faults begin to keep some.
     waiting: Option<Waker>,
 }
@@ -68,17 +73,23 @@ pub struct Met {
     span: SpanId,
     /// The call that has brought it; of one from outside, itself.
     within: SpanId,
+    /// The CLIENT span that waits for it.
+    client: Option<SpanId>,
+    /// The Resource of the process that it has come to.
+    resource: ResourceId,
     route: Option<u32>,
     from: Option<ServiceId>,
 }
 
 impl Met {
-    pub(super) fn of(visit: &Visit, route: Option<u32>) -> Self {
+    pub(super) fn of(visit: &Visit, route: Option<u32>, resource: ResourceId) -> Self {
         let from = visit.from.map(|(from, _)| from);
         Self {
             trace: visit.trace.trace_id,
             span: visit.span,
             within: visit.call.unwrap_or(visit.span),
+            client: visit.client,
+            resource,
             route,
             from,
         }
@@ -98,9 +109,14 @@ impl Drop for Presence<'_> {
 }
 
 impl Plight {
-    pub fn new(service: ServiceId, replica: u32, process: Rc<Process>, ledger: Rc<Ledger>) -> Rc<Self> {
+    /// Of a replica whose process has this Resource, until something is deployed.
+    pub fn new(
+        (service, replica, resource): (ServiceId, u32, ResourceId),
+        process: Rc<Process>,
+        ledger: Rc<Ledger>,
+    ) -> Rc<Self> {
         let (holds, present) = (RefCell::default(), RefCell::default());
-        Rc::new(Self { service, replica, process, ledger, holds, present })
+        Rc::new(Self { service, replica, resource, process, ledger, holds, present })
     }
 
     fn now(&self) -> Nanos {
@@ -114,14 +130,14 @@ impl Plight {
     pub fn enter(&self, met: Met) -> Result<Presence<'_>, Down> {
         let (now, holds) = (self.now(), self.holds.borrow());
         if let Some(hold) = holds.iter().find(|hold| hold.down_until > now) {
-            self.struck(&hold.rule, Some(met), Drawn::Nothing);
+            self.struck((&hold.rule, hold.window), Some(met), Drawn::Nothing);
             return Err(Down);
         }
         let mut slow = Vec::new();
-        for Hold { rule, .. } in &*holds {
+        for Hold { rule, window, .. } in &*holds {
             match rule.kind {
-                FaultKind::Cpu { .. } => slow.push(Rc::clone(rule)),
-                FaultKind::Pause => self.struck(rule, Some(met), Drawn::Nothing),
+                FaultKind::Cpu { .. } => slow.push((Rc::clone(rule), *window)),
+                FaultKind::Pause => self.struck((rule, *window), Some(met), Drawn::Nothing),
                 _ => {}
             }
         }
@@ -164,7 +180,7 @@ impl Plight {
         match &rule.kind {
             FaultKind::Crash { restart } => {
                 let restart = restart.sample(&mut self.dice(rule).with(1).stream());
-                self.struck(rule, None, Drawn::Delay(restart));
+                self.struck((rule, rule.windows()), None, Drawn::Delay(restart));
                 return self.crash(rule, restart, None);
             }
             FaultKind::RestartLoop { up, .. } => {
@@ -192,7 +208,9 @@ impl Plight {
             FaultKind::Cpu { .. } => {
                 self.slow_down();
                 let mut present = self.present.borrow_mut();
-                present.iter_mut().for_each(|(_, present)| present.slow.push(Rc::clone(rule)));
+                present
+                    .iter_mut()
+                    .for_each(|(_, present)| present.slow.push((Rc::clone(rule), rule.windows())));
             }
             _ => {}
         }
@@ -229,7 +247,7 @@ impl Plight {
             hold.next_fall = Some(hold.down_until.saturating_add(up));
             lasting
         };
-        self.struck(rule, None, Drawn::Delay(lasting));
+        self.struck((rule, rule.windows()), None, Drawn::Delay(lasting));
         self.strike_all(rule, None);
         Fate::Dies
     }
@@ -279,26 +297,29 @@ impl Plight {
         for (_, Present { met, .. }) in
             self.present.borrow().iter().filter(|(place, _)| Some(*place) != known)
         {
-            self.struck(rule, Some(*met), Drawn::Nothing);
+            self.struck((rule, rule.windows()), Some(*met), Drawn::Nothing);
         }
     }
 
-    /// Notes that a fault has struck a request, or the replica.
-    fn struck(&self, rule: &Rule, met: Option<Met>, drawn: Drawn) {
+    /// Notes that a fault has struck a request, or the replica, by its window of this number.
+    fn struck(&self, (rule, window): (&Rule, u64), met: Option<Met>, drawn: Drawn) {
         rule.acted();
-        self.ledger.fired(&Firing {
-            rule: &rule.name,
-            index: rule.index,
-            kind: rule.kind.name(),
-            time: self.now(),
+        let now = self.now();
+        let Some(met) = met else {
+            let replica = (self.service, self.replica, self.resource);
+            return self.ledger.fired(Firing::of_replica(rule, replica, window, now, drawn));
+        };
+        let site = Site {
             service: self.service,
             replica: Some(self.replica),
-            route: met.and_then(|met| met.route),
-            from: met.and_then(|met| met.from),
-            request: met.map(|met| (met.trace, met.span)),
-            within: met.map(|met| met.within),
-            drawn,
-        });
+            resource: Some(met.resource),
+            route: met.route,
+            from: met.from,
+            trace: met.trace,
+            within: met.within,
+            spans: Spans { server: Some(met.span), client: met.client, own: None },
+        };
+        self.ledger.fired(Firing::at(rule, &site, window, now, drawn));
     }
 }
 
@@ -327,7 +348,8 @@ impl Presence<'_> {
         if stretched > 0
             && let Some(Present { met, slow, .. }) = present.get(self.place)
         {
-            slow.iter().for_each(|rule| self.plight.struck(rule, Some(*met), Drawn::Delay(stretched)));
+            let drawn = Drawn::Delay(stretched);
+            slow.iter().for_each(|(rule, window)| self.plight.struck((rule, *window), Some(*met), drawn));
         }
     }
 
@@ -348,7 +370,9 @@ impl Presence<'_> {
         let (plight, holds) = (self.plight, self.plight.holds.borrow());
         let Some(met) = plight.present.borrow().get(self.place).map(|present| present.met) else { return };
         let takes = |hold: &&Hold| matches!(hold.rule.kind, FaultKind::PoolExhaustion { .. });
-        holds.iter().filter(takes).for_each(|hold| plight.struck(&hold.rule, Some(met), Drawn::Nothing));
+        for hold in holds.iter().filter(takes) {
+            plight.struck((&hold.rule, hold.window), Some(met), Drawn::Nothing);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::tally;
 use super::release::Stand;
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
+use super::stats::At;
 use super::{Bus, Visit};
 
 /// Answers for a guest that has failed.
@@ -43,7 +44,8 @@ impl Bus {
         span.respond(response.status);
         self.record(span);
         let now = self.host.sched.now();
-        self.stats.left(visit.to, None, arrived, now, None);
+        let at = At { service: visit.to, route: None, instance: replica.identity.resource };
+        self.stats.left(at, arrived, now, None);
         response
     }
 
@@ -61,12 +63,13 @@ impl Bus {
         }
         let now = self.host.sched.now();
         let slot = stand.slot(route);
-        let subject = visit.subject(slot, Some(replica.identity.replica), params, visit.span);
+        let subject = visit.subject_at(slot, replica, params);
         let response = self.faults.door(&subject, now)?;
         let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
         span.respond(response.status);
         self.record(span);
-        self.stats.left(visit.to, slot, arrived, now, tally::error_type(response.status));
+        let at = At { service: visit.to, route: slot, instance: replica.identity.resource };
+        self.stats.left(at, arrived, now, tally::error_type(response.status));
         Some(response)
     }
 

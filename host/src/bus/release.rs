@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::fault::{Drawn, Firing, Held, Rule};
+use crate::fault::{Drawn, Firing, Held, Rule, Spans, Subject};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
@@ -82,7 +82,7 @@ impl Bus {
             {
                 continue;
             }
-            if let Some(held) = self.deployed(rule, release.canary, guest, visit, replica) {
+            if let Some(held) = self.deployed(rule, release, guest, visit, replica) {
                 return match &release.stand {
                     Some(stand) => Ok(Chosen { stand, _held: held }),
                     None => {
@@ -99,7 +99,7 @@ impl Bus {
     fn deployed(
         &self,
         rule: &Rc<Rule>,
-        canary: Canary,
+        release: &Release,
         guest: &GuestNode,
         visit: &Visit,
         replica: usize,
@@ -110,7 +110,7 @@ impl Bus {
         if !rule.is_for_route(route) {
             return None;
         }
-        if let Canary::Requests(share) = canary {
+        if let Canary::Requests(share) = release.canary {
             // By trace: what belongs together stays together.
             let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
             if dice.unit() >= share {
@@ -120,9 +120,13 @@ impl Bus {
         }
         let now = self.host.sched.now();
         let strike = rule.strike(&subject, now)?;
+        // One that is broken does not come up: there is no process, nor a SERVER span.
+        let resource = release.stand.as_ref().map(|stand| stand.replicas[replica].identity.resource);
         let within = Some(visit.call.unwrap_or(visit.span));
-        let firing = Firing { within, ..Firing::of(rule, &subject, now, Drawn::Nothing) };
-        self.faults.ledger.fired(&firing);
+        let spans = Spans { server: release.stand.as_ref().and(subject.spans.server), ..subject.spans };
+        let subject = Subject { resource, spans, ..subject };
+        let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
+        self.faults.ledger.fired(Firing { within, ..firing });
         Some(strike.held)
     }
 

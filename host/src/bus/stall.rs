@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::context::SpanId;
-use crate::fault::{Json, Point, Subject};
+use crate::fault::{Json, Point, Spans, Subject};
 use crate::guest::Identity;
 use crate::guest::scope::RequestScope;
 use crate::model::{FaultEvent, Scalar};
@@ -30,6 +30,7 @@ impl Bus {
             service: identity.service,
             route: scope.slot,
             replica: Some(identity.replica),
+            resource: Some(identity.resource),
             from: scope.from,
             request: &scope.request,
             params: &scope.params,
@@ -38,6 +39,7 @@ impl Bus {
             attempt: scope.attempt,
             trace: scope.trace.trace_id,
             span,
+            spans: Spans { server: Some(scope.server), client: None, own: Some(span) },
             dice: scope.trace.chance(Purpose::Fault, span),
         };
         let (process, now) = (Rc::clone(&identity.process), self.host.sched.now());

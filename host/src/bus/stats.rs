@@ -14,7 +14,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
+use crate::tally::timeline::Timeline;
 use crate::tally::{Gauge, Tally};
+use crate::telemetry::record::ResourceId;
 
 mod laws;
 
@@ -22,7 +24,12 @@ pub use laws::Broken;
 
 /// The running count, until it is closed. For the core thread only.
 #[derive(Debug, Default)]
-pub struct Stats(RefCell<Option<Accounts>>);
+pub struct Stats {
+    /// None once it is closed.
+    accounts: RefCell<Option<Accounts>>,
+    /// When the world began, which is where timelines begin.
+    start: Nanos,
+}
 
 /// Everything that was counted in one world, or in several that were merged.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +50,11 @@ pub struct ServiceAccount {
     pub capacity: Option<Capacity>,
     /// By route; behind the last, what met none.
     tallies: Vec<Option<Box<Tally>>>,
+    /// By the instance that had the request, in the order of their Resources; none for a
+    /// service with a single one.
+    instances: Option<Vec<(ResourceId, Box<Tally>)>>,
+    /// By the instant of their arrival; none before the first.
+    pub timeline: Option<Box<Timeline>>,
     /// Requests at the service: from their arrival to their answer.
     pub inside: Gauge,
     /// Requests in the queues.
@@ -102,6 +114,15 @@ pub struct PolicyAccount {
     pub fallbacks: u64,
 }
 
+/// Where a request was: a service, the route that it met if it met one, and the instance that
+/// had it.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    pub service: ServiceId,
+    pub route: Option<u32>,
+    pub instance: ResourceId,
+}
+
 /// A call that is counted and has not ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ticket {
@@ -111,10 +132,10 @@ pub struct Ticket {
 }
 
 impl Stats {
-    /// Nothing counted yet, for these services.
-    pub fn new(services: Vec<ServiceAccount>) -> Self {
+    /// Nothing counted yet, for these services, from `start` on.
+    pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        Self(RefCell::new(Some(Accounts { services, callers })))
+        Self { accounts: RefCell::new(Some(Accounts { services, callers })), start }
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -170,25 +191,24 @@ impl Stats {
         });
     }
 
-    /// It is answered: by `route`, or without one; `error` is its `error.type`, if it failed.
-    pub fn left(
-        &self,
-        at: ServiceId,
-        route: Option<u32>,
-        since: Nanos,
-        now: Nanos,
-        error: Option<Cow<'static, str>>,
-    ) {
-        self.service(at, |service| {
+    /// It is answered; `error` is its `error.type`, if it failed.
+    pub fn left(&self, at: At, since: Nanos, now: Nanos, error: Option<Cow<'static, str>>) {
+        let start = self.start;
+        self.service(at.service, |service| {
             service.inside.leave(now);
-            let slot = route.map_or(service.routes.len(), |route| route as usize);
+            let timeline = service.timeline.get_or_insert_default();
+            timeline.note(since.saturating_sub(start), Some(now - since), error.is_some());
+            if let Some(tally) = service.instance(at.instance) {
+                tally.note(now - since, error.clone());
+            }
+            let slot = at.route.map_or(service.routes.len(), |route| route as usize);
             service.tallies[slot].get_or_insert_default().note(now - since, error);
         });
     }
 
     /// A call begins, from a service or from outside.
     pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
-        let mut accounts = self.0.borrow_mut();
+        let mut accounts = self.accounts.borrow_mut();
         let Some(accounts) = &mut *accounts else { return Ticket::default() };
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
         let links = &mut accounts.callers[caller];
@@ -221,14 +241,14 @@ impl Stats {
 
     /// Requests from outside that have ended, and how many of them failed.
     pub fn outside(&self) -> (u64, u64) {
-        let accounts = self.0.borrow();
+        let accounts = self.accounts.borrow();
         let links = accounts.iter().filter_map(|accounts| accounts.callers.last()).flatten();
         links.fold((0, 0), |(ended, failed), link| (ended + link.calls.count, failed + link.calls.failed()))
     }
 
     /// A copy of everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.0.borrow().clone().unwrap_or_default();
+        let mut accounts = self.accounts.borrow().clone().unwrap_or_default();
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
@@ -236,19 +256,19 @@ impl Stats {
     /// Ends the count and gives everything out, with the gauges read at `now`.
     /// What is cut off afterwards counts for nothing.
     pub fn close(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.0.take().unwrap_or_default();
+        let mut accounts = self.accounts.take().unwrap_or_default();
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
 
     fn service(&self, at: ServiceId, note: impl FnOnce(&mut ServiceAccount)) {
-        if let Some(accounts) = &mut *self.0.borrow_mut() {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
             note(&mut accounts.services[at.index()]);
         }
     }
 
     fn link(&self, ticket: Ticket, note: impl FnOnce(&mut LinkAccount)) {
-        if let Some(accounts) = &mut *self.0.borrow_mut() {
+        if let Some(accounts) = &mut *self.accounts.borrow_mut() {
             note(&mut accounts.callers[ticket.caller as usize][ticket.slot as usize]);
         }
     }
@@ -312,6 +332,25 @@ impl ServiceAccount {
         names.zip(&self.tallies).filter_map(|(name, tally)| Some((name, tally.as_deref()?)))
     }
 
+    /// The requests of each instance, in the order of their Resources; none where there is but one.
+    pub fn instances(&self) -> impl Iterator<Item = (ResourceId, &Tally)> {
+        self.instances.iter().flatten().map(|(instance, tally)| (*instance, &**tally))
+    }
+
+    /// Lets the requests be counted by instance too: there are several.
+    pub fn by_instance(self) -> Self {
+        Self { instances: Some(Vec::new()), ..self }
+    }
+
+    fn instance(&mut self, id: ResourceId) -> Option<&mut Tally> {
+        let instances = self.instances.as_mut()?;
+        let index = instances.binary_search_by_key(&id, |(known, _)| *known).unwrap_or_else(|index| {
+            instances.insert(index, (id, Box::new(Tally::coarse())));
+            index
+        });
+        Some(&mut instances[index].1)
+    }
+
     /// The requests of all routes.
     pub fn all(&self) -> Tally {
         let mut all = Tally::default();
@@ -334,6 +373,14 @@ impl ServiceAccount {
             if let Some(theirs) = theirs {
                 mine.get_or_insert_default().merge(theirs);
             }
+        }
+        for (id, theirs) in other.instances() {
+            if let Some(mine) = self.instance(id) {
+                mine.merge(theirs);
+            }
+        }
+        if let Some(theirs) = &other.timeline {
+            self.timeline.get_or_insert_default().merge(theirs);
         }
         if let Some(theirs) = &other.waits {
             self.waits.get_or_insert_with(|| Box::new(Tally::coarse())).merge(theirs);

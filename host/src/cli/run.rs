@@ -61,6 +61,10 @@ pub struct Run {
     #[arg(long)]
     strict: bool,
 
+    /// Do not fail if a receiver or a file has not got every record
+    #[arg(long)]
+    lossy: bool,
+
     /// What to show on standard output [default: traces on a terminal or with --request, if they
     /// are exported nowhere else; otherwise the summary]
     #[arg(long, value_enum)]
@@ -87,6 +91,7 @@ impl Run {
             truth,
             no_counterfactual,
             strict,
+            lossy,
             show,
             json,
         } = self;
@@ -110,7 +115,7 @@ impl Run {
                 } else {
                     print(&text)
                 };
-                let whole = judge(&outcome.report, strict);
+                let whole = judge(&outcome.report, strict) & is_complete(&outcome.report, lossy);
                 for failure in &outcome.failures {
                     say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
                 }
@@ -143,6 +148,25 @@ fn judge(report: &Report, strict: bool) -> bool {
         say("  help: this is a defect of simhost: please report it with the topology\n");
     }
     missed == 0 && broken.is_empty() && idle.is_empty()
+}
+
+/// Whether every record is where it should be, or need not be; if not, standard error says so.
+fn is_complete(report: &Report, lossy: bool) -> bool {
+    for warning in report.telemetry.warnings() {
+        say(&format!("warning: {}\n", printable(&warning)));
+    }
+    let losses = report.telemetry.losses();
+    let severity = if lossy { "warning" } else { "error" };
+    for loss in &losses {
+        say(&format!("{severity}: {}\n", printable(loss)));
+    }
+    if !losses.is_empty() && !lossy {
+        say(
+            "  help: make sure that the receiver or the file takes all records; OTEL_LOGS_EXPORTER=none leaves out \
+             log records; --lossy accepts losses\n",
+        );
+    }
+    losses.is_empty() || lossy
 }
 
 /// What standard output gets at the end: answers, traces, report.

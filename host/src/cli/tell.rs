@@ -28,9 +28,10 @@ pub fn tell(event: Event) {
         Event::Control { address } => say(&format!("control on http://{address}\n")),
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {
-            // A receiver may recover; a disk that is full stays so.
-            let again = if exporter.starts_with("otlp") { ", and tries again" } else { "" };
-            say(&format!("warning: {exporter} has trouble{again}: {}\n", printable(&trouble)));
+            let again = if trouble.is_permanent { "" } else { ", and tries again" };
+            let (kind, message) =
+                (if trouble.is_permanent { "lasting trouble" } else { "trouble" }, trouble.message);
+            say(&format!("warning: {exporter} has {kind}{again}: {}\n", printable(&message)));
         }
         Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
             let factor = words::number(progress::factor(simulated, took));
@@ -50,7 +51,9 @@ pub fn tell(event: Event) {
         Event::Simulated { .. } | Event::Comparing { .. } => {}
         Event::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
-            say(&format!("waiting up to {patience} for the spans to be taken; ctrl-c quits at once\n"));
+            say(&format!(
+                "waiting for the records to be taken, for up to {patience} while none is; ctrl-c quits at once\n"
+            ));
         }
     }
 }

@@ -51,14 +51,15 @@ impl Faults {
         let mut answer = None;
         for rule in rules.iter() {
             let FaultKind::RateLimit { per_second, burst, retry_after } = &rule.kind else { continue };
-            let Some(_strike) = rule.strike(subject, now) else { continue };
+            let Some(strike) = rule.strike(subject, now) else { continue };
             if rule.buckets.take(subject.replica.unwrap_or(0), *per_second, *burst, now) {
                 rule.spare(Suppression::WithinLimit);
             } else if answer.is_some() {
                 rule.spare(Suppression::Overridden);
             } else {
                 answer = Some(turned_away(*retry_after));
-                self.ledger.fired(&Firing::of(rule, subject, now, Drawn::Status(TOO_MANY)));
+                let drawn = Drawn::Status(TOO_MANY);
+                self.ledger.fired(Firing::at(rule, &subject.site(), strike.window, now, drawn));
             }
         }
         answer

@@ -38,8 +38,8 @@ struct Struck {
 
 impl Labels {
     /// A fault has struck.
-    pub fn note(&self, firing: &Firing<'_>) {
-        let Some((_, span)) = firing.request else { return };
+    pub fn note(&self, firing: &Firing) {
+        let Some(span) = firing.signs.first().copied() else { return };
         let Waiting { by_span, order } = &mut *self.waiting.borrow_mut();
         if !by_span.contains_key(&span) {
             order.push_back(span);
@@ -50,7 +50,7 @@ impl Labels {
             }
         }
         let struck = by_span.entry(span).or_default();
-        struck.names.push(firing.rule.to_owned());
+        struck.names.push(firing.rule.to_string());
         struck.kinds.push(firing.kind.to_owned());
     }
 

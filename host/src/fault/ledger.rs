@@ -4,10 +4,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
+use smallvec::SmallVec;
+
 use crate::context::{SpanId, TraceId};
-use crate::model::{Nanos, ServiceId};
+use crate::model::{FaultKind, Nanos, ServiceId, Way};
+use crate::telemetry::record::{ResourceId, SpanRef};
 
 use super::labels::Labels;
+use super::signs::{Spans, Waiting, shown_by};
 use super::witness::Witness;
 use super::{Hand, Rule, Subject};
 
@@ -119,11 +123,15 @@ pub enum Drawn {
 pub struct Site {
     pub service: ServiceId,
     pub replica: Option<u32>,
+    /// The Resource of the process that has the request, or is to get it.
+    pub resource: Option<ResourceId>,
     pub route: Option<u32>,
     pub from: Option<ServiceId>,
-    pub request: (TraceId, SpanId),
+    pub trace: TraceId,
     /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
     pub within: SpanId,
+    /// The spans around it.
+    pub spans: Spans,
 }
 
 impl Subject<'_> {
@@ -131,51 +139,119 @@ impl Subject<'_> {
         Site {
             service: self.service,
             replica: self.replica,
+            resource: self.resource,
             route: self.route,
             from: self.from.map(|(service, _)| service),
-            request: (self.trace, self.span),
+            trace: self.trace,
             within: self.span,
+            spans: self.spans,
         }
     }
 }
 
 /// A fault has struck.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Firing<'a> {
-    pub rule: &'a str,
+pub struct Firing {
+    pub rule: Rc<str>,
     /// The fault's place in the model.
     pub index: usize,
     pub kind: &'static str,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
+    /// The number of the fault's window to which it belongs, from 1.
+    pub window: u64,
+    /// Why it comes after that window has closed, if it does.
+    pub after: Option<After>,
     pub service: ServiceId,
     pub replica: Option<u32>,
+    /// The Resource of the process that is struck, or that gets what is struck.
+    pub resource: Option<ResourceId>,
     pub route: Option<u32>,
     pub from: Option<ServiceId>,
-    /// The request; none of what strikes without one.
-    pub request: Option<(TraceId, SpanId)>,
+    /// The trace of the request; none of what strikes without one.
+    pub trace: Option<TraceId>,
     /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
     pub within: Option<SpanId>,
+    /// The CLIENT span that waits for the request.
+    pub client: Option<SpanId>,
+    /// The spans that may show the effect, the best first.
+    pub signs: SmallVec<[SpanId; 2]>,
+    /// The recorded span that shows it; none before that is known.
+    pub shown: Option<SpanRef>,
     pub drawn: Drawn,
 }
 
-impl<'a> Firing<'a> {
-    pub fn of(rule: &'a Rule, subject: &Subject<'_>, time: Nanos, drawn: Drawn) -> Self {
-        Self::at(rule, &subject.site(), time, drawn)
-    }
+/// Why a fault strikes after its window has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It was decided while the window was open: the message that is struck was on its way,
+    /// or the work that is slow had begun.
+    UnderWay,
+    /// A process that the fault has killed is not up yet.
+    Restarting,
+}
 
-    pub fn at(rule: &'a Rule, site: &Site, time: Nanos, drawn: Drawn) -> Self {
+impl After {
+    fn of(rule: &Rule, window: u64) -> Option<Self> {
+        if rule.is_active() && rule.windows() == window {
+            return None;
+        }
+        Some(match rule.kind {
+            FaultKind::Crash { .. } => Self::Restarting,
+            _ => Self::UnderWay,
+        })
+    }
+}
+
+impl Firing {
+    /// A rule has struck by its window of this number.
+    pub fn at(rule: &Rule, site: &Site, window: u64, time: Nanos, drawn: Drawn) -> Self {
         Self {
-            rule: &rule.name,
+            rule: Rc::clone(&rule.name),
             index: rule.index,
             kind: rule.kind.name(),
             time,
+            window,
+            after: After::of(rule, window),
             service: site.service,
             replica: site.replica,
+            resource: site.resource,
             route: site.route,
             from: site.from,
-            request: Some(site.request),
+            trace: Some(site.trace),
             within: Some(site.within),
+            client: site.spans.client,
+            signs: site.spans.of(shown_by(&rule.kind, Way::Both)),
+            shown: None,
+            drawn,
+        }
+    }
+
+    /// A rule has struck a replica, by its window of this number, and no request.
+    pub fn of_replica(
+        rule: &Rule,
+        (service, replica, resource): (ServiceId, u32, ResourceId),
+        window: u64,
+        time: Nanos,
+        drawn: Drawn,
+    ) -> Self {
+        Self {
+            rule: Rc::clone(&rule.name),
+            index: rule.index,
+            kind: rule.kind.name(),
+            time,
+            window,
+            after: After::of(rule, window),
+            service,
+            replica: Some(replica),
+            resource: Some(resource),
+            route: None,
+            from: None,
+            trace: None,
+            within: None,
+            client: None,
+            signs: SmallVec::new(),
+            shown: None,
             drawn,
         }
     }
@@ -184,8 +260,8 @@ impl<'a> Firing<'a> {
 /// Something has happened to a fault, or by it.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// It has struck.
-    Fired(&'a Firing<'a>),
+    /// It has struck, and the span that shows it, if one does, was recorded.
+    Fired(&'a Firing),
     /// It has become active.
     Opened(Turn<'a>),
     /// It is no longer active.
@@ -229,10 +305,12 @@ pub struct Ledger {
     listener: Option<RefCell<Listener>>,
     witness: Option<RefCell<Witness>>,
     labels: Option<Rc<Labels>>,
+    waiting: RefCell<Waiting>,
 }
 
 impl Ledger {
-    /// `listener` hears of each event, in the order in which they happen.
+    /// `listener` hears of each event: of windows and hands as they come, of a firing when
+    /// the span that shows it has ended.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
         Self { listener: Some(RefCell::new(Box::new(listener))), ..Self::default() }
     }
@@ -262,11 +340,43 @@ impl Ledger {
         self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
     }
 
-    pub fn fired(&self, firing: &Firing<'_>) {
+    /// A fault has struck.
+    pub fn fired(&self, mut firing: Firing) {
+        // A call that has ended before shows nothing of it.
+        let ended = firing
+            .client
+            .filter(|client| self.witness(|witness| !witness.is_under_way(*client)).unwrap_or_default());
+        firing.signs.retain(|sign| Some(*sign) != ended);
         if let Some(labels) = &self.labels {
-            labels.note(firing);
+            labels.note(&firing);
         }
-        self.tell(&Event::Fired(firing));
+        self.witness(|witness| witness.struck(&firing));
+        if self.listener.is_some() {
+            let told = self.waiting.borrow_mut().add(firing);
+            told.iter().for_each(|firing| self.tell(&Event::Fired(firing)));
+        }
+    }
+
+    /// A span has ended, and was recorded or lost.
+    pub fn ended(&self, span: SpanRef, is_recorded: bool) {
+        if is_recorded {
+            self.witness(|witness| witness.recorded(span));
+        }
+        self.settle(span.span_id, is_recorded.then_some(span));
+    }
+
+    /// It is known what has become of a span, if it ever was one.
+    pub(super) fn settle(&self, span: SpanId, recorded: Option<SpanRef>) {
+        if self.listener.is_some() {
+            let told = self.waiting.borrow_mut().ended(span, recorded);
+            told.iter().for_each(|firing| self.tell(&Event::Fired(firing)));
+        }
+    }
+
+    /// No span is recorded any more: tells what has waited for one.
+    pub fn finish(&self) {
+        let told = self.waiting.borrow_mut().finish();
+        told.iter().for_each(|firing| self.tell(&Event::Fired(firing)));
     }
 
     pub fn tell(&self, event: &Event<'_>) {

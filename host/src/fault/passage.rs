@@ -17,6 +17,7 @@ use crate::model::{FaultKind, Moment, Nanos, ServiceId, Spoil, Way};
 use crate::rng::Unit;
 
 use super::ledger::{Drawn, Firing, Ledger, Site, Suppression};
+use super::signs::shown_by;
 use super::{Faults, Point, Rule, Strike, Subject, edit};
 
 /// What befalls one attempt on its way. Keep it until the attempt is over.
@@ -229,7 +230,10 @@ impl Passage {
             }
             if let Some(drawn) = drawn {
                 effect.told = true;
-                self.ledger.fired(&Firing::at(&effect.rule, &self.site, now, drawn));
+                let way = if message.is_response { Way::Response } else { Way::Request };
+                let signs = self.site.spans.of(shown_by(&effect.rule.kind, way));
+                let firing = Firing::at(&effect.rule, &self.site, effect.strike.window, now, drawn);
+                self.ledger.fired(Firing { signs, ..firing });
             }
         }
         (delay, first.map(|(_, end)| end))

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanId};
 use crate::message::Request;
-use crate::model::{FaultKind, Model, Nanos, ServiceId};
+use crate::model::{FaultKind, Model, Nanos, ServiceId, Way};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::record::{
@@ -21,6 +21,7 @@ use crate::telemetry::recorder::Editor;
 
 use super::ledger::{Drawn, Firing, Suppression};
 use super::schedule::Window;
+use super::signs::{Spans, shown_by};
 use super::{Json, Labels, Ledger, Point, Rule, Strike, Subject};
 
 /// Spans that are held back, at most: one more is not late.
@@ -196,19 +197,19 @@ impl Records {
         meant.into_values().collect()
     }
 
+    /// Notes that a fault has struck a replica, or a span of it.
     fn fired(&self, rule: &Rule, origin: Origin, span: Option<&SpanRecord>, drawn: Drawn) {
-        self.ledger.fired(&Firing {
-            rule: &rule.name,
-            index: rule.index,
-            kind: rule.kind.name(),
-            time: self.sched.now(),
-            service: origin.service,
-            replica: Some(origin.replica),
-            route: span.and_then(|span| self.route(origin.service, span)),
-            from: None,
-            request: span.map(|span| (span.trace_id, span.span_id)),
-            within: span.and_then(around),
-            drawn,
+        let (service, replica, resource) = (origin.service, origin.replica, origin.resource);
+        let now = self.sched.now();
+        let firing = Firing::of_replica(rule, (service, replica, resource), rule.windows(), now, drawn);
+        let Some(span) = span else { return self.ledger.fired(firing) };
+        let spans = Spans { own: Some(span.span_id), ..Spans::default() };
+        self.ledger.fired(Firing {
+            route: self.route(service, span),
+            trace: Some(span.trace_id),
+            within: around(span),
+            signs: spans.of(shown_by(&rule.kind, Way::Both)),
+            ..firing
         });
     }
 
@@ -227,6 +228,7 @@ impl Records {
             service: origin.service,
             route: None,
             replica: Some(origin.replica),
+            resource: Some(origin.resource),
             from: None,
             request: &Request::default(),
             params: &[],
@@ -235,6 +237,7 @@ impl Records {
             attempt: 0,
             trace: span.trace_id,
             span: span.span_id,
+            spans: Spans::default(),
             dice: self.dice(span.span_id),
         };
         rule.strike(&subject, self.sched.now())
@@ -285,7 +288,7 @@ impl Records {
 }
 
 impl Editor for Records {
-    fn span(&self, mut span: SpanRecord, keep: &mut dyn FnMut(SpanRecord)) {
+    fn span(&self, mut span: SpanRecord, keep: &mut dyn FnMut(SpanRecord)) -> bool {
         let own = span.resource;
         let due = match self.origins.get(&own) {
             Some(origin) => self.befall(&mut span, *origin),
@@ -294,7 +297,7 @@ impl Editor for Records {
         if let Some(labels) = &self.labels {
             labels.put(&mut span);
         }
-        let Some(due) = due else { return };
+        let Some(due) = due else { return false };
         let skew = self.skew(own, span.start);
         if skew != 0 {
             shift(&mut span, skew);
@@ -303,9 +306,10 @@ impl Editor for Records {
         if due > self.sched.now() {
             self.held.set(self.held.get() + 1);
             self.late.borrow_mut().insert((due, self.held.get()), span);
-            return;
+        } else {
+            keep(span);
         }
-        keep(span);
+        true
     }
 
     fn log(&self, mut log: LogRecord) -> LogRecord {

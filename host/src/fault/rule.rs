@@ -18,7 +18,7 @@ use super::{Point, Subject};
 pub struct Rule {
     /// Its place in the model.
     pub index: usize,
-    pub name: String,
+    pub name: Rc<str>,
     pub kind: FaultKind,
     pub target: Option<Target>,
     pub conditions: Vec<Condition>,
@@ -48,6 +48,8 @@ pub struct Strike {
     /// From 0 to 1: how far the fault has grown in. It is for kinds that
     /// [have a magnitude](FaultKind::has_magnitude); others strike less often.
     pub strength: f64,
+    /// The number of the window in which it has.
+    pub window: u64,
     /// Keep it as long as the request is under way; none where nobody counts these.
     pub held: Option<Held>,
 }
@@ -90,7 +92,7 @@ impl Rule {
         });
         Self {
             index,
-            name: fault.name.clone(),
+            name: fault.name.as_str().into(),
             kind: fault.kind.clone(),
             target: fault.target.clone(),
             conditions: fault.conditions.clone(),
@@ -201,7 +203,8 @@ impl Rule {
         match chance::decide(self, subject, dice.unit(), now) {
             Ok(held) => {
                 self.count.injected.set(self.count.injected.get() + 1);
-                Some(Strike { dice: dice.with(1), strength: self.strength(now), held })
+                let (strength, window) = (self.strength(now), self.windows.get());
+                Some(Strike { dice: dice.with(1), strength, window, held })
             }
             Err(why) => {
                 self.count.suppress(why);
@@ -275,7 +278,7 @@ impl Rule {
     /// What it has done so far.
     pub fn counts(&self) -> Account {
         Account {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             matched: self.count.matched.get(),
             injected: self.count.injected.get(),
             suppressed: self.count.suppressed(),

@@ -36,7 +36,7 @@ impl Faults {
             stall.events.extend(event.iter().filter(|event| delay >= event.above).cloned());
             stall.held.extend(strike.held);
             let site = Site { within: server, ..subject.site() };
-            self.ledger.fired(&Firing::at(rule, &site, now, Drawn::Delay(delay)));
+            self.ledger.fired(Firing::at(rule, &site, strike.window, now, Drawn::Delay(delay)));
         }
         stall
     }

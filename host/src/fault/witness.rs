@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
+use crate::telemetry::record::SpanRef;
 
 use super::Ledger;
 use super::ledger::{Event, Firing};
@@ -29,9 +30,12 @@ pub type Spot = (ServiceId, Option<u32>);
 /// A request from outside of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caused {
+    /// As its SERVER span has it, if that was recorded.
     pub trace: TraceId,
     /// Its SERVER span.
     pub span: SpanId,
+    /// Whether that was recorded.
+    pub is_recorded: bool,
     pub spot: Spot,
     /// When its load had to make it; of one that no load makes, when it arrived:
     /// nanoseconds since the Unix epoch.
@@ -117,8 +121,8 @@ struct Step {
     span: SpanId,
     /// The request that makes the call, or the call that brings the request.
     above: Option<Rc<Step>>,
-    /// None for a call.
-    spot: Option<Spot>,
+    /// None for a call, and before it is known.
+    spot: Cell<Option<Spot>>,
     has_ended: Cell<bool>,
 }
 
@@ -186,9 +190,21 @@ impl Witness {
         }
     }
 
-    fn step(&mut self, span: SpanId, above: Option<SpanId>, spot: Option<Spot>) {
+    /// A span was recorded.
+    pub(super) fn recorded(&mut self, span: SpanRef) {
+        if let Some(entry) = self.entries.get_mut(&span.span_id) {
+            (entry.caused.trace, entry.caused.is_recorded) = (span.trace_id, true);
+        }
+    }
+
+    /// Whether a call is under way, or a request.
+    pub(super) fn is_under_way(&self, span: SpanId) -> bool {
+        self.under_way.contains_key(&span)
+    }
+
+    fn step(&mut self, span: SpanId, above: Option<SpanId>) {
         let above = above.and_then(|above| self.under_way.get(&above)).map(Rc::clone);
-        let step = Step { span, above, spot, has_ended: Cell::new(false) };
+        let step = Step { span, above, spot: Cell::new(None), has_ended: Cell::new(false) };
         self.under_way.insert(span, Rc::new(step));
     }
 
@@ -200,7 +216,7 @@ impl Witness {
 
     /// A fault has struck: what is above the struck request or call is touched, if it
     /// has not ended.
-    fn struck(&mut self, firing: &Firing<'_>) {
+    pub(super) fn struck(&mut self, firing: &Firing) {
         let touched = &mut self.testimony.touched[firing.index];
         touched.first.get_or_insert(firing.time);
         touched.struck.insert((firing.service, firing.route));
@@ -210,7 +226,7 @@ impl Witness {
         for step in std::iter::successors(struck, |step| step.above.as_ref()) {
             // The struck request itself is none of those above it.
             let is_above = firing.within != Some(step.span) && !step.has_ended.get();
-            touched.upstream.extend(step.spot.filter(|_| is_above));
+            touched.upstream.extend(step.spot.get().filter(|_| is_above));
             root = Some(step.span);
         }
         // One that has been answered, or given up by its client, is not touched by what comes later.
@@ -243,6 +259,7 @@ pub struct UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.ledger.witness(|witness| witness.end(self.span));
+        self.ledger.settle(self.span, None);
     }
 }
 
@@ -305,24 +322,37 @@ impl Ledger {
         spot: impl FnOnce() -> Spot,
     ) -> Option<Entered> {
         self.witness(|witness| {
-            witness.enter(Caused { trace, span, spot: spot(), due: now, is_sent: true, end: None });
+            witness.enter(Caused {
+                trace,
+                span,
+                spot: spot(),
+                due: now,
+                is_recorded: false,
+                is_sent: true,
+                end: None,
+            });
             Entered { ledger: Rc::clone(self), span, is_client: false }
         })
     }
 
-    /// A request is at a service; `above` is the call that has brought it.
-    pub fn visits(self: &Rc<Self>, span: SpanId, above: Option<SpanId>, spot: Spot) -> Option<UnderWay> {
-        self.passes(span, above, Some(spot))
+    /// A request comes to a service; `above` is the call that has brought it.
+    pub fn visits(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
+        self.calls(span, above)
+    }
+
+    /// It is known which route a visiting request meets.
+    pub fn meets(&self, span: SpanId, spot: Spot) {
+        self.witness(|witness| {
+            if let Some(step) = witness.under_way.get(&span) {
+                step.spot.set(Some(spot));
+            }
+        });
     }
 
     /// A request makes a call: `above` is its SERVER span.
     pub fn calls(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
-        self.passes(span, above, None)
-    }
-
-    fn passes(self: &Rc<Self>, span: SpanId, above: Option<SpanId>, spot: Option<Spot>) -> Option<UnderWay> {
         self.witness(|witness| {
-            witness.step(span, above, spot);
+            witness.step(span, above);
             UnderWay { ledger: Rc::clone(self), span }
         })
     }
@@ -334,9 +364,8 @@ impl Ledger {
 
     pub(super) fn saw(&self, event: &Event<'_>) {
         self.witness(|witness| match event {
-            Event::Fired(firing) => witness.struck(firing),
             Event::Changed(_) => witness.testimony.by_hand = true,
-            Event::Opened(_) | Event::Closed(_) => {}
+            Event::Fired(_) | Event::Opened(_) | Event::Closed(_) => {}
         });
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, 
             _ => continue,
         };
         verdict.held.extend(strike.held);
-        ledger.fired(&Firing::of(rule, subject, now, drawn));
+        ledger.fired(Firing::at(rule, &subject.site(), strike.window, now, drawn));
     }
     verdict
 }

@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
 use crate::bus::{Bus, Entry, External, Identity, address_of};
-use crate::context::{Baggage, SpanContext};
-use crate::fault::witness::Entered;
+use crate::context::{Baggage, SpanContext, SpanId};
+use crate::fault::witness::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
 use crate::message::Request;
@@ -104,7 +104,8 @@ impl Client {
         let answer: LocalBoxFuture<'static, _> = match &self.way {
             Way::Bus => {
                 let attributes = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
-                let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key) };
+                let client = span.as_ref().map(|span| span.id);
+                let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key), client };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
                         entered = admitted.client(due);
@@ -155,7 +156,8 @@ impl Client {
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
-        Span { bus: Rc::clone(&self.bus), span: Some(span) }
+        let under_way = self.bus.faults.ledger.calls(id, None);
+        Span { id, span: Some(span), _under_way: under_way, bus: Rc::clone(&self.bus) }
     }
 }
 
@@ -187,8 +189,10 @@ const fn version() -> &'static str {
 
 /// A CLIENT span that ends in every case: also when the run gives up on its request.
 pub struct Span {
-    bus: Rc<Bus>,
+    id: SpanId,
     span: Option<OpenSpan>,
+    _under_way: Option<UnderWay>,
+    bus: Rc<Bus>,
 }
 
 impl Span {

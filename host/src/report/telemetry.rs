@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::telemetry::exporter::Totals;
+use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
 
-use super::words::counted;
+use super::words::{count, counted};
 use crate::error::INFALLIBLE;
 
 /// What became of the records.
@@ -35,13 +35,27 @@ pub struct ExporterRow {
     pub exported_spans: u64,
     pub exported_logs: u64,
     pub retried_requests: u64,
-    /// Spans and log records that the receiver refused.
+    /// Spans and log records that the receiver took out of requests that it accepted,
+    /// or that are too large for it.
     pub rejected: u64,
+    /// Why, as the receiver put it last.
+    pub rejected_reason: Option<String>,
     /// Spans and log records given up, with the reasons.
     pub dropped: u64,
     pub reasons: Vec<String>,
+    /// Spans and log records that a receiver or a file should have and has not: rejected
+    /// or dropped, other than by a fault of the topology. Where there are any, the exit
+    /// code is 1, unless `--lossy` is given.
+    pub lost: u64,
+    /// What the receiver said last of a request that it accepted whole.
+    pub warning: Option<String>,
     /// The last trouble, even if a retry mended it.
     pub trouble: Option<String>,
+    /// What was lost, a reason each.
+    #[serde(skip)]
+    losses: Vec<String>,
+    #[serde(skip)]
+    is_receiver: bool,
 }
 
 impl TelemetryRow {
@@ -56,6 +70,25 @@ impl TelemetryRow {
             dropped: sent.dropped.spans + sent.dropped.logs,
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
         }
+    }
+
+    /// What receivers and files should have and have not: a line each.
+    pub fn losses(&self) -> Vec<String> {
+        let mut losses: Vec<_> = self.exporters.iter().filter_map(ExporterRow::loss).collect();
+        if self.dropped > 0 && self.exporters.iter().any(|row| row.is_receiver) {
+            let (dropped, all) = (counted(self.dropped, "record"), self.spans + self.logs);
+            losses.push(format!(
+                "{dropped} of {} came faster than the exporters take them, and were lost",
+                count(all)
+            ));
+        }
+        losses
+    }
+
+    /// What receivers said of requests that they accepted whole: a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let said = |row: &ExporterRow| Some(format!("{} says: {}", row.name, row.warning.as_ref()?));
+        self.exporters.iter().filter_map(said).collect()
     }
 
     /// For a person.
@@ -93,6 +126,13 @@ impl TelemetryRow {
 }
 
 impl ExporterRow {
+    fn loss(&self) -> Option<String> {
+        let all = self.exported_spans + self.exported_logs + self.rejected + self.dropped;
+        let Self { name, lost, losses, .. } = self;
+        let of_all = format!("{} of {} were lost", count(*lost), counted(all, "record"));
+        (*lost > 0).then(|| format!("{name}: {of_all}: {}", losses.join("; ")))
+    }
+
     fn text(&self, text: &mut String) {
         write!(text, "{}: {} exported", self.name, counted(self.exported_spans, "span")).expect(INFALLIBLE);
         let retries = self.retried_requests;
@@ -105,8 +145,14 @@ impl ExporterRow {
             write!(text, ", {retries} {noun}").expect(INFALLIBLE);
         }
         text.push('\n');
+        if let Some(reason) = &self.rejected_reason {
+            writeln!(text, "  rejected: {reason}").expect(INFALLIBLE);
+        }
         for reason in &self.reasons {
             writeln!(text, "  lost: {reason}").expect(INFALLIBLE);
+        }
+        if let Some(warning) = &self.warning {
+            writeln!(text, "  warning: {warning}").expect(INFALLIBLE);
         }
         if let Some(trouble) = self.trouble.as_ref().filter(|_| self.dropped == 0) {
             writeln!(text, "  trouble on the way: {trouble}").expect(INFALLIBLE);
@@ -116,22 +162,34 @@ impl ExporterRow {
 
 impl From<Totals> for ExporterRow {
     fn from(totals: Totals) -> Self {
-        let lost = totals.lost();
-        let reasons = totals.dropped.iter().map(|(reason, lost)| {
-            let records = counted(lost.count.spans + lost.count.logs, "record");
-            match &lost.message {
-                Some(message) => format!("{records}, {reason}: {message}"),
-                None => format!("{records}, {reason}"),
+        let reason = |what: &dyn std::fmt::Display, Lost { count, message }: &Lost| {
+            let records = counted(count.records(), "record");
+            match message {
+                Some(message) => format!("{records}, {what}: {message}"),
+                None => format!("{records}, {what}"),
             }
-        });
+        };
+        let lost = totals.lost().records();
+        let rejected = totals.rejected.count.records();
+        let mut losses = Vec::new();
+        if rejected > 0 {
+            losses.push(reason(&"rejected", &totals.rejected));
+        }
+        let unmeant = totals.dropped.iter().filter(|(why, _)| !why.is_meant());
+        losses.extend(unmeant.map(|(why, lost)| reason(why, lost)));
         Self {
             exported_spans: totals.exported.spans,
             exported_logs: totals.exported.logs,
             retried_requests: totals.retried,
-            rejected: totals.rejected.count.spans + totals.rejected.count.logs,
-            dropped: lost.spans + lost.logs,
-            reasons: reasons.collect(),
-            trouble: totals.trouble.clone(),
+            rejected,
+            dropped: totals.dropped().records(),
+            reasons: totals.dropped.iter().map(|(why, lost)| reason(why, lost)).collect(),
+            rejected_reason: totals.rejected.message,
+            lost,
+            losses,
+            is_receiver: totals.is_receiver,
+            warning: totals.warning,
+            trouble: totals.trouble.map(|trouble| trouble.message),
             name: totals.name,
         }
     }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 
+use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+use super::sparkline;
 use super::table::{self, Column};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -13,6 +15,12 @@ use super::{FaultRow, Report};
 /// Requests from outside below which quantiles and rates say nothing: the report
 /// then has the times alone.
 const ENOUGH: u64 = 10;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// Characters of a `service.instance.id` that tell instances apart.
+const INSTANCE: usize = 8;
 
 impl Report {
     /// The report as a person reads it: the busiest rows of each table. A run of
@@ -93,6 +101,7 @@ impl Report {
         table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
         text.push('\n');
         table::write(text, "service", &self.services, strain, 1, &service_columns());
+        self.instances(text);
         let mut columns: Vec<Column<'_, LinkRow>> = vec![
             ("from", Box::new(|row| row.from.clone().unwrap_or_else(|| "(outside)".to_owned()))),
             ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
@@ -105,7 +114,26 @@ impl Report {
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         text.push('\n');
         table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
+        sparkline::write(text, &self.timeline, &self.symptoms, WIDTH);
         text.push('\n');
+    }
+
+    /// The instances of services whose instances fare differently.
+    fn instances(&self, text: &mut String) {
+        let apart = instances::apart(&self.instances);
+        let mut columns: Vec<Column<'_, InstanceRow>> = vec![
+            ("service", Box::new(|row| row.service.clone())),
+            ("version", Box::new(|row| row.version.clone().unwrap_or_else(|| "-".to_owned()))),
+            ("instance", Box::new(|row| row.instance.chars().take(INSTANCE).collect())),
+            ("requests", Box::new(|row| count(row.numbers.count))),
+            ("rate/s", Box::new(|row| number(row.numbers.rate))),
+        ];
+        columns.extend(times(|row: &InstanceRow| &row.numbers, about));
+        columns.extend(table::errors(&apart, |row| &row.numbers));
+        if !apart.is_empty() {
+            text.push('\n');
+        }
+        table::write(text, "instance", &apart, |row| weight(&row.numbers), 3, &columns);
     }
 }
 

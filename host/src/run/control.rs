@@ -113,8 +113,8 @@ impl Desk {
 
     fn find(&self, name: &str) -> Result<&Rc<Rule>, Trouble> {
         let rules = self.conductor.rules();
-        rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
-            let known = rules.iter().map(|rule| rule.name.as_str());
+        rules.iter().find(|rule| *rule.name == *name).ok_or_else(|| {
+            let known = rules.iter().map(|rule| &*rule.name);
             Trouble::new(404, format!("unknown fault {}", quote(name)), did_you_mean(name, "faults", known))
         })
     }
@@ -125,7 +125,7 @@ impl Desk {
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
         State {
-            name: rule.name.clone(),
+            name: rule.name.to_string(),
             kind: rule.kind.name().to_owned(),
             service,
             route,

@@ -1,12 +1,9 @@
 //! What went wrong in a run that still has a report.
 
-use std::path::Path;
-
 use crate::bus::stats::Accounts;
 use crate::clock;
 use crate::model::Nanos;
 use crate::sched::Halt;
-use crate::telemetry::exporter::{Reason, Totals};
 
 use super::Failure;
 
@@ -54,25 +51,4 @@ fn busiest(before: &Accounts, after: &Accounts) -> Option<(String, u64)> {
         .filter(|found| found.1 > 0)
         .or_else(|| called.max_by_key(most))
         .filter(|found| found.1 > 0)
-}
-
-/// The file of `--out` has not taken everything. That a pipe's reader has seen
-/// enough is no failure.
-pub fn unwritten(out: Option<&Path>, exporters: &[Totals]) -> Option<Failure> {
-    let out = out?;
-    let name = crate::telemetry::file::name(out);
-    let totals = exporters.iter().find(|totals| totals.name == name)?;
-    // What a fault keeps away is not to be there.
-    let meant = [Reason::Unread, Reason::Down];
-    let failed = totals.dropped.iter().filter(|(reason, _)| !meant.contains(reason));
-    let lost: u64 = failed.clone().map(|(_, lost)| lost.count.records()).sum();
-    if lost == 0 {
-        return None;
-    }
-    let why = failed.into_iter().find_map(|(_, lost)| lost.message.as_deref());
-    let why = why.unwrap_or("it did not keep up");
-    Some(Failure {
-        what: format!("--out {}: {lost} records were lost: {why}", out.display()),
-        help: "see to it that the file has room; what it has are whole lines",
-    })
 }

@@ -79,7 +79,7 @@ impl Asked {
             headers,
             body: self.body.clone().into_bytes(),
         };
-        Entry { to, request, attributes: Vec::new(), identity: Identity::Numbered }
+        Entry { to, request, attributes: Vec::new(), identity: Identity::Numbered, client: None }
     }
 }
 

@@ -169,6 +169,7 @@ impl World<'_> {
             }
         };
         recorder.finish();
+        bus.faults.ledger.finish();
         let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
         let seen = bus.faults.ledger.testify().into_iter().collect();
         Ok(Simulated {
@@ -284,6 +285,10 @@ pub fn build(
         |service| routes[service.index()].len(),
         Rc::new(ledger),
     );
+    if faults.ledger.is_witnessed() {
+        let ledger = Rc::clone(&faults.ledger);
+        host.recorder.watch(move |span, is_recorded| ledger.ended(span, is_recorded));
+    }
     let first = loaded.first;
     let behind = behind_replicas(model, &loaded).0 + world::traced_loads(model).count() as u32;
     let mut making =
@@ -340,9 +345,9 @@ impl Making<'_> {
         let setup = Setup { version: service.version.as_deref(), ..Setup::of(described) };
         let replicas = (0..described.replicas).map(|replica| {
             let process = Process::new(self.sched, is_exposed);
-            let plight =
-                is_exposed.then(|| Plight::new(id, replica, Rc::clone(&process), Rc::clone(self.ledger)));
             let resource = ResourceId(self.next);
+            let plight = is_exposed
+                .then(|| Plight::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger)));
             self.next += 1;
             let identity = identity(self.model, id, Seat { replica, resource, process }, &setup);
             Replica::new(Rc::new(identity), plight, described.workers, described.queue)

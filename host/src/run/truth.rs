@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_semantic_conventions::attribute;
+
 use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
 use crate::model::{Code, FaultKind, Model, Nanos, ServiceId};
+use crate::telemetry::exporter::Trouble;
+use crate::telemetry::record::{Resource, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::check::fault::line as describe;
@@ -60,7 +64,12 @@ impl Truth {
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn open(options: &Options, model: &Model, loaded: &Loaded) -> Result<Option<Self>, Problem> {
+    pub fn open(
+        options: &Options,
+        model: &Model,
+        loaded: &Loaded,
+        resources: &[Resource],
+    ) -> Result<Option<Self>, Problem> {
         let Some(path) = &options.destinations.truth else { return Ok(None) };
         let create = |path: &Path| {
             Sink::create(path).map(Arc::new).map_err(|error| {
@@ -70,7 +79,7 @@ impl Truth {
         };
         let parts: Result<_, _> =
             (1..shards::count(options)).map(|shard| create(&part(path, shard))).collect();
-        let names = Arc::new(names(loaded));
+        let names = Arc::new(names(model, loaded, resources, shards::count(options)));
         Ok(Some(Self {
             sink: create(path)?,
             parts: parts?,
@@ -98,7 +107,8 @@ impl Truth {
             loop {
                 tokio::time::sleep(EVERY).await;
                 if let Some(trouble) = sink.trouble() {
-                    return Event::Trouble { exporter: name(sink.path()), trouble: trouble.message };
+                    let trouble = Trouble::permanent(trouble.message);
+                    return Event::Trouble { exporter: name(sink.path()), trouble };
                 }
             }
         }
@@ -200,9 +210,26 @@ fn name(path: &Path) -> String {
     }
 }
 
-fn names(loaded: &Loaded) -> Names {
+/// `resources` are those of all worlds.
+fn names(model: &Model, loaded: &Loaded, resources: &[Resource], shards: u32) -> Names {
     let ids = (0..loaded.services.len() as u32).map(ServiceId);
+    let instance = |resource: &Resource| {
+        let id = resource.attributes.iter().find(|known| *known.key == *attribute::SERVICE_INSTANCE_ID)?;
+        match &id.value {
+            Value::Text(id) => Some(id.to_string()),
+            _ => None,
+        }
+    };
+    let mut next = 0;
+    let seats = model.services.iter().zip(&loaded.services).map(|(service, code)| {
+        code.guest.as_ref()?;
+        next += service.replicas;
+        Some(next - service.replicas)
+    });
     Names {
+        instances: resources.iter().map(instance).collect(),
+        seats: seats.collect(),
+        shards,
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),
     }

@@ -1,7 +1,6 @@
 //! A run on its way: its threads, its records' destinations, and the orderly end.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +18,7 @@ use crate::report::{Facts, Report};
 use crate::socket::Shortage;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
-use crate::telemetry::exporter::{Account, Exporter, Totals};
-use crate::telemetry::file;
+use crate::telemetry::exporter::{Account, Exporter, Totals, Trouble};
 use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
@@ -30,7 +28,7 @@ use super::signals::stop_on_signal;
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
 use super::truth::Truth;
-use super::{Options, Outcome, Plan, RunError, control, failure, loads, shards, start};
+use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +39,17 @@ pub enum Event {
     Control { address: SocketAddr },
     /// Told to stop: what is under way is finished.
     Draining,
-    /// An exporter cannot get rid of its records, for the first time.
-    Trouble { exporter: String, trouble: String },
+    /// An exporter cannot get rid of its records, for the first time; and for the first
+    /// time for good.
+    Trouble { exporter: String, trouble: Trouble },
     /// A run in virtual time has simulated so much, and took so long.
     Simulated { simulated: Nanos, took: Duration },
     /// The run, which took so long, is made once more without each of so many faults.
     Comparing { faults: usize, took: Duration },
     /// The system gives no more connections: they wait.
     Shortage { reason: String },
-    /// The run is over, and an exporter in trouble has so long to recover.
+    /// The run is over, and its records are not yet taken: they are waited for while some
+    /// are, and then for so long.
     Flushing { patience: Duration },
 }
 
@@ -92,8 +92,8 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
-        let mut truth =
-            Truth::open(&options, &model, &loaded).map_err(|problem| Refused::new(None, vec![problem]))?;
+        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
         let (handoff, pipeline) =
@@ -136,10 +136,8 @@ impl Plan {
             }
             again.close(truth, &done)?;
         }
-        let out = options.destinations.out.as_deref();
-        let sent = hand_in(pipeline, out, telemetry.batching.timeout, &stop, &on_event);
-        let failures = done.halted.into_iter().chain(failure::unwritten(out, &sent.exporters));
-        let failures = failures.chain(truth.and_then(|truth| truth.failure())).collect();
+        let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
+        let failures = done.halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(Event::Simulated { simulated: done.simulated, took });
         }
@@ -147,6 +145,7 @@ impl Plan {
             model: &model,
             shards: shards::count(&options),
             accounts: done.accounts,
+            resources: &resources,
             faults: done.faults,
             loads: done.loads,
             recorded: done.recorded,
@@ -169,22 +168,22 @@ fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Opt
     is_wanted.then(|| Digest::new(start, bus::trace_mask(start)))
 }
 
-/// Sees all records through to their ends, for so long as there is `patience`. A
-/// receiver may recover meanwhile, unlike the disk or the pipe behind `out`.
+/// Sees all records through to their ends, while some are taken and then for so long as
+/// there is `patience`.
 fn hand_in(
     pipeline: Pipeline,
-    out: Option<&Path>,
     patience: Duration,
     stop: &watch::Sender<bool>,
     on_event: impl Fn(Event),
 ) -> pipeline::Report {
-    let out = out.map(file::name);
-    let recovers = |totals: &Totals| totals.trouble.is_some() && out.as_ref() != Some(&totals.name);
-    if pipeline.live().exporters.iter().any(recovers) {
+    /// Who waits for longer is told what for.
+    const SOON: Duration = Duration::from_millis(500);
+    pipeline.close(patience);
+    if !pipeline.ends_within(SOON) {
         stop.send_replace(true);
         on_event(Event::Flushing { patience });
     }
-    pipeline.shutdown(patience)
+    pipeline.finish(patience)
 }
 
 /// What the line of progress is about.
@@ -205,15 +204,19 @@ pub async fn show_later(line: Line) {
     line.show();
 }
 
-/// Says when an exporter gets into trouble, once: who mistyped an endpoint wants
-/// to know before the end.
+/// Says when an exporter gets into trouble, and when into trouble that no retry mends,
+/// once each: who mistyped an endpoint wants to know before the end.
 async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) {
     const EVERY: Duration = Duration::from_millis(500);
+    let mut told = vec![[false; 2]; accounts.len()];
     loop {
         tokio::time::sleep(EVERY).await;
-        for totals in accounts.iter().map(|account| account.totals()) {
-            if let Some(trouble) = totals.trouble {
-                return on_event(Event::Trouble { exporter: totals.name, trouble });
+        for (account, told) in accounts.iter().zip(&mut told) {
+            let Totals { name, trouble, .. } = account.totals();
+            if let Some(trouble) = trouble
+                && !std::mem::replace(&mut told[usize::from(trouble.is_permanent)], true)
+            {
+                on_event(Event::Trouble { exporter: name, trouble });
             }
         }
     }

@@ -133,7 +133,7 @@ mod tests {
         for _ in 0..batches {
             aside.export(&line(), &resources);
         }
-        let dropped = aside.account().totals().lost().logs;
+        let dropped = aside.account().totals().dropped().logs;
         assert!((99..=100).contains(&dropped), "{dropped}");
         // It goes on: everything else is written.
         drop(go_on);

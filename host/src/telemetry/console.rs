@@ -14,7 +14,7 @@ mod layout;
 mod pair;
 mod rows;
 mod style;
-mod text;
+pub mod text;
 mod tree;
 
 use std::fmt;

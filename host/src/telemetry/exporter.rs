@@ -34,8 +34,9 @@ pub trait Exporter: Send {
     /// Nothing has come for a while, in real time: who waited for more may stop waiting.
     fn quiet(&mut self) {}
 
-    /// Sees everything it took in through to its end, until `deadline`, and
-    /// counts as dropped what is left then. Nothing is exported after it.
+    /// Sees everything it took in through to its end, until `deadline`, which moves on
+    /// while records get through, and counts as dropped what is left then. Nothing is
+    /// exported after it.
     fn flush(&mut self, deadline: Instant);
 
     /// The exporter's account, to be read from any thread at any time.
@@ -118,7 +119,9 @@ impl AddAssign for Count {
 pub enum Reason {
     /// They came faster than they could be sent or written.
     QueueFull,
-    /// Refused for good, or after all retries; a file: not written.
+    /// Refused for good: another attempt could not help.
+    Refused,
+    /// Not accepted after all retries; a file: not written.
     Failed,
     /// Who read them has gone: they have seen enough.
     Unread,
@@ -134,12 +137,39 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::QueueFull => "queue full",
+            Self::Refused => "refused for good",
             Self::Failed => "failed",
             Self::Unread => "unread",
             Self::TooLarge => "too large",
             Self::Deadline => "out of time",
             Self::Down => "the receivers were down, by a fault",
         })
+    }
+}
+
+impl Reason {
+    /// Whether it is what was asked for: a fault of the topology, or a reader who has
+    /// seen enough. Anything else is a loss.
+    pub const fn is_meant(self) -> bool {
+        matches!(self, Self::Unread | Self::Down)
+    }
+}
+
+/// What goes wrong with an exporter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub message: String,
+    /// No retry mends it: a receiver that refuses who asks, a disk that is full.
+    pub is_permanent: bool,
+}
+
+impl Trouble {
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_permanent: true }
+    }
+
+    pub fn passing(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_permanent: false }
     }
 }
 
@@ -164,28 +194,45 @@ impl Lost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub name: String,
+    /// It stands for a receiver or a file, whose losses are a failure of the run
+    /// (see [`Exporter::is_receiver`]).
+    pub is_receiver: bool,
     /// Accepted by the receiver, or written.
     pub exported: Count,
     /// Requests that were sent once more.
     pub retried: u64,
     /// Accepted requests whose answer was not OTLP; the records count as exported.
     pub garbled: u64,
-    /// Taken out of accepted requests by the receiver (OTLP's `partial_success`).
+    /// Taken out of accepted requests by the receiver (OTLP's `partial_success`), or
+    /// too large for it one by one.
     pub rejected: Lost,
+    /// What the receiver said of the last request that it accepted whole and had
+    /// something to say of: a warning (OTLP's `partial_success` with 0 rejected).
+    pub warning: Option<String>,
     pub dropped: BTreeMap<Reason, Lost>,
     /// The last thing that went wrong, even if a retry mended it.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
 }
 
 impl Totals {
     /// All that was given up, whatever the reason.
-    pub fn lost(&self) -> Count {
+    pub fn dropped(&self) -> Count {
         self.dropped.values().fold(Count::default(), |sum, lost| sum + lost.count)
     }
 
     /// All records whose fate is known.
     pub fn settled(&self) -> Count {
-        self.exported + self.rejected.count + self.lost()
+        self.exported + self.rejected.count + self.dropped()
+    }
+
+    /// What a receiver or file should have and has not: rejected, or dropped for a
+    /// reason that nobody asked for.
+    pub fn lost(&self) -> Count {
+        if !self.is_receiver {
+            return Count::default();
+        }
+        let dropped = self.dropped.iter().filter(|(reason, _)| !reason.is_meant());
+        dropped.fold(self.rejected.count, |sum, (_, lost)| sum + lost.count)
     }
 }
 
@@ -219,17 +266,21 @@ impl Account {
     pub fn retried(&self, trouble: String) {
         let mut totals = self.lock();
         totals.retried += 1;
-        totals.trouble = Some(trouble);
+        totals.trouble = Some(Trouble::passing(trouble));
     }
 
     pub fn garbled(&self, trouble: String) {
         let mut totals = self.lock();
         totals.garbled += 1;
-        totals.trouble = Some(trouble);
+        totals.trouble = Some(Trouble::passing(trouble));
     }
 
-    pub fn trouble(&self, trouble: String) {
+    pub fn trouble(&self, trouble: Trouble) {
         self.lock().trouble = Some(trouble);
+    }
+
+    pub fn warned(&self, warning: String) {
+        self.lock().warning = Some(warning);
     }
 
     /// The final account of an exporter that was given `given`: what is in
@@ -238,7 +289,7 @@ impl Account {
         let mut totals = self.totals();
         let missing = given.only(takes).without(totals.settled());
         if missing.records() > 0 {
-            let message = totals.trouble.clone();
+            let message = totals.trouble.as_ref().map(|trouble| trouble.message.clone());
             totals.dropped.entry(Reason::Deadline).or_default().add(missing, message);
         }
         totals
@@ -259,7 +310,7 @@ mod tests {
         account.exported(Count { spans: 10, logs: 1 });
         account.rejected(Count { spans: 2, logs: 0 }, Some("too old".to_owned()));
         account.dropped(Reason::QueueFull, Count { spans: 3, logs: 1 }, None);
-        account.trouble("unavailable".to_owned());
+        account.trouble(Trouble::passing("unavailable"));
         let totals = account.settle(Count { spans: 20, logs: 2 }, Signals::ALL);
         assert_eq!(totals.settled(), Count { spans: 20, logs: 2 });
         let late = &totals.dropped[&Reason::Deadline];
@@ -272,6 +323,19 @@ mod tests {
         let account = Account::new("traces only");
         account.exported(Count { spans: 10, logs: 0 });
         let totals = account.settle(Count { spans: 10, logs: 99 }, Signals { traces: true, logs: false });
-        assert_eq!(totals.lost(), Count::default());
+        assert_eq!(totals.dropped(), Count::default());
+    }
+
+    #[test]
+    fn a_loss_is_what_a_receiver_has_not_and_nobody_asked_for() {
+        let account = Account::new("otlp");
+        account.rejected(Count { spans: 1, logs: 0 }, None);
+        for (records, reason) in [(2, Reason::Refused), (4, Reason::Down), (8, Reason::Unread)] {
+            account.dropped(reason, Count { spans: records, logs: 0 }, None);
+        }
+        let totals = account.settle(Count { spans: 15, logs: 0 }, Signals::ALL);
+        assert_eq!(totals.lost(), Count::default(), "a console loses nothing");
+        let totals = Totals { is_receiver: true, ..totals };
+        assert_eq!(totals.lost(), Count { spans: 3, logs: 0 });
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::encode::message;
-use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
+use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals, Trouble};
 use super::record::{Batch, Resource};
 
 /// Writes records to a file, or to whatever else takes bytes.
@@ -86,7 +86,7 @@ impl JsonLines {
                 // A full disk takes half a line; if it does not give it back either, so be it.
                 let _whole = self.file.as_ref().map(|file| file.set_len(self.whole));
                 let message = format!("cannot write to {}: {error}", self.name);
-                self.account.trouble(message.clone());
+                self.account.trouble(Trouble::permanent(message.clone()));
                 self.account.dropped(reason, count, Some(message));
             }
         }

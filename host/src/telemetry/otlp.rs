@@ -8,8 +8,10 @@
 //! takes no logs does not hold up the spans.
 
 mod grpc;
+mod halves;
 mod http;
 mod lane;
+mod patience;
 pub mod retry;
 pub mod tls;
 
@@ -33,6 +35,7 @@ use crate::error::Problem;
 use crate::model::Protocol;
 use crate::rng::Key;
 use lane::Lane;
+pub use patience::UNREACHED;
 use retry::RetryPolicy;
 use tls::Tls;
 
@@ -110,7 +113,7 @@ impl fmt::Debug for Endpoint {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub pace: Pace,
-    /// Its `queue` and `batch` count here.
+    /// Its `queue`, `batch` and `timeout` count here.
     pub batching: Batching,
     /// Encoded size of a request, before compression.
     pub request_bytes: usize,
@@ -257,6 +260,8 @@ impl Sender {
 struct Failure {
     again: Again,
     message: String,
+    /// The receiver has said so; else it could not be reached, or broke off.
+    is_answer: bool,
 }
 
 /// Whether another attempt can help.
@@ -267,6 +272,8 @@ enum Again {
     Later,
     /// Not before this long, says the receiver.
     After(Duration),
+    /// The request is larger than the receiver takes.
+    Smaller,
     /// The receiver has accepted the request, but what it said cannot be understood.
     Accepted,
 }

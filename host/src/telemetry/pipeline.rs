@@ -6,8 +6,9 @@
 //!
 //! In real time the core thread never waits: a record for which there is no
 //! room is dropped and counted. In virtual time, where the simulation runs as
-//! fast as it can and would outrun any disk, it waits for room, so that a run
-//! that is repeated yields the same records.
+//! fast as it can and would outrun any disk or receiver, it waits for room, so
+//! that a run that is repeated yields the same records. A receiver is waited for
+//! while it takes records (`otlp/patience.rs`).
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use super::digest::Digest;
 use super::exporter::{Account, Count, Exporter, Reason, Signals, Totals};
 use super::outage::Outage;
-use super::queue::{CloseOnDrop, Load, Popped, Queue};
+use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
 use super::record::{Batch, Resource};
 use super::spent::Spent;
 
@@ -27,7 +28,8 @@ use super::spent::Spent;
 /// when there are more, so a longer queue would only cost memory.
 const VIRTUAL_QUEUE: usize = 16_384;
 
-/// How long after its deadline the pipeline's thread may take to hand in its accounts.
+/// How much longer than an exporter's patience the pipeline's thread may take to hand in
+/// its accounts.
 const GRACE: Duration = Duration::from_millis(250);
 
 /// So long without a record counts as quiet.
@@ -58,7 +60,8 @@ pub struct Batching {
     pub queue: usize,
     /// Records in one batch, at most, before the pipeline stops gathering.
     pub batch: usize,
-    /// For [`Pipeline::shutdown`].
+    /// How long an exporter is waited for that takes nothing: by the end of a run
+    /// ([`Pipeline::shutdown`]), and in virtual time by the run.
     pub timeout: Duration,
 }
 
@@ -67,7 +70,7 @@ impl Default for Batching {
     /// pipeline serves every service of a topology, and because who watches a
     /// simulation wants to see its spans now.
     fn default() -> Self {
-        Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(10) }
+        Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(30) }
     }
 }
 
@@ -85,15 +88,16 @@ impl Handoff {
         self.shared.spent.free(2 * batch.spans.len());
     }
 
-    /// Hands a batch over. It waits in virtual time only, and never for a
-    /// receiver that fails. What cannot be taken is counted.
+    /// Hands a batch over. It waits in virtual time only, and for a receiver while that
+    /// takes records. What cannot be taken is counted.
     pub fn send(&self, batch: Batch) {
         if batch.is_empty() && batch.turn.is_none() {
             return;
         }
         let count = Count::from(&batch);
         let load = Load { records: batch.len(), bytes: 0 };
-        let fate = self.shared.queue.push(batch, load, || self.pace != Pace::Real);
+        let wait = || if self.pace == Pace::Real { Wait::Never } else { Wait::Forever };
+        let fate = self.shared.queue.push(batch, load, wait);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Ok(()) => tally.accepted += count,
@@ -108,8 +112,8 @@ struct Shared {
     queue: Arc<Queue<Batch>>,
     tally: Mutex<Tally>,
     spent: Spent,
-    /// Set before the queue is closed.
-    deadline: Mutex<Option<Instant>>,
+    /// For how long an exporter is waited for at the end. Set before the queue is closed.
+    patience: Mutex<Option<Duration>>,
     /// Set when every record has gone into it.
     digest: Mutex<Option<String>>,
 }
@@ -123,9 +127,17 @@ struct Tally {
 /// The pipeline's thread, and the accounts of its exporters.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    accounts: Vec<(Arc<Account>, Signals)>,
+    accounts: Vec<Kept>,
     /// Ends when the thread has flushed everything.
     done: mpsc::Receiver<()>,
+}
+
+/// An exporter's account, and what is known of the exporter itself.
+#[derive(Debug)]
+struct Kept {
+    account: Arc<Account>,
+    takes: Signals,
+    is_receiver: bool,
 }
 
 impl fmt::Debug for Pipeline {
@@ -169,10 +181,15 @@ impl Pipeline {
             queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
             tally: Mutex::default(),
             spent: Spent::default(),
-            deadline: Mutex::default(),
+            patience: Mutex::default(),
             digest: Mutex::default(),
         });
-        let accounts = exporters.iter().map(|exporter| (exporter.account(), exporter.takes())).collect();
+        let keep = |exporter: &Box<dyn Exporter>| Kept {
+            account: exporter.account(),
+            takes: exporter.takes(),
+            is_receiver: exporter.is_receiver(),
+        };
+        let accounts = exporters.iter().map(keep).collect();
         let (alive, done) = mpsc::channel();
         thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -187,29 +204,56 @@ impl Pipeline {
 
     /// The exporters' accounts, to be read by others while the run goes on.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
-        self.accounts.iter().map(|(account, _)| Arc::clone(account)).collect()
+        self.accounts.iter().map(|kept| Arc::clone(&kept.account)).collect()
     }
 
     /// The accounts as they stand, for a progress line.
     pub fn live(&self) -> Report {
         let tally = self.tally();
-        let exporters = self.accounts.iter().map(|(account, _)| account.totals()).collect();
+        let exporters = self.accounts.iter().map(|kept| kept.account.totals()).collect();
         Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
     }
 
-    /// Exports what was handed over, flushes the exporters, and gives up after
-    /// `timeout`. Every record that was ever handed over is in the report. What
-    /// is handed over from now on is dropped.
-    pub fn shutdown(self, timeout: Duration) -> Report {
-        let deadline = Instant::now() + timeout;
-        *self.shared.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
+    /// Exports what was handed over, flushes the exporters, and gives up when none has
+    /// got rid of a record for `patience`. Every record that was ever handed over is in
+    /// the report. What is handed over from now on is dropped.
+    pub fn shutdown(self, patience: Duration) -> Report {
+        self.close(patience);
+        self.finish(patience)
+    }
+
+    /// Begins the end of it: see [`shutdown`](Self::shutdown). Records flow on.
+    pub fn close(&self, patience: Duration) {
+        *self.shared.patience.lock().unwrap_or_else(PoisonError::into_inner) = Some(patience);
         self.shared.queue.close();
-        // Nothing is ever sent: the channel ends when the thread does. If it does
-        // not in time, an exporter is stuck; the thread then ends with the process.
-        let _ended_or_stuck = self.done.recv_timeout(timeout + GRACE);
+    }
+
+    /// Waits for the end that [`close`](Self::close) has begun, for no longer than
+    /// `soon`: whether it has come.
+    pub fn ends_within(&self, soon: Duration) -> bool {
+        // Nothing is ever sent: the channel ends when the thread does.
+        self.done.recv_timeout(soon) == Err(mpsc::RecvTimeoutError::Disconnected)
+    }
+
+    /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
+    pub fn finish(self, patience: Duration) -> Report {
+        let settled =
+            || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
+        let mut before = settled();
+        while !self.ends_within(patience + GRACE) {
+            let now = settled();
+            if now == before {
+                // An exporter is stuck; the thread then ends with the process.
+                break;
+            }
+            before = now;
+        }
         let tally = self.tally();
-        let exporters =
-            self.accounts.iter().map(|(account, takes)| account.settle(tally.accepted, *takes)).collect();
+        let settle = |kept: &Kept| {
+            let totals = kept.account.settle(tally.accepted, kept.takes);
+            Totals { is_receiver: kept.is_receiver, ..totals }
+        };
+        let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
         Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
     }
@@ -288,11 +332,11 @@ impl Worker {
         // Receivers that are still down will not come up any more.
         let lost = Count::from(&self.outage.take());
         self.drop_for_receivers(lost);
-        let deadline = *shared.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
         // None: the pipeline was dropped, nobody asked for the rest.
-        let deadline = deadline.unwrap_or_else(Instant::now);
+        let patience = patience.unwrap_or_default();
         for exporter in &mut self.exporters {
-            exporter.flush(deadline);
+            exporter.flush(Instant::now() + patience);
         }
     }
 

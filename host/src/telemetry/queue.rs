@@ -42,6 +42,15 @@ pub enum Popped<T> {
     Closed,
 }
 
+/// Whether a producer waits for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    Never,
+    /// Until then; it is asked again at that instant, and whenever something changes.
+    Until(Instant),
+    Forever,
+}
+
 /// The queue. Producers are threads; consumers are threads ([`Queue::pop_until`])
 /// or tasks ([`Queue::pop`]).
 #[derive(Debug)]
@@ -67,12 +76,12 @@ impl<T> Queue<T> {
         Self { bound, state: Mutex::new(state), changed: Condvar::new(), ready: Notify::new() }
     }
 
-    /// Appends an item, waiting for room for as long as `patient` says so.
+    /// Appends an item, waiting for room for as long as `wait` says so.
     /// An empty queue takes any item, so that none can be too heavy to pass.
     ///
     /// # Errors
     /// The item itself, when there is no room or the queue is closed.
-    pub fn push(&self, item: T, load: Load, patient: impl Fn() -> bool) -> Result<(), T> {
+    pub fn push(&self, item: T, load: Load, wait: impl Fn() -> Wait) -> Result<(), T> {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -83,10 +92,17 @@ impl<T> Queue<T> {
             if fits || state.items.is_empty() {
                 break;
             }
-            if !patient() {
-                return Err(item);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match wait() {
+                Wait::Never => return Err(item),
+                Wait::Forever => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Wait::Until(due) => {
+                    let left = due.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(item);
+                    }
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         state.items.push_back((item, load));
         state.load += load;
@@ -144,7 +160,7 @@ impl<T> Queue<T> {
         self.ready.notify_waiters();
     }
 
-    /// Makes producers that wait ask again whether they are `patient`.
+    /// Makes producers that wait ask again for how long.
     pub fn wake(&self) {
         // Under the lock, or a producer between its question and its sleep would miss it.
         let _state = self.lock();
@@ -195,10 +211,10 @@ mod tests {
     #[test]
     fn a_queue_is_full_by_records_or_by_bytes() {
         let queue = Queue::new(load(10, 100));
-        assert_eq!(queue.push('a', load(6, 10), || false), Ok(()));
-        assert_eq!(queue.push('b', load(5, 10), || false), Err('b'), "too many records");
-        assert_eq!(queue.push('c', load(1, 91), || false), Err('c'), "too many bytes");
-        assert_eq!(queue.push('d', load(4, 90), || false), Ok(()));
+        assert_eq!(queue.push('a', load(6, 10), || Wait::Never), Ok(()));
+        assert_eq!(queue.push('b', load(5, 10), || Wait::Never), Err('b'), "too many records");
+        assert_eq!(queue.push('c', load(1, 91), || Wait::Never), Err('c'), "too many bytes");
+        assert_eq!(queue.push('d', load(4, 90), || Wait::Never), Ok(()));
         assert_eq!(queue.load(), load(10, 100));
         assert_eq!(queue.pop_until(None), Popped::Item('a'));
         assert_eq!(queue.load(), load(4, 90));
@@ -207,16 +223,16 @@ mod tests {
     #[test]
     fn an_item_heavier_than_the_bound_passes_alone() {
         let queue = Queue::new(load(10, 100));
-        assert_eq!(queue.push('a', load(11, 1), || false), Ok(()));
-        assert_eq!(queue.push('b', load(1, 1), || false), Err('b'));
+        assert_eq!(queue.push('a', load(11, 1), || Wait::Never), Ok(()));
+        assert_eq!(queue.push('b', load(1, 1), || Wait::Never), Err('b'));
     }
 
     #[test]
     fn a_closed_queue_gives_what_it_holds_and_takes_nothing() {
         let queue = Queue::new(load(10, 100));
-        queue.push('a', load(1, 1), || false).unwrap();
+        queue.push('a', load(1, 1), || Wait::Never).unwrap();
         queue.close();
-        assert_eq!(queue.push('b', load(1, 1), || true), Err('b'));
+        assert_eq!(queue.push('b', load(1, 1), || Wait::Forever), Err('b'));
         assert_eq!(queue.pop_until(None), Popped::Item('a'));
         assert_eq!(queue.pop_until(None), Popped::Closed);
     }
@@ -230,10 +246,10 @@ mod tests {
     #[test]
     fn a_waiting_producer_goes_on_when_there_is_room() {
         let queue = Arc::new(Queue::new(load(1, 1)));
-        queue.push(0, load(1, 1), || false).unwrap();
+        queue.push(0, load(1, 1), || Wait::Never).unwrap();
         let producer = std::thread::spawn({
             let queue = Arc::clone(&queue);
-            move || (1..100).try_for_each(|item| queue.push(item, load(1, 1), || true))
+            move || (1..100).try_for_each(|item| queue.push(item, load(1, 1), || Wait::Forever))
         });
         let items: Vec<_> = (0..100)
             .map(|_| match queue.pop_until(None) {
@@ -248,15 +264,18 @@ mod tests {
     #[test]
     fn a_waiting_producer_gives_up_when_its_patience_ends() {
         let queue = Arc::new(Queue::new(load(1, 1)));
-        queue.push('a', load(1, 1), || false).unwrap();
+        queue.push('a', load(1, 1), || Wait::Never).unwrap();
         let patient = Arc::new(AtomicBool::new(true));
         let producer = std::thread::spawn({
             let (queue, patient) = (Arc::clone(&queue), Arc::clone(&patient));
-            move || queue.push('b', load(1, 1), || patient.load(Ordering::SeqCst))
+            let wait = move || if patient.load(Ordering::SeqCst) { Wait::Forever } else { Wait::Never };
+            move || queue.push('b', load(1, 1), wait)
         });
         patient.store(false, Ordering::SeqCst);
         queue.wake();
         assert_eq!(producer.join().unwrap(), Err('b'));
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert_eq!(queue.push('c', load(1, 1), || Wait::Until(soon)), Err('c'));
     }
 
     #[tokio::test]
@@ -275,7 +294,7 @@ mod tests {
             })
             .collect();
         for item in 0..500 {
-            queue.push(item, load(1, 1), || false).unwrap();
+            queue.push(item, load(1, 1), || Wait::Never).unwrap();
             tokio::task::yield_now().await;
         }
         queue.close();

@@ -145,6 +145,16 @@ impl Attributes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(pub u32);
 
+/// A span that has ended, as far as others may want to name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanRef {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub kind: SpanKind,
+    /// Who made it.
+    pub resource: ResourceId,
+}
+
 /// Who produced a record: one replica of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
@@ -194,6 +204,19 @@ pub enum SpanKind {
     Client = 3,
     Producer = 4,
     Consumer = 5,
+}
+
+impl SpanKind {
+    /// `server`, `client`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        }
+    }
 }
 
 /// As in `trace.proto`.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::record::{Batch, LogRecord, SpanRecord};
+use super::record::{Batch, LogRecord, SpanRecord, SpanRef};
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
@@ -11,8 +11,8 @@ const BATCH: usize = 512;
 /// What becomes of records before they are kept: faults change them, hold them back
 /// or lose them.
 pub trait Editor {
-    /// Leaves a span that has ended with `keep`: now, later, or never.
-    fn span(&self, span: SpanRecord, keep: &mut dyn FnMut(SpanRecord));
+    /// Leaves a span that has ended with `keep`: now or later; or never, which is false.
+    fn span(&self, span: SpanRecord, keep: &mut dyn FnMut(SpanRecord)) -> bool;
 
     fn log(&self, log: LogRecord) -> LogRecord;
 
@@ -23,12 +23,16 @@ pub trait Editor {
 /// Gathers records and hands them over in batches. For the core thread only.
 pub struct Recorder {
     editor: OnceCell<Rc<dyn Editor>>,
+    watch: OnceCell<Watch>,
     batch: RefCell<Batch>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
     /// What ends now, nobody is left to tell.
     losing: Cell<bool>,
 }
+
+/// Hears of each span that ends in a kept trace, and whether it is recorded.
+type Watch = Box<dyn Fn(SpanRef, bool)>;
 
 /// What was recorded so far, and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +68,7 @@ impl Recorder {
     pub fn new(hand_over: impl FnMut(Batch) + 'static) -> Self {
         Self {
             editor: OnceCell::new(),
+            watch: OnceCell::new(),
             batch: RefCell::default(),
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
@@ -84,6 +89,11 @@ impl Recorder {
         assert!(self.editor.set(editor).is_ok(), "a recorder has one editor");
     }
 
+    /// Tells `watch` of each span that ends from now on. There is one, and it stays.
+    pub fn watch(&self, watch: impl Fn(SpanRef, bool) + 'static) {
+        assert!(self.watch.set(Box::new(watch)).is_ok(), "a recorder has one that watches");
+    }
+
     /// Counts a span that has begun; whether it is recorded shows at its end.
     pub fn opened(&self) {
         self.count(|counts| counts.opened += 1);
@@ -96,14 +106,28 @@ impl Recorder {
 
     #[inline]
     pub fn span(&self, span: SpanRecord) {
+        let SpanRecord { trace_id, span_id, kind, resource, .. } = span;
+        let is_recorded = self.record(span);
+        if let Some(watch) = self.watch.get() {
+            watch(SpanRef { trace_id, span_id, kind, resource }, is_recorded);
+        }
+    }
+
+    /// Whether it is recorded, now or later.
+    #[inline]
+    fn record(&self, span: SpanRecord) -> bool {
         if self.losing.get() {
-            return self.count(|counts| counts.lost_spans += 1);
+            self.count(|counts| counts.lost_spans += 1);
+            return false;
         }
         match self.editor.get() {
-            None => self.keep(span),
+            None => {
+                self.keep(span);
+                true
+            }
             Some(editor) => {
                 editor.release(false, &mut |span| self.keep(span));
-                editor.span(span, &mut |span| self.keep(span));
+                editor.span(span, &mut |span| self.keep(span))
             }
         }
     }

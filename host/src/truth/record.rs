@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fault::{Cause, Drawn, Hand};
+use crate::fault::{After, Cause, Drawn, Hand};
 use crate::model::{Fault, Nanos, Schedule, Target};
 
 use super::Names;
@@ -60,6 +60,10 @@ pub enum Record {
         kind: String,
         at: f64,
         time: String,
+        /// The number of the fault's window to which it belongs, from 1.
+        window: u64,
+        /// Why it comes after that window has closed; null for what comes within it.
+        after_window: Option<AfterWindow>,
         /// The service that is called, or whose replica or record is struck.
         service: String,
         /// Null for a request that meets no route, for what strikes no request, and for a
@@ -67,12 +71,19 @@ pub enum Record {
         route: Option<String>,
         /// From 0; null where none had been picked.
         replica: Option<u32>,
+        /// `service.instance.id` of that replica's process; null where it had not been picked,
+        /// and where it never came up.
+        service_instance_id: Option<String>,
         /// The calling service; null for what comes from outside.
         from: Option<String>,
-        /// The struck request's trace; null for what strikes no request.
+        /// The trace of that span; where there is none, the trace that the request has or
+        /// would have had. Null for what strikes no request.
         trace_id: Option<String>,
-        /// The span that shows the effect.
+        /// The recorded span that shows the effect; null where no span does.
         span_id: Option<String>,
+        /// Its kind, as OpenTelemetry has it: `server` is the struck request's, `client` that
+        /// of the call which waits for it, another one the guest's own. Null without a span.
+        span_kind: Option<String>,
         drawn: Draws,
     },
     /// A fault was changed by hand while the run went on.
@@ -116,7 +127,7 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name().to_owned(),
             description,
-            target: fault.target.as_ref().map(|target| Aim::new(target, names)),
+            target: fault.target.as_ref().map(|target| Aim::new(target, names, None)),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -130,18 +141,26 @@ pub struct Aim {
     pub route: Option<String>,
     pub from: Option<String>,
     pub replica: Option<u32>,
+    /// Of that replica; null as well where several worlds have one each.
+    pub service_instance_id: Option<String>,
     pub from_replica: Option<u32>,
+    pub from_service_instance_id: Option<String>,
     pub span: Option<String>,
 }
 
 impl Aim {
-    pub fn new(target: &Target, names: &Names) -> Self {
+    /// As the world `shard` has it; none: as all have it.
+    pub fn new(target: &Target, names: &Names, shard: Option<u32>) -> Self {
+        let shard = shard.or((names.shards == 1).then_some(0));
+        let instance = |service, replica: Option<u32>| names.instance_of(shard?, service, replica?);
         Self {
             service: names.service(target.service).to_owned(),
             route: target.route.as_ref().map(|(route, _)| route.clone()),
             from: target.from.map(|from| names.service(from).to_owned()),
             replica: target.replica,
+            service_instance_id: instance(target.service, target.replica),
             from_replica: target.from_replica,
+            from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
             span: target.span.clone(),
         }
     }
@@ -181,6 +200,26 @@ impl By {
             (Cause::Schedule, Schedule::Always) => Self::Start,
             (Cause::Schedule, Schedule::After { .. }) => Self::After,
             (Cause::Schedule, Schedule::Fixed { .. } | Schedule::Random { .. }) => Self::Schedule,
+        }
+    }
+}
+
+/// Why a fault strikes after its window has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterWindow {
+    /// It was decided while the window was open: the response that is struck was on its way,
+    /// or the work that is slow had begun.
+    UnderWay,
+    /// A process that the fault has killed is not up yet.
+    Restarting,
+}
+
+impl From<After> for AfterWindow {
+    fn from(after: After) -> Self {
+        match after {
+            After::UnderWay => Self::UnderWay,
+            After::Restarting => Self::Restarting,
         }
     }
 }

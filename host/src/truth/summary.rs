@@ -68,9 +68,10 @@ pub enum Skipped {
 /// A request from outside that shows what a fault does.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Symptom {
-    pub trace_id: String,
-    /// Its SERVER span.
-    pub span_id: String,
+    /// Null if it was never sent.
+    pub trace_id: Option<String>,
+    /// Its SERVER span; null if that was not recorded.
+    pub span_id: Option<String>,
     pub service: String,
     /// Null for what met no route.
     pub route: Option<String>,
@@ -90,8 +91,8 @@ impl Symptom {
         let place = names.place(request.spot);
         let answer = request.end.map(|end| end.answer);
         Self {
-            trace_id: request.trace.to_string(),
-            span_id: request.span.to_string(),
+            trace_id: request.is_sent.then(|| request.trace.to_string()),
+            span_id: request.is_recorded.then(|| request.span.to_string()),
             service: place.service,
             route: place.route,
             at: record::seconds(request.due.saturating_sub(start)),

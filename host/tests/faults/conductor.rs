@@ -48,7 +48,7 @@ impl Stage for Notes {
 
     /// What is slow is looked after every second, and what fades a second before its end.
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        match rule.name.as_str() {
+        match &*rule.name {
             "slow" => Some(self.sched.now() + SECOND),
             "fading" => {
                 let fades = rule.window().closes? - SECOND;

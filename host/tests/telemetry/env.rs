@@ -61,7 +61,7 @@ fn nothing_said_is_nothing_sent() {
     assert_eq!(settings.limits, SpanLimits::default());
     assert_eq!(format!("{:?}", settings.sampler), "ParentBased(AlwaysOn)");
     assert_eq!((settings.batching.queue, settings.batching.batch), (65_536, 8_192));
-    assert_eq!((settings.batching.delay.as_millis(), settings.batching.timeout.as_millis()), (1_000, 10_000));
+    assert_eq!((settings.batching.delay.as_millis(), settings.batching.timeout.as_millis()), (1_000, 30_000));
     assert!(settings.resource.is_empty() && settings.notes.is_empty());
 }
 

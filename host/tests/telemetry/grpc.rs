@@ -74,7 +74,7 @@ async fn an_unavailable_receiver_is_asked_again() {
     let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
     assert_eq!(totals.exported, count(3));
     assert_eq!(totals.retried, 3);
-    assert_eq!(totals.lost(), Count::default());
+    assert_eq!(totals.dropped(), Count::default());
     let requests: Vec<_> = receiver.rest().into_iter().map(Got::traces).collect();
     assert_eq!(requests.len(), 4);
     assert!(requests.iter().all(|request| *request == requests[0]), "the same request every time");
@@ -82,13 +82,19 @@ async fn an_unavailable_receiver_is_asked_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_refused_for_good_is_dropped_with_the_reason() {
-    for status in [Status::permission_denied("no such tenant"), Status::resource_exhausted("no such tenant")]
-    {
+    let refusals = [
+        Status::permission_denied("no such tenant"),
+        Status::unauthenticated("no such tenant"),
+        Status::unimplemented("no such tenant"),
+        Status::resource_exhausted("no such tenant"),
+    ];
+    for status in refusals {
         let mut receiver = Receiver::grpc([Answer::Refuse(status)]).await;
         let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
-        let lost = &totals.dropped[&Reason::Failed];
+        let lost = &totals.dropped[&Reason::Refused];
         assert_eq!(lost.count, count(3));
         assert!(lost.message.as_ref().unwrap().contains("no such tenant"), "{lost:?}");
+        assert!(totals.trouble.is_some_and(|trouble| trouble.is_permanent));
         assert_eq!((totals.exported, totals.retried), (count(0), 0));
         assert_eq!(receiver.rest().len(), 1);
     }
@@ -116,7 +122,8 @@ async fn rejected_spans_are_counted_with_the_message() {
     let totals = export(&traces_only(grpc(&receiver.url())), &options, &[spans(9)]);
     assert_eq!(totals.exported, count(1 + 3));
     assert_eq!(totals.rejected.count, count(2 + 3));
-    assert_eq!(totals.rejected.message.as_deref(), Some("only a warning"));
+    assert_eq!(totals.rejected.message.as_deref(), Some("more than there were"));
+    assert_eq!(totals.warning.as_deref(), Some("only a warning"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +151,7 @@ async fn an_answer_that_makes_no_sense_is_counted() {
 async fn what_is_not_a_grpc_server_is_an_error() {
     let receiver = Receiver::http2([crate::receiver::http(404, &[], "who are you?")], None).await;
     let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
-    assert_eq!(totals.dropped[&Reason::Failed].count, count(3), "{totals:?}");
+    assert_eq!(totals.dropped[&Reason::Refused].count, count(3), "{totals:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

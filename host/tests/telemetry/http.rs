@@ -87,14 +87,17 @@ async fn a_request_that_is_refused_for_good_is_dropped_with_the_reason() {
     let answers = [
         answer(400, &[("content-type", "application/x-protobuf")], status.encode_to_vec()),
         answer(401, &[("content-type", "text/plain")], "no such tenant"),
+        answer(403, &[], "no such tenant"),
+        answer(404, &[], "no such tenant"),
         answer(301, &[("location", "http://example.invalid/")], "no such tenant"),
     ];
     for refusal in answers {
         let mut receiver = Receiver::http([refusal]).await;
         let totals = export(&traces_only(http(&traces_url(&receiver))), &options(), &[spans(3)]);
-        let lost = &totals.dropped[&Reason::Failed];
+        let lost = &totals.dropped[&Reason::Refused];
         assert_eq!(lost.count, count(3));
         assert!(lost.message.as_ref().unwrap().ends_with(": no such tenant"), "{lost:?}");
+        assert!(totals.trouble.is_some_and(|trouble| trouble.is_permanent));
         assert_eq!(receiver.rest().len(), 1, "no second attempt");
     }
 }

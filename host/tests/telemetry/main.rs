@@ -1,12 +1,16 @@
 //! The way of records from the core thread to files and receivers, with real
 //! servers that misbehave in every way the specification foresees.
 
+#[path = "../common_run/mod.rs"]
+mod common_run;
 mod digest;
 mod encode;
 mod env;
 mod file;
 mod grpc;
 mod http;
+mod losses;
+mod patience;
 mod pipeline;
 mod receiver;
 mod records;

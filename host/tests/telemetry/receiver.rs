@@ -61,6 +61,17 @@ impl Got {
         }
     }
 
+    /// The names of the spans, over either protocol.
+    pub fn span_names(self) -> Vec<String> {
+        let request = match self {
+            Self::Traces(_, request) => request,
+            Self::Http(_, _, body) => prost::Message::decode(body).unwrap(),
+            Self::Logs(..) => ExportTraceServiceRequest::default(),
+        };
+        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).map(|span| span.name).collect()
+    }
+
     pub fn http(self) -> (String, HeaderMap, Bytes) {
         match self {
             Self::Http(path, headers, body) => (path, headers, body),
@@ -99,6 +110,24 @@ impl Receiver {
         Self::grpc_on(listener, answers, None)
     }
 
+    /// A gRPC receiver that accepts requests of up to so many bytes.
+    pub async fn grpc_up_to(bytes: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (sender, got) = unbounded_channel();
+        let script = Arc::new(Script { answers: Mutex::default(), got: sender });
+        let traces = TraceServiceServer::from_arc(script).max_decoding_message_size(bytes);
+        Self::serve(listener, Routes::new(traces), None, got)
+    }
+
+    /// An HTTP receiver that accepts requests of up to so many bytes, and answers 413 to others.
+    pub async fn http_up_to(bytes: usize) -> Self {
+        let (listener, router, got) = scripted([]).await;
+        let router = router.layer(axum::extract::DefaultBodyLimit::max(bytes));
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, got, task }
+    }
+
     /// The same over TLS, on `https://localhost:<port>`.
     pub async fn grpc_tls(tls: ServerTlsConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -121,6 +150,7 @@ impl Receiver {
     /// An HTTP receiver that gives these answers, then accepts everything.
     pub async fn http(answers: impl IntoIterator<Item = Response<Body>>) -> Self {
         let (listener, router, got) = scripted(answers).await;
+        let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, got, task }
@@ -132,6 +162,7 @@ impl Receiver {
         tls: Option<ServerTlsConfig>,
     ) -> Self {
         let (listener, router, got) = scripted(answers).await;
+        let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         Self::serve(listener, Routes::from(router), tls, got)
     }
 
@@ -222,10 +253,7 @@ async fn scripted(
 ) -> (TcpListener, axum::Router, UnboundedReceiver<Got>) {
     let (sender, got) = unbounded_channel();
     let script = HttpScript { answers: Mutex::new(answers.into_iter().collect()), got: sender };
-    let router = axum::Router::new()
-        .fallback(any(http_answer))
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .with_state(Arc::new(script));
+    let router = axum::Router::new().fallback(any(http_answer)).with_state(Arc::new(script));
     (TcpListener::bind("127.0.0.1:0").await.unwrap(), router, got)
 }
 

@@ -63,6 +63,6 @@ pub fn spans(spans: u64) -> Count {
 
 /// That many spans were exported at once and nothing happened to them.
 pub fn unharmed(totals: &Totals, count: Count) {
-    let name = totals.name.clone();
-    assert_eq!(*totals, Totals { name, exported: count, ..Totals::default() });
+    let (name, is_receiver) = (totals.name.clone(), totals.is_receiver);
+    assert_eq!(*totals, Totals { name, is_receiver, exported: count, ..Totals::default() });
 }

@@ -3,10 +3,14 @@ use super::*;
 const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
 
+fn place(service: ServiceId) -> At {
+    At { service, route: Some(0), instance: ResourceId(0) }
+}
+
 fn stats() -> Stats {
     let capacity = Capacity { replicas: 1, workers: 2, queue: 8 };
     let service = |name: &str| ServiceAccount::of_guest(name.into(), vec!["GET /".into()], capacity);
-    Stats::new(vec![service("a"), service("b")])
+    Stats::new(vec![service("a"), service("b")], 0)
 }
 
 /// A request to `a` from outside, which calls `b`, where it waits.
@@ -22,10 +26,10 @@ fn request(stats: &Stats, at: Nanos) {
     stats.called_up(B, at + 3, at + 7);
     stats.begun(B, at + 7);
     stats.done(B, at + 7, at + 12);
-    stats.left(B, Some(0), at + 3, at + 12, Some("503".into()));
+    stats.left(place(B), at + 3, at + 12, Some("503".into()));
     stats.called(inner, at + 13, Some("503".into()));
     stats.done(A, at + 1, at + 14);
-    stats.left(A, Some(0), at, at + 14, None);
+    stats.left(place(A), at, at + 14, None);
     stats.called(outer, at + 14, None);
 }
 
@@ -66,7 +70,7 @@ fn what_never_ends_or_never_arrives_is_found() {
     assert_eq!(lost, "b: calls sent to it, and calls that arrived or were lost: 2 is not 1");
     let wrong_time = check(&|stats| {
         stats.arrived(A, false, 500);
-        stats.left(A, Some(0), 510, 520, None);
+        stats.left(place(A), 510, 520, None);
     });
     let expected = "a: requests, their number over time, and their times together (ns): 34 is not 24";
     assert_eq!(wrong_time, expected);
@@ -104,6 +108,6 @@ fn what_is_cut_off_after_the_end_counts_for_nothing() {
     assert_eq!(stats.close(200).services[0].inside.level(), 1);
     stats.called(ticket, 300, Some("cancelled".into()));
     stats.sent(stats.calling(Some(A), Some(B), 300));
-    stats.left(A, Some(0), 100, 300, None);
+    stats.left(place(A), 100, 300, None);
     assert_eq!(stats.close(400).services.len(), 0);
 }

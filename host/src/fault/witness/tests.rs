@@ -27,28 +27,37 @@ impl Chain {
         let ledger = Rc::new(Ledger::default().with_witness(Witness::new(1, true)));
         let entered = ledger.enters(TRACE, span(1), arrived, || SPOTS[0]);
         let steps = vec![
-            ledger.visits(span(1), None, SPOTS[0]),
+            ledger.visits(span(1), None),
             ledger.calls(span(2), Some(span(1))),
-            ledger.visits(span(3), Some(span(2)), SPOTS[1]),
+            ledger.visits(span(3), Some(span(2))),
             ledger.calls(span(4), Some(span(3))),
-            ledger.visits(span(5), Some(span(4)), SPOTS[2]),
+            ledger.visits(span(5), Some(span(4))),
         ];
+        for (spot, number) in SPOTS.into_iter().zip([1, 3, 5]) {
+            ledger.meets(span(number), spot);
+        }
         Self { ledger, entered, steps }
     }
 
     /// What there is to say when the fault has struck at `within`.
     fn strike(&self, within: u64, spot: Spot) {
-        self.ledger.fired(&Firing {
-            rule: "it",
+        self.ledger.fired(Firing {
+            rule: "it".into(),
             index: 0,
             kind: "latency",
             time: 100,
+            window: 1,
+            after: None,
             service: spot.0,
             replica: None,
+            resource: None,
             route: spot.1,
             from: None,
-            request: Some((TRACE, span(within))),
+            trace: Some(TRACE),
             within: Some(span(within)),
+            client: None,
+            signs: SmallVec::new(),
+            shown: None,
             drawn: Drawn::Nothing,
         });
     }
@@ -156,7 +165,7 @@ fn a_load_says_how_its_requests_end_and_not_the_service() {
 fn without_a_witness_nothing_is_kept() {
     let ledger = Rc::new(Ledger::default());
     assert!(ledger.enters(TRACE, span(1), 0, || panic!("nobody asks where")).is_none());
-    assert!(ledger.visits(span(1), None, SPOTS[0]).is_none());
+    assert!(ledger.visits(span(1), None).is_none());
     assert!(ledger.calls(span(2), Some(span(1))).is_none());
     assert!(ledger.testify().is_none());
 }

@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Again, Endpoint, Failure, REPLY_BYTES, Signal, USER_AGENT, shorten};
+use super::{Again, Endpoint, Failure, REPLY_BYTES, Signal, USER_AGENT, shorten, tls};
 
 /// A connection to a receiver, made when it is needed and made anew when it breaks.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Grpc {
         // The channel's own task starts on the runtime that is entered.
         let _entered = runtime.enter();
         let mut client =
-            tonic::client::Grpc::new(target.connect_lazy()).max_decoding_message_size(REPLY_BYTES);
+            tonic::client::Grpc::new(target.connect_lazy()).max_decoding_message_size(REPLY_LIMIT);
         if endpoint.gzip {
             client = client
                 .send_compressed(CompressionEncoding::Gzip)
@@ -57,7 +57,7 @@ impl Grpc {
 
     pub async fn send(&self, message: Bytes) -> Result<Bytes, Failure> {
         let mut client = self.client.clone();
-        client.ready().await.map_err(|error| Failure { again: Again::Later, message: chain(&error) })?;
+        client.ready().await.map_err(|error| unreached(&error))?;
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
         request.set_timeout(self.timeout);
@@ -66,15 +66,34 @@ impl Grpc {
     }
 }
 
-/// How tonic's own refusal of an answer larger than [`REPLY_BYTES`] begins. It
-/// has the code of a retryable error, but the receiver has done its work.
+/// The largest answer for tonic. A receiver that is made of tonic refuses a request
+/// that is too large with the words in which this side refuses an answer: only the
+/// bound tells them apart, and no receiver has this one.
+const REPLY_LIMIT: usize = REPLY_BYTES - 1;
+
+/// How tonic refuses a message that is too large: with the code of a retryable error.
 const TOO_LONG: &str = "Error, decoded message length too large";
+
+/// What receivers of other makes say of a request that is too large: gRPC for Go and
+/// C++, gRPC for Java, tonic; and tonic of an HTTP proxy's answer that is not gRPC.
+const TOO_LARGE: [&str; 4] =
+    ["larger than max", "exceeds maximum size", "message length too large", "HTTP status code 413"];
 
 /// The table of retryable codes of the OTLP specification.
 fn judge(status: &Status) -> Failure {
+    if let Some(source) = status.source() {
+        // Made on this side: the connection could not be made, or broke.
+        let Failure { message, .. } = unreached(source);
+        return Failure { message: format!("{:?}: {message}", status.code()), ..unreached(source) };
+    }
     let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
     let again = match status.code() {
-        Code::OutOfRange if status.message().starts_with(TOO_LONG) => Again::Accepted,
+        _ if is_own_refusal(status.message()) => Again::Accepted,
+        Code::ResourceExhausted | Code::OutOfRange | Code::Unknown | Code::Internal
+            if TOO_LARGE.iter().any(|words| status.message().contains(words)) =>
+        {
+            Again::Smaller
+        }
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
@@ -83,15 +102,21 @@ fn judge(status: &Status) -> Failure {
         | Code::DataLoss => asked.map_or(Again::Later, Again::After),
         // Only where the receiver says that it will recover.
         Code::ResourceExhausted => asked.map_or(Again::Never, Again::After),
-        // A status with a source was made on this side: the connection broke.
-        _ if status.source().is_some() => Again::Later,
         _ => Again::Never,
     };
-    let message = match status.source() {
-        Some(source) => format!("{:?}: {}", status.code(), chain(source)),
-        None => format!("{:?}: {}", status.code(), shorten(status.message())),
-    };
-    Failure { again, message }
+    let message = format!("{:?}: {}", status.code(), shorten(status.message()));
+    Failure { again, message, is_answer: true }
+}
+
+/// Whether this side has refused the answer: the receiver has done its work.
+fn is_own_refusal(message: &str) -> bool {
+    message.starts_with(TOO_LONG) && message.contains(&format!("limit is: {REPLY_LIMIT} "))
+}
+
+/// There is no answer.
+fn unreached(error: &(dyn Error + 'static)) -> Failure {
+    let again = if tls::is_refusal(error) { Again::Never } else { Again::Later };
+    Failure { again, message: chain(error), is_answer: false }
 }
 
 /// An error with all its causes: the outermost one alone says `transport error`.
@@ -151,6 +176,26 @@ mod tests {
     use tonic_types::ErrorDetails;
 
     use super::*;
+
+    #[test]
+    fn a_request_that_is_too_large_is_told_from_an_answer_that_is() {
+        let judged = |code, message: &str| judge(&Status::new(code, message)).again;
+        for (code, message) in [
+            (Code::ResourceExhausted, "grpc: received message larger than max (5242880 vs. 4194304)"),
+            (Code::ResourceExhausted, "SERVER: Received message larger than max (5242880 vs. 4194304)"),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4194304: 5242880"),
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 5242880 bytes, the limit is: 65536 bytes",
+            ),
+            (Code::Unknown, "grpc-status header missing, mapped from HTTP status code 413"),
+        ] {
+            assert_eq!(judged(code, message), Again::Smaller, "{message}");
+        }
+        let own = format!("{TOO_LONG}: found 70000 bytes, the limit is: {REPLY_LIMIT} bytes");
+        assert_eq!(judged(Code::OutOfRange, &own), Again::Accepted);
+        assert_eq!(judged(Code::ResourceExhausted, "too many spans of this tenant"), Again::Never);
+    }
 
     #[test]
     fn the_retryable_codes_are_those_of_the_specification() {

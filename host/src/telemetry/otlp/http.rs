@@ -14,7 +14,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
 use super::retry::retry_after;
-use super::{Again, Endpoint, Failure, REPLY_BYTES, shorten};
+use super::{Again, Endpoint, Failure, REPLY_BYTES, shorten, tls};
 
 /// What HTTP requests and answers are made of.
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
@@ -73,6 +73,7 @@ impl Http {
             Unread::TooLong => Failure {
                 again: Again::Accepted,
                 message: format!("an answer of more than {REPLY_BYTES} bytes"),
+                is_answer: true,
             },
         })
     }
@@ -86,8 +87,8 @@ fn is_loopback(url: &Url) -> bool {
 
 /// No answer: the connection could not be made, or broke.
 fn broken(error: &reqwest::Error) -> Failure {
-    let again = if error.is_builder() { Again::Never } else { Again::Later };
-    Failure { again, message: chain(error) }
+    let again = if error.is_builder() || tls::is_refusal(error) { Again::Never } else { Again::Later };
+    Failure { again, message: chain(error), is_answer: false }
 }
 
 /// An answer that is not a success: the specification's table of retryable codes.
@@ -102,6 +103,7 @@ async fn refused(answer: Response) -> Failure {
             let asked = header(RETRY_AFTER).and_then(|value| retry_after(value, header(DATE)));
             asked.map_or(Again::Later, Again::After)
         }
+        StatusCode::PAYLOAD_TOO_LARGE => Again::Smaller,
         _ => Again::Never,
     };
     let is_protobuf = header(CONTENT_TYPE).is_some_and(|kind| PROTOBUF == kind);
@@ -116,7 +118,7 @@ async fn refused(answer: Response) -> Failure {
         said if said.is_empty() => format!("HTTP {status}"),
         said => format!("HTTP {status}: {said}"),
     };
-    Failure { again, message }
+    Failure { again, message, is_answer: true }
 }
 
 /// Why a body is not there.

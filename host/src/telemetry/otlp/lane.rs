@@ -1,7 +1,7 @@
 //! One signal's way to its receiver: a bounded queue, and tasks that empty it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -10,19 +10,20 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{self, Instant};
 
+use super::halves::halve;
+use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
 use super::{Again, Failure, Options, QUEUE_BYTES, Sender, decode_answer};
 use crate::clock;
 use crate::rng::Key;
-use crate::telemetry::exporter::{Account, Count, Reason, Signal};
+use crate::telemetry::exporter::{Account, Count, Reason, Signal, Trouble};
 use crate::telemetry::pipeline::Pace;
-use crate::telemetry::queue::{CloseOnDrop, Load, Queue};
+use crate::telemetry::queue::{CloseOnDrop, Load, Queue, Wait};
 
 /// The pipeline's end of it.
 #[derive(Debug)]
 pub struct Lane {
     shared: Arc<Shared>,
-    pace: Pace,
     tasks: Vec<AbortHandle>,
     /// Ends when all tasks have.
     done: mpsc::Receiver<()>,
@@ -33,12 +34,14 @@ pub struct Lane {
 struct Shared {
     signal: Signal,
     sender: Sender,
+    pace: Pace,
     timeout: Duration,
     retry: RetryPolicy,
     jitter: Key,
     queue: Arc<Queue<Request>>,
-    /// The last attempt has failed in a way that another may mend.
-    failing: AtomicBool,
+    patience: Patience,
+    /// Bytes of the smallest request that was too large for the receiver.
+    too_large: AtomicUsize,
     /// Requests taken from the queue so far: each has its own jitter.
     taken: AtomicU64,
     account: Arc<Account>,
@@ -63,11 +66,13 @@ impl Lane {
         let shared = Arc::new(Shared {
             signal,
             sender,
+            pace: options.pace,
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
             queue: Arc::new(Queue::new(Load { records: options.batching.queue, bytes: QUEUE_BYTES })),
-            failing: AtomicBool::new(false),
+            patience: Patience::new(options.batching.timeout),
+            too_large: AtomicUsize::new(usize::MAX),
             taken: AtomicU64::new(0),
             account,
         });
@@ -87,20 +92,27 @@ impl Lane {
                 runtime.spawn(task).abort_handle()
             })
             .collect();
-        Self { shared, pace: options.pace, tasks, done }
+        Self { shared, tasks, done }
     }
 
-    /// Queues an encoded request of `records`. In virtual time it waits for
-    /// room while the receiver is well; it drops and counts while it fails, so
-    /// that a dead receiver does not stop the run.
+    /// Queues an encoded request of `records`. In real time what finds no room is
+    /// dropped and counted. In virtual time it waits for room while the receiver
+    /// takes records, and is dropped when that has taken none for a while.
     pub fn push(&self, bytes: Bytes, records: usize) {
         let shared = &self.shared;
         let count = Count::of(shared.signal, records);
         let load = Load { records, bytes: bytes.len() };
-        let patient = || self.pace != Pace::Real && !shared.failing.load(Ordering::SeqCst);
-        if shared.queue.push(Request { bytes, count }, load, patient).is_err() {
-            let trouble = shared.failing.load(Ordering::SeqCst).then(|| shared.account.totals().trouble);
-            shared.account.dropped(Reason::QueueFull, count, trouble.flatten());
+        let began = Instant::now();
+        let wait = || match shared.pace {
+            Pace::Real => Wait::Never,
+            Pace::Virtual | Pace::Paced => Wait::Until(shared.patience.due(began, Duration::MAX)),
+        };
+        if shared.queue.push(Request { bytes, count }, load, wait).is_err() {
+            let message = shared.why_full();
+            if shared.pace != Pace::Real {
+                shared.patience.give_up();
+            }
+            shared.account.dropped(Reason::QueueFull, count, message);
         }
     }
 
@@ -109,41 +121,101 @@ impl Lane {
         self.shared.queue.close();
     }
 
-    /// Waits until everything is sent, or ends it at `deadline`.
+    /// Waits until everything is sent. It ends what is left when the receiver has
+    /// taken nothing until `deadline`, or for as long since it last took something.
     pub fn finish(self, deadline: Instant) {
         self.close();
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Nothing is ever sent: the channel ends when the last task does.
-        if self.done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
-            self.tasks.iter().for_each(AbortHandle::abort);
+        let began = Instant::now();
+        let longest = deadline.saturating_duration_since(began);
+        loop {
+            let due = self.shared.patience.due(began, longest);
+            let left = due.saturating_duration_since(Instant::now());
+            // Nothing is ever sent: the channel ends when the last task does.
+            if self.done.recv_timeout(left) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+            if left.is_zero() {
+                return self.tasks.iter().for_each(AbortHandle::abort);
+            }
         }
     }
 }
 
 impl Shared {
-    /// Sends one request until it is accepted, refused, or not worth another attempt.
+    /// Sends one request, in parts if the receiver wants it smaller, until each is
+    /// accepted, refused, or not worth another attempt.
     async fn deliver(&self, request: Request) {
-        let Request { bytes, count } = request;
+        let mut parts = vec![request];
+        while let Some(part) = parts.pop() {
+            if part.bytes.len() >= self.too_large.load(Ordering::Relaxed)
+                && let Some(halves) = self.halve(&part)
+            {
+                parts.extend(halves);
+                continue;
+            }
+            let Err(refusal) = self.send(&part).await else { continue };
+            self.too_large.fetch_min(part.bytes.len(), Ordering::Relaxed);
+            if let Some(halves) = self.halve(&part) {
+                self.account.retried(refusal);
+                parts.extend(halves);
+            } else {
+                self.patience.moved();
+                self.account.rejected(part.count, Some(refusal));
+            }
+        }
+    }
+
+    /// The latter half first, as the last of a list is taken first.
+    fn halve(&self, request: &Request) -> Option<[Request; 2]> {
+        let [first, second] = halve(request.bytes.clone())?;
+        let request = |(bytes, records)| Request { bytes, count: Count::of(self.signal, records) };
+        Some([request(second), request(first)])
+    }
+
+    /// Sends one request until it is accepted, refused, or not worth another attempt.
+    ///
+    /// # Errors
+    /// What the receiver said, if the request is larger than it takes.
+    async fn send(&self, request: &Request) -> Result<(), String> {
+        let count = request.count;
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let mut backoff = Backoff::new(self.retry, self.jitter.with(number));
-        let prepared = self.sender.prepare(bytes);
+        let prepared = self.sender.prepare(request.bytes.clone());
         let began = Instant::now();
         loop {
             let failure = match self.attempt(prepared.clone()).await {
-                Ok(answer) => return self.accept(count, answer),
+                Ok(answer) => {
+                    self.accept(count, answer);
+                    return Ok(());
+                }
                 Err(failure) => failure,
             };
             let asked = match failure.again {
-                Again::Accepted => return self.accept_garbled(count, failure.message),
-                Again::Never => return self.give_up(count, failure.message),
+                Again::Accepted => {
+                    self.accept_garbled(count, failure.message);
+                    return Ok(());
+                }
+                Again::Smaller => return Err(failure.message),
+                Again::Never => {
+                    self.refused(count, failure);
+                    return Ok(());
+                }
                 Again::Later => None,
                 Again::After(delay) => Some(delay),
             };
-            self.failing.store(true, Ordering::SeqCst);
+            self.patience.failed(failure.is_answer);
             self.queue.wake();
-            let Some(wait) = backoff.next(began.elapsed(), asked) else {
+            let elapsed = match self.pace {
+                Pace::Real => began.elapsed(),
+                // As long as others get through, this one may.
+                Pace::Virtual | Pace::Paced => self.patience.since_moved(began),
+            };
+            let Some(wait) = backoff.next(elapsed, asked) else {
                 let attempts = backoff.attempts();
-                return self.give_up(count, format!("{} (attempt {attempts}, the last)", failure.message));
+                let message = format!("{} (attempt {attempts}, the last)", failure.message);
+                self.account.trouble(Trouble::passing(message.clone()));
+                self.account.dropped(Reason::Failed, count, Some(message));
+                return Ok(());
             };
             self.account.retried(failure.message);
             time::sleep(wait).await;
@@ -152,8 +224,9 @@ impl Shared {
 
     async fn attempt(&self, prepared: Bytes) -> Result<Bytes, Failure> {
         time::timeout(self.timeout, self.sender.send(prepared)).await.unwrap_or_else(|_late| {
-            let timeout = clock::show(u64::try_from(self.timeout.as_nanos()).unwrap_or(u64::MAX));
-            Err(Failure { again: Again::Later, message: format!("no answer within {timeout}") })
+            let message = format!("no answer within {}", clock::show(clock::nanos(self.timeout)));
+            // Slow is not absent.
+            Err(Failure { again: Again::Later, message, is_answer: true })
         })
     }
 
@@ -162,26 +235,41 @@ impl Shared {
             Ok(partial) => partial,
             Err(error) => return self.accept_garbled(count, format!("the answer is not OTLP: {error}")),
         };
-        self.failing.store(false, Ordering::SeqCst);
+        self.patience.moved();
         // A receiver cannot have rejected more than it was sent.
         let rejected = partial.rejected.min(count.records());
         let rejected = Count::of(self.signal, usize::try_from(rejected).unwrap_or(usize::MAX));
-        if rejected.records() > 0 || partial.message.is_some() {
-            let message = partial.message.as_deref().map(super::shorten);
+        let message = partial.message.as_deref().map(super::shorten);
+        if rejected.records() > 0 {
             self.account.rejected(rejected, message);
+        } else if let Some(warning) = message {
+            self.account.warned(warning);
         }
         self.account.exported(count.without(rejected));
     }
 
     /// The receiver has said yes, and then something that makes no sense.
     fn accept_garbled(&self, count: Count, trouble: String) {
-        self.failing.store(false, Ordering::SeqCst);
+        self.patience.moved();
         self.account.garbled(trouble);
         self.account.exported(count);
     }
 
-    fn give_up(&self, count: Count, message: String) {
-        self.account.trouble(message.clone());
-        self.account.dropped(Reason::Failed, count, Some(message));
+    /// The receiver has said no for good.
+    fn refused(&self, count: Count, failure: Failure) {
+        self.patience.moved();
+        self.account.trouble(Trouble::permanent(failure.message.clone()));
+        self.account.dropped(Reason::Refused, count, Some(failure.message));
+    }
+
+    /// Why there is no room, for a person.
+    fn why_full(&self) -> Option<String> {
+        let trouble = self.account.totals().trouble.filter(|_| self.patience.is_failing());
+        let trouble = trouble.map(|trouble| trouble.message);
+        if self.pace == Pace::Real {
+            return trouble;
+        }
+        let waited = self.patience.reason();
+        Some(trouble.map_or_else(|| waited.clone(), |trouble| format!("{waited}: {trouble}")))
     }
 }

@@ -1,6 +1,7 @@
 //! Whom to trust, and who we are.
 
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -93,6 +94,25 @@ impl Tls {
         }
         Ok(roots)
     }
+}
+
+/// Whether an error comes from TLS itself: a certificate that is not trusted or has
+/// another name, a client certificate that is missing, a server that speaks no TLS.
+/// Another attempt meets the same.
+pub(super) fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // Of an alert behind the handshake, HTTP/2 keeps the words alone.
+        if error.is::<rustls::Error>() || error.to_string().contains("received fatal alert: ") {
+            return true;
+        }
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // `source` would skip it.
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// The certificates of a PEM text.

@@ -1,0 +1,134 @@
+//! The timeline as a person reads it: a line of bars for each measure, and the symptoms.
+
+use std::fmt::Write as _;
+
+use crate::error::INFALLIBLE;
+use crate::model::Nanos;
+use crate::tally::timeline::Interval;
+use crate::telemetry::console::text::shorten;
+
+use super::timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
+use super::words::{about, count, number, percent, time};
+
+/// Bars of a line, at most.
+const BARS: usize = 60;
+
+/// What a line has beside its bars: the name, the measure and the range, in columns.
+const BESIDE: usize = 46;
+
+/// Columns of a name; a longer one loses its middle.
+const NAME: usize = 18;
+
+/// Intervals below which a timeline shows nothing that the tables do not.
+const ENOUGH: usize = 5;
+
+/// Loads that are drawn, and symptoms that are listed; `--json` has all.
+const LOADS: usize = 5;
+const SYMPTOMS: usize = 12;
+
+/// Heights of a bar. The first is for the least value, which is not nothing.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Writes the timeline of the loads, or of the services where there is none, `width` columns wide.
+pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], width: usize) {
+    let longest = timeline.rows.iter().map(|row| row.intervals.len()).max().unwrap_or(0);
+    if longest < ENOUGH {
+        return;
+    }
+    let together = longest.div_ceil(width.saturating_sub(BESIDE).clamp(10, BARS));
+    let each = time(timeline.interval_ns * together as u64);
+    writeln!(text, "\n timeline: {each} for each bar").expect(INFALLIBLE);
+    let loads = timeline.rows.iter().filter(|row| row.of == Subject::Load);
+    let mut shown: Vec<_> = loads.take(LOADS).collect();
+    if shown.is_empty() {
+        shown.extend(timeline.rows.iter().take(1));
+    }
+    for row in shown {
+        lines(text, row, timeline.interval_ns, together);
+    }
+    for symptom in symptoms.iter().take(SYMPTOMS) {
+        writeln!(text, " {}", sentence(symptom)).expect(INFALLIBLE);
+    }
+    if let Some(more) = symptoms.len().checked_sub(SYMPTOMS).filter(|more| *more > 0) {
+        writeln!(text, " … and {} more symptoms; --json has all", count(more as u64)).expect(INFALLIBLE);
+    }
+}
+
+/// The lines of one load or service. Errors have one only where there are any.
+fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize) {
+    let bars: Vec<Interval> = row.intervals.chunks(together).map(Interval::sum).collect();
+    let seconds = (length * together as u64) as f64 / 1e9;
+    let rates = bars.iter().map(|bar| Some(bar.count as f64 / seconds)).collect();
+    let shares =
+        bars.iter().map(|bar| (bar.count > 0).then(|| bar.failed as f64 / bar.count as f64)).collect();
+    let quantile = |quantile| -> Vec<_> {
+        bars.iter().map(|bar| bar.quantile(quantile).map(|time| time as f64)).collect()
+    };
+    let as_time = |value: f64| about(value as Nanos, Nanos::MAX);
+    let mut name = shorten(&row.name, NAME, "…");
+    let mut line = |measure: &str, values: Vec<Option<f64>>, say: &dyn Fn(f64) -> String| {
+        let range = match range(&values) {
+            Some((least, most)) if say(least) == say(most) => say(least),
+            Some((least, most)) => format!("{} to {}", say(least), say(most)),
+            None => String::new(),
+        };
+        let name = std::mem::take(&mut name);
+        let drawn = format!(" {name:NAME$}  {measure:6}  {}  {range}", bar_line(&values));
+        writeln!(text, "{}", drawn.trim_end()).expect(INFALLIBLE);
+    };
+    line("rate/s", rates, &number);
+    if row.errors.iter().any(|errors| *errors > 0) {
+        line("errors", shares, &percent);
+    }
+    line("p50", quantile(0.5), &as_time);
+    line("p95", quantile(0.95), &as_time);
+}
+
+/// A bar for each value, from zero to the greatest; a space where there is none.
+fn bar_line(values: &[Option<f64>]) -> String {
+    let most = range(values).map_or(0.0, |(_, most)| most);
+    let bar = |value: f64| {
+        let height = if most > 0.0 { value / most * (BLOCKS.len() - 1) as f64 } else { 0.0 };
+        BLOCKS[(height.round() as usize).min(BLOCKS.len() - 1)]
+    };
+    values.iter().map(|value| value.map_or(' ', bar)).collect()
+}
+
+fn range(values: &[Option<f64>]) -> Option<(f64, f64)> {
+    let values = values.iter().flatten().copied();
+    values.fold(None, |range, value| match range {
+        Some((least, most)) => Some((f64::min(least, value), f64::max(most, value))),
+        None => Some((value, value)),
+    })
+}
+
+/// `symptom: service stock: p95 up to 812ms, usually 38ms, from 4m10s to 6m30s`
+fn sentence(symptom: &Symptom) -> String {
+    let Symptom { of, name, what, start_ns, end_ns, usual, worst } = symptom;
+    let of = match of {
+        Subject::Load => "load",
+        Subject::Service => "service",
+    };
+    let as_time = |value: &f64| about(*value as Nanos, Nanos::MAX);
+    let change = match what {
+        Measure::Errors => format!("errors up to {}, usually {}", percent(*worst), percent(*usual)),
+        Measure::P95 => format!("p95 up to {}, usually {}", as_time(worst), as_time(usual)),
+        Measure::Rate if worst > usual => {
+            format!("up to {} requests/s, usually {}", number(*worst), number(*usual))
+        }
+        Measure::Rate => format!("down to {} requests/s, usually {}", number(*worst), number(*usual)),
+    };
+    format!("symptom: {of} {name}: {change}, from {} to {}", time(*start_ns), time(*end_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_go_from_zero_to_the_greatest_value() {
+        assert_eq!(bar_line(&[Some(0.0), Some(3.5), None, Some(7.0)]), "▁▅ █");
+        assert_eq!(bar_line(&[Some(0.0), Some(0.0)]), "▁▁");
+        assert_eq!(bar_line(&[None, None]), "  ");
+    }
+}
