@@ -116,7 +116,9 @@ fn the_first_line_of_a_file_is_the_command_that_writes_it() {
         let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
         finish(simhost().current_dir(folder.path()).args(words)).success().to_owned()
     };
-    for arguments in [&["--services", "12"][..], &["--services", "7", "--layers", "3", "--seed", "9", "--name", "a"]] {
+    for arguments in
+        [&["--services", "12"][..], &["--services", "7", "--layers", "3", "--seed", "9", "--name", "a"]]
+    {
         let written = generate(arguments).success().to_owned();
         let line = written.lines().next().expect("a line");
         assert!(["--seed", "--layers", "--rate", "--name"].iter().all(|flag| line.contains(flag)), "{line}");

@@ -110,7 +110,8 @@ impl Looked {
 
     /// Values that repeat as nothing in life does.
     fn constants(&self) -> Vec<String> {
-        let durations = self.durations().into_iter().map(|(of, values)| (format!("durations of {of:?}"), values));
+        let durations =
+            self.durations().into_iter().map(|(of, values)| (format!("durations of {of:?}"), values));
         let hops = self.hops().into_iter().map(|(of, values)| (format!("hops of {of:?}"), values));
         durations.chain(hops).filter_map(|(what, values)| repeated(&what, values)).collect()
     }
@@ -134,7 +135,9 @@ impl Looked {
             *failed += usize::from(span.failed);
         }
         let flawless = counts.into_iter().filter(|(_, (all, failed))| *all >= REQUESTS && *failed == 0);
-        flawless.map(|(service, (all, _))| format!("{service} answers {all} requests without a fault")).collect()
+        flawless
+            .map(|(service, (all, _))| format!("{service} answers {all} requests without a fault"))
+            .collect()
     }
 
     /// Too few services that write logs while nothing is wrong.
@@ -151,17 +154,20 @@ impl Looked {
         let is_failure = |name: &String| OF_FAILURE.iter().any(|part| name.starts_with(part));
         let names = |spans: &[&Span]| -> BTreeSet<String> {
             let keys = spans.iter().flat_map(|span| span.keys.iter().map(|key| format!("attribute {key}")));
-            let events = spans.iter().flat_map(|span| span.events.iter().map(|event| format!("event {event}")));
-            let named = keys.chain(events).filter(|name| {
-                !is_failure(&name.replace("attribute ", "")) && name != "event exception"
-            });
+            let events =
+                spans.iter().flat_map(|span| span.events.iter().map(|event| format!("event {event}")));
+            let named = keys
+                .chain(events)
+                .filter(|name| !is_failure(&name.replace("attribute ", "")) && name != "event exception");
             named.collect()
         };
         let mut found: Vec<_> = names(&within).difference(&names(&outside)).cloned().collect();
         // A version that is new is no sign where others come as well, without harm.
         let first = self.records.spans.iter().map(|span| span.start).min().unwrap_or(0) + 30 * SECOND;
-        let old: BTreeSet<_> = outside.iter().filter(|span| span.start < first).map(|span| version(span)).collect();
-        let new: BTreeSet<_> = self.records.spans.iter().map(version).filter(|new| !old.contains(new)).collect();
+        let old: BTreeSet<_> =
+            outside.iter().filter(|span| span.start < first).map(|span| version(span)).collect();
+        let new: BTreeSet<_> =
+            self.records.spans.iter().map(version).filter(|new| !old.contains(new)).collect();
         if self.deploys && new.len() < 2 {
             found.push(format!("the only new version is {new:?}"));
         }
@@ -197,7 +203,9 @@ fn repeated(what: &str, mut values: Vec<u64>) -> Option<String> {
     let (most, of) = (most.len(), most[0]);
     values.dedup();
     let repeats = most * 100 > all.max(500) || values.len() * 20 < all * 19 || round * 100 > all;
-    repeats.then(|| format!("{what}: {most} of {all} are {of} ns, {} are distinct, {round} are round", values.len()))
+    repeats.then(|| {
+        format!("{what}: {most} of {all} are {of} ns, {} are distinct, {round} are round", values.len())
+    })
 }
 
 #[test]
@@ -253,7 +261,10 @@ arrivals = { constant = "50/s" }
     for (look, found) in &found {
         assert!(!found.is_empty(), "{look} finds nothing");
     }
-    assert!(found["constants"].iter().any(|found| found.starts_with("hops of (\"front\", \"back\")")), "{found:?}");
+    assert!(
+        found["constants"].iter().any(|found| found.starts_with("hops of (\"front\", \"back\")")),
+        "{found:?}"
+    );
     assert!(found["tell-tales"].contains(&"event scan detected".to_owned()), "{found:?}");
 }
 

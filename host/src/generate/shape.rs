@@ -208,7 +208,20 @@ fn service(
         about.chance(probability).then(|| format!("{share}% {text}"))
     };
     let (log, warn) = (line(0.6, &["0.5", "1", "2"], &LOGS), line(0.3, &["0.1", "0.2", "0.5"], &WARNINGS));
-    Service { name, things, database, routes, work, version, errors, log, warn, popularity, replicas: 1, workers: 1 }
+    Service {
+        name,
+        things,
+        database,
+        routes,
+        work,
+        version,
+        errors,
+        log,
+        warn,
+        popularity,
+        replicas: 1,
+        workers: 1,
+    }
 }
 
 /// 3,271 as 3,300: what a person would write.

@@ -69,7 +69,8 @@ fn messages_of_a_topology_that_sets_no_latency_each_take_a_time_of_their_own() {
 
 #[test]
 fn timeouts_are_noticed_a_little_late_and_each_by_a_time_of_its_own() {
-    let world = world("timeout = \"40ms\"").with("[network]\ntimer-slack = { uniform = { min = \"1us\", max = \"2ms\" } }");
+    let world = world("timeout = \"40ms\"")
+        .with("[network]\ntimer-slack = { uniform = { min = \"1us\", max = \"2ms\" } }");
     let run = world.virtually(&["GET /call?service=back&path=/sleep/50"; 20]);
     let mut lengths: Vec<_> = run.of("front", SpanKind::Client).iter().map(|span| span.duration()).collect();
     lengths.sort_unstable();

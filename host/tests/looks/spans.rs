@@ -113,7 +113,11 @@ impl Attribute {
 impl Attributed {
     fn identity(&self) -> (String, String) {
         let get = |key: &str| {
-            self.attributes.iter().find(|attribute| attribute.key == key).map(Attribute::text).unwrap_or_default()
+            self.attributes
+                .iter()
+                .find(|attribute| attribute.key == key)
+                .map(Attribute::text)
+                .unwrap_or_default()
         };
         (get("service.name"), get("service.version"))
     }

@@ -2,7 +2,8 @@
 
 use crate::clock::show;
 use crate::model::{
-    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target, Test, When,
+    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
+    Test, When,
 };
 use crate::topology::size_text;
 

@@ -1,5 +1,7 @@
 //! `target = { … }`: the service, and what of it.
 
+use toml::de::DeValue;
+
 use super::super::address;
 use super::super::reader::{Table, Value};
 use super::Surroundings;
@@ -49,12 +51,14 @@ fn one_of(
                 .help("write it into each target of one-of"),
         );
     }
+    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
+    if !matches!(several.item(), DeValue::Array(_)) {
+        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
+    }
     let values = several.list()?;
     if values.is_empty() || values.len() > ONE_OF_AT_MOST {
         let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!(
-            "write 1 to {ONE_OF_AT_MOST}: one-of = [{{ service = \"a\" }}, {{ service = \"b\", replica = 1 }}]"
-        );
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
         return several.refuse(problem.label("none to draw from, or too many").help(help));
     }
     let read = |value: &Value<'_>| target(&value.table("each target of one-of")?, kind, around);
@@ -66,7 +70,9 @@ fn one_of(
         return values[other].refuse(
             Problem::new("some targets of one-of name a span, and others do not")
                 .label("differs from the first")
-                .help("name a span in each of them, or in none: the fault strikes within spans or before them"),
+                .help(
+                    "name a span in each of them, or in none: the fault strikes within spans or before them",
+                ),
         );
     }
     Some(targets)
