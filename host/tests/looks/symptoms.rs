@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use simhost::fault::draw_targets;
 
-use super::common_run::{at_once, finish, simhost};
-use super::{CLIENT, SERVER, model, spans};
+use super::common_run::{at_once, simhost};
+use super::{CLIENT, SERVER, model, run, spans};
 
 /// Seeds that each incident is run with: a build with optimisations has time for more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };
@@ -73,7 +73,7 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     if let Symptom::Records(_) = symptom {
         command.args(["--out", "spans.jsonl"]);
     }
-    finish(&mut command).success();
+    run(&mut command);
     let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
     let truth: Vec<Value> =
         read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
