@@ -29,7 +29,7 @@ fi
 # check.yaml takes its addresses and files from the test.
 export SIMHOST_OTLP_ENDPOINT=localhost:4317 SIMHOST_OTLP_HTTP_ENDPOINT=localhost:4318
 export SIMHOST_HEALTH_ENDPOINT=localhost:13133
-export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl
+export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl SIMHOST_JSON_FILE=spans.jsonl
 
 # A configuration is one file, or a file and what is merged over it.
 validate() {
@@ -48,3 +48,4 @@ validate otelcol.yaml otelcol-jaeger.yaml
 validate otelcol.yaml otelcol-tail-sampling.yaml otelcol-jaeger.yaml
 validate otelcol-local.yaml
 validate check.yaml
+validate check.yaml check-file.yaml

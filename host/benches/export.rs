@@ -46,6 +46,12 @@ fn spans() -> Vec<SpanRecord> {
         KeyValue::new("network.protocol.version", "1.1"),
         KeyValue { key: "http.response.status_code".into(), value: Value::Int(200) },
     ]);
+    let peer: Arc<[KeyValue]> = Arc::new([
+        KeyValue::new("client.address", "10.1.2.3"),
+        KeyValue::new("network.peer.address", "10.1.2.3"),
+        KeyValue { key: "network.peer.port".into(), value: Value::Int(50_123) },
+        KeyValue::new("user_agent.original", "order-service/1.1.0"),
+    ]);
     let name: Arc<str> = "POST /stock/{item}/reserve".into();
     (1..=SPANS)
         .map(|number| SpanRecord {
@@ -63,6 +69,7 @@ fn spans() -> Vec<SpanRecord> {
             end: 1_700_000_000_000_000_000 + number * 2_000,
             attributes: Attributes {
                 shared: Some(Arc::clone(&shared)),
+                peer: Some(Arc::clone(&peer)),
                 own: vec![KeyValue::new("url.path", "/stock/book/reserve".to_owned())],
             },
             events: Vec::new(),

@@ -11,54 +11,63 @@ mod exposed;
 mod passage;
 pub mod plight;
 mod policies;
+mod redact;
 mod refusal;
 mod release;
 mod remarks;
 pub mod replica;
 mod resolve;
 pub mod routes;
+mod server_span;
 pub mod spans;
 mod stage;
 mod stall;
 pub mod stats;
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
-use opentelemetry_semantic_conventions::attribute;
 use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::engine::Engine;
 use crate::fault::{Faults, Records, Verdict};
+use crate::guest::budget::{Budget, Share};
+use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
 use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
 use crate::tally;
-use crate::telemetry::record::{Attributes, KeyValue, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 pub use attempt::Outcome;
-pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
+pub use entry::{Admitted, Answer, Entry, Identity, OfClient, trace_mask};
 use plight::Presence;
 pub use release::{Release, Stand};
 use replica::{Replica, Wish};
 pub use resolve::address_of;
 use routes::{Match, Route};
-use spans::{ClientAttributes, OpenSpan};
+use spans::{ClientAttributes, Connection, OpenSpan};
 use stats::{At, Capacity, ServiceAccount, Stats};
 
 /// A real server that a call goes out to; implemented where the network is.
 pub trait External {
     /// Sends `request` to `base` (`http://host:port`) and waits for the response.
-    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Exchange, CallError>>;
+}
+
+/// What a real server has answered.
+#[derive(Debug)]
+pub struct Exchange {
+    pub response: Response,
+    pub connection: Connection,
 }
 
 /// The services of a run, and what lies between them. For the core thread only.
@@ -157,6 +166,8 @@ struct Visit {
     /// Which attempt of its call it is, from 0.
     attempt: u32,
     request: Request,
+    /// What it holds of its caller's budget; none from outside.
+    hold: Option<Share>,
     way: Way,
 }
 
@@ -164,10 +175,12 @@ struct Visit {
 #[derive(Clone, Debug)]
 enum Way {
     /// From outside; with further attributes of the SERVER span.
-    Outer(Vec<KeyValue>),
-    /// From a service of the topology, with the context that came along; none where it
-    /// is among the request's headers, or did not come.
-    Inner(Option<SpanContext>),
+    Outer(OfClient),
+    /// From a service of the topology: from there, with the context that came along; none
+    /// where it is among the request's headers, or did not come.
+    Inner(Rc<Endpoint>, Option<SpanContext>),
+    /// To a real server; it takes in what becomes known of the connection.
+    Wire(Rc<OnceCell<Connection>>),
 }
 
 /// A request in a worker's hands.
@@ -319,7 +332,7 @@ impl Bus {
                 let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
                 let known = route.map(|route| (route, stand.routes.get(route)));
-                let mut job = self.accept(visit, known, slot, params, replica);
+                let mut job = self.accept(visit, known, slot, params, (replica, worker.budget()));
                 let outcome = match presence {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
                     Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
@@ -349,15 +362,18 @@ impl Bus {
         route: Option<(u32, &Route)>,
         slot: Option<u32>,
         params: Vec<(String, String)>,
-        replica: &Replica,
+        (replica, budget): (&Replica, Rc<Budget>),
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
         let subject = visit.subject_at(slot, replica, &params);
         let verdict = self.faults.judge(&subject, self.host.sched.now());
-        let context = match &visit.way {
-            Way::Inner(context) => context.clone(),
-            Way::Outer(_) => None,
+        let (context, agent) = match &visit.way {
+            Way::Inner(client, context) => {
+                let says_itself = visit.request.headers.get("user-agent").is_some();
+                (context.clone(), (!says_itself).then(|| Arc::clone(&client.agent)))
+            }
+            Way::Outer(_) | Way::Wire(_) => (None, None),
         };
         let visitor = Visitor {
             from: visit.from,
@@ -368,10 +384,12 @@ impl Bus {
             baggage: std::mem::take(&mut visit.baggage),
             depth: visit.depth,
             context,
+            agent,
             deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
-        let scope = RequestScope::new(visitor, request, params, self.nodes[visit.to.index()].limits.spans);
+        let spans = self.nodes[visit.to.index()].limits.spans;
+        let scope = RequestScope::new(visitor, request, params, spans, budget);
         Job { span, scope: Some(Box::new(scope)), route, verdict }
     }
 
@@ -426,48 +444,6 @@ impl Bus {
         span.annotate(annotations);
         self.record(span);
         response
-    }
-
-    fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
-        self.host.recorder.opened();
-        let describe = || self.describe(visit, known);
-        let (resource, now) = (replica.identity.resource, self.host.sched.now());
-        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
-    }
-
-    /// Name and attributes of a SERVER span.
-    fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
-        let request = &visit.request;
-        let exact = known.filter(|route| route.method == request.method);
-        // Of a call between services: the path, where it has parameters, and the status.
-        let mut own = Vec::with_capacity(if exact.is_some() && !visit.is_outer() { 2 } else { 8 });
-        let (name, shared) = match (exact, known) {
-            (Some(route), _) => {
-                let shared = if visit.is_outer() { &route.outer } else { &route.inner };
-                (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
-            }
-            (None, known) => {
-                own.push(spans::method_attribute(&request.method));
-                own.extend(spans::original_method(&request.method));
-                own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
-                if !visit.is_outer() {
-                    own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
-                }
-                let path = known.map(|route| &route.path);
-                own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));
-                (spans::name(&request.method, path.map(|path| &**path)), None)
-            }
-        };
-        if exact.is_none_or(|route| !route.fixed) {
-            own.push(KeyValue::new(attribute::URL_PATH, request.path().to_owned()));
-        }
-        let query = request.query().filter(|query| !query.is_empty());
-        own.extend(query.map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())));
-        own.extend(spans::user_agent(request));
-        if let Way::Outer(attributes) = &visit.way {
-            own.extend(attributes.iter().cloned());
-        }
-        (name, Attributes { shared, own })
     }
 
     /// Records a span that has ended, unless its trace is not kept.

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod fault;
 mod generate;
+mod graph;
 mod input;
 mod run;
 mod tell;
@@ -17,14 +18,24 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Look, Refused, printable};
+use crate::files;
+use crate::look::{self, Color};
 use crate::model::Nanos;
-use crate::run::RunError;
+use crate::run::{RunError, signals};
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
 #[derive(Debug, Parser)]
 #[command(name = "simhost", version, max_term_width = 100, help_expected = true)]
 pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+
+    /// Words in place of lines, bars and symbols: for screen readers and logs
+    #[arg(long, global = true)]
+    plain: bool,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -35,6 +46,8 @@ enum Command {
     Run(run::Run),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
+    /// Draw who calls whom
+    Graph(graph::Graph),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
     /// List the faults of a run that goes on, and switch them
@@ -48,14 +61,19 @@ enum Command {
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
-/// The exit code of who was told to quit: 128 + SIGINT, as shells have it.
-const INTERRUPTED: i32 = 130;
-
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let Cli { color, plain, command } = Cli::parse();
+    look::choose(color, plain);
+    if let Err(shortage) = files::room() {
+        say(&format!("error: {shortage}\n  help: raise the limit, for example: ulimit -n 1024\n"));
+        return ExitCode::FAILURE;
+    }
+    signals::catch();
+    match command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Graph(graph) => graph.execute(),
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),

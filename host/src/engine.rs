@@ -1,22 +1,23 @@
 //! wasmtime, set up for guests: compiled once, cached on disk, deterministic.
 
+mod cache;
+mod inspect;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{
-    Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
-};
+use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use crate::guest::bindings::{Service, ServicePre};
 use crate::guest::{EPOCH_TICK, GuestState, stall};
 use crate::wasi;
+
+use inspect::{HANDLER, inspect};
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -63,12 +64,15 @@ pub struct Engine {
     linker: Linker<GuestState>,
     fuel: bool,
     ticker: Option<Ticker>,
+    /// Why compiled guests are not kept for the next run.
+    uncached: Option<String>,
 }
 
 impl Engine {
     /// Fails where the operating system grants too little address space.
     pub fn new(settings: Settings) -> wasmtime::Result<Self> {
-        let engine = wasmtime::Engine::new(&config(settings))?;
+        let (cache, uncached) = cache::open();
+        let engine = wasmtime::Engine::new(&config(settings, cache))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
@@ -76,7 +80,13 @@ impl Engine {
             stall::link(&mut linker)?;
         }
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
-        Ok(Self { engine, linker, fuel: settings.fuel, ticker })
+        Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
+    }
+
+    /// Why compiled guests are not kept for the next run; none where they are, or where
+    /// there is no place for it.
+    pub fn uncached(&self) -> Option<&str> {
+        self.uncached.as_deref()
     }
 
     /// Compiles a guest, or takes it from the cache, and links it. The error
@@ -87,47 +97,18 @@ impl Engine {
             [b'\0', b'a', b's', b'm', ..] => {}
             _ => return Err(LoadError::NotWasm),
         }
+        inspect(bytes)?;
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        self.check_contract(&component)?;
         let code = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
         let pre = code.map_err(|error| LoadError::Mismatch(mismatch(&error)))?;
         Ok(Code { pre, digest: digest(bytes) })
-    }
-
-    /// Refuses what simhost cannot offer or does not find, by name.
-    fn check_contract(&self, component: &Component) -> Result<(), LoadError> {
-        let kind = component.component_type();
-        let exports: Vec<_> = kind.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
-        if !exports.iter().any(|name| name == HANDLER) {
-            return Err(LoadError::NoHandler { exports });
-        }
-        let unknown: BTreeSet<_> = kind
-            .imports(&self.engine)
-            .filter(|(name, item)| !offered(name) && matches!(item.ty, ComponentItem::ComponentInstance(_)))
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(LoadError::UnknownImports(unknown)) }
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("fuel", &self.fuel).field("ticks", &self.ticker.is_some()).finish()
-    }
-}
-
-/// The export that makes a component a guest.
-const HANDLER: &str = "simhost:service/handler@0.1.0";
-
-fn offered(import: &str) -> bool {
-    let Some((package, rest)) = import.split_once('/') else { return false };
-    match package.split_once(':') {
-        Some(("simhost", "service")) => rest.ends_with("@0.1.0"),
-        Some(("wasi", "cli" | "clocks" | "filesystem" | "io" | "random" | "sockets")) => {
-            rest.contains("@0.2.")
-        }
-        _ => false,
     }
 }
 
@@ -154,6 +135,8 @@ pub enum LoadError {
     CoreModule,
     #[error("it is not a valid component: {0}")]
     Invalid(String),
+    #[error("it is too large to be compiled: it has {0}")]
+    TooLarge(String),
     #[error("it does not export {HANDLER}; it exports {}", list(exports))]
     NoHandler { exports: Vec<String> },
     #[error("it imports what simhost does not offer: {}", list(_0))]
@@ -173,6 +156,7 @@ impl LoadError {
                 "build for the target wasm32-wasip2, which makes components, or wrap it with `wasm-tools component new`"
             }
             Self::Invalid(_) => "build it again; this simhost runs components of WASI 0.2",
+            Self::TooLarge(_) => "build it for size, and leave out what the service does not use",
             Self::NoHandler { .. } | Self::Mismatch(_) => {
                 "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
             }
@@ -205,7 +189,7 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
-fn config(settings: Settings) -> Config {
+fn config(settings: Settings, cache: Option<Cache>) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -218,7 +202,7 @@ fn config(settings: Settings) -> Config {
         .consume_fuel(settings.fuel)
         .epoch_interruption(!settings.fuel)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings)))
-        .cache(cache());
+        .cache(cache);
     config
 }
 
@@ -241,20 +225,6 @@ fn pool(settings: Settings) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .max_unused_warm_slots(workers);
     pool
-}
-
-/// The cache of compiled guests, or none where there is no place for it: it
-/// only saves time.
-fn cache() -> Option<Cache> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    if !base.is_absolute() {
-        return None;
-    }
-    let mut config = CacheConfig::new();
-    config.with_directory(base.join("simhost"));
-    Cache::new(config).ok()
 }
 
 /// Advances the engine's epoch until it is dropped.

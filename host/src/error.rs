@@ -11,7 +11,7 @@ mod names;
 mod render;
 
 pub use names::{did_you_mean, list, nearest, quote};
-pub use render::Look;
+pub use render::{Look, wrap};
 
 /// Why writing into a `String` is expected to succeed.
 pub const INFALLIBLE: &str = "a String takes every write";
@@ -23,9 +23,20 @@ const SHOWN_AT_MOST: usize = 50;
 /// longer gets the position in words.
 const SNIPPET_AT_MOST: usize = 2_000;
 
-/// One thing that is wrong with the input.
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It can only be a mistake: the input is refused.
+    #[default]
+    Error,
+    /// It may be a mistake: it is reported, and refused only with `--strict`.
+    Warning,
+}
+
+/// One thing that is wrong with the input, or may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    pub severity: Severity,
     /// What is wrong, with the value: `unknown service "inventry-service"`.
     pub message: String,
     /// Where in the topology; none when the command line or the environment is at fault.
@@ -38,7 +49,17 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), at: None, label: String::new(), help: None }
+        let severity = Severity::Error;
+        Self { severity, message: message.into(), at: None, label: String::new(), help: None }
+    }
+
+    /// A problem that may be none: the input is accepted.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(message) }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
     }
 
     pub fn at(mut self, place: Place, label: impl Into<String>) -> Self {
@@ -59,9 +80,9 @@ impl Problem {
     }
 }
 
-/// The input is refused, for all of these reasons. Nothing has started.
-#[derive(Debug)]
-pub struct Refused {
+/// Problems of one input, with the text that they point into.
+#[derive(Clone, Debug, Default)]
+struct Findings {
     /// `topologies/orders.toml`.
     file: Option<String>,
     problems: Vec<Found>,
@@ -69,14 +90,9 @@ pub struct Refused {
     further: usize,
 }
 
-impl Refused {
+impl Findings {
     /// `source` is the file's name and text, if there is one to point into.
-    pub fn new(source: Option<(&str, &str)>, problems: Vec<Problem>) -> Self {
-        Self::counted(source, problems, 0)
-    }
-
-    /// Like [`new`](Self::new), with `further` problems beside those listed.
-    pub fn counted(source: Option<(&str, &str)>, mut problems: Vec<Problem>, further: usize) -> Self {
+    fn new(source: Option<(&str, &str)>, mut problems: Vec<Problem>, further: usize) -> Self {
         for problem in &mut problems {
             // What a guest printed or called its routes may be in it.
             problem.message = printable(&problem.message);
@@ -101,15 +117,60 @@ impl Refused {
         Self { file: source.map(|(name, _)| name.to_owned()), problems, further }
     }
 
+    /// What the input is called in a headline.
+    fn name(&self) -> &str {
+        self.file.as_deref().unwrap_or("this")
+    }
+}
+
+/// The input is refused, for all of these reasons. Nothing has started.
+#[derive(Debug)]
+pub struct Refused(Findings);
+
+impl Refused {
+    /// `source` is the file's name and text, if there is one to point into.
+    pub fn new(source: Option<(&str, &str)>, problems: Vec<Problem>) -> Self {
+        Self::counted(source, problems, 0)
+    }
+
+    /// Like [`new`](Self::new), with `further` problems beside those listed.
+    pub fn counted(source: Option<(&str, &str)>, problems: Vec<Problem>, further: usize) -> Self {
+        Self(Findings::new(source, problems, further))
+    }
+
     /// The same refusal, for further reasons that are not in the file.
     pub fn with(mut self, more: Vec<Problem>) -> Self {
-        self.problems.extend(more.into_iter().map(|problem| Found { problem, source: None }));
+        self.0.problems.extend(more.into_iter().map(|problem| Found { problem, source: None }));
         self
     }
 
     /// The problems, at most the first 50.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().map(|found| &found.problem)
+        self.0.problems.iter().map(|found| &found.problem)
+    }
+}
+
+/// What is doubtful about an input that is accepted.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Findings);
+
+impl Warnings {
+    /// `source` is the name and the text of the file that the problems point into.
+    pub fn new(source: (&str, &str), problems: Vec<Problem>) -> Self {
+        Self(Findings::new(Some(source), problems, 0))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.problems.is_empty()
+    }
+
+    /// The problems, at most the first 50, each with its line and column in the file, from 1.
+    pub fn problems(&self) -> impl Iterator<Item = (&Problem, Option<(usize, usize)>)> {
+        self.0.problems.iter().map(|Found { problem, source }| {
+            let text = source.as_ref().map(NamedSource::inner);
+            let before = problem.at.as_ref().zip(text).and_then(|(at, text)| text.get(..at.start));
+            (problem, before.map(line_and_column))
+        })
     }
 }
 
@@ -140,28 +201,45 @@ fn snippet<'a>(text: &'a str, at: &Place) -> &'a str {
 /// The problem with its position in the message, for lines too long to show.
 fn in_words(mut problem: Problem, name: &str, text: &str) -> Problem {
     if let Some(before) = problem.at.take().and_then(|at| text.get(..at.start)) {
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        let (line, column) = line_and_column(before);
         problem.message = format!("{name}:{line}:{column}: {}", problem.message);
     }
     problem
 }
 
+/// Where a text ends, counted in lines and characters from 1.
+fn line_and_column(text: &str) -> (usize, usize) {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    (text.matches('\n').count() + 1, last.chars().count() + 1)
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.file.as_deref().unwrap_or("this");
-        match self.problems.len() + self.further {
-            1 => write!(f, "{what} cannot run: 1 problem"),
-            count => write!(f, "{what} cannot run: {count} problems"),
-        }
+        let Self(Findings { problems, further, .. }) = self;
+        // Those that are not kept are errors: warnings come behind them.
+        let warnings = problems.iter().filter(|found| !found.problem.is_error()).count();
+        let errors = problems.len() - warnings + further;
+        write!(f, "{} cannot run: {}", self.0.name(), counted(errors, "problem"))?;
+        if warnings > 0 { write!(f, " and {}", counted(warnings, "warning")) } else { Ok(()) }
     }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.problems.len() + self.0.further;
+        write!(f, "{}: {}", self.0.name(), counted(count, "warning"))
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl std::error::Error for Refused {}
 
 impl Diagnostic for Refused {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.problems.iter().map(|found| found as &dyn Diagnostic)))
+        Some(Box::new(self.0.problems.iter().map(|found| found as &dyn Diagnostic)))
     }
 }
 
@@ -181,6 +259,13 @@ impl fmt::Display for Found {
 impl std::error::Error for Found {}
 
 impl Diagnostic for Found {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }

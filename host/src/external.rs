@@ -1,14 +1,25 @@
 //! Real servers that a topology names: calls go out over HTTP, in real time.
 
+use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use reqwest::redirect::Policy;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
 
-use crate::bus::External;
+use crate::bus::spans::Connection;
+use crate::bus::{Exchange, External};
 use crate::guest::CallError;
 use crate::message::{Headers, Request, Response};
+use crate::socket::body::{self, Budget, Unread};
 use crate::telemetry::otlp::tls::Tls;
 
 /// A server that does not accept a connection in this time counts as unreachable.
@@ -17,40 +28,65 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// No exchange takes longer, whatever the caller's patience.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// A connection that nobody uses is kept for this time.
+const IDLE: Duration = Duration::from_secs(90);
+
 /// A response's body is refused beyond this: bytes.
-const BODY: usize = 16 << 20;
+const BODY: u64 = 16 << 20;
+
+/// Bytes of responses that are being received, together: the response that goes beyond
+/// it is refused.
+const BODIES: u64 = 256 << 20;
+
+/// Header fields that follow from the URL, the body and the connection.
+const OF_CONNECTION: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
+
+/// Methods whose requests have content, if only of no length (RFC 9110, section 8.6).
+const WITH_CONTENT: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 /// An HTTP client on the network's threads. Redirects are answers, not followed:
 /// a simulated service reaches only what its topology names.
+///
+/// It sends a path as it stands in the request. Clients that take URLs, as `reqwest`
+/// does, remove dot segments first (URL Standard, section 4.4): the server would get
+/// another path than the span shows.
 #[derive(Debug)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    client: Wire,
     runtime: Handle,
+    bodies: Arc<Budget>,
 }
+
+type Wire = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl HttpClient {
     /// # Errors
     /// The client cannot be set up; the text says why.
     pub fn new(runtime: Handle) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(Tls::default().for_http()?)
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(LONGEST)
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Self { client, runtime })
+        let mut tcp = HttpConnector::new();
+        // TLS comes on top of it.
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_nodelay(true);
+        let connector = HttpsConnector::from((tcp, Tls::default().for_http()?));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self { client, runtime, bodies: Budget::new(BODIES) })
     }
 }
 
 impl External for HttpClient {
-    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Response, CallError>> {
-        let sending = exchange(self.client.clone(), format!("{base}{}", request.target), request);
-        let task = self.runtime.spawn(sending);
+    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Exchange, CallError>> {
+        let url = format!("{base}{}", request.target);
+        let sending = exchange(self.client.clone(), url, request, Arc::clone(&self.bodies));
+        // Made on the network's threads, where there is a timer.
+        let task = self.runtime.spawn(async { tokio::time::timeout(LONGEST, sending).await });
         async move {
             match task.await {
-                Ok(outcome) => outcome,
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Err(CallError::Timeout),
                 Err(error) => Err(CallError::Reset(error.to_string())),
             }
         }
@@ -58,46 +94,96 @@ impl External for HttpClient {
     }
 }
 
-async fn exchange(client: reqwest::Client, url: String, request: Request) -> Result<Response, CallError> {
-    let method = reqwest::Method::from_bytes(request.method.as_bytes());
-    let method = method.map_err(|error| CallError::Invalid(error.to_string()))?;
-    let mut outgoing = client.request(method, url).body(request.body);
-    for (name, value) in &request.headers.0 {
-        // These follow from the URL, the body and the connection.
-        if !["host", "content-length", "connection", "transfer-encoding"].contains(&name.as_str()) {
-            outgoing = outgoing.header(name, value);
-        }
-    }
-    let mut incoming = outgoing.send().await.map_err(|error| failure(&error))?;
-    let status = incoming.status().as_u16();
+async fn exchange(
+    client: Wire,
+    url: String,
+    request: Request,
+    bodies: Arc<Budget>,
+) -> Result<Exchange, CallError> {
+    let outgoing = outgoing(&url, request).map_err(|error| CallError::Invalid(error.to_string()))?;
+    let incoming = client.request(outgoing).await.map_err(|error| failure(&error))?;
+    let version = version(incoming.version());
+    let peer = incoming.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
+    let (parts, body) = incoming.into_parts();
     let mut headers = Headers::default();
-    for (name, value) in incoming.headers() {
+    for (name, value) in &parts.headers {
         headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = incoming.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + chunk.len() > BODY {
-            return Err(CallError::Reset(format!("the response is longer than {BODY} bytes")));
+    let mut share = Share { bodies, bytes: 0 };
+    let body = body::read(body, BODY, |bytes| share.grow(bytes)).await.map_err(|unread| {
+        CallError::Reset(match unread {
+            Unread::TooLong => format!("the response is longer than {BODY} bytes"),
+            Unread::Full(()) => format!("responses of real servers exceed {BODIES} bytes together"),
+            Unread::Broken(error) => innermost(&error),
+        })
+    })?;
+    let response = Response { status: parts.status.as_u16(), headers, body };
+    Ok(Exchange { response, connection: Connection { version, peer } })
+}
+
+/// What a response that is being received holds of all; dropping it gives that back.
+struct Share {
+    bodies: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Share {
+    fn grow(&mut self, bytes: u64) -> Result<(), ()> {
+        if !self.bodies.take(bytes) {
+            return Err(());
         }
-        body.extend_from_slice(&chunk);
+        self.bytes += bytes;
+        Ok(())
     }
-    Ok(Response { status, headers, body })
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.bodies.give_back(self.bytes);
+    }
+}
+
+/// The request as the client takes it.
+fn outgoing(url: &str, request: Request) -> Result<http::Request<Full<Bytes>>, http::Error> {
+    let Request { method, headers, body, .. } = request;
+    let method = Method::from_bytes(method.as_bytes())?;
+    let mut fields = HeaderMap::with_capacity(headers.0.len());
+    for (name, value) in headers.0 {
+        if !OF_CONNECTION.contains(&name.as_str()) {
+            fields.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        }
+    }
+    if body.is_empty() && WITH_CONTENT.contains(&method) {
+        fields.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let mut outgoing = http::Request::new(Full::from(body));
+    *outgoing.method_mut() = method;
+    *outgoing.uri_mut() = Uri::try_from(url)?;
+    *outgoing.headers_mut() = fields;
+    Ok(outgoing)
+}
+
+/// `network.protocol.version`.
+const fn version(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
 }
 
 /// What went wrong, without the URL: the span has it.
-fn failure(error: &reqwest::Error) -> CallError {
-    let mut cause: &dyn std::error::Error = error;
+fn failure(error: &Error) -> CallError {
+    let text = innermost(error);
+    if error.is_connect() { CallError::Refused(text) } else { CallError::Reset(text) }
+}
+
+fn innermost(error: &dyn StdError) -> String {
+    let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let text = cause.to_string();
-    if error.is_connect() {
-        CallError::Refused(text)
-    } else if error.is_timeout() {
-        CallError::Timeout
-    } else if error.is_builder() {
-        CallError::Invalid(text)
-    } else {
-        CallError::Reset(text)
-    }
+    cause.to_string()
 }

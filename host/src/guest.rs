@@ -2,50 +2,56 @@
 //! a time and keeps its memory between requests.
 //!
 //! Start at [`Worker::handle`]. What a guest may call is in [`host`], the spans
-//! of its request in [`scope`].
+//! of its request in [`scope`], what it may use of a processor in [`cpu`].
 
 pub mod bindings;
+pub mod budget;
 mod call_error;
+mod cpu;
+pub mod endpoint;
+mod failure;
 pub mod host;
 mod memory;
 mod outbound;
 pub mod scope;
 pub mod stall;
+mod telemetry;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use fragile::Fragile;
 use futures_util::future::{Either, select};
+use wasmtime::Store;
 use wasmtime::component::ResourceTable;
-use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::clock::Stopwatch;
-use crate::message::{Headers, Response};
+use crate::message::Response;
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{KeyValue, ResourceId};
+use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Chance, Natural, Nature, Output};
+use crate::wasi::{self, Bill, Chance, Natural, Nature, Output};
 
 use bindings::exports::simhost::service::handler;
+use budget::{Budget, UnderWay};
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
+use cpu::CpuMeter;
+pub use cpu::EPOCH_TICK;
+use endpoint::Endpoint;
+pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
+use failure::{checked, exhausted, failure};
 use host::PendingCall;
 use memory::{MemoryLimit, memory_exceeded};
 pub use outbound::Outbound;
-use scope::RequestScope;
-
-/// How often a computing guest is interrupted in real time: nanoseconds.
-pub const EPOCH_TICK: Nanos = 10_000_000;
+use scope::{Annotations, RequestScope};
 
 /// What all workers of a run share with the host.
 pub struct Host {
@@ -70,41 +76,13 @@ pub struct Identity {
     /// What its workers live and die in.
     pub process: Rc<Process>,
     pub resource: ResourceId,
+    /// Where it is in the network.
+    pub endpoint: Rc<Endpoint>,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
     pub limits: Limits,
-}
-
-/// The kind of failure when as many workers exist as may exist.
-pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";
-
-/// Why a guest did not answer, or not acceptably.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuestFailure {
-    /// The `error.type` of the SERVER span: low in cardinality.
-    pub kind: &'static str,
-    pub message: String,
-    /// The guest's own, innermost frame first.
-    pub backtrace: Option<String>,
-}
-
-impl GuestFailure {
-    /// The key of `[limits]` that the guest met, if it did.
-    pub fn bound(&self) -> Option<&'static str> {
-        match self.kind {
-            "request_time_exceeded" => Some("limits.request-time"),
-            "cpu_time_exceeded" => Some("limits.cpu-time"),
-            "memory_exceeded" => Some("limits.memory"),
-            WORKERS_EXHAUSTED => Some("limits.workers"),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for GuestFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind, self.message)
-    }
+    /// What its workers' calls hold.
+    pub under_way: Rc<UnderWay>,
 }
 
 /// The data of a worker's store, which wasmtime wants to be `Send`.
@@ -120,6 +98,7 @@ pub struct GuestState {
 struct Local {
     output: Rc<Output>,
     cpu: Rc<CpuMeter>,
+    budget: Rc<Budget>,
     host: Rc<Host>,
     identity: Rc<Identity>,
     /// In a box, as it goes from hand to hand.
@@ -142,6 +121,18 @@ impl Natural for GuestState {
     fn nature(&mut self) -> (&mut Nature, &mut ResourceTable) {
         (&mut self.nature, &mut self.table)
     }
+}
+
+/// Handles that a worker has at a time: its spans, its calls under way, its timers. One
+/// more stops the guest.
+const HANDLES: usize = 16_384;
+
+/// What a guest may pass to the host, or give back to it, at once: bytes. It has to let the
+/// largest message through, as wasmtime counts it.
+fn argument_bytes(limits: &Limits) -> usize {
+    const FIELD_AT_LEAST: u64 = 4;
+    let fields = limits.headers / FIELD_AT_LEAST * size_of::<(String, String)>() as u64;
+    limits.host_memory().max(limits.body + limits.headers + fields) as usize
 }
 
 /// A guest that has been instantiated.
@@ -184,21 +175,31 @@ impl Worker {
             .with_name(&identity.name)
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));
-        let output = Rc::new(Output::new(host.sched.clone(), Rc::clone(&host.recorder), identity.resource));
+        let bill = Bill::default();
+        let budget = Budget::new(identity.limits.host_memory(), &identity.under_way);
+        let output = {
+            let (recorder, budget) = (Rc::clone(&host.recorder), Rc::clone(&budget));
+            let keep = move |bytes| budget.record(bytes);
+            Rc::new(Output::new(host.sched.clone(), recorder, identity.resource, bill.clone(), keep))
+        };
         let cpu = Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone()));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
         let state = GuestState {
             wasi: wasi::context(&identity.environment, &output),
-            table: ResourceTable::new(),
+            table,
             nature: Nature {
                 process: Fragile::new(Rc::clone(&identity.process)),
                 stretched: 0,
                 random: Chance::of(start),
                 hash_seed: start.draw(),
+                bill: bill.clone(),
             },
-            memory: MemoryLimit::new(identity.limits.memory as usize),
+            memory: MemoryLimit::new(identity.limits.memory as usize, bill),
             local: Fragile::new(Local {
                 output,
                 cpu: Rc::clone(&cpu),
+                budget,
                 host: Rc::clone(host),
                 identity: Rc::clone(identity),
                 scope: None,
@@ -209,10 +210,10 @@ impl Worker {
         };
         let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
-        // Where the engine counts no fuel, it is interrupted by its epoch instead.
-        let fuel = store.set_fuel(0).is_ok();
-        store.epoch_deadline_callback(CpuMeter::tick);
-        allow_cpu_time(&mut store, fuel, identity.limits.cpu_time)?;
+        store.set_max_component_handles(HANDLES);
+        store.set_hostcall_fuel(argument_bytes(&identity.limits));
+        let fuel = cpu::bound(&mut store);
+        cpu::allow(&mut store, fuel, identity.limits.cpu_time)?;
         let instance = {
             let instantiating = pin!(code.instantiate_async(&mut store));
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
@@ -235,6 +236,11 @@ impl Worker {
         };
         self.store.data().local.get().output.finish();
         routes?.map_err(|error| failure(&error, self.store.data()))
+    }
+
+    /// What the host may hold for its requests.
+    pub fn budget(&self) -> Rc<Budget> {
+        Rc::clone(&self.store.data().local.get().budget)
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
@@ -277,13 +283,21 @@ impl Worker {
         self.store.data().nature.stretched
     }
 
+    /// What the guest has computed for the request so far, the host's work for it
+    /// included: units of fuel, which are nanoseconds. None in real time, where no
+    /// fuel is counted.
+    pub fn computed(&self) -> Option<Nanos> {
+        let left = self.store.get_fuel().ok()?;
+        Some(self.store.data().local.get().identity.limits.cpu_time.saturating_sub(left))
+    }
+
     /// Ends what the request left open, and returns what the guest said of its SERVER span.
-    pub fn finish(&mut self) -> Vec<KeyValue> {
+    pub fn finish(&mut self) -> Annotations {
         let local = self.store.data_mut().local.get_mut();
         local.output.finish();
         local.output.current.set(None);
         local.pending.clear();
-        let Some(scope) = &mut local.scope else { return Vec::new() };
+        let Some(scope) = &mut local.scope else { return Annotations::default() };
         scope.end_all(&local.host, &local.identity);
         let annotations = std::mem::take(&mut scope.annotations);
         local.scope = None;
@@ -295,7 +309,8 @@ impl Worker {
         let local = state.local.get_mut();
         let limits = &local.identity.limits;
         local.output.begin(limits.spans);
-        local.cpu.spent.set(Duration::ZERO);
+        local.cpu.begin();
+        local.budget.begin();
         state.memory.reached = false;
         state.nature.stretched = 0;
         if let Some(scope) = &scope {
@@ -304,7 +319,7 @@ impl Worker {
         }
         local.scope = scope;
         let cpu_time = limits.cpu_time;
-        allow_cpu_time(&mut self.store, self.fuel, cpu_time)
+        cpu::allow(&mut self.store, self.fuel, cpu_time)
     }
 }
 
@@ -314,16 +329,6 @@ impl fmt::Debug for Worker {
             .field("service", &self.store.data().local.get().identity.name)
             .finish_non_exhaustive()
     }
-}
-
-/// Fuel where the engine counts it, so that a virtual run stops a guest at the
-/// same instruction every time; else ticks of the epoch.
-fn allow_cpu_time(store: &mut Store<GuestState>, fuel: bool, cpu_time: Nanos) -> Result<(), GuestFailure> {
-    if !fuel {
-        store.set_epoch_deadline(1);
-        return Ok(());
-    }
-    store.set_fuel(cpu_time).map_err(|error| failure(&error, store.data()))
 }
 
 /// Waits for a guest no longer than `limits.request_time`.
@@ -343,115 +348,4 @@ pub async fn in_time<T>(
             backtrace: None,
         }),
     }
-}
-
-/// Measures how long a guest computes, in real time: from each turn's beginning
-/// to its end. At each tick of the epoch a computing guest is asked for its
-/// account, and yields, so that others get their turn.
-struct CpuMeter {
-    limit: Duration,
-    sched: Sched,
-    /// In the turns that have ended, since the request began.
-    spent: Cell<Duration>,
-    /// Since the present turn began.
-    turn: Cell<Option<Stopwatch>>,
-}
-
-impl CpuMeter {
-    const fn new(cpu_time: Nanos, sched: Sched) -> Self {
-        let (spent, turn) = (Cell::new(Duration::ZERO), Cell::new(None));
-        Self { limit: Duration::from_nanos(cpu_time), sched, spent, turn }
-    }
-
-    /// Polls `future`, keeping the account; where fuel is counted there is no need.
-    /// It borrows the future, which its caller holds already: one that it took by
-    /// value would be there twice.
-    fn measure<T>(
-        &self,
-        fuel: bool,
-        mut future: Pin<&mut impl Future<Output = T>>,
-    ) -> impl Future<Output = T> {
-        std::future::poll_fn(move |context| {
-            if fuel {
-                return future.as_mut().poll(context);
-            }
-            let turn = Stopwatch::start();
-            self.turn.set(Some(turn));
-            let poll = self.sched.computing(|| future.as_mut().poll(context));
-            self.turn.set(None);
-            self.spent.set(self.spent.get() + turn.elapsed());
-            poll
-        })
-    }
-
-    fn tick(store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
-        let cpu = &store.data().local.get().cpu;
-        let turn = cpu.turn.get().map_or(Duration::ZERO, Stopwatch::elapsed);
-        if cpu.spent.get() + turn >= cpu.limit {
-            return Err(OutOfTime.into());
-        }
-        Ok(UpdateDeadline::Yield(1))
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the guest computed for too long")]
-struct OutOfTime;
-
-fn exhausted() -> GuestFailure {
-    let message = "as many workers exist as limits.workers allows".to_owned();
-    GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
-}
-
-/// What a guest's error was, in words that name the bound it met.
-fn failure(error: &wasmtime::Error, state: &GuestState) -> GuestFailure {
-    let local = state.local.get();
-    let limits = &local.identity.limits;
-    let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
-    let trap = error.downcast_ref::<Trap>();
-    let (kind, message) = if let Some(I32Exit(code)) = error.downcast_ref() {
-        // The code of WASI 0.2 is 0 or 1, whatever the guest's own was.
-        let how = if *code == 0 { "" } else { " with an error" };
-        ("guest_exit", format!("the guest exited{how} instead of answering"))
-    } else if error.is::<OutOfTime>() || trap == Some(&Trap::OutOfFuel) {
-        let limit = crate::clock::show(limits.cpu_time);
-        ("cpu_time_exceeded", format!("the guest computed longer than limits.cpu-time = {limit}"))
-    } else if error.is::<PoolConcurrencyLimitError>() {
-        return exhausted();
-    } else if trap == Some(&Trap::StackOverflow) {
-        ("stack_overflow", "the guest's stack overflowed".to_owned())
-    } else if state.memory.reached {
-        let GuestFailure { kind, message, .. } = memory_exceeded(limits);
-        (kind, message)
-    } else if let Some(trap) = trap {
-        match local.output.complaint() {
-            said if said.is_empty() => ("guest_trap", trap.to_string()),
-            said => ("guest_trap", format!("{trap}: {said}")),
-        }
-    } else {
-        ("guest_error", error.root_cause().to_string())
-    };
-    GuestFailure { kind, message, backtrace }
-}
-
-/// Refuses a response that could not go over the wire, or is over a bound.
-fn checked(response: handler::Response, limits: &Limits) -> Result<Response, GuestFailure> {
-    let handler::Response { status, headers, body } = response;
-    let refuse = |message: String| Err(GuestFailure { kind: "invalid_response", message, backtrace: None });
-    if !(200..=599).contains(&status) {
-        return refuse(format!("the guest answered status {status}; 200 to 599 are valid"));
-    }
-    let mut headers = Headers(headers);
-    if headers.size() as u64 > limits.headers {
-        let (size, limit) = (headers.size(), limits.headers);
-        return refuse(format!("{size} bytes of headers exceed limits.headers = {limit} bytes"));
-    }
-    if let Err(message) = headers.normalise() {
-        return refuse(message);
-    }
-    if body.len() as u64 > limits.body {
-        let (size, limit) = (body.len(), limits.body);
-        return refuse(format!("a body of {size} bytes exceeds limits.body = {limit} bytes"));
-    }
-    Ok(Response { status, headers, body })
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::bus::spans::SYNTHETIC_AGENT;
-use crate::bus::{Answer, Entry, Identity};
+use crate::bus::{Answer, Entry, Identity, OfClient};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::socket::{self, Line, Shortage, Socket};
@@ -281,7 +281,8 @@ impl Door {
             }
         };
         let (reply, answered) = oneshot::channel();
-        let entry = Entry { to: *to, request, attributes, identity: Identity::Numbered, client: None };
+        let shown = OfClient { shared: None, own: attributes };
+        let entry = Entry { to: *to, request, shown, identity: Identity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
             return Ok(to_http(Response::bounded(503, "limits.requests", detail)));
@@ -361,7 +362,7 @@ fn check_host(parts: &http::request::Parts) -> Result<(), Response> {
 
 /// Attributes of the SERVER span that only the socket knows.
 fn connection_attributes(authority: Option<&str>, version: Version, peer: SocketAddr) -> Vec<KeyValue> {
-    let mut attributes = Vec::with_capacity(6);
+    let mut attributes = Vec::with_capacity(7);
     let authority = authority.and_then(|authority| authority.parse::<Authority>().ok());
     if let Some(authority) = authority {
         attributes.push(KeyValue::new(attribute::SERVER_ADDRESS, authority.host().to_owned()));
@@ -374,8 +375,10 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
         _ => "1.1",
     };
     attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
-    attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, peer.ip().to_string()));
-    attributes.push(KeyValue::new(attribute::CLIENT_PORT, i64::from(peer.port())));
+    let address = peer.ip().to_string();
+    attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, address.clone()));
+    attributes.push(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
+    attributes.push(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
     attributes
 }
 

@@ -46,8 +46,7 @@ const BURST: u32 = 64;
 /// The loads of a run, under way. For the core thread only.
 pub struct Loads {
     loads: Vec<Rc<Running>>,
-    tasks: Vec<AbortHandle>,
-    /// Tasks that may make further requests.
+    /// Loads that may make further requests.
     going: watch::Sender<usize>,
 }
 
@@ -61,6 +60,11 @@ pub struct LoadStats {
     /// Of those, the ones that were not sent, as too many were under way. They
     /// are among the errors of `tally`, of the type `overload`.
     pub dropped: u64,
+    /// When the load began, from the run's start, and for how long it made requests: nanoseconds.
+    pub start: Nanos,
+    pub duration: Nanos,
+    /// Of those that came to an end, the ones that did so later than that.
+    pub drained: u64,
     /// Requests that came to an end, with their times from the instant at which
     /// they were due: what waited for the host has waited.
     pub tally: Tally,
@@ -74,6 +78,9 @@ impl LoadStats {
         self.started += other.started;
         self.in_flight += other.in_flight;
         self.dropped += other.dropped;
+        self.start = self.start.min(other.start);
+        self.duration = self.duration.max(other.duration);
+        self.drained += other.drained;
         self.tally.merge(&other.tally);
         self.timeline.merge(&other.timeline);
     }
@@ -102,9 +109,15 @@ struct Running {
     /// When it begins, and before which it makes its last request.
     begin: Nanos,
     end: Nanos,
+    /// Since when it makes no further requests.
+    over: Cell<Option<Nanos>>,
+    /// Its tasks that may make further requests, and how many have not ended.
+    tasks: RefCell<Vec<AbortHandle>>,
+    going: Cell<usize>,
     started: Cell<u64>,
     in_flight: Cell<u32>,
     dropped: Cell<u64>,
+    drained: Cell<u64>,
     tally: RefCell<Tally>,
     /// When the run began.
     origin: Nanos,
@@ -114,8 +127,8 @@ struct Running {
 impl Loads {
     /// Sets the loads going that are enabled.
     pub fn start(around: &Surroundings<'_>) -> Self {
-        let mut loads = Self { loads: Vec::new(), tasks: Vec::new(), going: watch::Sender::new(0) };
         let now = around.sched.now();
+        let mut loads = Self { loads: Vec::new(), going: watch::Sender::new(0) };
         let until = around.until.map_or(Nanos::MAX, |until| now.saturating_add(until));
         let mut resource = around.resource;
         for load in around.model.loads.iter().filter(|load| load.enabled) {
@@ -126,12 +139,16 @@ impl Loads {
                 load: load.clone(),
                 root: around.model.root(),
                 sched: around.sched.clone(),
-                client: Client::new(load, around.bus, around.way, own),
+                client: Client::new(&around.model.name, load, around.bus, around.way, own),
                 begin,
                 end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
+                over: Cell::default(),
+                tasks: RefCell::default(),
+                going: Cell::default(),
                 started: Cell::default(),
                 in_flight: Cell::default(),
                 dropped: Cell::default(),
+                drained: Cell::default(),
                 tally: RefCell::default(),
                 origin: now,
                 timeline: RefCell::default(),
@@ -139,12 +156,13 @@ impl Loads {
             match &load.traffic {
                 Traffic::Open(arrivals) => {
                     let due = Due::new(arrivals, running.key(Purpose::Arrival));
-                    loads.spawn(around.sched, Rc::clone(&running).keep_arriving(due));
+                    loads.spawn(&running, Rc::clone(&running).keep_arriving(due));
                 }
                 Traffic::Closed(users) => {
                     for user in 0..users.count {
-                        loads.spawn(around.sched, Rc::clone(&running).be_user(user, users.clone()));
+                        loads.spawn(&running, Rc::clone(&running).be_user(user, users.clone()));
                     }
+                    running.send_home();
                 }
             }
             loads.loads.push(running);
@@ -152,16 +170,28 @@ impl Loads {
         loads
     }
 
-    fn spawn(&mut self, sched: &Sched, task: impl Future<Output = ()> + 'static) {
+    /// Starts a task of a load, which may make requests.
+    fn spawn(&self, running: &Rc<Running>, task: impl Future<Output = ()> + 'static) {
         let (task, handle) = abortable(task);
-        let going = self.going.clone();
-        going.send_modify(|going| *going += 1);
-        sched.spawn(async move {
+        let (going, load) = (self.going.clone(), Rc::clone(running));
+        if load.going.replace(load.going.get() + 1) == 0 {
+            going.send_modify(|going| *going += 1);
+        }
+        running.tasks.borrow_mut().push(handle);
+        running.sched.spawn(async move {
             // Stopped or over: either way it makes no further requests.
             task.await.ok();
-            going.send_modify(|going| *going -= 1);
+            load.going.set(load.going.get() - 1);
+            if load.going.get() == 0 {
+                load.stop();
+                going.send_modify(|going| *going -= 1);
+            }
         });
-        self.tasks.push(handle);
+    }
+
+    /// When the first of them begins: nanoseconds since the Unix epoch; none where there is none.
+    pub fn begin(&self) -> Option<Nanos> {
+        self.loads.iter().map(|load| load.begin).min()
     }
 
     /// Waits until no load makes further requests. Those under way go on.
@@ -172,7 +202,7 @@ impl Loads {
 
     /// Lets no load make further requests. Those under way go on.
     pub fn stop(&self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.loads.iter().for_each(|load| load.stop());
     }
 
     /// What each load has done so far, by its name, in the order of the topology.
@@ -182,6 +212,9 @@ impl Loads {
                 started: running.started.get(),
                 in_flight: running.in_flight.get(),
                 dropped: running.dropped.get(),
+                start: running.begin - running.origin,
+                duration: running.duration(),
+                drained: running.drained.get(),
                 tally: running.tally.borrow().clone(),
                 timeline: running.timeline.borrow().clone(),
             };
@@ -192,12 +225,29 @@ impl Loads {
 }
 
 impl Running {
-    /// Open loop: makes each request when it is due, whatever became of those before.
+    /// Lets it make no further requests.
+    fn stop(&self) {
+        if self.over.get().is_none() {
+            self.over.set(Some(self.sched.now()));
+        }
+        self.tasks.borrow_mut().drain(..).for_each(|task| task.abort());
+    }
+
+    /// For how long it has made requests so far.
+    fn duration(&self) -> Nanos {
+        let until = self.over.get().unwrap_or_else(|| self.sched.now());
+        until.saturating_sub(self.begin)
+    }
+
+    /// Open loop: makes each request when it is due, whatever became of those before. It
+    /// is over when its time is, or when one more request would be due than it makes.
     async fn keep_arriving(self: Rc<Self>, mut due: Due) {
         let mut at_a_stretch = 0;
-        for number in 0..self.most() {
-            let Some(at) = due.next().map(|after| self.begin.saturating_add(after)) else { return };
-            if at >= self.end {
+        for number in 0.. {
+            let next = due.next();
+            let at = self.begin.saturating_add(next.unwrap_or_else(|| due.lasts()));
+            if next.is_none() || number >= self.most() || at >= self.end {
+                self.sched.sleep_until(at.min(self.end)).await;
                 return;
             }
             if at > self.sched.now() {
@@ -217,13 +267,13 @@ impl Running {
         let stagger = u128::from(users.ramp_up) * u128::from(user) / u128::from(users.count);
         let mut next = self.begin.saturating_add(stagger as Nanos);
         for iteration in 0..users.iterations.unwrap_or(u64::MAX) {
-            if next >= self.end || self.started.get() >= self.most() {
-                return;
+            if self.started.get() < self.most() {
+                self.sched.sleep_until(next.min(self.end)).await;
             }
-            self.sched.sleep_until(next).await;
             // Others may have made the last request meanwhile.
-            if self.started.get() >= self.most() {
-                return;
+            if next >= self.end || self.started.get() >= self.most() {
+                // The others need not come back to see it.
+                return self.stop();
             }
             let who = Who::User { user, iteration, users: users.count };
             let (answered, answer) = sched::oneshot();
@@ -232,6 +282,22 @@ impl Running {
             let think = users.think.sample(&mut who.of(self.key(Purpose::Think)).stream());
             next = self.sched.now().saturating_add(think);
         }
+    }
+
+    /// Ends a closed loop when its time is over: all of its users may still wait for answers then.
+    fn send_home(self: &Rc<Self>) {
+        if self.end == Nanos::MAX {
+            return;
+        }
+        let load = Rc::clone(self);
+        let (over, handle) = abortable(async move {
+            load.sched.sleep_until(load.end).await;
+            load.stop();
+        });
+        self.tasks.borrow_mut().push(handle);
+        self.sched.spawn(async {
+            over.await.ok();
+        });
     }
 
     fn most(&self) -> u64 {
@@ -292,9 +358,13 @@ impl Running {
             Ok(status) => tally::error_type(*status),
             Err(error) => Some(Cow::Borrowed(error.kind())),
         };
-        let took = self.sched.now().saturating_sub(due);
+        let now = self.sched.now();
+        let took = now.saturating_sub(due);
         self.timeline.borrow_mut().note(due - self.origin, Some(took), error.is_some());
         self.tally.borrow_mut().note(took, error);
+        if self.over.get().is_some_and(|over| now > over) {
+            self.drained.set(self.drained.get() + 1);
+        }
         self.in_flight.set(self.in_flight.get() - 1);
     }
 }

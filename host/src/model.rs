@@ -42,8 +42,8 @@ pub struct Model {
     /// The name that takes part in every draw beside the seed: the topology's own, or in
     /// a comparison of two topologies that of the first.
     pub key_name: String,
-    /// `deployment.environment.name` of every service.
-    pub environment: String,
+    /// `deployment.environment.name` of every service, if the topology says.
+    pub environment: Option<String>,
     pub ingress: Option<Ingress>,
     /// One-way latency between any two services where no link says otherwise.
     pub latency: Distribution,
@@ -112,6 +112,8 @@ pub struct Service {
     pub queue: u32,
     /// What the guest reads through `simhost:service/config` and the environment.
     pub config: IndexMap<String, String>,
+    /// Where each value of `config` stands, in its order.
+    pub config_places: Vec<Place>,
     /// Further resource attributes.
     pub resource: IndexMap<String, Scalar>,
     pub limits: Limits,
@@ -174,6 +176,9 @@ pub enum Protocol {
 pub struct Limits {
     /// Linear memory of one worker.
     pub memory: u64,
+    /// Memory of the host that one worker takes with its calls and its telemetry: bytes.
+    /// None: by [`Limits::host_memory`].
+    pub host_memory: Option<u64>,
     /// Time that a guest may compute for one request. In virtual time, where
     /// computing takes no simulated time, a nanosecond is one unit of fuel.
     pub cpu_time: Nanos,
@@ -187,10 +192,19 @@ pub struct Limits {
     pub spans: u32,
 }
 
+impl Limits {
+    /// Memory of the host that one worker may take: bytes. Where the topology does not
+    /// say it, room for eight of the largest bodies, and 32 MiB at the least.
+    pub fn host_memory(&self) -> u64 {
+        self.host_memory.unwrap_or_else(|| (32 << 20).max(self.body.saturating_mul(8)))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
+            host_memory: None,
             cpu_time: 1_000_000_000,
             request_time: 60_000_000_000,
             body: 4 << 20,

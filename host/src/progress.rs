@@ -174,6 +174,9 @@ impl Course {
         let simulated = if self.is_virtual { seen.simulated } else { clock::nanos(elapsed) };
         let what = self.what.as_ref().map(|what| format!("{what}: ")).unwrap_or_default();
         let mut parts = vec![match self.total {
+            Some(total) if simulated > total => {
+                format!("{what}{}, drained for {}", time(total), time(simulated - total))
+            }
             Some(total) => format!("{what}{} of {}", time(simulated), time(total)),
             None => format!("{what}{}", time(simulated)),
         }];
@@ -211,6 +214,9 @@ mod tests {
         let expected = "12m of 1h, 36,012 requests, 1 error, 96 times real time, \
                         612,000 spans exported, 3,100 waiting";
         assert_eq!(line, expected);
+        let late = Seen { simulated: 780_000_000_000, ..Seen::default() };
+        let line = course(true, Some(720_000_000_000)).line(late, elapsed, None);
+        assert_eq!(line, "12m, drained for 1m, 0 requests, 0 errors, 104 times real time");
         let line = course(false, None).line(Seen::default(), elapsed, None);
         assert_eq!(line, "7.5s, 0 requests, 0 errors");
         let without = Course { what: Some("without slow (1 of 2)".to_owned()), ..course(true, None) };

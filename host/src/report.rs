@@ -17,6 +17,7 @@ use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+pub mod grid;
 mod instances;
 mod objectives;
 mod rows;
@@ -35,7 +36,7 @@ pub use telemetry::{ExporterRow, TelemetryRow};
 pub use timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The numbers of one run. Times are nanoseconds.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -53,6 +54,14 @@ pub struct Report {
     /// Simulated time from the start to the end; of several worlds, to the end of
     /// the last.
     pub simulated_ns: Nanos,
+    /// The time in which requests came in: from the first load's start, or that of the
+    /// run, until no load made one more and the ingress was closed. Rates and means over
+    /// time are over it.
+    pub duration_ns: Nanos,
+    /// What the last of them took from then on, and whatever they led to.
+    pub drain_ns: Nanos,
+    /// Requests from outside that were still under way when no more came in.
+    pub drained: u64,
     /// What it took in reality; null in virtual time, whose report is the same
     /// every time.
     pub elapsed_ns: Option<Nanos>,
@@ -117,10 +126,11 @@ pub struct Facts<'a> {
 impl Report {
     pub fn new(facts: Facts<'_>) -> Self {
         let Facts { model, accounts, simulated, recorded, .. } = facts;
+        let time = accounts.duration();
         let is_whole = facts.elapsed.is_none() && facts.tasks == 0;
         let unfinished = accounts.services.iter().map(|service| service.inside.level()).sum();
         let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
-        let counted = Counted { accounts: &accounts, loads: &facts.loads, simulated };
+        let counted = Counted { accounts: &accounts, loads: &facts.loads };
         let objectives = objectives::judge(model, counted, facts.idle_is_missed);
         let timeline = TimelineRows::new(&facts.loads, &accounts);
         Self {
@@ -129,14 +139,17 @@ impl Report {
             seed: model.seed,
             shards: facts.shards,
             simulated_ns: simulated,
+            duration_ns: time,
+            drain_ns: accounts.drain(),
+            drained: accounts.drained,
             elapsed_ns: facts.elapsed.map(clock::nanos),
             requests: facts.requests,
             unfinished,
-            loads: rows::loads(facts.loads, simulated),
-            routes: rows::routes(&accounts, simulated),
-            services: rows::services(&accounts, simulated),
-            instances: instances::rows(&accounts, facts.resources, simulated),
-            links: rows::links(&accounts, simulated),
+            loads: rows::loads(facts.loads),
+            routes: rows::routes(&accounts, time),
+            services: rows::services(&accounts, time),
+            instances: instances::rows(&accounts, facts.resources, time),
+            links: rows::links(&accounts, time),
             symptoms: timeline.symptoms(),
             timeline,
             faults: facts.faults.into_iter().map(FaultRow::from).collect(),

@@ -41,8 +41,10 @@ pub enum Purpose {
     Record = 18,
     /// The root of a run: of its seed and its topology's name.
     Root = 19,
+    /// The IP address of a replica or a client.
+    Address = 20,
     /// Which of several targets a fault has.
-    Target = 20,
+    Target = 21,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

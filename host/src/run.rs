@@ -5,23 +5,29 @@
 //! once; nothing has started then. [`Plan::run`] opens the door and runs until
 //! it is told to stop.
 
+mod calls;
 mod check;
+mod compile;
 mod control;
 mod counterfactual;
 mod drive;
 mod failure;
+mod graph;
+mod lint;
 mod loads;
 mod outcome;
+mod outputs;
 mod records;
 mod releases;
 mod requests;
 mod services;
 mod shards;
-mod signals;
+pub mod signals;
 mod simulate;
 mod start;
 mod telemetry;
 mod truth;
+mod unread;
 mod world;
 
 use std::net::SocketAddr;
@@ -32,8 +38,9 @@ use std::sync::Arc;
 use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
-use crate::error::{Problem, Refused, did_you_mean, quote};
+use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, Conductor, Ledger, Stage};
+use crate::graph::Graph;
 use crate::model::{Code, Model, Nanos};
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -42,6 +49,8 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 use crate::topology::{self, Topology};
 
+use calls::{Calls, Found};
+pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
 pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 use services::Loaded;
@@ -76,6 +85,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Keep what became of each request from outside: [`Outcome::requests`].
+    pub remembers: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
@@ -83,9 +94,13 @@ pub struct Options {
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Whether what is only doubtful is refused too.
+    pub strict: bool,
     /// Leave out the runs that say what each fault has caused.
     pub no_counterfactual: bool,
     pub destinations: Destinations,
+    /// Who is told of what takes long before the run begins.
+    pub tell: Option<fn(Event)>,
 }
 
 /// A run that can begin: all input is good, all guests are compiled.
@@ -95,6 +110,7 @@ pub struct Plan {
     model: Model,
     telemetry: TelemetrySettings,
     loaded: Loaded,
+    warnings: Warnings,
 }
 
 impl Plan {
@@ -145,28 +161,39 @@ impl Plan {
         environment: impl Fn(&str) -> Option<String>,
         further: impl Fn(&Options, &Model) -> Vec<Problem>,
     ) -> Result<Self, Refused> {
-        let mut problems = apply(&options, &mut topology.model);
+        let mut problems = std::mem::take(&mut topology.warnings);
+        problems.extend(apply(&options, &mut topology.model));
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
-        problems.extend(truth::problems(&options, &topology.model));
+        problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
+        let strict = options.strict;
+        let tolerable = |problem: &Problem| !strict && !problem.is_error();
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
             problems.extend(more);
         });
         let worlds = shards::count(&options);
-        let loaded = services::load(&topology.model, options.virtual_time, worlds, &options.guests);
+        let (model, virtual_time) = (&topology.model, options.virtual_time);
+        let lint = |found: &Found<'_>| lint::problems(&options, &topology.text, found);
+        let loaded = services::load(model, virtual_time, worlds, &options.guests, options.tell, lint);
+        let loaded = loaded.map(|(loaded, doubts)| {
+            problems.extend(doubts);
+            loaded
+        });
         let loaded = loaded.map_err(|more| problems.extend(more));
         match (telemetry, loaded) {
-            (Ok(mut telemetry), Ok(loaded)) if problems.is_empty() => {
+            (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
                 telemetry.notes.extend(shards::note(&options));
                 telemetry.notes.extend(releases::notes(&loaded.releases));
-                Ok(Self { options, model: topology.model, telemetry, loaded })
+                telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
+                let warnings = topology.doubt(sorted(problems));
+                Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
             }
-            _ => Err(refuse(&topology, problems)),
+            _ => Err(topology.refuse(sorted(problems))),
         }
     }
 
@@ -190,7 +217,27 @@ impl Plan {
 
     /// What it would run, for a person.
     pub fn description(&self) -> String {
-        check::description(&self.model, &self.loaded.services)
+        check::description(&self.model, &self.loaded.services, &self.calls())
+    }
+
+    /// What it would run, for a program.
+    pub fn document(&self) -> Document {
+        check::document::document(&self.model, &self.loaded.services, &self.calls(), &self.warnings)
+    }
+
+    /// Who calls whom, as a graph.
+    pub fn graph(&self) -> Graph {
+        graph::graph(&self.model, &self.loaded.services, &self.calls())
+    }
+
+    /// Who calls whom.
+    fn calls(&self) -> Calls {
+        self.loaded.calls(&self.model)
+    }
+
+    /// What may be a mistake in the topology or the flags.
+    pub const fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// What a person should know before the run, but need not act on.
@@ -207,9 +254,10 @@ fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Resu
     })
 }
 
-fn refuse(topology: &Topology, mut problems: Vec<Problem>) -> Refused {
-    problems.sort_by_key(|problem| problem.at.as_ref().map(|place| place.start));
-    topology.refuse(problems)
+/// Errors first, each kind in the order of the file.
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| (problem.severity, problem.at.as_ref().map(|place| place.start)));
+    problems
 }
 
 /// Lets the command line override the topology.
@@ -244,6 +292,8 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
+    // Before the files that loads name are read: their names are gone then.
+    problems.extend(outputs::problems(options, model));
     problems.extend(loads::choose(options, model));
     problems
 }

@@ -41,6 +41,9 @@ pub struct Tally {
     pub longest: Nanos,
     /// All their times together: nanoseconds.
     pub total: u128,
+    /// Of all, the ones that began when no more requests were made: what requests that
+    /// were still under way led to. They are not part of any rate.
+    pub late: u64,
     /// Those that took no time at all, which the histogram does not tell from half
     /// a microsecond.
     instant: u64,
@@ -66,7 +69,7 @@ impl Tally {
         let mut times = Histogram::new_with_bounds(RESOLUTION, 2 * RESOLUTION, digits)
             .expect("these bounds and digits are valid");
         times.auto(true);
-        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, instant: 0, times }
+        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, late: 0, instant: 0, times }
     }
 
     /// Notes a request that took `took` and, where it failed, its `error.type`.
@@ -105,11 +108,18 @@ impl Tally {
         if begun == 0 { 0.0 } else { self.total as f64 / begun as f64 }
     }
 
+    /// How many began in each second of `time`, a length in nanoseconds, in which requests
+    /// were made; 0 for no time.
+    pub fn rate(&self, time: Nanos) -> f64 {
+        if time == 0 { 0.0 } else { (self.count - self.late) as f64 / (time as f64 / 1e9) }
+    }
+
     /// Takes in what another has counted.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.longest = self.longest.max(other.longest);
         self.total += other.total;
+        self.late += other.late;
         self.instant += other.instant;
         for (error, count) in &other.errors {
             *self.errors.entry(error.clone()).or_default() += count;
@@ -126,6 +136,8 @@ pub struct Gauge {
     entered: u64,
     /// The level over time, up to `read`: nanoseconds.
     integral: u128,
+    /// Likewise, up to the instant from which on no more requests were made.
+    marked: u128,
     /// When it was last brought up to date.
     read: Nanos,
 }
@@ -151,6 +163,17 @@ impl Gauge {
         self.read = now;
     }
 
+    /// Brings the integral up to `now`, the end of the time that [`mean`](Self::mean) is over.
+    pub fn mark(&mut self, now: Nanos) {
+        self.read(now);
+        self.marked = self.integral;
+    }
+
+    /// When it last changed, or was read: nanoseconds.
+    pub const fn changed(&self) -> Nanos {
+        self.read
+    }
+
     pub const fn level(&self) -> u64 {
         self.level
     }
@@ -170,9 +193,10 @@ impl Gauge {
         self.integral
     }
 
-    /// The mean level over `time`, a length in nanoseconds; 0 for no time.
+    /// The mean level over `time`, a length in nanoseconds that ends where the gauge was
+    /// [marked](Self::mark); 0 for no time.
     pub fn mean(&self, time: Nanos) -> f64 {
-        if time == 0 { 0.0 } else { self.integral as f64 / time as f64 }
+        if time == 0 { 0.0 } else { self.marked as f64 / time as f64 }
     }
 
     /// Takes in what another has counted meanwhile. The most is of one alone.
@@ -181,6 +205,7 @@ impl Gauge {
         self.most = self.most.max(other.most);
         self.entered += other.entered;
         self.integral += other.integral;
+        self.marked += other.marked;
     }
 }
 
@@ -194,10 +219,12 @@ mod tests {
         gauge.enter(10);
         gauge.enter(20);
         gauge.leave(40);
+        gauge.mark(60);
         gauge.leave(110);
         gauge.read(200);
         assert_eq!((gauge.level(), gauge.most(), gauge.entered(), gauge.integral()), (0, 2, 2, 120));
-        assert_eq!((gauge.mean(200), gauge.mean(0)), (0.6, 0.0));
+        // Up to the mark: one for 10, two for 20, and one for 20 nanoseconds.
+        assert_eq!((gauge.mean(50), gauge.mean(0)), (1.4, 0.0));
     }
 
     #[test]

@@ -23,3 +23,4 @@ pub mod record;
 pub mod recorder;
 pub mod sampler;
 pub mod spent;
+mod weight;

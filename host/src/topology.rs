@@ -4,15 +4,14 @@
 //! range and names that lead nowhere are reported together, in the order of
 //! the file. The walk itself is in `reader`; each section has a file of its own.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::error::{Problem, Refused, quote};
-use crate::model::{Model, Nanos};
+use crate::error::{Problem, Refused, Warnings, quote};
+use crate::files::{self, Unreadable};
+use crate::model::{Fault, Model, Nanos};
 
 mod address;
 mod answer;
@@ -23,6 +22,7 @@ mod link;
 mod load;
 mod names;
 mod objectives;
+mod rates;
 mod reader;
 mod service;
 mod telemetry;
@@ -42,9 +42,6 @@ pub const WORKERS_AT_MOST: u32 = limits::WORKERS_AT_MOST;
 /// Bytes of a topology file. A thousand services take a tenth of it.
 pub const FILE_AT_MOST: u64 = 1 << 20;
 
-/// `deployment.environment.name` where the file does not say.
-const ENVIRONMENT: &str = "local";
-
 /// A topology, with the text that later problems point into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topology {
@@ -52,6 +49,8 @@ pub struct Topology {
     /// The file as it was named, for reports.
     pub name: String,
     pub text: String,
+    /// What may be a mistake in it.
+    pub warnings: Vec<Problem>,
 }
 
 impl Topology {
@@ -59,6 +58,11 @@ impl Topology {
     /// guest that does not load, a route that no guest has.
     pub fn refuse(&self, problems: Vec<Problem>) -> Refused {
         Refused::new(Some((&self.name, &self.text)), problems)
+    }
+
+    /// What is doubtful, with the text that it points into.
+    pub fn doubt(&self, problems: Vec<Problem>) -> Warnings {
+        Warnings::new((&self.name, &self.text), problems)
     }
 }
 
@@ -99,6 +103,11 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
+/// Whether a fault works within a replica or its guest: none of a real server's can be reached.
+pub fn is_inside(fault: &Fault) -> bool {
+    fault::is_inside(fault)
+}
+
 /// Writes a size as topologies do, `64MiB`.
 pub fn size_text(bytes: u64) -> String {
     units::show_size(bytes)
@@ -121,6 +130,8 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_AT_MOST {
         return Err(Refused::new(None, vec![too_large(name)]));
     }
+    // Some editors begin a file with a byte order mark, which TOML ignores.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let refused = |problems, further| Refused::counted(Some((name, text)), problems, further);
     let document = DeTable::parse(text).map_err(|error| refused(vec![syntax(text, &error)], 0))?;
     if document.get_ref().is_empty() {
@@ -128,11 +139,15 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     }
     let problems = Problems::new(text);
     let model = model(&Table::root(&document, &problems), folder, embedded);
-    match (problems.into_sorted(), model) {
-        ((problems, 0), Some(model)) if problems.is_empty() => {
-            Ok(Topology { model, name: name.to_owned(), text: text.to_owned() })
+    let (mut errors, warnings, further) = problems.into_sorted();
+    match model {
+        Some(model) if errors.is_empty() => {
+            Ok(Topology { model, name: name.to_owned(), text: text.to_owned(), warnings })
         }
-        ((problems, further), _) => Err(refused(problems, further)),
+        _ => {
+            errors.extend(warnings);
+            Err(refused(errors, further))
+        }
     }
 }
 
@@ -160,7 +175,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(network);
     let ingress = traffic::ingress(ingress, &names);
     let links = link::links(links, &names);
-    let around = fault::Surroundings { names: &names, services: &services, code: &code };
+    let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
     let faults = fault::faults(faults, &around);
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);
@@ -186,7 +201,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
 }
 
 /// `[topology]`: the name, the seed and the environment.
-fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, String)> {
+fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, Option<String>)> {
     let remedy = "begin the file with [topology] and below it name = \"…\"";
     let Some(topology) = topology else {
         root.note(Problem::new("the file has no [topology]").label("it is missing").help(remedy));
@@ -197,39 +212,44 @@ fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, S
     let name = table.need("name", name, "give the topology a name: name = \"…\"");
     let name = name.and_then(|value| value.read(address::name));
     let seed = seed.map_or(Some(0), |value| value.whole(0..=u64::MAX));
-    let environment = environment.map_or(Some(ENVIRONMENT), |value| value.filled());
-    Some((name?, seed?, environment?.to_owned()))
+    let environment = environment.map_or(Some(None), |value| value.filled().map(Some));
+    Some((name?, seed?, environment?.map(str::to_owned)))
 }
 
 /// The file's text.
 fn read(path: &Path) -> Result<String, Problem> {
     let name = quote(&path.display().to_string());
-    let failed = |error: io::Error| cannot_read(&name, &error);
-    let file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
-    if about.is_dir() {
-        let problem = Problem::new(format!("{name} is a directory, not a topology"));
-        return Err(problem.help("name the file in it, such as topologies/orders.toml"));
+    let bytes = files::read(path, FILE_AT_MOST).map_err(|reason| cannot_read(path, &name, &reason))?;
+    if is_utf_16(&bytes) {
+        return Err(Problem::new(format!("{name} is UTF-16")).help("save it as UTF-8"));
     }
-    if about.len() > FILE_AT_MOST {
-        return Err(too_large(&path.display().to_string()));
-    }
-    // A pipe or a device has no size beforehand.
-    let mut bytes = Vec::new();
-    file.take(FILE_AT_MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
     String::from_utf8(bytes)
         .map_err(|error| not_text(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
 }
 
-fn cannot_read(name: &str, error: &io::Error) -> Problem {
-    let (what, help) = match error.kind() {
-        io::ErrorKind::NotFound => {
-            ("there is no file", "check the path; it begins where simhost was started")
+fn cannot_read(path: &Path, name: &str, reason: &Unreadable) -> Problem {
+    let (what, help) = match reason {
+        Unreadable::Missing => {
+            (format!("there is no file {name}"), "check the path; it begins where simhost was started")
         }
-        io::ErrorKind::PermissionDenied => ("no permission to read", "make the file readable for this user"),
-        _ => return Problem::new(format!("cannot read {name}: {error}")),
+        Unreadable::Forbidden => {
+            (format!("no permission to read {name}"), "make the file readable for this user")
+        }
+        Unreadable::NoFile(files::FOLDER) => (
+            format!("{name} is a directory, not a topology"),
+            "name the file in it, such as topologies/orders.toml",
+        ),
+        Unreadable::NoFile(kind) => {
+            (format!("{name} is {kind}, not a topology"), "name a TOML file, such as topologies/orders.toml")
+        }
+        Unreadable::Silent => (
+            format!("{name} is a pipe to which nothing writes"),
+            "start first what writes to it, or name a file",
+        ),
+        Unreadable::TooLarge(_) => return too_large(&path.display().to_string()),
+        Unreadable::Failed(error) => return Problem::new(format!("cannot read {name}: {error}")),
     };
-    Problem::new(format!("{what} {name}")).help(help)
+    Problem::new(what).help(help)
 }
 
 fn too_large(name: &str) -> Problem {
@@ -237,10 +257,15 @@ fn too_large(name: &str) -> Problem {
         .help("a topology is a short TOML file: is this the right one?")
 }
 
+/// Whether a text is UTF-16: by its byte order mark, or as the first characters of a topology are ASCII.
+fn is_utf_16(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0x7f, 0, 1..=0x7f, ..] | [1..=0x7f, 0, 1..=0x7f, 0, ..]
+    )
+}
+
 fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problem {
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Problem::new(format!("{name} is UTF-16")).help("save it as UTF-8");
-    }
     let line = bytes[..valid].split(|byte| *byte == b'\n').count();
     Problem::new(format!("{name} is not UTF-8 text: line {line}, byte {valid} of the file"))
         .help("save it as UTF-8; if it is no text at all, it is the wrong file")

@@ -55,6 +55,71 @@ fn an_order_arrives_whole(protocol: Protocol) {
     collector.wait_for_calls(&spans);
 }
 
+/// Every field of every span, through the Collector's reader of files and its writer.
+#[test]
+fn a_file_of_many_lines_is_read_back_to_the_span() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("spans.jsonl");
+    let Some(collector) = Collector::start_with(Some(&file)) else { return };
+    let mut simhost = assert_cmd::Command::new(env!("CARGO_BIN_EXE_simhost"));
+    without_variables(&mut simhost);
+    simhost
+        .current_dir(root())
+        .args(["run", "topologies/orders.toml", "--virtual", "--for", "15s", "--fault", "payment-errors=on"])
+        .args(["--show", "none", "--out"])
+        .arg(&file)
+        .timeout(PATIENCE)
+        .assert()
+        .success();
+    let text = fs::read_to_string(&file).expect("the file");
+    let longest = text.lines().map(str::len).max().expect("lines");
+    assert!(text.lines().count() > 3 && longest < 1 << 20, "{longest}");
+    let written = whole_spans(&exports(&text));
+    let read = collector.wait("traces.jsonl", |exports| {
+        let read = whole_spans(exports);
+        if read.len() >= written.len() { Ok(read) } else { Err(format!("{} spans", read.len())) }
+    });
+    assert_eq!(read.len(), written.len());
+    for (read, written) in read.iter().zip(&written) {
+        assert_eq!(read, written);
+    }
+}
+
+/// Every span with its resource and scope, without what is empty, in order.
+fn whole_spans(exports: &[Value]) -> Vec<String> {
+    let mut spans = Vec::new();
+    for resource in exports.iter().flat_map(|export| array(&export["resourceSpans"])) {
+        for scope in array(&resource["scopeSpans"]) {
+            for span in array(&scope["spans"]) {
+                let mut whole = [span, &scope["scope"], &resource["resource"]].map(Value::clone);
+                whole.iter_mut().for_each(prune);
+                spans.push(whole.map(|part| part.to_string()).join(" "));
+            }
+        }
+    }
+    spans.sort_unstable();
+    spans
+}
+
+/// Takes away what proto3's JSON mapping may leave out.
+fn prune(value: &mut Value) {
+    let is_empty = |value: &Value| {
+        value.is_null()
+            || *value == 0
+            || *value == ""
+            || *value == Value::Array(Vec::new())
+            || *value == Value::Object(serde_json::Map::new())
+    };
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(prune),
+        Value::Object(map) => {
+            map.values_mut().for_each(prune);
+            map.retain(|_, value| !is_empty(value));
+        }
+        _ => {}
+    }
+}
+
 fn it_is_one_trace_of_four_services(spans: &[Span]) {
     let traces: BTreeSet<_> = spans.iter().map(|span| &span.trace).collect();
     assert_eq!(traces.len(), 1, "one trace id: {traces:?}");
@@ -129,9 +194,14 @@ struct Collector {
 impl Collector {
     /// None, and a line that says why, where there is no Collector to test with.
     fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// Likewise one that reads this file besides.
+    fn start_with(file: Option<&Path>) -> Option<Self> {
         let binary = binary()?;
         for _ in 0..ATTEMPTS {
-            if let Some(ready) = Self::spawn(&binary) {
+            if let Some(ready) = Self::spawn(&binary, file) {
                 return Some(ready);
             }
         }
@@ -139,13 +209,19 @@ impl Collector {
     }
 
     /// None when it ended before it was ready.
-    fn spawn(binary: &Path) -> Option<Self> {
+    fn spawn(binary: &Path, file: Option<&Path>) -> Option<Self> {
         let folder = TempDir::new().expect("a temporary folder");
         let [grpc, http, health] = free_addresses();
         let log = File::create(folder.path().join("log")).expect("a log file");
-        let process = Command::new(binary)
-            .arg("--config")
-            .arg(root().join("collector/check.yaml"))
+        let mut command = Command::new(binary);
+        command.arg("--config").arg(root().join("collector/check.yaml"));
+        if let Some(file) = file {
+            command
+                .arg("--config")
+                .arg(root().join("collector/check-file.yaml"))
+                .env("SIMHOST_JSON_FILE", file);
+        }
+        let process = command
             .env("SIMHOST_OTLP_ENDPOINT", grpc.to_string())
             .env("SIMHOST_OTLP_HTTP_ENDPOINT", http.to_string())
             .env("SIMHOST_HEALTH_ENDPOINT", health.to_string())
@@ -176,12 +252,7 @@ impl Collector {
             Protocol::Http => (self.http, "http/protobuf"),
         };
         let mut simhost = assert_cmd::Command::new(env!("CARGO_BIN_EXE_simhost"));
-        // Whatever the developer's shell exports to must not get our spans.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("OTEL_")) {
-                simhost.env_remove(name);
-            }
-        }
+        without_variables(&mut simhost);
         simhost
             .current_dir(root())
             .args(["run", "topologies/orders.toml", "--virtual"])
@@ -259,6 +330,15 @@ impl Collector {
 
     fn read(&self, file: &str) -> String {
         fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
+    }
+}
+
+/// Whatever the developer's shell exports to must not get our spans.
+fn without_variables(simhost: &mut assert_cmd::Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("OTEL_")) {
+            simhost.env_remove(name);
+        }
     }
 }
 

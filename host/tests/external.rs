@@ -58,15 +58,56 @@ fn a_call_to_a_real_server_has_a_client_span() {
         ("peer.service", "legacy"),
         ("service.peer.name", "legacy"),
         ("network.protocol.version", "1.1"),
+        ("network.peer.address", "127.0.0.1"),
         ("error.type", "404"),
     ];
     for (key, value) in texts {
         assert_eq!(span.text(key), Some(value), "{key}");
     }
-    assert_eq!(span.int("server.port"), Some(i64::from(upstream.port())));
+    let port = Some(i64::from(upstream.port()));
+    assert_eq!((span.int("server.port"), span.int("network.peer.port")), (port, port));
     assert_eq!(span.int("http.response.status_code"), Some(404));
     assert_eq!((span.name.as_str(), span.status.as_str()), ("GET", "ERROR"));
     assert_eq!(span.service, "front");
+}
+
+#[test]
+fn a_real_server_gets_the_path_that_the_span_shows() {
+    for path in
+        ["/items/..", "/a/./b/../../c", "/%2e%2e/x", "//a//b", "/a;b=1,2:@!$'()*+~[]", "/?", "/a?b=../c"]
+    {
+        let upstream = Upstream::open();
+        let escaped: String = path.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let target = format!("/call?service=legacy&path={escaped}");
+        let (answer, request, spans) = exchange(&upstream, &target, "200 OK", "");
+        assert_eq!(answer["status"], 200, "{path}: {answer}");
+        assert_eq!(request.start, format!("GET {path} HTTP/1.1"));
+        assert_eq!(call(&spans).text("url.full"), Some(format!("{}{path}", upstream.url()).as_str()));
+    }
+}
+
+#[test]
+fn a_request_that_has_content_says_so_if_it_is_empty() {
+    for (method, length) in [("POST", Some("0")), ("PUT", Some("0")), ("PATCH", Some("0")), ("GET", None)] {
+        let upstream = Upstream::open();
+        let target = format!("/call?service=legacy&path=/x&method={method}");
+        let (_, request, _) = exchange(&upstream, &target, "200 OK", "");
+        assert_eq!(
+            (request.start.as_str(), request.header("content-length")),
+            (&*format!("{method} /x HTTP/1.1"), length)
+        );
+    }
+}
+
+#[test]
+fn a_real_server_gets_the_secrets_that_the_span_does_not_show() {
+    let upstream = Upstream::open();
+    let target = "/call?service=legacy&path=/x?AWSAccessKeyId=id%26Signature=s3cret%26sig=s3cret%26X-Goog-Signature=s3cret%26a=1";
+    let (_, request, spans) = exchange(&upstream, target, "200 OK", "");
+    let sent = "GET /x?AWSAccessKeyId=id&Signature=s3cret&sig=s3cret&X-Goog-Signature=s3cret&a=1 HTTP/1.1";
+    assert_eq!(request.start, sent);
+    let shown = "AWSAccessKeyId=REDACTED&Signature=REDACTED&sig=REDACTED&X-Goog-Signature=REDACTED&a=1";
+    assert_eq!(call(&spans).text("url.full"), Some(format!("{}/x?{shown}", upstream.url()).as_str()));
 }
 
 #[test]
@@ -89,6 +130,7 @@ fn a_server_that_is_not_there_is_an_error_of_the_call() {
     let spans = server.spans(&topology);
     let span = call(&spans);
     assert_eq!(span.text("error.type"), Some("connection_refused"));
+    assert_eq!(span.text("network.protocol.version"), None, "nobody has spoken any");
     assert_eq!(span.int("http.response.status_code"), None);
     assert!(span.status.starts_with("ERROR connection refused"), "{}", span.status);
     assert_eq!(span.events[0].attributes["exception.type"], "connection_refused");

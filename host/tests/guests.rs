@@ -6,6 +6,8 @@ mod support;
 
 #[path = "guests/bad_routes.rs"]
 mod bad_routes;
+#[path = "guests/conventions.rs"]
+mod conventions;
 #[path = "guests/core_module.rs"]
 mod core_module;
 #[path = "guests/early.rs"]
@@ -14,6 +16,12 @@ mod early;
 mod faults;
 #[path = "guests/hop.rs"]
 mod hop;
+#[path = "guests/hostile.rs"]
+mod hostile;
+#[path = "guests/hostile_components.rs"]
+mod hostile_components;
+#[path = "guests/hostile_spins.rs"]
+mod hostile_spins;
 #[path = "guests/links.rs"]
 mod links;
 #[path = "guests/no_handler.rs"]

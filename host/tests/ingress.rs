@@ -130,7 +130,8 @@ fn a_server_span_knows_the_client_and_the_connection() {
         assert_eq!(first.text(key), Some(value), "{key}");
     }
     assert_eq!(first.int("server.port"), Some(8001));
-    assert!(first.int("client.port").is_some_and(|port| port > 0));
+    assert_eq!(first.text("network.peer.address"), Some("127.0.0.1"));
+    assert!(first.int("network.peer.port").is_some_and(|port| port > 0));
     assert_eq!(second.text("network.protocol.version"), Some("1.0"));
     assert_eq!(second.text("server.address"), None);
     assert_eq!(second.text("url.query"), None);
@@ -241,7 +242,7 @@ fn a_connection_carries_one_request_after_the_other() {
     let last = connection.get("/now", &["Connection: close"]);
     assert_eq!((last.status(), connection.rest()), (200, String::new()));
     let spans = server.spans(&topology);
-    let ports: BTreeSet<_> = spans.iter().map(|span| span.int("client.port")).collect();
+    let ports: BTreeSet<_> = spans.iter().map(|span| span.int("network.peer.port")).collect();
     assert_eq!((spans.len(), ports.len()), (4, 1));
 }
 

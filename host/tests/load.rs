@@ -302,8 +302,10 @@ fn a_load_can_go_through_the_ingress_over_http() {
         let client = clients.iter().find(|client| client.id == server.parent).expect("its client");
         assert_eq!(client.trace_id, server.trace_id);
         assert!(client.text("url.full").is_some_and(|url| url.starts_with("http://127.0.0.1:")));
-        // Only a real connection has a port.
-        assert!(server.int("client.port").is_some_and(|port| port > 0));
+        // A real connection, as both ends see it.
+        assert_eq!(client.int("network.peer.port"), client.int("server.port"));
+        assert_eq!(client.text("network.protocol.version"), Some("1.1"));
+        assert_eq!(server.text("network.peer.address"), Some("127.0.0.1"));
         assert_eq!(server.text("user_agent.synthetic.type"), Some("test"));
     }
 }

@@ -22,19 +22,22 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 31] = [
+const LAYERS: [(&str, &[&str]); 34] = [
+    ("look", &[]),
     ("model", &[]),
     ("message", &[]),
-    ("error", &["model"]),
+    ("files", &[]),
+    ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
     ("context", &["message"]),
-    ("topology", &["model", "message", "error", "clock"]),
+    ("graph", &["error"]),
+    ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "error", "clock", "rng", "context"]),
+    ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -61,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("external", &["message", "telemetry", "guest", "bus"]),
+    ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
@@ -69,6 +72,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "tally",
@@ -82,7 +86,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("truth", &["model", "context", "fault"]),
+    ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
         "run",
@@ -90,6 +94,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "model",
             "message",
             "error",
+            "files",
             "clock",
             "rng",
             "topology",
@@ -104,6 +109,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "bus",
             "control",
             "external",
+            "graph",
             "ingress",
             "load",
             "report",
@@ -128,12 +134,15 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "run",
         ],
     ),
-    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "diff",
+        &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
+    ),
     (
         "cli",
         &[
-            "model", "error", "clock", "topology", "generate", "control", "report", "progress", "run",
-            "diff", "bench",
+            "look", "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
+            "progress", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

@@ -75,7 +75,8 @@ fn dump(model: &Model) -> String {
     let mut text = String::new();
     let name = |id| &model.service(id).name;
     let mut line = |line: String| writeln!(text, "{line}").expect("strings take all");
-    line(format!("topology {} seed={} environment={}", model.name, model.seed, model.environment));
+    let environment = model.environment.as_deref().unwrap_or("local");
+    line(format!("topology {} seed={} environment={environment}", model.name, model.seed));
     if let Some(ingress) = &model.ingress {
         line(format!("ingress {} -> {}", ingress.listen, name(ingress.to)));
     }
@@ -150,7 +151,7 @@ fn without_places(text: &str) -> String {
 }
 
 fn dump_request(line: &mut impl FnMut(String), request: &RequestTemplate) {
-    let RequestTemplate { weight, method, target, headers, body } = request;
+    let RequestTemplate { weight, method, target, headers, body, .. } = request;
     line(format!("  {weight} {method} {:?}", target.0));
     headers.iter().for_each(|(name, value)| line(format!("    {name}: {:?}", value.0)));
     line(format!("    {:?}", body.0));

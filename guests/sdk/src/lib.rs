@@ -36,7 +36,7 @@
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
-//! - [`Span`], [`in_span`], [`attributes!`], [`log`], [`baggage`]: telemetry.
+//! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`baggage`]: telemetry.
 //! - [`config`], [`clock`], [`random`]: the service's settings, and the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
 //!
@@ -51,6 +51,7 @@ pub mod bindings;
 mod call;
 pub mod clock;
 pub mod config;
+mod database;
 mod distribution;
 mod duration;
 mod error;
@@ -70,6 +71,7 @@ pub mod runtime;
 mod span;
 
 pub use call::{Call, CallError, Cause, Pending, Service, call, wait_all};
+pub use database::Database;
 pub use distribution::Distribution;
 pub use duration::parse_duration;
 pub use error::Error;

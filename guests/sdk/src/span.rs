@@ -95,7 +95,8 @@ impl Span {
     }
 }
 
-/// A span that has not started.
+/// A span that has not started. It can be started any number of times.
+#[derive(Clone, Debug)]
 pub struct SpanBuilder {
     name: String,
     kind: SpanKind,
@@ -117,7 +118,7 @@ impl SpanBuilder {
 
     /// Starts the span.
     #[must_use = "a span that is not held ends at once"]
-    pub fn start(self) -> Span {
+    pub fn start(&self) -> Span {
         Span { raw: tracing::Span::new(&self.name, self.kind, &self.attributes) }
     }
 

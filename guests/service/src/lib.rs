@@ -12,10 +12,10 @@
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
 //! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
-//! | `errors` | `0` | the share of requests, from 0 to 1, that are answered 500 after the work, and call nobody |
+//! | `errors` | `0` | the share of requests, `0.001` or `"0.1%"`, that get a 500 after the work and call nobody |
 //! | `response-bytes` | `0` | length of the answer's body |
 //! | `span` | none | the name of a span around the work |
-//! | `database` | none | makes that span one of a database's client: its `db.system.name` |
+//! | `database` | none | makes that span one of a database's client: its `db.system.name`, or a table, see below |
 //! | `slow-query` | none | from this length on, that span has an event `slow query` |
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"` |
 //! | `warn` | none | likewise, a warning |
@@ -32,13 +32,17 @@
 //! config.add = { route = "POST /products", work = "9ms", span = "INSERT products", database = "postgresql" }
 //! ```
 //!
+//! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
+//! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
+//! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
+//!
 //! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&` between
-//! them, which run at the same time. A call is `[CHANCE%] [TIMESx] [METHOD] SERVICE[/PATH][?]`:
+//! them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:
 //!
 //! - `stock` is `GET /` of the service stock, `POST stock/items/{id}/reserve` another route of it. A name in braces
 //!   stands for the parameter of that name in the request's own path, or for a number from 1 to 1000 if it has none.
-//! - `10% stock` is called for a tenth of the requests, `3x stock` thrice: one after the other, in a step with `&` all
-//!   at the same time.
+//! - `10% stock` is called for a tenth of the requests, `3x stock` thrice, one after the other, and `3|| stock` thrice
+//!   at the same time. In a step with `&` all calls run at the same time, those of `3x` too.
 //! - `stock?` may fail. Else a call without a response or with a status from 400 answers 502, or 504 if it took too
 //!   long, and the steps behind it are left out.
 

@@ -1,15 +1,14 @@
 //! What a service does for one route, as its configuration says.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::str::FromStr;
 
+use simhost_notation::{Calls, parse_share};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Distribution, SpanKind, parse_duration};
+use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
-use crate::calls::Calls;
+use crate::calls;
 
 const SETTINGS: [&str; 10] =
     ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "slow-query", "log", "warn"];
@@ -17,8 +16,11 @@ const SETTINGS: [&str; 10] =
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
 
+/// What `database` may be a table of.
+const OF_DATABASE: [&str; 4] = ["system", "namespace", "address", "port"];
+
 /// A route and what is done for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Operation {
     pub route: String,
     work: Distribution,
@@ -26,8 +28,7 @@ pub struct Operation {
     cache: Cache,
     errors: f64,
     response_bytes: usize,
-    span: Option<String>,
-    database: Option<String>,
+    span: Option<SpanBuilder>,
     slow_query: Duration,
     log: Option<Line>,
     warn: Option<Line>,
@@ -49,7 +50,7 @@ impl Operation {
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        let made = self.cache.or_make(params, clock::now, || self.calls.make(params));
+        let made = self.cache.or_make(params, clock::now, || calls::make(&self.calls, params));
         if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
             log::error(format!("{} failed: {error}", self.route));
         }
@@ -61,14 +62,7 @@ impl Operation {
     fn work(&self) {
         // As a driver measures it: what the span waits for when it begins is part of the query.
         let began = (!self.slow_query.is_zero()).then(clock::now);
-        let span = self.span.as_deref().map(|name| match &self.database {
-            None => Span::start(name),
-            Some(system) => Span::build(name)
-                .kind(SpanKind::Client)
-                .set("db.system.name", system)
-                .set("db.query.summary", name)
-                .start(),
-        });
+        let span = self.span.as_ref().map(SpanBuilder::start);
         clock::sleep(self.work.sample());
         if let (Some(began), Some(span)) = (began, span) {
             let took = clock::now() - began;
@@ -114,16 +108,13 @@ pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> 
     }
     let shared = Settings { config, prefix: "" };
     // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
-    let only = operation(&shared, &shared, &mut problems);
-    let of_tables =
-        names.iter().filter_map(|name| operation(&Settings { config, prefix: name }, &shared, &mut problems));
+    let only = operation(&shared, &shared, names.is_empty(), &mut problems);
+    let of_tables = names
+        .iter()
+        .filter_map(|name| operation(&Settings { config, prefix: name }, &shared, true, &mut problems));
     let mut operations: Vec<_> = of_tables.collect();
     if names.is_empty() {
         operations.extend(only);
-    }
-    let unused = operations.iter().find(|operation| operation.database.is_some() && operation.span.is_none());
-    if let Some(Operation { route, .. }) = unused {
-        problems.push(format!("`database` is of the span around the work, and {route} has no `span` for it"));
     }
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
@@ -158,8 +149,14 @@ impl Settings<'_> {
     }
 }
 
-/// Reads one operation; what its table does not say is what `shared` says.
-fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<String>) -> Option<Operation> {
+/// Reads one operation; what its table does not say is what `shared` says. What stands beside tables is not
+/// served by itself.
+fn operation(
+    own: &Settings<'_>,
+    shared: &Settings<'_>,
+    is_served: bool,
+    problems: &mut Vec<String>,
+) -> Option<Operation> {
     let before = problems.len();
     let is_only = own.prefix.is_empty();
     let route = match own.get("route") {
@@ -178,31 +175,28 @@ fn operation(own: &Settings<'_>, shared: &Settings<'_>, problems: &mut Vec<Strin
             (!is_known).then(|| unknown(&own.key(&key)))
         }));
     }
-    let mut reader = Reader { own, shared, problems };
+    let mut reader = Reader { own, shared, is_served, problems };
     let operation = Operation {
         route,
         work: reader.distribution("work"),
         calls: reader.calls(),
         cache: Cache::new(reader.duration("cache")),
-        errors: reader.value("errors", 0.0, |share| (0.0..=1.0).contains(share), "a share is from 0 to 1"),
-        response_bytes: reader.value(
-            "response-bytes",
-            0,
-            |bytes| *bytes <= BYTES_AT_MOST,
-            "that is too large",
-        ),
-        span: reader.text("span"),
-        database: reader.text("database"),
+        errors: reader.share("errors"),
+        response_bytes: reader.bytes("response-bytes"),
+        span: None,
         slow_query: reader.duration("slow-query"),
         log: reader.line("log"),
         warn: reader.line("warn"),
     };
+    let span = reader.span(&operation.route);
+    let operation = Operation { span, ..operation };
     (problems.len() == before).then_some(operation)
 }
 
 struct Reader<'a> {
     own: &'a Settings<'a>,
     shared: &'a Settings<'a>,
+    is_served: bool,
     problems: &'a mut Vec<String>,
 }
 
@@ -245,6 +239,59 @@ impl Reader<'_> {
         })
     }
 
+    /// The span around the work, a database's where there is one.
+    fn span(&mut self, route: &str) -> Option<SpanBuilder> {
+        let (name, database) = (self.text("span"), self.database());
+        match (name, database) {
+            (Some(name), Some(database)) => Some(database.span(&name)),
+            (Some(name), None) => Some(Span::build(&name)),
+            (None, Some(_)) if self.is_served => {
+                self.problems.push(format!(
+                    "`database` is of the span around the work, and {route} has no `span` for it"
+                ));
+                None
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// `database = "postgresql"`, or a table with the `system` and how to tell it from others.
+    fn database(&mut self) -> Option<Database> {
+        let from = self.from("database");
+        let (key, fields) = (from.key("database"), from.below("database"));
+        let get = |name: &str| {
+            let found = fields.iter().find(|(field, _)| field == name);
+            found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        };
+        for (field, _) in fields.iter().filter(|(field, _)| !field.is_empty()) {
+            if !OF_DATABASE.contains(&field.as_str()) {
+                let known = OF_DATABASE.join(", ");
+                self.problems.push(format!("`{key}.{field}` is no setting of a database; there are {known}"));
+            }
+        }
+        let Some(system) = get("").or_else(|| get("system")) else {
+            if fields.iter().any(|(field, _)| !field.is_empty()) {
+                self.problems.push(format!("`{key}` has no `system`: write system = \"postgresql\""));
+            }
+            return None;
+        };
+        let mut database = Database::new(system);
+        if let Some(namespace) = get("namespace") {
+            database = database.namespace(namespace);
+        }
+        if let Some(address) = get("address") {
+            database = database.address(address);
+        }
+        match get("port").map(|port| (port, port.parse())) {
+            None => {}
+            Some((_, Ok(port))) => database = database.port(port),
+            Some((port, Err(_))) => {
+                self.problems.push(format!("`{key}.port` is `{port}`: a port is from 0 to 65535"));
+            }
+        }
+        Some(database)
+    }
+
     fn calls(&mut self) -> Calls {
         let Some(text) = self.text("calls") else { return Calls::default() };
         Calls::parse(&text).unwrap_or_else(|problems| {
@@ -254,21 +301,26 @@ impl Reader<'_> {
         })
     }
 
-    fn value<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &str,
-        default: T,
-        is_good: impl FnOnce(&T) -> bool,
-        rule: &str,
-    ) -> T {
-        let Some(text) = self.text(name) else { return default };
-        let value = match text.parse() {
-            Ok(value) if is_good(&value) => return value,
-            Ok(_) => rule.to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.problems.push(format!("`{}` is `{text}`: {value}", self.from(name).key(name)));
-        default
+    /// `20%` or `0.2`.
+    fn share(&mut self, name: &str) -> f64 {
+        self.value(name, parse_share)
+    }
+
+    fn bytes(&mut self, name: &str) -> usize {
+        self.value(name, |text| match text.parse() {
+            Ok(bytes) if bytes <= BYTES_AT_MOST => Ok(bytes),
+            Ok(_) => Err("that is too large".to_owned()),
+            Err(error) => Err(format!("{error}")),
+        })
+    }
+
+    /// A setting that `parse` makes sense of; without it, the least.
+    fn value<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
+        let Some(text) = self.text(name) else { return T::default() };
+        parse(&text).unwrap_or_else(|problem| {
+            self.problems.push(format!("`{}` is `{text}`: {problem}", self.from(name).key(name)));
+            T::default()
+        })
     }
 }
 
@@ -300,13 +352,13 @@ mod tests {
             ("show.route", "GET /items/{id}"),
             ("show.work", "1ms"),
             ("add.route", "POST /items"),
-            ("add.errors", "0"),
+            ("add.errors", "0.1%"),
         ])
         .unwrap();
         let [add, show] = &operations[..] else { panic!("{operations:?}") };
         assert_eq!((show.route.as_str(), show.errors), ("GET /items/{id}", 0.25));
         assert_eq!(show.work, Distribution::Fixed(Duration::from_millis(1)));
-        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.0));
+        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.001));
         assert!(matches!(add.work, Distribution::Lognormal { .. }));
     }
 
@@ -330,6 +382,26 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_a_name_or_a_table_and_both_take_nothing_unknown() {
+        let span = ("span", "SELECT items");
+        assert!(read(&[span, ("database.system", "mysql"), ("database.port", "3307")]).is_ok());
+        let problems = read(&[
+            span,
+            ("database.namespace", "stock"),
+            ("database.host", "db"),
+            ("show.route", "GET /items"),
+            ("show.database.system", "mysql"),
+            ("show.database.port", "many"),
+        ]);
+        let expected = [
+            "`database.host` is no setting of a database; there are system, namespace, address, port",
+            "`database` has no `system`: write system = \"postgresql\"",
+            "`show.database.port` is `many`: a port is from 0 to 65535",
+        ];
+        assert_eq!(problems.expect_err("none of them"), expected);
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let problems = read(&[
             ("log", "120% looked up"),
@@ -344,7 +416,7 @@ mod tests {
             ("add.route", "POST /"),
             ("add.wait", "5ms"),
             ("add.calls", "3 a, post b"),
-            ("add.errors", "-1"),
+            ("add.errors", "-1%"),
         ])
         .expect_err("nothing is right");
         let expected = [
@@ -353,14 +425,14 @@ mod tests {
             "`wrok` is no setting",
             "`show` has no `route`",
             "`work`: `exponential.mean` is missing",
-            "`errors` is `2`: a share is from 0 to 1",
+            "`errors` is `2`: a share is at most 1; for 2 percent write 2%",
             "`response-bytes` is `many`: invalid digit",
             "`cache`: ",
             "`calls`: the call `50%`",
             "`add.wait` is no setting",
             "`add.calls`: the call `3 a`",
             "`add.calls`: the call `post b`",
-            "`add.errors` is `-1`",
+            "`add.errors` is `-1%`",
         ];
         for part in expected {
             assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bus::{Bus, NodeCode};
+use crate::bus::{Bus, NodeCode, OfClient};
 use crate::clock::{self, Stopwatch};
 use crate::engine::EMBEDDED;
 use crate::error::Refused;
@@ -256,7 +256,8 @@ impl Lab {
                 if number % 1_000 == 0 {
                     self.sched.sleep(1).await;
                 }
-                let answer = Rc::clone(&self.bus).enter(asked.entry(ServiceId(0))).await;
+                let answer =
+                    Rc::clone(&self.bus).enter(asked.entry(ServiceId(0), &OfClient::default())).await;
                 debug_assert!(answer.outcome.is_ok_and(|response| response.status < 400));
             }
         };

@@ -4,6 +4,7 @@
 //! sends it, [`Flight`] is the wait for what comes back.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
@@ -12,6 +13,7 @@ use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
 use crate::fault::{Spans, Subject};
 use crate::guest::CallError;
+use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
@@ -20,9 +22,10 @@ use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
 
-use super::passage::Trip;
+use super::passage::{Trip, pick};
+use super::redact;
 use super::resolve::{Callee, address_of};
-use super::spans::{ClientAttributes, OpenSpan};
+use super::spans::{ClientAttributes, Connection, OpenSpan};
 use super::stats::{PolicyAccount, Ticket};
 use super::{Bus, NodeCode, Visit, Way};
 
@@ -41,6 +44,8 @@ pub(super) struct Attempt {
     pub patience: Option<Nanos>,
     /// Whether the callee is told so.
     pub tells: bool,
+    /// Whether the request is a copy, of which the call keeps another.
+    pub is_copy: bool,
 }
 
 /// An attempt on its way. Whoever drops it has given up, and the callee works on.
@@ -73,12 +78,33 @@ impl Attempt {
     ///
     /// # Errors
     /// The request could not go over the wire, or is over a bound.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: &ClientSpan) -> Result<Flight, CallError> {
+    pub fn leave(mut self, bus: &Rc<Bus>, span: &mut ClientSpan) -> Result<Flight, CallError> {
         bus.check(&self.caller, &self.callee, &mut self.request)?;
-        span.sent(&self.callee);
+        let share = self.share()?;
+        span.sent(bus, &self);
         let (patience, from) = (self.patience, self.caller.home());
         let chance = self.caller.trace.chance(Purpose::Latency, self.caller.span);
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self), patience, chance, from })
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share, span), patience, chance, from })
+    }
+}
+
+impl Attempt {
+    /// What the attempt keeps of its caller's budget until its callee is done.
+    fn share(&self) -> Result<Option<Share>, CallError> {
+        let Some(hold) = &self.caller.hold else { return Ok(None) };
+        let share = if self.is_copy { hold.copy(&self.request) } else { Some(hold.share()) };
+        share.filter(|_| !hold.is_refused()).map(Some).ok_or_else(|| CallError::HostMemory(hold.to_string()))
+    }
+}
+
+/// The outcome of an attempt, kept on its caller's budget; an answer for which that has
+/// no room is none.
+pub(super) fn kept(outcome: Outcome, share: Option<&Share>) -> Outcome {
+    match (&outcome, share) {
+        (Ok(response), Some(share)) if !share.hold().answer(response) => {
+            Err(CallError::HostMemory(share.hold().to_string()))
+        }
+        _ => outcome,
     }
 }
 
@@ -114,9 +140,7 @@ impl Flight {
 impl Bus {
     /// Leaves the CLIENT span of a call that leads nowhere.
     pub(super) fn unresolved(&self, caller: &Caller, service: &str, request: &Request, error: &CallError) {
-        let url = reqwest::Url::parse(service).ok().filter(|url| url.has_host());
-        let base = url.map_or_else(|| format!("http://{service}"), |url| url.origin().ascii_serialization());
-        let span = foreign_span(caller, request, &base, self.host.sched.now());
+        let span = foreign_span(caller, request, &redact::origin(service), self.host.sched.now());
         ClientSpan::new(self, caller, None, span).finish(&Err(error.clone()));
     }
 
@@ -132,7 +156,7 @@ impl Bus {
         if !is_target(&request.target) {
             return invalid(format!(
                 "{:?} is not a path: it starts with / and is percent-encoded",
-                request.target
+                redact::target(&request.target)
             ));
         }
         let limits = callee.id().or(caller.service).map(|id| &self.nodes[id.index()].limits);
@@ -150,10 +174,15 @@ impl Bus {
 
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
-    fn send(self: &Rc<Self>, attempt: Attempt) -> sched::Receiver<Outcome> {
+    fn send(
+        self: &Rc<Self>,
+        attempt: Attempt,
+        share: Option<Share>,
+        span: &mut ClientSpan,
+    ) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
         let sched = &self.host.sched;
-        let Attempt { caller, callee, mut request, number, patience, tells } = attempt;
+        let Attempt { caller, callee, mut request, number, patience, tells, is_copy: _ } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
         let context = SpanContext {
@@ -169,22 +198,23 @@ impl Bus {
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, to, patience, allowed);
-                sched.spawn(bus.deliver(visit(caller, number, to, context, request), trip, reply));
+                let way = Way::Inner(Rc::clone(&caller.endpoint), Some(context));
+                sched.spawn(bus.deliver(visit(caller, number, to, way, (request, share)), trip, reply));
             }
             Callee::Known(to) => {
-                context::inject(&context, &caller.baggage, &mut request.headers);
-                request.headers.set_deadline(allowed);
+                caller.introduce(&context, allowed, &mut request);
                 let trip = self.trip(&caller, to, patience, None);
-                let visit = visit(caller, number, to, context, request);
+                let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), (request, share));
                 sched.spawn(async move {
                     reply.send(bus.deliver_outside(visit, trip).await).ok();
                 });
             }
             Callee::Foreign(base) => {
-                context::inject(&context, &caller.baggage, &mut request.headers);
-                request.headers.set_deadline(None);
+                caller.introduce(&context, None, &mut request);
+                let connection = span.over_the_wire();
                 sched.spawn(async move {
-                    reply.send(bus.send_out(&base, request).await).ok();
+                    let outcome = bus.send_out(&base, request, &connection).await;
+                    reply.send(kept(outcome, share.as_ref())).ok();
                 });
             }
         }
@@ -227,7 +257,7 @@ impl Bus {
             let sched = &self.host.sched;
             sched.sleep(trip.there).await;
             visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let outcome = self.serve(&mut visit).await;
+            let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
             sched.sleep(trip.back).await;
             reply.send(outcome).ok();
         }
@@ -239,7 +269,7 @@ impl Bus {
             return self.convey(passage, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
-        let outcome = Rc::clone(&self).outside(&mut visit).await;
+        let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());
         self.host.sched.sleep(trip.back).await;
         outcome
     }
@@ -261,19 +291,37 @@ impl Bus {
             return Ok(answer);
         }
         let request = std::mem::take(&mut visit.request);
-        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request).await
+        let connection = match &visit.way {
+            Way::Wire(connection) => Rc::clone(connection),
+            Way::Outer(_) | Way::Inner(..) => Rc::default(),
+        };
+        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request, &connection).await
     }
 
-    async fn send_out(self: Rc<Self>, base: &str, request: Request) -> Outcome {
-        match &self.external {
-            Some(external) => external.send(base, request).await,
-            None => Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned())),
-        }
+    async fn send_out(
+        self: Rc<Self>,
+        base: &str,
+        request: Request,
+        connection: &OnceCell<Connection>,
+    ) -> Outcome {
+        let Some(external) = &self.external else {
+            return Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned()));
+        };
+        let exchange = external.send(base, request).await?;
+        // Set already where a fault has sent the request twice.
+        connection.set(exchange.connection).ok();
+        Ok(exchange.response)
     }
 }
 
 /// The request of a caller, on its way.
-fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, request: Request) -> Visit {
+fn visit(
+    caller: Caller,
+    attempt: u32,
+    to: ServiceId,
+    way: Way,
+    (request, hold): (Request, Option<Share>),
+) -> Visit {
     let client = caller.span;
     Visit {
         to,
@@ -288,7 +336,19 @@ fn visit(caller: Caller, attempt: u32, to: ServiceId, context: SpanContext, requ
         attempt,
         deadline: None,
         request,
-        way: Way::Inner(Some(context)),
+        hold,
+        way,
+    }
+}
+
+impl Caller {
+    /// Adds the header fields that a request to a real server brings along.
+    fn introduce(&self, context: &SpanContext, allowed: Option<u64>, request: &mut Request) {
+        context::inject(context, &self.baggage, &mut request.headers);
+        request.headers.set_deadline(allowed);
+        if request.headers.get("user-agent").is_none() {
+            request.headers.push("user-agent", &*self.endpoint.agent);
+        }
     }
 }
 
@@ -304,24 +364,41 @@ pub(super) struct ClientSpan {
     bus: Weak<Bus>,
     ticket: Ticket,
     span: Option<OpenSpan>,
+    /// What becomes known of the connection to a real server.
+    connection: Option<Rc<OnceCell<Connection>>>,
     _under_way: Option<UnderWay>,
 }
 
 impl ClientSpan {
     fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
         bus.host.recorder.opened();
-        let ticket = bus.stats.calling(caller.service, to, bus.host.sched.now());
+        let ticket = bus.stats.calling(caller.service, to);
         let under_way = bus.faults.ledger.calls(caller.span, caller.within);
-        Self { bus: Weak::clone(&bus.me), ticket, span: Some(span), _under_way: under_way }
+        let bus = Weak::clone(&bus.me);
+        Self { bus, ticket, span: Some(span), connection: None, _under_way: under_way }
     }
 
     /// The request goes on its way.
-    fn sent(&self, callee: &Callee) {
-        if let (Some(bus), Some(to)) = (self.bus.upgrade(), callee.id())
-            && bus.is_guest(to)
+    fn sent(&mut self, bus: &Bus, attempt: &Attempt) {
+        let Attempt { caller, callee, .. } = attempt;
+        let guest = callee.id().and_then(|to| match &bus.nodes[to.index()].code {
+            NodeCode::Guest(guest) => Some(guest),
+            NodeCode::External => None,
+        });
+        bus.stats.sent(&mut self.ticket, guest.is_some(), bus.host.sched.now());
+        if let (Some(guest), Some(span)) = (guest, &mut self.span)
+            && caller.trace.recording
         {
-            bus.stats.sent(self.ticket);
+            let server = || caller.trace.child_id(Some(caller.span), 0);
+            let replica = pick(&caller.trace, guest.stand.replicas.len(), server);
+            span.sent_to(&guest.stand.replicas[replica].identity.endpoint);
         }
+    }
+
+    /// The request goes to a real server; what it gives takes in what becomes known of the
+    /// connection.
+    fn over_the_wire(&mut self) -> Rc<OnceCell<Connection>> {
+        Rc::clone(self.connection.get_or_insert_default())
     }
 
     /// Says something more on the span.
@@ -342,6 +419,9 @@ impl ClientSpan {
     pub fn finish(mut self, outcome: &Outcome) {
         let Some(mut span) = self.span.take() else { return };
         let Some(bus) = self.bus.upgrade() else { return };
+        if let Some(connection) = self.connection.as_ref().and_then(|connection| connection.get()) {
+            span.connected(*connection);
+        }
         let error = match outcome {
             Ok(response) => {
                 span.respond(response.status);

@@ -72,9 +72,9 @@ impl Bus {
             return Call::new(self, standing, caller, callee, request, asked).make().boxed_local();
         }
         let patience = link.map_or(asked, |link| link.patience(asked));
-        let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false };
-        let span = attempt.open(&self);
-        match attempt.leave(&self, &span) {
+        let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false, is_copy: false };
+        let mut span = attempt.open(&self);
+        match attempt.leave(&self, &mut span) {
             Ok(flight) => flight.land(span).boxed_local(),
             Err(error) => {
                 span.finish(&Err(error.clone()));

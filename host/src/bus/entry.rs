@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU128;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::FutureExt;
 
@@ -29,11 +30,19 @@ use super::{Bus, NodeCode, Visit, Way};
 pub struct Entry {
     pub to: ServiceId,
     pub request: Request,
-    /// What the ingress knows of the client and the connection.
-    pub attributes: Vec<KeyValue>,
+    pub shown: OfClient,
     pub identity: Identity,
     /// The recorded CLIENT span that waits for it, if a load has one.
     pub client: Option<SpanId>,
+}
+
+/// What the SERVER span says of a client outside and its connection: `server.*`,
+/// `client.address`, `network.*`.
+#[derive(Clone, Debug, Default)]
+pub struct OfClient {
+    /// What is the same for all its requests.
+    pub shared: Option<Arc<[KeyValue]>>,
+    pub own: Vec<KeyValue>,
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun
@@ -71,6 +80,15 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Says on the client's own span where the request goes.
+    pub fn tell(&self, span: &mut OpenSpan) {
+        let node = &self.bus.nodes[self.visit.to.index()];
+        if let NodeCode::Guest(guest) = &node.code {
+            let replicas = &guest.stand.replicas;
+            span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
+        }
+    }
+
     /// Its client keeps account of how it ends, where anybody does: a load, for which it was
     /// due at this instant.
     pub fn client(&self, due: Nanos) -> Option<Entered> {
@@ -161,7 +179,8 @@ impl Bus {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
         let now = self.host.sched.now();
-        let ticket = self.stats.calling(None, Some(entry.to), now);
+        let mut ticket = self.stats.calling(None, Some(entry.to));
+        self.stats.sent(&mut ticket, false, now);
         if self.inside.get() >= self.settings.bounds.requests {
             let limit = self.settings.bounds.requests;
             let response = Response::bounded(
@@ -195,7 +214,8 @@ impl Bus {
             attempt: 0,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
-            way: Way::Outer(entry.attributes),
+            hold: None,
+            way: Way::Outer(entry.shown),
         };
         let passage = self.passage(&mut visit);
         let context = (!excluded).then(|| SpanContext {

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use crate::context::{self, SpanId, TraceFlags};
 use crate::fault::{End, Json, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
-use crate::guest::scope::Deadline;
+use crate::guest::scope::{Deadline, Trace};
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
+use super::attempt::kept;
 use super::replica::Replica;
 use super::{Bus, NodeCode, Outcome, Visit, Way};
 
@@ -74,13 +75,9 @@ impl Visit {
         self.trace.child_id(Some(self.outermost()), SECOND_ARRIVAL)
     }
 
-    /// Which replica of so many serves it: any, with equal chance.
+    /// Which replica of so many serves it.
     pub fn pick(&self, replicas: usize) -> usize {
-        if replicas == 1 {
-            return 0;
-        }
-        let chance = self.trace.chance(Purpose::Replica, self.span);
-        ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
+        pick(&self.trace, replicas, || self.span)
     }
 
     /// The span that shows what happens on the way: CLIENT, where it is ours.
@@ -90,6 +87,15 @@ impl Visit {
             None => self.span,
         }
     }
+}
+
+/// Which replica of so many serves the request of this SERVER span: any, with equal chance.
+pub(super) fn pick(trace: &Trace, replicas: usize, server: impl FnOnce() -> SpanId) -> usize {
+    if replicas == 1 {
+        return 0;
+    }
+    let chance = trace.chance(Purpose::Replica, server());
+    ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
 }
 
 impl Bus {
@@ -154,7 +160,7 @@ impl Bus {
         if passage.doubles {
             self.arrive_again(visit);
         }
-        let mut outcome = Rc::clone(&self).arrive(visit).await;
+        let mut outcome = kept(Rc::clone(&self).arrive(visit).await, visit.hold.as_ref());
         let (delay, end) = passage.come_back(outcome.as_mut().ok(), sched.now());
         sched.sleep(trip.back.saturating_add(delay)).await;
         match end {
@@ -185,7 +191,7 @@ impl Bus {
     fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
         visit.deadline = Some(Deadline::from_now(allowed, self.host.sched.now()));
         // It comes with the context, if there is one.
-        if matches!(visit.way, Way::Inner(None)) {
+        if matches!(visit.way, Way::Inner(_, None)) {
             visit.request.headers.set_deadline(Some(allowed));
         }
     }
@@ -207,7 +213,7 @@ impl Bus {
     /// drawn for the request stays, so that nothing else changes.
     fn spoil(&self, visit: &mut Visit, how: Spoil) {
         let Visit { trace, request, baggage, way, span, .. } = visit;
-        if let Way::Inner(context) = way
+        if let Way::Inner(_, context) = way
             && let Some(context) = context.take()
         {
             context::inject(&context, baggage, &mut request.headers);
@@ -232,7 +238,7 @@ impl Bus {
 fn unsample(visit: &mut Visit) {
     visit.trace.stop_recording();
     match &mut visit.way {
-        Way::Inner(Some(context)) => {
+        Way::Inner(_, Some(context)) => {
             context.flags = visit.trace.flags;
             context::unsample(&mut visit.request.headers);
         }

@@ -7,6 +7,7 @@
 //! guest asked, and the deadline of whoever waits for it, bound all of it.
 
 use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select, select_all};
 
@@ -17,6 +18,7 @@ use crate::link::{Admitted, Entry, Place, Standing, State, backoff, shorter};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Failures, Fallback, Hedge, Nanos, Retry};
 use crate::rng::Purpose;
+use crate::telemetry::otlp::retry;
 
 use super::Bus;
 use super::attempt::{Attempt, ClientSpan, Outcome};
@@ -130,7 +132,7 @@ impl Call {
         let chance = self.caller.trace.chance(Purpose::Retry, self.caller.span);
         let mut wait = backoff(retry, number + 1, chance);
         if retry.retry_after
-            && let Some(asked) = retry_after(outcome)
+            && let Some(asked) = retry_after(outcome, self.now())
         {
             // To come earlier would be rude, and to wait longer is not what the topology allows.
             if asked > retry.max_backoff {
@@ -206,7 +208,7 @@ impl Call {
         if let Some(pass) = &pass {
             pass.tell(&mut span);
         }
-        let mut flight = match attempt.leave(&self.bus, &span) {
+        let mut flight = match attempt.leave(&self.bus, &mut span) {
             Ok(flight) => flight,
             Err(error) => return Landed { outcome: Err(error), span },
         };
@@ -226,7 +228,7 @@ impl Call {
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
         let tells = self.standing.policies.deadline;
-        let attempt = Attempt { caller, callee, request, number, patience, tells };
+        let attempt = Attempt { caller, callee, request, number, patience, tells, is_copy: true };
         let mut span = attempt.open(&self.bus);
         span.is_attempt(number);
         match cause {
@@ -368,10 +370,14 @@ fn is_among(failures: &Failures, outcome: &Outcome) -> bool {
     }
 }
 
-/// How long an answer asks to be left alone: `Retry-After` in seconds (RFC 9110,
-/// section 10.2.3). Its other form, a date, is ignored: simulated time has its own.
-fn retry_after(outcome: &Outcome) -> Option<Nanos> {
-    let value = outcome.as_ref().ok()?.headers.get("retry-after")?.trim();
-    let seconds: u64 = value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok())??;
-    Some(seconds.saturating_mul(1_000_000_000))
+/// How long an answer asks to be left alone: `Retry-After`, in seconds or as a date (RFC 9110,
+/// section 10.2.3). A date is taken relative to the answer's own `Date`, as the clocks of real
+/// servers are others; without one it is of simulated time.
+fn retry_after(outcome: &Outcome, now: Nanos) -> Option<Nanos> {
+    let headers = &outcome.as_ref().ok()?.headers;
+    let now = match headers.get("date") {
+        Some(date) => retry::date(date),
+        None => Some(UNIX_EPOCH + Duration::from_nanos(now)),
+    };
+    retry::retry_after(headers.get("retry-after")?, now).map(clock::nanos)
 }

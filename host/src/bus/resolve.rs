@@ -4,7 +4,7 @@ use crate::error::{did_you_mean, quote};
 use crate::guest::CallError;
 use crate::model::ServiceId;
 
-use super::{Bus, NodeCode};
+use super::{Bus, NodeCode, redact};
 
 /// Where a call goes.
 #[derive(Clone, Debug)]
@@ -34,7 +34,8 @@ impl Bus {
             return self.resolve_url(service);
         }
         let known = did_you_mean(service, "services", self.nodes.iter().map(|node| &*node.name));
-        Err(CallError::UnknownService(format!("no service {} in this topology; {known}", quote(service))))
+        let shown = redact::url(service);
+        Err(CallError::UnknownService(format!("no service {} in this topology; {known}", quote(&shown))))
     }
 
     fn resolve_url(&self, url: &str) -> Result<Callee, CallError> {

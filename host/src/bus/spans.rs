@@ -2,12 +2,15 @@
 //! for HTTP spans (OpenTelemetry semantic conventions, "Semantic conventions
 //! for HTTP spans").
 
+use std::cell::OnceCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::context::SpanId;
-use crate::guest::scope::{Caller, Trace};
+use crate::guest::endpoint::{Endpoint, HTTP_VERSION, SIMULATED_PORT};
+use crate::guest::scope::{Annotations, Caller, Trace};
 use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
 use crate::model::Nanos;
@@ -16,8 +19,7 @@ use crate::telemetry::record::{
 };
 use crate::telemetry::recorder::Recorder;
 
-/// The port of every simulated service.
-pub const SIMULATED_PORT: i64 = 80;
+use super::redact;
 
 /// `service.peer.name`: the logical name of the callee (semantic conventions
 /// 1.39, in development); the constants crate has it not yet.
@@ -44,8 +46,20 @@ pub fn simulated_server(service: &Arc<str>) -> [KeyValue; 3] {
     [
         KeyValue::new(attribute::SERVER_ADDRESS, Text::Shared(Arc::clone(service))),
         KeyValue::new(attribute::SERVER_PORT, SIMULATED_PORT),
-        KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
+        KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, HTTP_VERSION),
     ]
+}
+
+/// What the SERVER spans of `service` share that a client outside of the topology asks as
+/// if it were on the bus: `more` is what else is known of it. Its requests have a `User-Agent`.
+pub fn simulated_client(service: &Arc<str>, client: &Endpoint, more: Vec<KeyValue>) -> Arc<[KeyValue]> {
+    simulated_server(service).into_iter().chain(client.as_client.iter().cloned()).chain(more).collect()
+}
+
+/// `url.query`, if there is any, without its secrets.
+pub fn query(request: &Request) -> Option<KeyValue> {
+    let query = request.query().filter(|query| !query.is_empty())?;
+    Some(KeyValue::new(attribute::URL_QUERY, redact::query(query).into_owned()))
 }
 
 /// How the user agents of loads begin.
@@ -76,36 +90,50 @@ pub fn user_agent(request: &Request) -> Option<KeyValue> {
     Some(KeyValue::new(attribute::USER_AGENT_ORIGINAL, agent.to_owned()))
 }
 
-/// What all CLIENT spans towards one callee share, for each known method:
+/// What all CLIENT spans towards one callee share, for each method that occurs:
 /// interned, so that a span costs no strings.
 #[derive(Debug)]
-pub struct ClientAttributes([Arc<[KeyValue]>; METHODS.len() + 1]);
+pub struct ClientAttributes {
+    address: Arc<str>,
+    port: i64,
+    service: Option<Arc<str>>,
+    by_method: [OnceCell<Arc<[KeyValue]>>; METHODS.len() + 1],
+}
 
 impl ClientAttributes {
     /// `address` and `port` are where the callee listens; `service` is its name
     /// in the topology, if it has one.
     pub fn new(address: &str, port: i64, service: Option<&Arc<str>>) -> Self {
-        let address: Arc<str> = address.into();
-        Self(std::array::from_fn(|index| {
-            let method = METHODS.get(index).copied().unwrap_or(OTHER);
-            let mut attributes = vec![
-                KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
-                KeyValue::new(attribute::SERVER_ADDRESS, Arc::clone(&address)),
-                KeyValue::new(attribute::SERVER_PORT, port),
-                KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, "1.1"),
-            ];
-            attributes.extend(service.into_iter().flat_map(|service| {
-                // Service graphs read only the older name yet.
-                [SERVICE_PEER_NAME, "peer.service"].map(|key| KeyValue::new(key, Arc::clone(service)))
-            }));
-            attributes.into()
-        }))
+        let by_method = Default::default();
+        Self { address: address.into(), port, service: service.cloned(), by_method }
     }
 
     fn of(&self, method: &str) -> Arc<[KeyValue]> {
-        let known = METHODS.iter().position(|known| *known == method);
-        Arc::clone(&self.0[known.unwrap_or(METHODS.len())])
+        let known = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len());
+        Arc::clone(self.by_method[known].get_or_init(|| self.list(known_method(method))))
     }
+
+    fn list(&self, method: &'static str) -> Arc<[KeyValue]> {
+        let mut attributes = vec![
+            KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+            KeyValue::new(attribute::SERVER_ADDRESS, Arc::clone(&self.address)),
+            KeyValue::new(attribute::SERVER_PORT, self.port),
+        ];
+        attributes.extend(self.service.iter().flat_map(|service| {
+            // Service graphs read only the older name yet.
+            [SERVICE_PEER_NAME, "peer.service"].map(|key| KeyValue::new(key, Arc::clone(service)))
+        }));
+        attributes.into()
+    }
+}
+
+/// The connection over which a real server has answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// `network.protocol.version`.
+    pub version: &'static str,
+    /// The server's end; none where the system does not tell.
+    pub peer: Option<SocketAddr>,
 }
 
 /// A span of the bus while it is open: the record that it will leave, none where
@@ -130,13 +158,14 @@ impl OpenSpan {
         }
         // The URL, and the status that will come; most calls have no more.
         let mut own = Vec::with_capacity(2);
-        let mut url = String::with_capacity(base.len() + request.target.len());
+        let target = redact::target(&request.target);
+        let mut url = String::with_capacity(base.len() + target.len());
         url.push_str(base);
-        url.push_str(&request.target);
+        url.push_str(&target);
         own.push(KeyValue::new(attribute::URL_FULL, url));
         own.extend(original_method(&request.method));
         own.extend(user_agent(request));
-        let attributes = Attributes { shared: Some(shared.of(&request.method)), own };
+        let attributes = Attributes { shared: Some(shared.of(&request.method)), own, peer: None };
         let described = (name(&request.method, None), attributes);
         let Caller { trace, span, parent, resource, .. } = caller;
         Self::new(trace, *span, *parent, *resource, SpanKind::Client, described, now)
@@ -189,6 +218,23 @@ impl OpenSpan {
         })))
     }
 
+    /// The request goes to this replica. Until then nothing is known of a connection.
+    pub fn sent_to(&mut self, server: &Endpoint) {
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.peer = Some(Arc::clone(&server.as_server));
+    }
+
+    /// A real server has answered over this connection.
+    pub fn connected(&mut self, connection: Connection) {
+        let Some(record) = &mut self.0 else { return };
+        let own = &mut record.attributes.own;
+        own.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, connection.version));
+        if let Some(peer) = connection.peer {
+            own.push(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, peer.ip().to_string()));
+            own.push(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
+        }
+    }
+
     /// Notes the response's status. By the conventions 5xx is an error on both
     /// sides, 4xx on the client's only, and the code says why: no description.
     pub fn respond(&mut self, status: u16) {
@@ -214,6 +260,11 @@ impl OpenSpan {
     /// Notes why a call has no response.
     pub fn call_failed(&mut self, error: &CallError, now: Nanos) {
         let Some(record) = &mut self.0 else { return };
+        if let (CallError::Refused(_), Some(peer)) = (error, &record.attributes.peer) {
+            // Which version of HTTP the peer speaks, nobody has learnt.
+            let known = peer.iter().filter(|known| *known.key != *attribute::NETWORK_PROTOCOL_VERSION);
+            record.attributes.peer = Some(known.cloned().collect());
+        }
         record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
         record.status = Status::Error(Text::Owned(error.to_string()));
         record.events.push(Event::exception(now, error.kind(), error.to_string(), None));
@@ -240,9 +291,10 @@ impl OpenSpan {
     }
 
     /// Adds what the guest said of this span.
-    pub fn annotate(&mut self, annotations: Vec<KeyValue>) {
+    pub fn annotate(&mut self, annotations: Annotations) {
         let Some(record) = &mut self.0 else { return };
-        for annotation in annotations {
+        record.dropped_attributes += annotations.dropped;
+        for annotation in annotations.attributes {
             if record.attributes.get(&annotation.key).is_none() {
                 record.attributes.own.push(annotation);
             }

@@ -8,9 +8,13 @@
 //! somewhere is a [`Gauge`] over time, how long each stayed is a [`Tally`]. At
 //! the end the two must agree to the nanosecond (Little's law), or simhost has a
 //! defect: see [`broken`](Accounts::broken).
+//!
+//! Rates and means over time are over the time in which requests were made
+//! ([`Accounts::duration`]). What was under way then is seen through to its end: it
+//! counts with its times, but a run with one straggler has the same rates as one without.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::model::{Nanos, ServiceId};
@@ -18,6 +22,7 @@ use crate::tally::timeline::Timeline;
 use crate::tally::{Gauge, Tally};
 use crate::telemetry::record::ResourceId;
 
+mod interval;
 mod laws;
 
 pub use laws::Broken;
@@ -29,6 +34,8 @@ pub struct Stats {
     accounts: RefCell<Option<Accounts>>,
     /// When the world began, which is where timelines begin.
     start: Nanos,
+    /// When requests were no longer made, if that was so far.
+    until: Cell<Option<Nanos>>,
 }
 
 /// Everything that was counted in one world, or in several that were merged.
@@ -38,6 +45,13 @@ pub struct Accounts {
     pub services: Vec<ServiceAccount>,
     /// Calls by who makes them: the services in their order, then the outside.
     callers: Vec<Vec<LinkAccount>>,
+    /// From when on requests were made, and until when: nanoseconds since the Unix epoch.
+    from: Nanos,
+    until: Nanos,
+    /// When the last thing that is counted happened.
+    last: Nanos,
+    /// Requests from outside that had not ended when no more were made.
+    pub drained: u64,
 }
 
 /// The requests of one service, at all its replicas.
@@ -97,6 +111,9 @@ pub struct LinkAccount {
     /// Calls that went on their way to a guest; the others were refused before,
     /// or went to a real server.
     sent: u64,
+    /// Calls that their caller's own side refused before they were sent. They are among
+    /// the errors of `calls`, and have no time.
+    pub unsent: u64,
     /// None where the link has no policies.
     pub policies: Option<PolicyAccount>,
 }
@@ -114,6 +131,9 @@ pub struct PolicyAccount {
     pub fallbacks: u64,
 }
 
+/// The `error.type` of a call that was not sent and does not say why.
+const UNSENT: &str = "cancelled";
+
 /// Where a request was: a service, the route that it met if it met one, and the instance that
 /// had it.
 #[derive(Clone, Copy, Debug)]
@@ -128,14 +148,16 @@ pub struct At {
 pub struct Ticket {
     caller: u32,
     slot: u32,
-    since: Nanos,
+    /// When it went on its way; none before.
+    since: Option<Nanos>,
 }
 
 impl Stats {
     /// Nothing counted yet, for these services, from `start` on.
     pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        Self { accounts: RefCell::new(Some(Accounts { services, callers })), start }
+        let accounts = Accounts { services, callers, ..Accounts::default() };
+        Self { accounts: RefCell::new(Some(accounts)), start, until: Cell::default() }
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -193,21 +215,25 @@ impl Stats {
 
     /// It is answered; `error` is its `error.type`, if it failed.
     pub fn left(&self, at: At, since: Nanos, now: Nanos, error: Option<Cow<'static, str>>) {
-        let start = self.start;
+        let (start, late) = (self.start, self.late(since));
         self.service(at.service, |service| {
             service.inside.leave(now);
             let timeline = service.timeline.get_or_insert_default();
             timeline.note(since.saturating_sub(start), Some(now - since), error.is_some());
             if let Some(tally) = service.instance(at.instance) {
                 tally.note(now - since, error.clone());
+                tally.late += late;
             }
             let slot = at.route.map_or(service.routes.len(), |route| route as usize);
-            service.tallies[slot].get_or_insert_default().note(now - since, error);
+            let tally = service.tallies[slot].get_or_insert_default();
+            tally.note(now - since, error);
+            tally.late += late;
         });
     }
 
-    /// A call begins, from a service or from outside.
-    pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>, now: Nanos) -> Ticket {
+    /// A call begins, from a service or from outside. It is under way once it is
+    /// [`sent`](Self::sent).
+    pub fn calling(&self, from: Option<ServiceId>, to: Option<ServiceId>) -> Ticket {
         let mut accounts = self.accounts.borrow_mut();
         let Some(accounts) = &mut *accounts else { return Ticket::default() };
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
@@ -217,20 +243,33 @@ impl Stats {
             links.push(LinkAccount::new(to));
             links.len() - 1
         });
-        links[slot].under_way.enter(now);
-        Ticket { caller: caller as u32, slot: slot as u32, since: now }
+        Ticket { caller: caller as u32, slot: slot as u32, since: None }
     }
 
-    /// It goes on its way to a guest.
-    pub fn sent(&self, ticket: Ticket) {
-        self.link(ticket, |link| link.sent += 1);
+    /// It goes on its way, to a guest or to a real server.
+    pub fn sent(&self, ticket: &mut Ticket, to_guest: bool, now: Nanos) {
+        ticket.since = Some(now);
+        self.link(*ticket, |link| {
+            link.under_way.enter(now);
+            link.sent += u64::from(to_guest);
+        });
     }
 
     /// It has ended: at the answer, the error or the timeout, whichever came first.
     pub fn called(&self, ticket: Ticket, now: Nanos, error: Option<Cow<'static, str>>) {
+        let late = self.late(ticket.since.unwrap_or(now));
         self.link(ticket, |link| {
-            link.under_way.leave(now);
-            link.calls.note(now - ticket.since, error);
+            link.calls.late += late;
+            match (ticket.since, error) {
+                (Some(since), error) => {
+                    link.under_way.leave(now);
+                    link.calls.note(now - since, error);
+                }
+                (None, error) => {
+                    link.unsent += 1;
+                    link.calls.refuse(error.unwrap_or(Cow::Borrowed(UNSENT)));
+                }
+            }
         });
     }
 
@@ -248,15 +287,22 @@ impl Stats {
 
     /// A copy of everything so far, with the gauges read at `now`.
     pub fn snapshot(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.accounts.borrow().clone().unwrap_or_default();
-        accounts.gauges().for_each(|gauge| gauge.read(now));
-        accounts
+        let accounts = self.accounts.borrow().clone().unwrap_or_default();
+        self.read(accounts, now)
     }
 
     /// Ends the count and gives everything out, with the gauges read at `now`.
     /// What is cut off afterwards counts for nothing.
     pub fn close(&self, now: Nanos) -> Accounts {
-        let mut accounts = self.accounts.take().unwrap_or_default();
+        let accounts = self.accounts.take().unwrap_or_default();
+        self.read(accounts, now)
+    }
+
+    fn read(&self, mut accounts: Accounts, now: Nanos) -> Accounts {
+        accounts.last = accounts.gauges().map(|gauge| gauge.changed()).max().unwrap_or_default();
+        if self.until.get().is_none() {
+            accounts.end(now);
+        }
         accounts.gauges().for_each(|gauge| gauge.read(now));
         accounts
     }
@@ -303,6 +349,10 @@ impl Accounts {
                 }
             }
         }
+        self.from = self.from.min(other.from);
+        self.until = self.until.max(other.until);
+        self.last = self.last.max(other.last);
+        self.drained += other.drained;
     }
 
     fn gauges(&mut self) -> impl Iterator<Item = &mut Gauge> {
@@ -358,11 +408,12 @@ impl ServiceAccount {
         all
     }
 
-    /// The share of the workers' time, of all replicas, in which they had a request.
-    pub fn utilisation(&self, simulated: Nanos) -> f64 {
+    /// The share of `time`, of the workers of all replicas, in which they had a request:
+    /// nanoseconds that end where the gauge was marked.
+    pub fn utilisation(&self, time: Nanos) -> f64 {
         let workers =
             self.capacity.map_or(0, |capacity| u64::from(capacity.replicas) * u64::from(capacity.workers));
-        self.busy.mean(simulated) / workers.max(1) as f64
+        self.busy.mean(time) / workers.max(1) as f64
     }
 
     fn merge(&mut self, other: &Self) {
@@ -399,13 +450,14 @@ impl ServiceAccount {
 
 impl LinkAccount {
     fn new(to: Option<ServiceId>) -> Self {
-        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0, policies: None }
+        Self { to, under_way: Gauge::default(), calls: Tally::coarse(), sent: 0, unsent: 0, policies: None }
     }
 
     fn merge(&mut self, other: &Self) {
         self.under_way.merge(&other.under_way);
         self.calls.merge(&other.calls);
         self.sent += other.sent;
+        self.unsent += other.unsent;
         if let Some(theirs) = other.policies {
             self.policies.get_or_insert_default().merge(theirs);
         }

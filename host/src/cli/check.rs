@@ -4,25 +4,38 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::run::{Destinations, Plan};
+use crate::run::{Destinations, Options, Plan};
 
 use super::input::Input;
-use super::tell::tell_notes;
+use super::tell::tell_doubts;
 use super::{environment, print, refuse};
 
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
     input: Input,
+
+    /// Refuse a topology with warnings
+    #[arg(long)]
+    strict: bool,
+
+    /// Print what it would run as JSON (docs/check.schema.json)
+    #[arg(long)]
+    json: bool,
 }
 
 impl Check {
     pub fn execute(self) -> ExitCode {
         let options = self.input.options(None, Destinations::default());
+        let options = Options { strict: self.strict, ..options };
         match Plan::check(options, environment) {
             Ok(plan) => {
-                tell_notes(&plan);
-                print(&plan.description())
+                tell_doubts(&plan);
+                if !self.json {
+                    return print(&plan.description());
+                }
+                let json = serde_json::to_string_pretty(&plan.document());
+                print(&(json.expect("a document has only keys that are strings") + "\n"))
             }
             Err(refused) => refuse(&refused),
         }

@@ -7,10 +7,11 @@ use clap::Args;
 
 use crate::diff::{Comparison, Question};
 use crate::model::Nanos;
+use crate::run::signals::INTERRUPTED;
 use crate::run::{Asked, Event, Options, style};
 
 use super::tell::tell;
-use super::{INTERRUPTED, REFUSED, duration, failed, guest, print, refuse, switch};
+use super::{REFUSED, duration, failed, guest, print, refuse, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -46,7 +47,7 @@ pub struct Diff {
 
     /// For both runs: stop the loads after this long, for example 10s, 5m or 1h [default: when they
     /// are over]
-    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
     stop_after: Option<Nanos>,
 
     /// For both runs: send this request instead of the loads; may be repeated

@@ -1,11 +1,13 @@
 //! `simhost generate`: a topology of many services, drawn from a seed.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::error::{Problem, Refused, quote};
+use crate::files;
 use crate::generate::{self, Wanted};
 
 use super::{among, print, refuse};
@@ -47,7 +49,7 @@ impl Generate {
             Err(problems) => return refuse(&Refused::new(None, problems)),
         };
         let Some(path) = out else { return print(&text) };
-        match std::fs::write(&path, text) {
+        match files::create(&path).and_then(|mut file| file.write_all(text.as_bytes())) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let path = quote(&path.display().to_string());

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Options};
 
+use super::tell::tell;
 use super::{guest, listen, switch};
 
 /// What `run` and `check` have in common.
@@ -61,6 +62,7 @@ impl Input {
             virtual_time: self.virtual_time,
             seed: self.seed,
             key_name: None,
+            remembers: false,
             listen: self.listen,
             guests: self.guests,
             faults: self.faults,
@@ -72,8 +74,10 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            strict: false,
             no_counterfactual: false,
             destinations: Destinations { otlp: self.otlp, ..destinations },
+            tell: Some(tell),
         }
     }
 }

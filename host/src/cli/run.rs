@@ -9,10 +9,10 @@ use clap::Args;
 use crate::error::printable;
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start};
+use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
 
 use super::input::Input;
-use super::tell::{tell, tell_notes};
+use super::tell::{tell, tell_doubts};
 use super::{among, duration, environment, failed, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct Run {
 
     /// Stop listening, and the loads, after this long, for example 10s, 5m or 1h [default: when the
     /// loads are over, or at ctrl-c]
-    #[arg(long = "for", conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
     /// When a run in virtual time begins: an instant such as 2026-01-01T00:00:00Z, or now
@@ -57,7 +57,7 @@ pub struct Run {
     #[arg(long, requires = "truth")]
     no_counterfactual: bool,
 
-    /// Fail if a fault has met nothing to strike
+    /// Refuse a topology with warnings, and fail if a fault has met nothing to strike
     #[arg(long)]
     strict: bool,
 
@@ -98,13 +98,13 @@ impl Run {
         let quiet = show == Some(Show::None);
         let destinations = Destinations { otlp: None, out, truth, show, json };
         let options = input.options(stop_after, destinations);
-        let options = Options { start, control, speed, shards, no_counterfactual, ..options };
+        let options = Options { start, control, speed, shards, strict, no_counterfactual, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };
-        tell_notes(&plan);
+        tell_doubts(&plan);
         match plan.run(tell) {
             Ok(outcome) => {
                 let text = if quiet { String::new() } else { document(&outcome, json) };
@@ -186,7 +186,7 @@ fn document(outcome: &Outcome, json: bool) -> String {
     if outcome.traces && outcome.report.telemetry.spans > 0 {
         text.push('\n');
     }
-    text.push_str(&printable(&outcome.report.text()));
+    text.push_str(&printable(&outcome.report.text(style())));
     text
 }
 

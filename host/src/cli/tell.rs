@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::printable;
+use crate::error::{Look, printable};
 use crate::progress;
 use crate::report::words;
 use crate::run::{Event, Plan};
@@ -12,8 +12,9 @@ use super::say;
 /// How long a run in virtual time took is of interest from here on.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
-/// Says what a person should know before the run.
-pub fn tell_notes(plan: &Plan) {
+/// Says what may be a mistake, and what a person should know before the run.
+pub fn tell_doubts(plan: &Plan) {
+    say(&plan.warnings().render(Look::of_stderr()));
     for note in plan.notes() {
         say(&format!("note: {note}\n"));
     }
@@ -22,6 +23,10 @@ pub fn tell_notes(plan: &Plan) {
 /// Says what happens.
 pub fn tell(event: Event) {
     match event {
+        Event::Compiling { guest, bytes } => {
+            let megabytes = bytes as f64 / 1e6;
+            say(&format!("compiling {} ({megabytes:.1} MB) …\n", printable(&guest)));
+        }
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }

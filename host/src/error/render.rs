@@ -2,9 +2,11 @@
 
 use std::io;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler, ThemeCharacters, ThemeStyles};
 
-use super::{Found, Refused};
+use crate::look;
+
+use super::{Findings, Found, Refused, Warnings};
 
 /// Whether carets and frames are drawn with Unicode's line characters; if not, with ASCII's.
 const UNICODE: bool = true;
@@ -13,13 +15,15 @@ const UNICODE: bool = true;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     pub colour: bool,
+    /// Words in place of frames and carets: for screen readers and logs.
+    pub plain: bool,
     /// Columns; longer messages wrap.
     pub width: usize,
 }
 
 impl Look {
     /// For files and pipes.
-    pub const PLAIN: Self = Self { colour: false, width: 100 };
+    pub const PLAIN: Self = Self { colour: false, plain: false, width: 100 };
 
     /// For this process's stderr: coloured on a terminal, unless `NO_COLOR` is
     /// set or `TERM` is `dumb`, and as wide as the terminal.
@@ -27,7 +31,8 @@ impl Look {
         let choice = anstream::AutoStream::choice(&io::stderr());
         let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
         Self {
-            colour: choice != anstream::ColorChoice::Never,
+            colour: look::is_coloured(choice != anstream::ColorChoice::Never),
+            plain: look::is_plain(),
             width: width.map_or(Self::PLAIN.width, |width| width.clamp(40, 120)),
         }
     }
@@ -37,12 +42,23 @@ impl Refused {
     /// Every problem with its place in the text, a caret and the remedy, then
     /// the headline. Ends with a newline.
     pub fn render(&self, look: Look) -> String {
-        let handler = handler(look);
-        let mut report: String = self.problems.iter().map(|found| one(&handler, found, look.width)).collect();
+        self.0.render(look) + &format!("{self}\n")
+    }
+}
+
+impl Warnings {
+    /// Like [`Refused::render`]; nothing at all where there is no warning.
+    pub fn render(&self, look: Look) -> String {
+        if self.is_empty() { String::new() } else { self.0.render(look) + &format!("{self}\n") }
+    }
+}
+
+impl Findings {
+    fn render(&self, look: Look) -> String {
+        let mut report: String = self.problems.iter().map(|found| one(look, found)).collect();
         if self.further > 0 {
             report.push_str(&format!("… and {} more\n\n", self.further));
         }
-        report.push_str(&format!("{self}\n"));
         report
     }
 }
@@ -58,22 +74,28 @@ fn handler(look: Look) -> GraphicalReportHandler {
 }
 
 /// One problem, with an empty line behind it.
-fn one(handler: &GraphicalReportHandler, found: &Found, width: usize) -> String {
+fn one(look: Look, found: &Found) -> String {
     let mut problem = found.problem.clone();
+    let width = look.width;
     problem.message = wrap(&problem.message, width.saturating_sub("  × ".chars().count()));
     problem.help = problem.help.map(|help| wrap(&help, width.saturating_sub("  help: ".len())));
     let wrapped = Found { problem, source: found.source.clone() };
     let mut text = String::new();
-    if handler.render_report(&mut text, &wrapped).is_err() {
+    let rendered = match look.plain {
+        true => NarratableReportHandler::new().render_report(&mut text, &wrapped),
+        false => handler(look).render_report(&mut text, &wrapped),
+    };
+    if rendered.is_err() {
         text = format!("{found}\n");
     }
     // The frame leaves blanks at the ends of lines, which no reader wants in a file.
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>() + "\n"
 }
 
-/// Breaks lines at blanks only: the frame's own wrapping divides names at
-/// their hyphens, and `order-service` could not be searched for.
-fn wrap(text: &str, width: usize) -> String {
+/// Breaks lines of more than `width` characters, at blanks only: dividing names
+/// at their hyphens, as the frame's own wrapping does, would keep `order-service`
+/// from being searched for.
+pub fn wrap(text: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(text.len());
     let mut column = 0;
     for word in text.split(' ') {

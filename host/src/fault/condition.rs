@@ -41,8 +41,8 @@ impl Condition {
 }
 
 impl Test {
-    /// Of a part that may be there several times, as text.
-    fn texts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+    /// Whether it holds of a part that may be there several times, as text.
+    pub fn texts<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
         let mut texts = texts.into_iter();
         match self {
             Self::Exists(wanted) => texts.next().is_some() == *wanted,

@@ -381,7 +381,7 @@ fn spoil(attributes: &mut Attributes, key: &str, drawn: u64) {
     };
     if attributes.get(key).is_some() {
         attributes.own = attributes.iter().filter(|attribute| *attribute.key != *key).cloned().collect();
-        attributes.shared = None;
+        (attributes.shared, attributes.peer) = (None, None);
     }
     attributes.own.push(KeyValue::new(key.to_owned(), Text::Owned(value)));
 }

@@ -23,6 +23,9 @@ pub enum CallError {
     /// The caller has as much under way as its bulkhead allows.
     #[error("bulkhead full: {0}")]
     BulkheadFull(String),
+    /// The caller's worker holds as much of the host's memory as it may.
+    #[error("host memory exceeded: the call's messages are more than what is left of {0}")]
+    HostMemory(String),
     /// Whoever waits for the caller would wait no longer.
     #[error("the deadline has passed")]
     DeadlineExceeded,
@@ -30,6 +33,10 @@ pub enum CallError {
 
 /// The `error.type` of what comes too late for who asked, on both sides.
 pub const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
+
+/// The `error.type` of what would take more of the host's memory than
+/// `limits.host-memory` allows.
+pub const HOST_MEMORY_EXCEEDED: &str = "host_memory_exceeded";
 
 impl CallError {
     /// The `error.type` of the CLIENT span: low in cardinality.
@@ -43,6 +50,7 @@ impl CallError {
             Self::Invalid(_) => "invalid_request",
             Self::CircuitOpen(_) => "circuit_open",
             Self::BulkheadFull(_) => "bulkhead_full",
+            Self::HostMemory(_) => HOST_MEMORY_EXCEEDED,
             Self::DeadlineExceeded => DEADLINE_EXCEEDED,
         }
     }

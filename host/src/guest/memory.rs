@@ -3,8 +3,12 @@
 use wasmtime::ResourceLimiter;
 
 use crate::model::Limits;
+use crate::wasi::bill::{self, Bill};
 
 use super::GuestFailure;
+
+/// A page of a linear memory: bytes.
+const PAGE_BYTES: u64 = 64 << 10;
 
 /// Bounds a worker's memory, and remembers that it was reached: the guest only
 /// sees an allocation fail, and most abort.
@@ -15,11 +19,13 @@ pub(super) struct MemoryLimit {
     used: usize,
     /// What is lost besides.
     leaked: usize,
+    /// Growing costs the guest.
+    bill: Bill,
 }
 
 impl MemoryLimit {
-    pub const fn new(bytes: usize) -> Self {
-        Self { bytes, reached: false, used: 0, leaked: 0 }
+    pub const fn new(bytes: usize, bill: Bill) -> Self {
+        Self { bytes, reached: false, used: 0, leaked: 0, bill }
     }
 
     /// So many bytes more are lost; false when there is no room for them.
@@ -34,11 +40,12 @@ impl MemoryLimit {
 }
 
 impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, now: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let has_room = self.has_room_for(desired);
         self.reached |= !has_room;
         if has_room {
             self.used = desired;
+            self.bill.charge(bill::PAGE * (desired.saturating_sub(now) as u64).div_ceil(PAGE_BYTES));
         }
         Ok(has_room)
     }

@@ -2,6 +2,7 @@
 //! guest has open.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
@@ -14,6 +15,8 @@ use crate::telemetry::record::{
 };
 use crate::wasi::Current;
 
+use super::budget::{Budget, Hold};
+use super::endpoint::Endpoint;
 use super::{Host, Identity};
 
 /// A guest holds at most so many spans open at once.
@@ -62,6 +65,8 @@ pub struct Caller {
     /// Of that service.
     pub replica: u32,
     pub resource: ResourceId,
+    /// Where its requests come from.
+    pub endpoint: Rc<Endpoint>,
     pub trace: Trace,
     /// The span that is current where the call is made.
     pub parent: Option<SpanId>,
@@ -74,6 +79,8 @@ pub struct Caller {
     pub depth: u32,
     /// The instant from which on nobody waits for the caller itself, if it was told so.
     pub deadline: Option<Nanos>,
+    /// What the call holds of its worker's budget; none of a client outside.
+    pub hold: Option<Rc<Hold>>,
 }
 
 /// How long the sender of a request waits for the answer, as it has said.
@@ -114,6 +121,8 @@ pub struct Visitor {
     pub depth: u32,
     /// The context that came along; none where it is among the request's headers.
     pub context: Option<SpanContext>,
+    /// What the caller's requests call themselves; none where it is among the headers.
+    pub agent: Option<Arc<str>>,
     pub deadline: Option<Deadline>,
 }
 
@@ -131,6 +140,8 @@ pub struct RequestScope {
     pub params: Vec<(String, String)>,
     /// The context and the baggage that came along, where they are not among the headers.
     context: Option<(SpanContext, Baggage)>,
+    /// Likewise the `User-Agent`.
+    agent: Option<Arc<str>>,
     pub trace: Trace,
     /// The SERVER span, which the bus records.
     pub server: SpanId,
@@ -139,12 +150,22 @@ pub struct RequestScope {
     deadline: Option<Deadline>,
     pub baggage: Baggage,
     /// Attributes that the guest added to the SERVER span.
-    pub annotations: Vec<KeyValue>,
+    pub annotations: Annotations,
+    /// What the request may record.
+    budget: Rc<Budget>,
     /// Children that the SERVER span has so far.
     children: u32,
     open: Vec<OpenSpan>,
     /// Spans that the guest may still open.
     left: u32,
+}
+
+/// What a guest says of its SERVER span.
+#[derive(Debug, Default)]
+pub struct Annotations {
+    pub attributes: Vec<KeyValue>,
+    /// Attributes that were kept out.
+    pub dropped: u32,
 }
 
 #[derive(Debug)]
@@ -165,9 +186,16 @@ struct OpenSpan {
 }
 
 impl RequestScope {
-    /// A guest may open so many `spans` in it.
-    pub fn new(visitor: Visitor, request: Request, params: Vec<(String, String)>, spans: u32) -> Self {
-        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, deadline } = visitor;
+    /// A guest may open so many `spans` in it, and record what its `budget` has room for.
+    pub fn new(
+        visitor: Visitor,
+        request: Request,
+        params: Vec<(String, String)>,
+        spans: u32,
+        budget: Rc<Budget>,
+    ) -> Self {
+        let Visitor { from, slot, attempt, trace, server, baggage, depth, context, agent, deadline } =
+            visitor;
         Self {
             from,
             slot,
@@ -175,27 +203,42 @@ impl RequestScope {
             request,
             params,
             context: context.map(|context| (context, baggage.clone())),
+            agent,
             trace,
             server,
             depth,
             deadline,
             baggage,
-            annotations: Vec::new(),
+            annotations: Annotations::default(),
+            budget,
             children: 0,
             open: Vec::new(),
             left: spans,
         }
     }
 
-    /// The request's headers, with the context and the deadline that came along.
+    /// The request's headers, with the context, the deadline and the `User-Agent` that
+    /// came along.
     pub fn headers(&self) -> Cow<'_, Headers> {
-        let Some((context, baggage)) = &self.context else { return Cow::Borrowed(&self.request.headers) };
-        let mut headers = self.request.headers.clone();
-        context::inject(context, baggage, &mut headers);
-        if let Some(deadline) = self.deadline {
-            headers.set_deadline(Some(deadline.allowed));
+        let mut headers = Cow::Borrowed(&self.request.headers);
+        if let Some(agent) = &self.agent {
+            headers.to_mut().push("user-agent", &**agent);
         }
-        Cow::Owned(headers)
+        if let Some((context, baggage)) = &self.context {
+            context::inject(context, baggage, headers.to_mut());
+            if let Some(deadline) = self.deadline {
+                headers.to_mut().set_deadline(Some(deadline.allowed));
+            }
+        }
+        headers
+    }
+
+    /// The first value of a header, and how many bytes were looked at or copied for it.
+    pub fn header(&self, name: &str) -> (Option<String>, usize) {
+        let headers = self.headers();
+        let made = if matches!(headers, Cow::Owned(_)) { headers.size() } else { 0 };
+        let value = headers.get(name).map(str::to_owned);
+        (value, made + size_of::<(String, String)>() * headers.0.len())
     }
 
     /// The guest's chance for this request: named by its SERVER span.
@@ -225,12 +268,13 @@ impl RequestScope {
     }
 
     /// Prepares an outgoing call from within the current span.
-    pub fn caller(&mut self, identity: &Identity) -> Caller {
+    pub fn caller(&mut self, identity: &Identity, hold: Rc<Hold>) -> Caller {
         let (parent, span) = self.next_child();
         Caller {
             service: Some(identity.service),
             replica: identity.replica,
             resource: identity.resource,
+            endpoint: Rc::clone(&identity.endpoint),
             trace: self.trace.clone(),
             parent: Some(parent),
             within: Some(self.server),
@@ -238,6 +282,7 @@ impl RequestScope {
             baggage: self.baggage.clone(),
             depth: self.depth + 1,
             deadline: self.deadline.map(|deadline| deadline.at),
+            hold: Some(hold),
         }
     }
 
@@ -247,8 +292,11 @@ impl RequestScope {
         let Some(left) = self.left.checked_sub(1).filter(|_| self.open.len() < OPEN_SPANS) else {
             return false;
         };
-        self.left = left;
         bound(&mut name);
+        if !self.budget.record(size_of::<OpenSpan>() + name.len()) {
+            return false;
+        }
+        self.left = left;
         let (parent, id) = self.next_child();
         self.open.push(OpenSpan {
             handle,
@@ -288,20 +336,26 @@ impl RequestScope {
         attributes: impl IntoIterator<Item = KeyValue>,
         limits: &SpanLimits,
     ) {
-        if let Some(span) = self.open_span(handle) {
-            span.dropped_attributes += merge(&mut span.attributes, attributes, limits.attributes, limits);
-        }
+        let Some(at) = self.position(handle) else { return };
+        let (span, budget) = (&mut self.open[at], &self.budget);
+        span.dropped_attributes += merge(&mut span.attributes, attributes, limits.attributes, limits, budget);
     }
 
     pub fn annotate(&mut self, attributes: impl IntoIterator<Item = KeyValue>, limits: &SpanLimits) {
-        merge(&mut self.annotations, attributes, limits.attributes, limits);
+        let Annotations { attributes: kept, dropped } = &mut self.annotations;
+        *dropped += merge(kept, attributes, limits.attributes, limits, &self.budget);
     }
 
     pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits) {
-        let Some(span) = self.open_span(handle) else { return };
-        if span.events.len() < limits.events as usize {
+        let Some(at) = self.position(handle) else { return };
+        let (span, budget) = (&mut self.open[at], &self.budget);
+        let fits = span.events.len() < limits.events as usize
+            && budget.record(size_of::<Event>() + event.name.weight());
+        if fits {
             let mut kept = Vec::new();
-            merge(&mut kept, event.attributes, limits.event_attributes, limits);
+            // OTLP counts what is dropped of an event on the event; ours is the span's.
+            span.dropped_attributes +=
+                merge(&mut kept, event.attributes, limits.event_attributes, limits, budget);
             span.events.push(Event { attributes: kept, ..event });
         } else {
             span.dropped_events += 1;
@@ -309,8 +363,14 @@ impl RequestScope {
     }
 
     /// Sets the status by OpenTelemetry's rule: `ok` is final, `unset` is ignored.
-    pub fn set_status(&mut self, handle: u32, status: Status) {
-        let Some(span) = self.open_span(handle) else { return };
+    pub fn set_status(&mut self, handle: u32, mut status: Status) {
+        let Some(at) = self.position(handle) else { return };
+        if let Status::Error(text) = &mut status
+            && !self.budget.record(text.weight())
+        {
+            *text = Text::Static("");
+        }
+        let span = &mut self.open[at];
         if span.status != Status::Ok && status != Status::Unset {
             span.status = status;
         }
@@ -318,8 +378,10 @@ impl RequestScope {
 
     pub fn rename(&mut self, handle: u32, mut name: String) {
         bound(&mut name);
-        if let Some(span) = self.open_span(handle) {
-            span.name = name;
+        if let Some(at) = self.position(handle)
+            && self.budget.record(name.len())
+        {
+            self.open[at].name = name;
         }
     }
 
@@ -330,11 +392,6 @@ impl RequestScope {
 
     fn position(&self, handle: u32) -> Option<usize> {
         self.open.iter().rposition(|span| span.handle == handle)
-    }
-
-    fn open_span(&mut self, handle: u32) -> Option<&mut OpenSpan> {
-        let at = self.position(handle)?;
-        Some(&mut self.open[at])
     }
 
     fn record(&self, span: OpenSpan, host: &Host, identity: &Identity) {
@@ -355,7 +412,7 @@ impl RequestScope {
             name: Text::Owned(span.name),
             start: span.start,
             end: host.sched.now(),
-            attributes: Attributes { shared: None, own: span.attributes },
+            attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
             status: span.status,
             dropped_attributes: span.dropped_attributes,
@@ -371,15 +428,18 @@ const TEXT_BYTES: usize = 16 << 10;
 /// Elements of an attribute that is a list; the rest is cut off.
 const LIST_LENGTH: usize = 128;
 
-/// Sets attributes, at most `most` of them; returns how many were kept out.
+/// Sets attributes, at most `most` of them and as far as the budget has room; returns how
+/// many were kept out.
 pub fn merge(
     into: &mut Vec<KeyValue>,
     attributes: impl IntoIterator<Item = KeyValue>,
     most: u32,
     limits: &SpanLimits,
+    budget: &Budget,
 ) -> u32 {
     let mut dropped = 0;
     for mut attribute in attributes {
+        let into_len = into.len();
         match &mut attribute.value {
             Value::Text(Text::Owned(text)) => truncate(text, limits),
             Value::Texts(texts) => {
@@ -392,10 +452,12 @@ pub fn merge(
         if let Text::Owned(key) = &mut attribute.key {
             bound(key);
         }
-        if let Some(known) = into.iter_mut().find(|known| known.key == attribute.key) {
-            known.value = attribute.value;
-        } else if attribute.key.is_empty() || into.len() >= most as usize {
+        let known = into.iter_mut().find(|known| known.key == attribute.key);
+        let is_over = attribute.key.is_empty() || known.is_none() && into_len >= most as usize;
+        if is_over || !budget.record(attribute.weight()) {
             dropped += 1;
+        } else if let Some(known) = known {
+            known.value = attribute.value;
         } else {
             into.push(attribute);
         }

@@ -49,6 +49,15 @@ impl Due {
         }
     }
 
+    /// Nanoseconds from the load's start until no more requests can come, where that is so.
+    pub fn lasts(&self) -> Nanos {
+        match self {
+            Self::Replay { instants, .. } => instants.last().copied().unwrap_or_default(),
+            Self::Curve { curve: Sum::Lines { lasts, .. }, .. } => libm::round(lasts * SECOND) as Nanos,
+            Self::Curve { curve: Sum::Wave { .. }, .. } => Nanos::MAX,
+        }
+    }
+
     /// Nanoseconds from the load's start to the next request; none when no more come.
     pub fn next(&mut self) -> Option<Nanos> {
         match self {

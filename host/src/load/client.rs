@@ -1,5 +1,6 @@
 //! A load's side of a request: its CLIENT span, and the way to the service.
 
+use std::cell::OnceCell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bus::spans::{ClientAttributes, OpenSpan, SYNTHETIC_AGENT};
-use crate::bus::{Bus, Entry, External, Identity, address_of};
+use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
+use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::witness::{Entered, UnderWay};
 use crate::guest::CallError;
+use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::guest::scope::Caller;
 use crate::message::Request;
 use crate::model::{Load, Nanos, ServiceId};
@@ -55,6 +57,10 @@ pub struct Client {
     to: ServiceId,
     way: Way,
     user_agent: String,
+    /// Where its requests come from, as if it were on the bus.
+    endpoint: Rc<Endpoint>,
+    /// What SERVER spans say of it.
+    shown: OfClient,
     traced: Option<Traced>,
 }
 
@@ -78,7 +84,7 @@ struct Traced {
 
 impl Client {
     /// `resource` is the load's own, if it has CLIENT spans.
-    pub fn new(load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
+    pub fn new(topology: &str, load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
         let node = &bus.nodes()[load.to.index()];
         let traced = resource.map(|resource| {
             let base = match way {
@@ -90,7 +96,19 @@ impl Client {
             Traced { resource, base, attributes }
         });
         let user_agent = format!("{SYNTHETIC_AGENT}{} ({})", version(), load.name);
-        Self { bus: Rc::clone(bus), to: load.to, way: way.clone(), user_agent, traced }
+        let address = Addresses::new(topology).give(&load.name, 0);
+        let endpoint = Endpoint::new(address, user_agent.as_str().into());
+        let is_test = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
+        let shared = Some(simulated_client(&node.name, &endpoint, is_test));
+        Self {
+            bus: Rc::clone(bus),
+            to: load.to,
+            way: way.clone(),
+            user_agent,
+            endpoint: Rc::new(endpoint),
+            shown: OfClient { shared, own: Vec::new() },
+            traced,
+        }
     }
 
     /// Sends a request that is due at `due`; `key` is who it is. After `patience`, in
@@ -99,15 +117,18 @@ impl Client {
         if request.headers.get("user-agent").is_none() {
             request.headers.push("user-agent", self.user_agent.as_str());
         }
-        let span = self.traced.as_ref().map(|traced| self.begin(traced, key, &mut request));
+        let mut span = self.traced.as_ref().map(|traced| self.begin(traced, key, &mut request));
         let mut entered = None;
         let answer: LocalBoxFuture<'static, _> = match &self.way {
             Way::Bus => {
-                let attributes = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
+                let shown = self.shown.clone();
                 let client = span.as_ref().map(|span| span.id);
-                let entry = Entry { to: self.to, request, attributes, identity: Identity::Own(key), client };
+                let entry = Entry { to: self.to, request, shown, identity: Identity::Own(key), client };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
+                        if let Some(span) = span.as_mut().and_then(|span| span.span.as_mut()) {
+                            admitted.tell(span);
+                        }
                         entered = admitted.client(due);
                         admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
                     }
@@ -118,9 +139,14 @@ impl Client {
                 let (client, base) = (Rc::clone(client), base.clone());
                 let connections = Arc::clone(connections);
                 let patience = patience.map(|nanos| self.bus.host().sched.sleep(nanos));
+                let told = span.as_ref().map(|span| Rc::clone(&span.connection));
                 Box::pin(async move {
                     let _one = connection(connections, patience).await?;
-                    client.send(&base, request).await.map(|response| response.status)
+                    let exchange = client.send(&base, request).await?;
+                    if let Some(told) = told {
+                        told.set(exchange.connection).ok();
+                    }
+                    Ok(exchange.response.status)
                 })
             }
         };
@@ -146,6 +172,7 @@ impl Client {
             service: None,
             replica: 0,
             resource: traced.resource,
+            endpoint: Rc::clone(&self.endpoint),
             trace,
             parent: None,
             within: None,
@@ -153,11 +180,13 @@ impl Client {
             baggage: Baggage::default(),
             depth: 0,
             deadline: None,
+            hold: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
         let under_way = self.bus.faults.ledger.calls(id, None);
-        Span { id, span: Some(span), _under_way: under_way, bus: Rc::clone(&self.bus) }
+        let bus = Rc::clone(&self.bus);
+        Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
     }
 }
 
@@ -191,6 +220,8 @@ const fn version() -> &'static str {
 pub struct Span {
     id: SpanId,
     span: Option<OpenSpan>,
+    /// What becomes known of the connection to the ingress.
+    connection: Rc<OnceCell<Connection>>,
     _under_way: Option<UnderWay>,
     bus: Rc<Bus>,
 }
@@ -199,6 +230,9 @@ impl Span {
     /// Ends the span as its request has ended.
     pub fn conclude(mut self, outcome: &Result<u16, CallError>) {
         let Some(mut span) = self.span.take() else { return };
+        if let Some(connection) = self.connection.get() {
+            span.connected(*connection);
+        }
         match outcome {
             Ok(status) => span.respond(*status),
             Err(error) => span.call_failed(error, self.bus.now()),

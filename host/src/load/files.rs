@@ -1,7 +1,5 @@
 //! Files that loads name: recorded arrivals, lists of names.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::clock;
 use crate::error::{Problem, quote};
+use crate::files::{self, Unreadable};
 use crate::model::{Arrivals, Draw, Model, Names, Nanos, Place, Replay, Traffic};
 use crate::topology;
 
@@ -58,15 +57,16 @@ fn text(path: &Path, place: &Place, at_most: u64) -> Result<String, Problem> {
     let problem = |message: String, help: &str| {
         Err(Problem::new(message).at(place.clone(), "this file").help(help.to_owned()))
     };
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(at_most + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        let help = "check the path; it begins at the topology's folder";
-        return problem(format!("cannot read {name}: {error}"), help);
-    }
-    if bytes.len() as u64 > at_most {
-        return problem(format!("{name} is larger than {} MiB", at_most >> 20), "shorten it");
-    }
+    let bytes = match files::read(path, at_most) {
+        Ok(bytes) => bytes,
+        Err(Unreadable::TooLarge(_)) => {
+            return problem(format!("{name} is larger than {} MiB", at_most >> 20), "shorten it");
+        }
+        Err(reason) => {
+            let help = "check the path; it begins at the topology's folder";
+            return problem(format!("cannot read {name}: {reason}"), help);
+        }
+    };
     String::from_utf8(bytes).or_else(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
 }
 

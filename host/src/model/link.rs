@@ -1,7 +1,7 @@
 //! What lies between two services, and what a caller does about a callee that
 //! fails or is slow: the policies of a link.
 
-use super::{Distribution, Nanos, Rate, ServiceId};
+use super::{Distribution, Nanos, Place, Rate, ServiceId};
 
 /// What lies between two services.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Link {
     pub timeout: Option<Nanos>,
     /// None where it has no policy at all.
     pub policies: Option<Policies>,
+    /// The callee's name in the file.
+    pub place: Place,
 }
 
 /// What a calling service does about its calls over a link, as a library in its
@@ -150,9 +152,12 @@ pub enum Methods {
 }
 
 impl Methods {
+    /// The methods of [`Idempotent`](Self::Idempotent).
+    pub const IDEMPOTENT: [&str; 6] = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"];
+
     pub fn has(&self, method: &str) -> bool {
         match self {
-            Self::Idempotent => ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"].contains(&method),
+            Self::Idempotent => Self::IDEMPOTENT.contains(&method),
             Self::All => true,
             Self::These(methods) => methods.iter().any(|known| known == method),
         }

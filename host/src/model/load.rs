@@ -134,6 +134,8 @@ pub struct RequestTemplate {
     /// Names are lower-case.
     pub headers: Vec<(String, Template)>,
     pub body: Template,
+    /// Its path in the file.
+    pub place: Place,
 }
 
 /// Text that is put together anew for each request.

@@ -23,7 +23,7 @@ pub struct InstanceRow {
 }
 
 /// The instances of all services that have several.
-pub fn rows(accounts: &Accounts, resources: &[Resource], simulated: Nanos) -> Vec<InstanceRow> {
+pub fn rows(accounts: &Accounts, resources: &[Resource], time: Nanos) -> Vec<InstanceRow> {
     let services = accounts.services.iter();
     let instances = services.flat_map(|service| service.instances().map(move |one| (service, one)));
     let rows = instances.map(|(service, (ResourceId(id), tally))| {
@@ -33,7 +33,7 @@ pub fn rows(accounts: &Accounts, resources: &[Resource], simulated: Nanos) -> Ve
             service: service.name.to_string(),
             version: text(attribute::SERVICE_VERSION),
             instance: text(attribute::SERVICE_INSTANCE_ID).unwrap_or_default(),
-            numbers: Numbers::new(tally, simulated),
+            numbers: Numbers::new(tally, time),
         }
     });
     rows.collect()

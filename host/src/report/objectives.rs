@@ -10,7 +10,6 @@ use crate::load::LoadStats;
 use crate::model::{Goal, Measure, Model, Nanos, Subject};
 use crate::tally::Tally;
 
-use super::rows;
 use super::words::{number, percent, time};
 
 /// One measure that the topology sets a limit to.
@@ -43,7 +42,6 @@ pub enum Unit {
 pub struct Counted<'a> {
     pub accounts: &'a Accounts,
     pub loads: &'a [(String, LoadStats)],
-    pub simulated: Nanos,
 }
 
 /// Holds the counts against the model's objectives. One that saw no request is
@@ -52,45 +50,47 @@ pub fn judge(model: &Model, counted: Counted<'_>, idle_is_missed: bool) -> Vec<O
     let mut rows = Vec::new();
     for objective in &model.objectives {
         // A load that is switched off has no objective to miss.
-        let Some((subject, tally)) = find(&objective.subject, counted) else { continue };
+        let Some((subject, tally, time)) = find(&objective.subject, counted) else { continue };
         if tally.count > 0 || idle_is_missed {
-            let row = |goal| ObjectiveRow::new(subject.clone(), goal, &tally, counted.simulated);
+            let row = |goal| ObjectiveRow::new(subject.clone(), goal, &tally, time);
             rows.extend(objective.goals.iter().map(row));
         }
     }
     rows
 }
 
-/// The subject's name, and its requests; none for a load that did not run.
-fn find(subject: &Subject, counted: Counted<'_>) -> Option<(String, Tally)> {
+/// The subject's name, its requests, and the time in which they were made, in nanoseconds;
+/// none for a load that did not run.
+fn find(subject: &Subject, counted: Counted<'_>) -> Option<(String, Tally, Nanos)> {
+    let time = counted.accounts.duration();
     let services = &counted.accounts.services;
     match subject {
         Subject::Service(id) => {
             let service = &services[id.index()];
-            Some((service.name.to_string(), service.all()))
+            Some((service.name.to_string(), service.all(), time))
         }
         Subject::Route(id, route) => {
             let service = &services[id.index()];
             let mut routes = service.routes();
             let tally = routes.find(|(name, _)| name.is_some_and(|name| **name == **route));
             let tally = tally.map(|(_, tally)| tally.clone()).unwrap_or_default();
-            Some((format!("{} {route}", service.name), tally))
+            Some((format!("{} {route}", service.name), tally, time))
         }
         Subject::Load(load) => {
             let (name, stats) = counted.loads.iter().find(|(name, _)| name == load)?;
-            Some((name.clone(), stats.tally.clone()))
+            Some((name.clone(), stats.tally.clone(), stats.duration))
         }
     }
 }
 
 impl ObjectiveRow {
-    fn new(subject: String, goal: &Goal, tally: &Tally, simulated: Nanos) -> Self {
+    fn new(subject: String, goal: &Goal, tally: &Tally, time: Nanos) -> Self {
         let measure = goal.measure;
         let (unit, value) = match measure {
             Measure::Mean => (Unit::Nanoseconds, tally.mean()),
             Measure::Max => (Unit::Nanoseconds, tally.longest as f64),
             Measure::Errors => (Unit::Share, tally.failed() as f64 / tally.count.max(1) as f64),
-            Measure::Rate => (Unit::PerSecond, rows::rate(tally.count, simulated)),
+            Measure::Rate => (Unit::PerSecond, tally.rate(time)),
             Measure::P50 => (Unit::Nanoseconds, tally.quantile(0.5) as f64),
             Measure::P90 => (Unit::Nanoseconds, tally.quantile(0.9) as f64),
             Measure::P95 => (Unit::Nanoseconds, tally.quantile(0.95) as f64),

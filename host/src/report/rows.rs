@@ -16,7 +16,8 @@ use crate::tally::Tally;
 pub struct Numbers {
     /// Requests that came to an end.
     pub count: u64,
-    /// Per second of simulated time.
+    /// Those that began while requests were made, for each second of that time: of a load
+    /// its own time, else the run's `duration_ns`.
     pub rate: f64,
     /// Answered 5xx, or not answered at all.
     pub errors: u64,
@@ -51,7 +52,8 @@ pub struct ServiceRow {
     pub queue: u32,
     #[serde(flatten)]
     pub numbers: Numbers,
-    /// The share of the workers' time, of all replicas, in which they had a request.
+    /// The share of the workers' time, of all replicas, in which they had a request. This
+    /// mean and the others over time are over the run's `duration_ns`.
     pub utilisation: f64,
     /// Requests that the workers had, on average over time.
     pub busy_mean: f64,
@@ -82,6 +84,10 @@ pub struct LinkRow {
     pub in_flight_mean: f64,
     /// The most calls that were under way at a time.
     pub in_flight_max: u64,
+    /// Of the calls, the ones that the caller's own side refused before they were sent: the
+    /// breaker was open, the bulkhead full, the deadline over, the callee unknown, the request
+    /// invalid. They are among the errors, and have no time.
+    pub unsent: u64,
     /// What the caller's policies did; not there where the link has none. Each
     /// attempt counts as a call of the link.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,6 +118,13 @@ pub struct LoadRow {
     /// Of those, the ones that were not sent, as too many were under way; they
     /// are among the errors, as `overload`.
     pub dropped: u64,
+    /// From the run's start until the load began: nanoseconds.
+    pub start_ns: Nanos,
+    /// For how long it made requests: nanoseconds. It ends where its `for` or the run's
+    /// does; with `max-requests`, when one more would have been due.
+    pub duration_ns: Nanos,
+    /// Of the requests, the ones that ended later than that.
+    pub drained: u64,
     #[serde(flatten)]
     pub numbers: Numbers,
 }
@@ -150,11 +163,11 @@ impl FaultRow {
 }
 
 impl Numbers {
-    pub fn new(tally: &Tally, simulated: Nanos) -> Self {
+    pub fn new(tally: &Tally, time: Nanos) -> Self {
         let errors = tally.errors.iter().map(|(kind, count)| (kind.to_string(), *count));
         Self {
             count: tally.count,
-            rate: rate(tally.count, simulated),
+            rate: tally.rate(time),
             errors: tally.failed(),
             errors_by_type: errors.collect(),
             mean_ns: whole(tally.mean()),
@@ -167,33 +180,28 @@ impl Numbers {
     }
 }
 
-/// Per second of simulated time; 0 where none passed.
-pub fn rate(count: u64, simulated: Nanos) -> f64 {
-    if simulated == 0 { 0.0 } else { count as f64 / (simulated as f64 / 1e9) }
-}
-
 /// A mean time in whole nanoseconds.
 fn whole(nanos: f64) -> Nanos {
     nanos.round() as Nanos
 }
 
-pub fn routes(accounts: &Accounts, simulated: Nanos) -> Vec<RouteRow> {
+pub fn routes(accounts: &Accounts, time: Nanos) -> Vec<RouteRow> {
     let services = accounts.services.iter();
     let rows = services.flat_map(|service| service.routes().map(move |row| (service, row)));
     let rows = rows.map(|(service, (route, tally))| RouteRow {
         service: service.name.to_string(),
         route: route.map(ToString::to_string),
-        numbers: Numbers::new(tally, simulated),
+        numbers: Numbers::new(tally, time),
     });
     rows.collect()
 }
 
-pub fn services(accounts: &Accounts, simulated: Nanos) -> Vec<ServiceRow> {
+pub fn services(accounts: &Accounts, time: Nanos) -> Vec<ServiceRow> {
     let active = accounts.services.iter().filter(|service| service.inside.entered() > 0);
-    active.map(|account| service(account, simulated)).collect()
+    active.map(|account| service(account, time)).collect()
 }
 
-fn service(account: &ServiceAccount, simulated: Nanos) -> ServiceRow {
+fn service(account: &ServiceAccount, time: Nanos) -> ServiceRow {
     let capacity = account.capacity.unwrap_or_default();
     let jobs = account.busy.entered();
     let waits = account.waits.as_deref();
@@ -203,11 +211,11 @@ fn service(account: &ServiceAccount, simulated: Nanos) -> ServiceRow {
         replicas: capacity.replicas,
         workers: capacity.workers,
         queue: capacity.queue,
-        numbers: Numbers::new(&account.all(), simulated),
-        utilisation: account.utilisation(simulated),
-        busy_mean: account.busy.mean(simulated),
+        numbers: Numbers::new(&account.all(), time),
+        utilisation: account.utilisation(time),
+        busy_mean: account.busy.mean(time),
         busy_ns: per_job(account.busy.integral()),
-        waiting_mean: account.waiting.mean(simulated),
+        waiting_mean: account.waiting.mean(time),
         waiting_max: account.longest_queue,
         waited: waits.map_or(0, |waits| waits.count),
         wait_mean_ns: per_job(waits.map_or(0, |waits| waits.total)),
@@ -223,18 +231,19 @@ fn wait_quantile(waits: &Tally, jobs: u64, quantile: f64) -> Nanos {
     if rank <= at_once { 0 } else { waits.quantile((rank - at_once) / waits.count as f64) }
 }
 
-pub fn links(accounts: &Accounts, simulated: Nanos) -> Vec<LinkRow> {
-    accounts.links().map(|(from, account)| link(accounts, from, account, simulated)).collect()
+pub fn links(accounts: &Accounts, time: Nanos) -> Vec<LinkRow> {
+    accounts.links().map(|(from, account)| link(accounts, from, account, time)).collect()
 }
 
-fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simulated: Nanos) -> LinkRow {
+fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, time: Nanos) -> LinkRow {
     let name = |id: ServiceId| accounts.services[id.index()].name.to_string();
     LinkRow {
         from: from.map(name),
         to: link.to.map(name),
-        numbers: Numbers::new(&link.calls, simulated),
-        in_flight_mean: link.under_way.mean(simulated),
+        numbers: Numbers::new(&link.calls, time),
+        in_flight_mean: link.under_way.mean(time),
         in_flight_max: link.under_way.most(),
+        unsent: link.unsent,
         policies: link.policies.map(|PolicyAccount { resends, withheld, opened, fallbacks }| PolicyRow {
             resends,
             withheld,
@@ -244,13 +253,16 @@ fn link(accounts: &Accounts, from: Option<ServiceId>, link: &LinkAccount, simula
     }
 }
 
-pub fn loads(loads: Vec<(String, LoadStats)>, simulated: Nanos) -> Vec<LoadRow> {
+pub fn loads(loads: Vec<(String, LoadStats)>) -> Vec<LoadRow> {
     let row = |(name, stats): (String, LoadStats)| LoadRow {
         name,
         requests: stats.started,
         in_flight: stats.in_flight,
         dropped: stats.dropped,
-        numbers: Numbers::new(&stats.tally, simulated),
+        start_ns: stats.start,
+        duration_ns: stats.duration,
+        drained: stats.drained,
+        numbers: Numbers::new(&stats.tally, stats.duration),
     };
     loads.into_iter().map(row).collect()
 }

@@ -20,6 +20,7 @@ pub struct TelemetryRow {
     /// Not recorded, as their guests were over their limits.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    pub cut_log_attributes: u64,
     /// Not recorded, as their processes died before they ended.
     pub lost_spans: u64,
     pub lost_logs: u64,
@@ -47,7 +48,8 @@ pub struct ExporterRow {
     /// or dropped, other than by a fault of the topology. Where there are any, the exit
     /// code is 1, unless `--lossy` is given.
     pub lost: u64,
-    /// What the receiver said last of a request that it accepted whole.
+    /// What is to be known of records that are not lost: what the receiver said last of a
+    /// request that it accepted whole, or lines that a reader of the file leaves out.
     pub warning: Option<String>,
     /// The last trouble, even if a retry mended it.
     pub trouble: Option<String>,
@@ -65,6 +67,7 @@ impl TelemetryRow {
             logs: counts.logs,
             cut_spans: counts.cut_spans,
             cut_logs: counts.cut_logs,
+            cut_log_attributes: counts.cut_log_attributes,
             lost_spans: counts.lost_spans,
             lost_logs: counts.lost_logs,
             dropped: sent.dropped.spans + sent.dropped.logs,
@@ -85,9 +88,9 @@ impl TelemetryRow {
         losses
     }
 
-    /// What receivers said of requests that they accepted whole: a line each.
+    /// What is to be known of records that are not lost: a line each.
     pub fn warnings(&self) -> Vec<String> {
-        let said = |row: &ExporterRow| Some(format!("{} says: {}", row.name, row.warning.as_ref()?));
+        let said = |row: &ExporterRow| Some(format!("{}: {}", row.name, row.warning.as_ref()?));
         self.exporters.iter().filter_map(said).collect()
     }
 
@@ -105,7 +108,12 @@ impl TelemetryRow {
         if self.exporters.is_empty() {
             text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
-        for (count, what) in [(self.cut_spans, "span"), (self.cut_logs, "log record")] {
+        let cut = [
+            (self.cut_spans, "span"),
+            (self.cut_logs, "log record"),
+            (self.cut_log_attributes, "log attribute"),
+        ];
+        for (count, what) in cut {
             if count > 0 {
                 write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
             }

@@ -44,6 +44,12 @@ pub fn percent(share: f64) -> String {
     format!("{}%", digits(share * 100.0))
 }
 
+/// A share as it was written, with all its digits: `12.345%`.
+pub fn share(share: f64) -> String {
+    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
+    format!("{}%", (share * 100.0 * 1e9).round() / 1e9)
+}
+
 /// `180,000`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -98,6 +104,7 @@ mod tests {
         let shown = [0.0, 0.012_345, 0.999_6, 9.996, 50.0, 999.4, 999.6, 1_204.4].map(number);
         assert_eq!(shown, ["0", "0.0123", "1", "10", "50", "999", "1,000", "1,204"]);
         assert_eq!([0.0, 0.000_123, 0.0125, 1.0].map(percent), ["0%", "0.0123%", "1.25%", "100%"]);
+        assert_eq!([0.2, 0.07, 0.123_456, 0.000_5].map(share), ["20%", "7%", "12.3456%", "0.05%"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([counted(1, "span"), counted(2_000, "span")], ["1 span", "2,000 spans"]);
     }

@@ -1,60 +1,121 @@
-//! What `simhost check` says of a topology that is good.
+//! What `simhost check` says of a topology that is good: for a person here, for a
+//! program in `document`.
 
+pub(super) mod document;
 pub(super) mod fault;
 mod link;
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-
 use crate::clock::show;
-use crate::model::{Distribution, Model};
+use crate::error::{INFALLIBLE, wrap};
+use crate::model::{Distribution, Measure, Model, Objective, ServiceId, Subject};
+use crate::report::words;
 
+use super::calls::{Call, Calls};
 use super::services::Service;
 
-/// What a topology would run, as a table: services, their code, their routes.
-pub fn description(model: &Model, services: &[Service]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.force_no_tty();
-    table.set_header(["service", "guest", "version", "replicas", "workers", "routes"]);
-    for (described, service) in model.services.iter().zip(services) {
-        let routes: Vec<_> = service.guest.iter().flat_map(|guest| guest.routes.names()).collect();
-        let counts = match service.guest {
-            Some(_) => [described.replicas.to_string(), described.workers.to_string()],
-            None => [String::new(), String::new()],
-        };
-        let [replicas, workers] = counts;
-        let version = service.version.clone().unwrap_or_default();
-        table.add_row([
-            service.name.to_string(),
-            service.source.clone(),
-            version,
-            replicas,
-            workers,
-            routes.join("\n"),
-        ]);
+/// A blank where no line may end.
+const NO_BREAK: &str = "\u{a0}";
+
+/// Columns of the text.
+const WIDTH: usize = 80;
+
+/// What a topology would run: services with their code, their routes and what these
+/// call; and below them, in a paragraph each, everything else.
+pub fn description(model: &Model, services: &[Service], calls: &Calls) -> String {
+    let mut text = format!("{}: good to run\n", model.name);
+    for index in 0..services.len() {
+        text.push('\n');
+        text.push_str(&of_service(model, services, calls, ServiceId(index as u32)));
     }
-    for column in table.column_iter_mut().skip(3).take(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let mut text = format!("{}: good to run\n{}\n", model.name, table.trim_fmt());
+    text.push('\n');
     if let Some(ingress) = &model.ingress {
         let to = &model.service(ingress.to).name;
-        writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect("a String takes every write");
+        writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect(INFALLIBLE);
     }
     for link in &model.links {
-        writeln!(text, "{}", link::line(link, model)).expect("a String takes every write");
+        text.push_str(&paragraph("", &link::line(link, model)));
     }
     for load in &model.loads {
         let to = &model.service(load.to).name;
         let when = if load.real_time { "" } else { ", in virtual time only" };
-        writeln!(text, "load {}: to {to}{when}", load.name).expect("a String takes every write");
+        text.push_str(&paragraph("", &format!("load {}: to {to}{when}", load.name)));
     }
     for fault in &model.faults {
-        writeln!(text, "{}", fault::line(fault, model)).expect("a String takes every write");
+        text.push_str(&paragraph("", &fault::line(fault, model)));
+    }
+    for objective in &model.objectives {
+        text.push_str(&paragraph("", &of_objective(objective, model)));
     }
     text
+}
+
+/// A service, its routes, and what each of them calls.
+fn of_service(model: &Model, services: &[Service], calls: &Calls, id: ServiceId) -> String {
+    let (described, service) = (model.service(id), &services[id.index()]);
+    let mut head = format!("{}: {}", service.name, service.source);
+    if let Some(version) = &service.version {
+        write!(head, ", version {version}").expect(INFALLIBLE);
+    }
+    let Some(guest) = &service.guest else { return paragraph("", &format!("{head}, a real server")) };
+    if described.replicas > 1 {
+        write!(head, ", {} replicas of", described.replicas).expect(INFALLIBLE);
+    } else {
+        head.push(',');
+    }
+    write!(head, " {}", words::counted(u64::from(described.workers), "worker")).expect(INFALLIBLE);
+    let mut text = paragraph("", &head);
+    for route in guest.routes.names() {
+        text.push_str(&paragraph("  ", route));
+        let made: Vec<_> = calls
+            .all
+            .iter()
+            .filter(|call| call.from == id && call.route == route && call.deployed_by.is_none())
+            .collect();
+        if !made.is_empty() {
+            text.push_str(&paragraph("    ", &format!("calls {}", in_steps(&made))));
+        }
+    }
+    if !calls.known(id) {
+        text.push_str("  (what it calls shows when it runs)\n");
+    }
+    text
+}
+
+/// Calls as a configuration has them: `,` between steps, `&` between what is called at the same time.
+fn in_steps(calls: &[&Call]) -> String {
+    let steps = calls.chunk_by(|one, other| one.step == other.step);
+    let step = |step: &[&Call]| {
+        step.iter().map(|call| unbroken(&call.what.to_string())).collect::<Vec<_>>().join(" & ")
+    };
+    steps.map(step).collect::<Vec<_>>().join(", ")
+}
+
+/// Text that [`paragraph`] does not break.
+fn unbroken(text: &str) -> String {
+    text.replace(' ', NO_BREAK)
+}
+
+fn of_objective(objective: &Objective, model: &Model) -> String {
+    let subject = match &objective.subject {
+        Subject::Service(id) => model.service(*id).name.clone(),
+        Subject::Route(id, route) => format!("{} {route}", model.service(*id).name),
+        Subject::Load(load) => format!("load {load}"),
+    };
+    let goals = objective.goals.iter().map(|goal| match goal.measure {
+        Measure::Errors => format!("errors at most {}", words::share(goal.limit)),
+        Measure::Rate => format!("rate at least {}/s", words::number(goal.limit)),
+        measure => format!("{} at most {}", measure.name(), words::time(goal.limit as u64)),
+    });
+    format!("objective {subject}: {}", goals.collect::<Vec<_>>().join(", "))
+}
+
+/// A paragraph that hangs behind its first line, in lines of 80 columns where its words allow.
+fn paragraph(indent: &str, text: &str) -> String {
+    let below = format!("\n{indent}  ");
+    let lines = wrap(text, WIDTH - indent.len() - 2).replace('\n', &below).replace(NO_BREAK, " ");
+    format!("{indent}{lines}\n")
 }
 
 /// A random length of time, as short as can be.
@@ -71,9 +132,4 @@ fn length(distribution: &Distribution) -> String {
             ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
         }
     }
-}
-
-fn percent(share: f64) -> String {
-    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
-    format!("{} %", (share * 100.0 * 1e9).round() / 1e9)
 }

@@ -18,7 +18,7 @@ use crate::sched::Sched;
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
-use super::requests::Reply;
+use super::requests::{self, Reply};
 use super::{Event, Options, RunError};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
@@ -51,6 +51,7 @@ impl Drive<'_> {
         network: &Runtime,
         on_event: &mut impl FnMut(Event),
     ) -> Result<(Vec<Reply>, Vec<(String, LoadStats)>), RunError> {
+        self.bus.stats.requests_begin(self.sched.now());
         let replies = self.send(on_event).await;
         let loads = match listener {
             Some(listener) => self.serve(listener, network, on_event).await?,
@@ -69,10 +70,11 @@ impl Drive<'_> {
     async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
+        let client = requests::client(&self.model.name, &self.model.service(ingress.to).name);
         let mut stop = self.stop.subscribe();
         for asked in &self.options.requests {
             let before = self.sched.now();
-            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to)));
+            let answering = Box::pin(Rc::clone(self.bus).enter(asked.entry(ingress.to, &client)));
             let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
                 Either::Left((answer, _)) => (answer, false),
                 Either::Right((_, answering)) => {
@@ -103,17 +105,23 @@ impl Drive<'_> {
     /// Waits until the loads are over, time is up, or it is told to stop.
     async fn wait(&self, on_event: &mut impl FnMut(Event)) -> Loads {
         let loads = self.start_loads(&Way::Bus);
+        if let Some(begin) = loads.begin() {
+            self.bus.stats.requests_begin(begin);
+        }
+        let until = self.options.stop_after.map(|after| self.sched.now().saturating_add(after));
         let over = async {
-            match self.options.stop_after {
-                // Also when the loads end earlier: so much is to be simulated. Nobody
-                // waits for nothing in real time, though.
-                Some(after) if self.sched.is_virtual() => self.sched.sleep(after).await,
-                _ => loads.over().await,
+            loads.over().await;
+            self.bus.stats.requests_end(self.sched.now());
+            // Also when the loads end earlier: so much is to be simulated. Nobody waits
+            // for nothing in real time, though.
+            if let Some(until) = until.filter(|_| self.sched.is_virtual()) {
+                self.sched.sleep_until(until).await;
             }
         };
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
             on_event(Event::Draining);
         }
+        self.bus.stats.requests_end(self.sched.now());
         loads.stop();
         loads
     }
@@ -156,6 +164,7 @@ impl Drive<'_> {
         // From here on one more signal ends the process, also when time was up.
         self.stop.send_replace(true);
         on_event(Event::Draining);
+        self.bus.stats.requests_end(self.sched.now());
         loads.stop();
         network.spawn(door.close()).await.ok();
         Ok(loads)

@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::load::files;
-use crate::model::{Code, Load, Model, Nanos};
+use crate::model::{Arrivals, Code, Load, Model, Nanos, Replay, Traffic};
 
 use super::{Options, unknown};
 
@@ -69,9 +69,11 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
         problems.extend(enabled(model).filter(|load| !load.ends()).map(endless));
     }
     if let Some(until) = options.stop_after {
-        for load in enabled(model).filter(|load| load.start >= until) {
-            let (name, start, until) = (quote(&load.name), clock::show(load.start), clock::show(until));
-            let problem = Problem::new(format!("the load {name} starts after {start}, when the run is over"));
+        for (load, first) in
+            enabled(model).map(|load| (load, first(load))).filter(|(_, first)| *first >= until)
+        {
+            let (name, first, until) = (quote(&load.name), clock::show(first), clock::show(until));
+            let problem = Problem::new(format!("the load {name} starts after {first}, when the run is over"));
             let help = format!("start it earlier than --for {until}, or run for longer");
             problems.push(problem.at(load.place.clone(), "it never starts").help(help));
         }
@@ -80,6 +82,15 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
         problems.extend(through_ingress(model));
     }
     problems
+}
+
+/// The instant before which a load makes no request: its start, or the first one of its recording.
+fn first(load: &Load) -> Nanos {
+    let recorded = match &load.traffic {
+        Traffic::Open(Arrivals::Replay(Replay::Read(instants))) => instants.first().copied(),
+        Traffic::Open(_) | Traffic::Closed(_) => None,
+    };
+    load.start.saturating_add(recorded.unwrap_or(0))
 }
 
 /// The problem of a load that keeps a run from ending, if nobody says when.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::fault::witness::Caused;
 use crate::report::Report;
 
 use super::requests::Reply;
@@ -16,6 +17,9 @@ pub struct Outcome {
     /// Traces were shown, on the page or before.
     pub traces: bool,
     pub report: Report,
+    /// Requests from outside, in the order in which they were due, where
+    /// [`Options::remembers`](super::Options) asks for them.
+    pub requests: Vec<Caused>,
     /// Why the run was not all that it was to be, although it has a report.
     pub failures: Vec<Failure>,
 }
@@ -48,7 +52,7 @@ pub enum RunError {
 
 impl RunError {
     /// What to do about it.
-    pub const fn remedy(&self) -> Option<&'static str> {
+    pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::PortInUse { .. } => Some(
                 "stop what listens there, or choose another address: --listen 127.0.0.1:0 takes any free port",
@@ -60,6 +64,10 @@ impl RunError {
                 Some("choose another port of this machine: --control 127.0.0.1:0 takes any free one")
             }
             Self::Partial(failure) => Some(failure.help),
+            // EMFILE and ENFILE.
+            Self::System(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {
+                Some("raise the limit of open files, for example: ulimit -n 1024")
+            }
             Self::System(_) | Self::Refused(_) => None,
         }
     }

@@ -11,7 +11,9 @@ use crate::engine::{self, Engine};
 use crate::error::Problem;
 use crate::model::{Canary, Code, Fault, FaultKind, Model, Place, ServiceId};
 
+use super::compile;
 use super::services::{Guest, Service, Setup, ask_routes, bytes, source};
+use super::world::Event;
 
 /// What a fault deploys at a service.
 #[derive(Clone, Debug)]
@@ -39,13 +41,13 @@ impl Release {
 ///
 /// # Errors
 /// The files that cannot be read.
-pub fn load(engine: &Engine, model: &Model) -> Result<Vec<Release>, Vec<Problem>> {
+pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<Vec<Release>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         // Of a fault that draws its target, each world draws for itself: all may be needed.
         let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
         for target in services {
-            match release(engine, model, (index, fault), target) {
+            match release(engine, model, (index, fault), target, tell) {
                 Ok(release) => releases.extend(release),
                 Err(problem) => problems.push(problem.at(place(fault), "this guest")),
             }
@@ -68,11 +70,12 @@ fn release(
     model: &Model,
     (index, fault): (usize, &Fault),
     target: ServiceId,
+    tell: Option<fn(Event)>,
 ) -> Result<Option<Release>, Problem> {
     let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return Ok(None) };
     let described = model.service(target);
-    let Some((bytes, _)) = bytes(code)? else { return Ok(None) };
-    let loaded = engine.load(&bytes);
+    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
+    let loaded = compile::load(engine, &bytes, &name, tell);
     let version = version.clone().or_else(|| {
         let own = described.version.as_deref().unwrap_or("0.0.0");
         loaded.as_ref().ok().map(|code| format!("{own}+{}", &code.digest[..12]))

@@ -2,11 +2,18 @@
 
 use std::str::FromStr;
 
-use crate::bus::{Answer, Entry, Identity};
+use crate::bus::spans::simulated_client;
+use crate::bus::{Answer, Entry, Identity, OfClient};
 use crate::error::Problem;
+use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
 use crate::report::words;
+
+/// The `User-Agent` of requests from the command line: the program, without the last part
+/// of its version.
+const USER_AGENT: &str =
+    concat!("simhost/", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
 /// A request that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,9 +74,19 @@ impl std::fmt::Display for Asked {
 }
 
 impl Asked {
-    /// The request as the ingress would take it in.
-    pub fn entry(&self, to: ServiceId) -> Entry {
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The request as the ingress would take it in from `client`.
+    pub fn entry(&self, to: ServiceId, client: &OfClient) -> Entry {
         let mut headers = Headers::default();
+        headers.push("user-agent", USER_AGENT);
         if serde_json::from_str::<serde::de::IgnoredAny>(&self.body).is_ok() {
             headers.push("content-type", "application/json");
         }
@@ -79,8 +96,15 @@ impl Asked {
             headers,
             body: self.body.clone().into_bytes(),
         };
-        Entry { to, request, attributes: Vec::new(), identity: Identity::Numbered, client: None }
+        Entry { to, request, shown: client.clone(), identity: Identity::Numbered, client: None }
     }
+}
+
+/// Who asks for the requests of the command line, as SERVER spans of `service` show it.
+pub fn client(topology: &str, service: &str) -> OfClient {
+    let endpoint = Endpoint::new(Addresses::new(topology).give("simhost", 0), USER_AGENT.into());
+    let shared = simulated_client(&service.into(), &endpoint, Vec::new());
+    OfClient { shared: Some(shared), own: Vec::new() }
 }
 
 /// What keeps requests from coming in.

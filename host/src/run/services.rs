@@ -2,6 +2,7 @@
 //! against what the topology says of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,18 +11,25 @@ use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::engine::{self, EMBEDDED, Engine, LoadError, Settings};
-use crate::error::{Problem, did_you_mean, quote};
+use crate::engine::{self, EMBEDDED, Engine, Settings};
+use crate::error::{Problem, quote};
+use crate::files;
+use crate::guest::budget::UnderWay;
+use crate::guest::endpoint::Endpoint;
 use crate::guest::{GuestFailure, Host, Identity, Worker};
-use crate::model::{Code, Fault, FaultKind, Model, Moment, ServiceId, Subject};
+use crate::message::is_token;
+use crate::model::{Code, FaultKind, Model, Moment, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Batch, ResourceId};
 use crate::telemetry::recorder::Recorder;
 
+use super::calls::{Calls, Found};
+use super::compile;
 use super::releases::{self, Release};
 use super::telemetry::{environment, instance_id};
+use super::world::Event;
 
 /// The largest component that is read: bytes.
 const GUEST_BYTES: u64 = 256 << 20;
@@ -53,6 +61,14 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Who calls whom.
+    pub fn calls(&self, model: &Model) -> Calls {
+        let services: Vec<_> = self.services.iter().cloned().map(Some).collect();
+        Calls::of(&Found { model, services: &services, releases: &self.releases })
+    }
+}
+
 /// A service whose code was found.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -74,12 +90,18 @@ pub struct Guest {
 }
 
 /// Loads every guest for so many worlds, or says of all of them what is wrong.
+/// `lint` looks at those that could be loaded.
+///
+/// # Errors
+/// Every problem, the warnings of `lint` among them.
 pub fn load(
     model: &Model,
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
-) -> Result<Loaded, Vec<Problem>> {
+    tell: Option<fn(Event)>,
+    lint: impl FnOnce(&Found<'_>) -> Vec<Problem>,
+) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();
     if virtual_time {
         problems.extend(external_in_virtual_time(model));
@@ -88,7 +110,7 @@ pub fn load(
         return Err(problems);
     }
     let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
-    let codes = compile(&engine, model);
+    let codes = compile::compile(&engine, model, tell);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
         let id = ServiceId(index as u32);
@@ -116,14 +138,15 @@ pub fn load(
             guest,
         }));
     }
-    let releases = releases::load(&engine, model).unwrap_or_else(|more| {
+    let releases = releases::load(&engine, model, tell).unwrap_or_else(|more| {
         problems.extend(more);
         Vec::new()
     });
-    problems.extend(unknown_routes(model, &services));
+    problems.extend(lint(&Found { model, services: &services, releases: &releases }));
     let services = services.into_iter().flatten().collect();
-    if problems.is_empty() {
-        Ok(Loaded { engine: Arc::new(engine), first: ResourceId(0), services, releases })
+    if problems.iter().all(|problem| !problem.is_error()) {
+        let first = ResourceId(0);
+        Ok((Loaded { engine: Arc::new(engine), first, services, releases }, problems))
     } else {
         Err(problems)
     }
@@ -149,43 +172,6 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
         Problem::new(format!("{} is a real server, which virtual time cannot wait for", quote(&service.name)))
             .at(service.place.clone(), "an external service")
             .help("run without --virtual, or give the service a guest")
-    })
-}
-
-/// Compiles all guests at once; services with the same guest share its code.
-fn compile(engine: &Engine, model: &Model) -> Vec<Result<Option<engine::Code>, Problem>> {
-    let mut different: Vec<&Code> = Vec::new();
-    for service in &model.services {
-        if !different.iter().any(|code| same(code, &service.code)) {
-            different.push(&service.code);
-        }
-    }
-    let compiled: Vec<_> = std::thread::scope(|scope| {
-        let compile = |code| scope.spawn(move || compile_one(engine, code));
-        let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    let find = |service: &crate::model::Service| {
-        let index = different.iter().position(|code| same(code, &service.code));
-        let compiled = &compiled[index.expect("every service's code is among the different ones")];
-        compiled.clone().map_err(|problem| at(problem, service))
-    };
-    model.services.iter().map(find).collect()
-}
-
-/// Whether two services run the same guest, wherever the topology names it.
-fn same(one: &Code, other: &Code) -> bool {
-    match (one, other) {
-        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
-        _ => one == other,
-    }
-}
-
-fn compile_one(engine: &Engine, code: &Code) -> Result<Option<engine::Code>, Problem> {
-    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    engine.load(&bytes).map(Some).map_err(|error: LoadError| {
-        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
     })
 }
 
@@ -218,18 +204,11 @@ fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
     let refuse = |why: String| {
         Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
     };
-    match std::fs::metadata(path) {
-        Ok(file) if file.is_dir() => refuse("it is a folder".to_owned()),
-        Ok(file) if file.len() > GUEST_BYTES => {
-            refuse(format!("it is larger than {} MiB", GUEST_BYTES >> 20))
-        }
-        Ok(_) => std::fs::read(path).or_else(|error| refuse(error.to_string())),
-        Err(error) => refuse(error.to_string()),
-    }
+    files::read(path, GUEST_BYTES).or_else(|reason| refuse(reason.to_string()))
 }
 
 /// Points a problem at the place where the topology names the guest.
-fn at(problem: Problem, service: &crate::model::Service) -> Problem {
+pub(super) fn at(problem: Problem, service: &crate::model::Service) -> Problem {
     match &service.code {
         Code::File { place: Some(place), .. } => problem.at(place.clone(), "this guest"),
         Code::File { place: None, .. } => {
@@ -258,7 +237,7 @@ pub fn ask_routes(
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
-    let seat = Seat { replica: 0, resource: ResourceId(0), process };
+    let seat = Seat { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
     let identity = Rc::new(identity(model, id, seat, setup));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
@@ -315,23 +294,31 @@ impl<'a> Setup<'a> {
 pub struct Seat {
     pub replica: u32,
     pub resource: ResourceId,
+    pub address: Ipv4Addr,
     pub process: Rc<Process>,
 }
 
 /// One replica of a service, as its workers see it.
 pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> Identity {
-    let Seat { replica, resource, process } = seat;
+    let Seat { replica, resource, address, process } = seat;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.root(), &service.name, replica, setup.release);
+    // As clients call themselves (RFC 9110, section 10.1.5), where the version can stand there.
+    let agent = match setup.version.filter(|version| is_token(version)) {
+        Some(version) => format!("{}/{version}", service.name),
+        None => service.name.clone(),
+    };
     Identity {
         service: id,
         name: service.name.clone(),
         replica,
         process,
         resource,
+        endpoint: Rc::new(Endpoint::new(address, agent.into())),
         environment: environment(model, &service.name, setup.version, setup.config, &instance),
         config,
+        under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
     }
 }
@@ -353,51 +340,4 @@ fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
             Some(format!("{}+{}", version.unwrap_or("0.0.0"), &guest.code.digest[..12]))
         }
     }
-}
-
-/// Routes that faults and objectives name and no guest has; of guests that did
-/// not load, nothing is known.
-fn unknown_routes(model: &Model, services: &[Option<Service>]) -> Vec<Problem> {
-    let targets = model.faults.iter().flat_map(Fault::targets);
-    let faults = targets.filter_map(|target| {
-        let (route, place) = target.route.as_ref()?;
-        Some((target.service, route, place, "leave `route` out"))
-    });
-    let objectives = model.objectives.iter().filter_map(|objective| match &objective.subject {
-        Subject::Route(service, route) => {
-            Some((*service, route, &objective.place, "set objectives for the services that call it"))
-        }
-        Subject::Service(_) | Subject::Load(_) => None,
-    });
-    let mut problems = Vec::new();
-    for (service, route, place, remedy) in faults.chain(objectives) {
-        let Some(service) = &services[service.index()] else { continue };
-        let Some(guest) = &service.guest else {
-            let problem = Problem::new(format!("simhost knows no routes of {}, a real server", service.name));
-            problems.push(problem.at(place.clone(), "this route").help(remedy));
-            continue;
-        };
-        if !guest.routes.names().any(|name| name == route) {
-            let problem = Problem::new(format!("{} has no route {}", quote(&service.name), quote(route)));
-            let names: Vec<_> = guest.routes.names().collect();
-            let help = did_you_mean(route, "routes", names.iter().copied());
-            problems.push(problem.at(place.clone(), "no such route").help(help));
-        }
-    }
-    problems.extend(objectives_outside(model));
-    problems
-}
-
-/// Objectives for real servers: what they do is counted at their callers.
-fn objectives_outside(model: &Model) -> impl Iterator<Item = Problem> {
-    let outside = model.objectives.iter().filter_map(|objective| match objective.subject {
-        Subject::Service(id) if matches!(model.service(id).code, Code::External(_)) => Some((id, objective)),
-        _ => None,
-    });
-    outside.map(|(id, objective)| {
-        let name = quote(&model.service(id).name);
-        Problem::new(format!("{name} is a real server, whose requests simhost does not see"))
-            .at(objective.place.clone(), "an external service")
-            .help("set objectives for the services that call it")
-    })
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
-use crate::bus::spans::{ClientAttributes, SIMULATED_PORT};
+use crate::bus::spans::ClientAttributes;
 use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::external::HttpClient;
 use crate::fault::witness::Testimony;
 use crate::fault::{self, Conductor, Faults, Ledger, Stage};
 use crate::guest::Host;
+use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
 use crate::link::Links;
 use crate::load::LoadStats;
 use crate::model::{self, Model, Nanos, ServiceId};
@@ -291,8 +292,14 @@ pub fn build(
     }
     let first = loaded.first;
     let behind = behind_replicas(model, &loaded).0 + world::traced_loads(model).count() as u32;
-    let mut making =
-        Making { model, sched: &host.sched, ledger: &faults.ledger, next: loaded.first.0, behind };
+    let mut making = Making {
+        model,
+        sched: &host.sched,
+        ledger: &faults.ledger,
+        addresses: Addresses::new(&model.name),
+        next: loaded.first.0,
+        behind,
+    };
     let mut nodes = Vec::new();
     for (service, routes) in loaded.services.into_iter().zip(routes) {
         let id = ServiceId(nodes.len() as u32);
@@ -325,6 +332,7 @@ struct Making<'a> {
     model: &'a Model,
     sched: &'a Sched,
     ledger: &'a Rc<Ledger>,
+    addresses: Addresses,
     /// The Resource of the next replica, and that of the next of a deployment.
     next: u32,
     behind: u32,
@@ -349,7 +357,9 @@ impl Making<'_> {
             let plight = is_exposed
                 .then(|| Plight::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger)));
             self.next += 1;
-            let identity = identity(self.model, id, Seat { replica, resource, process }, &setup);
+            let address = self.addresses.give(&name, replica);
+            let seat = Seat { replica, resource, address, process };
+            let identity = identity(self.model, id, seat, &setup);
             Replica::new(Rc::new(identity), plight, described.workers, described.queue)
         });
         let stand =
@@ -374,7 +384,9 @@ impl Making<'_> {
                 self.behind += 1;
                 // Another process, but what befalls the one befalls the other.
                 let process = Rc::clone(&replica.identity.process);
-                let seat = Seat { replica: replica.identity.replica, resource, process };
+                // On the same machine.
+                let address = replica.identity.endpoint.address;
+                let seat = Seat { replica: replica.identity.replica, resource, address, process };
                 let identity = identity(self.model, release.target, seat, &setup);
                 Replica::new(Rc::new(identity), replica.plight().cloned(), described.workers, described.queue)
             });

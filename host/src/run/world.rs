@@ -27,12 +27,19 @@ use super::services::{Loaded, Service};
 use super::signals::stop_on_signal;
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
-use super::truth::Truth;
+use super::truth::{Notes, Truth};
+use super::unread::Unread;
 use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
+
+/// A run that is told to stop has this long to end, beside the time that receivers have
+/// to take what is left: requests under way, callees that still work, clients that dawdle.
+const ENDS_WITHIN: Duration = Duration::from_secs(25);
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A guest of so many bytes is being compiled, and it takes a while.
+    Compiling { guest: String, bytes: usize },
     /// The door is open.
     Listening { address: SocketAddr, to: String },
     /// Faults can be switched there.
@@ -73,14 +80,14 @@ impl Plan {
         more: Vec<Box<dyn Exporter>>,
         on_event: impl Fn(Event) + Clone + Send + 'static,
     ) -> Result<Outcome, RunError> {
-        let Self { options, model, telemetry, loaded } = self;
+        let Self { options, model, telemetry, loaded, .. } = self;
         let watch = Stopwatch::start();
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
         let listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
-        stop_on_signal(&network, Arc::clone(&stop));
+        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let of_world = |model| resources(model, &telemetry, &loaded);
@@ -99,9 +106,15 @@ impl Plan {
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
-        let on_event = aside(progress.line(), on_event);
+        let unread = Unread::new(Arc::clone(&stop));
+        let on_event = unread.quiet(aside(progress.line(), on_event));
+        for account in pipeline.accounts() {
+            network.spawn(unread.clone().watch(account));
+        }
         network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
-        network.spawn(watch_truth(truth.as_ref().map(Truth::watch), on_event.clone()));
+        if let Some(truth) = &truth {
+            network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
+        }
         network.spawn(show_later(progress.line()));
         let shortage = Shortage::default();
         network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
@@ -122,7 +135,10 @@ impl Plan {
             stop,
             progress: progress.of_world(number),
             shortage: &shortage,
-            notes: truth.as_ref().map(|truth| truth.notes(number)),
+            notes: match &truth {
+                Some(truth) => Some(truth.notes(number)),
+                None => options.remembers.then(Notes::remembered),
+            },
         });
         let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
         progress.line().finish();
@@ -159,7 +175,9 @@ impl Plan {
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = exporters.page.map(|page| page.take()).unwrap_or_default();
-        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, failures })
+        let requests = done.seen.into_iter().filter(|_| options.remembers).flat_map(|seen| seen.requests);
+        let requests = requests.collect();
+        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, requests, failures })
     }
 }
 
@@ -177,7 +195,7 @@ fn hand_in(
     on_event: impl Fn(Event),
 ) -> pipeline::Report {
     /// Who waits for longer is told what for.
-    const SOON: Duration = Duration::from_millis(500);
+    const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
     if !pipeline.ends_within(SOON) {
         stop.send_replace(true);
@@ -228,11 +246,11 @@ async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(Ev
     on_event(Event::Shortage { reason });
 }
 
-/// Likewise when the file of the truth takes no more.
-async fn watch_truth(trouble: Option<impl Future<Output = Event>>, on_event: impl Fn(Event)) {
-    if let Some(trouble) = trouble {
-        let trouble = trouble.await;
-        on_event(trouble);
+/// Says when the file of the truth takes no more; ends the run when nobody reads it.
+async fn watch_truth(trouble: impl Future<Output = Option<Event>>, on_event: impl Fn(Event), unread: Unread) {
+    match trouble.await {
+        Some(trouble) => on_event(trouble),
+        None => unread.end(),
     }
 }
 

@@ -1,16 +1,17 @@
 //! An exporter on a thread of its own: when it stands still, the others go on.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use tokio::time::Instant;
 
 use super::exporter::{Account, Count, Exporter, Reason, Signals};
+use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
 use super::record::{Batch, Resource};
 
-/// Batches that wait for it; one more is dropped and counted.
-const BATCHES: usize = 256;
+/// What waits for it; one batch more is dropped and counted.
+const BOUND: Load = Load { records: 131_072, bytes: 64 << 20 };
 
 /// Hands everything on to another exporter, on that one's thread.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub struct Aside {
     takes: Signals,
     at_once: bool,
     account: Arc<Account>,
-    /// None once it is flushed. An empty batch says that it is quiet.
-    send: Option<SyncSender<Batch>>,
+    /// Closed once it is flushed. An empty batch says that it is quiet.
+    queue: Arc<Queue<Batch>>,
     /// Ends when the thread has flushed.
     done: Receiver<()>,
 }
@@ -33,10 +34,11 @@ impl Aside {
     pub fn start(mut exporter: impl Exporter + 'static, resources: Arc<[Resource]>) -> std::io::Result<Self> {
         let (name, takes) = (exporter.name().to_owned(), exporter.takes());
         let (at_once, account) = (exporter.wants_at_once(), exporter.account());
-        let (send, receive) = sync_channel::<Batch>(BATCHES);
+        let queue = Arc::new(Queue::<Batch>::new(BOUND));
+        let waiting = CloseOnDrop(Arc::clone(&queue));
         let (alive, done) = channel();
         thread::Builder::new().name(format!("simhost-{name}")).spawn(move || {
-            for batch in receive {
+            while let Popped::Item(batch) = waiting.0.pop_until(None) {
                 match batch.is_empty() {
                     true => exporter.quiet(),
                     false => exporter.export(&batch, &resources),
@@ -45,7 +47,7 @@ impl Aside {
             exporter.flush(Instant::now());
             drop(alive);
         })?;
-        Ok(Self { name, takes, at_once, account, send: Some(send), done })
+        Ok(Self { name, takes, at_once, account, queue, done })
     }
 }
 
@@ -59,7 +61,8 @@ impl Exporter for Aside {
     }
 
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
-        let taken = self.send.as_ref().is_some_and(|send| send.try_send(batch.clone()).is_ok());
+        let load = Load { records: batch.len(), bytes: batch.weight() };
+        let taken = self.queue.push(batch.clone(), load, || Wait::Never).is_ok();
         if !taken {
             self.account.dropped(Reason::QueueFull, Count::from(batch), None);
         }
@@ -71,19 +74,24 @@ impl Exporter for Aside {
 
     fn quiet(&mut self) {
         // One that has no room for this is not idle.
-        if let Some(send) = &self.send {
-            send.try_send(Batch::default()).ok();
-        }
+        self.queue.push(Batch::default(), Load { records: 1, bytes: 0 }, || Wait::Never).ok();
     }
 
     fn flush(&mut self, deadline: Instant) {
-        self.send = None;
+        self.queue.close();
         // Nothing is ever sent: the channel ends with the thread, or patience does.
         self.done.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
     }
 
     fn account(&self) -> Arc<Account> {
         Arc::clone(&self.account)
+    }
+}
+
+impl Drop for Aside {
+    /// Lets the thread end.
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -129,7 +137,7 @@ mod tests {
         let (go_on, stuck) = mpsc::channel();
         let console = Console::new(Stuck(stuck), Arc::clone(&resources), Style::default());
         let mut aside = Aside::start(console, Arc::clone(&resources)).expect("a thread");
-        let batches = BATCHES as u64 + 100;
+        let batches = BOUND.records as u64 + 100;
         for _ in 0..batches {
             aside.export(&line(), &resources);
         }

@@ -131,8 +131,11 @@ impl<W: Write + Send> Console<W> {
             ));
         }
         let Some(out) = &mut self.out else { return };
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             self.out = None;
+            if error.kind() == std::io::ErrorKind::BrokenPipe {
+                self.account.read_no_more();
+            }
         }
     }
 }

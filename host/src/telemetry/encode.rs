@@ -4,6 +4,7 @@
 //! scope; within a group they keep the order in which they ended. One request
 //! holds any number of resources, and as many records as its size allows.
 
+pub mod json;
 pub mod message;
 pub(super) mod wire;
 
@@ -179,5 +180,16 @@ const fn severity_text(severity: Severity) -> &'static str {
         Severity::Warn => "WARN",
         Severity::Error => "ERROR",
         Severity::Fatal => "FATAL",
+    }
+}
+
+/// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
+fn not_finite(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
     }
 }

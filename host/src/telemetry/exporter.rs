@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::record::{Batch, Resource};
@@ -206,8 +207,8 @@ pub struct Totals {
     /// Taken out of accepted requests by the receiver (OTLP's `partial_success`), or
     /// too large for it one by one.
     pub rejected: Lost,
-    /// What the receiver said of the last request that it accepted whole and had
-    /// something to say of: a warning (OTLP's `partial_success` with 0 rejected).
+    /// What is to be known of records that are not lost, such as the receiver's text for
+    /// a request that it accepted whole (OTLP's `partial_success` with 0 rejected).
     pub warning: Option<String>,
     pub dropped: BTreeMap<Reason, Lost>,
     /// The last thing that went wrong, even if a retry mended it.
@@ -239,11 +240,16 @@ impl Totals {
 /// The running account of one exporter. It is touched once for each request,
 /// not for each record, so that a lock costs nothing that could be measured.
 #[derive(Debug)]
-pub struct Account(Mutex<Totals>);
+pub struct Account {
+    totals: Mutex<Totals>,
+    /// Told once nobody reads what the exporter writes.
+    unread: Notify,
+}
 
 impl Account {
     pub fn new(name: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Totals { name: name.into(), ..Totals::default() })))
+        let totals = Totals { name: name.into(), ..Totals::default() };
+        Arc::new(Self { totals: Mutex::new(totals), unread: Notify::new() })
     }
 
     /// A copy of the account as it stands.
@@ -261,6 +267,19 @@ impl Account {
 
     pub fn dropped(&self, reason: Reason, count: Count, message: Option<String>) {
         self.lock().dropped.entry(reason).or_default().add(count, message);
+        if reason == Reason::Unread {
+            self.read_no_more();
+        }
+    }
+
+    /// The reader of what the exporter writes has gone.
+    pub fn read_no_more(&self) {
+        self.unread.notify_one();
+    }
+
+    /// Ends when the reader of what the exporter writes has gone: they have seen enough.
+    pub async fn unread(&self) {
+        self.unread.notified().await;
     }
 
     pub fn retried(&self, trouble: String) {
@@ -296,7 +315,7 @@ impl Account {
     }
 
     fn lock(&self) -> MutexGuard<'_, Totals> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

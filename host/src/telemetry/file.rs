@@ -4,6 +4,9 @@
 //! `TracesData` or `LogsData` (which have the same shape as the requests that
 //! carry them). The collector's `otlpjsonfile` receiver reads it.
 //!
+//! A file whose name ends in `.gz` or `.zst` is compressed: gzip members (RFC 1952) or
+//! Zstandard frames (RFC 8878), one behind the other, each of whole lines.
+//!
 //! [OTLP File Exporter]: https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/
 
 use std::fmt;
@@ -12,12 +15,22 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::time::Instant;
 
-use super::encode::message;
+use crate::files;
+
+use super::encode::json::{self, LINE_BYTES};
 use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals, Trouble};
 use super::record::{Batch, Resource};
+
+/// Lines that are compressed together, in bytes; a batch that has fewer is written alone,
+/// so that a run that is killed has lost no more than is in the queue.
+const FRAME_BYTES: usize = 4 << 20;
+
+/// Zstandard's own default.
+const ZSTD_LEVEL: i32 = 3;
 
 /// Writes records to a file, or to whatever else takes bytes.
 pub struct JsonLines {
@@ -25,14 +38,24 @@ pub struct JsonLines {
     name: String,
     /// For a file on a disk: what is taken off again when a line goes in by half.
     file: Option<File>,
-    /// Bytes of whole lines that were written.
+    /// Bytes of whole lines, or frames of them, that were written.
     whole: u64,
-    /// The line that is being put together; kept for its memory.
-    line: Vec<u8>,
+    packer: Option<Packer>,
+    /// Lines that wait to be compressed, and their records.
+    frame: Vec<u8>,
+    framed: Count,
+    /// Records whose lines are longer than [`LINE_BYTES`].
+    long: u64,
     /// A write has failed. Half a line may be out, of a pipe for good, and what would
     /// come behind it could not be read: nothing is written any more.
     broken: Option<Reason>,
     account: Arc<Account>,
+}
+
+/// What makes a frame of lines.
+enum Packer {
+    Gzip,
+    Zstd(zstd::bulk::Compressor<'static>),
 }
 
 impl fmt::Debug for JsonLines {
@@ -50,51 +73,118 @@ impl JsonLines {
         if path == Path::new("-") {
             return Ok(Self::new(name(path), Box::new(io::stdout())));
         }
-        let file = File::create(path)?;
+        let packer = Packer::of(path)?;
+        let file = files::create(path)?;
         let on_disk = if file.metadata()?.is_file() { Some(file.try_clone()?) } else { None };
-        Ok(Self { file: on_disk, ..Self::new(name(path), Box::new(file)) })
+        Ok(Self { file: on_disk, packer, ..Self::new(name(path), Box::new(file)) })
     }
 
-    /// Writes to `out`, under the name `name` in the report.
+    /// Writes to `out`, uncompressed, under the name `name` in the report.
     pub fn new(name: impl Into<String>, out: Box<dyn Write + Send>) -> Self {
         let name = name.into();
         let account = Account::new(name.clone());
-        Self { out, account, name, file: None, whole: 0, line: Vec::new(), broken: None }
+        Self {
+            out,
+            account,
+            name,
+            file: None,
+            whole: 0,
+            packer: None,
+            frame: Vec::new(),
+            framed: Count::default(),
+            long: 0,
+            broken: None,
+        }
     }
 
-    /// Writes one line and counts its records. Each goes out at once and whole,
-    /// so that `tail -f` shows it and a run that is killed leaves whole lines.
-    fn write(&mut self, message: &impl Serialize, count: Count) {
+    /// Takes one line. Each goes out at once and whole, so that `tail -f` shows it and a
+    /// run that is killed leaves whole lines; or with others, if it is to be compressed.
+    fn line(&mut self, line: &[u8], count: Count) {
+        if line.len() > LINE_BYTES {
+            self.long += count.records();
+            let long = self.long;
+            self.account.warned(format!(
+                "lines of over {LINE_BYTES} bytes, of one record each: {long}; the Collector's otlpjsonfile \
+                 receiver leaves them out"
+            ));
+        }
+        if self.packer.is_none() {
+            return self.write(line, count);
+        }
+        self.frame.extend_from_slice(line);
+        self.framed += count;
+        if self.frame.len() >= FRAME_BYTES {
+            self.end_frame();
+        }
+    }
+
+    /// Writes the lines that wait to be compressed.
+    fn end_frame(&mut self) {
+        let Some(packer) = self.packer.as_mut().filter(|_| !self.frame.is_empty()) else { return };
+        let packed = packer.pack(&self.frame);
+        self.frame.clear();
+        let count = std::mem::take(&mut self.framed);
+        match packed {
+            Ok(packed) => self.write(&packed, count),
+            Err(error) => self.fail(&error, count),
+        }
+    }
+
+    /// Writes whole lines with one call of the system, and counts their records.
+    fn write(&mut self, bytes: &[u8], count: Count) {
         if let Some(reason) = self.broken {
             return self.account.dropped(reason, count, None);
         }
-        self.line.clear();
-        let written =
-            serde_json::to_writer(&mut self.line, message).map_err(io::Error::from).and_then(|()| {
-                self.line.push(b'\n');
-                self.out.write_all(&self.line)?;
-                self.out.flush()
-            });
-        match written {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             Ok(()) => {
-                self.whole += self.line.len() as u64;
+                self.whole += bytes.len() as u64;
                 self.account.exported(count);
             }
-            Err(error) => {
-                let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
-                let reason = *self.broken.insert(if is_unread { Reason::Unread } else { Reason::Failed });
-                // A full disk takes half a line; if it does not give it back either, so be it.
-                let _whole = self.file.as_ref().map(|file| file.set_len(self.whole));
-                let message = format!("cannot write to {}: {error}", self.name);
-                self.account.trouble(Trouble::permanent(message.clone()));
-                self.account.dropped(reason, count, Some(message));
+            Err(error) => self.fail(&error, count),
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error, count: Count) {
+        let is_unread = error.kind() == io::ErrorKind::BrokenPipe;
+        let reason = *self.broken.insert(if is_unread { Reason::Unread } else { Reason::Failed });
+        // A full disk takes half a line; if it does not give it back either, so be it.
+        let _whole = self.file.as_ref().map(|file| file.set_len(self.whole));
+        let message = format!("cannot write to {}: {error}", self.name);
+        if !is_unread {
+            self.account.trouble(Trouble::permanent(message.clone()));
+        }
+        self.account.dropped(reason, count, Some(message));
+    }
+}
+
+impl Packer {
+    /// As the file's name ends; none for any other end.
+    fn of(path: &Path) -> io::Result<Option<Self>> {
+        Ok(match path.extension().and_then(|end| end.to_str()) {
+            Some("gz") => Some(Self::Gzip),
+            Some("zst") => {
+                let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+                compressor.include_checksum(true)?;
+                Some(Self::Zstd(compressor))
             }
+            _ => None,
+        })
+    }
+
+    fn pack(&mut self, lines: &[u8]) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip => {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(lines)?;
+                encoder.finish()
+            }
+            Self::Zstd(compressor) => compressor.compress(lines),
         }
     }
 }
 
 /// Under what name the records to `path` are in the report.
-pub fn name(path: &Path) -> String {
+fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard output".to_owned() } else { format!("file {}", path.display()) }
 }
 
@@ -111,15 +201,15 @@ impl Exporter for JsonLines {
         true
     }
 
-    /// One line for each signal, however many records: a file has no largest request.
+    /// As few lines for each signal as their bound allows.
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
-        let (spans, logs) = (batch.spans.len(), batch.logs.len());
-        if spans > 0 {
-            self.write(&message::traces(&batch.spans, resources), Count::of(Signal::Traces, spans));
-        }
-        if logs > 0 {
-            self.write(&message::logs(&batch.logs, resources), Count::of(Signal::Logs, logs));
-        }
+        json::traces(&batch.spans, resources, LINE_BYTES, |line, records| {
+            self.line(line, Count::of(Signal::Traces, records));
+        });
+        json::logs(&batch.logs, resources, LINE_BYTES, |line, records| {
+            self.line(line, Count::of(Signal::Logs, records));
+        });
+        self.end_frame();
     }
 
     /// Nothing is held back: there is nothing to flush.

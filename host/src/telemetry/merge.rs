@@ -21,6 +21,9 @@ use super::record::Batch;
 /// Records that wait in all lanes together.
 const ROOM: usize = 65_536;
 
+/// What waits in all lanes together takes about this at most: bytes.
+const ROOM_BYTES: usize = 64 << 20;
+
 /// A lane takes so many in any case: a few batches.
 const ROOM_AT_LEAST: usize = 2_048;
 
@@ -51,6 +54,8 @@ struct Merge {
 struct Waiting {
     batches: VecDeque<(Nanos, Batch)>,
     records: usize,
+    /// What its batches take: bytes.
+    bytes: usize,
     is_closed: bool,
 }
 
@@ -90,12 +95,15 @@ impl Entrance {
         // Before the lock: it takes a while.
         merge.handoff.make_room(&batch);
         let mut lanes = merge.lock();
-        while lanes[self.index].is_full(batch.len(), merge.room) {
+        let (records, bytes) = (batch.len(), batch.weight());
+        let room_bytes = ROOM_BYTES / lanes.len();
+        while lanes[self.index].is_full((records, bytes), (merge.room, room_bytes)) {
             lanes = merge.room_made.wait(lanes).unwrap_or_else(PoisonError::into_inner);
         }
         let lane = &mut lanes[self.index];
         debug_assert!(lane.batches.back().is_none_or(|(last, _)| *last <= now), "time went back");
-        lane.records += batch.len();
+        lane.records += records;
+        lane.bytes += bytes;
         lane.batches.push_back((now, batch));
         merge.let_out(&mut lanes);
     }
@@ -118,8 +126,8 @@ impl Merge {
 
 impl Waiting {
     /// An empty lane takes any batch, so that none can be too large to pass.
-    fn is_full(&self, more: usize, room: usize) -> bool {
-        !self.batches.is_empty() && self.records + more > room
+    fn is_full(&self, more: (usize, usize), room: (usize, usize)) -> bool {
+        !self.batches.is_empty() && (self.records + more.0 > room.0 || self.bytes + more.1 > room.1)
     }
 }
 
@@ -133,6 +141,7 @@ fn next(lanes: &mut [Waiting]) -> Option<Batch> {
     let (_, lane) = firsts.min_by_key(|(instant, _)| *instant)?;
     let (_, batch) = lane.batches.pop_front()?;
     lane.records -= batch.len();
+    lane.bytes -= batch.weight();
     Some(batch)
 }
 
@@ -210,6 +219,7 @@ mod tests {
         let lane = |instants: &[Nanos], is_closed| Waiting {
             batches: instants.iter().map(|instant| (*instant, batch(0, *instant, 1))).collect(),
             records: instants.len(),
+            bytes: instants.iter().map(|instant| batch(0, *instant, 1).weight()).sum(),
             is_closed,
         };
         let instant = |batch: Option<Batch>| batch.map(|batch| batch.logs[0].time);

@@ -2,7 +2,7 @@
 //! a batch processor, and what comes when there is no more room is dropped.
 
 use super::exporter::Count;
-use super::record::Batch;
+use super::record::{Batch, LogRecord, SpanRecord};
 
 /// Whether the receivers are down, and what waits for them.
 #[derive(Debug)]
@@ -12,12 +12,17 @@ pub struct Outage {
     held: Batch,
     /// Records for which there is room.
     room: usize,
+    /// What is held takes: bytes.
+    bytes: usize,
 }
+
+/// What waits takes at most: bytes.
+const HELD_BYTES: usize = 64 << 20;
 
 impl Outage {
     /// Nothing is down yet; `room` records may wait.
     pub fn new(room: usize) -> Self {
-        Self { downs: 0, held: Batch::default(), room }
+        Self { downs: 0, held: Batch::default(), room, bytes: 0 }
     }
 
     pub const fn is_down(&self) -> bool {
@@ -37,17 +42,31 @@ impl Outage {
 
     /// What waits.
     pub fn take(&mut self) -> Batch {
+        self.bytes = 0;
         std::mem::take(&mut self.held)
     }
 
     /// Lets records wait, as far as there is room; with those that are too many: the
     /// latest.
     pub fn hold(&mut self, batch: &Batch) -> Count {
-        let room = |held: &Batch| self.room.saturating_sub(held.len());
-        let spans = batch.spans.len().min(room(&self.held));
+        let spans = self.fitting(batch.spans.iter().map(SpanRecord::weight));
         self.held.spans.extend_from_slice(&batch.spans[..spans]);
-        let logs = batch.logs.len().min(room(&self.held));
+        let logs = self.fitting(batch.logs.iter().map(LogRecord::weight));
         self.held.logs.extend_from_slice(&batch.logs[..logs]);
         Count { spans: (batch.spans.len() - spans) as u64, logs: (batch.logs.len() - logs) as u64 }
+    }
+
+    /// How many of these there is room for, from the first; they are held from now on.
+    fn fitting(&mut self, weights: impl Iterator<Item = usize>) -> usize {
+        let room = self.room.saturating_sub(self.held.len());
+        let mut fitting = 0;
+        for weight in weights.take(room) {
+            if self.bytes + weight > HELD_BYTES {
+                break;
+            }
+            self.bytes += weight;
+            fitting += 1;
+        }
+        fitting
     }
 }

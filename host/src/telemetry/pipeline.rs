@@ -28,6 +28,13 @@ use super::spent::Spent;
 /// when there are more, so a longer queue would only cost memory.
 const VIRTUAL_QUEUE: usize = 16_384;
 
+/// What waits for the pipeline takes at most, whichever the pace: bytes. A guest decides how
+/// large its records are. The exporters have bounds of their own.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// What is gathered before it is exported takes about this at most: bytes.
+const GATHERED_BYTES: usize = 16 << 20;
+
 /// How much longer than an exporter's patience the pipeline's thread may take to hand in
 /// its accounts.
 const GRACE: Duration = Duration::from_millis(250);
@@ -37,6 +44,9 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// Spans that go back in one piece: few, as the core thread frees a piece at a time.
 const SPENT: usize = 64;
+
+/// Records that take more together do not go back: bytes.
+const SPENT_BYTES: usize = 8 << 20;
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +105,7 @@ impl Handoff {
             return;
         }
         let count = Count::from(&batch);
-        let load = Load { records: batch.len(), bytes: 0 };
+        let load = Load { records: batch.len(), bytes: batch.weight() };
         let wait = || if self.pace == Pace::Real { Wait::Never } else { Wait::Forever };
         let fate = self.shared.queue.push(batch, load, wait);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +188,7 @@ impl Pipeline {
             Pace::Virtual | Pace::Paced => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
-            queue: Arc::new(Queue::new(Load { records, bytes: usize::MAX })),
+            queue: Arc::new(Queue::new(Load { records, bytes: QUEUE_BYTES })),
             tally: Mutex::default(),
             spent: Spent::default(),
             patience: Mutex::default(),
@@ -283,7 +293,7 @@ struct Worker {
 impl Worker {
     fn run(mut self, shared: &Shared) {
         let _guard = CloseOnDrop(Arc::clone(&shared.queue));
-        let mut gathered = Batch::default();
+        let (mut gathered, mut weight) = (Batch::default(), 0);
         // When the gathered records are exported, and when it counts as quiet.
         let (mut due, mut quiet) = (None, None);
         loop {
@@ -293,17 +303,20 @@ impl Worker {
                         digest.take(&batch, &self.resources);
                     }
                     if self.exporters.is_empty() {
-                        shared.spent.take(batch.spans);
+                        if batch.weight() <= SPENT_BYTES {
+                            shared.spent.take(batch.spans);
+                        }
                         continue;
                     }
                     if let Some(down) = batch.turn {
                         self.turn(down, &mut gathered, &shared.spent);
                     }
                     self.export_at_once(&batch);
+                    weight += batch.weight();
                     append(&mut gathered, batch);
-                    if gathered.len() >= self.batching.batch {
+                    if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
                         self.export(&mut gathered, &shared.spent);
-                        due = None;
+                        (due, weight) = (None, 0);
                     }
                     if self.pace != Pace::Virtual {
                         let now = Instant::now();
@@ -315,7 +328,7 @@ impl Worker {
                     let now = Instant::now();
                     if due.is_some_and(|due| due <= now) {
                         self.export(&mut gathered, &shared.spent);
-                        due = None;
+                        (due, weight) = (None, 0);
                     }
                     if quiet.is_some_and(|quiet| quiet <= now) {
                         self.exporters.iter_mut().for_each(|exporter| exporter.quiet());
@@ -377,6 +390,10 @@ impl Worker {
         if is_down {
             let lost = self.outage.hold(batch);
             self.drop_for_receivers(lost);
+        }
+        if batch.weight() > SPENT_BYTES {
+            // Nor large ones: they are worth more than the way.
+            batch.spans.clear();
         }
         while !batch.spans.is_empty() {
             spent.take(batch.spans.split_off(batch.spans.len().saturating_sub(SPENT)));

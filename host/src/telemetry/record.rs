@@ -114,18 +114,21 @@ impl KeyValue {
     }
 }
 
-/// The attributes of a span: those that all spans of its route or link share,
-/// interned, and its own behind them. Keys are unique over both.
+/// The attributes of a span: those that all spans of its route or link share and
+/// those that all spans with its peer share, interned, and its own behind them.
+/// Keys are unique over all three.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     pub shared: Option<Arc<[KeyValue]>>,
+    /// What the other end of the connection gives.
+    pub peer: Option<Arc<[KeyValue]>>,
     pub own: Vec<KeyValue>,
 }
 
 impl Attributes {
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &KeyValue> {
-        self.shared.iter().flat_map(|shared| shared.iter()).chain(&self.own)
+        self.shared.iter().chain(&self.peer).flat_map(|list| list.iter()).chain(&self.own)
     }
 
     pub fn get(&self, key: &str) -> Option<&Value> {
@@ -133,7 +136,7 @@ impl Attributes {
     }
 
     pub fn len(&self) -> usize {
-        self.shared.as_ref().map_or(0, |shared| shared.len()) + self.own.len()
+        self.shared.iter().chain(&self.peer).map(|list| list.len()).sum::<usize>() + self.own.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -3,10 +3,17 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::record::{Batch, LogRecord, SpanRecord, SpanRef};
+use rustc_hash::FxHashSet;
+
+use super::record::{Batch, LogRecord, Scope, SpanRecord, SpanRef};
+use crate::context::TraceId;
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
+
+/// Bytes of guests' records gathered before they are handed over; those of the bus are
+/// small.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// What becomes of records before they are kept: faults change them, hold them back
 /// or lose them.
@@ -25,10 +32,39 @@ pub struct Recorder {
     editor: OnceCell<Rc<dyn Editor>>,
     watch: OnceCell<Watch>,
     batch: RefCell<Batch>,
+    /// What the guests' records in it take: bytes.
+    weight: Cell<usize>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
     /// What ends now, nobody is left to tell.
     losing: Cell<bool>,
+    stretched: RefCell<Stretched>,
+}
+
+/// Spans that took no time: they are recorded with the shortest time that OTLP can tell,
+/// as receivers take a span without any for a broken one. Whatever else of their traces ends
+/// at the same instant does so behind them, so that they stay within their parents.
+#[derive(Debug, Default)]
+struct Stretched {
+    /// The instant at which spans of these traces ended a nanosecond later.
+    at: u64,
+    traces: FxHashSet<TraceId>,
+}
+
+impl Stretched {
+    /// Ends a span that ends now. Children do so before their parents.
+    fn end(&mut self, span: &mut SpanRecord) {
+        if self.at != span.end {
+            self.at = span.end;
+            self.traces.clear();
+        }
+        if span.start == span.end {
+            self.traces.insert(span.trace_id);
+            span.end = span.end.saturating_add(1);
+        } else if !self.traces.is_empty() && self.traces.contains(&span.trace_id) {
+            span.end = span.end.saturating_add(1);
+        }
+    }
 }
 
 /// Hears of each span that ends in a kept trace, and whether it is recorded.
@@ -42,6 +78,8 @@ pub struct Counts {
     /// Not recorded: the guest was over its limit.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    /// Attributes of log records that were not kept, likewise.
+    pub cut_log_attributes: u64,
     /// Not recorded: their process died before they ended.
     pub lost_spans: u64,
     pub lost_logs: u64,
@@ -56,6 +94,7 @@ impl std::ops::AddAssign for Counts {
         self.logs += other.logs;
         self.cut_spans += other.cut_spans;
         self.cut_logs += other.cut_logs;
+        self.cut_log_attributes += other.cut_log_attributes;
         self.lost_spans += other.lost_spans;
         self.lost_logs += other.lost_logs;
         self.opened += other.opened;
@@ -70,9 +109,11 @@ impl Recorder {
             editor: OnceCell::new(),
             watch: OnceCell::new(),
             batch: RefCell::default(),
+            weight: Cell::new(0),
             hand_over: RefCell::new(Box::new(hand_over)),
             counts: Cell::default(),
             losing: Cell::default(),
+            stretched: RefCell::default(),
         }
     }
 
@@ -115,11 +156,12 @@ impl Recorder {
 
     /// Whether it is recorded, now or later.
     #[inline]
-    fn record(&self, span: SpanRecord) -> bool {
+    fn record(&self, mut span: SpanRecord) -> bool {
         if self.losing.get() {
             self.count(|counts| counts.lost_spans += 1);
             return false;
         }
+        self.stretched.borrow_mut().end(&mut span);
         match self.editor.get() {
             None => {
                 self.keep(span);
@@ -134,6 +176,9 @@ impl Recorder {
 
     #[inline]
     fn keep(&self, span: SpanRecord) {
+        if span.scope == Scope::Guest {
+            self.weight.set(self.weight.get() + span.weight());
+        }
         self.batch.borrow_mut().spans.push(span);
         self.count(|counts| counts.spans += 1);
         self.flush_if_full();
@@ -151,6 +196,7 @@ impl Recorder {
             }
         };
         self.count(|counts| counts.logs += 1);
+        self.weight.set(self.weight.get() + log.weight());
         self.batch.borrow_mut().logs.push(log);
         self.flush_if_full();
     }
@@ -163,6 +209,12 @@ impl Recorder {
     /// Likewise a log record.
     pub fn cut_log(&self) {
         self.count(|counts| counts.cut_logs += 1);
+    }
+
+    /// Counts attributes of a log record that are not kept. Spans bear such counts
+    /// themselves.
+    pub fn cut_log_attributes(&self, dropped: u32) {
+        self.count(|counts| counts.cut_log_attributes += u64::from(dropped));
     }
 
     /// Hands over what is there.
@@ -191,6 +243,7 @@ impl Recorder {
         if self.batch.borrow().is_empty() {
             return;
         }
+        self.weight.set(0);
         // The next batch will likely be as long.
         let spans = Vec::with_capacity(self.batch.borrow().spans.len());
         let batch = self.batch.replace(Batch { spans, logs: Vec::new(), turn: None });
@@ -208,7 +261,7 @@ impl Recorder {
     }
 
     fn flush_if_full(&self) {
-        if self.batch.borrow().len() >= BATCH {
+        if self.batch.borrow().len() >= BATCH || self.weight.get() >= BATCH_BYTES {
             self.hand_over();
         }
     }

@@ -44,10 +44,22 @@ fn headers_of(value: &Value<'_>) -> Option<Headers> {
             let problem = problem.label("has control characters");
             return entry.refuse(problem.help("leave line breaks and other control characters out"));
         }
+        if name == "retry-after" && !is_retry_after(text) {
+            let problem =
+                Problem::new(format!("{} is neither seconds nor a date: clients ignore it", quote(text)));
+            let help = r#"write seconds, retry-after = "3", or a date as in "Thu, 01 Jan 2026 00:00:03 GMT""#;
+            entry.doubt(problem.label("has no effect").help(help));
+        }
         Some((name, text.to_owned()))
     };
     let read: Vec<_> = table.entries().iter().map(header).collect();
     read.into_iter().collect()
+}
+
+/// Whether a client can read a `Retry-After` (RFC 9110, section 10.2.3).
+fn is_retry_after(text: &str) -> bool {
+    let is_seconds = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_seconds || httpdate::parse_http_date(text).is_ok()
 }
 
 /// The name of a header that stands in the key of `entry`, in lower case.

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::reader::{Table, Value};
-use super::units::{duration, parse_duration, positive_duration, refuse_bare_duration};
+use super::units::{duration, parse_short_duration, positive_duration, refuse_bare_duration};
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::model::{Distribution, Nanos};
@@ -45,9 +45,9 @@ pub(super) fn largest(distribution: &Distribution) -> Option<Nanos> {
 
 fn from_text(text: &str) -> Result<Distribution, Problem> {
     match text.split_once("+/-") {
-        None => parse_duration(text).map(Distribution::Fixed),
+        None => parse_short_duration(text).map(Distribution::Fixed),
         Some((mean, stddev)) => {
-            let (mean, stddev) = (parse_duration(mean.trim())?, parse_duration(stddev.trim())?);
+            let (mean, stddev) = (parse_short_duration(mean.trim())?, parse_short_duration(stddev.trim())?);
             Ok(Distribution::Normal { mean, stddev })
         }
     }

@@ -15,16 +15,31 @@ use super::service;
 use crate::error::{Problem, quote};
 use crate::model::{Fault, Service};
 
+pub(super) use kinds::is_inside;
+
 /// Faults of a topology.
 const FAULTS_AT_MOST: usize = 10_000;
 
 /// What all faults share.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Surroundings<'a> {
     pub names: &'a Names,
     pub services: &'a [Service],
     /// For the guests of deployments.
     pub code: &'a service::Surroundings<'a>,
+    /// Whether the fault that is read is off: what a real server makes impossible is only doubtful then.
+    pub off: bool,
+}
+
+impl Surroundings<'_> {
+    /// Notes that a real server makes the fault impossible. Of a fault that is off, gives the value.
+    fn outside<T>(&self, value: &Value<'_>, problem: Problem, otherwise: T) -> Option<T> {
+        if !self.off {
+            return value.refuse(problem);
+        }
+        value.doubt(problem);
+        Some(otherwise)
+    }
 }
 
 /// The keys that every kind has, or may have.
@@ -107,9 +122,11 @@ impl<'a> Reader<'_, 'a> {
         let kind = table.need("kind", kind, "say what goes wrong, such as kind = \"latency\"");
         let kind = kind.and_then(|value| kinds::find(&value));
         let scope = kind.map_or(kinds::Scope::ANY, |kind| kind.scope);
-        let targets = target::targets(table, target_value.as_ref(), kind, self.around);
+        let enabled = enabled.map_or(Some(true), |value| value.flag());
+        let around = Surroundings { off: enabled == Some(false), ..*self.around };
+        let targets = target::targets(table, target_value.as_ref(), kind, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let kind = kinds::read(table, kind, known, self.around);
+        let kind = kinds::read(table, kind, known, &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = kind.as_ref().map_or(scope, |kind| scope.of(kind));
@@ -127,7 +144,6 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
-        let enabled = enabled.map_or(Some(true), |value| value.flag());
         let targets = targets?;
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),

@@ -18,6 +18,7 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
     let Some(table) = limits.and_then(|value| value.table("[limits]")) else { return (own, bounds) };
     let known = [
         "memory",
+        "host-memory",
         "cpu-time",
         "request-time",
         "body",
@@ -32,6 +33,7 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
     ];
     let [
         memory,
+        host_memory,
         cpu_time,
         request_time,
         body,
@@ -44,7 +46,7 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
         bodies,
         client_time,
     ] = table.keys(known);
-    set(&mut own, [memory, cpu_time, request_time, body, headers, spans]);
+    set(&mut own, [memory, host_memory, cpu_time, request_time, body, headers, spans]);
     replace(&mut bounds.call_depth, call_depth.and_then(|value| value.count(1..=1_000)));
     replace(&mut bounds.connections, connections.and_then(|value| value.count(1..=1_000_000)));
     replace(&mut bounds.requests, requests.and_then(|value| value.count(1..=1_000_000)));
@@ -57,13 +59,19 @@ pub(super) fn of_topology(limits: Option<Value<'_>>) -> (Limits, Bounds) {
 
 /// Replaces what the table of one service sets.
 pub(super) fn of_service(limits: &mut Limits, table: &Table<'_>) {
-    set(limits, table.keys(["memory", "cpu-time", "request-time", "body", "headers", "spans"]));
+    set(
+        limits,
+        table.keys(["memory", "host-memory", "cpu-time", "request-time", "body", "headers", "spans"]),
+    );
 }
 
-fn set(limits: &mut Limits, values: [Option<Value<'_>>; 6]) {
-    let [memory, cpu_time, request_time, body, headers, spans] = values;
+fn set(limits: &mut Limits, values: [Option<Value<'_>>; 7]) {
+    let [memory, host_memory, cpu_time, request_time, body, headers, spans] = values;
     // A linear memory with 32-bit addresses has pages of 64 KiB and at most 4 GiB.
     replace(&mut limits.memory, memory.and_then(|value| size(&value, 64 << 10..=4 << 30)));
+    if let Some(bytes) = host_memory.and_then(|value| size(&value, 64 << 10..=4 << 30)) {
+        limits.host_memory = Some(bytes);
+    }
     replace(&mut limits.cpu_time, cpu_time.and_then(|value| duration_within(&value, MICROSECOND..=HOUR)));
     replace(
         &mut limits.request_time,

@@ -39,5 +39,5 @@ fn link(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<(ServiceId, Servic
                 .help("write everything about the two services into one link"),
         );
     }
-    Some(Link { from, to: to_id, latency, timeout, policies })
+    Some(Link { from, to: to_id, latency, timeout, policies, place: to?.place() })
 }

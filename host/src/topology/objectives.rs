@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::address;
 use super::names::Names;
+use super::rates::share;
 use super::reader::{Table, Value};
 use super::units::positive_duration;
 use crate::error::{Problem, did_you_mean, quote};
@@ -74,21 +75,6 @@ fn goals(table: &Table<'_>) -> Vec<Goal> {
         Some(Goal { measure, limit: limit? })
     });
     goals.collect()
-}
-
-/// `"1%"`: a share of all requests, `0.0..=1.0`.
-fn share(value: &Value<'_>) -> Option<f64> {
-    let remedy = r#"write the share of requests that may fail: "1%""#;
-    let DeValue::String(text) = value.item() else { return value.refuse_kind("a string", remedy) };
-    let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    match percent.filter(|percent| (0.0..=100.0).contains(percent)) {
-        Some(percent) => Some(percent / 100.0),
-        None => value.refuse(
-            Problem::new(format!("{} is not a share of requests", quote(text)))
-                .label("not from 0% to 100%")
-                .help(remedy),
-        ),
-    }
 }
 
 /// `">= 40/s"` or `"40/s"`: at least so many requests per simulated second.

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Problem, did_you_mean, list, nearest, quote};
+use crate::error::{Problem, Severity, did_you_mean, list, nearest, quote};
 use crate::model::Place;
 
 /// Problems of one file that are kept; the others are counted.
@@ -23,7 +23,15 @@ const PROBLEMS_AT_MOST: usize = 200;
 #[derive(Debug)]
 pub(super) struct Problems<'a> {
     text: &'a str,
-    noted: RefCell<(Vec<Problem>, usize)>,
+    noted: RefCell<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Errors that are counted and not kept.
+    further: usize,
 }
 
 impl<'a> Problems<'a> {
@@ -33,28 +41,31 @@ impl<'a> Problems<'a> {
 
     /// Adds a problem. A place of several lines shrinks to the first.
     pub fn note(&self, mut problem: Problem) {
-        let (problems, further) = &mut *self.noted.borrow_mut();
-        if problems.len() >= PROBLEMS_AT_MOST {
-            *further += 1;
+        let noted = &mut *self.noted.borrow_mut();
+        let kept = if problem.is_error() { &mut noted.errors } else { &mut noted.warnings };
+        if kept.len() >= PROBLEMS_AT_MOST {
+            noted.further += usize::from(problem.is_error());
             return;
         }
         if let Some(at) = &mut problem.at {
             let lines = self.text.get(at.clone()).unwrap_or("");
             at.end = at.start + lines.lines().next().map_or(0, str::len);
         }
-        problems.push(problem);
+        kept.push(problem);
     }
 
     /// No further problem is kept: what only serves to describe one may be left out.
     pub fn full(&self) -> bool {
-        self.noted.borrow().0.len() >= PROBLEMS_AT_MOST
+        self.noted.borrow().errors.len() >= PROBLEMS_AT_MOST
     }
 
-    /// The problems in the order of the file, and how many there are beside them.
-    pub fn into_sorted(self) -> (Vec<Problem>, usize) {
-        let (mut problems, further) = self.noted.into_inner();
-        problems.sort_by_key(|problem| problem.at.as_ref().map_or(0, |at| at.start));
-        (problems, further)
+    /// The errors and the warnings, each in the order of the file; and how many errors there are beside them.
+    pub fn into_sorted(self) -> (Vec<Problem>, Vec<Problem>, usize) {
+        let Noted { mut errors, mut warnings, further } = self.noted.into_inner();
+        for problems in [&mut errors, &mut warnings] {
+            problems.sort_by_key(|problem| problem.at.as_ref().map_or(0, |at| at.start));
+        }
+        (errors, warnings, further)
     }
 }
 
@@ -193,6 +204,12 @@ impl<'a> Value<'a> {
         problem.at = Some(self.key_place.clone());
         self.problems.note(problem);
         None
+    }
+
+    /// Notes that this value may be a mistake; it is taken all the same.
+    pub fn doubt(&self, mut problem: Problem) {
+        problem.severity = Severity::Warning;
+        self.refuse::<()>(problem);
     }
 
     /// Notes that this is not the kind of value that is wanted.

@@ -10,7 +10,7 @@ use super::address;
 use super::limits;
 use super::reader::{Table, Value};
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Limits, Scalar, Service};
+use crate::model::{Code, Limits, Place, Scalar, Service};
 
 /// Services of a topology.
 const SERVICES_AT_MOST: usize = 10_000;
@@ -77,6 +77,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         workers: WORKERS,
         queue: QUEUE,
         config: IndexMap::new(),
+        config_places: Vec::new(),
         resource: IndexMap::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
@@ -101,7 +102,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     service.replicas = replicas.and_then(|value| value.count(1..=1_000)).unwrap_or(REPLICAS);
     service.workers = workers.and_then(|value| value.count(1..=10_000)).unwrap_or(WORKERS);
     service.queue = queue.and_then(|value| value.count(0..=1_000_000)).unwrap_or(QUEUE);
-    service.config = config.map(|value| read_config(&value)).unwrap_or_default();
+    (service.config, service.config_places) = config.map(|value| read_config(&value)).unwrap_or_default();
     service.resource = resource.map(|value| read_resource(&value)).unwrap_or_default();
     if let Some(table) = limits.and_then(|value| value.table(format!("the limits of {}", table.what))) {
         limits::of_service(&mut service.limits, &table);
@@ -162,9 +163,10 @@ pub(super) fn guest_code(guest: &Value<'_>, around: &Surroundings<'_>) -> Option
     )
 }
 
-/// The `config` table with nested tables flattened: `stock.book`.
-pub(super) fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
+/// The `config` table with nested tables flattened, `stock.book`; and where each value stands.
+pub(super) fn read_config(value: &Value<'_>) -> (IndexMap<String, String>, Vec<Place>) {
     let mut config: IndexMap<String, String> = IndexMap::new();
+    let mut places = Vec::new();
     let mut variables: IndexMap<String, String> = IndexMap::new();
     flatten(value, "", &mut |key, entry| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -185,9 +187,10 @@ pub(super) fn read_config(value: &Value<'_>) -> IndexMap<String, String> {
         };
         if let Some(text) = scalar(entry).map(as_text) {
             config.insert(key, text);
+            places.push(entry.place());
         }
     });
-    config
+    (config, places)
 }
 
 /// The `resource` table: attributes that simhost does not set itself.

@@ -22,12 +22,22 @@ pub(super) fn telemetry(telemetry: Option<Value<'_>>) -> Telemetry {
         table.map(|table| table.keys(["otlp", "exclude", "label-faults"])).unwrap_or_default();
     let label_faults = label_faults.and_then(|value| value.flag()).unwrap_or(false);
     let exclude = match exclude {
-        Some(value) => {
-            value.list().unwrap_or_default().iter().filter_map(|path| path.read(address::path)).collect()
-        }
+        Some(value) => value.list().unwrap_or_default().iter().filter_map(excluded).collect(),
         None => vec![EXCLUDE.to_owned()],
     };
     Telemetry { otlp: otlp.and_then(|value| read_otlp(&value)), exclude, label_faults }
+}
+
+/// A path that gets no spans. It is compared as a whole: what looks like a pattern is none.
+fn excluded(value: &Value<'_>) -> Option<String> {
+    let path = value.read(address::path)?;
+    if path.contains(['*', '{', '}']) {
+        let problem = Problem::new(format!("{} excludes this very path only", quote(&path)));
+        let help =
+            "a path is compared as a whole, without patterns: list each one, as in \"/health\", \"/ready\"";
+        value.doubt(problem.label("taken literally").help(help));
+    }
+    Some(path)
 }
 
 fn read_otlp(value: &Value<'_>) -> Option<Otlp> {

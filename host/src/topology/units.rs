@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::reader::Value;
 use crate::clock;
 use crate::error::{Problem, quote};
-use crate::model::{Nanos, Rate};
+use crate::model::Nanos;
 
 /// No simulated time may be longer: 365 days, in nanoseconds.
 pub(super) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
@@ -47,12 +47,6 @@ const TIME_WORDS: [(&str, &str); 22] = [
     ("hours", "h"),
 ];
 
-/// No load may be faster: requests per second.
-pub(super) const RATE_AT_MOST: Rate = 1e6;
-
-/// What a rate is per, in seconds.
-const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
-
 const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
     ("kB", 1_000),
@@ -89,6 +83,8 @@ struct Quantity {
     words: &'static [(&'static str, &'static str)],
     /// The unit that a bare number most likely meant.
     usual: &'static str,
+    /// As a person calls it.
+    usual_name: &'static str,
     remedy: &'static str,
     list: &'static str,
     /// The smallest there is, in the plural.
@@ -99,17 +95,43 @@ const TIME: Quantity = Quantity {
     what: "length of time",
     units: &TIME_UNITS,
     words: &TIME_WORDS,
-    usual: "ms",
+    usual: "s",
+    usual_name: "seconds",
     remedy: r#"write a number and one of ns, us, ms, s, m, h, as in "350ms" or "1.5s""#,
     list: "ns, us, ms, s, m, h",
     grain: "nanoseconds",
 };
+
+const SHORT_TIME: Quantity = Quantity { usual: "ms", usual_name: "milliseconds", ..TIME };
+
+/// Keys whose times are milliseconds rather than seconds.
+const SHORT_TIMES: [&str; 18] = [
+    "latency",
+    "delay",
+    "work",
+    "fixed",
+    "normal",
+    "mean",
+    "stddev",
+    "median",
+    "min",
+    "max",
+    "backoff",
+    "after",
+    "by",
+    "retransmit",
+    "p50",
+    "p90",
+    "p95",
+    "p99",
+];
 
 const SIZE: Quantity = Quantity {
     what: "size",
     units: &SIZE_UNITS,
     words: &SIZE_WORDS,
     usual: "MiB",
+    usual_name: "MiB",
     remedy: r#"write a number and one of B, kB, KiB, MB, MiB, GB, GiB, as in "64MiB""#,
     list: "B, kB, KiB, MB, MiB, GB, GiB",
     grain: "bytes",
@@ -120,6 +142,7 @@ const BITS: Quantity = Quantity {
     units: &BIT_UNITS,
     words: &[],
     usual: "Mbit",
+    usual_name: "Mbit",
     remedy: BANDWIDTH_REMEDY,
     list: "bit, kbit, Mbit, Gbit",
     grain: "bits",
@@ -127,7 +150,8 @@ const BITS: Quantity = Quantity {
 
 /// A fixed length of time: `"350ms"`.
 pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
-    refuse_bare(value, &TIME)?;
+    let time = time_of(value);
+    refuse_bare(value, time)?;
     value.read(|text| match text.contains("+/-") {
         true => Err(Problem::new(format!(
             "{} wants a fixed length of time, not {}",
@@ -136,7 +160,7 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
         ))
         .label("this one varies")
         .help("write one length of time; only latencies and delays may vary")),
-        false => parse_duration(text),
+        false => bounded(text, time),
     })
 }
 
@@ -209,7 +233,7 @@ pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
 
 /// A length of time that may be negative, but not zero: `"-250ms"`.
 pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
-    refuse_bare(value, &TIME)?;
+    refuse_bare(value, time_of(value))?;
     value.read(|text| {
         let behind = text.strip_prefix(['-', '\u{2212}']);
         let length = behind.or_else(|| text.strip_prefix('+')).unwrap_or(text);
@@ -224,68 +248,21 @@ pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
     })
 }
 
-/// How to write a rate.
-pub(super) const RATE_REMEDY: &str =
-    r#"write how many there are in a second, a minute or an hour, as in "50/s", "90/m" or "0.5/h""#;
-
-/// Requests in a length of time, as a rate per second above 0: `"50/s"`.
-pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
-    let rate = rate_from_zero(value)?;
-    if rate > 0.0 {
-        return Some(rate);
-    }
-    let problem = Problem::new(format!("{} must be above zero", quote(value.key))).label("no request, ever");
-    value.refuse(problem.help(RATE_REMEDY))
-}
-
-/// [`rate`] that may be 0.
-pub(super) fn rate_from_zero(value: &Value<'_>) -> Option<Rate> {
-    if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
-        let written = value.written();
-        return value.refuse(
-            Problem::new(format!("{} is a number without a unit", quote(value.key)))
-                .label("in which time?")
-                .help(format!("if you mean so many in a second, write {}", quote(&format!("{written}/s")))),
-        );
-    }
-    value.read(parse_rate)
-}
-
-fn parse_rate(text: &str) -> Result<Rate, Problem> {
-    let wrong = |label: &str| {
-        Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(RATE_REMEDY))
-    };
-    let Some((number, unit)) = text.split_once('/') else { return wrong("no unit of time") };
-    let Some((_, seconds)) = RATE_UNITS.iter().find(|(name, _)| *name == unit) else {
-        return wrong("the units of time are s, m and h");
-    };
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit() || b".e-+".contains(&byte));
-    let Some(count) = number.parse::<f64>().ok().filter(|count| digits && count.is_finite()) else {
-        return wrong("not a number");
-    };
-    let rate = count / seconds;
-    if rate < 0.0 {
-        return wrong("negative");
-    }
-    if rate > RATE_AT_MOST {
-        let help = format!("a load makes at most {} requests in a second", show_rate(RATE_AT_MOST));
-        return Err(Problem::new(format!("the rate {} is too high", quote(text)))
-            .label("too high")
-            .help(help));
-    }
-    Ok(rate)
-}
-
-/// A rate in whole requests per second: `1,000,000`.
-pub(super) fn show_rate(rate: Rate) -> String {
-    let digits = format!("{rate:.0}");
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
-}
-
 /// Notes a number that lacks its unit, with the unit that it most likely wants.
 pub(super) fn refuse_bare_duration(value: &Value<'_>) -> Option<()> {
-    refuse_bare(value, &TIME)
+    refuse_bare(value, time_of(value))
+}
+
+/// Lengths of time as a number without a unit most likely means them: latencies and their like in
+/// milliseconds, times of a run in seconds.
+fn time_of(value: &Value<'_>) -> &'static Quantity {
+    let is_long = value.written().trim_matches('"').parse().is_ok_and(|number: f64| number >= 100.0);
+    match value.key {
+        key if SHORT_TIMES.contains(&key) => &SHORT_TIME,
+        // Nobody waits for minutes, and a run may take some.
+        "timeout" | "request-time" | "cpu-time" if is_long => &SHORT_TIME,
+        _ => &TIME,
+    }
 }
 
 fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
@@ -297,15 +274,27 @@ fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
     let suggestion = quote(&format!("{number}{}", quantity.usual));
     value.refuse(
         Problem::new(format!("{} is a number without a unit", quote(value.key))).label("of what?").help(
-            format!("if you mean {}, write {suggestion}; the units are {}", quantity.usual, quantity.list),
+            format!(
+                "if you mean {}, write {suggestion}; the units are {}",
+                quantity.usual_name, quantity.list
+            ),
         ),
     )
 }
 
 /// `"1.5s"`, at most [`LONGEST`].
 pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
-    match parse(text, &TIME)? {
-        nanos if nanos > LONGEST => Err(too_much(text, &TIME)),
+    bounded(text, &TIME)
+}
+
+/// Likewise in a latency.
+pub(super) fn parse_short_duration(text: &str) -> Result<Nanos, Problem> {
+    bounded(text, &SHORT_TIME)
+}
+
+fn bounded(text: &str, quantity: &Quantity) -> Result<Nanos, Problem> {
+    match parse(text, quantity)? {
+        nanos if nanos > LONGEST => Err(too_much(text, quantity)),
         nanos => Ok(nanos),
     }
 }
@@ -360,8 +349,8 @@ fn scaled(whole: &str, fraction: &str, factor: u64) -> Option<Option<u64>> {
 }
 
 fn too_much(text: &str, quantity: &Quantity) -> Problem {
-    let (label, help) = match quantity.usual {
-        "ms" => ("longer than a year", "nothing in a topology may take longer than 365 days"),
+    let (label, help) = match quantity.grain {
+        "nanoseconds" => ("longer than a year", "nothing in a topology may take longer than 365 days"),
         _ => ("larger than any machine's memory", quantity.remedy),
     };
     Problem::new(format!("{} is absurd", quote(text))).label(label).help(help)
@@ -372,7 +361,7 @@ fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Prob
         let suggestion = quote(&format!("{number}{}", quantity.usual));
         return Problem::new(format!("{} has no unit", quote(text))).label("of what?").help(format!(
             "if you mean {}, write {suggestion}; the units are {}",
-            quantity.usual, quantity.list
+            quantity.usual_name, quantity.list
         ));
     }
     let word = unit.trim();

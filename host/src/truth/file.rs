@@ -5,6 +5,8 @@ use std::io::{self, BufRead as _, BufReader, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::files;
+
 use super::Record;
 
 /// Lines that are moved go in blocks of about this many bytes.
@@ -52,11 +54,8 @@ impl Sink {
     /// # Errors
     /// The file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let out = if path == Path::new("-") {
-            Out::Stdout(io::stdout())
-        } else {
-            Out::File(File::options().read(true).write(true).create(true).truncate(true).open(path)?)
-        };
+        let out =
+            if path == Path::new("-") { Out::Stdout(io::stdout()) } else { Out::File(files::create(path)?) };
         let inner = Inner { out, whole: 0, line: Vec::new(), trouble: None };
         Ok(Self { path: path.to_owned(), inner: Mutex::new(inner) })
     }

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
 use super::http::Connection;
@@ -16,6 +16,8 @@ pub struct Server {
     lines: Receiver<String>,
     said: String,
     stdout: Option<Receiver<String>>,
+    /// Standard output that nobody reads.
+    unread: Option<ChildStdout>,
     pub address: SocketAddr,
 }
 
@@ -39,6 +41,12 @@ impl Server {
 
     /// Starts a run that need not listen.
     pub fn launch(command: &mut Command) -> Self {
+        let mut server = Self::started(command);
+        server.stdout = server.child.stdout.take().map(read_all);
+        server
+    }
+
+    fn started(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program starts");
         let (send, lines) = mpsc::channel();
@@ -48,9 +56,50 @@ impl Server {
                 send.send(line).ok();
             }
         });
-        let stdout = child.stdout.take().map(read_all);
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { child, lines, said: String::new(), stdout, address }
+        Self { child, lines, said: String::new(), stdout: None, unread: None, address }
+    }
+
+    /// Likewise, and reads nothing of what it writes to standard output.
+    #[cfg(unix)]
+    pub fn launch_unread(command: &mut Command) -> Self {
+        let mut server = Self::started(command);
+        server.unread = server.child.stdout.take();
+        server
+    }
+
+    /// Waits until the pipe of its standard output has room for nothing more.
+    #[cfg(unix)]
+    pub fn wait_until_blocked(&self) {
+        // A pipe has 16 pages, of which the last may not be full.
+        const FULL: u64 = 60_000;
+        let pipe = self.unread.as_ref().expect("it is not read");
+        while rustix::io::ioctl_fionread(pipe).expect("a pipe") < FULL {
+            let has_ended = self.lines.try_recv().is_err_and(|why| why == TryRecvError::Disconnected);
+            assert!(!has_ended, "the run has ended");
+            thread::yield_now();
+        }
+        // In virtual time the first thread sleeps only when it waits for the pipe.
+        let path = format!("/proc/{}/stat", self.child.id());
+        let is_asleep = || {
+            let stat = std::fs::read_to_string(&path).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
+        };
+        let mut times = 0;
+        while times < 10_000 {
+            times = if is_asleep() { times + 1 } else { 0 };
+            thread::yield_now();
+        }
+    }
+
+    /// Sends a signal again and again: two that come at once may be one.
+    #[cfg(unix)]
+    pub fn signal_until_ended(mut self, signal: &str) -> Finished {
+        while self.child.try_wait().expect("a child").is_none() {
+            self.signal(signal);
+            thread::yield_now();
+        }
+        self.ended()
     }
 
     pub fn id(&self) -> u32 {
@@ -87,7 +136,7 @@ impl Server {
             self.said.push('\n');
         }
         let stdout = self.stdout.take().map(|stdout| stdout.recv_timeout(PATIENCE));
-        let stdout = stdout.expect("a reader").expect("the run ends in time");
+        let stdout = stdout.map_or_else(String::new, |stdout| stdout.expect("the run ends in time"));
         let code = self.child.wait().expect("the run ends").code();
         Finished { code, stdout, stderr: std::mem::take(&mut self.said) }
     }

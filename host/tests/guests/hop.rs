@@ -111,7 +111,7 @@ fn a_full_queue_turns_requests_away_with_503() {
     let turned_away: Vec<_> = servers.iter().filter(|span| *span.error_type() == "queue_full").collect();
     assert_eq!((servers.len(), turned_away.len()), (3, 1));
     let span = turned_away[0];
-    assert_eq!((span.status, span.duration()), (StatusCode::Error, 0));
+    assert_eq!((span.status, span.duration()), (StatusCode::Error, 1), "no simulated time");
     assert_eq!(*span.get("http.response.status_code"), 503);
     let client = run.of("front", SpanKind::Client).into_iter().find(|client| client.id == span.parent);
     assert_eq!(*client.expect("the CLIENT span").error_type(), "503");

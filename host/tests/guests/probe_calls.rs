@@ -51,7 +51,7 @@ fn a_call_that_nobody_waits_for_outlives_its_caller() {
     assert_eq!(run.answers[0].json(), json!({ "elapsed_ns": 0 }));
     let (caller, client) = (run.span("GET /fire-and-forget"), client(&run));
     let callee = run.span("GET /sleep/{ms}");
-    assert_eq!(caller.duration(), 0);
+    assert_eq!(caller.duration(), 1);
     assert_eq!((client.parent.as_str(), client.duration()), (caller.id.as_str(), 50 * MS + 600_000));
     assert_eq!((callee.parent.as_str(), callee.duration()), (client.id.as_str(), 50 * MS));
 }
@@ -83,7 +83,7 @@ fn a_callee_sees_the_request_as_it_was_sent_with_the_context_added() {
     let expected = json!({
         "method": "POST",
         "path_and_query": "/headers?a=b%20c",
-        "headers": [["traceparent", traceparent]],
+        "headers": [["user-agent", "front"], ["traceparent", traceparent]],
         "body": "text",
     });
     assert_eq!(seen, expected);
@@ -262,7 +262,7 @@ fn a_url_that_is_refused_leaves_no_password_in_the_span() {
     let client = client(&run);
     assert_eq!(*client.get("server.address"), "example.org");
     assert_eq!(*client.get("server.port"), 8443);
-    assert_eq!(*client.get("url.full"), "https://example.org:8443/v1");
+    assert_eq!(*client.get("url.full"), "https://REDACTED:REDACTED@example.org:8443/v1");
     assert!(!format!("{client:?}").contains("hunter2"), "{client:?}");
 }
 

@@ -1,6 +1,7 @@
 //! The built-in guest that does what its configuration says.
 
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde_json::json;
 
 use crate::support::{Run, Span, SpanKind, World};
 
@@ -38,7 +39,7 @@ fn work_takes_its_time_and_keeps_a_worker() {
 #[test]
 fn a_service_without_configuration_answers_at_once() {
     let run = virtually(&[("front", "")], &["GET /", "GET /health"]);
-    assert_eq!((run.statuses(), run.span("GET /").duration()), (vec![200, 200], 0));
+    assert_eq!((run.statuses(), run.span("GET /").duration()), (vec![200, 200], 1), "no simulated time");
     assert_eq!(run.bodies()[1], r#"{"status":"ok"}"#);
 }
 
@@ -169,6 +170,44 @@ fn spans_and_logs_say_what_the_configuration_names() {
 
     let run = virtually(&[("front", "config = { span = 'think' }")], &["GET /"]);
     assert_eq!(run.span("think").kind, SpanKind::Internal);
+}
+
+#[test]
+fn every_database_has_a_name_and_an_address_of_its_own() {
+    let reads = |more: &str| format!("config = {{ span = 'SELECT items', database = {more} }}");
+    let postgresql = reads("'postgresql'");
+    let own = reads("{ system = 'mysql', namespace = 'shop', address = 'db.internal', port = 3307 }");
+    let services = [
+        ("front", "config.calls = 'stock-service & orders & files'"),
+        ("stock-service", postgresql.as_str()),
+        ("orders", postgresql.as_str()),
+        ("files", own.as_str()),
+    ];
+    let run = World::of_services(&services).virtually(&["GET /"]);
+    let database = |service: &str| {
+        let span = run.of(service, SpanKind::Client)[0];
+        ["db.system.name", "db.namespace", "server.address", "server.port"].map(|key| span.get(key).clone())
+    };
+    assert_eq!(
+        ["stock-service", "orders", "files"].map(database),
+        [
+            [json!("postgresql"), json!("stock_db"), json!("stock-postgresql"), json!(5432)],
+            [json!("postgresql"), json!("orders_db"), json!("orders-postgresql"), json!(5432)],
+            [json!("mysql"), json!("shop"), json!("db.internal"), json!(3307)],
+        ]
+    );
+}
+
+#[test]
+fn a_number_of_calls_runs_in_sequence_or_in_parallel() {
+    let back = ("back", "config.work = '10ms'");
+    let took = |calls: &str| {
+        let front = format!("config.calls = '{calls}'");
+        let run = virtually(&[("front", &front), back], &["GET /"]);
+        assert_eq!(run.of("back", SpanKind::Server).len(), 10, "{calls}");
+        root(&run).duration() / MS
+    };
+    assert_eq!(["10x back", "10|| back", "5x back, 5|| back"].map(took), [100, 10, 60]);
 }
 
 #[test]

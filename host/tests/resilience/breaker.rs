@@ -43,7 +43,7 @@ fn failures_in_a_row_open_the_circuit_and_a_success_closes_it() {
     ];
     assert_eq!(story(&run), expected);
     let refused = attempts(&run)[6];
-    assert_eq!((refused.duration(), refused.status), (0, StatusCode::Error));
+    assert_eq!((refused.duration(), refused.status), (1, StatusCode::Error), "no simulated time");
     assert_eq!(run.children(refused).len(), 0, "nothing was sent");
     let answer = run.answers[6].json();
     assert_eq!(answer["error"], "refused");

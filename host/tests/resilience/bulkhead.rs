@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Run, Span, SpanKind};
-use crate::{attempts, windows, world};
+use crate::{attempts, report, windows, world};
 
 /// Three calls at a time that take 50 ms each.
 const THREE: &str = "GET /parallel?ms=50";
@@ -65,4 +65,28 @@ fn nobody_waits_for_a_place_longer_than_for_the_answer() {
         world("deadline = true\nbulkhead = { max-concurrent = 1, queue = 2 }").with(&loads).virtually(&[]);
     assert_eq!(windows(&run), [(0, 80), (40, 40), (80, 160)]);
     assert_eq!(errors(&run), [Value::Null, json!("deadline_exceeded"), Value::Null]);
+}
+
+#[test]
+fn the_report_counts_what_was_refused_apart_from_what_was_under_way() {
+    let load = "[[load]]\nname = \"many\"\nto = \"front\"\narrivals = { constant = \"100/s\" }\n\
+                request = { path = \"/call?service=back&path=/sleep/100\" }\nmax-requests = 500";
+    let world = world("bulkhead = { max-concurrent = 2 }").with(load);
+    let report = report(&world);
+    let link = |to: &str| {
+        let links = report["links"].as_array().expect("links");
+        links.iter().find(|link| link["to"] == to).expect("the link").clone()
+    };
+    let link = link("back");
+    assert_eq!((&link["in_flight_max"], &link["count"]), (&json!(2), &json!(500)));
+    let refused = &link["errors_by_type"]["bulkhead_full"];
+    assert_eq!((&link["unsent"], &link["errors"]), (refused, refused));
+    assert!(refused.as_u64() > Some(300), "{link}");
+    // The times are those of the calls that were sent: 100 ms each, within the 1 % of a link's histogram.
+    for time in ["mean_ns", "p50_ns", "p99_ns", "max_ns"] {
+        let nanos = link[time].as_u64().expect("a time");
+        assert!((99_000_000..=101_000_000).contains(&nanos), "{time} is {nanos}");
+    }
+    let table = world.virtually(&[]).report;
+    assert!(table.contains("unsent"), "{table}");
 }

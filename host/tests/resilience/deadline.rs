@@ -97,7 +97,7 @@ fn asked_with(deadline: &str) -> Run {
 fn a_call_that_comes_too_late_is_not_made() {
     let run = asked_with("30");
     let [call] = run.of("front", SpanKind::Client)[..] else { panic!("{:?}", run.spans()) };
-    assert_eq!((call.duration(), call.error_type()), (0, &json!("deadline_exceeded")));
+    assert_eq!((call.duration(), call.error_type()), (1, &json!("deadline_exceeded")));
     assert_eq!(run.of("back", SpanKind::Server).len(), 0);
     assert_eq!(run.of("front", SpanKind::Server)[0].get("http.response.status_code"), &json!(504));
 }

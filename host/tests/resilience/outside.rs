@@ -70,11 +70,17 @@ fn retry_after_may_be_left_alone() {
 }
 
 #[test]
-fn a_date_in_retry_after_is_none() {
-    let link = "retry = { attempts = 2, backoff = \"10ms\", jitter = 0.0 }";
-    let busy = "503 Service Unavailable\r\nRetry-After: Fri, 31 Dec 2100 23:59:59 GMT";
-    let (_, _, spans) = exchange(&Upstream::open(), link, &[busy, "200 OK"]);
-    assert_eq!(backoff(&spans[1]), Some(0.01));
+fn a_date_in_retry_after_counts_from_the_answers_own_date() {
+    let link = "retry = { attempts = 2, backoff = \"10ms\", jitter = 0.0, max-backoff = \"2s\" }";
+    let busy =
+        |date: &str| format!("503 Service Unavailable\r\n{date}Retry-After: Fri, 31 Dec 2100 23:59:59 GMT");
+    let dated = busy("Date: Fri, 31 Dec 2100 23:59:57 GMT\r\n");
+    let (_, _, spans) = exchange(&Upstream::open(), link, &[&dated, "200 OK"]);
+    assert_eq!(backoff(&spans[1]), Some(2.0));
+    // Without one it is a date of the simulated time, and far away.
+    let (_, _, spans) = exchange(&Upstream::open(), link, &[&busy("")]);
+    let [only] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!(only.events[0].attributes["simhost.link.retry.reason"], "retry_after");
 }
 
 #[test]

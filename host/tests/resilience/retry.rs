@@ -181,3 +181,32 @@ fn a_spent_budget_is_said_on_the_last_attempt() {
     assert_eq!(events, [1, 0, 0]);
     assert_eq!(reason(attempts[0]), "budget");
 }
+
+/// When the second attempt began, in milliseconds from the first, and why there was none.
+fn retry_after(value: &str) -> (Option<u64>, Option<String>) {
+    let link = "retry = { attempts = 2, backoff = \"50ms\", jitter = 0.0, max-backoff = \"10s\" }";
+    let headers = format!("headers = {{ retry-after = \"{value}\" }}\nfail-first = 1");
+    let run = world(link).with(&answers(503, &headers)).virtually(&[CALL]);
+    let reason = attempts(&run)[0].events.iter().find(|event| event.name == "simhost.link.retry.given_up");
+    let reason = reason.map(|event| event.attributes["simhost.link.retry.reason"].to_string());
+    (windows(&run).get(1).map(|(start, _)| *start), reason)
+}
+
+#[test]
+fn retry_after_is_a_number_of_seconds_or_a_date_of_simulated_time() {
+    let date = |time: &str| retry_after(&format!("Thu, 01 Jan 2026 {time} GMT"));
+    assert_eq!(retry_after("3"), (Some(3_000), None));
+    assert_eq!(date("00:00:03"), (Some(3_000), None));
+    assert_eq!(date("00:00:10"), (Some(10_000), None));
+    let given_up = (None, Some("\"retry_after\"".to_owned()));
+    assert_eq!([retry_after("11"), date("00:00:11")], [given_up.clone(), given_up]);
+    // A date that has passed asks for no wait; the backoff stays.
+    assert_eq!(retry_after("Wed, 31 Dec 2025 23:59:59 GMT"), (Some(50), None));
+    // The older forms of RFC 9110, section 5.6.7.
+    assert_eq!(retry_after("Thursday, 01-Jan-26 00:00:02 GMT"), (Some(2_000), None));
+    assert_eq!(retry_after("Thu Jan  1 00:00:02 2026"), (Some(2_000), None));
+    // What is neither says nothing.
+    for nothing in ["soon", "-1", "1.5", "2026-01-01T00:00:03Z"] {
+        assert_eq!(retry_after(nothing), (Some(50), None), "{nothing}");
+    }
+}

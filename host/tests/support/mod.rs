@@ -5,6 +5,8 @@
 //! [`Server::stop`] gives the same. Spans and log records are read from the
 //! file that `--out` names.
 
+pub mod component;
+pub mod cost;
 pub mod http;
 pub mod server;
 pub mod telemetry;
@@ -28,7 +30,8 @@ use telemetry::Records;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const TOPOLOGY: &str = "topology.toml";
-const OUT: &str = "out.jsonl";
+/// The file of the records.
+pub const OUT: &str = "out.jsonl";
 
 /// The folder of the built test guests.
 pub fn guests() -> PathBuf {
@@ -36,7 +39,7 @@ pub fn guests() -> PathBuf {
 }
 
 /// A topology that is being put together, and the flags to run it with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct World {
     services: String,
     rest: String,
@@ -49,7 +52,7 @@ impl World {
     /// One service, `front`, with the test guest `guest`; `settings` are lines
     /// of its table.
     pub fn of(guest: &str, settings: &str) -> Self {
-        Self::empty().and("front", guest, settings)
+        Self::default().and("front", guest, settings)
     }
 
     /// Services with the built-in guest `service`, by their names and their lines
@@ -57,17 +60,7 @@ impl World {
     pub fn of_services(services: &[(&str, &str)]) -> Self {
         services
             .iter()
-            .fold(Self::empty(), |world, (name, settings)| world.with_guest(name, "service", settings))
-    }
-
-    const fn empty() -> Self {
-        Self {
-            services: String::new(),
-            rest: String::new(),
-            entry: None,
-            flags: Vec::new(),
-            environment: Vec::new(),
-        }
+            .fold(Self::default(), |world, (name, settings)| world.with_guest(name, "service", settings))
     }
 
     /// Another service. Requests go to the first.
@@ -103,18 +96,24 @@ impl World {
 
     /// Sends the requests in virtual time, one after the other.
     pub fn virtually(&self, requests: &[&str]) -> Run {
-        let folder = self.write();
-        let mut command = Command::from_std(self.command(&folder));
-        command.args(["--virtual", "--out", OUT]);
-        for request in requests {
-            command.args(["--request", request]);
-        }
-        let output = command.timeout(PATIENCE).output().expect("simhost starts");
+        let (folder, command) = self.virtual_command(requests);
+        let output = Command::from_std(command).timeout(PATIENCE).output().expect("simhost starts");
         let (stdout, stderr) = texts(&output);
         assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
         let bytes = fs::read_to_string(folder.path().join(OUT)).expect("simhost writes its records");
         let (answers, report) = http::printed(&stdout, requests);
         Run { answers, report, stdout, records: Records::parse(&bytes), bytes }
+    }
+
+    /// What does that, and the folder in which it does.
+    pub fn virtual_command(&self, requests: &[&str]) -> (TempDir, std::process::Command) {
+        let folder = self.write();
+        let mut command = self.command(&folder);
+        command.args(["--virtual", "--out", OUT]);
+        for request in requests {
+            command.args(["--request", request]);
+        }
+        (folder, command)
     }
 
     /// Opens the door at a free port, in real time.

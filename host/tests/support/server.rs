@@ -11,6 +11,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::cost::{self, Cost};
 use super::http::Client;
 use super::telemetry::Records;
 use super::{OUT, PATIENCE, Run};
@@ -42,6 +43,11 @@ impl Server {
         });
         let (address, control) = listening(&said, is_virtual);
         Self { client: Client(address), control: control.map(Client), process, folder, said }
+    }
+
+    /// What it has cost so far.
+    pub fn cost(&self) -> Cost {
+        cost::so_far(self.process.id())
     }
 
     /// Interrupts the run as ctrl-c does, and waits for its orderly end.

@@ -123,7 +123,7 @@ async fn rejected_spans_are_counted_with_the_message() {
     assert_eq!(totals.exported, count(1 + 3));
     assert_eq!(totals.rejected.count, count(2 + 3));
     assert_eq!(totals.rejected.message.as_deref(), Some("more than there were"));
-    assert_eq!(totals.warning.as_deref(), Some("only a warning"));
+    assert_eq!(totals.warning.as_deref(), Some("the receiver says: only a warning"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,7 @@ async fn what_a_receiver_says_of_records_that_it_accepts_is_passed_on() {
     let receiver = Receiver::grpc([Answer::Partial(0, "use the new endpoint")]).await;
     let finished = order(&receiver.url(), &["--show", "none"]);
     finished.success();
-    let said = format!("warning: otlp {} says: use the new endpoint\n", receiver.url());
+    let said = format!("warning: otlp {}: the receiver says: use the new endpoint\n", receiver.url());
     assert_eq!(finished.stderr, said);
 }
 

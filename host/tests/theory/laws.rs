@@ -217,7 +217,8 @@ fn set_timeouts(model: &mut Model, timeouts: &[(ServiceId, ServiceId, Nanos)]) {
         match model.links.iter_mut().find(|link| (link.from, link.to) == (from, to)) {
             Some(link) => link.timeout = Some(timeout),
             None => {
-                model.links.push(Link { from, to, latency: None, timeout: Some(timeout), policies: None })
+                let (timeout, place) = (Some(timeout), 0..0);
+                model.links.push(Link { from, to, latency: None, timeout, policies: None, place })
             }
         }
     }

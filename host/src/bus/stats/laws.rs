@@ -35,7 +35,8 @@ impl Accounts {
         }
         for (from, link) in self.links() {
             let place = format!("{} -> {}", self.caller(from), self.callee(link.to));
-            found.of_tally(&place, "calls", &link.under_way, &link.calls);
+            let sent = link.calls.count - link.unsent;
+            found.of_gauge(&place, "calls", &link.under_way, sent, link.calls.total);
         }
         found.0
     }

@@ -15,12 +15,12 @@ fn stats() -> Stats {
 
 /// A request to `a` from outside, which calls `b`, where it waits.
 fn request(stats: &Stats, at: Nanos) {
-    let outer = stats.calling(None, Some(A), at);
-    stats.sent(outer);
+    let mut outer = stats.calling(None, Some(A));
+    stats.sent(&mut outer, true, at);
     stats.arrived(A, false, at);
     stats.begun(A, at + 1);
-    let inner = stats.calling(Some(A), Some(B), at + 2);
-    stats.sent(inner);
+    let mut inner = stats.calling(Some(A), Some(B));
+    stats.sent(&mut inner, true, at + 2);
     stats.arrived(B, true, at + 3);
     stats.queued(B, 1, at + 3);
     stats.called_up(B, at + 3, at + 7);
@@ -63,8 +63,8 @@ fn what_never_ends_or_never_arrives_is_found() {
     let held = check(&|stats| stats.begun(A, 500));
     assert!(held.contains("a: jobs of workers begun, and ended: 2 is not 1"), "{held}");
     let lost = check(&|stats| {
-        let ticket = stats.calling(Some(A), Some(B), 500);
-        stats.sent(ticket);
+        let mut ticket = stats.calling(Some(A), Some(B));
+        stats.sent(&mut ticket, true, 500);
         stats.called(ticket, 600, Some("timeout".into()));
     });
     assert_eq!(lost, "b: calls sent to it, and calls that arrived or were lost: 2 is not 1");
@@ -77,15 +77,34 @@ fn what_never_ends_or_never_arrives_is_found() {
 }
 
 #[test]
+fn what_was_not_sent_is_an_error_without_a_time_and_never_under_way() {
+    let stats = stats();
+    let mut sent = stats.calling(Some(A), Some(B));
+    stats.sent(&mut sent, false, 100);
+    for _ in 0..3 {
+        stats.called(stats.calling(Some(A), Some(B)), 150, Some("bulkhead_full".into()));
+    }
+    stats.called(sent, 200, None);
+    let accounts = stats.close(1_000);
+    assert_eq!(accounts.broken(), []);
+    let (_, link) = accounts.links().next().expect("a link");
+    assert_eq!((link.calls.count, link.unsent, link.calls.failed()), (4, 3, 3));
+    assert_eq!((link.under_way.most(), link.calls.mean()), (1, 100.0));
+    let mut twice = accounts.clone();
+    twice.merge(&accounts);
+    assert_eq!(twice.links().next().map(|(_, link)| link.unsent), Some(6));
+}
+
+#[test]
 fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
     let (one, two) = (stats(), stats());
     request(&one, 100);
     request(&two, 150);
-    let unknown = two.calling(Some(B), None, 200);
+    let unknown = two.calling(Some(B), None);
     two.called(unknown, 200, Some("unknown_service".into()));
     let did = PolicyAccount { resends: 1, withheld: 2, opened: 3, fallbacks: 4 };
     for (stats, times) in [(&one, 2), (&two, 1)] {
-        let ticket = stats.calling(Some(B), Some(A), 300);
+        let ticket = stats.calling(Some(B), Some(A));
         (0..times).for_each(|_| stats.policies(ticket, |account| account.merge(did)));
         stats.called(ticket, 300, Some("circuit_open".into()));
     }
@@ -103,11 +122,43 @@ fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
 #[test]
 fn what_is_cut_off_after_the_end_counts_for_nothing() {
     let stats = stats();
-    let ticket = stats.calling(None, Some(A), 100);
+    let mut ticket = stats.calling(None, Some(A));
+    stats.sent(&mut ticket, false, 100);
     stats.arrived(A, false, 100);
     assert_eq!(stats.close(200).services[0].inside.level(), 1);
     stats.called(ticket, 300, Some("cancelled".into()));
-    stats.sent(stats.calling(Some(A), Some(B), 300));
+    stats.sent(&mut stats.calling(Some(A), Some(B)), true, 300);
     stats.left(place(A), 100, 300, None);
     assert_eq!(stats.close(400).services.len(), 0);
+}
+
+/// Two requests while requests are made, of which one waits and calls on after them.
+#[test]
+fn what_drains_after_the_last_request_has_no_part_in_rates_and_means() {
+    let stats = stats();
+    stats.requests_begin(100);
+    request(&stats, 100);
+    let mut straggler = stats.calling(None, Some(A));
+    stats.sent(&mut straggler, true, 150);
+    stats.arrived(A, false, 150);
+    stats.begun(A, 150);
+    stats.requests_end(200);
+    stats.requests_end(5_000);
+    let mut inner = stats.calling(Some(A), None);
+    stats.sent(&mut inner, false, 900);
+    stats.called(inner, 950, Some("unknown_service".into()));
+    stats.done(A, 150, 1_000);
+    stats.left(place(A), 150, 1_000, None);
+    stats.called(straggler, 1_000, None);
+    let accounts = stats.close(9_000);
+    assert_eq!((accounts.duration(), accounts.drain(), accounts.drained), (100, 800, 1));
+    let a = &accounts.services[0];
+    assert_eq!((a.all().count, a.all().rate(accounts.duration())), (2, 2e7));
+    // 13 and 50 of 100 nanoseconds, of two workers.
+    assert!((a.utilisation(accounts.duration()) - 63.0 / 200.0).abs() < 1e-12);
+    let calls =
+        |to| accounts.links().find(|(from, link)| *from == Some(A) && link.to == to).expect("a link").1;
+    let rate = |to| calls(to).calls.rate(accounts.duration());
+    assert_eq!((calls(None).calls.count, rate(None), rate(Some(B))), (1, 0.0, 1e7));
+    assert_eq!(accounts.broken(), []);
 }

@@ -102,6 +102,7 @@ fn a_mix_keeps_to_its_weights() {
         target: Template::default(),
         headers: Vec::new(),
         body: Template::default(),
+        place: 0..0,
     };
     let mix = [request(0.0, "HEAD"), request(3.0, "GET"), request(1.0, "POST"), request(0.0, "PUT")];
     let key = Key::new(7, Purpose::Mix);

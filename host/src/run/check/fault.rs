@@ -5,9 +5,10 @@ use crate::model::{
     Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
     Test, When,
 };
+use crate::report::words;
 use crate::topology::size_text;
 
-use super::{length, percent};
+use super::length;
 
 /// What a fault does, to whom, how often and when.
 pub fn line(fault: &Fault, model: &Model) -> String {
@@ -47,10 +48,10 @@ fn detail(kind: &FaultKind) -> String {
         FaultKind::Crash { restart } => format!(" for {}", length(restart)),
         FaultKind::RestartLoop { up, down } => format!(", up {} and down {}", length(up), length(down)),
         FaultKind::BadDeploy { canary: Canary::Replicas(share), .. } => {
-            format!(" to {} of the replicas", percent(*share))
+            format!(" to {} of the replicas", words::share(*share))
         }
         FaultKind::BadDeploy { canary: Canary::Requests(share), .. } => {
-            format!(" for {} of the traces", percent(*share))
+            format!(" for {} of the traces", words::share(*share))
         }
         FaultKind::LateSpans { by } => format!(" by {}", length(by)),
         FaultKind::WrongServiceName { name } => format!(" {name}"),
@@ -116,7 +117,7 @@ fn of_chance(chance: &Chance) -> Vec<String> {
         by_caller.then(|| "where the caller asks for it".to_owned()),
         first,
         every_nth.map(|nth| format!("each one in {nth}")),
-        (*probability < 1.0).then(|| format!("{} of them", percent(*probability))),
+        (*probability < 1.0).then(|| format!("{} of them", words::share(*probability))),
         max_active.map(|most| format!("at most {most} at a time")),
         max_total.map(|most| format!("at most {most} in all")),
     ];

@@ -4,8 +4,9 @@ use crate::clock::show;
 use crate::model::{
     Breaker, Budget, Bulkhead, Code, Failures, Fallback, Hedge, Link, Methods, Model, Policies, Retry, Trip,
 };
+use crate::report::words;
 
-use super::{length, percent};
+use super::length;
 
 /// What lies between two services, and what the caller does about failures, from the
 /// message's way to what is done in its place.
@@ -49,10 +50,10 @@ fn of_retry(retry: &Retry) -> String {
         text.push_str(&format!(" times {factor} each, {} at most", show(*max_backoff)));
     }
     if *jitter > 0.0 {
-        text.push_str(&format!(", +/- {}", percent(*jitter)));
+        text.push_str(&format!(", +/- {}", words::share(*jitter)));
     }
     if let Some(Budget { share, min, window }) = budget {
-        let (share, window) = (percent(*share), show(*window));
+        let (share, window) = (words::share(*share), show(*window));
         text.push_str(&format!(", a budget of {share} of the calls of {window} and {min}/s besides"));
     }
     if *retry_after {
@@ -76,7 +77,7 @@ fn of_breaker(breaker: &Breaker) -> String {
     let trip = match trip {
         Trip::InARow(failures) => format!("{failures} failures in a row within {window}"),
         Trip::Share { rate, least } => {
-            format!("{} failures of {least} attempts or more within {window}", percent(*rate))
+            format!("{} failures of {least} attempts or more within {window}", words::share(*rate))
         }
     };
     let trials = if *half_open == 1 { "one trial".to_owned() } else { format!("{half_open} trials") };
@@ -100,7 +101,12 @@ fn of_methods(methods: &Methods) -> String {
     }
 }
 
-fn of_failures(failures: &Failures) -> String {
+fn of_failures(of: &Failures) -> String {
+    failures(of).join(", ")
+}
+
+/// `5xx`, `502 to 504`, `timeout`: each kind of failure as a topology has it.
+pub fn failures(failures: &Failures) -> Vec<String> {
     let Failures { statuses, timeout, reset, refused } = failures;
     let statuses = statuses.iter().map(|(from, to)| match (from, to) {
         (from, to) if from == to => from.to_string(),
@@ -110,5 +116,5 @@ fn of_failures(failures: &Failures) -> String {
     });
     let others = [(timeout, "timeout"), (reset, "reset"), (refused, "refused")];
     let others = others.into_iter().filter(|(is_one, _)| **is_one).map(|(_, name)| name.to_owned());
-    statuses.chain(others).collect::<Vec<_>>().join(", ")
+    statuses.chain(others).collect()
 }

@@ -31,6 +31,8 @@ pub const MAX_SPANS: usize = 1_000;
 pub const MAX_LOGS: usize = 500;
 /// Records held over all traces; beyond, only roots are taken.
 pub const MAX_RECORDS: usize = 32_768;
+/// What all of them take; beyond, only roots are taken: bytes.
+pub const MAX_BYTES: usize = 64 << 20;
 /// Traces remembered after they were shown, for what ends later.
 pub const MAX_SHOWN: usize = 256;
 /// Traces remembered because there was no room for them.
@@ -88,6 +90,8 @@ struct Held {
     logs: Vec<LogRecord>,
     lost_spans: u64,
     lost_logs: u64,
+    /// What was added to it takes: bytes.
+    bytes: usize,
     /// The time of its last record.
     last: u64,
     /// When rule 2 applies, once a span with a remote parent has ended.
@@ -109,6 +113,7 @@ pub struct Assembler {
     places: FxHashMap<TraceId, u64>,
     next_place: u64,
     records: usize,
+    bytes: usize,
     shown: FxHashMap<TraceId, Shown>,
     shown_order: VecDeque<TraceId>,
     refused: FxHashSet<TraceId>,
@@ -153,7 +158,7 @@ impl Assembler {
     fn span(&mut self, span: &SpanRecord) {
         let id = span.trace_id;
         let is_root = span.parent.is_none();
-        let full = self.records >= MAX_RECORDS && !is_root;
+        let (full, weight) = (self.is_full() && !is_root, span.weight());
         let Some(held) = self.make_room(id, span.end) else {
             self.missed.spans += 1;
             if is_root {
@@ -166,8 +171,10 @@ impl Assembler {
             held.lost_spans += 1;
         } else {
             held.push(span);
+            held.bytes += weight;
         }
         let after = held.spans.len();
+        self.bytes += if full { 0 } else { weight };
         self.records = self.records + after - before;
         let is_late = span.parent.is_some_and(|parent| self.is_shown(id, parent));
         if is_root {
@@ -206,7 +213,7 @@ impl Assembler {
             self.missed.logs += 1;
             return;
         }
-        let full = self.records >= MAX_RECORDS;
+        let (full, weight) = (self.is_full(), log.weight());
         let Some(held) = self.make_room(id, log.time) else {
             self.missed.logs += 1;
             return;
@@ -215,8 +222,14 @@ impl Assembler {
             held.lost_logs += 1;
         } else {
             held.logs.push(log.clone());
+            held.bytes += weight;
             self.records += 1;
+            self.bytes += weight;
         }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.records >= MAX_RECORDS || self.bytes >= MAX_BYTES
     }
 
     /// The trace's records, unless there is no room for another trace. One
@@ -230,7 +243,7 @@ impl Assembler {
             if let Some((oldest, _)) = oldest.filter(|(_, last)| last.saturating_add(STALE) < now) {
                 self.give_up(oldest);
             }
-            if self.held.len() >= MAX_TRACES || self.records >= MAX_RECORDS {
+            if self.held.len() >= MAX_TRACES || self.is_full() {
                 self.refuse(id);
                 return None;
             }
@@ -270,6 +283,7 @@ impl Assembler {
         let place = self.places.remove(&id)?;
         let (_, held) = self.held.remove(&place)?;
         self.records -= held.spans.len() + held.logs.len();
+        self.bytes -= held.bytes;
         if let Some(due) = held.due {
             self.due.remove(&(due, place));
         }
@@ -302,6 +316,7 @@ impl Assembler {
             return;
         }
         self.records += rest.spans.len() + rest.logs.len();
+        self.bytes += rest.bytes;
         self.places.insert(id, self.next_place);
         self.due.extend(rest.due.map(|due| (due, self.next_place)));
         self.held.insert(self.next_place, (id, rest));
@@ -388,6 +403,10 @@ impl Held {
             .into_iter()
             .partition(|log| log.span.is_some_and(|(_, span, _)| below.contains(&span)));
         (self.spans, self.logs) = (spans, logs);
-        Self { spans: other_spans, logs: other_logs, last: self.last, due: self.due, ..Self::default() }
+        let mut rest = Self { last: self.last, due: self.due, ..Self::default() };
+        (rest.spans, rest.logs) = (other_spans, other_logs);
+        rest.bytes = rest.spans.iter().map(SpanRecord::weight).sum::<usize>()
+            + rest.logs.iter().map(LogRecord::weight).sum::<usize>();
+        rest
     }
 }

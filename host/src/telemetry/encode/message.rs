@@ -1,5 +1,5 @@
-//! Records as the messages that `opentelemetry-proto` has for them, to be
-//! written as JSON. `wire.rs` writes the same messages as protobuf.
+//! Records as the messages that `opentelemetry-proto` has for them: what `wire.rs`, which
+//! writes them as protobuf, and `json.rs` are compared with.
 
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 };
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 
-use super::{Group, SCOPE_VERSION, group, severity_text, span_flags};
+use super::{Group, SCOPE_VERSION, group, not_finite, severity_text, span_flags};
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
 
 /// All spans in one message.
@@ -149,15 +149,4 @@ fn value(value: &Value) -> AnyKind {
 fn array(values: impl Iterator<Item = AnyKind>) -> AnyKind {
     let values = values.map(|value| AnyValue { value: Some(value) }).collect();
     AnyKind::ArrayValue(ArrayValue { values })
-}
-
-/// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
-fn not_finite(value: f64) -> &'static str {
-    if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    }
 }

@@ -1,16 +1,21 @@
 //! Which receivers there are, and how to talk to them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use super::reader::Reader;
+use super::reader::{Keys, Reader};
 use crate::error::Problem;
+use crate::files;
 use crate::model::{self, Protocol};
 use crate::telemetry::exporter::{Signal, Signals};
 use crate::telemetry::otlp::tls::{ClientIdentity, Tls, certificates};
 use crate::telemetry::otlp::{Endpoint, Settings};
+
+/// The largest certificate or key that is read: bytes.
+const PEM_AT_MOST: u64 = 1 << 20;
 
 /// Where the signals go.
 pub struct Selected {
@@ -206,7 +211,7 @@ fn compression(reader: &mut Reader<'_>, names: &Names) -> Option<bool> {
 
 fn headers(reader: &mut Reader<'_>, names: &Names, topology: Option<&model::Otlp>) -> HeaderMap {
     let (name, pairs) = match reader.first(names.headers) {
-        Some((name, _)) => (name, reader.pairs(name).unwrap_or_default()),
+        Some((name, _)) => (name, reader.pairs(name, Keys::Plain).unwrap_or_default()),
         None => {
             let headers = topology.map(|otlp| otlp.headers.clone()).unwrap_or_default();
             ("telemetry.otlp.headers", headers.into_iter().collect())
@@ -305,10 +310,10 @@ fn alone(reader: &mut Reader<'_>, name: &str, others: [&'static str; 2]) {
 /// The file that a variable names, read now: nothing may fail once a run has started.
 fn pem(reader: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static str, Vec<u8>)> {
     let (name, path) = reader.first(names)?;
-    match std::fs::read(&path) {
+    match files::read(Path::new(&path), PEM_AT_MOST) {
         Ok(pem) => Some((name, pem)),
-        Err(error) => {
-            let problem = format!("{name}: cannot read {path}: {error}");
+        Err(reason) => {
+            let problem = format!("{name}: cannot read {path}: {reason}");
             reader.problem(Problem::new(problem).help("it names a PEM file"));
             None
         }

@@ -13,7 +13,7 @@ use prost::Message;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 
-use super::retry::retry_after;
+use super::retry::{self, retry_after};
 use super::{Again, Endpoint, Failure, REPLY_BYTES, shorten, tls};
 
 /// What HTTP requests and answers are made of.
@@ -100,7 +100,8 @@ async fn refused(answer: Response) -> Failure {
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => {
-            let asked = header(RETRY_AFTER).and_then(|value| retry_after(value, header(DATE)));
+            let asked =
+                header(RETRY_AFTER).and_then(|value| retry_after(value, header(DATE).and_then(retry::date)));
             asked.map_or(Again::Later, Again::After)
         }
         StatusCode::PAYLOAD_TOO_LARGE => Again::Smaller,

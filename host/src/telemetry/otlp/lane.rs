@@ -243,7 +243,7 @@ impl Shared {
         if rejected.records() > 0 {
             self.account.rejected(rejected, message);
         } else if let Some(warning) = message {
-            self.account.warned(warning);
+            self.account.warned(format!("the receiver says: {warning}"));
         }
         self.account.exported(count.without(rejected));
     }

@@ -3,7 +3,7 @@
 //! The OTLP specification asks for exponential backoff with jitter, and for
 //! respect where the receiver says how long to wait (`RetryInfo`, `Retry-After`).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::rng::Key;
 
@@ -72,15 +72,20 @@ impl Backoff {
 }
 
 /// Reads `Retry-After` (RFC 9110, 10.2.3): seconds, or a date. A date is taken
-/// relative to the answer's own `Date`, so that the clocks need not agree; an
-/// answer without one says nothing. A date that has passed is a delay of zero.
-pub fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
+/// relative to `now`, and says nothing where that is not known: take the answer's
+/// own [`date`], so that the clocks need not agree. A date that has passed is a
+/// delay of zero.
+pub fn retry_after(value: &str, now: Option<SystemTime>) -> Option<Duration> {
+    let value = value.trim();
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return value.parse().ok().map(Duration::from_secs);
     }
-    let until = httpdate::parse_http_date(value.trim()).ok()?;
-    let now = httpdate::parse_http_date(date?.trim()).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
+    Some(date(value)?.duration_since(now?).unwrap_or_default())
+}
+
+/// Reads a date as HTTP writes it (RFC 9110, 5.6.7).
+pub fn date(value: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.trim()).ok()
 }
 
 #[cfg(test)]
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        let date = date("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:40 GMT", date), Some(Duration::from_secs(3)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:30 GMT", date), Some(Duration::ZERO));

@@ -2,6 +2,7 @@
 
 use toml::de::DeValue;
 
+use super::super::rates::share;
 use super::super::reader::{Table, Value};
 use super::kinds::Scope;
 use crate::error::Problem;
@@ -38,7 +39,7 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
         );
     }
     let probability = match probability {
-        Some(value) => value.number("a number from 0 to 1", |number| (0.0..=1.0).contains(&number)),
+        Some(value) => share(&value),
         None => Some(1.0),
     };
     let fail_first = optional(fail_first, |value| first(&value));

@@ -158,6 +158,12 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
     };
     let table = value.table(format!("the test of {}", quote(value.key)))?;
     let read = of_table(&table, part);
+    if let Some(why) = read.as_deref().and_then(contradiction) {
+        let problem = Problem::new(format!("no value of {} meets these tests: {why}", quote(value.key)));
+        return value.refuse(
+            problem.label("they contradict one another").help("correct one of them, or leave it out"),
+        );
+    }
     if table.entries().is_empty() {
         let problem = Problem::new(format!("{} is not tested for anything", quote(value.key)));
         let help = format!("write a value, or a test: {}, \"exists\"", list(TESTS));
@@ -165,6 +171,40 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
     }
     let conditions = read?.into_iter().map(|test| Condition { of: part.clone(), test });
     Some(conditions.collect())
+}
+
+/// Why no value at all can meet all these tests.
+fn contradiction(tests: &[Test]) -> Option<String> {
+    let has = |wanted: fn(&Test) -> bool| tests.iter().any(wanted);
+    if has(|test| matches!(test, Test::Exists(false)))
+        && has(|test| !matches!(test, Test::Exists(_) | Test::Ne(_)))
+    {
+        return Some("what is not there has no value".to_owned());
+    }
+    // The bound, and whether it is outside itself.
+    let (mut least, mut most) = ((f64::NEG_INFINITY, false), (f64::INFINITY, false));
+    for test in tests {
+        let (low, high) = match test {
+            Test::Gt(number) => (Some((*number, true)), None),
+            Test::Ge(number) => (Some((*number, false)), None),
+            Test::Lt(number) => (None, Some((*number, true))),
+            Test::Le(number) => (None, Some((*number, false))),
+            Test::Eq(value) => {
+                let exactly = value.as_f64().map(|number| (number, false));
+                (exactly, exactly)
+            }
+            _ => (None, None),
+        };
+        least = low.filter(|low| *low > least).unwrap_or(least);
+        most = high.filter(|(high, open)| *high < most.0 || *high == most.0 && *open).unwrap_or(most);
+    }
+    let is_empty = least.0 > most.0 || least.0 == most.0 && (least.1 || most.1);
+    is_empty.then(|| {
+        let words = |(number, open): (f64, bool), side: &str, of: &str| {
+            if open { format!("{side} {number}") } else { format!("{number} or {of}") }
+        };
+        format!("a number that is {} and {}", words(least, "above", "more"), words(most, "below", "less"))
+    })
 }
 
 fn of_table(table: &Table<'_>, part: &Part) -> Option<Vec<Test>> {

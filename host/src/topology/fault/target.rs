@@ -178,11 +178,12 @@ fn of_link<'a>(
 fn caller(value: &Value<'_>, id: ServiceId, around: &Surroundings<'_>) -> Option<ServiceId> {
     let service = &around.services[id.index()];
     match &service.code {
-        Code::External(_) => value.refuse(
-            Problem::new(format!("{} is a real server: it calls nobody here", quote(&service.name)))
-                .label("not a caller")
-                .help("name a service with a guest"),
-        ),
+        Code::External(_) => {
+            let problem =
+                Problem::new(format!("{} is a real server: it calls nobody here", quote(&service.name)));
+            let problem = problem.label("not a caller").help("name a service with a guest");
+            around.outside(value, problem, id)
+        }
         _ => Some(id),
     }
 }
@@ -197,15 +198,17 @@ fn of_guest<'a>(
     let service = &around.services[ends.service.index()];
     let inside = kind.is_some_and(|kind| kind.inside) || span.is_some();
     match (&service.code, kind) {
-        (Code::External(_), Some(kind)) if inside => ends.place.refuse(
-            Problem::new(format!(
+        (Code::External(_), Some(kind)) if inside => {
+            let problem = Problem::new(format!(
                 "{} is a real server: a fault of kind {} cannot reach into it",
                 quote(&service.name),
                 quote(kind.name)
-            ))
-            .label("simhost does not run this service")
-            .help("name a service with a guest, or let something go wrong on the way: latency, error, reset"),
-        ),
+            ));
+            let help =
+                "name a service with a guest, or let something go wrong on the way: latency, error, reset";
+            let problem = problem.label("simhost does not run this service").help(help);
+            around.outside(&ends.place.clone(), problem, ends)
+        }
         _ => Some(ends),
     }
 }
@@ -221,7 +224,8 @@ fn replica_of(
     let service = &around.services[service?.index()];
     if matches!(service.code, Code::External(_)) {
         let problem = Problem::new(format!("{} is a real server: it has no replicas", quote(&service.name)));
-        return value.refuse_key(problem.label("has no effect").help("leave it out"));
+        let problem = problem.label("has no effect").help("leave it out");
+        return around.outside(&value, problem, Some(number));
     }
     if number < service.replicas {
         return Some(Some(number));

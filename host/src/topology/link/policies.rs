@@ -5,8 +5,9 @@
 use toml::de::DeValue;
 
 use super::super::answer::answer;
+use super::super::rates::{positive_share, rate_from_zero, share};
 use super::super::reader::{Table, Value};
-use super::super::units::{positive_duration, rate_from_zero};
+use super::super::units::positive_duration;
 use super::failures::{failures, methods, of_the_callee, worth_a_retry};
 use crate::clock;
 use crate::error::{Problem, quote};
@@ -73,7 +74,7 @@ fn retry(value: &Value<'_>) -> Option<Retry> {
     }
     let factor = number(factor, 2.0, "a number from 1 to 10", |factor| (1.0..=10.0).contains(&factor));
     // As in gRPC (proposal A6, as amended in 2024).
-    let jitter = number(jitter, 0.2, "a number from 0 to 1", |jitter| (0.0..=1.0).contains(&jitter));
+    let jitter = jitter.map_or(Some(0.2), |value| share(&value));
     let on = on.map_or_else(|| Some(worth_a_retry()), |value| failures(&value));
     let methods = methods_of(methods_value);
     let budget = budget_value.map_or(Some(None), |value| budget(&value).map(Some));
@@ -94,17 +95,14 @@ fn retry(value: &Value<'_>) -> Option<Retry> {
 /// `budget = 0.2` or `budget = { share = 0.2, min = "10/s", window = "10s" }`; the
 /// defaults are Finagle's and Linkerd's.
 fn budget(value: &Value<'_>) -> Option<Budget> {
-    let share_of = |value: &Value<'_>| {
-        value.number("a share of the calls, from 0 to 1", |share| (0.0..=1.0).contains(&share))
-    };
     let (min, window) = (10.0, 10 * SECOND);
     if !matches!(value.item(), DeValue::Table(_)) {
-        return Some(Budget { share: share_of(value)?, min, window });
+        return Some(Budget { share: share(value)?, min, window });
     }
     let table = value.table("the retry budget")?;
-    let [share, least, window_value] = table.keys(["share", "min", "window"]);
-    let share = table.need("share", share, "say how many retries each call allows: share = 0.2");
-    let share = share.and_then(|value| share_of(&value));
+    let [share_value, least, window_value] = table.keys(["share", "min", "window"]);
+    let share_value = table.need("share", share_value, "say how many retries each call allows: share = 0.2");
+    let share = share_value.and_then(|value| share(&value));
     let min = least.map_or(Some(min), |value| rate_from_zero(&value));
     let window = time(window_value.as_ref(), window);
     Some(Budget { share: share?, min: min?, window: window? })
@@ -131,7 +129,7 @@ fn trip(in_a_row: Option<Value<'_>>, rate: Option<Value<'_>>, least: Option<Valu
                 .help("keep failures for so many in a row, or rate for a share of the requests"),
         ),
         (None, Some(rate)) => {
-            let share = rate.number("a share above 0, up to 1", |share| share > 0.0 && share <= 1.0);
+            let share = positive_share(&rate);
             let least = least.map_or(Some(20), |value| value.count(1..=COUNT_AT_MOST));
             Some(Trip::Share { rate: share?, least: least? })
         }

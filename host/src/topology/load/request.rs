@@ -72,7 +72,7 @@ impl Reader<'_> {
         let usual = if json.is_some() || body.is_some() { "POST" } else { "GET" };
         let method = method_value.map_or(Some(usual.to_owned()), |value| value.read(address::method));
         let path = table.need("path", path, "say which path is asked for: path = \"/…\"");
-        let target = path.and_then(|value| self.target(&value));
+        let target = path.as_ref().and_then(|value| self.target(value));
         let headers = headers.map_or(Some(Vec::new()), |value| self.headers(&value));
         let is_json = json.is_some();
         let body = match (json, body) {
@@ -93,7 +93,8 @@ impl Reader<'_> {
             let value = Template(vec![Piece::Fixed("application/json".to_owned())]);
             headers.push(("content-type".to_owned(), value));
         }
-        Some(RequestTemplate { weight, method: method?, target: target?, headers, body: body? })
+        let place = path?.place();
+        Some(RequestTemplate { weight, method: method?, target: target?, headers, body: body?, place })
     }
 
     fn target(&self, value: &Value<'_>) -> Option<Template> {

@@ -1,10 +1,9 @@
 //! When the requests of a load come: `arrivals`, or `users` and what they do.
 
 use super::super::distribution::distribution;
+use super::super::rates::{RATE_AT_MOST, RATE_REMEDY, rate, rate_from_zero, show_rate};
 use super::super::reader::{Table, Value};
-use super::super::units::{
-    RATE_AT_MOST, RATE_REMEDY, duration, positive_duration, rate, rate_from_zero, show_rate,
-};
+use super::super::units::{duration, positive_duration};
 use super::{COUNT_AT_MOST, Surroundings, draw, optional};
 use crate::clock;
 use crate::error::{Problem, quote};

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::super::super::distribution::{distribution, positive_distribution};
-use super::super::super::reader::Value;
+use super::super::super::rates::share;
 use super::super::super::service::{guest_code, read_config};
 use super::super::super::units::{offset, size};
 use super::Keys;
@@ -71,8 +71,7 @@ pub(super) fn bad_deploy(keys: &Keys<'_, '_>) -> Option<FaultKind> {
         Some(value) => value.filled().map(|version| Some(version.to_owned())),
         None => Some(None),
     };
-    let config = keys.get("config").map(|value| read_config(&value)).unwrap_or_default();
-    let share = |value: &Value<'_>| value.number("a share from 0 to 1", |share| (0.0..=1.0).contains(&share));
+    let config = keys.get("config").map(|value| read_config(&value).0).unwrap_or_default();
     let canary = match (keys.get("replicas"), keys.get("requests")) {
         (Some(_), Some(requests)) => requests.refuse_key(
             Problem::new("the fault has both replicas and requests")

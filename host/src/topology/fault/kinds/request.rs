@@ -2,9 +2,10 @@
 
 use super::super::super::answer::answer;
 use super::super::super::distribution::distribution;
+use super::super::super::rates::{positive_share, rate};
 use super::super::super::reader::Value;
 use super::super::super::service::read_attributes;
-use super::super::super::units::{duration, positive_duration, rate};
+use super::super::super::units::{duration, positive_duration};
 use super::super::conditions::{is_pointer, json_value};
 use super::Keys;
 use crate::error::Problem;
@@ -88,9 +89,7 @@ pub(super) fn reset(keys: &Keys<'_, '_>) -> Option<FaultKind> {
 
 pub(super) fn corrupt(keys: &Keys<'_, '_>) -> Option<FaultKind> {
     let on = keys.way(Way::Response);
-    let wanted = "a share of the bytes above 0, up to 1";
-    let share = keys.get("share");
-    let share = share.map_or(Some(SHARE), |value| value.number(wanted, |share| share > 0.0 && share <= 1.0));
+    let share = keys.get("share").map_or(Some(SHARE), |value| positive_share(&value));
     Some(FaultKind::Corrupt { on: on?, share: share? })
 }
 

@@ -1,0 +1,85 @@
+//! What would take a processor without end.
+
+use std::hint::black_box;
+use std::io::Write as _;
+
+use super::exports::simhost::service::handler::{Response, Route};
+use super::simhost::service::tracing::{self, Span, SpanKind};
+use super::simhost::service::{bus, clock, config, incoming, logging};
+use super::{PATIENT, answer, request};
+
+/// Does `what` for ever.
+pub fn forever(what: &str) -> Response {
+    let lines = vec![b'\n'; 4 << 10];
+    let text = "x".repeat(64 << 10);
+    let mut buffer = vec![0; 1 << 20];
+    let mut turn = 0_u64;
+    loop {
+        turn += 1;
+        match what {
+            "nothing" => {
+                black_box(turn);
+            }
+            "now" => {
+                black_box(clock::now());
+            }
+            "sleep" => clock::sleep(0),
+            "nap" => clock::sleep(1),
+            "random" => getrandom::fill(&mut buffer).expect("there is randomness"),
+            "random-word" => {
+                black_box(getrandom::u64().expect("there is randomness"));
+            }
+            "instant" => {
+                black_box(std::time::Instant::now());
+            }
+            "thread-sleep" => std::thread::sleep(std::time::Duration::from_nanos(1)),
+            "method" => drop(black_box(incoming::method())),
+            "body" => drop(black_box(incoming::body())),
+            "headers" => drop(black_box(incoming::headers())),
+            "header" => drop(black_box(incoming::header("x"))),
+            "config" => drop(black_box(config::all())),
+            "key" => drop(black_box(config::get("routes"))),
+            "environment" => drop(black_box(std::env::vars().count())),
+            "log" => logging::log(logging::Level::Info, &text, &[]),
+            "log-nothing" => logging::log(logging::Level::Info, "", &[]),
+            "span" => drop(Span::new("x", SpanKind::Internal, &[])),
+            "context" => drop(black_box(tracing::current())),
+            "annotate" => tracing::annotate(&[]),
+            "baggage" => tracing::set_baggage(&format!("k{}", turn % 64), &text[..100]),
+            "get-baggage" => drop(black_box(tracing::get_baggage("k0"))),
+            "lines" => std::io::stdout().write_all(&lines).expect("there is standard output"),
+            "output" => std::io::stdout().write_all(text.as_bytes()).expect("there is standard output"),
+            "call" => drop(black_box(bus::call("back", &request("/ok".into(), Vec::new()), PATIENT))),
+            "nobody" => drop(black_box(bus::call("nobody", &request("/".into(), Vec::new()), PATIENT))),
+            "pending" => drop(bus::Pending::new("back", &request("/ok".into(), Vec::new()), PATIENT)),
+            "fill" => black_box(&mut buffer).fill(turn as u8),
+            "copy" => black_box(&mut buffer).copy_within(1.., 0),
+            "grow" => grow(),
+            other => return answer(&format!("there is no spinning {other}")),
+        }
+    }
+}
+
+/// Asks for a page more, which soon nobody grants.
+fn grow() {
+    #[cfg(target_arch = "wasm32")]
+    black_box(core::arch::wasm32::memory_grow(0, 1));
+}
+
+/// The routes, or what comes instead of them.
+pub fn describe() -> Vec<Route> {
+    let route = |path: String| Route { method: "GET".into(), path };
+    match config::get("routes").unwrap_or_default().as_str() {
+        "" => Vec::new(),
+        "sleep-for-ever" => {
+            clock::sleep(u64::MAX);
+            Vec::new()
+        }
+        "million" => (0..1_000_000).map(|number| route(format!("/{number}"))).collect(),
+        "long" => (0..1_000).map(|number| route(format!("/{number}/{}", "x".repeat(60_000)))).collect(),
+        what => {
+            forever(what);
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What built-in guests call: the guest `service` as its configuration says, the
+//! others as their code does.
+
+use indexmap::IndexMap;
+use simhost_notation::Calls;
+
+use crate::model::Code;
+
+/// The only route of a guest `service` whose configuration has no tables.
+const ONLY: &str = "GET /";
+
+/// A route, and what its requests call. What one route calls may be in several, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    pub route: String,
+    pub calls: Calls,
+    /// The key of the configuration that says so, if it is there.
+    pub key: Option<String>,
+}
+
+/// The routes of a guest that call others; none of a guest about which nothing is known.
+pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<Operation>> {
+    let Code::Embedded(name) = code else { return None };
+    match name.as_str() {
+        "service" => Some(of_service(config)),
+        "hop" => {
+            let next = config.get("next").and_then(|next| fixed(ONLY, "next", next));
+            Some(next.into_iter().collect())
+        }
+        "orders" => Some(of_orders(config)),
+        "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// Each table of the configuration is a route, and calls what its own `calls` says, or the one beside
+/// the tables.
+fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
+    let tables = config.iter().filter_map(|(key, route)| Some((key.strip_suffix(".route")?, route)));
+    let mut routes: Vec<_> = tables
+        .filter(|(table, _)| !table.contains('.'))
+        .map(|(table, route)| (route.as_str(), format!("{table}.calls")))
+        .collect();
+    if routes.is_empty() {
+        routes.push((ONLY, "calls".to_owned()));
+    }
+    let operation = |(route, own): (&str, String)| {
+        let key = if config.contains_key(&own) { own } else { "calls".to_owned() };
+        let text = config.get(&key).filter(|text| !text.is_empty())?;
+        // What cannot be read is said by the guest itself, when it is asked for its routes.
+        let calls = Calls::parse(text).ok()?;
+        Some(Operation { route: route.to_owned(), calls, key: Some(key) })
+    };
+    routes.into_iter().filter_map(operation).collect()
+}
+
+/// The databases that the guest `service` uses: system, and the name by which it is told from others.
+pub fn databases(code: &Code, config: &IndexMap<String, String>, service: &str) -> Vec<(String, String)> {
+    if !matches!(code, Code::Embedded(name) if name == "service") {
+        return Vec::new();
+    }
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (key, system) in config {
+        let table = key.strip_suffix(".system").unwrap_or(key);
+        let is_one = table == "database" || table.split_once('.').is_some_and(|(_, name)| name == "database");
+        if !is_one || system.is_empty() {
+            continue;
+        }
+        let named = ["address", "namespace"].iter().find_map(|name| config.get(&format!("{table}.{name}")));
+        let database = (system.clone(), named.map_or(service, String::as_str).to_owned());
+        if !found.contains(&database) {
+            found.push(database);
+        }
+    }
+    found
+}
+
+/// The calls of each service that the configuration may name, in the order in which they are made.
+fn of_orders(config: &IndexMap<String, String>) -> Vec<Operation> {
+    let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
+    let inventory = name("inventory");
+    let steps = [
+        ("inventory", format!("{inventory}/stock/{{item}}, POST {inventory}/stock/{{item}}/reserve")),
+        ("payment", format!("POST {}/charges", name("payment"))),
+        ("notification", format!("POST {}/notify?", name("notification"))),
+    ];
+    steps.into_iter().flat_map(|(key, calls)| fixed("POST /orders", key, &calls)).collect()
+}
+
+/// One route that calls what is written in code; `key` of the configuration names the callee.
+fn fixed(route: &str, key: &str, calls: &str) -> Option<Operation> {
+    let calls = Calls::parse(calls).ok()?;
+    Some(Operation { route: route.to_owned(), calls, key: Some(key.to_owned()) })
+}

@@ -1,0 +1,86 @@
+//! Compiling the guests of a topology.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use crate::engine::{self, Engine, LoadError};
+use crate::error::Problem;
+use crate::model::{Code, Model};
+
+use super::services::{at, bytes};
+use super::world::Event;
+
+/// A guest that takes longer than this to compile is spoken of.
+const LONG: Duration = Duration::from_millis(300);
+
+/// A smaller guest takes as long only where the machine is busy with other things: bytes.
+const WORTH_TELLING: usize = 512 << 10;
+
+/// Compiles all guests at once; services with the same guest share its code.
+pub(super) fn compile(
+    engine: &Engine,
+    model: &Model,
+    tell: Option<fn(Event)>,
+) -> Vec<Result<Option<engine::Code>, Problem>> {
+    let mut different: Vec<&Code> = Vec::new();
+    for service in &model.services {
+        if !different.iter().any(|code| same(code, &service.code)) {
+            different.push(&service.code);
+        }
+    }
+    let compiled: Vec<_> = std::thread::scope(|scope| {
+        let compile = |code| scope.spawn(move || compile_one(engine, code, tell));
+        let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let find = |service: &crate::model::Service| {
+        let index = different.iter().position(|code| same(code, &service.code));
+        let compiled = &compiled[index.expect("every service's code is among the different ones")];
+        compiled.clone().map_err(|problem| at(problem, service))
+    };
+    model.services.iter().map(find).collect()
+}
+
+/// Whether two services run the same guest, wherever the topology names it.
+fn same(one: &Code, other: &Code) -> bool {
+    match (one, other) {
+        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
+        _ => one == other,
+    }
+}
+
+fn compile_one(
+    engine: &Engine,
+    code: &Code,
+    tell: Option<fn(Event)>,
+) -> Result<Option<engine::Code>, Problem> {
+    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
+    load(engine, &bytes, &name, tell).map(Some).map_err(|error: LoadError| {
+        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
+    })
+}
+
+/// Compiles a guest, and says so while it goes on, if it takes long.
+///
+/// # Errors
+/// What is wrong with the bytes.
+pub(super) fn load(
+    engine: &Engine,
+    bytes: &[u8],
+    name: &str,
+    tell: Option<fn(Event)>,
+) -> Result<engine::Code, LoadError> {
+    let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else { return engine.load(bytes) };
+    std::thread::scope(|scope| {
+        let (compiled, compiling) = channel::<()>();
+        scope.spawn(move || {
+            if compiling.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                tell(Event::Compiling { guest: name.to_owned(), bytes: bytes.len() });
+            }
+        });
+        let code = engine.load(bytes);
+        drop(compiled);
+        code
+    })
+}

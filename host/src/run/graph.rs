@@ -1,0 +1,117 @@
+//! A topology as a graph: who calls whom, and who may.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Edge, Graph, Kind, Node};
+use crate::model::{Code, Load, Model, Piece};
+use crate::report::words;
+
+use super::calls::{Calls, Meets, databases};
+use super::services::Service;
+
+/// Clients first, then the services, then their databases.
+pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
+    let mut draft =
+        Draft { graph: Graph { name: model.name.clone(), ..Graph::default() }, edges: BTreeMap::new() };
+    let ingress = model.ingress.as_ref();
+    let clients = model.loads.len() + usize::from(ingress.is_some());
+    if let Some(ingress) = ingress {
+        draft.node(Kind::Client, "clients", &format!("http://{}", ingress.listen));
+        draft.edge(0, clients + ingress.to.index(), None);
+    }
+    for load in &model.loads {
+        let node = draft.node(Kind::Client, &load.name, "load");
+        for request in requests(load) {
+            draft.edge(node, clients + load.to.index(), Some(request));
+        }
+    }
+    for (described, service) in model.services.iter().zip(services) {
+        let (kind, detail) = match &described.code {
+            Code::External(url) => (Kind::Server, url.clone()),
+            Code::Embedded(_) | Code::File { .. } => (Kind::Service, detail(described, service)),
+        };
+        draft.node(kind, &described.name, &detail);
+    }
+    for call in &calls.all {
+        let Some(to) = call.to else { continue };
+        let request = match &call.meets {
+            Meets::Route(Some(route)) => route.clone(),
+            _ => format!("{} {}", call.what.method, call.what.path),
+        };
+        draft.edge(clients + call.from.index(), clients + to.index(), Some(request));
+    }
+    for link in &model.links {
+        draft.edge(clients + link.from.index(), clients + link.to.index(), None);
+    }
+    for (index, service) in model.services.iter().enumerate() {
+        for (system, name) in databases(&service.code, &service.config, &service.name) {
+            let node = draft.database(&system, &name);
+            draft.edge(clients + index, node, Some(String::new()));
+        }
+    }
+    draft.graph
+}
+
+/// What a service runs: `orders 1.4.2, 3 replicas`.
+fn detail(described: &crate::model::Service, service: &Service) -> String {
+    let guest = match &described.code {
+        Code::Embedded(name) => name.clone(),
+        Code::File { path, .. } => {
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        Code::External(url) => url.clone(),
+    };
+    let version = service.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    match described.replicas {
+        1 => format!("{guest}{version}"),
+        many => format!("{guest}{version}, {}", words::counted(u64::from(many), "replica")),
+    }
+}
+
+/// What a load asks for: each request once, with the names of what it draws.
+fn requests(load: &Load) -> impl Iterator<Item = String> {
+    load.requests.iter().map(|request| {
+        let piece = |piece: &Piece| match piece {
+            Piece::Fixed(text) => text.clone(),
+            Piece::Value { index, .. } => format!("{{{}}}", load.values[*index].name),
+        };
+        format!("{} {}", request.method, request.target.0.iter().map(piece).collect::<String>())
+    })
+}
+
+/// A graph while it is put together.
+struct Draft {
+    graph: Graph,
+    /// Edges by their ends.
+    edges: BTreeMap<(usize, usize), usize>,
+}
+
+impl Draft {
+    fn node(&mut self, kind: Kind, name: &str, detail: &str) -> usize {
+        self.graph.nodes.push(Node { kind, name: name.to_owned(), detail: detail.to_owned() });
+        self.graph.nodes.len() - 1
+    }
+
+    /// The database of that name, which several services may share.
+    fn database(&mut self, system: &str, name: &str) -> usize {
+        let found = self.graph.nodes.iter().position(|node| {
+            node.kind == Kind::Database && (node.name.as_str(), node.detail.as_str()) == (system, name)
+        });
+        found.unwrap_or_else(|| self.node(Kind::Database, system, name))
+    }
+
+    /// Adds a request to what goes from one node to another; without one, that something may.
+    fn edge(&mut self, from: usize, to: usize, request: Option<String>) {
+        let edges = &mut self.graph.edges;
+        let index = *self.edges.entry((from, to)).or_insert_with(|| {
+            edges.push(Edge { from, to, requests: Vec::new(), known: false });
+            edges.len() - 1
+        });
+        let edge = &mut edges[index];
+        let Some(request) = request else { return };
+        edge.known = true;
+        if !request.is_empty() && !edge.requests.contains(&request) {
+            edge.requests.push(request);
+        }
+    }
+}

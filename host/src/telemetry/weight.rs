@@ -1,0 +1,87 @@
+//! What records take in memory, roughly: bytes.
+//!
+//! Texts that many records share count for none of them.
+
+use super::record::{Batch, Event, KeyValue, LogRecord, SpanRecord, Status, Text, Value};
+
+impl Text {
+    /// Bytes that it has for itself.
+    pub const fn weight(&self) -> usize {
+        match self {
+            Self::Owned(text) => text.len(),
+            Self::Static(_) | Self::Shared(_) => 0,
+        }
+    }
+}
+
+impl Value {
+    /// Bytes besides those of the value itself.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Text(text) => text.weight(),
+            Self::Texts(texts) => texts.iter().map(|text| size_of::<String>() + text.len()).sum(),
+            Self::Ints(values) => size_of_val(values.as_slice()),
+            Self::Bool(_) | Self::Int(_) | Self::Float(_) => 0,
+        }
+    }
+}
+
+impl KeyValue {
+    /// Bytes that it takes in a list.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.key.weight() + self.value.weight()
+    }
+}
+
+impl Event {
+    /// Bytes that it takes in a list.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.name.weight() + sum(&self.attributes)
+    }
+}
+
+impl SpanRecord {
+    /// Bytes that it takes in a batch.
+    pub fn weight(&self) -> usize {
+        let status = match &self.status {
+            Status::Error(text) => text.weight(),
+            Status::Unset | Status::Ok => 0,
+        };
+        let events = self.events.iter().map(Event::weight).sum::<usize>();
+        size_of::<Self>() + self.name.weight() + sum(&self.attributes.own) + events + status
+    }
+}
+
+impl LogRecord {
+    /// Bytes that it takes in a batch.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.body.weight() + sum(&self.attributes)
+    }
+}
+
+impl Batch {
+    /// Bytes that its records take.
+    pub fn weight(&self) -> usize {
+        let spans = self.spans.iter().map(SpanRecord::weight).sum::<usize>();
+        spans + self.logs.iter().map(LogRecord::weight).sum::<usize>()
+    }
+}
+
+fn sum(attributes: &[KeyValue]) -> usize {
+    attributes.iter().map(KeyValue::weight).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_texts_weigh_what_they_hold_and_shared_ones_nothing() {
+        let pair = |key: Text, value: Value| KeyValue { key, value }.weight() - size_of::<KeyValue>();
+        assert_eq!(pair(Text::Static("key"), Value::Int(1)), 0);
+        assert_eq!(pair(Text::Owned("key".into()), Value::Text(Text::Owned("text".into()))), 7);
+        assert_eq!(pair(Text::Shared("key".into()), Value::Ints(vec![1, 2])), 16);
+        let texts = vec![String::new(), "four".to_owned()];
+        assert_eq!(pair(Text::Static(""), Value::Texts(texts)), 2 * size_of::<String>() + 4);
+    }
+}
