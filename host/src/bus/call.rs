@@ -37,7 +37,7 @@ impl Outbound for Weak<Bus> {
         }
     }
 
-    fn all_wait(&self, service: ServiceId) {
+    fn waits(&self, service: ServiceId) {
         if let Some(bus) = self.upgrade() {
             bus.untangle(service);
         }

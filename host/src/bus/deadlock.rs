@@ -29,7 +29,7 @@ impl Deadlocks {
 
 impl Bus {
     /// Resolves the deadlock that something at this service has completed, if it has: a request
-    /// has begun to wait in its queue, or the last of a replica's workers for a call.
+    /// has begun to wait in its queue, or one of its guests for a call that may be in a queue already.
     pub(super) fn untangle(&self, at: ServiceId) {
         if !self.stats.is_in_cycle(at) {
             return;

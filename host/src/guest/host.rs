@@ -108,7 +108,7 @@ impl bus::Host for GuestState {
         let local = self.local.get_mut();
         let (span, call, hold) = local.start_call(service, request, options);
         let call = call.inspect(move |_| drop(hold));
-        local.wait_for(span);
+        local.waiter.waits_for(span);
         let answer = answer(sched::here(call).await);
         self.local.get_mut().waiter.goes_on();
         self.charge(copied(&answer));
@@ -238,12 +238,11 @@ impl Local {
         (span, outbound.call(caller, service, request, options.timeout_ns), Some(hold))
     }
 
-    /// The guest waits for this call, and for nothing else.
+    /// The guest waits for this call, which began earlier, and for nothing else.
     fn wait_for(&self, call: SpanId) {
-        if self.waiter.waits_for(call)
-            && let Some(outbound) = self.host.outbound.get()
-        {
-            outbound.all_wait(self.identity.service);
+        self.waiter.waits_for(call);
+        if let Some(outbound) = self.host.outbound.get() {
+            outbound.waits(self.identity.service);
         }
     }
 

@@ -22,8 +22,8 @@ pub trait Outbound {
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
 
-    /// Every worker of a replica of `service` waits for a call.
-    fn all_wait(&self, service: ServiceId);
+    /// A guest of `service` waits for a call that it began earlier.
+    fn waits(&self, service: ServiceId);
 
     /// The guest has begun the span `id` in `scope`. What it waits for before it goes
     /// on, if it has to; that gives the events which the span then gets.

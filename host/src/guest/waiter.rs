@@ -47,12 +47,11 @@ impl Waiter {
         }
     }
 
-    /// Its guest waits for this call. Tells whether all workers of the replica wait now.
-    pub fn waits_for(&self, call: SpanId) -> bool {
+    /// Its guest waits for this call.
+    pub fn waits_for(&self, call: SpanId) {
         if self.waits_for.replace(Some(call)).is_none() {
             self.crew.waiting.set(self.crew.waiting.get() + 1);
         }
-        self.crew.all_wait()
     }
 
     /// Its guest goes on.
