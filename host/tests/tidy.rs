@@ -64,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("external", &["message", "telemetry", "guest", "bus"]),
+    ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
