@@ -6,6 +6,7 @@
 
 mod attempt;
 mod call;
+mod deadlock;
 mod entry;
 mod exposed;
 mod passage;
@@ -39,7 +40,7 @@ use crate::fault::{Faults, Records, Verdict};
 use crate::guest::budget::{Budget, Share};
 use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, RequestScope, Trace, Visitor};
-use crate::guest::{self, CallError, GuestFailure, Host, Outbound, Worker};
+use crate::guest::{self, Above, CallError, GuestFailure, Host, Outbound, Worker};
 use crate::link::Links;
 use crate::message::{Request, Response};
 use crate::model::{Bounds, Limits, Nanos, ServiceId};
@@ -48,6 +49,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 pub use attempt::Outcome;
+use deadlock::Deadlocks;
 pub use entry::{Admitted, Answer, Entry, Identity, OfClient, trace_mask};
 use plight::Presence;
 pub use release::{Release, Stand};
@@ -90,6 +92,7 @@ pub struct Bus {
     entered: Cell<u64>,
     numbered: Cell<u64>,
     inside: Cell<u32>,
+    deadlocks: Deadlocks,
 }
 
 /// What the bus takes from the model as it is.
@@ -165,6 +168,8 @@ struct Visit {
     deadline: Option<Deadline>,
     /// Which attempt of its call it is, from 0.
     attempt: u32,
+    /// The worker that waits for it, however long it takes.
+    above: Option<Above>,
     request: Request,
     /// What it holds of its caller's budget; none from outside.
     hold: Option<Share>,
@@ -237,6 +242,7 @@ impl Bus {
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
+            deadlocks: Deadlocks::default(),
         });
         let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
         // A second bus on one host would be a defect of the wiring.
@@ -325,10 +331,20 @@ impl Bus {
             return Ok(response);
         }
         let deadline = visit.deadline.map(|deadline| deadline.at);
-        let wish = Wish { code: &stand.code, host: &self.host, stats: &self.stats, deadline, presence };
+        let wish = Wish {
+            code: &stand.code,
+            host: &self.host,
+            stats: &self.stats,
+            deadline,
+            presence,
+            above: visit.above.as_ref(),
+            queued: &|| self.untangle(to),
+        };
         let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(at, arrived) };
         let (response, failure) = match acquired {
             Ok(mut worker) => {
+                // Who may die frees its callers.
+                worker.brought(visit.above.take().filter(|_| presence.is_none()));
                 let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
                 let known = route.map(|route| (route, stand.routes.get(route)));

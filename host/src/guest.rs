@@ -16,6 +16,7 @@ mod outbound;
 pub mod scope;
 pub mod stall;
 mod telemetry;
+mod waiter;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ use host::PendingCall;
 use memory::{MemoryLimit, memory_exceeded};
 pub use outbound::Outbound;
 use scope::{Annotations, RequestScope};
+pub use waiter::{Above, Crew, Waiter};
 
 /// What all workers of a run share with the host.
 pub struct Host {
@@ -83,6 +85,8 @@ pub struct Identity {
     pub limits: Limits,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
+    /// Its workers together.
+    pub crew: Rc<Crew>,
 }
 
 /// The data of a worker's store, which wasmtime wants to be `Send`.
@@ -105,6 +109,8 @@ struct Local {
     scope: Option<Box<RequestScope>>,
     /// Calls that the guest may wait for, by its handles.
     pending: BTreeMap<u32, PendingCall>,
+    /// What the worker waits for.
+    waiter: Rc<Waiter>,
     /// Calls under way, those included that nobody waits for.
     live_calls: Rc<Cell<u32>>,
     /// Handles that this worker has given out: spans and calls.
@@ -204,6 +210,7 @@ impl Worker {
                 identity: Rc::clone(identity),
                 scope: None,
                 pending: BTreeMap::new(),
+                waiter: Rc::new(Waiter::new(&identity.crew)),
                 live_calls: Rc::default(),
                 handles: 0,
             }),
@@ -241,6 +248,11 @@ impl Worker {
     /// What the host may hold for its requests.
     pub fn budget(&self) -> Rc<Budget> {
         Rc::clone(&self.store.data().local.get().budget)
+    }
+
+    /// The request that it is about to serve was brought by this call; none from outside.
+    pub fn brought(&self, above: Option<Above>) {
+        self.store.data().local.get().waiter.brought(above);
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
@@ -297,6 +309,7 @@ impl Worker {
         local.output.finish();
         local.output.current.set(None);
         local.pending.clear();
+        local.waiter.free();
         let Some(scope) = &mut local.scope else { return Annotations::default() };
         scope.end_all(&local.host, &local.identity);
         let annotations = std::mem::take(&mut scope.annotations);

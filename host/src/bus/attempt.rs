@@ -12,9 +12,9 @@ use futures_util::future::{Either, select};
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
 use crate::fault::{Spans, Subject};
-use crate::guest::CallError;
 use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
+use crate::guest::{Above, CallError};
 use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
@@ -250,6 +250,8 @@ impl Bus {
         let passage = self.passage(&mut visit);
         async move {
             if let Some(passage) = passage {
+                // What faults make of it may free its caller.
+                visit.above = None;
                 // In a box, as it is large and rare: every task would have room for it.
                 reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
                 return;
@@ -323,6 +325,7 @@ fn visit(
     (request, hold): (Request, Option<Share>),
 ) -> Visit {
     let client = caller.span;
+    let above = caller.waiter.map(|by| Above { by, call: client });
     Visit {
         to,
         from: caller.service.map(|from| (from, caller.replica)),
@@ -334,6 +337,7 @@ fn visit(
         baggage: caller.baggage,
         depth: caller.depth,
         attempt,
+        above,
         deadline: None,
         request,
         hold,

@@ -10,7 +10,7 @@ use crate::context::SpanId;
 use crate::guest::scope::{Caller, RequestScope};
 use crate::guest::{CallError, Identity, Outbound};
 use crate::message::{Request, Response};
-use crate::model::Nanos;
+use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
 
 use super::Bus;
@@ -37,6 +37,12 @@ impl Outbound for Weak<Bus> {
         }
     }
 
+    fn waits(&self, service: ServiceId) {
+        if let Some(bus) = self.upgrade() {
+            bus.untangle(service);
+        }
+    }
+
     fn begun(
         &self,
         scope: &RequestScope,
@@ -54,7 +60,7 @@ impl Bus {
     /// is the wait for the response.
     fn carry(
         self: Rc<Self>,
-        caller: Caller,
+        mut caller: Caller,
         service: &str,
         request: Request,
         asked: Option<Nanos>,
@@ -69,9 +75,12 @@ impl Bus {
         };
         let link = caller.service.zip(callee.id()).and_then(|(from, to)| self.links.between(from, to));
         if let Some(standing) = link.and_then(|link| link.standing(caller.resource.0)) {
+            caller.waiter = None;
             return Call::new(self, standing, caller, callee, request, asked).make().boxed_local();
         }
         let patience = link.map_or(asked, |link| link.patience(asked));
+        // One that gives up frees its worker.
+        caller.waiter = caller.waiter.filter(|_| patience.is_none());
         let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false, is_copy: false };
         let mut span = attempt.open(&self);
         match attempt.leave(&self, &mut span) {

@@ -212,6 +212,7 @@ impl Bus {
             baggage: incoming.baggage,
             depth: 0,
             attempt: 0,
+            above: None,
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             hold: None,

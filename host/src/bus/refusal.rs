@@ -97,6 +97,12 @@ impl Bus {
                 span.fail(reason.kind());
                 Response::bounded(503, "limits.request-time", "no worker has come free in time")
             }
+            NoWorker::Deadlock => {
+                span.fail(reason.kind());
+                let detail =
+                    "all workers of {} wait for calls that wait for a worker of it: a cycle of calls";
+                Response::detail(503, detail.replace("{}", &replica.identity.name))
+            }
             NoWorker::TooLate => {
                 span.fail(reason.kind());
                 Response::bounded(504, DEADLINE, "the deadline of the request has passed")

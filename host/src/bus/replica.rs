@@ -8,7 +8,9 @@ use std::rc::Rc;
 use futures_util::future::{Either, select};
 
 use crate::engine::Code;
-use crate::guest::{DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Worker};
+use crate::guest::{
+    Above, DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Waiter, Worker,
+};
 use crate::model::Nanos;
 use crate::sched;
 
@@ -35,9 +37,17 @@ struct State {
     alive: u32,
     /// Workers made so far: their ordinals.
     made: u32,
-    waiting: VecDeque<sched::Sender<Turn>>,
+    waiting: VecDeque<Waiting>,
     /// Workers are let go as soon as they are done: nothing new comes.
     retired: bool,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+struct Waiting {
+    turn: sched::Sender<Turn>,
+    /// The worker that waits for it, however long it takes.
+    above: Option<Above>,
 }
 
 impl State {
@@ -56,6 +66,10 @@ pub struct Wish<'a> {
     pub deadline: Option<Nanos>,
     /// The request, where something may befall the replica.
     pub presence: Option<&'a Presence<'a>>,
+    /// The worker that waits for the request, however long it takes.
+    pub above: Option<&'a Above>,
+    /// Called when the request is in the queue.
+    pub queued: &'a dyn Fn(),
 }
 
 /// What a waiting request gets.
@@ -64,6 +78,8 @@ enum Turn {
     Take(Worker),
     /// A worker has died: make another.
     Make,
+    /// All workers wait for this request, or others in the queue.
+    Never,
 }
 
 /// Why a request gets no worker.
@@ -77,6 +93,8 @@ pub enum NoWorker {
     Broken(GuestFailure),
     /// Nobody waits for the answer any more.
     TooLate,
+    /// All workers wait for this request, or others in the queue: none ever comes free.
+    Deadlock,
     /// Faults keep so many workers that none has come for as long as a request may last.
     Taken,
 }
@@ -93,6 +111,7 @@ impl NoWorker {
             Self::Exhausted => WORKERS_EXHAUSTED,
             Self::Broken(failure) => failure.kind,
             Self::TooLate => DEADLINE_EXCEEDED,
+            Self::Deadlock => "deadlock",
             Self::Taken => "no_worker_in_time",
         }
     }
@@ -100,6 +119,7 @@ impl NoWorker {
 
 impl Replica {
     pub fn new(identity: Rc<Identity>, plight: Option<Rc<Plight>>, workers: u32, queue: u32) -> Self {
+        identity.crew.size.set(workers);
         Self { identity, plight, workers, queue, state: RefCell::default() }
     }
 
@@ -134,7 +154,7 @@ impl Replica {
     /// # Errors
     /// The replica has died meanwhile.
     pub async fn acquire(&self, wish: &Wish<'_>) -> Result<Result<Worker, NoWorker>, Dead> {
-        let Wish { code, host, stats, deadline, presence } = wish;
+        let Wish { code, host, stats, deadline, presence, above, queued } = wish;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
@@ -157,7 +177,7 @@ impl Replica {
                     return Ok(Err(NoWorker::Full));
                 }
                 let (send, receive) = sched::oneshot();
-                state.waiting.push_back(send);
+                state.waiting.push_back(Waiting { turn: send, above: above.cloned() });
                 stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)
             }
@@ -166,6 +186,7 @@ impl Replica {
             // In a box, as it is large and rare: every task would have room for it.
             return Box::pin(self.make(code, host)).await;
         };
+        queued();
         let turn = match presence {
             None => Some(turn.await),
             Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
@@ -174,6 +195,7 @@ impl Replica {
         match turn {
             // The turn is of the life that it was given in.
             Some(Ok(_)) if self.life() != life => Err(Dead),
+            Some(Ok(Turn::Never)) => Ok(Err(NoWorker::Deadlock)),
             Some(Ok(turn)) if is_late(host.sched.now()) => {
                 self.pass_on(turn);
                 Ok(Err(NoWorker::TooLate))
@@ -207,7 +229,7 @@ impl Replica {
             Either::Left((turn, _)) => Some(turn),
             Either::Right((_, turn)) => {
                 drop(turn);
-                self.state.borrow_mut().waiting.retain(|waiting| !waiting.is_abandoned());
+                self.state.borrow_mut().waiting.retain(|waiting| !waiting.turn.is_abandoned());
                 None
             }
         }
@@ -239,6 +261,7 @@ impl Replica {
         match turn {
             Turn::Take(worker) => self.release(worker),
             Turn::Make => self.replace(),
+            Turn::Never => {}
         }
     }
 
@@ -279,12 +302,39 @@ impl Replica {
             }
             let next = state.waiting.pop_front();
             // A request that is gone leaves its turn to the next.
-            match next.and_then(|next| next.send(turn).err()) {
+            match next.and_then(|next| next.turn.send(turn).err()) {
                 Some(Turn::Take(worker)) => state.idle.push(worker),
                 Some(Turn::Make) => state.alive -= 1,
-                None => {}
+                Some(Turn::Never) | None => {}
             }
         }
+    }
+
+    /// Whether every worker it may have waits for a call, and nothing but an answer can free one.
+    pub fn is_stuck(&self) -> bool {
+        self.plight.is_none() && self.identity.crew.all_wait()
+    }
+
+    /// Shows the workers that wait for requests in the queue, and for nothing else.
+    pub fn each_waiting(&self, mut show: impl FnMut(&Rc<Waiter>)) {
+        let state = self.state.borrow();
+        state.waiting.iter().filter_map(|waiting| waiting.above.as_ref()).for_each(|above| {
+            above.waiting().for_each(|waiter| show(&waiter));
+        });
+    }
+
+    /// Refuses the last request in the queue that a worker waits for. Tells whether there is one.
+    pub fn refuse_last(&self) -> bool {
+        let last = {
+            let mut state = self.state.borrow_mut();
+            let waits = |waiting: &Waiting| {
+                waiting.above.as_ref().is_some_and(|above| above.waiting().next().is_some())
+            };
+            let last = state.waiting.iter().rposition(waits);
+            last.and_then(|at| state.waiting.remove(at))
+        };
+        // Outside of the borrow: who waits is woken.
+        last.is_some_and(|last| last.turn.send(Turn::Never).is_ok())
     }
 
     /// Its process has died: nobody waits in it, and no worker is its own any more.

@@ -22,6 +22,7 @@ use crate::tally::timeline::Timeline;
 use crate::tally::{Gauge, Tally};
 use crate::telemetry::record::ResourceId;
 
+mod cycles;
 mod interval;
 mod laws;
 
@@ -83,6 +84,8 @@ pub struct ServiceAccount {
     /// together: nanoseconds.
     jobs: u64,
     busy_time: u128,
+    /// Its calls have led, over others or not, back to itself.
+    in_cycle: bool,
     /// Requests that came from services of the topology, and found somebody or nobody.
     inner: u64,
     /// Of those that were sent, the ones that never arrived, and that arrived twice.
@@ -239,10 +242,14 @@ impl Stats {
         let caller = from.map_or(accounts.services.len(), ServiceId::index);
         let links = &mut accounts.callers[caller];
         // A service calls a few others: looking at each is quicker than hashing.
-        let slot = links.iter().position(|link| link.to == to).unwrap_or_else(|| {
+        let known = links.iter().position(|link| link.to == to);
+        let slot = known.unwrap_or(links.len());
+        if known.is_none() {
             links.push(LinkAccount::new(to));
-            links.len() - 1
-        });
+            if let (Some(from), Some(to)) = (from, to) {
+                accounts.close_cycles(from, to);
+            }
+        }
         Ticket { caller: caller as u32, slot: slot as u32, since: None }
     }
 

@@ -1,11 +1,13 @@
 //! What a guest may call: the imports of `simhost:service`, but for what it records,
 //! which is in [`super::telemetry`].
 
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use wasmtime::component::Resource;
 
+use crate::context::SpanId;
 use crate::message::{Headers, Request, Response};
 use crate::process::Death;
 use crate::sched;
@@ -26,7 +28,7 @@ const PENDING_CALLS: u32 = 256;
 pub struct Pending;
 
 /// Where the response of a call under way arrives.
-pub type PendingCall = sched::Receiver<Answered>;
+pub type PendingCall = (SpanId, sched::Receiver<Answered>);
 
 /// The response of a call, and what it holds of the worker's budget.
 type Answered = (Result<Response, CallError>, Option<Rc<Hold>>);
@@ -103,9 +105,12 @@ impl bus::Host for GuestState {
         options: bus::CallOptions,
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
         self.charge(price(&service, &request));
-        let (call, hold) = self.local.get_mut().start_call(service, request, options);
+        let local = self.local.get_mut();
+        let (span, call, hold) = local.start_call(service, request, options);
         let call = call.inspect(move |_| drop(hold));
+        local.waiter.waits_for(span);
         let answer = answer(sched::here(call).await);
+        self.local.get_mut().waiter.goes_on();
         self.charge(copied(&answer));
         Ok(answer)
     }
@@ -127,7 +132,7 @@ impl bus::HostPending for GuestState {
             return Ok(Resource::new_own(handle));
         }
         let (send, receive) = sched::oneshot();
-        let (call, hold) = local.start_call(service, request, options);
+        let (span, call, hold) = local.start_call(service, request, options);
         live.set(live.get() + 1);
         let answered = call.map(move |response| {
             live.set(live.get() - 1);
@@ -140,7 +145,7 @@ impl bus::HostPending for GuestState {
         } else {
             local.host.sched.spawn(answered);
         }
-        local.pending.insert(handle, receive);
+        local.pending.insert(handle, (span, receive));
         Ok(Resource::new_own(handle))
     }
 
@@ -149,7 +154,11 @@ impl bus::HostPending for GuestState {
         pending: Resource<Pending>,
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
         self.charge(FUNCTION);
-        let call = self.local.get_mut().pending.remove(&pending.rep()).map(sched::here);
+        let local = self.local.get_mut();
+        let call = local.pending.remove(&pending.rep()).map(|(span, call)| {
+            local.wait_for(span);
+            sched::here(call)
+        });
         let response = match call {
             // It is the guest's now.
             Some(call) => match call.await {
@@ -160,6 +169,7 @@ impl bus::HostPending for GuestState {
                 "this call was waited for already, or was one more than {PENDING_CALLS} at a time"
             ))),
         };
+        self.local.get_mut().waiter.goes_on();
         let answer = answer(response);
         self.charge(copied(&answer));
         Ok(answer)
@@ -198,17 +208,18 @@ impl Local {
         service: String,
         request: http::Request,
         options: bus::CallOptions,
-    ) -> (LocalBoxFuture<'static, Result<Response, CallError>>, Option<Rc<Hold>>) {
+    ) -> (SpanId, LocalBoxFuture<'static, Result<Response, CallError>>, Option<Rc<Hold>>) {
+        let refused = |error| (SpanId(NonZeroU64::MIN), std::future::ready(Err(error)).boxed_local(), None);
         let (Some(scope), Some(outbound)) = (&mut self.scope, self.host.outbound.get()) else {
             let error = CallError::Invalid("calls are made while a request is served".to_owned());
-            return (std::future::ready(Err(error)).boxed_local(), None);
+            return refused(error);
         };
         // Before anything is kept for it: the callee's own limits are checked later.
         let (body, most) = (request.body.len() as u64, self.identity.limits.body);
         let names = service.len() + request.method.len() + request.path_and_query.len();
         if body > most || names as u64 > self.identity.limits.headers {
             let text = format!("a body of {body} bytes, or names of {names}, exceed this service's limits");
-            return (std::future::ready(Err(CallError::Invalid(text))).boxed_local(), None);
+            return refused(CallError::Invalid(text));
         }
         let mut request = Request {
             method: request.method,
@@ -221,8 +232,18 @@ impl Local {
             // The call fails once its span has begun; until then it keeps nothing large.
             (request.body, request.headers) = (Vec::new(), Headers::default());
         }
-        let caller = scope.caller(&self.identity, Rc::clone(&hold));
-        (outbound.call(caller, service, request, options.timeout_ns), Some(hold))
+        let mut caller = scope.caller(&self.identity, Rc::clone(&hold));
+        caller.waiter = Some(Rc::clone(&self.waiter));
+        let span = caller.span;
+        (span, outbound.call(caller, service, request, options.timeout_ns), Some(hold))
+    }
+
+    /// The guest waits for this call, which began earlier, and for nothing else.
+    fn wait_for(&self, call: SpanId) {
+        self.waiter.waits_for(call);
+        if let Some(outbound) = self.host.outbound.get() {
+            outbound.waits(self.identity.service);
+        }
     }
 
     /// A number for what the guest holds, which nothing else that it holds has:

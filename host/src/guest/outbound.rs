@@ -4,7 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::context::SpanId;
 use crate::message::{Request, Response};
-use crate::model::Nanos;
+use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
 
 use super::scope::{Caller, RequestScope};
@@ -21,6 +21,9 @@ pub trait Outbound {
         request: Request,
         timeout: Option<Nanos>,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>>;
+
+    /// A guest of `service` waits for a call that it began earlier.
+    fn waits(&self, service: ServiceId);
 
     /// The guest has begun the span `id` in `scope`. What it waits for before it goes
     /// on, if it has to; that gives the events which the span then gets.

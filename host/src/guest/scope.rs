@@ -17,7 +17,7 @@ use crate::wasi::Current;
 
 use super::budget::{Budget, Hold};
 use super::endpoint::Endpoint;
-use super::{Host, Identity};
+use super::{Host, Identity, Waiter};
 
 /// A guest holds at most so many spans open at once.
 const OPEN_SPANS: usize = 256;
@@ -81,6 +81,8 @@ pub struct Caller {
     pub deadline: Option<Nanos>,
     /// What the call holds of its worker's budget; none of a client outside.
     pub hold: Option<Rc<Hold>>,
+    /// The worker that makes the call, where it waits for the call as long as that takes.
+    pub waiter: Option<Rc<Waiter>>,
 }
 
 /// How long the sender of a request waits for the answer, as it has said.
@@ -283,6 +285,7 @@ impl RequestScope {
             depth: self.depth + 1,
             deadline: self.deadline.map(|deadline| deadline.at),
             hold: Some(hold),
+            waiter: None,
         }
     }
 

@@ -181,6 +181,7 @@ impl Client {
             depth: 0,
             deadline: None,
             hold: None,
+            waiter: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());

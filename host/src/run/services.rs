@@ -320,6 +320,7 @@ pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> 
         config,
         under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
+        crew: Rc::default(),
     }
 }
 
