@@ -12,11 +12,12 @@ mod world;
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::Refused;
+use crate::report::grid::{Grid, Kind};
 use crate::report::words;
+use crate::telemetry::console::Style;
 
 /// The orders topology as it ships.
 const ORDERS: &str = include_str!("../../topologies/orders.toml");
@@ -79,27 +80,25 @@ pub fn run(effort: Effort) -> Result<Vec<Row>, BenchError> {
 }
 
 /// The rows as a table.
-pub fn table(rows: &[Row]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.force_no_tty();
-    table.set_header(["what", "measured", "target", ""]);
+pub fn table(rows: &[Row], style: Style) -> String {
+    let numbers = ["measured", "target"].map(|head| (head, Kind::Number));
+    let mut grid =
+        Grid::new([("what", Kind::Name)].into_iter().chain(numbers).chain([("verdict", Kind::Text)]));
     for row in rows {
         let limit = if row.more_is_better { "≥" } else { "≤" };
         let meets = |target| if row.more_is_better { row.value >= target } else { row.value <= target };
         let verdict = row.target.map(|target| if meets(target) { "met" } else { "missed" }.to_owned());
         let share = row.share.map(|share| format!("{:.0}% of a hop", share * 100.0));
-        table.add_row([
+        grid.row([
             row.what.to_owned(),
             format!("{} {}", digits(row.value), row.unit),
             row.target.map_or_else(String::new, |target| format!("{limit} {} {}", digits(target), row.unit)),
             verdict.or(share).unwrap_or_default(),
         ]);
     }
-    for column in table.column_iter_mut().skip(1).take(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.trim_fmt()
+    let mut text = String::new();
+    grid.write(&mut text, style);
+    text
 }
 
 /// Three significant digits, thousands apart.

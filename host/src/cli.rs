@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Look, Refused, printable};
 use crate::files;
+use crate::look::{self, Color};
 use crate::model::Nanos;
 use crate::run::{RunError, signals};
 
@@ -27,6 +28,14 @@ use crate::run::{RunError, signals};
 #[derive(Debug, Parser)]
 #[command(name = "simhost", version, max_term_width = 100, help_expected = true)]
 pub struct Cli {
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+
+    /// Words in place of lines, bars and symbols: for screen readers and logs
+    #[arg(long, global = true)]
+    plain: bool,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -54,12 +63,14 @@ const REFUSED: u8 = 2;
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
+    let Cli { color, plain, command } = Cli::parse();
+    look::choose(color, plain);
     if let Err(shortage) = files::room() {
         say(&format!("error: {shortage}\n  help: raise the limit, for example: ulimit -n 1024\n"));
         return ExitCode::FAILURE;
     }
     signals::catch();
-    match Cli::parse().command {
+    match command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Graph(graph) => graph.execute(),

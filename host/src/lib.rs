@@ -32,6 +32,7 @@ pub mod guest;
 pub mod ingress;
 pub mod link;
 pub mod load;
+pub mod look;
 pub mod message;
 pub mod model;
 pub mod process;

@@ -17,6 +17,7 @@ use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+pub mod grid;
 mod instances;
 mod objectives;
 mod rows;

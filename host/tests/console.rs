@@ -13,7 +13,7 @@ use story::{
     Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story, at, span_id, told, trace_id,
 };
 
-const PAPER: Style = Style { width: 100, colour: false, unicode: true, attributes: true };
+const PAPER: Style = Style { width: 100, colour: false, unicode: true, plain: false, attributes: true };
 
 #[test]
 fn a_small_order_is_quick() {

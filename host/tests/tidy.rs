@@ -22,11 +22,12 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 33] = [
+const LAYERS: [(&str, &[&str]); 34] = [
+    ("look", &[]),
     ("model", &[]),
     ("message", &[]),
     ("files", &[]),
-    ("error", &["model"]),
+    ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
     ("tally", &["model"]),
@@ -36,7 +37,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["model", "files", "error", "clock", "rng", "context"]),
+    ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
@@ -137,7 +138,7 @@ const LAYERS: [(&str, &[&str]); 33] = [
     (
         "cli",
         &[
-            "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
+            "look", "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
             "progress", "run", "diff", "bench",
         ],
     ),

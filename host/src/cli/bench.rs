@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::bench::{self, Effort};
 use crate::model::Nanos;
+use crate::run::style;
 
 use super::{duration, print, say};
 
@@ -36,7 +37,7 @@ impl Bench {
                 let json = serde_json::to_string_pretty(&rows);
                 print(&(json.expect("rows have only keys that are strings") + "\n"))
             }
-            Ok(rows) => print(&(bench::table(&rows) + "\n")),
+            Ok(rows) => print(&bench::table(&rows, style())),
             Err(error) => {
                 say(&format!("error: {error}\n"));
                 ExitCode::FAILURE

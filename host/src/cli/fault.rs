@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use http::uri::Authority;
 
 use crate::control::{Listing, Order, State, Trouble, client};
 use crate::error::{printable, quote};
+use crate::report::grid::{Grid, Kind};
 use crate::report::words;
+use crate::run::style;
 
 use super::{REFUSED, environment, print, say};
 
@@ -142,14 +143,13 @@ fn table(listing: &Listing) -> String {
     if listing.faults.is_empty() {
         return "the topology has no faults\n".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.force_no_tty();
-    table.set_header(["fault", "kind", "target", "state", "probability", "matched", "injected"]);
+    let names = [("fault", Kind::Name), ("kind", Kind::Name), ("target", Kind::Name), ("state", Kind::Name)];
+    let numbers = ["probability", "matched", "injected"].map(|head| (head, Kind::Number));
+    let mut grid = Grid::new(names.into_iter().chain(numbers));
     for fault in &listing.faults {
         let target = [fault.service.as_deref(), fault.route.as_deref()];
         let target = target.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        table.add_row([
+        grid.row([
             fault.name.clone(),
             fault.kind.clone(),
             target,
@@ -159,10 +159,15 @@ fn table(listing: &Listing) -> String {
             words::count(fault.injected),
         ]);
     }
-    for column in table.column_iter_mut().skip(4) {
-        column.set_cell_alignment(CellAlignment::Right);
+    let mut text = format!("after {}\n", words::time(listing.simulated_ns));
+    let left_out = grid.write(&mut text, style());
+    if !left_out.is_empty() {
+        text.push_str(&format!(
+            " left out, as the page is narrow: {}; --json has all\n",
+            left_out.join(", ")
+        ));
     }
-    format!("after {}\n{}\n", words::time(listing.simulated_ns), table.trim_fmt())
+    text
 }
 
 /// `active until 1m30s`, `off by hand`.

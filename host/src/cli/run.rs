@@ -9,7 +9,7 @@ use clap::Args;
 use crate::error::printable;
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start};
+use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
 
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
@@ -186,7 +186,7 @@ fn document(outcome: &Outcome, json: bool) -> String {
     if outcome.traces && outcome.report.telemetry.spans > 0 {
         text.push('\n');
     }
-    text.push_str(&printable(&outcome.report.text()));
+    text.push_str(&printable(&outcome.report.text(style())));
     text
 }
 

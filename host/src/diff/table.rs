@@ -3,49 +3,51 @@
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, presets};
-
 use crate::model::Nanos;
+use crate::report::grid::{Grid, Kind};
 use crate::report::words::{counted, time};
 
 use crate::error::INFALLIBLE;
+use crate::telemetry::console::Style;
 
 /// Rows that a person sees; the JSON has all.
 const ROWS: usize = 12;
 
 /// A table whose rows come in the order of how much they changed.
 pub struct Table {
-    table: comfy_table::Table,
+    grid: Grid,
     rows: usize,
 }
 
 impl Table {
     pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.force_no_tty();
-        table.set_header(header);
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        Self { table, rows: 0 }
+        let kinds = header.into_iter().enumerate().map(|(index, head)| match (index, head) {
+            (0, _) => (head, Kind::Name),
+            (_, "of type") => (head, Kind::Text),
+            _ => (head, Kind::Number),
+        });
+        Self { grid: Grid::new(kinds), rows: 0 }
     }
 
     /// Adds a row, or counts it, once there are enough.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows += 1;
         if self.rows <= ROWS {
-            self.table.add_row(cells);
+            self.grid.row(cells);
         }
     }
 
     /// Writes the table, if it has rows, and below it what it leaves out.
-    pub fn write(&self, text: &mut String, what: &str, unchanged: usize) {
+    pub fn write(self, text: &mut String, what: &str, unchanged: usize, style: Style) {
         if self.rows == 0 {
             return;
         }
-        writeln!(text, "\n{}", self.table.trim_fmt()).expect(INFALLIBLE);
+        text.push('\n');
+        let left_out = self.grid.write(text, style);
         let mut rest = Vec::new();
+        if !left_out.is_empty() {
+            rest.push(format!("left out, as the page is narrow: {}", left_out.join(", ")));
+        }
         if self.rows > ROWS {
             let more = several(self.rows - ROWS, what);
             rest.push(format!("{more} changed less; --json has all"));
@@ -122,7 +124,7 @@ mod tests {
             table.row([format!("service-{row}"), "1".to_owned()]);
         }
         let mut text = String::new();
-        table.write(&mut text, "kind of span", 1);
+        table.write(&mut text, "kind of span", 1, Style::default());
         assert_eq!(text.lines().count(), 1 + 1 + ROWS + 1);
         assert!(
             text.ends_with("\n … 2 kinds of span changed less; --json has all, 1 kind of span unchanged\n")

@@ -23,11 +23,11 @@ impl Difference {
         if !self.differs {
             return text;
         }
-        requests(&mut text, ["load", "load"], &self.loads);
-        requests(&mut text, ["route", "route"], &self.routes);
-        workers(&mut text, &self.services);
-        failed_calls(&mut text, &self.links);
-        own_times(&mut text, &self.spans);
+        requests(&mut text, ["load", "load"], &self.loads, style);
+        requests(&mut text, ["route", "route"], &self.routes, style);
+        workers(&mut text, &self.services, style);
+        failed_calls(&mut text, &self.links, style);
+        own_times(&mut text, &self.spans, style);
         if let Some(largest) = &self.largest {
             largest.text(&mut text, style);
         }
@@ -146,7 +146,7 @@ fn failed(before: &Numbers, after: &Numbers) -> String {
     arrow(share(before), share(after))
 }
 
-fn requests(text: &mut String, [head, noun]: [&str; 2], shifts: &[Shift<Numbers>]) {
+fn requests(text: &mut String, [head, noun]: [&str; 2], shifts: &[Shift<Numbers>], style: Style) {
     let (changed, same): (Vec<_>, Vec<_>) = shifts.iter().partition(|shift| shift.is_changed());
     let mut table = Table::new([head, "count", "errors", "p50", "p95", "p99"]);
     for shift in &changed {
@@ -161,11 +161,11 @@ fn requests(text: &mut String, [head, noun]: [&str; 2], shifts: &[Shift<Numbers>
         });
         table.row([who(shift), counts, failed(&before, &after), p50, p95, p99]);
     }
-    table.write(text, noun, same.len());
+    table.write(text, noun, same.len(), style);
 }
 
 /// Services whose workers or queue have more or less to do.
-fn workers(text: &mut String, shifts: &[Shift<ServiceRow>]) {
+fn workers(text: &mut String, shifts: &[Shift<ServiceRow>], style: Style) {
     let waits = |shift: &&Shift<ServiceRow>| {
         let waited = |row: &Option<ServiceRow>| row.as_ref().map_or(0, |row| row.waited);
         waited(&shift.before) + waited(&shift.after) > 0
@@ -185,11 +185,11 @@ fn workers(text: &mut String, shifts: &[Shift<ServiceRow>]) {
         let [used, waited, p99, max] = std::array::from_fn(|at| arrow(before[at].clone(), after[at].clone()));
         table.row([who(shift), used, waited, p99, max]);
     }
-    table.write(text, "service", 0);
+    table.write(text, "service", 0, style);
 }
 
 /// Links whose calls fail more or less often than before.
-fn failed_calls(text: &mut String, shifts: &[Shift<Numbers>]) {
+fn failed_calls(text: &mut String, shifts: &[Shift<Numbers>], style: Style) {
     let mut table = Table::new(["calls", "count", "errors", "of type"]);
     for shift in shifts {
         let [before, after] = shift.numbers();
@@ -208,10 +208,10 @@ fn failed_calls(text: &mut String, shifts: &[Shift<Numbers>]) {
         let counts = arrow(count(before.count), count(after.count));
         table.row([who(shift), counts, failed(&before, &after), kinds.join("\n")]);
     }
-    table.write(text, "link", 0);
+    table.write(text, "link", 0, style);
 }
 
-fn own_times(text: &mut String, shifts: &[Shift<Spans>]) {
+fn own_times(text: &mut String, shifts: &[Shift<Spans>], style: Style) {
     let whole: u128 = shifts.iter().map(|shift| shift.per_trace().unsigned_abs()).sum();
     // That there are more or fewer of them, the routes say already.
     let (changed, same): (Vec<_>, Vec<_>) = shifts
@@ -235,7 +235,7 @@ fn own_times(text: &mut String, shifts: &[Shift<Spans>]) {
             percent((share * 100.0).round() / 100.0),
         ]);
     }
-    table.write(text, "kind of span", same.len());
+    table.write(text, "kind of span", same.len(), style);
 }
 
 fn who<T>(shift: &Shift<T>) -> String {

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+use miette::{GraphicalReportHandler, GraphicalTheme, NarratableReportHandler, ThemeCharacters, ThemeStyles};
+
+use crate::look;
 
 use super::{Findings, Found, Refused, Warnings};
 
@@ -13,13 +15,15 @@ const UNICODE: bool = true;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     pub colour: bool,
+    /// Words in place of frames and carets: for screen readers and logs.
+    pub plain: bool,
     /// Columns; longer messages wrap.
     pub width: usize,
 }
 
 impl Look {
     /// For files and pipes.
-    pub const PLAIN: Self = Self { colour: false, width: 100 };
+    pub const PLAIN: Self = Self { colour: false, plain: false, width: 100 };
 
     /// For this process's stderr: coloured on a terminal, unless `NO_COLOR` is
     /// set or `TERM` is `dumb`, and as wide as the terminal.
@@ -27,7 +31,8 @@ impl Look {
         let choice = anstream::AutoStream::choice(&io::stderr());
         let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
         Self {
-            colour: choice != anstream::ColorChoice::Never,
+            colour: look::is_coloured(choice != anstream::ColorChoice::Never),
+            plain: look::is_plain(),
             width: width.map_or(Self::PLAIN.width, |width| width.clamp(40, 120)),
         }
     }
@@ -50,8 +55,7 @@ impl Warnings {
 
 impl Findings {
     fn render(&self, look: Look) -> String {
-        let handler = handler(look);
-        let mut report: String = self.problems.iter().map(|found| one(&handler, found, look.width)).collect();
+        let mut report: String = self.problems.iter().map(|found| one(look, found)).collect();
         if self.further > 0 {
             report.push_str(&format!("… and {} more\n\n", self.further));
         }
@@ -70,13 +74,18 @@ fn handler(look: Look) -> GraphicalReportHandler {
 }
 
 /// One problem, with an empty line behind it.
-fn one(handler: &GraphicalReportHandler, found: &Found, width: usize) -> String {
+fn one(look: Look, found: &Found) -> String {
     let mut problem = found.problem.clone();
+    let width = look.width;
     problem.message = wrap(&problem.message, width.saturating_sub("  × ".chars().count()));
     problem.help = problem.help.map(|help| wrap(&help, width.saturating_sub("  help: ".len())));
     let wrapped = Found { problem, source: found.source.clone() };
     let mut text = String::new();
-    if handler.render_report(&mut text, &wrapped).is_err() {
+    let rendered = match look.plain {
+        true => NarratableReportHandler::new().render_report(&mut text, &wrapped),
+        false => handler(look).render_report(&mut text, &wrapped),
+    };
+    if rendered.is_err() {
         text = format!("{found}\n");
     }
     // The frame leaves blanks at the ends of lines, which no reader wants in a file.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::error::INFALLIBLE;
+use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
 use crate::tally::timeline::Interval;
+use crate::telemetry::console::Style;
 use crate::telemetry::console::text::shorten;
 
 use super::timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
@@ -19,6 +20,9 @@ const BESIDE: usize = 46;
 /// Columns of a name; a longer one loses its middle.
 const NAME: usize = 18;
 
+/// Before the further lines of a symptom.
+const INDENT: &str = "   ";
+
 /// Intervals below which a timeline shows nothing that the tables do not.
 const ENOUGH: usize = 5;
 
@@ -28,26 +32,32 @@ const SYMPTOMS: usize = 12;
 
 /// Heights of a bar. The first is for the least value, which is not nothing.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+const ASCII: [char; 8] = ['_', '.', ',', '-', '=', '+', '*', '#'];
 
-/// Writes the timeline of the loads, or of the services where there is none, `width` columns wide.
-pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], width: usize) {
+/// Writes the timeline of the loads, or of the services where there is none, as wide as the page.
+pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], style: Style) {
     let longest = timeline.rows.iter().map(|row| row.intervals.len()).max().unwrap_or(0);
     if longest < ENOUGH {
         return;
     }
-    let together = longest.div_ceil(width.saturating_sub(BESIDE).clamp(10, BARS));
+    let together = longest.div_ceil(usize::from(style.width).saturating_sub(BESIDE).clamp(10, BARS));
     let each = time(timeline.interval_ns * together as u64);
-    writeln!(text, "\n timeline: {each} for each bar").expect(INFALLIBLE);
+    let of = if style.plain { "of intervals of" } else { "a bar is" };
+    writeln!(text, "\n timeline: {of} {each}").expect(INFALLIBLE);
     let loads = timeline.rows.iter().filter(|row| row.of == Subject::Load);
     let mut shown: Vec<_> = loads.take(LOADS).collect();
     if shown.is_empty() {
         shown.extend(timeline.rows.iter().take(1));
     }
     for row in shown {
-        lines(text, row, timeline.interval_ns, together);
+        lines(text, row, timeline.interval_ns, together, style);
     }
     for symptom in symptoms.iter().take(SYMPTOMS) {
-        writeln!(text, " {}", sentence(symptom)).expect(INFALLIBLE);
+        let sentence = sentence(symptom);
+        for (number, line) in wrap(&sentence, usize::from(style.width) - INDENT.len()).lines().enumerate() {
+            let indent = if number == 0 { " " } else { INDENT };
+            writeln!(text, "{indent}{line}").expect(INFALLIBLE);
+        }
     }
     if let Some(more) = symptoms.len().checked_sub(SYMPTOMS).filter(|more| *more > 0) {
         writeln!(text, " … and {} more symptoms; --json has all", count(more as u64)).expect(INFALLIBLE);
@@ -55,7 +65,7 @@ pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], w
 }
 
 /// The lines of one load or service. Errors have one only where there are any.
-fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize) {
+fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize, style: Style) {
     let bars: Vec<Interval> = row.intervals.chunks(together).map(Interval::sum).collect();
     let seconds = (length * together as u64) as f64 / 1e9;
     let rates = bars.iter().map(|bar| Some(bar.count as f64 / seconds)).collect();
@@ -73,7 +83,8 @@ fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize) {
             None => String::new(),
         };
         let name = std::mem::take(&mut name);
-        let drawn = format!(" {name:NAME$}  {measure:6}  {}  {range}", bar_line(&values));
+        let bars = if style.plain { String::new() } else { bar_line(&values, style.unicode) + "  " };
+        let drawn = format!(" {name:NAME$}  {measure:6}  {bars}{range}");
         writeln!(text, "{}", drawn.trim_end()).expect(INFALLIBLE);
     };
     line("rate/s", rates, &number);
@@ -85,11 +96,12 @@ fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize) {
 }
 
 /// A bar for each value, from zero to the greatest; a space where there is none.
-fn bar_line(values: &[Option<f64>]) -> String {
+fn bar_line(values: &[Option<f64>], unicode: bool) -> String {
+    let blocks = if unicode { BLOCKS } else { ASCII };
     let most = range(values).map_or(0.0, |(_, most)| most);
     let bar = |value: f64| {
-        let height = if most > 0.0 { value / most * (BLOCKS.len() - 1) as f64 } else { 0.0 };
-        BLOCKS[(height.round() as usize).min(BLOCKS.len() - 1)]
+        let height = if most > 0.0 { value / most * (blocks.len() - 1) as f64 } else { 0.0 };
+        blocks[(height.round() as usize).min(blocks.len() - 1)]
     };
     values.iter().map(|value| value.map_or(' ', bar)).collect()
 }
@@ -127,8 +139,9 @@ mod tests {
 
     #[test]
     fn bars_go_from_zero_to_the_greatest_value() {
-        assert_eq!(bar_line(&[Some(0.0), Some(3.5), None, Some(7.0)]), "▁▅ █");
-        assert_eq!(bar_line(&[Some(0.0), Some(0.0)]), "▁▁");
-        assert_eq!(bar_line(&[None, None]), "  ");
+        assert_eq!(bar_line(&[Some(0.0), Some(3.5), None, Some(7.0)], true), "▁▅ █");
+        assert_eq!(bar_line(&[Some(0.0), Some(0.0)], true), "▁▁");
+        assert_eq!(bar_line(&[None, None], true), "  ");
+        assert_eq!(bar_line(&[Some(0.0), Some(3.5), Some(7.0)], false), "_=#");
     }
 }

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-
+use super::grid::{Grid, Kind};
 use super::rows::Numbers;
 use super::words::{count, counted, percent};
-use crate::error::INFALLIBLE;
+use crate::error::{INFALLIBLE, wrap};
+use crate::telemetry::console::Style;
 
 /// Rows that a table shows to a person; the JSON has all.
 pub const ROWS: usize = 20;
@@ -18,35 +18,56 @@ const KINDS: usize = 3;
 /// A column: its head, and its cell for a row.
 pub type Column<'a, T> = (&'static str, Box<dyn Fn(&T) -> String + 'a>);
 
-/// Writes a table of the rows that matter most, in their order, and how many it
-/// leaves out. The first `names` columns are text, the others numbers.
-pub fn write<T>(
-    text: &mut String,
-    what: &str,
-    rows: &[T],
-    weight: impl Fn(&T) -> (u64, u64),
-    names: usize,
-    columns: &[Column<'_, T>],
-) {
-    if rows.is_empty() {
-        return;
-    }
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.force_no_tty();
-    table.set_header(columns.iter().map(|(head, _)| *head));
-    for row in heaviest(rows, weight) {
-        table.add_row(columns.iter().map(|(_, cell)| cell(row)));
-    }
-    for (column, (head, _)) in table.column_iter_mut().zip(columns).skip(names) {
-        if *head != OF_WHICH {
-            column.set_cell_alignment(CellAlignment::Right);
+/// The page that tables are written on.
+#[derive(Debug)]
+pub struct Page<'a> {
+    pub text: &'a mut String,
+    pub style: Style,
+    /// Columns that had no room in a table.
+    pub left_out: Vec<String>,
+}
+
+impl Page<'_> {
+    /// Writes a table of the rows that matter most, in their order, and how many it
+    /// leaves out. The first `names` columns are names, the others numbers.
+    pub fn table<T>(
+        &mut self,
+        what: &str,
+        rows: &[T],
+        weight: impl Fn(&T) -> (u64, u64),
+        names: usize,
+        columns: &[Column<'_, T>],
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        let kinds = columns.iter().enumerate().map(|(index, (head, _))| match index {
+            _ if *head == OF_WHICH => (*head, Kind::Text),
+            index if index < names => (*head, Kind::Name),
+            _ => (*head, Kind::Number),
+        });
+        let mut grid = Grid::new(kinds);
+        for row in heaviest(rows, weight) {
+            grid.row(columns.iter().map(|(_, cell)| cell(row)));
+        }
+        let left_out = grid.write(self.text, self.style);
+        let new = left_out.into_iter().filter(|head| !self.left_out.contains(head)).collect::<Vec<_>>();
+        self.left_out.extend(new);
+        if rows.len() > ROWS {
+            let more = counted((rows.len() - ROWS) as u64, what);
+            writeln!(self.text, " … and {more} more; --json has all").expect(INFALLIBLE);
         }
     }
-    writeln!(text, "{}", table.trim_fmt()).expect(INFALLIBLE);
-    if rows.len() > ROWS {
-        let more = counted((rows.len() - ROWS) as u64, what);
-        writeln!(text, " … and {more} more; --json has all").expect(INFALLIBLE);
+
+    /// Says which columns had no room, if any had none.
+    pub fn close(&mut self) {
+        if !self.left_out.is_empty() {
+            let columns = self.left_out.join(", ");
+            let said = format!("left out, as the page is narrow: {columns}; --json has all");
+            for line in wrap(&said, usize::from(self.style.width) - 1).lines() {
+                writeln!(self.text, " {line}").expect(INFALLIBLE);
+            }
+        }
     }
 }
 
@@ -106,7 +127,8 @@ mod tests {
         let weight = |row: &u64| (u64::from(*row == 3), *row);
         let mut text = String::new();
         let columns: Vec<Column<'_, u64>> = vec![("row", Box::new(ToString::to_string))];
-        write(&mut text, "row", &rows, weight, 1, &columns);
+        let style = Style::default();
+        Page { text: &mut text, style, left_out: Vec::new() }.table("row", &rows, weight, 1, &columns);
         let lines: Vec<_> = text.lines().map(str::trim).collect();
         assert_eq!(lines[..4], ["row", "3", "1000", "32"]);
         assert_eq!(lines[20..], ["49", "… and 30 rows more; --json has all"]);

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use crate::error::INFALLIBLE;
 use crate::model::Nanos;
+use crate::telemetry::console::Style;
 
 use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
-use super::table::{self, Column};
+use super::table::{self, Column, Page};
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
 
@@ -20,9 +21,6 @@ const ENOUGH: u64 = 10;
 /// are not over it.
 const TOLD_APART: u64 = 20;
 
-/// Columns of a line.
-const WIDTH: usize = 80;
-
 /// Characters of a `service.instance.id` that tell instances apart.
 const INSTANCE: usize = 8;
 
@@ -30,15 +28,15 @@ impl Report {
     /// The report as a person reads it: the busiest rows of each table. A run of
     /// a few requests gets their times alone, unless a load had errors: of what it
     /// did not send, or did not wait for, the routes know nothing.
-    pub fn text(&self) -> String {
+    pub fn text(&self, style: Style) -> String {
         let mut text = String::new();
         self.headline(&mut text);
         let all_went_well = self.loads.iter().all(|load| load.numbers.errors == 0);
         if self.requests < ENOUGH && all_went_well {
-            self.few(&mut text);
+            self.few(&mut text, style);
         } else {
             self.interval(&mut text);
-            self.many(&mut text);
+            self.many(&mut text, style);
         }
         for fault in &self.faults {
             writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
@@ -85,7 +83,8 @@ impl Report {
     }
 
     /// What each request took.
-    fn few(&self, text: &mut String) {
+    fn few(&self, text: &mut String, style: Style) {
+        let mut page = Page { text, style, left_out: Vec::new() };
         let mut columns = route_names();
         if self.routes.iter().all(|row| row.numbers.count == 1) {
             columns.extend(table::errors(&self.routes, |row| &row.numbers));
@@ -96,11 +95,13 @@ impl Report {
             columns.push(("mean", Box::new(|row| time(row.numbers.mean_ns))));
             columns.push(("max", Box::new(|row| time(row.numbers.max_ns))));
         }
-        table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        page.table("route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        page.close();
     }
 
     /// What they took together, where they waited, and who called whom.
-    fn many(&self, text: &mut String) {
+    fn many(&self, text: &mut String, style: Style) {
+        let mut page = Page { text, style, left_out: Vec::new() };
         if !self.loads.is_empty() {
             let mut columns: Vec<Column<'_, LoadRow>> = vec![
                 ("load", Box::new(|row| row.name.clone())),
@@ -113,19 +114,19 @@ impl Report {
             }
             columns.extend(times(|row: &LoadRow| &row.numbers, known_to_the_digit));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
-            text.push('\n');
-            table::write(text, "load", &self.loads, |row| weight(&row.numbers), 1, &columns);
+            page.text.push('\n');
+            page.table("load", &self.loads, |row| weight(&row.numbers), 1, &columns);
         }
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
         columns.extend(times(|row: &RouteRow| &row.numbers, known_to_the_digit));
         columns.extend(table::errors(&self.routes, |row| &row.numbers));
-        text.push('\n');
-        table::write(text, "route", &self.routes, |row| weight(&row.numbers), 2, &columns);
-        text.push('\n');
-        table::write(text, "service", &self.services, strain, 1, &service_columns());
-        self.instances(text);
+        page.text.push('\n');
+        page.table("route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        page.text.push('\n');
+        page.table("service", &self.services, strain, 1, &service_columns());
+        self.instances(&mut page);
         let mut columns: Vec<Column<'_, LinkRow>> = vec![
             ("from", Box::new(|row| row.from.clone().unwrap_or_else(|| "(outside)".to_owned()))),
             ("to", Box::new(|row| row.to.clone().unwrap_or_else(|| "(elsewhere)".to_owned()))),
@@ -139,14 +140,15 @@ impl Report {
         columns.extend(times(|row: &LinkRow| &row.numbers, about));
         columns.extend(policies(&self.links));
         columns.extend(table::errors(&self.links, |row| &row.numbers));
-        text.push('\n');
-        table::write(text, "link", &self.links, |row| weight(&row.numbers), 2, &columns);
-        sparkline::write(text, &self.timeline, &self.symptoms, WIDTH);
-        text.push('\n');
+        page.text.push('\n');
+        page.table("link", &self.links, |row| weight(&row.numbers), 2, &columns);
+        page.close();
+        sparkline::write(page.text, &self.timeline, &self.symptoms, style);
+        page.text.push('\n');
     }
 
     /// The instances of services whose instances fare differently.
-    fn instances(&self, text: &mut String) {
+    fn instances(&self, page: &mut Page<'_>) {
         let apart = instances::apart(&self.instances);
         let mut columns: Vec<Column<'_, InstanceRow>> = vec![
             ("service", Box::new(|row| row.service.clone())),
@@ -158,9 +160,9 @@ impl Report {
         columns.extend(times(|row: &InstanceRow| &row.numbers, about));
         columns.extend(table::errors(&apart, |row| &row.numbers));
         if !apart.is_empty() {
-            text.push('\n');
+            page.text.push('\n');
         }
-        table::write(text, "instance", &apart, |row| weight(&row.numbers), 3, &columns);
+        page.table("instance", &apart, |row| weight(&row.numbers), 3, &columns);
     }
 }
 

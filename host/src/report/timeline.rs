@@ -13,6 +13,10 @@ use crate::tally::timeline::{Interval, Timeline};
 /// interval for its rate.
 const ENOUGH: u64 = 20;
 
+/// Requests that intervals have which are compared, where so many groups of them remain.
+const GROUP: f64 = 100.0;
+const GROUPS: usize = 12;
+
 /// A p95 is a symptom from this multiple of the usual one, and if it is this much longer.
 const SLOWER: u64 = 2;
 const SLOWER_BY: Nanos = 1_000_000;
@@ -125,10 +129,12 @@ impl TimelineRows {
     }
 
     fn of(&self, row: &TimelineRow, what: Measure) -> Vec<Symptom> {
-        let values: Vec<_> =
-            row.intervals.iter().map(|interval| value(interval, what, self.interval_ns)).collect();
+        let together = row.together();
+        let length = self.interval_ns * together as u64;
+        let intervals: Vec<_> = row.intervals.chunks(together).map(Interval::sum).collect();
+        let values: Vec<_> = intervals.iter().map(|interval| value(interval, what, length)).collect();
         let Some(usual) = median(values.iter().flatten().copied().collect()) else { return Vec::new() };
-        if what == Measure::Rate && usual * seconds(self.interval_ns) < ENOUGH as f64 {
+        if what == Measure::Rate && usual * seconds(length) < ENOUGH as f64 {
             return Vec::new();
         }
         // Loads begin and end within an interval, which says nothing of their rate.
@@ -138,7 +144,7 @@ impl TimelineRows {
         let out: Vec<_> = (0..values.len()).filter(|index| is_out(*index)).collect();
         let gap = (values.len() / GAP_SHARE).max(GAP);
         let spells = out.chunk_by(|one, next| next - one <= gap + 1);
-        let failures = |spell: &[usize]| spell.iter().map(|index| row.intervals[*index].failed).sum::<u64>();
+        let failures = |spell: &[usize]| spell.iter().map(|index| intervals[*index].failed).sum::<u64>();
         let spells = spells.filter(|spell| spell[spell.len() - 1] - spell[0] + 1 >= LASTING);
         let spells = spells.filter(|spell| what != Measure::Errors || failures(spell) >= FAILURES);
         let symptom = |spell: &[usize]| {
@@ -148,8 +154,8 @@ impl TimelineRows {
                 of: row.of,
                 name: row.name.clone(),
                 what,
-                start_ns: spell[0] as u64 * self.interval_ns,
-                end_ns: (spell[spell.len() - 1] as u64 + 1) * self.interval_ns,
+                start_ns: spell[0] as u64 * length,
+                end_ns: (spell[spell.len() - 1] as u64 + 1) * length,
                 usual,
                 worst: values.max_by(|one, other| far(one).total_cmp(&far(other))).unwrap_or(usual),
             }
@@ -170,6 +176,14 @@ impl TimelineRow {
             p95_ns: quantile(0.95),
             intervals,
         }
+    }
+
+    /// How many intervals are looked at together, so that their p95 is more than their longest
+    /// request: as few as give the usual group [`GROUP`] requests, if [`GROUPS`] groups remain.
+    fn together(&self) -> usize {
+        let most = (self.intervals.len() / GROUPS).max(1);
+        let usual = median(self.requests.iter().map(|count| *count as f64).collect()).unwrap_or(0.0);
+        (1..most).find(|together| usual * *together as f64 >= GROUP).unwrap_or(most)
     }
 }
 
@@ -244,14 +258,14 @@ mod tests {
     #[test]
     fn errors_that_come_and_go_are_one_symptom() {
         let failing = rows(|second, number| {
-            let now = (20..40).contains(&second) && second % 3 == 0;
+            let now = (20..40).contains(&second) && second % 3 != 1;
             (10_000_000, now && number < 10)
         });
         let symptoms = failing.symptoms();
         let [symptom] = &symptoms[..] else { panic!("{symptoms:?}") };
         assert_eq!(
             (symptom.what, symptom.start_ns, symptom.end_ns),
-            (Measure::Errors, 21 * SECOND, 40 * SECOND)
+            (Measure::Errors, 20 * SECOND, 40 * SECOND)
         );
         assert_eq!((symptom.usual, symptom.worst), (0.0, 0.2));
     }

@@ -11,6 +11,9 @@ use super::tree::{Artist, Picture};
 impl Artist<'_> {
     /// What the characters of a picture mean.
     pub fn legend(&self) -> String {
+        if self.style.plain {
+            return String::new();
+        }
         let Glyphs { own, child, server, client, error, hot, .. } = self.style.glyphs();
         let fields = [
             (own, "own time"),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Color};
+use anstyle::{Ansi256Color, Color};
+
+use crate::look;
 
 /// Narrower than this and a tree with names, bars and numbers is of no use.
 pub const MIN_WIDTH: u16 = 60;
@@ -19,13 +21,15 @@ pub struct Style {
     pub colour: bool,
     /// Otherwise the output is ASCII to the last byte.
     pub unicode: bool,
+    /// Words in place of lines, bars and symbols: for screen readers and logs.
+    pub plain: bool,
     /// Whether attributes are shown beyond the status code and what explains an error.
     pub attributes: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: DEFAULT_WIDTH, colour: false, unicode: true, attributes: true }
+        Self { width: DEFAULT_WIDTH, colour: false, unicode: true, plain: false, attributes: true }
     }
 }
 
@@ -49,16 +53,18 @@ impl Style {
         } else {
             is_terminal && !dumb && env("CLICOLOR").as_deref() != Some("0")
         };
+        let (colour, plain) = (look::is_coloured(colour), look::is_plain());
         if !is_terminal {
-            return Self { colour, ..Self::default() };
+            let width = env("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(DEFAULT_WIDTH);
+            return Self { width: width.clamp(MIN_WIDTH, MAX_WIDTH), colour, plain, ..Self::default() };
         }
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
             .iter()
             .find_map(|name| env(name).filter(|value| !value.is_empty()));
         // No locale at all is common in containers, whose terminal is a modern one all the same.
-        let plain = matches!(locale.as_deref(), Some("C" | "POSIX"));
+        let ascii = matches!(locale.as_deref(), Some("C" | "POSIX"));
         let width = terminal_width.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
-        Self { width, colour, unicode: !dumb && !plain, attributes: true }
+        Self { width, colour, unicode: !dumb && !ascii, plain: plain || dumb, attributes: true }
     }
 
     pub(super) fn columns(&self) -> usize {
@@ -66,7 +72,11 @@ impl Style {
     }
 
     pub(super) fn glyphs(&self) -> &'static Glyphs {
-        if self.unicode { &UNICODE } else { &ASCII }
+        match self {
+            Self { plain: true, .. } => &WORDS,
+            Self { unicode: true, .. } => &UNICODE,
+            _ => &ASCII,
+        }
     }
 
     /// Appends `text`, in `ink` where there is colour.
@@ -86,27 +96,18 @@ pub(super) type Ink = anstyle::Style;
 pub(super) const PLAIN: Ink = Ink::new();
 pub(super) const DIM: Ink = Ink::new().dimmed();
 pub(super) const BOLD: Ink = Ink::new().bold();
-pub(super) const RED: Ink = colour(AnsiColor::Red);
-pub(super) const GREEN: Ink = colour(AnsiColor::Green);
-pub(super) const YELLOW: Ink = colour(AnsiColor::Yellow);
+pub(super) const RED: Ink = colour(196);
+pub(super) const GREEN: Ink = colour(28);
+pub(super) const YELLOW: Ink = colour(130);
 
-/// Colours of services, in the order of the topology. Red is left to errors;
-/// they are the terminal's own colours, so that its theme keeps them legible.
-const PALETTE: [AnsiColor; 10] = [
-    AnsiColor::Cyan,
-    AnsiColor::Magenta,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-    AnsiColor::BrightMagenta,
-    AnsiColor::BrightYellow,
-    AnsiColor::BrightGreen,
-    AnsiColor::BrightBlue,
-];
+/// Colours of services, in the order of the topology, by their number among the 256 of xterm. Red
+/// is left to errors. All have a contrast of at least 3.8 to 1 on black and on white (WCAG 2.2,
+/// "contrast ratio"): the first sixteen numbers have the terminal's own colours, of which some
+/// cannot be read on white.
+const PALETTE: [u8; 10] = [30, 98, 130, 28, 63, 163, 131, 31, 64, 133];
 
-const fn colour(colour: AnsiColor) -> Ink {
-    Ink::new().fg_color(Some(Color::Ansi(colour)))
+const fn colour(number: u8) -> Ink {
+    Ink::new().fg_color(Some(Color::Ansi256(Ansi256Color(number))))
 }
 
 /// The colour of the service that is the `index`-th of the topology.
@@ -189,6 +190,25 @@ static ASCII: Glyphs = Glyphs {
     child: "-",
 };
 
+static WORDS: Glyphs = Glyphs {
+    tree: [
+        branches(" ", " ", " ", " "),
+        branches("  ", "  ", "  ", "  "),
+        branches("   ", "   ", "   ", "   "),
+    ],
+    clipped: "level ",
+    ellipsis: "..",
+    server: "serves",
+    client: "calls",
+    producer: "sends",
+    consumer: "receives",
+    error: "error",
+    event: "event",
+    hot: "longest",
+    own: "",
+    child: "",
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +221,7 @@ mod tests {
     #[test]
     fn a_terminal_gets_colours_and_its_own_width() {
         let style = detect(true, &[("TERM", "xterm-256color"), ("LANG", "de_DE.UTF-8")], Some(132));
-        assert_eq!(style, Style { width: 132, colour: true, unicode: true, attributes: true });
+        assert_eq!(style, Style { width: 132, colour: true, ..Style::default() });
         assert_eq!(detect(true, &[], Some(20)).width, MIN_WIDTH);
         assert_eq!(detect(true, &[], None).width, DEFAULT_WIDTH);
     }
@@ -227,9 +247,31 @@ mod tests {
     fn a_dumb_terminal_and_the_c_locale_get_ascii() {
         assert_eq!(
             detect(true, &[("TERM", "dumb")], None),
-            Style { colour: false, unicode: false, ..Style::default() }
+            Style { unicode: false, plain: true, ..Style::default() }
         );
         assert!(!detect(true, &[("LANG", "C")], None).unicode);
         assert!(detect(true, &[("LC_ALL", "C.UTF-8"), ("LANG", "C")], None).unicode);
+    }
+
+    #[test]
+    fn every_colour_can_be_read_on_black_and_on_white() {
+        // Levels of the cube of 6 x 6 x 6 colours, and their luminance (WCAG 2.2).
+        let linear = |level: u8| match f64::from(if level == 0 { 0 } else { 55 + 40 * level }) / 255.0 {
+            low if low <= 0.04045 => low / 12.92,
+            high => libm::pow((high + 0.055) / 1.055, 2.4),
+        };
+        for number in PALETTE.into_iter().chain([196, 28, 130]) {
+            let cube = number - 16;
+            let [red, green, blue] = [cube / 36, cube / 6 % 6, cube % 6].map(linear);
+            let luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+            let (on_black, on_white) = ((luminance + 0.05) / 0.05, 1.05 / (luminance + 0.05));
+            assert!(on_black >= 3.8 && on_white >= 3.8, "{number}: {on_black:.2} and {on_white:.2}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_as_wide_as_columns_says() {
+        assert_eq!(detect(false, &[("COLUMNS", "80")], None).width, 80);
+        assert_eq!(detect(false, &[("COLUMNS", "wide")], None).width, DEFAULT_WIDTH);
     }
 }

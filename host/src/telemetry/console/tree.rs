@@ -218,6 +218,9 @@ impl<'a> Picture<'a> {
     }
 
     pub fn bar(&self, out: &mut String, ink: Ink, cells: &[Cell]) {
+        if self.style().plain {
+            return;
+        }
         let look = |cell: &Cell| match cell {
             Cell::Empty => PLAIN,
             Cell::Own(_) => ink,
