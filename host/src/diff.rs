@@ -7,7 +7,8 @@
 //! be laid beside the other.
 //!
 //! - `question` is what was asked, checked;
-//! - `gather` folds the spans of a run into what is kept of them, `trace` measures one trace;
+//! - `gather` folds the spans of a run into what is kept of them, `trace` measures one trace,
+//!   `witness` adds what their clients saw of them: the wait before the first span, the answer;
 //! - `matching` and `shift` lay two runs side by side, `largest` shows one trace;
 //! - `text` says it to a person, in the tables of `table`.
 
@@ -19,6 +20,7 @@ mod shift;
 mod table;
 mod text;
 mod trace;
+mod witness;
 
 use std::sync::{Arc, mpsc};
 
@@ -41,7 +43,7 @@ use shift::{Shift, Spans};
 pub use question::Question;
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Two runs that can begin: all input is good.
 #[derive(Debug)]
@@ -126,14 +128,17 @@ impl Comparison {
         self,
         on_event: impl Fn(Event) + Clone + Send + Sync + 'static,
     ) -> Result<Difference, RunError> {
-        let (before, after) = self.both(Gather::new, on_event.clone())?;
+        let (mut before, mut after) = self.both(Gather::new, on_event.clone())?;
+        before.kept.witness(&before.outcome.requests);
+        after.kept.witness(&after.outcome.requests);
         let found = matched(&before.kept, &after.kept);
         let largest = match found.largest {
             // Runs are repeatable: only of this trace, all spans are kept.
             Some(id) => {
+                let summaries = [&before, &after].map(|ran| ran.kept.traces.get(&id).copied());
                 let (before, after) = self.both(|| Keep::new(id), on_event)?;
                 let resources = [&before.resources, &after.resources];
-                Some(Largest::new(id, before.kept, after.kept, resources))
+                Some(Largest::new(id, [before.kept, after.kept], summaries, resources))
             }
             None => None,
         };

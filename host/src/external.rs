@@ -1,13 +1,14 @@
 //! Real servers that a topology names: calls go out over HTTP, in real time.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{HttpConnector, HttpInfo};
 use hyper_util::client::legacy::{Client, Error};
@@ -18,6 +19,7 @@ use crate::bus::spans::Connection;
 use crate::bus::{Exchange, External};
 use crate::guest::CallError;
 use crate::message::{Headers, Request, Response};
+use crate::socket::body::{self, Budget, Unread};
 use crate::telemetry::otlp::tls::Tls;
 
 /// A server that does not accept a connection in this time counts as unreachable.
@@ -30,7 +32,11 @@ const LONGEST: Duration = Duration::from_secs(120);
 const IDLE: Duration = Duration::from_secs(90);
 
 /// A response's body is refused beyond this: bytes.
-const BODY: usize = 16 << 20;
+const BODY: u64 = 16 << 20;
+
+/// Bytes of responses that are being received, together: the response that goes beyond
+/// it is refused.
+const BODIES: u64 = 256 << 20;
 
 /// Header fields that follow from the URL, the body and the connection.
 const OF_CONNECTION: [&str; 4] = ["host", "content-length", "connection", "transfer-encoding"];
@@ -48,6 +54,7 @@ const WITH_CONTENT: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 pub struct HttpClient {
     client: Wire,
     runtime: Handle,
+    bodies: Arc<Budget>,
 }
 
 type Wire = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -66,13 +73,14 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Self { client, runtime })
+        Ok(Self { client, runtime, bodies: Budget::new(BODIES) })
     }
 }
 
 impl External for HttpClient {
     fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Exchange, CallError>> {
-        let sending = exchange(self.client.clone(), format!("{base}{}", request.target), request);
+        let url = format!("{base}{}", request.target);
+        let sending = exchange(self.client.clone(), url, request, Arc::clone(&self.bodies));
         // Made on the network's threads, where there is a timer.
         let task = self.runtime.spawn(async { tokio::time::timeout(LONGEST, sending).await });
         async move {
@@ -86,7 +94,12 @@ impl External for HttpClient {
     }
 }
 
-async fn exchange(client: Wire, url: String, request: Request) -> Result<Exchange, CallError> {
+async fn exchange(
+    client: Wire,
+    url: String,
+    request: Request,
+    bodies: Arc<Budget>,
+) -> Result<Exchange, CallError> {
     let outgoing = outgoing(&url, request).map_err(|error| CallError::Invalid(error.to_string()))?;
     let incoming = client.request(outgoing).await.map_err(|error| failure(&error))?;
     let version = version(incoming.version());
@@ -96,15 +109,38 @@ async fn exchange(client: Wire, url: String, request: Request) -> Result<Exchang
     for (name, value) in &parts.headers {
         headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
-    let body = Limited::new(body, BODY).collect().await.map_err(|error| {
-        CallError::Reset(if error.is::<LengthLimitError>() {
-            format!("the response is longer than {BODY} bytes")
-        } else {
-            innermost(&*error)
+    let mut share = Share { bodies, bytes: 0 };
+    let body = body::read(body, BODY, |bytes| share.grow(bytes)).await.map_err(|unread| {
+        CallError::Reset(match unread {
+            Unread::TooLong => format!("the response is longer than {BODY} bytes"),
+            Unread::Full(()) => format!("responses of real servers exceed {BODIES} bytes together"),
+            Unread::Broken(error) => innermost(&error),
         })
     })?;
-    let response = Response { status: parts.status.as_u16(), headers, body: body.to_bytes().into() };
+    let response = Response { status: parts.status.as_u16(), headers, body };
     Ok(Exchange { response, connection: Connection { version, peer } })
+}
+
+/// What a response that is being received holds of all; dropping it gives that back.
+struct Share {
+    bodies: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Share {
+    fn grow(&mut self, bytes: u64) -> Result<(), ()> {
+        if !self.bodies.take(bytes) {
+            return Err(());
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.bodies.give_back(self.bytes);
+    }
 }
 
 /// The request as the client takes it.

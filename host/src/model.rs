@@ -42,8 +42,8 @@ pub struct Model {
     /// The name that takes part in every draw beside the seed: the topology's own, or in
     /// a comparison of two topologies that of the first.
     pub key_name: String,
-    /// `deployment.environment.name` of every service.
-    pub environment: String,
+    /// `deployment.environment.name` of every service, if the topology says.
+    pub environment: Option<String>,
     pub ingress: Option<Ingress>,
     /// One-way latency between any two services where no link says otherwise.
     pub latency: Distribution,

@@ -16,6 +16,7 @@ mod graph;
 mod lint;
 mod loads;
 mod outcome;
+mod outputs;
 mod records;
 mod releases;
 mod requests;
@@ -84,6 +85,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
+    /// Keep what became of each request from outside: [`Outcome::requests`].
+    pub remembers: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
@@ -165,7 +168,7 @@ impl Plan {
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
-        problems.extend(truth::problems(&options, &topology.model));
+        problems.extend(truth::problems(&options));
         let otlp = topology.model.telemetry.otlp.as_ref();
         let flag = options.destinations.otlp.as_deref();
         let strict = options.strict;
@@ -288,6 +291,8 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
             None => problems.push(unknown("--fault", "fault", name, &faults)),
         }
     }
+    // Before the files that loads name are read: their names are gone then.
+    problems.extend(outputs::problems(options, model));
     problems.extend(loads::choose(options, model));
     problems
 }

@@ -4,6 +4,8 @@
 //! What is no HTTP/1.1 the library refuses on its own, with an empty body. A client
 //! should read why, so such an answer gets a body here.
 
+pub mod body;
+
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -42,9 +42,6 @@ pub const WORKERS_AT_MOST: u32 = limits::WORKERS_AT_MOST;
 /// Bytes of a topology file. A thousand services take a tenth of it.
 pub const FILE_AT_MOST: u64 = 1 << 20;
 
-/// `deployment.environment.name` where the file does not say.
-const ENVIRONMENT: &str = "local";
-
 /// A topology, with the text that later problems point into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Topology {
@@ -203,7 +200,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
 }
 
 /// `[topology]`: the name, the seed and the environment.
-fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, String)> {
+fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, Option<String>)> {
     let remedy = "begin the file with [topology] and below it name = \"…\"";
     let Some(topology) = topology else {
         root.note(Problem::new("the file has no [topology]").label("it is missing").help(remedy));
@@ -214,8 +211,8 @@ fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, S
     let name = table.need("name", name, "give the topology a name: name = \"…\"");
     let name = name.and_then(|value| value.read(address::name));
     let seed = seed.map_or(Some(0), |value| value.whole(0..=u64::MAX));
-    let environment = environment.map_or(Some(ENVIRONMENT), |value| value.filled());
-    Some((name?, seed?, environment?.to_owned()))
+    let environment = environment.map_or(Some(None), |value| value.filled().map(Some));
+    Some((name?, seed?, environment?.map(str::to_owned)))
 }
 
 /// The file's text.

@@ -113,6 +113,35 @@ fn bodies_of_many_connections_are_bounded_together() {
     server.stop().success();
 }
 
+/// Each answers all of its response but the last byte.
+#[test]
+fn responses_of_real_servers_are_bounded_together() {
+    let upstream = Upstream::open();
+    let topology = Topology::probe().with_legacy(&upstream.url()).with("[services.front]", "workers = 32");
+    let server = Server::start(&topology, &[]);
+    let length = 16 << 20;
+    let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length - 1));
+    let mut clients: Vec<_> = (0..17).map(|_| server.connect()).collect();
+    std::thread::scope(|scope| {
+        let mut open = Vec::new();
+        for client in &mut clients {
+            client.request("GET /call?service=legacy&path=/x", &[], "");
+            let (_, mut call) = upstream.accept();
+            let response = &response;
+            // It stays open until all that it can hold has been tried.
+            open.push(scope.spawn(move || (call.try_send(response), call)));
+        }
+        let refused = (0..clients.len()).cycle().find(|at| !clients[*at].is_silent_for(A_MOMENT));
+        let answer = clients[refused.expect("one is refused")].receive();
+        let said = answer.json()["message"].to_string();
+        assert!(said.contains("responses of real servers exceed 268435456 bytes together"), "{answer:?}");
+    });
+    if let Some(peak) = common_run::peak_memory(server.id()) {
+        assert!(peak < 1 << 30, "{} MiB", peak >> 20);
+    }
+    server.stop();
+}
+
 #[test]
 fn a_connection_that_was_refused_is_closed_when_its_client_has_read_why() {
     let topology = Topology::probe().with("[limits]", "body = \"1KiB\"");

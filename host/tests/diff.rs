@@ -145,7 +145,8 @@ fn own_times_add_up_to_the_time_that_requests_take() {
         let spans = difference["spans"].as_array().expect("spans");
         let own: u64 = spans.iter().map(|row| number(&row[side]["own_ns"])).sum();
         let (count, mean) = (number(&orders[side]["count"]), number(&orders[side]["mean_ns"]));
-        assert!(own.abs_diff(count * mean) <= count, "{own} of {count} times {mean}");
+        // A span of no length has one nanosecond, which may be behind its parent's end.
+        assert!(own.abs_diff(count * mean) <= 3 * count, "{own} of {count} times {mean}");
         let trace = difference["largest"]["spans"].as_array().expect("spans");
         let own: u64 = trace.iter().map(|span| number(&span[side]["own_ns"])).sum();
         assert_eq!(own, number(&difference["largest"][side]["duration_ns"]));
@@ -254,6 +255,81 @@ fn users_who_wait_longer_ask_less_often() {
     assert_eq!(number(&traces["only_before"]), before - after);
     // Every order is hit, by a delay that does not depend on when it comes.
     assert_eq!((&traces["differing"], &traces["slower"]["count"]), (&after.into(), &after.into()));
+}
+
+/// One worker, which the fault takes for five seconds.
+const STALLED: &str = r#"
+[topology]
+name = "queue"
+seed = 1
+
+[services.a]
+guest = "service"
+workers = 1
+config = { work = "10ms" }
+
+[[load]]
+name = "clients"
+to = "a"
+request = { path = "/" }
+arrivals = { poisson = "50/s" }
+
+[[faults]]
+name = "stall"
+kind = "pool-exhaustion"
+workers = 1
+target = { service = "a" }
+when = { at = "5s", for = "5s" }
+enabled = false
+"#;
+
+/// No span shows it: they begin when a worker has the request.
+#[test]
+fn a_wait_for_a_worker_is_part_of_what_a_request_takes() {
+    let topology = Topology::new("queue", STALLED);
+    let arguments = ["--with", "stall", "--for", "20s"];
+    let difference = json(&topology, &arguments);
+    let traces = &difference["traces"];
+    let (matched, identical) = (number(&traces["matched"]), number(&traces["identical"]));
+    assert!(identical > 200 && matched - identical > 200, "{traces}");
+    assert_eq!(number(&traces["slower"]["count"]), number(&traces["differing"]));
+    let (load, largest) = (&difference["loads"][0], &difference["largest"]);
+    assert!(number(&traces["slower"]["max_ns"]) > 4_000_000_000, "{traces}");
+    let [before, after] = [&largest["before"], &largest["after"]].map(|side| number(&side["duration_ns"]));
+    assert_eq!(after - before, number(&traces["slower"]["max_ns"]));
+    assert!(number(&load["after"]["max_ns"]) >= after, "{load}");
+    let waited = number(&largest["after"]["waited_ns"]);
+    let span = number(&largest["spans"][0]["after"]["duration_ns"]);
+    assert_eq!(waited + span, after);
+    // What requests take is their waits and the own times of their spans.
+    for side in ["before", "after"] {
+        let spans = difference["spans"].as_array().expect("spans");
+        let own: u64 =
+            spans.iter().filter(|row| row[side].is_object()).map(|row| number(&row[side]["own_ns"])).sum();
+        let (count, mean) = (number(&load[side]["count"]), number(&load[side]["mean_ns"]));
+        assert!(own.abs_diff(count * mean) <= count, "{own} of {count} times {mean}");
+    }
+    let wait = row(&difference["spans"], "a", Some("(wait before the first span)"));
+    assert_eq!(wait, &difference["spans"][0]);
+    let text = diff(&topology, &arguments);
+    assert!(text.success().contains("\nwaited 0s → 4."), "{text:?}");
+    assert!(!text.stdout.contains("identical to"), "{text:?}");
+}
+
+/// A load gives up, and sends no more than it may: its spans end as they would without.
+#[test]
+fn what_a_client_gives_up_and_never_sends_has_failed() {
+    let text = STALLED
+        .replace("poisson = \"50/s\" }", "poisson = \"50/s\" }\ntimeout = \"100ms\"\nmax-in-flight = 3");
+    let topology = Topology::new("queue", text);
+    let difference = json(&topology, &["--with", "stall", "--for", "20s"]);
+    let load = &difference["loads"][0];
+    let types = &load["after"]["errors_by_type"];
+    assert!(number(&types["overload"]) > 50 && number(&types["timeout"]) > 10, "{types}");
+    let errors = number(&load["after"]["errors"]) - number(&load["before"]["errors"]);
+    let traces = &difference["traces"];
+    assert_eq!(number(&traces["newly_failed"]) - number(&traces["newly_succeeded"]), errors, "{traces}");
+    assert_eq!(number(&traces["matched"]), number(&load["after"]["count"]));
 }
 
 /// The caller gives up after 100 ms, the callee goes on: its time is its own.

@@ -64,7 +64,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("external", &["message", "telemetry", "guest", "bus"]),
+    ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
     (
         "load",
@@ -134,7 +134,10 @@ const LAYERS: [(&str, &[&str]); 34] = [
             "run",
         ],
     ),
-    ("diff", &["model", "error", "context", "tally", "topology", "telemetry", "engine", "report", "run"]),
+    (
+        "diff",
+        &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
+    ),
     (
         "cli",
         &[

@@ -75,7 +75,8 @@ fn dump(model: &Model) -> String {
     let mut text = String::new();
     let name = |id| &model.service(id).name;
     let mut line = |line: String| writeln!(text, "{line}").expect("strings take all");
-    line(format!("topology {} seed={} environment={}", model.name, model.seed, model.environment));
+    let environment = model.environment.as_deref().unwrap_or("local");
+    line(format!("topology {} seed={} environment={environment}", model.name, model.seed));
     if let Some(ingress) = &model.ingress {
         line(format!("ingress {} -> {}", ingress.listen, name(ingress.to)));
     }

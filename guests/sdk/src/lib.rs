@@ -36,7 +36,7 @@
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
-//! - [`Span`], [`in_span`], [`attributes!`], [`log`], [`baggage`]: telemetry. [`Database`]: spans of a database's client.
+//! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`baggage`]: telemetry.
 //! - [`config`], [`clock`], [`random`]: the service's settings, and the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
 //!

@@ -62,6 +62,7 @@ impl Input {
             virtual_time: self.virtual_time,
             seed: self.seed,
             key_name: None,
+            remembers: false,
             listen: self.listen,
             guests: self.guests,
             faults: self.faults,

@@ -60,16 +60,23 @@ pub struct Gathered {
 /// One trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Of its root: nanoseconds since the Unix epoch.
+    /// Of its root, or when its request was due: nanoseconds since the Unix epoch.
     pub start: Nanos,
-    /// From the start to the end of its root.
+    /// From the start to the end of its root, or to what its client saw as the end.
     pub took: Nanos,
-    /// The same for two traces whose spans are the same, times counted from the start.
+    /// From the start to that of its root: what its request waited for a worker, and in its client.
+    pub waited: Nanos,
+    /// The same for two traces whose spans are the same, times counted from the start, and
+    /// whose clients saw the same.
     pub print: u64,
     /// Which spans its root is one of: an index into [`Gathered::series`].
     pub root: u32,
     pub spans: u32,
-    /// Its root has failed.
+    /// Requests from outside in it whose clients' view it has.
+    pub requests: u32,
+    /// Whether its request was sent: one that was not took no time.
+    pub sent: bool,
+    /// Its root has failed, or its client saw an error.
     pub failed: bool,
 }
 
@@ -207,9 +214,12 @@ fn summary(pieces: &[Piece]) -> Option<Summary> {
     Some(Summary {
         start: root.start,
         took: root.end - root.start,
+        waited: 0,
         print: pieces.iter().fold(0, print),
         root: root.series,
         spans: pieces.len() as u32,
+        requests: 0,
+        sent: true,
         failed: root.failed,
     })
 }

@@ -13,6 +13,7 @@ use crate::telemetry::console::{Pair, Style};
 use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
 use crate::telemetry::record::{Batch, Resource, ResourceId, SpanRecord, Status};
 
+use super::gather::Summary;
 use super::trace::{Piece, measure};
 
 /// Spans that are kept of the trace: those that end first.
@@ -52,8 +53,10 @@ pub struct Largest {
 /// The trace in one of the runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Whole {
-    /// From the start to the end of its root.
+    /// From the instant at which its request was due until its client had the answer.
     pub duration_ns: Nanos,
+    /// The first part of it, before the root begins: in the client, and for a worker.
+    pub waited_ns: Nanos,
     pub failed: bool,
 }
 
@@ -118,8 +121,13 @@ impl Exporter for Keep {
 }
 
 impl Largest {
-    /// Lays the trace of both runs side by side.
-    pub fn new(id: TraceId, before: Kept, mut after: Kept, resources: [&Arc<[Resource]>; 2]) -> Self {
+    /// Lays the trace of both runs side by side; `summaries` say how long it took.
+    pub fn new(
+        id: TraceId,
+        [before, mut after]: [Kept; 2],
+        summaries: [Option<Summary>; 2],
+        resources: [&Arc<[Resource]>; 2],
+    ) -> Self {
         // One table for both, as two topologies may have different services.
         let [first, second] = resources;
         for span in &mut after.spans {
@@ -135,8 +143,8 @@ impl Largest {
         }
         Self {
             trace_id: id.to_string(),
-            before: before.whole(),
-            after: after.whole(),
+            before: Whole::of(summaries[0]),
+            after: Whole::of(summaries[1]),
             spans: spans.into_values().collect(),
             records: [before, after],
             resources,
@@ -161,17 +169,20 @@ impl Largest {
     }
 }
 
+impl Whole {
+    fn of(summary: Option<Summary>) -> Self {
+        summary.map_or_else(Self::default, |Summary { took, waited, failed, .. }| Self {
+            duration_ns: took,
+            waited_ns: waited,
+            failed,
+        })
+    }
+}
+
 impl Kept {
     /// The first to begin of those without a parent; where a client began the trace, of all.
     fn root(&self) -> Option<&SpanRecord> {
         self.spans.iter().min_by_key(|span| (span.parent.is_some(), span.start, span.span_id))
-    }
-
-    fn whole(&self) -> Whole {
-        self.root().map_or_else(Whole::default, |root| Whole {
-            duration_ns: root.end - root.start,
-            failed: failed(root),
-        })
     }
 
     fn in_order(&self) -> Vec<(&SpanRecord, Span)> {

@@ -14,13 +14,15 @@ use super::gather::{Gathered, Summary};
 pub struct Traces {
     /// Traces that are in both runs.
     pub matched: u64,
-    /// Of those, the ones whose spans are the same, times counted from the trace's start.
+    /// Of those, the ones whose spans are the same, times counted from the instant at which
+    /// the request was due, and whose client saw the same answer after the same time.
     pub identical: u64,
-    /// Of those, the ones that began at another time.
+    /// Of those, the ones that were due at another time.
     pub moved: u64,
-    /// Of the matched, the ones whose spans differ.
+    /// Of the matched, the ones of which either differs.
     pub differing: u64,
-    /// Of those, the ones that take longer after the change, and by how much.
+    /// Of those, the ones that take longer after the change, and by how much: from the instant
+    /// at which the request was due until its client had the answer.
     pub slower: Changed,
     /// Of those, the ones that take less time, and by how much.
     pub faster: Changed,
@@ -82,7 +84,9 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
         traces.differing += 1;
         traces.newly_failed += u64::from(other.failed && !one.failed);
         traces.newly_succeeded += u64::from(one.failed && !other.failed);
-        if other.took > one.took {
+        if !one.sent || !other.sent {
+            // There is no time to compare.
+        } else if other.took > one.took {
             slower.note(other.took - one.took, None);
         } else if other.took < one.took {
             faster.note(one.took - other.took, None);
@@ -98,11 +102,12 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
 }
 
 /// By what a trace is the one that changed most. Of those that changed alike, the first.
-type Weight = (bool, Nanos, std::cmp::Reverse<Nanos>);
+type Weight = (bool, bool, Nanos, std::cmp::Reverse<Nanos>);
 
 fn weight(before: &Summary, after: &Summary) -> Weight {
     let turned = before.failed != after.failed;
-    (turned, before.took.abs_diff(after.took), std::cmp::Reverse(before.start))
+    let sent = before.sent && after.sent;
+    (turned, sent, before.took.abs_diff(after.took), std::cmp::Reverse(before.start))
 }
 
 fn changed(tally: &Tally) -> Changed {
@@ -118,7 +123,10 @@ mod tests {
     fn run(traces: &[(u128, Nanos, Nanos, bool, u64)]) -> Gathered {
         let one = |&(id, start, took, failed, print): &(u128, Nanos, Nanos, bool, u64)| {
             let id = TraceId(NonZeroU128::new(id).expect("not zero"));
-            (id, Summary { start, took, print, root: 0, spans: 1, failed })
+            (
+                id,
+                Summary { start, took, waited: 0, print, root: 0, spans: 1, requests: 1, sent: true, failed },
+            )
         };
         Gathered { traces: traces.iter().map(one).collect(), ..Gathered::default() }
     }

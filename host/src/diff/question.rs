@@ -34,6 +34,7 @@ impl Question {
         let (before, after) = self.topologies()?;
         let mut common = self.common.clone();
         common.virtual_time = true;
+        common.remembers = true;
         common.destinations = Destinations { show: Some(Show::None), ..Destinations::default() };
         let seed = common.seed.unwrap_or(before.model.seed);
         common.seed = Some(seed);

@@ -254,6 +254,13 @@ impl Largest {
         }
         writeln!(text, "\nThe trace that changed most: {}  {}  {said}", self.trace_id, self.name())
             .expect(INFALLIBLE);
+        let waited = [self.before.waited_ns, self.after.waited_ns];
+        if waited != [0, 0] {
+            let both = arrow(time(waited[0]), time(waited[1]));
+            let by = signed(waited[0], waited[1]);
+            let line = format!("waited {both} ({by}) before its first span: for a worker, or in the client");
+            writeln!(text, "{line}").expect(INFALLIBLE);
+        }
         text.push_str(&self.draw(style));
         if self.lost() > 0 {
             writeln!(text, "{} of it were not kept", counted(self.lost(), "span")).expect(INFALLIBLE);

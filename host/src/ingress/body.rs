@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use crate::message::Response;
+use crate::socket::body::{self, Unread};
 
 use super::budget::Share;
 
@@ -18,7 +18,7 @@ pub const BODIES: &str = "requests that are received or under way";
 /// # Errors
 /// The answer to one that is too long, too slow, one too many, or broken.
 pub async fn whole(
-    mut body: Incoming,
+    body: Incoming,
     limit: u64,
     patience: Duration,
     share: &mut Share,
@@ -30,23 +30,14 @@ pub async fn whole(
     if body.size_hint().lower() > limit {
         return Err(too_large());
     }
-    let reading = async {
-        // Copied at once: pieces of a byte each would cost a multiple of what they hold.
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|error| Response::detail(400, format!("the body cannot be read: {error}")))?;
-            let Ok(piece) = frame.into_data() else { continue };
-            if (bytes.len() + piece.len()) as u64 > limit {
-                return Err(too_large());
-            }
-            share.grow(piece.len() as u64).map_err(|full| full.refusal(BODIES))?;
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
-    };
+    let reading = body::read(body, limit, |bytes| share.grow(bytes));
     match tokio::time::timeout(patience, reading).await {
-        Ok(read) => read,
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(Unread::TooLong)) => Err(too_large()),
+        Ok(Err(Unread::Full(full))) => Err(full.refusal(BODIES)),
+        Ok(Err(Unread::Broken(error))) => {
+            Err(Response::detail(400, format!("the body cannot be read: {error}")))
+        }
         Err(_) => {
             let limit = crate::clock::show(crate::clock::nanos(patience));
             let detail = format!("the body has not come within limits.client-time = {limit}");

@@ -2,38 +2,17 @@
 //! all of them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::message::Response;
 use crate::model::{Bounds, Limits};
+use crate::socket::body::Budget;
 
 /// One connection may hold this part of `limits.bodies`.
 const PART: u64 = 4;
-
-/// Bytes that may be held at a time.
-#[derive(Debug)]
-pub struct Budget {
-    most: u64,
-    held: AtomicU64,
-}
-
-impl Budget {
-    fn new(most: u64) -> Arc<Self> {
-        Arc::new(Self { most, held: AtomicU64::new(0) })
-    }
-
-    fn take(&self, bytes: u64) -> bool {
-        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
-        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
 
 /// What all connections may hold together.
 #[derive(Debug)]

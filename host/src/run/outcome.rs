@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::fault::witness::Caused;
 use crate::report::Report;
 
 use super::requests::Reply;
@@ -16,6 +17,9 @@ pub struct Outcome {
     /// Traces were shown, on the page or before.
     pub traces: bool,
     pub report: Report,
+    /// Requests from outside, in the order in which they were due, where
+    /// [`Options::remembers`](super::Options) asks for them.
+    pub requests: Vec<Caused>,
     /// Why the run was not all that it was to be, although it has a report.
     pub failures: Vec<Failure>,
 }

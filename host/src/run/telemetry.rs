@@ -176,7 +176,7 @@ pub fn resource(
     instance: String,
 ) -> Resource {
     let described = &model.services[index];
-    let mut attributes = common(model, &service.name, instance);
+    let mut attributes = common(model, settings, &service.name, instance);
     let version = service.version.clone();
     attributes.extend(version.map(|version| KeyValue::new(attribute::SERVICE_VERSION, version)));
     let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
@@ -192,18 +192,25 @@ pub fn resource(
 /// The Resource of a load that has spans: a service of its own.
 pub fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
     let name: Arc<str> = load.name.as_str().into();
-    let mut attributes = common(model, &name, instance_id(model.root(), &name, 0, None));
+    let mut attributes = common(model, settings, &name, instance_id(model.root(), &name, 0, None));
     add_environment(&mut attributes, settings);
     Resource { service: name, attributes }
 }
 
+/// `deployment.environment.name` where neither the topology nor the environment says.
+pub const ENVIRONMENT: &str = "local";
+
 /// What all Resources of a topology say.
-fn common(model: &Model, name: &Arc<str>, instance: String) -> Vec<KeyValue> {
+fn common(model: &Model, settings: &Settings, name: &Arc<str>, instance: String) -> Vec<KeyValue> {
+    // What the topology says, else what the environment does.
+    let key = attribute::DEPLOYMENT_ENVIRONMENT_NAME;
+    let said = || settings.resource.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let environment = model.environment.clone().or_else(said).unwrap_or_else(|| ENVIRONMENT.to_owned());
     vec![
         KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(name))),
         KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
         KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
-        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, model.environment.clone()),
+        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, environment),
         KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
         KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
         KeyValue::new(attribute::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),

@@ -10,7 +10,7 @@ use opentelemetry_semantic_conventions::attribute;
 use crate::error::Problem;
 use crate::fault::Ledger;
 use crate::fault::witness::Witness;
-use crate::model::{Code, FaultKind, Model, Nanos, ServiceId};
+use crate::model::{Model, Nanos, ServiceId};
 use crate::telemetry::exporter::Trouble;
 use crate::telemetry::record::{Resource, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
@@ -77,8 +77,7 @@ impl Truth {
                 problem.help("name a file in a folder that exists and can be written, or - for stdout")
             })
         };
-        let parts: Result<_, _> =
-            (1..shards::count(options)).map(|shard| create(&part(path, shard))).collect();
+        let parts: Result<_, _> = parts(options, path).iter().map(|part| create(part)).collect();
         let names = Arc::new(names(model, loaded, resources, shards::count(options)));
         Ok(Some(Self {
             sink: create(path)?,
@@ -146,16 +145,13 @@ impl Truth {
 }
 
 /// What is wrong with how the truth was asked for.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
-    let mut problems = overwritten(options, model);
-    let Some(truth) = &options.destinations.truth else { return problems };
+pub fn problems(options: &Options) -> Vec<Problem> {
+    let Some(truth) = &options.destinations.truth else { return Vec::new() };
+    let mut problems = Vec::new();
     let is_stdout = truth.as_os_str() == "-";
     if is_stdout && options.destinations.out.as_deref() == Some(truth) {
         let problem = Problem::new("--out - and --truth - both want standard output");
         problems.push(problem.help("name a file for one of them: --truth truth.jsonl"));
-    } else if options.destinations.out.as_ref().is_some_and(|out| place(out) == place(truth)) {
-        let problem = Problem::new(format!("--out and --truth both name {}", truth.display()));
-        problems.push(problem.help("give each a file of its own"));
     }
     if is_stdout && shards::count(options) > 1 {
         let problem = Problem::new("--truth - was given, and several shards cannot share standard output");
@@ -164,36 +160,9 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     problems
 }
 
-/// Files that the run reads, and would write over.
-fn overwritten(options: &Options, model: &Model) -> Vec<Problem> {
-    let deployed = model.faults.iter().filter_map(|fault| match &fault.kind {
-        FaultKind::BadDeploy { code, .. } => Some(code),
-        _ => None,
-    });
-    let codes = model.services.iter().map(|service| &service.code).chain(deployed);
-    let guests = codes.filter_map(|code| match code {
-        Code::File { path, .. } => Some((path, "a guest")),
-        Code::Embedded(_) | Code::External(_) => None,
-    });
-    let read: Vec<_> = [(&options.topology, "the topology")].into_iter().chain(guests).collect();
-    let written = [("--out", &options.destinations.out), ("--truth", &options.destinations.truth)];
-    let written = written.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
-    let problems = written.filter_map(|(flag, path)| {
-        let (_, what) = read.iter().find(|(known, _)| place(known) == place(path))?;
-        let problem = Problem::new(format!("{flag} {} is {what} itself, and would be lost", path.display()));
-        Some(problem.help(format!("name another file: {flag} {}.jsonl", &flag[2..])))
-    });
-    problems.collect()
-}
-
-/// Where a file is, however it is spelt; as it is spelt where there is no such folder.
-fn place(path: &Path) -> PathBuf {
-    let whole = path.canonicalize().ok().or_else(|| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-        Some(folder.join(path.file_name()?))
-    });
-    whole.unwrap_or_else(|| path.to_owned())
+/// Files that the worlds behind the first write until the run is over.
+pub fn parts(options: &Options, truth: &Path) -> Vec<PathBuf> {
+    (1..shards::count(options)).map(|shard| part(truth, shard)).collect()
 }
 
 /// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.

@@ -27,7 +27,7 @@ use super::services::{Loaded, Service};
 use super::signals::stop_on_signal;
 use super::simulate::World;
 use super::telemetry::{Exporters, Order, Show, instance_id, load_resource, resource};
-use super::truth::Truth;
+use super::truth::{Notes, Truth};
 use super::unread::Unread;
 use super::{Options, Outcome, Plan, RunError, control, loads, shards, start};
 
@@ -135,7 +135,10 @@ impl Plan {
             stop,
             progress: progress.of_world(number),
             shortage: &shortage,
-            notes: truth.as_ref().map(|truth| truth.notes(number)),
+            notes: match &truth {
+                Some(truth) => Some(truth.notes(number)),
+                None => options.remembers.then(Notes::remembered),
+            },
         });
         let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
         progress.line().finish();
@@ -172,7 +175,9 @@ impl Plan {
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = exporters.page.map(|page| page.take()).unwrap_or_default();
-        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, failures })
+        let requests = done.seen.into_iter().filter(|_| options.remembers).flat_map(|seen| seen.requests);
+        let requests = requests.collect();
+        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, requests, failures })
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod otlp;
 mod reader;
+mod unused;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::otlp::Settings as OtlpSettings;
 use super::pipeline::Batching;
 use crate::error::Problem;
 use crate::model;
-use reader::Reader;
+use reader::{Keys, Reader};
 
 /// All of it, checked.
 #[derive(Clone, Debug)]
@@ -84,6 +85,7 @@ impl Settings {
             resource: resource(&mut reader),
             notes: Vec::new(),
         };
+        unused::note(&mut reader);
         let notes = reader.finish()?;
         Ok(Self { notes, ..settings })
     }
@@ -101,11 +103,17 @@ fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
 /// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
 fn sampler(reader: &mut Reader<'_>) -> Sampler {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
+    const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let name = reader.text(NAME);
     let ratio = match name.as_deref() {
-        Some("traceidratio" | "parentbased_traceidratio") => reader.ratio("OTEL_TRACES_SAMPLER_ARG"),
+        Some("traceidratio" | "parentbased_traceidratio") => reader.ratio(ARGUMENT),
         _ => None,
     };
+    if ratio.is_none() && reader.text(ARGUMENT).is_some() {
+        reader.note(format!(
+            "{ARGUMENT} has no effect: {NAME} is not traceidratio or parentbased_traceidratio"
+        ));
+    }
     // "If OTEL_TRACES_SAMPLER_ARG is not set: 1.0".
     let ratio = Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0));
     match name.as_deref() {
@@ -167,18 +175,26 @@ fn batching(reader: &mut Reader<'_>) -> Batching {
     Batching { delay, queue, batch, timeout }
 }
 
-/// `OTEL_RESOURCE_ATTRIBUTES`; `OTEL_SERVICE_NAME` names one process, and here
-/// every simulated service has a name of its own.
+/// Resource attributes whose values are simhost's own.
+const OWN: [(&str, &str); 6] = [
+    ("service.name", "every service of a topology has its own"),
+    ("service.namespace", "it is the topology's name"),
+    ("service.instance.id", "every replica gets its own"),
+    ("telemetry.sdk.name", "it is simhost's"),
+    ("telemetry.sdk.language", "it is simhost's"),
+    ("telemetry.sdk.version", "it is simhost's"),
+];
+
+/// `OTEL_RESOURCE_ATTRIBUTES`.
 fn resource(reader: &mut Reader<'_>) -> Vec<(String, String)> {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
-    if reader.text("OTEL_SERVICE_NAME").is_some() {
-        reader.note("OTEL_SERVICE_NAME has no effect: every service of a topology has its own".to_owned());
-    }
-    let mut attributes = reader.pairs(NAME).unwrap_or_default();
-    let before = attributes.len();
-    attributes.retain(|(key, _)| key != "service.name");
-    if attributes.len() < before {
-        reader.note(format!("service.name in {NAME} has no effect: every service of a topology has its own"));
-    }
+    let mut attributes = reader.pairs(NAME, Keys::Encoded).unwrap_or_default();
+    attributes.retain(|(key, _)| {
+        let own = OWN.iter().find(|(own, _)| key == own);
+        if let Some((own, why)) = own {
+            reader.note(format!("{own} in {NAME} has no effect: {why}"));
+        }
+        own.is_none()
+    });
     attributes
 }

@@ -1,7 +1,8 @@
 //! Components that no compiler writes: what would take their host long to load.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
 
@@ -92,8 +93,9 @@ fn imports_are_looked_at_before_a_component_is_compiled() {
 
 #[test]
 fn compiling_that_takes_long_is_said_while_it_goes_on() {
-    let mut more = String::new();
-    for number in 0..60_000 {
+    // Functions take time; the text makes it large enough to be spoken of.
+    let mut more = format!("(data \"{}\")", "x".repeat(600_000));
+    for number in 0..20_000 {
         write!(more, "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const {number})))")
             .expect("a String takes every write");
     }
@@ -102,5 +104,19 @@ fn compiling_that_takes_long_is_said_while_it_goes_on() {
     let world = world.env("XDG_CACHE_HOME", &cold.path().display().to_string());
     let (_files, mut command) = world.virtual_command(&["GET /"]);
     let said = String::from_utf8(command.output().expect("simhost starts").stderr).expect("text");
-    assert!(said.starts_with("compiling ") && said.contains("guest.wasm (0.7 MB) …\n"), "{said}");
+    assert!(said.starts_with("compiling ") && said.contains("guest.wasm (0.8 MB) …\n"), "{said}");
+}
+
+#[test]
+fn a_cache_that_others_can_write_to_is_not_used_and_a_note_says_so() {
+    let shared = tempfile::tempdir().expect("a folder for caches");
+    fs::set_permissions(shared.path(), Permissions::from_mode(0o777)).expect("others can write to it");
+    let (_folder, world) = world(&module(""), "");
+    let world = world.env("XDG_CACHE_HOME", &shared.path().display().to_string());
+    let (_files, mut command) = world.virtual_command(&["GET /"]);
+    let output = command.output().expect("simhost starts");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{said}");
+    assert!(said.starts_with("note: compiled guests are not cached: others can write to "), "{said}");
+    assert!(!shared.path().join("simhost/compiled").exists(), "nothing was left there");
 }

@@ -60,7 +60,8 @@ fn a_request_that_hangs_changes_no_rate_and_fails_no_objective_on_it() {
     let busy = (999.0 * 0.005 + 9.0) / 10.0;
     assert_near(&report["services"][0]["busy_mean"], busy);
     assert_near(&report["links"][0]["in_flight_mean"], busy);
-    let told = "rates and utilisation are over the 10s in which requests came in\n1 request ended in the 41s after that\n";
+    let told = "rates and utilisation are over the 10s in which requests came in\n\
+                1 request ended in the 41s after that\n";
     assert!(text.stdout.contains(told), "{}", text.stdout);
 }
 

@@ -119,13 +119,22 @@ fn whatever_a_record_says_moves_the_digest() {
 }
 
 #[test]
-fn attributes_that_routes_share_count_like_a_span_s_own() {
-    let mut batch = batch();
-    let span = &mut batch.spans[1].attributes;
-    let mut own: Vec<_> = span.shared.take().expect("some are shared").to_vec();
-    own.append(&mut span.own);
-    span.own = own;
-    assert_eq!(of(&[batch], &resources()), of(&[self::batch()], &resources()));
+fn attributes_that_routes_or_peers_share_count_like_a_span_s_own() {
+    let expected = of(&[batch()], &resources());
+    let mut own = batch();
+    let span = &mut own.spans[1].attributes;
+    span.own = span.iter().cloned().collect();
+    let shared = span.shared.take().expect("some are shared");
+    assert_eq!(of(&[own], &resources()), expected);
+    let mut of_peer = batch();
+    let span = &mut of_peer.spans[1].attributes;
+    let first: Vec<_> = span.own.drain(..2).collect();
+    span.peer = Some(first.into());
+    assert_eq!(
+        (span.shared.as_ref().map(|list| list.len()), span.len()),
+        (Some(shared.len()), shared.len() + 4)
+    );
+    assert_eq!(of(&[of_peer], &resources()), expected);
 }
 
 #[test]

@@ -48,6 +48,8 @@ fn topology() -> Otlp {
     }
 }
 
+use crate::common_run::{ORDER, Topology};
+
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
@@ -195,6 +197,65 @@ fn numbers_switches_and_attributes_are_read() {
 }
 
 #[test]
+fn keys_and_values_of_resource_attributes_are_percent_decoded() {
+    let read = settings(&[("OTEL_RESOURCE_ATTRIBUTES", " a%2Cb = 1%3D2 ,%C3%BC=%25,,c=")]);
+    let expected = [("a,b", "1=2"), ("\u{fc}", "%"), ("c", "")];
+    let read: Vec<_> = read.resource.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(read, expected);
+    let told = |text| problems(&[("OTEL_RESOURCE_ATTRIBUTES", text)]).remove(0).message;
+    let place = "OTEL_RESOURCE_ATTRIBUTES is not a list of key=value: `%` without two hexadecimal digits at \
+                 character 8, in the value of `b`";
+    assert_eq!(told("a=1,b=50%"), place.replace("character 8", "character 9"));
+    assert!(told("a=1,x%4=2").ends_with("hexadecimal digits at character 6"), "{}", told("a=1,x%4=2"));
+    assert!(told("a=1,b").ends_with("there is no `=` in what begins at character 5"));
+    let both = problems(&[("OTEL_RESOURCE_ATTRIBUTES", "a%,b=%")]);
+    assert_eq!(both.len(), 2, "{both:?}");
+    let secret = problems(&[(ENDPOINT, "http://c:9"), ("OTEL_EXPORTER_OTLP_HEADERS", "key=s3cret%")]);
+    assert!(!format!("{secret:?}").contains("s3cret"));
+}
+
+#[test]
+fn variables_without_effect_say_so_and_why() {
+    let notes = |variables: &[(&'static str, &'static str)]| settings(variables).notes;
+    for name in
+        ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"]
+    {
+        let said = notes(&[(name, "1")]);
+        assert!(said.len() == 1 && said[0].starts_with(&format!("{name} has no effect: ")), "{said:?}");
+    }
+    let said = notes(&[("OTEL_PROPAGATORS", "b3")]);
+    assert_eq!(said, ["OTEL_PROPAGATORS has no effect: services pass on W3C Trace Context and Baggage"]);
+    // What simhost does anyway needs no word.
+    let same = [("OTEL_PROPAGATORS", "tracecontext, baggage"), ("OTEL_METRICS_EXPORTER", "none")];
+    assert_eq!(notes(&same), [""; 0]);
+    let said = notes(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
+    assert!(said.len() == 1 && said[0].starts_with("OTEL_TRACES_SAMPLER_ARG has no effect"), "{said:?}");
+    let own = "service.instance.id=1,service.namespace=2,telemetry.sdk.name=3,team=4";
+    let all = settings(&[("OTEL_RESOURCE_ATTRIBUTES", own)]);
+    assert_eq!((all.resource.len(), all.notes.len()), (1, 3), "{:?}", all.notes);
+}
+
+/// As a whole run: what the topology says wins, what nobody has said does not.
+#[test]
+fn a_default_that_nobody_wrote_gives_way_to_a_resource_attribute() {
+    let environment = |topology: &Topology, variable: &str| {
+        let mut command = topology.command(&["--request", ORDER]);
+        command.env("OTEL_RESOURCE_ATTRIBUTES", variable);
+        let (finished, records) = topology.records_of(&mut command);
+        finished.success();
+        let names = records.split("\"deployment.environment.name\",\"value\":{\"stringValue\":\"").skip(1);
+        let mut names: Vec<_> = names.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+        names.dedup();
+        names
+    };
+    let topology = Topology::orders();
+    assert_eq!(environment(&topology, ""), ["local"]);
+    assert_eq!(environment(&topology, "deployment%2Eenvironment.name=lab"), ["lab"]);
+    let topology = Topology::orders().with("name = \"orders\"", "environment = \"staging\"");
+    assert_eq!(environment(&topology, "deployment.environment.name=lab"), ["staging"]);
+}
+
+#[test]
 fn a_receiver_on_the_command_line_undoes_a_disabled_sdk() {
     let settings = read(&[("OTEL_SDK_DISABLED", "true")], None, Some("http://localhost:4317")).unwrap();
     assert!(!settings.disabled && settings.otlp.is_some());
@@ -240,6 +301,9 @@ fn every_variable_refuses_what_it_does_not_know() {
         ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "x"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team"),
         ("OTEL_RESOURCE_ATTRIBUTES", "team=%ff"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=1,team=50%"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "te%zzam=50"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%2"),
     ];
     for (name, value) in table {
         let found = problems(&[(name, value), endpoint]);

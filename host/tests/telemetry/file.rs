@@ -43,7 +43,9 @@ fn lines_can_be_read_back() {
     let resources = resources();
     let of_resources = traces.resource_spans.iter_mut().flat_map(|of| &mut of.scope_spans);
     // Unset is left out, which is a status that is not there.
-    of_resources.flat_map(|of| &mut of.spans).for_each(|span| drop(span.status.get_or_insert_default()));
+    of_resources.flat_map(|of| &mut of.spans).for_each(|span| {
+        span.status.get_or_insert_default();
+    });
     assert_eq!(traces, message::traces(&batch.spans, &resources));
     let logs: LogsData = serde_json::from_str(lines[1]).unwrap();
     assert_eq!(logs, message::logs(&batch.logs, &resources));

@@ -10,6 +10,7 @@ mod file;
 mod grpc;
 mod http;
 mod losses;
+mod outputs;
 mod patience;
 mod pipeline;
 mod receiver;

@@ -65,7 +65,7 @@ pub fn full_span() -> SpanRecord {
         name: "POST /stock/{item}/reserve".into(),
         attributes: Attributes {
             shared: Some(Arc::new(shared)),
-            peer: Some(Arc::new([KeyValue::new("client.address", "10.1.2.3")])),
+            peer: None,
             own: vec![
                 KeyValue { key: "quantity".into(), value: Value::Int(8) },
                 KeyValue { key: "price".into(), value: Value::Float(9.5) },

@@ -10,6 +10,7 @@ use crate::model::{Code, Measure, Model, Objective, Piece, ServiceId, Subject};
 
 use super::super::calls::{Call, Calls, Meets};
 use super::super::services::Service;
+use super::super::telemetry::ENVIRONMENT;
 use super::fault;
 use link::LinkRow;
 
@@ -183,7 +184,7 @@ pub fn document(model: &Model, services: &[Service], calls: &Calls, warnings: &W
         schema: SCHEMA,
         topology: model.name.clone(),
         seed: model.seed,
-        environment: model.environment.clone(),
+        environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
         ingress: model
             .ingress
             .as_ref()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use super::reader::Reader;
+use super::reader::{Keys, Reader};
 use crate::error::Problem;
 use crate::files;
 use crate::model::{self, Protocol};
@@ -211,7 +211,7 @@ fn compression(reader: &mut Reader<'_>, names: &Names) -> Option<bool> {
 
 fn headers(reader: &mut Reader<'_>, names: &Names, topology: Option<&model::Otlp>) -> HeaderMap {
     let (name, pairs) = match reader.first(names.headers) {
-        Some((name, _)) => (name, reader.pairs(name).unwrap_or_default()),
+        Some((name, _)) => (name, reader.pairs(name, Keys::Plain).unwrap_or_default()),
         None => {
             let headers = topology.map(|otlp| otlp.headers.clone()).unwrap_or_default();
             ("telemetry.otlp.headers", headers.into_iter().collect())

@@ -89,18 +89,29 @@ impl<'a> Reader<'a> {
         self.parse(name, &text, |ratio| (0.0..=1.0).contains(ratio), "a number from 0.0 to 1.0")
     }
 
-    /// `key=value,key=value`, as in W3C Baggage: values are percent-decoded.
-    pub fn pairs(&mut self, name: &str) -> Option<Vec<(String, String)>> {
+    /// `key=value,key=value`, as in W3C Baggage: values are percent-decoded, and keys
+    /// where they are `Encoded`. Of what is wrong only places and keys are told: a value
+    /// may be a key to somebody's account.
+    pub fn pairs(&mut self, name: &str, keys: Keys) -> Option<Vec<(String, String)>> {
         let text = self.text(name)?;
-        let pairs: Option<Vec<_>> =
-            text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(pair).collect();
-        if pairs.is_none() {
-            // Not the value: it may hold a key to somebody's account.
-            let problem = format!("{name} is not a list of key=value");
-            let help = "write key=value,key=value; percent-encode what is not ASCII, and `,` and `%`";
-            self.problem(Problem::new(problem).help(help));
+        let mut pairs = Vec::new();
+        let mut wrong = Vec::new();
+        let mut at = 1;
+        for pair in text.split(',') {
+            if !pair.trim().is_empty() {
+                match read(pair, at, keys) {
+                    Ok(pair) => pairs.push(pair),
+                    Err(why) => wrong.push(why),
+                }
+            }
+            at += pair.chars().count() + 1;
         }
-        pairs
+        for why in &wrong {
+            let help =
+                "write key=value,key=value; percent-encode what is not ASCII, and `,`, `=` and `%` (`%25`)";
+            self.problem(Problem::new(format!("{name} is not a list of key=value: {why}")).help(help));
+        }
+        wrong.is_empty().then_some(pairs)
     }
 
     fn parse<T: FromStr>(
@@ -118,9 +129,43 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn pair(pair: &str) -> Option<(String, String)> {
-    let (key, value) = pair.split_once('=')?;
-    let key = key.trim();
-    let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-    (!key.is_empty()).then(|| (key.to_owned(), value.into_owned()))
+/// How the keys of a list are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// As they are: names of headers.
+    Plain,
+    /// Percent-encoded, as values are.
+    Encoded,
+}
+
+/// Reads one `key=value` that begins at character `at` of its list.
+fn read(pair: &str, at: usize, keys: Keys) -> Result<(String, String), String> {
+    let Some((key, value)) = pair.split_once('=') else {
+        return Err(format!("there is no `=` in what begins at character {at}"));
+    };
+    let value_at = at + key.chars().count() + 1;
+    let key = match keys {
+        Keys::Plain => key.trim().to_owned(),
+        Keys::Encoded => decode(key, at)?,
+    };
+    if key.is_empty() {
+        return Err(format!("there is no key before the `=` at character {}", value_at - 1));
+    }
+    let value = decode(value, value_at).map_err(|why| format!("{why}, in the value of `{key}`"))?;
+    Ok((key, value))
+}
+
+/// Percent-decodes a text that begins at character `at`, without the space around it.
+fn decode(text: &str, at: usize) -> Result<String, String> {
+    let is_bad = |place: &usize| {
+        let digits = text.as_bytes().get(place + 1..place + 3);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if let Some(place) = text.match_indices('%').map(|(place, _)| place).find(is_bad) {
+        let at = at + text[..place].chars().count();
+        return Err(format!("`%` without two hexadecimal digits at character {at}"));
+    }
+    let decoded = percent_decode_str(text.trim()).decode_utf8();
+    let decoded = decoded.map_err(|_| format!("what begins at character {at} does not decode to UTF-8"))?;
+    Ok(decoded.into_owned())
 }

@@ -1,0 +1,76 @@
+//! What the clients of a run saw of its traces. Spans begin when a worker has a request:
+//! that it was due earlier, and waited for one, is in none of them.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::fault::witness::Caused;
+
+use super::gather::{Gathered, MAX_TRACES, Series, Summary};
+
+/// The root of a trace without spans: a request that was not sent, or is on an excluded path.
+const NO_ROOT: u32 = u32::MAX;
+
+/// What the waits before the first span of traces are called, among the spans of a service.
+const WAIT: &str = "(wait before the first span)";
+
+impl Gathered {
+    /// Takes in the requests from outside, in the order in which they were due: their traces
+    /// begin when they were due, and end when their clients had the answer.
+    pub fn witness(&mut self, requests: &[Caused]) {
+        let mut waits = FxHashMap::default();
+        for request in requests {
+            let mut summary = match self.traces.get(&request.trace) {
+                Some(summary) => *summary,
+                None if self.traces.len() < MAX_TRACES => Summary {
+                    start: request.due,
+                    took: 0,
+                    waited: 0,
+                    print: 0,
+                    root: NO_ROOT,
+                    spans: 0,
+                    requests: 0,
+                    sent: false,
+                    failed: false,
+                },
+                None => continue,
+            };
+            self.add(&mut summary, request, &mut waits);
+            self.traces.insert(request.trace, summary);
+        }
+    }
+
+    /// `waits` are the series of waits by service.
+    fn add(&mut self, summary: &mut Summary, request: &Caused, waits: &mut FxHashMap<Arc<str>, usize>) {
+        let waited = summary.start.saturating_sub(request.due);
+        if waited > 0
+            && let Some(root) = self.series.get(summary.root as usize)
+        {
+            let service = Arc::clone(&root.service);
+            let at = *waits.entry(Arc::clone(&service)).or_insert_with(|| {
+                let name = WAIT.into();
+                self.series.push(Series { service, name, count: 0, failed: 0, own: 0 });
+                self.series.len() - 1
+            });
+            let series = &mut self.series[at];
+            series.count += 1;
+            series.own += u128::from(waited);
+        }
+        let ended = request.end.map(|end| request.due.saturating_add(end.took));
+        let so_far = summary.start.saturating_add(summary.took);
+        // A client may send several requests in one trace: it ends with the last of them.
+        let end =
+            if summary.requests == 0 { ended.unwrap_or(so_far) } else { ended.unwrap_or(0).max(so_far) };
+        summary.start = summary.start.min(request.due);
+        summary.waited += waited;
+        summary.took = end.saturating_sub(summary.start);
+        summary.failed = request.error().is_some() || summary.requests > 0 && summary.failed;
+        summary.requests += 1;
+        summary.sent |= request.is_sent;
+        let mut seen = DefaultHasher::new();
+        (waited, summary.took, request.error()).hash(&mut seen);
+        summary.print = summary.print.wrapping_add(seen.finish());
+    }
+}

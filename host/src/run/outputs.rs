@@ -1,0 +1,181 @@
+//! Which files a run writes and which it reads. None that it writes may be another one
+//! of them, however they are spelt: that one would be lost.
+
+use std::fs;
+#[cfg(unix)]
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::error::Problem;
+use crate::model::{Arrivals, Code, Draw, FaultKind, Model, Names, Replay, Traffic};
+
+use super::Options;
+use super::truth;
+
+/// A link that leads to a link, and so on, is followed this far, as Linux does.
+const LINKS: usize = 40;
+
+/// The files of a run, and what is wrong with them.
+#[derive(Debug, Default)]
+pub struct Files {
+    known: Vec<Known>,
+    problems: Vec<Problem>,
+}
+
+/// A file, and what it is to the run.
+#[derive(Debug)]
+struct Known {
+    identity: Identity,
+    what: String,
+    is_read: bool,
+}
+
+/// What tells one file from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// Of one that exists: its device, and its number there.
+    #[cfg(unix)]
+    Inode(u64, u64),
+    /// Of one that does not: where it will be.
+    Place(PathBuf),
+}
+
+/// What is wrong with the files of a run.
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    let mut files = Files::default();
+    files.reads(&options.topology, "the topology itself");
+    for path in guests(model) {
+        files.reads(path, "a guest itself");
+    }
+    for (load, path) in lists(model) {
+        files.reads(path, &format!("a file that the load {load} reads"));
+    }
+    if !options.destinations.lines_on_stdout() {
+        files.know(Identity::of_stdout(), "standard output", false);
+    }
+    if let Some(out) = &options.destinations.out {
+        files.writes(out, "--out");
+    }
+    if let Some(truth) = &options.destinations.truth {
+        files.writes(truth, "--truth");
+        for part in truth::parts(options, truth) {
+            files.writes(&part, "--truth");
+        }
+    }
+    files.problems
+}
+
+fn guests(model: &Model) -> impl Iterator<Item = &Path> {
+    let deployed = model.faults.iter().filter_map(|fault| match &fault.kind {
+        FaultKind::BadDeploy { code, .. } => Some(code),
+        _ => None,
+    });
+    let codes = model.services.iter().map(|service| &service.code).chain(deployed);
+    codes.filter_map(|code| match code {
+        Code::File { path, .. } => Some(path.as_path()),
+        Code::Embedded(_) | Code::External(_) => None,
+    })
+}
+
+/// The files that loads read, also those that are off.
+fn lists(model: &Model) -> Vec<(&str, &Path)> {
+    let mut lists = Vec::new();
+    for load in &model.loads {
+        if let Traffic::Open(Arrivals::Replay(replay)) = &load.traffic
+            && let Replay::File { path, .. } = &*replay
+        {
+            lists.push((load.name.as_str(), path.as_path()));
+        }
+        let names = load.values.iter().filter_map(|value| match &value.draw {
+            Draw::Names(Names::File { path, .. }) => Some(path.as_path()),
+            _ => None,
+        });
+        lists.extend(names.map(|path| (load.name.as_str(), path)));
+    }
+    lists
+}
+
+impl Files {
+    /// The run reads this file.
+    fn reads(&mut self, path: &Path, what: &str) {
+        self.know(Identity::of(path), what, true);
+    }
+
+    fn know(&mut self, identity: Option<Identity>, what: &str, is_read: bool) {
+        self.known.extend(identity.map(|identity| Known { identity, what: what.to_owned(), is_read }));
+    }
+
+    /// The run writes this file, as `flag` says; `-` is standard output.
+    fn writes(&mut self, path: &Path, flag: &str) {
+        let is_stdout = path.as_os_str() == "-";
+        let identity = if is_stdout { Identity::of_stdout() } else { Identity::of(path) };
+        let Some(identity) = identity else { return };
+        let shown = path.display();
+        if let Some(known) = self.known.iter().find(|known| known.identity == identity) {
+            let problem = match known {
+                Known { is_read: true, what, .. } => {
+                    let problem = Problem::new(format!("{flag} {shown} is {what}, and would be lost"));
+                    problem.help(format!("name another file: {flag} {}.jsonl", &flag[2..]))
+                }
+                Known { what, .. } => Problem::new(format!("{what} and {flag} both name {shown}"))
+                    .help("give each a file of its own"),
+            };
+            self.problems.push(problem);
+        }
+        self.know(Some(identity), flag, false);
+    }
+}
+
+impl Identity {
+    /// None of what is no file, such as a pipe or a device, and of what names a file that
+    /// is open already, such as `/dev/stdout`.
+    fn of(path: &Path) -> Option<Self> {
+        if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
+            return None;
+        }
+        match fs::metadata(path) {
+            Ok(metadata) => Self::existing(&metadata, path),
+            Err(_) => Some(Self::Place(place(path))),
+        }
+    }
+
+    /// None where it is no file.
+    #[cfg(unix)]
+    fn of_stdout() -> Option<Self> {
+        use std::os::fd::AsFd as _;
+        let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned().ok()?);
+        Self::existing(&stdout.metadata().ok()?, Path::new("-"))
+    }
+
+    #[cfg(not(unix))]
+    fn of_stdout() -> Option<Self> {
+        None
+    }
+
+    #[cfg(unix)]
+    fn existing(metadata: &fs::Metadata, _path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        metadata.is_file().then(|| Self::Inode(metadata.dev(), metadata.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn existing(metadata: &fs::Metadata, path: &Path) -> Option<Self> {
+        metadata.is_file().then(|| Self::Place(path.canonicalize().unwrap_or_else(|_| path.to_owned())))
+    }
+}
+
+/// Where a file that does not exist will be, at the end of all links; as it is spelt
+/// where there is no such folder.
+fn place(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
+}
