@@ -38,6 +38,9 @@ pub use timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
 
+/// What is said with `--blind` of a fault that struck nothing.
+const BLIND: &str = "a fault struck nothing; the truth says which";
+
 /// The numbers of one run. Times are nanoseconds.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(title = "The report of a simhost run")]
@@ -85,7 +88,7 @@ pub struct Report {
     pub timeline: TimelineRows,
     /// What stands out of the timeline.
     pub symptoms: Vec<Symptom>,
-    /// Faults that were on.
+    /// Faults that were on; none with `--blind`.
     pub faults: Vec<FaultRow>,
     /// What the topology's `[objectives]` ask for, and what came of it.
     pub objectives: Vec<ObjectiveRow>,
@@ -93,6 +96,9 @@ pub struct Report {
     /// SHA-256 over all records of a run in virtual time: the same bytes, the same
     /// run. Null in real time, and without telemetry.
     pub digest: Option<String>,
+    /// What a person should know of faults that struck nothing.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
     /// Laws that the counts break: only a defect of simhost puts anything here.
     #[serde(skip)]
     pub broken: Vec<Broken>,
@@ -121,6 +127,8 @@ pub struct Facts<'a> {
     /// Whether an objective is missed that saw no request. It is not when the
     /// command line says which requests there are.
     pub idle_is_missed: bool,
+    /// Whether the names of faults are left out, and all that they did.
+    pub is_blind: bool,
 }
 
 impl Report {
@@ -131,6 +139,11 @@ impl Report {
         let unfinished = accounts.services.iter().map(|service| service.inside.level()).sum();
         let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
         let counted = Counted { accounts: &accounts, loads: &facts.loads };
+        let faults: Vec<_> = facts.faults.into_iter().map(FaultRow::from).collect();
+        let warning = |fault: &FaultRow| match facts.is_blind {
+            true => fault.warning("a fault").map(|_| BLIND.to_owned()),
+            false => fault.warning(&format!("the fault {}", fault.name)),
+        };
         let objectives = objectives::judge(model, counted, facts.idle_is_missed);
         let timeline = TimelineRows::new(&facts.loads, &accounts);
         Self {
@@ -152,7 +165,8 @@ impl Report {
             links: rows::links(&accounts, time),
             symptoms: timeline.symptoms(),
             timeline,
-            faults: facts.faults.into_iter().map(FaultRow::from).collect(),
+            warnings: faults.iter().filter_map(warning).collect(),
+            faults: if facts.is_blind { Vec::new() } else { faults },
             objectives,
             digest: facts.sent.digest.clone(),
             telemetry: TelemetryRow::new(recorded, facts.sent),
@@ -166,9 +180,9 @@ impl Report {
         &self.broken
     }
 
-    /// What a person should know of faults that met nothing.
-    pub fn warnings(&self) -> Vec<String> {
-        self.faults.iter().filter_map(FaultRow::warning).collect()
+    /// What a person should know of faults that struck nothing.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Objectives that were not met.

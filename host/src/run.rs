@@ -30,6 +30,7 @@ mod truth;
 mod unread;
 mod world;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -57,6 +58,7 @@ use services::Loaded;
 pub use shards::SHARDS;
 pub use start::{Speed, Start};
 pub use telemetry::{Destinations, Show, style};
+pub use truth::Listed;
 pub use world::Event;
 
 /// What the command line asks for.
@@ -98,6 +100,10 @@ pub struct Options {
     pub strict: bool,
     /// Leave out the runs that say what each fault has caused.
     pub no_counterfactual: bool,
+    /// How many requests that a fault has changed the truth lists.
+    pub changed: Listed,
+    /// Leave the faults out of all that is said, shown and exported.
+    pub blind: bool,
     pub destinations: Destinations,
     /// Who is told of what takes long before the run begins.
     pub tell: Option<fn(Event)>,
@@ -163,6 +169,8 @@ impl Plan {
     ) -> Result<Self, Refused> {
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model));
+        // Labels are names on spans.
+        topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(further(&options, &topology.model));
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
@@ -188,9 +196,13 @@ impl Plan {
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
                 telemetry.notes.extend(shards::note(&options));
-                telemetry.notes.extend(releases::notes(&loaded.releases));
+                if !options.blind {
+                    telemetry.notes.extend(releases::notes(&loaded.releases));
+                }
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
-                let warnings = topology.doubt(sorted(problems));
+                // Doubts quote the topology.
+                let doubts = if options.blind { Vec::new() } else { sorted(problems) };
+                let warnings = topology.doubt(doubts);
                 Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
             }
             _ => Err(topology.refuse(sorted(problems))),
@@ -217,22 +229,30 @@ impl Plan {
 
     /// What it would run, for a person.
     pub fn description(&self) -> String {
-        check::description(&self.model, &self.loaded.services, &self.calls())
+        check::description(&self.shown(), &self.loaded.services, &self.calls())
     }
 
     /// What it would run, for a program.
     pub fn document(&self) -> Document {
-        check::document::document(&self.model, &self.loaded.services, &self.calls(), &self.warnings)
+        check::document::document(&self.shown(), &self.loaded.services, &self.calls(), &self.warnings)
     }
 
     /// Who calls whom, as a graph.
     pub fn graph(&self) -> Graph {
-        graph::graph(&self.model, &self.loaded.services, &self.calls())
+        graph::graph(&self.shown(), &self.loaded.services, &self.calls())
+    }
+
+    /// The model as a person may see it.
+    fn shown(&self) -> Cow<'_, Model> {
+        if !self.options.blind {
+            return Cow::Borrowed(&self.model);
+        }
+        Cow::Owned(Model { faults: Vec::new(), ..self.model.clone() })
     }
 
     /// Who calls whom.
     fn calls(&self) -> Calls {
-        self.loaded.calls(&self.model)
+        self.loaded.calls(&self.shown())
     }
 
     /// What may be a mistake in the topology or the flags.

@@ -4,11 +4,14 @@
 //! - [`Book`] hears of everything that happens to faults in one world, and writes it;
 //! - `file` is where it goes: a line at a time, so that a run that is killed loses nothing;
 //! - `record` is what a line says;
-//! - `causes` lays the run beside one without a fault; `summary` closes the file.
+//! - `causes` lays the run beside one without a fault: `changed` are requests that are others
+//!   then, `services` those whose numbers are; `summary` closes the file.
 
 mod causes;
+mod changed;
 mod file;
 mod record;
+mod services;
 mod summary;
 
 use std::sync::Arc;
@@ -17,14 +20,16 @@ use crate::fault::witness::Spot;
 use crate::fault::{Change, Event, Firing, Hand, Turn};
 use crate::model::{Nanos, ServiceId};
 
-pub use causes::Causes;
+pub use causes::{Causes, Comparison, Runs};
+pub use changed::Visible;
 pub use file::{Sink, Trouble};
 use record::{AfterWindow, Aim, By, Draws, State, What};
 pub use record::{Declared, Record, Where};
-pub use summary::{Closing, FaultRow, Skipped, Symptom, Total};
+pub use services::{Role, ServiceChange, ServiceNumbers};
+pub use summary::{Closing, FaultRow, Found, Skipped, Symptom, Total};
 
 /// The version of the lines: it rises when a key goes away or changes its meaning.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What services, routes and processes are called.
 #[derive(Clone, Debug, Default)]

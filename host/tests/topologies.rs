@@ -1,6 +1,6 @@
 //! What each topology that ships does, as its report at a fixed seed: `NAME.expected` beside `NAME.toml`.
-//! Of incidents there is the truth besides, `NAME.truth.jsonl`: all of it but the firings, of which each
-//! fault has its first three.
+//! Of incidents there is the truth besides, `NAME.truth.jsonl`: all of it but the firings and the changed
+//! requests, of which each fault has its first three.
 //!
 //! `BLESS=1 cargo test --test topologies` writes them anew, with the flags of
 //! their first line; read the difference before committing it.
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use common_run::shipped::{Shipped, TRUTH};
 use common_run::{at_once, finish, simhost};
 
-/// Firings of each fault that a golden file has.
+/// Firings of each fault that a golden file has, and requests that it changed.
 const FIRINGS: usize = 3;
 
 /// What a difference means, by what differs.
@@ -58,15 +58,15 @@ fn difference(path: PathBuf, golden: &str, said: &str, meaning: &str) -> Option<
     (golden != said).then(|| format!("{} differs; it is now:\n{said}\n{meaning}", path.display()))
 }
 
-/// The truth without most of its firings.
+/// The truth without most of its firings and changed requests.
 fn in_short(truth: &str) -> String {
     let mut firings: BTreeMap<String, usize> = BTreeMap::new();
     let mut is_kept = |line: &&str| {
         let record: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
-        if record["record"] != "firing" {
+        if record["record"] != "firing" && record["record"] != "changed" {
             return true;
         }
-        let count = firings.entry(record["fault"].to_string()).or_default();
+        let count = firings.entry(format!("{} {}", record["record"], record["fault"])).or_default();
         *count += 1;
         *count <= FIRINGS
     };

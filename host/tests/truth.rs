@@ -8,8 +8,12 @@ mod common_run;
 #[path = "report/schema.rs"]
 mod schema;
 
+#[path = "truth/blind.rs"]
+mod blind;
 #[path = "truth/causes.rs"]
 mod causes;
+#[path = "truth/changed.rs"]
+mod changed;
 #[path = "truth/errors.rs"]
 mod errors;
 #[path = "truth/labels.rs"]
@@ -87,7 +91,7 @@ fn every_line_is_as_the_schema_describes() {
         assert_eq!(schema::problems(&schema, line), [""; 0], "{line}");
         seen.insert(line["record"].as_str().expect("a record"));
     }
-    assert_eq!(seen, BTreeSet::from(["firing", "run", "summary", "window"]));
+    assert_eq!(seen, BTreeSet::from(["changed", "firing", "run", "summary", "window"]));
     assert_eq!(in_virtual_time[0]["schema"], simhost::truth::SCHEMA);
     assert_eq!(in_virtual_time[0]["virtual"], true);
     assert_eq!(in_real_time[0]["virtual"], false);
@@ -197,7 +201,8 @@ fn the_truths_of_shards_come_one_behind_the_other() {
     let flags = ["--for", "2s", "--shards", "3"];
     let (_, all) = told(&topology, &flags);
     let text = written(&topology);
-    let shards: Vec<_> = all.iter().filter_map(|line| line["shard"].as_u64()).collect();
+    let of_world = |line: &&Value| line["record"] != "changed";
+    let shards: Vec<_> = all.iter().filter(of_world).filter_map(|line| line["shard"].as_u64()).collect();
     assert!(shards.is_sorted(), "{shards:?}");
     assert_eq!(shards.iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(records(&all, "run").len(), 1);
@@ -206,13 +211,20 @@ fn the_truths_of_shards_come_one_behind_the_other() {
     assert!(!topology.beside("truth.jsonl.shard-1").exists());
     // The first is the run without the flag, and all add up.
     let (_, alone) = told(&topology, &flags[..2]);
-    let of_first: Vec<_> = all.iter().filter(|line| line["shard"] == 0).collect();
-    let of_one: Vec<_> = alone.iter().filter(|line| line["shard"] == 0).collect();
+    let first = |lines: &'_ [Value]| -> Vec<Value> {
+        let lines = lines.iter().filter(|line| line["shard"] == 0 && line["record"] != "changed");
+        lines.cloned().collect()
+    };
+    let (of_first, of_one) = (first(&all), first(&alone));
     assert_eq!(of_first, of_one);
     for fault in ["slow-index-scan", "payment-errors"] {
         let fired = records(&all, "firing").into_iter().filter(|line| line["fault"] == fault);
         assert_eq!(summary(&all, fault)["injected"], fired.count() as u64);
-        assert_eq!(summary(&all, fault)["causes"]["symptom_confirmed"], true);
+        let causes = &summary(&all, fault)["causes"];
+        assert_eq!(causes["changed"], summary(&all, fault)["requests"]);
+        let changed = records(&all, "changed").into_iter().filter(|line| line["fault"] == fault);
+        let shards: BTreeSet<_> = changed.filter_map(|line| line["shard"].as_u64()).collect();
+        assert_eq!(shards, BTreeSet::from([0, 1, 2]));
     }
 }
 

@@ -173,7 +173,7 @@ impl Plight {
         }
         // Whom it strikes is counted by request.
         if self.dice(rule).with(0).unit() >= rule.probability() {
-            rule.passed_by();
+            rule.passed_by(rule.probability());
             return Fate::Lives;
         }
         let mut hold = Hold::of(rule);

@@ -114,7 +114,7 @@ impl Bus {
             // By trace: what belongs together stays together.
             let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
             if dice.unit() >= share {
-                rule.spare_by_dice(&subject);
+                rule.spare_by_dice(&subject, share);
                 return None;
             }
         }

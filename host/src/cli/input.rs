@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::model::Nanos;
-use crate::run::{Asked, Destinations, Options};
+use crate::run::{Asked, Destinations, Listed, Options};
 
 use super::tell::tell;
 use super::{guest, listen, switch};
@@ -36,6 +36,11 @@ pub struct Input {
     /// Switch a load of the topology on or off; may be repeated
     #[arg(long = "load", conflicts_with = "requests", value_name = "NAME=on|off", value_parser = switch)]
     loads: Vec<(String, bool)>,
+
+    /// Leave the faults out of all that is said, shown and exported, for an exercise: only --truth and
+    /// the control API name them
+    #[arg(long)]
+    blind: bool,
 
     /// Let the loads go over HTTP, through the ingress, and not straight to their services
     #[arg(long, conflicts_with_all = ["requests", "virtual_time"])]
@@ -76,6 +81,8 @@ impl Input {
             shards: None,
             strict: false,
             no_counterfactual: false,
+            blind: self.blind,
+            changed: Listed::default(),
             destinations: Destinations { otlp: self.otlp, ..destinations },
             tell: Some(tell),
         }

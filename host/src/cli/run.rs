@@ -9,7 +9,7 @@ use clap::Args;
 use crate::error::printable;
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
+use crate::run::{Destinations, Listed, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
 
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
@@ -57,7 +57,13 @@ pub struct Run {
     #[arg(long, requires = "truth")]
     no_counterfactual: bool,
 
-    /// Refuse a topology with warnings, and fail if a fault has met nothing to strike
+    /// With --truth and --virtual: list so many of the requests that each fault has changed, drawn
+    /// evenly; a number, or all [default: 1000]
+    #[arg(long, requires = "truth", value_name = "N|all")]
+    changed: Option<Listed>,
+
+    /// Refuse a topology with warnings, and fail if a fault has struck nothing, unless its probability
+    /// and its counts explain that
     #[arg(long)]
     strict: bool,
 
@@ -90,6 +96,7 @@ impl Run {
             out,
             truth,
             no_counterfactual,
+            changed,
             strict,
             lossy,
             show,
@@ -98,7 +105,9 @@ impl Run {
         let quiet = show == Some(Show::None);
         let destinations = Destinations { otlp: None, out, truth, show, json };
         let options = input.options(stop_after, destinations);
-        let options = Options { start, control, speed, shards, strict, no_counterfactual, ..options };
+        let changed = changed.unwrap_or_default();
+        let options =
+            Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::make(options, environment) {
             Ok(plan) => plan,
@@ -128,8 +137,8 @@ impl Run {
 
 /// Whether the run did what it had to; if not, standard error says so.
 fn judge(report: &Report, strict: bool) -> bool {
-    let idle = if strict { report.warnings() } else { Vec::new() };
-    for warning in &idle {
+    let idle = if strict { report.warnings() } else { &[] };
+    for warning in idle {
         say(&format!("error: {}\n", printable(warning)));
     }
     if !idle.is_empty() {

@@ -31,6 +31,8 @@ pub struct Count {
     nth: Cell<u64>,
     /// Struck requests that are under way.
     active: Cell<u32>,
+    /// The logarithm of the chance that the dice spare all whom they have spared.
+    luck: Cell<f64>,
 }
 
 impl Count {
@@ -40,6 +42,17 @@ impl Count {
 
     pub fn suppressed(&self) -> [u64; Suppression::ALL.len()] {
         self.suppressed.each_ref().map(Cell::get)
+    }
+
+    /// The dice have spared one whom they would strike with this probability.
+    pub fn miss(&self, probability: f64) {
+        self.suppress(Suppression::Probability);
+        self.luck.set(self.luck.get() + (-probability).ln_1p());
+    }
+
+    /// The logarithm of the chance that the dice spare all whom they have spared.
+    pub const fn luck(&self) -> f64 {
+        self.luck.get()
     }
 
     /// A window opens.
@@ -65,38 +78,46 @@ impl Drop for Held {
     }
 }
 
+/// Why a rule spares a request that it matches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spared {
+    By(Suppression),
+    /// The dice said no, and would have said yes with this probability.
+    Missed(f64),
+}
+
 /// Decides about a request that a rule matches, with the dice of both.
 ///
 /// # Errors
 /// Why it is spared.
-pub fn decide(
-    rule: &Rc<Rule>,
-    subject: &Subject<'_>,
-    roll: f64,
-    now: Nanos,
-) -> Result<Option<Held>, Suppression> {
+pub fn decide(rule: &Rc<Rule>, subject: &Subject<'_>, roll: f64, now: Nanos) -> Result<Option<Held>, Spared> {
     let (chance, count) = (rule.chance.borrow(), &rule.count);
     if chance.by_caller && !is_asked_for(&rule.name, subject) {
-        return Err(Suppression::NotAsked);
+        return Err(Spared::By(Suppression::NotAsked));
     }
     match chance.fail_first {
-        Some(FailFirst::Of(most)) if add(&count.first) > most => return Err(Suppression::FailFirst),
-        Some(FailFirst::Attempts(most)) if subject.attempt >= most => return Err(Suppression::FailFirst),
+        Some(FailFirst::Of(most)) if add(&count.first) > most => {
+            return Err(Spared::By(Suppression::FailFirst));
+        }
+        Some(FailFirst::Attempts(most)) if subject.attempt >= most => {
+            return Err(Spared::By(Suppression::FailFirst));
+        }
         _ => {}
     }
     if chance.every_nth.is_some_and(|nth| !add(&count.nth).is_multiple_of(nth)) {
-        return Err(Suppression::EveryNth);
+        return Err(Spared::By(Suppression::EveryNth));
     }
     let strength = if rule.kind.has_magnitude() { 1.0 } else { rule.strength(now) };
-    if roll >= chance.probability * strength {
-        return Err(Suppression::Probability);
+    let probability = chance.probability * strength;
+    if roll >= probability {
+        return Err(Spared::Missed(probability));
     }
     if chance.max_total.is_some_and(|most| count.injected.get() >= most) {
-        return Err(Suppression::MaxTotal);
+        return Err(Spared::By(Suppression::MaxTotal));
     }
     let Some(most) = chance.max_active else { return Ok(None) };
     if count.active.get() >= most {
-        return Err(Suppression::MaxActive);
+        return Err(Spared::By(Suppression::MaxActive));
     }
     count.active.set(count.active.get() + 1);
     Ok(Some(Held(Rc::clone(rule))))

@@ -78,7 +78,7 @@ impl Suppression {
 }
 
 /// What a fault did during a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     pub name: String,
     /// Requests that met target and conditions while the fault was active.
@@ -89,6 +89,9 @@ pub struct Account {
     pub suppressed: [u64; Suppression::ALL.len()],
     /// How often it has become active.
     pub windows: u64,
+    /// The natural logarithm of the chance that its dice spare all whom they have spared:
+    /// of n requests with probability p it is n ln(1 - p).
+    pub luck: f64,
 }
 
 impl Account {
@@ -97,6 +100,7 @@ impl Account {
         self.matched += other.matched;
         self.injected += other.injected;
         self.windows += other.windows;
+        self.luck += other.luck;
         for (mine, theirs) in self.suppressed.iter_mut().zip(other.suppressed) {
             *mine += theirs;
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, Schedule, ServiceId, Target, When};
 use crate::rng::Key;
 
-use super::chance::{self, Count, Held};
+use super::chance::{self, Count, Held, Spared};
 use super::door::Buckets;
 use super::ledger::{Account, Suppression};
 use super::passage::Lanes;
@@ -206,8 +206,12 @@ impl Rule {
                 let (strength, window) = (self.strength(now), self.windows.get());
                 Some(Strike { dice: dice.with(1), strength, window, held })
             }
-            Err(why) => {
+            Err(Spared::By(why)) => {
                 self.count.suppress(why);
+                None
+            }
+            Err(Spared::Missed(probability)) => {
+                self.count.miss(probability);
                 None
             }
         }
@@ -231,22 +235,23 @@ impl Rule {
         if strikes {
             self.acted();
         } else {
-            self.passed_by();
+            self.passed_by(self.probability());
         }
         strikes
     }
 
-    /// Dice that are not its own say that it spares this request, if it matches.
-    pub fn spare_by_dice(&self, subject: &Subject<'_>) {
+    /// Dice that are not its own say that it spares this request, if it matches: they strike
+    /// with this probability.
+    pub fn spare_by_dice(&self, subject: &Subject<'_>, probability: f64) {
         if self.meets(subject) {
-            self.passed_by();
+            self.passed_by(probability);
         }
     }
 
-    /// Dice have spared what it would have struck.
-    pub fn passed_by(&self) {
+    /// Dice have spared what they would have struck with this probability.
+    pub fn passed_by(&self, probability: f64) {
         self.count.matched.set(self.count.matched.get() + 1);
-        self.count.suppress(Suppression::Probability);
+        self.count.miss(probability);
     }
 
     /// It has done something that no request has asked it for.
@@ -283,6 +288,7 @@ impl Rule {
             injected: self.count.injected.get(),
             suppressed: self.count.suppressed(),
             windows: self.windows.get(),
+            luck: self.count.luck(),
         }
     }
 }

@@ -83,8 +83,9 @@ pub struct Touched {
     /// Requests from outside that it struck, or a request below; and those that failed.
     pub requests: u64,
     pub failed: u64,
-    /// The first of them.
-    pub symptom: Option<Caused>,
+    /// The first of them, and the first that failed.
+    pub first_request: Option<Caused>,
+    pub failure: Option<Caused>,
 }
 
 /// What a witness knows at the end.
@@ -143,7 +144,7 @@ impl Entry {
         if !self.by.contains(&(fault as u32)) {
             self.by.push(fault as u32);
             touched.requests += 1;
-            touched.symptom.get_or_insert(self.caused);
+            touched.first_request.get_or_insert(self.caused);
         }
     }
 }
@@ -176,8 +177,12 @@ impl Witness {
         for fault in by {
             let touched = &mut self.testimony.touched[fault as usize];
             touched.failed += u64::from(error.is_some());
-            if let Some(symptom) = touched.symptom.as_mut().filter(|symptom| symptom.span == span) {
-                *symptom = caused;
+            if let Some(first) = touched.first_request.as_mut().filter(|first| first.span == span) {
+                *first = caused;
+            }
+            let is_earlier = touched.failure.is_none_or(|first| caused.due < first.due);
+            if error.is_some() && is_earlier {
+                touched.failure = Some(caused);
             }
         }
         if let Some(kind) = error {

@@ -143,22 +143,64 @@ pub struct FaultRow {
     pub suppressed: BTreeMap<String, u64>,
     /// How often it has become active.
     pub windows: u64,
+    /// The natural logarithm of the chance that its dice spare all whom they have spared.
+    #[serde(skip)]
+    pub luck: f64,
 }
 
+/// A fault that struck nothing is no accident if its dice spare all whom they have spared in
+/// fewer runs than this share of them.
+const UNLIKELY: f64 = 1e-3;
+
 impl FaultRow {
-    /// What a person should know: the run was no test of what the fault does.
-    pub fn warning(&self) -> Option<String> {
-        let Self { name, matched, windows, .. } = self;
-        match (matched, windows) {
-            (0, 0) => {
-                Some(format!("the fault {name} was never active: its window did not open during the run"))
+    /// What a person should know: the run was no test of what the fault does. `name` is what
+    /// the fault is called.
+    pub fn warning(&self, name: &str) -> Option<String> {
+        match self {
+            Self { matched: 0, windows: 0, .. } => {
+                Some(format!("{name} was never active: its window did not open during the run"))
             }
-            (0, _) => Some(format!(
-                "the fault {name} matched nothing: no request of the run met its target and conditions \
-                 while it was active"
+            Self { matched: 0, .. } => Some(format!(
+                "{name} matched nothing: no request of the run met its target and conditions while it was \
+                 active"
             )),
+            Self { injected: 0, .. } => self.in_vain(name),
             _ => None,
         }
+    }
+
+    /// What has kept a fault from striking any of those that it matched, unless what it says of
+    /// its chance explains that.
+    fn in_vain(&self, name: &str) -> Option<String> {
+        let reasons = Suppression::ALL.into_iter().filter_map(|why| {
+            let count = *self.suppressed.get(why.name())?;
+            Some(format!("{} {}", count, obstacle(why)?))
+        });
+        let mut reasons: Vec<_> = reasons.collect();
+        if self.luck < UNLIKELY.ln() && self.suppressed.contains_key(Suppression::Probability.name()) {
+            let share = UNLIKELY.recip();
+            reasons.push(format!("its probability spares all of them in fewer than 1 of {share} runs"));
+        }
+        let matched = self.matched;
+        (!reasons.is_empty())
+            .then(|| format!("{name} matched {matched} and struck none: {}", reasons.join(", ")))
+    }
+}
+
+/// What stands between a fault and those that it matches; none for what the fault itself says.
+const fn obstacle(why: Suppression) -> Option<&'static str> {
+    match why {
+        Suppression::Overridden => Some("were struck by another fault before, or had no answer to strike"),
+        Suppression::NotJson => Some("had no such value in a JSON body"),
+        Suppression::NoBody => Some("had no body"),
+        Suppression::WithinLimit => Some("were within the limit"),
+        Suppression::NoRoom => Some("found no room, as too many spans were held back"),
+        Suppression::NotAsked
+        | Suppression::FailFirst
+        | Suppression::EveryNth
+        | Suppression::Probability
+        | Suppression::MaxTotal
+        | Suppression::MaxActive => None,
     }
 }
 
@@ -276,6 +318,7 @@ impl From<fault::Account> for FaultRow {
             injected: account.injected,
             suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
             windows: account.windows,
+            luck: account.luck,
         }
     }
 }

@@ -168,7 +168,7 @@ impl Report {
 
 /// `fault slow: matched 120, injected 58, suppressed 62 (probability), in 3 windows`
 fn line(fault: &FaultRow) -> String {
-    let FaultRow { name, matched, injected, suppressed, windows } = fault;
+    let FaultRow { name, matched, injected, suppressed, windows, .. } = fault;
     let mut line = format!("fault {name}: matched {}, injected {}", count(*matched), count(*injected));
     let spared: u64 = suppressed.values().sum();
     if spared > 0 {

@@ -4,6 +4,8 @@
 //! Nothing of such a run leaves it. All else is as it was, the recording of spans
 //! among it: a guest may look at what it is told of its trace.
 
+mod services;
+
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
@@ -15,7 +17,7 @@ use crate::progress::{Course, Progress};
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::truth::{Causes, Closing, Skipped};
+use crate::truth::{Closing, Found, Runs, Skipped};
 
 use super::services::Loaded;
 use super::simulate::{Simulated, World};
@@ -61,13 +63,20 @@ impl Again<'_> {
             }
             self.why_not(truth, done).map_or(Ok(()), Err)?;
             number += 1;
-            let what = format!("without {} ({number} of {fired})", fault.name);
+            let name = if self.options.blind { "a fault" } else { &fault.name };
+            let what = format!("without {name} ({number} of {fired})");
             let other = self.without(index, done.start, what);
             let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
             // A run that was cut short is no measure.
             self.interrupted().map_or(Ok(()), Err)?;
-            let symptom = closing.symptom(index).map(|request| request.span);
-            Ok(Causes::new(&done.seen, &other.seen, symptom, &names, done.start))
+            let services = services::changes(index, done, &other, &names);
+            let (with, without, start) = (&done.seen, &other.seen, done.start);
+            let end = start.saturating_add(done.simulated);
+            let runs = Runs { with, without, names: &names, start, end };
+            let found = runs.compare(self.options.changed.most(), services, |pair| {
+                truth.sink().write(&pair.record(&fault.name, &names, start));
+            });
+            Ok(Found { causes: found.causes, symptom: found.symptom })
         });
         truth.sink().write(&record);
         Ok(())

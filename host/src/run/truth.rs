@@ -2,6 +2,7 @@
 //! last line says what came of it all.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,41 @@ use crate::truth::{Book, Declared, Names, Opening, Sink};
 use super::check::fault::line as describe;
 use super::services::Loaded;
 use super::{Event, Failure, Options, shards};
+
+/// How many requests that a fault has changed the truth lists, of each fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    All,
+    Most(usize),
+}
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self::Most(1_000)
+    }
+}
+
+impl Listed {
+    /// So many at most.
+    pub const fn most(self) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::Most(most) => most,
+        }
+    }
+}
+
+impl FromStr for Listed {
+    type Err = String;
+
+    /// `all`, or a number.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::Most).map_err(|_| "write a number, or all".to_owned())
+    }
+}
 
 /// The truth of a run, while it goes on.
 #[derive(Debug)]

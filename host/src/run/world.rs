@@ -171,6 +171,7 @@ impl Plan {
             simulated: done.simulated,
             elapsed: (!options.virtual_time).then(|| watch.elapsed()),
             idle_is_missed: options.requests.is_empty(),
+            is_blind: options.blind,
         });
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();

@@ -143,7 +143,7 @@ impl fmt::Display for Reason {
             Self::Unread => "unread",
             Self::TooLarge => "too large",
             Self::Deadline => "out of time",
-            Self::Down => "the receivers were down, by a fault",
+            Self::Down => "the receivers were down",
         })
     }
 }

@@ -11,6 +11,9 @@ use crate::context::SpanId;
 use crate::fault::witness::{Caused as Request, Testimony};
 use crate::model::Nanos;
 
+use super::changed::Pair;
+use super::record;
+use super::services::ServiceChange;
 use super::{Names, Symptom};
 
 /// What a fault has caused: the same seed ran once more without it. A request is the
@@ -23,6 +26,16 @@ pub struct Causes {
     pub changed: u64,
     /// `changed` of `compared`, from 0 to 1.
     pub changed_share: f64,
+    /// How many of the changed have a line of their own.
+    pub changed_listed: u64,
+    /// Of the changed, the ones that a client notices: they fail and did not, or they take
+    /// longer by 10 ms and by a fifth, both at least.
+    pub visible: u64,
+    /// From when the first changed request was due until the last had ended; null where none
+    /// has changed.
+    pub impact: Option<Interval>,
+    /// The same of the requests that changed visibly.
+    pub visible_impact: Option<Interval>,
     /// Requests that only one of the runs had: clients that wait for answers send
     /// as many as they can.
     pub only_with: u64,
@@ -45,11 +58,11 @@ pub struct Causes {
     pub extra_p99_ms: f64,
     /// The most of the same.
     pub extra_max_ms: f64,
-    /// The first request that changed, by its arrival.
+    /// The first request that changed, by when it was due.
     pub first_changed: Option<Symptom>,
-    /// Whether the first symptom, the first request that the fault struck, is one that
-    /// changed; null where no request was struck.
-    pub symptom_confirmed: Option<bool>,
+    /// Services whose numbers are others, in the order of the topology: where it struck, above
+    /// it, below it, and elsewhere.
+    pub services: Vec<ServiceChange>,
     /// Requests that were too many to be compared.
     pub forgotten: u64,
 }
@@ -61,60 +74,123 @@ pub struct Both {
     pub without: u64,
 }
 
-impl Causes {
-    /// Holds the run `with` the fault against the one `without`. `symptom` is the first
-    /// request that the fault struck.
-    pub fn new(
-        with: &[Testimony],
-        without: &[Testimony],
-        symptom: Option<SpanId>,
-        names: &Names,
-        start: Nanos,
-    ) -> Self {
-        let all = |runs: &[Testimony]| -> FxHashMap<SpanId, Request> {
-            runs.iter().flat_map(|run| &run.requests).map(|request| (request.span, *request)).collect()
+/// A part of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Interval {
+    pub start_at: f64,
+    pub start_time: String,
+    pub end_at: f64,
+    pub end_time: String,
+}
+
+/// A run with a fault, beside one without it.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs<'a> {
+    /// Of each world.
+    pub with: &'a [Testimony],
+    pub without: &'a [Testimony],
+    pub names: &'a Names,
+    /// When they began, and the one with the fault ended: nanoseconds since the Unix epoch.
+    pub start: Nanos,
+    pub end: Nanos,
+}
+
+/// What a comparison finds.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    pub causes: Causes,
+    /// The first request that changed visibly.
+    pub symptom: Option<Symptom>,
+}
+
+impl Runs<'_> {
+    /// Lays the runs beside each other. Of the changed requests, `list` gets `most`, drawn
+    /// evenly, in the order in which they were due; `services` are those whose numbers are others.
+    pub fn compare(
+        &self,
+        most: usize,
+        services: Vec<ServiceChange>,
+        mut list: impl FnMut(&Pair),
+    ) -> Comparison {
+        let all = |run: &'_ Testimony| -> Vec<(SpanId, Request)> {
+            run.requests.iter().map(|request| (request.span, *request)).collect()
         };
-        let others = all(without);
+        let others: FxHashMap<SpanId, Request> = self.without.iter().flat_map(all).collect();
         let mut tally = Tally::default();
         let mut seen = 0;
-        for request in with.iter().flat_map(|run| &run.requests) {
-            seen += 1;
-            if let Some(other) = others.get(&request.span) {
-                tally.compare(request, other);
+        for (shard, run) in self.with.iter().enumerate() {
+            for with in &run.requests {
+                seen += 1;
+                if let Some(without) = others.get(&with.span) {
+                    tally.compare(Pair { shard: shard as u32, with: *with, without: *without });
+                }
             }
         }
-        let confirmed = symptom.map(|span| tally.changed.iter().any(|request| request.span == span));
-        let first = tally.changed.iter().min_by_key(|request| (request.due, request.span));
-        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
-        let (compared, changed) = (tally.compared, tally.changed.len() as u64);
         let extra = Extra::of(&mut tally.extra);
-        Self {
-            compared,
-            changed,
-            changed_share: share(changed, compared),
-            only_with: seen - compared,
-            only_without: others.len() as u64 - compared,
+        tally.changed.sort_unstable_by_key(|pair| (pair.with.due, pair.with.span));
+        let visible = || tally.changed.iter().filter(|pair| pair.visible_as().is_some());
+        let listed = listed(&tally.changed, most);
+        listed.iter().for_each(|pair| list(pair));
+        let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
+        let symptom = |pair: &Pair| pair.symptom(self.names, self.start);
+        let first = visible().next().map(symptom);
+        let causes = Causes {
+            compared: tally.compared,
+            changed: tally.changed.len() as u64,
+            changed_share: share(tally.changed.len() as u64, tally.compared),
+            changed_listed: listed.len() as u64,
+            visible: visible().count() as u64,
+            impact: self.interval(tally.changed.iter()),
+            visible_impact: self.interval(visible()),
+            only_with: seen - tally.compared,
+            only_without: others.len() as u64 - tally.compared,
             errors_with: tally.failed_with,
             errors_without: tally.failed_without,
             errors_caused: tally.caused,
             errors_averted: tally.averted,
-            errors_by_type: tally.by_type,
             error_share: (tally.failed_with > 0).then(|| share(tally.caused, tally.failed_with)),
+            errors_by_type: tally.by_type,
             extra_mean_ms: extra.mean,
             extra_p99_ms: extra.p99,
             extra_max_ms: extra.max,
-            first_changed: first.map(|request| Symptom::new(request, names, start)),
-            symptom_confirmed: confirmed,
-            forgotten: with.iter().chain(without).map(|run| run.forgotten).sum(),
-        }
+            first_changed: tally.changed.first().map(symptom),
+            services,
+            forgotten: self.with.iter().chain(self.without).map(|run| run.forgotten).sum(),
+        };
+        Comparison { causes, symptom: first }
     }
+
+    /// From when the first of these requests was due until the last had ended.
+    fn interval<'a>(&self, pairs: impl Iterator<Item = &'a Pair> + Clone) -> Option<Interval> {
+        let end = |pair: &Pair| pair.with.end.map_or(self.end, |end| pair.with.due.saturating_add(end.took));
+        let (first, last) = (pairs.clone().map(|pair| pair.with.due).min()?, pairs.map(end).max()?);
+        let at = |instant: Nanos| record::seconds(instant.saturating_sub(self.start));
+        Some(Interval {
+            start_at: at(first),
+            start_time: record::instant(first),
+            end_at: at(last),
+            end_time: record::instant(last),
+        })
+    }
+}
+
+/// So many of the changed at most. Span ids are drawn from the seed: the least of them are
+/// an even sample, and the same one each time.
+fn listed(changed: &[Pair], most: usize) -> Vec<&Pair> {
+    let mut chosen: Vec<&Pair> = changed.iter().collect();
+    if chosen.len() > most {
+        chosen.sort_unstable_by_key(|pair| pair.with.span);
+        chosen.truncate(most);
+        chosen.sort_unstable_by_key(|pair| (pair.with.due, pair.with.span));
+    }
+    chosen
 }
 
 /// Requests of two runs, compared.
 #[derive(Default)]
 struct Tally {
     compared: u64,
-    changed: Vec<Request>,
+    changed: Vec<Pair>,
     failed_with: u64,
     failed_without: u64,
     caused: u64,
@@ -125,27 +201,26 @@ struct Tally {
 }
 
 impl Tally {
-    fn compare(&mut self, with: &Request, without: &Request) {
+    fn compare(&mut self, pair: Pair) {
         self.compared += 1;
-        let errors = [with, without].map(Request::error);
+        let errors = [&pair.with, &pair.without].map(Request::error);
         let failed = errors.each_ref().map(Option::is_some);
-        let [with_it, without_it] = errors;
+        let [with, without] = errors;
         let mut count = |error: Option<Cow<'_, str>>, which: fn(&mut Both) -> &mut u64| {
-            error.map(|kind| *which(self.by_type.entry(kind.into_owned()).or_default()) += 1)
+            if let Some(kind) = error {
+                *which(self.by_type.entry(kind.into_owned()).or_default()) += 1;
+            }
         };
-        count(with_it, |both| &mut both.with);
-        count(without_it, |both| &mut both.without);
+        count(with, |both| &mut both.with);
+        count(without, |both| &mut both.without);
         self.failed_with += u64::from(failed[0]);
         self.failed_without += u64::from(failed[1]);
         self.caused += u64::from(failed[0] && !failed[1]);
         self.averted += u64::from(!failed[0] && failed[1]);
-        if with.end != without.end {
-            self.changed.push(*with);
+        if pair.with.end != pair.without.end {
+            self.changed.push(pair);
         }
-        let is_sent = with.is_sent && without.is_sent;
-        if let (Some(with), Some(without), true) = (with.end, without.end, is_sent) {
-            self.extra.push(with.took.cast_signed().saturating_sub(without.took.cast_signed()));
-        }
+        self.extra.extend(pair.extra());
     }
 }
 

@@ -8,7 +8,8 @@ use crate::fault::{After, Cause, Drawn, Hand};
 use crate::model::{Fault, Nanos, Schedule, Target};
 
 use super::Names;
-use super::summary::{FaultRow, Total};
+use super::changed::Answer;
+use super::summary::{FaultRow, Symptom, Total};
 
 /// One line. `at` is always seconds of simulated time since the run began, and `time`
 /// the same instant by RFC 3339, as the records of the run have it.
@@ -96,6 +97,17 @@ pub enum Record {
         probability: Option<f64>,
         at: f64,
         time: String,
+    },
+    /// A request that a fault has changed: it ends otherwise without the fault. There are as
+    /// many lines of each fault as `--changed` allows.
+    Changed {
+        shard: u32,
+        fault: String,
+        /// As it was with the fault.
+        #[serde(flatten)]
+        request: Symptom,
+        /// As it is without.
+        without: Answer,
     },
     /// The last line of a run that came to its end.
     Summary {

@@ -12,6 +12,7 @@ use crate::model::{Model, Nanos};
 
 use super::Names;
 use super::causes::Causes;
+use super::changed::Visible;
 use super::record::{self, Record, Where};
 
 /// What one fault did.
@@ -38,6 +39,10 @@ pub struct FaultRow {
     /// Of those, the ones that were answered 5xx, or not at all.
     pub requests_failed: u64,
     /// The first of them; null if none was struck.
+    pub first_struck: Option<Symptom>,
+    /// The first request from outside that a client notices, struck or not, by the run without
+    /// the fault. Where there was no such run, the first struck one that failed. Null if there
+    /// is none.
     pub first_symptom: Option<Symptom>,
     /// What it has caused, by a run of the same seed without it; null where there was none.
     pub causes: Option<Causes>,
@@ -84,6 +89,11 @@ pub struct Symptom {
     pub error_type: Option<String>,
     /// From `at` to its end, as its client sees it; null if that was never seen.
     pub took_ms: Option<f64>,
+    /// By how much longer it took than without the fault: milliseconds. Null where that is not
+    /// known.
+    pub slower_by_ms: Option<f64>,
+    /// As what its client notices it; null where it does not, or where that is not known.
+    pub visible_as: Option<Visible>,
 }
 
 impl Symptom {
@@ -100,6 +110,8 @@ impl Symptom {
             status: answer.and_then(Result::ok),
             error_type: answer.and_then(Result::err).map(ToOwned::to_owned),
             took_ms: request.end.map(|end| end.took as f64 / 1e6),
+            slower_by_ms: None,
+            visible_as: None,
         }
     }
 }
@@ -119,6 +131,14 @@ pub struct Total {
     pub errors_by_type: BTreeMap<String, u64>,
 }
 
+/// What a run without a fault says of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub causes: Causes,
+    /// The first request that changed visibly.
+    pub symptom: Option<Symptom>,
+}
+
 /// What the last line is made of.
 #[derive(Debug)]
 pub struct Closing<'a> {
@@ -135,7 +155,7 @@ pub struct Closing<'a> {
 
 impl Closing<'_> {
     /// The last line. `causes` says what a fault has caused, by its place in the model.
-    pub fn record(&self, mut causes: impl FnMut(usize) -> Result<Causes, Skipped>) -> Record {
+    pub fn record(&self, mut causes: impl FnMut(usize) -> Result<Found, Skipped>) -> Record {
         let mut total = Total::default();
         for seen in self.seen {
             total.requests += seen.count;
@@ -160,16 +180,20 @@ impl Closing<'_> {
         Record::Summary { at: record::seconds(self.simulated), time: record::instant(end), faults, total }
     }
 
-    /// The first request that a fault has struck, of all worlds.
-    pub fn symptom(&self, index: usize) -> Option<&Request> {
-        self.seen
-            .iter()
-            .filter_map(|seen| seen.touched.get(index)?.symptom.as_ref())
-            .min_by_key(|request| request.due)
-    }
-
-    fn row(&self, account: &Account, index: usize, causes: Result<Causes, Skipped>) -> FaultRow {
+    fn row(&self, account: &Account, index: usize, found: Result<Found, Skipped>) -> FaultRow {
         let touched = || self.seen.iter().filter_map(|seen| seen.touched.get(index));
+        let earliest = |of: fn(&Touched) -> Option<&Request>| {
+            let first = touched().filter_map(of).min_by_key(|request| request.due);
+            first.map(|request| Symptom::new(request, self.names, self.start))
+        };
+        let failed = || {
+            let first = earliest(|touched| touched.failure.as_ref())?;
+            Some(Symptom { visible_as: Some(Visible::Error), ..first })
+        };
+        let (symptom, causes) = match found {
+            Ok(Found { causes, symptom }) => (symptom, Ok(causes)),
+            Err(why) => (failed(), Err(why)),
+        };
         let spots = |of: fn(&Touched) -> &BTreeSet<Spot>| {
             let all: BTreeSet<Spot> = touched().flat_map(of).copied().collect();
             all.into_iter().map(|spot| self.names.place(spot)).collect()
@@ -188,7 +212,8 @@ impl Closing<'_> {
             upstream: spots(|touched| &touched.upstream),
             requests: touched().map(|touched| touched.requests).sum(),
             requests_failed: touched().map(|touched| touched.failed).sum(),
-            first_symptom: self.symptom(index).map(|request| Symptom::new(request, self.names, self.start)),
+            first_struck: earliest(|touched| touched.first_request.as_ref()),
+            first_symptom: symptom,
             causes_skipped: causes.as_ref().err().copied(),
             causes: causes.ok(),
         }

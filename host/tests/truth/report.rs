@@ -60,3 +60,52 @@ fn a_fault_that_meets_something_is_good_enough_for_strict() {
     assert!(report.contains("fault declined: matched 1, injected 0, suppressed 1 (probability)"), "{report}");
     assert!(!report.contains("warning"), "{report}");
 }
+
+/// What keeps a fault from striking, and whether that is its own doing.
+#[test]
+fn a_fault_that_matches_and_never_strikes_is_a_warning_unless_its_chance_explains_it() {
+    let of = |kind: &str, more: &str| {
+        let fault = format!(
+            "[[faults]]\nname = \"declined\"\nkind = \"{kind}\"\ntarget = {{ service = \"payment-service\" }}\n{more}\n"
+        );
+        Topology::orders().with("# One charge in five is turned away.", &fault)
+    };
+    let first = "[[faults]]\nname = \"first\"\nkind = \"error\"\nstatus = 503\n\
+                 target = { service = \"payment-service\" }\n";
+    let overridden = Topology::orders().with(
+        "# One charge in five is turned away.",
+        &format!("{first}[[faults]]\nname = \"declined\"\nkind = \"error\"\nstatus = 500\ntarget = {{ service = \"payment-service\" }}\n"),
+    );
+    let cases = [
+        (overridden, Some("were struck by another fault before, or had no answer to strike")),
+        (
+            of("mutate", "on = \"request\"\nset = { \"/nowhere/at/all\" = 1 }"),
+            Some("had no such value in a JSON body"),
+        ),
+        (of("rate-limit", "limit = \"10000/s\""), Some("were within the limit")),
+        // All of them: at 1 of 1,000,000 that is no wonder.
+        (of("error", "status = 503\nprobability = 0.000001"), None),
+        (of("error", "status = 503\nevery-nth = 1000000"), None),
+        (of("error", "status = 503\nby-caller = true"), None),
+    ];
+    for (topology, expected) in cases {
+        let run = |flags: &[&str]| {
+            topology.run(&[&["--virtual", "--for", "1s", "--show", "summary"], flags].concat())
+        };
+        let (lax, strict) = (run(&[]), run(&["--strict"]));
+        let text = lax.success();
+        match expected {
+            Some(why) => {
+                let said = text.lines().find(|line| line.starts_with("warning: the fault declined matched "));
+                let said = said.unwrap_or_else(|| panic!("no warning: {text}"));
+                assert!(said.contains(" and struck none: ") && said.contains(why), "{said}");
+                assert_eq!(strict.code, Some(1), "{why}");
+                assert!(strict.stderr.contains(why), "{}", strict.stderr);
+            }
+            None => {
+                assert!(!text.contains("warning: "), "{text}");
+                strict.success();
+            }
+        }
+    }
+}

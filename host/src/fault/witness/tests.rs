@@ -81,7 +81,7 @@ fn a_strike_touches_all_that_wait_for_the_struck_request() {
     assert_eq!(Vec::from_iter(touched.upstream), [SPOTS[0], SPOTS[1]]);
     // The same request, struck twice.
     assert_eq!((touched.requests, touched.failed), (1, 1));
-    let symptom = touched.symptom.expect("a symptom");
+    let symptom = touched.first_request.expect("a symptom");
     assert_eq!((symptom.span, symptom.spot, symptom.due), (span(1), SPOTS[0], 10));
     assert_eq!(symptom.end, Some(Ended { took: 60, answer: Ok(503) }));
 }
@@ -124,7 +124,7 @@ fn a_request_that_was_answered_before_is_not_befallen() {
     chain.strike(5, SPOTS[2]);
     let touched = chain.end();
     assert_eq!(Vec::from_iter(touched.upstream), [SPOTS[1]]);
-    assert_eq!((touched.requests, touched.symptom), (0, None));
+    assert_eq!((touched.requests, touched.first_request), (0, None));
 }
 
 #[test]
