@@ -127,6 +127,16 @@ impl Fault {
     }
 }
 
+/// Draws the target of each fault that has one of several, by the model's seed and the
+/// fault's name. Call it again whenever the seed has become another.
+pub fn draw_targets(model: &mut Model) {
+    let key = Key::new(model.root(), Purpose::Target);
+    for fault in model.faults.iter_mut().filter(|fault| !fault.one_of.is_empty()) {
+        let drawn = key.with_name(&fault.name).unit() * fault.one_of.len() as f64;
+        fault.target = Some(fault.one_of[drawn as usize].clone());
+    }
+}
+
 /// Whether something may befall the replicas of a service, whatever its requests are.
 pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
     let mut aimed = model

@@ -45,7 +45,8 @@ pub struct Wanted {
     pub file: Option<String>,
 }
 
-/// Draws a topology and writes it down.
+/// Draws a topology and writes it down. Its first line is the command that makes that very
+/// file, with all flags.
 ///
 /// # Errors
 /// When there are more layers than services, or more workers than a run can have.

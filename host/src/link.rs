@@ -31,10 +31,14 @@ pub enum Leg {
     Response = 1,
 }
 
+/// Tells the draw of [`Links::slack`] from those of the two legs.
+const SLACK: u64 = 2;
+
 /// The links of a run.
 #[derive(Debug)]
 pub struct Links {
     latency: Distribution,
+    slack: Distribution,
     links: FxHashMap<(ServiceId, ServiceId), Link>,
 }
 
@@ -75,12 +79,17 @@ impl Links {
             let between = Link { latency: link.latency.clone(), timeout: link.timeout, guarded };
             ((link.from, link.to), between)
         });
-        Self { latency: model.latency.clone(), links: links.collect() }
+        Self { latency: model.latency.clone(), slack: model.timer_slack.clone(), links: links.collect() }
     }
 
     /// What the topology says of these two services, if it does.
     pub fn between(&self, from: ServiceId, to: ServiceId) -> Option<&Link> {
         self.links.get(&(from, to))
+    }
+
+    /// How late a caller notices that its patience is over; `chance` is the CLIENT span's.
+    pub fn slack(&self, chance: Key) -> Nanos {
+        self.slack.sample(&mut chance.with(SLACK).stream())
     }
 
     /// How long one leg of a call takes; `chance` is the CLIENT span's.

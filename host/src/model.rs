@@ -47,6 +47,8 @@ pub struct Model {
     pub ingress: Option<Ingress>,
     /// One-way latency between any two services where no link says otherwise.
     pub latency: Distribution,
+    /// How late a caller notices that a timeout is over.
+    pub timer_slack: Distribution,
     /// In the order of the file.
     pub services: Vec<Service>,
     /// At most one for each pair of services.
@@ -73,10 +75,8 @@ impl Model {
     pub fn workers(&self) -> u64 {
         let guests = self.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
         let asked: u64 = guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
-        let deployed = self.faults.iter().filter_map(|fault| match (&fault.kind, &fault.target) {
-            (FaultKind::BadDeploy { .. }, Some(target)) => Some(self.service(target.service)),
-            _ => None,
-        });
+        let deploys = self.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::BadDeploy { .. }));
+        let deployed = deploys.filter_map(|fault| Some(self.service(fault.target.as_ref()?.service)));
         // Old workers finish their work while the new ones begin.
         let deployed: u64 =
             deployed.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();

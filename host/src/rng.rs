@@ -43,6 +43,8 @@ pub enum Purpose {
     Root = 19,
     /// The IP address of a replica or a client.
     Address = 20,
+    /// Which of several targets a fault has.
+    Target = 21,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -40,7 +40,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
-use crate::fault::{Conductor, Ledger, Stage};
+use crate::fault::{self, Conductor, Ledger, Stage};
 use crate::graph::Graph;
 use crate::model::{Code, Model, Nanos};
 use crate::sched::Sched;
@@ -289,6 +289,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
     if let Some(name) = &options.key_name {
         model.key_name.clone_from(name);
     }
+    fault::draw_targets(model);
     match (&mut model.ingress, options.listen) {
         (Some(ingress), Some(listen)) => ingress.listen = listen,
         (None, Some(_)) => {

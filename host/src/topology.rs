@@ -172,7 +172,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let code = Surroundings { folder, embedded, limits };
     let services = service::services(root, services, &code);
     let names = Names::new(&services);
-    let (latency, allowed_hosts) = traffic::network(network);
+    let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(network);
     let ingress = traffic::ingress(ingress, &names);
     let links = link::links(links, &names);
     let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
@@ -188,6 +188,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         environment,
         ingress,
         latency,
+        timer_slack,
         services,
         links,
         faults,

@@ -32,6 +32,8 @@ mod schedule;
 mod schema;
 #[path = "faults/span.rs"]
 mod span;
+#[path = "faults/targets.rs"]
+mod targets;
 #[path = "faults/told.rs"]
 mod told;
 #[path = "faults/windows.rs"]

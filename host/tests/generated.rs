@@ -109,6 +109,26 @@ fn a_thousand_idle_services_take_little_memory() {
 }
 
 #[test]
+fn the_first_line_of_a_file_is_the_command_that_writes_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = |line: &str| {
+        let (_, command) = line.split_once(": simhost ").expect("a command");
+        let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
+        finish(simhost().current_dir(folder.path()).args(words)).success().to_owned()
+    };
+    for arguments in
+        [&["--services", "12"][..], &["--services", "7", "--layers", "3", "--seed", "9", "--name", "a"]]
+    {
+        let written = generate(arguments).success().to_owned();
+        let line = written.lines().next().expect("a line");
+        assert!(["--seed", "--layers", "--rate", "--name"].iter().all(|flag| line.contains(flag)), "{line}");
+        assert_eq!(command(line), "");
+        let (_, file) = line.rsplit_once(' ').expect("a file");
+        assert_eq!(fs::read_to_string(folder.path().join(file)).expect("the file"), written);
+    }
+}
+
+#[test]
 fn a_file_is_named_in_its_first_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("shop.toml");
@@ -116,7 +136,7 @@ fn a_file_is_named_in_its_first_line() {
     let written = generate(&["--services", "5", "--name", "my-shop", "--rate", "200", "--out", file]);
     assert_eq!(written.success(), "");
     let text = fs::read_to_string(&path).expect("the file");
-    assert!(text.starts_with("# shop.toml: 5 services"), "{text}");
+    assert!(text.starts_with("# shop.toml: simhost generate --services 5 "), "{text}");
     assert!(text.contains("\nname = \"my-shop\"\n") && text.contains("200 requests per second"), "{text}");
 }
 

@@ -39,7 +39,7 @@ config = { work = { exponential = { mean = "10ms" } }, errors = 0.1 }
 name = "slow-back"
 kind = "latency"
 delay = "5ms +/- 4ms"
-target = { service = "back" }
+target = { one-of = [{ service = "back" }, { service = "back", from = "front" }] }
 probability = 0.3
 enabled = true
 

@@ -113,9 +113,9 @@ fn dump(model: &Model) -> String {
 }
 
 fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
-    let Fault { name, kind, target, conditions, chance, when, enabled, .. } = fault;
+    let Fault { name, kind, conditions, chance, when, enabled, .. } = fault;
     line(format!("fault {name} {} enabled={enabled}", dump_kind(kind)));
-    if let Some(Target { service, route, from, replica, from_replica, span }) = target {
+    for Target { service, route, from, replica, from_replica, span } in fault.targets() {
         let (route, from) =
             (route.as_ref().map(|(route, _)| route), from.map(|from| &model.service(from).name));
         line(format!("  target {} route={route:?} from={from:?}", model.service(*service).name));

@@ -16,7 +16,11 @@
 //! | `response-bytes` | `0` | length of the answer's body |
 //! | `span` | none | the name of a span around the work |
 //! | `database` | none | makes that span one of a database's client: its `db.system.name`, or a table, see below |
-//! | `log` | none | a log record of each request |
+//! | `slow-query` | none | from this length on, that span has an event `slow query` |
+//! | `log` | none | a log record of each request, or of a share: `"5% cache miss"` |
+//! | `warn` | none | likewise, a warning |
+//!
+//! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
 //! `work` is a time or a distribution, written as latencies are in a topology.
 //! That is the only route, `GET /`. For others, give each a table with its `route` and the same settings; what stands

@@ -10,7 +10,8 @@ use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 use crate::cache::Cache;
 use crate::calls;
 
-const SETTINGS: [&str; 8] = ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "log"];
+const SETTINGS: [&str; 10] =
+    ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "slow-query", "log", "warn"];
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
@@ -28,27 +29,68 @@ pub struct Operation {
     errors: f64,
     response_bytes: usize,
     span: Option<SpanBuilder>,
-    log: Option<String>,
+    slow_query: Duration,
+    log: Option<Line>,
+    warn: Option<Line>,
+}
+
+/// A log record that a share of the requests leaves: `5% cache miss`.
+#[derive(Clone, Debug, PartialEq)]
+struct Line {
+    chance: f64,
+    text: String,
 }
 
 impl Operation {
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
-        if let Some(text) = &self.log {
-            log::info(text);
-        }
+        self.log.iter().for_each(|line| line.say(log::Level::Info));
         self.work();
+        self.warn.iter().for_each(|line| line.say(log::Level::Warn));
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        self.cache.or_make(params, clock::now, || calls::make(&self.calls, params))?;
+        let made = self.cache.or_make(params, clock::now, || calls::make(&self.calls, params));
+        if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
+            log::error(format!("{} failed: {error}", self.route));
+        }
+        made?;
         Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
     /// Takes its time, which keeps this worker busy.
     fn work(&self) {
-        let _span = self.span.as_ref().map(SpanBuilder::start);
+        // As a driver measures it: what the span waits for when it begins is part of the query.
+        let began = (!self.slow_query.is_zero()).then(clock::now);
+        let span = self.span.as_ref().map(SpanBuilder::start);
         clock::sleep(self.work.sample());
+        if let (Some(began), Some(span)) = (began, span) {
+            let took = clock::now() - began;
+            if took >= self.slow_query {
+                span.event("slow query", attributes!["db.client.operation.duration" => took.as_secs_f64()]);
+            }
+        }
+    }
+}
+
+impl Line {
+    /// Reads `looked up`, or `5% cache miss` for a share of the requests.
+    fn parse(text: &str) -> Result<Self, String> {
+        let share = text.split_once('%').filter(|(share, _)| share.parse::<f64>().is_ok());
+        let Some((share, rest)) = share else { return Ok(Self { chance: 1.0, text: text.to_owned() }) };
+        match (share.parse::<f64>(), rest.trim()) {
+            (Ok(percent), text) if (0.0..=100.0).contains(&percent) && !text.is_empty() => {
+                Ok(Self { chance: percent / 100.0, text: text.to_owned() })
+            }
+            (_, "") => Err("it has no text behind the share; write `5% cache miss`".to_owned()),
+            _ => Err(format!("`{share}%` is no share; write 0% to 100%, as in `5% cache miss`")),
+        }
+    }
+
+    fn say(&self, level: log::Level) {
+        if random::chance(self.chance) {
+            log::write(level, &self.text, []);
+        }
     }
 }
 
@@ -142,7 +184,9 @@ fn operation(
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),
         span: None,
-        log: reader.text("log"),
+        slow_query: reader.duration("slow-query"),
+        log: reader.line("log"),
+        warn: reader.line("warn"),
     };
     let span = reader.span(&operation.route);
     let operation = Operation { span, ..operation };
@@ -176,6 +220,15 @@ impl Reader<'_> {
             self.problems.push(format!("`{key}`: {problem}"));
             Distribution::Fixed(Duration::ZERO)
         })
+    }
+
+    fn line(&mut self, name: &str) -> Option<Line> {
+        let line = Line::parse(&self.text(name)?);
+        line.map_err(|problem| {
+            let key = self.from(name).key(name);
+            self.problems.push(format!("`{key}`: {problem}"));
+        })
+        .ok()
     }
 
     fn duration(&mut self, name: &str) -> Duration {
@@ -321,6 +374,14 @@ mod tests {
     }
 
     #[test]
+    fn a_log_record_is_of_every_request_or_of_a_share() {
+        let line = |chance: f64, text: &str| Ok(Line { chance, text: text.to_owned() });
+        assert_eq!(Line::parse("looked up"), line(1.0, "looked up"));
+        assert_eq!(Line::parse("2.5% cache miss"), line(0.025, "cache miss"));
+        assert_eq!(Line::parse("disk is 80% full"), line(1.0, "disk is 80% full"));
+    }
+
+    #[test]
     fn a_database_is_a_name_or_a_table_and_both_take_nothing_unknown() {
         let span = ("span", "SELECT items");
         assert!(read(&[span, ("database.system", "mysql"), ("database.port", "3307")]).is_ok());
@@ -343,6 +404,8 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let problems = read(&[
+            ("log", "120% looked up"),
+            ("warn", "5%"),
             ("wrok", "5ms"),
             ("work.exponential.median", "5ms"),
             ("errors", "2"),
@@ -357,6 +420,8 @@ mod tests {
         ])
         .expect_err("nothing is right");
         let expected = [
+            "`log`: `120%` is no share",
+            "`warn`: it has no text",
             "`wrok` is no setting",
             "`show` has no `route`",
             "`work`: `exponential.mean` is missing",

@@ -18,7 +18,7 @@ use crate::guest::scope::{Caller, Deadline};
 use crate::link::Leg;
 use crate::message::{Request, Response, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
-use crate::rng::Purpose;
+use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
 
@@ -53,6 +53,8 @@ pub(super) struct Flight {
     bus: Rc<Bus>,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
+    /// Names how late the caller notices that its patience is over.
+    chance: Key,
     /// The calling service and its replica.
     from: Option<(ServiceId, u32)>,
 }
@@ -81,7 +83,8 @@ impl Attempt {
         let share = self.share()?;
         span.sent(bus, &self);
         let (patience, from) = (self.patience, self.caller.home());
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share, span), patience, from })
+        let chance = self.caller.trace.chance(Purpose::Latency, self.caller.span);
+        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share, span), patience, chance, from })
     }
 }
 
@@ -112,7 +115,10 @@ impl Flight {
             None => (&mut self.response).await,
             Some(patience) => match select(&mut self.response, self.bus.host.sched.sleep(patience)).await {
                 Either::Left((response, _)) => response,
-                Either::Right(_) => Ok(Err(CallError::Timeout)),
+                Either::Right(_) => {
+                    self.bus.host.sched.sleep(self.bus.links.slack(self.chance)).await;
+                    Ok(Err(CallError::Timeout))
+                }
             },
         };
         // A process that stands still notices nothing.

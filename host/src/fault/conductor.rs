@@ -20,7 +20,7 @@ use crate::model::{Nanos, Schedule};
 use crate::sched::Sched;
 
 use super::ledger::{Cause, Change, Event, Turn};
-use super::schedule::{Window, Windows};
+use super::schedule::{Window, Windows, drawn_length};
 use super::{Faults, Rule};
 
 /// Windows of one cascade that may be to come; with one more, the last closes later.
@@ -346,7 +346,7 @@ impl Conductor {
         self.courses.borrow_mut()[rule.index].step = step;
         let followers = self.courses.borrow()[rule.index].followers.clone();
         for follower in followers {
-            self.follow(&self.rules()[follower], time);
+            self.follow(&self.rules()[follower], time, rule.windows());
         }
     }
 
@@ -367,13 +367,16 @@ impl Conductor {
         self.courses.borrow_mut()[rule.index].step = None;
     }
 
-    /// The rule that this one follows has opened at `time`. Windows come in the order
-    /// of their causes, as all of a rule have the same delay.
-    fn follow(&self, rule: &Rule, time: Nanos) {
-        let Schedule::After { delay, lasting, .. } = rule.when.schedule else { return };
-        let window = Window::lasting(time.saturating_add(delay), lasting);
+    /// The rule that this one follows has opened its window `number` at `time`. Windows come
+    /// in the order of their causes: one whose delay is drawn shorter opens with the one before it.
+    fn follow(&self, rule: &Rule, time: Nanos, number: u64) {
+        let Schedule::After { delay, lasting, .. } = &rule.when.schedule else { return };
+        let key = rule.key.with_name("after").with(number);
+        let opens = time.saturating_add(delay.sample(&mut key.with(0).stream()));
+        let lasting = lasting.as_ref().map(|lasting| drawn_length(lasting, key));
         if let Coming::Following(coming) = &mut self.courses.borrow_mut()[rule.index].coming {
             let is_full = coming.len() >= CASCADE;
+            let window = Window::lasting(coming.back().map_or(opens, |last| opens.max(last.opens)), lasting);
             match coming.back_mut().filter(|_| is_full) {
                 Some(last) => last.closes = window.closes,
                 None => coming.push_back(window),

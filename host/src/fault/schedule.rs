@@ -41,6 +41,11 @@ impl Window {
     }
 }
 
+/// How long a window lasts: a nanosecond at least. `key` is that of the window.
+pub fn drawn_length(lasting: &Distribution, key: Key) -> Nanos {
+    lasting.sample(&mut key.with(1).stream()).max(1)
+}
+
 /// The windows that a schedule has of itself, in order; they do not overlap.
 #[derive(Clone, Debug)]
 pub struct Windows {
@@ -59,8 +64,9 @@ enum Plan {
     },
     Fixed {
         opens: Nanos,
-        lasting: Option<Nanos>,
+        lasting: Option<Distribution>,
         every: Option<Nanos>,
+        key: Key,
     },
     Random {
         calm_from: Nanos,
@@ -76,10 +82,13 @@ impl Windows {
     pub fn new(when: &When, start: Nanos, key: Key) -> Self {
         let plan = match &when.schedule {
             Schedule::Always => Plan::Always { opens: start },
-            Schedule::Fixed { at, lasting, every } => match start.checked_add(*at) {
-                Some(opens) => Plan::Fixed { opens, lasting: *lasting, every: *every },
-                None => Plan::Over,
-            },
+            Schedule::Fixed { at, lasting, every } => {
+                let at = at.sample(&mut key.with_name("at").stream());
+                match start.checked_add(at) {
+                    Some(opens) => Plan::Fixed { opens, lasting: lasting.clone(), every: *every, key },
+                    None => Plan::Over,
+                }
+            }
             Schedule::Random { between, hold } => {
                 Plan::Random { calm_from: start, between: between.clone(), hold: hold.clone(), key }
             }
@@ -98,18 +107,19 @@ impl Iterator for Windows {
         let (window, rest) = match std::mem::replace(&mut self.plan, Plan::Over) {
             Plan::Over => return None,
             Plan::Always { opens } => (Window { opens, closes: None }, Plan::Over),
-            Plan::Fixed { opens, lasting, every } => {
+            Plan::Fixed { opens, lasting, every, key } => {
                 let again = every.and_then(|every| opens.checked_add(every.max(1)));
-                let closes = Window::lasting(opens, lasting).closes;
+                let drawn = lasting.as_ref().map(|lasting| drawn_length(lasting, key.with(number)));
+                let closes = Window::lasting(opens, drawn).closes;
                 // What is to open again is closed by then.
                 let closes = again.map_or(closes, |again| Some(closes.map_or(again, |end| end.min(again))));
-                let rest = again.map_or(Plan::Over, |opens| Plan::Fixed { opens, lasting, every });
+                let rest = again.map_or(Plan::Over, |opens| Plan::Fixed { opens, lasting, every, key });
                 (Window { opens, closes }, rest)
             }
             Plan::Random { calm_from, between, hold, key } => {
                 let key_of_window = key.with(number);
                 let calm = between.sample(&mut key_of_window.with(0).stream()).max(SHORTEST);
-                let lasting = hold.sample(&mut key_of_window.with(1).stream()).max(SHORTEST);
+                let lasting = drawn_length(&hold, key_of_window).max(SHORTEST);
                 let opens = calm_from.checked_add(calm)?;
                 let closes = opens.checked_add(lasting);
                 let rest = closes.map_or(Plan::Over, |closes| Plan::Random {

@@ -33,7 +33,7 @@ impl Faults {
             let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
             let stall = stall.get_or_insert_default();
             stall.delay = stall.delay.saturating_add(delay);
-            stall.events.extend(event.clone());
+            stall.events.extend(event.iter().filter(|event| delay >= event.above).cloned());
             stall.held.extend(strike.held);
             let site = Site { within: server, ..subject.site() };
             self.ledger.fired(Firing::at(rule, &site, strike.window, now, Drawn::Delay(delay)));

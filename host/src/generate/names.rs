@@ -110,6 +110,26 @@ pub const STORES: [(&str, &str); 10] = [
     ("feature-store", "cassandra"),
 ];
 
+/// What a service tells of its work.
+pub const LOGS: [&str; 6] = [
+    "token renewed",
+    "configuration reloaded",
+    "entry refreshed",
+    "connection opened",
+    "page of results served",
+    "request took the second route",
+];
+
+/// What it warns of.
+pub const WARNINGS: [&str; 6] = [
+    "answer is older than a minute",
+    "pool is nearly full",
+    "field is deprecated",
+    "entry without an owner",
+    "clock of the caller is ahead",
+    "batch was split",
+];
+
 /// What can be done with a thing over HTTP.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verb {

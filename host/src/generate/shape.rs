@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::dice::Dice;
-use super::names::{NOUNS, ROLES, STORES, VERB_WEIGHTS, VERBS, Verb};
+use super::names::{LOGS, NOUNS, ROLES, STORES, VERB_WEIGHTS, VERBS, Verb, WARNINGS};
 
 /// The edge.
 pub const GATEWAY: &str = "gateway";
@@ -29,8 +29,13 @@ pub struct Service {
     pub database: Option<&'static str>,
     pub routes: Vec<Route>,
     pub work: Work,
-    /// Requests in ten thousand that it answers with an error of its own.
+    /// `service.version`.
+    pub version: String,
+    /// Requests in ten thousand that it answers with an error of its own: every service has some.
     pub errors: u32,
+    /// What it logs for a share of the requests, and what it warns of.
+    pub log: Option<String>,
+    pub warn: Option<String>,
     /// How likely it is to be called by others.
     popularity: f64,
     pub replicas: u32,
@@ -193,10 +198,30 @@ fn service(
     let routes = verbs.into_iter().map(|verb| Route { verb, things, calls: Vec::new() }).collect();
     let work =
         Work { median: in_two_digits(dice.spread(fast, slow)), sigma: 10 * (3 + dice.below(6)) as u32 };
-    let errors = if dice.chance(0.08) { dice.one_of(&[2, 5, 10, 20]) } else { 0 };
+    let errors = if dice.chance(0.08) { dice.one_of(&[15, 25, 40]) } else { dice.one_of(&[5, 6, 8]) };
     // Pareto's law, without the most extreme.
     let popularity = libm::pow(1.0 - dice.unit(), -1.0).min(100.0);
-    Service { name, things, database, routes, work, errors, popularity, replicas: 1, workers: 1 }
+    let mut about = Dice::new(seed, &format!("about {name}"));
+    let version = format!("{}.{}.{}", about.heavy_tailed(1.2, 12), about.below(20), about.below(10));
+    let mut line = |probability, shares: &[&str], texts: &[&str]| {
+        let (share, text) = (about.one_of(shares), about.one_of(texts));
+        about.chance(probability).then(|| format!("{share}% {text}"))
+    };
+    let (log, warn) = (line(0.6, &["0.5", "1", "2"], &LOGS), line(0.3, &["0.1", "0.2", "0.5"], &WARNINGS));
+    Service {
+        name,
+        things,
+        database,
+        routes,
+        work,
+        version,
+        errors,
+        log,
+        warn,
+        popularity,
+        replicas: 1,
+        workers: 1,
+    }
 }
 
 /// 3,271 as 3,300: what a person would write.

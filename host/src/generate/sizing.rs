@@ -1,10 +1,9 @@
 //! How busy each service will be, and the workers that takes.
 
-use super::shape::{Call, Route, Service, System};
+use super::shape::{Call, Route, Service, System, Work};
 
-/// One way between two services, in seconds: the network's latency where a
-/// topology does not say otherwise.
-const LATENCY: f64 = 300e-6;
+/// One way between two services: the median, in microseconds, and the sigma, in hundredths.
+pub const LATENCY: Work = Work { median: 300, sigma: 50 };
 
 /// The largest share of its workers' time that a service may be busy, on average.
 const BUSY_AT_MOST: f64 = 0.6;
@@ -75,9 +74,9 @@ fn times(system: &System) -> Vec<Vec<f64>> {
         let time = |route| {
             let calls = calls(route);
             let waits = calls
-                .map(|call| times_called(call) * (2.0 * LATENCY + times[call.service][call.route]))
+                .map(|call| times_called(call) * (2.0 * mean(LATENCY) + times[call.service][call.route]))
                 .sum::<f64>();
-            mean_work(service) + waits
+            mean(service.work) + waits
         };
         times[at] = service.routes.iter().map(time).collect();
     }
@@ -93,9 +92,9 @@ fn times_called(call: &Call) -> f64 {
 }
 
 /// The mean of the lognormal distribution, in seconds.
-fn mean_work(service: &Service) -> f64 {
-    let sigma = f64::from(service.work.sigma) / 100.0;
-    f64::from(service.work.median) * 1e-6 * libm::exp(sigma * sigma / 2.0)
+fn mean(work: Work) -> f64 {
+    let sigma = f64::from(work.sigma) / 100.0;
+    f64::from(work.median) * 1e-6 * libm::exp(sigma * sigma / 2.0)
 }
 
 /// Gives a service workers for as many requests in hand, on average: a share
@@ -109,7 +108,7 @@ fn staff(service: &mut Service, in_hand: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::shape::{Work, draw};
+    use super::super::shape::draw;
     use super::*;
 
     #[test]
@@ -144,7 +143,9 @@ mod tests {
         system.services.iter_mut().for_each(|service| service.work = Work { median: 1_000, sigma: 0 });
         let load = size(&mut system, 100.0);
         let times = times(&system);
-        assert!(times[0].iter().all(|time| (time - 2.6e-3).abs() < 1e-9), "{times:?}");
+        // Twice the work, and the mean of the latency there and back.
+        let expected = 2e-3 + 2.0 * 300e-6 * libm::exp(0.125);
+        assert!(times[0].iter().all(|time| (time - expected).abs() < 1e-9), "{times:?}");
         let rates = rates(&system, &load.mix, 100.0);
         let sums = rates.iter().map(|rates| rates.iter().sum::<f64>());
         assert!(sums.into_iter().all(|sum| (sum - 100.0).abs() < 1e-9), "{rates:?}");

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::shape::{Call, GATEWAY, Route, Service, System};
+use super::shape::{Call, GATEWAY, Route, Service, System, Work};
 use super::sizing::Load;
-use super::{Wanted, names};
+use super::{Wanted, names, sizing};
 use crate::clock;
 use crate::error::INFALLIBLE;
 use crate::model::Bounds;
+
+/// A query that takes so many times the median is slow.
+const SLOW_QUERY: u64 = 5;
 
 /// Columns of a comment.
 const WIDTH: usize = 110;
@@ -64,17 +67,25 @@ requests = [
 fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: &str) {
     let file = wanted.file.clone().unwrap_or_else(|| format!("{name}.toml"));
     let (services, layers) = (count(wanted.services as usize, "service"), system.layers.len());
+    let Wanted { services: number, seed, rate, .. } = wanted;
+    // In one line, however long: it is to be copied.
+    writeln!(
+        text,
+        "# {file}: simhost generate --services {number} --seed {seed} --layers {layers} --rate {rate} \
+         --name {name} --out {file}\n#"
+    )
+    .expect(INFALLIBLE);
     let words = format!(
-        "{file}: {services} without code in {layers} layers, drawn by `simhost generate --services {} --seed {}`. \
-         A request visits {:.0} services on average and leaves {:.0} spans; {} workers are enough for {} requests \
-         per second.",
-        wanted.services, wanted.seed, load.visits, load.spans, load.workers, wanted.rate
+        "{services} without code in {layers} layers. A request visits {:.0} services on average and leaves {:.0} \
+         spans; {} workers are enough for {rate} requests per second.",
+        load.visits, load.spans, load.workers
     );
     comment(text, &words);
     writeln!(
         text,
-        "\n[topology]\nname = \"{name}\"\nseed = {}\n\n[ingress]\nto = \"{GATEWAY}\"",
-        wanted.seed
+        "\n[topology]\nname = \"{name}\"\nseed = {seed}\n\n[ingress]\nto = \"{GATEWAY}\"\n\n\
+         [network]\nlatency = {}",
+        lognormal(sizing::LATENCY)
     )
     .expect(INFALLIBLE);
     if load.workers > u64::from(Bounds::default().workers) {
@@ -99,20 +110,22 @@ fn count(number: usize, thing: &str) -> String {
 }
 
 fn service(text: &mut String, system: &System, service: &Service) {
-    writeln!(text, "\n[services.{}]\nguest = \"service\"", service.name).expect(INFALLIBLE);
+    let Service { name, version, .. } = service;
+    writeln!(text, "\n[services.{name}]\nguest = \"service\"\nversion = \"{version}\"").expect(INFALLIBLE);
     if service.replicas > 1 {
         writeln!(text, "replicas = {}", service.replicas).expect(INFALLIBLE);
     }
-    let median = clock::show(u64::from(service.work.median) * 1_000);
-    let sigma = f64::from(service.work.sigma) / 100.0;
     writeln!(text, "workers = {}", service.workers).expect(INFALLIBLE);
-    writeln!(text, "config.work = {{ lognormal = {{ median = \"{median}\", sigma = {sigma:?} }} }}")
-        .expect(INFALLIBLE);
-    if service.errors > 0 {
-        writeln!(text, "config.errors = {:?}", f64::from(service.errors) / 10_000.0).expect(INFALLIBLE);
+    writeln!(text, "config.work = {}", lognormal(service.work)).expect(INFALLIBLE);
+    writeln!(text, "config.errors = {:?}", f64::from(service.errors) / 10_000.0).expect(INFALLIBLE);
+    for (key, line) in [("log", &service.log), ("warn", &service.warn)] {
+        if let Some(line) = line {
+            writeln!(text, "config.{key} = \"{line}\"").expect(INFALLIBLE);
+        }
     }
     if let Some(database) = service.database {
-        writeln!(text, "config.database = \"{database}\"").expect(INFALLIBLE);
+        let slow = clock::show(u64::from(service.work.median) * 1_000 * SLOW_QUERY);
+        writeln!(text, "config.database = \"{database}\"\nconfig.slow-query = \"{slow}\"").expect(INFALLIBLE);
     }
     let is_edge = service.name == GATEWAY;
     for route in &service.routes {
@@ -129,6 +142,12 @@ fn service(text: &mut String, system: &System, service: &Service) {
         }
         writeln!(text, " }}").expect(INFALLIBLE);
     }
+}
+
+/// A length of time as a topology writes it.
+fn lognormal(work: Work) -> String {
+    let (median, sigma) = (clock::show(u64::from(work.median) * 1_000), f64::from(work.sigma) / 100.0);
+    format!("{{ lognormal = {{ median = \"{median}\", sigma = {sigma:?} }} }}")
 }
 
 /// `/items/{id}`: what `{id}` stands for is the reader's affair.

@@ -10,8 +10,11 @@ pub struct Fault {
     /// Unique.
     pub name: String,
     pub kind: FaultKind,
-    /// None of a fault that concerns no service: `collector-down`.
+    /// None of a fault that concerns no service: `collector-down`. Of [`one_of`](Self::one_of)
+    /// several it is the one that the seed draws (`fault::draw_targets`).
     pub target: Option<Target>,
+    /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
+    pub one_of: Vec<Target>,
     /// All of them must hold.
     pub conditions: Vec<Condition>,
     pub chance: Chance,
@@ -115,6 +118,8 @@ pub enum Moment {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultEvent {
     pub name: String,
+    /// Delays below this are not noticed: nanoseconds.
+    pub above: Nanos,
     pub attributes: IndexMap<String, Scalar>,
 }
 
@@ -242,12 +247,14 @@ pub enum Schedule {
     /// From the beginning to the end.
     #[default]
     Always,
-    /// At an instant, for a while (or for ever), and again.
-    Fixed { at: Nanos, lasting: Option<Nanos>, every: Option<Nanos> },
+    /// At an instant, for a while (or for ever), and again. The instant is drawn once, the
+    /// length for each window.
+    Fixed { at: Distribution, lasting: Option<Distribution>, every: Option<Nanos> },
     /// By themselves: calm for a random time, then active for a random time, over and over.
     Random { between: Distribution, hold: Distribution },
-    /// So long after another fault's window has opened: its index in the model.
-    After { fault: usize, delay: Nanos, lasting: Option<Nanos> },
+    /// So long after another fault's window has opened: its index in the model. Both times
+    /// are drawn for each window.
+    After { fault: usize, delay: Distribution, lasting: Option<Distribution> },
 }
 
 /// Two regular expressions are equal when they are written alike.
@@ -270,6 +277,13 @@ impl PartialEq for Test {
             (Self::Regex(a), Self::Regex(b)) => a.as_str() == b.as_str(),
             _ => false,
         }
+    }
+}
+
+impl Fault {
+    /// All targets that it may have: one of several, or the only one.
+    pub fn targets(&self) -> &[Target] {
+        if self.one_of.is_empty() { self.target.as_slice() } else { &self.one_of }
     }
 }
 

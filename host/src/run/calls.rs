@@ -162,8 +162,10 @@ fn deployments(
     model: &Model,
     at: ServiceId,
 ) -> impl Iterator<Item = (&str, &Code, IndexMap<String, String>)> {
-    model.faults.iter().filter_map(move |fault| match (&fault.kind, &fault.target) {
-        (FaultKind::BadDeploy { code, config, .. }, Some(target)) if target.service == at => {
+    model.faults.iter().filter_map(move |fault| match &fault.kind {
+        FaultKind::BadDeploy { code, config, .. }
+            if fault.targets().iter().any(|target| target.service == at) =>
+        {
             let mut whole = model.service(at).config.clone();
             whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
             Some((fault.name.as_str(), code, whole))

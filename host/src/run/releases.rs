@@ -2,6 +2,8 @@
 //! services are; but what is wrong with one is its deployment's affair, and not the
 //! run's: its process does not come up.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 
 use crate::bus::routes::Routes;
@@ -42,9 +44,13 @@ impl Release {
 pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<Vec<Release>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
-        match release(engine, model, (index, fault), tell) {
-            Ok(release) => releases.extend(release),
-            Err(problem) => problems.push(problem.at(place(fault), "this guest")),
+        // Of a fault that draws its target, each world draws for itself: all may be needed.
+        let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
+        for target in services {
+            match release(engine, model, (index, fault), target, tell) {
+                Ok(release) => releases.extend(release),
+                Err(problem) => problems.push(problem.at(place(fault), "this guest")),
+            }
         }
     }
     if problems.is_empty() { Ok(releases) } else { Err(problems) }
@@ -58,18 +64,16 @@ fn place(fault: &Fault) -> Place {
     }
 }
 
-/// What a fault deploys, if it does.
+/// What a fault deploys at a service, if it does.
 fn release(
     engine: &Engine,
     model: &Model,
     (index, fault): (usize, &Fault),
+    target: ServiceId,
     tell: Option<fn(Event)>,
 ) -> Result<Option<Release>, Problem> {
-    let (FaultKind::BadDeploy { code, version, config, canary }, Some(target)) = (&fault.kind, &fault.target)
-    else {
-        return Ok(None);
-    };
-    let described = model.service(target.service);
+    let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return Ok(None) };
+    let described = model.service(target);
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
     let loaded = compile::load(engine, &bytes, &name, tell);
     let version = version.clone().or_else(|| {
@@ -81,7 +85,7 @@ fn release(
     let mut release = Release {
         fault: index,
         name: fault.name.clone(),
-        target: target.service,
+        target,
         canary: *canary,
         service: Service { name: described.name.as_str().into(), source: source(code), version, guest: None },
         config: whole,

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::error::Problem;
+use crate::fault;
 use crate::model::Model;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::merge::{self, Lane};
@@ -57,7 +58,12 @@ pub fn models(options: &Options, model: &Model) -> Vec<Model> {
         0 => model.seed,
         _ => Key::new(model.seed, Purpose::Shard).with(u64::from(world)).draw(),
     };
-    (0..count(options)).map(|world| Model { seed: seed(world), ..model.clone() }).collect()
+    let of_world = |world| {
+        let mut model = Model { seed: seed(world), ..model.clone() };
+        fault::draw_targets(&mut model);
+        model
+    };
+    (0..count(options)).map(of_world).collect()
 }
 
 /// What tells each world to stop: it does when the run is told to. One that cannot

@@ -395,6 +395,10 @@ impl Making<'_> {
             let (code, routes) = (guest.code.clone(), guest.routes.clone());
             Stand { code, routes, replicas: replicas.collect(), slots: Some(slots) }
         });
-        node.releases.push(bus::Release { fault: release.fault, canary: release.canary, stand });
+        // Those that the fault has not drawn have their Resources, which other worlds of the run use.
+        let drawn = self.model.faults[release.fault].target.as_ref();
+        if drawn.is_some_and(|target| target.service == release.target) {
+            node.releases.push(bus::Release { fault: release.fault, canary: release.canary, stand });
+        }
     }
 }

@@ -124,18 +124,19 @@ impl<'a> Reader<'_, 'a> {
         let scope = kind.map_or(kinds::Scope::ANY, |kind| kind.scope);
         let enabled = enabled.map_or(Some(true), |value| value.flag());
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
-        let target = target::target(table, target_value.as_ref(), kind, &around);
-        let kind = kinds::read(table, kind, target.as_ref().and_then(Option::as_ref), &around);
+        let targets = target::targets(table, target_value.as_ref(), kind, &around);
+        let known = targets.as_deref().unwrap_or_default();
+        let kind = kinds::read(table, kind, known, &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = kind.as_ref().map_or(scope, |kind| scope.of(kind));
-        if let (Some(kind), Some(Some(_)), Some(value)) = (&kind, &target, &target_value) {
+        if let (Some(kind), [_, ..], Some(value)) = (&kind, known, &target_value) {
             target::refuse_requests(value, kind, &scope);
         }
-        let route = target.as_ref().and_then(Option::as_ref).and_then(|target| target.route.as_ref());
-        let route = route.map(|(route, _)| route.as_str());
+        let routes = known.iter().filter_map(|target| target.route.as_ref());
+        let routes: Vec<_> = routes.map(|(route, _)| route.as_str()).collect();
         let conditions = match conditions {
-            Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, route)),
+            Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
             None => Some(Vec::new()),
         };
         let chance = chance::chance(table, &scope);
@@ -143,10 +144,12 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
+        let targets = targets?;
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),
             kind: kind?,
-            target: target?,
+            target: targets.first().cloned(),
+            one_of: if targets.len() > 1 { targets } else { Vec::new() },
             conditions: conditions?,
             chance: chance?,
             when: when?,

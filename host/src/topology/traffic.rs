@@ -12,6 +12,20 @@ use crate::model::{Distribution, Ingress};
 /// half of the messages within 300 µs and one in a hundred beyond 600 µs.
 const LATENCY: Distribution = Distribution::Lognormal { median: 300_000, sigma: 0.3 };
 
+/// How late a caller notices that a timeout is over, where the file does not say: timers tick
+/// by the millisecond, and the thread that waits has to get a processor.
+const TIMER_SLACK: Distribution = Distribution::Lognormal { median: 400_000, sigma: 0.7 };
+
+/// `[network]`.
+#[derive(Debug)]
+pub(super) struct Network {
+    /// Where no link says otherwise.
+    pub latency: Distribution,
+    pub timer_slack: Distribution,
+    /// The hosts outside that guests may call.
+    pub allowed_hosts: Vec<String>,
+}
+
 /// Where the ingress listens when the file does not say.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -35,11 +49,15 @@ pub(super) fn ingress(ingress: Option<Value<'_>>, names: &Names) -> Option<Ingre
     Some(Ingress { listen: listen?, to: to? })
 }
 
-/// `[network]`: the latency where no link says otherwise, and the hosts outside that guests may call.
-pub(super) fn network(network: Option<Value<'_>>) -> (Distribution, Vec<String>) {
+/// What lies between services, and between them and the outside.
+pub(super) fn network(network: Option<Value<'_>>) -> Network {
     let table = network.and_then(|value| value.table("[network]"));
-    let [latency, allow] = table.map(|table| table.keys(["latency", "allow"])).unwrap_or_default();
-    let latency = latency.and_then(|value| distribution(&value)).unwrap_or(LATENCY);
+    let keys = table.map(|table| table.keys(["latency", "timer-slack", "allow"]));
+    let [latency, timer_slack, allow] = keys.unwrap_or_default();
     let allowed = allow.and_then(|value| value.list()).unwrap_or_default();
-    (latency, allowed.iter().filter_map(|host| host.read(address::host_and_port)).collect())
+    Network {
+        latency: latency.and_then(|value| distribution(&value)).unwrap_or(LATENCY),
+        timer_slack: timer_slack.and_then(|value| distribution(&value)).unwrap_or(TIMER_SLACK),
+        allowed_hosts: allowed.iter().filter_map(|host| host.read(address::host_and_port)).collect(),
+    }
 }

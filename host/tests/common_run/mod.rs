@@ -54,7 +54,7 @@ impl Topology {
     pub fn probe() -> Self {
         let text = format!(
             "\n[topology]\nname = \"probe\"\n\n[limits]\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"front\"\n\n\
-             [network]\nlatency = \"300us\"\n\n[services.front]\nguest = {probe:?}\nconfig = {{ next = \"back\" }}\n\n\
+             [network]\nlatency = \"300us\"\ntimer-slack = \"0s\"\n\n[services.front]\nguest = {probe:?}\nconfig = {{ next = \"back\" }}\n\n\
              [services.back]\nguest = {probe:?}\n\n",
             probe = guest("tests/probe")
         );

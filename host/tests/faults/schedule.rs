@@ -34,7 +34,11 @@ proptest! {
         probe in 0..100_000_000_000_u64,
     ) {
         let every = lasting + calm;
-        let schedule = Schedule::Fixed { at, lasting: Some(lasting), every: Some(every) };
+        let schedule = Schedule::Fixed {
+            at: Distribution::Fixed(at),
+            lasting: Some(Distribution::Fixed(lasting)),
+            every: Some(every),
+        };
         let count = usize::try_from(probe / every + 2).expect("few");
         let open: Vec<_> = windows(schedule, start).take(count.min(10_000)).collect();
         assert_in_order(&open)?;
@@ -55,7 +59,11 @@ proptest! {
         lasting in 1..1_000_000_u64,
         every in 1..1_000_000_u64,
     ) {
-        let schedule = Schedule::Fixed { at: 0, lasting: Some(lasting), every: Some(every) };
+        let schedule = Schedule::Fixed {
+            at: Distribution::Fixed(0),
+            lasting: Some(Distribution::Fixed(lasting)),
+            every: Some(every),
+        };
         let open: Vec<_> = windows(schedule, 0).take(10).collect();
         assert_in_order(&open)?;
         prop_assert!(open.iter().all(|window| window.closes == Some(window.opens + lasting.min(every))));
@@ -68,7 +76,9 @@ proptest! {
         lasting in proptest::option::of(1..Nanos::MAX),
         every in proptest::option::of(Nanos::MAX / 100..Nanos::MAX),
     ) {
-        let open: Vec<_> = windows(Schedule::Fixed { at, lasting, every }, start).take(200).collect();
+        let schedule =
+            Schedule::Fixed { at: Distribution::Fixed(at), lasting: lasting.map(Distribution::Fixed), every };
+        let open: Vec<_> = windows(schedule, start).take(200).collect();
         prop_assert!(open.len() < 200);
         prop_assert_eq!(open.is_empty(), start.checked_add(at).is_none());
         assert_in_order(&open)?;
@@ -95,6 +105,29 @@ proptest! {
             calm_from = closes;
         }
         let again: Vec<_> = Windows::new(&when, 77, key(seed)).take(50).collect();
+        prop_assert_eq!(again, open);
+    }
+
+    #[test]
+    fn a_window_that_is_drawn_opens_and_lasts_within_what_its_distributions_allow(
+        seed in any::<u64>(),
+        at in 0..1_000_000_000_u64,
+        lasting in 1..1_000_000_000_u64,
+        spread in 0..1_000_000_000_u64,
+    ) {
+        let uniform = |least| Distribution::Uniform { min: least, max: least + spread };
+        let every = 4_000_000_000;
+        let schedule = Schedule::Fixed { at: uniform(at), lasting: Some(uniform(lasting)), every: Some(every) };
+        let when = When { schedule, ramp: 0 };
+        let open: Vec<_> = Windows::new(&when, 77, key(seed)).take(5).collect();
+        assert_in_order(&open)?;
+        prop_assert!((77 + at..=77 + at + spread).contains(&open[0].opens));
+        for (number, window) in (0..).zip(&open) {
+            prop_assert_eq!(window.opens, open[0].opens + number * every);
+            let length = window.closes.expect("an end") - window.opens;
+            prop_assert!((lasting..=lasting + spread).contains(&length));
+        }
+        let again: Vec<_> = Windows::new(&when, 77, key(seed)).take(5).collect();
         prop_assert_eq!(again, open);
     }
 

@@ -68,6 +68,18 @@ fn messages_of_a_topology_that_sets_no_latency_each_take_a_time_of_their_own() {
 }
 
 #[test]
+fn timeouts_are_noticed_a_little_late_and_each_by_a_time_of_its_own() {
+    let world = world("timeout = \"40ms\"")
+        .with("[network]\ntimer-slack = { uniform = { min = \"1us\", max = \"2ms\" } }");
+    let run = world.virtually(&["GET /call?service=back&path=/sleep/50"; 20]);
+    let mut lengths: Vec<_> = run.of("front", SpanKind::Client).iter().map(|span| span.duration()).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    assert_eq!(lengths.len(), 20);
+    assert!(lengths.iter().all(|length| (40 * MS..42 * MS).contains(length)), "{lengths:?}");
+}
+
+#[test]
 fn what_comes_from_outside_crosses_no_link() {
     let run = World::of("probe", "").with("[network]\nlatency = \"1s\"").virtually(&["GET /now"]);
     assert_eq!(run.answers[0].took, "0s");

@@ -13,7 +13,7 @@ fn a_file_that_is_no_wasm_is_refused() {
 #[test]
 fn a_file_that_is_not_there_is_refused() {
     let report = World::of("noop", "").and("back", "nobody", "").refusal();
-    assert!(report.contains("nobody.wasm cannot be read: No such file"), "{report}");
+    assert!(report.contains("nobody.wasm cannot be read: there is no such file"), "{report}");
     assert!(report.contains("relative paths begin at the topology's folder"), "{report}");
 }
 

@@ -143,9 +143,14 @@ impl World {
         let head = format!(
             "[topology]\nname = \"tests\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"{entry}\"\n"
         );
-        // Times add up where messages take the same; tests of the network have a section of their own.
-        let network = if self.rest.contains("[network]") { "" } else { "\n[network]\nlatency = \"300us\"\n" };
-        let text = format!("{head}{}{}{network}", self.services, self.rest);
+        // Times add up where messages take the same and timers are exact; a test of the network
+        // writes a section of its own.
+        const EXACT: &str = "[network]\ntimer-slack = \"0s\"";
+        let text = match (self.rest.contains("[network]"), self.rest.contains("timer-slack")) {
+            (_, true) => format!("{head}{}{}", self.services, self.rest),
+            (true, false) => format!("{head}{}{}", self.services, self.rest.replacen("[network]", EXACT, 1)),
+            (false, false) => format!("{head}{}{}\n{EXACT}\nlatency = \"300us\"\n", self.services, self.rest),
+        };
         fs::write(folder.path().join(TOPOLOGY), text).expect("the topology is written");
         folder
     }

@@ -273,7 +273,8 @@ fn of_load(model: &Model, load: &crate::model::Load) -> LoadRow {
 }
 
 fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
-    let target = one.target.as_ref();
+    // Of several, none is the target before it is drawn.
+    let target = if one.one_of.is_empty() { one.target.as_ref() } else { None };
     let name = |id: ServiceId| model.service(id).name.clone();
     FaultRow {
         name: one.name.clone(),

@@ -2,7 +2,8 @@
 
 use crate::clock::show;
 use crate::model::{
-    Canary, Chance, Condition, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target, Test, When,
+    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
+    Test, When,
 };
 use crate::report::words;
 use crate::topology::size_text;
@@ -13,8 +14,11 @@ use super::length;
 pub fn line(fault: &Fault, model: &Model) -> String {
     let state = if fault.enabled { "on" } else { "off" };
     let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name(), detail(&fault.kind));
-    if let Some(target) = &fault.target {
-        line.push_str(&of_target(target, model));
+    let targets: Vec<_> = fault.targets().iter().map(|target| of_target(target, model)).collect();
+    match &targets[..] {
+        [] => {}
+        [only] => line.push_str(&format!(" at {only}")),
+        several => line.push_str(&format!(" at one of {}", several.join("; "))),
     }
     let conditions: Vec<_> = fault.conditions.iter().map(of_condition).collect();
     if !conditions.is_empty() {
@@ -58,7 +62,7 @@ fn detail(kind: &FaultKind) -> String {
 
 fn of_target(target: &Target, model: &Model) -> String {
     let name = |id| &model.service(id).name;
-    let mut text = format!(" at {}", name(target.service));
+    let mut text = name(target.service).clone();
     if let Some(replica) = target.replica {
         text.push_str(&format!(" (replica {replica})"));
     }
@@ -121,21 +125,21 @@ fn of_chance(chance: &Chance) -> Vec<String> {
 }
 
 fn of_when(when: &When, model: &Model) -> Vec<String> {
-    let for_long = |lasting: &Option<u64>| match lasting {
-        Some(lasting) => format!(" for {}", show(*lasting)),
+    let for_long = |lasting: &Option<Distribution>| match lasting {
+        Some(lasting) => format!(" for {}", length(lasting)),
         None => String::new(),
     };
     let schedule = match &when.schedule {
         Schedule::Always => None,
         Schedule::Fixed { at, lasting, every } => {
             let every = every.map_or_else(String::new, |every| format!(" every {}", show(every)));
-            Some(format!("from {}{}{every}", show(*at), for_long(lasting)))
+            Some(format!("from {}{}{every}", length(at), for_long(lasting)))
         }
         Schedule::Random { between, hold } => {
             Some(format!("by itself: after {} for {}", length(between), length(hold)))
         }
         Schedule::After { fault, delay, lasting } => {
-            let (delay, name) = (show(*delay), &model.faults[*fault].name);
+            let (delay, name) = (length(delay), &model.faults[*fault].name);
             Some(format!("{delay} after {name}{}", for_long(lasting)))
         }
     };

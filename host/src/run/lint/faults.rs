@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
-use crate::model::{Code, Fault, FaultKind, Nanos, Part, Schedule, ServiceId, Target};
+use crate::model::{Code, Distribution, Fault, FaultKind, Nanos, Part, Schedule, ServiceId, Target};
 use crate::topology::is_inside;
 
 use super::super::calls::Meets;
@@ -15,7 +15,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let end = loads::length(run.options, run.model);
     let mut problems = Vec::new();
     for (index, fault) in run.model.faults.iter().enumerate() {
-        if let Some(target) = &fault.target {
+        for target in fault.targets() {
             problems.extend(out_of_reach(run, fault, target));
             problems.extend(uncalled(run, fault, target));
             problems.extend(methods(run, fault, target));
@@ -154,17 +154,29 @@ fn too_late(run: &Run<'_>, index: usize, end: Nanos) -> Option<Problem> {
     Some(problem.at(fault.place.clone(), "after the end").help(help))
 }
 
-/// When the first window opens, where that is known before.
+/// The shortest time that is ever drawn.
+fn least(distribution: &Distribution) -> Nanos {
+    match distribution {
+        Distribution::Fixed(nanos)
+        | Distribution::Normal { mean: nanos, stddev: 0 }
+        | Distribution::Uniform { min: nanos, .. }
+        | Distribution::Pareto { min: nanos, .. } => *nanos,
+        Distribution::Percentiles(points) => points.first().map_or(0, |(_, nanos)| *nanos),
+        Distribution::Normal { .. } | Distribution::Lognormal { .. } | Distribution::Exponential { .. } => 0,
+    }
+}
+
+/// When the first window opens at the earliest, where that is known before.
 fn opens(run: &Run<'_>, mut index: usize) -> Option<Nanos> {
     let mut sum: Nanos = 0;
     // No fault waits for itself: the reader has refused circles.
     for _ in 0..=run.model.faults.len() {
         match &run.model.faults[index].when.schedule {
             Schedule::Always => return Some(sum),
-            Schedule::Fixed { at, .. } => return Some(sum.saturating_add(*at)),
+            Schedule::Fixed { at, .. } => return Some(sum.saturating_add(least(at))),
             Schedule::Random { .. } => return None,
             Schedule::After { fault, delay, .. } => {
-                sum = sum.saturating_add(*delay);
+                sum = sum.saturating_add(least(delay));
                 index = *fault;
             }
         }

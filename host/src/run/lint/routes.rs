@@ -19,11 +19,12 @@ struct Named<'a> {
 /// Routes that faults and objectives name and no guest has; of guests that did
 /// not load, nothing is known.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
-    let faults = run.model.faults.iter().filter_map(|fault| {
-        let target = fault.target.as_ref()?;
-        let (route, place) = target.route.as_ref()?;
-        let (service, is_on) = (target.service, fault.enabled);
-        Some(Named { service, route, place, remedy: "leave `route` out", is_on })
+    let faults = run.model.faults.iter().flat_map(|fault| {
+        fault.targets().iter().filter_map(|target| {
+            let (route, place) = target.route.as_ref()?;
+            let (service, is_on) = (target.service, fault.enabled);
+            Some(Named { service, route, place, remedy: "leave `route` out", is_on })
+        })
     });
     let objectives = run.model.objectives.iter().filter_map(|objective| match &objective.subject {
         Subject::Route(service, route) => {

@@ -25,8 +25,8 @@ const TESTS: [&str; 8] = ["eq", "ne", "gt", "ge", "lt", "le", "in", "regex"];
 
 const EXAMPLE: &str = "write for example match = { \"header.x-tier\" = \"gold\" }";
 
-/// All that must hold. `route` is the one that the target names.
-pub(super) fn conditions(value: &Value<'_>, route: Option<&str>) -> Option<Vec<Condition>> {
+/// All that must hold. `routes` are those that the targets name.
+pub(super) fn conditions(value: &Value<'_>, routes: &[&str]) -> Option<Vec<Condition>> {
     let table = value.table("match")?;
     if table.entries().is_empty() {
         let problem = Problem::new("match asks for nothing").label("empty");
@@ -40,9 +40,9 @@ pub(super) fn conditions(value: &Value<'_>, route: Option<&str>) -> Option<Vec<C
         };
         let more = match (part, name) {
             ("method", None) => tests(entry, &Part::Method),
-            ("header" | "baggage" | "param" | "body", Some(name)) => named(entry, part, name, route),
+            ("header" | "baggage" | "param" | "body", Some(name)) => named(entry, part, name, routes),
             // header.x-tier without quotes: TOML makes tables of it.
-            ("header" | "baggage" | "param" | "body", None) => nested(entry, part, route),
+            ("header" | "baggage" | "param" | "body", None) => nested(entry, part, routes),
             _ => unknown(entry, part),
         };
         read = read.zip(more).map(|(mut all, more)| {
@@ -75,22 +75,22 @@ fn unknown(entry: &Value<'_>, part: &str) -> Option<Vec<Condition>> {
     entry.refuse_key(problem.label("no part of a request").help(help))
 }
 
-fn nested(entry: &Value<'_>, part: &str, route: Option<&str>) -> Option<Vec<Condition>> {
+fn nested(entry: &Value<'_>, part: &str, routes: &[&str]) -> Option<Vec<Condition>> {
     let table = entry.table(format!("match.{part}"))?;
     if table.entries().is_empty() {
         let problem = Problem::new(format!("match.{part} asks for nothing")).label("empty");
         return entry.refuse(problem.help(EXAMPLE));
     }
-    let read: Vec<_> = table.entries().iter().map(|entry| named(entry, part, entry.key, route)).collect();
+    let read: Vec<_> = table.entries().iter().map(|entry| named(entry, part, entry.key, routes)).collect();
     read.into_iter().collect::<Option<Vec<_>>>().map(|read| read.into_iter().flatten().collect())
 }
 
 /// Conditions on a header, a value of baggage, a parameter or a value of the body.
-fn named(entry: &Value<'_>, part: &str, name: &str, route: Option<&str>) -> Option<Vec<Condition>> {
+fn named(entry: &Value<'_>, part: &str, name: &str, routes: &[&str]) -> Option<Vec<Condition>> {
     let part = match part {
         "header" => header_name(entry, name).map(Part::Header),
         "baggage" => baggage_key(entry, name).map(Part::Baggage),
-        "param" => param(entry, name, route).map(Part::Param),
+        "param" => param(entry, name, routes).map(Part::Param),
         _ => is_pointer(entry, name).map(|name| Part::Body(name.to_owned())),
     };
     tests(entry, &part?)
@@ -104,17 +104,20 @@ fn baggage_key(entry: &Value<'_>, name: &str) -> Option<String> {
     entry.refuse_key(problem.help("keys of baggage are words without blanks, as in \"baggage.user-id\""))
 }
 
-/// A parameter of the path; of a route that is known, one that it has.
-fn param(entry: &Value<'_>, name: &str, route: Option<&str>) -> Option<String> {
-    let known: Option<Vec<&str>> = route.map(|route| {
+/// A parameter of the path; of routes that are known, one that each of them has.
+fn param(entry: &Value<'_>, name: &str, routes: &[&str]) -> Option<String> {
+    let known = |route: &str| -> Vec<String> {
         let open = route.split('{').skip(1);
-        open.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.trim_start_matches('*')).collect()
-    });
-    match (known, route) {
-        (Some(known), Some(route)) if !known.contains(&name) => {
+        let names = open.filter_map(|rest| rest.split_once('}'));
+        names.map(|(name, _)| name.trim_start_matches('*').to_owned()).collect()
+    };
+    let without = routes.iter().find(|route| !known(route).iter().any(|known| known == name));
+    match without {
+        Some(route) => {
+            let known = known(route);
             let help = match known.is_empty() {
                 true => "leave it out: the path is always the same".to_owned(),
-                false => did_you_mean(name, "parameters", known.iter().copied()),
+                false => did_you_mean(name, "parameters", known.iter().map(String::as_str)),
             };
             let problem = Problem::new(format!("{} has no parameter {}", quote(route), quote(name)));
             entry.refuse_key(problem.label("no such parameter").help(help))

@@ -176,7 +176,7 @@ pub(super) fn find(value: &Value<'_>) -> Option<&'static Kind> {
 pub(super) fn read(
     table: &Table<'_>,
     kind: Option<&Kind>,
-    target: Option<&Target>,
+    targets: &[Target],
     around: &Surroundings<'_>,
 ) -> Option<FaultKind> {
     let Some(kind) = kind else {
@@ -194,14 +194,14 @@ pub(super) fn read(
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(kind.name, entry.key).help(help));
     }
-    (kind.read)(&Keys { table, target, around })
+    (kind.read)(&Keys { table, targets, around })
 }
 
 /// A fault's table for the reader of its kind.
 struct Keys<'k, 'a> {
     table: &'k Table<'a>,
-    /// None if something is wrong with it, or there is none.
-    target: Option<&'k Target>,
+    /// None if something is wrong with one, or there is none.
+    targets: &'k [Target],
     around: &'k Surroundings<'k>,
 }
 

@@ -1,5 +1,7 @@
 //! `target = { … }`: the service, and what of it.
 
+use toml::de::DeValue;
+
 use super::super::address;
 use super::super::reader::{Table, Value};
 use super::Surroundings;
@@ -7,23 +9,77 @@ use super::kinds::{Kind, Scope, Subject};
 use crate::error::{Problem, quote};
 use crate::model::{Canary, Code, FaultKind, ServiceId, Target};
 
-/// The target of a fault; none of a kind that concerns no service.
-pub(super) fn target(
+/// Targets of which one is drawn.
+const ONE_OF_AT_MOST: usize = 1_000;
+
+/// The target of a fault, or those of which one is drawn; none of a kind that concerns no
+/// service.
+pub(super) fn targets(
     fault: &Table<'_>,
     value: Option<&Value<'_>>,
     kind: Option<&Kind>,
     around: &Surroundings<'_>,
-) -> Option<Option<Target>> {
+) -> Option<Vec<Target>> {
     if let Some(kind) = kind.filter(|kind| kind.scope.looks_at == Subject::Receivers) {
         let help = "leave it out: the receivers take telemetry of all services";
         return match value {
             Some(value) => value.refuse_key(kind.scope.has_no("target").help(help)),
-            None => Some(None),
+            None => Some(Vec::new()),
         };
     }
     let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
     let value = fault.need("target", value.cloned(), remedy)?;
     let table = value.table("the target")?;
+    let [several] = table.some(["one-of"]);
+    match several {
+        Some(several) => one_of(&table, &several, kind, around),
+        None => target(&table, kind, around).map(|target| vec![target]),
+    }
+}
+
+/// `one-of = [{ service = "a" }, { service = "b" }]`
+fn one_of(
+    table: &Table<'_>,
+    several: &Value<'_>,
+    kind: Option<&Kind>,
+    around: &Surroundings<'_>,
+) -> Option<Vec<Target>> {
+    for other in table.entries().iter().filter(|entry| entry.key != several.key) {
+        other.refuse_key::<()>(
+            Problem::new(format!("the target has both one-of and {}", other.key))
+                .label("one-of is given as well")
+                .help("write it into each target of one-of"),
+        );
+    }
+    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
+    if !matches!(several.item(), DeValue::Array(_)) {
+        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
+    }
+    let values = several.list()?;
+    if values.is_empty() || values.len() > ONE_OF_AT_MOST {
+        let problem = Problem::new(format!("one-of has {} targets", values.len()));
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
+        return several.refuse(problem.label("none to draw from, or too many").help(help));
+    }
+    let read = |value: &Value<'_>| target(&value.table("each target of one-of")?, kind, around);
+    let read: Vec<_> = values.iter().map(read).collect();
+    let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
+    let names_span = |target: &Target| target.span.is_some();
+    let other = targets.iter().position(|target| names_span(target) != names_span(&targets[0]));
+    if let Some(other) = other {
+        return values[other].refuse(
+            Problem::new("some targets of one-of name a span, and others do not")
+                .label("differs from the first")
+                .help(
+                    "name a span in each of them, or in none: the fault strikes within spans or before them",
+                ),
+        );
+    }
+    Some(targets)
+}
+
+/// One target.
+fn target(table: &Table<'_>, kind: Option<&Kind>, around: &Surroundings<'_>) -> Option<Target> {
     let [service, from, link] = table.some(["service", "from", "link"]);
     let narrow = table.some(["route", "replica", "from-replica", "span"]);
     table.refuse_others();
@@ -33,7 +89,7 @@ pub(super) fn target(
     }
     let ends = match link {
         Some(link) => of_link(&link, [&service, &from], around),
-        None => ends(&table, service, from, around),
+        None => ends(table, service, from, around),
     };
     let [route, replica, from_replica, span] = narrow;
     let ends = ends.and_then(|ends| of_guest(ends, kind, &span, around));
@@ -56,14 +112,14 @@ pub(super) fn target(
         Some(value) => value.filled().map(|name| Some(name.to_owned())),
         None => Some(None),
     };
-    Some(Some(Target {
+    Some(Target {
         service: service?,
         route: route?,
         from,
         replica: replica?,
         from_replica: from_replica?,
         span: span?,
-    }))
+    })
 }
 
 /// The two services, and where the called one is named.
@@ -193,8 +249,11 @@ pub(super) fn refuse_requests(target: &Value<'_>, kind: &FaultKind, scope: &Scop
         return;
     }
     let Some(table) = target.table("the target") else { return };
-    for value in table.entries().iter().filter(|value| !["service", "replica"].contains(&value.key)) {
-        scope.allow(value);
+    for entry in table.entries().iter().filter(|entry| !["service", "replica"].contains(&entry.key)) {
+        match entry.key {
+            "one-of" => entry.list().iter().flatten().for_each(|each| refuse_requests(each, kind, scope)),
+            _ => _ = scope.allow(entry),
+        }
     }
 }
 

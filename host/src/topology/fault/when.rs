@@ -2,14 +2,14 @@
 
 use indexmap::IndexMap;
 
-use super::super::distribution::{largest, positive_distribution};
+use super::super::distribution::{distribution, largest, positive_distribution};
 use super::super::reader::{Table, Value};
-use super::super::units::{LONGEST, duration, duration_within, positive_duration};
+use super::super::units::{LONGEST, duration, duration_within};
 use super::Wait;
 use super::kinds::Scope;
 use crate::clock;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Nanos, Schedule, When};
+use crate::model::{Distribution, Nanos, Schedule, When};
 
 /// Windows may not follow one another faster: nothing in a topology takes less time.
 const EVERY_AT_LEAST: Nanos = 1_000_000;
@@ -46,15 +46,15 @@ pub(super) fn when<'a>(
             let alien =
                 |value: &Value<'_>| refuse_other(value, kind, "delay says how long after the other fault");
             [&at, &every].into_iter().flatten().for_each(alien);
-            let lasting = optional(lasting, |value| positive_duration(&value));
-            let schedule = following(&table, (after, delay), lasting, (fault, names), waits);
-            (schedule, lasting.flatten())
+            let lasting = optional(lasting, |value| positive_distribution(&value));
+            let longest = lasting.iter().flatten().find_map(largest);
+            (following(&table, (after, delay), lasting, (fault, names), waits), longest)
         }
         (None, None) => {
-            let lasting = fixed[2].as_ref();
-            let lasting = lasting.map(positive_duration);
+            let lasting = fixed[2].as_ref().map(positive_distribution);
+            let longest = lasting.iter().flatten().find_map(largest);
             let [at, every, _] = fixed;
-            (windows(&table, at, every, lasting), lasting.flatten())
+            (windows(&table, at, every, lasting), longest)
         }
     };
     let ramp = ramp.map_or(Some(0), |value| ramp_of(&value, lasting, scope));
@@ -75,17 +75,18 @@ fn windows(
     table: &Table<'_>,
     at: Option<Value<'_>>,
     every: Option<Value<'_>>,
-    lasting: Option<Option<Nanos>>,
+    lasting: Option<Option<Distribution>>,
 ) -> Option<Schedule> {
-    let at = at.map_or(Some(0), |value| duration(&value));
+    let at = at.map_or(Some(Distribution::Fixed(0)), |value| distribution(&value));
+    let longest = lasting.iter().flatten().find_map(largest);
     let every = optional(every, |value| {
         if lasting.is_none() {
             table.need("for", None, "say how long each window lasts: for = \"2m\", every = \"10m\"");
         }
         let every = duration_within(&value, EVERY_AT_LEAST..=LONGEST)?;
-        match lasting.flatten() {
-            Some(lasting) if every < lasting => {
-                let (every, lasting) = (clock::show(every), clock::show(lasting));
+        match longest {
+            Some(longest) if every < longest => {
+                let (every, lasting) = (clock::show(every), clock::show(longest));
                 value.refuse(
                     Problem::new(format!("a window of {lasting} every {every}: the windows overlap"))
                         .label("shorter than for")
@@ -107,7 +108,7 @@ fn random_windows(
     table: &Table<'_>,
     between: Option<Value<'_>>,
     hold: Option<Value<'_>>,
-) -> Option<(crate::model::Distribution, crate::model::Distribution)> {
+) -> Option<(Distribution, Distribution)> {
     let remedy = "say how long all is well: between = { exponential = { mean = \"10m\" } }";
     let between = table.need("between", between, remedy).and_then(|value| positive_distribution(&value));
     let hold = table.need("hold", hold, "say how long it lasts: hold = \"30s +/- 10s\"");
@@ -119,7 +120,7 @@ fn random_windows(
 fn following<'a>(
     table: &Table<'a>,
     (after, delay): (Option<Value<'a>>, Option<Value<'a>>),
-    lasting: Option<Option<Nanos>>,
+    lasting: Option<Option<Distribution>>,
     (fault, names): (usize, &IndexMap<String, usize>),
     waits: &mut Vec<Wait<'a>>,
 ) -> Option<Schedule> {
@@ -139,7 +140,7 @@ fn following<'a>(
     if let (Some(other), Some(after)) = (other, after) {
         waits.push((fault, other, after));
     }
-    let delay = delay.map_or(Some(0), |value| duration(&value));
+    let delay = delay.map_or(Some(Distribution::Fixed(0)), |value| distribution(&value));
     Some(Schedule::After { fault: other?, delay: delay?, lasting: lasting? })
 }
 

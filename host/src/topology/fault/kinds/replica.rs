@@ -8,7 +8,7 @@ use super::super::super::service::{guest_code, read_config};
 use super::super::super::units::{offset, size};
 use super::Keys;
 use crate::error::{Problem, quote};
-use crate::model::{Canary, Distribution, FaultKind};
+use crate::model::{Canary, Distribution, FaultKind, Target};
 
 /// How long a replica is away after a crash, where the file does not say: a second.
 const RESTART: Distribution = Distribution::Fixed(1_000_000_000);
@@ -30,10 +30,9 @@ pub(super) fn memory_leak(keys: &Keys<'_, '_>) -> Option<FaultKind> {
 
 pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
     let workers = keys.need("workers", "say how many workers are taken: workers = \"all\", or a number")?;
-    let all = match keys.target {
-        Some(target) => keys.around.services[target.service.index()].workers,
-        None => u32::MAX,
-    };
+    // Of several targets, as many as the largest has: more than there are, are all.
+    let workers_of = |target: &Target| keys.around.services[target.service.index()].workers;
+    let all = keys.targets.iter().map(workers_of).max().unwrap_or(u32::MAX);
     let workers = match workers.item() {
         DeValue::String(text) if text == "all" => Some(all),
         DeValue::String(text) => workers.refuse(

@@ -5,7 +5,7 @@ use super::super::super::distribution::distribution;
 use super::super::super::rates::{positive_share, rate};
 use super::super::super::reader::Value;
 use super::super::super::service::read_attributes;
-use super::super::super::units::positive_duration;
+use super::super::super::units::{duration, positive_duration};
 use super::super::conditions::{is_pointer, json_value};
 use super::Keys;
 use crate::error::Problem;
@@ -27,7 +27,7 @@ const BURST_AT_MOST: u32 = 1_000_000;
 pub(super) fn latency(keys: &Keys<'_, '_>) -> Option<FaultKind> {
     let delay = keys.need("delay", "say how long: delay = \"350ms +/- 20ms\"");
     let delay = delay.and_then(|value| distribution(&value));
-    let in_span = keys.target.map(|target| target.span.is_some());
+    let in_span = keys.targets.first().map(|target| target.span.is_some());
     let on = match keys.get("on") {
         Some(value) => moment(&value, in_span),
         None if in_span == Some(true) => Some(Moment::Span),
@@ -62,14 +62,15 @@ fn moment(value: &Value<'_>, in_span: Option<bool>) -> Option<Moment> {
     }
 }
 
-/// `event = { name = "…", attributes = { … } }`.
+/// `event = { name = "…", above = "200ms", attributes = { … } }`.
 fn event(value: &Value<'_>) -> Option<FaultEvent> {
     let table = value.table("the event")?;
-    let [name, attributes] = table.keys(["name", "attributes"]);
+    let [name, above, attributes] = table.keys(["name", "above", "attributes"]);
     let name = table.need("name", name, "say what the service notices: name = \"slow-query\"");
     let name = name.and_then(|value| value.filled());
     let attributes = attributes.map(|value| read_attributes(&value)).unwrap_or_default();
-    Some(FaultEvent { name: name?.to_owned(), attributes })
+    let above = above.map_or(Some(0), |value| duration(&value));
+    Some(FaultEvent { name: name?.to_owned(), above: above?, attributes })
 }
 
 pub(super) fn error(keys: &Keys<'_, '_>) -> Option<FaultKind> {

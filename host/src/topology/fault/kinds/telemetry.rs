@@ -27,7 +27,7 @@ pub(super) fn wrong_service_name(keys: &Keys<'_, '_>) -> Option<FaultKind> {
         return Some(FaultKind::WrongServiceName { name: UNKNOWN.to_owned() });
     };
     let name = value.filled()?;
-    if keys.target.is_some_and(|target| keys.around.services[target.service.index()].name == name) {
+    if keys.targets.iter().any(|target| keys.around.services[target.service.index()].name == name) {
         return value.refuse(
             Problem::new(format!("{} is the right name of the service", quote(name)))
                 .label("nothing is wrong with it")
