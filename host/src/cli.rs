@@ -9,6 +9,7 @@ mod graph;
 mod input;
 mod run;
 mod tell;
+mod traces;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -48,6 +49,8 @@ enum Command {
     Check(check::Check),
     /// Draw who calls whom
     Graph(graph::Graph),
+    /// Choose traces of a file that --out has written, and draw them
+    Traces(traces::Traces),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
     /// List the faults of a run that goes on, and switch them
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Graph(graph) => graph.execute(),
+        Command::Traces(traces) => traces.execute(),
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),

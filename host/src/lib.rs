@@ -45,5 +45,6 @@ pub mod socket;
 pub mod tally;
 pub mod telemetry;
 pub mod topology;
+pub mod traces;
 pub mod truth;
 pub mod wasi;

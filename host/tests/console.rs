@@ -13,7 +13,8 @@ use story::{
     Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story, at, span_id, told, trace_id,
 };
 
-const PAPER: Style = Style { width: 100, colour: false, unicode: true, plain: false, attributes: true };
+const PAPER: Style =
+    Style { width: 100, colour: false, unicode: true, plain: false, wraps: true, attributes: true };
 
 #[test]
 fn a_small_order_is_quick() {
@@ -51,7 +52,7 @@ fn colours_tell_services_apart_and_mark_what_failed() {
 fn attributes_can_be_left_out() {
     let text = order(8).told(Style { attributes: false, ..PAPER });
     assert!(!text.contains("order.quantity"));
-    assert_eq!(text.lines().count(), 3 + 17);
+    assert_eq!(text.lines().count(), 4 + 17);
 }
 
 /// Inventory refuses, and the exception crosses two spans of the order service.
@@ -185,7 +186,7 @@ fn a_picture_has_a_bound() {
         story.span(ORDER, Internal, &format!("step_{at}"), root, at * 100, 1 + at % 90);
     }
     let text = story.told(PAPER);
-    assert_eq!(text.lines().count(), 3 + MAX_ROWS + 2);
+    assert_eq!(text.lines().count(), 4 + MAX_ROWS + 2);
     assert!(text.contains("5001 spans"), "{text}");
     assert!(text.contains(&format!("{} spans more below", MAX_SPANS - MAX_ROWS)), "{text}");
     assert!(text.contains(&format!("{} of its shortest spans were not kept", 5_001 - MAX_SPANS)), "{text}");

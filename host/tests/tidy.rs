@@ -22,7 +22,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 34] = [
+const LAYERS: [(&str, &[&str]); 35] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -86,6 +86,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("traces", &["model", "error", "context", "topology", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
@@ -142,7 +143,7 @@ const LAYERS: [(&str, &[&str]); 34] = [
         "cli",
         &[
             "look", "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
-            "progress", "run", "diff", "bench",
+            "progress", "traces", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

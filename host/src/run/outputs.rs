@@ -82,7 +82,7 @@ fn lists(model: &Model) -> Vec<(&str, &Path)> {
     let mut lists = Vec::new();
     for load in &model.loads {
         if let Traffic::Open(Arrivals::Replay(replay)) = &load.traffic
-            && let Replay::File { path, .. } = &*replay
+            && let Replay::File { path, .. } = replay
         {
             lists.push((load.name.as_str(), path.as_path()));
         }

@@ -194,12 +194,12 @@ impl Pipeline {
             patience: Mutex::default(),
             digest: Mutex::default(),
         });
-        let keep = |exporter: &Box<dyn Exporter>| Kept {
+        let keep = |exporter: &dyn Exporter| Kept {
             account: exporter.account(),
             takes: exporter.takes(),
             is_receiver: exporter.is_receiver(),
         };
-        let accounts = exporters.iter().map(keep).collect();
+        let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
         thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);

@@ -12,7 +12,7 @@ use simhost::telemetry::record::{Batch, Resource};
 use tokio::time::Instant;
 
 use crate::receiver::{Answer, Got, Receiver};
-use crate::records::{logs, resources, span, spans};
+use crate::records::{log, logs, resources, span, spans};
 use crate::sending::{
     LONG, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
 };
@@ -97,6 +97,22 @@ fn in_real_time_a_full_queue_drops_and_counts() {
     drop(open);
     let report = pipeline.shutdown(LONG);
     assert_eq!((report.accepted, report.dropped), (count(11), count(5)));
+}
+
+#[test]
+fn a_queue_is_full_by_what_its_records_weigh_however_few_they_are() {
+    const HEAVY: usize = 30 << 20;
+    let (gated, open, waiting) = Gated::new();
+    let batching = Batching { batch: 1, ..Batching::default() };
+    let (handoff, pipeline) = start(vec![Box::new(gated)], Pace::Real, batching);
+    let heavy = || Batch { spans: Vec::new(), logs: vec![log(&"x".repeat(HEAVY))], turn: None };
+    handoff.send(heavy());
+    waiting.recv().unwrap();
+    // The pipeline is busy: two may wait in its 64 MiB.
+    (0..5).for_each(|_| handoff.send(heavy()));
+    assert_eq!(pipeline.live().dropped, Count { spans: 0, logs: 3 });
+    drop(open);
+    assert_eq!(pipeline.shutdown(LONG).accepted, Count { spans: 0, logs: 3 });
 }
 
 #[test]

@@ -33,8 +33,11 @@ pub const MAX_LOGS: usize = 500;
 pub const MAX_RECORDS: usize = 32_768;
 /// What all of them take; beyond, only roots are taken: bytes.
 pub const MAX_BYTES: usize = 64 << 20;
-/// Traces remembered after they were shown, for what ends later.
-pub const MAX_SHOWN: usize = 256;
+/// What the traces take that are remembered after they were shown, for what ends later: bytes.
+pub const MAX_SHOWN: usize = 32 << 20;
+/// What one of them takes beside its spans, and each of its spans: bytes, about.
+const SHOWN_TRACE: usize = 256;
+const SHOWN_SPAN: usize = 16;
 /// Traces remembered because there was no room for them.
 pub const MAX_REFUSED: usize = 16_384;
 /// How long a span with a remote parent waits for that parent.
@@ -116,6 +119,7 @@ pub struct Assembler {
     bytes: usize,
     shown: FxHashMap<TraceId, Shown>,
     shown_order: VecDeque<TraceId>,
+    shown_bytes: usize,
     refused: FxHashSet<TraceId>,
     refused_order: VecDeque<TraceId>,
     /// When to look at a trace, by its place, for rule 2.
@@ -338,15 +342,19 @@ impl Assembler {
         };
         let known = self.shown.entry(id).or_insert_with(|| {
             self.shown_order.push_back(id);
+            self.shown_bytes += SHOWN_TRACE;
             Shown { start: root.start, name: root.name.clone(), spans: FxHashSet::default() }
         });
         let room = MAX_SPANS.saturating_sub(known.spans.len());
         // From the end: what still has children to come has ended last.
+        let before = known.spans.len();
         known.spans.extend(spans.iter().rev().take(room).map(|span| span.span_id));
-        if self.shown_order.len() > MAX_SHOWN
+        self.shown_bytes += (known.spans.len() - before) * SHOWN_SPAN;
+        while self.shown_bytes > MAX_SHOWN
             && let Some(oldest) = self.shown_order.pop_front()
         {
-            self.shown.remove(&oldest);
+            let spans = self.shown.remove(&oldest).map_or(0, |shown| shown.spans.len());
+            self.shown_bytes -= SHOWN_TRACE + spans * SHOWN_SPAN;
         }
     }
 }

@@ -2,11 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::assemble::{Part, Trace};
 use super::rows::is_error;
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, YELLOW};
 use super::text::{count, safe, shorten, width};
 use super::tree::{Artist, Picture};
+
+/// An instant as RFC 3339 writes it, to the millisecond; nanoseconds since the Unix epoch.
+fn moment(at: u64) -> Option<String> {
+    let instant = Timestamp::from_nanosecond(i128::from(at)).ok()?;
+    Some(format!("{instant:.3}"))
+}
 
 impl Artist<'_> {
     /// What the characters of a picture mean.
@@ -33,8 +41,11 @@ impl Artist<'_> {
         let columns = self.style.columns();
         let mut used = 0;
         for (ink, field) in fields {
-            let field = shorten(&field, columns - 2, self.style.glyphs().ellipsis);
-            if used > 0 && used + 2 + width(&field) > columns {
+            let field = match self.style.wraps {
+                true => shorten(&field, columns - 2, self.style.glyphs().ellipsis),
+                false => field,
+            };
+            if self.style.wraps && used > 0 && used + 2 + width(&field) > columns {
                 out.push('\n');
                 used = 0;
             }
@@ -58,6 +69,7 @@ impl Picture<'_> {
         let services: BTreeSet<&str> = spans.iter().map(|span| self.artist.service(span.resource)).collect();
         let errors = spans.iter().filter(|span| is_error(span)).count();
         let mut fields = vec![(DIM, format!("Trace {}", trace.id))];
+        fields.extend(moment(self.axis.start).map(|moment| (DIM, moment)));
         let unit = self.context.unit;
         match &trace.part {
             Part::Whole => {
@@ -70,7 +82,10 @@ impl Picture<'_> {
                 }
             }
             Part::Unfinished => {
-                fields.push((YELLOW, "unfinished: its root has not ended".to_owned()));
+                fields.push((
+                    YELLOW,
+                    "unfinished: its root has not ended, or was shown long before".to_owned(),
+                ));
             }
             Part::Later { name, .. } => {
                 let name = safe(name, self.style().unicode);

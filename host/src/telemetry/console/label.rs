@@ -1,5 +1,7 @@
 //! The name of a span, with what stands around it.
 
+use opentelemetry_semantic_conventions::attribute;
+
 use super::detail::status_code;
 use super::forest::Stray;
 use super::layout::prefix;
@@ -7,7 +9,7 @@ use super::rows::{Fold, Row, is_error};
 use super::style::{BOLD, DIM, Ink, PLAIN, RED, YELLOW};
 use super::text::{count, safe, shorten, width};
 use super::tree::{Picture, pad};
-use crate::telemetry::record::SpanKind;
+use crate::telemetry::record::{SpanKind, SpanRecord, Value};
 
 /// What stands between the lines of the tree and the bar.
 pub struct Label {
@@ -16,6 +18,18 @@ pub struct Label {
     pub name: (Ink, String),
     /// Behind the name, the most important first.
     pub badges: Vec<(Ink, String)>,
+}
+
+/// The name of a span; of a CLIENT span with the name of who is called, as there is no span of the
+/// callee where no answer came.
+fn title(span: &SpanRecord) -> String {
+    let callee = match span.attributes.get(attribute::SERVER_ADDRESS) {
+        Some(Value::Text(callee)) if span.kind == SpanKind::Client && !span.name.contains(&**callee) => {
+            callee
+        }
+        _ => return span.name.to_string(),
+    };
+    format!("{} {}", &*span.name, &**callee)
 }
 
 impl Label {
@@ -95,7 +109,7 @@ impl Picture<'_> {
         if is_error(span) {
             ink = RED;
         }
-        Label { marks, name: (ink, safe(&span.name, self.style().unicode)), badges }
+        Label { marks, name: (ink, safe(&title(span), self.style().unicode)), badges }
     }
 
     pub fn fold_label(&self, fold: &Fold) -> Label {

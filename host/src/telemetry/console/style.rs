@@ -23,13 +23,23 @@ pub struct Style {
     pub unicode: bool,
     /// Words in place of lines, bars and symbols: for screen readers and logs.
     pub plain: bool,
+    /// Whether what is said of a trace may take several lines. In a pipe it takes one, however
+    /// long, so that `grep` finds all of it.
+    pub wraps: bool,
     /// Whether attributes are shown beyond the status code and what explains an error.
     pub attributes: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: DEFAULT_WIDTH, colour: false, unicode: true, plain: false, attributes: true }
+        Self {
+            width: DEFAULT_WIDTH,
+            colour: false,
+            unicode: true,
+            plain: false,
+            wraps: false,
+            attributes: true,
+        }
     }
 }
 
@@ -64,7 +74,7 @@ impl Style {
         // No locale at all is common in containers, whose terminal is a modern one all the same.
         let ascii = matches!(locale.as_deref(), Some("C" | "POSIX"));
         let width = terminal_width.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
-        Self { width, colour, unicode: !dumb && !ascii, plain: plain || dumb, attributes: true }
+        Self { width, colour, unicode: !dumb && !ascii, plain: plain || dumb, wraps: true, attributes: true }
     }
 
     pub(super) fn columns(&self) -> usize {
@@ -221,7 +231,7 @@ mod tests {
     #[test]
     fn a_terminal_gets_colours_and_its_own_width() {
         let style = detect(true, &[("TERM", "xterm-256color"), ("LANG", "de_DE.UTF-8")], Some(132));
-        assert_eq!(style, Style { width: 132, colour: true, ..Style::default() });
+        assert_eq!(style, Style { width: 132, colour: true, wraps: true, ..Style::default() });
         assert_eq!(detect(true, &[], Some(20)).width, MIN_WIDTH);
         assert_eq!(detect(true, &[], None).width, DEFAULT_WIDTH);
     }
@@ -247,7 +257,7 @@ mod tests {
     fn a_dumb_terminal_and_the_c_locale_get_ascii() {
         assert_eq!(
             detect(true, &[("TERM", "dumb")], None),
-            Style { unicode: false, plain: true, ..Style::default() }
+            Style { unicode: false, plain: true, wraps: true, ..Style::default() }
         );
         assert!(!detect(true, &[("LANG", "C")], None).unicode);
         assert!(detect(true, &[("LC_ALL", "C.UTF-8"), ("LANG", "C")], None).unicode);

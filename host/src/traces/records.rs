@@ -1,0 +1,216 @@
+//! OTLP as JSON back to the records that are drawn.
+
+use std::num::{NonZeroU64, NonZeroU128};
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, LogsData};
+use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::context::{SpanId, TraceFlags, TraceId};
+use crate::telemetry::record::{
+    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanRecord,
+    Status, Text, Value,
+};
+
+/// Bits of OTLP's `flags` (`trace.proto`): whether it is known that the parent is remote, and
+/// whether it is.
+const KNOWS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
+
+/// The name of what has no `service.name` (OpenTelemetry specification, "Resource SDK").
+const UNKNOWN: &str = "unknown_service";
+
+/// Turns lines into records; the resources of all of them have numbers in one table.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    resources: Vec<Resource>,
+}
+
+/// The records of one line.
+#[derive(Debug)]
+pub struct Line<'a> {
+    resources: &'a [Resource],
+    pub spans: Vec<SpanRecord>,
+    pub logs: Vec<LogRecord>,
+}
+
+impl Line<'_> {
+    /// Who made a span.
+    pub fn resource(&self, span: &SpanRecord) -> &Resource {
+        &self.resources[span.resource.0 as usize]
+    }
+
+    /// The name of the service that made a span.
+    pub fn service(&self, span: &SpanRecord) -> &str {
+        &self.resource(span).service
+    }
+}
+
+impl Decoder {
+    /// The records of a line; none where it is neither traces nor logs. Spans without
+    /// ids, which nobody may send, are left out.
+    pub fn line(&mut self, text: &str) -> Option<Line<'_>> {
+        let (mut spans, mut logs) = (Vec::new(), Vec::new());
+        if text.contains("\"resourceLogs\"") {
+            let data: LogsData = serde_json::from_str(text).ok()?;
+            for of in data.resource_logs {
+                let resource = self.resource(of.resource);
+                let records = of.scope_logs.into_iter().flat_map(|scope| scope.log_records);
+                logs.extend(records.map(|record| log(record, resource)));
+            }
+        } else if text.contains("\"resourceSpans\"") {
+            let data: TracesData = serde_json::from_str(text).ok()?;
+            for of in data.resource_spans {
+                let resource = self.resource(of.resource);
+                for scope in of.scope_spans {
+                    let is_bus = scope.scope.is_some_and(|scope| scope.name == Scope::Bus.name());
+                    let scope_of = if is_bus { Scope::Bus } else { Scope::Guest };
+                    spans.extend(
+                        scope.spans.into_iter().filter_map(|record| span(record, resource, scope_of)),
+                    );
+                }
+            }
+        } else if !text.contains("\"resourceMetrics\"") {
+            return None;
+        }
+        Some(Line { resources: &self.resources, spans, logs })
+    }
+
+    /// The table of resources.
+    pub fn into_resources(self) -> Vec<Resource> {
+        self.resources
+    }
+
+    fn resource(&mut self, origin: Option<Origin>) -> ResourceId {
+        let attributes = attributes(origin.map(|origin| origin.attributes).unwrap_or_default());
+        let name = attributes.iter().find(|attribute| *attribute.key == *attribute::SERVICE_NAME);
+        let service: Arc<str> = match name.map(|name| &name.value) {
+            Some(Value::Text(text)) => Arc::from(&**text),
+            _ => Arc::from(UNKNOWN),
+        };
+        let resource = Resource { service, attributes };
+        // Few instances make many lines, each of them a few: the last is often the same again.
+        let known = self.resources.iter().rposition(|known| *known == resource);
+        let index = known.unwrap_or_else(|| {
+            self.resources.push(resource);
+            self.resources.len() - 1
+        });
+        ResourceId(index as u32)
+    }
+}
+
+fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
+    let status = span.status.unwrap_or_default();
+    Some(SpanRecord {
+        trace_id: trace_id(&span.trace_id)?,
+        span_id: span_id(&span.span_id)?,
+        parent: span_id(&span.parent_span_id),
+        remote_parent: span.flags & (KNOWS_REMOTE | IS_REMOTE) == KNOWS_REMOTE | IS_REMOTE,
+        flags: TraceFlags(span.flags as u8 | TraceFlags::SAMPLED),
+        trace_state: (!span.trace_state.is_empty()).then(|| span.trace_state.into()),
+        resource,
+        scope,
+        kind: match span.kind {
+            2 => SpanKind::Server,
+            3 => SpanKind::Client,
+            4 => SpanKind::Producer,
+            5 => SpanKind::Consumer,
+            _ => SpanKind::Internal,
+        },
+        name: Text::Owned(span.name),
+        start: span.start_time_unix_nano,
+        end: span.end_time_unix_nano.max(span.start_time_unix_nano),
+        attributes: Attributes { own: attributes(span.attributes), ..Attributes::default() },
+        events: span
+            .events
+            .into_iter()
+            .map(|event| Event {
+                name: Text::Owned(event.name),
+                time: event.time_unix_nano,
+                attributes: attributes(event.attributes),
+            })
+            .collect(),
+        status: match status.code() {
+            StatusCode::Error => Status::Error(Text::Owned(status.message)),
+            StatusCode::Ok => Status::Ok,
+            StatusCode::Unset => Status::Unset,
+        },
+        dropped_attributes: span.dropped_attributes_count,
+        dropped_events: span.dropped_events_count,
+    })
+}
+
+fn log(log: Log, resource: ResourceId) -> LogRecord {
+    let body = log.body.and_then(|body| body.value).map(value);
+    let ids = trace_id(&log.trace_id).zip(span_id(&log.span_id));
+    LogRecord {
+        time: log.time_unix_nano.max(log.observed_time_unix_nano),
+        severity: match log.severity_number {
+            21.. => Severity::Fatal,
+            17.. => Severity::Error,
+            13.. => Severity::Warn,
+            9.. => Severity::Info,
+            5.. => Severity::Debug,
+            _ => Severity::Trace,
+        },
+        body: match body {
+            Some(Value::Text(text)) => text,
+            Some(other) => Text::Owned(spelt(&other)),
+            None => Text::Static(""),
+        },
+        attributes: attributes(log.attributes),
+        resource,
+        span: ids.map(|(trace, span)| (trace, span, TraceFlags(TraceFlags::SAMPLED))),
+    }
+}
+
+fn trace_id(bytes: &[u8]) -> Option<TraceId> {
+    let bytes: [u8; 16] = bytes.try_into().ok()?;
+    NonZeroU128::new(u128::from_be_bytes(bytes)).map(TraceId)
+}
+
+fn span_id(bytes: &[u8]) -> Option<SpanId> {
+    let bytes: [u8; 8] = bytes.try_into().ok()?;
+    NonZeroU64::new(u64::from_be_bytes(bytes)).map(SpanId)
+}
+
+fn attributes(all: Vec<Attribute>) -> Vec<KeyValue> {
+    let of = |attribute: Attribute| {
+        let kind = attribute.value.and_then(|value| value.value)?;
+        Some(KeyValue { key: Text::Owned(attribute.key), value: value(kind) })
+    };
+    all.into_iter().filter_map(of).collect()
+}
+
+/// The value as a record has it; what records have no place for is text.
+fn value(kind: AnyKind) -> Value {
+    match kind {
+        AnyKind::StringValue(text) => Value::Text(Text::Owned(text)),
+        AnyKind::BoolValue(value) => Value::Bool(value),
+        AnyKind::IntValue(value) => Value::Int(value),
+        AnyKind::DoubleValue(value) => Value::Float(value),
+        AnyKind::ArrayValue(array) => {
+            let values: Vec<_> =
+                array.values.into_iter().filter_map(|value| value.value).map(value).collect();
+            Value::Texts(values.iter().map(spelt).collect())
+        }
+        other => Value::Text(Text::Owned(serde_json::to_string(&other).unwrap_or_default())),
+    }
+}
+
+/// A value as text.
+pub fn spelt(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Texts(texts) => texts.join(", "),
+        Value::Ints(ints) => ints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
