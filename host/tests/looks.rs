@@ -28,8 +28,10 @@ const SECOND: u64 = 1_000_000_000;
 /// A group of so many values shows whether they repeat.
 const ENOUGH: usize = 200;
 
-/// A service that has answered so many requests has failed some.
+/// A service that has answered so many requests has failed some: incidents have an error in five
+/// hundred to a thousand, systems of many services one in two thousand.
 const REQUESTS: usize = 3_000;
+const REQUESTS_OF_MANY: usize = 10_000;
 
 /// Attributes that say what became of a request: they come with failures of any cause.
 const OF_FAILURE: [&str; 5] =
@@ -54,6 +56,8 @@ struct Looked {
     window: (u64, u64),
     /// The first fault deploys a version.
     deploys: bool,
+    /// Requests without a failure that are too many.
+    requests: usize,
 }
 
 fn look(path: &Path, flags: &[&str]) -> Looked {
@@ -67,7 +71,9 @@ fn look(path: &Path, flags: &[&str]) -> Looked {
         (simhost::clock::VIRTUAL_START + opens, simhost::clock::VIRTUAL_START + closes)
     });
     let deploys = model.faults.first().is_some_and(|fault| fault.kind.name() == "bad-deploy");
-    Looked { records: spans::read(&lines), window, deploys }
+    let is_large = model.services.len() >= 10;
+    let requests = if is_large { REQUESTS_OF_MANY } else { REQUESTS };
+    Looked { records: spans::read(&lines), window, deploys, requests }
 }
 
 /// Runs a command to its end, however long that takes on a busy machine.
@@ -142,7 +148,7 @@ impl Looked {
             *all += 1;
             *failed += usize::from(span.failed);
         }
-        let flawless = counts.into_iter().filter(|(_, (all, failed))| *all >= REQUESTS && *failed == 0);
+        let flawless = counts.into_iter().filter(|(_, (all, failed))| *all >= self.requests && *failed == 0);
         flawless
             .map(|(service, (all, _))| format!("{service} answers {all} requests without a fault"))
             .collect()
@@ -219,8 +225,7 @@ fn repeated(what: &str, mut values: Vec<u64>) -> Option<String> {
 #[test]
 fn nothing_in_an_incident_tells_that_it_is_simulated_or_where_its_cause_is() {
     let found = at_once(&topologies(), |path| {
-        let is_incident = path.to_string_lossy().contains("incidents");
-        let looked = look(path, &["--for", if is_incident { "6m" } else { "3m" }]);
+        let looked = look(path, &["--for", "6m"]);
         let found = looked.all().into_iter().filter(|(_, found)| !found.is_empty());
         found.map(|(look, found)| format!("{} has {look}: {found:#?}", path.display())).collect::<Vec<_>>()
     });

@@ -16,7 +16,13 @@ fn a_call_of_a_route_that_is_not_there_is_an_error_with_the_nearest_route() {
     let words =
         ["calls \"GET /itms/{id}\" of \"stock\"", "404 for each call", "did you mean \"GET /items/{id}\"?"];
     refused(&check(&shop("stock/itms/{id}", ""), &[]), &words);
-    refused(&check(&shop("10% stock?", ""), &[]), &["calls \"GET /\" of \"stock\""]);
+    refused(&check(&shop("10% stock", ""), &[]), &["calls \"GET /\" of \"stock\""]);
+}
+
+#[test]
+fn a_call_that_may_fail_and_leads_nowhere_is_a_warning() {
+    let words = ["\"shop\" calls \"GET /\" of \"stock\"", "\"shop\" calls \"stok\"", "2 warnings"];
+    warned(&shop("stock?, stok/items/{id}?", ""), &words);
 }
 
 #[test]

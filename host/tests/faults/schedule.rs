@@ -117,7 +117,8 @@ proptest! {
     ) {
         let uniform = |least| Distribution::Uniform { min: least, max: least + spread };
         let every = 4_000_000_000;
-        let schedule = Schedule::Fixed { at: uniform(at), lasting: Some(uniform(lasting)), every: Some(every) };
+        let (at_drawn, length) = (uniform(at), Some(uniform(lasting)));
+        let schedule = Schedule::Fixed { at: at_drawn, lasting: length, every: Some(every) };
         let when = When { schedule, ramp: 0 };
         let open: Vec<_> = Windows::new(&when, 77, key(seed)).take(5).collect();
         assert_in_order(&open)?;

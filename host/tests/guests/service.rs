@@ -142,9 +142,10 @@ fn services_may_have_more_workers_than_can_exist_and_one_too_many_has_a_name() {
 #[test]
 fn an_unknown_service_among_many_is_said_in_few_words() {
     let many: Vec<_> = (0..100).map(|number| format!("service-{number}")).collect();
-    let mut services = vec![("front", "config.calls = 'service-x7'")];
-    services.extend(many.iter().map(|name| (name.as_str(), "")));
-    let run = World::of_services(&services).virtually(&["GET /"]);
+    // What a guest in a file calls shows only when it runs.
+    let front = World::of("hop", "config.next = 'service-x7'");
+    let world = many.iter().fold(front, |world, name| world.and(name, "hop", ""));
+    let run = world.virtually(&["GET /"]);
     assert_eq!(run.statuses(), [502]);
     let body = run.bodies()[0];
     assert!(body.contains("did you mean \\\"service-7\\\"?") && body.len() < 800, "{body}");

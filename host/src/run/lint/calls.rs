@@ -26,7 +26,7 @@ fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
         let problem = Problem::new(format!("{caller} calls {name}, which is no service of this topology"));
         let problem = placed(run, call, problem, &what.service, "no such service");
         let problem = problem.help(did_you_mean(&what.service, "services", services));
-        return Some(graded(problem, is_written(call)));
+        return Some(graded(problem, is_meant(call)));
     };
     let asked = format!("{} {}", what.method, what.path);
     let (label, why) = match &call.meets {
@@ -40,13 +40,14 @@ fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
     let problem = placed(run, call, Problem::new(message), &target, label);
     let problem = problem.help(run.instead(to, &asked, &call.meets));
     // Another guest may be half done.
-    Some(graded(problem, is_written(call) && !run.is_swapped(to)))
+    Some(graded(problem, is_meant(call) && !run.is_swapped(to)))
 }
 
-/// Whether the topology says what is called. What a guest calls by itself may be missing on purpose:
-/// part of a system can be tried alone.
-fn is_written(call: &Call) -> bool {
-    call.place.is_some() || call.deployed_by.is_some()
+/// Whether a call that leads nowhere can only be a mistake. One that may fail, or is never made, may be
+/// one; and what a guest calls by its own code may be missing on purpose, to try a part of a system alone.
+fn is_meant(call: &Call) -> bool {
+    let is_written = call.place.is_some() || call.deployed_by.is_some();
+    is_written && !call.what.is_optional && call.what.share > 0.0
 }
 
 /// Where the call is written; of a guest that has its calls in its code, where the service is.
