@@ -6,6 +6,7 @@ mod world;
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use simhost::bus::OfClient;
 use simhost::model::ServiceId;
 use simhost::run::Asked;
 
@@ -52,7 +53,7 @@ fn bus(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(elements));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let answer = Rc::clone(&bus).enter(asked.entry(ServiceId(0)));
+                let answer = Rc::clone(&bus).enter(asked.entry(ServiceId(0), &OfClient::default()));
                 sched.block_on(answer, || {}).expect("an answer")
             });
         });

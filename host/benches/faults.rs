@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use simhost::bus::OfClient;
 use simhost::model::ServiceId;
 use simhost::run::Asked;
 
@@ -75,7 +76,7 @@ fn bench(criterion: &mut Criterion) {
         let (sched, bus) = world(&(services() + &faults));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let answer = Rc::clone(&bus).enter(asked.entry(ServiceId(0)));
+                let answer = Rc::clone(&bus).enter(asked.entry(ServiceId(0), &OfClient::default()));
                 sched.block_on(answer, || {}).expect("an answer")
             });
         });

@@ -36,8 +36,8 @@
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
 //!
-//! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&` between
-//! them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:
+//! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&`
+//! between them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:
 //!
 //! - `stock` is `GET /` of the service stock, `POST stock/items/{id}/reserve` another route of it. A name in braces
 //!   stands for the parameter of that name in the request's own path, or for a number from 1 to 1000 if it has none.

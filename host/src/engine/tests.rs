@@ -42,6 +42,7 @@ fn computed(config: &[(&str, &str)]) -> u64 {
         environment: Vec::new(),
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
+        crew: Rc::default(),
     });
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await.unwrap();

@@ -47,7 +47,7 @@ impl Count {
     /// The dice have spared one whom they would strike with this probability.
     pub fn miss(&self, probability: f64) {
         self.suppress(Suppression::Probability);
-        self.luck.set(self.luck.get() + (-probability).ln_1p());
+        self.luck.set(self.luck.get() + libm::log1p(-probability));
     }
 
     /// The logarithm of the chance that the dice spare all whom they have spared.

@@ -59,7 +59,7 @@ impl GuestState {
 }
 
 /// Bytes that a list of pairs takes.
-fn pairs(list: &Vec<(String, String)>) -> usize {
+fn pairs(list: &[(String, String)]) -> usize {
     list.iter().map(|(key, value)| size_of::<(String, String)>() + key.len() + value.len()).sum()
 }
 
@@ -76,12 +76,12 @@ impl incoming::Host for GuestState {
 
     fn params(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let params = self.local.get().serving().map(|scope| scope.params.clone());
-        self.tell(params, pairs)
+        self.tell(params, |all| pairs(all))
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let headers = self.local.get().serving().map(|scope| scope.headers().into_owned().0);
-        self.tell(headers, pairs)
+        self.tell(headers, |all| pairs(all))
     }
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
@@ -301,6 +301,6 @@ impl config::Host for GuestState {
     }
 
     fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        self.tell(Ok(self.local.get().identity.config.clone()), pairs)
+        self.tell(Ok(self.local.get().identity.config.clone()), |all| pairs(all))
     }
 }

@@ -177,7 +177,7 @@ impl FaultRow {
             Some(format!("{} {}", count, obstacle(why)?))
         });
         let mut reasons: Vec<_> = reasons.collect();
-        if self.luck < UNLIKELY.ln() && self.suppressed.contains_key(Suppression::Probability.name()) {
+        if self.luck < libm::log(UNLIKELY) && self.suppressed.contains_key(Suppression::Probability.name()) {
             let share = UNLIKELY.recip();
             reasons.push(format!("its probability spares all of them in fewer than 1 of {share} runs"));
         }
