@@ -12,6 +12,7 @@ mod control;
 mod counterfactual;
 mod drive;
 mod failure;
+mod first;
 mod graph;
 mod lint;
 mod loads;

@@ -2,6 +2,8 @@
 //! in, clients that go away, and the orderly end.
 
 mod common_run;
+#[path = "lifecycle/idle.rs"]
+mod idle;
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};

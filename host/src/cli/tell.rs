@@ -30,6 +30,11 @@ pub fn tell(event: Event) {
         Event::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
+        Event::Idle { curl, load } => {
+            let load = load.map(|name| format!("start one with --load {name}=on, or "));
+            let load = load.unwrap_or_default();
+            say(&printable(&format!("no load runs: {load}send a request:\n  {curl}\n")));
+        }
         Event::Control { address } => say(&format!("control on http://{address}\n")),
         Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         Event::Trouble { exporter, trouble } => {

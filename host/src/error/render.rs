@@ -96,14 +96,18 @@ fn one(look: Look, found: &Found) -> String {
 /// at their hyphens, as the frame's own wrapping does, would keep `order-service`
 /// from being searched for.
 pub fn wrap(text: &str, width: usize) -> String {
-    let mut wrapped = String::with_capacity(text.len());
+    text.split('\n').map(|line| wrap_line(line, width)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrap_line(line: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(line.len());
     let mut column = 0;
-    for word in text.split(' ') {
+    for (at, word) in line.split(' ').enumerate() {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > width {
             wrapped.push('\n');
             column = 0;
-        } else if !wrapped.is_empty() {
+        } else if at > 0 {
             wrapped.push(' ');
             column += 1;
         }

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::INFALLIBLE;
 use crate::message::{Headers, Request};
-use crate::model::{Draw, Form, Load, Names, Piece, RequestTemplate, Template};
+use crate::model::{Draw, Form, Load, Names, Piece, RequestTemplate, Template, Value};
 use crate::rng::{Key, Purpose};
 
 /// What is encoded in a part of a path: all but the unreserved characters (RFC 3986, section 2.3).
@@ -53,6 +53,15 @@ pub fn request(load: &Load, key: impl Fn(Purpose) -> Key, who: Who) -> Request {
         headers: Headers(headers.collect()),
         body: fill.text(&template.body).into_bytes(),
     }
+}
+
+/// The first request of an open loop of `load`, whether or not the load is enabled. `root` is
+/// [`Model::root`](crate::model::Model::root). None where a value is drawn from a file that was not read:
+/// only those of enabled loads are.
+pub fn example(load: &Load, root: u64) -> Option<Request> {
+    let is_unread = |value: &Value| matches!(value.draw, Draw::Names(Names::File { .. }));
+    let key = |purpose| Key::new(root, purpose).with_name(&load.name);
+    (!load.values.iter().any(is_unread)).then(|| request(load, key, Who::Arrival(0)))
 }
 
 /// One of a mix, by weight.

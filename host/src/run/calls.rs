@@ -175,7 +175,7 @@ fn deployments(
 }
 
 /// A path as it may be sent: with a number in place of each name.
-fn sample(path: &str) -> String {
+pub fn sample(path: &str) -> String {
     let part = |part| match part {
         Part::Text(text) => text,
         Part::Name(_) => "1",

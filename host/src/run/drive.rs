@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::bus::{Bus, External};
+use crate::bus::{Bus, External, NodeCode};
 use crate::ingress::{self, Inbound, Ingress};
 use crate::load::{LoadStats, Loads, Surroundings, Way};
 use crate::model::{Model, Nanos};
@@ -19,7 +19,7 @@ use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
 use super::requests::{self, Reply};
-use super::{Event, Options, RunError};
+use super::{Event, Options, RunError, first};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
@@ -147,11 +147,15 @@ impl Drive<'_> {
         self.sched.spawn(pump(Rc::clone(self.bus), inbound));
         let to = self.model.service(at.to).name.clone();
         on_event(Event::Listening { address: door.address, to });
+        let base = format!("http://{}", reachable(door.address));
+        if let NodeCode::Guest(guest) = &self.bus.nodes()[at.to.index()].code
+            && !self.model.loads.iter().any(|load| load.enabled)
+        {
+            let curl = first::curl(self.model, &guest.stand.routes, &base);
+            on_event(Event::Idle { curl, load: self.model.loads.first().map(|load| load.name.clone()) });
+        }
         let way = match &self.client {
-            Some(client) => {
-                let base = format!("http://{}", reachable(door.address));
-                Way::ingress(Rc::clone(client), base, self.model.bounds.connections)
-            }
+            Some(client) => Way::ingress(Rc::clone(client), base, self.model.bounds.connections),
             None => Way::Bus,
         };
         let loads = self.start_loads(&way);

@@ -5,7 +5,7 @@ use crate::error::{Problem, quote};
 use crate::load::files;
 use crate::model::{Arrivals, Code, Load, Model, Nanos, Replay, Traffic};
 
-use super::{Options, unknown};
+use super::{Options, first, unknown};
 
 /// Enables those loads that are to run, as the command line and the clock have it,
 /// and reads the files that they name.
@@ -49,13 +49,7 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
     if options.virtual_time {
         if options.requests.is_empty() && enabled(model).next().is_none() {
-            let problem = Problem::new("a run in virtual time has nothing to do");
-            problems.push(problem.help(match model.loads.first() {
-                Some(off) => format!("switch a load on, with --load {}=on, or give it a --request", off.name),
-                None => {
-                    "give it requests: --request 'POST /orders {\"item\":\"book\"}', or a [[load]]".into()
-                }
-            }));
+            problems.push(Problem::new("a run in virtual time has nothing to do").help(to_do(model)));
         }
         if options.listen.is_some() {
             let problem = Problem::new("--listen has no effect in virtual time, where nothing listens");
@@ -82,6 +76,21 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
         problems.extend(through_ingress(model));
     }
     problems
+}
+
+/// How to give a run in virtual time something to do.
+fn to_do(model: &Model) -> String {
+    // On a line of its own, so that it can be copied.
+    let request = first::flag(model);
+    if let Some(off) = model.loads.first() {
+        return format!("switch a load on, with --load {}=on, or send a request:\n{request}", off.name);
+    }
+    let to = model.ingress.as_ref().map_or("SERVICE", |ingress| &model.service(ingress.to).name);
+    format!(
+        "send a request:\n{request}\nor add a load to the topology:\n[[load]]\nname = \"users\"\nto = {}\n\
+         request.path = \"/\"\narrivals.poisson = \"10/s\"",
+        quote(to)
+    )
 }
 
 /// The instant before which a load makes no request: its start, or the first one of its recording.

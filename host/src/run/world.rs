@@ -42,6 +42,9 @@ pub enum Event {
     Compiling { guest: String, bytes: usize },
     /// The door is open.
     Listening { address: SocketAddr, to: String },
+    /// No load makes requests in a run that listens: a command that sends one, and the name of
+    /// a load that is off.
+    Idle { curl: String, load: Option<String> },
     /// Faults can be switched there.
     Control { address: SocketAddr },
     /// Told to stop: what is under way is finished.
