@@ -1,5 +1,5 @@
 //! The reference of faults, `docs/faults.md`, does what it says: its examples are
-//! run, and each fault in them strikes.
+//! run, and each fault in them strikes. So do the commands of `docs/recipes.md`.
 
 mod common_run;
 
@@ -35,7 +35,12 @@ fn root() -> PathBuf {
 }
 
 fn page() -> String {
-    std::fs::read_to_string(root().join("docs/faults.md")).expect("the page")
+    text("docs/faults.md")
+}
+
+/// A file of the repository.
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn blocks(page: &str) -> Vec<Block> {
@@ -190,5 +195,57 @@ fn each_transcript_of_the_page_is_what_is_printed() {
             let found = rest.any(|said| said == line);
             assert!(found, "docs/faults.md:{}: it does not print\n{line}\nbut\n{said}", block.line);
         }
+    }
+}
+
+/// They run for a shorter time, and into a file in place of a receiver.
+#[cfg(unix)]
+#[test]
+fn each_command_of_the_recipes_that_needs_no_other_tool_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink(root().join("topologies"), folder.path().join("topologies")).expect("a link");
+    let page = text("docs/recipes.md");
+    let commands = page.lines().filter_map(|line| line.strip_prefix("$ "));
+    let program = env!("CARGO_BIN_EXE_simhost");
+    let mut count = 0;
+    for command in commands.filter(|line| line.contains("simhost ") || line.starts_with("sed ")) {
+        let short = command.replace("--for 10m", "--for 2s").replace("--for 1m", "--for 2s");
+        let short =
+            short.replace("--otlp http://localhost:4317", "--out -").replace("simhost ", "\"$SIMHOST\" ");
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell
+            .current_dir(folder.path())
+            .envs(simhost().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.env("SIMHOST", program).args(["-c", &short]);
+        let finished = finish(&mut shell);
+        assert_eq!(finished.code, Some(0), "{command}: {}", finished.stderr);
+        count += 1;
+    }
+    assert!(count > 4, "the page has {count} such commands");
+    for file in ["spans.jsonl", "spans.jsonl.zst", "truth.jsonl"] {
+        assert!(folder.path().join(file).is_file(), "{file} is not written");
+    }
+    let original = text("topologies/incidents/retry-storm.toml");
+    let changed =
+        std::fs::read_to_string(folder.path().join("retry-budget.toml")).expect("the second design");
+    assert_eq!(changed.matches("budget = 0.1,").count(), original.matches("retry = {").count());
+}
+
+#[test]
+fn images_and_configurations_of_the_recipes_are_those_of_the_project() {
+    let page = text("docs/recipes.md");
+    let compose = text("docker-compose.yml");
+    let words = || page.split(|c: char| c.is_whitespace() || "()`".contains(c));
+    let images: Vec<_> = words().filter(|word| word.contains("/jaeger:")).collect();
+    assert_eq!(images.len(), 1, "{images:?}");
+    assert!(
+        compose.contains(&format!("image: {}\n", images[0])),
+        "docker-compose.yml has another {}",
+        images[0]
+    );
+    let files: Vec<_> = words().filter(|word| word.starts_with("collector/")).collect();
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        assert!(root().join(file.trim_end_matches([';', ','])).is_file(), "there is no {file}");
     }
 }

@@ -256,6 +256,17 @@ fn a_default_that_nobody_wrote_gives_way_to_a_resource_attribute() {
 }
 
 #[test]
+fn log_records_can_be_kept_from_a_receiver_on_the_command_line() {
+    let url = "http://localhost:4317";
+    let grpc = || Some(format!("Grpc {url}"));
+    for (exporter, logs) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
+        let settings = read(&[("OTEL_LOGS_EXPORTER", exporter)], None, Some(url)).unwrap();
+        assert_eq!(ends(&settings), [grpc(), logs], "{exporter:?}");
+        assert_eq!(settings.console.logs, exporter == "console");
+    }
+}
+
+#[test]
 fn a_receiver_on_the_command_line_undoes_a_disabled_sdk() {
     let settings = read(&[("OTEL_SDK_DISABLED", "true")], None, Some("http://localhost:4317")).unwrap();
     assert!(!settings.disabled && settings.otlp.is_some());

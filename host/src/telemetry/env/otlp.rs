@@ -74,7 +74,10 @@ pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Opt
             Signal::Logs => &LOGS,
         };
         let wanted = wanted(reader, names);
-        let source = match flag {
+        // A receiver on the command line gets the spans in any case. Log records can be left out,
+        // as there are receivers that take none.
+        let is_left_out = matches!(signal, Signal::Logs) && !wanted.otlp && !wanted.console;
+        let source = match flag.filter(|_| !is_left_out) {
             Some(url) => Some(Source { name: "--otlp", url: url.to_owned(), whole: false }),
             None if wanted.otlp => source(reader, names, topology, wanted.named),
             None => None,
