@@ -56,7 +56,7 @@ fn every_flag_says_what_it_does() {
 
 #[test]
 fn without_arguments_it_says_what_there_is() {
-    cli(&[]).code(2).stderr(contains("Usage: simhost <COMMAND>").and(contains("run  ")));
+    cli(&[]).code(2).stderr(contains("Usage: simhost [OPTIONS] <COMMAND>").and(contains("run  ")));
     cli(&["--version"]).success().stdout(predicate::str::starts_with("simhost "));
     refused(cli(&["rum"]), &["'run'"]);
 }
@@ -370,15 +370,15 @@ fn what_is_shown_is_a_matter_of_show() {
     let show = |show| topology.run(&["--virtual", "--request", ORDER, "--show", show]).success().to_owned();
     assert_eq!(show("none"), "");
     let (summary, traces) = (show("summary"), show("traces"));
-    assert!(summary.starts_with("POST /orders answered 201 in 39.3ms\n{\"order_id\":"), "{summary}");
+    assert!(summary.starts_with("POST /orders answered 201 in 47.1ms\n{\"order_id\":"), "{summary}");
     assert!(!summary.contains("process_order"));
     let nowhere =
         "\n17 spans recorded, for the digest only: --show traces, --out or --otlp would take them\n";
     assert!(summary.contains(nowhere), "{summary}");
     assert!(traces.contains("process_order"));
     let (_, report) =
-        traces.split_once("\n\norders: 1 request in 39.3ms of simulated time, seed 42\n").expect("a report");
-    assert!(report.contains(" POST /stock/{item}/reserve  36.7ms\n"), "{report}");
+        traces.split_once("\n\norders: 1 request in 47.1ms of simulated time, seed 42\n").expect("a report");
+    assert!(report.contains(" POST /stock/{item}/reserve  44.8ms\n"), "{report}");
     assert!(report.contains("\n17 spans recorded\nconsole: 17 spans exported\ndigest: "), "{report}");
 }
 

@@ -167,7 +167,7 @@ fn a_run_that_begins_later_is_the_same_run() {
     let topology = chancy();
     let at = |start: &'static str| {
         let mut command = topology.command(&with_faults(&["--start", start]));
-        command.env("OTEL_TRACES_SAMPLER", "traceidratio").env("OTEL_TRACES_SAMPLER_ARG", "0.5");
+        command.env("OTEL_TRACES_SAMPLER", "traceidratio").env("OTEL_TRACES_SAMPLER_ARG", "0.7");
         let (finished, records) = topology.records_of(&mut command);
         (digest(&finished).to_owned(), trace::read(&records))
     };

@@ -149,7 +149,8 @@ fn own_times_add_up_to_the_time_that_requests_take() {
         assert!(own.abs_diff(count * mean) <= 3 * count, "{own} of {count} times {mean}");
         let trace = difference["largest"]["spans"].as_array().expect("spans");
         let own: u64 = trace.iter().map(|span| number(&span[side]["own_ns"])).sum();
-        assert_eq!(own, number(&difference["largest"][side]["duration_ns"]));
+        let duration = number(&difference["largest"][side]["duration_ns"]);
+        assert!(own.abs_diff(duration) <= trace.len() as u64, "{own} of {duration}");
     }
     let slow = &difference["spans"][0];
     assert_eq!(
@@ -347,9 +348,11 @@ fn what_outlives_its_caller_is_compared_with_it() {
     let (duration, own) = (number(&late["after"]["duration_ns"]), number(&late["after"]["own_ns"]));
     assert!(duration >= 2_000_000_000, "{late}");
     let given_up = call.iter().find(|span| span["span_id"] == late["parent_span_id"]).expect("the call");
-    assert_eq!(
-        (&given_up["after"]["duration_ns"], &given_up["after"]["failed"]),
-        (&100_000_000.into(), &true.into())
+    // It is noticed a little late.
+    let waited = number(&given_up["after"]["duration_ns"]);
+    assert!(
+        (100_000_000..110_000_000).contains(&waited) && given_up["after"]["failed"] == true,
+        "{given_up}"
     );
     assert!(own <= duration && number(&notify["after"]["own_ns"]) == own, "{late}");
 }

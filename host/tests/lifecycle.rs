@@ -302,7 +302,7 @@ fn a_file_that_cannot_grow_keeps_its_whole_lines() {
         .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
     let finished = common_run::finish(&mut command);
     assert_eq!(finished.code, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("error: --out limited.jsonl: "), "{}", finished.stderr);
+    assert!(finished.stderr.contains("error: file limited.jsonl: "), "{}", finished.stderr);
     assert!(finished.stderr.contains("File too large"), "{}", finished.stderr);
     let limited = std::fs::read_to_string(topology.beside("limited.jsonl")).expect("a file");
     assert_eq!(limited, lines[0]);

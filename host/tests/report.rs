@@ -170,7 +170,9 @@ fn a_timeout_is_the_links_error_and_not_the_callees() {
     let links = report["links"].as_array().expect("links");
     let link = links.iter().find(|link| link["to"] == "notification-service").expect("a link");
     assert_eq!(link["errors_by_type"], serde_json::json!({ "timeout": 1 }));
-    assert_eq!(link["max_ns"], 200_000_000);
+    // It is noticed a little late.
+    let longest = link["max_ns"].as_u64().expect("a time");
+    assert!((200_000_000..210_000_000).contains(&longest), "{longest}");
     let services = report["services"].as_array().expect("services");
     let service = services.iter().find(|row| row["service"] == "notification-service").expect("a service");
     assert_eq!((&service["count"], &service["errors"]), (&1.into(), &0.into()));

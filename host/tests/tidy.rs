@@ -42,7 +42,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
-    ("engine", &["model", "wasi", "guest"]),
+    ("engine", &["model", "clock", "sched", "process", "telemetry", "wasi", "guest"]),
     (
         "bus",
         &[

@@ -21,6 +21,10 @@ const GROUPS: usize = 12;
 const SLOWER: u64 = 2;
 const SLOWER_BY: Nanos = 1_000_000;
 
+/// And if the mean is this multiple of the usual one: where a few requests in a hundred are slow
+/// anyway, the p95 is now theirs and now the others'.
+const MEAN: f64 = 1.5;
+
 /// A share of errors is a symptom if it is this much above the usual one and this multiple of it.
 const MORE_ERRORS: f64 = 0.02;
 const TIMES_THE_ERRORS: f64 = 3.0;
@@ -97,7 +101,8 @@ pub struct Symptom {
 pub enum Measure {
     /// The share of requests that fail: over 2 % more than usual, and over three times as many.
     Errors,
-    /// At least twice the usual p95, and a millisecond more.
+    /// At least twice the usual p95, and a millisecond more, with a mean of at least one and a half
+    /// times the usual one.
     P95,
     /// At least twice the usual requests, or at most half of them.
     Rate,
@@ -139,8 +144,13 @@ impl TimelineRows {
         }
         // Loads begin and end within an interval, which says nothing of their rate.
         let edge = |index: usize| what == Measure::Rate && (index == 0 || index + 1 == values.len());
-        let is_out =
-            |index: usize| !edge(index) && values[index].is_some_and(|value| stands_out(value, usual, what));
+        let means: Vec<_> = intervals.iter().filter_map(Interval::mean).collect();
+        let usual_mean = median(means).unwrap_or(0.0);
+        let is_slow = |index: usize| intervals[index].mean().is_some_and(|mean| mean >= usual_mean * MEAN);
+        let is_out = |index: usize| {
+            let is_out = values[index].is_some_and(|value| stands_out(value, usual, what));
+            is_out && !edge(index) && (what != Measure::P95 || is_slow(index))
+        };
         let out: Vec<_> = (0..values.len()).filter(|index| is_out(*index)).collect();
         let gap = (values.len() / GAP_SHARE).max(GAP);
         let spells = out.chunk_by(|one, next| next - one <= gap + 1);
@@ -268,6 +278,16 @@ mod tests {
             (Measure::Errors, 20 * SECOND, 40 * SECOND)
         );
         assert_eq!((symptom.usual, symptom.worst), (0.0, 0.2));
+    }
+
+    #[test]
+    fn a_p95_between_two_kinds_of_request_is_no_symptom() {
+        // One request in twenty takes 300 ms: now a few more, now a few less.
+        let mixed = rows(|second, number| match number % 20 == 3 && (number > 10 || second % 4 < 2) {
+            true => (300_000_000, false),
+            false => FINE,
+        });
+        assert_eq!(mixed.symptoms(), []);
     }
 
     #[test]

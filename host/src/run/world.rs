@@ -111,16 +111,9 @@ impl Plan {
         let progress = Progress::new(course(&options, &model, &pipeline, watch), is_shown);
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(aside(progress.line(), on_event));
-        for account in pipeline.accounts() {
-            network.spawn(unread.clone().watch(account));
-        }
-        network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
-        if let Some(truth) = &truth {
-            network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
-        }
-        network.spawn(show_later(progress.line()));
         let shortage = Shortage::default();
-        network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
+        spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
+        network.spawn(show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
         let each = resources.len() / models.len();
         let mut door = listener;
@@ -183,6 +176,25 @@ impl Plan {
         let requests = requests.collect();
         Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, requests, failures })
     }
+}
+
+/// Lets everything be said that happens beside the simulated world.
+fn spawn_watchers(
+    network: &Runtime,
+    pipeline: &Pipeline,
+    truth: Option<&Truth>,
+    unread: &Unread,
+    shortage: &Shortage,
+    on_event: &(impl Fn(Event) + Clone + Send + 'static),
+) {
+    for account in pipeline.accounts() {
+        network.spawn(unread.clone().watch(account));
+    }
+    network.spawn(watch_exporters(pipeline.accounts(), on_event.clone()));
+    if let Some(truth) = truth {
+        network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
+    }
+    network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
 }
 
 fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Option<Digest> {

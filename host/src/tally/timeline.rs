@@ -49,6 +49,8 @@ pub struct Interval {
     pub count: u64,
     /// Of those, the ones that failed.
     pub failed: u64,
+    /// The times of all of them together: nanoseconds.
+    total: u128,
     times: Sketch,
 }
 
@@ -67,6 +69,7 @@ impl Timeline {
         interval.count += 1;
         interval.failed += u64::from(failed);
         if let Some(took) = took {
+            interval.total += u128::from(took);
             interval.times.note(took);
         }
     }
@@ -116,6 +119,11 @@ impl Interval {
         self.times.quantile(quantile)
     }
 
+    /// The mean time of the requests: nanoseconds; none without a request.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.total as f64 / self.count as f64)
+    }
+
     /// The requests of all these intervals.
     pub fn sum(intervals: &[Self]) -> Self {
         let mut sum = Self::default();
@@ -127,6 +135,7 @@ impl Interval {
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.failed += other.failed;
+        self.total += other.total;
         self.times.merge(&other.times);
     }
 }

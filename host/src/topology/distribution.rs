@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::reader::{Table, Value};
-use super::units::{duration, parse_short_duration, positive_duration, refuse_bare_duration};
+use super::units::{duration, parse_duration_of, positive_duration, refuse_bare_duration};
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::model::{Distribution, Nanos};
@@ -13,7 +13,7 @@ pub(super) fn distribution(value: &Value<'_>) -> Option<Distribution> {
     refuse_bare_duration(value)?;
     match value.item() {
         DeValue::Table(_) => from_table(value),
-        _ => value.read(from_text),
+        _ => value.read(|text| from_text(text, |time| parse_duration_of(value, time))),
     }
 }
 
@@ -43,11 +43,11 @@ pub(super) fn largest(distribution: &Distribution) -> Option<Nanos> {
     }
 }
 
-fn from_text(text: &str) -> Result<Distribution, Problem> {
+fn from_text(text: &str, parse: impl Fn(&str) -> Result<Nanos, Problem>) -> Result<Distribution, Problem> {
     match text.split_once("+/-") {
-        None => parse_short_duration(text).map(Distribution::Fixed),
+        None => parse(text).map(Distribution::Fixed),
         Some((mean, stddev)) => {
-            let (mean, stddev) = (parse_short_duration(mean.trim())?, parse_short_duration(stddev.trim())?);
+            let (mean, stddev) = (parse(mean.trim())?, parse(stddev.trim())?);
             Ok(Distribution::Normal { mean, stddev })
         }
     }

@@ -287,9 +287,9 @@ pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
     bounded(text, &TIME)
 }
 
-/// Likewise in a latency.
-pub(super) fn parse_short_duration(text: &str) -> Result<Nanos, Problem> {
-    bounded(text, &SHORT_TIME)
+/// Likewise as a part of this value, whose key says which unit is meant where there is none.
+pub(super) fn parse_duration_of(value: &Value<'_>, text: &str) -> Result<Nanos, Problem> {
+    bounded(text, time_of(value))
 }
 
 fn bounded(text: &str, quantity: &Quantity) -> Result<Nanos, Problem> {

@@ -232,6 +232,7 @@ impl<'a> Parser<'a> {
     fn comparison(&mut self) -> Result<Comparison, QueryError> {
         let field = self.field()?;
         let operator = self.operator()?;
+        self.blanks();
         let before = self.at;
         let operand = self.operand(operator)?;
         let fits = match (&field, &operand) {

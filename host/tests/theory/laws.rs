@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use simhost::bus::stats::Accounts;
 use simhost::model::{
-    Breaker, Budget, Bulkhead, Failures, FaultKind, Hedge, Link, Methods, Model, Nanos, Policies, Retry,
-    ServiceId, Trip,
+    Breaker, Budget, Bulkhead, Distribution, Failures, FaultKind, Hedge, Link, Methods, Model, Nanos,
+    Policies, Retry, Schedule, ServiceId, Trip,
 };
 use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
 use simhost::topology::{self, Topology};
@@ -40,7 +40,7 @@ impl Ended {
         assert_eq!(counts.spans, spans.len() as u64, "{what}: spans that were counted, and that are there");
         let findings = if told { findings(&spans) } else { Vec::new() };
         assert!(findings.is_empty(), "{what}:\n{}", findings.join("\n"));
-        assert!(accounts.services.iter().any(|service| service.all().count > 20), "{what}: nobody came");
+        assert!(accounts.services.iter().any(|service| service.all().count > 10), "{what}: nobody came");
         Self { accounts, spans }
     }
 
@@ -265,7 +265,13 @@ fn make_narrow(model: &mut Model) {
 }
 
 fn switch_faults_on(model: &mut Model) {
-    model.faults.iter_mut().for_each(|fault| fault.enabled = true);
+    for fault in &mut model.faults {
+        fault.enabled = true;
+        // Windows that open later than the run ends would strike nothing.
+        if let Schedule::Fixed { at, .. } = &mut fault.when.schedule {
+            *at = Distribution::Fixed(TIME / 4 * 3);
+        }
+    }
 }
 
 #[test]

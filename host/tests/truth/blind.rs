@@ -61,7 +61,7 @@ fn a_blind_check_and_a_blind_failure_name_no_fault() {
     let check = |flags: &[&str]| finish(simhost().arg("check").arg(topology.path()).args(flags));
     assert!(check(&[]).success().contains("fault slow-index-scan"));
     assert_blind(check(&["--blind"]).success());
-    let flags = [&["--virtual", "--request", "GET /nowhere", "--strict", "--blind"], &BOTH[..]].concat();
+    let flags = [&["--virtual", "--request", "GET /health", "--strict", "--blind"], &BOTH[..]].concat();
     let strict = topology.run(&flags);
     assert_eq!(strict.code, Some(1), "{}", strict.stderr);
     assert!(strict.stderr.contains("a fault struck nothing; the truth says which"), "{}", strict.stderr);
