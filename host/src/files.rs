@@ -161,7 +161,7 @@ mod pipe {
         let bytes = match file.read(&mut first) {
             Ok(0) => return Err(Unreadable::Silent),
             Ok(read) => first[..read].to_vec(),
-            // Who writes has not begun yet.
+            // The writer has not begun yet.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Vec::new(),
             Err(error) => return Err(error.into()),
         };

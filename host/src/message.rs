@@ -162,7 +162,7 @@ impl Response {
         Self::json(status, &serde_json::json!({ "detail": detail.to_string() }))
     }
 
-    /// Likewise to what goes beyond a bound: `{"detail": …, "bound": "limits.body"}`. The bound
+    /// The answer to a request beyond a bound: `{"detail": …, "bound": "limits.body"}`. The bound
     /// has the name that topologies write, or that of a header.
     pub fn bounded(status: u16, bound: &str, detail: impl fmt::Display) -> Self {
         Self::json(status, &serde_json::json!({ "detail": detail.to_string(), "bound": bound }))

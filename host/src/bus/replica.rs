@@ -333,7 +333,7 @@ impl Replica {
             let last = state.waiting.iter().rposition(waits);
             last.and_then(|at| state.waiting.remove(at))
         };
-        // Outside of the borrow: who waits is woken.
+        // Outside of the borrow, as this wakes the tasks that wait.
         last.is_some_and(|last| last.turn.send(Turn::Never).is_ok())
     }
 
@@ -344,7 +344,7 @@ impl Replica {
             let fresh = State { made: state.made, retired: state.retired, ..State::default() };
             std::mem::replace(&mut *state, fresh)
         };
-        // Outside of the borrow: who waits is woken.
+        // Outside of the borrow, as this wakes the tasks that wait.
         drop(gone);
     }
 }

@@ -57,7 +57,7 @@ pub struct Run {
     #[arg(long, requires = "truth")]
     no_counterfactual: bool,
 
-    /// With --truth and --virtual: list so many of the requests that each fault has changed, drawn
+    /// With --truth and --virtual: list N of the requests that each fault has changed, drawn
     /// evenly; a number, or all [default: 1000]
     #[arg(long, requires = "truth", value_name = "N|all")]
     changed: Option<Listed>,

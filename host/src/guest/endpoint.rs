@@ -27,7 +27,7 @@ pub struct Endpoint {
     pub agent: Arc<str>,
     /// On SERVER spans of its requests: `client.address` and `network.peer.*`.
     pub as_client: Arc<[KeyValue]>,
-    /// Likewise with `user_agent.original`, for requests that say nothing of it themselves.
+    /// The same attributes with `user_agent.original`, for requests without a `User-Agent` of their own.
     pub as_client_with_agent: Arc<[KeyValue]>,
     /// On CLIENT spans of requests to it: `network.peer.*` and `network.protocol.version`.
     pub as_server: Arc<[KeyValue]>,

@@ -142,7 +142,7 @@ pub struct RequestScope {
     pub params: Vec<(String, String)>,
     /// The context and the baggage that came along, where they are not among the headers.
     context: Option<(SpanContext, Baggage)>,
-    /// Likewise the `User-Agent`.
+    /// The `User-Agent` that came along, where it is not among the headers.
     agent: Option<Arc<str>>,
     pub trace: Trace,
     /// The SERVER span, which the bus records.
