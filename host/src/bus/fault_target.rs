@@ -6,9 +6,9 @@ use std::rc::Rc;
 use crate::fault::{Faults, Point, Rule, Stage};
 use crate::model::{FaultKind, Nanos};
 
-use super::plight::{Fate, Plight};
 use super::replica::Replica;
 use super::{Bus, GuestNode, NodeCode};
+use super::replica_faults::{Fate, Plight};
 
 impl Stage for Bus {
     fn faults(&self) -> &Faults {
