@@ -7,8 +7,8 @@ use crate::fault::{Faults, Point, Rule, Stage};
 use crate::model::{FaultKind, Nanos};
 
 use super::replica::Replica;
-use super::{Bus, GuestNode, NodeCode};
 use super::replica_faults::{Fate, Plight};
+use super::{Bus, GuestNode, NodeCode};
 
 impl Stage for Bus {
     fn faults(&self) -> &Faults {

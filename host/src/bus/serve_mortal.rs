@@ -11,11 +11,11 @@ use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 
 use super::replica::Replica;
+use super::replica_faults::{Met, Plight, Presence};
 use super::routes::Match;
 use super::spans::OpenSpan;
 use super::stats::At;
 use super::{Bus, Job, NodeCode, Outcome, Stand, Visit};
-use super::replica_faults::{Met, Plight, Presence};
 
 /// The `error.type` of requests whose service has died.
 const RESET: &str = "connection_reset";
@@ -70,10 +70,7 @@ impl Bus {
     }
 
     /// The process of a caller, if it stands still.
-    pub(super) fn at_standstill(
-        &self,
-        home: Option<(ServiceId, u32)>,
-    ) -> Option<(&Rc<Process>, &Limits)> {
+    pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
         let (service, replica) = home?;
         let node = &self.nodes[service.index()];
         let NodeCode::Guest(guest) = &node.code else { return None };
