@@ -29,6 +29,8 @@ mod telemetry;
 mod traffic;
 mod units;
 
+pub use distribution::show_distribution;
+
 use names::Names;
 use reader::{Problems, Table, Value};
 use service::Surroundings;
@@ -106,11 +108,6 @@ pub fn name(text: &str) -> Result<String, String> {
 /// Whether a fault works within a replica or its guest: none of a real server's can be reached.
 pub fn is_inside(fault: &Fault) -> bool {
     fault::is_inside(fault)
-}
-
-/// Writes a size as topologies do, `64MiB`.
-pub fn size_text(bytes: u64) -> String {
-    units::show_size(bytes)
 }
 
 fn in_one_line(problem: Problem) -> String {

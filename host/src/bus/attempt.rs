@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use futures_util::future::{Either, select};
 
 use crate::context::{self, SpanContext};
-use crate::fault::witness::UnderWay;
+use crate::fault::UnderWay;
 use crate::fault::{Spans, Subject};
 use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};

@@ -9,7 +9,7 @@ use futures_util::future::FutureExt;
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::fault::Passage;
-use crate::fault::witness::Entered;
+use crate::fault::Entered;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};

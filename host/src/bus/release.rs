@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::fault::{Drawn, Firing, Held, Rule, Spans, Subject};
+use crate::fault::{DOOR_SIGNS, Drawn, Firing, Held, Rule, Spans, Subject};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
@@ -113,8 +113,7 @@ impl Bus {
         if let Canary::Requests(share) = release.canary {
             // By trace: what belongs together stays together.
             let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
-            if dice.unit() >= share {
-                rule.spare_by_dice(&subject, share);
+            if !rule.meets(&subject) || rule.spares(dice, share) {
                 return None;
             }
         }
@@ -126,7 +125,7 @@ impl Bus {
         let spans = Spans { server: release.stand.as_ref().and(subject.spans.server), ..subject.spans };
         let subject = Subject { resource, spans, ..subject };
         let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
-        self.faults.ledger.fired(Firing { within, ..firing });
+        self.faults.ledger.fired(Firing { within, ..firing }.shown_by(spans, DOOR_SIGNS));
         Some(strike.held)
     }
 

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
 use crate::error::Problem;
-use crate::model::{Canary, Code, Fault, FaultKind, Model, Place, ServiceId};
+use crate::model::{Canary, Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::compile;
 use super::services::{Guest, Service, Setup, ask_routes, bytes, source};
@@ -58,8 +58,10 @@ pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<V
 
 /// Where the topology names the guest, or at least the fault.
 fn place(fault: &Fault) -> Place {
-    match &fault.kind {
-        FaultKind::BadDeploy { code: Code::File { place: Some(place), .. }, .. } => place.clone(),
+    match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code: Code::File { place: Some(place), .. }, .. }) => {
+            place.clone()
+        }
         _ => fault.place.clone(),
     }
 }
@@ -72,7 +74,9 @@ fn release(
     target: ServiceId,
     tell: Option<fn(Event)>,
 ) -> Result<Option<Release>, Problem> {
-    let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return Ok(None) };
+    let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
+        return Ok(None);
+    };
     let described = model.service(target);
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
     let loaded = compile::load(engine, &bytes, &name, tell);

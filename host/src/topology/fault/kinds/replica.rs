@@ -2,13 +2,14 @@
 
 use toml::de::DeValue;
 
-use super::super::super::distribution::{distribution, positive_distribution};
+use super::super::super::distribution::{distribution, positive_distribution, show_distribution};
 use super::super::super::rates::share;
 use super::super::super::service::{guest_code, read_config};
-use super::super::super::units::{offset, size};
-use super::Keys;
-use crate::error::{Problem, quote};
-use crate::model::{Canary, Distribution, FaultKind, Target};
+use super::super::super::units::{offset, show_size, size};
+use super::{Declaration, Keys, Read};
+use crate::clock::show;
+use crate::error::{Problem, quote, show_share};
+use crate::model::{Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault};
 
 /// How long a replica is away after a crash, where the file does not say: a second.
 const RESTART: Distribution = Distribution::Fixed(1_000_000_000);
@@ -16,19 +17,54 @@ const RESTART: Distribution = Distribution::Fixed(1_000_000_000);
 /// Work that takes longer than this does not come to an end.
 const TIMES_AT_MOST: f64 = 1e6;
 
-pub(super) fn cpu(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+pub(super) static KINDS: [Declaration; 9] = [
+    Declaration::replicas("cpu", "a noisy neighbour, a throttled container", &["times"], cpu).by_magnitude(),
+    Declaration::replicas("pause", "a collection of garbage, a live migration", &[], |_| {
+        Read::plain(Effect::Replica(ReplicaFault::Pause))
+    }),
+    Declaration::requests("memory-leak", "an unbounded cache", &["per-request"], memory_leak)
+        .by_magnitude()
+        .inside(),
+    Declaration::replicas(
+        "pool-exhaustion",
+        "threads or connections that others hold",
+        &["workers"],
+        pool_exhaustion,
+    )
+    .by_magnitude(),
+    Declaration::replicas("clock-skew", "a machine without time service", &["by"], clock_skew).by_magnitude(),
+    Declaration::requests("crash", "a request that kills its process", &["restart"], crash).inside().outlasting(),
+    Declaration::replicas(
+        "restart-loop",
+        "a process that dies again and again",
+        &["up", "down"],
+        restart_loop,
+    ),
+    Declaration::replicas("down", "a lost node", &[], |_| Read::plain(Effect::Replica(ReplicaFault::Down))),
+    Declaration::requests(
+        "bad-deploy",
+        "a new version, for all or for some",
+        &["guest", "version", "config", "replicas", "requests"],
+        bad_deploy,
+    )
+    .inside(),
+];
+
+fn cpu(keys: &Keys<'_, '_>) -> Option<Read> {
     let times = keys.need("times", "say how many times as long work takes: times = 4")?;
     let fits = |times| times > 1.0 && times <= TIMES_AT_MOST;
-    Some(FaultKind::Cpu { times: times.number("a number above 1, up to 1000000", fits)? })
+    let times = times.number("a number above 1, up to 1000000", fits)?;
+    Read::detailed(Effect::Replica(ReplicaFault::Cpu { times }), format!(" times {times}"))
 }
 
-pub(super) fn memory_leak(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+fn memory_leak(keys: &Keys<'_, '_>) -> Option<Read> {
     let remedy = "say how much of its memory a worker loses each time: per-request = \"1MiB\"";
-    let per_request = keys.need("per-request", remedy)?;
-    Some(FaultKind::MemoryLeak { per_request: size(&per_request, 1..=4 << 30)? })
+    let per_request = size(&keys.need("per-request", remedy)?, 1..=4 << 30)?;
+    let detail = format!(" of {} for each request", show_size(per_request));
+    Read::detailed(Effect::Worker(WorkerFault::MemoryLeak { per_request }), detail)
 }
 
-pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<Read> {
     let workers = keys.need("workers", "say how many workers are taken: workers = \"all\", or a number")?;
     // Of several targets, as many as the largest has: more than there are, are all.
     let workers_of = |target: &Target| keys.around.services[target.service.index()].workers;
@@ -41,30 +77,37 @@ pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
                 .help(format!("write workers = \"all\", or a whole number from 1 to {all}")),
         ),
         _ => workers.count(1..=all),
-    };
-    Some(FaultKind::PoolExhaustion { workers: workers? })
+    }?;
+    let detail = format!(" of {workers} workers");
+    Read::detailed(Effect::Replica(ReplicaFault::PoolExhaustion { workers }), detail)
 }
 
-pub(super) fn clock_skew(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+fn clock_skew(keys: &Keys<'_, '_>) -> Option<Read> {
     let by =
         keys.need("by", "say how wrong the clock is: by = \"-250ms\" if it is behind, \"5s\" if ahead")?;
-    Some(FaultKind::ClockSkew { by: offset(&by)? })
+    let by = offset(&by)?;
+    let direction = if by < 0 { "behind" } else { "ahead" };
+    let detail = format!(" of {} {direction}", show(by.unsigned_abs()));
+    Read::detailed(Effect::Record(RecordFault::ClockSkew { by }), detail)
 }
 
-pub(super) fn crash(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let restart = keys.get("restart").map_or(Some(RESTART), |value| distribution(&value));
-    Some(FaultKind::Crash { restart: restart? })
+fn crash(keys: &Keys<'_, '_>) -> Option<Read> {
+    let restart = keys.get("restart").map_or(Some(RESTART), |value| distribution(&value))?;
+    let detail = format!(" for {}", show_distribution(&restart));
+    Read::detailed(Effect::Replica(ReplicaFault::Crash { restart }), detail)
 }
 
-pub(super) fn restart_loop(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+fn restart_loop(keys: &Keys<'_, '_>) -> Option<Read> {
     let up = keys.need("up", "say how long the replica lives: up = { exponential = { mean = \"20s\" } }");
     let down = keys.need("down", "say how long it is away: down = \"2s\"");
     let up = up.and_then(|value| positive_distribution(&value));
     let down = down.and_then(|value| positive_distribution(&value));
-    Some(FaultKind::RestartLoop { up: up?, down: down? })
+    let (up, down) = (up?, down?);
+    let detail = format!(", up {} and down {}", show_distribution(&up), show_distribution(&down));
+    Read::detailed(Effect::Replica(ReplicaFault::RestartLoop { up, down }), detail)
 }
 
-pub(super) fn bad_deploy(keys: &Keys<'_, '_>) -> Option<FaultKind> {
+fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
     let remedy = "name what is deployed: guest = \"./broken.wasm\", or a guest that is built in";
     let code = keys.need("guest", remedy).and_then(|value| guest_code(&value, keys.around.code));
     let version = match keys.get("version") {
@@ -82,5 +125,11 @@ pub(super) fn bad_deploy(keys: &Keys<'_, '_>) -> Option<FaultKind> {
         (None, Some(requests)) => share(&requests).map(Canary::Requests),
         (None, None) => Some(Canary::Replicas(1.0)),
     };
-    Some(FaultKind::BadDeploy { code: code?, version: version?, config, canary: canary? })
+    let canary = canary?;
+    let detail = match canary {
+        Canary::Replicas(share) => format!(" to {} of the replicas", show_share(share)),
+        Canary::Requests(share) => format!(" for {} of the traces", show_share(share)),
+    };
+    let deploy = DoorFault::BadDeploy { code: code?, version: version?, config, canary };
+    Read::detailed(Effect::Door(deploy), detail)
 }
