@@ -19,10 +19,11 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
 use crate::truth::{Closing, Found, Runs, Skipped};
 
-use super::services::Loaded;
-use super::simulate::{Simulated, World};
+use super::loaded::Loaded;
 use super::truth::{Notes, Truth};
-use super::{Options, RunError, loads, shards, world};
+use super::watch::show_later;
+use super::world::{Simulated, World};
+use super::{Options, RunError, loads, shards};
 
 /// A run that is over, and can be made again.
 pub struct Again<'a> {
@@ -131,7 +132,7 @@ impl Again<'_> {
             watch: Stopwatch::start(),
         };
         let progress = Progress::new(course, self.is_shown);
-        self.network.spawn(world::show_later(progress.line()));
+        self.network.spawn(show_later(progress.line()));
         let stops = shards::followers(worlds, self.stop, self.network);
         let shortage = Shortage::default();
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {

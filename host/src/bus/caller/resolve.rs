@@ -1,10 +1,9 @@
 //! Where a call goes: to a service by its name, or to a host outside by its URL.
 
+use crate::bus::{Bus, NodeCode, redact};
 use crate::error::{did_you_mean, quote};
 use crate::guest::CallError;
 use crate::model::ServiceId;
-
-use super::{Bus, NodeCode, redact};
 
 /// Where a call goes.
 #[derive(Clone, Debug)]
