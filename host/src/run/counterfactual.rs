@@ -17,7 +17,7 @@ use crate::progress::{Course, Progress};
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::truth::{Closing, Found, Runs, Skipped};
+use crate::truth::{Closing, Found, Record, Runs, Skipped};
 
 use super::loaded::Loaded;
 use super::truth::{Notes, Truth};
@@ -75,7 +75,7 @@ impl Again<'_> {
             let end = start.saturating_add(done.simulated);
             let runs = Runs { with, without, names: &names, start, end };
             let found = runs.compare(self.options.changed.most(), services, |pair| {
-                truth.sink().write(&pair.record(&fault.name, &names, start));
+                truth.sink().write(&Record::changed(pair, &fault.name, &names, start));
             });
             Ok(Found { causes: found.causes, symptom: found.symptom })
         });
