@@ -1,7 +1,7 @@
 //! One run: everything that a topology, the command line and the environment
 //! ask for, checked first and then set going.
 //!
-//! [`Plan::make`] reads, checks and compiles, and refuses with every problem at
+//! [`Plan::from_file`] reads, checks and compiles, and refuses with every problem at
 //! once; nothing has started then. [`Plan::run`] opens the door and runs until
 //! it is told to stop.
 
@@ -62,9 +62,8 @@ use crate::topology::{self, Topology};
 use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
 pub use event::Event;
-pub use exporters::style;
 use loaded::Loaded;
-pub use options::{Destinations, Listed, Options, Show};
+pub use options::{Destinations, Listed, Options, Show, Stdout};
 pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
 pub use shards::SHARDS;
@@ -80,59 +79,46 @@ pub struct Plan {
     warnings: Warnings,
 }
 
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run: it has something to do, and an end.
+    Run,
+    /// To be described, or for its [bus](Plan::bus): it may have nothing to do.
+    Describe,
+}
+
 impl Plan {
-    /// Reads and checks everything, and compiles the guests.
+    /// Reads the topology that the options name, checks everything, and compiles the guests.
     ///
     /// # Errors
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
-    pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::make_of(read(&options, &environment)?, options, environment)
+    pub fn from_file(
+        options: Options,
+        purpose: Purpose,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        Self::from_topology(read(&options, &environment)?, options, purpose, environment)
     }
 
-    /// Likewise for a topology that was read already.
+    /// Checks everything about a topology that was read already, and compiles the guests.
     ///
     /// # Errors
     /// Every problem of the flags, the environment and the guests.
-    pub fn make_of(
-        topology: Topology,
-        options: Options,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, loads::problems)
-    }
-
-    /// Likewise for a run that is only described: it need not have anything to do.
-    ///
-    /// # Errors
-    /// Those of [`make`](Self::make).
-    pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::of(read(&options, &environment)?, options, environment)
-    }
-
-    /// Likewise for a run that is only described, of a topology that was read already.
-    ///
-    /// # Errors
-    /// Those of [`make_of`](Self::make_of).
-    pub fn of(
-        topology: Topology,
-        options: Options,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, |_, _| Vec::new())
-    }
-
-    fn prepare(
+    pub fn from_topology(
         mut topology: Topology,
         options: Options,
+        purpose: Purpose,
         environment: impl Fn(&str) -> Option<String>,
-        further: impl Fn(&Options, &Model) -> Vec<Problem>,
     ) -> Result<Self, Refused> {
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
-        problems.extend(further(&options, &topology.model));
+        if purpose == Purpose::Run {
+            problems.extend(loads::problems(&options, &topology.model));
+        }
         problems.extend(requests::problems(&topology.model));
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));

@@ -142,8 +142,8 @@ const LAYERS: [(&str, &[&str]); 35] = [
     (
         "cli",
         &[
-            "look", "model", "error", "files", "clock", "graph", "topology", "generate", "control", "report",
-            "progress", "traces", "run", "diff", "bench",
+            "look", "model", "error", "files", "clock", "graph", "topology", "generate", "telemetry", "control",
+            "report", "progress", "traces", "run", "diff", "bench",
         ],
     ),
     ("main", &["cli"]),

@@ -13,7 +13,7 @@ use crate::engine::EMBEDDED;
 use crate::error::Refused;
 use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
-use crate::run::{Asked, Options, Plan};
+use crate::run::{Asked, Options, Plan, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
@@ -87,8 +87,8 @@ impl Lab {
         let embedded = EMBEDDED.map(|(name, _)| name);
         let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
         let options = Options { virtual_time: true, ..Options::default() };
-        let plan =
-            Plan::of(topology, options, |name| (name == "OTEL_TRACES_SAMPLER").then(|| sampler.to_owned()))?;
+        let environment = |name: &str| (name == "OTEL_TRACES_SAMPLER").then(|| sampler.to_owned());
+        let plan = Plan::from_topology(topology, options, Purpose::Describe, environment)?;
         let resources = plan.resources();
         let last: Arc<Mutex<Batch>> = Arc::default();
         let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::error::printable;
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Listed, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
+use crate::run::{self, Destinations, Listed, Options, Outcome, Plan, Purpose, SHARDS, Speed, Start};
 
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
+use super::terminal::{self, style};
 use super::{among, duration, environment, failed, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
@@ -81,6 +82,26 @@ pub struct Run {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Every trace as a tree, and the report
+    Traces,
+    /// The report
+    Summary,
+    /// Nothing
+    None,
+}
+
+impl From<Show> for run::Show {
+    fn from(show: Show) -> Self {
+        match show {
+            Show::Traces => Self::Traces,
+            Show::Summary => Self::Summary,
+            Show::None => Self::None,
+        }
+    }
+}
+
 /// Broken laws that are shown: one is enough to know that something is wrong.
 const BROKEN_AT_MOST: usize = 5;
 
@@ -103,13 +124,14 @@ impl Run {
             json,
         } = self;
         let quiet = show == Some(Show::None);
-        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let show = show.map(Into::into);
+        let destinations = Destinations { otlp: None, out, truth, show, json, stdout: terminal::stdout() };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
             Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
-        let plan = match Plan::make(options, environment) {
+        let plan = match Plan::from_file(options, Purpose::Run, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::run::{Start, style};
+use crate::run::Start;
 use crate::traces::{self, Instant, Query, Wanted};
 
+use super::terminal::style;
 use super::{REFUSED, print, say};
 
 /// Traces that are drawn, and lines of a list, where nothing else is asked for.

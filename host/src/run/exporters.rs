@@ -1,6 +1,6 @@
 //! Where a run's records go: its exporters.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::error::Problem;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
-use crate::telemetry::console::{Console, Style};
+use crate::telemetry::console::Console;
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::file::JsonLines;
@@ -54,7 +54,6 @@ impl Exporters {
             return Ok(Self { exporters, page });
         }
         if show == Show::Traces {
-            let style = style();
             let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
                 Box::new(std::io::stderr())
             } else if at_the_end {
@@ -64,7 +63,7 @@ impl Exporters {
             } else {
                 Box::new(std::io::stdout())
             };
-            let console = Console::new(out, Arc::clone(resources), style);
+            let console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
             exporters.push(match pace {
                 // A terminal that is stopped must not stop what goes elsewhere.
                 Pace::Real if page.is_none() => Box::new(aside(console, resources)?),
@@ -92,13 +91,6 @@ fn aside(
 ) -> Result<Aside, Vec<Problem>> {
     Aside::start(console, Arc::clone(resources))
         .map_err(|error| vec![Problem::new(format!("the system grants no thread for the console: {error}"))])
-}
-
-/// How standard output wants to be drawn on.
-pub fn style() -> Style {
-    let stdout = std::io::stdout();
-    let width = terminal_size::terminal_size_of(&stdout).map(|(width, _)| width.0);
-    Style::detect(stdout.is_terminal(), |name| std::env::var(name).ok(), width)
 }
 
 /// Text that is gathered on one thread and printed by another.

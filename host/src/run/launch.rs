@@ -191,11 +191,10 @@ fn open_exporters(
 
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
-    use std::io::IsTerminal;
     let exported = telemetry.otlp.is_some() || options.destinations.out.is_some();
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);
-    let looks = std::io::stdout().is_terminal() && !loaded || !options.requests.is_empty();
+    let looks = options.destinations.stdout.is_terminal && !loaded || !options.requests.is_empty();
     let asked = telemetry.console.traces;
     if options.destinations.json {
         Show::Summary

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::model::Nanos;
+use crate::telemetry::console::Style;
 
 use super::event::Event;
 use super::requests::Asked;
@@ -117,13 +118,12 @@ impl Options {
 }
 
 /// What to show on standard output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
-    /// Every trace as a tree, and the report
+    /// Every trace as a tree, and the report.
     Traces,
-    /// The report
+    /// The report.
     Summary,
-    /// Nothing
     None,
 }
 
@@ -139,6 +139,16 @@ pub struct Destinations {
     /// None: traces when nothing else takes them, else the report.
     pub show: Option<Show>,
     pub json: bool,
+    /// What standard output is.
+    pub stdout: Stdout,
+}
+
+/// What standard output is, as far as a run has to know; by default a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stdout {
+    pub is_terminal: bool,
+    /// How traces are drawn on it.
+    pub style: Style,
 }
 
 impl Destinations {
