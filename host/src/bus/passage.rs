@@ -5,10 +5,10 @@
 
 use std::rc::Rc;
 
-use crate::context::{self, SpanId, TraceFlags};
-use crate::fault::{End, Json, Passage, Point, Spans, Subject};
+use crate::context::{self, TraceFlags};
+use crate::fault::{End, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
-use crate::guest::scope::{Deadline, Trace};
+use crate::guest::scope::Deadline;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::bus::Bus;
 use crate::bus::plight::Presence;
