@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::printable;
+use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
 use crate::run::{self, Destinations, Listed, Options, Outcome, Plan, Purpose, SHARDS, Speed, Start};
+use crate::telemetry::choice::Choice;
 
+use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
 use super::terminal::{self, style};
@@ -80,6 +82,9 @@ pub struct Run {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    choose: Choose,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,10 +127,16 @@ impl Run {
             lossy,
             show,
             json,
+            choose,
         } = self;
+        let choice = Choice::from(choose);
+        if let Some(problem) = hidden_traces(&choice, show) {
+            return refuse(&Refused::new(None, vec![problem]));
+        }
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
-        let destinations = Destinations { otlp: None, out, truth, show, json, stdout: terminal::stdout() };
+        let stdout = terminal::stdout();
+        let destinations = Destinations { otlp: None, out, truth, show, choice, json, stdout };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
@@ -155,6 +166,14 @@ impl Run {
             Err(error) => failed(&error),
         }
     }
+}
+
+/// Why traces that are chosen would not be shown.
+fn hidden_traces(choice: &Choice, show: Option<Show>) -> Option<Problem> {
+    let show = show.filter(|show| choice.is_choosy() && *show != Show::Traces)?;
+    let name = show.to_possible_value()?.get_name().to_owned();
+    let problem = format!("traces are chosen, and --show {name} shows none");
+    Some(Problem::new(problem).help("leave out --show, which is traces where some are chosen"))
 }
 
 /// Whether the run did what it had to; if not, standard error says so.

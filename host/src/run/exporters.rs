@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::error::Problem;
+use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
-use crate::telemetry::console::Console;
+use crate::telemetry::console::{Console, Wanted};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::file::JsonLines;
@@ -27,6 +28,8 @@ pub struct Order<'a> {
     /// Keep what the console draws until the run is over.
     pub at_the_end: bool,
     pub pace: Pace,
+    /// When the run begins: nanoseconds since the Unix epoch.
+    pub origin: Nanos,
 }
 
 /// The exporters of a run.
@@ -47,7 +50,7 @@ impl Exporters {
         resources: &Arc<[Resource]>,
         network: &Handle,
     ) -> Result<Self, Vec<Problem>> {
-        let Order { settings, wanted, show, at_the_end, pace } = *order;
+        let Order { settings, wanted, show, at_the_end, pace, origin } = *order;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
         let mut page = None;
         if settings.disabled {
@@ -63,7 +66,10 @@ impl Exporters {
             } else {
                 Box::new(std::io::stdout())
             };
-            let console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
+            let mut console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
+            if wanted.choice.is_choosy() {
+                console = console.choosing(Wanted { choice: wanted.choice.clone(), origin });
+            }
             exporters.push(match pace {
                 // A terminal that is stopped must not stop what goes elsewhere.
                 Pace::Real if page.is_none() => Box::new(aside(console, resources)?),

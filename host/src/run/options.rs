@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::model::Nanos;
+use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
 
 use super::event::Event;
@@ -136,8 +137,10 @@ pub struct Destinations {
     pub out: Option<PathBuf>,
     /// `--truth FILE`; `-` is standard output.
     pub truth: Option<PathBuf>,
-    /// None: traces when nothing else takes them, else the report.
+    /// None: traces when nothing else takes them, or some are chosen, else the report.
     pub show: Option<Show>,
+    /// Which traces to show.
+    pub choice: Choice,
     pub json: bool,
     /// What standard output is.
     pub stdout: Stdout,
