@@ -7,13 +7,13 @@
 pub mod callee;
 mod caller;
 mod entry;
-mod exposed;
-mod passage;
-pub mod plight;
+mod fault_target;
+mod network;
 mod redact;
+pub mod replica_faults;
+mod serve_mortal;
+mod span_delay;
 pub mod spans;
-mod stage;
-mod stall;
 pub mod stats;
 mod visit;
 

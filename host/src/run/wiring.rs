@@ -5,8 +5,8 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
+use crate::bus::replica_faults::Plight;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};
 use crate::fault::{self, Faults, Ledger};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use crate::bus::plight::{Plight, Presence};
+use crate::bus::replica_faults::{Plight, Presence};
 use crate::bus::stats::Stats;
 use crate::engine::Code;
 use crate::guest::{

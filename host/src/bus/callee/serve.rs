@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::bus::Bus;
-use crate::bus::plight::Presence;
+use crate::bus::replica_faults::Presence;
 use crate::bus::spans::OpenSpan;
 use crate::bus::stats::At;
 use crate::bus::visit::{Outcome, Visit, Way};
