@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::rng::Key;
 use crate::telemetry::record::ResourceId;
 
-use super::Visit;
+use super::visit::Visit;
 
 /// A replica, whichever code it runs, and what has befallen it.
 pub struct Plight {
@@ -264,8 +264,7 @@ impl Plight {
     /// A request that is known to be struck is not struck again.
     fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> Fate {
         let now = self.now();
-        let is_left =
-            |hold: &Hold| hold.by.rule.is_active() && !hold.is_of(&by.rule) || hold.is_down(now);
+        let is_left = |hold: &Hold| hold.by.rule.is_active() && !hold.is_of(&by.rule) || hold.is_down(now);
         self.holds.borrow_mut().retain(is_left);
         self.strike_all(&by, known);
         self.hold(by, State::DownUntil(now.saturating_add(restart)));

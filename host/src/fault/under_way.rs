@@ -6,7 +6,7 @@ use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
 
 use super::Ledger;
-use super::witness::{Caused, Ended, Spot, Witness};
+use super::witness::{Caused, Spot, Testimony, Witness};
 
 /// A call or a request that is under way as long as this is there.
 #[derive(Debug)]

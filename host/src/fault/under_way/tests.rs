@@ -5,7 +5,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 use smallvec::SmallVec;
 
 use super::super::event::{Drawn, Firing};
-use super::super::witness::{Touched, UNFINISHED};
+use super::super::witness::{Ended, Touched, UNFINISHED};
 use super::*;
 use crate::model::ServiceId;
 
