@@ -22,6 +22,8 @@ mod link;
 mod outside;
 #[path = "faults/record.rs"]
 mod record;
+#[path = "faults/reference.rs"]
+mod reference;
 #[path = "faults/request.rs"]
 mod request;
 #[path = "faults/resource.rs"]

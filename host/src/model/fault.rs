@@ -38,8 +38,8 @@ pub struct Fault {
 pub struct FaultKind {
     /// As topologies and reports write it.
     pub name: &'static str,
-    /// What it is in real systems: one phrase.
-    pub in_life: &'static str,
+    /// What it is in real systems: a phrase.
+    pub in_production: &'static str,
     pub grows: Grows,
     /// Whether it works within a replica, which a real server has not.
     pub is_inside: bool,

@@ -15,7 +15,9 @@ use super::service;
 use crate::error::{Problem, quote};
 use crate::model::{Fault, Service};
 
-pub(super) use kinds::is_inside;
+pub(super) use kinds::{is_inside, reference};
+
+pub use kinds::KindReference;
 
 /// Faults of a topology.
 const FAULTS_AT_MOST: usize = 10_000;

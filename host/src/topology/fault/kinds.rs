@@ -5,7 +5,9 @@ mod replica;
 mod request;
 mod telemetry;
 
+use super::super::key::{Absence, Declared, Key, Required, Type};
 use super::super::reader::{Table, Value};
+use super::super::types::Choice;
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
 use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
@@ -15,7 +17,7 @@ use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows
 pub(super) struct Declaration {
     pub kind: FaultKind,
     /// Those that it has beside [`COMMON`].
-    keys: &'static [&'static str],
+    keys: Declarations,
     pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
@@ -23,6 +25,8 @@ pub(super) struct Declaration {
 }
 
 type Reader = fn(&Keys<'_, '_>) -> Option<Read>;
+
+type Declarations = &'static [&'static dyn Declared];
 
 /// What a fault does, as it was read.
 #[derive(Debug)]
@@ -72,44 +76,44 @@ impl Declaration {
     /// A kind that looks at requests, and strikes less often while it grows.
     const fn requests(
         name: &'static str,
-        in_life: &'static str,
-        keys: &'static [&'static str],
+        in_production: &'static str,
+        keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_life, grows: Grows::Frequency, is_inside: false, outlasts: false };
+        let kind = FaultKind { name, in_production, grows: Grows::Frequency, is_inside: false, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Requests, in_spans: false, read }
     }
 
     /// A kind that looks at replicas, and does not grow.
     const fn replicas(
         name: &'static str,
-        in_life: &'static str,
-        keys: &'static [&'static str],
+        in_production: &'static str,
+        keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_life, grows: Grows::Never, is_inside: true, outlasts: false };
+        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: true, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Replicas, in_spans: false, read }
     }
 
     /// A kind that looks at spans, and strikes less often while it grows.
     const fn spans(
         name: &'static str,
-        in_life: &'static str,
-        keys: &'static [&'static str],
+        in_production: &'static str,
+        keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_life, grows: Grows::Frequency, is_inside: true, outlasts: false };
+        let kind = FaultKind { name, in_production, grows: Grows::Frequency, is_inside: true, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Spans, in_spans: true, read }
     }
 
     /// A kind that looks at the receivers of telemetry, and does not grow.
     const fn receivers(
         name: &'static str,
-        in_life: &'static str,
-        keys: &'static [&'static str],
+        in_production: &'static str,
+        keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_life, grows: Grows::Never, is_inside: false, outlasts: false };
+        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: false, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Receivers, in_spans: false, read }
     }
 
@@ -137,11 +141,60 @@ impl Declaration {
         self
     }
 
+    /// Whether it has this key.
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|declared| declared.name() == key)
+    }
+
+    /// Takes it that its keys are read, or that it has been said why not.
+    fn know(&self, table: &Table<'_>) {
+        self.keys.iter().for_each(|key| table.know(&[key.name()]));
+    }
+
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
         let dice = !matches!(looks_at, LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
+    }
+}
+
+/// A kind of fault, as the reference has it: Markdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindReference {
+    pub name: &'static str,
+    /// Its line in the table of kinds: name, what it is in production, what it strikes, and how it grows.
+    pub line: String,
+    /// The table of its own keys; empty if it has none.
+    pub keys: String,
+}
+
+/// All kinds, in the order of the reference.
+pub fn reference() -> Vec<KindReference> {
+    declarations().map(Declaration::reference).collect()
+}
+
+impl Declaration {
+    fn reference(&self) -> KindReference {
+        let FaultKind { name, in_production, grows, .. } = self.kind;
+        let strikes = match self.looks_at {
+            LooksAt::Requests => "requests",
+            LooksAt::Replicas => "replicas",
+            LooksAt::Spans => "spans",
+            LooksAt::Receivers => "receivers",
+        };
+        let grows = match grows {
+            Grows::Never => "",
+            Grows::Magnitude => "in size",
+            Grows::Frequency => "in frequency",
+        };
+        let line = format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {grows} |\n");
+        let mut keys = String::new();
+        if !self.keys.is_empty() {
+            keys.push_str("| key | value | default | |\n|---|---|---|---|\n");
+            keys.extend(self.keys.iter().map(|key| key.row()));
+        }
+        KindReference { name, line, keys }
     }
 }
 
@@ -210,25 +263,26 @@ pub(super) fn read(
     around: &Surroundings<'_>,
 ) -> Option<Read> {
     let Some(declared) = declared else {
-        declarations().for_each(|declared| table.know(declared.keys));
+        declarations().for_each(|declared| declared.know(table));
         return None;
     };
-    table.know(declared.keys);
+    declared.know(table);
     for entry in table.entries() {
-        let owners = || declarations().filter(|owner| owner.keys.contains(&entry.key));
-        if COMMON.contains(&entry.key) || declared.keys.contains(&entry.key) || owners().next().is_none() {
+        let owners = || declarations().filter(|owner| owner.has(entry.key));
+        if COMMON.contains(&entry.key) || declared.has(entry.key) || owners().next().is_none() {
             continue;
         }
-        owners().for_each(|owner| table.know(owner.keys));
+        owners().for_each(|owner| owner.know(table));
         let names = list(owners().map(|owner| owner.kind.name));
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (declared.read)(&Keys { table, targets, around })
+    (declared.read)(&Keys { declared, table, targets, around })
 }
 
 /// A fault's table for the reader of its kind.
 struct Keys<'k, 'a> {
+    declared: &'k Declaration,
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
@@ -236,19 +290,34 @@ struct Keys<'k, 'a> {
 }
 
 impl<'a> Keys<'_, 'a> {
-    fn get(&self, key: &'static str) -> Option<Value<'a>> {
-        let [value] = self.table.some([key]);
-        value
+    /// The value of a key, or what holds without it. None: it is wrong, and that is noted.
+    fn read<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<A::Read> {
+        key.read(self.table_with(key.name))
     }
 
-    fn need(&self, key: &'static str, remedy: &str) -> Option<Value<'a>> {
-        self.table.need(key, self.get(key), remedy)
+    /// The value of a key as it stands in the file.
+    fn get<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<Value<'a>> {
+        key.get(self.table_with(key.name))
     }
 
-    /// `on = "request"`.
-    fn direction(&self, usual: Direction) -> Option<Direction> {
-        const DIRECTIONS: [(&str, Direction); 3] =
-            [("request", Direction::Request), ("response", Direction::Response), ("both", Direction::Both)];
-        self.get("on").map_or(Some(usual), |value| value.choice("direction", &DIRECTIONS))
+    /// The value of a key as it stands in the file. That it is missing is noted.
+    fn need<T: Type>(&self, key: &Key<T, Required>) -> Option<Value<'a>> {
+        key.need(self.table_with(key.name))
+    }
+
+    /// What the reader of a kind asks for, its kind declares.
+    fn table_with(&self, key: &str) -> &Table<'a> {
+        assert!(self.declared.has(key), "{} does not declare {key}", self.declared.kind.name);
+        self.table
     }
 }
+
+/// The three directions of `on`.
+const DIRECTIONS: Choice<Direction> = Choice {
+    what: "direction",
+    words: &[
+        ("request", Direction::Request),
+        ("response", Direction::Response),
+        ("both", Direction::Both),
+    ],
+};
