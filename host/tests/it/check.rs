@@ -1,22 +1,14 @@
 //! What `simhost check` and `simhost run` say of topologies whose parts do not fit
 //! together: errors where nothing else can be meant, warnings elsewhere.
 
-#[path = "check/calls.rs"]
 mod calls;
-mod common_run;
-#[path = "check/document.rs"]
 mod document;
-#[path = "check/faults.rs"]
 mod faults;
-#[path = "report/schema.rs"]
-mod schema;
-#[path = "check/shares.rs"]
 mod shares;
-#[path = "check/traffic.rs"]
 mod traffic;
 
-use common_run::shipped::Shipped;
-use common_run::{Finished, Topology, finish, simhost};
+use crate::support::shipped::Shipped;
+use crate::support::{Finished, Topology, finish, simhost};
 
 /// A shop that calls its stock, and `more` of it.
 pub fn shop(calls: &str, more: &str) -> Topology {

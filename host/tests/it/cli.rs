@@ -1,12 +1,11 @@
 //! The command line: what it takes, what it refuses and how, what it prints.
 
-mod common_run;
-
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use crate::support;
+use crate::support::{Finished, ORDER, Topology, guest, simhost};
 use assert_cmd::assert::Assert;
-use common_run::{Finished, ORDER, Topology, guest, simhost};
 use predicates::prelude::{PredicateBooleanExt as _, predicate};
 use predicates::str::contains;
 use serde_json::Value;
@@ -386,7 +385,7 @@ fn what_is_shown_is_a_matter_of_show() {
 fn records_can_go_to_standard_output() {
     let topology = Topology::orders();
     let Finished { stdout, stderr, .. } = topology.run(&["--virtual", "--request", ORDER, "--out", "-"]);
-    assert_eq!(common_run::trace::read(&stdout).len(), 17);
+    assert_eq!(support::trace::read(&stdout).len(), 17);
     assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
 }
 
@@ -401,20 +400,20 @@ fn traces_stay_out_of_a_document_on_standard_output() {
         finished.success().to_owned()
     };
     assert_eq!(serde_json::from_str::<Value>(&run(&["--json"])).expect("JSON")["topology"], "orders");
-    assert_eq!(common_run::trace::read(&run(&["--out", "-"])).len(), 17);
-    assert_eq!(common_run::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
+    assert_eq!(support::trace::read(&run(&["--out", "-"])).len(), 17);
+    assert_eq!(support::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
 
-    let server = common_run::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
+    let server = support::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
     assert_eq!(server.connect().order(2, &[]).status(), 201);
     let finished = server.stop();
-    assert_eq!(common_run::trace::read(finished.success()).len(), 17);
+    assert_eq!(support::trace::read(finished.success()).len(), 17);
     assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
 }
 
 #[test]
 fn the_report_stands_apart_from_the_traces() {
     let topology = Topology::orders();
-    let server = common_run::server::Server::start(&topology, &["--show", "traces"]);
+    let server = support::server::Server::start(&topology, &["--show", "traces"]);
     assert_eq!(server.connect().order(0, &[]).status(), 400);
     let stdout = server.stop().success().to_owned();
     assert!(stdout.contains("\n\norders: 1 request in "), "{stdout}");

@@ -1,20 +1,17 @@
 //! Clients that mean no good, or are slow: what they cost is bounded, and what is refused
 //! says why.
 
-mod common_run;
-
-#[path = "clients/http2.rs"]
 mod http2;
-#[path = "clients/refusals.rs"]
 mod refusals;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use common_run::http::{Connection, Upstream};
-use common_run::server::Server;
-use common_run::{PATIENCE, Topology};
+use crate::support;
+use crate::support::http::{Connection, Upstream};
+use crate::support::server::Server;
+use crate::support::{PATIENCE, Topology};
 
 /// Between two looks at who is answered; how long, no test depends on.
 const A_MOMENT: Duration = Duration::from_millis(5);
@@ -136,7 +133,7 @@ fn responses_of_real_servers_are_bounded_together() {
         let said = answer.json()["message"].to_string();
         assert!(said.contains("responses of real servers exceed 268435456 bytes together"), "{answer:?}");
     });
-    if let Some(peak) = common_run::peak_memory(server.id()) {
+    if let Some(peak) = support::cost::memory(server.id()) {
         assert!(peak < 1 << 30, "{} MiB", peak >> 20);
     }
     server.stop();

@@ -1,8 +1,6 @@
 //! What the console prints, as a person sees it: golden pictures beside this file.
 
-#[path = "console/orders.rs"]
 mod orders;
-#[path = "console/story.rs"]
 mod story;
 
 use insta::assert_snapshot;

@@ -1,9 +1,7 @@
 //! Cycles of calls: they end, by name, as soon as it is certain that they cannot go on.
 
-mod common_run;
-
-use common_run::trace::{self, Span};
-use common_run::{Finished, Topology};
+use crate::support::trace::{self, Span};
+use crate::support::{Finished, Topology};
 use serde_json::Value;
 
 const SECOND: u64 = 1_000_000_000;

@@ -1,32 +1,20 @@
 //! Same seed, same bytes; and what has no effect changes no byte.
 
-#[path = "determinism/changes.rs"]
 mod changes;
-mod common_run;
-#[path = "determinism/difference.rs"]
 mod difference;
-#[path = "determinism/left.rs"]
 mod left;
-#[path = "determinism/names.rs"]
 mod names;
-#[path = "determinism/random.rs"]
 mod random;
-#[path = "telemetry/receiver.rs"]
-mod receiver;
-#[path = "determinism/runaway.rs"]
 mod runaway;
-#[path = "determinism/shop.rs"]
 mod shop;
-#[path = "determinism/surroundings.rs"]
 mod surroundings;
-#[path = "determinism/topologies.rs"]
 mod topologies;
 
 use std::collections::BTreeSet;
 
-use common_run::http::Dead;
-use common_run::trace::{self, Span};
-use common_run::{Finished, ORDER, Topology, finish};
+use crate::support::http::Dead;
+use crate::support::trace::{self, Span};
+use crate::support::{Finished, ORDER, Topology, finish};
 
 /// Orders of all kinds, and one that fails.
 const ORDERS: [&str; 8] = [

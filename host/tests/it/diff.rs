@@ -1,15 +1,13 @@
 //! Two runs of the same seed, compared: `simhost diff`.
 //!
-//! `BLESS=1 cargo test --test diff` writes the golden files and the schema anew;
+//! `BLESS=1 cargo test --test it diff::` writes the golden files and the schema anew;
 //! read the difference before committing it.
-
-mod common_run;
-#[path = "report/schema.rs"]
-mod schema;
 
 use std::path::{Path, PathBuf};
 
-use common_run::{Finished, ORDER, Topology, finish, guest};
+use crate::support;
+use crate::support::schema;
+use crate::support::{Finished, ORDER, Topology, finish, guest};
 use serde_json::Value;
 
 /// An order that is slow, as it is large.
@@ -17,7 +15,7 @@ const LARGE: &str = r#"POST /orders {"item":"book","quantity":8,"price":1}"#;
 
 /// `simhost diff` of the topology with `arguments`, started in its folder.
 fn diff(topology: &Topology, arguments: &[&str]) -> Finished {
-    let mut command = common_run::simhost();
+    let mut command = support::simhost();
     let path = topology.path();
     command.current_dir(path.parent().expect("a folder"));
     command.arg("diff").arg(path.file_name().expect("a name")).args(arguments);
@@ -49,7 +47,7 @@ fn golden(path: &Path, said: &str) {
 }
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diff").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/diff").join(name)
 }
 
 /// The row of this service or load, and of this route or name of spans.

@@ -1,15 +1,13 @@
 //! The reference of faults, `docs/faults.md`, does what it says: its examples are
 //! run, and each fault in them strikes. So do the commands of `docs/recipes.md`.
 
-mod common_run;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use simhost::topology;
 
-use common_run::{Topology, finish, simhost};
+use crate::support::{Topology, finish, simhost};
 
 /// How an example is run.
 const FLAGS: [&str; 6] = ["--virtual", "--for", "40s", "--seed", "7", "--json"];

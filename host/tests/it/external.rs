@@ -1,14 +1,12 @@
 //! Real servers that a topology names: what they are asked, and what becomes of
 //! their answers.
 
-mod common_run;
-
 use std::thread;
 
-use common_run::http::{Dead, Message, Upstream};
-use common_run::server::Server;
-use common_run::trace::Span;
-use common_run::{ORDER, Topology, trace};
+use crate::support::http::{Dead, Message, Upstream};
+use crate::support::server::Server;
+use crate::support::trace::Span;
+use crate::support::{ORDER, Topology, trace};
 use serde_json::Value;
 
 /// Sends one request to a probe while `upstream` answers one; with the probe's

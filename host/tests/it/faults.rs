@@ -1,47 +1,26 @@
 //! Faults through whole runs: when they are active, whom they strike, and what a
 //! hand can do to them meanwhile.
 
-#[allow(dead_code, reason = "it is for all tests of the program")]
-mod support;
-
-#[path = "faults/chance.rs"]
 mod chance;
-#[path = "faults/conditions.rs"]
 mod conditions;
-#[path = "faults/conductor.rs"]
 mod conductor;
-#[path = "faults/context.rs"]
 mod context;
-#[path = "faults/control.rs"]
 mod control;
-#[path = "faults/lifecycle.rs"]
 mod lifecycle;
-#[path = "faults/link.rs"]
 mod link;
-#[path = "faults/outside.rs"]
 mod outside;
-#[path = "faults/record.rs"]
 mod record;
-#[path = "faults/request.rs"]
 mod request;
-#[path = "faults/resource.rs"]
 mod resource;
-#[path = "faults/schedule.rs"]
 mod schedule;
-#[path = "report/schema.rs"]
-mod schema;
-#[path = "faults/span.rs"]
 mod span;
-#[path = "faults/targets.rs"]
 mod targets;
-#[path = "faults/told.rs"]
 mod told;
-#[path = "faults/windows.rs"]
 mod windows;
 
+use crate::support::{Run, Span, SpanKind, World};
 use serde_json::Value;
 use simhost::clock::VIRTUAL_START;
-use support::{Run, Span, SpanKind, World};
 
 const MS: u64 = 1_000_000;
 

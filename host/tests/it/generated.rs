@@ -1,13 +1,11 @@
 //! `simhost generate`, and the topologies that it wrote into `topologies/generated/`.
 
-mod common_run;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[cfg(target_os = "linux")]
-use common_run::server::Server;
-use common_run::{Finished, finish, simhost};
+use crate::support::server::Server;
+use crate::support::{Finished, finish, simhost};
 
 /// Those that ship, by their number of services.
 const SHIPPED: [u32; 3] = [10, 100, 1_000];

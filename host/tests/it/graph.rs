@@ -1,10 +1,9 @@
 //! `simhost graph`: who calls whom, in three notations.
 
-mod common_run;
-
 use std::process::Command;
 
-use common_run::{Finished, Topology, finish, simhost};
+use crate::support;
+use crate::support::{Finished, Topology, finish, simhost};
 
 fn graph(topology: &Topology, arguments: &[&str]) -> Finished {
     finish(simhost().arg("graph").arg(topology.path()).args(arguments))
@@ -54,7 +53,7 @@ values = { id = { range = [1, 9] } }
 request = { path = "/products/{id}" }
 arrivals = { constant = "10/s" }
 "#;
-    Topology::new("shop", text.replace("PROBE", &common_run::guest("tests/probe")))
+    Topology::new("shop", text.replace("PROBE", &support::guest("tests/probe")))
 }
 
 #[test]

@@ -1,52 +1,29 @@
 //! What the host promises, held against real guests: each test guest has a
 //! module of its name here. The guests are described in `guests/tests`.
 
-#[allow(dead_code, reason = "it is for all tests of the program")]
-mod support;
-
-#[path = "guests/bad_routes.rs"]
 mod bad_routes;
-#[path = "guests/conventions.rs"]
 mod conventions;
-#[path = "guests/core_module.rs"]
 mod core_module;
-#[path = "guests/early.rs"]
 mod early;
-#[path = "guests/faults.rs"]
 mod faults;
-#[path = "guests/hop.rs"]
 mod hop;
-#[path = "guests/hostile.rs"]
 mod hostile;
-#[path = "guests/hostile_components.rs"]
 mod hostile_components;
-#[path = "guests/hostile_spins.rs"]
 mod hostile_spins;
-#[path = "guests/links.rs"]
 mod links;
-#[path = "guests/no_handler.rs"]
 mod no_handler;
-#[path = "guests/noop.rs"]
 mod noop;
-#[path = "guests/probe.rs"]
 mod probe;
-#[path = "guests/probe_calls.rs"]
 mod probe_calls;
-#[path = "guests/probe_telemetry.rs"]
 mod probe_telemetry;
-#[path = "guests/refusals.rs"]
 mod refusals;
-#[path = "guests/service.rs"]
 mod service;
-#[path = "guests/sulky.rs"]
 mod sulky;
-#[path = "guests/trouble.rs"]
 mod trouble;
-#[path = "guests/trouble_floods.rs"]
 mod trouble_floods;
-#[path = "guests/trouble_messages.rs"]
 mod trouble_messages;
 
+use crate::support;
 use std::fs;
 
 #[test]

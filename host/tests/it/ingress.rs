@@ -1,13 +1,11 @@
 //! Requests over real HTTP: what a client may send, what it gets, and the spans of it.
 
-mod common_run;
-
 use std::collections::BTreeSet;
 
-use common_run::http::Message;
-use common_run::server::Server;
-use common_run::trace::Span;
-use common_run::{Topology, http};
+use crate::support::http::Message;
+use crate::support::server::Server;
+use crate::support::trace::Span;
+use crate::support::{Topology, http};
 use serde_json::Value;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";

@@ -1,11 +1,9 @@
 //! The inventory of the orders system, as its configuration shapes it, and the
 //! guests that ship, as files.
 
-mod common_run;
-
 use std::fs;
 
-use common_run::{ORDER, Topology, guest};
+use crate::support::{ORDER, Topology, guest};
 use sha2::{Digest, Sha256};
 
 const INVENTORY: &str = "guest = \"inventory\"";

@@ -1,8 +1,6 @@
 //! A run that listens, from its first breath to its last: bounds on what comes
 //! in, clients that go away, and the orderly end.
 
-mod common_run;
-#[path = "lifecycle/idle.rs"]
 mod idle;
 
 use std::io::Read;
@@ -10,9 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use common_run::http::{Connection, Dead, Upstream};
-use common_run::server::Server;
-use common_run::{ORDER, Topology, peak_memory, trace};
+use crate::support;
+use crate::support::http::{Connection, Dead, Upstream};
+use crate::support::server::Server;
+use crate::support::{ORDER, Topology, cost, trace};
 
 const CALL: &str = "/call?service=legacy&path=/x";
 
@@ -41,7 +40,7 @@ fn two_thousand_clients_are_served_at_a_time() {
         let answer = connection.receive();
         assert_eq!(answer.status(), 400, "{}", answer.body);
     }
-    if let Some(peak) = peak_memory(server.id()) {
+    if let Some(peak) = cost::memory(server.id()) {
         assert!(peak < 512 << 20, "{} MiB", peak >> 20);
     }
     drop(connections);
@@ -245,7 +244,7 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
 fn ctrl_c_stops_virtual_time_at_a_whole_event_and_reports_what_was_simulated() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--for", "8000h", "--out", "-"]);
-    let (finished, text) = common_run::interrupt(&mut command);
+    let (finished, text) = support::interrupt(&mut command);
     let said = &finished.stderr;
     assert_eq!(finished.code, Some(0), "{said}");
     for expected in ["finishing what is under way", "orders: ", "POST /charges", "digest: "] {
@@ -265,12 +264,12 @@ fn an_instant_that_does_not_end_is_an_error_that_names_who_is_busy_in_it() {
         "[topology]\nname = \"endless\"\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"front\"\n\
          [services.front]\nguest = {:?}\n\
          [[load]]\nname = \"hasty\"\nto = \"front\"\nrequest = {{ path = \"/\" }}\nusers = 2\nthink = \"0s\"\n",
-        common_run::guest("tests/noop")
+        support::guest("tests/noop")
     );
     let topology = Topology::new("endless", text);
     let mut command = topology.command(&["--virtual", "--for", "10s"]);
     // Records would only make it take longer.
-    let finished = common_run::finish(command.env("OTEL_SDK_DISABLED", "true"));
+    let finished = support::finish(command.env("OTEL_SDK_DISABLED", "true"));
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stdout.starts_with("endless: "), "{}", finished.stdout);
     assert!(finished.stdout.contains("\n hasty "), "the report has the load: {}", finished.stdout);
@@ -300,7 +299,7 @@ fn a_file_that_cannot_grow_keeps_its_whole_lines() {
         .args(&arguments)
         .args(["--virtual", "--out", "limited.jsonl"])
         .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
-    let finished = common_run::finish(&mut command);
+    let finished = support::finish(&mut command);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stderr.contains("error: file limited.jsonl: "), "{}", finished.stderr);
     assert!(finished.stderr.contains("File too large"), "{}", finished.stderr);

@@ -1,13 +1,11 @@
 //! Loads: requests that a topology makes itself.
 
-mod common_run;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use common_run::server::Server;
-use common_run::trace::{self, Span};
-use common_run::{Finished, Topology};
+use crate::support::server::Server;
+use crate::support::trace::{self, Span};
+use crate::support::{Finished, Topology};
 use serde_json::Value;
 
 /// A service `a` with these settings, and `loads`.

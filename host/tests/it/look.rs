@@ -1,8 +1,6 @@
 //! What people read fits the page they read it on: narrow ones, files, screen readers.
 
-mod common_run;
-
-use common_run::{Finished, ORDER, Topology, finish};
+use crate::support::{Finished, ORDER, Topology, finish};
 
 /// A run with tables, a timeline, errors and a trace.
 fn run(columns: &str, flags: &[&str]) -> Finished {

@@ -4,17 +4,14 @@
 //! A look is a function that lists what it finds; [`constants_are_found`] holds the looks
 //! themselves to a topology that has every tell-tale.
 
-mod common_run;
-#[path = "looks/spans.rs"]
 mod spans;
-#[path = "looks/symptoms.rs"]
 mod symptoms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common_run::{Topology, at_once, simhost};
+use crate::support::{Topology, at_once, simhost};
 use simhost::fault::{Windows, draw_targets};
 use simhost::model::Model;
 use simhost::rng::{Key, Purpose};

@@ -1,17 +1,15 @@
 //! The orders topology as it ships, in virtual time: what it answers, and the
-//! trace that it leaves. Each case has a golden file `tests/orders/*.trace`.
+//! trace that it leaves. Each case has a golden file `tests/it/orders/*.trace`.
 //!
-//! `BLESS=1 cargo test --test orders` writes them anew; read the difference
+//! `BLESS=1 cargo test --test it orders::` writes them anew; read the difference
 //! before committing it.
-
-mod common_run;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use common_run::trace::{self, Span};
-use common_run::{ORDER, Topology, guest};
+use crate::support::trace::{self, Span};
+use crate::support::{ORDER, Topology, guest};
 use serde_json::Value;
 
 const NOTIFICATION: &str = "guest = \"notification\"";
@@ -100,7 +98,7 @@ fn every_case_is_answered_and_traced_as_its_golden_file_says() {
         let arguments = String::from_iter(arguments);
         let (request, tree) = (case.request, trace::tree(&spans));
         let said = format!("{change}--request '{request}'{arguments}\n{answer}\n\n{tree}");
-        let golden = Path::new("tests/orders").join(format!("{}.trace", case.name));
+        let golden = Path::new("tests/it/orders").join(format!("{}.trace", case.name));
         if bless {
             fs::write(&golden, &said).expect("golden file is written");
         } else if fs::read_to_string(&golden).ok().as_deref() != Some(&said) {
@@ -113,7 +111,7 @@ fn every_case_is_answered_and_traced_as_its_golden_file_says() {
 #[test]
 fn every_golden_file_has_its_case() {
     let cases: BTreeSet<_> = cases().iter().map(|case| format!("{}.trace", case.name)).collect();
-    let files = fs::read_dir("tests/orders").expect("folder of golden files");
+    let files = fs::read_dir("tests/it/orders").expect("folder of golden files");
     let files = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
     assert_eq!(files.collect::<BTreeSet<_>>(), cases);
 }

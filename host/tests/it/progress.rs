@@ -1,15 +1,11 @@
 //! The line on a terminal that says how far a run has come.
 
-#![cfg(target_os = "linux")]
-
-mod common_run;
-
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-use common_run::{ORDER, Topology};
+use crate::support::{ORDER, Topology};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// What a run writes to a terminal that is its standard error, and what it prints.

@@ -1,21 +1,18 @@
 //! What a run says at its end: to a person, to a program, and by its exit code.
 //!
-//! `BLESS=1 cargo test --test report` writes the golden files and the schema
+//! `BLESS=1 cargo test --test it report::` writes the golden files and the schema
 //! anew; read the difference before committing it.
 
-mod common_run;
-#[path = "report/interval.rs"]
 mod interval;
-#[path = "report/schema.rs"]
-mod schema;
-#[path = "report/timeline.rs"]
 mod timeline;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common_run::http::Dead;
-use common_run::{Finished, ORDER, Topology, finish, guest};
+use crate::support;
+use crate::support::http::Dead;
+use crate::support::schema;
+use crate::support::{Finished, ORDER, Topology, finish, guest};
 use serde_json::Value;
 
 /// Large orders, which are slow.
@@ -69,7 +66,7 @@ fn golden(path: &Path, said: &str) {
 }
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/report").join(name)
 }
 
 #[test]
@@ -297,7 +294,7 @@ fn every_call_has_its_server_or_a_reason() {
         guest("tests/hop")
     );
     records += &Topology::new("cycle", cycle).records(&["--request", "GET /"]).1;
-    let spans = common_run::trace::read(&records);
+    let spans = support::trace::read(&records);
     let (mut served, mut unreached) = (0, 0);
     for client in spans.iter().filter(|span| span.kind == "CLIENT") {
         let server = spans.iter().any(|span| span.kind == "SERVER" && span.parent == client.id);

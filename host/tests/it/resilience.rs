@@ -1,31 +1,18 @@
 //! The policies of links: what a caller does about a callee that fails or is
 //! slow, and what of it the spans and the report say.
 
-mod common_run;
-#[allow(dead_code, reason = "it is for all tests of the program")]
-mod support;
-
-#[path = "resilience/breaker.rs"]
 mod breaker;
-#[path = "resilience/bulkhead.rs"]
 mod bulkhead;
-#[path = "resilience/deadline.rs"]
 mod deadline;
-#[path = "resilience/everything.rs"]
 mod everything;
-#[path = "resilience/fallback.rs"]
 mod fallback;
-#[path = "resilience/hedge.rs"]
 mod hedge;
-#[path = "resilience/outside.rs"]
 mod outside;
-#[path = "resilience/readme.rs"]
 mod readme;
-#[path = "resilience/retry.rs"]
 mod retry;
 
+use crate::support::{Run, Span, SpanKind, World};
 use serde_json::Value;
-use support::{Run, Span, SpanKind, World};
 
 const MS: u64 = 1_000_000;
 

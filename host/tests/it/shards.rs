@@ -1,13 +1,12 @@
 //! `--shards`: several worlds beside one another, which are each what they are
 //! alone, and together one run that repeats.
 
-mod common_run;
-
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common_run::trace::{self, Span};
-use common_run::{Finished, ORDER, Topology};
+use crate::support;
+use crate::support::trace::{self, Span};
+use crate::support::{Finished, ORDER, Topology};
 use serde_json::Value;
 use simhost::rng::{Key, Purpose};
 
@@ -183,7 +182,7 @@ fn the_report_says_how_many_worlds_there_were() {
 fn ctrl_c_stops_all_shards() {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--for", "8000h", "--shards", "3", "--out", "-"]);
-    let (finished, text) = common_run::interrupt(&mut command);
+    let (finished, text) = support::interrupt(&mut command);
     let said = &finished.stderr;
     assert_eq!(finished.code, Some(0), "{said}");
     assert_eq!(said.matches("finishing what is under way").count(), 1, "{said}");

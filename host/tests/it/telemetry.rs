@@ -1,8 +1,6 @@
 //! The way of records from the core thread to files and receivers, with real
 //! servers that misbehave in every way the specification foresees.
 
-#[path = "../common_run/mod.rs"]
-mod common_run;
 mod digest;
 mod encode;
 mod env;
@@ -13,7 +11,7 @@ mod losses;
 mod outputs;
 mod patience;
 mod pipeline;
-mod receiver;
+pub mod receiver;
 mod records;
 mod sending;
 mod tls;

@@ -2,16 +2,14 @@
 //! Of incidents there is the truth besides, `NAME.truth.jsonl`: all of it but the firings and the changed
 //! requests, of which each fault has its first three.
 //!
-//! `BLESS=1 cargo test --test topologies` writes them anew, with the flags of
+//! `BLESS=1 cargo test --test it topologies::` writes them anew, with the flags of
 //! their first line; read the difference before committing it.
-
-mod common_run;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use common_run::shipped::{Shipped, TRUTH};
-use common_run::{at_once, finish, simhost};
+use crate::support::shipped::{Shipped, TRUTH};
+use crate::support::{at_once, finish, simhost};
 
 /// Firings of each fault that a golden file has, and requests that it changed.
 const FIRINGS: usize = 3;

@@ -1,10 +1,8 @@
 //! `simhost traces`: traces of a file, chosen and drawn, by the real program.
 
-mod common_run;
-
 use std::process::Stdio;
 
-use common_run::{Finished, Topology, finish, simhost};
+use crate::support::{Finished, Topology, finish, simhost};
 
 /// A run of orders of which some are large, and slow, and some fail; with the file it has written.
 fn orders(file: &str) -> (Topology, String) {

@@ -1,35 +1,24 @@
 //! The truth file: what faults really did, as it happens, beside the telemetry and
 //! never in it.
 //!
-//! `BLESS=1 cargo test --test truth` writes the schema anew; read the difference
+//! `BLESS=1 cargo test --test it truth::` writes the schema anew; read the difference
 //! before committing it.
 
-mod common_run;
-#[path = "report/schema.rs"]
-mod schema;
-
-#[path = "truth/blind.rs"]
 mod blind;
-#[path = "truth/causes.rs"]
 mod causes;
-#[path = "truth/changed.rs"]
 mod changed;
-#[path = "truth/errors.rs"]
 mod errors;
-#[path = "truth/labels.rs"]
 mod labels;
-#[path = "truth/report.rs"]
 mod report;
-#[path = "truth/signs.rs"]
 mod signs;
-#[path = "truth/trouble.rs"]
 mod trouble;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common_run::trace::{self, Span};
-use common_run::{Finished, ORDER, Topology};
+use crate::support::schema;
+use crate::support::trace::{self, Span};
+use crate::support::{Finished, ORDER, Topology};
 use serde_json::Value;
 
 const BOTH: [&str; 4] = ["--fault", "slow-index-scan=on", "--fault", "payment-errors=on"];

@@ -1,7 +1,7 @@
 //! Topology files and what simhost says about them: each `tests/ui/*.toml` has
 //! a `.out` beside it (the model) or an `.err` (the report).
 //!
-//! `BLESS=1 cargo test --test ui` writes both anew; read the difference before
+//! `BLESS=1 cargo test --test it ui::` writes both anew; read the difference before
 //! committing it.
 
 use std::fmt::Write;

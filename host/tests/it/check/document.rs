@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::common_run::{ORDER, Topology};
-use crate::schema;
-use crate::{check, shop};
+use crate::check::{check, shop};
+use crate::support::schema;
+use crate::support::{ORDER, Topology};
 
 fn document(topology: &Topology, arguments: &[&str]) -> Value {
     let checked = check(topology, &[&["--json"], arguments].concat());

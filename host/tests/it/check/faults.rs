@@ -1,7 +1,7 @@
 //! Faults that never strike.
 
-use crate::common_run::{Topology, guest};
-use crate::{check, refused, said, shop, warned};
+use crate::check::{check, refused, said, shop, warned};
+use crate::support::{Topology, guest};
 
 fn fault(target: &str, more: &str) -> Topology {
     let fault = format!(

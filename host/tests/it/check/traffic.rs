@@ -1,6 +1,6 @@
 //! Requests that meet no route.
 
-use crate::{check, refused, said, shop, warned};
+use crate::check::{check, refused, said, shop, warned};
 
 fn load(request: &str) -> String {
     format!(

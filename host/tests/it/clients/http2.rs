@@ -10,8 +10,8 @@ use http::Request;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::common_run::server::Server;
-use super::common_run::{PATIENCE, Topology, peak_memory};
+use crate::support::server::Server;
+use crate::support::{PATIENCE, Topology, cost};
 
 /// What a run has of its own, and what its budgets allow beside: bytes. Without a bound
 /// each of the attacks below would take a multiple.
@@ -90,7 +90,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[track_caller]
 fn holds_little(server: &Server) {
-    if let Some(peak) = peak_memory(server.id()) {
+    if let Some(peak) = cost::memory(server.id()) {
         assert!(peak < MEMORY, "{} MiB", peak >> 20);
     }
 }

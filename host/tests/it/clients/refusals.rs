@@ -1,8 +1,8 @@
 //! Every refusal has a body, and the body names the bound.
 
-use super::common_run::Topology;
-use super::common_run::http::{Connection, Upstream};
-use super::common_run::server::Server;
+use crate::support::Topology;
+use crate::support::http::{Connection, Upstream};
+use crate::support::server::Server;
 
 /// Sends bytes; the status of the answer and its body.
 fn ask(server: &Server, bytes: &str) -> (u16, serde_json::Value) {

@@ -1,6 +1,6 @@
 //! The orders trace: 17 spans of four services, with the times of one capture.
 
-use crate::story::{Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story};
+use crate::console::story::{Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story};
 
 /// Start and duration of each span in microseconds.
 type Times = [(u64, u64); 17];

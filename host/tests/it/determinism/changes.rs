@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::common_run::Topology;
-use crate::left::{Left, assert_same};
-use crate::shop::{END, SERVICES, command, run, shop, usual};
+use crate::determinism::left::{Left, assert_same};
+use crate::determinism::shop::{END, SERVICES, command, run, shop, usual};
+use crate::support::Topology;
 
 /// Faults that would strike, were they on or had they any chance.
 const STRIKING: &str = r#"

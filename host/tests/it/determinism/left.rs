@@ -6,8 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common_run::{finish, simhost};
-use crate::difference;
+use crate::determinism::difference;
+use crate::support::{finish, simhost};
 
 /// What a run in virtual time left behind.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::common_run::Topology;
-use crate::common_run::trace::{self, Span};
+use crate::support::Topology;
+use crate::support::trace::{self, Span};
 
 /// Two seconds of the shipped topology under this name.
 fn called(name: &str) -> Vec<Span> {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::common_run::Topology;
-use crate::left::{Left, assert_same};
+use crate::determinism::left::{Left, assert_same};
+use crate::support::Topology;
 
 /// A service of a random system. It calls services that come after it, so there are no cycles.
 #[derive(Clone, Debug)]

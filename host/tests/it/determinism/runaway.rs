@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::common_run::{Topology, guest, simhost};
-use crate::left::{Left, assert_same};
+use crate::determinism::left::{Left, assert_same};
+use crate::support::{Topology, guest, simhost};
 
 /// A guest that spins, hoards, recurses, floods and traps, asked for all of it by
 /// loads, with callers that wait for its two workers meanwhile.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::common_run::{Topology, simhost};
-use crate::left::Left;
+use crate::determinism::left::Left;
+use crate::support::{Topology, simhost};
 
 /// What the runs here have in common: a few hundred requests from a fixed instant on.
 pub const FLAGS: [&str; 5] = ["--virtual", "--for", "5s", "--start", "2026-01-01T00:00:00Z"];

@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tonic::Status;
 
-use crate::common_run::Topology;
-use crate::common_run::http::Dead;
-use crate::left::{Left, assert_same};
-use crate::receiver::{Answer, Receiver, http};
-use crate::shop::{command, run, shop, usual};
+use crate::determinism::left::{Left, assert_same};
+use crate::determinism::shop::{command, run, shop, usual};
+use crate::support::Topology;
+use crate::support::http::Dead;
+use crate::telemetry::receiver::{Answer, Receiver, http};
 
 /// More requests than any run here sends to a receiver.
 const ALWAYS: usize = 10_000;
@@ -105,7 +105,10 @@ fn how_the_report_is_shown_changes_no_record() {
         topology.records_of(command.envs(set.iter().copied())).1
     };
     let plain = text(&[("NO_COLOR", "1"), ("COLUMNS", "60")]);
-    assert_eq!(crate::difference::first(&plain, &text(&[("CLICOLOR_FORCE", "1"), ("COLUMNS", "160")])), None);
+    assert_eq!(
+        crate::determinism::difference::first(&plain, &text(&[("CLICOLOR_FORCE", "1"), ("COLUMNS", "160")])),
+        None
+    );
 }
 
 /// What is compiled here is what comes out of the cache.

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::common_run::shipped::Shipped;
-use crate::common_run::{at_once, simhost};
-use crate::difference;
-use crate::left::{Left, assert_same};
+use crate::determinism::difference;
+use crate::determinism::left::{Left, assert_same};
+use crate::support::shipped::Shipped;
+use crate::support::{at_once, simhost};
 
 /// Leaves out the runs without each fault, which take several times as long as the run itself.
 const ALONE: &str = "--no-counterfactual";
@@ -57,9 +57,9 @@ fn another_build_runs_every_topology_the_same() {
             (shipped.name.clone(), command)
         })
         .collect();
-    let (shop, runaway) = (crate::shop::shop(false), crate::runaway::runaway());
-    runs.push(("the shop".to_owned(), crate::shop::command(&shop)));
-    runs.push(("runaway guests".to_owned(), crate::runaway::command(&runaway)));
+    let (shop, runaway) = (crate::determinism::shop::shop(false), crate::determinism::runaway::runaway());
+    runs.push(("the shop".to_owned(), crate::determinism::shop::command(&shop)));
+    runs.push(("runaway guests".to_owned(), crate::determinism::runaway::command(&runaway)));
     for (name, mut command) in runs {
         let mut other = otherwise(&command);
         assert_same(&format!("{name} in two builds"), &Left::by(&mut command), &Left::by(&mut other));

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Run, SpanKind, World};
 use super::{counts, requests, slow, steady, struck};
+use crate::support::{Run, SpanKind, World};
 
 /// A run of ten seconds, one hundred requests, under a fault with these lines.
 fn run(more: &str) -> Run {
@@ -89,7 +89,7 @@ fn a_caller_asks_for_a_fault_by_header_or_baggage() {
     let other = asked.replace("name = \"slow\"", "name = \"slower\"");
     let server = World::of("probe", "").with(&asked).with(&other).flags(&["--json"]).serve();
     let get = |headers: &[(&str, &str)]| {
-        let request = super::support::http::Request { method: "GET", target: "/now", headers, body: "" };
+        let request = crate::support::client::Request { method: "GET", target: "/now", headers, body: "" };
         assert_eq!(server.send(request).status, 200);
     };
     get(&[]);

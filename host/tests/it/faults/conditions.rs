@@ -1,8 +1,8 @@
 //! Faults strike only requests of which all their conditions hold.
 
-use super::support::http::Request;
-use super::support::{SpanKind, World};
 use super::{MS, slow};
+use crate::support::client::Request;
+use crate::support::{SpanKind, World};
 
 /// Whether a fault with this `match` strikes a request.
 struct Case<'a> {

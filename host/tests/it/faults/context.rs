@@ -1,7 +1,7 @@
 //! Faults of the context that travels with a call: traces that break apart.
 
-use super::support::{Run, Span, SpanKind, World};
 use super::{CALL, assert_counts, between};
+use crate::support::{Run, Span, SpanKind, World};
 
 const HEADERS: &str = "GET /call?service=back&path=/headers";
 

@@ -9,9 +9,10 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use simhost::control::Document;
 
-use super::support::http::{Answer, Client, Request};
-use super::support::{PATIENCE, Server, SpanKind, World};
-use super::{MS, counts, schema, slow};
+use super::{MS, counts, slow};
+use crate::support::client::{Answer, Client, Request};
+use crate::support::schema;
+use crate::support::{PATIENCE, Serving, SpanKind, World};
 
 const CONTROL: [&str; 2] = ["--control", "127.0.0.1:0"];
 
@@ -21,7 +22,7 @@ fn world() -> World {
     World::of("probe", "").with(&slow("slow", "enabled = false")).with(&other).flags(&CONTROL)
 }
 
-fn control(server: &Server) -> Client {
+fn control(server: &Serving) -> Client {
     server.control.expect("the run is controlled")
 }
 
@@ -205,7 +206,7 @@ fn documents_are_as_the_schema_describes_them() {
     }
     assert_ne!(schema::problems(&schema, &json!({ "activ": true })), [""; 0]);
     // So is what the page about it shows.
-    let page = include_str!("../../../docs/control.md");
+    let page = include_str!("../../../../docs/control.md");
     let shown = page.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str::<Value>);
     let shown: Vec<_> = shown.collect::<Result<_, _>>().expect("JSON");
     assert!(shown.len() >= 2 && shown.iter().all(|document| schema::problems(&schema, document).is_empty()));

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use simhost::clock::VIRTUAL_START;
 
-use super::support::{Run, Span, SpanKind, World};
 use super::{MS, counts};
+use crate::support::{Run, Span, SpanKind, World};
 
 /// `front` calls `back` ten times in each second; a way between them takes a millisecond.
 fn world(back: &str, fault: &str) -> World {
@@ -304,7 +304,7 @@ fn a_broken_deployment_does_not_come_up_and_the_run_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let broken = folder.path().join("broken.wasm");
     std::fs::write(&broken, "no component at all").expect("it is written");
-    let sulky = super::support::guests().join("sulky.wasm");
+    let sulky = crate::support::guests().join("sulky.wasm");
     for guest in [broken, sulky] {
         let deploy = format!("\"bad-deploy\"\nguest = '{}'", guest.display());
         let run = run(&world("replicas = 2", &fault(&deploy, "service = \"back\"")));

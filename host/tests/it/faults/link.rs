@@ -1,7 +1,7 @@
 //! Faults of links: what lies between two services loses, delays and doubles messages.
 
-use super::support::{SpanKind, World};
 use super::{CALL, MS, assert_counts, between, calls, took};
+use crate::support::{SpanKind, World};
 
 const WITH_PATIENCE: &str = "GET /call?service=back&path=/now&timeout-ms=500";
 

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use serde_json::Value;
 use simhost::clock::Stopwatch;
 
-use super::support::{PATIENCE, Server, SpanKind, World};
 use super::{MS, assert_counts};
+use crate::support::{PATIENCE, Serving, SpanKind, World};
 
 /// A fault of this kind at `front`, which takes requests in for half a second at most.
 fn world(kind: &str, more: &str) -> World {
@@ -17,7 +17,7 @@ fn world(kind: &str, more: &str) -> World {
 }
 
 /// All bytes that a client gets before the connection is closed.
-fn received(server: &Server) -> String {
+fn received(server: &Serving) -> String {
     let mut stream = TcpStream::connect(server.0).expect("simhost listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
     let request = format!("GET /now HTTP/1.1\r\nhost: {}\r\n\r\n", server.0);

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use simhost::clock::VIRTUAL_START;
 
-use super::support::telemetry::Records;
-use super::support::{Run, Span, SpanKind, World};
 use super::{MS, counts, steady};
+use crate::support::telemetry::Records;
+use crate::support::{Run, Span, SpanKind, World};
 
 /// `front`, which asks `back` for the time ten times in each second.
 fn callers(faults: &str) -> World {

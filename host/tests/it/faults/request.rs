@@ -1,7 +1,7 @@
 //! Faults of requests and responses, and of the connections that carry them.
 
-use super::support::{Run, SpanKind, World};
 use super::{CALL, MS, assert_counts, between, calls, took};
+use crate::support::{Run, SpanKind, World};
 
 /// What the guest of `front` got to see of its call.
 fn got(run: &Run) -> serde_json::Value {

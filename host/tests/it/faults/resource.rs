@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::support::{Run, Span, SpanKind, World};
 use super::{MS, counts};
+use crate::support::{Run, Span, SpanKind, World};
 
 use simhost::clock::VIRTUAL_START;
 

@@ -1,7 +1,7 @@
 //! Latency within a span of the guest: exactly one operation is slow, and it shows.
 
-use super::support::{Run, SpanKind, World};
 use super::{MS, assert_counts, took};
+use crate::support::{Run, SpanKind, World};
 
 /// `shop` looks something up for 5 ms, and this fault of its span is there.
 fn world(span: &str, more: &str) -> World {

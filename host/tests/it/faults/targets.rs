@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::support::{SpanKind, World};
+use crate::support::{SpanKind, World};
 
 /// Services of which one answers 503.
 const VICTIMS: [&str; 3] = ["a", "b", "c"];

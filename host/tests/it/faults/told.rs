@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::support::{Run, SpanKind, World};
 use super::{assert_counts, between};
+use crate::support::{Run, SpanKind, World};
 
 const CALL: &str = "GET /call?service=back&path=/headers&timeout-ms=500";
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
+use crate::support::client::Request;
 use crate::support::{Run, Span, SpanKind, World};
 
 fn keys(span: &Span) -> BTreeSet<&str> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{OUT, Server, World, cost};
+use crate::support::{OUT, Serving, World, cost};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,7 +23,7 @@ fn patient() -> World {
 
 /// The answer to a request; its server hardly grows, and serves the next one.
 #[track_caller]
-fn within_memory(server: &Server, target: &str) -> (u16, String) {
+fn within_memory(server: &Serving, target: &str) -> (u16, String) {
     assert_eq!(server.get("/ok").status, 200, "before {target}");
     let before = server.cost().memory;
     let answer = server.get(target);

@@ -1,6 +1,6 @@
 //! A guest that takes all it can get: what its host does for it is computing too.
 
-use crate::hostile::hostile;
+use crate::guests::hostile::hostile;
 use crate::support::{World, cost};
 
 /// What [`hostile`] can do again and again.

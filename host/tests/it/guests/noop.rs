@@ -18,8 +18,12 @@ fn a_guest_needs_no_sdk() {
 fn the_host_answers_for_paths_and_methods_that_the_guest_does_not_have() {
     let server = World::of("noop", "").serve();
     assert_eq!(server.get("/elsewhere").status, 404);
-    let refused =
-        server.send(crate::support::http::Request { method: "DELETE", target: "/", headers: &[], body: "" });
+    let refused = server.send(crate::support::client::Request {
+        method: "DELETE",
+        target: "/",
+        headers: &[],
+        body: "",
+    });
     assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, POST")));
     let run = server.stop();
     // Without a route the span is named by the method alone; a client's mistake is no error of the server.

@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
+use crate::support::client::Request;
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, SpanKind, World};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::http::Request;
+use crate::support::client::Request;
 use crate::support::telemetry::{Attributes, StatusCode};
 use crate::support::{Run, SpanKind, World};
 

@@ -1,8 +1,8 @@
 //! Floods of spans and log records: bounded, and what is given up is counted.
 
+use crate::guests::trouble::{between_counters, fails_alone, trouble};
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, World};
-use crate::trouble::{between_counters, fails_alone, trouble};
 
 /// What the report says of the records that were kept.
 fn counted(run: &Run) -> &str {

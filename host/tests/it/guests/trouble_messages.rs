@@ -1,9 +1,9 @@
 //! Messages that HTTP does not have, or that are over a bound.
 
-use crate::support::http::Request;
+use crate::guests::trouble::{between_counters, fails_alone, trouble};
+use crate::support::client::Request;
 use crate::support::telemetry::StatusCode;
 use crate::support::{SpanKind, World};
-use crate::trouble::{between_counters, fails_alone, trouble};
 
 #[test]
 fn a_status_that_http_does_not_have_is_the_guests_error() {

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::common_run::server::Server;
-use super::common_run::shipped::Shipped;
-use super::common_run::{Finished, Topology, finish, simhost};
+use crate::support::server::Server;
+use crate::support::shipped::Shipped;
+use crate::support::{Finished, Topology, finish, simhost};
 
 const HINT: &str = "no load runs: ";
 
@@ -77,7 +77,7 @@ fn the_request_is_that_of_a_load_which_is_off() {
     let load = "[[load]]\nname = \"clients\"\nto = \"front\"\narrivals = { constant = \"1/s\" }\nreal-time = false\n";
     let request = "[load.request]\nmethod = \"POST\"\npath = \"/headers?a={a}&b=[1]\"\nbody = \"@it's {}\"\n\
                    headers = { x-empty = \"\", x-kind = \"a $HOME\" }\n[load.values]\na = { range = [7, 7] }\n";
-    let topology = front(&super::common_run::guest("tests/probe"), &format!("{load}{request}"));
+    let topology = front(&crate::support::guest("tests/probe"), &format!("{load}{request}"));
     let mut server = Server::start(&topology, &["--show", "none"]);
     assert_eq!(server.wait_for(HINT), "no load runs: start one with --load clients=on, or send a request:");
     let line = server.wait_for("  curl ");

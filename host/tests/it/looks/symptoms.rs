@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use simhost::fault::draw_targets;
 
-use super::common_run::{at_once, simhost};
 use super::{CLIENT, SERVER, model, run, spans};
+use crate::support::{at_once, simhost};
 
 /// Seeds that each incident is run with: a build with optimisations has time for more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };

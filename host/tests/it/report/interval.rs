@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::common_run::{Finished, Topology};
-use crate::{assert_near, json};
+use crate::report::{assert_near, json};
+use crate::support::{Finished, Topology};
 
 /// One service, of which one request is to take 50 s longer than its 5 ms.
 const HANGS: &str = r#"

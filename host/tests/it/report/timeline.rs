@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::common_run::Topology;
 use super::json;
+use crate::support::Topology;
 
 /// A service that stands still from 20 s to 30 s, and one of whose two callees' replicas is slow.
 const TOPOLOGY: &str = r#"

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{CALL, answers, attempts, events, report, windows, world};
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, Span, SpanKind, World};
-use crate::{CALL, answers, attempts, events, report, windows, world};
 
 const SLOW: &str = "GET /call?service=back&path=/sleep/100";
 const PAUSE: &str = "GET /sleep/5000";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{attempts, report, windows, world};
 use crate::support::{Run, Span, SpanKind};
-use crate::{attempts, report, windows, world};
 
 /// Three calls at a time that take 50 ms each.
 const THREE: &str = "GET /parallel?ms=50";

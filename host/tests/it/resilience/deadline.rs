@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{MS, attempts, world};
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, SpanKind, World};
-use crate::{MS, attempts, world};
 
 fn link(from: &str, to: &str, more: &str) -> String {
     format!("[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\n{more}")

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::resilience::world;
 use crate::support::{SpanKind, World};
-use crate::world;
 
 /// Three replicas with every policy call a service that is slow at times, fails
 /// at times, and is too small for its load.
@@ -54,7 +54,7 @@ fn every_policy_acts_and_the_same_seed_gives_the_same_bytes() {
 #[test]
 fn the_ids_of_first_attempts_are_those_of_calls_without_policies() {
     let ids = |link: &str| {
-        let run = world(link).virtually(&[crate::CALL; 3]);
+        let run = world(link).virtually(&[crate::resilience::CALL; 3]);
         let ids = |kind| run.of("front", kind).into_iter().map(|span| span.id.clone()).collect::<Vec<_>>();
         (ids(SpanKind::Client), ids(SpanKind::Server), run.bytes)
     };

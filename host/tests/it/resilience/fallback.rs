@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{CALL, answers, attempts, events, report, world};
 use crate::support::World;
 use crate::support::telemetry::StatusCode;
-use crate::{CALL, answers, attempts, events, report, world};
 
 const FALLBACK: &str =
     "fallback = { json = { price = 9.99, tags = [\"old\"] }, headers = { X-Cache = \"stale\" } }";

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{CALL, MS, answers, attempts, windows, world};
 use crate::support::{Run, Span, SpanKind, World};
-use crate::{CALL, MS, answers, attempts, windows, world};
 
 /// `back` takes 300 ms longer for half of its requests.
 fn at_times_slow(link: &str) -> World {

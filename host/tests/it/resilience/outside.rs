@@ -4,10 +4,10 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::common_run::Topology;
-use crate::common_run::http::{Dead, Message, Upstream};
-use crate::common_run::server::Server;
-use crate::common_run::trace::Span;
+use crate::support::Topology;
+use crate::support::http::{Dead, Message, Upstream};
+use crate::support::server::Server;
+use crate::support::trace::Span;
 
 fn topology(url: &str, link: &str) -> Topology {
     let link = format!("[[links]]\nfrom = \"front\"\nto = \"legacy\"\n{link}");

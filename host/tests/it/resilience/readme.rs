@@ -1,8 +1,8 @@
 //! The example of README.md does what it says there.
 
-use crate::common_run::Topology;
+use crate::support::Topology;
 
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../../../README.md");
 
 /// What stands in a fence of this language in the section on resilience.
 fn fenced(language: &str) -> &'static str {

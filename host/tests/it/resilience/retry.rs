@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::resilience::{CALL, MS, answers, attempts, events, report, windows, world};
 use crate::support::telemetry::StatusCode;
 use crate::support::{Run, Span, SpanKind, World};
-use crate::{CALL, MS, answers, attempts, events, report, windows, world};
 
 #[test]
 fn a_failure_is_tried_again_after_a_backoff_that_grows() {
@@ -107,7 +107,7 @@ fn the_guests_own_time_bounds_all_attempts_and_waits() {
     // A retry that would come too late is not waited for.
     let run = ask("/sleep/1000", 60);
     assert_eq!((windows(&run), &*run.answers[0].took), (vec![(0, 50)], "50ms"));
-    let attempts = crate::attempts(&run);
+    let attempts = crate::resilience::attempts(&run);
     assert_eq!(events(attempts[0]), ["simhost.link.retry.given_up"]);
     assert_eq!(reason(attempts[0]), "deadline");
 }

@@ -1,11 +1,10 @@
 //! Requests and answers: over a socket, and as a run prints them.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::http::{Connection, Message};
 
 /// An answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,25 +58,16 @@ impl Client {
             message.push_str(&format!("{name}: {value}\r\n"));
         }
         message.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
-        let mut stream = TcpStream::connect(address).expect("simhost listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
-        stream.write_all(message.as_bytes()).expect("simhost takes the request");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("simhost answers and closes the connection");
-        received(&String::from_utf8_lossy(&answer))
+        Connection::open(address).send(&message).receive_with_body(method != "HEAD").into()
     }
 }
 
-fn received(text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {text:?}"));
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let headers = lines.filter_map(|line| line.split_once(':'));
-    Answer {
-        status: status.unwrap_or_else(|| panic!("no status: {head:?}")),
-        headers: headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect(),
-        body: body.to_owned(),
-        took: String::new(),
+impl From<Message> for Answer {
+    fn from(message: Message) -> Self {
+        let status = message.status();
+        let lower = |(name, value): (String, String)| (name.to_lowercase(), value);
+        let headers = message.headers.into_iter().map(lower).collect();
+        Self { status, headers, body: message.body, took: String::new() }
     }
 }
 

@@ -56,7 +56,8 @@ pub fn of(mut command: Command) -> (String, Cost) {
     (reading.join().expect("it ends").expect("text"), cost)
 }
 
-fn memory(process: u32) -> Option<u64> {
+/// The most memory that a process ever had, in bytes, where that is known.
+pub fn memory(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)

@@ -7,7 +7,8 @@ use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
 
 use super::http::Connection;
-use super::{Finished, PATIENCE, Topology, read_all, trace};
+use super::process::{Finished, read_all};
+use super::{PATIENCE, Topology, trace};
 
 /// A run whose door is open. It is killed when it is dropped.
 pub struct Server {
@@ -19,7 +20,13 @@ pub struct Server {
     /// Standard output that nobody reads.
     unread: Option<ChildStdout>,
     pub address: SocketAddr,
+    /// Where its faults are switched, if `--control` asks for that.
+    pub control: Option<SocketAddr>,
 }
+
+/// What a run says when its door is open, and when its control is.
+const LISTENING: &str = "listening on http://";
+const CONTROL: &str = "control on http://";
 
 impl Server {
     pub fn start(topology: &Topology, arguments: &[&str]) -> Self {
@@ -33,9 +40,18 @@ impl Server {
 
     pub fn spawn(command: &mut Command) -> Self {
         let mut server = Self::launch(command);
-        let line = server.wait_for("listening on http://");
-        let address = line.trim_start_matches("listening on http://").split(' ').next();
-        server.address = address.and_then(|address| address.parse().ok()).expect("an address");
+        let line = server.wait_for(LISTENING);
+        server.address = address(&line, LISTENING).expect("an address");
+        server.control = server.said.lines().find_map(|line| address(line, CONTROL));
+        server
+    }
+
+    /// Starts a run that listens nowhere but where its faults are switched.
+    pub fn controlled(command: &mut Command) -> Self {
+        let mut server = Self::launch(command);
+        let line = server.wait_for(CONTROL);
+        server.address = address(&line, CONTROL).expect("an address");
+        server.control = Some(server.address);
         server
     }
 
@@ -57,11 +73,10 @@ impl Server {
             }
         });
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { child, lines, said: String::new(), stdout: None, unread: None, address }
+        Self { child, lines, said: String::new(), stdout: None, unread: None, address, control: None }
     }
 
     /// Likewise, and reads nothing of what it writes to standard output.
-    #[cfg(unix)]
     pub fn launch_unread(command: &mut Command) -> Self {
         let mut server = Self::started(command);
         server.unread = server.child.stdout.take();
@@ -69,7 +84,6 @@ impl Server {
     }
 
     /// Waits until the pipe of its standard output has room for nothing more.
-    #[cfg(unix)]
     pub fn wait_until_blocked(&self) {
         // A pipe has 16 pages, of which the last may not be full.
         const FULL: u64 = 60_000;
@@ -93,7 +107,6 @@ impl Server {
     }
 
     /// Sends a signal again and again: two that come at once may be one.
-    #[cfg(unix)]
     pub fn signal_until_ended(mut self, signal: &str) -> Finished {
         while self.child.try_wait().expect("a child").is_none() {
             self.signal(signal);
@@ -152,6 +165,11 @@ impl Server {
         self.stop().success();
         trace::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"))
     }
+}
+
+/// The address behind the beginning of a line.
+fn address(line: &str, beginning: &str) -> Option<SocketAddr> {
+    line.strip_prefix(beginning)?.split(' ').next()?.parse().ok()
 }
 
 impl Drop for Server {

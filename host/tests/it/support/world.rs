@@ -1,33 +1,20 @@
 //! A small world for a test: a topology of test guests, run by the real program.
 //!
-//! Start at [`World`]. [`World::virtually`] sends requests in virtual time and
-//! gives a [`Run`] back; [`World::serve`] opens the door to real requests, and
-//! [`Server::stop`] gives the same. Spans and log records are read from the
-//! file that `--out` names.
-
-pub mod component;
-pub mod cost;
-pub mod http;
-pub mod server;
-pub mod telemetry;
+//! [`World::virtually`] sends requests in virtual time and gives a [`Run`] back; [`World::serve`]
+//! opens the door to real requests, and [`Serving::stop`] gives the same. Spans and log records are
+//! read from the file that `--out` names.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::time::Duration;
+use std::process::Command;
 
-use assert_cmd::Command;
 use tempfile::TempDir;
 
-pub use http::Answer;
-pub use server::Server;
-pub use telemetry::{Log, Span, SpanKind};
-
-use telemetry::Records;
-
-/// Longer than anything here takes: who meets it has found a deadlock.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use super::client::{self, Answer};
+use super::process::{Finished, finish, simhost};
+use super::serving::Serving;
+use super::telemetry::{Log, Records, Span, SpanKind};
 
 const TOPOLOGY: &str = "topology.toml";
 /// The file of the records.
@@ -96,17 +83,17 @@ impl World {
 
     /// Sends the requests in virtual time, one after the other.
     pub fn virtually(&self, requests: &[&str]) -> Run {
-        let (folder, command) = self.virtual_command(requests);
-        let output = Command::from_std(command).timeout(PATIENCE).output().expect("simhost starts");
-        let (stdout, stderr) = texts(&output);
-        assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+        let (folder, mut command) = self.virtual_command(requests);
+        let finished = finish(&mut command);
+        finished.success();
+        let stdout = finished.stdout;
         let bytes = fs::read_to_string(folder.path().join(OUT)).expect("simhost writes its records");
-        let (answers, report) = http::printed(&stdout, requests);
+        let (answers, report) = client::printed(&stdout, requests);
         Run { answers, report, stdout, records: Records::parse(&bytes), bytes }
     }
 
     /// What does that, and the folder in which it does.
-    pub fn virtual_command(&self, requests: &[&str]) -> (TempDir, std::process::Command) {
+    pub fn virtual_command(&self, requests: &[&str]) -> (TempDir, Command) {
         let folder = self.write();
         let mut command = self.command(&folder);
         command.args(["--virtual", "--out", OUT]);
@@ -117,21 +104,19 @@ impl World {
     }
 
     /// Opens the door at a free port, in real time.
-    pub fn serve(&self) -> Server {
+    pub fn serve(&self) -> Serving {
         let folder = self.write();
         let mut command = self.command(&folder);
         command.args(["--out", OUT]);
-        Server::start(folder, command)
+        Serving::start(folder, command)
     }
 
     /// What standard error says of a topology that must not run: exit code 2.
     pub fn refusal(&self) -> String {
         let folder = self.write();
-        let mut command = Command::from_std(self.command(&folder));
-        command.args(["--virtual", "--request", "GET /"]);
-        let output = command.timeout(PATIENCE).output().expect("simhost starts");
-        let (stdout, stderr) = texts(&output);
-        assert_eq!(output.status.code(), Some(2), "{stdout}{stderr}");
+        let mut command = self.command(&folder);
+        let Finished { code, stdout, stderr } = finish(command.args(["--virtual", "--request", "GET /"]));
+        assert_eq!(code, Some(2), "{stdout}{stderr}");
         assert_eq!(stdout, "", "a run that is refused prints nothing");
         // Reports are wrapped for people; a test looks for sentences.
         stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -155,11 +140,9 @@ impl World {
         folder
     }
 
-    /// `simhost run`, with nothing of this process's environment; what is
-    /// compiled once serves all tests.
-    fn command(&self, folder: &TempDir) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_simhost"));
-        command.env_clear().env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    /// `simhost run` of it, in its folder.
+    fn command(&self, folder: &TempDir) -> Command {
+        let mut command = simhost();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(folder.path()).args(["run", TOPOLOGY]).args(&self.flags);
         command
@@ -167,11 +150,6 @@ impl World {
 }
 
 const INFALLIBLE: &str = "a String takes every write";
-
-fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr))
-}
 
 /// A run that has ended well.
 #[derive(Debug)]

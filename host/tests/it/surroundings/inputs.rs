@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::common_run::{Finished, Topology, finish, guest, simhost};
+use crate::support::{Finished, Topology, finish, guest, simhost};
 
 /// A folder with something of each kind in it.
 struct Zoo {

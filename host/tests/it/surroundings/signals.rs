@@ -4,8 +4,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use super::common_run::server::Server;
-use super::common_run::{PATIENCE, Topology, simhost};
+use crate::support::server::Server;
+use crate::support::{PATIENCE, Topology, simhost};
 
 fn signal(process: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();

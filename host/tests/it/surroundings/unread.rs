@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
-use super::common_run::{PATIENCE, Topology};
+use crate::support::{PATIENCE, Topology};
 
 /// Runs it until it has written a line, and closes the pipe; its exit code and what
 /// standard error says.

@@ -12,8 +12,8 @@ use simhost::telemetry::memory::Memory;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
 use simhost::telemetry::record::{Batch, KeyValue, Resource, ResourceId, Scope, Severity, Status, Value};
 
-use crate::records::{EPOCH, full_span, log, resources, span};
-use crate::sending::LONG;
+use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
+use crate::telemetry::sending::LONG;
 
 fn batch() -> Batch {
     Batch { spans: vec![span(1), full_span(), span(3)], logs: vec![log("one"), log("two")], turn: None }

@@ -18,7 +18,7 @@ use simhost::telemetry::record::{
     Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Value,
 };
 
-use crate::records::{EPOCH, full_span, log, resources, span};
+use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
 
 const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX };
 

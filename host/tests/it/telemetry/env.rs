@@ -48,7 +48,7 @@ fn topology() -> Otlp {
     }
 }
 
-use crate::common_run::{ORDER, Topology};
+use crate::support::{ORDER, Topology};
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";

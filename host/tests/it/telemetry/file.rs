@@ -14,9 +14,9 @@ use simhost::telemetry::file::JsonLines;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
 use simhost::telemetry::record::{Batch, KeyValue, ResourceId, Scope, Value};
 
-use crate::common_run::Topology;
-use crate::records::{full_span, log, resources, span, spans};
-use crate::sending::{spans as count, unharmed};
+use crate::support::Topology;
+use crate::telemetry::records::{full_span, log, resources, span, spans};
+use crate::telemetry::sending::{spans as count, unharmed};
 
 fn written(batches: &[Batch]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ fn in_virtual_time_the_file_does_not_depend_on_the_wall_clock() {
             handoff.send(Batch { logs: vec![log("x")], ..spans(number % 7 + 1) });
             std::thread::yield_now();
         }
-        let report = pipeline.shutdown(crate::sending::LONG);
+        let report = pipeline.shutdown(crate::telemetry::sending::LONG);
         unharmed(&report.exporters[0], Count { logs: 50, ..report.accepted });
         disk.lock().unwrap().clone()
     };

@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::receiver::{Answer, Got, Receiver, grpc_bytes};
-use crate::records::{full_span, log, span, spans};
-use crate::sending::{export, flush, grpc, options, spans as count, start, traces_only, unharmed};
+use crate::telemetry::receiver::{Answer, Got, Receiver, grpc_bytes};
+use crate::telemetry::records::{full_span, log, span, spans};
+use crate::telemetry::sending::{export, flush, grpc, options, spans as count, start, traces_only, unharmed};
 
 fn busy(code: Code, delay: Duration) -> Answer {
     Answer::Refuse(Status::with_error_details(code, "busy", ErrorDetails::with_retry_info(Some(delay))))
@@ -149,7 +149,7 @@ async fn an_answer_that_makes_no_sense_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_a_grpc_server_is_an_error() {
-    let receiver = Receiver::http2([crate::receiver::http(404, &[], "who are you?")], None).await;
+    let receiver = Receiver::http2([crate::telemetry::receiver::http(404, &[], "who are you?")], None).await;
     let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
     assert_eq!(totals.dropped[&Reason::Refused].count, count(3), "{totals:?}");
 }
@@ -160,13 +160,17 @@ async fn a_receiver_that_dies_and_comes_back_gets_everything() {
     let dying = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = dying.local_addr().unwrap();
     let mut exporter = start(&traces_only(grpc(&format!("http://{address}"))), &options());
-    simhost::telemetry::exporter::Exporter::export(&mut exporter, &spans(3), &crate::records::resources());
+    simhost::telemetry::exporter::Exporter::export(
+        &mut exporter,
+        &spans(3),
+        &crate::telemetry::records::resources(),
+    );
     let (connection, _) = dying.accept().await.unwrap();
     connection.readable().await.unwrap();
     drop((connection, dying));
     // … and a new process on the same port.
     let mut receiver = Receiver::grpc_on(TcpListener::bind(address).await.unwrap(), [], None);
-    let totals = flush(&mut exporter, crate::sending::LONG);
+    let totals = flush(&mut exporter, crate::telemetry::sending::LONG);
     assert_eq!(totals.exported, count(3), "{totals:?}");
     assert!(totals.retried >= 1, "{totals:?}");
     assert_eq!(receiver.rest().len(), 1);
@@ -179,7 +183,11 @@ async fn traces_are_not_held_up_by_a_receiver_that_takes_no_logs() {
     let settings = Settings { traces: Some(grpc(&receiver.url())), logs: Some(grpc(&hanging.url())) };
     let mut exporter = start(&settings, &options());
     let batch = Batch { logs: vec![log("stuck")], ..spans(3) };
-    simhost::telemetry::exporter::Exporter::export(&mut exporter, &batch, &crate::records::resources());
+    simhost::telemetry::exporter::Exporter::export(
+        &mut exporter,
+        &batch,
+        &crate::telemetry::records::resources(),
+    );
     let request = receiver.next().await.traces();
     assert_eq!(request.resource_spans[0].scope_spans[0].spans.len(), 3);
     flush(&mut exporter, Duration::ZERO);

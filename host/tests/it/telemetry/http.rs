@@ -13,9 +13,11 @@ use simhost::telemetry::otlp::Settings;
 use simhost::telemetry::record::Batch;
 use tokio::net::TcpListener;
 
-use crate::receiver::{Receiver, http as answer};
-use crate::records::{log, resources, spans};
-use crate::sending::{LONG, export, flush, http, options, spans as count, start, traces_only, unharmed};
+use crate::telemetry::receiver::{Receiver, http as answer};
+use crate::telemetry::records::{log, resources, spans};
+use crate::telemetry::sending::{
+    LONG, export, flush, http, options, spans as count, start, traces_only, unharmed,
+};
 
 fn traces_url(receiver: &Receiver) -> String {
     format!("{}/v1/traces", receiver.url())
@@ -31,7 +33,7 @@ async fn spans_and_logs_are_posted_to_their_urls() {
     let batch = Batch { logs: vec![log("low on books")], ..spans(2) };
     unharmed(&export(&settings, &options(), &[batch]), Count { spans: 2, logs: 1 });
 
-    let mut got: Vec<_> = receiver.rest().into_iter().map(crate::receiver::Got::http).collect();
+    let mut got: Vec<_> = receiver.rest().into_iter().map(crate::telemetry::receiver::Got::http).collect();
     got.sort_by(|one, other| one.0.cmp(&other.0));
     let [(logs_path, _, _), (traces_path, headers, body)] = &got[..] else { panic!("{got:?}") };
     assert_eq!((logs_path.as_str(), traces_path.as_str()), ("/somewhere/else?key=1", "/v1/traces"));

@@ -5,10 +5,10 @@ use serde_json::Value;
 use simhost::telemetry::exporter::{Count, Reason};
 use tonic::Status;
 
-use crate::common_run::{Finished, ORDER, Topology, finish};
-use crate::receiver::{Answer, Receiver, http as answer};
-use crate::records::spans;
-use crate::sending::{export, grpc, http, options, spans as count, traces_only};
+use crate::support::{Finished, ORDER, Topology, finish};
+use crate::telemetry::receiver::{Answer, Receiver, http as answer};
+use crate::telemetry::records::spans;
+use crate::telemetry::sending::{export, grpc, http, options, spans as count, traces_only};
 
 /// An order's run in virtual time that exports to `url`.
 fn order(url: &str, arguments: &[&str]) -> Finished {
@@ -126,7 +126,8 @@ async fn a_request_that_is_too_large_arrives_in_parts() {
         assert_eq!(totals.dropped.len(), 0, "{totals:?}");
         let reason = totals.rejected.message.unwrap();
         assert!(reason.contains("too large") || reason.contains("413"), "{reason}");
-        let names: Vec<_> = receiver.rest().into_iter().flat_map(crate::receiver::Got::span_names).collect();
+        let names: Vec<_> =
+            receiver.rest().into_iter().flat_map(crate::telemetry::receiver::Got::span_names).collect();
         assert_eq!(names.len(), 149, "each once");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common_run::{Finished, ORDER, Topology, finish, guest};
+use crate::support::{Finished, ORDER, Topology, finish, guest};
 
 /// Refused before anything starts, with these words, and the files as they were.
 #[track_caller]

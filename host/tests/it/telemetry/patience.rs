@@ -10,10 +10,12 @@ use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::common_run::{Finished, Topology, finish};
-use crate::receiver::{Answer, Got, Receiver, http as answer};
-use crate::records::{resources, spans};
-use crate::sending::{LONG, grpc, http, options, spans as count, start as start_otlp, traces_only};
+use crate::support::{Finished, Topology, finish};
+use crate::telemetry::receiver::{Answer, Got, Receiver, http as answer};
+use crate::telemetry::records::{resources, spans};
+use crate::telemetry::sending::{
+    LONG, grpc, http, options, spans as count, start as start_otlp, traces_only,
+};
 
 /// Too short for a receiver that works, and so a bound that tests need not wait for.
 const SHORT: Duration = Duration::from_secs(1);

@@ -11,9 +11,9 @@ use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
 use simhost::telemetry::record::{Batch, Resource};
 use tokio::time::Instant;
 
-use crate::receiver::{Answer, Got, Receiver};
-use crate::records::{log, logs, resources, span, spans};
-use crate::sending::{
+use crate::telemetry::receiver::{Answer, Got, Receiver};
+use crate::telemetry::records::{log, logs, resources, span, spans};
+use crate::telemetry::sending::{
     LONG, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
 };
 

@@ -1,7 +1,5 @@
 //! OTLP receivers that do as they are told.
 
-#![allow(dead_code, reason = "each crate of tests uses a part of it")]
-
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

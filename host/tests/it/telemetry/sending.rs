@@ -13,7 +13,7 @@ use simhost::telemetry::record::Batch;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::records;
+use crate::telemetry::records;
 
 /// Longer than any test takes: what waits for it hangs.
 pub const LONG: Duration = Duration::from_secs(60);

@@ -6,9 +6,9 @@ use simhost::telemetry::exporter::{Reason, Totals};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use crate::receiver::Receiver;
-use crate::records::spans;
-use crate::sending::{export, options, spans as count, unharmed};
+use crate::telemetry::receiver::Receiver;
+use crate::telemetry::records::spans;
+use crate::telemetry::sending::{export, options, spans as count, unharmed};
 
 /// A certificate and its key, as PEM.
 struct Pair {

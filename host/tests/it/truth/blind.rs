@@ -1,9 +1,9 @@
 //! `--blind`: for an exercise, nothing that a person sees names a fault.
 
-use common_run::{Topology, finish, simhost};
+use crate::support::{Topology, finish, simhost};
 use serde_json::Value;
 
-use super::{BOTH, common_run, lines, summary, written};
+use super::{BOTH, lines, summary, written};
 
 /// Names that a leak would have in it: of the faults, and of what labels are called.
 const NAMES: [&str; 3] = ["slow-index-scan", "payment-errors", "simhost.fault"];

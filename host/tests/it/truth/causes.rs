@@ -1,9 +1,10 @@
 //! What a fault has caused: the run is made once more without it.
 
-use common_run::{ORDER, Topology, interrupt};
+use crate::support;
+use crate::support::{ORDER, Topology, interrupt};
 use serde_json::{Value, json};
 
-use super::{BOTH, common_run, lines, summary, told, written};
+use super::{BOTH, lines, summary, told, written};
 
 /// The one who knows it by another way: two whole runs, compared by their spans.
 #[test]
@@ -11,9 +12,9 @@ fn what_a_fault_has_caused_is_what_diff_finds() {
     let topology = Topology::orders();
     let (_, lines) = told(&topology, &["--for", "4s"]);
     for fault in ["slow-index-scan", "payment-errors"] {
-        let mut diff = common_run::simhost();
+        let mut diff = support::simhost();
         diff.arg("diff").arg(topology.path()).args(["--for", "4s", "--json", "--without", fault]).args(BOTH);
-        let finished = common_run::finish(&mut diff);
+        let finished = support::finish(&mut diff);
         let difference: Value = serde_json::from_str(finished.success()).expect("a difference");
         let traces = &difference["traces"];
         let causes = &summary(&lines, fault)["causes"];

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use common_run::Topology;
+use crate::support::Topology;
 use serde_json::{Value, json};
 
-use super::{common_run, lines, records, summary, written};
+use super::{lines, records, summary, written};
 
 /// `shop` asks `stock`, which has one worker and asks `shelf`; `page` asks `shop` too. A fault
 /// makes two requests to `stock` slower by `delay`, and others wait behind them. `link` are further

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use common_run::Topology;
+use crate::support::Topology;
 use serde_json::{Value, json};
 
-use super::{common_run, lines, summary, written};
+use super::{lines, summary, written};
 
 /// One service and one load. `load` are further lines of the load, `fault` those of the fault.
 fn topology(load: &str, fault: &str) -> Topology {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use common_run::trace::{self, Span};
-use common_run::{Topology, guest};
+use crate::support::trace::{self, Span};
+use crate::support::{Topology, guest};
 use serde_json::Value;
 
-use super::{common_run, lines, records, written};
+use super::{lines, records, written};
 
 const NAME: &str = "simhost.fault.name";
 const KIND: &str = "simhost.fault.kind";

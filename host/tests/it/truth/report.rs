@@ -1,9 +1,9 @@
 //! What the report says of faults that did nothing, and why.
 
-use common_run::{ORDER, Topology};
+use crate::support::{ORDER, Topology};
 use serde_json::Value;
 
-use super::common_run;
+use crate::support;
 
 /// A fault of payments with further lines.
 fn with(more: &str) -> Topology {

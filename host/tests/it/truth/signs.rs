@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use common_run::Topology;
-use common_run::trace::{self, Span};
+use crate::support::Topology;
+use crate::support::trace::{self, Span};
 use serde_json::Value;
 
-use super::{common_run, lines, parent, records, written};
+use super::{lines, parent, records, written};
 
 /// `front` asks `back` within the span `ask`, 5 ms away. `load` are further lines of the load.
 fn topology(load: &str, faults: &str) -> Topology {

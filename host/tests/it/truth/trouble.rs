@@ -3,10 +3,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common_run::Topology;
-use common_run::server::Server;
+use crate::support::Topology;
+use crate::support::server::Server;
 
-use super::{BOTH, common_run, lines, records, told, written};
+use super::{BOTH, lines, records, told, written};
 
 #[test]
 fn a_full_disk_is_told_once_and_the_run_goes_on() {
