@@ -161,7 +161,7 @@ pub struct Run {
     pub stdout: String,
     /// The file of `--out`, as it is.
     pub bytes: String,
-    records: Records,
+    pub(super) records: Records,
 }
 
 impl Run {

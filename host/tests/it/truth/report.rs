@@ -3,8 +3,6 @@
 use crate::support::{ORDER, Topology};
 use serde_json::Value;
 
-use crate::support;
-
 /// A fault of payments with further lines.
 fn with(more: &str) -> Topology {
     let fault = "[[faults]]\nname = \"declined\"\nkind = \"error\"\nstatus = 503\n\
