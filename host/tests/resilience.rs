@@ -19,8 +19,8 @@ mod fallback;
 mod hedge;
 #[path = "resilience/outside.rs"]
 mod outside;
-#[path = "resilience/readme.rs"]
-mod readme;
+#[path = "resilience/guide.rs"]
+mod guide;
 #[path = "resilience/retry.rs"]
 mod retry;
 
