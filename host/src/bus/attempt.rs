@@ -22,7 +22,7 @@ use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
 
-use super::passage::{Trip, pick};
+use super::network::{Trip, pick};
 use super::redact;
 use super::resolve::{Callee, address_of};
 use super::spans::{ClientAttributes, Connection, OpenSpan};

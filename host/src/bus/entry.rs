@@ -20,7 +20,7 @@ use crate::tally;
 use crate::telemetry::record::KeyValue;
 
 use super::attempt::Outcome;
-use super::passage::Trip;
+use super::network::Trip;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::{Bus, NodeCode, Visit, Way};

@@ -14,7 +14,7 @@ use crate::guest::{
 use crate::model::Nanos;
 use crate::sched;
 
-use super::plight::{Plight, Presence};
+use super::replica_faults::{Plight, Presence};
 use super::stats::Stats;
 
 /// A replica: requests take a worker or wait for one, first come, first served.

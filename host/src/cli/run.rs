@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 
-use crate::error::printable;
+use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
 use crate::run::{Destinations, Listed, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
+use crate::telemetry::choice::Choice;
 
+use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
 use super::{among, duration, environment, failed, listen, print, refuse, say};
@@ -79,6 +81,9 @@ pub struct Run {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    choose: Choose,
 }
 
 /// Broken laws that are shown: one is enough to know that something is wrong.
@@ -101,9 +106,14 @@ impl Run {
             lossy,
             show,
             json,
+            choose,
         } = self;
+        let choice = Choice::from(choose);
+        if let Some(problem) = hidden_traces(&choice, show) {
+            return refuse(&Refused::new(None, vec![problem]));
+        }
         let quiet = show == Some(Show::None);
-        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let destinations = Destinations { otlp: None, out, truth, show, choice, json };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
@@ -133,6 +143,14 @@ impl Run {
             Err(error) => failed(&error),
         }
     }
+}
+
+/// Why traces that are chosen would not be shown.
+fn hidden_traces(choice: &Choice, show: Option<Show>) -> Option<Problem> {
+    let show = show.filter(|show| choice.is_choosy() && *show != Show::Traces)?;
+    let name = show.to_possible_value()?.get_name().to_owned();
+    let problem = format!("traces are chosen, and --show {name} shows none");
+    Some(Problem::new(problem).help("leave out --show, which is traces where some are chosen"))
 }
 
 /// Whether the run did what it had to; if not, standard error says so.

@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::bus::plight::Plight;
 use crate::bus::replica::Replica;
+use crate::bus::replica_faults::Plight;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::stats::Accounts;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};

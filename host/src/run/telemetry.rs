@@ -9,10 +9,11 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::runtime::Handle;
 
 use crate::error::Problem;
-use crate::model::{Load, Model};
+use crate::model::{Load, Model, Nanos};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::aside::Aside;
-use crate::telemetry::console::{Console, Style};
+use crate::telemetry::choice::Choice;
+use crate::telemetry::console::{Console, Style, Wanted};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::file::JsonLines;
@@ -42,8 +43,10 @@ pub struct Destinations {
     pub out: Option<PathBuf>,
     /// `--truth FILE`; `-` is standard output.
     pub truth: Option<PathBuf>,
-    /// None: traces when nothing else takes them, else the report.
+    /// None: traces when nothing else takes them, or some are chosen, else the report.
     pub show: Option<Show>,
+    /// Which traces to show.
+    pub choice: Choice,
     pub json: bool,
 }
 
@@ -72,6 +75,8 @@ pub struct Order<'a> {
     /// Keep what the console draws until the run is over.
     pub at_the_end: bool,
     pub pace: Pace,
+    /// When the run begins: nanoseconds since the Unix epoch.
+    pub origin: Nanos,
 }
 
 /// The exporters of a run.
@@ -92,7 +97,7 @@ impl Exporters {
         resources: &Arc<[Resource]>,
         network: &Handle,
     ) -> Result<Self, Vec<Problem>> {
-        let Order { settings, wanted, show, at_the_end, pace } = *order;
+        let Order { settings, wanted, show, at_the_end, pace, origin } = *order;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
         let mut page = None;
         if settings.disabled {
@@ -109,7 +114,10 @@ impl Exporters {
             } else {
                 Box::new(std::io::stdout())
             };
-            let console = Console::new(out, Arc::clone(resources), style);
+            let mut console = Console::new(out, Arc::clone(resources), style);
+            if wanted.choice.is_choosy() {
+                console = console.choosing(Wanted { choice: wanted.choice.clone(), origin });
+            }
             exporters.push(match pace {
                 // A terminal that is stopped must not stop what goes elsewhere.
                 Pace::Real if page.is_none() => Box::new(aside(console, resources)?),

@@ -98,7 +98,8 @@ impl Plan {
         let resources: Arc<[Resource]> = by_world.concat().into();
         let (pace, clock) = start::pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
-        let order = Order { settings: &telemetry, wanted: &options.destinations, show, at_the_end, pace };
+        let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
+        let order = Order { settings, wanted, show, at_the_end, pace, origin };
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&order, &model, &resources, &network, more)?;
@@ -326,7 +327,9 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     let loaded = model.loads.iter().any(|load| load.enabled);
     let looks = std::io::stdout().is_terminal() && !loaded || !options.requests.is_empty();
     let asked = telemetry.console.traces;
-    if options.destinations.json {
+    if options.destinations.choice.is_choosy() {
+        Show::Traces
+    } else if options.destinations.json {
         Show::Summary
     } else if asked || (looks && !exported) {
         Show::Traces

@@ -10,8 +10,8 @@ use crate::message::Response;
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 
-use super::plight::{Met, Plight, Presence};
 use super::replica::Replica;
+use super::replica_faults::{Met, Plight, Presence};
 use super::routes::Match;
 use super::spans::OpenSpan;
 use super::stats::At;
