@@ -10,6 +10,7 @@ mod graph;
 mod input;
 mod run;
 mod tell;
+mod terminal;
 mod traces;
 
 use std::io::Write as _;

@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum as _};
+use clap::{Args, ValueEnum};
 
 use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Listed, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
+use crate::run::{self, Destinations, Listed, Options, Outcome, Plan, Purpose, SHARDS, Speed, Start};
 use crate::telemetry::choice::Choice;
 
 use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
+use super::terminal::{self, style};
 use super::{among, duration, environment, failed, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
@@ -86,6 +87,26 @@ pub struct Run {
     choose: Choose,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Every trace as a tree, and the report
+    Traces,
+    /// The report
+    Summary,
+    /// Nothing
+    None,
+}
+
+impl From<Show> for run::Show {
+    fn from(show: Show) -> Self {
+        match show {
+            Show::Traces => Self::Traces,
+            Show::Summary => Self::Summary,
+            Show::None => Self::None,
+        }
+    }
+}
+
 /// Broken laws that are shown: one is enough to know that something is wrong.
 const BROKEN_AT_MOST: usize = 5;
 
@@ -113,13 +134,15 @@ impl Run {
             return refuse(&Refused::new(None, vec![problem]));
         }
         let quiet = show == Some(Show::None);
-        let destinations = Destinations { otlp: None, out, truth, show, choice, json };
+        let show = show.map(Into::into);
+        let stdout = terminal::stdout();
+        let destinations = Destinations { otlp: None, out, truth, show, choice, json, stdout };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
             Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
-        let plan = match Plan::make(options, environment) {
+        let plan = match Plan::from_file(options, Purpose::Run, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::run::style;
 use crate::telemetry::choice::Choice;
 use crate::traces::{self, Wanted};
 
 use super::choice::Choose;
+use super::terminal::style;
 use super::{REFUSED, print, say};
 
 /// Traces that are drawn, and lines of a list, where nothing else is asked for.
