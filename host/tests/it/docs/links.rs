@@ -19,7 +19,8 @@ fn files(endings: &[&str]) -> Vec<String> {
                 let entry = entry.expect("an entry");
                 (entry.path(), entry.file_name())
             };
-            if path.is_dir() && !["target", ".git", "node_modules", ".venv"].iter().any(|left| name == *left) {
+            if path.is_dir() && !["target", ".git", "node_modules", ".venv"].iter().any(|left| name == *left)
+            {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| endings.iter().any(|ending| end == *ending)) {
                 let path = path.strip_prefix(root()).expect("it is in there");
@@ -39,9 +40,7 @@ fn prose(page: &str) -> Vec<(usize, String)> {
         is_code ^= is_fence;
         !is_code && !is_fence
     });
-    lines
-        .map(|(number, line)| (number, line.split('`').step_by(2).collect::<Vec<_>>().join("`")))
-        .collect()
+    lines.map(|(number, line)| (number, line.split('`').step_by(2).collect::<Vec<_>>().join("`"))).collect()
 }
 
 /// The targets of the links of a page, with their lines. A link may go on in the next line.
@@ -127,7 +126,8 @@ fn every_link_leads_somewhere() {
     for page in files(&["md"]) {
         for (line, target) in links(&text(&page)) {
             count += 1;
-            wrong.extend(problem(&page, &target).map(|problem| format!("{page}:{line}: {target}: {problem}")));
+            wrong
+                .extend(problem(&page, &target).map(|problem| format!("{page}:{line}: {target}: {problem}")));
         }
     }
     assert!(count > 100, "there are {count} links");
@@ -158,9 +158,10 @@ fn every_page_that_a_source_names_is_there() {
     let mut wrong = Vec::new();
     for file in files(&["rs", "toml", "md", "yml", "yaml", "sh", "wit"]) {
         let text = text(&file);
-        for (line, found) in (1..).zip(text.lines()).flat_map(|(line, text)| {
-            text.match_indices("docs/").map(move |(at, _)| (line, &text[at..]))
-        }) {
+        for (line, found) in (1..)
+            .zip(text.lines())
+            .flat_map(|(line, text)| text.match_indices("docs/").map(move |(at, _)| (line, &text[at..])))
+        {
             let end = found.find(|c: char| !(c.is_ascii_alphanumeric() || "/_-.".contains(c)));
             let named = found[..end.unwrap_or(found.len())].trim_end_matches('.');
             let is_file = named.ends_with(".md") || named.ends_with(".json");

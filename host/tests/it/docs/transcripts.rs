@@ -7,14 +7,12 @@
 //! seconds where the page has minutes. Marks of a fence: `no-run` for what needs a browser, another
 //! terminal, a container or a compiler; `needs-TOOL` for what is run where TOOL is installed.
 
-
-
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{at_once, finish, simhost};
 use super::{Block, blocks, root, text};
+use crate::support::{at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
 const NOT_RUN: usize = 32;
@@ -251,7 +249,11 @@ fn a_transcript_is_compared_line_by_line() {
     assert_eq!(difference("a\nb\nc\n", &shown(&["a", "c"])), Some("c".to_owned()));
     assert_eq!(difference("a\nb\nc\n", &shown(&["b", "…"])), Some("b".to_owned()));
     assert!(difference("a\nb\nc\n", &shown(&["a", "b"])).is_some());
-    assert!(is_shown("digest: 12", "digest: …") && is_shown("a…b", "a…b") && is_shown("in 1ms flat", "in …ms flat"));
+    assert!(
+        is_shown("digest: 12", "digest: …")
+            && is_shown("a…b", "a…b")
+            && is_shown("in 1ms flat", "in …ms flat")
+    );
     assert!(!is_shown("digest 12", "digest: …") && !is_shown("ab", "a") && !is_shown("in 1ms", "in …s flat"));
 }
 
@@ -268,4 +270,3 @@ fn minutes_are_run_only_where_their_outcome_is_shown() {
     assert_eq!(of("$ simhost run a.toml --for 10m\nits outcome\n"), ["simhost run a.toml --for 10m"]);
     assert_eq!(of("$ one \\\n    two\n$ three\n"), ["one \\\n    two", "three"]);
 }
-
