@@ -163,7 +163,7 @@ impl Declaration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindReference {
     pub name: &'static str,
-    /// Its line in the table of kinds: name, what it is in production, what it strikes, and how it grows.
+    /// Its line in the table of kinds: name, what it is in production, what it strikes, and what a ramp changes.
     pub line: String,
     /// The table of its own keys; empty if it has none.
     pub keys: String,
@@ -183,12 +183,12 @@ impl Declaration {
             LooksAt::Spans => "spans",
             LooksAt::Receivers => "receivers",
         };
-        let grows = match grows {
-            Grows::Never => "",
-            Grows::Magnitude => "in size",
-            Grows::Frequency => "in frequency",
+        let ramp = match grows {
+            Grows::Never => "no ramp",
+            Grows::Magnitude => "how much it does",
+            Grows::Frequency => "how often it strikes",
         };
-        let line = format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {grows} |\n");
+        let line = format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {ramp} |\n");
         let mut keys = String::new();
         if !self.keys.is_empty() {
             keys.push_str("| key | value | default | |\n|---|---|---|---|\n");

@@ -5,7 +5,7 @@ use std::path::Path;
 use simhost::topology::{self, KindReference};
 
 /// Above the table of all kinds.
-const KINDS: &str = "| kind | in production | strikes | grows |\n|---|---|---|---|\n";
+const KINDS: &str = "| kind | in production | strikes | a ramp changes |\n|---|---|---|---|\n";
 
 /// The page with its tables made anew: that of all kinds, and below each kind's heading
 /// that of its keys.
