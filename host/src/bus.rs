@@ -7,7 +7,7 @@
 pub mod callee;
 mod caller;
 mod entry;
-mod fault_target;
+mod fault_windows;
 mod network;
 mod redact;
 pub mod replica_faults;

@@ -3,7 +3,7 @@
 //! The bus asks at each [`Point`] that a request passes, [`Faults::at`], which
 //! rules are active there; mostly there are none. A rule that [strikes](Rule::strike)
 //! says so in the [`Ledger`], and its effect becomes part of what the bus is told
-//! to do: the [`Verdict`] of a worker's faults, for example. Dice are keyed by the
+//! to do: the [`WorkerVerdict`] of a worker's faults, for example. Dice are keyed by the
 //! fault's name and the request's span, so that faults are independent and adding
 //! one moves no other. Delay comes before an answer.
 //!
@@ -15,10 +15,10 @@ mod candidate;
 mod chance;
 mod clocks;
 mod condition;
-mod conductor;
 mod door;
 mod edit;
 mod event;
+pub mod impact;
 mod labels;
 mod ledger;
 mod network;
@@ -26,37 +26,38 @@ mod record;
 mod replica;
 mod rule;
 mod schedule;
+mod scheduler;
 mod signs;
 mod span;
 mod under_way;
-pub mod witness;
 mod worker;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::model::{
-    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault, WorkerFault,
+    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault,
+    WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
 pub use account::{Account, Suppression};
-pub use candidate::{Json, Subject};
+pub use candidate::{Candidate, Json};
 pub use chance::{BAGGAGE, HEADER, Held};
-pub use conductor::{Conductor, Stage};
 pub use door::DOOR_SIGNS;
-pub use event::{After, Cause, Change, Drawn, Event, Firing, Hand, Site, Turn};
+pub use event::{After, Cause, Drawn, Event, FaultChange, Firing, ManualChange, Site, WindowChange};
 pub use labels::Labels;
 pub use ledger::Ledger;
-pub use network::{End, Passage};
-pub use replica::DEATH_SIGNS;
+pub use network::{End, NetworkVerdict};
 pub use record::{Origin, Records, aliases};
+pub use replica::DEATH_SIGNS;
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
+pub use scheduler::{FaultScheduler, WindowHandler};
 pub use signs::{Side, Spans};
-pub use span::Stall;
+pub use span::SpanVerdict;
 pub use under_way::{Entered, UnderWay};
-pub use worker::Verdict;
+pub use worker::WorkerVerdict;
 
 use door::DoorAction;
 use network::NetworkAction;
@@ -150,8 +151,8 @@ pub fn draw_targets(model: &mut Model) {
     }
 }
 
-/// Whether something may befall the replicas of a service, whatever its requests are.
-pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
+/// Whether something may strike the replicas of a service, whatever its requests are.
+pub fn strikes_replicas(model: &Model, service: ServiceId) -> bool {
     let mut aimed = model
         .faults
         .iter()
@@ -226,7 +227,7 @@ impl Rules {
 }
 
 impl Faults {
-    /// Takes in the model's faults, none of which is active before the [`Conductor`]
+    /// Takes in the model's faults, none of which is active before the [`FaultScheduler`]
     /// says so. `route_of` finds a route's index by its text,
     /// `routes` says how many a service has.
     pub fn new(
@@ -268,11 +269,11 @@ impl Faults {
         self.stations[service.index()].rules(point)?.borrow().get(route).map(Rc::clone)
     }
 
-    /// What befalls a request that a worker has.
-    pub fn judge(&self, subject: &Subject<'_>, now: Nanos) -> Verdict {
-        match self.at(Point::Worker, subject.service, subject.route) {
-            Some(rules) => self.judge_by(&rules, subject, now),
-            None => Verdict::default(),
+    /// What strikes a request that a worker has.
+    pub fn worker(&self, candidate: &Candidate<'_>, now: Nanos) -> WorkerVerdict {
+        match self.at(Point::Worker, candidate.service, candidate.route) {
+            Some(rules) => self.worker_by(&rules, candidate, now),
+            None => WorkerVerdict::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::FutureExt;
 use crate::clock::VIRTUAL_START;
 use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::fault::Entered;
-use crate::fault::Passage;
+use crate::fault::NetworkVerdict;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
@@ -58,8 +58,8 @@ pub struct Answer {
 pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
-    /// What befalls it on its way.
-    passage: Option<Box<Passage>>,
+    /// What strikes it on its way.
+    verdict: Option<Box<NetworkVerdict>>,
     ticket: Ticket,
     inside: Inside,
     entered: Option<Entered>,
@@ -91,13 +91,13 @@ impl Admitted {
     #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
     pub fn serve(mut self) -> impl Future<Output = Outcome> {
         async move {
-            let outcome = match self.passage.take() {
+            let outcome = match self.verdict.take() {
                 None => self.bus.serve(&mut self.visit).await,
-                Some(passage) => {
+                Some(verdict) => {
                     let patience = self.bus.nodes[self.visit.to.index()].limits.request_time;
                     let trip = Trip { there: 0, back: 0, patience, allowed: None };
                     // In a box, as it is large and rare.
-                    Box::pin(Rc::clone(&self.bus).convey(passage, &mut self.visit, trip)).await
+                    Box::pin(Rc::clone(&self.bus).convey(verdict, &mut self.visit, trip)).await
                 }
             };
             let now = self.bus.host.sched.now();
@@ -206,7 +206,7 @@ impl Bus {
             hold: None,
             way: Way::Outer(entry.shown),
         };
-        let passage = self.passage(&mut visit);
+        let verdict = self.network_faults(&mut visit);
         let context = (!excluded).then(|| SpanContext {
             trace_id: visit.trace.trace_id,
             span_id: span,
@@ -214,7 +214,7 @@ impl Bus {
             trace_state: visit.trace.trace_state.clone(),
         });
         let inside = Inside::new(self);
-        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+        Ok(Admitted { bus: Rc::clone(self), visit, verdict, ticket, inside, entered, context })
     }
 
     /// Notes a request of a load that is not sent, where somebody keeps account. `key` is who
@@ -228,7 +228,7 @@ impl Bus {
         why: &'static str,
     ) {
         let ledger = &self.faults.ledger;
-        if !ledger.is_witnessed() {
+        if !ledger.tracks_impact() {
             return;
         }
         let trace = self.trace(key.draw(), None, false);
@@ -242,7 +242,7 @@ impl Bus {
 
     /// Notes a request from outside that nobody serves, where somebody keeps account.
     fn turned_away(&self, entry: &Entry, number: u64, status: u16) {
-        if !self.faults.ledger.is_witnessed() {
+        if !self.faults.ledger.tracks_impact() {
             return;
         }
         let (now, parent) = (self.host.sched.now(), context::extract(&entry.request.headers).parent);

@@ -1,4 +1,4 @@
-//! Requests at replicas that something may befall: they find nobody, wait for a
+//! Requests at replicas that something may strike: they find nobody, wait for a
 //! process that stands still, or perish with one that dies.
 
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::process::Process;
 
 use super::callee::Job;
 use super::replica::Replica;
-use super::replica_faults::{Met, Plight, Presence};
+use super::replica_faults::{Occupant, ReplicaFaults, RequestRef};
 use super::routes::Match;
 use super::spans::OpenSpan;
 use super::stats::At;
@@ -23,17 +23,17 @@ use super::{Bus, NodeCode, Stand};
 const RESET: &str = "connection_reset";
 
 impl Bus {
-    /// Likewise [serves](Bus::serve), at a replica that something may have befallen.
-    pub(super) async fn serve_exposed(
+    /// Likewise [serves](Bus::serve), at a replica that something may have struck.
+    pub(super) async fn serve_mortal(
         &self,
         visit: &mut Visit,
         stand: &Stand,
         replica: &Replica,
         found: Match,
-        plight: &Plight,
+        faults: &ReplicaFaults,
     ) -> Outcome {
-        match plight.enter(Met::of(visit, stand.slot(found.route()), replica.identity.resource)) {
-            Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
+        match faults.enter(RequestRef::of(visit, stand.slot(found.route()), replica.identity.resource)) {
+            Ok(occupant) => self.attend(visit, stand, replica, found, Some(&occupant)).await,
             Err(_) => {
                 self.stats.refused(visit.to, visit.from.is_some());
                 Err(self.nobody_at(visit.to))
@@ -81,14 +81,14 @@ impl Bus {
     }
 
     /// Likewise [works](Bus::work), until the process dies: then there is no outcome.
-    pub(super) async fn work_exposed(
+    pub(super) async fn work_mortal(
         &self,
         job: &mut Job,
         worker: &mut Worker,
         limits: &Limits,
-        presence: &Presence<'_>,
+        occupant: &Occupant<'_>,
     ) -> Option<Result<Response, GuestFailure>> {
-        let process = &presence.plight.process;
+        let process = &occupant.faults.process;
         let death = process.death();
         let mut working = Box::pin(async {
             let delay = std::mem::take(&mut job.verdict.delay);
@@ -100,11 +100,11 @@ impl Bus {
                 return None;
             }
             if let Some((rule, restart)) = job.verdict.crash.take() {
-                self.meet(presence.plight, presence.crash(&rule, restart));
+                self.meet(occupant.faults, occupant.crash(&rule, restart));
                 return None;
             }
             let outcome = self.work(job, worker, limits).await;
-            presence.worked(worker.stretched());
+            occupant.worked(worker.stretched());
             // Nobody answers while the process stands still.
             self.goes_on(process, limits).await.then_some(outcome)
         });

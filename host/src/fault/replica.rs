@@ -1,4 +1,4 @@
-//! Faults of replicas, as the ledger has them: the bus keeps what befalls each of them.
+//! Faults of replicas, as the ledger has them: the bus keeps what strikes each of them.
 
 use crate::model::ReplicaFault;
 

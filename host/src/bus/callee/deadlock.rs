@@ -5,7 +5,7 @@
 //! last of these requests is refused then, by name, instead of all at their `request-time`.
 //!
 //! Only what is certain counts: workers that wait for one call and nothing else, over links
-//! without a timeout or policies, that no fault touches, at replicas that no fault befalls.
+//! without a timeout or policies, that no fault touches, at replicas that no fault strikes.
 //! Where anything else may free a worker, time tells. Services whose calls have never led
 //! back to them are not looked at.
 

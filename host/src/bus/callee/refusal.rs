@@ -64,8 +64,8 @@ impl Bus {
         }
         let now = self.host.sched.now();
         let slot = stand.slot(route);
-        let subject = visit.subject_at(slot, &replica.identity, params);
-        let response = self.faults.door(&subject, now)?;
+        let candidate = visit.candidate_at(slot, &replica.identity, params);
+        let response = self.faults.door(&candidate, now)?;
         let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
         span.respond(response.status);
         self.record(span);

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::bus::Bus;
-use crate::bus::replica_faults::Presence;
+use crate::bus::replica_faults::Occupant;
 use crate::bus::spans::OpenSpan;
 use crate::bus::stats::At;
 use crate::bus::visit::{Outcome, Visit, Way};
-use crate::fault::Verdict;
+use crate::fault::WorkerVerdict;
 use crate::guest::budget::Budget;
 use crate::guest::scope::{RequestScope, Visitor};
 use crate::guest::{self, GuestFailure, Worker};
@@ -29,7 +29,7 @@ pub(in crate::bus) struct Job {
     /// None once the worker has it.
     pub scope: Option<Box<RequestScope>>,
     pub route: Option<u32>,
-    pub verdict: Verdict,
+    pub verdict: WorkerVerdict,
 }
 
 impl Bus {
@@ -52,10 +52,10 @@ impl Bus {
         let stand = chosen.stand;
         let replica = &stand.replicas[replica];
         let found = stand.routes.find(&visit.request.method, visit.request.path());
-        match replica.plight() {
+        match replica.faults() {
             None => self.attend(visit, stand, replica, found, None).await,
             // In a box, as it is rare: every task would have room for it.
-            Some(plight) => Box::pin(self.serve_exposed(visit, stand, replica, found, plight)).await,
+            Some(faults) => Box::pin(self.serve_mortal(visit, stand, replica, found, faults)).await,
         }
     }
 
@@ -66,15 +66,15 @@ impl Bus {
         stand: &Stand,
         replica: &Replica,
         found: Match,
-        presence: Option<&Presence<'_>>,
+        occupant: Option<&Occupant<'_>>,
     ) -> Outcome {
         let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
         let limits = &self.nodes[to.index()].limits;
         let at = At { service: to, route: slot, instance: replica.identity.resource };
         self.stats.arrived(to, visit.from.is_some(), arrived);
         self.faults.ledger.meets(visit.span, (to, slot));
-        if let Some(presence) = presence
-            && !self.goes_on(&presence.plight.process, limits).await
+        if let Some(occupant) = occupant
+            && !self.goes_on(&occupant.faults.process, limits).await
         {
             return self.cut_off(at, arrived);
         }
@@ -91,7 +91,7 @@ impl Bus {
             host: &self.host,
             stats: &self.stats,
             deadline,
-            presence,
+            occupant,
             above: visit.above.as_ref(),
             queued: &|| self.untangle(to),
         };
@@ -99,14 +99,14 @@ impl Bus {
         let (response, failure) = match acquired {
             Ok(mut worker) => {
                 // Who may die frees its callers.
-                worker.brought(visit.above.take().filter(|_| presence.is_none()));
+                worker.brought(visit.above.take().filter(|_| occupant.is_none()));
                 let (begun, life) = (self.host.sched.now(), replica.life());
                 self.stats.begun(to, begun);
                 let known = route.map(|route| (route, stand.routes.get(route)));
                 let mut job = self.accept(visit, known, slot, params, (replica, worker.budget()));
-                let outcome = match presence {
+                let outcome = match occupant {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
-                    Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
+                    Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant).await,
                 };
                 self.stats.done(to, begun, self.host.sched.now());
                 let Some(outcome) = outcome else {
@@ -137,8 +137,8 @@ impl Bus {
     ) -> Job {
         let span = self.server_span(visit, route.map(|(_, route)| route), replica);
         let route = route.map(|(index, _)| index);
-        let subject = visit.subject_at(slot, &replica.identity, &params);
-        let verdict = self.faults.judge(&subject, self.host.sched.now());
+        let candidate = visit.candidate_at(slot, &replica.identity, &params);
+        let verdict = self.faults.worker(&candidate, self.host.sched.now());
         let (context, agent) = match &visit.way {
             Way::Inner(client, context) => {
                 let says_itself = visit.request.headers.get("user-agent").is_some();

@@ -15,7 +15,7 @@ use crate::bus::visit::{Outcome, Trip, Visit, Way, kept, pick};
 use crate::bus::{Bus, NodeCode, redact};
 use crate::context::{self, SpanContext};
 use crate::fault::UnderWay;
-use crate::fault::{Spans, Subject};
+use crate::fault::{Candidate, Spans};
 use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
 use crate::guest::{Above, CallError};
@@ -232,13 +232,13 @@ impl Bus {
         trip: Trip,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
-        let passage = self.passage(&mut visit);
+        let verdict = self.network_faults(&mut visit);
         async move {
-            if let Some(passage) = passage {
+            if let Some(verdict) = verdict {
                 // What faults make of it may free its caller.
                 visit.above = None;
                 // In a box, as it is large and rare: every task would have room for it.
-                reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
+                reply.send(Box::pin(self.convey(verdict, &mut visit, trip)).await).ok();
                 return;
             }
             let sched = &self.host.sched;
@@ -252,8 +252,8 @@ impl Bus {
 
     /// Likewise to a real server.
     async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
-        if let Some(passage) = self.passage(&mut visit) {
-            return self.convey(passage, &mut visit, trip).await;
+        if let Some(verdict) = self.network_faults(&mut visit) {
+            return self.convey(verdict, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
         let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());
@@ -265,13 +265,13 @@ impl Bus {
     pub(in crate::bus) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
         let (now, to) = (self.host.sched.now(), visit.to);
         let verdict = {
-            let subject = visit.subject(None, None, &[], visit.outermost());
+            let candidate = visit.candidate(None, None, &[], visit.outermost());
             // It makes no spans of ours.
-            let subject = Subject { spans: Spans { server: None, ..subject.spans }, ..subject };
-            if let Some(refusal) = self.faults.door(&subject, now) {
+            let candidate = Candidate { spans: Spans { server: None, ..candidate.spans }, ..candidate };
+            if let Some(refusal) = self.faults.door(&candidate, now) {
                 return Ok(refusal);
             }
-            self.faults.judge(&subject, now)
+            self.faults.worker(&candidate, now)
         };
         self.host.sched.sleep(verdict.delay).await;
         if let Some(answer) = verdict.answer {

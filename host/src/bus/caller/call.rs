@@ -50,7 +50,7 @@ impl Outbound for Weak<Bus> {
         name: &str,
         id: SpanId,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
-        self.upgrade()?.stall(scope, identity, name, id)
+        self.upgrade()?.span_delay(scope, identity, name, id)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What befalls requests and the answers to them.
+//! What strikes requests and the answers to them.
 
 use super::super::super::answer::answer;
 use super::super::super::distribution::show_distribution;
@@ -190,12 +190,8 @@ fn reset(keys: &Keys<'_, '_>) -> Option<Read> {
     Read::plain(Effect::Network(NetworkFault::Reset { on }))
 }
 
-static CHANGED: Key<Choice<Direction>, Usual> = Key {
-    name: "on",
-    of: DIRECTIONS,
-    absent: Usual("\"response\""),
-    says: "the messages that are changed",
-};
+static CHANGED: Key<Choice<Direction>, Usual> =
+    Key { name: "on", of: DIRECTIONS, absent: Usual("\"response\""), says: "the messages that are changed" };
 
 static SHARE: Key<By<f64>, Usual> = Key {
     name: "share",

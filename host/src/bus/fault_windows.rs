@@ -1,16 +1,16 @@
 //! What the bus does when faults come and go that no request asks for: it changes
-//! what has befallen replicas.
+//! what has struck replicas.
 
 use std::rc::Rc;
 
-use crate::fault::{Action, Faults, Rule, Stage};
+use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
 
 use super::replica::Replica;
-use super::replica_faults::{Fate, Plight};
+use super::replica_faults::{ProcessFate, ReplicaFaults};
 use super::{Bus, GuestNode, NodeCode};
 
-impl Stage for Bus {
+impl WindowHandler for Bus {
     fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -24,8 +24,8 @@ impl Stage for Bus {
                 None
             }
             Action::Replica(fault) => {
-                for replica in self.plights(rule) {
-                    self.meet(replica, replica.befall(rule, fault));
+                for replica in self.struck_replicas(rule) {
+                    self.meet(replica, replica.strike(rule, fault));
                 }
                 self.next_step(rule, fault)
             }
@@ -43,7 +43,7 @@ impl Stage for Bus {
 
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         let Action::Replica(fault) = self.faults.action(rule) else { return None };
-        for replica in self.plights(rule) {
+        for replica in self.struck_replicas(rule) {
             self.meet(replica, replica.step(rule, fault));
             self.at(replica).for_each(Replica::call_up);
         }
@@ -55,8 +55,8 @@ impl Stage for Bus {
             Action::Network(_) | Action::Worker(_) | Action::Span(_) => {}
             Action::Door(_) => self.roll_out(rule),
             Action::Replica(fault) => {
-                for replica in self.plights(rule) {
-                    replica.relieve(rule, fault);
+                for replica in self.struck_replicas(rule) {
+                    replica.end(rule, fault);
                     self.at(replica).for_each(Replica::call_up);
                 }
             }
@@ -88,8 +88,8 @@ impl Bus {
     }
 
     /// What runs at a replica: every release of the guest.
-    fn at<'a>(&'a self, plight: &'a Plight) -> impl Iterator<Item = &'a Replica> {
-        let guest = match &self.nodes[plight.service.index()].code {
+    fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
+        let guest = match &self.nodes[faults.service.index()].code {
             NodeCode::Guest(guest) => Some(guest),
             NodeCode::External => None,
         };
@@ -97,27 +97,27 @@ impl Bus {
             let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
             [&guest.stand].into_iter().chain(others)
         });
-        stands.map(|stand| &stand.replicas[plight.replica as usize])
+        stands.map(|stand| &stand.replicas[faults.replica as usize])
     }
 
-    fn plights(&self, rule: &Rule) -> impl Iterator<Item = &Rc<Plight>> {
-        self.replicas(rule).iter().filter_map(Replica::plight)
+    fn struck_replicas(&self, rule: &Rule) -> impl Iterator<Item = &Rc<ReplicaFaults>> {
+        self.replicas(rule).iter().filter_map(Replica::faults)
     }
 
     /// Lets a replica meet its fate.
-    pub(super) fn meet(&self, plight: &Plight, fate: Fate) {
-        if fate == Fate::Lives {
+    pub(super) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
+        if fate == ProcessFate::Lives {
             return;
         }
-        self.at(plight).for_each(Replica::forget);
-        plight.process.die();
+        self.at(faults).for_each(Replica::forget);
+        faults.process.die();
     }
 
     /// When a rule wants to be asked again while its window is open.
     fn next_step(&self, rule: &Rule, fault: &ReplicaFault) -> Option<Nanos> {
         match fault {
             ReplicaFault::RestartLoop { .. } => {
-                self.plights(rule).filter_map(|plight| plight.next_fall(rule)).min()
+                self.struck_replicas(rule).filter_map(|faults| faults.next_fall(rule)).min()
             }
             ReplicaFault::PoolExhaustion { workers } => {
                 let workers = (*workers).min(self.replicas(rule).first()?.workers());
