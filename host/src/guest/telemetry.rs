@@ -49,7 +49,8 @@ impl tracing::Host for GuestState {
         self.charge(FUNCTION + weight(&attributes));
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            scope.annotate(attributes.into_iter().map(key_value), &local.host.span_limits);
+            let attributes = attributes.into_iter().map(key_value);
+            scope.annotate(attributes, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -89,7 +90,8 @@ impl tracing::HostSpan for GuestState {
             } else if scope.trace.recording {
                 local.host.recorder.cut_span();
             }
-            scope.set_attributes(handle, attributes.into_iter().map(key_value), &local.host.span_limits);
+            let attributes = attributes.into_iter().map(key_value);
+            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.nature.bill);
         }
         local.note_current();
         Ok(Resource::new_own(handle))
@@ -104,7 +106,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
             let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(span.rep(), attributes, &local.host.span_limits);
+            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -121,7 +123,7 @@ impl tracing::HostSpan for GuestState {
         let attributes = attributes.into_iter().map(key_value).collect();
         let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -131,7 +133,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         let event = Event::exception(local.host.sched.now(), kind, message, None);
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -235,7 +237,8 @@ impl logging::Host for GuestState {
             return Ok(());
         }
         let attributes = attributes.into_iter().map(key_value);
-        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget);
+        let bill = &self.nature.bill;
+        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
         local.host.recorder.cut_log_attributes(dropped);
         local.host.recorder.log(LogRecord {
             time: local.host.sched.now(),
