@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod choice;
 mod diff;
 mod fault;
 mod generate;
@@ -9,6 +10,7 @@ mod graph;
 mod input;
 mod run;
 mod tell;
+mod terminal;
 mod traces;
 
 use std::io::Write as _;

@@ -30,7 +30,7 @@ use serde::Serialize;
 use crate::error::Refused;
 use crate::model::Nanos;
 use crate::report::{Numbers, Report, ServiceRow};
-use crate::run::{Event, Options, Outcome, Plan, RunError};
+use crate::run::{Event, Options, Outcome, Plan, Purpose, RunError};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
 use crate::topology::{Topology, WORKERS_AT_MOST};
@@ -206,7 +206,7 @@ impl World {
 
     /// The environment has no say: nothing is exported, and every trace is looked at.
     fn plan(&self) -> Result<Plan, Refused> {
-        Plan::make_of(self.topology.clone(), self.options.clone(), |_| None)
+        Plan::from_topology(self.topology.clone(), self.options.clone(), Purpose::Run, |_| None)
     }
 }
 

@@ -4,7 +4,6 @@
 //! ([`Summary`]), once for the spans of those that are shown. So memory goes with the number of
 //! traces, which is bounded, and not with the size of the file.
 
-mod query;
 mod read;
 mod records;
 
@@ -19,10 +18,10 @@ use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 use crate::report::grid::{Grid, Kind};
 use crate::report::words::{count, counted, time};
+use crate::telemetry::choice::Choice;
 use crate::telemetry::console::{Console, Style};
-use crate::telemetry::record::{Batch, SpanKind, SpanRecord, Status};
+use crate::telemetry::record::{Batch, SpanKind, SpanRecord};
 
-pub use query::{Query, QueryError};
 pub use read::ReadError;
 use read::Source;
 use records::{Decoder, Line};
@@ -33,35 +32,16 @@ const MAX_TRACES: usize = 2_000_000;
 /// Spans of one trace that are kept to be drawn.
 const MAX_SPANS: usize = 20_000;
 
-/// Which traces are wanted: those with a span that meets all of this.
+/// What is asked of a file.
 #[derive(Debug, Default)]
 pub struct Wanted {
     /// None is the standard input.
     pub file: Option<PathBuf>,
-    /// The longest so many of those that are wanted.
-    pub slowest: Option<usize>,
-    pub errors: bool,
-    pub service: Option<String>,
-    /// `http.route`, or a part of the span's name.
-    pub route: Option<String>,
-    /// The beginning of the trace id, in lower-case hexadecimal.
-    pub id: Option<String>,
-    pub query: Option<Query>,
-    /// Traces that begin in this interval.
-    pub between: Option<(Instant, Instant)>,
+    pub choice: Choice,
     /// Traces that are drawn, or listed, at most.
     pub limit: usize,
     /// A line for each trace and no tree.
     pub list: bool,
-}
-
-/// An instant as the command line gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instant {
-    /// Nanoseconds since the Unix epoch.
-    At(Nanos),
-    /// Nanoseconds after the first span of the file begins.
-    After(Nanos),
 }
 
 /// What was found.
@@ -87,32 +67,6 @@ struct Summary {
     is_wanted: bool,
 }
 
-impl Wanted {
-    /// Whether anything was said of which traces are wanted.
-    const fn is_choosy(&self) -> bool {
-        self.slowest.is_some()
-            || self.errors
-            || self.service.is_some()
-            || self.route.is_some()
-            || self.id.is_some()
-            || self.query.is_some()
-            || self.between.is_some()
-    }
-
-    /// Whether a span meets what is asked of spans.
-    fn meets(&self, span: &SpanRecord, line: &Line<'_>) -> bool {
-        let service = line.service(span);
-        let is_of = |route: &String| {
-            span.name.contains(route.as_str())
-                || query::text(span, "http.route").is_some_and(|known| known == *route)
-        };
-        (!self.errors || is_error(span))
-            && self.service.as_ref().is_none_or(|wanted| *wanted == *service)
-            && self.route.as_ref().is_none_or(is_of)
-            && self.query.as_ref().is_none_or(|query| query.meets(span, line.resource(span)))
-    }
-}
-
 /// Reads the file and draws what is wanted of it.
 ///
 /// # Errors
@@ -122,22 +76,13 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let mut census = Census::default();
     let skipped = source.lines(|text| census.add(text, wanted))?;
     let Census { mut traces, places: _, beyond, strange } = census;
+    let choice = &wanted.choice;
     let origin = traces.iter().map(|trace| trace.start).min().unwrap_or(0);
-    if let Some((from, to)) = wanted.between {
-        let instant = |instant| match instant {
-            Instant::At(at) => at,
-            Instant::After(after) => origin.saturating_add(after),
-        };
-        let (from, to) = (instant(from), instant(to));
-        traces.retain(|trace| (from..to).contains(&trace.start));
-    }
+    traces.retain(|trace| choice.has_begun_within(trace.start, origin));
     let total = traces.len();
-    traces.retain(|trace| trace.is_wanted);
-    if let Some(id) = &wanted.id {
-        traces.retain(|trace| trace.id.to_string().starts_with(id.as_str()));
-    }
+    traces.retain(|trace| trace.is_wanted && choice.names(trace.id));
     // Of equal ones, the one that comes first in the file.
-    match wanted.slowest {
+    match choice.slowest {
         Some(most) => {
             traces.sort_by_key(|trace| std::cmp::Reverse(trace.end - trace.start));
             traces.truncate(most);
@@ -147,7 +92,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let matched = traces.len();
     let shown = &traces[..matched.min(wanted.limit)];
     let mut text = String::new();
-    if wanted.list || !wanted.is_choosy() && matched > 1 {
+    if wanted.list || !wanted.choice.is_choosy() && matched > 1 {
         list(&mut text, shown, style);
     } else {
         draw(&mut text, &source, shown, style)?;
@@ -224,13 +169,9 @@ impl Summary {
         self.start = self.start.min(span.start);
         self.end = self.end.max(span.end);
         self.spans += 1;
-        self.errors += u32::from(is_error(span));
-        self.is_wanted |= wanted.meets(span, line);
+        self.errors += u32::from(span.is_error());
+        self.is_wanted |= wanted.choice.meets(span, line.resource(span));
     }
-}
-
-const fn is_error(span: &SpanRecord) -> bool {
-    matches!(span.status, Status::Error(_))
 }
 
 /// A line for each trace.
@@ -321,14 +262,15 @@ fn close(text: &mut String, sums: Sums, wanted: &Wanted) {
         text.push('\n');
     }
     let traces = counted(total as u64, "trace");
-    let of = if wanted.is_choosy() { format!("{} of {traces}", count(matched as u64)) } else { traces };
+    let of =
+        if wanted.choice.is_choosy() { format!("{} of {traces}", count(matched as u64)) } else { traces };
     let part = if shown < matched {
         format!(", {} shown: --limit shows more", count(shown as u64))
     } else {
         String::new()
     };
     writeln!(text, "{of}{part}").expect(INFALLIBLE);
-    if !wanted.is_choosy() && matched > 1 {
+    if !wanted.choice.is_choosy() && matched > 1 {
         let help =
             "--slowest 1 draws the slowest one, --errors those that failed, --id ID the one that you name";
         writeln!(text, "{help}").expect(INFALLIBLE);

@@ -124,3 +124,75 @@ fn what_cannot_be_read_or_understood_is_refused() {
     let wrong = traces(&["missing.jsonl", "--id", "xyz"]);
     assert!(wrong.stderr.contains("write up to 32 hexadecimal digits"), "{}", wrong.stderr);
 }
+
+/// The trees that were drawn, without the lines around them.
+fn trees(text: &str) -> Vec<&str> {
+    text.split("\n\n").map(str::trim).filter(|part| part.starts_with("Trace ")).collect()
+}
+
+/// The ids of the traces that were drawn, in order.
+fn drawn_ids(text: &str) -> Vec<String> {
+    headers(text).iter().map(|line| line.split_whitespace().nth(1).expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_run_shows_those_traces_that_its_file_would_show() {
+    let topology = Topology::orders();
+    let file = topology.beside("spans.jsonl").to_string_lossy().into_owned();
+    let choices: [&[&str]; 6] = [
+        &["--slowest", "3"],
+        &["--errors"],
+        &["--service", "notification-service", "--slowest", "5"],
+        &["--errors", "--route", "/charges"],
+        &["--query", "{ name = \"slow_lookup\" && duration > 250ms }"],
+        &["--between", "1s", "1500ms"],
+    ];
+    for choice in choices {
+        let run = ["--virtual", "--for", "4s", "--fault", "payment-errors=on", "--out", &file];
+        let shown = topology.run(&[&run[..], choice].concat());
+        let found = traces(&[&[file.as_str(), "--limit", "100000"], choice].concat());
+        let (mut of_run, mut of_file) = (drawn_ids(shown.success()), drawn_ids(found.success()));
+        assert!(!of_run.is_empty(), "{choice:?}: {}", shown.stdout);
+        if !choice.contains(&"--slowest") {
+            // A run draws them as they end, a file as they begin.
+            of_run.sort();
+            of_file.sort();
+        }
+        // The file's origin is its first span, some milliseconds after the start of the run.
+        if !choice.contains(&"--between") {
+            assert_eq!(of_run, of_file, "{choice:?}");
+        }
+        let (mut of_run, mut of_file) = (trees(&shown.stdout), trees(&found.stdout));
+        of_run.sort_unstable();
+        of_file.sort_unstable();
+        if !choice.contains(&"--between") {
+            assert_eq!(of_run, of_file, "{choice:?}");
+        }
+        let sum = shown.stdout.lines().find(|line| line.contains(" of ") && line.ends_with(" traces"));
+        assert!(sum.is_some_and(|line| line.starts_with(&of_run.len().to_string())), "{}", shown.stdout);
+    }
+}
+
+#[test]
+fn a_run_draws_one_trace_by_its_id_and_says_so_if_there_is_none() {
+    let topology = Topology::orders();
+    let run = ["--virtual", "--for", "4s"];
+    let slowest = topology.run(&[&run[..], &["--slowest", "1"]].concat());
+    let id = drawn_ids(slowest.success())[0].clone();
+    let one = topology.run(&[&run[..], &["--id", &id[..12]]].concat());
+    assert_eq!(trees(one.success()), trees(&slowest.stdout));
+    let none = topology.run(&[&run[..], &["--id", "00000000000000000000000000000000"]].concat());
+    assert_eq!(drawn_ids(none.success()), Vec::<String>::new());
+    assert!(none.stdout.contains("\n0 of "), "{}", none.stdout);
+}
+
+#[test]
+fn traces_that_are_chosen_and_not_shown_are_refused() {
+    let refused = Topology::orders().run(&["--virtual", "--for", "4s", "--errors", "--show", "summary"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("traces are chosen, and --show summary shows none"),
+        "{}",
+        refused.stderr
+    );
+}

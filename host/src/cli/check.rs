@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::run::{Destinations, Options, Plan};
+use crate::run::{Destinations, Options, Plan, Purpose};
 
 use super::input::Input;
 use super::tell::tell_doubts;
@@ -28,7 +28,7 @@ impl Check {
     pub fn execute(self) -> ExitCode {
         let options = self.input.options(None, Destinations::default());
         let options = Options { strict: self.strict, ..options };
-        match Plan::check(options, environment) {
+        match Plan::from_file(options, Purpose::Describe, environment) {
             Ok(plan) => {
                 tell_doubts(&plan);
                 if !self.json {

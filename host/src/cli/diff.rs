@@ -8,9 +8,10 @@ use clap::Args;
 use crate::diff::{Comparison, Question};
 use crate::model::Nanos;
 use crate::run::signals::INTERRUPTED;
-use crate::run::{Asked, Event, Options, style};
+use crate::run::{Asked, Event, Options};
 
 use super::tell::tell;
+use super::terminal::style;
 use super::{REFUSED, duration, failed, guest, print, refuse, switch};
 
 #[derive(Debug, Args)]
@@ -98,16 +99,21 @@ impl Diff {
     }
 
     fn question(self) -> Question {
-        let common = Options {
-            topology: self.topology,
-            seed: self.seed,
-            faults: self.faults,
-            loads: self.loads,
-            requests: self.requests,
-            stop_after: self.stop_after,
-            ..Options::default()
-        };
-        let Self { other, with, without, guests, .. } = self;
+        let Self {
+            topology,
+            other,
+            with,
+            without,
+            guests,
+            seed,
+            faults,
+            loads,
+            stop_after,
+            requests,
+            json: _,
+            exit_code: _,
+        } = self;
+        let common = Options { topology, seed, faults, loads, requests, stop_after, ..Options::default() };
         Question { common, other, with, without, guests }
     }
 }

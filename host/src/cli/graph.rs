@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::error::{Problem, Refused, quote};
 use crate::graph::{self, MERMAID_EDGES};
-use crate::run::{Options, Plan};
+use crate::run::{Options, Plan, Purpose};
 
 use super::tell::tell_doubts;
 use super::{environment, guest, print, refuse, say};
@@ -44,7 +44,8 @@ impl Graph {
     pub fn execute(self) -> ExitCode {
         let format = self.format.unwrap_or_else(|| self.by_name());
         let Self { topology, guests, out, .. } = self;
-        let plan = match Plan::check(Options { topology, guests, ..Options::default() }, environment) {
+        let options = Options { topology, guests, ..Options::default() };
+        let plan = match Plan::from_file(options, Purpose::Describe, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -13,8 +13,7 @@ use simhost_notation::{OneCall, Part, parts};
 use crate::bus::routes::{Match, Routes};
 use crate::model::{Code, FaultKind, Model, Place, ServiceId};
 
-use super::releases::Release;
-use super::services::Service;
+use super::loaded::{Release, Service};
 
 /// The calls of a topology, with the routes that they meet.
 #[derive(Clone, Debug, Default)]

@@ -160,7 +160,7 @@ fn log(log: Log, resource: ResourceId) -> LogRecord {
         },
         body: match body {
             Some(Value::Text(text)) => text,
-            Some(other) => Text::Owned(spelt(&other)),
+            Some(other) => Text::Owned(other.to_string()),
             None => Text::Static(""),
         },
         attributes: attributes(log.attributes),
@@ -197,20 +197,8 @@ fn value(kind: AnyKind) -> Value {
         AnyKind::ArrayValue(array) => {
             let values: Vec<_> =
                 array.values.into_iter().filter_map(|value| value.value).map(value).collect();
-            Value::Texts(values.iter().map(spelt).collect())
+            Value::Texts(values.iter().map(ToString::to_string).collect())
         }
         other => Value::Text(Text::Owned(serde_json::to_string(&other).unwrap_or_default())),
-    }
-}
-
-/// A value as text.
-pub fn spelt(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.to_string(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Texts(texts) => texts.join(", "),
-        Value::Ints(ints) => ints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

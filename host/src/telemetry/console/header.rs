@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::assemble::{Part, Trace};
-use super::rows::is_error;
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, YELLOW};
 use super::text::{count, safe, shorten, width};
 use super::tree::{Artist, Picture};
@@ -67,7 +66,7 @@ impl Picture<'_> {
         let spans = &trace.spans;
         let root = &spans[self.forest.tops[0]];
         let services: BTreeSet<&str> = spans.iter().map(|span| self.artist.service(span.resource)).collect();
-        let errors = spans.iter().filter(|span| is_error(span)).count();
+        let errors = spans.iter().filter(|span| span.is_error()).count();
         let mut fields = vec![(DIM, format!("Trace {}", trace.id))];
         fields.extend(moment(self.axis.start).map(|moment| (DIM, moment)));
         let unit = self.context.unit;
@@ -82,15 +81,12 @@ impl Picture<'_> {
                 }
             }
             Part::Unfinished => {
-                fields.push((
-                    YELLOW,
-                    "unfinished: its root has not ended, or was shown long before".to_owned(),
-                ));
+                fields.push((YELLOW, "unfinished: its root has not ended, or ended long before".to_owned()));
             }
             Part::Later { name, .. } => {
                 let name = safe(name, self.style().unicode);
                 fields.push((BOLD, name));
-                fields.push((YELLOW, "ended after it was shown:".to_owned()));
+                fields.push((YELLOW, "ended after the rest of the trace:".to_owned()));
             }
         }
         let total = spans.len() as u64 + trace.lost_spans;

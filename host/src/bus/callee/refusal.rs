@@ -1,16 +1,17 @@
 //! What is answered in place of a guest that a request does not get to.
 
+use crate::bus::Bus;
+use crate::bus::stats::At;
+use crate::bus::visit::Visit;
 use crate::fault::Point;
 use crate::guest::GuestFailure;
 use crate::message::{DEADLINE, Response};
 use crate::model::Nanos;
 use crate::tally;
 
-use super::release::Stand;
+use super::node::Stand;
 use super::replica::{NoWorker, Replica};
 use super::routes::{Match, Routes};
-use super::stats::At;
-use super::{Bus, Visit};
 
 /// Answers for a guest that has failed.
 pub(super) fn guest_failed(failure: &GuestFailure) -> Response {
@@ -63,7 +64,7 @@ impl Bus {
         }
         let now = self.host.sched.now();
         let slot = stand.slot(route);
-        let subject = visit.subject_at(slot, replica, params);
+        let subject = visit.subject_at(slot, &replica.identity, params);
         let response = self.faults.door(&subject, now)?;
         let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
         span.respond(response.status);

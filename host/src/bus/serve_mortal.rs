@@ -10,12 +10,14 @@ use crate::message::Response;
 use crate::model::{Limits, Nanos, ServiceId};
 use crate::process::Process;
 
-use super::plight::{Met, Plight, Presence};
+use super::callee::Job;
 use super::replica::Replica;
+use super::replica_faults::{Met, Plight, Presence};
 use super::routes::Match;
 use super::spans::OpenSpan;
 use super::stats::At;
-use super::{Bus, Job, NodeCode, Outcome, Stand, Visit};
+use super::visit::{Outcome, Visit};
+use super::{Bus, NodeCode, Stand};
 
 /// The `error.type` of requests whose service has died.
 const RESET: &str = "connection_reset";

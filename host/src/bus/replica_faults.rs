@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::rng::Key;
 use crate::telemetry::record::ResourceId;
 
-use super::Visit;
+use super::visit::Visit;
 
 /// A replica, whichever code it runs, and what has befallen it.
 pub struct Plight {

@@ -5,20 +5,14 @@
 //! a function that can.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::Linker;
+use wasmtime::component::LinkerInstance;
 
+use crate::guest::bindings::simhost::service::tracing::{Attributes, HostSpan, SpanKind};
+use crate::guest::state::GuestState;
 use crate::sched;
 
-use super::GuestState;
-use super::bindings::simhost::service::tracing::{Attributes, HostSpan, SpanKind};
-
 /// Lets spans wait, in place of the function that is linked already.
-///
-/// # Errors
-/// The linker has no such instance.
-pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    let mut tracing = linker.instance("simhost:service/tracing@0.1.0")?;
+pub(super) fn link(tracing: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
     tracing.func_wrap_async(
         "[constructor]span",
         |mut store: StoreContextMut<'_, GuestState>,
@@ -30,9 +24,7 @@ pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
                 Ok((span,))
             })
         },
-    )?;
-    linker.allow_shadowing(false);
-    Ok(())
+    )
 }
 
 /// Waits as long as faults want it, and notes in the span what they let it notice.

@@ -7,15 +7,14 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
+use crate::bus::replica_faults::{Plight, Presence};
+use crate::bus::stats::Stats;
 use crate::engine::Code;
 use crate::guest::{
     Above, DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Waiter, Worker,
 };
 use crate::model::Nanos;
 use crate::sched;
-
-use super::plight::{Plight, Presence};
-use super::stats::Stats;
 
 /// A replica: requests take a worker or wait for one, first come, first served.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
+use crate::bus::Bus;
 use crate::context::SpanId;
 use crate::guest::scope::{Caller, RequestScope};
 use crate::guest::{CallError, Identity, Outbound};
@@ -13,7 +14,6 @@ use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
 
-use super::Bus;
 use super::attempt::Attempt;
 use super::policies::Call;
 

@@ -1,14 +1,18 @@
-//! What a guest records: the imports `tracing` and `logging` of `simhost:service`.
+//! `simhost:service/tracing`: spans of the guest's own, and its baggage.
 
-use wasmtime::component::Resource;
+use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
-use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanKind, Status, Text, Value};
+use crate::telemetry::record::{Event, KeyValue, SpanKind, Status, Text, Value};
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
-use super::GuestState;
-use super::bindings::simhost::service::{logging, tracing};
-use super::scope::{RequestScope, bound, merge};
+use crate::guest::bindings::simhost::service::tracing;
+use crate::guest::scope::{RequestScope, bound};
+use crate::guest::state::GuestState;
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    tracing::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
 
 /// A span that the guest holds: a number of the worker's own.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ pub struct Span;
 
 /// What it costs to take attributes from a guest: each text and each value, however
 /// little is kept of it.
-fn weight(attributes: &tracing::Attributes) -> u64 {
+pub(super) fn weight(attributes: &tracing::Attributes) -> u64 {
     let sizes = attributes.iter().map(|(key, value)| {
         let value = match value {
             tracing::Value::Text(text) => text.len(),
@@ -202,7 +206,7 @@ const fn span_kind(kind: tracing::SpanKind) -> SpanKind {
     }
 }
 
-fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
+pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
     let value = match value {
         tracing::Value::Text(text) => Value::Text(Text::Owned(text)),
         tracing::Value::Bool(value) => Value::Bool(value),
@@ -212,49 +216,4 @@ fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
         tracing::Value::Ints(values) => Value::Ints(values),
     };
     KeyValue { key: Text::Owned(key), value }
-}
-
-impl logging::Host for GuestState {
-    fn log(
-        &mut self,
-        level: logging::Level,
-        mut message: String,
-        attributes: tracing::Attributes,
-    ) -> wasmtime::Result<()> {
-        self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
-        let local = self.local.get();
-        let Some(left) = local.output.left.get().checked_sub(1) else {
-            local.host.recorder.cut_log();
-            return Ok(());
-        };
-        local.output.left.set(left);
-        self.charge(RECORD);
-        let mut kept = Vec::new();
-        let limits: &SpanLimits = &local.host.span_limits;
-        bound(&mut message);
-        if !local.budget.record(size_of::<LogRecord>() + message.len()) {
-            local.host.recorder.cut_log();
-            return Ok(());
-        }
-        let attributes = attributes.into_iter().map(key_value);
-        let bill = &self.nature.bill;
-        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
-        local.host.recorder.cut_log_attributes(dropped);
-        local.host.recorder.log(LogRecord {
-            time: local.host.sched.now(),
-            severity: match level {
-                logging::Level::Trace => Severity::Trace,
-                logging::Level::Debug => Severity::Debug,
-                logging::Level::Info => Severity::Info,
-                logging::Level::Warn => Severity::Warn,
-                logging::Level::Error => Severity::Error,
-                logging::Level::Fatal => Severity::Fatal,
-            },
-            body: Text::Owned(message),
-            attributes: kept,
-            resource: local.identity.resource,
-            span: local.output.current.get(),
-        });
-        Ok(())
-    }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
+use crate::bus::Bus;
+use crate::bus::spans::{self, OpenSpan};
+use crate::bus::visit::{Visit, Way};
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 
 use super::replica::Replica;
 use super::routes::Route;
-use super::spans::{self, OpenSpan};
-use super::{Bus, Visit, Way};
 
 impl Bus {
     /// Begins the SERVER span of a request at a replica.

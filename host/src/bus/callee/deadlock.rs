@@ -12,14 +12,15 @@
 
 use std::cell::Cell;
 
+use crate::bus::Bus;
 use crate::model::ServiceId;
 
+use super::node::NodeCode;
 use super::replica::{Awaited, Replica};
-use super::{Bus, NodeCode};
 
 /// How often deadlocks were looked for.
 #[derive(Debug, Default)]
-pub(super) struct Deadlocks(Cell<u64>);
+pub struct Deadlocks(Cell<u64>);
 
 impl Deadlocks {
     fn next(&self) -> u64 {
@@ -31,7 +32,7 @@ impl Deadlocks {
 impl Bus {
     /// Resolves the deadlock that something at this service has completed, if it has: a request
     /// has begun to wait in its queue, or one of its guests for a call that may be in a queue already.
-    pub(super) fn untangle(&self, at: ServiceId) {
+    pub(in crate::bus) fn untangle(&self, at: ServiceId) {
         if !self.stats.is_in_cycle(at) {
             return;
         }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 use percent_encoding::percent_decode_str;
 
+use crate::bus::spans::{method_attribute, simulated_server};
 use crate::guest::bindings::exports::simhost::service::handler;
 use crate::message::is_target;
 use crate::telemetry::record::KeyValue;
-
-use super::spans::{method_attribute, simulated_server};
 
 /// A guest offers at most so many routes.
 const ROUTES: usize = 1_000;

@@ -5,12 +5,10 @@
 //! whole text meets, and `!= nil`. They are put together with `&&`, `||` and parentheses. What
 //! relates several spansets is not understood, and refused.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use regex::Regex;
 
-use super::records::spelt;
 use crate::telemetry::record::{Resource, SpanRecord, Status, Value};
 
 /// Parentheses within one another, at most.
@@ -154,7 +152,7 @@ impl Comparison {
                 Operator::Unequal => value != wanted,
                 _ => false,
             },
-            (Some(value), _) => self.holds_of_text(&spelt(value)),
+            (Some(value), _) => self.holds_of_text(&value.to_string()),
         }
     }
 
@@ -183,14 +181,6 @@ impl Comparison {
             (Operand::Text(wanted), Operator::AtLeast) => value >= wanted.as_str(),
             _ => false,
         }
-    }
-}
-
-/// An attribute of a span that is text.
-pub fn text<'a>(span: &'a SpanRecord, key: &str) -> Option<Cow<'a, str>> {
-    match span.attributes.get(key)? {
-        Value::Text(text) => Some(Cow::Borrowed(text)),
-        _ => None,
     }
 }
 

@@ -5,98 +5,15 @@
 
 use std::rc::Rc;
 
-use crate::context::{self, SpanId, TraceFlags};
-use crate::fault::{End, Json, Passage, Point, Spans, Subject};
+use crate::context::{self, TraceFlags};
+use crate::fault::{End, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
-use crate::guest::scope::{Deadline, Trace};
+use crate::guest::scope::Deadline;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
-use super::attempt::kept;
-use super::replica::Replica;
-use super::{Bus, NodeCode, Outcome, Visit, Way};
-
-/// The number of a SERVER span among the children of its CLIENT span, where the
-/// request arrives twice. Attempts are numbered from below.
-const SECOND_ARRIVAL: u32 = u32::MAX;
-
-/// One way there and back: nanoseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Trip {
-    pub there: Nanos,
-    pub back: Nanos,
-    /// So long the caller waits, or is alive at least.
-    pub patience: Nanos,
-    /// The callee is told so: milliseconds.
-    pub allowed: Option<u64>,
-}
-
-impl Visit {
-    /// The request as faults see it that show at `span`.
-    pub fn subject<'a>(
-        &'a self,
-        route: Option<u32>,
-        replica: Option<u32>,
-        params: &'a [(String, String)],
-        span: SpanId,
-    ) -> Subject<'a> {
-        Subject {
-            service: self.to,
-            route,
-            replica,
-            from: self.from,
-            resource: None,
-            request: &self.request,
-            params,
-            baggage: &self.baggage,
-            json: Json::default(),
-            attempt: self.attempt,
-            trace: self.trace.trace_id,
-            span,
-            spans: Spans { server: Some(self.span), client: self.client, own: None },
-            dice: self.trace.chance(Purpose::Fault, span),
-        }
-    }
-
-    /// The request as faults see it that has come to a replica.
-    pub fn subject_at<'a>(
-        &'a self,
-        route: Option<u32>,
-        replica: &Replica,
-        params: &'a [(String, String)],
-    ) -> Subject<'a> {
-        let identity = &replica.identity;
-        let subject = self.subject(route, Some(identity.replica), params, self.span);
-        Subject { resource: Some(identity.resource), ..subject }
-    }
-
-    /// The id of the SERVER span, should the request arrive once more.
-    fn second_arrival(&self) -> SpanId {
-        self.trace.child_id(Some(self.outermost()), SECOND_ARRIVAL)
-    }
-
-    /// Which replica of so many serves it.
-    pub fn pick(&self, replicas: usize) -> usize {
-        pick(&self.trace, replicas, || self.span)
-    }
-
-    /// The span that shows what happens on the way: CLIENT, where it is ours.
-    pub const fn outermost(&self) -> SpanId {
-        match self.call {
-            Some(call) => call,
-            None => self.span,
-        }
-    }
-}
-
-/// Which replica of so many serves the request of this SERVER span: any, with equal chance.
-pub(super) fn pick(trace: &Trace, replicas: usize, server: impl FnOnce() -> SpanId) -> usize {
-    if replicas == 1 {
-        return 0;
-    }
-    let chance = trace.chance(Purpose::Replica, server());
-    ((chance.unit() * replicas as f64) as usize).min(replicas - 1)
-}
+use super::visit::{Outcome, Trip, Visit, Way, kept};
+use super::{Bus, NodeCode};
 
 impl Bus {
     /// Lets a request leave: asks the faults on its way, and does to it what they do

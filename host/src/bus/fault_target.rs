@@ -6,8 +6,8 @@ use std::rc::Rc;
 use crate::fault::{Faults, Point, Rule, Stage};
 use crate::model::{FaultKind, Nanos};
 
-use super::plight::{Fate, Plight};
 use super::replica::Replica;
+use super::replica_faults::{Fate, Plight};
 use super::{Bus, GuestNode, NodeCode};
 
 impl Stage for Bus {

@@ -1,10 +1,11 @@
 //! Where a call goes: to a service by its name, or to a host outside by its URL.
 
+use url::Url;
+
+use crate::bus::{Bus, NodeCode, redact};
 use crate::error::{did_you_mean, quote};
 use crate::guest::CallError;
 use crate::model::ServiceId;
-
-use super::{Bus, NodeCode, redact};
 
 /// Where a call goes.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ impl Bus {
     }
 
     fn resolve_url(&self, url: &str) -> Result<Callee, CallError> {
-        let Ok(parsed) = reqwest::Url::parse(url) else {
+        let Ok(parsed) = Url::parse(url) else {
             return Err(CallError::Invalid("this is not a URL".to_owned()));
         };
         // Without user name and password, which are nobody's business.
@@ -70,8 +71,8 @@ impl Bus {
 
 /// Splits `http://host:port`.
 pub fn address_of(base: &str) -> (String, i64) {
-    let url = reqwest::Url::parse(base).ok();
+    let url = Url::parse(base).ok();
     let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or(base).to_owned();
-    let port = url.as_ref().and_then(reqwest::Url::port_or_known_default).unwrap_or(80);
+    let port = url.as_ref().and_then(Url::port_or_known_default).unwrap_or(80);
     (host, i64::from(port))
 }

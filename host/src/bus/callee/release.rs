@@ -3,45 +3,14 @@
 
 use std::rc::Rc;
 
+use crate::bus::Bus;
+use crate::bus::visit::Visit;
 use crate::fault::{Drawn, Firing, Held, Rule, Spans, Subject};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
 
-use super::replica::Replica;
-use super::routes::Routes;
-use super::{Bus, GuestNode, Visit};
-use crate::engine::Code;
-
-/// One release of a service's guest, and the replicas that run it.
-#[derive(Debug)]
-pub struct Stand {
-    pub code: Code,
-    pub routes: Routes,
-    pub replicas: Vec<Replica>,
-    /// The routes' places among those of the service; none where they are the same.
-    pub slots: Option<Vec<u32>>,
-}
-
-impl Stand {
-    /// What the service counts a route of this release as.
-    pub fn slot(&self, route: Option<u32>) -> Option<u32> {
-        match &self.slots {
-            Some(slots) => Some(slots[route? as usize]),
-            None => route,
-        }
-    }
-}
-
-/// What a fault deploys.
-#[derive(Debug)]
-pub struct Release {
-    /// The fault's place in the model.
-    pub fault: usize,
-    pub canary: Canary,
-    /// None: it is broken, and its processes do not come up.
-    pub stand: Option<Stand>,
-}
+use super::node::{GuestNode, Release, Stand};
 
 impl Release {
     /// Whether a replica of so many runs this release while it is deployed: the last do.
@@ -133,7 +102,7 @@ impl Bus {
     /// Lets the replicas of a service that a fault has deployed a release at, or no
     /// longer has, do without the workers of the one that it replaces: these are other
     /// processes, which are done with what they have and end.
-    pub(super) fn roll(&self, rule: &Rule, guest: &GuestNode) {
+    pub(in crate::bus) fn roll(&self, rule: &Rule, guest: &GuestNode) {
         let Some(release) = guest.releases.iter().find(|release| release.fault == rule.index) else { return };
         for (index, replica) in guest.stand.replicas.iter().enumerate() {
             let is_replaced = guest.releases.iter().any(|other| {

@@ -9,6 +9,10 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
 
+use crate::bus::spans::{ClientAttributes, Connection, OpenSpan};
+use crate::bus::stats::{PolicyAccount, Ticket};
+use crate::bus::visit::{Outcome, Trip, Visit, Way, kept, pick};
+use crate::bus::{Bus, NodeCode, redact};
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
 use crate::fault::{Spans, Subject};
@@ -16,21 +20,13 @@ use crate::guest::budget::Share;
 use crate::guest::scope::{Caller, Deadline};
 use crate::guest::{Above, CallError};
 use crate::link::Leg;
-use crate::message::{Request, Response, is_target, is_token};
+use crate::message::{Request, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
 
-use super::passage::{Trip, pick};
-use super::redact;
 use super::resolve::{Callee, address_of};
-use super::spans::{ClientAttributes, Connection, OpenSpan};
-use super::stats::{PolicyAccount, Ticket};
-use super::{Bus, NodeCode, Visit, Way};
-
-/// What comes back of an attempt.
-pub type Outcome = Result<Response, CallError>;
 
 /// One request that is to leave its caller, and for how long the caller waits.
 pub(super) struct Attempt {
@@ -94,17 +90,6 @@ impl Attempt {
         let Some(hold) = &self.caller.hold else { return Ok(None) };
         let share = if self.is_copy { hold.copy(&self.request) } else { Some(hold.share()) };
         share.filter(|_| !hold.is_refused()).map(Some).ok_or_else(|| CallError::HostMemory(hold.to_string()))
-    }
-}
-
-/// The outcome of an attempt, kept on its caller's budget; an answer for which that has
-/// no room is none.
-pub(super) fn kept(outcome: Outcome, share: Option<&Share>) -> Outcome {
-    match (&outcome, share) {
-        (Ok(response), Some(share)) if !share.hold().answer(response) => {
-            Err(CallError::HostMemory(share.hold().to_string()))
-        }
-        _ => outcome,
     }
 }
 
@@ -222,7 +207,7 @@ impl Bus {
     }
 
     /// Whether a guest answers for a service, with a SERVER span of ours.
-    pub(super) fn is_guest(&self, id: ServiceId) -> bool {
+    pub(in crate::bus) fn is_guest(&self, id: ServiceId) -> bool {
         matches!(self.nodes[id.index()].code, NodeCode::Guest(_))
     }
 
@@ -277,7 +262,7 @@ impl Bus {
     }
 
     /// The real server has it: faults of services strike before the request leaves.
-    pub(super) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
+    pub(in crate::bus) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
         let (now, to) = (self.host.sched.now(), visit.to);
         let verdict = {
             let subject = visit.subject(None, None, &[], visit.outermost());

@@ -11,6 +11,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select, select_all};
 
+use crate::bus::Bus;
+use crate::bus::visit::Outcome;
 use crate::clock;
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
@@ -20,9 +22,8 @@ use crate::model::{Failures, Fallback, Hedge, Nanos, Retry};
 use crate::rng::Purpose;
 use crate::telemetry::otlp::retry;
 
-use super::Bus;
-use super::attempt::{Attempt, ClientSpan, Outcome};
-use super::remarks::GivenUp;
+use super::attempt::{Attempt, ClientSpan};
+use super::policy_spans::GivenUp;
 use super::resolve::Callee;
 
 /// A call over a link with policies.
