@@ -109,16 +109,16 @@ fn services_that_wait_for_each_others_workers_do_not_stand_still() {
 /// The requests to a service: how many there were, and how many failed because of a deadlock.
 fn requests(report: &Value, service: &str) -> (u64, u64) {
     let rows = report["services"].as_array().expect("rows");
-    let row = rows.iter().find(|row| row["name"] == service).expect("the service");
+    let row = rows.iter().find(|row| row["service"] == service).expect("the service");
     let deadlocks = row["errors_by_type"]["deadlock"].as_u64().unwrap_or(0);
-    (row["requests"].as_u64().expect("a number"), deadlocks)
+    (row["count"].as_u64().expect("a number"), deadlocks)
 }
 
 /// A request that a client makes at this instant.
 fn at(time: &str, to: &str, path: &str) -> String {
     let name = format!("{to}-{time}");
     format!(
-        "[[load]]\nname = {name:?}\nto = {to:?}\nstart = {time:?}\nusers = 1\niterations = 1\n\
+        "[[load]]\nname = {name:?}\nto = {to:?}\nstart = {time:?}\nusers = 1\niterations = 1\nthink = \"1s\"\n\
          request.path = {path:?}\n"
     )
 }
