@@ -55,7 +55,8 @@ impl Bus {
                 is_lost && replica.last_awaited(round).is_some()
             });
             if stuck.len() == before {
-                let all = stuck.into_iter().filter_map(|replica| Some((replica, replica.last_awaited(round)?)));
+                let awaited = |replica: &'_ Replica| replica.last_awaited(round);
+                let all = stuck.into_iter().filter_map(|replica| Some((replica, awaited(replica)?)));
                 return all.max_by_key(|(_, awaited)| awaited.since);
             }
         }
