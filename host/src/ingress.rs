@@ -391,9 +391,8 @@ fn to_http(
     let (mut answer, untaken) = holdings.answer(answer);
     let body = std::mem::take(&mut answer.body);
     let mut http = head_of(answer);
-    let context = context.map(|context| {
-        [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())]
-    });
+    let context = context
+        .map(|context| [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())]);
     for (name, value) in context.into_iter().flatten() {
         if let Ok(value) = HeaderValue::try_from(value) {
             http.headers_mut().insert(name, value);

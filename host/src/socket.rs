@@ -203,11 +203,7 @@ impl Socket {
     }
 
     /// The first of these bytes have been written, as many as `written` says.
-    fn advance<'a>(
-        &mut self,
-        slices: impl IntoIterator<Item = &'a [u8]>,
-        written: &Poll<io::Result<usize>>,
-    ) {
+    fn advance<'a>(&mut self, slices: impl IntoIterator<Item = &'a [u8]>, written: &Poll<io::Result<usize>>) {
         let Poll::Ready(Ok(mut left)) = *written else { return };
         for slice in slices {
             let (place, line) = (&mut self.place, &self.line);
@@ -324,7 +320,8 @@ mod tests {
     /// A socket of ours, and its client's end.
     async fn pair() -> (Socket, Arc<Line>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it accepts");
+        let client =
+            TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it accepts");
         let (stream, _) = listener.accept().await.expect("a connection");
         let line = Arc::<Line>::default();
         (Socket::new(stream, Arc::clone(&line), explain), line, client)
@@ -356,18 +353,19 @@ mod tests {
             line.answered(u64::MAX);
             let mut written = 0;
             // Until the system takes no more.
-            let full = poll_fn(|context| loop {
-                match Pin::new(&mut socket).poll_write(context, &filler) {
-                    Poll::Ready(taken) => written += taken.expect("it is written"),
-                    Poll::Pending => return Poll::Ready(()),
+            let full = poll_fn(|context| {
+                loop {
+                    match Pin::new(&mut socket).poll_write(context, &filler) {
+                        Poll::Ready(taken) => written += taken.expect("it is written"),
+                        Poll::Pending => return Poll::Ready(()),
+                    }
                 }
             });
             full.await;
             (socket.place, written) = (Place::Between, written);
             line.answered(0);
-            let is_pending = poll_fn(|context| {
-                Poll::Ready(Pin::new(&mut socket).poll_write(context, EMPTY).is_pending())
-            });
+            let is_pending =
+                poll_fn(|context| Poll::Ready(Pin::new(&mut socket).poll_write(context, EMPTY).is_pending()));
             assert!(is_pending.await);
             let mut filled = vec![0; written];
             let (read, sent) = tokio::join!(client.read_exact(&mut filled), socket.write_all(EMPTY));

@@ -400,7 +400,9 @@ mod tests {
 
     #[test]
     fn a_number_that_is_no_share_is_part_of_the_text_of_a_log_record() {
-        for text in ["disk is 80% full", "3 items left", "2.5 seconds late", "1. step", "... again", "-5% drift"] {
+        for text in
+            ["disk is 80% full", "3 items left", "2.5 seconds late", "1. step", "... again", "-5% drift"]
+        {
             assert_eq!(Line::parse(text), Ok(Line { chance: 1.0, text: text.to_owned() }));
         }
     }
