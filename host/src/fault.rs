@@ -36,7 +36,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::model::{
-    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault, WorkerFault,
+    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault,
+    WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -49,8 +50,8 @@ pub use event::{After, Cause, Change, Drawn, Event, Firing, Hand, Site, Turn};
 pub use labels::Labels;
 pub use ledger::Ledger;
 pub use network::{End, Passage};
-pub use replica::DEATH_SIGNS;
 pub use record::{Origin, Records, aliases};
+pub use replica::DEATH_SIGNS;
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
 pub use signs::{Side, Spans};

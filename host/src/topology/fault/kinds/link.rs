@@ -9,12 +9,7 @@ use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault};
 
 pub(super) static KINDS: [Declaration; 5] = [
     Declaration::requests("partition", "a switch, a route or a security group", &[&PARTED], partition),
-    Declaration::requests(
-        "loss",
-        "a bad cable, a congested queue",
-        &[&LOST, &RETRANSMIT, &ATTEMPTS],
-        loss,
-    ),
+    Declaration::requests("loss", "a bad cable, a congested queue", &[&LOST, &RETRANSMIT, &ATTEMPTS], loss),
     Declaration::requests("duplicate", "a proxy that sends again", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Duplicate))
     }),

@@ -12,9 +12,7 @@ use super::super::super::units::show_size;
 use super::{Declaration, Keys, Read};
 use crate::clock::show;
 use crate::error::{Problem, quote, show_share};
-use crate::model::{
-    Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault,
-};
+use crate::model::{Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault};
 
 pub(super) static KINDS: [Declaration; 9] = [
     Declaration::replicas("cpu", "a noisy neighbour, a throttled container", &[&TIMES], cpu).by_magnitude(),
@@ -36,12 +34,7 @@ pub(super) static KINDS: [Declaration; 9] = [
     Declaration::requests("crash", "a request that kills its process", &[&RESTART], crash)
         .inside()
         .outlasting(),
-    Declaration::replicas(
-        "restart-loop",
-        "a process that dies again and again",
-        &[&UP, &DOWN],
-        restart_loop,
-    ),
+    Declaration::replicas("restart-loop", "a process that dies again and again", &[&UP, &DOWN], restart_loop),
     Declaration::replicas("down", "a lost node", &[], |_| Read::plain(Effect::Replica(ReplicaFault::Down))),
     Declaration::requests(
         "bad-deploy",
@@ -120,12 +113,8 @@ fn clock_skew(keys: &Keys<'_, '_>) -> Option<Read> {
     Read::detailed(Effect::Record(RecordFault::ClockSkew { by }), detail)
 }
 
-static RESTART: Key<By<Distribution>, Usual> = Key {
-    name: "restart",
-    of: DISTRIBUTION,
-    absent: Usual("\"1s\""),
-    says: "how long the replica is away",
-};
+static RESTART: Key<By<Distribution>, Usual> =
+    Key { name: "restart", of: DISTRIBUTION, absent: Usual("\"1s\""), says: "how long the replica is away" };
 
 fn crash(keys: &Keys<'_, '_>) -> Option<Read> {
     let restart = keys.read(&RESTART)?;

@@ -190,12 +190,8 @@ fn reset(keys: &Keys<'_, '_>) -> Option<Read> {
     Read::plain(Effect::Network(NetworkFault::Reset { on }))
 }
 
-static CHANGED: Key<Choice<Direction>, Usual> = Key {
-    name: "on",
-    of: DIRECTIONS,
-    absent: Usual("\"response\""),
-    says: "the messages that are changed",
-};
+static CHANGED: Key<Choice<Direction>, Usual> =
+    Key { name: "on", of: DIRECTIONS, absent: Usual("\"response\""), says: "the messages that are changed" };
 
 static SHARE: Key<By<f64>, Usual> = Key {
     name: "share",
