@@ -5,7 +5,7 @@
 //! nothing, and the host half a minute of its processor. Each price is the time that
 //! the work takes in a release build, rounded up: a second of `cpu-time` is a few
 //! seconds of real time at the most, whatever the guest calls (the table in
-//! `docs/security.md` has the measurements). Real time needs no prices: it measures.
+//! `docs/concepts/security.md` has the measurements). Real time needs no prices: it measures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
