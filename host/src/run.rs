@@ -113,7 +113,7 @@ impl Plan {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
         let mut problems = std::mem::take(&mut topology.warnings);
-        problems.extend(apply(&options, &mut topology.model));
+        problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
         if purpose == Purpose::Run {
@@ -229,7 +229,11 @@ fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 /// Lets the command line override the topology.
-fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
+fn apply(
+    options: &Options,
+    model: &mut Model,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(seed) = options.seed {
         model.seed = seed;
@@ -261,7 +265,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
         }
     }
     // Before the files that loads name are read: their names are gone then.
-    problems.extend(outputs::problems(options, model));
+    problems.extend(outputs::problems(options, model, environment));
     problems.extend(loads::choose(options, model));
     problems
 }

@@ -23,8 +23,8 @@ use crate::fault::witness::Spot;
 use crate::fault::{Change, Event, Firing, Hand, Turn};
 use crate::model::{Nanos, ServiceId};
 
-pub use causes::{Causes, Comparison, Runs};
-pub use closing::{Closing, Found};
+pub use causes::{Causes, Runs};
+pub use closing::Closing;
 pub use file::{Sink, Trouble};
 use record::{AfterWindow, Aim, By, Draws, State, What};
 pub use record::{Declared, Record};

@@ -68,7 +68,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("socket", &[]),
     ("control", &["model", "socket"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
-    ("ingress", &["model", "message", "clock", "socket", "telemetry", "bus"]),
+    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "bus"]),
     (
         "load",
         &[

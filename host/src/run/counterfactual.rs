@@ -17,7 +17,7 @@ use crate::progress::{Course, Progress};
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::truth::{Closing, Found, Record, Runs, Skipped};
+use crate::truth::{Closing, Record, Runs, Skipped};
 
 use super::loaded::Loaded;
 use super::truth::{Notes, Truth};
@@ -74,10 +74,9 @@ impl Again<'_> {
             let (with, without, start) = (&done.seen, &other.seen, done.start);
             let end = start.saturating_add(done.simulated);
             let runs = Runs { with, without, names: &names, start, end };
-            let found = runs.compare(self.options.changed.most(), services, |pair| {
+            Ok(runs.compare(self.options.changed.most(), services, |pair| {
                 truth.sink().write(&Record::changed(pair, &fault.name, &names, start));
-            });
-            Ok(Found { causes: found.causes, symptom: found.symptom })
+            }))
         });
         truth.sink().write(&record);
         Ok(())

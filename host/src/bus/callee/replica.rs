@@ -45,8 +45,19 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     turn: sched::Sender<Turn>,
+    /// The scheduler's polls when it came.
+    since: u64,
     /// The worker that waits for it, however long it takes.
     above: Option<Above>,
+}
+
+/// Where a request waits that a worker waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Awaited {
+    /// The scheduler's polls when it came: of two requests, in whichever queues, the later has more.
+    pub since: u64,
+    /// Its place in the queue, from 0.
+    place: usize,
 }
 
 impl State {
@@ -67,7 +78,7 @@ pub struct Wish<'a> {
     pub presence: Option<&'a Presence<'a>>,
     /// The worker that waits for the request, however long it takes.
     pub above: Option<&'a Above>,
-    /// Called when the request is in the queue.
+    /// Called when the request is in the queue, and what waits for it may wait for ever.
     pub queued: &'a dyn Fn(),
 }
 
@@ -195,7 +206,8 @@ impl Replica {
                     return Acquired::Refused(NoWorker::Full);
                 }
                 let (send, receive) = sched::oneshot();
-                state.waiting.push_back(Waiting { turn: send, above: above.cloned() });
+                let since = host.sched.polls();
+                state.waiting.push_back(Waiting { turn: send, since, above: above.cloned() });
                 stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)
             }
@@ -204,7 +216,9 @@ impl Replica {
             // In a box, as it is large and rare: every task would have room for it.
             return Box::pin(self.make(code, host)).await;
         };
-        queued();
+        if above.is_some() && self.is_stuck() {
+            queued();
+        }
         let waited = match presence {
             None => turn.await.into(),
             Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
@@ -339,18 +353,24 @@ impl Replica {
         });
     }
 
-    /// Refuses the last request in the queue that a worker waits for. Tells whether there is one.
-    pub fn refuse_last(&self) -> bool {
-        let last = {
-            let mut state = self.state.borrow_mut();
-            let waits = |waiting: &Waiting| {
-                waiting.above.as_ref().is_some_and(|above| above.waiting().next().is_some())
-            };
-            let last = state.waiting.iter().rposition(waits);
-            last.and_then(|at| state.waiting.remove(at))
+    /// The last request in the queue that a worker waits for whose replica is suspected in this round.
+    pub fn last_awaited(&self, round: u64) -> Option<Awaited> {
+        let state = self.state.borrow();
+        let is_awaited = |waiting: &Waiting| {
+            let above = waiting.above.as_ref();
+            above.is_some_and(|above| above.waiting().any(|waiter| waiter.is_suspected(round)))
         };
-        // Outside of the borrow, as this wakes the tasks that wait.
-        last.is_some_and(|last| last.turn.send(Turn::Never).is_ok())
+        let place = state.waiting.iter().rposition(is_awaited)?;
+        Some(Awaited { since: state.waiting[place].since, place })
+    }
+
+    /// Refuses a request that nobody could ever serve.
+    pub fn refuse(&self, awaited: Awaited) {
+        let refused = self.state.borrow_mut().waiting.remove(awaited.place);
+        // Outside of the borrow, as this wakes the task that waits. One that is gone needs no answer.
+        if let Some(refused) = refused {
+            refused.turn.send(Turn::Never).ok();
+        }
     }
 
     /// Its process has died: nobody waits in it, and no worker is its own any more.
