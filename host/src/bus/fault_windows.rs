@@ -6,11 +6,12 @@ use std::rc::Rc;
 use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
 
+use super::GuestNode;
+use super::callee::CalleeSide;
 use super::replica::Replica;
 use super::replica_faults::{ProcessFate, ReplicaFaults};
-use super::{Bus, GuestNode, NodeCode};
 
-impl WindowHandler for Bus {
+impl WindowHandler for CalleeSide {
     fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -35,7 +36,7 @@ impl WindowHandler for Bus {
             }
             Action::Export(ExportFault::CollectorDown) => {
                 rule.acted();
-                self.recorder().turn(true);
+                self.host.recorder.turn(true);
                 None
             }
         }
@@ -61,18 +62,15 @@ impl WindowHandler for Bus {
                 }
             }
             Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
-            Action::Export(ExportFault::CollectorDown) => self.recorder().turn(false),
+            Action::Export(ExportFault::CollectorDown) => self.host.recorder.turn(false),
         }
     }
 }
 
-impl Bus {
+impl CalleeSide {
     /// The guest at which a rule is aimed, if there is one.
     fn aim(&self, rule: &Rule) -> Option<&GuestNode> {
-        match &self.nodes[rule.service()?.index()].code {
-            NodeCode::Guest(guest) => Some(guest),
-            NodeCode::External => None,
-        }
+        self.guest(rule.service()?)
     }
 
     /// Deploys something, or takes it back, if that is what the rule does.
@@ -89,11 +87,7 @@ impl Bus {
 
     /// What runs at a replica: every release of the guest.
     fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
-        let guest = match &self.nodes[faults.service.index()].code {
-            NodeCode::Guest(guest) => Some(guest),
-            NodeCode::External => None,
-        };
-        let stands = guest.into_iter().flat_map(|guest| {
+        let stands = self.guest(faults.service).into_iter().flat_map(|guest| {
             let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
             [&guest.stand].into_iter().chain(others)
         });

@@ -55,6 +55,8 @@ pub struct Accounts {
     last: Nanos,
     /// Requests from outside that had not ended when no more were made.
     pub drained: u64,
+    /// Services whose calls have led back to them, in their order.
+    cycles: Vec<ServiceId>,
 }
 
 /// The requests of one service, at all its replicas.

@@ -161,7 +161,7 @@ impl Making<'_> {
             let replicas = node.stand.replicas.iter().map(|replica| {
                 let resource = ResourceId(self.behind);
                 self.behind += 1;
-                // Another process, but what befalls the one befalls the other.
+                // Another process, but what strikes the one strikes the other.
                 let process = Rc::clone(&replica.identity.process);
                 // On the same machine.
                 let address = replica.identity.endpoint.address;

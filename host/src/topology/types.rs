@@ -43,8 +43,7 @@ pub(super) const POSITIVE_DISTRIBUTION: By<Distribution> =
 pub(super) const OFFSET: By<i64> = By { words: "a time, negative if behind", read: |value| offset(value) };
 
 /// A share, zero included.
-pub(super) const SHARE: By<f64> =
-    By { words: "a share: `0.2` or `\"20%\"`", read: |value| share(value) };
+pub(super) const SHARE: By<f64> = By { words: "a share: `0.2` or `\"20%\"`", read: |value| share(value) };
 
 /// A share above zero.
 pub(super) const POSITIVE_SHARE: By<f64> =
@@ -58,8 +57,7 @@ pub(super) const BANDWIDTH: By<u64> =
     By { words: "`\"1MiB/s\"`, `\"500kB/s\"` or `\"10Mbit/s\"`", read: |value| bandwidth(value) };
 
 /// A string that says something.
-pub(super) const TEXT: By<String> =
-    By { words: "text", read: |value| value.filled().map(str::to_owned) };
+pub(super) const TEXT: By<String> = By { words: "text", read: |value| value.filled().map(str::to_owned) };
 
 /// What its reader takes apart by itself.
 #[derive(Debug)]

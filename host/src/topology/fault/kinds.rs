@@ -80,7 +80,8 @@ impl Declaration {
         keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_production, grows: Grows::Frequency, is_inside: false, outlasts: false };
+        let kind =
+            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: false, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Requests, in_spans: false, read }
     }
 
@@ -102,7 +103,8 @@ impl Declaration {
         keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind = FaultKind { name, in_production, grows: Grows::Frequency, is_inside: true, outlasts: false };
+        let kind =
+            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: true, outlasts: false };
         Self { kind, keys, looks_at: LooksAt::Spans, in_spans: true, read }
     }
 
@@ -315,9 +317,5 @@ impl<'a> Keys<'_, 'a> {
 /// The three directions of `on`.
 const DIRECTIONS: Choice<Direction> = Choice {
     what: "direction",
-    words: &[
-        ("request", Direction::Request),
-        ("response", Direction::Response),
-        ("both", Direction::Both),
-    ],
+    words: &[("request", Direction::Request), ("response", Direction::Response), ("both", Direction::Both)],
 };

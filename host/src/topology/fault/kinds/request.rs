@@ -30,7 +30,7 @@ pub(super) static KINDS: [Declaration; 8] = [
         error,
     ),
     Declaration::requests("reset", "a proxy or a process that cuts connections", &[&BROKEN], reset),
-    Declaration::requests("refuse", "nobody listens at the port", &[], |_| {
+    Declaration::requests("refuse", "nothing listens at the port", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Refuse))
     }),
     Declaration::requests("blackhole", "a firewall that swallows packets", &[], |_| {

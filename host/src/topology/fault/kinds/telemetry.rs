@@ -14,7 +14,7 @@ pub(super) static KINDS: [Declaration; 7] = [
         &[&HOW],
         drop_context,
     ),
-    Declaration::requests("unsample", "somebody on the way who decides otherwise", &[], |_| {
+    Declaration::requests("unsample", "a gateway with a sampling decision of its own", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Unsample))
     }),
     Declaration::spans("lose-spans", "a full export queue", &[], |_| {
