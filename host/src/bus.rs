@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::fault::{Faults, Records, Stage};
+use crate::fault::{Faults, Records, WindowHandler};
 use crate::guest::{Host, Outbound};
 use crate::link::Links;
 use crate::model::{Bounds, Nanos};
@@ -122,8 +122,8 @@ impl Bus {
     }
 
     /// What is opened and closed when faults come and go.
-    pub fn stage(&self) -> Rc<dyn Stage> {
-        Rc::clone(&self.callee) as Rc<dyn Stage>
+    pub fn stage(&self) -> Rc<dyn WindowHandler> {
+        Rc::clone(&self.callee) as Rc<dyn WindowHandler>
     }
 
     pub fn stats(&self) -> &Stats {

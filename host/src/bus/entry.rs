@@ -204,7 +204,7 @@ impl Bus {
             hold: None,
             way: Way::Outer(entry.shown),
         };
-        let verdict = self.callee.verdict(&mut visit);
+        let verdict = self.callee.network_faults(&mut visit);
         let context = (!excluded).then(|| SpanContext {
             trace_id: visit.trace.trace_id,
             span_id: span,

@@ -21,6 +21,7 @@ use crate::rng::Key;
 use crate::telemetry::record::ResourceId;
 
 use super::visit::Visit;
+use active::{ActiveFault, State, Striker};
 
 /// A replica, whichever code it runs, and the faults that it has.
 pub struct ReplicaFaults {

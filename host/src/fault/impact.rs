@@ -100,7 +100,7 @@ pub struct Impact {
     pub errors: BTreeMap<Cow<'static, str>, u64>,
     /// Requests that were too many to be remembered.
     pub forgotten: u64,
-    /// A hand has changed a fault.
+    /// A fault was changed by hand.
     pub by_hand: bool,
 }
 
@@ -216,7 +216,7 @@ impl ImpactTracker {
             }
         }
         if let Some(kind) = error {
-            *self.impact.errors.tracked(kind).or_default() += 1;
+            *self.impact.errors.entry(kind).or_default() += 1;
         }
         if self.remembers && self.impact.requests.len() < MAX_REQUESTS {
             self.impact.requests.push(caused);

@@ -24,19 +24,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// `listener` hears of each event: of windows and hands as they come, of a firing when
+    /// `listener` hears of each event: of windows and changes by hand as they come, of a firing when
     /// the span that shows it has ended.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
         Self { listener: Some(RefCell::new(Box::new(listener))), ..Self::default() }
     }
 
-    /// Likewise with somebody who sees whom it strikes.
+    /// Has `impact` told which requests are under way, and which of them faults strike.
     #[must_use]
     pub fn with_impact(self, impact: ImpactTracker) -> Self {
         Self { impact: Some(RefCell::new(impact)), ..self }
     }
 
-    /// Likewise with labels for the spans that are struck.
+    /// Keeps labels for the spans that are struck: `[telemetry] label-faults = true`.
     #[must_use]
     pub fn with_labels(self) -> Self {
         Self { labels: Some(Rc::default()), ..self }
@@ -46,8 +46,8 @@ impl Ledger {
         self.labels.as_ref()
     }
 
-    /// Whether anybody keeps account of requests.
-    pub const fn is_witnessed(&self) -> bool {
+    /// Whether the impact of faults on requests is tracked.
+    pub const fn tracks_impact(&self) -> bool {
         self.impact.is_some()
     }
 

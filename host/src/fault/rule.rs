@@ -83,7 +83,7 @@ impl Rule {
         }
     }
 
-    /// Whether its schedule counts; a hand may switch it on in any case.
+    /// Whether its schedule counts; it may be switched on by hand in any case.
     pub const fn is_enabled(&self) -> bool {
         self.enabled
     }
@@ -93,7 +93,7 @@ impl Rule {
         self.probability() > 0.0
     }
 
-    /// From 0 to 1, as the topology or a hand has it.
+    /// From 0 to 1, as the topology has it, or a change by hand.
     pub fn probability(&self) -> f64 {
         self.chance.borrow().probability
     }

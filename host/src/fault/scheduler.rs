@@ -3,9 +3,8 @@
 //!
 //! Windows open and close at exact instants of simulated time, before anything else
 //! that happens then; at the same instant in the order of the model. A fault is
-//! active while its window is open and its probability is above zero. A hand that
-//! switches a fault on or off is stronger than its schedule, which goes on below
-//! it, until the hand lets go.
+//! active while its window is open and its probability is above zero. A change by hand
+//! overrides the schedule, which goes on meanwhile, until the fault is given back to it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};

@@ -28,7 +28,7 @@ struct Notes {
 
 impl Notes {
     fn note(&self, line: String) {
-        let waiting = if line.starts_with("slow") { self.audience.change() } else { None };
+        let waiting = if line.starts_with("slow") { self.audience.take() } else { None };
         self.played.borrow_mut().push(line);
         if let Some(waiting) = waiting {
             waiting.wake();
@@ -124,7 +124,7 @@ impl Theatre {
 
     /// What was told since the last look.
     fn told(&self) -> Vec<String> {
-        self.told.change()
+        self.told.take()
     }
 }
 
@@ -143,7 +143,7 @@ fn windows_are_told_at_their_instants_and_in_the_order_of_the_file() {
     theatre.pass(3);
     let told = ["1s twice closes #1", "2s late opens #1", "2s twice opens #2", "3s late closes #1"];
     assert_eq!(theatre.told(), [&told[..], &["3s twice closes #2", "3s last opens #1"]].concat());
-    let played = theatre.played.change();
+    let played = theatre.played.take();
     assert_eq!(played[..4], ["always plays", "twice plays", "twice ends", "late plays"]);
 }
 
@@ -191,7 +191,7 @@ fn what_a_hand_lets_go_of_fades_as_its_schedule_has_it() {
     theatre.pass(2);
     theatre.scheduler.change(0, ManualChange::Schedule);
     theatre.pass(9);
-    assert_eq!(theatre.played.change(), ["fading plays", "fading fades at 9s", "fading ends"]);
+    assert_eq!(theatre.played.take(), ["fading plays", "fading fades at 9s", "fading ends"]);
     assert_eq!(theatre.scheduler.rules()[0].windows(), 1);
 }
 
