@@ -23,7 +23,6 @@ mod labels;
 mod ledger;
 mod network;
 mod record;
-mod replica;
 mod rule;
 mod schedule;
 mod scheduler;
@@ -50,11 +49,10 @@ pub use labels::Labels;
 pub use ledger::Ledger;
 pub use network::{End, NetworkVerdict};
 pub use record::{Origin, Records, aliases};
-pub use replica::DEATH_SIGNS;
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
 pub use scheduler::{FaultScheduler, WindowHandler};
-pub use signs::{Side, Spans};
+pub use signs::{DEATH_SIGNS, Side, Spans};
 pub use span::SpanVerdict;
 pub use under_way::{Entered, UnderWay};
 pub use worker::WorkerVerdict;
@@ -124,18 +122,11 @@ fn chooses_requests(fault: &Fault) -> bool {
 }
 
 impl Effect {
-    /// Whether it can make any request end otherwise, or later: what is only done to
-    /// records cannot. But guests look at their clocks.
+    /// Whether it can make any request end otherwise, or later.
     pub const fn may_change_requests(&self) -> bool {
         match self {
             Self::Network(_) | Self::Door(_) | Self::Worker(_) | Self::Replica(_) | Self::Span(_) => true,
-            Self::Record(RecordFault::ClockSkew { .. }) => true,
-            Self::Record(
-                RecordFault::LoseSpans
-                | RecordFault::LateSpans { .. }
-                | RecordFault::WrongServiceName { .. }
-                | RecordFault::Cardinality { .. },
-            ) => false,
+            Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
     }

@@ -109,32 +109,7 @@ impl CalleeSide {
 
     /// When a rule wants to be asked again while its window is open.
     fn next_step(&self, rule: &Rule, fault: &ReplicaFault) -> Option<Nanos> {
-        match fault {
-            ReplicaFault::RestartLoop { .. } => {
-                self.struck_replicas(rule).filter_map(|faults| faults.next_fall(rule)).min()
-            }
-            ReplicaFault::PoolExhaustion { workers } => {
-                let workers = (*workers).min(self.replicas(rule).first()?.workers());
-                fewer(rule, workers, self.now())
-            }
-            ReplicaFault::Cpu { .. }
-            | ReplicaFault::Pause
-            | ReplicaFault::Crash { .. }
-            | ReplicaFault::Down => None,
-        }
+        let next = |replica: &Replica| replica.faults()?.next_step(rule, fault, replica.workers());
+        self.replicas(rule).iter().filter_map(next).min()
     }
-}
-
-/// When a fault that fades takes one worker less than it does now, of so many at most.
-fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
-    let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
-    let fades = closes.saturating_sub(ramp);
-    let taken =
-        if now < fades { f64::from(workers) } else { (f64::from(workers) * rule.strength(now)).round() };
-    if ramp == 0 || taken < 1.0 {
-        return None;
-    }
-    // Where it is just so many and a half, it is the larger number still.
-    let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
-    Some(closes.saturating_sub(left).max(now) + 1)
 }

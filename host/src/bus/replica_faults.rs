@@ -247,8 +247,21 @@ impl ReplicaFaults {
         Some(lasting)
     }
 
+    /// When a fault wants to change what it does here while its window is open. The replica
+    /// has this many workers.
+    pub fn next_step(&self, rule: &Rule, fault: &ReplicaFault, workers: u32) -> Option<Nanos> {
+        match fault {
+            ReplicaFault::RestartLoop { .. } => self.next_fall(rule),
+            ReplicaFault::PoolExhaustion { workers: most } => fewer(rule, workers.min(*most), self.now()),
+            ReplicaFault::Cpu { .. }
+            | ReplicaFault::Pause
+            | ReplicaFault::Crash { .. }
+            | ReplicaFault::Down => None,
+        }
+    }
+
     /// When the replica falls next by this fault.
-    pub fn next_fall(&self, rule: &Rule) -> Option<Nanos> {
+    fn next_fall(&self, rule: &Rule) -> Option<Nanos> {
         let active = self.active.borrow();
         match active.iter().find(|fault| fault.is_of(rule))?.state {
             State::Falling { next, .. } => Some(next),
@@ -324,6 +337,20 @@ impl ReplicaFaults {
         };
         self.ledger.fired(Firing::at(rule, &site, *window, now, drawn).shown_by(site.spans, signs));
     }
+}
+
+/// When a fault that fades takes one worker less than it does now, of so many at most.
+fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
+    let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
+    let fades = closes.saturating_sub(ramp);
+    let taken =
+        if now < fades { f64::from(workers) } else { (f64::from(workers) * rule.strength(now)).round() };
+    if ramp == 0 || taken < 1.0 {
+        return None;
+    }
+    // Where it is just so many and a half, it is the larger number still.
+    let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
+    Some(closes.saturating_sub(left).max(now) + 1)
 }
 
 /// Nobody is at the replica's address.

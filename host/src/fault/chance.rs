@@ -17,7 +17,7 @@ use super::candidate::Candidate;
 /// The header by which callers ask for faults: their names, with commas between.
 pub const HEADER: &str = "x-simhost-fault";
 
-/// The key of baggage that says likewise.
+/// The key of baggage by which callers ask for faults: their names, with commas between.
 pub const BAGGAGE: &str = "simhost-fault";
 
 /// What a rule has counted so far.

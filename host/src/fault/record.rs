@@ -311,6 +311,17 @@ impl Editor for Records {
 }
 
 impl RecordFault {
+    /// Whether it can make any request end otherwise, or later: guests look at their clocks.
+    pub(super) const fn may_change_requests(&self) -> bool {
+        match self {
+            Self::ClockSkew { .. } => true,
+            Self::LoseSpans
+            | Self::LateSpans { .. }
+            | Self::WrongServiceName { .. }
+            | Self::Cardinality { .. } => false,
+        }
+    }
+
     /// The spans that show it, the best first.
     pub(super) const fn signs(&self) -> &'static [Side] {
         match self {

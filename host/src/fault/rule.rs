@@ -98,8 +98,8 @@ impl Rule {
         self.chance.borrow().probability
     }
 
-    /// The probability with which a request is struck at an instant: what has not grown in yet strikes less often,
-    /// unless it does less.
+    /// The probability with which a request is struck at an instant: what has not grown in
+    /// yet strikes less often, unless it does less.
     pub fn probability_at(&self, now: Nanos) -> f64 {
         let strength = match self.kind.grows {
             Grows::Magnitude => 1.0,

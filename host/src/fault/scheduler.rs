@@ -25,8 +25,8 @@ use super::{Faults, Rule};
 /// Windows of one cascade that may be to come; with one more, the last closes later.
 const CASCADE: usize = 1_000;
 
-/// Where faults are staged that no request asks for: what the bus does when the
-/// state of a replica, of records or of receivers changes.
+/// What the bus does when windows open and close: it changes the state of replicas, of
+/// records and of receivers, which no request asks for.
 pub trait WindowHandler {
     fn faults(&self) -> &Faults;
 
@@ -35,7 +35,8 @@ pub trait WindowHandler {
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// That instant has come, or the rule's window is another one than it was, and the
-    /// rule is still active; likewise. It may also be asked when there is nothing to do.
+    /// rule is still active. Returns when it wants to be asked again. It may also be asked
+    /// when there is nothing to do.
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// The rule is no longer active.

@@ -8,9 +8,8 @@ use crate::model::{Nanos, WorkerFault};
 use super::candidate::Candidate;
 use super::chance::Held;
 use super::event::{Drawn, Firing};
-use super::replica::DEATH_SIGNS;
 use super::rule::Rule;
-use super::signs::Side;
+use super::signs::{DEATH_SIGNS, Side};
 use super::{Action, Faults};
 
 /// What strikes a request that a worker has.

@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::bus::spans::Connection;
 use crate::bus::visit::{Outcome, Visit, Way};
-use crate::fault::{Spans, Candidate};
+use crate::fault::{Candidate, Spans};
 use crate::guest::CallError;
 use crate::message::{Request, Response};
 

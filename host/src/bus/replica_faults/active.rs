@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::fault::{Rule, Side};
-use crate::model::Nanos;
+use crate::fault::{DEATH_SIGNS, Rule, Side};
+use crate::model::{Nanos, ReplicaFault};
 
 /// A fault that strikes the replica, by one of its windows.
 #[derive(Clone)]
@@ -64,6 +64,18 @@ impl ActiveFault {
         match self.state {
             State::DownUntil(until) | State::Falling { down_until: until, .. } => until > now,
             State::Slow(_) | State::Paused | State::Taken(_) => false,
+        }
+    }
+}
+
+impl ReplicaFault {
+    /// The spans that show it, the best first.
+    pub(super) const fn signs(&self) -> &'static [Side] {
+        match self {
+            Self::Cpu { .. } => &[Side::Server, Side::Client],
+            // A wait for a worker is before the SERVER span.
+            Self::Pause | Self::PoolExhaustion { .. } => &[Side::Client, Side::Server],
+            Self::Crash { .. } | Self::RestartLoop { .. } | Self::Down => DEATH_SIGNS,
         }
     }
 }
