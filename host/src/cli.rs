@@ -169,3 +169,11 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 fn duration(text: &str) -> Result<Nanos, String> {
     crate::topology::duration(text)
 }
+
+/// How long a run goes on.
+fn length(text: &str) -> Result<Nanos, String> {
+    match duration(text)? {
+        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
+        nanos => Ok(nanos),
+    }
+}

@@ -10,7 +10,7 @@ use crate::model::Place;
 mod names;
 mod render;
 
-pub use names::{did_you_mean, list, nearest, quote};
+pub use names::{did_you_mean, list, nearest, quote, show_share};
 pub use render::{Look, wrap};
 
 /// Why writing into a `String` is expected to succeed.
@@ -162,6 +162,14 @@ impl Warnings {
 
     pub fn is_empty(&self) -> bool {
         self.0.problems.is_empty()
+    }
+
+    /// Leaves out what `others` say of the same file.
+    pub fn leave_out(&mut self, others: &Self) {
+        if self.0.file == others.0.file {
+            let known = |found: &Found| others.0.problems.iter().any(|other| other.problem == found.problem);
+            self.0.problems.retain(|found| !known(found));
+        }
     }
 
     /// The problems, at most the first 50, each with its line and column in the file, from 1.

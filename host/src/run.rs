@@ -51,7 +51,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
-use crate::fault::{self, Conductor, Ledger, Stage};
+use crate::fault::{self, Conductor, Ledger};
 use crate::graph::Graph;
 use crate::model::{Code, Model};
 use crate::sched::Sched;
@@ -118,7 +118,7 @@ impl Plan {
         let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
         info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
-        problems.extend(apply(&options, &mut topology.model));
+        problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
         if purpose == Purpose::Run {
@@ -170,7 +170,7 @@ impl Plan {
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
-        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        Conductor::begin(bus.stage(), &sched);
         (sched, bus)
     }
 
@@ -234,7 +234,11 @@ fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 /// Lets the command line override the topology.
-fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
+fn apply(
+    options: &Options,
+    model: &mut Model,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(seed) = options.seed {
         model.seed = seed;
@@ -266,7 +270,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
         }
     }
     // Before the files that loads name are read: their names are gone then.
-    problems.extend(outputs::problems(options, model));
+    problems.extend(outputs::problems(options, model, environment));
     problems.extend(loads::choose(options, model));
     problems
 }

@@ -23,8 +23,8 @@ use crate::fault::witness::Spot;
 use crate::fault::{Change, Event, Firing, Hand, Turn};
 use crate::model::{Nanos, ServiceId};
 
-pub use causes::{Causes, Comparison, Runs};
-pub use closing::{Closing, Found};
+pub use causes::{Causes, Runs};
+pub use closing::Closing;
 pub use file::{Sink, Trouble};
 use record::{AfterWindow, Aim, By, Draws, State, What};
 pub use record::{Declared, Record};
@@ -147,7 +147,7 @@ impl Book {
         self.sink.write(&Record::Window {
             shard: self.shard,
             fault: rule.name.to_string(),
-            kind: rule.kind.name().to_owned(),
+            kind: rule.kind.name.to_owned(),
             target: rule.target.as_ref().map(|target| Aim::new(target, &self.names, Some(self.shard))),
             state,
             number: turn.number,
@@ -166,7 +166,7 @@ impl Book {
         self.sink.write(&Record::Change {
             shard: self.shard,
             fault: change.rule.name.to_string(),
-            kind: change.rule.kind.name().to_owned(),
+            kind: change.rule.kind.name.to_owned(),
             what: What::from(change.hand),
             probability,
             at: self.seconds(change.time),

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
+use crate::error::Problem;
 use crate::run::Start;
 use crate::telemetry::choice::{Choice, Instant, Query};
 
@@ -41,12 +42,22 @@ pub struct Choose {
     between: Option<Vec<Instant>>,
 }
 
-impl From<Choose> for Choice {
-    fn from(flags: Choose) -> Self {
+impl TryFrom<Choose> for Choice {
+    type Error = Problem;
+
+    fn try_from(flags: Choose) -> Result<Self, Problem> {
         let Choose { slowest, errors, service, route, id, query, between } = flags;
         let slowest = slowest.map(NonZeroUsize::get);
         let between = between.and_then(|ends| Some((*ends.first()?, *ends.get(1)?)));
-        Self { slowest, errors, service, route, id, query, between }
+        if let Some((Instant::At(from), Instant::At(to)) | (Instant::After(from), Instant::After(to))) =
+            between
+            && from >= to
+        {
+            let problem =
+                Problem::new("no trace begins in the interval of --between: its end is not after its start");
+            return Err(problem.help("write the earlier end first: --between 1m 2m"));
+        }
+        Ok(Self { slowest, errors, service, route, id, query, between })
     }
 }
 
@@ -60,7 +71,8 @@ fn id(text: &str) -> Result<String, String> {
 }
 
 fn query(text: &str) -> Result<Query, String> {
-    Query::parse(text).map_err(|error| error.to_string())
+    let time = |word: &str| crate::topology::duration(word).ok();
+    Query::parse(text, time).map_err(|error| error.to_string())
 }
 
 fn instant(text: &str) -> Result<Instant, String> {

@@ -16,7 +16,7 @@ use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
 use super::terminal::{self, style};
-use super::{among, duration, environment, failed, listen, print, refuse, say};
+use super::{among, environment, failed, length, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
 pub struct Run {
@@ -129,10 +129,14 @@ impl Run {
             json,
             choose,
         } = self;
-        let choice = Choice::from(choose);
-        if let Some(problem) = hidden_traces(&choice, show) {
-            return refuse(&Refused::new(None, vec![problem]));
-        }
+        let choice = Choice::try_from(choose).and_then(|choice| match hidden_traces(&choice, show) {
+            Some(problem) => Err(problem),
+            None => Ok(choice),
+        });
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        };
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
@@ -238,12 +242,4 @@ fn document(outcome: &Outcome, json: bool) -> String {
     }
     text.push_str(&printable(&outcome.report.text(style())));
     text
-}
-
-/// How long a run goes on.
-fn length(text: &str) -> Result<Nanos, String> {
-    match duration(text)? {
-        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
-        nanos => Ok(nanos),
-    }
 }

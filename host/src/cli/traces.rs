@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::error::Refused;
 use crate::telemetry::choice::Choice;
 use crate::traces::{self, Wanted};
 
 use super::choice::Choose;
 use super::terminal::style;
-use super::{REFUSED, print, say};
+use super::{REFUSED, print, refuse, say};
 
 /// Traces that are drawn, and lines of a list, where nothing else is asked for.
 const DRAWN: usize = 10;
@@ -28,7 +29,7 @@ pub struct Traces {
     #[arg(long)]
     list: bool,
 
-    /// How many traces are shown [default: 10 trees, 30 lines]
+    /// How many traces are shown [default: 10 trees, 30 lines, or those of --slowest]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -36,17 +37,18 @@ pub struct Traces {
 impl Traces {
     pub fn execute(self) -> ExitCode {
         let Self { file, choose, list, limit } = self;
-        let choice = Choice::from(choose);
-        let drawn = DRAWN.max(choice.slowest.unwrap_or(0));
-        let most = if list || !choice.is_choosy() { LISTED } else { drawn };
+        let choice = match Choice::try_from(choose) {
+            Ok(choice) => choice,
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        };
+        let few = if list || !choice.is_choosy() { LISTED } else { DRAWN };
+        let most = few.max(choice.slowest.unwrap_or(0));
         let file = (file.as_os_str() != "-").then_some(file);
         let wanted = Wanted { file, choice, limit: limit.unwrap_or(most), list };
         match traces::find(&wanted, style()) {
             Ok(found) => print(found.text()),
             Err(error) => {
-                say(&format!(
-                    "error: {error}\n  help: name a file that --out has written, or - for standard input\n"
-                ));
+                say(&format!("error: {error}\n  help: {}\n", error.remedy()));
                 ExitCode::from(REFUSED)
             }
         }

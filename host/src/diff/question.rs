@@ -39,16 +39,26 @@ impl Question {
         let changed = self.changed(common, &after);
         let after = World::new(after, changed);
         // Of one file, the side with the change has the other's problems too.
-        let mut refused = Vec::new();
+        let (mut refused, mut warnings) = (Vec::new(), Vec::new());
         match after.plan() {
-            Ok(_) if problems.is_empty() => {}
+            Ok(plan) if problems.is_empty() => warnings.push(plan.warnings().clone()),
             Ok(_) => refused.push(after.topology.refuse(problems)),
             Err(wrong) => refused.push(wrong.with(problems)),
         }
         if refused.is_empty() || self.other.is_some() {
-            refused.extend(before.plan().err());
+            match before.plan() {
+                Ok(plan) => {
+                    // Of one file, most are the same.
+                    warnings.iter_mut().for_each(|after| after.leave_out(plan.warnings()));
+                    warnings.insert(0, plan.warnings().clone());
+                }
+                Err(wrong) => refused.push(wrong),
+            }
         }
-        if refused.is_empty() { Ok(Comparison { change, seed, before, after }) } else { Err(refused) }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        Ok(Comparison { change, seed, before, after, warnings })
     }
 
     /// The options of both runs: virtual time, nothing shown, and the same draws.

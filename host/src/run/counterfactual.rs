@@ -17,7 +17,7 @@ use crate::progress::{Course, Progress};
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::truth::{Closing, Found, Record, Runs, Skipped};
+use crate::truth::{Closing, Record, Runs, Skipped};
 
 use super::loaded::Loaded;
 use super::truth::{Notes, Truth};
@@ -59,7 +59,7 @@ impl Again<'_> {
         let mut number = 0;
         let record = closing.record(|index| {
             let fault = &self.model.faults[index];
-            if !fault.kind.may_change_requests() {
+            if !fault.effect.may_change_requests() {
                 return Err(Skipped::ChangesNoRequest);
             }
             self.why_not(truth, done).map_or(Ok(()), Err)?;
@@ -74,10 +74,9 @@ impl Again<'_> {
             let (with, without, start) = (&done.seen, &other.seen, done.start);
             let end = start.saturating_add(done.simulated);
             let runs = Runs { with, without, names: &names, start, end };
-            let found = runs.compare(self.options.changed.most(), services, |pair| {
+            Ok(runs.compare(self.options.changed.most(), services, |pair| {
                 truth.sink().write(&Record::changed(pair, &fault.name, &names, start));
-            });
-            Ok(Found { causes: found.causes, symptom: found.symptom })
+            }))
         });
         truth.sink().write(&record);
         Ok(())
@@ -87,7 +86,7 @@ impl Again<'_> {
     fn fired(&self, done: &Simulated) -> usize {
         let changing = |name: &str| {
             let fault = self.model.faults.iter().find(|fault| fault.name == name);
-            fault.is_some_and(|fault| fault.kind.may_change_requests())
+            fault.is_some_and(|fault| fault.effect.may_change_requests())
         };
         done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
     }

@@ -150,9 +150,10 @@ impl Plan {
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = exporters.page.map(|page| page.take()).unwrap_or_default();
-        let requests = done.seen.into_iter().filter(|_| options.remembers).flat_map(|seen| seen.requests);
-        let requests = requests.collect();
-        Ok(Outcome { replies: done.replies, page, traces: show == Show::Traces, report, requests, failures })
+        let (replies, traces) = (done.replies, show == Show::Traces);
+        let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
+        let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
+        Ok(Outcome { replies, page, traces, report, requests, forgotten, failures })
     }
 }
 

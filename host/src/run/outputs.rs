@@ -7,7 +7,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::error::Problem;
-use crate::model::{Arrivals, Code, Draw, FaultKind, Model, Names, Replay, Traffic};
+use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Replay, Traffic};
+use crate::telemetry::env;
 
 use super::Options;
 use super::truth;
@@ -41,7 +42,11 @@ enum Identity {
 }
 
 /// What is wrong with the files of a run.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+pub fn problems(
+    options: &Options,
+    model: &Model,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
     let mut files = Files::default();
     files.reads(&options.topology, "the topology itself");
     for path in guests(model) {
@@ -49,6 +54,9 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     }
     for (load, path) in lists(model) {
         files.reads(path, &format!("a file that the load {load} reads"));
+    }
+    for (name, path) in env::files(environment) {
+        files.reads(&path, &format!("the file that {name} names"));
     }
     if !options.destinations.lines_on_stdout() {
         files.know(Identity::of_stdout(), "standard output", false);
@@ -66,8 +74,8 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
 }
 
 fn guests(model: &Model) -> impl Iterator<Item = &Path> {
-    let deployed = model.faults.iter().filter_map(|fault| match &fault.kind {
-        FaultKind::BadDeploy { code, .. } => Some(code),
+    let deployed = model.faults.iter().filter_map(|fault| match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code, .. }) => Some(code),
         _ => None,
     });
     let codes = model.services.iter().map(|service| &service.code).chain(deployed);

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE};
+pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE, keep_longest};
 pub use self::chosen::Wanted;
 pub use self::pair::Pair;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
@@ -34,6 +34,7 @@ use self::assemble::{Assembler, Missed, Piece};
 use self::chosen::Chooser;
 use self::text::count;
 use self::tree::Artist;
+use crate::context::TraceId;
 use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
 use crate::telemetry::record::{Batch, Resource};
 
@@ -99,6 +100,12 @@ impl<W: Write + Send> Console<W> {
     /// Draws those traces only that are wanted.
     pub fn choosing(self, wanted: Wanted) -> Self {
         Self { chooser: Some(Chooser::new(wanted)), ..self }
+    }
+
+    /// Notes records of a trace that were not kept before they came here: the trace says so when
+    /// it is drawn.
+    pub fn lost(&mut self, id: TraceId, spans: u64, logs: u64) {
+        self.assembler.lost(id, spans, logs);
     }
 
     /// Takes what has ended, and writes the traces that this makes ready. An

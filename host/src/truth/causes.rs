@@ -96,7 +96,7 @@ pub struct Runs<'a> {
     pub end: Nanos,
 }
 
-/// What a comparison finds.
+/// What a run without a fault says of it.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub causes: Causes,

@@ -7,19 +7,11 @@ use crate::fault::{Account, Suppression};
 use crate::model::{Model, Nanos};
 
 use super::Names;
-use super::causes::Causes;
+use super::causes::Comparison;
 use super::record::Record;
 use super::summary::{FaultRow, Skipped, Total};
 use super::symptom::{Symptom, Visible};
 use super::units::{instant, seconds};
-
-/// What a run without a fault says of it.
-#[derive(Clone, Debug)]
-pub struct Found {
-    pub causes: Causes,
-    /// The first request that changed visibly.
-    pub symptom: Option<Symptom>,
-}
 
 /// What the last line is made of.
 #[derive(Debug)]
@@ -37,7 +29,7 @@ pub struct Closing<'a> {
 
 impl Closing<'_> {
     /// The last line. `causes` says what a fault has caused, by its place in the model.
-    pub fn record(&self, mut causes: impl FnMut(usize) -> Result<Found, Skipped>) -> Record {
+    pub fn record(&self, mut causes: impl FnMut(usize) -> Result<Comparison, Skipped>) -> Record {
         let mut total = Total::default();
         for seen in self.seen {
             total.requests += seen.count;
@@ -62,7 +54,7 @@ impl Closing<'_> {
         Record::Summary { at: seconds(self.simulated), time: instant(end), faults, total }
     }
 
-    fn row(&self, account: &Account, index: usize, found: Result<Found, Skipped>) -> FaultRow {
+    fn row(&self, account: &Account, index: usize, found: Result<Comparison, Skipped>) -> FaultRow {
         let touched = || self.seen.iter().filter_map(|seen| seen.touched.get(index));
         let earliest = |of: fn(&Touched) -> Option<&Request>| {
             let first = touched().filter_map(of).min_by_key(|request| request.due);
@@ -73,7 +65,7 @@ impl Closing<'_> {
             Some(Symptom { visible_as: Some(Visible::Error), ..first })
         };
         let (symptom, causes) = match found {
-            Ok(Found { causes, symptom }) => (symptom, Ok(causes)),
+            Ok(Comparison { causes, symptom }) => (symptom, Ok(causes)),
             Err(why) => (failed(), Err(why)),
         };
         let spots = |of: fn(&Touched) -> &BTreeSet<Spot>| {
@@ -84,7 +76,7 @@ impl Closing<'_> {
         let first = touched().filter_map(|touched| touched.first).min();
         FaultRow {
             fault: account.name.clone(),
-            kind: self.model.faults[index].kind.name().to_owned(),
+            kind: self.model.faults[index].kind.name.to_owned(),
             windows: account.windows,
             matched: account.matched,
             injected: account.injected,

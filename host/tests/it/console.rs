@@ -191,6 +191,25 @@ fn a_picture_has_a_bound() {
 }
 
 #[test]
+fn spans_that_are_not_kept_leave_room_for_other_traces() {
+    // 80 MiB of one trace that goes on, of which a fifth is held at most.
+    let name = "x".repeat(8_192);
+    let mut later = Story::default();
+    later.span(ORDER, Server, "GET /later", 0, 9_000, 1_000);
+    later.spans[0].trace_id = trace_id(7);
+    let text = told(PAPER, |console| {
+        for number in 1..=10_000 {
+            let mut story = Story::default();
+            story.span(ORDER, Internal, &name, u64::MAX, number % 100, 10);
+            story.spans[0].span_id = span_id(number);
+            console.export(&story.batch());
+        }
+        console.export(&later.batch());
+    });
+    assert!(text.contains("GET /later") && !text.contains("Not shown"), "{text}");
+}
+
+#[test]
 fn a_trace_can_be_one_span() {
     let mut story = Story::default();
     story.span(INVENTORY, Server, "GET /health", 0, 0, 180);

@@ -104,6 +104,108 @@ fn services_that_wait_for_each_others_workers_do_not_stand_still() {
     assert!(all > 10, "{report}");
 }
 
+/// The requests to a service: how many there were, and how many failed because of a deadlock.
+fn requests(report: &Value, service: &str) -> (u64, u64) {
+    let rows = report["services"].as_array().expect("rows");
+    let row = rows.iter().find(|row| row["service"] == service).expect("the service");
+    let deadlocks = row["errors_by_type"]["deadlock"].as_u64().unwrap_or(0);
+    (row["count"].as_u64().expect("a number"), deadlocks)
+}
+
+/// A request that a client makes at this instant.
+fn at(time: &str, to: &str, path: &str) -> String {
+    let name = format!("{to}-{time}");
+    format!(
+        "[[load]]\nname = {name:?}\nto = {to:?}\nstart = {time:?}\nusers = 1\niterations = 1\nthink = \"1s\"\n\
+         request.path = {path:?}\n"
+    )
+}
+
+/// `b` calls `a` back before `a` waits for it: the deadlock begins when `c` is done. What came
+/// to `a` meanwhile is not what keeps it.
+const BEHIND: &str = r#"
+[services.a]
+guest = "service"
+workers = 1
+
+[services.a.config]
+outer = { route = "GET /", calls = "c & b" }
+inner = { route = "GET /inner" }
+other = { route = "GET /other", calls = "x/leaf" }
+
+[services.b]
+guest = "service"
+config = { calls = "a/inner" }
+
+[services.c]
+guest = "service"
+config = { work = "50ms" }
+"#;
+
+#[test]
+fn a_request_that_only_stands_behind_a_deadlock_is_served() {
+    let x = "[services.x]\nguest = \"service\"\n[services.x.config]\n\
+             first = { route = \"GET /\", calls = \"a/inner\" }\nleaf = { route = \"GET /leaf\" }\n";
+    let loads = [at("1s", "a", "/"), at("1010ms", "x", "/")].concat();
+    let report = report(&topology(&format!("{BEHIND}{x}{loads}")), &[]);
+    assert_eq!(requests(&report, "a"), (3, 1), "{report}");
+    assert_eq!(report["services"][3]["errors"], 0, "{report}");
+    assert!(report["drain_ns"].as_u64() < Some(SECOND), "{report}");
+}
+
+/// Here each worker of `x` waits for `a` too, and `a` has called `x` before.
+#[test]
+fn a_service_that_waits_for_a_deadlock_of_others_is_served() {
+    let x = "[services.x]\nguest = \"service\"\nworkers = 1\n[services.x.config]\n\
+             first = { route = \"GET /\", calls = \"a/inner\" }\nleaf = { route = \"GET /leaf\" }\n";
+    let loads = [at("0s", "a", "/other"), at("500ms", "x", "/"), at("1s", "a", "/"), at("1010ms", "x", "/")];
+    let report = report(&topology(&format!("{BEHIND}{x}{}", loads.concat())), &[]);
+    assert_eq!(requests(&report, "a"), (5, 1), "{report}");
+    assert_eq!(report["services"][3]["errors"], 0, "{report}");
+    assert!(report["drain_ns"].as_u64() < Some(SECOND), "{report}");
+}
+
+#[test]
+fn of_several_replicas_each_refuses_what_keeps_it_and_nothing_else() {
+    let services = r#"
+[services.a]
+guest = "service"
+workers = 1
+replicas = 3
+queue = 1000
+
+[services.a.config]
+outer = { route = "GET /", work = "5ms", calls = "b" }
+inner = { route = "GET /inner", work = "5ms" }
+
+[services.b]
+guest = "service"
+workers = 200
+config = { calls = "a/inner" }
+
+[services.x]
+guest = "service"
+workers = 200
+config = { calls = "a/inner" }
+
+[[load]]
+name = "to-a"
+to = "a"
+request = { path = "/" }
+arrivals = { poisson = "40/s" }
+
+[[load]]
+name = "to-x"
+to = "x"
+request = { path = "/" }
+arrivals = { poisson = "40/s" }
+"#;
+    let report = report(&topology(services), &["--for", "10s"]);
+    assert!(requests(&report, "a").1 > 10, "{report}");
+    assert_eq!(report["services"][2]["errors"], 0, "{report}");
+    assert!(report["drain_ns"].as_u64() < Some(2 * SECOND), "{report}");
+}
+
 /// What a timeout frees is no deadlock.
 #[test]
 fn a_caller_that_gives_up_frees_its_worker_by_itself() {

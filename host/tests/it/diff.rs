@@ -407,3 +407,24 @@ fn all_that_is_wrong_with_a_question_is_said_at_once() {
     refused(&bad, &["bad.toml", "nam"]);
     refused(&diff(&topology, &["none.toml", "--for", "1s"]), &["none.toml"]);
 }
+
+#[test]
+fn warnings_of_the_topologies_are_told_of_once() {
+    let text = |name: &str| {
+        format!(
+            "[topology]\nname = \"{name}\"\n[telemetry]\nexclude = [\"/health*\"]\n[ingress]\nto = \"web\"\n\
+             [services.web]\nguest = \"service\"\n[[faults]]\nname = \"slow\"\nkind = \"latency\"\n\
+             delay = \"1s\"\ntarget = {{ service = \"web\" }}\nenabled = false\n"
+        )
+    };
+    let topology = Topology::new("one", text("one"));
+    let warnings = |finished: &Finished| finished.stderr.matches("excludes this very path only").count();
+    let alone = diff(&topology, &["--with", "slow", "--request", "GET /"]);
+    assert!(alone.success().contains("differ"), "{}", alone.stdout);
+    assert_eq!(warnings(&alone), 1, "{}", alone.stderr);
+    std::fs::write(topology.beside("two.toml"), text("two")).expect("a topology");
+    let both = diff(&topology, &["two.toml", "--request", "GET /"]);
+    both.success();
+    assert_eq!(warnings(&both), 2, "{}", both.stderr);
+    assert!(both.stderr.contains("one.toml:") && both.stderr.contains("two.toml:"), "{}", both.stderr);
+}

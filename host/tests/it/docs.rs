@@ -1,5 +1,8 @@
-//! The reference of faults, `docs/faults.md`, does what it says: its examples are
-//! run, and each fault in them strikes. So do the commands of `docs/recipes.md`.
+//! The book below `docs/` does what it shows: `transcripts` runs its commands, `links` follows its
+//! links, and the examples of the reference of faults, `docs/reference/faults.md`, strike.
+
+mod links;
+mod transcripts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ fn root() -> PathBuf {
 }
 
 fn page() -> String {
-    text("docs/faults.md")
+    text("docs/reference/faults.md")
 }
 
 /// A file of the repository.
@@ -128,7 +131,7 @@ fn each_kind_has_its_line_its_section_and_its_topology() {
         assert!(text.contains(&examples[0].text), "the example of {kind} is not in {}", file.display());
         let read = topology::load(&file, &["service", "orders", "inventory", "payment", "notification"]);
         let model = read.expect("a topology").model;
-        let of_file: Vec<_> = model.faults.iter().map(|fault| fault.kind.name()).collect();
+        let of_file: Vec<_> = model.faults.iter().map(|fault| fault.kind.name).collect();
         assert_eq!(of_file, [kind.as_str()], "{}", file.display());
     }
     let files = std::fs::read_dir(root().join("topologies/faults")).expect("a folder");
@@ -166,72 +169,15 @@ fn each_example_of_the_page_strikes_in_the_topology_of_orders() {
         let names: Vec<_> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
         count += names.len();
         let idle = idle(&topology.path(), &names);
-        wrong.extend(idle.iter().map(|idle| format!("docs/faults.md:{}: {idle}", block.line)));
+        wrong.extend(idle.iter().map(|idle| format!("docs/reference/faults.md:{}: {idle}", block.line)));
     }
     assert!(count > 5, "the page has {count} faults of its own");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn each_transcript_of_the_page_is_what_is_printed() {
-    let page = page();
-    let blocks = blocks(&page);
-    let transcripts: Vec<_> = blocks.iter().filter(|block| block.language == "console").collect();
-    assert!(!transcripts.is_empty(), "the page shows no run");
-    for block in transcripts {
-        let text = block.text.replace("\\\n", " ");
-        let (command, shown) = text.split_once('\n').expect("a command and what it prints");
-        let command = command.strip_prefix("$ simhost ").expect("a command");
-        let words = command.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
-            0 => part.split_whitespace().collect(),
-            _ => vec![part],
-        });
-        let finished = finish(simhost().current_dir(root()).args(words));
-        let said = finished.success();
-        let mut rest = said.lines();
-        for line in shown.lines().filter(|line| *line != "…") {
-            let found = rest.any(|said| said == line);
-            assert!(found, "docs/faults.md:{}: it does not print\n{line}\nbut\n{said}", block.line);
-        }
-    }
-}
-
-/// They run for a shorter time, and into a file in place of a receiver.
-#[cfg(unix)]
-#[test]
-fn each_command_of_the_recipes_that_needs_no_other_tool_runs() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::os::unix::fs::symlink(root().join("topologies"), folder.path().join("topologies")).expect("a link");
-    let page = text("docs/recipes.md");
-    let commands = page.lines().filter_map(|line| line.strip_prefix("$ "));
-    let program = env!("CARGO_BIN_EXE_simhost");
-    let mut count = 0;
-    for command in commands.filter(|line| line.contains("simhost ") || line.starts_with("sed ")) {
-        let short = command.replace("--for 10m", "--for 2s").replace("--for 1m", "--for 2s");
-        let short =
-            short.replace("--otlp http://localhost:4317", "--out -").replace("simhost ", "\"$SIMHOST\" ");
-        let mut shell = std::process::Command::new("/bin/sh");
-        shell
-            .current_dir(folder.path())
-            .envs(simhost().get_envs().filter_map(|(name, value)| Some((name, value?))));
-        shell.env("SIMHOST", program).args(["-c", &short]);
-        let finished = finish(&mut shell);
-        assert_eq!(finished.code, Some(0), "{command}: {}", finished.stderr);
-        count += 1;
-    }
-    assert!(count > 4, "the page has {count} such commands");
-    for file in ["spans.jsonl", "spans.jsonl.zst", "truth.jsonl"] {
-        assert!(folder.path().join(file).is_file(), "{file} is not written");
-    }
-    let original = text("topologies/incidents/retry-storm.toml");
-    let changed =
-        std::fs::read_to_string(folder.path().join("retry-budget.toml")).expect("the second design");
-    assert_eq!(changed.matches("budget = 0.1,").count(), original.matches("retry = {").count());
-}
-
-#[test]
 fn images_and_configurations_of_the_recipes_are_those_of_the_project() {
-    let page = text("docs/recipes.md");
+    let page = text("docs/guides/test-a-tool.md");
     let compose = text("docker-compose.yml");
     let words = || page.split(|c: char| c.is_whitespace() || "()`".contains(c));
     let images: Vec<_> = words().filter(|word| word.contains("/jaeger:")).collect();

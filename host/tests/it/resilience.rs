@@ -6,9 +6,9 @@ mod bulkhead;
 mod deadline;
 mod everything;
 mod fallback;
+mod guide;
 mod hedge;
 mod outside;
-mod readme;
 mod retry;
 
 use crate::support::{Run, Span, SpanKind, World};

@@ -90,7 +90,10 @@ fn traces_are_chosen_by_what_one_of_their_spans_is() {
     let (early, late) = (matched(&["--between", "0s", "10s"]), matched(&["--between", "10s", "1h"]));
     assert!(early > 0 && late > 0 && early + late == all, "{early} and {late} of {all}");
     assert_eq!(matched(&["--between", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]), all);
-    assert_eq!(matched(&["--query", "{}"]), all);
+    for every in ["{}", "{ name != nil && duration != nil }", "{ status != nil && kind != nil }"] {
+        assert_eq!(matched(&["--query", every]), all, "{every}");
+    }
+    assert_eq!(matched(&["--query", "{ name = nil || duration = nil || kind = nil || status = nil }"]), 0);
 }
 
 #[test]
@@ -193,4 +196,169 @@ fn traces_that_are_chosen_and_not_shown_are_refused() {
         "{}",
         refused.stderr
     );
+}
+
+/// A span as a line of its own. Instants are milliseconds after the start of 2026.
+struct Line<'a> {
+    trace: u32,
+    span: u32,
+    parent: Option<u32>,
+    name: &'a str,
+    start: u64,
+    end: u64,
+}
+
+/// 2026-01-01T00:00:00Z, in milliseconds.
+const NEW_YEAR: u64 = 1_767_225_600_000;
+
+impl Line<'_> {
+    /// The line in OTLP as JSON, with one more attribute.
+    fn json(&self, key: &str, value: &str) -> String {
+        let Self { trace, span, parent, name, start, end } = self;
+        let parent = parent.map_or(String::new(), |parent| format!("{parent:016x}"));
+        let line = serde_json::json!({"resourceSpans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+            "scopeSpans": [{"spans": [{
+                "traceId": format!("{trace:032x}"),
+                "spanId": format!("{span:016x}"),
+                "parentSpanId": parent,
+                "name": name,
+                "kind": 2,
+                "startTimeUnixNano": format!("{}000000", NEW_YEAR + start),
+                "endTimeUnixNano": format!("{}000000", NEW_YEAR + end),
+                "attributes": [{"key": key, "value": {"stringValue": value}}],
+            }]}],
+        }]});
+        line.to_string() + "\n"
+    }
+}
+
+fn root(trace: u32, name: &str, start: u64, end: u64) -> String {
+    Line { trace, span: 1, parent: None, name, start, end }.json("note", "")
+}
+
+/// `simhost traces` of a file with this text.
+fn traces_of(text: &str, columns: u16, arguments: &[&str]) -> Finished {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spans.jsonl");
+    std::fs::write(&path, text).expect("a file");
+    finish(simhost().arg("traces").arg(&path).args(arguments).env("COLUMNS", columns.to_string()))
+}
+
+#[test]
+fn names_in_a_file_cannot_steer_the_terminal_or_forge_rows() {
+    let name = "GET /\u{1b}[2J\u{1b}]0;owned\u{7}\n 00000000000000000000000000000000  forged\u{202e}";
+    let long = "x".repeat(100_000);
+    let text = root(1, name, 0, 5) + &root(2, &long, 1, 5);
+    for arguments in [&["--list"][..], &["--slowest", "2"]] {
+        let found = traces_of(&text, 200, arguments);
+        let steers = |char: char| char != '\n' && (char.is_control() || char == '\u{202e}');
+        assert!(!found.success().contains(steers), "{:?}", found.stdout);
+        assert!(found.stdout.contains("\\x1b[2J"), "{}", found.stdout);
+        assert!(
+            !found
+                .stdout
+                .lines()
+                .any(|line| line.trim_start().starts_with("0000000000000000000000000000000000"))
+        );
+    }
+    let list = traces_of(&text, 100, &["--list"]);
+    // Two heads, two rows, a blank, the sum.
+    assert!(list.success().lines().all(|line| line.chars().count() <= 100), "{}", list.stdout);
+}
+
+#[test]
+fn what_a_line_holds_goes_by_its_keys_and_not_by_its_values() {
+    for value in ["resourceLogs", "resourceMetrics", "\"resourceLogs\""] {
+        let line = Line { trace: 7, span: 1, parent: None, name: "GET /books", start: 0, end: 5 };
+        let found = traces_of(&line.json(value, value), 100, &[]);
+        assert!(found.success().contains("GET /books") && found.stdout.contains("\n1 trace\n"), "{value}");
+    }
+    let found = traces_of("{\"resourceMetrics\":[{\"scopeMetrics\":[]}]}\n{\"spans\":[]}\n[1]\n", 100, &[]);
+    assert!(found.success().contains("2 lines left out: no OTLP as JSON"), "{}", found.stdout);
+}
+
+#[test]
+fn of_a_trace_with_very_many_spans_the_root_and_the_longest_are_drawn() {
+    let child = |span: u32| {
+        let end = if span == 23_456 { 900 } else { 101 };
+        Line { trace: 1, span: span + 2, parent: Some(1), name: "step", start: 100, end }.json("note", "")
+    };
+    let mut text: String = (0..25_000).map(child).collect();
+    text += &root(1, "GET /all", 0, 1_000);
+    let found = traces_of(&text, 100, &["--slowest", "1"]);
+    let header = headers(found.success());
+    assert!(header.len() == 1 && header[0].contains("GET /all"), "{}", found.stdout);
+    assert!(header[0].contains("25001 spans"), "{}", found.stdout);
+    assert!(found.stdout.contains("24001 of its shortest spans were not kept"), "{}", found.stdout);
+    assert!(found.stdout.contains("800.00ms"), "{}", found.stdout);
+}
+
+#[test]
+fn the_list_fits_its_page_and_says_what_it_leaves_out() {
+    let text = root(1, "POST /orders/{order}/lines/{line}", 0, 1_234) + &root(2, "GET /", 100, 200);
+    for (columns, left_out) in [(60, "start, spans, errors"), (80, "start, spans"), (100, "start")] {
+        let found = traces_of(&text, columns, &["--list"]);
+        let lines: Vec<_> = found.success().lines().take_while(|line| !line.is_empty()).collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= usize::from(columns)), "{lines:#?}");
+        assert!(
+            lines[1].contains("00000000000000000000000000000001") && lines[1].contains("1.23s"),
+            "{lines:#?}"
+        );
+        assert_eq!(lines[3], format!(" left out, as the page is narrow: {left_out}"));
+    }
+    let wide = traces_of(&text, 120, &["--list"]);
+    assert!(!wide.success().contains("left out"), "{}", wide.stdout);
+}
+
+#[test]
+fn the_list_has_the_day_where_there_are_several() {
+    let day = 24 * 3_600_000;
+    let one = root(1, "GET /", 1, 2) + &root(2, "GET /", day - 1, day);
+    let found = traces_of(&one, 120, &["--list"]);
+    assert!(
+        found.success().contains("  00:00:00.001  ") && found.stdout.contains("  23:59:59.999  "),
+        "{found:?}"
+    );
+    let found = traces_of(&(one + &root(3, "GET /", day, day + 1)), 120, &["--list"]);
+    for start in ["2026-01-01T00:00:00.001Z", "2026-01-01T23:59:59.999Z", "2026-01-02T00:00:00.000Z"] {
+        assert!(found.success().contains(start), "{found:?}");
+    }
+}
+
+#[test]
+fn an_interval_leaves_the_whole_as_it_is_and_must_not_be_empty() {
+    let text: String =
+        (0..60).map(|number| root(number + 1, "GET /", u64::from(number) * 1_000, 60_000)).collect();
+    let found = traces_of(&text, 100, &["--list", "--between", "10s", "20s"]);
+    assert!(found.success().contains("\n10 of 60 traces\n"), "{}", found.stdout);
+    let found = traces_of(&text, 100, &["--list", "--slowest", "50"]);
+    assert!(found.success().ends_with("\n50 of 60 traces\n"), "{}", found.stdout);
+    assert_eq!(found.stdout.matches("shop GET /").count(), 50);
+    let orders = Topology::orders();
+    for between in [["20s", "10s"], ["1m", "60s"], ["2026-01-01T00:01:00Z", "2026-01-01T00:00:00Z"]] {
+        let arguments = ["--between", between[0], between[1]];
+        let run = orders.run(&[&["--virtual", "--for", "1s"], &arguments[..]].concat());
+        for refused in [traces_of(&text, 100, &arguments), run] {
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+            assert!(refused.stderr.contains("its end is not after its start"), "{}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_long_line_without_an_end_is_told_of() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spans.jsonl.gz");
+    // 65 MiB, and then nothing: of a run that was killed.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(root(1, "GET /", 0, 5).as_bytes()).expect("memory");
+    packed.write_all(&vec![b'x'; 65 << 20]).expect("memory");
+    let packed = packed.finish().expect("memory");
+    std::fs::write(&path, &packed[..packed.len() - 200]).expect("a file");
+    let found = finish(simhost().arg("traces").arg(&path));
+    assert!(found.success().contains("GET /"), "{}", found.stdout);
+    assert!(found.stdout.contains("1 line left out: longer than 64 MiB\n"), "{}", found.stdout);
+    assert!(found.stdout.contains("the end of the file could not be read"), "{}", found.stdout);
 }

@@ -45,8 +45,19 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     turn: sched::Sender<Turn>,
+    /// The scheduler's polls when it came.
+    since: u64,
     /// The worker that waits for it, however long it takes.
     above: Option<Above>,
+}
+
+/// Where a request waits that a worker waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Awaited {
+    /// The scheduler's polls when it came: of two requests, in whichever queues, the later has more.
+    pub since: u64,
+    /// Its place in the queue, from 0.
+    place: usize,
 }
 
 impl State {
@@ -67,7 +78,7 @@ pub struct Wish<'a> {
     pub presence: Option<&'a Presence<'a>>,
     /// The worker that waits for the request, however long it takes.
     pub above: Option<&'a Above>,
-    /// Called when the request is in the queue.
+    /// Called when the request is in the queue, and what waits for it may wait for ever.
     pub queued: &'a dyn Fn(),
 }
 
@@ -98,9 +109,31 @@ pub enum NoWorker {
     Taken,
 }
 
-/// The replica has died while a request was waiting for a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dead;
+/// What a request for a worker gets.
+#[derive(Debug)]
+pub enum Acquired {
+    Worker(Worker),
+    /// None, and an answer that says why.
+    Refused(NoWorker),
+    /// The replica has died meanwhile: no answer.
+    Dead,
+}
+
+/// How a wait in the queue has ended.
+enum Waited {
+    Turn(Turn),
+    /// With the replica.
+    Dead,
+    /// Faults keep workers, and a request may not last longer.
+    TooLong,
+}
+
+impl From<Result<Turn, sched::Gone>> for Waited {
+    /// The queue is dropped when the replica dies.
+    fn from(turn: Result<Turn, sched::Gone>) -> Self {
+        turn.map_or(Self::Dead, Self::Turn)
+    }
+}
 
 impl NoWorker {
     /// The `error.type` of the SERVER span.
@@ -149,22 +182,19 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    ///
-    /// # Errors
-    /// The replica has died meanwhile.
-    pub async fn acquire(&self, wish: &Wish<'_>) -> Result<Result<Worker, NoWorker>, Dead> {
+    pub async fn acquire(&self, wish: &Wish<'_>) -> Acquired {
         let Wish { code, host, stats, deadline, presence, above, queued } = wish;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
         if is_late(arrived) {
-            return Ok(Err(NoWorker::TooLate));
+            return Acquired::Refused(NoWorker::TooLate);
         }
         let turn = {
             let mut state = self.state.borrow_mut();
             if state.busy() < self.room() {
                 if let Some(worker) = state.idle.pop() {
-                    return Ok(Ok(worker));
+                    return Acquired::Worker(worker);
                 }
                 state.alive += 1;
                 None
@@ -173,10 +203,11 @@ impl Replica {
                     presence.found_workers_taken();
                 }
                 if state.waiting.len() >= self.queue as usize {
-                    return Ok(Err(NoWorker::Full));
+                    return Acquired::Refused(NoWorker::Full);
                 }
                 let (send, receive) = sched::oneshot();
-                state.waiting.push_back(Waiting { turn: send, above: above.cloned() });
+                let since = host.sched.polls();
+                state.waiting.push_back(Waiting { turn: send, since, above: above.cloned() });
                 stats.queued(service, state.waiting.len(), arrived);
                 Some(receive)
             }
@@ -185,36 +216,33 @@ impl Replica {
             // In a box, as it is large and rare: every task would have room for it.
             return Box::pin(self.make(code, host)).await;
         };
-        queued();
-        let turn = match presence {
-            None => Some(turn.await),
+        if above.is_some() && self.is_stuck() {
+            queued();
+        }
+        let waited = match presence {
+            None => turn.await.into(),
             Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
-        match turn {
+        match waited {
             // The turn is of the life that it was given in.
-            Some(Ok(_)) if self.life() != life => Err(Dead),
-            Some(Ok(Turn::Never)) => Ok(Err(NoWorker::Deadlock)),
-            Some(Ok(turn)) if is_late(host.sched.now()) => {
+            Waited::Turn(_) if self.life() != life => Acquired::Dead,
+            Waited::Turn(Turn::Never) => Acquired::Refused(NoWorker::Deadlock),
+            Waited::Turn(turn) if is_late(host.sched.now()) => {
                 self.pass_on(turn);
-                Ok(Err(NoWorker::TooLate))
+                Acquired::Refused(NoWorker::TooLate)
             }
-            Some(Ok(Turn::Take(worker))) => Ok(Ok(worker)),
-            Some(Ok(Turn::Make)) => Box::pin(self.make(code, host)).await,
-            Some(Err(_)) => Err(Dead),
-            None => Ok(Err(NoWorker::Taken)),
+            Waited::Turn(Turn::Take(worker)) => Acquired::Worker(worker),
+            Waited::Turn(Turn::Make) => Box::pin(self.make(code, host)).await,
+            Waited::Dead => Acquired::Dead,
+            Waited::TooLong => Acquired::Refused(NoWorker::Taken),
         }
     }
 
     /// Waits for a turn. Workers that faults have taken may never be given back: while
     /// any are, no longer than a request may last. Then its place in the queue is free
     /// again. As long as none are, it waits as if there were no fault: without a clock.
-    async fn in_time(
-        &self,
-        turn: sched::Receiver<Turn>,
-        host: &Rc<Host>,
-        presence: &Presence<'_>,
-    ) -> Option<Result<Turn, sched::Gone>> {
+    async fn in_time(&self, turn: sched::Receiver<Turn>, host: &Rc<Host>, presence: &Presence<'_>) -> Waited {
         let patience = pin!(async {
             loop {
                 presence.kept_waiting().await;
@@ -225,17 +253,17 @@ impl Replica {
             }
         });
         match select(turn, patience).await {
-            Either::Left((turn, _)) => Some(turn),
+            Either::Left((turn, _)) => turn.into(),
             Either::Right((_, turn)) => {
                 drop(turn);
                 self.state.borrow_mut().waiting.retain(|waiting| !waiting.turn.is_abandoned());
-                None
+                Waited::TooLong
             }
         }
     }
 
     /// Makes a worker; its place is counted already.
-    async fn make(&self, code: &Code, host: &Rc<Host>) -> Result<Result<Worker, NoWorker>, Dead> {
+    async fn make(&self, code: &Code, host: &Rc<Host>) -> Acquired {
         let ordinal = {
             let mut state = self.state.borrow_mut();
             state.made += 1;
@@ -244,15 +272,18 @@ impl Replica {
         let life = self.life();
         let made = Worker::new(&code.pre, host, &self.identity, ordinal).await;
         if self.life() != life {
-            return Err(Dead);
+            return Acquired::Dead;
         }
-        Ok(made.map_err(|failure| {
-            self.replace();
-            match failure.kind {
-                WORKERS_EXHAUSTED => NoWorker::Exhausted,
-                _ => NoWorker::Broken(failure),
-            }
-        }))
+        made.map_or_else(
+            |failure| {
+                self.replace();
+                Acquired::Refused(match failure.kind {
+                    WORKERS_EXHAUSTED => NoWorker::Exhausted,
+                    _ => NoWorker::Broken(failure),
+                })
+            },
+            Acquired::Worker,
+        )
     }
 
     /// Gives a turn back that came too late.
@@ -322,18 +353,24 @@ impl Replica {
         });
     }
 
-    /// Refuses the last request in the queue that a worker waits for. Tells whether there is one.
-    pub fn refuse_last(&self) -> bool {
-        let last = {
-            let mut state = self.state.borrow_mut();
-            let waits = |waiting: &Waiting| {
-                waiting.above.as_ref().is_some_and(|above| above.waiting().next().is_some())
-            };
-            let last = state.waiting.iter().rposition(waits);
-            last.and_then(|at| state.waiting.remove(at))
+    /// The last request in the queue that a worker waits for whose replica is suspected in this round.
+    pub fn last_awaited(&self, round: u64) -> Option<Awaited> {
+        let state = self.state.borrow();
+        let is_awaited = |waiting: &Waiting| {
+            let above = waiting.above.as_ref();
+            above.is_some_and(|above| above.waiting().any(|waiter| waiter.is_suspected(round)))
         };
-        // Outside of the borrow, as this wakes the tasks that wait.
-        last.is_some_and(|last| last.turn.send(Turn::Never).is_ok())
+        let place = state.waiting.iter().rposition(is_awaited)?;
+        Some(Awaited { since: state.waiting[place].since, place })
+    }
+
+    /// Refuses a request that nobody could ever serve.
+    pub fn refuse(&self, awaited: Awaited) {
+        let refused = self.state.borrow_mut().waiting.remove(awaited.place);
+        // Outside of the borrow, as this wakes the task that waits. One that is gone needs no answer.
+        if let Some(refused) = refused {
+            refused.turn.send(Turn::Never).ok();
+        }
     }
 
     /// Its process has died: nobody waits in it, and no worker is its own any more.

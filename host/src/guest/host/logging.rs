@@ -40,7 +40,8 @@ impl logging::Host for GuestState {
             return Ok(());
         }
         let attributes = attributes.into_iter().map(key_value);
-        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget);
+        let bill = &self.nature.bill;
+        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
         local.host.recorder.cut_log_attributes(dropped);
         local.host.recorder.log(LogRecord {
             time: local.host.sched.now(),

@@ -38,9 +38,10 @@ async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &s
     };
     let Some(stall) = stall else { return };
     let events = stall.await;
-    let local = store.data_mut().local.get_mut();
+    let state = store.data_mut();
+    let local = state.local.get_mut();
     let Some(scope) = &mut local.scope else { return };
     for event in events {
-        scope.add_event(handle, event, &local.host.span_limits);
+        scope.add_event(handle, event, &local.host.span_limits, &state.nature.bill);
     }
 }

@@ -53,7 +53,8 @@ impl tracing::Host for GuestState {
         self.charge(FUNCTION + weight(&attributes));
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            scope.annotate(attributes.into_iter().map(key_value), &local.host.span_limits);
+            let attributes = attributes.into_iter().map(key_value);
+            scope.annotate(attributes, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -93,7 +94,8 @@ impl tracing::HostSpan for GuestState {
             } else if scope.trace.recording {
                 local.host.recorder.cut_span();
             }
-            scope.set_attributes(handle, attributes.into_iter().map(key_value), &local.host.span_limits);
+            let attributes = attributes.into_iter().map(key_value);
+            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.nature.bill);
         }
         local.note_current();
         Ok(Resource::new_own(handle))
@@ -108,7 +110,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
             let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(span.rep(), attributes, &local.host.span_limits);
+            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -125,7 +127,7 @@ impl tracing::HostSpan for GuestState {
         let attributes = attributes.into_iter().map(key_value).collect();
         let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         let event = Event::exception(local.host.sched.now(), kind, message, None);
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
         }
         Ok(())
     }

@@ -9,10 +9,15 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::model::Nanos;
 use crate::telemetry::record::{Resource, SpanRecord, Status, Value};
 
 /// Parentheses within one another, at most.
 const DEPTH: usize = 32;
+
+/// What `kind` and `status` can be.
+const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
+const STATUSES: [&str; 3] = ["unset", "ok", "error"];
 
 /// A filter of spans.
 #[derive(Clone, Debug)]
@@ -84,12 +89,12 @@ impl fmt::Display for QueryError {
 impl std::error::Error for QueryError {}
 
 impl Query {
-    /// Reads a query.
+    /// Reads a query. `time` reads a time such as `100ms`, to nanoseconds.
     ///
     /// # Errors
     /// What is not understood, and where.
-    pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let mut parser = Parser { text, at: 0 };
+    pub fn parse(text: &str, time: fn(&str) -> Option<Nanos>) -> Result<Self, QueryError> {
+        let mut parser = Parser { text, at: 0, time };
         parser.expect("{")?;
         if parser.take("}") {
             parser.end()?;
@@ -118,6 +123,34 @@ impl Condition {
 }
 
 impl Comparison {
+    /// Why no span could meet it, whatever it is; none where one could.
+    fn mismatch(&self) -> Option<&'static str> {
+        let is_equality = matches!(self.operator, Operator::Equal | Operator::Unequal);
+        let is_one_of = |text: &str, known: &[&str]| is_equality && known.contains(&text);
+        let (fits, what) = match (&self.field, &self.operand) {
+            (_, Operand::Nil) => return None,
+            (_, Operand::Bool(_)) if !is_equality => (false, "true and false are compared by = or !="),
+            (Field::Duration, operand) => {
+                (matches!(operand, Operand::Time(_)), "a duration is compared with a time such as 100ms")
+            }
+            (Field::Name, operand) => (
+                matches!(operand, Operand::Text(_) | Operand::Pattern(_)),
+                "a name is compared with a text such as \"GET /books\"",
+            ),
+            (Field::Kind | Field::Status, Operand::Pattern(_)) => return None,
+            (Field::Kind, operand) => (
+                matches!(operand, Operand::Text(kind) if is_one_of(kind, &KINDS)),
+                "a kind is internal, server, client, producer or consumer, compared by = or !=",
+            ),
+            (Field::Status, operand) => (
+                matches!(operand, Operand::Text(status) if is_one_of(status, &STATUSES)),
+                "a status is unset, ok or error, compared by = or !=",
+            ),
+            (Field::Span(_) | Field::Resource(_) | Field::Either(_), _) => return None,
+        };
+        (!fits).then_some(what)
+    }
+
     fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
         let of_span = |key: &str| span.attributes.get(key);
         let of_resource = |key: &str| {
@@ -129,7 +162,12 @@ impl Comparison {
             Status::Ok => "ok",
             Status::Error(_) => "error",
         };
+        let is_nil = matches!(self.operand, Operand::Nil);
         match &self.field {
+            // Every span has these.
+            Field::Duration | Field::Name | Field::Kind | Field::Status if is_nil => {
+                self.operator == Operator::Unequal
+            }
             Field::Duration => self.holds_of_number((span.end - span.start) as f64),
             Field::Name => self.holds_of_text(&span.name),
             Field::Kind => self.holds_of_text(span.kind.name()),
@@ -188,6 +226,7 @@ struct Parser<'a> {
     text: &'a str,
     /// In bytes.
     at: usize,
+    time: fn(&str) -> Option<Nanos>,
 }
 
 impl<'a> Parser<'a> {
@@ -225,25 +264,11 @@ impl<'a> Parser<'a> {
         self.blanks();
         let before = self.at;
         let operand = self.operand(operator)?;
-        let fits = match (&field, &operand) {
-            (Field::Duration, Operand::Time(_)) => true,
-            (Field::Duration, _) => {
-                return Err(self.wrong_at(before, "a duration is compared with a time such as 100ms"));
-            }
-            (Field::Kind, Operand::Text(kind)) => {
-                ["internal", "server", "client", "producer", "consumer"].contains(&kind.as_str())
-            }
-            (Field::Status, Operand::Text(status)) => ["unset", "ok", "error"].contains(&status.as_str()),
-            _ => true,
-        };
-        if !fits {
-            let known = match field {
-                Field::Kind => "a kind is internal, server, client, producer or consumer",
-                _ => "a status is unset, ok or error",
-            };
-            return Err(self.wrong_at(before, known));
+        let comparison = Comparison { field, operator, operand };
+        match comparison.mismatch() {
+            Some(what) => Err(self.wrong_at(before, what)),
+            None => Ok(comparison),
         }
-        Ok(Comparison { field, operator, operand })
     }
 
     fn field(&mut self) -> Result<Field, QueryError> {
@@ -313,7 +338,7 @@ impl<'a> Parser<'a> {
             "nil" if matches!(operator, Operator::Equal | Operator::Unequal) => return Ok(Operand::Nil),
             "true" => return Ok(Operand::Bool(true)),
             "false" => return Ok(Operand::Bool(false)),
-            "unset" | "ok" | "error" | "internal" | "server" | "client" | "producer" | "consumer" => {
+            word if KINDS.contains(&word) || STATUSES.contains(&word) => {
                 return Ok(Operand::Text(word.to_owned()));
             }
             _ => {}
@@ -321,7 +346,7 @@ impl<'a> Parser<'a> {
         if let Ok(number) = word.parse::<f64>() {
             return Ok(Operand::Number(number));
         }
-        if let Ok(nanos) = crate::topology::duration(word) {
+        if let Some(nanos) = (self.time)(word) {
             return Ok(Operand::Time(nanos as f64));
         }
         Err(self.wrong_at(
@@ -402,6 +427,10 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Query, QueryError> {
+        Query::parse(text, |_| None)
+    }
+
     #[test]
     fn what_is_not_understood_has_a_caret_at_its_place() {
         let cases = [
@@ -411,6 +440,11 @@ mod tests {
             ("{ status = bad }", 11, "expected a value"),
             ("{ status = server }", 11, "a status is"),
             ("{ kind = error }", 9, "a kind is"),
+            ("{ kind = 5 }", 9, "a kind is"),
+            ("{ status > ok }", 11, "a status is"),
+            ("{ name = 5 }", 9, "a name is compared with a text"),
+            ("{ name < nil }", 9, "expected a value"),
+            ("{ .flag < true }", 10, "true and false are compared"),
             ("{ nam = \"x\" }", 2, "expected duration, name"),
             ("{ name ~ \"x\" }", 7, "expected =, !="),
             ("{ name =~ \"(\" }", 10, "this is no regular expression"),
@@ -419,17 +453,17 @@ mod tests {
             ("{ (name = \"x\" }", 14, "expected )"),
         ];
         for (query, at, what) in cases {
-            let error = Query::parse(query).expect_err(query);
+            let error = parse(query).expect_err(query);
             assert_eq!(error.at, at, "{error}");
             assert!(error.what.starts_with(what), "{error}");
         }
         let deep = format!("{{ {}name = \"x\"{} }}", "(".repeat(100), ")".repeat(100));
-        assert!(Query::parse(&deep).is_err_and(|error| error.what.starts_with("there are over 32")));
+        assert!(parse(&deep).is_err_and(|error| error.what.starts_with("there are over 32")));
     }
 
     #[test]
     fn an_error_is_drawn_below_the_query() {
-        let error = Query::parse("{ näme = 1 }").expect_err("no field");
+        let error = parse("{ näme = 1 }").expect_err("no field");
         assert!(error.to_string().ends_with("\n  { näme = 1 }\n    ^"), "{error}");
     }
 }

@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_trace_that_becomes_wanted_late_is_drawn_whole() {
-        let query = Query::parse("{ duration > 100ns }").expect("a query");
+        let query = Query::parse("{ duration > 100ns }", |_| Some(100)).expect("a query");
         let choice = Choice { query: Some(query), ..Choice::default() };
         let mut chooser = Chooser::new(Wanted { choice, origin: 0 });
         let first = vec![trace(1, Part::Whole, 50), trace(2, Part::Whole, 200)];

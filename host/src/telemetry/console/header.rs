@@ -2,18 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::assemble::{Part, Trace};
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, YELLOW};
-use super::text::{count, safe, shorten, width};
+use super::text::{count, moment, safe, shorten, width};
 use super::tree::{Artist, Picture};
-
-/// An instant as RFC 3339 writes it, to the millisecond; nanoseconds since the Unix epoch.
-fn moment(at: u64) -> Option<String> {
-    let instant = Timestamp::from_nanosecond(i128::from(at)).ok()?;
-    Some(format!("{instant:.3}"))
-}
 
 impl Artist<'_> {
     /// What the characters of a picture mean.

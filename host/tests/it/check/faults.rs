@@ -65,3 +65,20 @@ fn a_fault_that_is_off_does_not_stop_a_guest_that_was_swapped() {
     said(&checked, &["\"stock\" has no route \"GET /items/{id}\"", "warnings"]);
     refused(&check(&topology, &["--guest", &swap, "--fault", "slow=on"]), &["\"stock\" has no route"]);
 }
+
+#[test]
+fn a_window_is_checked_against_the_length_of_the_run() {
+    let load = "[[load]]\nname = \"clients\"\nto = \"shop\"\narrivals = { constant = \"5/s\" }\n\
+                request = { path = \"/products/1\" }\n";
+    let fault = "[[faults]]\nname = \"late\"\nkind = \"latency\"\ndelay = \"1s\"\n\
+                 target = { service = \"shop\" }\nwhen = { at = \"2m\" }\n";
+    let topology = shop("stock/items/{id}", &format!("{load}{fault}"));
+    let checked = check(&topology, &["--virtual", "--for", "5m", "--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    let checked = check(&topology, &["--virtual", "--for", "1m"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    said(&checked, &["the fault \"late\" never strikes: its window opens at"]);
+    let none = check(&topology, &["--virtual", "--for", "0s"]);
+    assert_eq!(none.code, Some(2));
+    said(&none, &["a run of no time does nothing"]);
+}

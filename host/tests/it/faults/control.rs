@@ -206,7 +206,7 @@ fn documents_are_as_the_schema_describes_them() {
     }
     assert_ne!(schema::problems(&schema, &json!({ "activ": true })), [""; 0]);
     // So is what the page about it shows.
-    let page = include_str!("../../../../docs/control.md");
+    let page = include_str!("../../../../docs/guides/control.md");
     let shown = page.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str::<Value>);
     let shown: Vec<_> = shown.collect::<Result<_, _>>().expect("JSON");
     assert!(shown.len() >= 2 && shown.iter().all(|document| schema::problems(&schema, document).is_empty()));

@@ -1,55 +1,73 @@
 //! A guest that takes all it can get: what its host does for it is computing too.
 
 use crate::guests::hostile::hostile;
-use crate::support::{World, cost};
+use crate::support::World;
 
-/// What [`hostile`] can do again and again.
-const WAYS: [&str; 30] = [
-    "nothing",
-    "now",
-    "sleep",
-    "nap",
-    "random",
-    "random-word",
-    "instant",
-    "thread-sleep",
-    "method",
-    "body",
-    "headers",
-    "header",
-    "config",
-    "key",
-    "environment",
-    "log",
-    "log-nothing",
-    "span",
-    "context",
-    "annotate",
-    "baggage",
-    "get-baggage",
-    "lines",
-    "output",
-    "call",
-    "nobody",
-    "pending",
-    "fill",
-    "copy",
-    "grow",
+/// What a guest may compute for a request here: units of fuel, and nanoseconds.
+const CPU_TIME: u64 = 20_000_000;
+
+/// The prices of `wasi/bill.rs`: leaving the guest and coming back, and what is done meanwhile.
+const CROSSING: u64 = 50;
+const CALLED: u64 = CROSSING + 150;
+const TIMER: u64 = CROSSING + 500;
+const RECORD: u64 = 500;
+const CALL: u64 = CROSSING + 10_000;
+const PAGE: u64 = 64 << 10;
+
+/// What [`hostile`] can do again and again, and what the host, or an operation on much memory,
+/// costs it at least each time: units of fuel. Its own instructions come on top.
+const WAYS: [(&str, u64); 31] = [
+    ("nothing", 1),
+    ("now", CALLED),
+    ("sleep", TIMER),
+    ("nap", TIMER),
+    ("random", CALLED + (1 << 20)),
+    ("random-word", CALLED),
+    ("instant", CALLED),
+    ("thread-sleep", 2 * TIMER),
+    ("method", CALLED),
+    ("body", CALLED),
+    ("headers", CALLED),
+    ("header", CALLED),
+    ("config", CALLED),
+    ("key", CALLED),
+    ("environment", 1),
+    ("log", CALLED + PAGE),
+    ("log-nothing", CALLED),
+    ("span", 2 * CALLED + RECORD),
+    ("context", CALLED),
+    ("annotate", CALLED),
+    // Keys of 64 bytes: what a span keeps of them, 128, is compared with each of the others.
+    ("attributes", CALLED + 1_000 * 64 + (1_000 - 128) * 128 * (4 + 64 / 16)),
+    ("baggage", CALLED + 100),
+    ("get-baggage", CALLED),
+    ("lines", CALLED + (4 << 10)),
+    ("output", CALLED + PAGE),
+    ("call", CALL),
+    ("nobody", CALL),
+    ("pending", CALL),
+    ("fill", 1 << 20),
+    ("copy", (1 << 20) - 1),
+    ("grow", CROSSING),
 ];
 
-/// In virtual time, in which a guest may compute for 20 ms for each of them: the most that a
-/// debug build may take for all, in seconds of a processor. Without prices for the host's
-/// work it is minutes.
-const PROCESSOR: f64 = 45.0;
-
+/// More turns than it may take, if each costs what it should.
 #[test]
 fn a_call_into_the_host_is_computing_whichever_it_is() {
-    let requests = WAYS.map(|way| format!("GET /spin/{way}"));
+    let requests = WAYS.map(|(way, price)| format!("GET /spin/{way}/{}", CPU_TIME / price + 1));
     let world = hostile("limits = { cpu-time = \"20ms\" }");
-    let (_folder, command) = world.virtual_command(&requests.each_ref().map(String::as_str));
-    let (printed, cost) = cost::of(command);
-    assert_eq!(printed.matches("the guest failed: cpu_time_exceeded").count(), WAYS.len(), "{printed}");
-    assert!(cost.processor < PROCESSOR, "{cost:?}");
+    let run = world.virtually(&requests.each_ref().map(String::as_str));
+    for (request, (status, body)) in requests.iter().zip(run.statuses().iter().zip(run.bodies())) {
+        assert_eq!(*status, 500, "{request}: {body}");
+    }
+    let stopped = run.spans().iter().filter(|span| *span.error_type() == "cpu_time_exceeded");
+    assert_eq!(stopped.count(), WAYS.len());
+}
+
+#[test]
+fn a_guest_that_ends_in_time_is_not_stopped() {
+    let run = hostile("limits = { cpu-time = \"20ms\" }").virtually(&["GET /spin/now/1000"]);
+    assert_eq!(run.bodies(), ["1000 times"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json;
-use crate::support::Topology;
+use crate::support::{Topology, finish};
 
 /// A service that stands still from 20 s to 30 s, and one of whose two callees' replicas is slow.
 const TOPOLOGY: &str = r#"
@@ -85,13 +85,101 @@ fn the_timeline_says_when_and_the_instances_say_where() {
 #[test]
 fn a_person_sees_the_timeline_within_eighty_columns() {
     let topology = Topology::new("timeline", TOPOLOGY);
-    let finished = topology.run(&["--virtual", "--for", "1m", "--show", "summary"]);
+    let mut command = topology.command(&["--virtual", "--for", "1m", "--show", "summary"]);
+    let finished = finish(command.env("COLUMNS", "80"));
     let (_, timeline) = finished.stdout.split_once(" timeline: ").expect("a timeline");
     let lines: Vec<_> = timeline.lines().take_while(|line| !line.is_empty()).collect();
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("clients") && line.contains("rate/s")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("symptom: service shop: errors up to")), "{lines:#?}");
     // Two replicas that fare differently have a line each.
-    let of_stock = finished.stdout.lines().filter(|line| line.trim_start().starts_with("stock    2.3.1"));
-    assert_eq!(of_stock.count(), 2, "{}", finished.stdout);
+    let is_instance = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let is_id = |word: &str| word.len() == 8 && word.chars().all(|digit| digit.is_ascii_hexdigit());
+        words.next() == Some("stock") && words.next().is_some_and(is_id)
+    };
+    assert_eq!(finished.stdout.lines().filter(is_instance).count(), 2, "{}", finished.stdout);
+}
+
+/// One load goes on for a minute, the other begins after 20 s; from 40 s on the shop calls nobody.
+const LOADS: &str = r#"
+[topology]
+name = "loads"
+seed = 3
+
+[services.shop]
+guest = "service"
+workers = 200
+config.calls = "stock"
+
+[services.stock]
+guest = "service"
+workers = 200
+
+[services.blog]
+guest = "service"
+workers = 200
+
+[[load]]
+name = "clients"
+to = "shop"
+request = { path = "/" }
+arrivals = { constant = "50/s" }
+
+[[load]]
+name = "readers"
+to = "blog"
+request = { path = "/" }
+arrivals = { constant = "50/s" }
+start = "20s"
+
+[[faults]]
+name = "cut"
+kind = "error"
+status = 503
+target = { service = "shop" }
+when = { at = "40s" }
+"#;
+
+#[test]
+fn a_service_that_is_asked_no_more_has_a_symptom_and_a_load_that_starts_late_has_none() {
+    let topology = Topology::new("loads", LOADS);
+    let report = json(&topology.run(&["--virtual", "--for", "1m", "--json", "--show", "summary"]));
+    let rows = report["timeline"]["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 5);
+    for list in ["requests", "errors", "p50_ns", "p95_ns"] {
+        assert!(rows.iter().all(|row| row[list].as_array().is_some_and(|list| list.len() == 60)), "{list}");
+    }
+    let symptoms = report["symptoms"].as_array().expect("symptoms");
+    let found: Vec<_> = symptoms
+        .iter()
+        .map(|one| {
+            let [of, name, what] = ["of", "name", "what"].map(|key| one[key].as_str().expect("a text"));
+            (format!("{of} {name} {what}"), one["start_ns"].as_u64(), one["end_ns"].as_u64())
+        })
+        .collect();
+    let from_40_on =
+        |what: &str, end: u64| (what.to_owned(), Some(40_000_000_000), Some(end * 1_000_000_000));
+    let expected = [
+        from_40_on("load clients errors", 60),
+        from_40_on("service shop errors", 60),
+        // Two intervals are looked at together, and the last of them may not be whole.
+        from_40_on("service stock rate", 58),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn loads_that_are_not_drawn_are_counted() {
+    let load = |number: usize| {
+        format!(
+            "[[load]]\nname = \"load-{number}\"\nto = \"blog\"\nrequest = {{ path = \"/\" }}\n\
+             arrivals = {{ constant = \"5/s\" }}\n"
+        )
+    };
+    let loads: String = (1..=7).map(load).collect();
+    let service = "[topology]\nname = \"many\"\n[services.blog]\nguest = \"service\"\n";
+    let topology = Topology::new("many", format!("{service}{loads}"));
+    let finished = topology.run(&["--virtual", "--for", "10s", "--show", "summary"]);
+    assert!(finished.success().contains("\n … and 2 more loads; --json has all\n"), "{}", finished.stdout);
 }

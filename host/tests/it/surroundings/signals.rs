@@ -2,8 +2,10 @@
 //! second at once. That the exit code is 130 shows that the signal was caught: one that
 //! is not does nothing to the first process of a container.
 
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::component::{component, module};
 use crate::support::server::Server;
 use crate::support::{PATIENCE, Topology, simhost};
 
@@ -70,6 +72,57 @@ fn a_signal_ends_a_comparison_and_a_measurement() {
         signal(&child, "-TERM");
         assert_eq!(code(child), Some(130), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_signal_ends_the_program_while_nobody_reads_what_it_generates() {
+    let generate = Server::launch_unread(simhost().args(["generate", "--services", "2000"]));
+    generate.wait_until_blocked();
+    generate.signal("-TERM");
+    assert_eq!(generate.ended().code, Some(130));
+}
+
+#[test]
+fn a_signal_ends_a_question_to_a_run_that_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = silent.local_addr().expect("an address").to_string();
+    for question in [&["list"][..], &["on", "slow"]] {
+        let mut command = simhost();
+        command.arg("fault").args(question).args(["--at", &at]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the program starts");
+        let asked = silent.accept().expect("it asks");
+        signal(&child, "-TERM");
+        assert_eq!(code(child), Some(130), "{question:?}");
+        drop(asked);
+    }
+}
+
+#[test]
+fn a_signal_ends_the_program_while_it_compiles() {
+    let topology = Topology::orders();
+    let cold = tempfile::tempdir().expect("a cache without entries");
+    // Functions take time: so many take minutes.
+    let function = "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const 7)))";
+    let guest = component(&module(&function.repeat(60_000)));
+    std::fs::write(topology.beside("large.wasm"), guest).expect("a guest");
+    let mut command =
+        topology.command(&["--virtual", "--for", "1s", "--guest", "payment-service=large.wasm"]);
+    let mut run = Server::launch(command.env("XDG_CACHE_HOME", cold.path()));
+    run.wait_for("compiling ");
+    run.signal("-TERM");
+    assert_eq!(run.ended().code, Some(130));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_receiver_that_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let topology = Topology::orders();
+    let mut run = Server::launch(&mut topology.command(&["--virtual", "--for", "1s", "--otlp", &url]));
+    run.wait_for("waiting for the records to be taken");
+    run.signal("-TERM");
+    assert_eq!(run.ended().code, Some(130));
 }
 
 /// The pipe is full, and nobody reads it: the run cannot end in good order.

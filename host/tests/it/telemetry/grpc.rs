@@ -137,6 +137,19 @@ async fn an_answer_that_never_comes_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_slow_is_told_from_one_that_is_not_there() {
+    let receiver = Receiver::grpc([Answer::Hang]).await;
+    let mut endpoint = grpc(&receiver.url());
+    endpoint.timeout = Duration::from_millis(50);
+    let mut options = options();
+    options.retry.max_elapsed = Duration::ZERO;
+    let totals = export(&traces_only(endpoint), &options, &[spans(3)]);
+    let lost = &totals.dropped[&Reason::Failed];
+    let message = "no answer within 50ms (attempt 1, the last)";
+    assert_eq!((lost.count, lost.message.as_deref()), (count(3), Some(message)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_makes_no_sense_is_counted() {
     let too_long = vec![0; 1 << 20];
     for answer in [&b"\xff\xff\xff\xff"[..], &too_long] {

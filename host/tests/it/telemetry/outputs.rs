@@ -79,6 +79,31 @@ fn standard_output_that_goes_to_the_file_of_an_output_is_refused() {
 
 #[cfg(unix)]
 #[test]
+fn an_output_that_is_a_certificate_or_a_key_of_the_exporter_is_refused() {
+    let topology = Topology::orders();
+    for name in ["ca.pem", "own.pem", "key.pem"] {
+        fs::write(topology.beside(name), name).unwrap();
+    }
+    fs::hard_link(topology.beside("key.pem"), topology.beside("hard.pem")).unwrap();
+    let named = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem", "ca.pem"),
+        ("OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE", "own.pem", "./own.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "key.pem", "hard.pem"),
+    ];
+    for (name, file, output) in named {
+        for flag in ["--out", "--truth"] {
+            let mut command = topology.command(&["--virtual", "--request", ORDER, flag, output]);
+            let refused = finish(command.env(name, file));
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+            let words = format!("{flag} {output} is the file that {name} names");
+            assert!(refused.stderr.contains(&words), "{}", refused.stderr);
+            assert_eq!(fs::read_to_string(topology.beside(file)).unwrap(), file);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn an_output_that_is_an_input_is_refused() {
     use std::os::unix::fs::symlink;
     let loads = "[[load]]\nname = \"recorded\"\nto = \"order-service\"\nrequest = { path = \"/health\" }\n\

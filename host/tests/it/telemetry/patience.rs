@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use simhost::telemetry::exporter::{Count, Reason, Totals};
-use simhost::telemetry::otlp::Options;
+use simhost::telemetry::exporter::{Count, Exporter as _, Reason, Totals};
+use simhost::telemetry::otlp::{Options, Settings};
 use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline};
+use simhost::telemetry::record::Batch;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::support::{Finished, Topology, finish};
 use crate::telemetry::receiver::{Answer, Got, Receiver, http as answer};
-use crate::telemetry::records::{resources, spans};
+use crate::telemetry::records::{log, resources, spans};
 use crate::telemetry::sending::{
-    LONG, grpc, http, options, spans as count, start as start_otlp, traces_only,
+    LONG, flush, grpc, http, options, spans as count, start as start_otlp, traces_only,
 };
 
 /// Too short for a receiver that works, and so a bound that tests need not wait for.
@@ -167,6 +168,26 @@ async fn the_end_waits_while_records_flow_and_no_longer() {
         let totals = send(&receiver.url(), &options, 40);
         assert_eq!(totals.exported, count(50), "{pace:?}: {totals:?}");
         assert_eq!(totals.dropped[&Reason::Deadline].count, count(350), "{pace:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_log_records_that_flow_on_after_the_last_span() {
+    for pace in [Pace::Virtual, Pace::Real] {
+        let mut options = virtual_options(SHORT);
+        (options.pace, options.batching.queue) = (pace, 1_000);
+        // The spans alone take longer than the end waits while nothing moves, the log
+        // records twice as long as the spans.
+        let receiver = Receiver::grpc((0..75).map(|_| Answer::After(SHORT / 20))).await;
+        let endpoint = Some(grpc(&receiver.url()));
+        let mut exporter = start_otlp(&Settings { traces: endpoint.clone(), logs: endpoint }, &options);
+        for number in 0..50 {
+            let spans = if number < 25 { spans(10) } else { Batch::default() };
+            let logs = (0..10).map(|_| log("taken")).collect();
+            exporter.export(&Batch { logs, ..spans }, &resources());
+        }
+        let totals = flush(&mut exporter, SHORT);
+        assert_eq!(totals.exported, Count { spans: 250, logs: 500 }, "{pace:?}: {totals:?}");
     }
 }
 

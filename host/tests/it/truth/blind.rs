@@ -61,6 +61,25 @@ fn a_blind_check_and_a_blind_failure_name_no_fault() {
     let check = |flags: &[&str]| finish(simhost().arg("check").arg(topology.path()).args(flags));
     assert!(check(&[]).success().contains("fault slow-index-scan"));
     assert_blind(check(&["--blind"]).success());
+    let json = check(&["--blind", "--json"]);
+    assert_blind(json.success());
+    let document: Value = serde_json::from_str(&json.stdout).expect("a document");
+    assert_eq!(document["faults"], serde_json::json!([]));
+    // What is doubtful about a fault names it.
+    let late = "[[faults]]\nname = \"payment-errors-late\"\nkind = \"error\"\nstatus = 503\n\
+                target = { service = \"payment-service\" }\nwhen = { at = \"1h\" }\n";
+    let text = std::fs::read_to_string(topology.path()).expect("the topology");
+    let doubtful = Topology::new("orders", format!("{text}\n{late}"));
+    let check = |flags: &[&str]| {
+        let flags = [&["--virtual", "--for", "1m"], flags].concat();
+        finish(simhost().arg("check").arg(doubtful.path()).args(flags))
+    };
+    assert!(check(&["--json"]).success().contains("payment-errors-late"));
+    for flags in [&["--blind"][..], &["--blind", "--json"]] {
+        let blind = check(flags);
+        assert_blind(blind.success());
+        assert_blind(&blind.stderr);
+    }
     let flags = [&["--virtual", "--request", "GET /health", "--strict", "--blind"], &BOTH[..]].concat();
     let strict = topology.run(&flags);
     assert_eq!(strict.code, Some(1), "{}", strict.stderr);
