@@ -45,11 +45,13 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tracing::info;
+
 use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
-use crate::fault::{self, Conductor, Ledger, Stage};
+use crate::fault::{self, Conductor, Ledger};
 use crate::graph::Graph;
 use crate::model::{Code, Model};
 use crate::sched::Sched;
@@ -112,6 +114,9 @@ impl Plan {
         purpose: Purpose,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
+        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
+        info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
@@ -165,7 +170,7 @@ impl Plan {
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
-        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        Conductor::begin(bus.stage(), &sched);
         (sched, bus)
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
 use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
-use crate::fault::witness::{Entered, UnderWay};
+use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::guest::scope::Caller;
@@ -95,7 +95,7 @@ impl Client {
             let attributes = ClientAttributes::new(&address, port, Some(&node.name));
             Traced { resource, base, attributes }
         });
-        let user_agent = format!("{SYNTHETIC_AGENT}{} ({})", version(), load.name);
+        let user_agent = format!("{SYNTHETIC_AGENT} ({})", load.name);
         let address = Addresses::new(topology).give(&load.name, 0);
         let endpoint = Endpoint::new(address, user_agent.as_str().into());
         let is_test = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
@@ -185,7 +185,7 @@ impl Client {
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
-        let under_way = self.bus.faults.ledger.calls(id, None);
+        let under_way = self.bus.faults().ledger.calls(id, None);
         let bus = Rc::clone(&self.bus);
         Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
     }
@@ -210,11 +210,6 @@ async fn connection(
     };
     // It is never closed.
     acquired.map_err(|error| CallError::Reset(error.to_string()))
-}
-
-/// The version in the name of a load's client: that of the program, without its last part.
-const fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
 }
 
 /// A CLIENT span that ends in every case: also when the run gives up on its request.
