@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use simhost::bus::Bus;
 use simhost::engine::EMBEDDED;
-use simhost::run::{Options, Plan, Intent};
+use simhost::run::{Intent, Options, Plan};
 use simhost::sched::Sched;
 use simhost::topology;
 

@@ -9,7 +9,7 @@ use simhost::bus::stats::Accounts;
 use simhost::engine::EMBEDDED;
 use simhost::load::{Loads, Surroundings, Transport};
 use simhost::model::{Model, Nanos};
-use simhost::run::{Options, Plan, Intent};
+use simhost::run::{Intent, Options, Plan};
 use simhost::sched::Sched;
 use simhost::telemetry::record::{ResourceId, SpanRecord};
 use simhost::telemetry::recorder::Counts;
