@@ -17,7 +17,8 @@ pub mod spans;
 pub mod stats;
 mod visit;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use rustc_hash::FxHashMap;
 
 use crate::engine::Engine;
 use crate::fault::{Faults, Records};
+use crate::guest::endpoint::Addresses;
 use crate::guest::{Host, Outbound};
 use crate::link::Links;
 use crate::message::Request;
@@ -62,6 +64,8 @@ pub struct Bus {
     numbered: Cell<u64>,
     inside: Cell<u32>,
     deadlocks: Deadlocks,
+    /// Those that its replicas and clients have.
+    addresses: RefCell<Addresses>,
 }
 
 /// What the bus takes from the model as it is.
@@ -87,11 +91,14 @@ pub struct Parts {
     pub sampler: Sampler,
     pub external: Option<Rc<dyn External>>,
     pub settings: BusSettings,
+    /// Those that the replicas have.
+    pub addresses: Addresses,
 }
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, addresses } =
+            parts;
         let names = nodes.iter().enumerate();
         let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
         let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
@@ -112,11 +119,17 @@ impl Bus {
             numbered: Cell::new(0),
             inside: Cell::new(0),
             deadlocks: Deadlocks::default(),
+            addresses: RefCell::new(addresses),
         });
         let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
         // A second bus on one host would be a defect of the wiring.
         assert!(bus.host.outbound.set(outbound).is_ok(), "a host has one bus");
         bus
+    }
+
+    /// The address of a client that sends requests to the bus: no replica and no other client has it.
+    pub fn client_address(&self, name: &str) -> Ipv4Addr {
+        self.addresses.borrow_mut().give(name, 0)
     }
 
     /// The instant, in simulated time.
