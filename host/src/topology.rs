@@ -17,6 +17,7 @@ mod address;
 mod answer;
 mod distribution;
 mod fault;
+mod key;
 mod limits;
 mod link;
 mod load;
@@ -27,7 +28,11 @@ mod reader;
 mod service;
 mod telemetry;
 mod traffic;
+mod types;
 mod units;
+
+pub use distribution::show_distribution;
+pub use fault::KindReference;
 
 use names::Names;
 use reader::{Problems, Table, Value};
@@ -103,14 +108,14 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
+/// All kinds of fault, in the order of the reference.
+pub fn fault_kinds() -> Vec<KindReference> {
+    fault::reference()
+}
+
 /// Whether a fault works within a replica or its guest: none of a real server's can be reached.
 pub fn is_inside(fault: &Fault) -> bool {
     fault::is_inside(fault)
-}
-
-/// Writes a size as topologies do, `64MiB`.
-pub fn size_text(bytes: u64) -> String {
-    units::show_size(bytes)
 }
 
 fn in_one_line(problem: Problem) -> String {

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
 use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
-use crate::fault::witness::{Entered, UnderWay};
+use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::Caller;
@@ -184,7 +184,7 @@ impl Client {
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
-        let under_way = self.bus.faults.ledger.calls(id, None);
+        let under_way = self.bus.faults().ledger.calls(id, None);
         let bus = Rc::clone(&self.bus);
         Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
     }

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use simhost_notation::{OneCall, Part, parts};
 
 use crate::bus::routes::{Match, Routes};
-use crate::model::{Code, FaultKind, Model, Place, ServiceId};
+use crate::model::{Code, DoorFault, Effect, Model, Place, ServiceId};
 
 use super::loaded::{Release, Service};
 
@@ -161,8 +161,8 @@ fn deployments(
     model: &Model,
     at: ServiceId,
 ) -> impl Iterator<Item = (&str, &Code, IndexMap<String, String>)> {
-    model.faults.iter().filter_map(move |fault| match &fault.kind {
-        FaultKind::BadDeploy { code, config, .. }
+    model.faults.iter().filter_map(move |fault| match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code, config, .. })
             if fault.targets().iter().any(|target| target.service == at) =>
         {
             let mut whole = model.service(at).config.clone();

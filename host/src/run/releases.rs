@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
 use crate::error::Problem;
-use crate::model::{Code, Fault, FaultKind, Model, Place, ServiceId};
+use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::ask_routes::ask_routes;
 use super::compile::{self, bytes, source};
@@ -35,8 +35,10 @@ pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<V
 
 /// Where the topology names the guest, or at least the fault.
 fn place(fault: &Fault) -> Place {
-    match &fault.kind {
-        FaultKind::BadDeploy { code: Code::File { place: Some(place), .. }, .. } => place.clone(),
+    match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code: Code::File { place: Some(place), .. }, .. }) => {
+            place.clone()
+        }
         _ => fault.place.clone(),
     }
 }
@@ -49,7 +51,9 @@ fn release(
     target: ServiceId,
     tell: Option<fn(Event)>,
 ) -> Result<Option<Release>, Problem> {
-    let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return Ok(None) };
+    let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
+        return Ok(None);
+    };
     let described = model.service(target);
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
     let loaded = compile::load(engine, &bytes, &name, tell);

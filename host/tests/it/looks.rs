@@ -67,7 +67,7 @@ fn look(path: &Path, flags: &[&str]) -> Looked {
     let window = onset(&model).map_or((u64::MAX, u64::MAX), |(opens, closes)| {
         (simhost::clock::VIRTUAL_START + opens, simhost::clock::VIRTUAL_START + closes)
     });
-    let deploys = model.faults.first().is_some_and(|fault| fault.kind.name() == "bad-deploy");
+    let deploys = model.faults.first().is_some_and(|fault| fault.kind.name == "bad-deploy");
     let is_large = model.services.len() >= 10;
     let requests = if is_large { REQUESTS_OF_MANY } else { REQUESTS };
     Looked { records: spans::read(&lines), window, deploys, requests }

@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
-use crate::model::{Code, Distribution, Fault, FaultKind, Nanos, Part, Schedule, ServiceId, Target};
+use crate::model::{Code, Distribution, Effect, Fault, Nanos, Part, Schedule, ServiceId, Target};
 use crate::topology::is_inside;
 
 use super::super::calls::Meets;
@@ -145,7 +145,7 @@ fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
 fn too_late(run: &Run<'_>, index: usize, end: Nanos) -> Option<Problem> {
     let fault = &run.model.faults[index];
     let opens = opens(run, index)?;
-    if !fault.enabled || opens < end || matches!(fault.kind, FaultKind::CollectorDown) {
+    if !fault.enabled || opens < end || matches!(fault.effect, Effect::Export(_)) {
         return None;
     }
     let (opens, end) = (clock::show(opens), clock::show(end));
