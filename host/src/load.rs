@@ -143,7 +143,7 @@ impl Loads {
                 load: load.clone(),
                 root: around.model.root(),
                 sched: around.sched.clone(),
-                client: Client::new(&around.model.name, load, around.bus, around.transport, own),
+                client: Client::new(load, around.bus, around.transport, own),
                 begin,
                 end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
                 over: Cell::default(),
