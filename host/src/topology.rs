@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, Warnings, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{Fault, Model, Nanos};
+use crate::model::{FaultKind, Model, Nanos, Target};
 
 mod address;
 mod answer;
@@ -103,9 +103,16 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
-/// Whether a fault works within a replica or its guest: none of a real server's can be reached.
-pub fn is_inside(fault: &Fault) -> bool {
-    fault::is_inside(fault)
+/// Whether a fault of this kind works within a replica or its guest at this target: none of a real
+/// server's can be reached.
+pub fn is_inside(kind: &FaultKind, target: &Target) -> bool {
+    fault::is_inside(kind, target)
+}
+
+/// The names of the parameters of a route: `item` of `GET /stock/{item}`.
+pub fn parameters(route: &str) -> impl Iterator<Item = &str> {
+    let names = route.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| name.trim_start_matches('*'))
 }
 
 /// Writes a size as topologies do, `64MiB`.

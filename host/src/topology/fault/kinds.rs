@@ -8,7 +8,7 @@ mod telemetry;
 use super::super::reader::{Table, Value};
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
-use crate::model::{Canary, Fault, FaultKind, Target, Way};
+use crate::model::{Canary, FaultKind, Target, Way};
 
 /// A kind of fault, before what it needs is looked at.
 #[derive(Debug)]
@@ -158,11 +158,11 @@ fn has_no(kind: &str, key: &str) -> Problem {
     Problem::new(format!("a fault of kind {} has no {}", quote(kind), quote(key))).label("has no effect")
 }
 
-/// Whether a fault works within a replica, or within a guest's spans: a real server has neither.
-pub fn is_inside(fault: &Fault) -> bool {
-    let target = fault.target.as_ref();
-    let in_replica = target.is_some_and(|target| target.span.is_some() || target.replica.is_some());
-    in_replica || KINDS.iter().any(|kind| kind.name == fault.kind.name() && kind.inside)
+/// Whether a fault of this kind works within a replica, or within a guest's spans, at this target: a real
+/// server has neither.
+pub fn is_inside(kind: &FaultKind, target: &Target) -> bool {
+    let in_replica = target.span.is_some() || target.replica.is_some();
+    in_replica || KINDS.iter().any(|known| known.name == kind.name() && known.inside)
 }
 
 /// The kind that a value names.
