@@ -44,6 +44,7 @@ use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, Conductor, Ledger, Stage};
 use crate::graph::Graph;
 use crate::model::{Code, Model, Nanos};
+use crate::report::words;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::{Batch, Resource};
@@ -106,6 +107,8 @@ pub struct Options {
     /// Leave the faults out of all that is said, shown and exported.
     pub blind: bool,
     pub destinations: Destinations,
+    /// The file that `simhost graph` writes: none of those that the topology reads.
+    pub picture: Option<PathBuf>,
     /// Who is told of what takes long before the run begins.
     pub tell: Option<fn(Event)>,
 }
@@ -118,6 +121,13 @@ pub struct Plan {
     telemetry: TelemetrySettings,
     loaded: Loaded,
     warnings: Warnings,
+}
+
+impl Options {
+    /// Whether the run listens, if there is an ingress: real clients cannot keep pace with virtual time.
+    const fn listens(&self) -> bool {
+        self.requests.is_empty() && !self.virtual_time
+    }
 }
 
 impl Plan {
@@ -139,7 +149,7 @@ impl Plan {
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, loads::problems)
+        Self::prepare(topology, options, environment, true)
     }
 
     /// Likewise for a run that is only described: it need not have anything to do.
@@ -159,20 +169,24 @@ impl Plan {
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, |_, _| Vec::new())
+        Self::prepare(topology, options, environment, false)
     }
 
+    /// `runs` is whether the run is made: it begins and ends then.
     fn prepare(
         mut topology: Topology,
         options: Options,
         environment: impl Fn(&str) -> Option<String>,
-        further: impl Fn(&Options, &Model) -> Vec<Problem>,
+        runs: bool,
     ) -> Result<Self, Refused> {
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
-        problems.extend(further(&options, &topology.model));
+        problems.extend(loads::flags(&options, &topology.model));
+        if runs {
+            problems.extend(loads::problems(&options, &topology.model));
+        }
         problems.extend(requests::problems(&topology.model));
         problems.extend(start::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
@@ -187,7 +201,11 @@ impl Plan {
         });
         let worlds = shards::count(&options);
         let (model, virtual_time) = (&topology.model, options.virtual_time);
-        let lint = |found: &Found<'_>| lint::problems(&options, &topology.text, found);
+        let lint = |found: &Found<'_>| {
+            let idle = if runs { loads::idle(&options, found) } else { None };
+            let lint = lint::problems(&options, &topology.text, found);
+            idle.into_iter().chain(lint).collect()
+        };
         let loaded = services::load(model, virtual_time, worlds, &options.guests, options.tell, lint);
         let loaded = loaded.map(|(loaded, doubts)| {
             problems.extend(doubts);
@@ -206,7 +224,7 @@ impl Plan {
                 let warnings = topology.doubt(doubts);
                 Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
             }
-            _ => Err(topology.refuse(sorted(problems))),
+            _ => Err(topology.refuse(sorted(if options.blind { blind(problems) } else { problems }))),
         }
     }
 
@@ -273,6 +291,18 @@ fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Resu
         let flag = options.destinations.otlp.as_deref();
         refused.with(TelemetrySettings::from_env(environment, None, flag).err().unwrap_or_default())
     })
+}
+
+/// The problems without the doubts that name faults: of these it only says that they are there.
+fn blind(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let before = problems.len();
+    problems.retain(|problem| problem.is_error() || !problem.is_of_fault);
+    let hidden = before - problems.len();
+    problems.extend((hidden > 0).then(|| {
+        let problem = Problem::warning(format!("{} about faults", words::counted(hidden as u64, "warning")));
+        problem.help("leave --blind out to see them, or --strict to accept them")
+    }));
+    problems
 }
 
 /// Errors first, each kind in the order of the file.
