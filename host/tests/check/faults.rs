@@ -96,8 +96,8 @@ fn a_deployment_that_is_off_gives_warnings_only() {
     refused(&check(&topology, &["--fault", "release=on"]), &["\"stock\" calls \"nobody\"", "1 problem"]);
     let missing = deployment("stock", "").replace("guest = \"service\"", "guest = \"gone.wasm\"");
     let topology = shop("stock/items/{id}", &missing);
-    warned(&topology, &["the guest gone.wasm cannot be read", "1 warning"]);
-    refused(&check(&topology, &["--fault", "release=on"]), &["the guest gone.wasm cannot be read"]);
+    warned(&topology, &["gone.wasm cannot be read: there is no such file", "1 warning"]);
+    refused(&check(&topology, &["--fault", "release=on"]), &["gone.wasm cannot be read: there is no such file"]);
 }
 
 #[test]
