@@ -5,6 +5,7 @@
 //! requests.
 
 mod client;
+mod lab;
 mod process;
 mod sending;
 mod shards;

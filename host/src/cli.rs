@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod choice;
 mod diff;
 mod fault;
 mod generate;
@@ -9,6 +10,7 @@ mod graph;
 mod input;
 mod run;
 mod tell;
+mod terminal;
 mod traces;
 
 use std::io::Write as _;
@@ -163,4 +165,12 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 
 fn duration(text: &str) -> Result<Nanos, String> {
     crate::topology::duration(text)
+}
+
+/// How long a run goes on.
+fn length(text: &str) -> Result<Nanos, String> {
+    match duration(text)? {
+        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
+        nanos => Ok(nanos),
+    }
 }

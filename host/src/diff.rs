@@ -27,10 +27,10 @@ use std::sync::{Arc, mpsc};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::Refused;
+use crate::error::{Refused, Warnings};
 use crate::model::Nanos;
 use crate::report::{Numbers, Report, ServiceRow};
-use crate::run::{Event, Options, Outcome, Plan, RunError};
+use crate::run::{Event, Options, Outcome, Plan, Purpose, RunError};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
 use crate::topology::{Topology, WORKERS_AT_MOST};
@@ -53,6 +53,8 @@ pub struct Comparison {
     seed: u64,
     before: World,
     after: World,
+    /// What may be a mistake, of each topology.
+    warnings: Vec<Warnings>,
 }
 
 /// One of the two runs.
@@ -120,6 +122,11 @@ impl Comparison {
         question.check()
     }
 
+    /// What may be a mistake in the topologies: each once, of the first one first.
+    pub fn warnings(&self) -> &[Warnings] {
+        &self.warnings
+    }
+
     /// Runs both worlds and says what is different between them.
     ///
     /// # Errors
@@ -129,8 +136,9 @@ impl Comparison {
         on_event: impl Fn(Event) + Clone + Send + Sync + 'static,
     ) -> Result<Difference, RunError> {
         let (mut before, mut after) = self.both(Gather::new, on_event.clone())?;
-        before.kept.witness(&before.outcome.requests);
-        after.kept.witness(&after.outcome.requests);
+        for ran in [&mut before, &mut after] {
+            ran.kept.witness(&ran.outcome.requests, ran.outcome.forgotten);
+        }
         let found = matched(&before.kept, &after.kept);
         let largest = match found.largest {
             // Runs are repeatable: only of this trace, all spans are kept.
@@ -206,7 +214,7 @@ impl World {
 
     /// The environment has no say: nothing is exported, and every trace is looked at.
     fn plan(&self) -> Result<Plan, Refused> {
-        Plan::make_of(self.topology.clone(), self.options.clone(), |_| None)
+        Plan::from_topology(self.topology.clone(), self.options.clone(), Purpose::Run, |_| None)
     }
 }
 

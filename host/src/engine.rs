@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::guest::bindings::{Service, ServicePre};
-use crate::guest::{EPOCH_TICK, GuestState, stall};
+use crate::guest::bindings::ServicePre;
+use crate::guest::{EPOCH_TICK, GuestState, host};
 use crate::wasi;
 
 use inspect::{HANDLER, inspect};
@@ -75,10 +75,7 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config(settings, cache))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
-        Service::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |state| state)?;
-        if settings.stalls {
-            stall::link(&mut linker)?;
-        }
+        host::link(&mut linker, settings.stalls)?;
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
     }

@@ -173,6 +173,14 @@ impl Warnings {
         self.0.problems.is_empty()
     }
 
+    /// Leaves out what `others` say of the same file.
+    pub fn leave_out(&mut self, others: &Self) {
+        if self.0.file == others.0.file {
+            let known = |found: &Found| others.0.problems.iter().any(|other| other.problem == found.problem);
+            self.0.problems.retain(|found| !known(found));
+        }
+    }
+
     /// The problems, at most the first 50, each with its line and column in the file, from 1.
     pub fn problems(&self) -> impl Iterator<Item = (&Problem, Option<(usize, usize)>)> {
         self.0.problems.iter().map(|Found { problem, source }| {

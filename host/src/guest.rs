@@ -14,132 +14,35 @@ pub mod host;
 mod memory;
 mod outbound;
 pub mod scope;
-pub mod stall;
-mod telemetry;
+mod state;
 mod waiter;
 
-use std::cell::{Cell, OnceCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use fragile::Fragile;
 use futures_util::future::{Either, select};
 use wasmtime::Store;
-use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::message::Response;
-use crate::model::{Limits, Nanos, ServiceId};
-use crate::process::Process;
-use crate::rng::{Key, Purpose};
+use crate::model::{Limits, Nanos};
 use crate::sched::Sched;
-use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::ResourceId;
-use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Bill, Chance, Natural, Nature, Output};
+use crate::wasi::Chance;
 
 use bindings::exports::simhost::service::handler;
-use budget::{Budget, UnderWay};
+use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use cpu::CpuMeter;
 pub use cpu::EPOCH_TICK;
-use endpoint::Endpoint;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
 use failure::{checked, exhausted, failure};
-use host::PendingCall;
-use memory::{MemoryLimit, memory_exceeded};
+use memory::memory_exceeded;
 pub use outbound::Outbound;
 use scope::{Annotations, RequestScope};
+pub use state::{GuestState, Host, Identity};
+use state::{HANDLES, argument_bytes};
 pub use waiter::{Above, Crew, Waiter};
-
-/// What all workers of a run share with the host.
-pub struct Host {
-    pub sched: Sched,
-    pub recorder: Rc<Recorder>,
-    pub span_limits: SpanLimits,
-    /// [`Model::root`](crate::model::Model::root): every draw is made of it.
-    pub root: u64,
-    /// Workers that may still be made. The engine has places for those of all
-    /// worlds: no world may take another's.
-    pub places: Cell<u64>,
-    /// Set once the bus exists; a guest that calls before gets `invalid`.
-    pub outbound: OnceCell<Rc<dyn Outbound>>,
-}
-
-/// One replica of a service, as its workers see it.
-#[derive(Debug)]
-pub struct Identity {
-    pub service: ServiceId,
-    pub name: String,
-    pub replica: u32,
-    /// What its workers live and die in.
-    pub process: Rc<Process>,
-    pub resource: ResourceId,
-    /// Where it is in the network.
-    pub endpoint: Rc<Endpoint>,
-    pub config: Vec<(String, String)>,
-    pub environment: Vec<(String, String)>,
-    pub limits: Limits,
-    /// What its workers' calls hold.
-    pub under_way: Rc<UnderWay>,
-    /// Its workers together.
-    pub crew: Rc<Crew>,
-}
-
-/// The data of a worker's store, which wasmtime wants to be `Send`.
-pub struct GuestState {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    nature: Nature,
-    memory: MemoryLimit,
-    local: Fragile<Local>,
-}
-
-/// What of it belongs to the core thread.
-struct Local {
-    output: Rc<Output>,
-    cpu: Rc<CpuMeter>,
-    budget: Rc<Budget>,
-    host: Rc<Host>,
-    identity: Rc<Identity>,
-    /// In a box, as it goes from hand to hand.
-    scope: Option<Box<RequestScope>>,
-    /// Calls that the guest may wait for, by its handles.
-    pending: BTreeMap<u32, PendingCall>,
-    /// What the worker waits for.
-    waiter: Rc<Waiter>,
-    /// Calls under way, those included that nobody waits for.
-    live_calls: Rc<Cell<u32>>,
-    /// Handles that this worker has given out: spans and calls.
-    handles: u32,
-}
-
-impl WasiView for GuestState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl Natural for GuestState {
-    fn nature(&mut self) -> (&mut Nature, &mut ResourceTable) {
-        (&mut self.nature, &mut self.table)
-    }
-}
-
-/// Handles that a worker has at a time: its spans, its calls under way, its timers. One
-/// more stops the guest.
-const HANDLES: usize = 16_384;
-
-/// What a guest may pass to the host, or give back to it, at once: bytes. It has to let the
-/// largest message through, as wasmtime counts it.
-fn argument_bytes(limits: &Limits) -> usize {
-    const FIELD_AT_LEAST: u64 = 4;
-    let fields = limits.headers / FIELD_AT_LEAST * size_of::<(String, String)>() as u64;
-    limits.host_memory().max(limits.body + limits.headers + fields) as usize
-}
 
 /// A guest that has been instantiated.
 pub struct Worker {
@@ -177,44 +80,8 @@ impl Worker {
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
         let place = Place::take(host).ok_or_else(exhausted)?;
-        let start = Key::new(host.root, Purpose::GuestStart)
-            .with_name(&identity.name)
-            .with(u64::from(identity.replica))
-            .with(u64::from(ordinal));
-        let bill = Bill::default();
-        let budget = Budget::new(identity.limits.host_memory(), &identity.under_way);
-        let output = {
-            let (recorder, budget) = (Rc::clone(&host.recorder), Rc::clone(&budget));
-            let keep = move |bytes| budget.record(bytes);
-            Rc::new(Output::new(host.sched.clone(), recorder, identity.resource, bill.clone(), keep))
-        };
-        let cpu = Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone()));
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
-        let state = GuestState {
-            wasi: wasi::context(&identity.environment, &output),
-            table,
-            nature: Nature {
-                process: Fragile::new(Rc::clone(&identity.process)),
-                stretched: 0,
-                random: Chance::of(start),
-                hash_seed: start.draw(),
-                bill: bill.clone(),
-            },
-            memory: MemoryLimit::new(identity.limits.memory as usize, bill),
-            local: Fragile::new(Local {
-                output,
-                cpu: Rc::clone(&cpu),
-                budget,
-                host: Rc::clone(host),
-                identity: Rc::clone(identity),
-                scope: None,
-                pending: BTreeMap::new(),
-                waiter: Rc::new(Waiter::new(&identity.crew)),
-                live_calls: Rc::default(),
-                handles: 0,
-            }),
-        };
+        let state = GuestState::new(host, identity, ordinal);
+        let cpu = Rc::clone(&state.local.get().cpu);
         let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_max_component_handles(HANDLES);
@@ -252,7 +119,7 @@ impl Worker {
 
     /// The request that it is about to serve was brought by this call; none from outside.
     pub fn brought(&self, above: Option<Above>) {
-        self.store.data().local.get().waiter.brought(above);
+        self.store.data().local.get().interfaces.bus.waiter.brought(above);
     }
 
     /// Gets ready for one request: its trace, its chance, its bounds.
@@ -308,8 +175,7 @@ impl Worker {
         let local = self.store.data_mut().local.get_mut();
         local.output.finish();
         local.output.current.set(None);
-        local.pending.clear();
-        local.waiter.free();
+        local.interfaces.finish();
         let Some(scope) = &mut local.scope else { return Annotations::default() };
         scope.end_all(&local.host, &local.identity);
         let annotations = std::mem::take(&mut scope.annotations);

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, Identity, OfClient};
+use crate::context::SpanContext;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::socket::{self, Line, Shortage, Socket};
@@ -219,11 +220,14 @@ async fn serve(
         move |request| {
             let (door, client) = (Arc::clone(&door), Arc::clone(&client));
             async move {
-                let is_head = request.method() == Method::HEAD;
+                let (is_head, version) = (request.method() == Method::HEAD, request.version());
                 client.line.asked();
-                let response = door.answer(request, &client).await;
-                client.line.answered();
-                response.map(|response| if is_head { head_of(response) } else { response })
+                let (answer, context) = door.answer(request, &client).await?;
+                let answer = to_http(answer, context, is_head, &client.holdings);
+                if version != Version::HTTP_2 {
+                    client.line.answered(answer.body().size_hint().exact().unwrap_or(0));
+                }
+                Ok::<_, BrokenOff>(answer)
             }
         }
     });
@@ -264,12 +268,12 @@ struct Client {
 struct BrokenOff;
 
 impl Door {
-    /// One request: to the core thread and back.
+    /// One request: to the core thread and back. The answer, and the context of its SERVER span.
     async fn answer(
         &self,
         request: hyper::Request<Incoming>,
         client: &Client,
-    ) -> Result<HttpResponse, BrokenOff> {
+    ) -> Result<(Response, Option<SpanContext>), BrokenOff> {
         let _under_way = self.under_way.token();
         let Settings { to, bounds, .. } = &self.settings;
         let mut share = client.holdings.request();
@@ -277,7 +281,7 @@ impl Door {
             Ok(taken_in) => taken_in,
             Err(refusal) => {
                 client.line.cut();
-                return Ok(to_http(refusal));
+                return Ok((refusal, None));
             }
         };
         let (reply, answered) = oneshot::channel();
@@ -285,28 +289,12 @@ impl Door {
         let entry = Entry { to: *to, request, shown, identity: Identity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
-            return Ok(to_http(Response::bounded(503, "limits.requests", detail)));
+            return Ok((Response::bounded(503, "limits.requests", detail), None));
         }
         let Ok(answer) = answered.await else {
-            return Ok(to_http(Response::detail(503, "the run is over")));
+            return Ok((Response::detail(503, "the run is over"), None));
         };
-        let mut answered = answer.outcome.map_err(|_| BrokenOff)?;
-        let mut response = match client.holdings.answer(std::mem::take(&mut answered.body)) {
-            Ok(body) => {
-                let (parts, _) = to_http(answered).into_parts();
-                HttpResponse::from_parts(parts, Full::from(body))
-            }
-            Err(refusal) => to_http(refusal),
-        };
-        if let Some(context) = answer.context {
-            let values = [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())];
-            for (name, value) in values {
-                if let Ok(value) = HeaderValue::try_from(value) {
-                    response.headers_mut().insert(name, value);
-                }
-            }
-        }
-        Ok(response)
+        Ok((answer.outcome.map_err(|_| BrokenOff)?, answer.context))
     }
 }
 
@@ -319,6 +307,20 @@ async fn taken_in(
 ) -> Result<(Request, Vec<KeyValue>), Response> {
     let limits = &settings.limits;
     let (parts, body) = request.into_parts();
+    let (mut request, attributes) = head(parts, limits, peer)?;
+    let size = (request.headers.footprint() + request.target.len()) as u64;
+    share.grow(size).map_err(|full| full.refusal(body::BODIES))?;
+    request.body = body::whole(body, limits.body, settings.client_time(), share).await?;
+    Ok((request, attributes))
+}
+
+/// The request without its body, and what SERVER spans say of its connection. The library's
+/// form of the head, which takes a multiple of ours, is gone before the body is read.
+fn head(
+    parts: http::request::Parts,
+    limits: &Limits,
+    peer: SocketAddr,
+) -> Result<(Request, Vec<KeyValue>), Response> {
     let mut headers = Headers::default();
     for (name, value) in &parts.headers {
         headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
@@ -333,17 +335,14 @@ async fn taken_in(
         return Err(Response::bounded(414, "limits.headers", detail));
     }
     check_host(&parts)?;
-    let head = (headers.size() + target.len()) as u64;
-    share.grow(head).map_err(|full| full.refusal(body::BODIES))?;
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    let body = body::whole(body, limits.body, settings.client_time(), share).await?;
     let authority = headers.get("host").or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
     let mut attributes = connection_attributes(authority, parts.version, peer);
     if headers.get("user-agent").is_some_and(|agent| agent.starts_with(SYNTHETIC_AGENT)) {
         attributes.push(KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test"));
     }
     let method = parts.method.as_str().to_owned();
-    Ok((Request { method, target, headers, body }, attributes))
+    Ok((Request { method, target, headers, body: Vec::new() }, attributes))
 }
 
 /// A request of HTTP/1.1 says once whom it is for (RFC 9112, section 3.2).
@@ -382,19 +381,46 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
     attributes
 }
 
-/// What a HEAD gets of the response to a GET (RFC 9110, section 9.3.2). The server
-/// sees to it in HTTP/1.1, but not in HTTP/2.
-fn head_of(response: HttpResponse) -> HttpResponse {
-    let (mut parts, body) = response.into_parts();
-    if let Some(length) = body.size_hint().exact() {
-        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+/// The answer as it goes over the wire, counted until the client has taken it.
+fn to_http(
+    answer: Response,
+    context: Option<SpanContext>,
+    is_head: bool,
+    holdings: &Holdings,
+) -> HttpResponse {
+    let (mut answer, untaken) = holdings.answer(answer);
+    let body = std::mem::take(&mut answer.body);
+    let mut http = head_of(answer);
+    let context = context
+        .map(|context| [(TRACE_ID, context.trace_id.to_string()), (TRACE_RESPONSE, context.traceparent())]);
+    for (name, value) in context.into_iter().flatten() {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            http.headers_mut().insert(name, value);
+        }
     }
-    HttpResponse::from_parts(parts, Full::default())
+    if is_head {
+        // What a HEAD gets of the answer to a GET (RFC 9110, section 9.3.2). The library
+        // sees to it in HTTP/1.1, but not in HTTP/2.
+        http.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    let has_body = !is_head && !matches!(http.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_body && !body.is_empty() {
+        *http.body_mut() = Full::new(untaken.part(body));
+    } else if let Some(value) = http.headers_mut().values_mut().next() {
+        // No body leaves behind the head: one of its fields, which leave together, stands for it.
+        let bytes = untaken.part(value.as_bytes().to_vec());
+        if let Ok(mut part) = HeaderValue::from_maybe_shared(bytes) {
+            // Or HTTP/2 would keep it in a table (RFC 7541, section 7.1.3).
+            part.set_sensitive(true);
+            *value = part;
+        }
+    }
+    http
 }
 
-/// The response as it goes over the wire. Fields that belong to the connection
-/// are the server's business, not the guest's (RFC 9110, section 7.6.1).
-fn to_http(response: Response) -> HttpResponse {
+/// The status and the fields of an answer. Fields that belong to the connection are the
+/// server's business, not the guest's (RFC 9110, section 7.6.1).
+fn head_of(answer: Response) -> HttpResponse {
     const CONNECTION: [HeaderName; 6] = [
         header::CONNECTION,
         header::CONTENT_LENGTH,
@@ -403,9 +429,9 @@ fn to_http(response: Response) -> HttpResponse {
         header::TE,
         HeaderName::from_static("keep-alive"),
     ];
-    let mut http = HttpResponse::new(Full::from(response.body));
-    *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in response.headers.0 {
+    let mut http = HttpResponse::default();
+    *http.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers.0 {
         let field = (HeaderName::try_from(name), HeaderValue::try_from(value));
         if let (Ok(name), Ok(value)) = field
             && !CONNECTION.contains(&name)

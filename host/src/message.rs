@@ -6,6 +6,9 @@ use std::fmt;
 /// whole milliseconds from its arrival on, as `grpc-timeout` does.
 pub const DEADLINE: &str = "x-simhost-deadline";
 
+/// What a header field takes in memory besides its name and value: bytes, roughly.
+const FIELD_BYTES: usize = size_of::<(String, String)>() + 16;
+
 /// Header fields in order of arrival. Names are lower-case; several fields of
 /// one name stay separate, as W3C Trace Context wants for `tracestate`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +75,17 @@ impl Headers {
     /// What the fields take in an HTTP/1.1 head, in bytes: `name: value\r\n` each.
     pub fn size(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum()
+    }
+
+    /// What the fields take in memory: bytes, roughly.
+    pub fn footprint(&self) -> usize {
+        self.size() + self.0.len() * FIELD_BYTES
+    }
+
+    /// The largest [`footprint`](Self::footprint) of fields whose [`size`](Self::size) is `size`.
+    pub const fn largest_footprint(size: u64) -> u64 {
+        const FIELD_AT_LEAST: u64 = "a".len() as u64 + 4;
+        size + size / FIELD_AT_LEAST * FIELD_BYTES as u64
     }
 }
 

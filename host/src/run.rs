@@ -1,39 +1,47 @@
 //! One run: everything that a topology, the command line and the environment
 //! ask for, checked first and then set going.
 //!
-//! [`Plan::make`] reads, checks and compiles, and refuses with every problem at
+//! [`Plan::from_file`] reads, checks and compiles, and refuses with every problem at
 //! once; nothing has started then. [`Plan::run`] opens the door and runs until
 //! it is told to stop.
 
+mod ask_routes;
 mod calls;
 mod check;
 mod compile;
 mod control;
 mod counterfactual;
 mod drive;
+mod event;
+mod exporters;
 mod failure;
 mod first;
 mod graph;
+mod identity;
+mod launch;
 mod lint;
+mod loaded;
 mod loads;
+mod network;
+mod options;
 mod outcome;
 mod outputs;
+mod pace;
 mod records;
 mod releases;
 mod requests;
+mod resources;
 mod services;
 mod shards;
 pub mod signals;
-mod simulate;
 mod start;
-mod telemetry;
 mod truth;
 mod unread;
+mod watch;
+mod wiring;
 mod world;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,7 +51,7 @@ use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, Conductor, Ledger, Stage};
 use crate::graph::Graph;
-use crate::model::{Code, Model, Nanos};
+use crate::model::{Code, Model};
 use crate::report::words;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -54,64 +62,13 @@ use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
+pub use event::Event;
+use loaded::Loaded;
+pub use options::{Destinations, Listed, Options, Show, Stdout};
 pub use outcome::{Failure, Outcome, RunError};
 pub use requests::{Asked, Reply};
-use services::Loaded;
 pub use shards::SHARDS;
 pub use start::{Speed, Start};
-pub use telemetry::{Destinations, Show, style};
-pub use truth::Listed;
-pub use world::Event;
-
-/// What the command line asks for.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    pub topology: PathBuf,
-    pub virtual_time: bool,
-    /// Overrides the topology's.
-    pub seed: Option<u64>,
-    /// Stands in for the topology's name in every draw, so that two topologies can be compared.
-    pub key_name: Option<String>,
-    /// Overrides the topology's; there may be none.
-    pub listen: Option<SocketAddr>,
-    /// Services whose guest is another: `(service, file)`.
-    pub guests: Vec<(String, PathBuf)>,
-    /// Faults to switch: `(name, on)`.
-    pub faults: Vec<(String, bool)>,
-    /// Loads to switch: `(name, on)`.
-    pub loads: Vec<(String, bool)>,
-    /// Whether the loads go over HTTP and through the ingress.
-    pub through_ingress: bool,
-    /// Requests to send, and then to end: no listening, no load.
-    pub requests: Vec<Asked>,
-    /// Simulated nanoseconds after which nothing more comes in. None: until the
-    /// loads are over, or somebody says so.
-    pub stop_after: Option<Nanos>,
-    /// When a run in virtual time begins; none: as the records' destination wants it.
-    pub start: Option<Start>,
-    /// Keep what became of each request from outside: [`Outcome::requests`].
-    pub remembers: bool,
-    /// Where faults can be switched while the run goes on.
-    pub control: Option<SocketAddr>,
-    /// Simulated seconds in each real one: in virtual time at most, and none is
-    /// without a limit; in real time exactly, and none is one.
-    pub speed: Option<Speed>,
-    /// Worlds that run beside one another, in virtual time; none is one.
-    pub shards: Option<u32>,
-    /// Whether what is only doubtful is refused too.
-    pub strict: bool,
-    /// Leave out the runs that say what each fault has caused.
-    pub no_counterfactual: bool,
-    /// How many requests that a fault has changed the truth lists.
-    pub changed: Listed,
-    /// Leave the faults out of all that is said, shown and exported.
-    pub blind: bool,
-    pub destinations: Destinations,
-    /// The file that `simhost graph` writes: none of those that the topology reads.
-    pub picture: Option<PathBuf>,
-    /// Who is told of what takes long before the run begins.
-    pub tell: Option<fn(Event)>,
-}
 
 /// A run that can begin: all input is good, all guests are compiled.
 #[derive(Debug)]
@@ -123,72 +80,49 @@ pub struct Plan {
     warnings: Warnings,
 }
 
-impl Options {
-    /// Whether the run listens, if there is an ingress: real clients cannot keep pace with virtual time.
-    const fn listens(&self) -> bool {
-        self.requests.is_empty() && !self.virtual_time
-    }
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run: it has something to do, and an end.
+    Run,
+    /// To be described, or for its [bus](Plan::bus): it may have nothing to do.
+    Describe,
 }
 
 impl Plan {
-    /// Reads and checks everything, and compiles the guests.
+    /// Reads the topology that the options name, checks everything, and compiles the guests.
     ///
     /// # Errors
     /// Every problem of the topology; or, when the file as such is good, every
     /// problem of the flags, the environment and the guests.
-    pub fn make(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::make_of(read(&options, &environment)?, options, environment)
+    pub fn from_file(
+        options: Options,
+        purpose: Purpose,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        Self::from_topology(read(&options, &environment)?, options, purpose, environment)
     }
 
-    /// Likewise for a topology that was read already.
+    /// Checks everything about a topology that was read already, and compiles the guests.
     ///
     /// # Errors
     /// Every problem of the flags, the environment and the guests.
-    pub fn make_of(
-        topology: Topology,
-        options: Options,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, true)
-    }
-
-    /// Likewise for a run that is only described: it need not have anything to do.
-    ///
-    /// # Errors
-    /// Those of [`make`](Self::make).
-    pub fn check(options: Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Refused> {
-        Self::of(read(&options, &environment)?, options, environment)
-    }
-
-    /// Likewise for a run that is only described, of a topology that was read already.
-    ///
-    /// # Errors
-    /// Those of [`make_of`](Self::make_of).
-    pub fn of(
-        topology: Topology,
-        options: Options,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Refused> {
-        Self::prepare(topology, options, environment, false)
-    }
-
-    /// `runs` is whether the run is made: it begins and ends then.
-    fn prepare(
+    pub fn from_topology(
         mut topology: Topology,
         options: Options,
+        purpose: Purpose,
         environment: impl Fn(&str) -> Option<String>,
-        runs: bool,
     ) -> Result<Self, Refused> {
         let mut problems = std::mem::take(&mut topology.warnings);
-        problems.extend(apply(&options, &mut topology.model));
+        problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(loads::flags(&options, &topology.model));
-        if runs {
+        if purpose == Purpose::Run {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
-        problems.extend(start::problems(&options, &topology.model));
+        problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
         problems.extend(truth::problems(&options));
@@ -199,10 +133,10 @@ impl Plan {
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
             problems.extend(more);
         });
-        let worlds = shards::count(&options);
+        let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {
-            let idle = if runs { loads::idle(&options, found) } else { None };
+            let idle = if purpose == Purpose::Run { loads::idle(&options, found) } else { None };
             let lint = lint::problems(&options, &topology.text, found);
             idle.into_iter().chain(lint).collect()
         };
@@ -233,17 +167,17 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = simulate::host(&sched, &recorder, &self.model, &self.telemetry);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry);
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
-        let bus = simulate::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
+        let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
         (sched, bus)
     }
 
     /// The Resources of the run's records, by [`ResourceId`](crate::telemetry::record::ResourceId).
     pub fn resources(&self) -> Arc<[Resource]> {
-        world::resources(&self.model, &self.telemetry, &self.loaded)
+        resources::resources(&self.model, &self.telemetry, &self.loaded)
     }
 
     /// What it would run, for a person.
@@ -271,7 +205,8 @@ impl Plan {
 
     /// Who calls whom.
     fn calls(&self) -> Calls {
-        self.loaded.calls(&self.shown())
+        let services: Vec<_> = self.loaded.services.iter().cloned().map(Some).collect();
+        Calls::of(&Found { model: &self.shown(), services: &services, releases: &self.loaded.releases })
     }
 
     /// What may be a mistake in the topology or the flags.
@@ -312,7 +247,11 @@ fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 /// Lets the command line override the topology.
-fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
+fn apply(
+    options: &Options,
+    model: &mut Model,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(seed) = options.seed {
         model.seed = seed;
@@ -344,7 +283,7 @@ fn apply(options: &Options, model: &mut Model) -> Vec<Problem> {
         }
     }
     // Before the files that loads name are read: their names are gone then.
-    problems.extend(outputs::problems(options, model));
+    problems.extend(outputs::problems(options, model, environment));
     problems.extend(loads::choose(options, model));
     problems
 }

@@ -5,12 +5,14 @@
 //! should read why, so such an answer gets a body here.
 
 pub mod body;
+mod place;
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Sleep;
+
+use place::Place;
 
 /// A client that was refused in the middle of its request has this long to read the
 /// answer, while the rest of its request is thrown away: a connection that is closed
@@ -81,8 +85,8 @@ pub struct Line {
     is_blocked: AtomicBool,
     /// A request has come.
     is_asked: AtomicBool,
-    /// The next head is an answer of ours.
-    is_answered: AtomicBool,
+    /// Answers of ours that have not begun to be written: the bytes of their bodies.
+    answers: Mutex<VecDeque<u64>>,
     /// A request was answered before all of it was read.
     is_cut: AtomicBool,
 }
@@ -93,9 +97,13 @@ impl Line {
         self.is_asked.store(true, Ordering::Relaxed);
     }
 
-    /// An answer of ours is about to be written.
-    pub fn answered(&self) {
-        self.is_answered.store(true, Ordering::Relaxed);
+    /// An answer of ours is about to be written, in HTTP/1: its head, and so many bytes of a body.
+    pub fn answered(&self, body: u64) {
+        self.answers().push_back(body);
+    }
+
+    fn answers(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer comes before all of the request was read.
@@ -105,7 +113,7 @@ impl Line {
 
     /// Whether an answer is on its way to the client.
     pub fn is_writing(&self) -> bool {
-        self.is_answered.load(Ordering::Relaxed) || self.is_blocked.load(Ordering::Relaxed)
+        !self.answers().is_empty() || self.is_blocked.load(Ordering::Relaxed)
     }
 
     /// Ends when the client has not said for `patience` which HTTP it speaks, or has
@@ -136,6 +144,8 @@ pub struct Socket {
     stream: TcpStream,
     line: Arc<Line>,
     explain: Explain,
+    /// Where the next byte to the client stands.
+    place: Place,
     /// What goes out in place of the library's own answer.
     instead: Option<Vec<u8>>,
     linger: Option<Linger>,
@@ -149,12 +159,13 @@ struct Linger {
 
 impl Socket {
     pub fn new(stream: TcpStream, line: Arc<Line>, explain: Explain) -> Self {
-        Self { stream, line, explain, instead: None, linger: None }
+        Self { stream, line, explain, place: Place::default(), instead: None, linger: None }
     }
 
     /// What is to go out in place of `bytes`, if they are an answer of the library's own.
     fn replacement(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        if !bytes.starts_with(b"HTTP/1.") || self.line.is_answered.swap(false, Ordering::Relaxed) {
+        let is_ours = self.place != Place::Between || !self.line.answers().is_empty();
+        if !bytes.starts_with(b"HTTP/1.") || is_ours {
             return None;
         }
         const EMPTY: &str = "content-length: 0\r\n";
@@ -188,6 +199,16 @@ impl Socket {
         self.line.is_blocked.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(written)) = written {
             self.line.written.fetch_add(*written as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The first of these bytes have been written, as many as `written` says.
+    fn advance<'a>(&mut self, slices: impl IntoIterator<Item = &'a [u8]>, written: &Poll<io::Result<usize>>) {
+        let Poll::Ready(Ok(mut left)) = *written else { return };
+        for slice in slices {
+            let (place, line) = (&mut self.place, &self.line);
+            place.advance(&slice[..left.min(slice.len())], || line.answers().pop_front());
+            left = left.saturating_sub(slice.len());
         }
     }
 
@@ -237,7 +258,9 @@ impl AsyncWrite for Socket {
         let written = if self.instead.is_some() {
             self.poll_instead(context).map_ok(|()| bytes.len())
         } else {
-            Pin::new(&mut self.stream).poll_write(context, bytes)
+            let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+            self.advance([bytes], &written);
+            written
         };
         self.note(&written);
         written
@@ -268,11 +291,99 @@ impl AsyncWrite for Socket {
         if let [head] = slices {
             return self.poll_write(context, head);
         }
-        if slices.first().is_some_and(|head| head.starts_with(b"HTTP/1.")) {
-            self.line.is_answered.store(false, Ordering::Relaxed);
-        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.advance(slices.iter().map(|slice| &**slice), &written);
         self.note(&written);
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const EMPTY: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+
+    fn explain(status: u16) -> Vec<u8> {
+        format!("{status} explained").into_bytes()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(future)
+    }
+
+    /// A socket of ours, and its client's end.
+    async fn pair() -> (Socket, Arc<Line>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client =
+            TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it accepts");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let line = Arc::<Line>::default();
+        (Socket::new(stream, Arc::clone(&line), explain), line, client)
+    }
+
+    /// All that the client gets after `socket` is dropped.
+    async fn gets(socket: Socket, mut client: TcpStream) -> Vec<u8> {
+        drop(socket);
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).await.expect("the end");
+        bytes
+    }
+
+    #[test]
+    fn an_empty_answer_of_the_library_gets_a_body() {
+        let got = block_on(async {
+            let (mut socket, _, client) = pair().await;
+            socket.write_all(EMPTY).await.expect("it is written");
+            gets(socket, client).await
+        });
+        assert!(got.ends_with(b"content-length: 13\r\n\r\n404 explained"), "{got:?}");
+    }
+
+    #[test]
+    fn an_empty_answer_of_ours_stays_as_it_is_when_the_client_is_slow_to_take_it() {
+        block_on(async {
+            let (mut socket, line, mut client) = pair().await;
+            let filler = vec![b'.'; 1 << 20];
+            line.answered(u64::MAX);
+            let mut written = 0;
+            // Until the system takes no more.
+            let full = poll_fn(|context| {
+                loop {
+                    match Pin::new(&mut socket).poll_write(context, &filler) {
+                        Poll::Ready(taken) => written += taken.expect("it is written"),
+                        Poll::Pending => return Poll::Ready(()),
+                    }
+                }
+            });
+            full.await;
+            (socket.place, written) = (Place::Between, written);
+            line.answered(0);
+            let is_pending =
+                poll_fn(|context| Poll::Ready(Pin::new(&mut socket).poll_write(context, EMPTY).is_pending()));
+            assert!(is_pending.await);
+            let mut filled = vec![0; written];
+            let (read, sent) = tokio::join!(client.read_exact(&mut filled), socket.write_all(EMPTY));
+            read.and(sent.map(|()| 0)).expect("both go on");
+            assert_eq!(gets(socket, client).await, EMPTY);
+        });
+    }
+
+    #[test]
+    fn a_body_that_looks_like_an_answer_of_the_library_stays_as_it_is() {
+        let head = b"HTTP/1.1 200 OK\r\n\r\n";
+        let got = block_on(async {
+            let (mut socket, line, client) = pair().await;
+            line.answered(EMPTY.len() as u64);
+            socket.write_all(head).await.expect("it is written");
+            socket.write_all(EMPTY).await.expect("it is written");
+            gets(socket, client).await
+        });
+        assert_eq!(got, [head, EMPTY].concat());
     }
 }

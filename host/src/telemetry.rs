@@ -7,6 +7,7 @@
 //! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
 pub mod aside;
+pub mod choice;
 pub mod console;
 pub mod digest;
 pub mod encode;

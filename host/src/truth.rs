@@ -9,10 +9,13 @@
 
 mod causes;
 mod changed;
+mod closing;
 mod file;
 mod record;
 mod services;
 mod summary;
+mod symptom;
+mod units;
 
 use std::sync::Arc;
 
@@ -20,13 +23,15 @@ use crate::fault::witness::Spot;
 use crate::fault::{Change, Event, Firing, Hand, Turn};
 use crate::model::{Nanos, ServiceId};
 
-pub use causes::{Causes, Comparison, Runs};
-pub use changed::Visible;
+pub use causes::{Causes, Runs};
+pub use closing::Closing;
 pub use file::{Sink, Trouble};
 use record::{AfterWindow, Aim, By, Draws, State, What};
-pub use record::{Declared, Record, Where};
+pub use record::{Declared, Record};
 pub use services::{Role, ServiceChange, ServiceNumbers};
-pub use summary::{Closing, FaultRow, Found, Skipped, Symptom, Total};
+pub use summary::{FaultRow, Skipped, Total};
+pub use symptom::{Symptom, Visible};
+pub use units::Where;
 
 /// The version of the lines: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -101,7 +106,7 @@ impl Book {
     /// Writes what the run is.
     pub fn open(&self, opening: Opening) {
         let Opening { topology, seed, shards, is_virtual, flags, faults } = opening;
-        let start = record::instant(self.start);
+        let start = units::instant(self.start);
         let schema = SCHEMA;
         self.sink.write(&Record::Run { schema, topology, seed, shards, is_virtual, start, flags, faults });
     }
@@ -122,7 +127,7 @@ impl Book {
             fault: firing.rule.to_string(),
             kind: firing.kind.to_owned(),
             at: self.seconds(firing.time),
-            time: record::instant(firing.time),
+            time: units::instant(firing.time),
             window: firing.window,
             after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),
@@ -148,7 +153,7 @@ impl Book {
             number: turn.number,
             by: By::new(turn.cause, &rule.when.schedule),
             at: self.seconds(turn.time),
-            time: record::instant(turn.time),
+            time: units::instant(turn.time),
             closes_at: rule.window().closes.filter(|_| state == State::Opened).map(|at| self.seconds(at)),
         });
     }
@@ -165,12 +170,12 @@ impl Book {
             what: What::from(change.hand),
             probability,
             at: self.seconds(change.time),
-            time: record::instant(change.time),
+            time: units::instant(change.time),
         });
     }
 
     fn seconds(&self, time: Nanos) -> f64 {
-        record::seconds(time.saturating_sub(self.start))
+        units::seconds(time.saturating_sub(self.start))
     }
 }
 

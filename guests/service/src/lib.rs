@@ -17,7 +17,7 @@
 //! | `span` | none | the name of a span around the work |
 //! | `database` | none | makes that span one of a database's client: its `db.system.name`, or a table, see below |
 //! | `slow-query` | none | from this length on, that span has an event `slow query` |
-//! | `log` | none | a log record of each request, or of a share: `"5% cache miss"` |
+//! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
 //! | `warn` | none | likewise, a warning |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.

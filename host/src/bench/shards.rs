@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use super::world::{Lab, ORDER};
+use super::lab::{Lab, ORDER};
 use super::{BenchError, Effort, orders_without_sleeps};
 
 /// Spans in a second of wall time that so many worlds record, each on a thread of

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU128;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use futures_util::future::FutureExt;
 
@@ -17,13 +16,11 @@ use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
-use crate::telemetry::record::KeyValue;
 
-use super::attempt::Outcome;
-use super::passage::Trip;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::{Bus, NodeCode, Visit, Way};
+use super::visit::{OfClient, Outcome, Trip, Visit, Way};
+use super::{Bus, NodeCode};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -34,15 +31,6 @@ pub struct Entry {
     pub identity: Identity,
     /// The recorded CLIENT span that waits for it, if a load has one.
     pub client: Option<SpanId>,
-}
-
-/// What the SERVER span says of a client outside and its connection: `server.*`,
-/// `client.address`, `network.*`.
-#[derive(Clone, Debug, Default)]
-pub struct OfClient {
-    /// What is the same for all its requests.
-    pub shared: Option<Arc<[KeyValue]>>,
-    pub own: Vec<KeyValue>,
 }
 
 /// Who a request from outside is: its chance and, unless its sender has begun

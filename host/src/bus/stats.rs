@@ -46,13 +46,17 @@ pub struct Accounts {
     pub services: Vec<ServiceAccount>,
     /// Calls by who makes them: the services in their order, then the outside.
     callers: Vec<Vec<LinkAccount>>,
-    /// From when on requests were made, and until when: nanoseconds since the Unix epoch.
+    /// When the world began, from when on requests were made, and until when: nanoseconds
+    /// since the Unix epoch.
+    start: Nanos,
     from: Nanos,
     until: Nanos,
     /// When the last thing that is counted happened.
     last: Nanos,
     /// Requests from outside that had not ended when no more were made.
     pub drained: u64,
+    /// Services whose calls have led back to them, in their order.
+    cycles: Vec<ServiceId>,
 }
 
 /// The requests of one service, at all its replicas.
@@ -159,7 +163,7 @@ impl Stats {
     /// Nothing counted yet, for these services, from `start` on.
     pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
-        let accounts = Accounts { services, callers, ..Accounts::default() };
+        let accounts = Accounts { services, callers, start, ..Accounts::default() };
         Self { accounts: RefCell::new(Some(accounts)), start, until: Cell::default() }
     }
 

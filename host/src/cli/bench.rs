@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::bench::{self, Effort};
 use crate::model::Nanos;
-use crate::run::style;
 
+use super::terminal::style;
 use super::{duration, print, say};
 
 #[derive(Debug, Args)]

@@ -4,16 +4,21 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::run::{Destinations, Options, Plan};
+use crate::model::Nanos;
+use crate::run::{Destinations, Options, Plan, Purpose};
 
 use super::input::Input;
 use super::tell::tell_doubts;
-use super::{environment, print, refuse};
+use super::{environment, length, print, refuse};
 
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
     input: Input,
+
+    /// Check a run that lasts so long, for example 10s, 5m or 1h [default: until the loads are over]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
+    stop_after: Option<Nanos>,
 
     /// Refuse a topology with warnings
     #[arg(long)]
@@ -26,9 +31,9 @@ pub struct Check {
 
 impl Check {
     pub fn execute(self) -> ExitCode {
-        let options = self.input.options(None, Destinations::default());
+        let options = self.input.options(self.stop_after, Destinations::default());
         let options = Options { strict: self.strict, ..options };
-        match Plan::check(options, environment) {
+        match Plan::from_file(options, Purpose::Describe, environment) {
             Ok(plan) => {
                 tell_doubts(&plan);
                 if !self.json {

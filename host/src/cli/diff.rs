@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::diff::{Comparison, Question};
+use crate::error::Look;
 use crate::model::Nanos;
 use crate::run::signals::INTERRUPTED;
-use crate::run::{Asked, Event, Options, style};
+use crate::run::{Asked, Event, Options};
 
 use super::tell::tell;
-use super::{REFUSED, duration, failed, guest, print, refuse, switch};
+use super::terminal::style;
+use super::{REFUSED, failed, guest, length, print, refuse, say, switch};
 
 #[derive(Debug, Args)]
 pub struct Diff {
@@ -47,7 +49,7 @@ pub struct Diff {
 
     /// For both runs: stop the loads after this long, for example 10s, 5m or 1h [default: when they
     /// are over]
-    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
     /// For both runs: send this request instead of the loads; may be repeated
@@ -75,6 +77,9 @@ impl Diff {
                 return ExitCode::from(REFUSED);
             }
         };
+        for warnings in comparison.warnings() {
+            say(&warnings.render(Look::of_stderr()));
+        }
         let difference = match comparison.run(tell_or_quit) {
             Ok(difference) => difference,
             // 1 says that the runs differ.
@@ -98,16 +103,21 @@ impl Diff {
     }
 
     fn question(self) -> Question {
-        let common = Options {
-            topology: self.topology,
-            seed: self.seed,
-            faults: self.faults,
-            loads: self.loads,
-            requests: self.requests,
-            stop_after: self.stop_after,
-            ..Options::default()
-        };
-        let Self { other, with, without, guests, .. } = self;
+        let Self {
+            topology,
+            other,
+            with,
+            without,
+            guests,
+            seed,
+            faults,
+            loads,
+            stop_after,
+            requests,
+            json: _,
+            exit_code: _,
+        } = self;
+        let common = Options { topology, seed, faults, loads, requests, stop_after, ..Options::default() };
         Question { common, other, with, without, guests }
     }
 }

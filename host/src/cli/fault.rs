@@ -9,8 +9,8 @@ use crate::control::{Listing, Order, State, Trouble, client};
 use crate::error::{printable, quote};
 use crate::report::grid::{Grid, Kind};
 use crate::report::words;
-use crate::run::style;
 
+use super::terminal::style;
 use super::{REFUSED, environment, print, say};
 
 /// Where the address of the run is looked for, unless `--at` has it.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::graph::{self, MERMAID_EDGES};
-use crate::run::{Options, Plan};
+use crate::run::{Destinations, Options, Plan, Purpose};
 
 use super::tell::tell_doubts;
 use super::{environment, guest, refuse, say, write};
@@ -47,8 +47,9 @@ impl Graph {
     pub fn execute(self) -> ExitCode {
         let format = self.format.unwrap_or_else(|| self.by_name());
         let Self { topology, guests, blind, out, .. } = self;
-        let options = Options { topology, guests, blind, picture: out.clone(), ..Options::default() };
-        let plan = match Plan::check(options, environment) {
+        let destinations = Destinations { picture: out.clone(), ..Destinations::default() };
+        let options = Options { topology, guests, blind, destinations, ..Options::default() };
+        let plan = match Plan::from_file(options, Purpose::Describe, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -84,7 +84,6 @@ impl Input {
             blind: self.blind,
             changed: Listed::default(),
             destinations: Destinations { otlp: self.otlp, ..destinations },
-            picture: None,
             tell: Some(tell),
         }
     }

@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::error::printable;
+use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{Destinations, Listed, Options, Outcome, Plan, SHARDS, Show, Speed, Start, style};
+use crate::run::{self, Destinations, Listed, Options, Outcome, Plan, Purpose, SHARDS, Speed, Start};
+use crate::telemetry::choice::Choice;
 
+use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
-use super::{among, duration, environment, failed, listen, print, refuse, say};
+use super::terminal::{self, style};
+use super::{among, environment, failed, length, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
 pub struct Run {
@@ -79,6 +82,29 @@ pub struct Run {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    choose: Choose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Every trace as a tree, and the report
+    Traces,
+    /// The report
+    Summary,
+    /// Nothing
+    None,
+}
+
+impl From<Show> for run::Show {
+    fn from(show: Show) -> Self {
+        match show {
+            Show::Traces => Self::Traces,
+            Show::Summary => Self::Summary,
+            Show::None => Self::None,
+        }
+    }
 }
 
 /// Broken laws that are shown: one is enough to know that something is wrong.
@@ -101,15 +127,26 @@ impl Run {
             lossy,
             show,
             json,
+            choose,
         } = self;
+        let choice = Choice::try_from(choose).and_then(|choice| match hidden_traces(&choice, show) {
+            Some(problem) => Err(problem),
+            None => Ok(choice),
+        });
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        };
         let quiet = show == Some(Show::None);
-        let destinations = Destinations { otlp: None, out, truth, show, json };
+        let show = show.map(Into::into);
+        let stdout = terminal::stdout();
+        let destinations = Destinations { otlp: None, out, truth, picture: None, show, choice, json, stdout };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
             Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
-        let plan = match Plan::make(options, environment) {
+        let plan = match Plan::from_file(options, Purpose::Run, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };
@@ -133,6 +170,14 @@ impl Run {
             Err(error) => failed(&error),
         }
     }
+}
+
+/// Why traces that are chosen would not be shown.
+fn hidden_traces(choice: &Choice, show: Option<Show>) -> Option<Problem> {
+    let show = show.filter(|show| choice.is_choosy() && *show != Show::Traces)?;
+    let name = show.to_possible_value()?.get_name().to_owned();
+    let problem = format!("traces are chosen, and --show {name} shows none");
+    Some(Problem::new(problem).help("leave out --show, which is traces where some are chosen"))
 }
 
 /// Whether the run did what it had to; if not, standard error says so.
@@ -197,12 +242,4 @@ fn document(outcome: &Outcome, json: bool) -> String {
     }
     text.push_str(&printable(&outcome.report.text(style())));
     text
-}
-
-/// How long a run goes on.
-fn length(text: &str) -> Result<Nanos, String> {
-    match duration(text)? {
-        0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),
-        nanos => Ok(nanos),
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -126,7 +126,9 @@ async fn serve(
         let (line, crowd, connection) = (Arc::clone(&line), Arc::clone(crowd), Arc::clone(connection));
         async move {
             let answer = answering.await;
-            line.answered();
+            // Its answers are made as a whole, so their length is known.
+            let body = answer.as_ref().ok().and_then(|answer| answer.body().size_hint().exact());
+            line.answered(body.unwrap_or(u64::MAX));
             if answer.as_ref().is_ok_and(|answer| answer.status().is_client_error()) {
                 line.cut();
             }

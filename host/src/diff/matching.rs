@@ -72,7 +72,9 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
     let mut largest: Option<(Weight, TraceId)> = None;
     for (id, one) in &before.traces {
         let Some(other) = after.traces.get(id) else {
-            traces.only_before += 1;
+            // It may be among those for which there was no room.
+            let alone = if after.unmatched > 0 { &mut traces.unmatched } else { &mut traces.only_before };
+            *alone += 1;
             continue;
         };
         traces.matched += 1;
@@ -96,7 +98,8 @@ pub fn matched(before: &Gathered, after: &Gathered) -> Matched {
             largest = Some((weight, *id));
         }
     }
-    traces.only_after = after.traces.len() as u64 - traces.matched;
+    let alone = if before.unmatched > 0 { &mut traces.unmatched } else { &mut traces.only_after };
+    *alone += after.traces.len() as u64 - traces.matched;
     (traces.slower, traces.faster) = (changed(&slower), changed(&faster));
     Matched { traces, largest: largest.map(|(_, id)| id) }
 }

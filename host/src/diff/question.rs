@@ -32,28 +32,86 @@ impl Question {
         }
         let change = self.change();
         let (before, after) = self.topologies()?;
-        let mut common = self.common.clone();
-        common.virtual_time = true;
-        common.remembers = true;
-        common.destinations = Destinations { show: Some(Show::None), ..Destinations::default() };
-        let seed = common.seed.unwrap_or(before.model.seed);
-        common.seed = Some(seed);
-        common.key_name = Some(before.model.key_name.clone());
+        let seed = self.common.seed.unwrap_or(before.model.seed);
+        let common = self.options(seed, before.model.key_name.clone());
         let problems = self.problems(&after);
         let before = World::new(before, common.clone());
         let changed = self.changed(common, &after);
         let after = World::new(after, changed);
         // Of one file, the side with the change has the other's problems too.
-        let mut refused = Vec::new();
+        let (mut refused, mut warnings) = (Vec::new(), Vec::new());
         match after.plan() {
-            Ok(_) if problems.is_empty() => {}
+            Ok(plan) if problems.is_empty() => warnings.push(plan.warnings().clone()),
             Ok(_) => refused.push(after.topology.refuse(problems)),
             Err(wrong) => refused.push(wrong.with(problems)),
         }
         if refused.is_empty() || self.other.is_some() {
-            refused.extend(before.plan().err());
+            match before.plan() {
+                Ok(plan) => {
+                    // Of one file, most are the same.
+                    warnings.iter_mut().for_each(|after| after.leave_out(plan.warnings()));
+                    warnings.insert(0, plan.warnings().clone());
+                }
+                Err(wrong) => refused.push(wrong),
+            }
         }
-        if refused.is_empty() { Ok(Comparison { change, seed, before, after }) } else { Err(refused) }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        Ok(Comparison { change, seed, before, after, warnings })
+    }
+
+    /// The options of both runs: virtual time, nothing shown, and the same draws.
+    fn options(&self, seed: u64, key_name: String) -> Options {
+        // A new option is sorted here: what both runs take over, and what a comparison decides.
+        let Options {
+            topology,
+            listen,
+            guests,
+            faults,
+            loads,
+            through_ingress,
+            requests,
+            stop_after,
+            start,
+            control,
+            speed,
+            shards,
+            strict,
+            no_counterfactual,
+            changed,
+            blind,
+            tell,
+            virtual_time: _,
+            seed: _,
+            key_name: _,
+            remembers: _,
+            destinations: _,
+        } = self.common.clone();
+        Options {
+            topology,
+            listen,
+            guests,
+            faults,
+            loads,
+            through_ingress,
+            requests,
+            stop_after,
+            start,
+            control,
+            speed,
+            shards,
+            strict,
+            no_counterfactual,
+            changed,
+            blind,
+            tell,
+            virtual_time: true,
+            seed: Some(seed),
+            key_name: Some(key_name),
+            remembers: true,
+            destinations: Destinations { show: Some(Show::None), ..Destinations::default() },
+        }
     }
 
     fn topologies(&self) -> Result<(Topology, Topology), Vec<Refused>> {

@@ -18,9 +18,11 @@ const WAIT: &str = "(wait before the first span)";
 
 impl Gathered {
     /// Takes in the requests from outside, in the order in which they were due: their traces
-    /// begin when they were due, and end when their clients had the answer.
-    pub fn witness(&mut self, requests: &[Caused]) {
+    /// begin when they were due, and end when their clients had the answer. Of `forgotten` more
+    /// nobody knows how they ended.
+    pub fn witness(&mut self, requests: &[Caused], forgotten: u64) {
         let mut waits = FxHashMap::default();
+        let mut beyond = 0;
         for request in requests {
             let mut summary = match self.traces.get(&request.trace) {
                 Some(summary) => *summary,
@@ -35,11 +37,20 @@ impl Gathered {
                     sent: false,
                     failed: false,
                 },
-                None => continue,
+                None => {
+                    beyond += 1;
+                    continue;
+                }
             };
             self.add(&mut summary, request, &mut waits);
             self.traces.insert(request.trace, summary);
         }
+        if forgotten > 0 {
+            // By its spans alone a trace cannot be compared with what the client of another saw.
+            self.traces.retain(|_, summary| summary.requests > 0);
+        }
+        // Traces with spans were counted when there was no room for them.
+        self.unmatched = self.unmatched.max(forgotten + beyond);
     }
 
     /// `waits` are the series of waits by service.
@@ -72,5 +83,67 @@ impl Gathered {
         let mut seen = DefaultHasher::new();
         (waited, summary.took, request.error()).hash(&mut seen);
         summary.print = summary.print.wrapping_add(seen.finish());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::{NonZeroU64, NonZeroU128};
+
+    use super::*;
+    use crate::context::{SpanId, TraceId};
+    use crate::diff::matching::matched;
+    use crate::fault::witness::Ended;
+    use crate::model::ServiceId;
+
+    fn trace(number: u128) -> TraceId {
+        TraceId(NonZeroU128::new(number).expect("not zero"))
+    }
+
+    /// A request that took 10 ns.
+    fn request(number: u128) -> Caused {
+        Caused {
+            trace: trace(number),
+            span: SpanId(NonZeroU64::new(number as u64).expect("not zero")),
+            is_recorded: true,
+            spot: (ServiceId(0), None),
+            due: 100,
+            is_sent: true,
+            end: Some(Ended { took: 10, answer: Ok(200) }),
+        }
+    }
+
+    /// A run of three traces, of which the last request was forgotten in one.
+    fn run(requests: &[u128]) -> Gathered {
+        let mut run = Gathered::default();
+        for number in 1..=3 {
+            let summary = Summary {
+                start: 103,
+                took: 5,
+                waited: 0,
+                print: 1,
+                root: NO_ROOT,
+                spans: 1,
+                requests: 0,
+                sent: false,
+                failed: false,
+            };
+            run.traces.insert(trace(number), summary);
+        }
+        let requests: Vec<_> = requests.iter().map(|number| request(*number)).collect();
+        run.witness(&requests, 3 - requests.len() as u64);
+        run
+    }
+
+    #[test]
+    fn a_request_that_is_forgotten_in_one_run_is_compared_in_none() {
+        let (whole, part) = (run(&[1, 2, 3]), run(&[1, 2]));
+        for (before, after) in [(&whole, &part), (&part, &whole)] {
+            let traces = matched(before, after).traces;
+            assert_eq!((traces.matched, traces.identical, traces.differing), (2, 2, 0));
+            assert_eq!((traces.only_before, traces.only_after), (0, 0));
+            // Both sides of it: what one run forgot, and what the other has of it.
+            assert_eq!(traces.unmatched, 2);
+        }
     }
 }

@@ -14,6 +14,6 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     with: {
         "simhost:service/bus.pending": super::host::Pending,
-        "simhost:service/tracing.span": super::telemetry::Span,
+        "simhost:service/tracing.span": super::host::Span,
     },
 });

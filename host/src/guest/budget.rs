@@ -17,9 +17,6 @@ use crate::message::{Headers, Request, Response};
 /// What a call takes besides its messages, roughly: its tasks, its spans, its timers.
 const CALL_BYTES: u64 = 4 << 10;
 
-/// What a header field takes besides its name and value.
-const FIELD_BYTES: usize = size_of::<(String, String)>() + 16;
-
 /// What the calls of all workers of a replica hold, of those too that are gone.
 #[derive(Debug)]
 pub struct UnderWay {
@@ -190,7 +187,7 @@ fn request_size(request: &Request) -> u64 {
 }
 
 fn size(headers: &Headers, body: usize) -> u64 {
-    (headers.size() + headers.0.len() * FIELD_BYTES + body) as u64
+    (headers.footprint() + body) as u64
 }
 
 #[cfg(test)]

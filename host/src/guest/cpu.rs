@@ -18,8 +18,8 @@ use crate::model::Nanos;
 use crate::sched::Sched;
 use crate::wasi::bill::CROSSING;
 
-use super::GuestState;
 use super::failure::{GuestFailure, failure};
+use super::state::GuestState;
 
 /// How often a computing guest is interrupted in real time: nanoseconds.
 pub const EPOCH_TICK: Nanos = 10_000_000;

@@ -13,7 +13,7 @@ use super::bindings::exports::simhost::service::handler;
 use super::call_error::HOST_MEMORY_EXCEEDED;
 use super::cpu::OutOfTime;
 use super::memory::memory_exceeded;
-use super::{GuestState, HANDLES, argument_bytes};
+use super::state::{GuestState, HANDLES, argument_bytes};
 
 /// The kind of failure when as many workers exist as may exist.
 pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";

@@ -14,6 +14,7 @@ use crate::telemetry::record::{
     Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
 };
 use crate::wasi::Current;
+use crate::wasi::bill::{self, Bill};
 
 use super::budget::{Budget, Hold};
 use super::endpoint::Endpoint;
@@ -338,18 +339,25 @@ impl RequestScope {
         handle: u32,
         attributes: impl IntoIterator<Item = KeyValue>,
         limits: &SpanLimits,
+        bill: &Bill,
     ) {
         let Some(at) = self.position(handle) else { return };
         let (span, budget) = (&mut self.open[at], &self.budget);
-        span.dropped_attributes += merge(&mut span.attributes, attributes, limits.attributes, limits, budget);
+        span.dropped_attributes +=
+            merge(&mut span.attributes, attributes, limits.attributes, limits, budget, bill);
     }
 
-    pub fn annotate(&mut self, attributes: impl IntoIterator<Item = KeyValue>, limits: &SpanLimits) {
+    pub fn annotate(
+        &mut self,
+        attributes: impl IntoIterator<Item = KeyValue>,
+        limits: &SpanLimits,
+        bill: &Bill,
+    ) {
         let Annotations { attributes: kept, dropped } = &mut self.annotations;
-        *dropped += merge(kept, attributes, limits.attributes, limits, &self.budget);
+        *dropped += merge(kept, attributes, limits.attributes, limits, &self.budget, bill);
     }
 
-    pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits) {
+    pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits, bill: &Bill) {
         let Some(at) = self.position(handle) else { return };
         let (span, budget) = (&mut self.open[at], &self.budget);
         let fits = span.events.len() < limits.events as usize
@@ -358,7 +366,7 @@ impl RequestScope {
             let mut kept = Vec::new();
             // OTLP counts what is dropped of an event on the event; ours is the span's.
             span.dropped_attributes +=
-                merge(&mut kept, event.attributes, limits.event_attributes, limits, budget);
+                merge(&mut kept, event.attributes, limits.event_attributes, limits, budget, bill);
             span.events.push(Event { attributes: kept, ..event });
         } else {
             span.dropped_events += 1;
@@ -432,15 +440,16 @@ const TEXT_BYTES: usize = 16 << 10;
 const LIST_LENGTH: usize = 128;
 
 /// Sets attributes, at most `most` of them and as far as the budget has room; returns how
-/// many were kept out.
+/// many were kept out. The bill is for finding the keys among those that are set already.
 pub fn merge(
     into: &mut Vec<KeyValue>,
     attributes: impl IntoIterator<Item = KeyValue>,
     most: u32,
     limits: &SpanLimits,
     budget: &Budget,
+    bill: &Bill,
 ) -> u32 {
-    let mut dropped = 0;
+    let (mut dropped, mut searched) = (0, 0);
     for mut attribute in attributes {
         let into_len = into.len();
         match &mut attribute.value {
@@ -455,6 +464,7 @@ pub fn merge(
         if let Text::Owned(key) = &mut attribute.key {
             bound(key);
         }
+        searched += bill::search(into_len, attribute.key.weight());
         let known = into.iter_mut().find(|known| known.key == attribute.key);
         let is_over = attribute.key.is_empty() || known.is_none() && into_len >= most as usize;
         if is_over || !budget.record(attribute.weight()) {
@@ -465,6 +475,7 @@ pub fn merge(
             into.push(attribute);
         }
     }
+    bill.charge(searched);
     dropped
 }
 

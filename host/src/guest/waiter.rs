@@ -35,6 +35,8 @@ pub struct Crew {
     waiting: Cell<u32>,
     /// How many were marked in which round.
     marked: Cell<(u64, u32)>,
+    /// The last round in which all of them may be in a deadlock.
+    suspected: Cell<u64>,
 }
 
 impl Waiter {
@@ -78,6 +80,11 @@ impl Waiter {
             self.crew.marked.set((round, self.crew.marked(round) + 1));
         }
     }
+
+    /// Whether it is one of a replica that is suspected in this round.
+    pub fn is_suspected(&self, round: u64) -> bool {
+        self.crew.suspected.get() == round
+    }
 }
 
 impl Drop for Waiter {
@@ -100,6 +107,11 @@ impl Crew {
     /// Whether every worker that there may be waits for a call.
     pub const fn all_wait(&self) -> bool {
         self.waiting.get() >= self.size.get()
+    }
+
+    /// In this round all of them may be in a deadlock.
+    pub fn suspect(&self, round: u64) {
+        self.suspected.set(round);
     }
 
     /// How many were marked in this round.

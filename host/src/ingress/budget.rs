@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::Response;
+use crate::message::{Headers, Response};
 use crate::model::{Bounds, Limits};
 use crate::socket::body::Budget;
 
@@ -24,9 +24,10 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// One body of `limits.body` always fits.
+    /// The largest request and the largest answer always fit.
     pub fn new(limits: &Limits, bounds: &Bounds) -> Self {
-        let largest = limits.body + limits.headers;
+        // A target may be as long as all fields.
+        let largest = limits.body + limits.headers + Headers::largest_footprint(limits.headers);
         let most = bounds.bodies.max(largest);
         let part = (bounds.bodies / PART).max(largest);
         Self { requests: Budget::new(most), answers: Budget::new(most), part }
@@ -37,7 +38,7 @@ impl Budgets {
         Holdings {
             requests: Purse { all: Arc::clone(&self.requests), own: Budget::new(self.part) },
             answers: Purse { all: Arc::clone(&self.answers), own: Budget::new(self.part) },
-            untaken: Arc::default(),
+            turns: Arc::default(),
         }
     }
 }
@@ -47,7 +48,7 @@ impl Budgets {
 pub struct Holdings {
     requests: Purse,
     answers: Purse,
-    untaken: Arc<Untaken>,
+    turns: Arc<Turns>,
 }
 
 impl Holdings {
@@ -56,18 +57,16 @@ impl Holdings {
         Share { purse: self.requests.clone(), bytes: 0 }
     }
 
-    /// The body of an answer, which counts until the client has taken it.
-    ///
-    /// # Errors
-    /// What is answered in its place when the client leaves too much lying.
-    pub fn answer(&self, body: Vec<u8>) -> Result<Bytes, Response> {
-        if body.is_empty() {
-            return Ok(Bytes::new());
-        }
+    /// Counts an answer, its head and its body, until what comes with it is dropped: the client has
+    /// taken it. Where the client has left too much untaken, the answer is a refusal.
+    pub fn answer(&self, answer: Response) -> (Response, Arc<Untaken>) {
         let mut share = Share { purse: self.answers.clone(), bytes: 0 };
-        share.grow(body.len() as u64).map_err(|full| full.refusal("answers that clients have not taken"))?;
-        let turn = self.untaken.begin();
-        Ok(Bytes::from_owner(Lying { body, _share: share, turn, untaken: Arc::clone(&self.untaken) }))
+        let answer = match share.grow((answer.headers.footprint() + answer.body.len()) as u64) {
+            Ok(()) => answer,
+            Err(full) => full.refusal("answers that clients have not taken"),
+        };
+        let (turn, turns) = (self.turns.begin(), Arc::clone(&self.turns));
+        (answer, Arc::new(Untaken { _share: share, turn, turns }))
     }
 
     /// Ends when an answer has been left untaken for `patience`, at the latest after
@@ -75,7 +74,7 @@ impl Holdings {
     pub async fn left_lying(&self, patience: Duration) {
         loop {
             tokio::time::sleep(patience).await;
-            if self.untaken.is_overdue() {
+            if self.turns.is_overdue() {
                 return;
             }
         }
@@ -146,35 +145,47 @@ impl Drop for Share {
     }
 }
 
-/// A body that waits for its client.
-struct Lying {
-    body: Vec<u8>,
+/// An answer that the client has not taken.
+#[derive(Debug)]
+pub struct Untaken {
     _share: Share,
     turn: usize,
-    untaken: Arc<Untaken>,
+    turns: Arc<Turns>,
 }
 
-impl AsRef<[u8]> for Lying {
-    fn as_ref(&self) -> &[u8] {
-        &self.body
+impl Untaken {
+    /// The bytes of a part of the answer: it counts as long as anybody has them.
+    pub fn part(self: &Arc<Self>, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Part { bytes, _of: Arc::clone(self) })
     }
 }
 
-impl Drop for Lying {
+impl Drop for Untaken {
     fn drop(&mut self) {
-        self.untaken.end(self.turn);
+        self.turns.end(self.turn);
     }
 }
 
-/// Answers that a client has not taken, by the turn of the clock in which they came:
+struct Part {
+    bytes: Vec<u8>,
+    _of: Arc<Untaken>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// How many answers a client has not taken, by the turn of the clock in which they came:
 /// those of this turn and those of the turn before.
 #[derive(Debug, Default)]
-struct Untaken {
+struct Turns {
     turn: AtomicUsize,
     counts: [AtomicUsize; 2],
 }
 
-impl Untaken {
+impl Turns {
     fn begin(&self) -> usize {
         let turn = self.turn.load(Ordering::Relaxed) % 2;
         self.counts[turn].fetch_add(1, Ordering::Relaxed);
@@ -218,27 +229,57 @@ mod tests {
         assert_eq!(shares[3].grow(100), Ok(()), "what is dropped is given back");
     }
 
+    fn answer(headers: usize, body: usize) -> Response {
+        let headers = (0..headers).map(|_| (String::new(), String::new())).collect();
+        Response { status: 200, headers: Headers(headers), body: vec![0; body] }
+    }
+
     #[test]
-    fn one_body_always_fits() {
+    fn one_answer_always_fits() {
         let budgets = budgets(100, 1_000);
         let connection = budgets.of_connection();
         assert_eq!(connection.request().grow(1_000), Ok(()));
-        let lying = connection.answer(vec![0; 1_000]).expect("it fits");
-        assert_eq!(connection.answer(vec![0]).map_err(|refusal| refusal.status), Err(503));
-        drop(lying);
-        assert!(connection.answer(vec![0]).is_ok());
+        let (first, untaken) = connection.answer(answer(0, 1_000));
+        let (second, _) = connection.answer(answer(0, 1));
+        assert_eq!((first.status, second.status), (200, 503));
+        drop(untaken);
+        assert_eq!(connection.answer(answer(0, 1)).0.status, 200);
+    }
+
+    #[test]
+    fn the_fields_of_an_answer_count_whatever_its_body() {
+        let connection = budgets(1_000, 10).of_connection();
+        let (first, untaken) = connection.answer(answer(3, 0));
+        assert_eq!((first.status, connection.answer(answer(3, 0)).0.status), (200, 503));
+        let part = untaken.part(b"a value".to_vec());
+        drop(untaken);
+        assert_eq!(connection.answer(answer(3, 0)).0.status, 503, "a part of it is left");
+        drop(part);
+        assert_eq!(connection.answer(answer(3, 0)).0.status, 200);
     }
 
     #[test]
     fn an_answer_is_overdue_after_one_whole_turn() {
-        let untaken = Untaken::default();
-        let first = untaken.begin();
-        assert!(!untaken.is_overdue(), "its turn need not have been a whole one");
-        let second = untaken.begin();
-        untaken.end(first);
-        assert!(!untaken.is_overdue());
-        assert!(untaken.is_overdue());
-        untaken.end(second);
-        assert!(!untaken.is_overdue());
+        let turns = Turns::default();
+        let first = turns.begin();
+        assert!(!turns.is_overdue(), "its turn need not have been a whole one");
+        let second = turns.begin();
+        turns.end(first);
+        assert!(!turns.is_overdue());
+        assert!(turns.is_overdue());
+        turns.end(second);
+        assert!(!turns.is_overdue());
+    }
+
+    #[test]
+    fn a_refusal_is_overdue_like_any_answer() {
+        let connection = budgets(4, 1).of_connection();
+        let (_, first) = connection.answer(answer(0, 1));
+        let (refusal, second) = connection.answer(answer(0, 1));
+        assert_eq!(refusal.status, 503);
+        drop(first);
+        assert!(!connection.turns.is_overdue());
+        assert!(connection.turns.is_overdue());
+        drop(second);
     }
 }

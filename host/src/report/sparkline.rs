@@ -36,7 +36,13 @@ const ASCII: [char; 8] = ['_', '.', ',', '-', '=', '+', '*', '#'];
 
 /// Writes the timeline of the loads, or of the services where there is none, as wide as the page.
 pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], style: Style) {
-    let longest = timeline.rows.iter().map(|row| row.intervals.len()).max().unwrap_or(0);
+    let of_loads = || timeline.rows.iter().filter(|row| row.of == Subject::Load);
+    let loads = of_loads().count();
+    let mut shown: Vec<_> = of_loads().take(LOADS).collect();
+    if shown.is_empty() {
+        shown.extend(timeline.rows.iter().take(1));
+    }
+    let longest = shown.iter().map(|row| row.own.end).max().unwrap_or(0);
     if longest < ENOUGH {
         return;
     }
@@ -44,14 +50,10 @@ pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], s
     let each = time(timeline.interval_ns * together as u64);
     let of = if style.plain { "of intervals of" } else { "a bar is" };
     writeln!(text, "\n timeline: {of} {each}").expect(INFALLIBLE);
-    let loads = timeline.rows.iter().filter(|row| row.of == Subject::Load);
-    let mut shown: Vec<_> = loads.take(LOADS).collect();
-    if shown.is_empty() {
-        shown.extend(timeline.rows.iter().take(1));
-    }
     for row in shown {
-        lines(text, row, timeline.interval_ns, together, style);
+        lines(text, row, timeline.interval_ns, (longest, together), style);
     }
+    and_more(text, loads, LOADS, "load");
     for symptom in symptoms.iter().take(SYMPTOMS) {
         let sentence = sentence(symptom);
         for (number, line) in wrap(&sentence, usize::from(style.width) - INDENT.len()).lines().enumerate() {
@@ -59,16 +61,36 @@ pub fn write(text: &mut String, timeline: &TimelineRows, symptoms: &[Symptom], s
             writeln!(text, "{indent}{line}").expect(INFALLIBLE);
         }
     }
-    if let Some(more) = symptoms.len().checked_sub(SYMPTOMS).filter(|more| *more > 0) {
-        writeln!(text, " … and {} more symptoms; --json has all", count(more as u64)).expect(INFALLIBLE);
+    and_more(text, symptoms.len(), SYMPTOMS, "symptom");
+}
+
+/// Says how many there are beside those that are shown.
+fn and_more(text: &mut String, all: usize, shown: usize, what: &str) {
+    let more = all.saturating_sub(shown);
+    if more > 0 {
+        let plural = if more == 1 { "" } else { "s" };
+        writeln!(text, " … and {} more {what}{plural}; --json has all", count(more as u64))
+            .expect(INFALLIBLE);
     }
 }
 
-/// The lines of one load or service. Errors have one only where there are any.
-fn lines(text: &mut String, row: &TimelineRow, length: Nanos, together: usize, style: Style) {
-    let bars: Vec<Interval> = row.intervals.chunks(together).map(Interval::sum).collect();
-    let seconds = (length * together as u64) as f64 / 1e9;
-    let rates = bars.iter().map(|bar| Some(bar.count as f64 / seconds)).collect();
+/// The lines of one load or service: of the first `longest` of its intervals, so many of them in a
+/// bar. Errors have a line only where there are any.
+fn lines(
+    text: &mut String,
+    row: &TimelineRow,
+    length: Nanos,
+    (longest, together): (usize, usize),
+    style: Style,
+) {
+    let bars: Vec<Interval> = row.intervals[..longest].chunks(together).map(Interval::sum).collect();
+    // Before a load begins and after it has ended there is no rate.
+    let rate = |(index, bar): (usize, &Interval)| {
+        let (from, to) = (index * together, (index + 1) * together);
+        let own = to.min(row.own.end).saturating_sub(from.max(row.own.start));
+        (own > 0).then(|| bar.count as f64 / ((own as u64 * length) as f64 / 1e9))
+    };
+    let rates = bars.iter().enumerate().map(rate).collect();
     let shares =
         bars.iter().map(|bar| (bar.count > 0).then(|| bar.failed as f64 / bar.count as f64)).collect();
     let quantile = |quantile| -> Vec<_> {

@@ -1,13 +1,15 @@
 //! How the run went over time: for each load and service the requests, errors and
 //! times of each interval, and the symptoms that stand out of them.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bus::stats::Accounts;
 use crate::load::LoadStats;
 use crate::model::Nanos;
-use crate::tally::timeline::{Interval, Timeline};
+use crate::tally::timeline::{INTERVALS, Interval, Timeline};
 
 /// Requests that an interval needs for its errors and its p95 to be compared, and the usual
 /// interval for its rate.
@@ -67,6 +69,25 @@ pub struct TimelineRow {
     pub p95_ns: Vec<Option<Nanos>>,
     #[serde(skip)]
     pub(super) intervals: Vec<Interval>,
+    /// The intervals that are compared with one another: of a load those in which it made requests,
+    /// of a service those from its first request to the end of the requests from outside.
+    #[serde(skip)]
+    pub(super) own: Range<usize>,
+    /// The end of the last of those, from the start of the run.
+    #[serde(skip)]
+    end: Nanos,
+}
+
+/// What a row is made of.
+#[derive(Debug)]
+struct Course<'a> {
+    of: Subject,
+    name: &'a str,
+    timeline: &'a Timeline,
+    /// When the row is compared with itself: nanoseconds from the start of the run. It begins with
+    /// the first request where nothing else is known.
+    begin: Option<Nanos>,
+    end: Nanos,
 }
 
 /// What a row of the timeline is about.
@@ -111,19 +132,35 @@ pub enum Measure {
 impl TimelineRows {
     /// All rows, with intervals of one length.
     pub fn new(loads: &[(String, LoadStats)], accounts: &Accounts) -> Self {
-        let loads = loads.iter().map(|(name, load)| (Subject::Load, name.as_str(), &load.timeline));
-        let services = accounts.services.iter();
-        let services = services
-            .filter_map(|service| Some((Subject::Service, &*service.name, service.timeline.as_deref()?)));
-        let all: Vec<_> = loads.chain(services).collect();
-        let mut longest = Timeline::default();
-        all.iter().for_each(|(.., timeline)| longest.align(timeline));
-        let rows = all.into_iter().map(|(of, name, timeline)| {
-            let mut timeline = timeline.clone();
-            timeline.align(&longest);
-            TimelineRow::new(of, name.to_owned(), timeline.intervals().to_vec())
+        let until = accounts.until();
+        let loads = loads.iter().map(|(name, load)| Course {
+            of: Subject::Load,
+            name,
+            timeline: &load.timeline,
+            begin: Some(load.start),
+            end: load.start.saturating_add(load.duration),
         });
-        Self { interval_ns: longest.length(), rows: rows.collect() }
+        let services = accounts.services.iter().filter_map(|service| {
+            let timeline = service.timeline.as_deref()?;
+            Some(Course { of: Subject::Service, name: &service.name, timeline, begin: None, end: until })
+        });
+        let courses: Vec<_> = loads.chain(services).collect();
+        let mut longest = Timeline::default();
+        courses.iter().for_each(|course| longest.align(course.timeline));
+        longest.reach(until);
+        let aligned = |course: &Course<'_>| {
+            let mut timeline = course.timeline.clone();
+            timeline.align(&longest);
+            timeline.intervals().to_vec()
+        };
+        let all: Vec<_> = courses.iter().map(aligned).collect();
+        let most = all.iter().map(Vec::len).max().unwrap_or(0);
+        let most = most.max(until.div_ceil(longest.length()) as usize).min(INTERVALS);
+        let row = |(course, mut intervals): (Course<'_>, Vec<Interval>)| {
+            intervals.resize_with(most, Interval::default);
+            TimelineRow::new(&course, intervals, longest.length())
+        };
+        Self { interval_ns: longest.length(), rows: courses.into_iter().zip(all).map(row).collect() }
     }
 
     /// What stands out, by row and then by measure.
@@ -136,7 +173,7 @@ impl TimelineRows {
     fn of(&self, row: &TimelineRow, what: Measure) -> Vec<Symptom> {
         let together = row.together();
         let length = self.interval_ns * together as u64;
-        let intervals: Vec<_> = row.intervals.chunks(together).map(Interval::sum).collect();
+        let intervals: Vec<_> = row.own_intervals().chunks(together).map(Interval::sum).collect();
         let values: Vec<_> = intervals.iter().map(|interval| value(interval, what, length)).collect();
         let Some(usual) = median(values.iter().flatten().copied().collect()) else { return Vec::new() };
         if what == Measure::Rate && usual * seconds(length) < ENOUGH as f64 {
@@ -157,6 +194,7 @@ impl TimelineRows {
         let failures = |spell: &[usize]| spell.iter().map(|index| intervals[*index].failed).sum::<u64>();
         let spells = spells.filter(|spell| spell[spell.len() - 1] - spell[0] + 1 >= LASTING);
         let spells = spells.filter(|spell| what != Measure::Errors || failures(spell) >= FAILURES);
+        let begin = row.own.start as u64 * self.interval_ns;
         let symptom = |spell: &[usize]| {
             let far = |value: &f64| (value - usual).abs();
             let values = spell.iter().filter_map(|index| values[*index]);
@@ -164,8 +202,8 @@ impl TimelineRows {
                 of: row.of,
                 name: row.name.clone(),
                 what,
-                start_ns: spell[0] as u64 * length,
-                end_ns: (spell[spell.len() - 1] as u64 + 1) * length,
+                start_ns: begin + spell[0] as u64 * length,
+                end_ns: (begin + (spell[spell.len() - 1] as u64 + 1) * length).min(row.end),
                 usual,
                 worst: values.max_by(|one, other| far(one).total_cmp(&far(other))).unwrap_or(usual),
             }
@@ -175,24 +213,35 @@ impl TimelineRows {
 }
 
 impl TimelineRow {
-    fn new(of: Subject, name: String, intervals: Vec<Interval>) -> Self {
+    fn new(course: &Course<'_>, intervals: Vec<Interval>, length: Nanos) -> Self {
+        let to = (course.end.div_ceil(length) as usize).min(intervals.len());
+        let first = || intervals.iter().position(|one| one.count > 0).unwrap_or(to);
+        let from = course.begin.map_or_else(first, |begin| (begin / length) as usize);
         let quantile = |quantile| intervals.iter().map(|one| one.quantile(quantile)).collect();
         Self {
-            of,
-            name,
+            of: course.of,
+            name: course.name.to_owned(),
             requests: intervals.iter().map(|one| one.count).collect(),
             errors: intervals.iter().map(|one| one.failed).collect(),
             p50_ns: quantile(0.5),
             p95_ns: quantile(0.95),
             intervals,
+            own: from.min(to)..to,
+            end: course.end,
         }
+    }
+
+    /// The intervals that are compared with one another.
+    fn own_intervals(&self) -> &[Interval] {
+        &self.intervals[self.own.clone()]
     }
 
     /// How many intervals are looked at together, so that their p95 is more than their longest
     /// request: as few as give the usual group [`GROUP`] requests, if [`GROUPS`] groups remain.
     fn together(&self) -> usize {
-        let most = (self.intervals.len() / GROUPS).max(1);
-        let usual = median(self.requests.iter().map(|count| *count as f64).collect()).unwrap_or(0.0);
+        let own = self.own_intervals();
+        let most = (own.len() / GROUPS).max(1);
+        let usual = median(own.iter().map(|one| one.count as f64).collect()).unwrap_or(0.0);
         (1..most).find(|together| usual * *together as f64 >= GROUP).unwrap_or(most)
     }
 }
@@ -232,7 +281,7 @@ mod tests {
 
     /// Sixty seconds of fifty requests each, of 10 ms; `fate` says how one fares at a second.
     fn rows(fate: impl Fn(u64, u64) -> (Nanos, bool)) -> TimelineRows {
-        let mut load = LoadStats::default();
+        let mut load = LoadStats { duration: 60 * SECOND, ..LoadStats::default() };
         for second in 0..60 {
             for number in 0..50 {
                 let (took, failed) = fate(second, number);
@@ -298,7 +347,7 @@ mod tests {
 
     #[test]
     fn traffic_that_doubles_is_a_symptom() {
-        let mut load = LoadStats::default();
+        let mut load = LoadStats { duration: 60 * SECOND, ..LoadStats::default() };
         for second in 0..60 {
             let requests = if (30..40).contains(&second) { 100 } else { 50 };
             (0..requests).for_each(|_| load.timeline.note(second * SECOND, Some(1), false));
@@ -306,5 +355,20 @@ mod tests {
         let symptoms = TimelineRows::new(&[("clients".to_owned(), load)], &Accounts::default()).symptoms();
         let [symptom] = &symptoms[..] else { panic!("{symptoms:?}") };
         assert_eq!((symptom.what, symptom.start_ns, symptom.worst), (Measure::Rate, 30 * SECOND, 100.0));
+    }
+    #[test]
+    fn a_load_is_compared_with_itself_while_it_makes_requests() {
+        let run = |start: u64, end: u64| {
+            let (start, duration) = (start * SECOND, (end - start) * SECOND);
+            let mut load = LoadStats { start, duration, ..LoadStats::default() };
+            for number in 0..50 * duration / SECOND {
+                load.timeline.note(start + number * SECOND / 50, Some(1), false);
+            }
+            load
+        };
+        let loads = [("early".to_owned(), run(0, 40)), ("late".to_owned(), run(35, 60))];
+        let rows = TimelineRows::new(&loads, &Accounts::default());
+        assert_eq!(rows.symptoms(), []);
+        assert!(rows.rows.iter().all(|row| row.requests.len() == 60 && row.p95_ns.len() == 60));
     }
 }

@@ -15,8 +15,7 @@ use crate::bus::routes::{Match, Routes};
 use crate::model::{Code, Fault, FaultKind, Model, Place, ServiceId};
 use crate::topology::parameters;
 
-use super::releases::Release;
-use super::services::Service;
+use super::loaded::{Release, Service};
 use paths::{Pattern, Values};
 
 /// The calls of a topology, with the routes that they meet.

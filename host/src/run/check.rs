@@ -13,7 +13,7 @@ use crate::model::{Distribution, Measure, Model, Objective, ServiceId, Subject};
 use crate::report::words;
 
 use super::calls::{Call, Calls};
-use super::services::Service;
+use super::loaded::Service;
 
 /// A blank where no line may end.
 const NO_BREAK: &str = "\u{a0}";

@@ -1,14 +1,18 @@
-//! Compiling the guests of a topology.
+//! Reads the guests of a topology and compiles them.
 
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::engine::{self, Engine, LoadError};
-use crate::error::Problem;
+use crate::engine::{self, EMBEDDED, Engine, LoadError};
+use crate::error::{Problem, quote};
+use crate::files;
 use crate::model::{Code, Model};
 
-use super::services::{at, bytes};
-use super::world::Event;
+use super::event::Event;
+
+/// The largest component that is read: bytes.
+const GUEST_BYTES: u64 = 256 << 20;
 
 /// A guest that takes longer than this to compile is spoken of.
 const LONG: Duration = Duration::from_millis(300);
@@ -83,4 +87,56 @@ pub(super) fn load(
         drop(compiled);
         code
     })
+}
+
+/// The bytes of a guest, and what to call it; none of a real server.
+///
+/// # Errors
+/// There is no such guest, or its file cannot be read.
+pub fn bytes(code: &Code) -> Result<Option<(Vec<u8>, String)>, Problem> {
+    Ok(match code {
+        Code::External(_) => None,
+        Code::Embedded(name) => {
+            let found = EMBEDDED.iter().find(|(known, _)| known == name);
+            let Some((_, bytes)) = found else {
+                return Err(Problem::new(format!("no guest {} is built in", quote(name))));
+            };
+            Some((bytes.to_vec(), name.clone()))
+        }
+        Code::File { path, place } => {
+            let begin =
+                if place.is_some() { "at the topology's folder" } else { "where simhost was started" };
+            Some((read(path, begin)?, path.display().to_string()))
+        }
+    })
+}
+
+/// Reads a component. `begin` says where relative paths do.
+fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
+    let shown = path.display();
+    let help = format!("give the path of a built component; relative paths begin {begin}");
+    let refuse = |why: String| {
+        Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
+    };
+    files::read(path, GUEST_BYTES).or_else(|reason| refuse(reason.to_string()))
+}
+
+/// Points a problem at the place where the topology names the guest.
+pub fn at(problem: Problem, service: &crate::model::Service) -> Problem {
+    match &service.code {
+        Code::File { place: Some(place), .. } => problem.at(place.clone(), "this guest"),
+        Code::File { place: None, .. } => {
+            Problem { message: format!("--guest {}: {}", service.name, problem.message), ..problem }
+        }
+        _ => problem.at(service.place.clone(), "this service"),
+    }
+}
+
+/// What a person is told of where the code comes from.
+pub fn source(code: &Code) -> String {
+    match code {
+        Code::Embedded(name) => format!("{name} (built in)"),
+        Code::File { path, .. } => path.display().to_string(),
+        Code::External(url) => url.clone(),
+    }
 }

@@ -14,7 +14,8 @@ use crate::model::{Model, Nanos};
 use crate::sched::Sched;
 use crate::socket::Shortage;
 
-use super::{Event, Options, RunError};
+use super::event::Event;
+use super::{Options, RunError};
 
 /// What keeps a run from being controlled.
 pub fn problems(options: &Options) -> Vec<Problem> {

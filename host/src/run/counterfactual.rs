@@ -17,12 +17,13 @@ use crate::progress::{Course, Progress};
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::truth::{Closing, Found, Runs, Skipped};
+use crate::truth::{Closing, Record, Runs, Skipped};
 
-use super::services::Loaded;
-use super::simulate::{Simulated, World};
+use super::loaded::Loaded;
 use super::truth::{Notes, Truth};
-use super::{Options, RunError, loads, shards, world};
+use super::watch::show_later;
+use super::world::{Simulated, World};
+use super::{Options, RunError, loads, shards};
 
 /// A run that is over, and can be made again.
 pub struct Again<'a> {
@@ -73,10 +74,9 @@ impl Again<'_> {
             let (with, without, start) = (&done.seen, &other.seen, done.start);
             let end = start.saturating_add(done.simulated);
             let runs = Runs { with, without, names: &names, start, end };
-            let found = runs.compare(self.options.changed.most(), services, |pair| {
-                truth.sink().write(&pair.record(&fault.name, &names, start));
-            });
-            Ok(Found { causes: found.causes, symptom: found.symptom })
+            Ok(runs.compare(self.options.changed.most(), services, |pair| {
+                truth.sink().write(&Record::changed(pair, &fault.name, &names, start));
+            }))
         });
         truth.sink().write(&record);
         Ok(())
@@ -131,7 +131,7 @@ impl Again<'_> {
             watch: Stopwatch::start(),
         };
         let progress = Progress::new(course, self.is_shown);
-        self.network.spawn(world::show_later(progress.line()));
+        self.network.spawn(show_later(progress.line()));
         let stops = shards::followers(worlds, self.stop, self.network);
         let shortage = Shortage::default();
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {

@@ -18,8 +18,9 @@ use crate::sched::Sched;
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
+use super::event::Event;
 use super::requests::{self, Reply};
-use super::{Event, Options, RunError, first};
+use super::{Options, RunError, first};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;

@@ -7,7 +7,7 @@ use crate::model::{Code, Load, Model, Piece};
 use crate::report::words;
 
 use super::calls::{Calls, Meets, databases};
-use super::services::Service;
+use super::loaded::Service;
 
 /// Clients first, then the services, then their databases.
 pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {

@@ -59,18 +59,6 @@ pub fn flags(options: &Options, model: &Model) -> Vec<Problem> {
     if options.through_ingress {
         problems.extend(through_ingress(model));
     }
-    problems
-}
-
-/// What keeps a run from ending, or a load from beginning.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    // Where time passes by itself, a person may watch until it is enough. Where it
-    // jumps, memory and disks would be full before.
-    let jumps = options.virtual_time && options.speed.is_none();
-    if options.stop_after.is_none() && jumps {
-        problems.extend(enabled(model).filter(|load| !load.ends()).map(endless));
-    }
     if let Some(until) = options.stop_after {
         for (load, first) in
             enabled(model).map(|load| (load, first(load))).filter(|(_, first)| *first >= until)
@@ -82,6 +70,15 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What keeps a run from ending.
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    // Where time passes by itself, a person may watch until it is enough. Where it
+    // jumps, memory and disks would be full before.
+    let jumps = options.virtual_time && options.speed.is_none();
+    let endless_loads = enabled(model).filter(|load| options.stop_after.is_none() && jumps && !load.ends());
+    endless_loads.map(endless).collect()
 }
 
 /// The problem of a run in virtual time that makes no request.

@@ -18,8 +18,10 @@ pub struct Outcome {
     pub traces: bool,
     pub report: Report,
     /// Requests from outside, in the order in which they were due, where
-    /// [`Options::remembers`](super::Options) asks for them.
+    /// [`Options::remembers`](super::Options) or the truth asks for them.
     pub requests: Vec<Caused>,
+    /// Requests that were too many to be kept there.
+    pub forgotten: u64,
     /// Why the run was not all that it was to be, although it has a report.
     pub failures: Vec<Failure>,
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Problem;
 use crate::model::{Arrivals, Code, Draw, FaultKind, Model, Names, Replay, Traffic};
+use crate::telemetry::env;
 
 use super::Options;
 use super::truth;
@@ -41,7 +42,11 @@ enum Identity {
 }
 
 /// What is wrong with the files of a run.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+pub fn problems(
+    options: &Options,
+    model: &Model,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Vec<Problem> {
     let mut files = Files::default();
     files.reads(&options.topology, "the topology itself");
     for path in guests(model) {
@@ -50,13 +55,16 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     for (load, path) in lists(model) {
         files.reads(path, &format!("a file that the load {load} reads"));
     }
+    for (name, path) in env::files(environment) {
+        files.reads(&path, &format!("the file that {name} names"));
+    }
     if !options.destinations.lines_on_stdout() {
         files.know(Identity::of_stdout(), "standard output", false);
     }
     if let Some(out) = &options.destinations.out {
         files.writes(out, "--out");
     }
-    if let Some(picture) = options.picture.as_ref().filter(|path| path.as_os_str() != "-") {
+    if let Some(picture) = options.destinations.picture.as_ref().filter(|path| path.as_os_str() != "-") {
         files.writes(picture, "--out");
     }
     if let Some(truth) = &options.destinations.truth {

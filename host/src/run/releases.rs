@@ -4,38 +4,15 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
-
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
 use crate::error::{Problem, Severity};
-use crate::model::{Canary, Code, Fault, FaultKind, Model, Place, ServiceId};
+use crate::model::{Code, Fault, FaultKind, Model, Place, ServiceId};
 
-use super::compile;
-use super::services::{Guest, Service, Setup, ask_routes, bytes, source};
-use super::world::Event;
-
-/// What a fault deploys at a service.
-#[derive(Clone, Debug)]
-pub struct Release {
-    /// The fault's place in the model, and its name.
-    pub fault: usize,
-    pub name: String,
-    pub target: ServiceId,
-    pub canary: Canary,
-    /// The service as it is deployed; without a guest, where that is broken.
-    pub service: Service,
-    /// The service's, with the deployment's own in place of what it changes.
-    pub config: IndexMap<String, String>,
-    /// What is wrong with the guest.
-    pub broken: Option<String>,
-}
-
-impl Release {
-    pub fn setup(&self) -> Setup<'_> {
-        Setup { version: self.service.version.as_deref(), config: &self.config, release: Some(&self.name) }
-    }
-}
+use super::ask_routes::ask_routes;
+use super::compile::{self, bytes, source};
+use super::event::Event;
+use super::loaded::{Guest, Release, Service};
 
 /// Loads what the faults of a model deploy. Beside that gives the problems of the files that cannot be
 /// read: warnings where the fault is off.

@@ -21,19 +21,15 @@ use crate::rng::{Key, Purpose};
 use crate::telemetry::merge::{self, Lane};
 use crate::telemetry::pipeline::Handoff;
 
-use super::simulate::{Simulated, World};
-use super::{Event, Failure, Options, RunError};
+use super::event::Event;
+use super::world::{Simulated, World};
+use super::{Failure, Options, RunError};
 
 /// Worlds of one run.
 pub const SHARDS: RangeInclusive<u32> = 1..=64;
 
 /// What the system gives to a program's first thread, on which a single world runs.
 const STACK: usize = 8 << 20;
-
-/// How many worlds the run has.
-pub fn count(options: &Options) -> u32 {
-    options.shards.unwrap_or(1)
-}
 
 /// What is wrong with the worlds that were asked for.
 pub fn problems(options: &Options) -> Vec<Problem> {
@@ -46,7 +42,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
 
 /// What a person should know of the worlds that were asked for.
 pub fn note(options: &Options) -> Option<String> {
-    let (worlds, cores) = (count(options), thread::available_parallelism().map_or(1, usize::from));
+    let (worlds, cores) = (options.worlds(), thread::available_parallelism().map_or(1, usize::from));
     (worlds > 1 && worlds as usize > cores).then(|| {
         format!("--shards {worlds} is more than this machine's {cores} processors: more worlds go no faster")
     })
@@ -63,7 +59,7 @@ pub fn models(options: &Options, model: &Model) -> Vec<Model> {
         fault::draw_targets(&mut model);
         model
     };
-    (0..count(options)).map(of_world).collect()
+    (0..options.worlds()).map(of_world).collect()
 }
 
 /// What tells each world to stop: it does when the run is told to. One that cannot
@@ -73,7 +69,7 @@ pub fn stops(
     run: &Arc<watch::Sender<bool>>,
     network: &Runtime,
 ) -> Vec<Arc<watch::Sender<bool>>> {
-    match count(options) {
+    match options.worlds() {
         1 => vec![Arc::clone(run)],
         worlds => followers(worlds, run, network),
     }

@@ -1,16 +1,10 @@
-//! When a run begins, and how its time passes.
+//! When a run begins and how fast its time passes, as the command line says it: `--start`, `--speed`.
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::clock::{self, Clock, VIRTUAL_START};
-use crate::error::{Problem, quote};
-use crate::model::{Model, Nanos};
-use crate::telemetry::env::Settings;
-use crate::telemetry::pipeline::Pace;
-
-use super::{Options, loads};
+use crate::model::Nanos;
 
 /// When a run in virtual time begins: `--start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,31 +34,9 @@ impl FromStr for Start {
 }
 
 /// An instant as RFC 3339 writes it, to whole seconds.
-fn show(instant: Nanos) -> String {
+pub fn show(instant: Nanos) -> String {
     let second = i64::try_from(instant / 1_000_000_000).expect("a u64 of nanoseconds has few seconds");
     Timestamp::from_second(second).expect("a u64 of nanoseconds ends in 2554").to_string()
-}
-
-/// What is wrong with the start that was asked for.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if options.start.is_some() && !options.virtual_time {
-        let problem = Problem::new("--start was given, but time is real: the run begins when it begins");
-        problems.push(problem.help("add --virtual, or leave --start out"));
-    }
-    if let (Some(Start::At(start)), Some(length)) = (options.start, loads::length(options, model))
-        && start.checked_add(length).is_none()
-    {
-        let who = if options.stop_after.is_some() { "--for" } else { "a load's end after" };
-        let problem = Problem::new(format!(
-            "{who} {} from --start {} on leads beyond the end of simulated time, {}",
-            clock::show(length),
-            quote(&show(start)),
-            show(Nanos::MAX)
-        ));
-        problems.push(problem.help("start earlier, or run for a shorter time"));
-    }
-    problems
 }
 
 /// How fast simulated time passes, at the most, for each second of real time: `--speed`.
@@ -74,6 +46,11 @@ pub struct Speed(f64);
 impl Speed {
     const SLOWEST: f64 = 0.001;
     const FASTEST: f64 = 1_000_000.0;
+
+    /// Simulated seconds in each real one.
+    pub const fn factor(self) -> f64 {
+        self.0
+    }
 }
 
 impl FromStr for Speed {
@@ -91,35 +68,10 @@ impl FromStr for Speed {
     }
 }
 
-/// How the pipeline takes records, and the run's clock at its start.
-pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) -> (Pace, Clock) {
-    let speed = options.speed.map(|Speed(speed)| speed);
-    if !options.virtual_time {
-        return (Pace::Real, Clock::real(speed.unwrap_or(1.0)));
-    }
-    let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
-    let start = match options.start {
-        Some(Start::At(start)) => start,
-        Some(Start::Now) => clock::wall(),
-        None if to_backend => before_now(clock::wall(), loads::length(options, model).unwrap_or(0), speed),
-        // A file is to be the same every time.
-        None => VIRTUAL_START,
-    };
-    match speed {
-        Some(speed) => (Pace::Paced, Clock::paced(start, speed)),
-        None => (Pace::Virtual, Clock::virtual_from(start)),
-    }
-}
-
-/// Backends drop what is far from now, and most what is yet to come: a run that
-/// lasts `length` begins so that it is now when it ends.
-fn before_now(now: Nanos, length: Nanos, speed: Option<f64>) -> Nanos {
-    let takes = speed.map_or(0, |speed| (length as f64 / speed) as Nanos);
-    now.saturating_sub(length.saturating_sub(takes))
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::clock::VIRTUAL_START;
+
     use super::*;
 
     #[test]
@@ -162,16 +114,5 @@ mod tests {
             let refused = text.parse::<Speed>().unwrap_err();
             assert!(refused.contains("from 0.001 to 1000000, for example 10 or 0.5"), "{text}: {refused}");
         }
-    }
-
-    #[test]
-    fn a_run_for_a_backend_ends_now_and_never_in_what_is_to_come() {
-        let (now, hour) = (1_800_000_000_000_000_000, 3_600_000_000_000);
-        assert_eq!(before_now(now, hour, None), now - hour);
-        assert_eq!(before_now(now, 0, None), now);
-        assert_eq!(before_now(now, hour, Some(1.0)), now, "it passes as the wall clock does");
-        assert_eq!(before_now(now, hour, Some(2.0)), now - hour / 2);
-        assert_eq!(before_now(now, hour, Some(0.5)), now, "it falls behind");
-        assert_eq!(before_now(5, hour, None), 0);
     }
 }

@@ -2,7 +2,6 @@
 //! last line says what came of it all.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,43 +16,9 @@ use crate::telemetry::record::{Resource, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::check::fault::line as describe;
-use super::services::Loaded;
-use super::{Event, Failure, Options, shards};
-
-/// How many requests that a fault has changed the truth lists, of each fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
-    All,
-    Most(usize),
-}
-
-impl Default for Listed {
-    fn default() -> Self {
-        Self::Most(1_000)
-    }
-}
-
-impl Listed {
-    /// So many at most.
-    pub const fn most(self) -> usize {
-        match self {
-            Self::All => usize::MAX,
-            Self::Most(most) => most,
-        }
-    }
-}
-
-impl FromStr for Listed {
-    type Err = String;
-
-    /// `all`, or a number.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        text.parse().map(Self::Most).map_err(|_| "write a number, or all".to_owned())
-    }
-}
+use super::event::Event;
+use super::loaded::Loaded;
+use super::{Failure, Options};
 
 /// The truth of a run, while it goes on.
 #[derive(Debug)]
@@ -114,7 +79,7 @@ impl Truth {
             })
         };
         let parts: Result<_, _> = parts(options, path).iter().map(|part| create(part)).collect();
-        let names = Arc::new(names(model, loaded, resources, shards::count(options)));
+        let names = Arc::new(names(model, loaded, resources, options.worlds()));
         Ok(Some(Self {
             sink: create(path)?,
             parts: parts?,
@@ -189,7 +154,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
         let problem = Problem::new("--out - and --truth - both want standard output");
         problems.push(problem.help("name a file for one of them: --truth truth.jsonl"));
     }
-    if is_stdout && shards::count(options) > 1 {
+    if is_stdout && options.worlds() > 1 {
         let problem = Problem::new("--truth - was given, and several shards cannot share standard output");
         problems.push(problem.help("name a file: --truth truth.jsonl"));
     }
@@ -198,7 +163,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
 
 /// Files that the worlds behind the first write until the run is over.
 pub fn parts(options: &Options, truth: &Path) -> Vec<PathBuf> {
-    (1..shards::count(options)).map(|shard| part(truth, shard)).collect()
+    (1..options.worlds()).map(|shard| part(truth, shard)).collect()
 }
 
 /// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.
@@ -246,33 +211,13 @@ fn opening(options: &Options, model: &Model, names: &Names) -> Opening {
     Opening {
         topology: model.name.clone(),
         seed: model.seed,
-        shards: shards::count(options),
+        shards: options.worlds(),
         is_virtual: options.virtual_time,
-        flags: flags(options),
+        flags: options.decisive_flags(),
         faults: model
             .faults
             .iter()
             .map(|fault| Declared::new(fault, describe(fault, model), names))
             .collect(),
     }
-}
-
-/// The flags that decide what happens: neither where it goes, nor at which pace.
-fn flags(options: &Options) -> Vec<String> {
-    let mut flags = Vec::new();
-    let mut flag = |name: &str, value: String| flags.push(format!("--{name} {value}"));
-    if let Some(nanos) = options.stop_after {
-        flag("for", crate::clock::show(nanos));
-    }
-    for (service, file) in &options.guests {
-        flag("guest", format!("{service}={}", file.display()));
-    }
-    let switch = |(name, on): &(String, bool)| format!("{name}={}", if *on { "on" } else { "off" });
-    options.faults.iter().for_each(|fault| flag("fault", switch(fault)));
-    options.loads.iter().for_each(|load| flag("load", switch(load)));
-    options.requests.iter().for_each(|asked| flag("request", asked.to_string()));
-    if options.through_ingress {
-        flags.push("--through-ingress".to_owned());
-    }
-    flags
 }

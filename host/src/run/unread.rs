@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::telemetry::exporter::Account;
 
-use super::Event;
+use super::event::Event;
 
 /// Ends a run when the reader of a pipe that it writes to has gone.
 #[derive(Clone, Debug)]

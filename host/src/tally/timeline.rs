@@ -91,6 +91,13 @@ impl Timeline {
         }
     }
 
+    /// Makes the intervals so long that they reach to `end`: nanoseconds from the start of the run.
+    pub fn reach(&mut self, end: Nanos) {
+        while end.div_ceil(self.length()) > INTERVALS as u64 && self.length + 1 < LENGTHS.len() {
+            self.lengthen();
+        }
+    }
+
     /// Takes in what was counted at the same time elsewhere.
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
@@ -119,9 +126,11 @@ impl Interval {
         self.times.quantile(quantile)
     }
 
-    /// The mean time of the requests: nanoseconds; none without a request.
+    /// The mean time of the requests that have one: nanoseconds. None if no request of this
+    /// interval has a time.
     pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.total as f64 / self.count as f64)
+        let timed = self.times.count();
+        (timed > 0).then(|| self.total as f64 / timed as f64)
     }
 
     /// The requests of all these intervals.
@@ -164,9 +173,13 @@ impl Sketch {
         *count = count.saturating_add(1);
     }
 
+    /// How many times there are.
+    fn count(&self) -> u64 {
+        self.counts.iter().map(|count| u64::from(*count)).sum()
+    }
+
     fn quantile(&self, quantile: f64) -> Option<Nanos> {
-        let all: u64 = self.counts.iter().map(|count| u64::from(*count)).sum();
-        let rank = ((quantile * all as f64).ceil() as u64).max(1);
+        let rank = ((quantile * self.count() as f64).ceil() as u64).max(1);
         let mut seen = 0;
         let found = self.counts.iter().position(|count| {
             seen += u64::from(*count);
@@ -280,8 +293,10 @@ mod tests {
         timeline.note(5 * SECOND / 10, None, true);
         let last = timeline.intervals().last().unwrap();
         assert_eq!(
-            (timeline.intervals().len(), last.count, last.failed, last.quantile(0.5)),
-            (6, 1, 1, None)
+            (timeline.intervals().len(), last.count, last.failed, last.quantile(0.5), last.mean()),
+            (6, 1, 1, None, None)
         );
+        timeline.note(5 * SECOND / 10, Some(8_000_000), false);
+        assert_eq!(timeline.intervals().last().unwrap().mean(), Some(8_000_000.0));
     }
 }

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod bar;
+mod chosen;
 mod detail;
 mod forest;
 mod header;
@@ -23,14 +24,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE};
+pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE, keep_longest};
+pub use self::chosen::Wanted;
 pub use self::pair::Pair;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
 pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 
 use self::assemble::{Assembler, Missed, Piece};
+use self::chosen::Chooser;
 use self::text::count;
 use self::tree::Artist;
+use crate::context::TraceId;
 use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
 use crate::telemetry::record::{Batch, Resource};
 
@@ -42,6 +46,8 @@ pub struct Console<W> {
     services: FxHashMap<Arc<str>, usize>,
     style: Style,
     assembler: Assembler,
+    /// None draws all traces.
+    chooser: Option<Chooser>,
     begun: bool,
     account: Arc<Account>,
 }
@@ -87,26 +93,66 @@ impl<W: Write + Send> Console<W> {
             services.entry(resource.service.clone()).or_insert(index);
         }
         let account = Account::new("console");
-        let assembler = Assembler::default();
-        Self { out: Some(out), resources, services, style, assembler, begun: false, account }
+        let (assembler, chooser) = (Assembler::default(), None);
+        Self { out: Some(out), resources, services, style, assembler, chooser, begun: false, account }
+    }
+
+    /// Draws those traces only that are wanted.
+    pub fn choosing(self, wanted: Wanted) -> Self {
+        Self { chooser: Some(Chooser::new(wanted)), ..self }
+    }
+
+    /// Notes records of a trace that were not kept before they came here: the trace says so when
+    /// it is drawn.
+    pub fn lost(&mut self, id: TraceId, spans: u64, logs: u64) {
+        self.assembler.lost(id, spans, logs);
     }
 
     /// Takes what has ended, and writes the traces that this makes ready. An
     /// empty batch says that nothing has happened for a while: traces whose
     /// root came from a client of another process are then shown.
     pub fn export(&mut self, batch: &Batch) {
-        let pieces = self.assembler.add(batch);
+        let mut pieces = self.assembler.add(batch);
+        if let Some(chooser) = &mut self.chooser {
+            pieces = chooser.choose(pieces, &self.resources);
+        }
         self.write(&pieces, Missed::default());
     }
 
     /// Writes what is left, finished or not, and how much was never shown.
     /// For the end of a run: what ends after it counts as late.
     pub fn flush(&mut self) {
-        let (pieces, missed) = self.assembler.finish();
-        self.write(&pieces, missed);
+        let (mut pieces, missed) = self.assembler.finish();
+        if let Some(chooser) = &mut self.chooser {
+            pieces = chooser.choose(pieces, &self.resources);
+            pieces.extend(chooser.finish());
+        }
+        let text = self.draw(&pieces, missed) + &self.sum();
+        self.put(&text);
+    }
+
+    /// How many of the traces were wanted, at the end of a run.
+    fn sum(&self) -> String {
+        let Some(chooser) = &self.chooser else { return String::new() };
+        let (seen, matched, left_out) = chooser.sums();
+        let number = |of| usize::try_from(of).unwrap_or(usize::MAX);
+        let mut text = format!("\n{matched} of {}\n", count(number(seen), "trace"));
+        if left_out > 0 {
+            let traces = count(number(left_out), "trace");
+            text.push_str(&format!(
+                "{traces} that are among the slowest left out: {} MiB are held\n",
+                chosen::MAX_BYTES >> 20
+            ));
+        }
+        text
     }
 
     fn write(&mut self, pieces: &[Piece], missed: Missed) {
+        let text = self.draw(pieces, missed);
+        self.put(&text);
+    }
+
+    fn draw(&mut self, pieces: &[Piece], missed: Missed) -> String {
         let artist = Artist { style: self.style, resources: &self.resources, services: &self.services };
         let mut text = String::new();
         if !self.begun && !pieces.is_empty() {
@@ -130,6 +176,10 @@ impl<W: Write + Send> Console<W> {
                 count(usize::try_from(logs).unwrap_or(usize::MAX), "log line"),
             ));
         }
+        text
+    }
+
+    fn put(&mut self, text: &str) {
         let Some(out) = &mut self.out else { return };
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             self.out = None;

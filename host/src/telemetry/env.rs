@@ -9,6 +9,8 @@ mod otlp;
 mod reader;
 mod unused;
 
+pub use otlp::files;
+
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;

@@ -31,6 +31,7 @@ use super::encode::{self, Packing, REQUEST_BYTES};
 use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
 use super::pipeline::{Batching, Pace};
 use super::record::{Batch, Resource};
+use crate::clock;
 use crate::error::Problem;
 use crate::model::Protocol;
 use crate::rng::Key;
@@ -209,7 +210,10 @@ impl Exporter for Otlp {
         let lanes = [self.traces.take(), self.logs.take()];
         // All of them first: the senders of one work on while the other is waited for.
         lanes.iter().flatten().for_each(Lane::close);
-        lanes.into_iter().flatten().for_each(|lane| lane.finish(deadline));
+        // Once for both: by the time that one is through, the deadline may have passed.
+        let began = Instant::now();
+        let longest = deadline.saturating_duration_since(began);
+        lanes.into_iter().flatten().for_each(|lane| lane.finish(began, longest));
     }
 
     fn account(&self) -> Arc<Account> {
@@ -262,6 +266,14 @@ struct Failure {
     message: String,
     /// The receiver has said so; else it could not be reached, or broke off.
     is_answer: bool,
+}
+
+impl Failure {
+    /// No answer within the time for one attempt. The receiver is slow, not absent.
+    fn late(timeout: Duration) -> Self {
+        let message = format!("no answer within {}", clock::show(clock::nanos(timeout)));
+        Self { again: Again::Later, message, is_answer: true }
+    }
 }
 
 /// Whether another attempt can help.

@@ -1,6 +1,7 @@
 //! Spans and log records as the core thread leaves them: flat, cheap to fill,
 //! close to OTLP (opentelemetry-proto 1.x, `trace.proto` and `logs.proto`).
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -64,6 +65,23 @@ pub enum Value {
     Float(f64),
     Texts(Vec<String>),
     Ints(Vec<i64>),
+}
+
+/// As text; the members of a list with commas between them.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Texts(texts) => f.write_str(&texts.join(", ")),
+            Self::Ints(ints) => {
+                let texts: Vec<_> = ints.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join(", "))
+            }
+        }
+    }
 }
 
 impl<T: Into<Text>> From<T> for Value {
@@ -284,6 +302,13 @@ pub struct SpanRecord {
     pub dropped_attributes: u32,
     /// Events that the bound on their number kept out.
     pub dropped_events: u32,
+}
+
+impl SpanRecord {
+    /// Whether its status says that it failed.
+    pub const fn is_error(&self) -> bool {
+        matches!(self.status, Status::Error(_))
+    }
 }
 
 /// As in `logs.proto`: the first number of each range of `SeverityNumber`.

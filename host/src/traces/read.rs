@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::quote;
+use crate::report::words::counted;
 
 /// A line is at most this long: bytes. Longer ones are left out.
 const LINE_BYTES: u64 = 64 << 20;
+
+/// What is kept of standard input: bytes.
+const STDIN_BYTES: u64 = 4 << 30;
 
 /// The first bytes of gzip members (RFC 1952) and of Zstandard frames (RFC 8878).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -22,6 +26,19 @@ pub enum ReadError {
     File { path: PathBuf, error: io::Error },
     #[error("cannot keep what standard input says in a temporary file: {0}")]
     Spool(io::Error),
+    #[error("standard input has more than the {} MiB that are kept of it", .0 >> 20)]
+    TooLong(u64),
+}
+
+impl ReadError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "name a file that --out has written, or - for standard input",
+            Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
+            Self::TooLong(_) => "write it to a file, and name that in place of -",
+        }
+    }
 }
 
 /// What is read: a file, or a copy of the standard input.
@@ -39,8 +56,7 @@ impl Source {
     /// The file is not there or is no file; there is no room for a copy.
     pub fn open(path: Option<&Path>) -> Result<Self, ReadError> {
         let Some(path) = path else {
-            let mut file = tempfile::tempfile().map_err(ReadError::Spool)?;
-            io::copy(&mut io::stdin().lock(), &mut file).map_err(ReadError::Spool)?;
+            let file = spool(io::stdin().lock(), STDIN_BYTES)?;
             return Ok(Self { file, path: PathBuf::from("-") });
         };
         let fail = |error| ReadError::File { path: path.to_owned(), error };
@@ -51,12 +67,11 @@ impl Source {
         Ok(Self { file: File::open(path).map_err(fail)?, path: path.to_owned() })
     }
 
-    /// Gives each line to `take`. What could not be read to its end, as of a run that was
-    /// killed, is said.
+    /// Gives each line to `take`, and returns what it could not give.
     ///
     /// # Errors
     /// The system does not give the file's beginning out.
-    pub fn lines(&self, mut take: impl FnMut(&str)) -> Result<Option<String>, ReadError> {
+    pub fn lines(&self, mut take: impl FnMut(&str)) -> Result<Unread, ReadError> {
         let fail = |error| ReadError::File { path: self.path.clone(), error };
         let mut file = &self.file;
         file.seek(SeekFrom::Start(0)).map_err(fail)?;
@@ -69,17 +84,21 @@ impl Source {
         } else {
             Box::new(reader)
         };
-        let (mut line, mut long) = (Vec::new(), 0_u64);
+        let (mut line, mut unread) = (Vec::new(), Unread::default());
         loop {
             line.clear();
             match (&mut lines).take(LINE_BYTES).read_until(b'\n', &mut line) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) => return Ok(Some(format!("the end of the file could not be read: {error}"))),
+                Err(error) => {
+                    unread.end = Some(error);
+                    break;
+                }
             }
             if line.len() as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
-                long += 1;
-                if lines.skip_until(b'\n').is_err() {
+                unread.long += 1;
+                if let Err(error) = lines.skip_until(b'\n') {
+                    unread.end = Some(error);
                     break;
                 }
                 continue;
@@ -89,6 +108,46 @@ impl Source {
                 take(text.trim());
             }
         }
-        Ok((long > 0).then(|| format!("{long} lines of over {} MiB left out", LINE_BYTES >> 20)))
+        Ok(unread)
+    }
+}
+
+/// What could not be read of a file.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Lines that are too long.
+    long: u64,
+    /// Why its end is missing, as of a run that was killed.
+    end: Option<io::Error>,
+}
+
+impl Unread {
+    /// A sentence for each kind.
+    pub fn notes(&self) -> Vec<String> {
+        let long = (self.long > 0).then(|| {
+            format!("{} left out: longer than {} MiB", counted(self.long, "line"), LINE_BYTES >> 20)
+        });
+        let end = self.end.as_ref().map(|error| format!("the end of the file could not be read: {error}"));
+        long.into_iter().chain(end).collect()
+    }
+}
+
+/// A temporary file with all of `input`.
+fn spool(input: impl Read, most: u64) -> Result<File, ReadError> {
+    let mut file = tempfile::tempfile().map_err(ReadError::Spool)?;
+    let copied = io::copy(&mut input.take(most + 1), &mut file).map_err(ReadError::Spool)?;
+    if copied > most { Err(ReadError::TooLong(most)) } else { Ok(file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_has_a_bound() {
+        let of = |bytes| spool(io::repeat(b'x').take(bytes), 1 << 20);
+        assert!(of(1 << 20).is_ok());
+        let error = of((1 << 20) + 1).expect_err("too long");
+        assert_eq!(error.to_string(), "standard input has more than the 1 MiB that are kept of it");
     }
 }

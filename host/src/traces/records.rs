@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, LogsData};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, ResourceLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use opentelemetry_semantic_conventions::attribute;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::telemetry::record::{
@@ -25,83 +27,64 @@ const IS_REMOTE: u32 = 0x200;
 /// The name of what has no `service.name` (OpenTelemetry specification, "Resource SDK").
 const UNKNOWN: &str = "unknown_service";
 
-/// Turns lines into records; the resources of all of them have numbers in one table.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    resources: Vec<Resource>,
-}
-
 /// The records of one line.
-#[derive(Debug)]
-pub struct Line<'a> {
-    resources: &'a [Resource],
+#[derive(Debug, Default)]
+pub struct Line {
+    /// Those of its records, by [`ResourceId`].
+    pub resources: Vec<Resource>,
     pub spans: Vec<SpanRecord>,
     pub logs: Vec<LogRecord>,
 }
 
-impl Line<'_> {
+/// A line as it is written (OTLP file exporter: `TracesData`, `LogsData` or `MetricsData`).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    resource_spans: Option<Vec<ResourceSpans>>,
+    resource_logs: Option<Vec<ResourceLogs>>,
+    resource_metrics: Option<IgnoredAny>,
+}
+
+impl Line {
     /// Who made a span.
     pub fn resource(&self, span: &SpanRecord) -> &Resource {
         &self.resources[span.resource.0 as usize]
     }
 
-    /// The name of the service that made a span.
-    pub fn service(&self, span: &SpanRecord) -> &str {
-        &self.resource(span).service
-    }
-}
-
-impl Decoder {
-    /// The records of a line; none where it is neither traces nor logs. Spans without
-    /// ids, which nobody may send, are left out.
-    pub fn line(&mut self, text: &str) -> Option<Line<'_>> {
-        let (mut spans, mut logs) = (Vec::new(), Vec::new());
-        if text.contains("\"resourceLogs\"") {
-            let data: LogsData = serde_json::from_str(text).ok()?;
-            for of in data.resource_logs {
-                let resource = self.resource(of.resource);
-                let records = of.scope_logs.into_iter().flat_map(|scope| scope.log_records);
-                logs.extend(records.map(|record| log(record, resource)));
-            }
-        } else if text.contains("\"resourceSpans\"") {
-            let data: TracesData = serde_json::from_str(text).ok()?;
-            for of in data.resource_spans {
-                let resource = self.resource(of.resource);
-                for scope in of.scope_spans {
-                    let is_bus = scope.scope.is_some_and(|scope| scope.name == Scope::Bus.name());
-                    let scope_of = if is_bus { Scope::Bus } else { Scope::Guest };
-                    spans.extend(
-                        scope.spans.into_iter().filter_map(|record| span(record, resource, scope_of)),
-                    );
-                }
-            }
-        } else if !text.contains("\"resourceMetrics\"") {
-            return None;
-        }
-        Some(Line { resources: &self.resources, spans, logs })
-    }
-
-    /// The table of resources.
-    pub fn into_resources(self) -> Vec<Resource> {
-        self.resources
-    }
-
-    fn resource(&mut self, origin: Option<Origin>) -> ResourceId {
+    fn add(&mut self, origin: Option<Origin>) -> ResourceId {
         let attributes = attributes(origin.map(|origin| origin.attributes).unwrap_or_default());
         let name = attributes.iter().find(|attribute| *attribute.key == *attribute::SERVICE_NAME);
         let service: Arc<str> = match name.map(|name| &name.value) {
             Some(Value::Text(text)) => Arc::from(&**text),
             _ => Arc::from(UNKNOWN),
         };
-        let resource = Resource { service, attributes };
-        // Few instances make many lines, each of them a few: the last is often the same again.
-        let known = self.resources.iter().rposition(|known| *known == resource);
-        let index = known.unwrap_or_else(|| {
-            self.resources.push(resource);
-            self.resources.len() - 1
-        });
-        ResourceId(index as u32)
+        self.resources.push(Resource { service, attributes });
+        ResourceId(self.resources.len() as u32 - 1)
     }
+}
+
+/// The records of a line; none where it is no OTLP. Spans without ids, which nobody may send,
+/// are left out, and metrics.
+pub fn line(text: &str) -> Option<Line> {
+    let data: Data = serde_json::from_str(text).ok()?;
+    if let Data { resource_spans: None, resource_logs: None, resource_metrics: None } = data {
+        return None;
+    }
+    let mut line = Line::default();
+    for of in data.resource_logs.into_iter().flatten() {
+        let resource = line.add(of.resource);
+        let records = of.scope_logs.into_iter().flat_map(|scope| scope.log_records);
+        line.logs.extend(records.map(|record| log(record, resource)));
+    }
+    for of in data.resource_spans.into_iter().flatten() {
+        let resource = line.add(of.resource);
+        for scope in of.scope_spans {
+            let is_bus = scope.scope.is_some_and(|scope| scope.name == Scope::Bus.name());
+            let scope_of = if is_bus { Scope::Bus } else { Scope::Guest };
+            line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, scope_of)));
+        }
+    }
+    Some(line)
 }
 
 fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
@@ -160,7 +143,7 @@ fn log(log: Log, resource: ResourceId) -> LogRecord {
         },
         body: match body {
             Some(Value::Text(text)) => text,
-            Some(other) => Text::Owned(spelt(&other)),
+            Some(other) => Text::Owned(other.to_string()),
             None => Text::Static(""),
         },
         attributes: attributes(log.attributes),
@@ -197,20 +180,8 @@ fn value(kind: AnyKind) -> Value {
         AnyKind::ArrayValue(array) => {
             let values: Vec<_> =
                 array.values.into_iter().filter_map(|value| value.value).map(value).collect();
-            Value::Texts(values.iter().map(spelt).collect())
+            Value::Texts(values.iter().map(ToString::to_string).collect())
         }
         other => Value::Text(Text::Owned(serde_json::to_string(&other).unwrap_or_default())),
-    }
-}
-
-/// A value as text.
-pub fn spelt(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.to_string(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::Float(value) => value.to_string(),
-        Value::Texts(texts) => texts.join(", "),
-        Value::Ints(ints) => ints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

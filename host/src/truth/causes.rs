@@ -11,10 +11,11 @@ use crate::context::SpanId;
 use crate::fault::witness::{Caused as Request, Testimony};
 use crate::model::Nanos;
 
+use super::Names;
 use super::changed::Pair;
-use super::record;
 use super::services::ServiceChange;
-use super::{Names, Symptom};
+use super::symptom::Symptom;
+use super::units::{instant, seconds};
 
 /// What a fault has caused: the same seed ran once more without it. A request is the
 /// same in both runs if it is who it was; only what the fault does can be different.
@@ -95,7 +96,7 @@ pub struct Runs<'a> {
     pub end: Nanos,
 }
 
-/// What a comparison finds.
+/// What a run without a fault says of it.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub causes: Causes,
@@ -164,12 +165,12 @@ impl Runs<'_> {
     fn interval<'a>(&self, pairs: impl Iterator<Item = &'a Pair> + Clone) -> Option<Interval> {
         let end = |pair: &Pair| pair.with.end.map_or(self.end, |end| pair.with.due.saturating_add(end.took));
         let (first, last) = (pairs.clone().map(|pair| pair.with.due).min()?, pairs.map(end).max()?);
-        let at = |instant: Nanos| record::seconds(instant.saturating_sub(self.start));
+        let at = |instant: Nanos| seconds(instant.saturating_sub(self.start));
         Some(Interval {
             start_at: at(first),
-            start_time: record::instant(first),
+            start_time: instant(first),
             end_at: at(last),
-            end_time: record::instant(last),
+            end_time: instant(last),
         })
     }
 }

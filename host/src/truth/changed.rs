@@ -1,12 +1,10 @@
 //! Requests that a fault has changed, struck or not: each beside itself without the fault.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use crate::fault::witness::Caused as Request;
 use crate::model::Nanos;
 
-use super::{Names, Record, Symptom};
+use super::Names;
+use super::symptom::{Symptom, Visible};
 
 /// A request that takes longer by this is noticed, if it also takes longer by
 /// [`NOTICED_SHARE`]: nanoseconds.
@@ -14,26 +12,6 @@ const NOTICED: u64 = 10_000_000;
 
 /// Of what it takes without the fault: a fifth is one part in five.
 const NOTICED_SHARE: u64 = 5;
-
-/// As what a client notices that a request has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Visible {
-    /// It fails, and without the fault it would not.
-    Error,
-    /// It takes longer by 10 ms and by a fifth, both at least.
-    Slower,
-}
-
-/// How a request has ended.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Answer {
-    /// Null if it had no answer.
-    pub status: Option<u16>,
-    /// What kept the answer away.
-    pub error_type: Option<String>,
-    pub took_ms: Option<f64>,
-}
 
 /// A request in both runs.
 #[derive(Clone, Copy, Debug)]
@@ -67,21 +45,6 @@ impl Pair {
             visible_as: self.visible_as(),
             slower_by_ms: self.extra().map(|extra| extra as f64 / 1e6),
             ..Symptom::new(&self.with, names, start)
-        }
-    }
-
-    /// Its line.
-    pub fn record(&self, fault: &str, names: &Names, start: Nanos) -> Record {
-        let answer = self.without.end.map(|end| end.answer);
-        Record::Changed {
-            shard: self.shard,
-            fault: fault.to_owned(),
-            request: self.symptom(names, start),
-            without: Answer {
-                status: answer.and_then(Result::ok),
-                error_type: answer.and_then(Result::err).map(ToOwned::to_owned),
-                took_ms: self.without.end.map(|end| end.took as f64 / 1e6),
-            },
         }
     }
 }

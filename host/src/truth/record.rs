@@ -1,6 +1,5 @@
 //! What a line of the truth says.
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -8,8 +7,9 @@ use crate::fault::{After, Cause, Drawn, Hand};
 use crate::model::{Fault, Nanos, Schedule, Target};
 
 use super::Names;
-use super::changed::Answer;
-use super::summary::{FaultRow, Symptom, Total};
+use super::changed::Pair;
+use super::summary::{FaultRow, Total};
+use super::symptom::{Answer, Symptom};
 
 /// One line. `at` is always seconds of simulated time since the run began, and `time`
 /// the same instant by RFC 3339, as the records of the run have it.
@@ -120,6 +120,23 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// The line of a request that a fault has changed, in a run that began at `start`.
+    pub fn changed(pair: &Pair, fault: &str, names: &Names, start: Nanos) -> Self {
+        let answer = pair.without.end.map(|end| end.answer);
+        Self::Changed {
+            shard: pair.shard,
+            fault: fault.to_owned(),
+            request: pair.symptom(names, start),
+            without: Answer {
+                status: answer.and_then(Result::ok),
+                error_type: answer.and_then(Result::err).map(ToOwned::to_owned),
+                took_ms: pair.without.end.map(|end| end.took as f64 / 1e6),
+            },
+        }
+    }
+}
+
 /// A fault as the run begins with it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Declared {
@@ -176,13 +193,6 @@ impl Aim {
             span: target.span.clone(),
         }
     }
-}
-
-/// A service and one of its routes: null for what meets no route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Where {
-    pub service: String,
-    pub route: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -289,16 +299,4 @@ impl From<Drawn> for Draws {
             Drawn::Bytes(bytes) => Self { bytes: Some(bytes), ..Self::default() },
         }
     }
-}
-
-/// A length of time in seconds.
-pub fn seconds(nanos: Nanos) -> f64 {
-    nanos as f64 / 1e9
-}
-
-/// An instant by RFC 3339, to the nanosecond.
-pub fn instant(nanos: Nanos) -> String {
-    // A u64 of nanoseconds ends in 2554; a timestamp holds the year 9999.
-    let instant = Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX);
-    format!("{instant:.9}")
 }

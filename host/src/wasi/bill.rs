@@ -5,7 +5,7 @@
 //! nothing, and the host half a minute of its processor. Each price is the time that
 //! the work takes in a release build, rounded up: a second of `cpu-time` is a few
 //! seconds of real time at the most, whatever the guest calls (the table in
-//! `docs/security.md` has the measurements). Real time needs no prices: it measures.
+//! `docs/concepts/security.md` has the measurements). Real time needs no prices: it measures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,9 @@ pub const CALL: u64 = 10_000;
 /// A span, an event or a log record that is begun.
 pub const RECORD: u64 = 500;
 
+/// A key of an attribute that is compared with another, besides a unit for each 16 of its bytes.
+const COMPARISON: u64 = 4;
+
 /// A page of 64 KiB that a memory grows by: the system fills it with zeros.
 pub const PAGE: u64 = 4_000;
 
@@ -34,6 +37,11 @@ pub const PAGE: u64 = 4_000;
 /// guest, where wasmtime charges them.
 pub const fn bytes(count: usize) -> u64 {
     count as u64
+}
+
+/// What it costs to look for a key of `length` bytes among `keys` others, one after the other.
+pub const fn search(keys: usize, length: usize) -> u64 {
+    keys as u64 * (COMPARISON + length as u64 / 16)
 }
 
 /// What a guest owes for work of the host that has not been taken from its fuel yet.

@@ -9,7 +9,7 @@ use simhost::bus::stats::Accounts;
 use simhost::engine::EMBEDDED;
 use simhost::load::{Loads, Surroundings, Way};
 use simhost::model::{Model, Nanos};
-use simhost::run::{Options, Plan};
+use simhost::run::{Options, Plan, Purpose};
 use simhost::sched::Sched;
 use simhost::telemetry::record::{ResourceId, SpanRecord};
 use simhost::telemetry::recorder::Counts;
@@ -43,7 +43,7 @@ impl Lab {
         let environment = |name: &str| {
             (name == "OTEL_TRACES_SAMPLER" && spans == Spans::Off).then(|| "always_off".to_owned())
         };
-        let plan = Plan::of(topology, options, environment).expect("a plan");
+        let plan = Plan::from_topology(topology, options, Purpose::Describe, environment).expect("a plan");
         let kept: Rc<RefCell<Vec<SpanRecord>>> = Rc::default();
         let sink = Rc::clone(&kept);
         let (sched, bus) = plan.bus(move |batch| sink.borrow_mut().extend(batch.spans));

@@ -15,7 +15,8 @@
 //! | `/annotate/{attributes}` | says attributes of 2 MiB of its SERVER span |
 //! | `/forget/{spans}` | begins spans, and never gives their handles back |
 //! | `/argument/{copies}` | passes this many times 2 MiB to the host at once |
-//! | `/spin/{what}` | does the same again and again: see [`spin::forever`] |
+//! | `/spin/{what}` | does the same again and again: see [`spin::times`] |
+//! | `/spin/{what}/{turns}` | does the same this many times, and answers |
 //!
 //! What it does when it is asked for its routes is in its configuration, `routes`: see [`spin::describe`].
 
@@ -60,6 +61,7 @@ impl Guest for Hostile {
             "annotate" => answer(&hoard::annotations(first)),
             "forget" => answer(&hoard::handles(first)),
             "argument" => answer(&hoard::argument(first)),
+            "spin" if parts.len() > 2 => spin::times(parts[1], second),
             "spin" => spin::forever(parts.get(1).copied().unwrap_or_default()),
             _ => Response { status: 404, headers: Vec::new(), body: Vec::new() },
         }

@@ -4,18 +4,25 @@ use std::hint::black_box;
 use std::io::Write as _;
 
 use super::exports::simhost::service::handler::{Response, Route};
-use super::simhost::service::tracing::{self, Span, SpanKind};
+use super::simhost::service::tracing::{self, Span, SpanKind, Value};
 use super::simhost::service::{bus, clock, config, incoming, logging};
 use super::{PATIENT, answer, request};
 
+/// Attributes of the list that is set at once.
+const ATTRIBUTES: i64 = 1_000;
+
 /// Does `what` for ever.
 pub fn forever(what: &str) -> Response {
+    times(what, u64::MAX)
+}
+
+/// Does `what` this many times, and answers.
+pub fn times(what: &str, turns: u64) -> Response {
     let lines = vec![b'\n'; 4 << 10];
     let text = "x".repeat(64 << 10);
     let mut buffer = vec![0; 1 << 20];
-    let mut turn = 0_u64;
-    loop {
-        turn += 1;
+    let attributes = if what == "attributes" { attributes() } else { Vec::new() };
+    for turn in 0..turns {
         match what {
             "nothing" => {
                 black_box(turn);
@@ -45,6 +52,7 @@ pub fn forever(what: &str) -> Response {
             "span" => drop(Span::new("x", SpanKind::Internal, &[])),
             "context" => drop(black_box(tracing::current())),
             "annotate" => tracing::annotate(&[]),
+            "attributes" => tracing::annotate(&attributes),
             "baggage" => tracing::set_baggage(&format!("k{}", turn % 64), &text[..100]),
             "get-baggage" => drop(black_box(tracing::get_baggage("k0"))),
             "lines" => std::io::stdout().write_all(&lines).expect("there is standard output"),
@@ -58,6 +66,12 @@ pub fn forever(what: &str) -> Response {
             other => return answer(&format!("there is no spinning {other}")),
         }
     }
+    answer(&format!("{turns} times"))
+}
+
+/// More attributes than a span keeps. No two keys are equal, and each differs from the others at its end only.
+fn attributes() -> Vec<(String, Value)> {
+    (0..ATTRIBUTES).map(|number| (format!("{number:064}"), Value::Int(number))).collect()
 }
 
 /// Asks for a page more, which soon nobody grants.

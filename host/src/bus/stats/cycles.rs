@@ -10,6 +10,11 @@ impl Stats {
         let accounts = self.accounts.borrow();
         accounts.as_ref().is_some_and(|accounts| accounts.services[service.index()].in_cycle)
     }
+
+    /// All services of which that is true, in their order.
+    pub fn cycles(&self) -> Vec<ServiceId> {
+        self.accounts.borrow().as_ref().map(|accounts| accounts.cycles.clone()).unwrap_or_default()
+    }
 }
 
 impl Accounts {
@@ -27,6 +32,8 @@ impl Accounts {
         for (service, is_in) in self.services.iter_mut().zip(below.into_iter().zip(above)) {
             service.in_cycle |= is_in.0 && is_in.1;
         }
+        let ids = (0..).map(ServiceId).zip(&self.services);
+        self.cycles = ids.filter(|(_, service)| service.in_cycle).map(|(id, _)| id).collect();
     }
 
     fn callees(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {

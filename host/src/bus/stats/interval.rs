@@ -35,6 +35,11 @@ impl Accounts {
         self.until.saturating_sub(self.from)
     }
 
+    /// From the start of the world until no more requests were made: nanoseconds.
+    pub const fn until(&self) -> Nanos {
+        self.until.saturating_sub(self.start)
+    }
+
     /// The time from there until the last of them, and whatever they led to, had ended: nanoseconds.
     pub const fn drain(&self) -> Nanos {
         self.last.saturating_sub(self.until)

@@ -9,8 +9,8 @@ use crate::error::Warnings;
 use crate::model::{Code, Measure, Model, Objective, Piece, ServiceId, Subject};
 
 use super::super::calls::{Call, Calls, Meets};
-use super::super::services::Service;
-use super::super::telemetry::ENVIRONMENT;
+use super::super::loaded::Service;
+use super::super::resources::ENVIRONMENT;
 use super::fault;
 use link::LinkRow;
 

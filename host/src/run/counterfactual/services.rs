@@ -7,7 +7,7 @@ use crate::fault::witness::{Spot, Touched};
 use crate::model::ServiceId;
 use crate::truth::{Names, Role, ServiceChange, ServiceNumbers};
 
-use super::super::simulate::Simulated;
+use super::super::world::Simulated;
 
 /// The services whose numbers are others without a fault, which is `index` in the model.
 pub fn changes(index: usize, with: &Simulated, without: &Simulated, names: &Names) -> Vec<ServiceChange> {

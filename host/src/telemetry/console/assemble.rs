@@ -93,7 +93,7 @@ struct Held {
     logs: Vec<LogRecord>,
     lost_spans: u64,
     lost_logs: u64,
-    /// What was added to it takes: bytes.
+    /// What its spans and log lines take: bytes.
     bytes: usize,
     /// The time of its last record.
     last: u64,
@@ -150,6 +150,16 @@ impl Assembler {
         std::mem::take(&mut self.ready)
     }
 
+    /// Notes records of a trace that were not kept before they came here.
+    pub fn lost(&mut self, id: TraceId, spans: u64, logs: u64) {
+        if spans + logs > 0
+            && let Some(held) = self.make_room(id, 0)
+        {
+            held.lost_spans += spans;
+            held.lost_logs += logs;
+        }
+    }
+
     /// The rest, finished or not, and what was never drawn since the last time.
     pub fn finish(&mut self) -> (Vec<Piece>, Missed) {
         self.settle(u64::MAX);
@@ -162,7 +172,7 @@ impl Assembler {
     fn span(&mut self, span: &SpanRecord) {
         let id = span.trace_id;
         let is_root = span.parent.is_none();
-        let (full, weight) = (self.is_full() && !is_root, span.weight());
+        let full = self.is_full() && !is_root;
         let Some(held) = self.make_room(id, span.end) else {
             self.missed.spans += 1;
             if is_root {
@@ -170,16 +180,16 @@ impl Assembler {
             }
             return;
         };
-        let before = held.spans.len();
+        let before = (held.spans.len(), held.bytes);
         if full {
             held.lost_spans += 1;
         } else {
             held.push(span);
-            held.bytes += weight;
         }
-        let after = held.spans.len();
-        self.bytes += if full { 0 } else { weight };
-        self.records = self.records + after - before;
+        // It may have more, or less: a trace that has too many is cut.
+        let after = (held.spans.len(), held.bytes);
+        self.records = self.records + after.0 - before.0;
+        self.bytes = self.bytes + after.1 - before.1;
         let is_late = span.parent.is_some_and(|parent| self.is_shown(id, parent));
         if is_root {
             self.show(id, Part::Whole);
@@ -359,30 +369,54 @@ impl Assembler {
     }
 }
 
+/// Spans that were let go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    pub count: u64,
+    /// What they took.
+    pub bytes: usize,
+}
+
+/// Keeps so many of the spans of a trace: the longest, in their order, and roots in any case.
+pub fn keep_longest(spans: &mut Vec<SpanRecord>, keep: usize) -> Cut {
+    let mut cut = Cut::default();
+    if spans.len() <= keep {
+        return cut;
+    }
+    let length = |span: &SpanRecord| (span.parent.is_none(), span.end.saturating_sub(span.start));
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(length(&spans[at])));
+    let mut kept = vec![false; spans.len()];
+    for &at in &order[..keep] {
+        kept[at] = true;
+    }
+    let mut kept = kept.into_iter();
+    spans.retain(|span| {
+        let is_kept = kept.next() == Some(true);
+        if !is_kept {
+            cut.count += 1;
+            cut.bytes += span.weight();
+        }
+        is_kept
+    });
+    cut
+}
+
 impl Held {
     fn push(&mut self, span: &SpanRecord) {
         self.spans.push(span.clone());
+        self.bytes += span.weight();
         // Twice as many, so that cutting costs little for each span.
         if self.spans.len() >= 2 * MAX_SPANS {
             self.cut(MAX_SPANS);
         }
     }
 
-    /// Keeps the longest spans, in their order, and roots in any case.
+    /// Lets go of all but so many spans.
     fn cut(&mut self, keep: usize) {
-        if self.spans.len() <= keep {
-            return;
-        }
-        let length = |span: &SpanRecord| (span.parent.is_none(), span.end.saturating_sub(span.start));
-        let mut order: Vec<usize> = (0..self.spans.len()).collect();
-        order.sort_by_key(|&at| std::cmp::Reverse(length(&self.spans[at])));
-        let mut kept = vec![false; self.spans.len()];
-        for &at in &order[..keep] {
-            kept[at] = true;
-        }
-        self.lost_spans += (self.spans.len() - keep) as u64;
-        let mut kept = kept.into_iter();
-        self.spans.retain(|_| kept.next() == Some(true));
+        let lost = keep_longest(&mut self.spans, keep);
+        self.lost_spans += lost.count;
+        self.bytes -= lost.bytes;
     }
 
     /// Whether no span waits for a parent in this process, which will end and tell.

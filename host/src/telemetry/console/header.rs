@@ -2,19 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::assemble::{Part, Trace};
-use super::rows::is_error;
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, YELLOW};
-use super::text::{count, safe, shorten, width};
+use super::text::{count, moment, safe, shorten, width};
 use super::tree::{Artist, Picture};
-
-/// An instant as RFC 3339 writes it, to the millisecond; nanoseconds since the Unix epoch.
-fn moment(at: u64) -> Option<String> {
-    let instant = Timestamp::from_nanosecond(i128::from(at)).ok()?;
-    Some(format!("{instant:.3}"))
-}
 
 impl Artist<'_> {
     /// What the characters of a picture mean.
@@ -67,7 +58,7 @@ impl Picture<'_> {
         let spans = &trace.spans;
         let root = &spans[self.forest.tops[0]];
         let services: BTreeSet<&str> = spans.iter().map(|span| self.artist.service(span.resource)).collect();
-        let errors = spans.iter().filter(|span| is_error(span)).count();
+        let errors = spans.iter().filter(|span| span.is_error()).count();
         let mut fields = vec![(DIM, format!("Trace {}", trace.id))];
         fields.extend(moment(self.axis.start).map(|moment| (DIM, moment)));
         let unit = self.context.unit;
@@ -82,15 +73,12 @@ impl Picture<'_> {
                 }
             }
             Part::Unfinished => {
-                fields.push((
-                    YELLOW,
-                    "unfinished: its root has not ended, or was shown long before".to_owned(),
-                ));
+                fields.push((YELLOW, "unfinished: its root has not ended, or ended long before".to_owned()));
             }
             Part::Later { name, .. } => {
                 let name = safe(name, self.style().unicode);
                 fields.push((BOLD, name));
-                fields.push((YELLOW, "ended after it was shown:".to_owned()));
+                fields.push((YELLOW, "ended after the rest of the trace:".to_owned()));
             }
         }
         let total = spans.len() as u64 + trace.lost_spans;

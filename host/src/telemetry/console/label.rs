@@ -5,7 +5,7 @@ use opentelemetry_semantic_conventions::attribute;
 use super::detail::status_code;
 use super::forest::Stray;
 use super::layout::prefix;
-use super::rows::{Fold, Row, is_error};
+use super::rows::{Fold, Row};
 use super::style::{BOLD, DIM, Ink, PLAIN, RED, YELLOW};
 use super::text::{count, safe, shorten, width};
 use super::tree::{Picture, pad};
@@ -76,7 +76,7 @@ impl Picture<'_> {
         let span = &self.trace.spans[at];
         let glyphs = self.glyphs();
         let mut marks = Vec::new();
-        if is_error(span) {
+        if span.is_error() {
             marks.push((RED, glyphs.error.to_owned()));
         }
         let (kind, mut ink) = match span.kind {
@@ -106,7 +106,7 @@ impl Picture<'_> {
             Stray::Loop => "(its own ancestor)",
         });
         badges.extend(stray.map(|stray| (YELLOW, stray.to_owned())));
-        if is_error(span) {
+        if span.is_error() {
             ink = RED;
         }
         Label { marks, name: (ink, safe(&title(span), self.style().unicode)), badges }

@@ -11,7 +11,7 @@ use super::bar::Axis;
 use super::detail::{Context, Detail, is_shown, status_code};
 use super::forest::{Forest, Tops};
 use super::layout::{Layout, continued};
-use super::rows::{Row, What, is_error, rows};
+use super::rows::{Row, What, rows};
 use super::style::{BOLD, DIM, GREEN, Glyphs, Ink, PLAIN, RED, Style, YELLOW};
 use super::text::{Unit, count, shorten, width};
 use super::tree::{Artist, Picture, pad};
@@ -246,7 +246,7 @@ impl<'a> Drawing<'a> {
     fn words(&self, before: &SpanRecord, after: &SpanRecord) -> Vec<Detail> {
         let context = &self.picture.context;
         let mut details = Vec::new();
-        if is_error(after) && !is_error(before) {
+        if after.is_error() && !before.is_error() {
             details.extend(context.errors(after));
         }
         let of = |span: &SpanRecord| -> BTreeMap<String, String> {
@@ -296,7 +296,7 @@ impl<'a> Drawing<'a> {
         } else {
             self.again(out, row, span);
         }
-        if is_error(span) {
+        if span.is_error() {
             ink = RED;
         }
         let hot = self.hot == Some(span.span_id) && self.is_last(span.span_id, mark.1);
@@ -337,7 +337,7 @@ impl<'a> Drawing<'a> {
         };
         let room = layout.name.saturating_sub(used);
         if !text.is_empty() && width(&text) <= room {
-            self.style().paint(out, if is_error(span) { RED } else { PLAIN }, &text);
+            self.style().paint(out, if span.is_error() { RED } else { PLAIN }, &text);
             used += width(&text);
         }
         pad(out, layout.name.saturating_sub(used) + 1);
@@ -350,7 +350,7 @@ impl<'a> Drawing<'a> {
 
 fn fate(seen: [Option<Seen<'_>>; 2]) -> Fate {
     let [Some(before), Some(after)] = seen else { return Fate::Changed };
-    let outcome = |seen: Seen<'_>| (is_error(seen.span), status_code(seen.span));
+    let outcome = |seen: Seen<'_>| (seen.span.is_error(), status_code(seen.span));
     let same = before.took() == after.took()
         && before.own_time() == after.own_time()
         && outcome(before) == outcome(after)

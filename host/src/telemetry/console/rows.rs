@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::forest::Forest;
-use crate::telemetry::record::{SpanKind, SpanRecord, Status};
+use crate::telemetry::record::{SpanKind, SpanRecord};
 
 /// Siblings of one service, kind and name that are shown before the rest is summed up.
 pub const MAX_ALIKE: usize = 20;
@@ -71,10 +71,6 @@ pub fn rows(forest: &Forest, spans: &[SpanRecord], hot: Option<usize>) -> Rows {
     Rows { rows, hidden: spans.len() - accounted }
 }
 
-pub fn is_error(span: &SpanRecord) -> bool {
-    matches!(span.status, Status::Error(_))
-}
-
 fn push(waiting: &mut Vec<Row>, siblings: Vec<What>, depth: usize, guides: &[bool]) {
     let count = siblings.len();
     let row = |(at, what)| Row { depth, guides: guides.to_vec(), last: at + 1 == count, what };
@@ -133,7 +129,7 @@ fn summed_up(forest: &Forest, spans: &[SpanRecord], siblings: Vec<usize>) -> Fol
     let mut waiting = siblings.clone();
     while let Some(at) = waiting.pop() {
         count += 1;
-        errors += usize::from(is_error(&spans[at]));
+        errors += usize::from(spans[at].is_error());
         waiting.extend(&forest.nodes[at].children);
     }
     Fold { siblings, spans: count, errors }

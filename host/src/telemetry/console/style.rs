@@ -46,9 +46,9 @@ impl Default for Style {
 impl Style {
     /// The style for an output, from what its environment says.
     ///
-    /// `NO_COLOR` wins over `CLICOLOR_FORCE`, as everywhere. Output that does
-    /// not go to a terminal looks the same wherever it is made, so that two
-    /// people who run the same seed can compare their files.
+    /// `NO_COLOR` wins over `CLICOLOR_FORCE`, as everywhere. Output that does not go to a
+    /// terminal depends neither on a terminal's width nor on the locale, so that two people who
+    /// run the same seed can compare their files. `COLUMNS` sets its width.
     pub fn detect(
         is_terminal: bool,
         env: impl Fn(&str) -> Option<String>,
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_looks_the_same_wherever_it_is_made() {
+    fn a_file_looks_the_same_whatever_the_terminal_is() {
         let bare = detect(false, &[], None);
         assert_eq!(bare, Style::default());
         assert_eq!(detect(false, &[("TERM", "dumb"), ("LANG", "C")], Some(180)), bare);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
 
 /// Marks that may sit on one character; what is stacked higher only smears over other lines.
@@ -74,6 +75,13 @@ fn take(chars: impl Iterator<Item = char>, max: usize) -> impl Iterator<Item = c
         used += char_width(*char);
         used <= max
     })
+}
+
+/// An instant as RFC 3339 writes it, to the millisecond; nanoseconds since the Unix epoch.
+/// None where it is beyond the calendar.
+pub fn moment(at: u64) -> Option<String> {
+    let instant = Timestamp::from_nanosecond(i128::from(at)).ok()?;
+    Some(format!("{instant:.3}"))
 }
 
 /// `1 span`, `17 spans`.

@@ -9,7 +9,7 @@ use super::bar::{Axis, Cell};
 use super::detail::{Context, Detail, MAX_LINES};
 use super::forest::{Forest, Tops};
 use super::layout::{Layout, continued};
-use super::rows::{Fold, Row, Rows, What, is_error, rows};
+use super::rows::{Fold, Row, Rows, What, rows};
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, Style, service_ink};
 use super::text::{Unit, safe, shorten, width};
 use crate::telemetry::record::{LogRecord, Resource, ResourceId};
@@ -171,7 +171,7 @@ impl<'a> Picture<'a> {
         let mut ink = self.artist.ink(span.resource);
         self.tag(out, &self.artist.tag(span.resource), ink);
         let dropped = self.label(out, row, self.label_of(at));
-        if is_error(span) {
+        if span.is_error() {
             ink = RED;
         }
         self.bar(out, if hot { ink.bold() } else { ink }, &self.axis.bar(span.start, span.end, &node.own));

@@ -1,6 +1,6 @@
 //! Which receivers there are, and how to talk to them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -65,6 +65,15 @@ macro_rules! names {
 
 const TRACES: Names = names!("TRACES", "v1/traces");
 const LOGS: Names = names!("LOGS", "v1/logs");
+
+/// The files of certificates and keys that are named, each with its variable.
+pub fn files(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, PathBuf)> {
+    let names = [&TRACES, &LOGS].into_iter().flat_map(|names| {
+        [names.certificate, names.client_key, names.client_certificate].into_iter().flatten()
+    });
+    let named = |name| Some((name, PathBuf::from(get(name).filter(|path| !path.is_empty())?)));
+    names.filter_map(named).collect()
+}
 
 /// Reads everything about exporters.
 pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Option<&str>) -> Selected {

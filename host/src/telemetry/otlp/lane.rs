@@ -14,7 +14,6 @@ use super::halves::halve;
 use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
 use super::{Again, Failure, Options, QUEUE_BYTES, Sender, decode_answer};
-use crate::clock;
 use crate::rng::Key;
 use crate::telemetry::exporter::{Account, Count, Reason, Signal, Trouble};
 use crate::telemetry::pipeline::Pace;
@@ -121,12 +120,10 @@ impl Lane {
         self.shared.queue.close();
     }
 
-    /// Waits until everything is sent. It ends what is left when the receiver has
-    /// taken nothing until `deadline`, or for as long since it last took something.
-    pub fn finish(self, deadline: Instant) {
+    /// Waits until everything is sent. It ends what is left when the receiver has taken
+    /// nothing for `longest`, counted from `began` or from when it last took something.
+    pub fn finish(self, began: Instant, longest: Duration) {
         self.close();
-        let began = Instant::now();
-        let longest = deadline.saturating_duration_since(began);
         loop {
             let due = self.shared.patience.due(began, longest);
             let left = due.saturating_duration_since(Instant::now());
@@ -223,11 +220,8 @@ impl Shared {
     }
 
     async fn attempt(&self, prepared: Bytes) -> Result<Bytes, Failure> {
-        time::timeout(self.timeout, self.sender.send(prepared)).await.unwrap_or_else(|_late| {
-            let message = format!("no answer within {}", clock::show(clock::nanos(self.timeout)));
-            // Slow is not absent.
-            Err(Failure { again: Again::Later, message, is_answer: true })
-        })
+        let answer = time::timeout(self.timeout, self.sender.send(prepared)).await;
+        answer.unwrap_or_else(|_late| Err(Failure::late(self.timeout)))
     }
 
     fn accept(&self, count: Count, answer: Bytes) {

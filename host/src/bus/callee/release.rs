@@ -1,0 +1,116 @@
+//! Deployments: a service's replicas run one release of its guest, and while a fault
+//! has deployed another, some of them, or some of the requests, get that.
+
+use std::rc::Rc;
+
+use crate::bus::Bus;
+use crate::bus::visit::Visit;
+use crate::fault::{Drawn, Firing, Held, Rule, Spans, Subject};
+use crate::guest::CallError;
+use crate::model::Canary;
+use crate::rng::Purpose;
+
+use super::node::{GuestNode, Release, Stand};
+
+impl Release {
+    /// Whether a replica of so many runs this release while it is deployed: the last do.
+    fn is_on(&self, replica: usize, replicas: usize) -> bool {
+        match self.canary {
+            // Rounded up, but not for what is no more than the error of a float: 0.28 of 25 are 7.
+            Canary::Replicas(share) => replica >= replicas - (share * replicas as f64 - 1e-9).ceil() as usize,
+            Canary::Requests(_) => false,
+        }
+    }
+}
+
+/// Who serves a request.
+pub(super) struct Chosen<'a> {
+    pub stand: &'a Stand,
+    /// Kept as long as the request is under way.
+    pub _held: Option<Held>,
+}
+
+impl Bus {
+    /// Which release serves a request at a replica: the first that is deployed for it.
+    ///
+    /// # Errors
+    /// It does not come up, so nobody is there.
+    pub(super) fn choose<'a>(
+        &self,
+        guest: &'a GuestNode,
+        visit: &Visit,
+        replica: usize,
+    ) -> Result<Chosen<'a>, CallError> {
+        for release in &guest.releases {
+            let rule = &self.faults.rules()[release.fault];
+            if !rule.is_active() {
+                continue;
+            }
+            if matches!(release.canary, Canary::Replicas(_))
+                && !release.is_on(replica, guest.stand.replicas.len())
+            {
+                continue;
+            }
+            if let Some(held) = self.deployed(rule, release, guest, visit, replica) {
+                return match &release.stand {
+                    Some(stand) => Ok(Chosen { stand, _held: held }),
+                    None => {
+                        self.stats.refused(visit.to, visit.from.is_some());
+                        Err(self.nobody_at(visit.to))
+                    }
+                };
+            }
+        }
+        Ok(Chosen { stand: &guest.stand, _held: None })
+    }
+
+    /// Whether a fault has deployed a release for this request.
+    fn deployed(
+        &self,
+        rule: &Rc<Rule>,
+        release: &Release,
+        guest: &GuestNode,
+        visit: &Visit,
+        replica: usize,
+    ) -> Option<Option<Held>> {
+        let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+        let (route, params) = found.parts();
+        let subject = visit.subject(route, Some(replica as u32), &params, visit.span);
+        if !rule.is_for_route(route) {
+            return None;
+        }
+        if let Canary::Requests(share) = release.canary {
+            // By trace: what belongs together stays together.
+            let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
+            if dice.unit() >= share {
+                rule.spare_by_dice(&subject, share);
+                return None;
+            }
+        }
+        let now = self.host.sched.now();
+        let strike = rule.strike(&subject, now)?;
+        // One that is broken does not come up: there is no process, nor a SERVER span.
+        let resource = release.stand.as_ref().map(|stand| stand.replicas[replica].identity.resource);
+        let within = Some(visit.call.unwrap_or(visit.span));
+        let spans = Spans { server: release.stand.as_ref().and(subject.spans.server), ..subject.spans };
+        let subject = Subject { resource, spans, ..subject };
+        let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
+        self.faults.ledger.fired(Firing { within, ..firing });
+        Some(strike.held)
+    }
+
+    /// Lets the replicas of a service that a fault has deployed a release at, or no
+    /// longer has, do without the workers of the one that it replaces: these are other
+    /// processes, which are done with what they have and end.
+    pub(in crate::bus) fn roll(&self, rule: &Rule, guest: &GuestNode) {
+        let Some(release) = guest.releases.iter().find(|release| release.fault == rule.index) else { return };
+        for (index, replica) in guest.stand.replicas.iter().enumerate() {
+            let is_replaced = guest.releases.iter().any(|other| {
+                self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.stand.replicas.len())
+            });
+            replica.retire(is_replaced);
+        }
+        let deployed = release.stand.iter().flat_map(|stand| &stand.replicas);
+        deployed.for_each(|replica| replica.retire(!rule.is_active()));
+    }
+}

@@ -1,0 +1,64 @@
+//! What the SERVER span of a request says.
+
+use std::sync::Arc;
+
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::bus::Bus;
+use crate::bus::spans::{self, OpenSpan};
+use crate::bus::visit::{Visit, Way};
+use crate::telemetry::record::{Attributes, KeyValue, Text};
+
+use super::replica::Replica;
+use super::routes::Route;
+
+impl Bus {
+    /// Begins the SERVER span of a request at a replica.
+    pub(super) fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
+        self.host.recorder.opened();
+        let describe = || self.describe(visit, known);
+        let (resource, now) = (replica.identity.resource, self.host.sched.now());
+        OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
+    }
+
+    /// Name and attributes of a SERVER span.
+    fn describe(&self, visit: &Visit, known: Option<&Route>) -> (Text, Attributes) {
+        let request = &visit.request;
+        let exact = known.filter(|route| route.method == request.method);
+        // Of a call between services: the path, where it has parameters, and the status.
+        let mut own = Vec::with_capacity(if exact.is_some() && !visit.is_outer() { 2 } else { 8 });
+        let (name, shared) = match (exact, known) {
+            (Some(route), _) => {
+                let shared = if visit.is_outer() { &route.outer } else { &route.inner };
+                (Text::Shared(Arc::clone(&route.name)), Some(Arc::clone(shared)))
+            }
+            (None, known) => {
+                own.push(spans::method_attribute(&request.method));
+                own.extend(spans::original_method(&request.method));
+                own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
+                if !visit.is_outer() {
+                    own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
+                }
+                let path = known.map(|route| &route.path);
+                own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));
+                (spans::name(&request.method, path.map(|path| &**path)), None)
+            }
+        };
+        if exact.is_none_or(|route| !route.fixed) {
+            own.push(KeyValue::new(attribute::URL_PATH, request.path().to_owned()));
+        }
+        own.extend(spans::query(request));
+        let agent = spans::user_agent(request);
+        let peer = match &visit.way {
+            Way::Outer(client) => {
+                own.extend(client.own.iter().cloned());
+                client.shared.clone()
+            }
+            Way::Inner(client, _) if agent.is_some() => Some(Arc::clone(&client.as_client)),
+            Way::Inner(client, _) => Some(Arc::clone(&client.as_client_with_agent)),
+            Way::Wire(_) => None,
+        };
+        own.extend(agent);
+        (name, Attributes { shared, peer, own })
+    }
+}

@@ -1,0 +1,94 @@
+//! The caller's side of a call: where it goes, and how often it is attempted.
+//! What one attempt is stands in `attempt`, what the policies of a link make of
+//! it in `policies`.
+
+use std::rc::{Rc, Weak};
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
+use crate::bus::Bus;
+use crate::context::SpanId;
+use crate::guest::scope::{Caller, RequestScope};
+use crate::guest::{CallError, Identity, Outbound};
+use crate::message::{Request, Response};
+use crate::model::{Nanos, ServiceId};
+use crate::telemetry::record::Event;
+
+use super::attempt::Attempt;
+use super::policies::Call;
+
+impl Outbound for Weak<Bus> {
+    fn call(
+        &self,
+        caller: Caller,
+        service: String,
+        request: Request,
+        timeout: Option<Nanos>,
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
+        match self.upgrade() {
+            // A process that stands still calls nobody: the CLIENT span begins when it goes on.
+            Some(bus) if bus.at_standstill(caller.home()).is_some() => async move {
+                bus.awaken(caller.home()).await;
+                bus.carry(caller, &service, request, timeout).await
+            }
+            .boxed_local(),
+            Some(bus) => bus.carry(caller, &service, request, timeout),
+            None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
+        }
+    }
+
+    fn waits(&self, service: ServiceId) {
+        if let Some(bus) = self.upgrade() {
+            bus.untangle(service);
+        }
+    }
+
+    fn begun(
+        &self,
+        scope: &RequestScope,
+        identity: &Identity,
+        name: &str,
+        id: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
+        self.upgrade()?.stall(scope, identity, name, id)
+    }
+}
+
+impl Bus {
+    /// Carries one call of a guest, which waits for `asked` at most. Where no link
+    /// has policies, its only attempt is on its way when this returns; the future
+    /// is the wait for the response.
+    fn carry(
+        self: Rc<Self>,
+        mut caller: Caller,
+        service: &str,
+        request: Request,
+        asked: Option<Nanos>,
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
+        let failed = |error| std::future::ready(Err(error)).boxed_local();
+        let callee = match self.resolve(service) {
+            Ok(callee) => callee,
+            Err(error) => {
+                self.unresolved(&caller, service, &request, &error);
+                return failed(error);
+            }
+        };
+        let link = caller.service.zip(callee.id()).and_then(|(from, to)| self.links.between(from, to));
+        if let Some(standing) = link.and_then(|link| link.standing(caller.resource.0)) {
+            caller.waiter = None;
+            return Call::new(self, standing, caller, callee, request, asked).make().boxed_local();
+        }
+        let patience = link.map_or(asked, |link| link.patience(asked));
+        // One that gives up frees its worker.
+        caller.waiter = caller.waiter.filter(|_| patience.is_none());
+        let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false, is_copy: false };
+        let mut span = attempt.open(&self);
+        match attempt.leave(&self, &mut span) {
+            Ok(flight) => flight.land(span).boxed_local(),
+            Err(error) => {
+                span.finish(&Err(error.clone()));
+                failed(error)
+            }
+        }
+    }
+}

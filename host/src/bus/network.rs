@@ -1,0 +1,164 @@
+//! What the bus makes of faults on the way: a request whose way is struck goes it here.
+//!
+//! What they do is decided when the request leaves, in [`Bus::passage`];
+//! [`Bus::convey`] brings it to the callee and the response back, as far as they get.
+
+use std::rc::Rc;
+
+use crate::context::{self, TraceFlags};
+use crate::fault::{End, Passage, Point, Spans, Subject};
+use crate::guest::CallError;
+use crate::guest::scope::Deadline;
+use crate::model::{Nanos, ServiceId, Spoil};
+use crate::rng::Purpose;
+
+use super::visit::{Outcome, Trip, Visit, Way, kept};
+use super::{Bus, NodeCode};
+
+impl Bus {
+    /// Lets a request leave: asks the faults on its way, and does to it what they do
+    /// before it arrives. None: nothing befalls it.
+    #[inline]
+    pub(super) fn passage(&self, visit: &mut Visit) -> Option<Box<Passage>> {
+        if self.faults.has(Point::Passage, visit.to) { self.struck(visit) } else { None }
+    }
+
+    fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
+        let now = self.host.sched.now();
+        let (mut route, mut params, mut replica) = (None, Vec::new(), None);
+        let (mut resource, mut server) = (None, None);
+        if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
+            let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+            (route, params) = found.parts();
+            let picked = visit.pick(guest.stand.replicas.len());
+            replica = Some(picked as u32);
+            // Which process that is, nobody can tell while another release is about.
+            let is_sole =
+                !guest.releases.iter().any(|release| self.faults.rules()[release.fault].is_active());
+            resource = is_sole.then(|| guest.stand.replicas[picked].identity.resource);
+            server = Some(visit.span);
+        }
+        let subject = visit.subject(route, replica, &params, visit.outermost());
+        let spans = Spans { server, own: server.map(|_| visit.second_arrival()), ..subject.spans };
+        let subject = Subject { resource, spans, ..subject };
+        let mut passage = Box::new(self.faults.passage(&subject, now)?);
+        passage.depart(&mut visit.request, now);
+        if passage.unsamples {
+            unsample(visit);
+        }
+        if let Some(how) = passage.spoils {
+            self.spoil(visit, how);
+        }
+        Some(passage)
+    }
+
+    /// Brings a request to the callee, and the answer back.
+    pub(super) async fn convey(
+        self: Rc<Self>,
+        mut passage: Box<Passage>,
+        visit: &mut Visit,
+        trip: Trip,
+    ) -> Outcome {
+        let sched = &self.host.sched;
+        let until = sched.now().saturating_add(trip.patience);
+        sched.sleep(trip.there.saturating_add(passage.delay)).await;
+        if let Some(end) = passage.end {
+            if visit.from.is_some() && self.is_guest(visit.to) {
+                self.stats.lost(visit.to);
+            }
+            if end == End::Refused {
+                sched.sleep(trip.back).await;
+            }
+            return self.ended(end, visit.to, until).await;
+        }
+        if let Some(allowed) = trip.allowed {
+            self.arrive_with_deadline(visit, allowed);
+        }
+        if passage.doubles {
+            self.arrive_again(visit);
+        }
+        let mut outcome = kept(Rc::clone(&self).arrive(visit).await, visit.hold.as_ref());
+        let (delay, end) = passage.come_back(outcome.as_mut().ok(), sched.now());
+        sched.sleep(trip.back.saturating_add(delay)).await;
+        match end {
+            Some(end) => self.ended(end, visit.to, until).await,
+            None => outcome,
+        }
+    }
+
+    /// What the caller gets instead of a response. Who waits for what is lost does so
+    /// as long as it waits at all.
+    async fn ended(&self, end: End, to: ServiceId, until: Nanos) -> Outcome {
+        let name = &self.nodes[to.index()].name;
+        Err(match end {
+            End::Refused => CallError::Refused(format!("nobody listens at {name}")),
+            End::Reset => CallError::Reset(format!("by {name}")),
+            End::Lost => {
+                self.host.sched.sleep_until(until).await;
+                CallError::Timeout
+            }
+        })
+    }
+
+    /// The request is at the callee.
+    async fn arrive(self: Rc<Self>, visit: &mut Visit) -> Outcome {
+        if self.is_guest(visit.to) { self.serve(visit).await } else { self.outside(visit).await }
+    }
+
+    fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
+        visit.deadline = Some(Deadline::from_now(allowed, self.host.sched.now()));
+        // It comes with the context, if there is one.
+        if matches!(visit.way, Way::Inner(_, None)) {
+            visit.request.headers.set_deadline(Some(allowed));
+        }
+    }
+
+    /// Lets the request arrive once more. Nobody waits for the answer.
+    fn arrive_again(self: &Rc<Self>, visit: &Visit) {
+        let mut again = visit.clone();
+        again.span = visit.second_arrival();
+        if visit.from.is_some() && self.is_guest(visit.to) {
+            self.stats.doubled(visit.to);
+        }
+        let bus = Rc::clone(self);
+        self.host.sched.spawn(async move {
+            bus.arrive(&mut again).await.ok();
+        });
+    }
+
+    /// The callee does not learn whose call this is: its trace begins with it. What is
+    /// drawn for the request stays, so that nothing else changes.
+    fn spoil(&self, visit: &mut Visit, how: Spoil) {
+        let Visit { trace, request, baggage, way, span, .. } = visit;
+        if let Way::Inner(_, context) = way
+            && let Some(context) = context.take()
+        {
+            context::inject(&context, baggage, &mut request.headers);
+        }
+        match how {
+            Spoil::Missing => {
+                context::strip(&mut request.headers);
+                *baggage = context::Baggage::default();
+            }
+            Spoil::Broken => context::cut(&mut request.headers),
+        }
+        trace.trace_id = self.trace_id_of(trace.key.with(Purpose::TraceId as u64).with(span.0.get()));
+        trace.trace_state = None;
+        trace.recording = !self.excluded(request) && self.sampler.decide(None, trace.trace_id);
+        let sampled = if trace.recording { TraceFlags::SAMPLED } else { 0 };
+        trace.flags = TraceFlags(TraceFlags::RANDOM | sampled);
+        visit.parent = None;
+    }
+}
+
+/// From here on the trace is not kept.
+fn unsample(visit: &mut Visit) {
+    visit.trace.stop_recording();
+    match &mut visit.way {
+        Way::Inner(_, Some(context)) => {
+            context.flags = visit.trace.flags;
+            context::unsample(&mut visit.request.headers);
+        }
+        _ => context::unsample(&mut visit.request.headers),
+    }
+}

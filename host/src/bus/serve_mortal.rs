@@ -1,0 +1,133 @@
+//! Requests at replicas that something may befall: they find nobody, wait for a
+//! process that stands still, or perish with one that dies.
+
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+
+use crate::guest::{CallError, GuestFailure, Worker};
+use crate::message::Response;
+use crate::model::{Limits, Nanos, ServiceId};
+use crate::process::Process;
+
+use super::callee::Job;
+use super::replica::Replica;
+use super::replica_faults::{Met, Plight, Presence};
+use super::routes::Match;
+use super::spans::OpenSpan;
+use super::stats::At;
+use super::visit::{Outcome, Visit};
+use super::{Bus, NodeCode, Stand};
+
+/// The `error.type` of requests whose service has died.
+const RESET: &str = "connection_reset";
+
+impl Bus {
+    /// Likewise [serves](Bus::serve), at a replica that something may have befallen.
+    pub(super) async fn serve_exposed(
+        &self,
+        visit: &mut Visit,
+        stand: &Stand,
+        replica: &Replica,
+        found: Match,
+        plight: &Plight,
+    ) -> Outcome {
+        match plight.enter(Met::of(visit, stand.slot(found.route()), replica.identity.resource)) {
+            Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
+            Err(_) => {
+                self.stats.refused(visit.to, visit.from.is_some());
+                Err(self.nobody_at(visit.to))
+            }
+        }
+    }
+
+    pub(super) fn nobody_at(&self, service: ServiceId) -> CallError {
+        CallError::Refused(format!("nobody listens at {}", self.nodes[service.index()].name))
+    }
+
+    /// The request's process is gone: its connection breaks, and its span is lost.
+    pub(super) fn cut_off(&self, at: At, arrived: Nanos) -> Outcome {
+        self.stats.left(at, arrived, self.host.sched.now(), Some(RESET.into()));
+        Err(CallError::Reset(format!("by {}", self.nodes[at.service.index()].name)))
+    }
+
+    /// Waits until a process goes on: mostly it does. False when it does not for as
+    /// long as a request may last: its connection breaks.
+    pub(super) async fn goes_on(&self, process: &Rc<Process>, limits: &Limits) -> bool {
+        if !process.is_paused() {
+            return true;
+        }
+        let life = process.life();
+        let patience = self.host.sched.sleep(limits.request_time);
+        let went_on = matches!(select(process.wait(0), patience).await, Either::Left(_));
+        went_on && process.life() == life
+    }
+
+    /// Waits until the process of a caller goes on: mostly it does.
+    pub(super) async fn awaken(&self, home: Option<(ServiceId, u32)>) {
+        if let Some((process, limits)) = self.at_standstill(home) {
+            // In a box, as it is rare: every call would have room for it.
+            Box::pin(self.goes_on(process, limits)).await;
+        }
+    }
+
+    /// The process of a caller, if it stands still.
+    pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
+        let (service, replica) = home?;
+        let node = &self.nodes[service.index()];
+        let NodeCode::Guest(guest) = &node.code else { return None };
+        let process = &guest.stand.replicas[replica as usize].identity.process;
+        process.is_paused().then_some((process, &node.limits))
+    }
+
+    /// Likewise [works](Bus::work), until the process dies: then there is no outcome.
+    pub(super) async fn work_exposed(
+        &self,
+        job: &mut Job,
+        worker: &mut Worker,
+        limits: &Limits,
+        presence: &Presence<'_>,
+    ) -> Option<Result<Response, GuestFailure>> {
+        let process = &presence.plight.process;
+        let death = process.death();
+        let mut working = Box::pin(async {
+            let delay = std::mem::take(&mut job.verdict.delay);
+            if delay > 0 {
+                self.host.sched.sleep(delay).await;
+            }
+            // Nor does anything begin in it.
+            if !self.goes_on(process, limits).await {
+                return None;
+            }
+            if let Some((rule, restart)) = job.verdict.crash.take() {
+                self.meet(presence.plight, presence.crash(&rule, restart));
+                return None;
+            }
+            let outcome = self.work(job, worker, limits).await;
+            presence.worked(worker.stretched());
+            // Nobody answers while the process stands still.
+            self.goes_on(process, limits).await.then_some(outcome)
+        });
+        // Death first: what is done at the same instant, nobody gets.
+        match select(death, working.as_mut()).await {
+            Either::Left(_) => {
+                self.host.recorder.lose(|| drop(working));
+                None
+            }
+            Either::Right((outcome, _)) => outcome,
+        }
+    }
+
+    /// A request perishes with its process: what it leaves open, nobody records.
+    pub(super) fn perish(&self, span: OpenSpan, mut worker: Worker, replica: &Replica, life: u64) {
+        self.host.recorder.lose(|| {
+            worker.finish();
+            drop(worker);
+            self.record(span);
+        });
+        // A process that only stands still goes on without the worker.
+        if replica.life() == life {
+            replica.replace();
+        }
+    }
+}

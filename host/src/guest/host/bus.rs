@@ -1,0 +1,233 @@
+//! `simhost:service/bus`: calls to other services.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
+use wasmtime::component::{HasSelf, LinkerInstance, Resource};
+
+use crate::context::SpanId;
+use crate::message::{Headers, Request, Response};
+use crate::process::Death;
+use crate::sched;
+use crate::telemetry::recorder::Recorder;
+use crate::wasi::bill::{self, CALL, FUNCTION};
+
+use super::pairs;
+use crate::guest::CallError;
+use crate::guest::bindings::simhost::service::{bus, http};
+use crate::guest::budget::Hold;
+use crate::guest::state::{GuestState, Identity, Local};
+use crate::guest::waiter::Waiter;
+
+/// A worker has at most so many calls under way, those included that its guest
+/// does not wait for.
+const PENDING_CALLS: u32 = 256;
+
+/// A call under way: a number of the worker's own.
+#[derive(Debug)]
+pub struct Pending;
+
+/// Where the response of a call under way arrives, and the call's CLIENT span.
+type PendingCall = (SpanId, sched::Receiver<Answered>);
+
+/// The response of a call, and what it holds of the worker's budget.
+type Answered = (Result<Response, CallError>, Option<Rc<Hold>>);
+
+/// A worker's calls.
+pub struct State {
+    /// Those that the guest may wait for, by its handles.
+    pending: BTreeMap<u32, PendingCall>,
+    /// How many are under way, those included that nobody waits for.
+    live: Rc<Cell<u32>>,
+    /// What the worker waits for.
+    pub waiter: Rc<Waiter>,
+}
+
+impl State {
+    pub fn new(identity: &Identity) -> Self {
+        let waiter = Rc::new(Waiter::new(&identity.crew));
+        Self { pending: BTreeMap::new(), live: Rc::default(), waiter }
+    }
+
+    /// The request has ended: nobody waits for what it left under way.
+    pub fn finish(&mut self) {
+        self.pending.clear();
+        self.waiter.free();
+    }
+}
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    bus::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
+
+impl bus::Host for GuestState {
+    async fn call(
+        &mut self,
+        service: String,
+        request: http::Request,
+        options: bus::CallOptions,
+    ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
+        self.charge(price(&service, &request));
+        let local = self.local.get_mut();
+        let (span, call, hold) = local.start_call(service, request, options);
+        let call = call.inspect(move |_| drop(hold));
+        local.interfaces.bus.waiter.waits_for(span);
+        let answer = answer(sched::here(call).await);
+        self.local.get().interfaces.bus.waiter.goes_on();
+        self.charge(copied(&answer));
+        Ok(answer)
+    }
+}
+
+impl bus::HostPending for GuestState {
+    fn new(
+        &mut self,
+        service: String,
+        request: http::Request,
+        options: bus::CallOptions,
+    ) -> wasmtime::Result<Resource<Pending>> {
+        self.charge(price(&service, &request));
+        let local = self.local.get_mut();
+        let handle = local.next_handle();
+        let live = Rc::clone(&local.interfaces.bus.live);
+        if live.get() >= PENDING_CALLS {
+            // To wait for a handle that is not there is `invalid`.
+            return Ok(Resource::new_own(handle));
+        }
+        let (send, receive) = sched::oneshot();
+        let (span, call, hold) = local.start_call(service, request, options);
+        live.set(live.get() + 1);
+        let answered = call.map(move |response| {
+            live.set(live.get() - 1);
+            // A guest that does not wait for it has dropped the other end.
+            send.send((response, hold)).ok();
+        });
+        let process = &local.identity.process;
+        if process.may_die() {
+            local.host.sched.spawn(until_death(process.death(), answered, Rc::clone(&local.host.recorder)));
+        } else {
+            local.host.sched.spawn(answered);
+        }
+        local.interfaces.bus.pending.insert(handle, (span, receive));
+        Ok(Resource::new_own(handle))
+    }
+
+    async fn wait(
+        &mut self,
+        pending: Resource<Pending>,
+    ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
+        self.charge(FUNCTION);
+        let local = self.local.get_mut();
+        let call = local.interfaces.bus.pending.remove(&pending.rep()).map(|(span, call)| {
+            local.wait_for(span);
+            sched::here(call)
+        });
+        let response = match call {
+            // It is the guest's now.
+            Some(call) => match call.await {
+                Ok((response, _hold)) => response,
+                Err(_) => Err(CallError::Reset("the run is over".to_owned())),
+            },
+            None => Err(CallError::Invalid(format!(
+                "this call was waited for already, or was one more than {PENDING_CALLS} at a time"
+            ))),
+        };
+        self.local.get().interfaces.bus.waiter.goes_on();
+        let answer = answer(response);
+        self.charge(copied(&answer));
+        Ok(answer)
+    }
+
+    fn drop(&mut self, pending: Resource<Pending>) -> wasmtime::Result<()> {
+        self.local.get_mut().interfaces.bus.pending.remove(&pending.rep());
+        Ok(())
+    }
+}
+
+/// What it costs to take a call from a guest and to carry it out.
+fn price(service: &str, request: &http::Request) -> u64 {
+    let names = service.len() + request.method.len() + request.path_and_query.len();
+    CALL + bill::bytes(names + pairs(&request.headers) + request.body.len())
+}
+
+/// What it costs to give a guest the answer to its call.
+fn copied(answer: &Result<http::Response, bus::CallError>) -> u64 {
+    let size = |response: &http::Response| pairs(&response.headers) + response.body.len();
+    bill::bytes(answer.as_ref().map_or(0, size))
+}
+
+/// Goes on with a call until the process dies that makes it.
+async fn until_death(death: Death, call: impl Future<Output = ()>, recorder: Rc<Recorder>) {
+    let mut call = Box::pin(call);
+    // Death first: what comes at the same instant, nobody gets.
+    if let Either::Left(_) = select(death, call.as_mut()).await {
+        recorder.lose(|| drop(call));
+    }
+}
+
+impl Local {
+    fn start_call(
+        &mut self,
+        service: String,
+        request: http::Request,
+        options: bus::CallOptions,
+    ) -> (SpanId, LocalBoxFuture<'static, Result<Response, CallError>>, Option<Rc<Hold>>) {
+        let refused = |error| (SpanId(NonZeroU64::MIN), std::future::ready(Err(error)).boxed_local(), None);
+        let (Some(scope), Some(outbound)) = (&mut self.scope, self.host.outbound.get()) else {
+            let error = CallError::Invalid("calls are made while a request is served".to_owned());
+            return refused(error);
+        };
+        // Before anything is kept for it: the callee's own limits are checked later.
+        let (body, most) = (request.body.len() as u64, self.identity.limits.body);
+        let names = service.len() + request.method.len() + request.path_and_query.len();
+        if body > most || names as u64 > self.identity.limits.headers {
+            let text = format!("a body of {body} bytes, or names of {names}, exceed this service's limits");
+            return refused(CallError::Invalid(text));
+        }
+        let mut request = Request {
+            method: request.method,
+            target: request.path_and_query,
+            headers: Headers(request.headers),
+            body: request.body,
+        };
+        let hold = Hold::new(&self.budget, &request);
+        if hold.is_refused() {
+            // The call fails once its span has begun; until then it keeps nothing large.
+            (request.body, request.headers) = (Vec::new(), Headers::default());
+        }
+        let mut caller = scope.caller(&self.identity, Rc::clone(&hold));
+        caller.waiter = Some(Rc::clone(&self.interfaces.bus.waiter));
+        let span = caller.span;
+        (span, outbound.call(caller, service, request, options.timeout_ns), Some(hold))
+    }
+
+    /// The guest waits for this call, which began earlier, and for nothing else.
+    fn wait_for(&self, call: SpanId) {
+        self.interfaces.bus.waiter.waits_for(call);
+        if let Some(outbound) = self.host.outbound.get() {
+            outbound.waits(self.identity.service);
+        }
+    }
+}
+
+fn answer(response: Result<Response, CallError>) -> Result<http::Response, bus::CallError> {
+    match response {
+        Ok(Response { status, headers, body }) => Ok(http::Response { status, headers: headers.0, body }),
+        Err(error) => Err(match error {
+            CallError::UnknownService(text) => bus::CallError::UnknownService(text),
+            CallError::Timeout | CallError::DeadlineExceeded => bus::CallError::Timeout,
+            CallError::Refused(text) => bus::CallError::Refused(text),
+            CallError::CircuitOpen(_) | CallError::BulkheadFull(_) => {
+                bus::CallError::Refused(error.to_string())
+            }
+            CallError::Reset(text) => bus::CallError::Reset(text),
+            CallError::DepthExceeded(depth) => bus::CallError::DepthExceeded(depth),
+            CallError::Invalid(text) => bus::CallError::Invalid(text),
+            CallError::HostMemory(_) => bus::CallError::Invalid(error.to_string()),
+        }),
+    }
+}

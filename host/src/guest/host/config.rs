@@ -1,0 +1,28 @@
+//! `simhost:service/config`: what the topology says to the service.
+
+use wasmtime::component::{HasSelf, LinkerInstance};
+
+use crate::wasi::bill::{self, FUNCTION};
+
+use super::pairs;
+use crate::guest::bindings::simhost::service::config;
+use crate::guest::state::GuestState;
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    config::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
+
+impl config::Host for GuestState {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        let config = &self.local.get().identity.config;
+        let found = config.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone());
+        let looked_at = size_of::<(String, String)>() * config.len();
+        self.charge(FUNCTION + bill::bytes(key.len() + looked_at + found.as_ref().map_or(0, String::len)));
+        Ok(found)
+    }
+
+    fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.tell(Ok(self.local.get().identity.config.clone()), |all| pairs(all))
+    }
+}

@@ -1,0 +1,63 @@
+//! `simhost:service/logging`: log records, tied to the current span.
+
+use wasmtime::component::{HasSelf, LinkerInstance};
+
+use crate::telemetry::env::SpanLimits;
+use crate::telemetry::record::{LogRecord, Severity, Text};
+use crate::wasi::bill::{self, FUNCTION, RECORD};
+
+use super::tracing::{key_value, weight};
+use crate::guest::bindings::simhost::service::logging;
+use crate::guest::bindings::simhost::service::tracing::Attributes;
+use crate::guest::scope::{bound, merge};
+use crate::guest::state::GuestState;
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    logging::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
+
+impl logging::Host for GuestState {
+    fn log(
+        &mut self,
+        level: logging::Level,
+        mut message: String,
+        attributes: Attributes,
+    ) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
+        let local = self.local.get();
+        let Some(left) = local.output.left.get().checked_sub(1) else {
+            local.host.recorder.cut_log();
+            return Ok(());
+        };
+        local.output.left.set(left);
+        self.charge(RECORD);
+        let mut kept = Vec::new();
+        let limits: &SpanLimits = &local.host.span_limits;
+        bound(&mut message);
+        if !local.budget.record(size_of::<LogRecord>() + message.len()) {
+            local.host.recorder.cut_log();
+            return Ok(());
+        }
+        let attributes = attributes.into_iter().map(key_value);
+        let bill = &self.nature.bill;
+        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
+        local.host.recorder.cut_log_attributes(dropped);
+        local.host.recorder.log(LogRecord {
+            time: local.host.sched.now(),
+            severity: match level {
+                logging::Level::Trace => Severity::Trace,
+                logging::Level::Debug => Severity::Debug,
+                logging::Level::Info => Severity::Info,
+                logging::Level::Warn => Severity::Warn,
+                logging::Level::Error => Severity::Error,
+                logging::Level::Fatal => Severity::Fatal,
+            },
+            body: Text::Owned(message),
+            attributes: kept,
+            resource: local.identity.resource,
+            span: local.output.current.get(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! Spans of guests that take longer than their work.
+//!
+//! The contract's `[constructor]span` returns at once, and is linked so: a span costs
+//! little. Where a topology may make spans wait, and only there, it is linked again as
+//! a function that can.
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::LinkerInstance;
+
+use crate::guest::bindings::simhost::service::tracing::{Attributes, HostSpan, SpanKind};
+use crate::guest::state::GuestState;
+use crate::sched;
+
+/// Lets spans wait, in place of the function that is linked already.
+pub(super) fn link(tracing: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    tracing.func_wrap_async(
+        "[constructor]span",
+        |mut store: StoreContextMut<'_, GuestState>,
+         (name, kind, attributes): (String, SpanKind, Attributes)| {
+            Box::new(async move {
+                let span = HostSpan::new(store.data_mut(), name.clone(), kind, attributes)?;
+                let handle = span.rep();
+                wait(&mut store, handle, &name).await;
+                Ok((span,))
+            })
+        },
+    )
+}
+
+/// Waits as long as faults want it, and notes in the span what they let it notice.
+async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &str) {
+    let stall = {
+        let local = store.data().local.get();
+        let span = local.scope.as_ref().and_then(|scope| Some((scope, scope.id_of(handle)?)));
+        span.zip(local.host.outbound.get()).and_then(|((scope, id), outbound)| {
+            outbound.begun(scope, &local.identity, name, id).map(sched::here)
+        })
+    };
+    let Some(stall) = stall else { return };
+    let events = stall.await;
+    let state = store.data_mut();
+    let local = state.local.get_mut();
+    let Some(scope) = &mut local.scope else { return };
+    for event in events {
+        scope.add_event(handle, event, &local.host.span_limits, &state.nature.bill);
+    }
+}

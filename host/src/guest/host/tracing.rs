@@ -1,0 +1,219 @@
+//! `simhost:service/tracing`: spans of the guest's own, and its baggage.
+
+use wasmtime::component::{HasSelf, LinkerInstance, Resource};
+
+use crate::telemetry::record::{Event, KeyValue, SpanKind, Status, Text, Value};
+use crate::wasi::bill::{self, FUNCTION, RECORD};
+
+use crate::guest::bindings::simhost::service::tracing;
+use crate::guest::scope::{RequestScope, bound};
+use crate::guest::state::GuestState;
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    tracing::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
+
+/// A span that the guest holds: a number of the worker's own.
+#[derive(Debug)]
+pub struct Span;
+
+/// What it costs to take attributes from a guest: each text and each value, however
+/// little is kept of it.
+pub(super) fn weight(attributes: &tracing::Attributes) -> u64 {
+    let sizes = attributes.iter().map(|(key, value)| {
+        let value = match value {
+            tracing::Value::Text(text) => text.len(),
+            tracing::Value::Texts(texts) => texts.iter().map(|text| size_of::<String>() + text.len()).sum(),
+            tracing::Value::Ints(values) => size_of_val(values.as_slice()),
+            tracing::Value::Bool(_) | tracing::Value::Int(_) | tracing::Value::Float(_) => 0,
+        };
+        size_of::<KeyValue>() + key.len() + value
+    });
+    bill::bytes(sizes.sum())
+}
+
+/// Bytes that are looked at for one member of the baggage, and copied when one changes.
+fn baggage_size(scope: &RequestScope) -> usize {
+    scope.baggage.header().map_or(0, str::len)
+}
+
+impl tracing::Host for GuestState {
+    fn current(&mut self) -> wasmtime::Result<Option<tracing::SpanContext>> {
+        self.charge(FUNCTION);
+        let local = self.local.get();
+        Ok(local.scope.as_ref().map(|scope| tracing::SpanContext {
+            trace_id: scope.trace.trace_id.to_string(),
+            span_id: scope.current_id().to_string(),
+            sampled: scope.trace.flags.sampled(),
+        }))
+    }
+
+    fn annotate(&mut self, attributes: tracing::Attributes) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + weight(&attributes));
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            let attributes = attributes.into_iter().map(key_value);
+            scope.annotate(attributes, &local.host.span_limits, &self.nature.bill);
+        }
+        Ok(())
+    }
+
+    fn get_baggage(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        let local = self.local.get();
+        let scope = local.scope.as_ref();
+        self.charge(FUNCTION + bill::bytes(key.len() + scope.map_or(0, |scope| baggage_size(scope))));
+        Ok(scope.and_then(|scope| scope.baggage.get(&key)).map(std::borrow::Cow::into_owned))
+    }
+
+    fn set_baggage(&mut self, key: String, value: String) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + bill::bytes(key.len() + value.len()));
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            self.nature.bill.charge(bill::bytes(baggage_size(scope)));
+            scope.baggage = scope.baggage.with(&key, &value);
+        }
+        Ok(())
+    }
+}
+
+impl tracing::HostSpan for GuestState {
+    fn new(
+        &mut self,
+        name: String,
+        kind: tracing::SpanKind,
+        attributes: tracing::Attributes,
+    ) -> wasmtime::Result<Resource<Span>> {
+        self.charge(FUNCTION + RECORD + bill::bytes(name.len()) + weight(&attributes));
+        let local = self.local.get_mut();
+        let handle = local.next_handle();
+        let now = local.host.sched.now();
+        if let Some(scope) = &mut local.scope {
+            if scope.start(handle, name, span_kind(kind), now) {
+                local.host.recorder.opened();
+            } else if scope.trace.recording {
+                local.host.recorder.cut_span();
+            }
+            let attributes = attributes.into_iter().map(key_value);
+            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.nature.bill);
+        }
+        local.note_current();
+        Ok(Resource::new_own(handle))
+    }
+
+    fn set_attributes(
+        &mut self,
+        span: Resource<Span>,
+        attributes: tracing::Attributes,
+    ) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + weight(&attributes));
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            let attributes = attributes.into_iter().map(key_value);
+            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.nature.bill);
+        }
+        Ok(())
+    }
+
+    fn add_event(
+        &mut self,
+        span: Resource<Span>,
+        mut name: String,
+        attributes: tracing::Attributes,
+    ) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + RECORD + bill::bytes(name.len()) + weight(&attributes));
+        let local = self.local.get_mut();
+        bound(&mut name);
+        let attributes = attributes.into_iter().map(key_value).collect();
+        let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
+        if let Some(scope) = &mut local.scope {
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
+        }
+        Ok(())
+    }
+
+    fn record_error(&mut self, span: Resource<Span>, kind: String, message: String) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + RECORD + bill::bytes(kind.len() + message.len()));
+        let local = self.local.get_mut();
+        let event = Event::exception(local.host.sched.now(), kind, message, None);
+        if let Some(scope) = &mut local.scope {
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
+        }
+        Ok(())
+    }
+
+    fn set_status(
+        &mut self,
+        span: Resource<Span>,
+        status: tracing::Status,
+        mut description: String,
+    ) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + bill::bytes(description.len()));
+        let local = self.local.get_mut();
+        bound(&mut description);
+        let status = match status {
+            tracing::Status::Unset => Status::Unset,
+            tracing::Status::Ok => Status::Ok,
+            tracing::Status::Error => Status::Error(Text::Owned(description)),
+        };
+        if let Some(scope) = &mut local.scope {
+            scope.set_status(span.rep(), status);
+        }
+        Ok(())
+    }
+
+    fn update_name(&mut self, span: Resource<Span>, name: String) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + bill::bytes(name.len()));
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            scope.rename(span.rep(), name);
+        }
+        Ok(())
+    }
+
+    fn context(&mut self, span: Resource<Span>) -> wasmtime::Result<tracing::SpanContext> {
+        self.charge(FUNCTION);
+        let local = self.local.get();
+        let Some(scope) = &local.scope else {
+            wasmtime::bail!("a span was used after its request had ended");
+        };
+        let id = scope.id_of(span.rep());
+        Ok(tracing::SpanContext {
+            trace_id: scope.trace.trace_id.to_string(),
+            span_id: id.unwrap_or_else(|| scope.current_id()).to_string(),
+            sampled: id.is_some() && scope.trace.flags.sampled(),
+        })
+    }
+
+    fn drop(&mut self, span: Resource<Span>) -> wasmtime::Result<()> {
+        self.charge(FUNCTION);
+        let local = self.local.get_mut();
+        if let Some(scope) = &mut local.scope {
+            scope.end(span.rep(), &local.host, &local.identity);
+        }
+        local.note_current();
+        Ok(())
+    }
+}
+
+const fn span_kind(kind: tracing::SpanKind) -> SpanKind {
+    match kind {
+        tracing::SpanKind::Internal => SpanKind::Internal,
+        tracing::SpanKind::Client => SpanKind::Client,
+        tracing::SpanKind::Server => SpanKind::Server,
+        tracing::SpanKind::Producer => SpanKind::Producer,
+        tracing::SpanKind::Consumer => SpanKind::Consumer,
+    }
+}
+
+pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
+    let value = match value {
+        tracing::Value::Text(text) => Value::Text(Text::Owned(text)),
+        tracing::Value::Bool(value) => Value::Bool(value),
+        tracing::Value::Int(value) => Value::Int(value),
+        tracing::Value::Float(value) => Value::Float(value),
+        tracing::Value::Texts(values) => Value::Texts(values),
+        tracing::Value::Ints(values) => Value::Ints(values),
+    };
+    KeyValue { key: Text::Owned(key), value }
+}

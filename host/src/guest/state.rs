@@ -1,0 +1,168 @@
+//! What the host keeps for a worker, in the store of its guest.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+use fragile::Fragile;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::model::{Limits, ServiceId};
+use crate::process::Process;
+use crate::rng::{Key, Purpose};
+use crate::sched::Sched;
+use crate::telemetry::env::SpanLimits;
+use crate::telemetry::record::ResourceId;
+use crate::telemetry::recorder::Recorder;
+use crate::wasi::{self, Bill, Chance, Natural, Nature, Output};
+
+use super::budget::{Budget, UnderWay};
+use super::cpu::CpuMeter;
+use super::endpoint::Endpoint;
+use super::host;
+use super::memory::MemoryLimit;
+use super::outbound::Outbound;
+use super::scope::RequestScope;
+use super::waiter::Crew;
+
+/// Handles that a worker has at a time: its spans, its calls under way, its timers. One
+/// more stops the guest.
+pub(super) const HANDLES: usize = 16_384;
+
+/// What a guest may pass to the host, or give back to it, at once: bytes. It has to let the
+/// largest message through, as wasmtime counts it.
+pub(super) fn argument_bytes(limits: &Limits) -> usize {
+    const FIELD_AT_LEAST: u64 = 4;
+    let fields = limits.headers / FIELD_AT_LEAST * size_of::<(String, String)>() as u64;
+    limits.host_memory().max(limits.body + limits.headers + fields) as usize
+}
+
+/// What all workers of a run share with the host.
+pub struct Host {
+    pub sched: Sched,
+    pub recorder: Rc<Recorder>,
+    pub span_limits: SpanLimits,
+    /// [`Model::root`](crate::model::Model::root): every draw is made of it.
+    pub root: u64,
+    /// Workers that may still be made. The engine has places for those of all
+    /// worlds: no world may take another's.
+    pub places: Cell<u64>,
+    /// Set once the bus exists; a guest that calls before gets `invalid`.
+    pub outbound: OnceCell<Rc<dyn Outbound>>,
+}
+
+/// One replica of a service, as its workers see it.
+#[derive(Debug)]
+pub struct Identity {
+    pub service: ServiceId,
+    pub name: String,
+    pub replica: u32,
+    /// What its workers live and die in.
+    pub process: Rc<Process>,
+    pub resource: ResourceId,
+    /// Where it is in the network.
+    pub endpoint: Rc<Endpoint>,
+    pub config: Vec<(String, String)>,
+    pub environment: Vec<(String, String)>,
+    pub limits: Limits,
+    /// What its workers' calls hold.
+    pub under_way: Rc<UnderWay>,
+    /// Its workers together.
+    pub crew: Rc<Crew>,
+}
+
+/// The data of a worker's store, which wasmtime wants to be `Send`.
+pub struct GuestState {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    pub(super) nature: Nature,
+    pub(super) memory: MemoryLimit,
+    pub(super) local: Fragile<Local>,
+}
+
+/// What of it belongs to the core thread.
+pub(super) struct Local {
+    pub output: Rc<Output>,
+    pub cpu: Rc<CpuMeter>,
+    pub budget: Rc<Budget>,
+    pub host: Rc<Host>,
+    pub identity: Rc<Identity>,
+    /// In a box, as it goes from hand to hand.
+    pub scope: Option<Box<RequestScope>>,
+    /// What single interfaces keep for the worker.
+    pub interfaces: host::States,
+    /// Handles that this worker has given out: spans and calls.
+    handles: u32,
+}
+
+impl Local {
+    /// A number for what the guest holds, which nothing else that it holds has:
+    /// a handle from an earlier request means nothing any more.
+    pub fn next_handle(&mut self) -> u32 {
+        self.handles = self.handles.wrapping_add(1);
+        self.handles
+    }
+
+    /// Log records refer to what is current from now on.
+    pub fn note_current(&self) {
+        self.output.current.set(self.scope.as_ref().and_then(|scope| scope.current()));
+    }
+}
+
+impl GuestState {
+    /// What a worker of this replica starts with. `ordinal` tells the workers of a replica apart.
+    pub(super) fn new(host: &Rc<Host>, identity: &Rc<Identity>, ordinal: u32) -> Self {
+        let start = Key::new(host.root, Purpose::GuestStart)
+            .with_name(&identity.name)
+            .with(u64::from(identity.replica))
+            .with(u64::from(ordinal));
+        let bill = Bill::default();
+        let budget = Budget::new(identity.limits.host_memory(), &identity.under_way);
+        let output = {
+            let (recorder, budget) = (Rc::clone(&host.recorder), Rc::clone(&budget));
+            let keep = move |bytes| budget.record(bytes);
+            Rc::new(Output::new(host.sched.clone(), recorder, identity.resource, bill.clone(), keep))
+        };
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self {
+            wasi: wasi::context(&identity.environment, &output),
+            table,
+            nature: Nature {
+                process: Fragile::new(Rc::clone(&identity.process)),
+                stretched: 0,
+                random: Chance::of(start),
+                hash_seed: start.draw(),
+                bill: bill.clone(),
+            },
+            memory: MemoryLimit::new(identity.limits.memory as usize, bill),
+            local: Fragile::new(Local {
+                output,
+                cpu: Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone())),
+                budget,
+                host: Rc::clone(host),
+                identity: Rc::clone(identity),
+                scope: None,
+                interfaces: host::States::new(identity),
+                handles: 0,
+            }),
+        }
+    }
+
+    /// The guest owes so much fuel more for what the host does now.
+    pub(super) fn charge(&self, fuel: u64) {
+        self.nature.bill.charge(fuel);
+    }
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Natural for GuestState {
+    fn nature(&mut self) -> (&mut Nature, &mut ResourceTable) {
+        (&mut self.nature, &mut self.table)
+    }
+}

@@ -1,0 +1,35 @@
+//! What a run says of itself while it goes on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::model::Nanos;
+use crate::telemetry::exporter::Trouble;
+
+/// What happens in a run that a person may want to know at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A guest of so many bytes is being compiled, and it takes a while.
+    Compiling { guest: String, bytes: usize },
+    /// The door is open.
+    Listening { address: SocketAddr, to: String },
+    /// No load makes requests in a run that listens: a command that sends one, and the name of
+    /// a load that is off.
+    Idle { curl: String, load: Option<String> },
+    /// Faults can be switched there.
+    Control { address: SocketAddr },
+    /// Told to stop: what is under way is finished.
+    Draining,
+    /// An exporter cannot get rid of its records, for the first time; and for the first
+    /// time for good.
+    Trouble { exporter: String, trouble: Trouble },
+    /// A run in virtual time has simulated so much, and took so long.
+    Simulated { simulated: Nanos, took: Duration },
+    /// The run, which took so long, is made once more without each of so many faults.
+    Comparing { faults: usize, took: Duration },
+    /// The system gives no more connections: they wait.
+    Shortage { reason: String },
+    /// The run is over, and its records are not yet taken: they are waited for while some
+    /// are, and then for so long.
+    Flushing { patience: Duration },
+}

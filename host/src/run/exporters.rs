@@ -1,0 +1,121 @@
+//! Where a run's records go: its exporters.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+
+use crate::error::Problem;
+use crate::model::Nanos;
+use crate::rng::{Key, Purpose};
+use crate::telemetry::aside::Aside;
+use crate::telemetry::console::{Console, Wanted};
+use crate::telemetry::env::Settings;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::file::JsonLines;
+use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
+use crate::telemetry::pipeline::Pace;
+use crate::telemetry::record::Resource;
+
+use super::options::{Destinations, Show};
+
+/// What decides about the exporters of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    pub settings: &'a Settings,
+    pub wanted: &'a Destinations,
+    pub show: Show,
+    /// Keep what the console draws until the run is over.
+    pub at_the_end: bool,
+    pub pace: Pace,
+    /// When the run begins: nanoseconds since the Unix epoch.
+    pub origin: Nanos,
+}
+
+/// The exporters of a run.
+pub struct Exporters {
+    pub exporters: Vec<Box<dyn Exporter>>,
+    /// What the console has drawn, where it is to be printed at the end.
+    pub page: Option<Page>,
+}
+
+impl Exporters {
+    /// Opens everything that the settings and the command line name.
+    ///
+    /// # Errors
+    /// A file that cannot be created, a certificate that cannot be used.
+    pub fn open(
+        order: &Order<'_>,
+        root: u64,
+        resources: &Arc<[Resource]>,
+        network: &Handle,
+    ) -> Result<Self, Vec<Problem>> {
+        let Order { settings, wanted, show, at_the_end, pace, origin } = *order;
+        let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
+        let mut page = None;
+        if settings.disabled {
+            return Ok(Self { exporters, page });
+        }
+        if show == Show::Traces {
+            let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
+                Box::new(std::io::stderr())
+            } else if at_the_end {
+                let drawn = Page::default();
+                page = Some(drawn.clone());
+                Box::new(drawn)
+            } else {
+                Box::new(std::io::stdout())
+            };
+            let mut console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
+            if wanted.choice.is_choosy() {
+                console = console.choosing(Wanted { choice: wanted.choice.clone(), origin });
+            }
+            exporters.push(match pace {
+                // A terminal that is stopped must not stop what goes elsewhere.
+                Pace::Real if page.is_none() => Box::new(aside(console, resources)?),
+                _ => Box::new(console),
+            });
+        }
+        if let Some(path) = &wanted.out {
+            let file = JsonLines::create(path).map_err(|error| {
+                let problem = Problem::new(format!("--out {}: {error}", path.display()));
+                vec![problem.help("name a file in a folder that exists and can be written, or - for stdout")]
+            })?;
+            exporters.push(Box::new(file));
+        }
+        if let Some(otlp) = &settings.otlp {
+            let options = OtlpOptions::new(pace, settings.batching, Key::new(root, Purpose::Retry));
+            exporters.push(Box::new(Otlp::start(otlp, &options, network)?));
+        }
+        Ok(Self { exporters, page })
+    }
+}
+
+fn aside(
+    console: Console<Box<dyn Write + Send>>,
+    resources: &Arc<[Resource]>,
+) -> Result<Aside, Vec<Problem>> {
+    Aside::start(console, Arc::clone(resources))
+        .map_err(|error| vec![Problem::new(format!("the system grants no thread for the console: {error}"))])
+}
+
+/// Text that is gathered on one thread and printed by another.
+#[derive(Clone, Debug, Default)]
+pub struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

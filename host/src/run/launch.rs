@@ -1,0 +1,210 @@
+//! Runs a plan: its threads, the destinations of its records, its worlds, and the orderly end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::bus;
+use crate::clock::Stopwatch;
+use crate::error::Refused;
+use crate::model::{Model, Nanos};
+use crate::progress::Progress;
+use crate::report::{Facts, Report};
+use crate::socket::Shortage;
+use crate::telemetry::digest::Digest;
+use crate::telemetry::env::Settings as TelemetrySettings;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::pipeline::{self, Pipeline};
+use crate::telemetry::record::{Resource, ResourceId};
+
+use super::counterfactual::Again;
+use super::event::Event;
+use super::exporters::{Exporters, Order};
+use super::loaded::Loaded;
+use super::network::{network, open_listener};
+use super::options::{Options, Show};
+use super::pace::pace_and_clock;
+use super::resources::resources;
+use super::signals::stop_on_signal;
+use super::truth::{Notes, Truth};
+use super::unread::Unread;
+use super::world::World;
+use super::{Outcome, Plan, RunError, control, shards, watch as watchers};
+
+/// A run that is told to stop has this long to end, beside the time that receivers have
+/// to take what is left: requests under way, callees that still work, clients that dawdle.
+const ENDS_WITHIN: Duration = Duration::from_secs(25);
+
+impl Plan {
+    /// Runs to the end: until every request of the command line is answered, or
+    /// until it is told to stop.
+    ///
+    /// # Errors
+    /// The port is taken, a file cannot be written, the system refuses a thread.
+    pub fn run(self, on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
+        self.run_with(Vec::new(), on_event)
+    }
+
+    /// Likewise, with `more` exporters beside those that the command line names,
+    /// as a part of something else: it shows no progress of its own.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_with(
+        self,
+        more: Vec<Box<dyn Exporter>>,
+        on_event: impl Fn(Event) + Clone + Send + 'static,
+    ) -> Result<Outcome, RunError> {
+        let Self { options, model, telemetry, loaded, .. } = self;
+        let watch = Stopwatch::start();
+        let network = network()?;
+        // Before anything else starts: a taken port is the commonest trouble.
+        let listener = open_listener(&options, &model, &network)?;
+        let mut control = control::open_listener(&options, &network)?;
+        let stop = Arc::new(watch::channel(false).0);
+        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
+        let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
+        let models = shards::models(&options, &model);
+        let of_world = |model| resources(model, &telemetry, &loaded);
+        let by_world: Vec<_> = models.iter().map(of_world).collect();
+        let resources: Arc<[Resource]> = by_world.concat().into();
+        let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
+        let at_the_end = !options.requests.is_empty();
+        let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
+        let order = Order { settings, wanted, show, at_the_end, pace, origin };
+        // Traces, and the answers to requests, are for the same eyes.
+        let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
+        let exporters = open_exporters(&order, &model, &resources, &network, more)?;
+        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
+        let digest = digest(&options, &telemetry, clock.now());
+        let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
+        let (handoff, pipeline) =
+            Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
+        let progress = Progress::new(watchers::course(&options, &model, &pipeline, watch), is_shown);
+        let unread = Unread::new(Arc::clone(&stop));
+        let on_event = unread.quiet(watchers::aside(progress.line(), on_event));
+        let shortage = Shortage::default();
+        watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
+        network.spawn(watchers::show_later(progress.line()));
+        let stops = shards::stops(&options, &stop, &network);
+        let each = resources.len() / models.len();
+        let mut door = listener;
+        let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
+            options: &options,
+            model,
+            telemetry: &telemetry,
+            loaded: Loaded { first: ResourceId((number * each) as u32), ..loaded.clone() },
+            clock: clock.clone(),
+            pace,
+            is_recorded,
+            network: &network,
+            listener: door.take(),
+            control: control.take(),
+            stop,
+            progress: progress.of_world(number),
+            shortage: &shortage,
+            notes: match &truth {
+                Some(truth) => Some(truth.notes(number)),
+                None => options.remembers.then(Notes::remembered),
+            },
+        });
+        let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
+        progress.line().finish();
+        let took = watch.elapsed();
+        if let Some(truth) = &mut truth {
+            let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
+            let (network, stop) = (&network, &stop);
+            let again = Again { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            if let Some(faults) = again.comparisons(truth, &done) {
+                on_event(Event::Comparing { faults, took });
+            }
+            again.close(truth, &done)?;
+        }
+        let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
+        let failures = done.halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
+        if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
+            on_event(Event::Simulated { simulated: done.simulated, took });
+        }
+        let report = Report::new(Facts {
+            model: &model,
+            shards: options.worlds(),
+            accounts: done.accounts,
+            resources: &resources,
+            faults: done.faults,
+            loads: done.loads,
+            recorded: done.recorded,
+            sent,
+            requests: done.requests,
+            tasks: done.tasks,
+            simulated: done.simulated,
+            elapsed: (!options.virtual_time).then(|| watch.elapsed()),
+            idle_is_missed: options.requests.is_empty(),
+            is_blind: options.blind,
+        });
+        // Its threads may hold a receiver that does not answer: not for long.
+        network.shutdown_background();
+        let page = exporters.page.map(|page| page.take()).unwrap_or_default();
+        let (replies, traces) = (done.replies, show == Show::Traces);
+        let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
+        let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
+        Ok(Outcome { replies, page, traces, report, requests, forgotten, failures })
+    }
+}
+
+fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Option<Digest> {
+    let is_wanted = options.virtual_time && !telemetry.disabled;
+    is_wanted.then(|| Digest::new(start, bus::trace_mask(start)))
+}
+
+/// Sees all records through to their ends, while some are taken and then for so long as
+/// there is `patience`.
+fn hand_in(
+    pipeline: Pipeline,
+    patience: Duration,
+    stop: &watch::Sender<bool>,
+    on_event: impl Fn(Event),
+) -> pipeline::Report {
+    /// Who waits for longer is told what for.
+    const SOON: Duration = Duration::from_secs(1);
+    pipeline.close(patience);
+    if !pipeline.ends_within(SOON) {
+        stop.send_replace(true);
+        on_event(Event::Flushing { patience });
+    }
+    pipeline.finish(patience)
+}
+
+/// What the command line names, and `more`.
+fn open_exporters(
+    order: &Order<'_>,
+    model: &Model,
+    resources: &Arc<[Resource]>,
+    network: &Runtime,
+    more: Vec<Box<dyn Exporter>>,
+) -> Result<Exporters, Refused> {
+    let opened = Exporters::open(order, model.root(), resources, network.handle());
+    let mut exporters = opened.map_err(|problems| Refused::new(None, problems))?;
+    exporters.exporters.extend(more);
+    Ok(exporters)
+}
+
+/// Traces for a person who looks, unless the records go somewhere else.
+fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
+    let exported = telemetry.otlp.is_some() || options.destinations.out.is_some();
+    // The traces of a load are more than anybody reads.
+    let loaded = model.loads.iter().any(|load| load.enabled);
+    let looks = options.destinations.stdout.is_terminal && !loaded || !options.requests.is_empty();
+    let asked = telemetry.console.traces;
+    if options.destinations.choice.is_choosy() {
+        Show::Traces
+    } else if options.destinations.json {
+        Show::Summary
+    } else if asked || (looks && !exported) {
+        Show::Traces
+    } else {
+        Show::Summary
+    }
+}

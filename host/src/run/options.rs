@@ -1,0 +1,210 @@
+//! What a run is asked for, by the command line or by whoever embeds simhost.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::Nanos;
+use crate::telemetry::choice::Choice;
+use crate::telemetry::console::Style;
+
+use super::event::Event;
+use super::requests::Asked;
+use super::start::{Speed, Start};
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub topology: PathBuf,
+    pub virtual_time: bool,
+    /// Overrides the topology's.
+    pub seed: Option<u64>,
+    /// Stands in for the topology's name in every draw, so that two topologies can be compared.
+    pub key_name: Option<String>,
+    /// Overrides the topology's; there may be none.
+    pub listen: Option<SocketAddr>,
+    /// Services whose guest is another: `(service, file)`.
+    pub guests: Vec<(String, PathBuf)>,
+    /// Faults to switch: `(name, on)`.
+    pub faults: Vec<(String, bool)>,
+    /// Loads to switch: `(name, on)`.
+    pub loads: Vec<(String, bool)>,
+    /// Whether the loads go over HTTP and through the ingress.
+    pub through_ingress: bool,
+    /// Requests to send, and then to end: no listening, no load.
+    pub requests: Vec<Asked>,
+    /// Simulated nanoseconds after which nothing more comes in. None: until the
+    /// loads are over, or somebody says so.
+    pub stop_after: Option<Nanos>,
+    /// When a run in virtual time begins; none: as the records' destination wants it.
+    pub start: Option<Start>,
+    /// Keep what became of each request from outside: [`Outcome::requests`].
+    pub remembers: bool,
+    /// Where faults can be switched while the run goes on.
+    pub control: Option<SocketAddr>,
+    /// Simulated seconds in each real one: in virtual time at most, and none is
+    /// without a limit; in real time exactly, and none is one.
+    pub speed: Option<Speed>,
+    /// Worlds that run beside one another, in virtual time; none is one.
+    pub shards: Option<u32>,
+    /// Whether what is only doubtful is refused too.
+    pub strict: bool,
+    /// Leave out the runs that say what each fault has caused.
+    pub no_counterfactual: bool,
+    /// How many requests that a fault has changed the truth lists.
+    pub changed: Listed,
+    /// Leave the faults out of all that is said, shown and exported.
+    pub blind: bool,
+    pub destinations: Destinations,
+    /// Who is told of what takes long before the run begins.
+    pub tell: Option<fn(Event)>,
+}
+
+impl Options {
+    /// Whether the run listens, if there is an ingress: real clients cannot keep pace with virtual time.
+    pub const fn listens(&self) -> bool {
+        self.requests.is_empty() && !self.virtual_time
+    }
+
+    /// How many worlds the run has.
+    pub fn worlds(&self) -> u32 {
+        self.shards.unwrap_or(1)
+    }
+
+    /// The flags that decide what happens in the simulated world, as they are written: what is said of
+    /// it, where that goes and how fast time passes is left out, and so is what the first line of the
+    /// truth has in a key of its own.
+    pub fn decisive_flags(&self) -> Vec<String> {
+        // A new flag is sorted here, into those that decide or those that do not.
+        let Self {
+            stop_after,
+            guests,
+            faults,
+            loads,
+            requests,
+            through_ingress,
+            // Keys of their own: topology, seed, virtual, shards.
+            topology: _,
+            virtual_time: _,
+            seed: _,
+            shards: _,
+            // Only a comparison sets it, and it writes no truth.
+            key_name: _,
+            // When and how fast: a run in virtual time is the same.
+            start: _,
+            speed: _,
+            // Where it listens, and what is kept and said of it.
+            listen: _,
+            control: _,
+            remembers: _,
+            strict: _,
+            no_counterfactual: _,
+            changed: _,
+            blind: _,
+            destinations: _,
+            tell: _,
+        } = self;
+        let mut flags = Vec::new();
+        let mut flag = |name: &str, value: String| flags.push(format!("--{name} {value}"));
+        if let Some(nanos) = stop_after {
+            flag("for", crate::clock::show(*nanos));
+        }
+        for (service, file) in guests {
+            flag("guest", format!("{service}={}", file.display()));
+        }
+        let switch = |(name, on): &(String, bool)| format!("{name}={}", if *on { "on" } else { "off" });
+        faults.iter().for_each(|fault| flag("fault", switch(fault)));
+        loads.iter().for_each(|load| flag("load", switch(load)));
+        requests.iter().for_each(|asked| flag("request", asked.to_string()));
+        if *through_ingress {
+            flags.push("--through-ingress".to_owned());
+        }
+        flags
+    }
+}
+
+/// What to show on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// Every trace as a tree, and the report.
+    Traces,
+    /// The report.
+    Summary,
+    None,
+}
+
+/// Where the command line sends records.
+#[derive(Clone, Debug, Default)]
+pub struct Destinations {
+    /// `--otlp URL`.
+    pub otlp: Option<String>,
+    /// `--out FILE`; `-` is standard output.
+    pub out: Option<PathBuf>,
+    /// `--truth FILE`; `-` is standard output.
+    pub truth: Option<PathBuf>,
+    /// `--out FILE` of `simhost graph`: none of those that the topology reads.
+    pub picture: Option<PathBuf>,
+    /// None: traces when nothing else takes them, or some are chosen, else the report.
+    pub show: Option<Show>,
+    /// Which traces to show.
+    pub choice: Choice,
+    pub json: bool,
+    /// What standard output is.
+    pub stdout: Stdout,
+}
+
+/// What standard output is, as far as a run has to know; by default a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stdout {
+    pub is_terminal: bool,
+    /// How traces are drawn on it.
+    pub style: Style,
+}
+
+impl Destinations {
+    /// Whether programs read standard output, so that words for people go elsewhere.
+    pub fn document_on_stdout(&self) -> bool {
+        self.json || self.lines_on_stdout()
+    }
+
+    /// Whether the records or the truth take standard output, so that the report has
+    /// to go elsewhere.
+    pub fn lines_on_stdout(&self) -> bool {
+        [&self.out, &self.truth].into_iter().flatten().any(|path| path.as_os_str() == "-")
+    }
+}
+
+/// How many requests that a fault has changed the truth lists, of each fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    All,
+    Most(usize),
+}
+
+impl Default for Listed {
+    fn default() -> Self {
+        Self::Most(1_000)
+    }
+}
+
+impl Listed {
+    /// So many at most.
+    pub const fn most(self) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::Most(most) => most,
+        }
+    }
+}
+
+impl FromStr for Listed {
+    type Err = String;
+
+    /// `all`, or a number.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::Most).map_err(|_| "write a number, or all".to_owned())
+    }
+}

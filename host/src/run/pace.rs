@@ -1,0 +1,75 @@
+//! The clock of a run: whether its time is real or virtual, when it begins, and how fast it passes.
+
+use crate::clock::{self, Clock, VIRTUAL_START};
+use crate::error::{Problem, quote};
+use crate::model::{Model, Nanos};
+use crate::telemetry::env::Settings;
+use crate::telemetry::pipeline::Pace;
+
+use super::start::{Speed, Start, show};
+use super::{Options, loads};
+
+/// What is wrong with the start that was asked for.
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if options.start.is_some() && !options.virtual_time {
+        let problem = Problem::new("--start was given, but time is real: the run begins when it begins");
+        problems.push(problem.help("add --virtual, or leave --start out"));
+    }
+    if let (Some(Start::At(start)), Some(length)) = (options.start, loads::length(options, model))
+        && start.checked_add(length).is_none()
+    {
+        let who = if options.stop_after.is_some() { "--for" } else { "a load's end after" };
+        let problem = Problem::new(format!(
+            "{who} {} from --start {} on leads beyond the end of simulated time, {}",
+            clock::show(length),
+            quote(&show(start)),
+            show(Nanos::MAX)
+        ));
+        problems.push(problem.help("start earlier, or run for a shorter time"));
+    }
+    problems
+}
+
+/// How the pipeline takes records, and the run's clock at its start.
+pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) -> (Pace, Clock) {
+    let speed = options.speed.map(Speed::factor);
+    if !options.virtual_time {
+        return (Pace::Real, Clock::real(speed.unwrap_or(1.0)));
+    }
+    let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
+    let start = match options.start {
+        Some(Start::At(start)) => start,
+        Some(Start::Now) => clock::wall(),
+        None if to_backend => before_now(clock::wall(), loads::length(options, model).unwrap_or(0), speed),
+        // A file is to be the same every time.
+        None => VIRTUAL_START,
+    };
+    match speed {
+        Some(speed) => (Pace::Paced, Clock::paced(start, speed)),
+        None => (Pace::Virtual, Clock::virtual_from(start)),
+    }
+}
+
+/// Backends drop what is far from now, and most what is yet to come: a run that
+/// lasts `length` begins so that it is now when it ends.
+fn before_now(now: Nanos, length: Nanos, speed: Option<f64>) -> Nanos {
+    let takes = speed.map_or(0, |speed| (length as f64 / speed) as Nanos);
+    now.saturating_sub(length.saturating_sub(takes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_for_a_backend_ends_now_and_never_in_what_is_to_come() {
+        let (now, hour) = (1_800_000_000_000_000_000, 3_600_000_000_000);
+        assert_eq!(before_now(now, hour, None), now - hour);
+        assert_eq!(before_now(now, 0, None), now);
+        assert_eq!(before_now(now, hour, Some(1.0)), now, "it passes as the wall clock does");
+        assert_eq!(before_now(now, hour, Some(2.0)), now - hour / 2);
+        assert_eq!(before_now(now, hour, Some(0.5)), now, "it falls behind");
+        assert_eq!(before_now(5, hour, None), 0);
+    }
+}

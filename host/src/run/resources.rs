@@ -1,0 +1,109 @@
+//! The Resources of a run: who its records are from.
+
+use std::sync::Arc;
+
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::fault;
+use crate::model::{Load, Model, ServiceId};
+use crate::telemetry::env::Settings;
+use crate::telemetry::record::{KeyValue, Resource, Text, Value};
+
+use super::identity::instance_id;
+use super::loaded::{Loaded, Service};
+
+/// SHA-256 of the component that ran, in hexadecimal.
+const GUEST_DIGEST: &str = "simhost.guest.digest";
+
+/// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
+/// those that faults ask for.
+pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[Resource]> {
+    // With the service and the replica, if it is one's.
+    let mut all: Vec<(_, Resource)> = Vec::new();
+    let of_replicas = |index: usize, service: &Service, release: Option<&str>| -> Vec<_> {
+        let one = |replica| {
+            let instance = instance_id(model.root(), &service.name, replica, release);
+            let resource = resource(model, telemetry, index, service, instance);
+            (Some((ServiceId(index as u32), replica)), resource)
+        };
+        (0..model.services[index].replicas).map(one).collect()
+    };
+    for (index, service) in loaded.services.iter().enumerate().filter(|(_, service)| service.guest.is_some())
+    {
+        all.extend(of_replicas(index, service, None));
+    }
+    all.extend(traced_loads(model).map(|load| (None, load_resource(model, telemetry, load))));
+    for release in loaded.releases.iter().filter(|release| release.broken.is_none()) {
+        all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
+    }
+    let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    for (_, at, name) in fault::aliases(model, &origins) {
+        resources.push(resources[at].clone().named(name));
+    }
+    resources.into()
+}
+
+/// The loads that have a Resource: behind those of the services, and before those of
+/// deployments.
+pub fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
+    model.loads.iter().filter(|load| load.enabled && load.span)
+}
+
+/// The Resource of one replica (semantic conventions, "Resource").
+fn resource(
+    model: &Model,
+    settings: &Settings,
+    index: usize,
+    service: &Service,
+    instance: String,
+) -> Resource {
+    let described = &model.services[index];
+    let mut attributes = common(model, settings, &service.name, instance);
+    let version = service.version.clone();
+    attributes.extend(version.map(|version| KeyValue::new(attribute::SERVICE_VERSION, version)));
+    let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
+    attributes.extend(digest.map(|digest| KeyValue::new(GUEST_DIGEST, digest)));
+    for (key, value) in &described.resource {
+        let value = Value::from(value);
+        attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
+    }
+    add_environment(&mut attributes, settings);
+    Resource { service: Arc::clone(&service.name), attributes }
+}
+
+/// The Resource of a load that has spans: a service of its own.
+fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
+    let name: Arc<str> = load.name.as_str().into();
+    let mut attributes = common(model, settings, &name, instance_id(model.root(), &name, 0, None));
+    add_environment(&mut attributes, settings);
+    Resource { service: name, attributes }
+}
+
+/// `deployment.environment.name` where neither the topology nor the environment says.
+pub const ENVIRONMENT: &str = "local";
+
+/// What all Resources of a topology say.
+fn common(model: &Model, settings: &Settings, name: &Arc<str>, instance: String) -> Vec<KeyValue> {
+    // What the topology says, else what the environment does.
+    let key = attribute::DEPLOYMENT_ENVIRONMENT_NAME;
+    let said = || settings.resource.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let environment = model.environment.clone().or_else(said).unwrap_or_else(|| ENVIRONMENT.to_owned());
+    vec![
+        KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(name))),
+        KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
+        KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
+        KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, environment),
+        KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),
+        KeyValue::new(attribute::TELEMETRY_SDK_LANGUAGE, "rust"),
+        KeyValue::new(attribute::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
+    ]
+}
+
+/// Adds the attributes of the environment, which give way to all others.
+fn add_environment(attributes: &mut Vec<KeyValue>, settings: &Settings) {
+    for (key, value) in &settings.resource {
+        if !attributes.iter().any(|known| *known.key == **key) {
+            attributes.push(KeyValue::new(key.clone(), value.clone()));
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! What a span must be, in the words of TraceQL: one spanset filter, `{ … }`.
+//!
+//! Fields: `duration`, `name`, `kind`, `status`, `span.KEY`, `resource.KEY`, and `.KEY` for either.
+//! Comparisons: `=`, `!=`, `<`, `<=`, `>`, `>=`, `=~` and `!~` with a regular expression that the
+//! whole text meets, and `!= nil`. They are put together with `&&`, `||` and parentheses. What
+//! relates several spansets is not understood, and refused.
+
+use std::fmt;
+
+use regex::Regex;
+
+use crate::model::Nanos;
+use crate::telemetry::record::{Resource, SpanRecord, Status, Value};
+
+/// Parentheses within one another, at most.
+const DEPTH: usize = 32;
+
+/// What `kind` and `status` can be.
+const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
+const STATUSES: [&str; 3] = ["unset", "ok", "error"];
+
+/// A filter of spans.
+#[derive(Clone, Debug)]
+pub struct Query(Option<Condition>);
+
+#[derive(Clone, Debug)]
+enum Condition {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Is(Comparison),
+}
+
+#[derive(Clone, Debug)]
+struct Comparison {
+    field: Field,
+    operator: Operator,
+    operand: Operand,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Field {
+    Duration,
+    Name,
+    Kind,
+    Status,
+    Span(String),
+    Resource(String),
+    Either(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    Unequal,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Matches,
+    MatchesNot,
+}
+
+#[derive(Clone, Debug)]
+enum Operand {
+    Text(String),
+    Number(f64),
+    /// Nanoseconds.
+    Time(f64),
+    Bool(bool),
+    Pattern(Regex),
+    Nil,
+}
+
+/// Why a query is not understood, with a caret at the place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError {
+    query: String,
+    /// In characters.
+    at: usize,
+    what: String,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  {}\n  {:at$}^", self.what, self.query, "", at = self.at)
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+impl Query {
+    /// Reads a query. `time` reads a time such as `100ms`, to nanoseconds.
+    ///
+    /// # Errors
+    /// What is not understood, and where.
+    pub fn parse(text: &str, time: fn(&str) -> Option<Nanos>) -> Result<Self, QueryError> {
+        let mut parser = Parser { text, at: 0, time };
+        parser.expect("{")?;
+        if parser.take("}") {
+            parser.end()?;
+            return Ok(Self(None));
+        }
+        let condition = parser.any(0)?;
+        parser.expect("}")?;
+        parser.end()?;
+        Ok(Self(Some(condition)))
+    }
+
+    /// Whether a span of this resource meets it.
+    pub fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
+        self.0.as_ref().is_none_or(|condition| condition.meets(span, resource))
+    }
+}
+
+impl Condition {
+    fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.meets(span, resource)),
+            Self::Any(parts) => parts.iter().any(|part| part.meets(span, resource)),
+            Self::Is(comparison) => comparison.meets(span, resource),
+        }
+    }
+}
+
+impl Comparison {
+    /// Why no span could meet it, whatever it is; none where one could.
+    fn mismatch(&self) -> Option<&'static str> {
+        let is_equality = matches!(self.operator, Operator::Equal | Operator::Unequal);
+        let is_one_of = |text: &str, known: &[&str]| is_equality && known.contains(&text);
+        let (fits, what) = match (&self.field, &self.operand) {
+            (_, Operand::Nil) => return None,
+            (_, Operand::Bool(_)) if !is_equality => (false, "true and false are compared by = or !="),
+            (Field::Duration, operand) => {
+                (matches!(operand, Operand::Time(_)), "a duration is compared with a time such as 100ms")
+            }
+            (Field::Name, operand) => (
+                matches!(operand, Operand::Text(_) | Operand::Pattern(_)),
+                "a name is compared with a text such as \"GET /books\"",
+            ),
+            (Field::Kind | Field::Status, Operand::Pattern(_)) => return None,
+            (Field::Kind, operand) => (
+                matches!(operand, Operand::Text(kind) if is_one_of(kind, &KINDS)),
+                "a kind is internal, server, client, producer or consumer, compared by = or !=",
+            ),
+            (Field::Status, operand) => (
+                matches!(operand, Operand::Text(status) if is_one_of(status, &STATUSES)),
+                "a status is unset, ok or error, compared by = or !=",
+            ),
+            (Field::Span(_) | Field::Resource(_) | Field::Either(_), _) => return None,
+        };
+        (!fits).then_some(what)
+    }
+
+    fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
+        let of_span = |key: &str| span.attributes.get(key);
+        let of_resource = |key: &str| {
+            let found = resource.attributes.iter().find(|attribute| *attribute.key == *key);
+            found.map(|attribute| &attribute.value)
+        };
+        let status = match span.status {
+            Status::Unset => "unset",
+            Status::Ok => "ok",
+            Status::Error(_) => "error",
+        };
+        let is_nil = matches!(self.operand, Operand::Nil);
+        match &self.field {
+            // Every span has these.
+            Field::Duration | Field::Name | Field::Kind | Field::Status if is_nil => {
+                self.operator == Operator::Unequal
+            }
+            Field::Duration => self.holds_of_number((span.end - span.start) as f64),
+            Field::Name => self.holds_of_text(&span.name),
+            Field::Kind => self.holds_of_text(span.kind.name()),
+            Field::Status => self.holds_of_text(status),
+            Field::Span(key) => self.holds(of_span(key)),
+            Field::Resource(key) => self.holds(of_resource(key)),
+            Field::Either(key) => self.holds(of_span(key).or_else(|| of_resource(key))),
+        }
+    }
+
+    /// What is not there meets nothing but `= nil`.
+    fn holds(&self, value: Option<&Value>) -> bool {
+        match (value, &self.operand) {
+            (value, Operand::Nil) => value.is_none() == (self.operator == Operator::Equal),
+            (None, _) => false,
+            (Some(Value::Int(value)), _) => self.holds_of_number(*value as f64),
+            (Some(Value::Float(value)), _) => self.holds_of_number(*value),
+            (Some(Value::Bool(value)), Operand::Bool(wanted)) => match self.operator {
+                Operator::Equal => value == wanted,
+                Operator::Unequal => value != wanted,
+                _ => false,
+            },
+            (Some(value), _) => self.holds_of_text(&value.to_string()),
+        }
+    }
+
+    fn holds_of_number(&self, value: f64) -> bool {
+        let (Operand::Number(wanted) | Operand::Time(wanted)) = self.operand else { return false };
+        match self.operator {
+            Operator::Equal => value == wanted,
+            Operator::Unequal => value != wanted,
+            Operator::Less => value < wanted,
+            Operator::AtMost => value <= wanted,
+            Operator::More => value > wanted,
+            Operator::AtLeast => value >= wanted,
+            Operator::Matches | Operator::MatchesNot => false,
+        }
+    }
+
+    fn holds_of_text(&self, value: &str) -> bool {
+        match (&self.operand, self.operator) {
+            (Operand::Pattern(pattern), Operator::Matches) => pattern.is_match(value),
+            (Operand::Pattern(pattern), _) => !pattern.is_match(value),
+            (Operand::Text(wanted), Operator::Equal) => value == wanted,
+            (Operand::Text(wanted), Operator::Unequal) => value != wanted,
+            (Operand::Text(wanted), Operator::Less) => value < wanted.as_str(),
+            (Operand::Text(wanted), Operator::AtMost) => value <= wanted.as_str(),
+            (Operand::Text(wanted), Operator::More) => value > wanted.as_str(),
+            (Operand::Text(wanted), Operator::AtLeast) => value >= wanted.as_str(),
+            _ => false,
+        }
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    /// In bytes.
+    at: usize,
+    time: fn(&str) -> Option<Nanos>,
+}
+
+impl<'a> Parser<'a> {
+    fn any(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        let mut parts = vec![self.all(depth)?];
+        while self.take("||") {
+            parts.push(self.all(depth)?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::Any(parts) })
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        let mut parts = vec![self.one(depth)?];
+        while self.take("&&") {
+            parts.push(self.one(depth)?);
+        }
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Condition::All(parts) })
+    }
+
+    fn one(&mut self, depth: usize) -> Result<Condition, QueryError> {
+        if !self.take("(") {
+            return self.comparison().map(Condition::Is);
+        }
+        if depth == DEPTH {
+            return Err(self.wrong(format!("there are over {DEPTH} parentheses within one another")));
+        }
+        let condition = self.any(depth + 1)?;
+        self.expect(")")?;
+        Ok(condition)
+    }
+
+    fn comparison(&mut self) -> Result<Comparison, QueryError> {
+        let field = self.field()?;
+        let operator = self.operator()?;
+        self.blanks();
+        let before = self.at;
+        let operand = self.operand(operator)?;
+        let comparison = Comparison { field, operator, operand };
+        match comparison.mismatch() {
+            Some(what) => Err(self.wrong_at(before, what)),
+            None => Ok(comparison),
+        }
+    }
+
+    fn field(&mut self) -> Result<Field, QueryError> {
+        self.blanks();
+        let before = self.at;
+        let is_part = |char: char| char.is_alphanumeric() || "._-/:".contains(char);
+        let word = self.word(is_part);
+        if let Some(key) = word.strip_prefix("span.").filter(|key| !key.is_empty()) {
+            return Ok(Field::Span(key.to_owned()));
+        }
+        if let Some(key) = word.strip_prefix("resource.").filter(|key| !key.is_empty()) {
+            return Ok(Field::Resource(key.to_owned()));
+        }
+        if let Some(key) = word.strip_prefix('.').filter(|key| !key.is_empty()) {
+            return Ok(Field::Either(key.to_owned()));
+        }
+        match word {
+            "duration" => Ok(Field::Duration),
+            "name" => Ok(Field::Name),
+            "kind" => Ok(Field::Kind),
+            "status" => Ok(Field::Status),
+            _ => Err(self.wrong_at(
+                before,
+                "expected duration, name, kind, status, span.KEY, resource.KEY or .KEY; a key has letters, \
+                 digits and . _ - / :",
+            )),
+        }
+    }
+
+    fn operator(&mut self) -> Result<Operator, QueryError> {
+        // Longer ones first: `=~` also begins with `=`.
+        let all = [
+            ("=~", Operator::Matches),
+            ("!~", Operator::MatchesNot),
+            ("!=", Operator::Unequal),
+            ("<=", Operator::AtMost),
+            (">=", Operator::AtLeast),
+            ("=", Operator::Equal),
+            ("<", Operator::Less),
+            (">", Operator::More),
+        ];
+        let found = all.into_iter().find(|(sign, _)| self.take(sign));
+        found
+            .map(|(_, operator)| operator)
+            .ok_or_else(|| self.wrong("expected =, !=, <, <=, >, >=, =~ or !~"))
+    }
+
+    fn operand(&mut self, operator: Operator) -> Result<Operand, QueryError> {
+        self.blanks();
+        let before = self.at;
+        let is_pattern = matches!(operator, Operator::Matches | Operator::MatchesNot);
+        if let Some(text) = self.quoted()? {
+            if !is_pattern {
+                return Ok(Operand::Text(text));
+            }
+            // As in TraceQL, the whole text has to meet it.
+            let pattern = Regex::new(&format!("^(?:{text})$"));
+            return pattern
+                .map(Operand::Pattern)
+                .map_err(|_| self.wrong_at(before, "this is no regular expression"));
+        }
+        if is_pattern {
+            return Err(self.wrong("expected a regular expression in quotes"));
+        }
+        let word = self.word(|char| char.is_alphanumeric() || "._-+".contains(char));
+        match word {
+            "nil" if matches!(operator, Operator::Equal | Operator::Unequal) => return Ok(Operand::Nil),
+            "true" => return Ok(Operand::Bool(true)),
+            "false" => return Ok(Operand::Bool(false)),
+            word if KINDS.contains(&word) || STATUSES.contains(&word) => {
+                return Ok(Operand::Text(word.to_owned()));
+            }
+            _ => {}
+        }
+        if let Ok(number) = word.parse::<f64>() {
+            return Ok(Operand::Number(number));
+        }
+        if let Some(nanos) = (self.time)(word) {
+            return Ok(Operand::Time(nanos as f64));
+        }
+        Err(self.wrong_at(
+            before,
+            "expected a value: \"text\", a number, a time such as 100ms, true, false or nil",
+        ))
+    }
+
+    /// Text in double quotes, in which a backslash takes the next character as it is, or in
+    /// backquotes.
+    fn quoted(&mut self) -> Result<Option<String>, QueryError> {
+        let rest = &self.text[self.at..];
+        let Some(mark) = rest.chars().next().filter(|char| matches!(char, '"' | '`')) else {
+            return Ok(None);
+        };
+        let (mut said, mut is_escaped) = (String::new(), false);
+        for (index, char) in rest.char_indices().skip(1) {
+            match char {
+                _ if is_escaped => {
+                    if !matches!(char, '"' | '\\') {
+                        said.push('\\');
+                    }
+                    said.push(char);
+                    is_escaped = false;
+                }
+                '\\' if mark == '"' => is_escaped = true,
+                char if char == mark => {
+                    self.at += index + char.len_utf8();
+                    return Ok(Some(said));
+                }
+                char => said.push(char),
+            }
+        }
+        Err(self.wrong("this text has no end"))
+    }
+
+    fn word(&mut self, is_part: impl Fn(char) -> bool) -> &'a str {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|char| !is_part(char)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    fn take(&mut self, sign: &str) -> bool {
+        self.blanks();
+        let is_next = self.text[self.at..].starts_with(sign);
+        self.at += if is_next { sign.len() } else { 0 };
+        is_next
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), QueryError> {
+        if self.take(sign) { Ok(()) } else { Err(self.wrong(format!("expected {sign}"))) }
+    }
+
+    fn end(&mut self) -> Result<(), QueryError> {
+        self.blanks();
+        if self.at == self.text.len() {
+            return Ok(());
+        }
+        Err(self.wrong("expected the end: one { … } is understood, and nothing behind it"))
+    }
+
+    fn blanks(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn wrong(&self, what: impl Into<String>) -> QueryError {
+        self.wrong_at(self.at, what)
+    }
+
+    fn wrong_at(&self, at: usize, what: impl Into<String>) -> QueryError {
+        QueryError { query: self.text.to_owned(), at: self.text[..at].chars().count(), what: what.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Query, QueryError> {
+        Query::parse(text, |_| None)
+    }
+
+    #[test]
+    fn what_is_not_understood_has_a_caret_at_its_place() {
+        let cases = [
+            ("duration > 1s", 0, "expected {"),
+            ("{ duration > }", 13, "expected a value"),
+            ("{ duration > 5 }", 13, "a duration is compared with a time"),
+            ("{ status = bad }", 11, "expected a value"),
+            ("{ status = server }", 11, "a status is"),
+            ("{ kind = error }", 9, "a kind is"),
+            ("{ kind = 5 }", 9, "a kind is"),
+            ("{ status > ok }", 11, "a status is"),
+            ("{ name = 5 }", 9, "a name is compared with a text"),
+            ("{ name < nil }", 9, "expected a value"),
+            ("{ .flag < true }", 10, "true and false are compared"),
+            ("{ nam = \"x\" }", 2, "expected duration, name"),
+            ("{ name ~ \"x\" }", 7, "expected =, !="),
+            ("{ name =~ \"(\" }", 10, "this is no regular expression"),
+            ("{ name = \"x }", 9, "this text has no end"),
+            ("{ name = \"x\" } && { name = \"y\" }", 15, "expected the end"),
+            ("{ (name = \"x\" }", 14, "expected )"),
+        ];
+        for (query, at, what) in cases {
+            let error = parse(query).expect_err(query);
+            assert_eq!(error.at, at, "{error}");
+            assert!(error.what.starts_with(what), "{error}");
+        }
+        let deep = format!("{{ {}name = \"x\"{} }}", "(".repeat(100), ")".repeat(100));
+        assert!(parse(&deep).is_err_and(|error| error.what.starts_with("there are over 32")));
+    }
+
+    #[test]
+    fn an_error_is_drawn_below_the_query() {
+        let error = parse("{ näme = 1 }").expect_err("no field");
+        assert!(error.to_string().ends_with("\n  { näme = 1 }\n    ^"), "{error}");
+    }
+}

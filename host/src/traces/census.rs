@@ -1,0 +1,97 @@
+//! The first reading of a file: what each of its traces is, and whether it is wanted.
+
+use rustc_hash::FxHashMap;
+
+use super::Wanted;
+use super::records::{self, Line};
+use crate::context::TraceId;
+use crate::model::Nanos;
+use crate::telemetry::record::SpanRecord;
+
+/// Traces of a file that are looked at; spans of others are counted.
+pub const MAX_TRACES: usize = 2_000_000;
+
+/// Characters that are kept of what a root is called.
+const ROOT: usize = 200;
+
+/// What is known of a trace after the first reading.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub id: TraceId,
+    pub start: Nanos,
+    pub end: Nanos,
+    /// `service name` of its root, or of the first of its spans to begin; as the file has it.
+    pub root: String,
+    root_start: Nanos,
+    has_root: bool,
+    pub spans: u32,
+    pub errors: u32,
+    pub is_wanted: bool,
+}
+
+#[derive(Default)]
+pub struct Census {
+    /// In the order in which they come in the file.
+    pub traces: Vec<Summary>,
+    places: FxHashMap<TraceId, usize>,
+    /// Spans of traces for which there was no room.
+    pub beyond: u64,
+    /// Lines that are no OTLP.
+    pub strange: u64,
+}
+
+impl Census {
+    /// Takes in a line of the file.
+    pub fn add(&mut self, text: &str, wanted: &Wanted) {
+        let Some(line) = records::line(text) else {
+            self.strange += 1;
+            return;
+        };
+        for span in &line.spans {
+            let place = match self.places.get(&span.trace_id) {
+                Some(place) => *place,
+                None if self.traces.len() >= MAX_TRACES => {
+                    self.beyond += 1;
+                    continue;
+                }
+                None => {
+                    self.places.insert(span.trace_id, self.traces.len());
+                    self.traces.push(Summary::of(span));
+                    self.traces.len() - 1
+                }
+            };
+            self.traces[place].add(span, &line, wanted);
+        }
+    }
+}
+
+impl Summary {
+    fn of(span: &SpanRecord) -> Self {
+        Self {
+            id: span.trace_id,
+            start: span.start,
+            end: span.end,
+            root: String::new(),
+            root_start: Nanos::MAX,
+            has_root: false,
+            spans: 0,
+            errors: 0,
+            is_wanted: false,
+        }
+    }
+
+    fn add(&mut self, span: &SpanRecord, line: &Line, wanted: &Wanted) {
+        let is_root = span.parent.is_none();
+        if is_root && !self.has_root || is_root == self.has_root && span.start < self.root_start {
+            let service = line.resource(span).service.chars();
+            self.root = service.chain([' ']).chain(span.name.chars()).take(ROOT).collect();
+            self.root_start = span.start;
+            self.has_root |= is_root;
+        }
+        self.start = self.start.min(span.start);
+        self.end = self.end.max(span.end);
+        self.spans += 1;
+        self.errors += u32::from(span.is_error());
+        self.is_wanted |= wanted.choice.meets(span, line.resource(span));
+    }
+}

@@ -1,0 +1,76 @@
+//! A request from outside that shows what a fault does, as the truth writes it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::fault::witness::Caused as Request;
+use crate::model::Nanos;
+
+use super::Names;
+use super::units::{instant, seconds};
+
+/// A request from outside that shows what a fault does.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Symptom {
+    /// Null if it was never sent.
+    pub trace_id: Option<String>,
+    /// Its SERVER span; null if that was not recorded.
+    pub span_id: Option<String>,
+    pub service: String,
+    /// Null for what met no route.
+    pub route: Option<String>,
+    /// When its load had to make it; of one that no load makes, when it arrived.
+    pub at: f64,
+    pub time: String,
+    /// Null if it had no answer.
+    pub status: Option<u16>,
+    /// What kept the answer away; null if there was one, and if the run ended before.
+    pub error_type: Option<String>,
+    /// From `at` to its end, as its client sees it; null if that was never seen.
+    pub took_ms: Option<f64>,
+    /// By how much longer it took than without the fault: milliseconds. Null where that is not
+    /// known.
+    pub slower_by_ms: Option<f64>,
+    /// As what its client notices it; null where it does not, or where that is not known.
+    pub visible_as: Option<Visible>,
+}
+
+impl Symptom {
+    pub fn new(request: &Request, names: &Names, start: Nanos) -> Self {
+        let place = names.place(request.spot);
+        let answer = request.end.map(|end| end.answer);
+        Self {
+            trace_id: request.is_sent.then(|| request.trace.to_string()),
+            span_id: request.is_recorded.then(|| request.span.to_string()),
+            service: place.service,
+            route: place.route,
+            at: seconds(request.due.saturating_sub(start)),
+            time: instant(request.due),
+            status: answer.and_then(Result::ok),
+            error_type: answer.and_then(Result::err).map(ToOwned::to_owned),
+            took_ms: request.end.map(|end| end.took as f64 / 1e6),
+            slower_by_ms: None,
+            visible_as: None,
+        }
+    }
+}
+
+/// As what a client notices that a request has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Visible {
+    /// It fails, and without the fault it would not.
+    Error,
+    /// It takes longer by 10 ms and by a fifth, both at least.
+    Slower,
+}
+
+/// How a request has ended.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Answer {
+    /// Null if it had no answer.
+    pub status: Option<u16>,
+    /// What kept the answer away.
+    pub error_type: Option<String>,
+    pub took_ms: Option<f64>,
+}

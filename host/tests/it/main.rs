@@ -1,0 +1,45 @@
+//! The integration tests: one program, so that the simulator is linked once.
+//!
+//! A module for each subject; `cargo test --test it shards::` runs those of one. All run in one
+//! process, at the same time: no test sets a variable of the environment or changes the current
+//! folder. Most start `simhost` as its users do, by [`support`], and signal it as Unix does.
+
+#![cfg(unix)]
+
+mod support;
+
+mod check;
+mod cli;
+mod clients;
+mod collector;
+mod console;
+mod context;
+mod cycles;
+mod determinism;
+mod diff;
+mod docs;
+mod external;
+mod faults;
+mod generated;
+mod graph;
+mod guests;
+mod ingress;
+mod inventory;
+mod lifecycle;
+mod load;
+mod look;
+mod looks;
+mod orders;
+#[cfg(target_os = "linux")]
+mod progress;
+mod report;
+mod resilience;
+mod semconv;
+mod shards;
+mod surroundings;
+mod telemetry;
+mod topologies;
+mod topology;
+mod traces;
+mod truth;
+mod ui;

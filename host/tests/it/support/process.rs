@@ -1,0 +1,93 @@
+//! Starts the program as its users do: as a process, with an environment of its own.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use super::PATIENCE;
+
+/// The program, with nothing of the tester's environment but the way to `kill`
+/// and its like, and a cache of compiled guests that belongs to the build.
+pub fn simhost() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simhost"));
+    command.env_clear().env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// None when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    /// What it printed, of a run that ended well.
+    pub fn success(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        &self.stdout
+    }
+}
+
+/// Runs a command to its end.
+pub fn finish(command: &mut Command) -> Finished {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the program starts");
+    let stderr = read_all(child.stderr.take().expect("a pipe"));
+    wait(&mut child, &stderr)
+}
+
+/// Runs a command until it has written a record to standard output, and then tells
+/// it to stop, as ctrl-c does; with all that it wrote there.
+pub fn interrupt(command: &mut Command) -> (Finished, String) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the program starts");
+    let stderr = read_all(child.stderr.take().expect("a pipe"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut records = String::new();
+    stdout.read_line(&mut records).expect("a line");
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told.expect("kill is there").success());
+    stdout.read_to_string(&mut records).expect("the rest");
+    (wait(&mut child, &stderr), records)
+}
+
+/// A command that the shell starts when it has run a script.
+pub fn in_shell(script: &str, program: &Command) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(folder) = program.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command.stdin(Stdio::null()).args(["-c", &format!("{script}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(program.get_args());
+    command
+}
+
+/// Waits for the end of a child whose standard error is being read.
+fn wait(child: &mut Child, stderr: &mpsc::Receiver<String>) -> Finished {
+    let stdout = child.stdout.take().map(read_all);
+    let stderr = stderr.recv_timeout(PATIENCE);
+    if stderr.is_err() {
+        child.kill().expect("the program can be ended");
+    }
+    let stderr = stderr.expect("the program ends in time");
+    let stdout = stdout.map_or_else(String::new, |stdout| stdout.recv().expect("a reader"));
+    let code = child.wait().expect("the program ends").code();
+    Finished { code, stdout, stderr }
+}
+
+pub fn read_all(mut from: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        from.read_to_end(&mut text).expect("a pipe can be read");
+        send.send(String::from_utf8_lossy(&text).into_owned()).ok();
+    });
+    receive
+}

@@ -1,0 +1,66 @@
+//! A [`World`](super::World) that serves real requests, until it is stopped.
+
+use std::fs;
+use std::ops::Deref;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::cost::{self, Cost};
+use super::server::Server;
+use super::telemetry::Records;
+use super::world::{OUT, Run};
+
+/// A running simhost. One that is not stopped is killed.
+pub struct Serving {
+    pub client: Client,
+    /// Where its faults are switched, if `--control` asks for that.
+    pub control: Option<Client>,
+    server: Server,
+    folder: TempDir,
+}
+
+impl Serving {
+    pub(super) fn start(folder: TempDir, mut command: Command) -> Self {
+        // A run in virtual time opens no door: what it serves is its control alone.
+        let is_virtual = command.get_args().any(|flag| flag == "--virtual");
+        let server = if is_virtual { Server::controlled(&mut command) } else { Server::spawn(&mut command) };
+        let client = Client(server.address);
+        Self { client, control: server.control.map(Client), server, folder }
+    }
+
+    /// What it has cost so far.
+    pub fn cost(&self) -> Cost {
+        cost::so_far(self.server.id())
+    }
+
+    /// Interrupts the run as ctrl-c does, and waits for its orderly end.
+    pub fn stop(self) -> Run {
+        self.interrupt();
+        self.ended()
+    }
+
+    /// Interrupts the run as ctrl-c does.
+    pub fn interrupt(&self) {
+        self.server.signal("-INT");
+    }
+
+    /// Waits for the orderly end of the run.
+    pub fn ended(self) -> Run {
+        let finished = self.server.ended();
+        let report = finished.success().to_owned();
+        let bytes = fs::read_to_string(self.folder.path().join(OUT)).expect("simhost writes its records");
+        let records = Records::parse(&bytes);
+        Run { answers: Vec::new(), report, stdout: finished.stdout, records, bytes }
+    }
+}
+
+/// A server takes requests as its client sends them.
+impl Deref for Serving {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}

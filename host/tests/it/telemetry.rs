@@ -1,0 +1,17 @@
+//! The way of records from the core thread to files and receivers, with real
+//! servers that misbehave in every way the specification foresees.
+
+mod digest;
+mod encode;
+mod env;
+mod file;
+mod grpc;
+mod http;
+mod losses;
+mod outputs;
+mod patience;
+mod pipeline;
+pub mod receiver;
+mod records;
+mod sending;
+mod tls;

@@ -1,0 +1,347 @@
+//! The variables, one by one.
+
+use indexmap::IndexMap;
+use simhost::error::Problem;
+use simhost::model::{Otlp, Protocol};
+use simhost::telemetry::env::{Settings, SpanLimits};
+use simhost::telemetry::exporter::Signals;
+use simhost::telemetry::otlp::Endpoint;
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+fn read(
+    variables: Variables<'_>,
+    topology: Option<&Otlp>,
+    flag: Option<&str>,
+) -> Result<Settings, Vec<Problem>> {
+    let get = |name: &str| {
+        variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+    };
+    Settings::from_env(get, topology, flag)
+}
+
+fn settings(variables: Variables<'_>) -> Settings {
+    read(variables, None, None).unwrap()
+}
+
+fn problems(variables: Variables<'_>) -> Vec<Problem> {
+    read(variables, None, None).unwrap_err()
+}
+
+/// Where the signals go: `http/protobuf http://localhost:4318/v1/traces`.
+fn ends(settings: &Settings) -> [Option<String>; 2] {
+    let show = |endpoint: &Endpoint| format!("{:?} {endpoint}", endpoint.protocol);
+    let otlp = settings.otlp.as_ref();
+    [otlp.and_then(|otlp| otlp.traces.as_ref().map(show)), otlp.and_then(|otlp| otlp.logs.as_ref().map(show))]
+}
+
+fn traces_end(settings: &Settings) -> Endpoint {
+    settings.otlp.clone().unwrap().traces.unwrap()
+}
+
+fn topology() -> Otlp {
+    Otlp {
+        endpoint: "http://collector:4318".to_owned(),
+        protocol: Protocol::HttpProtobuf,
+        headers: IndexMap::from([("x-tenant".to_owned(), "lab%20".to_owned())]),
+        gzip: true,
+    }
+}
+
+use crate::support::{ORDER, Topology};
+
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
+#[test]
+fn nothing_said_is_nothing_sent() {
+    let settings = settings(&[("OTEL_TRACES_EXPORTER", ""), (ENDPOINT, " ")]);
+    assert!(settings.otlp.is_none());
+    assert!(!settings.disabled);
+    assert_eq!(settings.console, Signals::default());
+    assert_eq!(settings.limits, SpanLimits::default());
+    assert_eq!(format!("{:?}", settings.sampler), "ParentBased(AlwaysOn)");
+    assert_eq!((settings.batching.queue, settings.batching.batch), (65_536, 8_192));
+    assert_eq!((settings.batching.delay.as_millis(), settings.batching.timeout.as_millis()), (1_000, 30_000));
+    assert!(settings.resource.is_empty() && settings.notes.is_empty());
+}
+
+#[test]
+fn endpoints_follow_the_specification() {
+    let grpc = |end: &str| Some(format!("Grpc {end}"));
+    let http = |end: &str| Some(format!("HttpProtobuf {end}"));
+    let localhost = "http://localhost:4317";
+    let table: [(Variables<'_>, [Option<String>; 2]); 12] = [
+        (&[(ENDPOINT, localhost)], [grpc(localhost), grpc(localhost)]),
+        (&[(TRACES_ENDPOINT, localhost)], [grpc(localhost), None]),
+        (
+            &[(ENDPOINT, "http://c:9/base/"), (PROTOCOL, "http/protobuf")],
+            [http("http://c:9/base/v1/traces"), http("http://c:9/base/v1/logs")],
+        ),
+        (
+            &[(ENDPOINT, "http://c:4318"), (TRACES_ENDPOINT, "http://t:4318/here")],
+            [http("http://t:4318/here"), http("http://c:4318/v1/logs")],
+        ),
+        (&[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")], [grpc("http://c:4318"), grpc("http://c:4318")]),
+        (
+            &[(ENDPOINT, "http://c:9"), ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf")],
+            [grpc("http://c:9"), http("http://c:9/v1/logs")],
+        ),
+        (&[(ENDPOINT, "c:9")], [grpc("https://c:9"), grpc("https://c:9")]),
+        (
+            &[(ENDPOINT, "c:9"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")],
+            [grpc("http://c:9"), grpc("http://c:9")],
+        ),
+        (&[(ENDPOINT, localhost), ("OTEL_LOGS_EXPORTER", "none")], [grpc(localhost), None]),
+        (&[("OTEL_TRACES_EXPORTER", "otlp")], [grpc(localhost), None]),
+        (
+            &[("OTEL_TRACES_EXPORTER", "otlp"), (PROTOCOL, "http/protobuf")],
+            [http("http://localhost:4318/v1/traces"), None],
+        ),
+        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None]),
+    ];
+    for (variables, expected) in table {
+        assert_eq!(ends(&settings(variables)), expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_topology() {
+    let topology = topology();
+    let from_topology = read(&[], Some(&topology), None).unwrap();
+    let end = traces_end(&from_topology);
+    assert_eq!(end.to_string(), "http://collector:4318/v1/traces");
+    assert_eq!((&end.headers["x-tenant"], end.gzip), (&"lab%20".parse().unwrap(), true));
+
+    let variables = [(ENDPOINT, "http://env:4317")];
+    let from_env = traces_end(&read(&variables, Some(&topology), None).unwrap());
+    assert_eq!((from_env.to_string().as_str(), from_env.protocol), ("http://env:4317", Protocol::Grpc));
+    assert!(from_env.headers.is_empty() && !from_env.gzip, "the topology's are for its receiver");
+
+    let variables =
+        [(ENDPOINT, "http://env:4317"), (TRACES_ENDPOINT, "http://env:1"), ("OTEL_TRACES_EXPORTER", "none")];
+    let from_flag = read(&variables, Some(&topology), Some("http://flag:4318")).unwrap();
+    let expected =
+        ["traces", "logs"].map(|signal| Some(format!("HttpProtobuf http://flag:4318/v1/{signal}")));
+    assert_eq!(ends(&from_flag), expected);
+
+    let variables = [(PROTOCOL, "grpc"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "none")];
+    let mixed = traces_end(&read(&variables, Some(&topology), None).unwrap());
+    assert_eq!((mixed.protocol, mixed.gzip), (Protocol::Grpc, false));
+}
+
+#[test]
+fn the_rest_of_an_endpoint_is_read() {
+    let end = traces_end(&settings(&[
+        (ENDPOINT, "http://c:9"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=ignored"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", " Authorization = Bearer%20123 ,x=a%2Cb,"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+    ]));
+    assert_eq!(end.headers.len(), 2);
+    assert_eq!(
+        (&end.headers["authorization"], &end.headers["x"]),
+        (&"Bearer 123".parse().unwrap(), &"a,b".parse().unwrap())
+    );
+    assert_eq!((end.gzip, end.timeout.as_millis()), (true, 2_500));
+    assert!(!format!("{end:?}").contains("123"), "secrets are not shown");
+}
+
+#[test]
+fn samplers_follow_the_specification() {
+    let table = [
+        ("always_on", "AlwaysOn"),
+        ("always_off", "AlwaysOff"),
+        ("traceidratio", "TraceIdRatioBased(0.25)"),
+        ("parentbased_always_on", "ParentBased(AlwaysOn)"),
+        ("parentbased_always_off", "ParentBased(AlwaysOff)"),
+        ("parentbased_traceidratio", "ParentBased(TraceIdRatioBased(0.25))"),
+    ];
+    for (name, expected) in table {
+        let variables = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")];
+        assert_eq!(format!("{:?}", settings(&variables).sampler), expected);
+    }
+    let without = settings(&[("OTEL_TRACES_SAMPLER", "traceidratio")]);
+    assert_eq!(format!("{:?}", without.sampler), "TraceIdRatioBased(1.0)");
+}
+
+#[test]
+fn numbers_switches_and_attributes_are_read() {
+    let all = settings(&[
+        ("OTEL_SDK_DISABLED", "TRUE"),
+        ("OTEL_TRACES_EXPORTER", "otlp, console"),
+        ("OTEL_LOGS_EXPORTER", "console"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "250"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "6"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "80"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "7"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=a%20b,service.name=me"),
+        ("OTEL_SERVICE_NAME", "me"),
+    ]);
+    assert!(all.disabled);
+    assert_eq!(all.console, Signals::ALL);
+    assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None]);
+    let batching = all.batching;
+    assert_eq!((batching.queue, batching.batch, batching.timeout.as_millis()), (100, 100, 250));
+    assert!(batching.delay.is_zero());
+    let limits = SpanLimits { attributes: 6, events: 0, event_attributes: 7, value_length: Some(80) };
+    assert_eq!(all.limits, limits);
+    assert_eq!(all.resource, [("team".to_owned(), "a b".to_owned())]);
+    assert_eq!(all.notes.len(), 2, "{:?}", all.notes);
+}
+
+#[test]
+fn keys_and_values_of_resource_attributes_are_percent_decoded() {
+    let read = settings(&[("OTEL_RESOURCE_ATTRIBUTES", " a%2Cb = 1%3D2 ,%C3%BC=%25,,c=")]);
+    let expected = [("a,b", "1=2"), ("\u{fc}", "%"), ("c", "")];
+    let read: Vec<_> = read.resource.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(read, expected);
+    let told = |text| problems(&[("OTEL_RESOURCE_ATTRIBUTES", text)]).remove(0).message;
+    let place = "OTEL_RESOURCE_ATTRIBUTES is not a list of key=value: `%` without two hexadecimal digits at \
+                 character 8, in the value of `b`";
+    assert_eq!(told("a=1,b=50%"), place.replace("character 8", "character 9"));
+    assert!(told("a=1,x%4=2").ends_with("hexadecimal digits at character 6"), "{}", told("a=1,x%4=2"));
+    assert!(told("a=1,b").ends_with("there is no `=` in what begins at character 5"));
+    let both = problems(&[("OTEL_RESOURCE_ATTRIBUTES", "a%,b=%")]);
+    assert_eq!(both.len(), 2, "{both:?}");
+    let secret = problems(&[(ENDPOINT, "http://c:9"), ("OTEL_EXPORTER_OTLP_HEADERS", "key=s3cret%")]);
+    assert!(!format!("{secret:?}").contains("s3cret"));
+}
+
+#[test]
+fn variables_without_effect_say_so_and_why() {
+    let notes = |variables: &[(&'static str, &'static str)]| settings(variables).notes;
+    for name in
+        ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"]
+    {
+        let said = notes(&[(name, "1")]);
+        assert!(said.len() == 1 && said[0].starts_with(&format!("{name} has no effect: ")), "{said:?}");
+    }
+    let said = notes(&[("OTEL_PROPAGATORS", "b3")]);
+    assert_eq!(said, ["OTEL_PROPAGATORS has no effect: services pass on W3C Trace Context and Baggage"]);
+    // What simhost does anyway needs no word.
+    let same = [("OTEL_PROPAGATORS", "tracecontext, baggage"), ("OTEL_METRICS_EXPORTER", "none")];
+    assert_eq!(notes(&same), [""; 0]);
+    let said = notes(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
+    assert!(said.len() == 1 && said[0].starts_with("OTEL_TRACES_SAMPLER_ARG has no effect"), "{said:?}");
+    let own = "service.instance.id=1,service.namespace=2,telemetry.sdk.name=3,team=4";
+    let all = settings(&[("OTEL_RESOURCE_ATTRIBUTES", own)]);
+    assert_eq!((all.resource.len(), all.notes.len()), (1, 3), "{:?}", all.notes);
+}
+
+/// As a whole run: what the topology says wins, what nobody has said does not.
+#[test]
+fn a_default_that_nobody_wrote_gives_way_to_a_resource_attribute() {
+    let environment = |topology: &Topology, variable: &str| {
+        let mut command = topology.command(&["--request", ORDER]);
+        command.env("OTEL_RESOURCE_ATTRIBUTES", variable);
+        let (finished, records) = topology.records_of(&mut command);
+        finished.success();
+        let names = records.split("\"deployment.environment.name\",\"value\":{\"stringValue\":\"").skip(1);
+        let mut names: Vec<_> = names.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+        names.dedup();
+        names
+    };
+    let topology = Topology::orders();
+    assert_eq!(environment(&topology, ""), ["local"]);
+    assert_eq!(environment(&topology, "deployment%2Eenvironment.name=lab"), ["lab"]);
+    let topology = Topology::orders().with("name = \"orders\"", "environment = \"staging\"");
+    assert_eq!(environment(&topology, "deployment.environment.name=lab"), ["staging"]);
+}
+
+#[test]
+fn log_records_can_be_kept_from_a_receiver_on_the_command_line() {
+    let url = "http://localhost:4317";
+    let grpc = || Some(format!("Grpc {url}"));
+    for (exporter, logs) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
+        let settings = read(&[("OTEL_LOGS_EXPORTER", exporter)], None, Some(url)).unwrap();
+        assert_eq!(ends(&settings), [grpc(), logs], "{exporter:?}");
+        assert_eq!(settings.console.logs, exporter == "console");
+    }
+}
+
+#[test]
+fn a_receiver_on_the_command_line_undoes_a_disabled_sdk() {
+    let settings = read(&[("OTEL_SDK_DISABLED", "true")], None, Some("http://localhost:4317")).unwrap();
+    assert!(!settings.disabled && settings.otlp.is_some());
+    assert_eq!(settings.notes.len(), 1);
+}
+
+#[test]
+fn every_variable_refuses_what_it_does_not_know() {
+    let endpoint = (ENDPOINT, "https://c:9");
+    let table = [
+        (ENDPOINT, "ftp://c"),
+        (ENDPOINT, "http://"),
+        (ENDPOINT, "http://c:9/path"),
+        (ENDPOINT, "http://me:secret@c:9"),
+        (TRACES_ENDPOINT, "http://c:99999"),
+        (PROTOCOL, "http/json"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "GRPC"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "10s"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "yes"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "no-equals-sign"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=%00"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/does/not/exist.pem"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/null"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/dev/null"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_TRACES_EXPORTER", "none,otlp"),
+        ("OTEL_LOGS_EXPORTER", "Otlp"),
+        ("OTEL_SDK_DISABLED", "1"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "65537"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1.5"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4294967296"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "x"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "x"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "x"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=%ff"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=1,team=50%"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "te%zzam=50"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%2"),
+    ];
+    for (name, value) in table {
+        let found = problems(&[(name, value), endpoint]);
+        assert_eq!(found.len(), 1, "{name}={value}: {found:?}");
+        assert!(found[0].message.contains(name) && found[0].help.is_some(), "{:?}", found[0]);
+    }
+    for ratio in ["1.1", "-0.1", "NaN", "half"] {
+        let found = problems(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", ratio)]);
+        assert!(found[0].message.contains(ratio), "{found:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_and_none_shows_a_secret() {
+    let found = problems(&[
+        (ENDPOINT, "http://c:9"),
+        (PROTOCOL, "carrier pigeon"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Bearer s3cret"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+    ]);
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(!format!("{found:?}").contains("s3cret"));
+    let found = problems(&[(ENDPOINT, "http://me:s3cret@c:9"), (TRACES_ENDPOINT, "me:s3cret@c:x")]);
+    assert!(found.len() == 2 && !format!("{found:?}").contains("s3cret"), "{found:?}");
+    let url = settings(&[(ENDPOINT, "http://me:s3cret@c:4318")]);
+    assert!(!format!("{url:?}").contains("s3cret"));
+    let wrong = read(&[], None, Some("localhost:4317")).unwrap_err();
+    insta::assert_snapshot!(wrong[0].message, @"--otlp is `localhost:4317`");
+    insta::assert_snapshot!(wrong[0].help.as_ref().unwrap(), @"it can be a URL such as http://localhost:4317");
+}

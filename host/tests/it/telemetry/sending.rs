@@ -1,0 +1,68 @@
+//! An exporter under test.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use simhost::model::Protocol;
+use simhost::rng::{Key, Purpose};
+use simhost::telemetry::exporter::{Count, Exporter, Totals};
+use simhost::telemetry::otlp::retry::RetryPolicy;
+use simhost::telemetry::otlp::{Endpoint, Options, Otlp, Settings};
+use simhost::telemetry::pipeline::{Batching, Pace};
+use simhost::telemetry::record::Batch;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::telemetry::records;
+
+/// Longer than any test takes: what waits for it hangs.
+pub const LONG: Duration = Duration::from_secs(60);
+
+pub fn grpc(url: &str) -> Endpoint {
+    Endpoint { timeout: LONG, ..Endpoint::new(Url::parse(url).unwrap(), Protocol::Grpc) }
+}
+
+pub fn http(url: &str) -> Endpoint {
+    Endpoint { timeout: LONG, ..Endpoint::new(Url::parse(url).unwrap(), Protocol::HttpProtobuf) }
+}
+
+/// One request at a time, so that answers meet the requests they are meant for,
+/// and retries at once.
+pub fn options() -> Options {
+    let key = Key::new(42, Purpose::Retry);
+    let quick = Duration::from_millis(1);
+    let retry = RetryPolicy { initial: quick, max: quick, multiplier: 1.0, jitter: 0.0, max_elapsed: LONG };
+    Options { concurrency: 1, retry, ..Options::new(Pace::Real, Batching::default(), key) }
+}
+
+pub fn traces_only(endpoint: Endpoint) -> Settings {
+    Settings { traces: Some(endpoint), logs: None }
+}
+
+pub fn start(settings: &Settings, options: &Options) -> Otlp {
+    Otlp::start(settings, options, &Handle::current()).unwrap()
+}
+
+/// Exports the batches, flushes, and gives the account.
+pub fn export(settings: &Settings, options: &Options, batches: &[Batch]) -> Totals {
+    let mut exporter = start(settings, options);
+    for batch in batches {
+        exporter.export(batch, &records::resources());
+    }
+    flush(&mut exporter, LONG)
+}
+
+pub fn flush(exporter: &mut Otlp, timeout: Duration) -> Totals {
+    tokio::task::block_in_place(|| exporter.flush(Instant::now() + timeout));
+    exporter.account().totals()
+}
+
+pub fn spans(spans: u64) -> Count {
+    Count { spans, logs: 0 }
+}
+
+/// That many spans were exported at once and nothing happened to them.
+pub fn unharmed(totals: &Totals, count: Count) {
+    let (name, is_receiver) = (totals.name.clone(), totals.is_receiver);
+    assert_eq!(*totals, Totals { name, is_receiver, exported: count, ..Totals::default() });
+}

@@ -1,0 +1,364 @@
+//! `simhost traces`: traces of a file, chosen and drawn, by the real program.
+
+use std::process::Stdio;
+
+use crate::support::{Finished, Topology, finish, simhost};
+
+/// A run of orders of which some are large, and slow, and some fail; with the file it has written.
+fn orders(file: &str) -> (Topology, String) {
+    let topology = Topology::orders();
+    let flags =
+        ["--virtual", "--for", "20s", "--fault", "payment-errors=on", "--out", file, "--show", "none"];
+    topology.run(&flags).success();
+    let path = topology.beside(file).to_string_lossy().into_owned();
+    (topology, path)
+}
+
+fn traces(arguments: &[&str]) -> Finished {
+    finish(simhost().arg("traces").args(arguments))
+}
+
+/// The first lines of the traces that were drawn.
+fn headers(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("Trace ")).collect()
+}
+
+#[test]
+fn the_slowest_traces_come_first_and_each_can_be_drawn_by_its_id() {
+    let (_topology, file) = orders("spans.jsonl");
+    let found = traces(&[&file, "--slowest", "3"]);
+    let headers = headers(found.success());
+    assert_eq!(headers.len(), 3, "{}", found.stdout);
+    // Each has its id, the instant at which it begins, and its time.
+    let fields: Vec<Vec<&str>> = headers.iter().map(|line| line.split("  ").collect()).collect();
+    let times: Vec<f64> = fields
+        .iter()
+        .map(|fields| fields[3].trim_end_matches("ms").parse().unwrap_or_else(|_| panic!("{fields:?}")))
+        .collect();
+    assert!(times.is_sorted_by(|one, next| one >= next) && times[0] > 280.0, "{times:?}");
+    assert!(fields[0][1].starts_with("2026-01-01T00:00:") && fields[0][1].ends_with('Z'), "{fields:?}");
+    let id = headers[0].split_whitespace().nth(1).expect("an id");
+    let one = traces(&[&file, "--id", &id[..12].to_uppercase()]);
+    let (_, tree) = found.stdout.split_once("Trace ").expect("a tree");
+    let tree = tree.split("\n\n").next().expect("a tree");
+    assert!(one.success().contains(tree), "{}", one.stdout);
+    assert_eq!(self::headers(&one.stdout).len(), 1);
+}
+
+#[test]
+fn without_a_choice_the_traces_are_listed() {
+    let (_topology, file) = orders("spans.jsonl");
+    let all = traces(&[&file]);
+    let lines: Vec<_> = all.success().lines().collect();
+    assert!(lines[0].contains("trace id") && lines[0].contains("root"), "{}", all.stdout);
+    let rows: Vec<_> = lines.iter().filter(|line| line.contains("order-service POST /orders")).collect();
+    assert_eq!(rows.len(), 30, "{}", all.stdout);
+    let sum = lines.iter().find(|line| line.contains(" traces, 30 shown: --limit shows more"));
+    let count: usize =
+        sum.and_then(|line| line.split(' ').next()?.replace(',', "").parse().ok()).expect("a sum");
+    assert!(count > 900, "{}", all.stdout);
+    let whole = traces(&[&file, "--list", "--limit", "100000"]);
+    let rows = whole.success().lines().filter(|line| line.contains("order-service POST /orders"));
+    assert_eq!(rows.count(), count);
+}
+
+#[test]
+fn traces_are_chosen_by_what_one_of_their_spans_is() {
+    let (_topology, file) = orders("spans.jsonl");
+    let matched = |arguments: &[&str]| -> usize {
+        let found = traces(&[&[file.as_str(), "--list"], arguments].concat());
+        let line = found.success().lines().find(|line| line.contains(" traces")).expect("a sum");
+        line.split(' ').next().expect("a number").replace(',', "").parse().expect("a number")
+    };
+    let all = matched(&[]);
+    let failed = matched(&["--errors"]);
+    assert!(failed > all / 10 && failed < all / 2, "{failed} of {all}");
+    for same in [
+        "{ status = error }",
+        "{ span.http.response.status_code = 503 }",
+        "{ resource.service.name = \"payment-service\" && kind = server && status != unset }",
+        "{ .http.response.status_code >= 500 && (name =~ \"POST.*\" || name = \"none\") }",
+    ] {
+        assert_eq!(matched(&["--query", same]), failed, "{same}");
+    }
+    let slow = matched(&["--query", "{ name = \"slow_lookup\" && duration > 250ms }"]);
+    assert_eq!(slow, matched(&["--query", "{ span.inventory.demand = \"high\" }"]));
+    assert!(slow > 0 && slow < all / 2, "{slow}");
+    // Both of one span: the inventory never fails.
+    assert_eq!(matched(&["--errors", "--service", "inventory-service"]), 0);
+    assert_eq!(matched(&["--errors", "--service", "payment-service", "--route", "/charges"]), failed);
+    let (early, late) = (matched(&["--between", "0s", "10s"]), matched(&["--between", "10s", "1h"]));
+    assert!(early > 0 && late > 0 && early + late == all, "{early} and {late} of {all}");
+    assert_eq!(matched(&["--between", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]), all);
+    for every in ["{}", "{ name != nil && duration != nil }", "{ status != nil && kind != nil }"] {
+        assert_eq!(matched(&["--query", every]), all, "{every}");
+    }
+    assert_eq!(matched(&["--query", "{ name = nil || duration = nil || kind = nil || status = nil }"]), 0);
+}
+
+#[test]
+fn a_compressed_file_a_pipe_and_a_file_that_was_cut_off_are_read() {
+    let (_topology, plain) = orders("spans.jsonl");
+    let wanted = traces(&[&plain, "--slowest", "2"]);
+    for name in ["spans.jsonl.gz", "spans.jsonl.zst"] {
+        let (_topology, packed) = orders(name);
+        assert_eq!(traces(&[&packed, "--slowest", "2"]).success(), wanted.success(), "{name}");
+    }
+    let mut command = simhost();
+    command.args(["traces", "-", "--slowest", "2"]).stdin(std::fs::File::open(&plain).expect("the file"));
+    assert_eq!(finish(command.stdout(Stdio::piped())).success(), wanted.success());
+
+    let text = std::fs::read(&plain).expect("the file");
+    std::fs::write(&plain, &text[..text.len() - 100]).expect("the file");
+    let cut = traces(&[&plain]);
+    assert!(cut.success().contains("1 line left out: no OTLP as JSON"), "{}", cut.stdout);
+}
+
+#[test]
+fn what_cannot_be_read_or_understood_is_refused() {
+    let missing = traces(&["missing.jsonl"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (Some(2), ""));
+    assert!(missing.stderr.starts_with("error: cannot read \"missing.jsonl\": "), "{}", missing.stderr);
+    let wrong = traces(&["missing.jsonl", "--query", "{ duration > }"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("  { duration > }\n               ^\n"), "{}", wrong.stderr);
+    let wrong = traces(&["missing.jsonl", "--id", "xyz"]);
+    assert!(wrong.stderr.contains("write up to 32 hexadecimal digits"), "{}", wrong.stderr);
+}
+
+/// The trees that were drawn, without the lines around them.
+fn trees(text: &str) -> Vec<&str> {
+    text.split("\n\n").map(str::trim).filter(|part| part.starts_with("Trace ")).collect()
+}
+
+/// The ids of the traces that were drawn, in order.
+fn drawn_ids(text: &str) -> Vec<String> {
+    headers(text).iter().map(|line| line.split_whitespace().nth(1).expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_run_shows_those_traces_that_its_file_would_show() {
+    let topology = Topology::orders();
+    let file = topology.beside("spans.jsonl").to_string_lossy().into_owned();
+    let choices: [&[&str]; 6] = [
+        &["--slowest", "3"],
+        &["--errors"],
+        &["--service", "notification-service", "--slowest", "5"],
+        &["--errors", "--route", "/charges"],
+        &["--query", "{ name = \"slow_lookup\" && duration > 250ms }"],
+        &["--between", "1s", "1500ms"],
+    ];
+    for choice in choices {
+        let run = ["--virtual", "--for", "4s", "--fault", "payment-errors=on", "--out", &file];
+        let shown = topology.run(&[&run[..], choice].concat());
+        let found = traces(&[&[file.as_str(), "--limit", "100000"], choice].concat());
+        let (mut of_run, mut of_file) = (drawn_ids(shown.success()), drawn_ids(found.success()));
+        assert!(!of_run.is_empty(), "{choice:?}: {}", shown.stdout);
+        if !choice.contains(&"--slowest") {
+            // A run draws them as they end, a file as they begin.
+            of_run.sort();
+            of_file.sort();
+        }
+        // The file's origin is its first span, some milliseconds after the start of the run.
+        if !choice.contains(&"--between") {
+            assert_eq!(of_run, of_file, "{choice:?}");
+        }
+        let (mut of_run, mut of_file) = (trees(&shown.stdout), trees(&found.stdout));
+        of_run.sort_unstable();
+        of_file.sort_unstable();
+        if !choice.contains(&"--between") {
+            assert_eq!(of_run, of_file, "{choice:?}");
+        }
+        let sum = shown.stdout.lines().find(|line| line.contains(" of ") && line.ends_with(" traces"));
+        assert!(sum.is_some_and(|line| line.starts_with(&of_run.len().to_string())), "{}", shown.stdout);
+    }
+}
+
+#[test]
+fn a_run_draws_one_trace_by_its_id_and_says_so_if_there_is_none() {
+    let topology = Topology::orders();
+    let run = ["--virtual", "--for", "4s"];
+    let slowest = topology.run(&[&run[..], &["--slowest", "1"]].concat());
+    let id = drawn_ids(slowest.success())[0].clone();
+    let one = topology.run(&[&run[..], &["--id", &id[..12]]].concat());
+    assert_eq!(trees(one.success()), trees(&slowest.stdout));
+    let none = topology.run(&[&run[..], &["--id", "00000000000000000000000000000000"]].concat());
+    assert_eq!(drawn_ids(none.success()), Vec::<String>::new());
+    assert!(none.stdout.contains("\n0 of "), "{}", none.stdout);
+}
+
+#[test]
+fn traces_that_are_chosen_and_not_shown_are_refused() {
+    let refused = Topology::orders().run(&["--virtual", "--for", "4s", "--errors", "--show", "summary"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr.contains("traces are chosen, and --show summary shows none"),
+        "{}",
+        refused.stderr
+    );
+}
+
+/// A span as a line of its own. Instants are milliseconds after the start of 2026.
+struct Line<'a> {
+    trace: u32,
+    span: u32,
+    parent: Option<u32>,
+    name: &'a str,
+    start: u64,
+    end: u64,
+}
+
+/// 2026-01-01T00:00:00Z, in milliseconds.
+const NEW_YEAR: u64 = 1_767_225_600_000;
+
+impl Line<'_> {
+    /// The line in OTLP as JSON, with one more attribute.
+    fn json(&self, key: &str, value: &str) -> String {
+        let Self { trace, span, parent, name, start, end } = self;
+        let parent = parent.map_or(String::new(), |parent| format!("{parent:016x}"));
+        let line = serde_json::json!({"resourceSpans": [{
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+            "scopeSpans": [{"spans": [{
+                "traceId": format!("{trace:032x}"),
+                "spanId": format!("{span:016x}"),
+                "parentSpanId": parent,
+                "name": name,
+                "kind": 2,
+                "startTimeUnixNano": format!("{}000000", NEW_YEAR + start),
+                "endTimeUnixNano": format!("{}000000", NEW_YEAR + end),
+                "attributes": [{"key": key, "value": {"stringValue": value}}],
+            }]}],
+        }]});
+        line.to_string() + "\n"
+    }
+}
+
+fn root(trace: u32, name: &str, start: u64, end: u64) -> String {
+    Line { trace, span: 1, parent: None, name, start, end }.json("note", "")
+}
+
+/// `simhost traces` of a file with this text.
+fn traces_of(text: &str, columns: u16, arguments: &[&str]) -> Finished {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spans.jsonl");
+    std::fs::write(&path, text).expect("a file");
+    finish(simhost().arg("traces").arg(&path).args(arguments).env("COLUMNS", columns.to_string()))
+}
+
+#[test]
+fn names_in_a_file_cannot_steer_the_terminal_or_forge_rows() {
+    let name = "GET /\u{1b}[2J\u{1b}]0;owned\u{7}\n 00000000000000000000000000000000  forged\u{202e}";
+    let long = "x".repeat(100_000);
+    let text = root(1, name, 0, 5) + &root(2, &long, 1, 5);
+    for arguments in [&["--list"][..], &["--slowest", "2"]] {
+        let found = traces_of(&text, 200, arguments);
+        let steers = |char: char| char != '\n' && (char.is_control() || char == '\u{202e}');
+        assert!(!found.success().contains(steers), "{:?}", found.stdout);
+        assert!(found.stdout.contains("\\x1b[2J"), "{}", found.stdout);
+        assert!(
+            !found
+                .stdout
+                .lines()
+                .any(|line| line.trim_start().starts_with("0000000000000000000000000000000000"))
+        );
+    }
+    let list = traces_of(&text, 100, &["--list"]);
+    // Two heads, two rows, a blank, the sum.
+    assert!(list.success().lines().all(|line| line.chars().count() <= 100), "{}", list.stdout);
+}
+
+#[test]
+fn what_a_line_holds_goes_by_its_keys_and_not_by_its_values() {
+    for value in ["resourceLogs", "resourceMetrics", "\"resourceLogs\""] {
+        let line = Line { trace: 7, span: 1, parent: None, name: "GET /books", start: 0, end: 5 };
+        let found = traces_of(&line.json(value, value), 100, &[]);
+        assert!(found.success().contains("GET /books") && found.stdout.contains("\n1 trace\n"), "{value}");
+    }
+    let found = traces_of("{\"resourceMetrics\":[{\"scopeMetrics\":[]}]}\n{\"spans\":[]}\n[1]\n", 100, &[]);
+    assert!(found.success().contains("2 lines left out: no OTLP as JSON"), "{}", found.stdout);
+}
+
+#[test]
+fn of_a_trace_with_very_many_spans_the_root_and_the_longest_are_drawn() {
+    let child = |span: u32| {
+        let end = if span == 23_456 { 900 } else { 101 };
+        Line { trace: 1, span: span + 2, parent: Some(1), name: "step", start: 100, end }.json("note", "")
+    };
+    let mut text: String = (0..25_000).map(child).collect();
+    text += &root(1, "GET /all", 0, 1_000);
+    let found = traces_of(&text, 100, &["--slowest", "1"]);
+    let header = headers(found.success());
+    assert!(header.len() == 1 && header[0].contains("GET /all"), "{}", found.stdout);
+    assert!(header[0].contains("25001 spans"), "{}", found.stdout);
+    assert!(found.stdout.contains("24001 of its shortest spans were not kept"), "{}", found.stdout);
+    assert!(found.stdout.contains("800.00ms"), "{}", found.stdout);
+}
+
+#[test]
+fn the_list_fits_its_page_and_says_what_it_leaves_out() {
+    let text = root(1, "POST /orders/{order}/lines/{line}", 0, 1_234) + &root(2, "GET /", 100, 200);
+    for (columns, left_out) in [(60, "start, spans, errors"), (80, "start, spans"), (100, "start")] {
+        let found = traces_of(&text, columns, &["--list"]);
+        let lines: Vec<_> = found.success().lines().take_while(|line| !line.is_empty()).collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= usize::from(columns)), "{lines:#?}");
+        assert!(
+            lines[1].contains("00000000000000000000000000000001") && lines[1].contains("1.23s"),
+            "{lines:#?}"
+        );
+        assert_eq!(lines[3], format!(" left out, as the page is narrow: {left_out}"));
+    }
+    let wide = traces_of(&text, 120, &["--list"]);
+    assert!(!wide.success().contains("left out"), "{}", wide.stdout);
+}
+
+#[test]
+fn the_list_has_the_day_where_there_are_several() {
+    let day = 24 * 3_600_000;
+    let one = root(1, "GET /", 1, 2) + &root(2, "GET /", day - 1, day);
+    let found = traces_of(&one, 120, &["--list"]);
+    assert!(
+        found.success().contains("  00:00:00.001  ") && found.stdout.contains("  23:59:59.999  "),
+        "{found:?}"
+    );
+    let found = traces_of(&(one + &root(3, "GET /", day, day + 1)), 120, &["--list"]);
+    for start in ["2026-01-01T00:00:00.001Z", "2026-01-01T23:59:59.999Z", "2026-01-02T00:00:00.000Z"] {
+        assert!(found.success().contains(start), "{found:?}");
+    }
+}
+
+#[test]
+fn an_interval_leaves_the_whole_as_it_is_and_must_not_be_empty() {
+    let text: String =
+        (0..60).map(|number| root(number + 1, "GET /", u64::from(number) * 1_000, 60_000)).collect();
+    let found = traces_of(&text, 100, &["--list", "--between", "10s", "20s"]);
+    assert!(found.success().contains("\n10 of 60 traces\n"), "{}", found.stdout);
+    let found = traces_of(&text, 100, &["--list", "--slowest", "50"]);
+    assert!(found.success().ends_with("\n50 of 60 traces\n"), "{}", found.stdout);
+    assert_eq!(found.stdout.matches("shop GET /").count(), 50);
+    let orders = Topology::orders();
+    for between in [["20s", "10s"], ["1m", "60s"], ["2026-01-01T00:01:00Z", "2026-01-01T00:00:00Z"]] {
+        let arguments = ["--between", between[0], between[1]];
+        let run = orders.run(&[&["--virtual", "--for", "1s"], &arguments[..]].concat());
+        for refused in [traces_of(&text, 100, &arguments), run] {
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{}", refused.stderr);
+            assert!(refused.stderr.contains("its end is not after its start"), "{}", refused.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_long_line_without_an_end_is_told_of() {
+    use std::io::Write as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spans.jsonl.gz");
+    // 65 MiB, and then nothing: of a run that was killed.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(root(1, "GET /", 0, 5).as_bytes()).expect("memory");
+    packed.write_all(&vec![b'x'; 65 << 20]).expect("memory");
+    let packed = packed.finish().expect("memory");
+    std::fs::write(&path, &packed[..packed.len() - 200]).expect("a file");
+    let found = finish(simhost().arg("traces").arg(&path));
+    assert!(found.success().contains("GET /"), "{}", found.stdout);
+    assert!(found.stdout.contains("1 line left out: longer than 64 MiB\n"), "{}", found.stdout);
+    assert!(found.stdout.contains("the end of the file could not be read"), "{}", found.stdout);
+}
