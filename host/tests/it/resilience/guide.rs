@@ -1,5 +1,5 @@
-//! The example of the guide to client policies uses them. That it prints what the guide shows is tested with the
-//! whole book, in `docs.rs`.
+//! The example of the guide to client policies uses them. That it prints what the guide shows is
+//! tested with the whole book, in `docs.rs`.
 
 use crate::support::Topology;
 
