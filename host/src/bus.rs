@@ -1,8 +1,10 @@
 //! The bus: it carries a request from caller to callee and the response back.
 //!
-//! Follow one call: [`Bus::admit`] (in `entry`) for what comes from outside, and
-//! `Outbound::call` for what a guest sends; both end in [`Bus::serve`], the
-//! callee's side. The stages are those of ARCHITECTURE.md, "One call".
+//! A call has two sides, each with a type of its own. Guests call through a `CallerSide`, which resolves the
+//! callee, applies the policies of the link and records CLIENT spans. A
+//! [`CalleeSide`] has the services: it picks a replica, queues, gives the request to a worker and records
+//! SERVER spans. What comes from outside, [`Bus::admit`] (in `entry`) brings to it. The stages are those of
+//! ARCHITECTURE.md, "One call".
 
 pub mod callee;
 mod caller;
@@ -15,53 +17,46 @@ mod serve_mortal;
 mod span_delay;
 pub mod spans;
 pub mod stats;
+mod tracing;
 mod visit;
 
 use std::cell::Cell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use crate::engine::Engine;
-use crate::fault::{Faults, Records};
+use crate::fault::{Faults, Records, Stage};
 use crate::guest::{Host, Outbound};
 use crate::link::Links;
-use crate::message::Request;
-use crate::model::{Bounds, Nanos, ServiceId};
+use crate::model::{Bounds, Nanos};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-use callee::Deadlocks;
-pub use callee::node::{Exchange, External, GuestNode, Node, NodeCode, Release, Stand};
+use callee::CalleeSide;
+pub use callee::node::{GuestNode, Node, NodeCode, Release, Stand};
+pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
+use caller::CallerSide;
 pub use caller::address_of;
-pub use entry::{Admitted, Answer, Entry, Identity, trace_mask};
+pub use entry::{Admitted, Answer, Entry, Identity};
 use spans::OpenSpan;
 use stats::Stats;
+use tracing::Tracing;
+pub use tracing::trace_mask;
 pub use visit::{OfClient, Outcome};
 
 /// The services of a run, and what lies between them. For the core thread only.
+#[derive(Debug)]
 pub struct Bus {
-    me: Weak<Bus>,
-    host: Rc<Host>,
-    /// Its epoch goes on as long as there are guests to interrupt.
-    _engine: Arc<Engine>,
-    nodes: Vec<Node>,
-    names: FxHashMap<Arc<str>, ServiceId>,
-    links: Links,
-    pub faults: Faults,
-    /// Faults of records; none where the topology has none.
-    records: Option<Rc<Records>>,
-    sampler: Sampler,
-    external: Option<Rc<dyn External>>,
-    settings: BusSettings,
-    pub stats: Stats,
+    callee: Rc<CalleeSide>,
+    /// Guests refer to it weakly: it lives as long as the bus.
+    _caller: Rc<CallerSide>,
+    /// Requests from outside that may be under way.
+    requests: u32,
     /// Requests that came from outside so far; of those, the numbered; and those under way.
     entered: Cell<u64>,
     numbered: Cell<u64>,
     inside: Cell<u32>,
-    deadlocks: Deadlocks,
 }
 
 /// What the bus takes from the model as it is.
@@ -92,49 +87,52 @@ pub struct Parts {
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
         let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
-        let names = nodes.iter().enumerate();
-        let names = names.map(|(index, node)| (Arc::clone(&node.name), ServiceId(index as u32))).collect();
-        let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
-        let bus = Rc::new_cyclic(|me| Self {
-            me: Weak::clone(me),
-            host,
-            _engine: engine,
-            nodes,
-            names,
-            links,
-            faults,
-            records,
-            sampler,
-            external,
-            settings,
-            stats,
+        let BusSettings { trace_mask, bounds, exclude, allowed_hosts } = settings;
+        let tracing = Tracing::new(host.root, trace_mask, sampler, exclude);
+        let callee = Rc::new(CalleeSide::new(host, engine, nodes, faults, records, tracing, external));
+        let caller = Rc::new(CallerSide::new(&callee, links, allowed_hosts, bounds.call_depth));
+        let outbound: Rc<dyn Outbound> = Rc::new(Rc::downgrade(&caller));
+        // A second bus on one host would be a defect of the wiring.
+        assert!(callee.host.outbound.set(outbound).is_ok(), "a host has one bus");
+        Rc::new(Self {
+            callee,
+            _caller: caller,
+            requests: bounds.requests,
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
-            deadlocks: Deadlocks::default(),
-        });
-        let outbound: Rc<dyn Outbound> = Rc::new(Weak::clone(&bus.me));
-        // A second bus on one host would be a defect of the wiring.
-        assert!(bus.host.outbound.set(outbound).is_ok(), "a host has one bus");
-        bus
+        })
     }
 
     /// The instant, in simulated time.
     pub fn now(&self) -> Nanos {
-        self.host.sched.now()
+        self.callee.now()
     }
 
-    pub const fn host(&self) -> &Rc<Host> {
-        &self.host
+    pub fn host(&self) -> &Rc<Host> {
+        &self.callee.host
     }
 
     pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+        &self.callee.nodes
+    }
+
+    pub fn faults(&self) -> &Faults {
+        &self.callee.faults
+    }
+
+    /// What is opened and closed when faults come and go.
+    pub fn stage(&self) -> Rc<dyn Stage> {
+        Rc::clone(&self.callee) as Rc<dyn Stage>
+    }
+
+    pub fn stats(&self) -> &Stats {
+        &self.callee.stats
     }
 
     /// Where spans and log records go.
     pub fn recorder(&self) -> &Recorder {
-        &self.host.recorder
+        &self.callee.host.recorder
     }
 
     /// Requests from outside so far.
@@ -142,22 +140,8 @@ impl Bus {
         self.entered.get()
     }
 
-    /// Whether the request leaves no spans, nor what it calls.
-    fn excluded(&self, request: &Request) -> bool {
-        self.settings.exclude.iter().any(|path| path == request.path())
-    }
-
     /// Records a span that has ended, unless its trace is not kept.
     pub fn record(&self, span: OpenSpan) {
-        span.end(self.host.sched.now(), &self.host.recorder);
-    }
-}
-
-impl std::fmt::Debug for Bus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bus")
-            .field("nodes", &self.nodes)
-            .field("entered", &self.entered)
-            .finish_non_exhaustive()
+        self.callee.record(span);
     }
 }

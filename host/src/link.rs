@@ -92,21 +92,21 @@ impl Links {
         self.slack.sample(&mut chance.with(SLACK).stream())
     }
 
-    /// How long one leg of a call takes; `chance` is the CLIENT span's.
-    pub fn latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
-        let own = self.between(from, to).and_then(|link| link.latency.as_ref());
+    /// How long one leg of a call takes over this link, or where the topology has none; `chance` is the
+    /// CLIENT span's.
+    pub fn latency(&self, link: Option<&Link>, chance: Key, leg: Leg) -> Nanos {
+        let own = link.and_then(|link| link.latency.as_ref());
         draw(own.unwrap_or(&self.latency), chance, leg)
-    }
-
-    /// Likewise towards a real server: what the network takes is real already,
-    /// so only a link that says so adds to it.
-    pub fn extra_latency(&self, from: ServiceId, to: ServiceId, chance: Key, leg: Leg) -> Nanos {
-        let own = self.between(from, to).and_then(|link| link.latency.as_ref());
-        own.map_or(0, |latency| draw(latency, chance, leg))
     }
 }
 
 impl Link {
+    /// What one leg of a call to a real server takes longer, whose network takes real time already; `chance`
+    /// is the CLIENT span's.
+    pub fn extra_latency(&self, chance: Key, leg: Leg) -> Nanos {
+        self.latency.as_ref().map_or(0, |latency| draw(latency, chance, leg))
+    }
+
     /// How long the caller waits for a response: what it asks for and what the
     /// link says, whichever is shorter.
     pub fn patience(&self, asked: Option<Nanos>) -> Option<Nanos> {

@@ -49,7 +49,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
-use crate::fault::{self, Conductor, Ledger, Stage};
+use crate::fault::{self, Conductor, Ledger};
 use crate::graph::Graph;
 use crate::model::{Code, Model};
 use crate::report::words;
@@ -171,7 +171,7 @@ impl Plan {
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
-        Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        Conductor::begin(bus.stage(), &sched);
         (sched, bus)
     }
 

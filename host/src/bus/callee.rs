@@ -1,9 +1,12 @@
-//! The callee's side of a call: what becomes of a request that has arrived.
+//! The callee's side of a call: what becomes of a request on its way to a service, and there.
 //!
-//! Start at [`Bus::serve`](super::Bus::serve).
+//! Start at `deliver`, the way there and back, or at [`CalleeSide::serve`], the arrival.
 
+mod arrival;
 mod deadlock;
+mod deliver;
 pub mod node;
+pub mod outside;
 mod refusal;
 mod release;
 pub mod replica;
@@ -11,5 +14,81 @@ pub mod routes;
 mod serve;
 mod server_span;
 
-pub use deadlock::Deadlocks;
-pub(super) use serve::Job;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::fault::{Faults, Records};
+use crate::guest::{CallError, Host};
+use crate::model::{Nanos, ServiceId};
+
+use super::spans::OpenSpan;
+use super::stats::Stats;
+use super::tracing::Tracing;
+pub(super) use arrival::{Arrival, Job};
+use deadlock::Deadlocks;
+use node::{GuestNode, Node, NodeCode};
+use outside::External;
+
+/// The services of a run, as they are called. For the core thread only.
+pub struct CalleeSide {
+    pub(super) host: Rc<Host>,
+    /// Its epoch goes on as long as there are guests to interrupt.
+    _engine: Arc<Engine>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) faults: Faults,
+    /// Faults of records; none where the topology has none.
+    pub(super) records: Option<Rc<Records>>,
+    pub(super) tracing: Tracing,
+    external: Option<Rc<dyn External>>,
+    pub(super) stats: Stats,
+    deadlocks: Deadlocks,
+}
+
+impl CalleeSide {
+    pub(super) fn new(
+        host: Rc<Host>,
+        engine: Arc<Engine>,
+        nodes: Vec<Node>,
+        faults: Faults,
+        records: Option<Rc<Records>>,
+        tracing: Tracing,
+        external: Option<Rc<dyn External>>,
+    ) -> Self {
+        let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
+        let deadlocks = Deadlocks::default();
+        Self { host, _engine: engine, nodes, faults, records, tracing, external, stats, deadlocks }
+    }
+
+    /// The instant, in simulated time.
+    pub(super) fn now(&self) -> Nanos {
+        self.host.sched.now()
+    }
+
+    pub(super) fn node(&self, id: ServiceId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The guest that answers for a service; none of a real server.
+    pub(super) fn guest(&self, id: ServiceId) -> Option<&GuestNode> {
+        match &self.node(id).code {
+            NodeCode::Guest(guest) => Some(guest),
+            NodeCode::External => None,
+        }
+    }
+
+    /// Records a span that has ended, unless its trace is not kept.
+    pub(super) fn record(&self, span: OpenSpan) {
+        span.end(self.now(), &self.host.recorder);
+    }
+
+    pub(super) fn nobody_at(&self, service: ServiceId) -> CallError {
+        CallError::Refused(format!("nobody listens at {}", self.node(service).name))
+    }
+}
+
+impl std::fmt::Debug for CalleeSide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalleeSide").field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}

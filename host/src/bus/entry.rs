@@ -1,26 +1,24 @@
 //! What comes from outside of the topology: who a request is, its trace, its answer.
 
-use std::num::NonZeroU128;
 use std::rc::Rc;
 
 use futures_util::future::FutureExt;
 
-use crate::clock::VIRTUAL_START;
-use crate::context::{self, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{self, SpanContext, SpanId};
 use crate::fault::Passage;
 use crate::fault::witness::Entered;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
-use crate::rng::{Key, Purpose};
+use crate::rng::Key;
 use crate::sched;
 use crate::tally;
 
+use super::Bus;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::visit::{OfClient, Outcome, Trip, Visit, Way};
-use super::{Bus, NodeCode};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -70,8 +68,7 @@ pub struct Admitted {
 impl Admitted {
     /// Says on the client's own span where the request goes.
     pub fn tell(&self, span: &mut OpenSpan) {
-        let node = &self.bus.nodes[self.visit.to.index()];
-        if let NodeCode::Guest(guest) = &node.code {
+        if let Some(guest) = self.bus.callee.guest(self.visit.to) {
             let replicas = &guest.stand.replicas;
             span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
         }
@@ -92,20 +89,20 @@ impl Admitted {
     pub fn serve(mut self) -> impl Future<Output = Outcome> {
         async move {
             let outcome = match self.passage.take() {
-                None => self.bus.serve(&mut self.visit).await,
+                None => self.bus.callee.serve(&mut self.visit).await,
                 Some(passage) => {
-                    let patience = self.bus.nodes[self.visit.to.index()].limits.request_time;
+                    let patience = self.bus.callee.node(self.visit.to).limits.request_time;
                     let trip = Trip { there: 0, back: 0, patience, allowed: None };
                     // In a box, as it is large and rare.
-                    Box::pin(Rc::clone(&self.bus).convey(passage, &mut self.visit, trip)).await
+                    Box::pin(Rc::clone(&self.bus.callee).convey(passage, &mut self.visit, trip)).await
                 }
             };
-            let now = self.bus.host.sched.now();
+            let now = self.bus.now();
             let error = match &outcome {
                 Ok(response) => tally::error_type(response.status),
                 Err(error) => Some(error.kind().into()),
             };
-            self.bus.stats.called(self.ticket, now, error);
+            self.bus.callee.stats.called(self.ticket, now, error);
             if let Some(entered) = self.entered.take() {
                 let answer = outcome.as_ref().map(|response| response.status).map_err(CallError::kind);
                 entered.answered(now, answer);
@@ -153,7 +150,7 @@ impl Bus {
             Ok(mut admitted) => {
                 let context = admitted.context.take();
                 let answering = admitted.serve().map(|outcome| reply(Answer { outcome, context }));
-                self.host.sched.spawn(answering);
+                self.callee.host.sched.spawn(answering);
             }
             Err(response) => reply(Answer { outcome: Ok(response), context: None }),
         }
@@ -166,26 +163,27 @@ impl Bus {
     pub fn admit(self: &Rc<Self>, entry: Entry) -> Result<Admitted, Response> {
         self.entered.set(self.entered.get() + 1);
         let number = self.number(entry.identity);
-        let now = self.host.sched.now();
-        let mut ticket = self.stats.calling(None, Some(entry.to));
-        self.stats.sent(&mut ticket, false, now);
-        if self.inside.get() >= self.settings.bounds.requests {
-            let limit = self.settings.bounds.requests;
+        let now = self.now();
+        let mut ticket = self.callee.stats.calling(None, Some(entry.to));
+        self.callee.stats.sent(&mut ticket, false, now);
+        if self.inside.get() >= self.requests {
+            let limit = self.requests;
             let response = Response::bounded(
                 503,
                 "limits.requests",
                 format!("more than limits.requests = {limit} are under way"),
             );
-            self.stats.called(ticket, now, tally::error_type(response.status));
+            self.callee.stats.called(ticket, now, tally::error_type(response.status));
             self.turned_away(&entry, number, response.status);
             return Err(response);
         }
         let incoming = context::extract(&entry.request.headers);
-        let excluded = self.excluded(&entry.request);
+        let excluded = self.callee.tracing.excludes(&entry.request);
         let parent = incoming.parent.as_ref().map(|parent| parent.span_id);
-        let trace = self.trace(number, incoming.parent, excluded);
+        let trace = self.callee.tracing.trace(number, incoming.parent, excluded);
         let span = trace.child_id(parent, 0);
         let entered = self
+            .callee
             .faults
             .ledger
             .enters(trace.trace_id, span, now, || (entry.to, self.route(entry.to, &entry.request)));
@@ -206,7 +204,7 @@ impl Bus {
             hold: None,
             way: Way::Outer(entry.shown),
         };
-        let passage = self.passage(&mut visit);
+        let passage = self.callee.passage(&mut visit);
         let context = (!excluded).then(|| SpanContext {
             trace_id: visit.trace.trace_id,
             span_id: span,
@@ -227,11 +225,11 @@ impl Bus {
         spot: impl FnOnce() -> (ServiceId, Request),
         why: &'static str,
     ) {
-        let ledger = &self.faults.ledger;
+        let ledger = &self.callee.faults.ledger;
         if !ledger.is_witnessed() {
             return;
         }
-        let trace = self.trace(key.draw(), None, false);
+        let trace = self.callee.tracing.trace(key.draw(), None, false);
         let above = has_span.then(|| trace.child_id(None, 0));
         let (to, request) = spot();
         let spot = || (to, self.route(to, &request));
@@ -242,14 +240,14 @@ impl Bus {
 
     /// Notes a request from outside that nobody serves, where somebody keeps account.
     fn turned_away(&self, entry: &Entry, number: u64, status: u16) {
-        if !self.faults.ledger.is_witnessed() {
+        if !self.callee.faults.ledger.is_witnessed() {
             return;
         }
-        let (now, parent) = (self.host.sched.now(), context::extract(&entry.request.headers).parent);
+        let (now, parent) = (self.now(), context::extract(&entry.request.headers).parent);
         let above = parent.as_ref().map(|parent| parent.span_id);
-        let trace = self.trace(number, parent, false);
+        let trace = self.callee.tracing.trace(number, parent, false);
         let spot = || (entry.to, self.route(entry.to, &entry.request));
-        let entered = self.faults.ledger.enters(trace.trace_id, trace.child_id(above, 0), now, spot);
+        let entered = self.callee.faults.ledger.enters(trace.trace_id, trace.child_id(above, 0), now, spot);
         if let Some(entered) = entered {
             entered.answered(now, Ok(status));
         }
@@ -257,13 +255,12 @@ impl Bus {
 
     /// The route of a service that a request meets.
     fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
-        let NodeCode::Guest(guest) = &self.nodes[service.index()].code else { return None };
-        guest.stand.routes.find(&request.method, request.path()).route()
+        self.callee.guest(service)?.stand.routes.find(&request.method, request.path()).route()
     }
 
     /// The trace of a request that begins at its client, outside of the topology.
     pub fn begin(&self, key: Key, request: &Request) -> Trace {
-        self.trace(key.draw(), None, self.excluded(request))
+        self.callee.tracing.trace(key.draw(), None, self.callee.tracing.excludes(request))
     }
 
     /// Begins the CLIENT span of a client outside; `base` (`http://order-service`)
@@ -275,8 +272,8 @@ impl Bus {
         base: &str,
         attributes: &ClientAttributes,
     ) -> OpenSpan {
-        self.host.recorder.opened();
-        OpenSpan::client(caller, request, base, attributes, self.host.sched.now())
+        self.callee.host.recorder.opened();
+        OpenSpan::client(caller, request, base, attributes, self.now())
     }
 
     /// The number that a request's chance and trace are made of. Those of keys
@@ -291,37 +288,4 @@ impl Bus {
             }
         }
     }
-
-    /// The trace of request `number`: the caller's, or a new one.
-    fn trace(&self, number: u64, parent: Option<SpanContext>, excluded: bool) -> Trace {
-        let key = Key::new(self.host.root, Purpose::Trace).with(number);
-        let trace_id = parent.as_ref().map_or_else(|| self.trace_id(number), |parent| parent.trace_id);
-        let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
-        let (flags, trace_state) = match parent {
-            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, trace_state),
-            None => (TraceFlags::RANDOM, None),
-        };
-        let flags = TraceFlags(flags | if sampled { TraceFlags::SAMPLED } else { 0 });
-        Trace { trace_id, flags, trace_state, recording: sampled, key }
-    }
-
-    fn trace_id(&self, number: u64) -> TraceId {
-        self.trace_id_of(Key::new(self.host.root, Purpose::TraceId).with(number))
-    }
-
-    pub(super) fn trace_id_of(&self, key: Key) -> TraceId {
-        let upper = key.with(0).draw() ^ self.settings.trace_mask;
-        let id = u128::from(upper) << 64 | u128::from(key.with(1).draw());
-        TraceId(NonZeroU128::new(id).unwrap_or(NonZeroU128::MIN))
-    }
-}
-
-/// Tells the trace ids of runs apart that begin at different instants, in
-/// nanoseconds since the Unix epoch: a backend must not take two runs for one.
-/// It goes over the upper half of each id by exclusive or; samplers look at the
-/// lower half, so that every run of a seed keeps the same traces. A run that
-/// begins at [`VIRTUAL_START`] has no mask.
-pub fn trace_mask(start: Nanos) -> u64 {
-    let drawn = |start| Key::new(start, Purpose::TraceId).draw();
-    drawn(start) ^ drawn(VIRTUAL_START)
 }

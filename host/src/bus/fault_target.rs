@@ -6,11 +6,12 @@ use std::rc::Rc;
 use crate::fault::{Faults, Point, Rule, Stage};
 use crate::model::{FaultKind, Nanos};
 
+use super::GuestNode;
+use super::callee::CalleeSide;
 use super::replica::Replica;
 use super::replica_faults::{Fate, Plight};
-use super::{Bus, GuestNode, NodeCode};
 
-impl Stage for Bus {
+impl Stage for CalleeSide {
     fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -21,7 +22,7 @@ impl Stage for Bus {
             (Point::Record, Some(records)) => records.opened(rule),
             (Point::Export, _) => {
                 rule.acted();
-                self.recorder().turn(true);
+                self.host.recorder.turn(true);
             }
             _ => {}
         }
@@ -43,7 +44,7 @@ impl Stage for Bus {
         self.roll_out(rule);
         match (rule.point, &self.records) {
             (Point::Record, Some(records)) => records.closed(rule),
-            (Point::Export, _) => self.recorder().turn(false),
+            (Point::Export, _) => self.host.recorder.turn(false),
             _ => {}
         }
         for plight in self.plights(rule) {
@@ -53,13 +54,10 @@ impl Stage for Bus {
     }
 }
 
-impl Bus {
+impl CalleeSide {
     /// The guest at which a rule is aimed, if there is one.
     fn aim(&self, rule: &Rule) -> Option<&GuestNode> {
-        match &self.nodes[rule.service()?.index()].code {
-            NodeCode::Guest(guest) => Some(guest),
-            NodeCode::External => None,
-        }
+        self.guest(rule.service()?)
     }
 
     /// Deploys something, or takes it back, if that is what the rule does.
@@ -77,11 +75,7 @@ impl Bus {
 
     /// What runs at a replica: every release of the guest.
     fn at<'a>(&'a self, plight: &'a Plight) -> impl Iterator<Item = &'a Replica> {
-        let guest = match &self.nodes[plight.service.index()].code {
-            NodeCode::Guest(guest) => Some(guest),
-            NodeCode::External => None,
-        };
-        let stands = guest.into_iter().flat_map(|guest| {
+        let stands = self.guest(plight.service).into_iter().flat_map(|guest| {
             let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
             [&guest.stand].into_iter().chain(others)
         });

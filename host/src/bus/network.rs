@@ -1,21 +1,21 @@
 //! What the bus makes of faults on the way: a request whose way is struck goes it here.
 //!
-//! What they do is decided when the request leaves, in [`Bus::passage`];
-//! [`Bus::convey`] brings it to the callee and the response back, as far as they get.
+//! What they do is decided when the request leaves, in [`CalleeSide::passage`];
+//! [`CalleeSide::convey`] brings it to the callee and the response back, as far as they get.
 
 use std::rc::Rc;
 
-use crate::context::{self, TraceFlags};
+use crate::context;
 use crate::fault::{End, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::Deadline;
 use crate::model::{Nanos, ServiceId, Spoil};
 use crate::rng::Purpose;
 
+use super::callee::CalleeSide;
 use super::visit::{Outcome, Trip, Visit, Way, kept};
-use super::{Bus, NodeCode};
 
-impl Bus {
+impl CalleeSide {
     /// Lets a request leave: asks the faults on its way, and does to it what they do
     /// before it arrives. None: nothing befalls it.
     #[inline]
@@ -24,10 +24,10 @@ impl Bus {
     }
 
     fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
-        let now = self.host.sched.now();
+        let now = self.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         let (mut resource, mut server) = (None, None);
-        if let NodeCode::Guest(guest) = &self.nodes[visit.to.index()].code {
+        if let Some(guest) = self.guest(visit.to) {
             let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
             (route, params) = found.parts();
             let picked = visit.pick(guest.stand.replicas.len());
@@ -63,7 +63,7 @@ impl Bus {
         let until = sched.now().saturating_add(trip.patience);
         sched.sleep(trip.there.saturating_add(passage.delay)).await;
         if let Some(end) = passage.end {
-            if visit.from.is_some() && self.is_guest(visit.to) {
+            if visit.from.is_some() && self.guest(visit.to).is_some() {
                 self.stats.lost(visit.to);
             }
             if end == End::Refused {
@@ -89,7 +89,7 @@ impl Bus {
     /// What the caller gets instead of a response. Who waits for what is lost does so
     /// as long as it waits at all.
     async fn ended(&self, end: End, to: ServiceId, until: Nanos) -> Outcome {
-        let name = &self.nodes[to.index()].name;
+        let name = &self.node(to).name;
         Err(match end {
             End::Refused => CallError::Refused(format!("nobody listens at {name}")),
             End::Reset => CallError::Reset(format!("by {name}")),
@@ -102,11 +102,11 @@ impl Bus {
 
     /// The request is at the callee.
     async fn arrive(self: Rc<Self>, visit: &mut Visit) -> Outcome {
-        if self.is_guest(visit.to) { self.serve(visit).await } else { self.outside(visit).await }
+        if self.guest(visit.to).is_some() { self.serve(visit).await } else { self.outside(visit).await }
     }
 
     fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
-        visit.deadline = Some(Deadline::from_now(allowed, self.host.sched.now()));
+        visit.deadline = Some(Deadline::from_now(allowed, self.now()));
         // It comes with the context, if there is one.
         if matches!(visit.way, Way::Inner(_, None)) {
             visit.request.headers.set_deadline(Some(allowed));
@@ -117,12 +117,12 @@ impl Bus {
     fn arrive_again(self: &Rc<Self>, visit: &Visit) {
         let mut again = visit.clone();
         again.span = visit.second_arrival();
-        if visit.from.is_some() && self.is_guest(visit.to) {
+        if visit.from.is_some() && self.guest(visit.to).is_some() {
             self.stats.doubled(visit.to);
         }
-        let bus = Rc::clone(self);
+        let services = Rc::clone(self);
         self.host.sched.spawn(async move {
-            bus.arrive(&mut again).await.ok();
+            services.arrive(&mut again).await.ok();
         });
     }
 
@@ -142,11 +142,8 @@ impl Bus {
             }
             Spoil::Broken => context::cut(&mut request.headers),
         }
-        trace.trace_id = self.trace_id_of(trace.key.with(Purpose::TraceId as u64).with(span.0.get()));
-        trace.trace_state = None;
-        trace.recording = !self.excluded(request) && self.sampler.decide(None, trace.trace_id);
-        let sampled = if trace.recording { TraceFlags::SAMPLED } else { 0 };
-        trace.flags = TraceFlags(TraceFlags::RANDOM | sampled);
+        let key = trace.key.with(Purpose::TraceId as u64).with(span.0.get());
+        self.tracing.restart(trace, key, request);
         visit.parent = None;
     }
 }

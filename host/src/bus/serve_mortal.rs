@@ -7,48 +7,35 @@ use futures_util::future::{Either, select};
 
 use crate::guest::{CallError, GuestFailure, Worker};
 use crate::message::Response;
-use crate::model::{Limits, Nanos, ServiceId};
+use crate::model::{Limits, ServiceId};
 use crate::process::Process;
 
-use super::callee::Job;
+use super::callee::{Arrival, CalleeSide, Job};
 use super::replica::Replica;
 use super::replica_faults::{Met, Plight, Presence};
-use super::routes::Match;
 use super::spans::OpenSpan;
-use super::stats::At;
-use super::visit::{Outcome, Visit};
-use super::{Bus, NodeCode, Stand};
+use super::visit::Outcome;
 
 /// The `error.type` of requests whose service has died.
 const RESET: &str = "connection_reset";
 
-impl Bus {
-    /// Likewise [serves](Bus::serve), at a replica that something may have befallen.
-    pub(super) async fn serve_exposed(
-        &self,
-        visit: &mut Visit,
-        stand: &Stand,
-        replica: &Replica,
-        found: Match,
-        plight: &Plight,
-    ) -> Outcome {
-        match plight.enter(Met::of(visit, stand.slot(found.route()), replica.identity.resource)) {
-            Ok(presence) => self.attend(visit, stand, replica, found, Some(&presence)).await,
+impl CalleeSide {
+    /// Serves a request, as [`attend`](CalleeSide::attend) does, at a replica that something may befall.
+    pub(super) async fn serve_mortal(&self, arrival: &mut Arrival<'_>, plight: &Plight) -> Outcome {
+        let met = Met::of(arrival.visit, arrival.slot, arrival.replica.identity.resource);
+        match plight.enter(met) {
+            Ok(presence) => self.attend(arrival, Some(&presence)).await,
             Err(_) => {
-                self.stats.refused(visit.to, visit.from.is_some());
-                Err(self.nobody_at(visit.to))
+                self.stats.refused(arrival.visit.to, arrival.visit.from.is_some());
+                Err(self.nobody_at(arrival.visit.to))
             }
         }
     }
 
-    pub(super) fn nobody_at(&self, service: ServiceId) -> CallError {
-        CallError::Refused(format!("nobody listens at {}", self.nodes[service.index()].name))
-    }
-
     /// The request's process is gone: its connection breaks, and its span is lost.
-    pub(super) fn cut_off(&self, at: At, arrived: Nanos) -> Outcome {
-        self.stats.left(at, arrived, self.host.sched.now(), Some(RESET.into()));
-        Err(CallError::Reset(format!("by {}", self.nodes[at.service.index()].name)))
+    pub(super) fn cut_off(&self, arrival: &Arrival<'_>) -> Outcome {
+        self.stats.left(arrival.at(), arrival.since, self.now(), Some(RESET.into()));
+        Err(CallError::Reset(format!("by {}", self.node(arrival.visit.to).name)))
     }
 
     /// Waits until a process goes on: mostly it does. False when it does not for as
@@ -59,7 +46,7 @@ impl Bus {
         }
         let life = process.life();
         let patience = self.host.sched.sleep(limits.request_time);
-        let went_on = matches!(select(process.wait(0), patience).await, Either::Left(_));
+        let went_on = matches!(select(process.go_on(), patience).await, Either::Left(_));
         went_on && process.life() == life
     }
 
@@ -74,14 +61,13 @@ impl Bus {
     /// The process of a caller, if it stands still.
     pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
         let (service, replica) = home?;
-        let node = &self.nodes[service.index()];
-        let NodeCode::Guest(guest) = &node.code else { return None };
-        let process = &guest.stand.replicas[replica as usize].identity.process;
-        process.is_paused().then_some((process, &node.limits))
+        let process = &self.guest(service)?.stand.replicas[replica as usize].identity.process;
+        process.is_paused().then(|| (process, &self.node(service).limits))
     }
 
-    /// Likewise [works](Bus::work), until the process dies: then there is no outcome.
-    pub(super) async fn work_exposed(
+    /// Lets a worker do its job, as [`work`](CalleeSide::work) does, until the process dies: then there is no
+    /// outcome.
+    pub(super) async fn work_mortal(
         &self,
         job: &mut Job,
         worker: &mut Worker,

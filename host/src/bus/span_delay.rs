@@ -12,9 +12,9 @@ use crate::model::{FaultEvent, Scalar};
 use crate::rng::Purpose;
 use crate::telemetry::record::{Event, KeyValue, Text, Value};
 
-use super::Bus;
+use super::callee::CalleeSide;
 
-impl Bus {
+impl CalleeSide {
     /// What befalls a span that the guest has just begun: a wait, which gives events.
     pub(super) fn stall(
         &self,
@@ -42,7 +42,7 @@ impl Bus {
             spans: Spans { server: Some(scope.server), client: None, own: Some(span) },
             dice: scope.trace.chance(Purpose::Fault, span),
         };
-        let (process, now) = (Rc::clone(&identity.process), self.host.sched.now());
+        let (process, now) = (Rc::clone(&identity.process), self.now());
         let stall = self.faults.stall(&subject, scope.server, name, now)?;
         let waiting = async move {
             // It ends in a process that goes on.

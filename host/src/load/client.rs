@@ -185,7 +185,7 @@ impl Client {
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
         request.headers.push("traceparent", context.traceparent());
-        let under_way = self.bus.faults.ledger.calls(id, None);
+        let under_way = self.bus.faults().ledger.calls(id, None);
         let bus = Rc::clone(&self.bus);
         Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
     }

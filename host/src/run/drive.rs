@@ -52,7 +52,7 @@ impl Drive<'_> {
         network: &Runtime,
         on_event: &mut impl FnMut(Event),
     ) -> Result<(Vec<Reply>, Vec<(String, LoadStats)>), RunError> {
-        self.bus.stats.requests_begin(self.sched.now());
+        self.bus.stats().requests_begin(self.sched.now());
         let replies = self.send(on_event).await;
         let loads = match listener {
             Some(listener) => self.serve(listener, network, on_event).await?,
@@ -107,12 +107,12 @@ impl Drive<'_> {
     async fn wait(&self, on_event: &mut impl FnMut(Event)) -> Loads {
         let loads = self.start_loads(&Way::Bus);
         if let Some(begin) = loads.begin() {
-            self.bus.stats.requests_begin(begin);
+            self.bus.stats().requests_begin(begin);
         }
         let until = self.options.stop_after.map(|after| self.sched.now().saturating_add(after));
         let over = async {
             loads.over().await;
-            self.bus.stats.requests_end(self.sched.now());
+            self.bus.stats().requests_end(self.sched.now());
             // Also when the loads end earlier: so much is to be simulated. Nobody waits
             // for nothing in real time, though.
             if let Some(until) = until.filter(|_| self.sched.is_virtual()) {
@@ -122,7 +122,7 @@ impl Drive<'_> {
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
             on_event(Event::Draining);
         }
-        self.bus.stats.requests_end(self.sched.now());
+        self.bus.stats().requests_end(self.sched.now());
         loads.stop();
         loads
     }
@@ -169,7 +169,7 @@ impl Drive<'_> {
         // From here on one more signal ends the process, also when time was up.
         self.stop.send_replace(true);
         on_event(Event::Draining);
-        self.bus.stats.requests_end(self.sched.now());
+        self.bus.stats().requests_end(self.sched.now());
         loads.stop();
         network.spawn(door.close()).await.ok();
         Ok(loads)

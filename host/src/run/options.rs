@@ -71,9 +71,8 @@ impl Options {
         self.shards.unwrap_or(1)
     }
 
-    /// The flags that decide what happens in the simulated world, as they are written: what is said of
-    /// it, where that goes and how fast time passes is left out, and so is what the first line of the
-    /// truth has in a key of its own.
+    /// The flags that decide what happens in the simulated world, as they are written. Those are left out
+    /// that the first line of the truth has in a key of its own, and those of the output and of the pace.
     pub fn decisive_flags(&self) -> Vec<String> {
         // A new flag is sorted here, into those that decide or those that do not.
         let Self {

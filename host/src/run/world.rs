@@ -12,7 +12,7 @@ use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
 use crate::fault::witness::Testimony;
-use crate::fault::{self, Conductor, Stage};
+use crate::fault::{self, Conductor};
 use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
@@ -105,7 +105,7 @@ impl World<'_> {
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
-        let conductor = Conductor::begin(Rc::clone(&bus) as Rc<dyn Stage>, &sched);
+        let conductor = Conductor::begin(bus.stage(), &sched);
         if let Some(listener) = self.control {
             on_event(control::attend(
                 listener,
@@ -129,7 +129,7 @@ impl World<'_> {
             progress.beat(|| Seen {
                 simulated: sched.now() - start,
                 requests: bus.entered(),
-                errors: bus.stats.outside().1,
+                errors: bus.stats().outside().1,
                 spans: recorder.counts().spans,
             });
         };
@@ -143,7 +143,7 @@ impl World<'_> {
         let mut driving = Box::pin(drive.run(self.listener, network, &mut tell));
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
-        let accounts = bus.stats.close(sched.now());
+        let accounts = bus.stats().close(sched.now());
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
@@ -161,9 +161,9 @@ impl World<'_> {
             }
         };
         recorder.finish();
-        bus.faults.ledger.finish();
-        let (faults, recorded, requests) = (bus.faults.accounts(), recorder.counts(), bus.entered());
-        let seen = bus.faults.ledger.testify().into_iter().collect();
+        bus.faults().ledger.finish();
+        let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
+        let seen = bus.faults().ledger.testify().into_iter().collect();
         Ok(Simulated {
             replies,
             loads,
@@ -210,7 +210,7 @@ fn alarm(sched: &Sched, bus: &Rc<Bus>) -> Rc<RefCell<Option<Accounts>>> {
     let doubted = Rc::new(RefCell::new(None));
     let (kept, world, bus) = (Rc::clone(&doubted), sched.clone(), Rc::downgrade(bus));
     sched.when_in_doubt(move || {
-        *kept.borrow_mut() = bus.upgrade().map(|bus| bus.stats.snapshot(world.now()));
+        *kept.borrow_mut() = bus.upgrade().map(|bus| bus.stats().snapshot(world.now()));
     });
     doubted
 }

@@ -89,7 +89,7 @@ impl Lab {
     }
 
     fn accounts(&self) -> Accounts {
-        self.bus.stats.snapshot(self.sched.now())
+        self.bus.stats().snapshot(self.sched.now())
     }
 }
 

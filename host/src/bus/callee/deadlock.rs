@@ -12,9 +12,9 @@
 
 use std::cell::Cell;
 
-use crate::bus::Bus;
 use crate::model::ServiceId;
 
+use super::CalleeSide;
 use super::node::NodeCode;
 use super::replica::{Awaited, Replica};
 
@@ -29,7 +29,7 @@ impl Deadlocks {
     }
 }
 
-impl Bus {
+impl CalleeSide {
     /// Resolves the deadlock that something at this service has completed, if it has: a request
     /// has begun to wait in its queue, or one of its guests for a call that may be in a queue already.
     pub(in crate::bus) fn untangle(&self, at: ServiceId) {

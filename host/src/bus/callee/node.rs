@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use futures_util::future::LocalBoxFuture;
-
-use crate::bus::spans::{ClientAttributes, Connection};
+use crate::bus::spans::ClientAttributes;
 use crate::bus::stats::{Capacity, ServiceAccount};
 use crate::engine::Code;
-use crate::guest::CallError;
-use crate::message::{Request, Response};
 use crate::model::{Canary, Limits};
 
 use super::replica::Replica;
@@ -88,17 +84,4 @@ impl Node {
         let is_single = guest.stand.replicas.len() == 1 && guest.releases.is_empty();
         if is_single { account } else { account.by_instance() }
     }
-}
-
-/// A real server that a call goes out to; implemented where the network is.
-pub trait External {
-    /// Sends `request` to `base` (`http://host:port`) and waits for the response.
-    fn send(&self, base: &str, request: Request) -> LocalBoxFuture<'static, Result<Exchange, CallError>>;
-}
-
-/// What a real server has answered.
-#[derive(Debug)]
-pub struct Exchange {
-    pub response: Response,
-    pub connection: Connection,
 }

@@ -1,17 +1,13 @@
 //! What is answered in place of a guest that a request does not get to.
 
-use crate::bus::Bus;
-use crate::bus::stats::At;
-use crate::bus::visit::Visit;
 use crate::fault::Point;
 use crate::guest::GuestFailure;
 use crate::message::{DEADLINE, Response};
-use crate::model::Nanos;
 use crate::tally;
 
-use super::node::Stand;
-use super::replica::{NoWorker, Replica};
-use super::routes::{Match, Routes};
+use super::replica::NoWorker;
+use super::routes::Match;
+use super::{Arrival, CalleeSide};
 
 /// Answers for a guest that has failed.
 pub(super) fn guest_failed(failure: &GuestFailure) -> Response {
@@ -22,72 +18,47 @@ pub(super) fn guest_failed(failure: &GuestFailure) -> Response {
     }
 }
 
-impl Bus {
+impl CalleeSide {
     /// Answers for the guest what none of its routes meets.
-    pub(super) fn turn_away(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        replica: &Replica,
-        arrived: Nanos,
-        unmatched: &Match,
-    ) -> Response {
-        let (response, route) = match unmatched {
+    pub(super) fn turn_away(&self, arrival: &Arrival<'_>) -> Response {
+        let request = &arrival.visit.request;
+        let (response, route) = match &arrival.met {
             Match::WrongMethod(allowed, route) => {
-                let detail = format!("{} is not allowed here", visit.request.method);
+                let detail = format!("{} is not allowed here", request.method);
                 let mut response = Response::detail(405, detail);
                 response.headers.push("allow", allowed.join(", "));
-                (response, Some(routes.get(*route)))
+                (response, Some(arrival.stand.routes.get(*route)))
             }
-            _ => (Response::detail(404, format!("no route for {}", visit.request.path())), None),
+            _ => (Response::detail(404, format!("no route for {}", request.path())), None),
         };
-        let mut span = self.server_span(visit, route, replica);
+        let mut span = self.server_span(arrival, route);
         span.respond(response.status);
         self.record(span);
-        let now = self.host.sched.now();
-        let at = At { service: visit.to, route: None, instance: replica.identity.resource };
-        self.stats.left(at, arrived, now, None);
+        self.stats.left(arrival.at(), arrival.since, self.now(), None);
         response
     }
 
     /// Answers what faults turn away at the door: mostly nothing.
-    pub(super) fn refuse(
-        &self,
-        visit: &Visit,
-        (stand, route): (&Stand, Option<u32>),
-        params: &[(String, String)],
-        replica: &Replica,
-        arrived: Nanos,
-    ) -> Option<Response> {
-        if !self.faults.has(Point::Door, visit.to) {
+    pub(super) fn refuse(&self, arrival: &Arrival<'_>) -> Option<Response> {
+        if !self.faults.has(Point::Door, arrival.visit.to) {
             return None;
         }
-        let now = self.host.sched.now();
-        let slot = stand.slot(route);
-        let subject = visit.subject_at(slot, &replica.identity, params);
-        let response = self.faults.door(&subject, now)?;
-        let mut span = self.server_span(visit, route.map(|route| stand.routes.get(route)), replica);
+        let now = self.now();
+        let response = self.faults.door(&arrival.subject(), now)?;
+        let mut span = self.server_span(arrival, arrival.route());
         span.respond(response.status);
         self.record(span);
-        let at = At { service: visit.to, route: slot, instance: replica.identity.resource };
-        self.stats.left(at, arrived, now, tally::error_type(response.status));
+        self.stats.left(arrival.at(), arrival.since, now, tally::error_type(response.status));
         Some(response)
     }
 
     /// Answers a request that gets no worker.
-    pub(super) fn no_worker(
-        &self,
-        visit: &Visit,
-        routes: &Routes,
-        route: Option<u32>,
-        replica: &Replica,
-        reason: NoWorker,
-    ) -> Response {
-        let mut span = self.server_span(visit, route.map(|route| routes.get(route)), replica);
+    pub(super) fn no_worker(&self, arrival: &Arrival<'_>, reason: NoWorker) -> Response {
+        let mut span = self.server_span(arrival, arrival.route());
         let response = match reason {
             NoWorker::Full => {
                 span.fail("queue_full");
-                let bound = format!("services.{}.queue", self.nodes[visit.to.index()].name);
+                let bound = format!("services.{}.queue", self.node(arrival.visit.to).name);
                 Response::bounded(503, &bound, "the queue is full")
             }
             NoWorker::Exhausted => {
@@ -102,7 +73,7 @@ impl Bus {
                 span.fail(reason.kind());
                 let detail =
                     "all workers of {} wait for calls that wait for a worker of it: a cycle of calls";
-                Response::detail(503, detail.replace("{}", &replica.identity.name))
+                Response::detail(503, detail.replace("{}", &arrival.replica.identity.name))
             }
             NoWorker::TooLate => {
                 span.fail(reason.kind());
@@ -110,7 +81,7 @@ impl Bus {
             }
             NoWorker::Broken(failure) => {
                 let response = guest_failed(&failure);
-                span.guest_failed(failure, self.host.sched.now());
+                span.guest_failed(failure, self.now());
                 response
             }
         };

@@ -3,13 +3,13 @@
 
 use std::rc::Rc;
 
-use crate::bus::Bus;
 use crate::bus::visit::Visit;
-use crate::fault::{Drawn, Firing, Held, Rule, Spans, Subject};
+use crate::fault::{Drawn, Firing, Held, Rule, Spans, Strike, Subject};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
 
+use super::CalleeSide;
 use super::node::{GuestNode, Release, Stand};
 
 impl Release {
@@ -30,7 +30,7 @@ pub(super) struct Chosen<'a> {
     pub _held: Option<Held>,
 }
 
-impl Bus {
+impl CalleeSide {
     /// Which release serves a request at a replica: the first that is deployed for it.
     ///
     /// # Errors
@@ -51,9 +51,9 @@ impl Bus {
             {
                 continue;
             }
-            if let Some(held) = self.deployed(rule, release, guest, visit, replica) {
+            if let Some(strike) = self.deployed(rule, release, guest, visit, replica) {
                 return match &release.stand {
-                    Some(stand) => Ok(Chosen { stand, _held: held }),
+                    Some(stand) => Ok(Chosen { stand, _held: strike.held }),
                     None => {
                         self.stats.refused(visit.to, visit.from.is_some());
                         Err(self.nobody_at(visit.to))
@@ -72,7 +72,7 @@ impl Bus {
         guest: &GuestNode,
         visit: &Visit,
         replica: usize,
-    ) -> Option<Option<Held>> {
+    ) -> Option<Strike> {
         let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
         let (route, params) = found.parts();
         let subject = visit.subject(route, Some(replica as u32), &params, visit.span);
@@ -87,7 +87,7 @@ impl Bus {
                 return None;
             }
         }
-        let now = self.host.sched.now();
+        let now = self.now();
         let strike = rule.strike(&subject, now)?;
         // One that is broken does not come up: there is no process, nor a SERVER span.
         let resource = release.stand.as_ref().map(|stand| stand.replicas[replica].identity.resource);
@@ -96,7 +96,7 @@ impl Bus {
         let subject = Subject { resource, spans, ..subject };
         let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
         self.faults.ledger.fired(Firing { within, ..firing });
-        Some(strike.held)
+        Some(strike)
     }
 
     /// Lets the replicas of a service that a fault has deployed a release at, or no

@@ -109,9 +109,31 @@ pub enum NoWorker {
     Taken,
 }
 
-/// The replica has died while a request was waiting for a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dead;
+/// What a request for a worker gets.
+#[derive(Debug)]
+pub enum Acquired {
+    Worker(Worker),
+    /// None, and an answer that says why.
+    Refused(NoWorker),
+    /// The replica has died meanwhile: no answer.
+    Dead,
+}
+
+/// How a wait in the queue has ended.
+enum Waited {
+    Turn(Turn),
+    /// With the replica.
+    Dead,
+    /// Faults keep workers, and a request may not last longer.
+    TooLong,
+}
+
+impl From<Result<Turn, sched::Gone>> for Waited {
+    /// The queue is dropped when the replica dies.
+    fn from(turn: Result<Turn, sched::Gone>) -> Self {
+        turn.map_or(Self::Dead, Self::Turn)
+    }
+}
 
 impl NoWorker {
     /// The `error.type` of the SERVER span.
@@ -160,22 +182,19 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    ///
-    /// # Errors
-    /// The replica has died meanwhile.
-    pub async fn acquire(&self, wish: &Wish<'_>) -> Result<Result<Worker, NoWorker>, Dead> {
+    pub async fn acquire(&self, wish: &Wish<'_>) -> Acquired {
         let Wish { code, host, stats, deadline, presence, above, queued } = wish;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
         if is_late(arrived) {
-            return Ok(Err(NoWorker::TooLate));
+            return Acquired::Refused(NoWorker::TooLate);
         }
         let turn = {
             let mut state = self.state.borrow_mut();
             if state.busy() < self.room() {
                 if let Some(worker) = state.idle.pop() {
-                    return Ok(Ok(worker));
+                    return Acquired::Worker(worker);
                 }
                 state.alive += 1;
                 None
@@ -184,7 +203,7 @@ impl Replica {
                     presence.found_workers_taken();
                 }
                 if state.waiting.len() >= self.queue as usize {
-                    return Ok(Err(NoWorker::Full));
+                    return Acquired::Refused(NoWorker::Full);
                 }
                 let (send, receive) = sched::oneshot();
                 let since = host.sched.polls();
@@ -200,35 +219,30 @@ impl Replica {
         if above.is_some() && self.is_stuck() {
             queued();
         }
-        let turn = match presence {
-            None => Some(turn.await),
+        let waited = match presence {
+            None => turn.await.into(),
             Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
-        match turn {
+        match waited {
             // The turn is of the life that it was given in.
-            Some(Ok(_)) if self.life() != life => Err(Dead),
-            Some(Ok(Turn::Never)) => Ok(Err(NoWorker::Deadlock)),
-            Some(Ok(turn)) if is_late(host.sched.now()) => {
+            Waited::Turn(_) if self.life() != life => Acquired::Dead,
+            Waited::Turn(Turn::Never) => Acquired::Refused(NoWorker::Deadlock),
+            Waited::Turn(turn) if is_late(host.sched.now()) => {
                 self.pass_on(turn);
-                Ok(Err(NoWorker::TooLate))
+                Acquired::Refused(NoWorker::TooLate)
             }
-            Some(Ok(Turn::Take(worker))) => Ok(Ok(worker)),
-            Some(Ok(Turn::Make)) => Box::pin(self.make(code, host)).await,
-            Some(Err(_)) => Err(Dead),
-            None => Ok(Err(NoWorker::Taken)),
+            Waited::Turn(Turn::Take(worker)) => Acquired::Worker(worker),
+            Waited::Turn(Turn::Make) => Box::pin(self.make(code, host)).await,
+            Waited::Dead => Acquired::Dead,
+            Waited::TooLong => Acquired::Refused(NoWorker::Taken),
         }
     }
 
     /// Waits for a turn. Workers that faults have taken may never be given back: while
     /// any are, no longer than a request may last. Then its place in the queue is free
     /// again. As long as none are, it waits as if there were no fault: without a clock.
-    async fn in_time(
-        &self,
-        turn: sched::Receiver<Turn>,
-        host: &Rc<Host>,
-        presence: &Presence<'_>,
-    ) -> Option<Result<Turn, sched::Gone>> {
+    async fn in_time(&self, turn: sched::Receiver<Turn>, host: &Rc<Host>, presence: &Presence<'_>) -> Waited {
         let patience = pin!(async {
             loop {
                 presence.kept_waiting().await;
@@ -239,17 +253,17 @@ impl Replica {
             }
         });
         match select(turn, patience).await {
-            Either::Left((turn, _)) => Some(turn),
+            Either::Left((turn, _)) => turn.into(),
             Either::Right((_, turn)) => {
                 drop(turn);
                 self.state.borrow_mut().waiting.retain(|waiting| !waiting.turn.is_abandoned());
-                None
+                Waited::TooLong
             }
         }
     }
 
     /// Makes a worker; its place is counted already.
-    async fn make(&self, code: &Code, host: &Rc<Host>) -> Result<Result<Worker, NoWorker>, Dead> {
+    async fn make(&self, code: &Code, host: &Rc<Host>) -> Acquired {
         let ordinal = {
             let mut state = self.state.borrow_mut();
             state.made += 1;
@@ -258,15 +272,18 @@ impl Replica {
         let life = self.life();
         let made = Worker::new(&code.pre, host, &self.identity, ordinal).await;
         if self.life() != life {
-            return Err(Dead);
+            return Acquired::Dead;
         }
-        Ok(made.map_err(|failure| {
-            self.replace();
-            match failure.kind {
-                WORKERS_EXHAUSTED => NoWorker::Exhausted,
-                _ => NoWorker::Broken(failure),
-            }
-        }))
+        made.map_or_else(
+            |failure| {
+                self.replace();
+                Acquired::Refused(match failure.kind {
+                    WORKERS_EXHAUSTED => NoWorker::Exhausted,
+                    _ => NoWorker::Broken(failure),
+                })
+            },
+            Acquired::Worker,
+        )
     }
 
     /// Gives a turn back that came too late.

@@ -58,6 +58,14 @@ impl Match {
         }
     }
 
+    /// The parameters of the path, decoded.
+    pub fn params(&self) -> &[(String, String)] {
+        match self {
+            Self::Found(_, params) => params,
+            Self::WrongMethod(..) | Self::NotFound => &[],
+        }
+    }
+
     /// The index of the route and the parameters, if there are any.
     pub fn parts(self) -> (Option<u32>, Vec<(String, String)>) {
         match self {

@@ -5,12 +5,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::bus::Bus;
 use crate::bus::replica_faults::Presence;
 use crate::bus::spans::OpenSpan;
-use crate::bus::stats::At;
 use crate::bus::visit::{Outcome, Visit, Way};
-use crate::fault::Verdict;
 use crate::guest::budget::Budget;
 use crate::guest::scope::{RequestScope, Visitor};
 use crate::guest::{self, GuestFailure, Worker};
@@ -18,127 +15,101 @@ use crate::message::Response;
 use crate::model::Limits;
 use crate::tally;
 
-use super::node::{NodeCode, Stand};
-use super::refusal;
-use super::replica::{Replica, Wish};
-use super::routes::{Match, Route};
+use super::replica::{Acquired, Replica, Wish};
+use super::routes::Match;
+use super::{Arrival, CalleeSide, Job, refusal};
 
-/// A request in a worker's hands.
-pub(in crate::bus) struct Job {
-    pub span: OpenSpan,
-    /// None once the worker has it.
-    pub scope: Option<Box<RequestScope>>,
-    pub route: Option<u32>,
-    pub verdict: Verdict,
-}
-
-impl Bus {
-    /// The callee's side of a call: queue, worker, SERVER span, faults, guest.
+impl CalleeSide {
+    /// Serves a request that has arrived: queue, worker, SERVER span, faults, guest.
     ///
     /// It borrows the visit: what an `async fn` takes by value, its future holds
     /// twice, and the task's future is copied when the task starts.
     pub(in crate::bus) async fn serve(&self, visit: &mut Visit) -> Outcome {
         let _under_way = self.faults.ledger.visits(visit.span, visit.call);
-        if visit.trace.recording && self.excluded(&visit.request) {
+        if visit.trace.recording && self.tracing.excludes(&visit.request) {
             visit.trace.stop_recording();
         }
-        let node = &self.nodes[visit.to.index()];
-        let NodeCode::Guest(guest) = &node.code else {
+        let Some(guest) = self.guest(visit.to) else {
             let detail = "the entry of a topology is a guest, not an external service";
             return Ok(Response::detail(502, detail));
         };
         let replica = visit.pick(guest.stand.replicas.len());
         let chosen = self.choose(guest, visit, replica)?;
-        let stand = chosen.stand;
-        let replica = &stand.replicas[replica];
-        let found = stand.routes.find(&visit.request.method, visit.request.path());
+        let replica = &chosen.stand.replicas[replica];
+        let mut arrival = Arrival::new(visit, chosen.stand, replica, self.now());
         match replica.plight() {
-            None => self.attend(visit, stand, replica, found, None).await,
+            None => self.attend(&mut arrival, None).await,
             // In a box, as it is rare: every task would have room for it.
-            Some(plight) => Box::pin(self.serve_exposed(visit, stand, replica, found, plight)).await,
+            Some(plight) => Box::pin(self.serve_mortal(&mut arrival, plight)).await,
         }
     }
 
     /// The request is at a replica: queue, worker, answer.
     pub(in crate::bus) async fn attend(
         &self,
-        visit: &mut Visit,
-        stand: &Stand,
-        replica: &Replica,
-        found: Match,
+        arrival: &mut Arrival<'_>,
         presence: Option<&Presence<'_>>,
     ) -> Outcome {
-        let (to, arrived, slot) = (visit.to, self.host.sched.now(), stand.slot(found.route()));
-        let limits = &self.nodes[to.index()].limits;
-        let at = At { service: to, route: slot, instance: replica.identity.resource };
-        self.stats.arrived(to, visit.from.is_some(), arrived);
-        self.faults.ledger.meets(visit.span, (to, slot));
+        let (to, replica, since) = (arrival.visit.to, arrival.replica, arrival.since);
+        let limits = &self.node(to).limits;
+        self.stats.arrived(to, arrival.visit.from.is_some(), since);
+        self.faults.ledger.meets(arrival.visit.span, (to, arrival.slot));
         if let Some(presence) = presence
             && !self.goes_on(&presence.plight.process, limits).await
         {
-            return self.cut_off(at, arrived);
+            return self.cut_off(arrival);
         }
-        let (route, params) = match found {
-            Match::Found(route, params) => (route, params),
-            unmatched => return Ok(self.turn_away(visit, &stand.routes, replica, arrived, &unmatched)),
-        };
-        if let Some(response) = self.refuse(visit, (stand, route), &params, replica, arrived) {
+        if !matches!(arrival.met, Match::Found(..)) {
+            return Ok(self.turn_away(arrival));
+        }
+        if let Some(response) = self.refuse(arrival) {
             return Ok(response);
         }
-        let deadline = visit.deadline.map(|deadline| deadline.at);
         let wish = Wish {
-            code: &stand.code,
+            code: &arrival.stand.code,
             host: &self.host,
             stats: &self.stats,
-            deadline,
+            deadline: arrival.visit.deadline.map(|deadline| deadline.at),
             presence,
-            above: visit.above.as_ref(),
+            above: arrival.visit.above.as_ref(),
             queued: &|| self.untangle(to),
         };
-        let Ok(acquired) = replica.acquire(&wish).await else { return self.cut_off(at, arrived) };
-        let (response, failure) = match acquired {
-            Ok(mut worker) => {
+        let (response, failure) = match replica.acquire(&wish).await {
+            Acquired::Worker(mut worker) => {
                 // Who may die frees its callers.
-                worker.brought(visit.above.take().filter(|_| presence.is_none()));
-                let (begun, life) = (self.host.sched.now(), replica.life());
+                worker.brought(arrival.visit.above.take().filter(|_| presence.is_none()));
+                let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
-                let known = route.map(|route| (route, stand.routes.get(route)));
-                let mut job = self.accept(visit, known, slot, params, (replica, worker.budget()));
+                let mut job = self.accept(arrival, worker.budget());
                 let outcome = match presence {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
-                    Some(presence) => self.work_exposed(&mut job, &mut worker, limits, presence).await,
+                    Some(presence) => self.work_mortal(&mut job, &mut worker, limits, presence).await,
                 };
-                self.stats.done(to, begun, self.host.sched.now());
+                self.stats.done(to, begun, self.now());
                 let Some(outcome) = outcome else {
                     self.perish(job.span, worker, replica, life);
-                    return self.cut_off(at, arrived);
+                    return self.cut_off(arrival);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
                 (self.conclude(job.span, worker, replica, outcome), failure)
             }
-            Err(reason) => {
+            Acquired::Refused(reason) => {
                 let kind = reason.kind();
-                (self.no_worker(visit, &stand.routes, route, replica, reason), Some(kind))
+                (self.no_worker(arrival, reason), Some(kind))
             }
+            Acquired::Dead => return self.cut_off(arrival),
         };
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
-        self.stats.left(at, arrived, self.host.sched.now(), error);
+        self.stats.left(arrival.at(), since, self.now(), error);
         Ok(response)
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
-    fn accept(
-        &self,
-        visit: &mut Visit,
-        route: Option<(u32, &Route)>,
-        slot: Option<u32>,
-        params: Vec<(String, String)>,
-        (replica, budget): (&Replica, Rc<Budget>),
-    ) -> Job {
-        let span = self.server_span(visit, route.map(|(_, route)| route), replica);
-        let route = route.map(|(index, _)| index);
-        let subject = visit.subject_at(slot, &replica.identity, &params);
-        let verdict = self.faults.judge(&subject, self.host.sched.now());
+    fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> Job {
+        let span = self.server_span(arrival, arrival.route());
+        let verdict = self.faults.judge(&arrival.subject(), self.now());
+        let (route, params) = std::mem::replace(&mut arrival.met, Match::NotFound).parts();
+        let visit = &mut *arrival.visit;
         let (context, agent) = match &visit.way {
             Way::Inner(client, context) => {
                 let says_itself = visit.request.headers.get("user-agent").is_some();
@@ -148,7 +119,7 @@ impl Bus {
         };
         let visitor = Visitor {
             from: visit.from,
-            slot,
+            slot: arrival.slot,
             attempt: visit.attempt,
             trace: visit.trace.clone(),
             server: visit.span,
@@ -159,7 +130,7 @@ impl Bus {
             deadline: visit.deadline,
         };
         let request = std::mem::take(&mut visit.request);
-        let spans = self.nodes[visit.to.index()].limits.spans;
+        let spans = self.node(visit.to).limits.spans;
         let scope = RequestScope::new(visitor, request, params, spans, budget);
         Job { span, scope: Some(Box::new(scope)), route, verdict }
     }
@@ -206,7 +177,7 @@ impl Bus {
                 drop(worker);
                 replica.replace();
                 let response = refusal::guest_failed(&failure);
-                span.guest_failed(failure, self.host.sched.now());
+                span.guest_failed(failure, self.now());
                 response
             }
         };

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
-use crate::bus::Bus;
 use crate::bus::spans::{self, OpenSpan};
 use crate::bus::visit::{Visit, Way};
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 
-use super::replica::Replica;
 use super::routes::Route;
+use super::{Arrival, CalleeSide};
 
-impl Bus {
-    /// Begins the SERVER span of a request at a replica.
-    pub(super) fn server_span(&self, visit: &Visit, known: Option<&Route>, replica: &Replica) -> OpenSpan {
+impl CalleeSide {
+    /// Begins the SERVER span of a request at a replica. `known` is the route whose path it meets.
+    pub(super) fn server_span(&self, arrival: &Arrival<'_>, known: Option<&Route>) -> OpenSpan {
         self.host.recorder.opened();
+        let visit = &*arrival.visit;
         let describe = || self.describe(visit, known);
-        let (resource, now) = (replica.identity.resource, self.host.sched.now());
+        let (resource, now) = (arrival.replica.identity.resource, self.now());
         OpenSpan::server(&visit.trace, visit.span, visit.parent, resource, describe, now)
     }
 
@@ -37,7 +37,7 @@ impl Bus {
                 own.extend(spans::original_method(&request.method));
                 own.push(KeyValue::new(attribute::URL_SCHEME, "http"));
                 if !visit.is_outer() {
-                    own.extend(spans::simulated_server(&self.nodes[visit.to.index()].name));
+                    own.extend(spans::simulated_server(&self.node(visit.to).name));
                 }
                 let path = known.map(|route| &route.path);
                 own.extend(path.map(|path| KeyValue::new(attribute::HTTP_ROUTE, Arc::clone(path))));

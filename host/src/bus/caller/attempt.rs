@@ -9,23 +9,24 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{Either, select};
 
+use crate::bus::callee::CalleeSide;
+use crate::bus::redact;
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan};
 use crate::bus::stats::{PolicyAccount, Ticket};
 use crate::bus::visit::{Outcome, Trip, Visit, Way, kept, pick};
-use crate::bus::{Bus, NodeCode, redact};
 use crate::context::{self, SpanContext};
 use crate::fault::witness::UnderWay;
-use crate::fault::{Spans, Subject};
 use crate::guest::budget::Share;
-use crate::guest::scope::{Caller, Deadline};
+use crate::guest::scope::Caller;
 use crate::guest::{Above, CallError};
-use crate::link::Leg;
+use crate::link::{Leg, Link};
 use crate::message::{Request, is_target, is_token};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
 
+use super::CallerSide;
 use super::resolve::{Callee, address_of};
 
 /// One request that is to leave its caller, and for how long the caller waits.
@@ -46,7 +47,7 @@ pub(super) struct Attempt {
 
 /// An attempt on its way. Whoever drops it has given up, and the callee works on.
 pub(super) struct Flight {
-    bus: Rc<Bus>,
+    side: Rc<CallerSide>,
     response: sched::Receiver<Outcome>,
     patience: Option<Nanos>,
     /// Names how late the caller notices that its patience is over.
@@ -57,30 +58,36 @@ pub(super) struct Flight {
 
 impl Attempt {
     /// Begins the CLIENT span.
-    pub fn open(&self, bus: &Bus) -> ClientSpan {
+    pub fn open(&self, services: &Rc<CalleeSide>) -> ClientSpan {
         let Self { caller, callee, request, .. } = self;
-        let now = bus.host.sched.now();
+        let now = services.now();
         let span = match callee {
             Callee::Known(id) => {
-                let node = &bus.nodes[id.index()];
+                let node = services.node(*id);
                 OpenSpan::client(caller, request, &node.base, &node.client, now)
             }
             Callee::Foreign(base) => foreign_span(caller, request, base, now),
         };
-        ClientSpan::new(bus, caller, callee.id(), span)
+        ClientSpan::new(services, caller, callee.id(), span)
     }
 
-    /// Sends the request on its way.
+    /// Sends the request on its way, over the link to its callee, if the topology has one.
     ///
     /// # Errors
     /// The request could not go over the wire, or is over a bound.
-    pub fn leave(mut self, bus: &Rc<Bus>, span: &mut ClientSpan) -> Result<Flight, CallError> {
-        bus.check(&self.caller, &self.callee, &mut self.request)?;
+    pub fn leave(
+        mut self,
+        side: &Rc<CallerSide>,
+        link: Option<&Link>,
+        span: &mut ClientSpan,
+    ) -> Result<Flight, CallError> {
+        side.check(&self.caller, &self.callee, &mut self.request)?;
         let share = self.share()?;
-        span.sent(bus, &self);
+        span.sent(&side.callee, &self);
         let (patience, from) = (self.patience, self.caller.home());
         let chance = self.caller.trace.chance(Purpose::Latency, self.caller.span);
-        Ok(Flight { bus: Rc::clone(bus), response: bus.send(self, share, span), patience, chance, from })
+        let response = side.send(self, link, share, span);
+        Ok(Flight { side: Rc::clone(side), response, patience, chance, from })
     }
 }
 
@@ -98,16 +105,16 @@ impl Flight {
     pub async fn outcome(&mut self) -> Outcome {
         let outcome = match self.patience {
             None => (&mut self.response).await,
-            Some(patience) => match select(&mut self.response, self.bus.host.sched.sleep(patience)).await {
+            Some(patience) => match select(&mut self.response, self.side.sched().sleep(patience)).await {
                 Either::Left((response, _)) => response,
                 Either::Right(_) => {
-                    self.bus.host.sched.sleep(self.bus.links.slack(self.chance)).await;
+                    self.side.sched().sleep(self.side.links.slack(self.chance)).await;
                     Ok(Err(CallError::Timeout))
                 }
             },
         };
         // A process that stands still notices nothing.
-        self.bus.awaken(self.from).await;
+        self.side.callee.awaken(self.from).await;
         outcome.unwrap_or_else(|_| Err(CallError::Reset("the run is over".to_owned())))
     }
 
@@ -122,17 +129,17 @@ impl Flight {
     }
 }
 
-impl Bus {
+impl CallerSide {
     /// Leaves the CLIENT span of a call that leads nowhere.
     pub(super) fn unresolved(&self, caller: &Caller, service: &str, request: &Request, error: &CallError) {
-        let span = foreign_span(caller, request, &redact::origin(service), self.host.sched.now());
-        ClientSpan::new(self, caller, None, span).finish(&Err(error.clone()));
+        let span = foreign_span(caller, request, &redact::origin(service), self.sched().now());
+        ClientSpan::new(&self.callee, caller, None, span).finish(&Err(error.clone()));
     }
 
     /// Refuses a request that could not go over the wire, or is over a bound.
     fn check(&self, caller: &Caller, callee: &Callee, request: &mut Request) -> Result<(), CallError> {
-        if caller.depth > self.settings.bounds.call_depth {
-            return Err(CallError::DepthExceeded(self.settings.bounds.call_depth));
+        if caller.depth > self.call_depth {
+            return Err(CallError::DepthExceeded(self.call_depth));
         }
         let invalid = |why: String| Err(CallError::Invalid(why));
         if !is_token(&request.method) {
@@ -144,7 +151,7 @@ impl Bus {
                 redact::target(&request.target)
             ));
         }
-        let limits = callee.id().or(caller.service).map(|id| &self.nodes[id.index()].limits);
+        let limits = callee.id().or(caller.service).map(|id| &self.callee.node(id).limits);
         let Some(limits) = limits else { return request.headers.normalise().map_err(CallError::Invalid) };
         let (headers, body) = (request.headers.size() as u64, request.body.len() as u64);
         if headers > limits.headers {
@@ -160,13 +167,14 @@ impl Bus {
     /// Sends the request, in a task of its own: when the caller gives up, the
     /// callee works on.
     fn send(
-        self: &Rc<Self>,
+        &self,
         attempt: Attempt,
+        link: Option<&Link>,
         share: Option<Share>,
         span: &mut ClientSpan,
     ) -> sched::Receiver<Outcome> {
         let (reply, response) = sched::oneshot();
-        let sched = &self.host.sched;
+        let sched = self.sched();
         let Attempt { caller, callee, mut request, number, patience, tells, is_copy: _ } = attempt;
         // Rounded up, so that a little time is not none.
         let allowed = patience.filter(|_| tells).map(|patience| patience.div_ceil(1_000_000));
@@ -176,29 +184,29 @@ impl Bus {
             flags: caller.trace.flags,
             trace_state: caller.trace.trace_state.clone(),
         };
-        let bus = Rc::clone(self);
+        let services = Rc::clone(&self.callee);
         match callee {
-            Callee::Known(to) if self.is_guest(to) => {
+            Callee::Known(to) if services.guest(to).is_some() => {
                 // Its guest gets the context in headers when it looks at them, which few do.
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
-                let trip = self.trip(&caller, to, patience, allowed);
+                let trip = self.trip(&caller, (to, link), patience, allowed);
                 let way = Way::Inner(Rc::clone(&caller.endpoint), Some(context));
-                sched.spawn(bus.deliver(visit(caller, number, to, way, (request, share)), trip, reply));
+                sched.spawn(services.deliver(visit(caller, number, to, way, (request, share)), trip, reply));
             }
             Callee::Known(to) => {
                 caller.introduce(&context, allowed, &mut request);
-                let trip = self.trip(&caller, to, patience, None);
+                let trip = self.trip(&caller, (to, link), patience, None);
                 let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), (request, share));
                 sched.spawn(async move {
-                    reply.send(bus.deliver_outside(visit, trip).await).ok();
+                    reply.send(services.deliver_outside(visit, trip).await).ok();
                 });
             }
             Callee::Foreign(base) => {
                 caller.introduce(&context, None, &mut request);
                 let connection = span.over_the_wire();
                 sched.spawn(async move {
-                    let outcome = bus.send_out(&base, request, &connection).await;
+                    let outcome = services.send_out(&base, request, &connection).await;
                     reply.send(kept(outcome, share.as_ref())).ok();
                 });
             }
@@ -206,98 +214,24 @@ impl Bus {
         response
     }
 
-    /// Whether a guest answers for a service, with a SERVER span of ours.
-    pub(in crate::bus) fn is_guest(&self, id: ServiceId) -> bool {
-        matches!(self.nodes[id.index()].code, NodeCode::Guest(_))
-    }
-
     /// How long the link takes, there and back; a real server's network takes its own time.
-    fn trip(&self, caller: &Caller, to: ServiceId, patience: Option<Nanos>, allowed: Option<u64>) -> Trip {
+    fn trip(
+        &self,
+        caller: &Caller,
+        (to, link): (ServiceId, Option<&Link>),
+        patience: Option<Nanos>,
+        allowed: Option<u64>,
+    ) -> Trip {
         let chance = caller.trace.chance(Purpose::Latency, caller.span);
         let latency = |leg| match caller.service {
             None => 0,
-            Some(from) if self.is_guest(to) => self.links.latency(from, to, chance, leg),
-            Some(from) => self.links.extra_latency(from, to, chance, leg),
+            Some(_) if self.callee.guest(to).is_some() => self.links.latency(link, chance, leg),
+            Some(_) => link.map_or(0, |link| link.extra_latency(chance, leg)),
         };
         // Who does not say how long it waits is gone when its own time is up.
-        let own = || self.nodes[caller.service.unwrap_or(to).index()].limits.request_time;
+        let own = || self.callee.node(caller.service.unwrap_or(to)).limits.request_time;
         let patience = patience.unwrap_or_else(own);
         Trip { there: latency(Leg::Request), back: latency(Leg::Response), patience, allowed }
-    }
-
-    /// One message there and one back.
-    fn deliver(
-        self: Rc<Self>,
-        mut visit: Visit,
-        trip: Trip,
-        reply: sched::Sender<Outcome>,
-    ) -> impl Future<Output = ()> {
-        let passage = self.passage(&mut visit);
-        async move {
-            if let Some(passage) = passage {
-                // What faults make of it may free its caller.
-                visit.above = None;
-                // In a box, as it is large and rare: every task would have room for it.
-                reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
-                return;
-            }
-            let sched = &self.host.sched;
-            sched.sleep(trip.there).await;
-            visit.deadline = trip.allowed.map(|allowed| Deadline::from_now(allowed, sched.now()));
-            let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
-            sched.sleep(trip.back).await;
-            reply.send(outcome).ok();
-        }
-    }
-
-    /// Likewise to a real server.
-    async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
-        if let Some(passage) = self.passage(&mut visit) {
-            return self.convey(passage, &mut visit, trip).await;
-        }
-        self.host.sched.sleep(trip.there).await;
-        let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());
-        self.host.sched.sleep(trip.back).await;
-        outcome
-    }
-
-    /// The real server has it: faults of services strike before the request leaves.
-    pub(in crate::bus) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
-        let (now, to) = (self.host.sched.now(), visit.to);
-        let verdict = {
-            let subject = visit.subject(None, None, &[], visit.outermost());
-            // It makes no spans of ours.
-            let subject = Subject { spans: Spans { server: None, ..subject.spans }, ..subject };
-            if let Some(refusal) = self.faults.door(&subject, now) {
-                return Ok(refusal);
-            }
-            self.faults.judge(&subject, now)
-        };
-        self.host.sched.sleep(verdict.delay).await;
-        if let Some(answer) = verdict.answer {
-            return Ok(answer);
-        }
-        let request = std::mem::take(&mut visit.request);
-        let connection = match &visit.way {
-            Way::Wire(connection) => Rc::clone(connection),
-            Way::Outer(_) | Way::Inner(..) => Rc::default(),
-        };
-        Rc::clone(&self).send_out(&self.nodes[to.index()].base, request, &connection).await
-    }
-
-    async fn send_out(
-        self: Rc<Self>,
-        base: &str,
-        request: Request,
-        connection: &OnceCell<Connection>,
-    ) -> Outcome {
-        let Some(external) = &self.external else {
-            return Err(CallError::Refused("a run in virtual time reaches no real servers".to_owned()));
-        };
-        let exchange = external.send(base, request).await?;
-        // Set already where a fault has sent the request twice.
-        connection.set(exchange.connection).ok();
-        Ok(exchange.response)
     }
 }
 
@@ -350,7 +284,7 @@ fn foreign_span(caller: &Caller, request: &Request, base: &str, now: Nanos) -> O
 /// A CLIENT span, and its call in the report, that end in every case: also when
 /// their caller is stopped.
 pub(super) struct ClientSpan {
-    bus: Weak<Bus>,
+    services: Weak<CalleeSide>,
     ticket: Ticket,
     span: Option<OpenSpan>,
     /// What becomes known of the connection to a real server.
@@ -359,22 +293,19 @@ pub(super) struct ClientSpan {
 }
 
 impl ClientSpan {
-    fn new(bus: &Bus, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
-        bus.host.recorder.opened();
-        let ticket = bus.stats.calling(caller.service, to);
-        let under_way = bus.faults.ledger.calls(caller.span, caller.within);
-        let bus = Weak::clone(&bus.me);
-        Self { bus, ticket, span: Some(span), connection: None, _under_way: under_way }
+    fn new(services: &Rc<CalleeSide>, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
+        services.host.recorder.opened();
+        let ticket = services.stats.calling(caller.service, to);
+        let under_way = services.faults.ledger.calls(caller.span, caller.within);
+        let services = Rc::downgrade(services);
+        Self { services, ticket, span: Some(span), connection: None, _under_way: under_way }
     }
 
     /// The request goes on its way.
-    fn sent(&mut self, bus: &Bus, attempt: &Attempt) {
+    fn sent(&mut self, services: &CalleeSide, attempt: &Attempt) {
         let Attempt { caller, callee, .. } = attempt;
-        let guest = callee.id().and_then(|to| match &bus.nodes[to.index()].code {
-            NodeCode::Guest(guest) => Some(guest),
-            NodeCode::External => None,
-        });
-        bus.stats.sent(&mut self.ticket, guest.is_some(), bus.host.sched.now());
+        let guest = callee.id().and_then(|to| services.guest(to));
+        services.stats.sent(&mut self.ticket, guest.is_some(), services.now());
         if let (Some(guest), Some(span)) = (guest, &mut self.span)
             && caller.trace.recording
         {
@@ -392,22 +323,22 @@ impl ClientSpan {
 
     /// Says something more on the span.
     pub fn say(&mut self, what: impl FnOnce(&mut OpenSpan, Nanos)) {
-        if let (Some(span), Some(bus)) = (&mut self.span, self.bus.upgrade()) {
-            what(span, bus.host.sched.now());
+        if let (Some(span), Some(services)) = (&mut self.span, self.services.upgrade()) {
+            what(span, services.now());
         }
     }
 
     /// Counts what the link's policies do.
     pub fn count(&self, note: impl FnOnce(&mut PolicyAccount)) {
-        if let Some(bus) = self.bus.upgrade() {
-            bus.stats.policies(self.ticket, note);
+        if let Some(services) = self.services.upgrade() {
+            services.stats.policies(self.ticket, note);
         }
     }
 
     /// Ends the span as the attempt has ended.
     pub fn finish(mut self, outcome: &Outcome) {
         let Some(mut span) = self.span.take() else { return };
-        let Some(bus) = self.bus.upgrade() else { return };
+        let Some(services) = self.services.upgrade() else { return };
         if let Some(connection) = self.connection.as_ref().and_then(|connection| connection.get()) {
             span.connected(*connection);
         }
@@ -417,25 +348,25 @@ impl ClientSpan {
                 tally::error_type(response.status)
             }
             Err(error) => {
-                span.call_failed(error, bus.host.sched.now());
+                span.call_failed(error, services.now());
                 Some(error.kind().into())
             }
         };
-        self.end(&bus, span, error);
+        self.end(&services, span, error);
     }
 
-    fn end(&self, bus: &Bus, span: OpenSpan, error: Option<Cow<'static, str>>) {
-        bus.stats.called(self.ticket, bus.host.sched.now(), error);
-        bus.record(span);
+    fn end(&self, services: &CalleeSide, span: OpenSpan, error: Option<Cow<'static, str>>) {
+        services.stats.called(self.ticket, services.now(), error);
+        services.record(span);
     }
 }
 
 impl Drop for ClientSpan {
     fn drop(&mut self) {
         const CANCELLED: &str = "cancelled";
-        if let (Some(mut span), Some(bus)) = (self.span.take(), self.bus.upgrade()) {
+        if let (Some(mut span), Some(services)) = (self.span.take(), self.services.upgrade()) {
             span.fail(CANCELLED);
-            self.end(&bus, span, Some(CANCELLED.into()));
+            self.end(&services, span, Some(CANCELLED.into()));
         }
     }
 }

@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use crate::bus::Bus;
 use crate::context::SpanId;
 use crate::guest::scope::{Caller, RequestScope};
 use crate::guest::{CallError, Identity, Outbound};
@@ -14,10 +13,11 @@ use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
 
+use super::CallerSide;
 use super::attempt::Attempt;
 use super::policies::Call;
 
-impl Outbound for Weak<Bus> {
+impl Outbound for Weak<CallerSide> {
     fn call(
         &self,
         caller: Caller,
@@ -27,19 +27,19 @@ impl Outbound for Weak<Bus> {
     ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
         match self.upgrade() {
             // A process that stands still calls nobody: the CLIENT span begins when it goes on.
-            Some(bus) if bus.at_standstill(caller.home()).is_some() => async move {
-                bus.awaken(caller.home()).await;
-                bus.carry(caller, &service, request, timeout).await
+            Some(side) if side.callee.at_standstill(caller.home()).is_some() => async move {
+                side.callee.awaken(caller.home()).await;
+                side.carry(caller, &service, request, timeout).await
             }
             .boxed_local(),
-            Some(bus) => bus.carry(caller, &service, request, timeout),
+            Some(side) => side.carry(caller, &service, request, timeout),
             None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
         }
     }
 
     fn waits(&self, service: ServiceId) {
-        if let Some(bus) = self.upgrade() {
-            bus.untangle(service);
+        if let Some(side) = self.upgrade() {
+            side.callee.untangle(service);
         }
     }
 
@@ -50,11 +50,11 @@ impl Outbound for Weak<Bus> {
         name: &str,
         id: SpanId,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
-        self.upgrade()?.stall(scope, identity, name, id)
+        self.upgrade()?.callee.stall(scope, identity, name, id)
     }
 }
 
-impl Bus {
+impl CallerSide {
     /// Carries one call of a guest, which waits for `asked` at most. Where no link
     /// has policies, its only attempt is on its way when this returns; the future
     /// is the wait for the response.
@@ -82,8 +82,8 @@ impl Bus {
         // One that gives up frees its worker.
         caller.waiter = caller.waiter.filter(|_| patience.is_none());
         let attempt = Attempt { caller, callee, request, number: 0, patience, tells: false, is_copy: false };
-        let mut span = attempt.open(&self);
-        match attempt.leave(&self, &mut span) {
+        let mut span = attempt.open(&self.callee);
+        match attempt.leave(&self, link, &mut span) {
             Ok(flight) => flight.land(span).boxed_local(),
             Err(error) => {
                 span.finish(&Err(error.clone()));

@@ -11,7 +11,6 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select, select_all};
 
-use crate::bus::Bus;
 use crate::bus::visit::Outcome;
 use crate::clock;
 use crate::guest::CallError;
@@ -22,13 +21,14 @@ use crate::model::{Failures, Fallback, Hedge, Nanos, Retry};
 use crate::rng::Purpose;
 use crate::telemetry::otlp::retry;
 
+use super::CallerSide;
 use super::attempt::{Attempt, ClientSpan};
 use super::policy_spans::GivenUp;
 use super::resolve::Callee;
 
 /// A call over a link with policies.
 pub(super) struct Call {
-    bus: Rc<Bus>,
+    side: Rc<CallerSide>,
     standing: Rc<Standing>,
     caller: Caller,
     callee: Callee,
@@ -45,6 +45,16 @@ enum Cause {
     Retry(Nanos),
     /// The one before is under way.
     Hedge,
+}
+
+/// What follows an attempt.
+enum Next {
+    /// Another one, after so long: nanoseconds.
+    After(Nanos),
+    /// None: it was good enough, no retry is for its failure, or it was the last.
+    Done,
+    /// None, although one was due and attempts were left.
+    GivenUp(GivenUp),
 }
 
 /// An attempt that has ended, and its span, which has not: there may be more to say.
@@ -71,16 +81,16 @@ impl Landed {
 impl Call {
     /// A call whose guest waits for `asked` at most.
     pub fn new(
-        bus: Rc<Bus>,
+        side: Rc<CallerSide>,
         standing: Rc<Standing>,
         caller: Caller,
         callee: Callee,
         request: Request,
         asked: Option<Nanos>,
     ) -> Self {
-        let asked = asked.map(|asked| bus.host.sched.now().saturating_add(asked));
+        let asked = asked.map(|asked| side.sched().now().saturating_add(asked));
         let until = shorter(asked, caller.deadline.filter(|_| standing.policies.deadline));
-        Self { bus, standing, caller, callee, request, until }
+        Self { side, standing, caller, callee, request, until }
     }
 
     /// Makes it, and waits for what comes of it.
@@ -98,7 +108,7 @@ impl Call {
     }
 
     fn now(&self) -> Nanos {
-        self.bus.host.sched.now()
+        self.side.sched().now()
     }
 
     /// Attempts one after the other, until one is good enough or none may follow.
@@ -106,15 +116,15 @@ impl Call {
         let (mut number, mut cause) = (0, Cause::First);
         loop {
             let mut landed = self.attempt(number, cause).await;
-            match self.again(retry, number, &landed.outcome) {
-                Ok(wait) => {
+            match self.next(retry, number, &landed.outcome) {
+                Next::After(wait) => {
                     landed.end().ok();
-                    self.bus.host.sched.sleep(wait).await;
+                    self.side.sched().sleep(wait).await;
                     cause = Cause::Retry(wait);
                     number += 1;
                 }
-                Err(None) => return landed,
-                Err(Some(why)) => {
+                Next::Done => return landed,
+                Next::GivenUp(why) => {
                     landed.span.gives_up(why);
                     return landed;
                 }
@@ -122,13 +132,10 @@ impl Call {
         }
     }
 
-    /// How long to wait before another attempt.
-    ///
-    /// # Errors
-    /// There is to be none; with a reason where one was due and attempts were left.
-    fn again(&self, retry: &Retry, number: u32, outcome: &Outcome) -> Result<Nanos, Option<GivenUp>> {
+    /// What follows attempt `number`, which had this outcome.
+    fn next(&self, retry: &Retry, number: u32, outcome: &Outcome) -> Next {
         if number + 1 >= retry.attempts || !is_among(&retry.on, outcome) {
-            return Err(None);
+            return Next::Done;
         }
         let chance = self.caller.trace.chance(Purpose::Retry, self.caller.span);
         let mut wait = backoff(retry, number + 1, chance);
@@ -137,18 +144,18 @@ impl Call {
         {
             // To come earlier would be rude, and to wait longer is not what the topology allows.
             if asked > retry.max_backoff {
-                return Err(Some(GivenUp::RetryAfter));
+                return Next::GivenUp(GivenUp::RetryAfter);
             }
             wait = wait.max(asked);
         }
         if self.until.is_some_and(|until| self.now().saturating_add(wait) >= until) {
-            return Err(Some(GivenUp::Deadline));
+            return Next::GivenUp(GivenUp::Deadline);
         }
         let budget = self.standing.budget.as_ref();
         if budget.is_some_and(|budget| !budget.borrow_mut().spend(self.now())) {
-            return Err(Some(GivenUp::Budget));
+            return Next::GivenUp(GivenUp::Budget);
         }
-        Ok(wait)
+        Next::After(wait)
     }
 
     /// Attempts beside one another: the next begins when those before have had no
@@ -187,7 +194,7 @@ impl Call {
 
     /// One attempt, as the bulkhead and the breaker let it.
     async fn attempt(&self, number: u32, cause: Cause) -> Landed {
-        self.bus.awaken(self.caller.home()).await;
+        self.side.callee.awaken(self.caller.home()).await;
         let asked = self.now();
         let place = match self.place().await {
             Ok(place) => place,
@@ -209,7 +216,9 @@ impl Call {
         if let Some(pass) = &pass {
             pass.tell(&mut span);
         }
-        let mut flight = match attempt.leave(&self.bus, &mut span) {
+        let link = self.caller.service.zip(self.callee.id());
+        let link = link.and_then(|(from, to)| self.side.links.between(from, to));
+        let mut flight = match attempt.leave(&self.side, link, &mut span) {
             Ok(flight) => flight,
             Err(error) => return Landed { outcome: Err(error), span },
         };
@@ -230,7 +239,7 @@ impl Call {
         let (callee, request) = (self.callee.clone(), self.request.clone());
         let tells = self.standing.policies.deadline;
         let attempt = Attempt { caller, callee, request, number, patience, tells, is_copy: true };
-        let mut span = attempt.open(&self.bus);
+        let mut span = attempt.open(&self.side.callee);
         span.is_attempt(number);
         match cause {
             Cause::First => {}
@@ -290,7 +299,7 @@ impl Call {
     /// it gives back what it has waited for.
     async fn wait<F: Future + Unpin>(&self, what: F, until: Option<Nanos>) -> Either<F::Output, F> {
         let Some(until) = until else { return Either::Left(what.await) };
-        match select(what, self.bus.host.sched.sleep_until(until)).await {
+        match select(what, self.side.sched().sleep_until(until)).await {
             Either::Left((output, _)) => Either::Left(output),
             Either::Right(((), what)) => Either::Right(what),
         }

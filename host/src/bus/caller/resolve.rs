@@ -2,10 +2,12 @@
 
 use url::Url;
 
-use crate::bus::{Bus, NodeCode, redact};
+use crate::bus::{NodeCode, redact};
 use crate::error::{did_you_mean, quote};
 use crate::guest::CallError;
 use crate::model::ServiceId;
+
+use super::CallerSide;
 
 /// Where a call goes.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ impl Callee {
     }
 }
 
-impl Bus {
+impl CallerSide {
     /// Finds the callee by name, or by an absolute URL where the topology allows its host.
     pub(super) fn resolve(&self, service: &str) -> Result<Callee, CallError> {
         if let Some(id) = self.names.get(service) {
@@ -34,7 +36,7 @@ impl Bus {
         if service.starts_with("http://") || service.starts_with("https://") {
             return self.resolve_url(service);
         }
-        let known = did_you_mean(service, "services", self.nodes.iter().map(|node| &*node.name));
+        let known = did_you_mean(service, "services", self.callee.nodes.iter().map(|node| &*node.name));
         let shown = redact::url(service);
         Err(CallError::UnknownService(format!("no service {} in this topology; {known}", quote(&shown))))
     }
@@ -55,13 +57,16 @@ impl Bus {
         if let Some(id) = self.names.get(host) {
             return Ok(Callee::Known(*id));
         }
-        let known =
-            self.nodes.iter().position(|node| matches!(node.code, NodeCode::External) && node.base == base);
+        let known = self
+            .callee
+            .nodes
+            .iter()
+            .position(|node| matches!(node.code, NodeCode::External) && node.base == base);
         if let Some(index) = known {
             return Ok(Callee::Known(ServiceId(index as u32)));
         }
         let with_port = parsed.port_or_known_default().map(|port| format!("{host}:{port}"));
-        let allowed = &self.settings.allowed_hosts;
+        let allowed = &self.allowed_hosts;
         if !allowed.iter().any(|name| name == host || Some(name) == with_port.as_ref()) {
             return invalid("is not among the hosts that the topology allows: add it to network.allow");
         }
