@@ -10,7 +10,7 @@ use crate::model::Place;
 mod names;
 mod render;
 
-pub use names::{did_you_mean, list, nearest, quote};
+pub use names::{did_you_mean, list, nearest, quote, show_share};
 pub use render::{Look, wrap};
 
 /// Why writing into a `String` is expected to succeed.

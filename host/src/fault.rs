@@ -9,120 +9,134 @@
 //!
 //! Only active rules are in the lists, so that an inactive fault costs nothing.
 
+mod account;
+mod awaiting;
+mod candidate;
 mod chance;
+mod clocks;
 mod condition;
 mod conductor;
 mod door;
 mod edit;
+mod event;
 mod labels;
 mod ledger;
-mod passage;
+mod network;
 mod record;
+mod replica;
 mod rule;
 mod schedule;
 mod signs;
 mod span;
+mod under_way;
 pub mod witness;
 mod worker;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::context::{Baggage, SpanId, TraceId};
-use crate::message::Request;
-use crate::model::{Chance, Fault, FaultKind, Model, Moment, Nanos, ServiceId};
+use crate::model::{
+    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault,
+    WorkerFault,
+};
 use crate::rng::{Key, Purpose};
-use crate::telemetry::record::ResourceId;
 
+pub use account::{Account, Suppression};
+pub use candidate::{Json, Subject};
 pub use chance::{BAGGAGE, HEADER, Held};
-pub use condition::Json;
-pub use conductor::{Conductor, Hand, Stage};
+pub use conductor::{Conductor, Stage};
+pub use door::DOOR_SIGNS;
+pub use event::{After, Cause, Change, Drawn, Event, Firing, Hand, Site, Turn};
 pub use labels::Labels;
-pub use ledger::{Account, After, Cause, Change, Drawn, Event, Firing, Ledger, Site, Suppression, Turn};
-pub use passage::{End, Passage};
+pub use ledger::Ledger;
+pub use network::{End, Passage};
 pub use record::{Origin, Records, aliases};
+pub use replica::DEATH_SIGNS;
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
-pub use signs::Spans;
+pub use signs::{Side, Spans};
 pub use span::Stall;
+pub use under_way::{Entered, UnderWay};
 pub use worker::Verdict;
 
-/// Where a rule looks at a request.
+use door::DoorAction;
+use network::NetworkAction;
+
+/// Where a fault takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// Between caller and callee, once for each attempt of a call: links and connections.
-    Passage,
-    /// The request has arrived, and no worker has it.
+    Network,
     Door,
-    /// A worker has the request, and the guest has not looked at it.
     Worker,
-    /// The guest begins a span of its own.
-    Span,
-    /// No request is looked at: the state of replicas.
     Replica,
-    /// A span is recorded.
+    Span,
     Record,
-    /// Records leave for their receivers.
     Export,
 }
 
-impl FaultKind {
-    /// Where this kind strikes.
-    pub const fn point(&self) -> Point {
-        match self {
-            Self::Latency { on: Moment::Handler, .. } | Self::Error { .. } => Point::Worker,
-            Self::MemoryLeak { .. } => Point::Worker,
-            Self::Latency { on: Moment::Span, .. } => Point::Span,
-            Self::Latency { on: Moment::Request | Moment::Response, .. }
-            | Self::Reset { .. }
-            | Self::Refuse
-            | Self::Blackhole
-            | Self::Corrupt { .. }
-            | Self::Mutate { .. }
-            | Self::Partition { .. }
-            | Self::Loss { .. }
-            | Self::Duplicate
-            | Self::Bandwidth { .. }
-            | Self::Jitter { .. }
-            | Self::DropContext { .. }
-            | Self::Unsample => Point::Passage,
-            Self::RateLimit { .. } | Self::BadDeploy { .. } => Point::Door,
-            Self::Cpu { .. }
-            | Self::Pause
-            | Self::PoolExhaustion { .. }
-            | Self::Crash { .. }
-            | Self::RestartLoop { .. }
-            | Self::Down => Point::Replica,
-            Self::ClockSkew { .. }
-            | Self::LoseSpans
-            | Self::LateSpans { .. }
-            | Self::WrongServiceName { .. }
-            | Self::Cardinality { .. } => Point::Record,
-            Self::CollectorDown => Point::Export,
+/// What a rule does in this run: its fault's effect, with what the kind remembers of the
+/// messages and requests that it has struck.
+#[derive(Debug)]
+pub enum Action {
+    Network(Rc<NetworkAction>),
+    Door(DoorAction),
+    Worker(WorkerFault),
+    Replica(ReplicaFault),
+    Span(SpanFault),
+    Record(RecordFault),
+    Export(ExportFault),
+}
+
+impl Action {
+    pub fn of(fault: &Fault) -> Self {
+        match &fault.effect {
+            Effect::Network(effect) => Self::Network(Rc::new(NetworkAction::of(effect))),
+            Effect::Door(effect) => Self::Door(DoorAction::of(effect)),
+            Effect::Worker(effect) => Self::Worker(effect.clone()),
+            Effect::Replica(ReplicaFault::Crash { restart }) if chooses_requests(fault) => {
+                Self::Worker(WorkerFault::Crash { restart: restart.clone() })
+            }
+            Effect::Replica(effect) => Self::Replica(effect.clone()),
+            Effect::Span(effect) => Self::Span(effect.clone()),
+            Effect::Record(effect) => Self::Record(effect.clone()),
+            Effect::Export(effect) => Self::Export(effect.clone()),
         }
     }
 
-    /// Whether it can make any request end otherwise, or later: what is only done to
-    /// records cannot. But guests look at their clocks.
-    pub const fn may_change_requests(&self) -> bool {
-        match self.point() {
-            Point::Record => matches!(self, Self::ClockSkew { .. }),
-            Point::Export => false,
-            Point::Passage | Point::Door | Point::Worker | Point::Span | Point::Replica => true,
+    pub const fn point(&self) -> Point {
+        match self {
+            Self::Network(_) => Point::Network,
+            Self::Door(_) => Point::Door,
+            Self::Worker(_) => Point::Worker,
+            Self::Replica(_) => Point::Replica,
+            Self::Span(_) => Point::Span,
+            Self::Record(_) => Point::Record,
+            Self::Export(_) => Point::Export,
         }
     }
 }
 
-impl Fault {
-    /// Where this fault strikes: at its kind's point, save a crash that is a request's
-    /// doing and not the time's.
-    pub fn point(&self) -> Point {
-        let names_requests = !self.conditions.is_empty()
-            || self.chance != Chance::default()
-            || self.target.as_ref().is_some_and(|target| target.route.is_some() || target.from.is_some());
-        match self.kind {
-            FaultKind::Crash { .. } if names_requests => Point::Worker,
-            _ => self.kind.point(),
+/// Whether a fault is some requests' doing and not the time's.
+fn chooses_requests(fault: &Fault) -> bool {
+    !fault.conditions.is_empty()
+        || fault.chance != Chance::default()
+        || fault.target.as_ref().is_some_and(|target| target.route.is_some() || target.from.is_some())
+}
+
+impl Effect {
+    /// Whether it can make any request end otherwise, or later: what is only done to
+    /// records cannot. But guests look at their clocks.
+    pub const fn may_change_requests(&self) -> bool {
+        match self {
+            Self::Network(_) | Self::Door(_) | Self::Worker(_) | Self::Replica(_) | Self::Span(_) => true,
+            Self::Record(RecordFault::ClockSkew { .. }) => true,
+            Self::Record(
+                RecordFault::LoseSpans
+                | RecordFault::LateSpans { .. }
+                | RecordFault::WrongServiceName { .. }
+                | RecordFault::Cardinality { .. },
+            ) => false,
+            Self::Export(ExportFault::CollectorDown) => false,
         }
     }
 }
@@ -143,37 +157,7 @@ pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
         .faults
         .iter()
         .filter(|fault| fault.target.as_ref().is_some_and(|target| target.service == service));
-    aimed.any(|fault| fault.kind.point() == Point::Replica)
-}
-
-/// A request as a fault sees it.
-#[derive(Clone, Debug)]
-pub struct Subject<'a> {
-    /// The called service.
-    pub service: ServiceId,
-    /// The index of the guest's route, if one matches.
-    pub route: Option<u32>,
-    /// The replica that has it; none before one is picked.
-    pub replica: Option<u32>,
-    /// The calling service and its replica; none from outside of the topology.
-    pub from: Option<(ServiceId, u32)>,
-    pub request: &'a Request,
-    /// The parameters of its route's path, decoded.
-    pub params: &'a [(String, String)],
-    pub baggage: &'a Baggage,
-    /// The request's body, when a condition has looked into it.
-    pub json: Json,
-    /// Which attempt of a call this is, from 0.
-    pub attempt: u32,
-    pub trace: TraceId,
-    /// The Resource of that replica's process, where it is known.
-    pub resource: Option<ResourceId>,
-    /// The span that names the request here: CLIENT on the passage, SERVER behind it.
-    pub span: SpanId,
-    /// The spans around it.
-    pub spans: Spans,
-    /// Names the dice: of that span, which each attempt of a call has another of.
-    pub dice: Key,
+    aimed.any(|fault| matches!(fault.effect, Effect::Replica(_)))
 }
 
 /// The faults of a run.
@@ -181,6 +165,8 @@ pub struct Subject<'a> {
 pub struct Faults {
     /// All of the model's, in its order.
     rules: Box<[Rc<Rule>]>,
+    /// What each of them does.
+    actions: Box<[Action]>,
     /// By service.
     stations: Box<[Station]>,
     pub ledger: Rc<Ledger>,
@@ -191,7 +177,7 @@ pub struct Faults {
 struct Station {
     /// How many routes the service has.
     routes: usize,
-    passage: RefCell<Rules>,
+    network: RefCell<Rules>,
     door: RefCell<Rules>,
     worker: RefCell<Rules>,
     span: RefCell<Rules>,
@@ -201,7 +187,7 @@ impl Station {
     /// None: no request asks at this point.
     const fn rules(&self, point: Point) -> Option<&RefCell<Rules>> {
         match point {
-            Point::Passage => Some(&self.passage),
+            Point::Network => Some(&self.network),
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
@@ -255,6 +241,7 @@ impl Faults {
         let station = |index| Station { routes: routes(ServiceId(index)), ..Station::default() };
         Self {
             rules: model.faults.iter().enumerate().map(rule).collect(),
+            actions: model.faults.iter().map(Action::of).collect(),
             stations: (0..model.services.len() as u32).map(station).collect(),
             ledger,
         }
@@ -263,6 +250,11 @@ impl Faults {
     /// All rules, also those that are not active, in the order of the model.
     pub fn rules(&self) -> &[Rc<Rule>] {
         &self.rules
+    }
+
+    /// What a rule does.
+    pub fn action(&self, rule: &Rule) -> &Action {
+        &self.actions[rule.index]
     }
 
     /// Whether any rule of `service` is active at `point`.
@@ -280,7 +272,7 @@ impl Faults {
     /// What befalls a request that a worker has.
     pub fn judge(&self, subject: &Subject<'_>, now: Nanos) -> Verdict {
         match self.at(Point::Worker, subject.service, subject.route) {
-            Some(rules) => worker::judge(&rules, subject, &self.ledger, now),
+            Some(rules) => self.judge_by(&rules, subject, now),
             None => Verdict::default(),
         }
     }
@@ -289,10 +281,11 @@ impl Faults {
     fn refresh(&self, switched: &Rule) {
         let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
-        let point = switched.point;
+        let point = self.action(switched).point();
         let Some(list) = station.rules(point) else { return };
-        let is_meant =
-            |rule: &&Rc<Rule>| rule.is_active() && rule.service() == Some(service) && rule.point == point;
+        let is_meant = |rule: &&Rc<Rule>| {
+            rule.is_active() && rule.service() == Some(service) && self.action(rule).point() == point
+        };
         let active: Vec<_> = self.rules.iter().filter(is_meant).collect();
         *list.borrow_mut() = Rules::of(&active, station.routes);
     }

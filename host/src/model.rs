@@ -75,7 +75,8 @@ impl Model {
     pub fn workers(&self) -> u64 {
         let guests = self.services.iter().filter(|service| !matches!(service.code, Code::External(_)));
         let asked: u64 = guests.map(|service| u64::from(service.replicas) * u64::from(service.workers)).sum();
-        let deploys = self.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::BadDeploy { .. }));
+        let is_deployed = |fault: &&Fault| matches!(fault.effect, Effect::Door(DoorFault::BadDeploy { .. }));
+        let deploys = self.faults.iter().filter(is_deployed);
         let deployed = deploys.filter_map(|fault| Some(self.service(fault.target.as_ref()?.service)));
         // Old workers finish their work while the new ones begin.
         let deployed: u64 =

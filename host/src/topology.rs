@@ -11,12 +11,13 @@ use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, Warnings, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{FaultKind, Model, Nanos, Target};
+use crate::model::{Fault, Model, Nanos, Target};
 
 mod address;
 mod answer;
 mod distribution;
 mod fault;
+mod key;
 mod limits;
 mod link;
 mod load;
@@ -27,7 +28,11 @@ mod reader;
 mod service;
 mod telemetry;
 mod traffic;
+mod types;
 mod units;
+
+pub use distribution::show_distribution;
+pub use fault::KindReference;
 
 use names::Names;
 use reader::{Problems, Table, Value};
@@ -103,21 +108,21 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
-/// Whether a fault of this kind works within a replica or its guest at this target: none of a real
-/// server's can be reached.
-pub fn is_inside(kind: &FaultKind, target: &Target) -> bool {
-    fault::is_inside(kind, target)
+/// All kinds of fault, in the order of the reference.
+pub fn fault_kinds() -> Vec<KindReference> {
+    fault::reference()
+}
+
+/// Whether a fault works within a replica or its guest at this target: none of a real server's can be
+/// reached.
+pub fn is_inside(fault: &Fault, target: &Target) -> bool {
+    fault::is_inside(fault, target)
 }
 
 /// The names of the parameters of a route: `item` of `GET /stock/{item}`.
 pub fn parameters(route: &str) -> impl Iterator<Item = &str> {
     let names = route.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     names.map(|(name, _)| name.trim_start_matches('*'))
-}
-
-/// Writes a size as topologies do, `64MiB`.
-pub fn size_text(bytes: u64) -> String {
-    units::show_size(bytes)
 }
 
 fn in_one_line(problem: Problem) -> String {

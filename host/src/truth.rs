@@ -147,7 +147,7 @@ impl Book {
         self.sink.write(&Record::Window {
             shard: self.shard,
             fault: rule.name.to_string(),
-            kind: rule.kind.name().to_owned(),
+            kind: rule.kind.name.to_owned(),
             target: rule.target.as_ref().map(|target| Aim::new(target, &self.names, Some(self.shard))),
             state,
             number: turn.number,
@@ -166,7 +166,7 @@ impl Book {
         self.sink.write(&Record::Change {
             shard: self.shard,
             fault: change.rule.name.to_string(),
-            kind: change.rule.kind.name().to_owned(),
+            kind: change.rule.kind.name.to_owned(),
             what: What::from(change.hand),
             probability,
             at: self.seconds(change.time),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use futures_util::future::FutureExt;
 
 use crate::context::{self, SpanContext, SpanId};
+use crate::fault::Entered;
 use crate::fault::Passage;
-use crate::fault::witness::Entered;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};

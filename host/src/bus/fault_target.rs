@@ -3,8 +3,8 @@
 
 use std::rc::Rc;
 
-use crate::fault::{Faults, Point, Rule, Stage};
-use crate::model::{FaultKind, Nanos};
+use crate::fault::{Action, Faults, Rule, Stage};
+use crate::model::{ExportFault, Nanos, ReplicaFault};
 
 use super::GuestNode;
 use super::callee::CalleeSide;
@@ -17,39 +17,52 @@ impl Stage for CalleeSide {
     }
 
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        self.roll_out(rule);
-        match (rule.point, &self.records) {
-            (Point::Record, Some(records)) => records.opened(rule),
-            (Point::Export, _) => {
+        match self.faults.action(rule) {
+            // These look at each request, or span, as it comes.
+            Action::Network(_) | Action::Worker(_) | Action::Span(_) => None,
+            Action::Door(_) => {
+                self.roll_out(rule);
+                None
+            }
+            Action::Replica(fault) => {
+                for replica in self.plights(rule) {
+                    self.meet(replica, replica.befall(rule, fault));
+                }
+                self.next_step(rule, fault)
+            }
+            Action::Record(fault) => {
+                self.records.iter().for_each(|records| records.opened(rule, fault));
+                None
+            }
+            Action::Export(ExportFault::CollectorDown) => {
                 rule.acted();
                 self.host.recorder.turn(true);
+                None
             }
-            _ => {}
         }
-        for plight in self.plights(rule) {
-            self.meet(plight, plight.befall(rule));
-        }
-        self.next_step(rule)
     }
 
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        for plight in self.plights(rule) {
-            self.meet(plight, plight.step(rule));
-            self.at(plight).for_each(Replica::call_up);
+        let Action::Replica(fault) = self.faults.action(rule) else { return None };
+        for replica in self.plights(rule) {
+            self.meet(replica, replica.step(rule, fault));
+            self.at(replica).for_each(Replica::call_up);
         }
-        self.next_step(rule)
+        self.next_step(rule, fault)
     }
 
     fn closed(&self, rule: &Rc<Rule>) {
-        self.roll_out(rule);
-        match (rule.point, &self.records) {
-            (Point::Record, Some(records)) => records.closed(rule),
-            (Point::Export, _) => self.host.recorder.turn(false),
-            _ => {}
-        }
-        for plight in self.plights(rule) {
-            plight.relieve(rule);
-            self.at(plight).for_each(Replica::call_up);
+        match self.faults.action(rule) {
+            Action::Network(_) | Action::Worker(_) | Action::Span(_) => {}
+            Action::Door(_) => self.roll_out(rule),
+            Action::Replica(fault) => {
+                for replica in self.plights(rule) {
+                    replica.relieve(rule, fault);
+                    self.at(replica).for_each(Replica::call_up);
+                }
+            }
+            Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
+            Action::Export(ExportFault::CollectorDown) => self.host.recorder.turn(false),
         }
     }
 }
@@ -62,15 +75,14 @@ impl CalleeSide {
 
     /// Deploys something, or takes it back, if that is what the rule does.
     fn roll_out(&self, rule: &Rule) {
-        if let (FaultKind::BadDeploy { .. }, Some(guest)) = (&rule.kind, self.aim(rule)) {
+        if let Some(guest) = self.aim(rule) {
             self.roll(rule, guest);
         }
     }
 
-    /// The replicas of the service that a rule is aimed at, if it is one that befalls replicas.
+    /// The replicas of the service that a rule is aimed at.
     fn replicas(&self, rule: &Rule) -> &[Replica] {
-        let guest = self.aim(rule).filter(|_| rule.point == Point::Replica);
-        guest.map_or(&[], |guest| &guest.stand.replicas)
+        self.aim(rule).map_or(&[], |guest| &guest.stand.replicas)
     }
 
     /// What runs at a replica: every release of the guest.
@@ -96,16 +108,19 @@ impl CalleeSide {
     }
 
     /// When a rule wants to be asked again while its window is open.
-    fn next_step(&self, rule: &Rule) -> Option<Nanos> {
-        match rule.kind {
-            FaultKind::RestartLoop { .. } => {
+    fn next_step(&self, rule: &Rule, fault: &ReplicaFault) -> Option<Nanos> {
+        match fault {
+            ReplicaFault::RestartLoop { .. } => {
                 self.plights(rule).filter_map(|plight| plight.next_fall(rule)).min()
             }
-            FaultKind::PoolExhaustion { workers } => {
-                let workers = workers.min(self.replicas(rule).first()?.workers());
+            ReplicaFault::PoolExhaustion { workers } => {
+                let workers = (*workers).min(self.replicas(rule).first()?.workers());
                 fewer(rule, workers, self.now())
             }
-            _ => None,
+            ReplicaFault::Cpu { .. }
+            | ReplicaFault::Pause
+            | ReplicaFault::Crash { .. }
+            | ReplicaFault::Down => None,
         }
     }
 }

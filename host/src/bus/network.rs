@@ -9,7 +9,7 @@ use crate::context;
 use crate::fault::{End, Passage, Point, Spans, Subject};
 use crate::guest::CallError;
 use crate::guest::scope::Deadline;
-use crate::model::{Nanos, ServiceId, Spoil};
+use crate::model::{ContextDamage, Nanos, ServiceId};
 use crate::rng::Purpose;
 
 use super::callee::CalleeSide;
@@ -20,7 +20,7 @@ impl CalleeSide {
     /// before it arrives. None: nothing befalls it.
     #[inline]
     pub(super) fn passage(&self, visit: &mut Visit) -> Option<Box<Passage>> {
-        if self.faults.has(Point::Passage, visit.to) { self.struck(visit) } else { None }
+        if self.faults.has(Point::Network, visit.to) { self.struck(visit) } else { None }
     }
 
     fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
@@ -46,8 +46,8 @@ impl CalleeSide {
         if passage.unsamples {
             unsample(visit);
         }
-        if let Some(how) = passage.spoils {
-            self.spoil(visit, how);
+        if let Some(how) = passage.damages {
+            self.damage(visit, how);
         }
         Some(passage)
     }
@@ -128,7 +128,7 @@ impl CalleeSide {
 
     /// The callee does not learn whose call this is: its trace begins with it. What is
     /// drawn for the request stays, so that nothing else changes.
-    fn spoil(&self, visit: &mut Visit, how: Spoil) {
+    fn damage(&self, visit: &mut Visit, how: ContextDamage) {
         let Visit { trace, request, baggage, way, span, .. } = visit;
         if let Way::Inner(_, context) = way
             && let Some(context) = context.take()
@@ -136,11 +136,11 @@ impl CalleeSide {
             context::inject(&context, baggage, &mut request.headers);
         }
         match how {
-            Spoil::Missing => {
+            ContextDamage::Missing => {
                 context::strip(&mut request.headers);
                 *baggage = context::Baggage::default();
             }
-            Spoil::Broken => context::cut(&mut request.headers),
+            ContextDamage::Broken => context::cut(&mut request.headers),
         }
         let key = trace.key.with(Purpose::TraceId as u64).with(span.0.get());
         self.tracing.restart(trace, key, request);

@@ -12,8 +12,8 @@ use std::task::{Poll, Waker};
 use slab::Slab;
 
 use crate::context::{SpanId, TraceId};
-use crate::fault::{Drawn, Firing, Ledger, Rule, SHORTEST, Site, Spans};
-use crate::model::{FaultKind, Nanos, ServiceId};
+use crate::fault::{DEATH_SIGNS, Drawn, Firing, Ledger, Rule, SHORTEST, Side, Site, Spans};
+use crate::model::{Distribution, Nanos, ReplicaFault, ServiceId};
 use crate::process::Process;
 use crate::rng::Key;
 use crate::telemetry::record::ResourceId;
@@ -34,34 +34,74 @@ pub struct Plight {
     present: RefCell<Slab<Present>>,
 }
 
+/// A fault that strikes the replica, by one of its windows.
+#[derive(Clone)]
+struct Striker {
+    rule: Rc<Rule>,
+    /// The window's number.
+    window: u64,
+    /// The spans that show it.
+    signs: &'static [Side],
+}
+
+impl Striker {
+    /// By the window that is open, or was the last.
+    fn now(rule: &Rc<Rule>, signs: &'static [Side]) -> Self {
+        Self { rule: Rc::clone(rule), window: rule.windows(), signs }
+    }
+}
+
 /// A fault that has the replica.
 struct Hold {
-    rule: Rc<Rule>,
-    /// The number of the window in which it came.
-    window: u64,
+    by: Striker,
+    state: State,
+}
+
+/// What a fault does to the replica.
+enum State {
+    /// Work takes this many times as long.
+    Slow(f64),
+    Paused,
+    /// This many workers are taken, once the fault has grown in.
+    Taken(u32),
     /// Nobody is at the replica's address before this instant.
-    down_until: Nanos,
-    /// When it goes down next, of one that does so over and over.
-    next_fall: Option<Nanos>,
-    falls: u64,
+    DownUntil(Nanos),
+    /// It goes down over and over.
+    Falling {
+        /// Nobody is there before this instant.
+        down_until: Nanos,
+        next: Nanos,
+        /// How often it has gone down.
+        falls: u64,
+    },
 }
 
 impl Hold {
-    fn of(rule: &Rc<Rule>) -> Self {
-        Self { rule: Rc::clone(rule), window: rule.windows(), down_until: 0, next_fall: None, falls: 0 }
+    fn is_of(&self, rule: &Rule) -> bool {
+        self.by.rule.index == rule.index
     }
 
     /// Whether workers may never be given back while it lasts.
-    fn keeps_workers(&self) -> bool {
-        matches!(self.rule.kind, FaultKind::Pause | FaultKind::PoolExhaustion { .. })
+    const fn keeps_workers(&self) -> bool {
+        match self.state {
+            State::Paused | State::Taken(_) => true,
+            State::Slow(_) | State::DownUntil(_) | State::Falling { .. } => false,
+        }
+    }
+
+    const fn is_down(&self, now: Nanos) -> bool {
+        match self.state {
+            State::DownUntil(until) | State::Falling { down_until: until, .. } => until > now,
+            State::Slow(_) | State::Paused | State::Taken(_) => false,
+        }
     }
 }
 
 /// A request that is at the replica.
 struct Present {
     met: Met,
-    /// The faults that slow its work down, should it have any, each with its window's number.
-    slow: Vec<(Rc<Rule>, u64)>,
+    /// The faults that slow its work down, should it have any.
+    slow: Vec<Striker>,
     /// It waits for a worker, and is told when faults begin to keep some.
     waiting: Option<Waker>,
 }
@@ -129,16 +169,16 @@ impl Plight {
     /// Nobody is there.
     pub fn enter(&self, met: Met) -> Result<Presence<'_>, Down> {
         let (now, holds) = (self.now(), self.holds.borrow());
-        if let Some(hold) = holds.iter().find(|hold| hold.down_until > now) {
-            self.struck((&hold.rule, hold.window), Some(met), Drawn::Nothing);
+        if let Some(hold) = holds.iter().find(|hold| hold.is_down(now)) {
+            self.struck(&hold.by, Some(met), Drawn::Nothing);
             return Err(Down);
         }
         let mut slow = Vec::new();
-        for Hold { rule, window, .. } in &*holds {
-            match rule.kind {
-                FaultKind::Cpu { .. } => slow.push((Rc::clone(rule), *window)),
-                FaultKind::Pause => self.struck((rule, *window), Some(met), Drawn::Nothing),
-                _ => {}
+        for Hold { by, state } in &*holds {
+            match state {
+                State::Slow(_) => slow.push(by.clone()),
+                State::Paused => self.struck(by, Some(met), Drawn::Nothing),
+                State::Taken(_) | State::DownUntil(_) | State::Falling { .. } => {}
             }
         }
         let place = self.present.borrow_mut().insert(Present { met, slow, waiting: None });
@@ -148,11 +188,9 @@ impl Plight {
     /// How many of `workers` are taken.
     pub fn taken(&self, workers: u32) -> u32 {
         let now = self.now();
-        let taken = |hold: &Hold| match hold.rule.kind {
-            FaultKind::PoolExhaustion { workers: most } => {
-                (f64::from(most.min(workers)) * hold.rule.strength(now)).round() as u32
-            }
-            _ => 0,
+        let taken = |hold: &Hold| match hold.state {
+            State::Taken(most) => (f64::from(most.min(workers)) * hold.by.rule.strength(now)).round() as u32,
+            State::Slow(_) | State::Paused | State::DownUntil(_) | State::Falling { .. } => 0,
         };
         let all = self.holds.borrow().iter().map(taken).fold(0, u32::saturating_add);
         all.min(workers)
@@ -165,110 +203,133 @@ impl Plight {
 
     /// Has a fault that has become active strike this replica, if target and dice
     /// say so. Who is in it does not yet know.
-    pub fn befall(&self, rule: &Rc<Rule>) -> Fate {
+    pub fn befall(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> Fate {
         let target = rule.target.as_ref().and_then(|target| target.replica);
         let is_meant = target.is_none_or(|wanted| wanted == self.replica);
-        if !is_meant {
-            return Fate::Lives;
-        }
         // Whom it strikes is counted by request.
-        if self.dice(rule).with(0).unit() >= rule.probability() {
-            rule.passed_by(rule.probability());
+        if !is_meant || rule.spares(self.dice(rule).with(0), rule.probability()) {
             return Fate::Lives;
         }
-        let mut hold = Hold::of(rule);
-        match &rule.kind {
-            FaultKind::Crash { restart } => {
+        let by = Striker::now(rule, fault.signs());
+        match fault {
+            ReplicaFault::Crash { restart } => {
                 let restart = restart.sample(&mut self.dice(rule).with(1).stream());
-                self.struck((rule, rule.windows()), None, Drawn::Delay(restart));
-                return self.crash(rule, restart, None);
+                self.struck(&by, None, Drawn::Delay(restart));
+                self.crash(by, restart, None)
             }
-            FaultKind::RestartLoop { up, .. } => {
+            ReplicaFault::RestartLoop { up, .. } => {
                 let up = up.sample(&mut self.dice(rule).with(1).stream());
-                hold.next_fall = Some(self.now().saturating_add(up.max(SHORTEST)));
+                let next = self.now().saturating_add(up.max(SHORTEST));
+                self.hold(by, State::Falling { down_until: 0, next, falls: 0 });
+                Fate::Lives
             }
-            FaultKind::Down => hold.down_until = Nanos::MAX,
-            _ => {}
-        }
-        let keeps_workers = hold.keeps_workers();
-        self.holds.borrow_mut().push(hold);
-        if keeps_workers {
-            let mut present = self.present.borrow_mut();
-            present.iter_mut().filter_map(|(_, present)| present.waiting.take()).for_each(Waker::wake);
-        }
-        match &rule.kind {
-            FaultKind::Down => {
-                self.strike_all(rule, None);
-                return Fate::Dies;
+            ReplicaFault::Down => {
+                self.strike_all(&by, None);
+                self.hold(by, State::DownUntil(Nanos::MAX));
+                Fate::Dies
             }
-            FaultKind::Pause => {
+            ReplicaFault::Pause => {
+                self.hold(by.clone(), State::Paused);
+                self.call_waiting();
                 self.process.pause();
-                self.strike_all(rule, None);
+                self.strike_all(&by, None);
+                Fate::Lives
             }
-            FaultKind::Cpu { .. } => {
+            ReplicaFault::PoolExhaustion { workers } => {
+                self.hold(by, State::Taken(*workers));
+                self.call_waiting();
+                Fate::Lives
+            }
+            ReplicaFault::Cpu { times } => {
+                self.hold(by.clone(), State::Slow(*times));
                 self.slow_down();
                 let mut present = self.present.borrow_mut();
-                present
-                    .iter_mut()
-                    .for_each(|(_, present)| present.slow.push((Rc::clone(rule), rule.windows())));
+                present.iter_mut().for_each(|(_, present)| present.slow.push(by.clone()));
+                Fate::Lives
             }
-            _ => {}
         }
-        Fate::Lives
+    }
+
+    fn hold(&self, by: Striker, state: State) {
+        self.holds.borrow_mut().push(Hold { by, state });
+    }
+
+    /// Tells who waits for a worker that a fault has begun to keep some.
+    fn call_waiting(&self) {
+        let mut present = self.present.borrow_mut();
+        present.iter_mut().filter_map(|(_, present)| present.waiting.take()).for_each(Waker::wake);
     }
 
     /// The replica falls, for so long: nanoseconds. This outlasts the fault's window.
     /// A request that is known to be struck is not struck again.
-    fn crash(&self, rule: &Rc<Rule>, restart: Nanos, known: Option<usize>) -> Fate {
+    fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> Fate {
         let now = self.now();
-        let mut holds = self.holds.borrow_mut();
-        holds.retain(|hold| hold.rule.is_active() && hold.rule.index != rule.index || hold.down_until > now);
-        let down_until = now.saturating_add(restart);
-        holds.push(Hold { down_until, ..Hold::of(rule) });
-        drop(holds);
-        self.strike_all(rule, known);
+        let is_left = |hold: &Hold| hold.by.rule.is_active() && !hold.is_of(&by.rule) || hold.is_down(now);
+        self.holds.borrow_mut().retain(is_left);
+        self.strike_all(&by, known);
+        self.hold(by, State::DownUntil(now.saturating_add(restart)));
         Fate::Dies
     }
 
     /// Has a replica that falls over and over do so, if it is time.
-    pub fn step(&self, rule: &Rc<Rule>) -> Fate {
-        let (now, FaultKind::RestartLoop { up, down }) = (self.now(), &rule.kind) else { return Fate::Lives };
-        let lasting = {
-            let mut holds = self.holds.borrow_mut();
-            let hold = holds.iter_mut().find(|hold| hold.rule.index == rule.index);
-            let Some(hold) = hold.filter(|hold| hold.next_fall.is_some_and(|due| due <= now)) else {
-                return Fate::Lives;
-            };
-            hold.falls += 1;
-            let dice = self.dice(rule).with(1 + hold.falls);
-            let lasting = down.sample(&mut dice.with(0).stream()).max(SHORTEST);
-            let up = up.sample(&mut dice.with(1).stream()).max(SHORTEST);
-            hold.down_until = now.saturating_add(lasting);
-            hold.next_fall = Some(hold.down_until.saturating_add(up));
-            lasting
+    pub fn step(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> Fate {
+        let lasting = match fault {
+            ReplicaFault::RestartLoop { up, down } => self.fall(rule, up, down),
+            ReplicaFault::Cpu { .. }
+            | ReplicaFault::Pause
+            | ReplicaFault::PoolExhaustion { .. }
+            | ReplicaFault::Crash { .. }
+            | ReplicaFault::Down => None,
         };
-        self.struck((rule, rule.windows()), None, Drawn::Delay(lasting));
-        self.strike_all(rule, None);
+        let Some(lasting) = lasting else { return Fate::Lives };
+        let by = Striker::now(rule, fault.signs());
+        self.struck(&by, None, Drawn::Delay(lasting));
+        self.strike_all(&by, None);
         Fate::Dies
+    }
+
+    /// Lets the replica fall over and over, and draws for how long: nanoseconds. None before its time.
+    fn fall(&self, rule: &Rule, up: &Distribution, down: &Distribution) -> Option<Nanos> {
+        let now = self.now();
+        let mut holds = self.holds.borrow_mut();
+        let hold = holds.iter_mut().find(|hold| hold.is_of(rule))?;
+        let State::Falling { down_until, next, falls } = &mut hold.state else { return None };
+        if *next > now {
+            return None;
+        }
+        *falls += 1;
+        let dice = self.dice(rule).with(1 + *falls);
+        let lasting = down.sample(&mut dice.with(0).stream()).max(SHORTEST);
+        let up = up.sample(&mut dice.with(1).stream()).max(SHORTEST);
+        *down_until = now.saturating_add(lasting);
+        *next = down_until.saturating_add(up);
+        Some(lasting)
     }
 
     /// When the replica falls next by this fault.
     pub fn next_fall(&self, rule: &Rule) -> Option<Nanos> {
-        self.holds.borrow().iter().find(|hold| hold.rule.index == rule.index)?.next_fall
+        let holds = self.holds.borrow();
+        match holds.iter().find(|hold| hold.is_of(rule))?.state {
+            State::Falling { next, .. } => Some(next),
+            State::Slow(_) | State::Paused | State::Taken(_) | State::DownUntil(_) => None,
+        }
     }
 
     /// The fault is no longer active. From a crash the replica recovers in its time.
-    pub fn relieve(&self, rule: &Rule) {
-        let is_crash = matches!(rule.kind, FaultKind::Crash { .. });
+    pub fn relieve(&self, rule: &Rule, fault: &ReplicaFault) {
+        let is_crash = matches!(fault, ReplicaFault::Crash { .. });
         let before = self.holds.borrow().len();
-        self.holds.borrow_mut().retain(|hold| hold.rule.index != rule.index || is_crash);
+        self.holds.borrow_mut().retain(|hold| !hold.is_of(rule) || is_crash);
         if self.holds.borrow().len() == before {
             return;
         }
-        match rule.kind {
-            FaultKind::Pause => self.process.resume(),
-            FaultKind::Cpu { .. } => self.slow_down(),
-            _ => {}
+        match fault {
+            ReplicaFault::Pause => self.process.resume(),
+            ReplicaFault::Cpu { .. } => self.slow_down(),
+            ReplicaFault::PoolExhaustion { .. }
+            | ReplicaFault::Crash { .. }
+            | ReplicaFault::RestartLoop { .. }
+            | ReplicaFault::Down => {}
         }
     }
 
@@ -280,9 +341,9 @@ impl Plight {
     /// Makes work as slow as all faults together have it.
     fn slow_down(&self) {
         let holds = self.holds.borrow();
-        let slow = holds.iter().filter_map(|hold| match hold.rule.kind {
-            FaultKind::Cpu { times } => Some((Rc::clone(&hold.rule), times)),
-            _ => None,
+        let slow = holds.iter().filter_map(|hold| match hold.state {
+            State::Slow(times) => Some((Rc::clone(&hold.by.rule), times)),
+            State::Paused | State::Taken(_) | State::DownUntil(_) | State::Falling { .. } => None,
         });
         let slow: Vec<_> = slow.collect();
         let times = |(rule, times): &(Rc<Rule>, f64), now| 1.0 + (times - 1.0) * rule.strength(now);
@@ -293,21 +354,22 @@ impl Plight {
     }
 
     /// A fault strikes all requests that are here, save the one of which that is known.
-    fn strike_all(&self, rule: &Rule, known: Option<usize>) {
+    fn strike_all(&self, by: &Striker, known: Option<usize>) {
         for (_, Present { met, .. }) in
             self.present.borrow().iter().filter(|(place, _)| Some(*place) != known)
         {
-            self.struck((rule, rule.windows()), Some(*met), Drawn::Nothing);
+            self.struck(by, Some(*met), Drawn::Nothing);
         }
     }
 
-    /// Notes that a fault has struck a request, or the replica, by its window of this number.
-    fn struck(&self, (rule, window): (&Rule, u64), met: Option<Met>, drawn: Drawn) {
+    /// Notes that a fault has struck a request, or the replica.
+    fn struck(&self, by: &Striker, met: Option<Met>, drawn: Drawn) {
+        let Striker { rule, window, signs } = by;
         rule.acted();
         let now = self.now();
         let Some(met) = met else {
             let replica = (self.service, self.replica, self.resource);
-            return self.ledger.fired(Firing::of_replica(rule, replica, window, now, drawn));
+            return self.ledger.fired(Firing::of_replica(rule, replica, *window, now, drawn));
         };
         let site = Site {
             service: self.service,
@@ -319,7 +381,7 @@ impl Plight {
             within: met.within,
             spans: Spans { server: Some(met.span), client: met.client, own: None },
         };
-        self.ledger.fired(Firing::at(rule, &site, window, now, drawn));
+        self.ledger.fired(Firing::at(rule, &site, *window, now, drawn).shown_by(site.spans, signs));
     }
 }
 
@@ -339,7 +401,7 @@ pub enum Fate {
 impl Presence<'_> {
     /// The replica falls of this request, for so long: nanoseconds.
     pub fn crash(&self, rule: &Rc<Rule>, restart: Nanos) -> Fate {
-        self.plight.crash(rule, restart, Some(self.place))
+        self.plight.crash(Striker::now(rule, DEATH_SIGNS), restart, Some(self.place))
     }
 
     /// The request's work has taken so much longer as the process is slow: nanoseconds.
@@ -349,7 +411,7 @@ impl Presence<'_> {
             && let Some(Present { met, slow, .. }) = present.get(self.place)
         {
             let drawn = Drawn::Delay(stretched);
-            slow.iter().for_each(|(rule, window)| self.plight.struck((rule, *window), Some(*met), drawn));
+            slow.iter().for_each(|by| self.plight.struck(by, Some(*met), drawn));
         }
     }
 
@@ -369,9 +431,9 @@ impl Presence<'_> {
     pub fn found_workers_taken(&self) {
         let (plight, holds) = (self.plight, self.plight.holds.borrow());
         let Some(met) = plight.present.borrow().get(self.place).map(|present| present.met) else { return };
-        let takes = |hold: &&Hold| matches!(hold.rule.kind, FaultKind::PoolExhaustion { .. });
+        let takes = |hold: &&Hold| matches!(hold.state, State::Taken(_));
         for hold in holds.iter().filter(takes) {
-            plight.struck((&hold.rule, hold.window), Some(met), Drawn::Nothing);
+            plight.struck(&hold.by, Some(met), Drawn::Nothing);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names in error messages: what was meant, what there is.
+//! Names and shares in messages: what was meant, what there is.
 
 /// Names that a message lists; of the others it says only how many there are.
 const LISTED_AT_MOST: usize = 30;
@@ -15,6 +15,12 @@ pub fn quote(value: &str) -> String {
         Some((end, _)) => format!("{:?}…", &value[..end]),
         None => format!("{value:?}"),
     }
+}
+
+/// A share as it was written, with all its digits: `12.345%`.
+pub fn show_share(share: f64) -> String {
+    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
+    format!("{}%", (share * 100.0 * 1e9).round() / 1e9)
 }
 
 /// The name that was most likely meant: the nearest that differs in at most a

@@ -8,10 +8,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::model::{FailFirst, Nanos};
+use crate::model::{Chance, FailFirst};
+use crate::rng::Key;
 
-use super::ledger::Suppression;
-use super::{Rule, Subject};
+use super::account::Suppression;
+use super::candidate::Subject;
 
 /// The header by which callers ask for faults: their names, with commas between.
 pub const HEADER: &str = "x-simhost-fault";
@@ -36,18 +37,25 @@ pub struct Count {
 }
 
 impl Count {
-    pub fn suppress(&self, why: Suppression) {
+    pub fn suppress(&self, why: Suppression) -> Spared {
         add(&self.suppressed[why as usize]);
+        Spared
     }
 
     pub fn suppressed(&self) -> [u64; Suppression::ALL.len()] {
         self.suppressed.each_ref().map(Cell::get)
     }
 
-    /// The dice have spared one whom they would strike with this probability.
-    pub fn miss(&self, probability: f64) {
-        self.suppress(Suppression::Probability);
+    /// Decides by dice, with a probability from 0 to 1. Every probability is decided here.
+    ///
+    /// # Errors
+    /// The dice spare whom they were cast for.
+    pub fn roll(&self, dice: Key, probability: f64) -> Result<(), Spared> {
+        if dice.unit() < probability {
+            return Ok(());
+        }
         self.luck.set(self.luck.get() + libm::log1p(-probability));
+        Err(self.suppress(Suppression::Probability))
     }
 
     /// The logarithm of the chance that the dice spare all whom they have spared.
@@ -69,58 +77,54 @@ fn add(count: &Cell<u64>) -> u64 {
 /// One of the requests that `max-active` allows, until this is dropped:
 /// keep it as long as the struck request is under way.
 #[derive(Debug)]
-pub struct Held(Rc<Rule>);
+pub struct Held(Rc<Count>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let active = &self.0.count.active;
-        active.set(active.get() - 1);
+        self.0.active.set(self.0.active.get() - 1);
     }
 }
 
-/// Why a rule spares a request that it matches.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Spared {
-    By(Suppression),
-    /// The dice said no, and would have said yes with this probability.
-    Missed(f64),
-}
+/// A rule spares what it matches; why has been counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spared;
 
-/// Decides about a request that a rule matches, with the dice of both.
+/// Decides about a request that the rule called `name` matches, with the dice of both:
+/// they strike with this probability.
 ///
 /// # Errors
-/// Why it is spared.
-pub fn decide(rule: &Rc<Rule>, subject: &Subject<'_>, roll: f64, now: Nanos) -> Result<Option<Held>, Spared> {
-    let (chance, count) = (rule.chance.borrow(), &rule.count);
-    if chance.by_caller && !is_asked_for(&rule.name, subject) {
-        return Err(Spared::By(Suppression::NotAsked));
+/// It is spared.
+pub fn decide(
+    (name, chance, count): (&str, &Chance, &Rc<Count>),
+    subject: &Subject<'_>,
+    dice: Key,
+    probability: f64,
+) -> Result<Option<Held>, Spared> {
+    if chance.by_caller && !is_asked_for(name, subject) {
+        return Err(count.suppress(Suppression::NotAsked));
     }
     match chance.fail_first {
         Some(FailFirst::Of(most)) if add(&count.first) > most => {
-            return Err(Spared::By(Suppression::FailFirst));
+            return Err(count.suppress(Suppression::FailFirst));
         }
         Some(FailFirst::Attempts(most)) if subject.attempt >= most => {
-            return Err(Spared::By(Suppression::FailFirst));
+            return Err(count.suppress(Suppression::FailFirst));
         }
         _ => {}
     }
     if chance.every_nth.is_some_and(|nth| !add(&count.nth).is_multiple_of(nth)) {
-        return Err(Spared::By(Suppression::EveryNth));
+        return Err(count.suppress(Suppression::EveryNth));
     }
-    let strength = if rule.kind.has_magnitude() { 1.0 } else { rule.strength(now) };
-    let probability = chance.probability * strength;
-    if roll >= probability {
-        return Err(Spared::Missed(probability));
-    }
+    count.roll(dice, probability)?;
     if chance.max_total.is_some_and(|most| count.injected.get() >= most) {
-        return Err(Spared::By(Suppression::MaxTotal));
+        return Err(count.suppress(Suppression::MaxTotal));
     }
     let Some(most) = chance.max_active else { return Ok(None) };
     if count.active.get() >= most {
-        return Err(Spared::By(Suppression::MaxActive));
+        return Err(count.suppress(Suppression::MaxActive));
     }
     count.active.set(count.active.get() + 1);
-    Ok(Some(Held(Rc::clone(rule))))
+    Ok(Some(Held(Rc::clone(count))))
 }
 
 /// Whether a request names the rule, in a header or in its baggage.

@@ -1,24 +1,10 @@
 //! What has to hold of a request: tests of its parts.
 
-use std::cell::OnceCell;
-
 use serde_json::Value;
 
-use crate::message::Request;
 use crate::model::{Condition, Part, Test};
 
-use super::Subject;
-
-/// A request's body as JSON: read at the first look, and no more than once.
-#[derive(Clone, Debug, Default)]
-pub struct Json(OnceCell<Option<Value>>);
-
-impl Json {
-    /// None: the body is no JSON.
-    fn of(&self, request: &Request) -> Option<&Value> {
-        self.0.get_or_init(|| serde_json::from_slice(&request.body).ok()).as_ref()
-    }
-}
+use super::candidate::Subject;
 
 impl Condition {
     /// Whether it holds of a request. Of several header fields of one name, one that

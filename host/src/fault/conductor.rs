@@ -19,7 +19,7 @@ use std::task::{Poll, Waker};
 use crate::model::{Nanos, Schedule};
 use crate::sched::Sched;
 
-use super::ledger::{Cause, Change, Event, Turn};
+use super::event::{Cause, Change, Event, Hand, Turn};
 use super::schedule::{Window, Windows, drawn_length};
 use super::{Faults, Rule};
 
@@ -41,19 +41,6 @@ pub trait Stage {
 
     /// The rule is no longer active.
     fn closed(&self, rule: &Rc<Rule>);
-}
-
-/// What a hand does to a fault while the world goes on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Hand {
-    /// Active from now on.
-    On,
-    /// Inactive from now on.
-    Off,
-    /// As its schedule says, from now on.
-    Schedule,
-    /// Its probability, from 0 to 1.
-    Probability(f64),
 }
 
 /// Opens and closes windows.

@@ -5,19 +5,53 @@ use std::cell::RefCell;
 use rustc_hash::FxHashMap;
 
 use crate::message::Response;
-use crate::model::{FaultKind, Nanos};
+use crate::model::{DoorFault, Nanos};
 
-use super::ledger::{Drawn, Firing, Suppression};
-use super::{Faults, Point, Subject};
+use super::account::Suppression;
+use super::candidate::Subject;
+use super::event::{Drawn, Firing};
+use super::signs::Side;
+use super::{Action, Faults, Point};
+
+/// The spans that show a fault at the door, the best first.
+pub const DOOR_SIGNS: &[Side] = &[Side::Server, Side::Client];
 
 /// Too many requests (RFC 6585, section 4).
 const TOO_MANY: u16 = 429;
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// What each replica still lets in.
-#[derive(Debug, Default)]
-pub struct Buckets(RefCell<FxHashMap<u32, Bucket>>);
+/// What a rule does to requests that no worker has.
+#[derive(Debug)]
+pub enum DoorAction {
+    RateLimit(Limit),
+    /// Another release may serve the request: the bus has those of each service.
+    Deploy,
+}
+
+impl DoorAction {
+    pub fn of(fault: &DoorFault) -> Self {
+        match fault {
+            DoorFault::RateLimit { per_second, burst, retry_after } => Self::RateLimit(Limit {
+                per_second: *per_second,
+                burst: *burst,
+                retry_after: *retry_after,
+                buckets: RefCell::default(),
+            }),
+            DoorFault::BadDeploy { .. } => Self::Deploy,
+        }
+    }
+}
+
+/// A `rate-limit`, and what each replica still lets in.
+#[derive(Debug)]
+pub struct Limit {
+    per_second: f64,
+    burst: u32,
+    retry_after: Option<Nanos>,
+    /// By replica.
+    buckets: RefCell<FxHashMap<u32, Bucket>>,
+}
 
 /// A token bucket: a request takes a token, time brings new ones.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +61,14 @@ struct Bucket {
     at: Nanos,
 }
 
-impl Buckets {
+impl Limit {
     /// Takes a token of a replica, if one is there. A bucket is full at first.
-    fn take(&self, replica: u32, per_second: f64, burst: u32, now: Nanos) -> bool {
-        let mut buckets = self.0.borrow_mut();
-        let full = f64::from(burst);
+    fn take(&self, replica: u32, now: Nanos) -> bool {
+        let mut buckets = self.buckets.borrow_mut();
+        let full = f64::from(self.burst);
         let bucket = buckets.entry(replica).or_insert(Bucket { tokens: full, at: now });
         let elapsed = now.saturating_sub(bucket.at) as f64 / SECOND as f64;
-        bucket.tokens = (bucket.tokens + elapsed * per_second).min(full);
+        bucket.tokens = (bucket.tokens + elapsed * self.per_second).min(full);
         bucket.at = now;
         let is_one = bucket.tokens >= 1.0;
         if is_one {
@@ -50,16 +84,17 @@ impl Faults {
         let rules = self.at(Point::Door, subject.service, subject.route)?;
         let mut answer = None;
         for rule in rules.iter() {
-            let FaultKind::RateLimit { per_second, burst, retry_after } = &rule.kind else { continue };
+            let Action::Door(DoorAction::RateLimit(limit)) = self.action(rule) else { continue };
             let Some(strike) = rule.strike(subject, now) else { continue };
-            if rule.buckets.take(subject.replica.unwrap_or(0), *per_second, *burst, now) {
+            if limit.take(subject.replica.unwrap_or(0), now) {
                 rule.spare(Suppression::WithinLimit);
             } else if answer.is_some() {
                 rule.spare(Suppression::Overridden);
             } else {
-                answer = Some(turned_away(*retry_after));
-                let drawn = Drawn::Status(TOO_MANY);
-                self.ledger.fired(Firing::at(rule, &subject.site(), strike.window, now, drawn));
+                answer = Some(turned_away(limit.retry_after));
+                let site = subject.site();
+                let firing = Firing::at(rule, &site, strike.window, now, Drawn::Status(TOO_MANY));
+                self.ledger.fired(firing.shown_by(site.spans, DOOR_SIGNS));
             }
         }
         answer
@@ -81,8 +116,8 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_a_burst_and_is_refilled_by_time() {
-        let buckets = Buckets::default();
-        let taken = |replica, now| buckets.take(replica, 2.0, 3, now);
+        let limit = Limit { per_second: 2.0, burst: 3, retry_after: None, buckets: RefCell::default() };
+        let taken = |replica, now| limit.take(replica, now);
         let first: Vec<_> = (0..5).map(|_| taken(0, SECOND)).collect();
         assert_eq!(first, [true, true, true, false, false]);
         assert!(taken(1, SECOND), "each replica has its own");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::message::Headers;
 use crate::rng::{Key, Unit};
 
-use super::ledger::Suppression;
+use super::account::Suppression;
 
 /// The content of a message.
 pub struct Content<'a> {

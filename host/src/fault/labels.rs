@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::context::SpanId;
 use crate::telemetry::record::{KeyValue, SpanRecord, Text, Value};
 
-use super::ledger::Firing;
+use super::event::Firing;
 
 /// The names of the faults that struck the span, in the order in which they did.
 const NAME: &str = "simhost.fault.name";

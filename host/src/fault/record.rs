@@ -2,7 +2,7 @@
 //! world goes on as it would; only who looks at its traces is misled.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::context::{Baggage, SpanId};
 use crate::message::Request;
-use crate::model::{FaultKind, Model, Nanos, ServiceId, Way};
+use crate::model::{Effect, Model, Nanos, RecordFault, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::record::{
@@ -19,17 +19,17 @@ use crate::telemetry::record::{
 };
 use crate::telemetry::recorder::Editor;
 
-use super::ledger::{Drawn, Firing, Suppression};
-use super::schedule::Window;
-use super::signs::{Spans, shown_by};
-use super::{Json, Labels, Ledger, Point, Rule, Strike, Subject};
+use super::account::Suppression;
+use super::candidate::{Json, Subject};
+use super::clocks::Clocks;
+use super::event::{Drawn, Firing};
+use super::labels::Labels;
+use super::ledger::Ledger;
+use super::rule::{Rule, Strike};
+use super::signs::{Side, Spans};
 
 /// Spans that are held back, at most: one more is not late.
 const HELD_BACK: usize = 65_536;
-
-/// Windows in which a clock was wrong that are remembered, of each replica: a span
-/// that began in an earlier one has the right time.
-const REMEMBERED: usize = 64;
 
 /// A replica, as its records name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,33 +52,12 @@ pub struct Records {
     /// Under which Resource a fault has the records of another.
     aliases: FxHashMap<(usize, ResourceId), ResourceId>,
     /// Active ones that strike spans, by service.
-    spans: RefCell<BTreeMap<ServiceId, Vec<Rc<Rule>>>>,
+    spans: RefCell<BTreeMap<ServiceId, Vec<(Rc<Rule>, RecordFault)>>>,
     /// Active ones that rename replicas, in the order in which they became so.
     names: RefCell<Vec<(usize, ResourceId)>>,
-    clocks: RefCell<BTreeMap<ResourceId, VecDeque<Skew>>>,
+    clocks: Clocks,
     late: RefCell<BTreeMap<(Nanos, u64), SpanRecord>>,
     held: Cell<u64>,
-}
-
-/// A clock is wrong by so much, for a while.
-#[derive(Clone, Debug)]
-struct Skew {
-    rule: Rc<Rule>,
-    by: i64,
-    window: Window,
-    /// Since when it is right again.
-    until: Option<Nanos>,
-}
-
-impl Skew {
-    /// By how much the clock is wrong at an instant: nanoseconds.
-    fn at(&self, instant: Nanos) -> i64 {
-        let window = if self.until.is_none() { self.rule.window() } else { self.window };
-        if instant < window.opens || self.until.is_some_and(|until| instant >= until) {
-            return 0;
-        }
-        (self.by as f64 * window.strength(instant, self.rule.when.ramp)) as i64
-    }
 }
 
 impl Records {
@@ -93,7 +72,7 @@ impl Records {
         routes: impl Iterator<Item = Vec<Arc<str>>>,
         resources: Range<ResourceId>,
     ) -> Option<Rc<Self>> {
-        let is_meant = model.faults.iter().any(|fault| fault.kind.point() == Point::Record);
+        let is_meant = model.faults.iter().any(|fault| matches!(fault.effect, Effect::Record(_)));
         let labels = ledger.labels().cloned();
         if !is_meant && labels.is_none() {
             return None;
@@ -117,69 +96,52 @@ impl Records {
             aliases: renamed.collect(),
             spans: RefCell::default(),
             names: RefCell::default(),
-            clocks: RefCell::default(),
+            clocks: Clocks::default(),
             late: RefCell::default(),
             held: Cell::new(0),
         }))
     }
 
     /// A rule that concerns records has become active.
-    pub fn opened(&self, rule: &Rc<Rule>) {
-        match rule.kind {
-            FaultKind::ClockSkew { by } => {
+    pub fn opened(&self, rule: &Rc<Rule>, fault: &RecordFault) {
+        match *fault {
+            RecordFault::ClockSkew { by } => {
                 for replica in self.struck(rule) {
                     for origin in &replica {
-                        self.set_clock(rule, by, *origin);
+                        self.clocks.set(rule, by, origin.resource);
                     }
-                    self.fired(rule, replica[0], None, Drawn::Shift(by));
+                    self.ledger.fired(self.firing(rule, replica[0], Drawn::Shift(by)));
                 }
             }
-            FaultKind::WrongServiceName { .. } => {
+            RecordFault::WrongServiceName { .. } => {
                 for replica in self.struck(rule) {
                     let names = replica.iter().map(|origin| (rule.index, origin.resource));
                     self.names.borrow_mut().extend(names);
-                    self.fired(rule, replica[0], None, Drawn::Nothing);
+                    self.ledger.fired(self.firing(rule, replica[0], Drawn::Nothing));
                 }
             }
-            _ => {
+            RecordFault::LoseSpans | RecordFault::LateSpans { .. } | RecordFault::Cardinality { .. } => {
                 let Some(service) = rule.service() else { return };
                 let mut spans = self.spans.borrow_mut();
                 let rules = spans.entry(service).or_default();
-                rules.push(Rc::clone(rule));
-                rules.sort_by_key(|rule| rule.index);
+                rules.push((Rc::clone(rule), fault.clone()));
+                rules.sort_by_key(|(rule, _)| rule.index);
             }
         }
     }
 
     /// It is no longer active.
     pub fn closed(&self, rule: &Rc<Rule>) {
-        let now = self.sched.now();
-        for skew in self.clocks.borrow_mut().values_mut().flatten() {
-            if skew.rule.index == rule.index && skew.until.is_none() {
-                (skew.window, skew.until) = (rule.window(), Some(now));
-            }
-        }
+        self.clocks.closed(rule, self.sched.now());
         self.names.borrow_mut().retain(|(index, _)| *index != rule.index);
         for rules in self.spans.borrow_mut().values_mut() {
-            rules.retain(|other| other.index != rule.index);
+            rules.retain(|(other, _)| other.index != rule.index);
         }
     }
 
     /// By how much the clock of a replica is wrong at an instant: nanoseconds.
     pub fn skew(&self, resource: ResourceId, instant: Nanos) -> i64 {
-        let clocks = self.clocks.borrow();
-        let Some(clock) = clocks.get(&resource) else { return 0 };
-        clock.iter().map(|skew| skew.at(instant)).fold(0, i64::saturating_add)
-    }
-
-    /// The clock of a replica is wrong from now on.
-    fn set_clock(&self, rule: &Rc<Rule>, by: i64, origin: Origin) {
-        let mut clocks = self.clocks.borrow_mut();
-        let clock = clocks.entry(origin.resource).or_default();
-        if clock.len() == REMEMBERED {
-            clock.pop_front();
-        }
-        clock.push_back(Skew { rule: Rc::clone(rule), by, window: rule.window(), until: None });
+        self.clocks.skew(resource, instant)
     }
 
     /// The replicas that a rule strikes which has become active, by its target and its
@@ -197,20 +159,28 @@ impl Records {
         meant.into_values().collect()
     }
 
-    /// Notes that a fault has struck a replica, or a span of it.
-    fn fired(&self, rule: &Rule, origin: Origin, span: Option<&SpanRecord>, drawn: Drawn) {
-        let (service, replica, resource) = (origin.service, origin.replica, origin.resource);
-        let now = self.sched.now();
-        let firing = Firing::of_replica(rule, (service, replica, resource), rule.windows(), now, drawn);
-        let Some(span) = span else { return self.ledger.fired(firing) };
+    /// What a fault has done to a replica.
+    fn firing(&self, rule: &Rule, origin: Origin, drawn: Drawn) -> Firing {
+        let replica = (origin.service, origin.replica, origin.resource);
+        Firing::of_replica(rule, replica, rule.windows(), self.sched.now(), drawn)
+    }
+
+    /// Notes that a fault has struck a span of a replica.
+    fn struck_span(
+        &self,
+        (rule, fault): &(Rc<Rule>, RecordFault),
+        origin: Origin,
+        span: &SpanRecord,
+        drawn: Drawn,
+    ) {
         let spans = Spans { own: Some(span.span_id), ..Spans::default() };
-        self.ledger.fired(Firing {
-            route: self.route(service, span),
+        let firing = Firing {
+            route: self.route(origin.service, span),
             trace: Some(span.trace_id),
             within: around(span),
-            signs: spans.of(shown_by(&rule.kind, Way::Both)),
-            ..firing
-        });
+            ..self.firing(rule, origin, drawn)
+        };
+        self.ledger.fired(firing.shown_by(spans, fault.signs()));
     }
 
     /// What the service counts the route of a span as: its SERVER spans say so.
@@ -220,8 +190,14 @@ impl Records {
     }
 
     /// Whether a rule strikes this span.
-    fn strikes(&self, rule: &Rc<Rule>, span: &SpanRecord, origin: Origin) -> Option<Strike> {
-        if !is_meant(rule, span) {
+    fn strikes(
+        &self,
+        rule: &Rc<Rule>,
+        fault: &RecordFault,
+        span: &SpanRecord,
+        origin: Origin,
+    ) -> Option<Strike> {
+        if !is_meant(rule, fault, span) {
             return None;
         }
         let subject = Subject {
@@ -251,28 +227,30 @@ impl Records {
     fn befall(&self, span: &mut SpanRecord, origin: Origin) -> Option<Nanos> {
         let mut due = self.sched.now();
         let spans = self.spans.borrow();
-        for rule in spans.get(&origin.service).into_iter().flatten() {
-            let Some(strike) = self.strikes(rule, span, origin) else { continue };
-            match &rule.kind {
-                FaultKind::LoseSpans => {
-                    self.fired(rule, origin, Some(span), Drawn::Nothing);
+        for struck in spans.get(&origin.service).into_iter().flatten() {
+            let (rule, fault) = struck;
+            let Some(strike) = self.strikes(rule, fault, span, origin) else { continue };
+            match fault {
+                RecordFault::LoseSpans => {
+                    self.struck_span(struck, origin, span, Drawn::Nothing);
                     return None;
                 }
-                FaultKind::LateSpans { .. } if self.late.borrow().len() >= HELD_BACK => {
+                RecordFault::LateSpans { .. } if self.late.borrow().len() >= HELD_BACK => {
                     rule.spare(Suppression::NoRoom);
                 }
-                FaultKind::LateSpans { by } => {
+                RecordFault::LateSpans { by } => {
                     let by = by.sample(&mut strike.dice.stream());
                     due = due.saturating_add(by);
-                    self.fired(rule, origin, Some(span), Drawn::Delay(by));
+                    self.struck_span(struck, origin, span, Drawn::Delay(by));
                 }
-                FaultKind::Cardinality { attribute, values } => {
+                RecordFault::Cardinality { attribute, values } => {
                     let drawn = strike.dice.draw();
                     let drawn = values.map_or(drawn, |values| drawn % values);
                     spoil(&mut span.attributes, attribute, drawn);
-                    self.fired(rule, origin, Some(span), Drawn::Number(drawn));
+                    self.struck_span(struck, origin, span, Drawn::Number(drawn));
                 }
-                _ => {}
+                // These strike replicas, and no span by itself.
+                RecordFault::ClockSkew { .. } | RecordFault::WrongServiceName { .. } => {}
             }
         }
         Some(due)
@@ -332,13 +310,25 @@ impl Editor for Records {
     }
 }
 
+impl RecordFault {
+    /// The spans that show it, the best first.
+    pub(super) const fn signs(&self) -> &'static [Side] {
+        match self {
+            Self::LateSpans { .. } | Self::Cardinality { .. } => &[Side::Own],
+            Self::ClockSkew { .. } | Self::LoseSpans | Self::WrongServiceName { .. } => &[],
+        }
+    }
+}
+
 /// The Resources that faults want besides those of the replicas, which `origins` has
 /// by Resource: the fault's place in the model, that of the Resource, and the name
 /// that it is to have instead.
 pub fn aliases<'a>(model: &'a Model, origins: &[Option<(ServiceId, u32)>]) -> Vec<(usize, usize, &'a str)> {
     let mut aliases = Vec::new();
     for (index, fault) in model.faults.iter().enumerate() {
-        let (FaultKind::WrongServiceName { name }, Some(target)) = (&fault.kind, &fault.target) else {
+        let (Effect::Record(RecordFault::WrongServiceName { name }), Some(target)) =
+            (&fault.effect, &fault.target)
+        else {
             continue;
         };
         let is_meant = |origin: &Option<(ServiceId, u32)>| {
@@ -363,12 +353,12 @@ fn around(span: &SpanRecord) -> Option<SpanId> {
 
 /// Whether a rule is for spans like this one. A route is that of a SERVER span, and
 /// only such a span has what others say of a service.
-fn is_meant(rule: &Rule, span: &SpanRecord) -> bool {
+fn is_meant(rule: &Rule, fault: &RecordFault, span: &SpanRecord) -> bool {
     let Some(target) = &rule.target else { return true };
     let is_server = span.kind == SpanKind::Server;
     let of_route = target.route.as_ref().is_none_or(|(route, _)| is_server && *span.name == **route);
     let of_name = target.span.as_ref().is_none_or(|name| *span.name == **name);
-    let is_any = target.span.is_some() || !matches!(rule.kind, FaultKind::Cardinality { .. });
+    let is_any = target.span.is_some() || !matches!(fault, RecordFault::Cardinality { .. });
     of_route && of_name && (is_any || is_server)
 }
 

@@ -3,15 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::model::{Chance, Condition, Fault, FaultKind, Nanos, Schedule, ServiceId, Target, When};
+use crate::model::{Chance, Condition, Fault, FaultKind, Grows, Nanos, Schedule, ServiceId, Target, When};
 use crate::rng::Key;
 
-use super::chance::{self, Count, Held, Spared};
-use super::door::Buckets;
-use super::ledger::{Account, Suppression};
-use super::passage::Lanes;
+use super::account::{Account, Suppression};
+use super::candidate::Subject;
+use super::chance::{self, Count, Held};
 use super::schedule::Window;
-use super::{Point, Subject};
 
 /// A fault of the model and its state in this run.
 #[derive(Debug)]
@@ -19,25 +17,19 @@ pub struct Rule {
     /// Its place in the model.
     pub index: usize,
     pub name: Rc<str>,
-    pub kind: FaultKind,
+    pub kind: &'static FaultKind,
     pub target: Option<Target>,
     pub conditions: Vec<Condition>,
     pub when: When,
     pub chance: RefCell<Chance>,
     /// Names what is drawn for the fault itself, whatever requests come.
     pub key: Key,
-    /// Where it strikes.
-    pub point: Point,
     enabled: bool,
     route: Option<u32>,
     active: Cell<bool>,
     window: Cell<Window>,
     windows: Cell<u64>,
-    pub(super) count: Count,
-    /// Of `bandwidth`.
-    pub(super) lanes: Lanes,
-    /// Of `rate-limit`.
-    pub(super) buckets: Buckets,
+    pub(super) count: Rc<Count>,
 }
 
 /// A rule has struck a request.
@@ -45,8 +37,8 @@ pub struct Rule {
 pub struct Strike {
     /// For what the fault draws beyond whether it strikes.
     pub dice: Key,
-    /// From 0 to 1: how far the fault has grown in. It is for kinds that
-    /// [have a magnitude](FaultKind::has_magnitude); others strike less often.
+    /// From 0 to 1: how far the fault has grown in. It is for kinds that grow by their
+    /// [magnitude](Grows::Magnitude); others strike less often.
     pub strength: f64,
     /// The number of the window in which it has.
     pub window: u64,
@@ -58,23 +50,6 @@ impl Strike {
     /// So much of a length of time as the fault has grown in.
     pub fn scale(&self, nanos: Nanos) -> Nanos {
         if self.strength < 1.0 { (nanos as f64 * self.strength) as Nanos } else { nanos }
-    }
-}
-
-impl FaultKind {
-    /// Whether what it does can grow and shrink: a fault that fades does less of it.
-    /// Others fade by striking less often.
-    pub const fn has_magnitude(&self) -> bool {
-        matches!(
-            self,
-            Self::Latency { .. }
-                | Self::Jitter { .. }
-                | Self::Bandwidth { .. }
-                | Self::Cpu { .. }
-                | Self::PoolExhaustion { .. }
-                | Self::MemoryLeak { .. }
-                | Self::ClockSkew { .. }
-        )
     }
 }
 
@@ -93,21 +68,18 @@ impl Rule {
         Self {
             index,
             name: fault.name.as_str().into(),
-            kind: fault.kind.clone(),
+            kind: fault.kind,
             target: fault.target.clone(),
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),
             key: key.with_name(&fault.name),
-            point: fault.point(),
             enabled: fault.enabled,
             route,
             active: Cell::new(false),
             window: Cell::new(Window { opens: 0, closes: None }),
             windows: Cell::new(0),
-            count: Count::default(),
-            lanes: Lanes::default(),
-            buckets: Buckets::default(),
+            count: Rc::default(),
         }
     }
 
@@ -126,7 +98,17 @@ impl Rule {
         self.chance.borrow().probability
     }
 
-    /// Of those that match, so large a share is struck from now on.
+    /// The probability with which a request is struck at an instant: what has not grown in yet strikes less often,
+    /// unless it does less.
+    pub fn probability_at(&self, now: Nanos) -> f64 {
+        let strength = match self.kind.grows {
+            Grows::Magnitude => 1.0,
+            Grows::Frequency | Grows::Never => self.strength(now),
+        };
+        self.probability() * strength
+    }
+
+    /// Of those that match, this share is struck from now on.
     pub fn set_probability(&self, probability: f64) {
         self.chance.borrow_mut().probability = probability;
     }
@@ -200,21 +182,11 @@ impl Rule {
         }
         self.count.matched.set(self.count.matched.get() + 1);
         let dice = subject.dice.with_name(&self.name);
-        match chance::decide(self, subject, dice.unit(), now) {
-            Ok(held) => {
-                self.count.injected.set(self.count.injected.get() + 1);
-                let (strength, window) = (self.strength(now), self.windows.get());
-                Some(Strike { dice: dice.with(1), strength, window, held })
-            }
-            Err(Spared::By(why)) => {
-                self.count.suppress(why);
-                None
-            }
-            Err(Spared::Missed(probability)) => {
-                self.count.miss(probability);
-                None
-            }
-        }
+        let (chance, probability) = (self.chance.borrow(), self.probability_at(now));
+        let held = chance::decide((&self.name, &chance, &self.count), subject, dice, probability).ok()?;
+        self.count.injected.set(self.count.injected.get() + 1);
+        let (strength, window) = (self.strength(now), self.windows.get());
+        Some(Strike { dice: dice.with(1), strength, window, held })
     }
 
     /// It has struck, and another fault has been before it: nothing comes of it.
@@ -231,27 +203,21 @@ impl Rule {
     /// Decides by its probability alone, with these dice, whether it strikes what no
     /// request asks it for.
     pub fn decides(&self, dice: Key) -> bool {
-        let strikes = dice.unit() < self.probability();
+        let strikes = !self.spares(dice, self.probability());
         if strikes {
             self.acted();
-        } else {
-            self.passed_by(self.probability());
         }
         strikes
     }
 
-    /// Dice that are not its own say that it spares this request, if it matches: they strike
-    /// with this probability.
-    pub fn spare_by_dice(&self, subject: &Subject<'_>, probability: f64) {
-        if self.meets(subject) {
-            self.passed_by(probability);
+    /// Whether dice spare one that it matches, which they would strike with this probability.
+    /// One that is spared is counted.
+    pub fn spares(&self, dice: Key, probability: f64) -> bool {
+        let is_spared = self.count.roll(dice, probability).is_err();
+        if is_spared {
+            self.count.matched.set(self.count.matched.get() + 1);
         }
-    }
-
-    /// Dice have spared what they would have struck with this probability.
-    pub fn passed_by(&self, probability: f64) {
-        self.count.matched.set(self.count.matched.get() + 1);
-        self.count.miss(probability);
+        is_spared
     }
 
     /// It has done something that no request has asked it for.
@@ -260,7 +226,8 @@ impl Rule {
         self.count.injected.set(self.count.injected.get() + 1);
     }
 
-    fn meets(&self, subject: &Subject<'_>) -> bool {
+    /// Whether it matches a request, whose route is one of its own.
+    pub fn meets(&self, subject: &Subject<'_>) -> bool {
         self.is_target(subject) && self.conditions.iter().all(|condition| condition.holds(subject))
     }
 

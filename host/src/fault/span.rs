@@ -1,11 +1,16 @@
 //! Faults within spans of the guest: a span of a certain name takes longer.
 
 use crate::context::SpanId;
-use crate::model::{FaultEvent, FaultKind, Nanos};
+use crate::model::{FaultEvent, Nanos, SpanFault};
 
+use super::candidate::Subject;
 use super::chance::Held;
-use super::ledger::{Drawn, Firing, Site};
-use super::{Faults, Point, Subject};
+use super::event::{Drawn, Firing, Site};
+use super::signs::Side;
+use super::{Action, Faults, Point};
+
+/// The spans that show a wait within a span of the guest, the best first.
+const SIGNS: &[Side] = &[Side::Own, Side::Server];
 
 /// What befalls a span that has just begun.
 #[derive(Debug, Default)]
@@ -26,7 +31,7 @@ impl Faults {
         let mut stall: Option<Stall> = None;
         for rule in rules.iter() {
             let meant = rule.target.as_ref().and_then(|target| target.span.as_deref());
-            let FaultKind::Latency { delay, event, .. } = &rule.kind else { continue };
+            let Action::Span(SpanFault::Latency { delay, event }) = self.action(rule) else { continue };
             let Some(strike) = (meant == Some(name)).then(|| rule.strike(subject, now)).flatten() else {
                 continue;
             };
@@ -36,7 +41,8 @@ impl Faults {
             stall.events.extend(event.iter().filter(|event| delay >= event.above).cloned());
             stall.held.extend(strike.held);
             let site = Site { within: server, ..subject.site() };
-            self.ledger.fired(Firing::at(rule, &site, strike.window, now, Drawn::Delay(delay)));
+            let firing = Firing::at(rule, &site, strike.window, now, Drawn::Delay(delay));
+            self.ledger.fired(firing.shown_by(site.spans, SIGNS));
         }
         stall
     }

@@ -18,8 +18,7 @@ use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::SpanRef;
 
-use super::Ledger;
-use super::ledger::{Event, Firing};
+use super::event::{Event, Firing};
 
 /// Requests from outside that are remembered when they have ended: some 180 MB.
 pub const MAX_REQUESTS: usize = 2_000_000;
@@ -156,13 +155,44 @@ impl Witness {
         Self { under_way: FxHashMap::default(), entries: IndexMap::default(), testimony, remembers }
     }
 
-    fn enter(&mut self, caused: Caused) {
+    /// A request has come from outside.
+    pub(super) fn enter(&mut self, caused: Caused) {
         let entry = Entry { caused, has_client: false, parties: 1, by: SmallVec::new() };
         self.entries.insert(caused.span, entry);
     }
 
+    /// A load waits for a request, which was due at this instant: the load says how it ends.
+    pub(super) fn join(&mut self, span: SpanId, due: Nanos) {
+        if let Some(entry) = self.entries.get_mut(&span) {
+            (entry.caused.due, entry.has_client) = (due, true);
+            entry.parties += 1;
+        }
+    }
+
+    /// A request has an answer, or gets none, as its client or the service says.
+    pub(super) fn answered(
+        &mut self,
+        span: SpanId,
+        is_client: bool,
+        now: Nanos,
+        answer: Result<u16, &'static str>,
+    ) {
+        let Some(entry) = self.entries.get_mut(&span) else { return };
+        if entry.has_client == is_client && entry.caused.end.is_none() {
+            let took = now.saturating_sub(entry.caused.due);
+            entry.caused.end = Some(Ended { took, answer });
+        }
+    }
+
+    /// The client of a request could not send it.
+    pub(super) fn unsent(&mut self, span: SpanId) {
+        if let Some(entry) = self.entries.get_mut(&span) {
+            entry.caused.is_sent = false;
+        }
+    }
+
     /// One of those who have to do with a request is done with it.
-    fn part(&mut self, span: SpanId) {
+    pub(super) fn part(&mut self, span: SpanId) {
         let Some(entry) = self.entries.get_mut(&span) else { return };
         entry.parties -= 1;
         if entry.parties == 0 {
@@ -207,15 +237,24 @@ impl Witness {
         self.under_way.contains_key(&span)
     }
 
-    fn step(&mut self, span: SpanId, above: Option<SpanId>) {
+    /// A call or a request begins, below the one `above`.
+    pub(super) fn step(&mut self, span: SpanId, above: Option<SpanId>) {
         let above = above.and_then(|above| self.under_way.get(&above)).map(Rc::clone);
         let step = Step { span, above, spot: Cell::new(None), has_ended: Cell::new(false) };
         self.under_way.insert(span, Rc::new(step));
     }
 
-    fn end(&mut self, span: SpanId) {
+    /// It has ended.
+    pub(super) fn end(&mut self, span: SpanId) {
         if let Some(step) = self.under_way.remove(&span) {
             step.has_ended.set(true);
+        }
+    }
+
+    /// It is known which route a request meets.
+    pub(super) fn meet(&mut self, span: SpanId, spot: Spot) {
+        if let Some(step) = self.under_way.get(&span) {
+            step.spot.set(Some(spot));
         }
     }
 
@@ -241,8 +280,16 @@ impl Witness {
         }
     }
 
+    /// Something has happened to a fault, or by it.
+    pub(super) fn saw(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Changed(_) => self.testimony.by_hand = true,
+            Event::Fired(_) | Event::Opened(_) | Event::Closed(_) => {}
+        }
+    }
+
     /// All that it has seen; what is still under way has not ended.
-    fn testify(&mut self) -> Testimony {
+    pub(super) fn testify(&mut self) -> Testimony {
         let mut open: Vec<_> =
             self.entries.values().map(|entry| (entry.caused.due, entry.caused.span)).collect();
         open.sort_unstable();
@@ -253,127 +300,3 @@ impl Witness {
         std::mem::take(&mut self.testimony)
     }
 }
-
-/// A call or a request that is under way as long as this is there.
-#[derive(Debug)]
-pub struct UnderWay {
-    ledger: Rc<Ledger>,
-    span: SpanId,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.ledger.witness(|witness| witness.end(self.span));
-        self.ledger.settle(self.span, None);
-    }
-}
-
-/// Somebody who has to do with a request from outside, as long as this is there: the bus
-/// that serves it, or the load that waits for it.
-#[derive(Debug)]
-pub struct Entered {
-    ledger: Rc<Ledger>,
-    span: SpanId,
-    is_client: bool,
-}
-
-impl Entered {
-    /// The load that made the request, which was due at this instant: it says how it ends.
-    pub fn client(&self, due: Nanos) -> Self {
-        self.ledger.witness(|witness| {
-            if let Some(entry) = witness.entries.get_mut(&self.span) {
-                (entry.caused.due, entry.has_client) = (due, true);
-                entry.parties += 1;
-            }
-        });
-        Self { ledger: Rc::clone(&self.ledger), span: self.span, is_client: true }
-    }
-
-    /// It has an answer, or gets none.
-    pub fn answered(&self, now: Nanos, answer: Result<u16, &'static str>) {
-        self.ledger.witness(|witness| {
-            let Some(entry) = witness.entries.get_mut(&self.span) else { return };
-            if entry.has_client == self.is_client && entry.caused.end.is_none() {
-                let took = now.saturating_sub(entry.caused.due);
-                entry.caused.end = Some(Ended { took, answer });
-            }
-        });
-    }
-
-    /// Its client could not send it.
-    pub fn unsent(&self, now: Nanos, why: &'static str) {
-        self.answered(now, Err(why));
-        self.ledger.witness(|witness| {
-            if let Some(entry) = witness.entries.get_mut(&self.span) {
-                entry.caused.is_sent = false;
-            }
-        });
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.ledger.witness(|witness| witness.part(self.span));
-    }
-}
-
-impl Ledger {
-    /// A request has come from outside. `spot` is where it goes.
-    pub fn enters(
-        self: &Rc<Self>,
-        trace: TraceId,
-        span: SpanId,
-        now: Nanos,
-        spot: impl FnOnce() -> Spot,
-    ) -> Option<Entered> {
-        self.witness(|witness| {
-            witness.enter(Caused {
-                trace,
-                span,
-                spot: spot(),
-                due: now,
-                is_recorded: false,
-                is_sent: true,
-                end: None,
-            });
-            Entered { ledger: Rc::clone(self), span, is_client: false }
-        })
-    }
-
-    /// A request comes to a service; `above` is the call that has brought it.
-    pub fn visits(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
-        self.calls(span, above)
-    }
-
-    /// It is known which route a visiting request meets.
-    pub fn meets(&self, span: SpanId, spot: Spot) {
-        self.witness(|witness| {
-            if let Some(step) = witness.under_way.get(&span) {
-                step.spot.set(Some(spot));
-            }
-        });
-    }
-
-    /// A request makes a call: `above` is its SERVER span.
-    pub fn calls(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
-        self.witness(|witness| {
-            witness.step(span, above);
-            UnderWay { ledger: Rc::clone(self), span }
-        })
-    }
-
-    /// What was seen, if anybody looked: once.
-    pub fn testify(&self) -> Option<Testimony> {
-        self.witness(Witness::testify)
-    }
-
-    pub(super) fn saw(&self, event: &Event<'_>) {
-        self.witness(|witness| match event {
-            Event::Changed(_) => witness.testimony.by_hand = true,
-            Event::Fired(_) | Event::Opened(_) | Event::Closed(_) => {}
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests;

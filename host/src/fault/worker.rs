@@ -3,10 +3,15 @@
 use std::rc::Rc;
 
 use crate::message::{Headers, Response};
-use crate::model::{FaultKind, Nanos};
+use crate::model::{Nanos, WorkerFault};
 
-use super::ledger::{Drawn, Firing};
-use super::{Held, Ledger, Rule, Subject};
+use super::candidate::Subject;
+use super::chance::Held;
+use super::event::{Drawn, Firing};
+use super::replica::DEATH_SIGNS;
+use super::rule::Rule;
+use super::signs::Side;
+use super::{Action, Faults};
 
 /// What befalls a request that a worker has.
 #[derive(Debug, Default)]
@@ -30,41 +35,57 @@ impl Verdict {
     }
 }
 
-/// Asks each rule in turn. Delays and leaks add up; of several ends the first counts.
-pub(super) fn judge(rules: &[Rc<Rule>], subject: &Subject<'_>, ledger: &Ledger, now: Nanos) -> Verdict {
-    let mut verdict = Verdict::default();
-    for rule in rules {
-        let Some(strike) = rule.strike(subject, now) else { continue };
-        let drawn = match &rule.kind {
-            FaultKind::Latency { delay, .. } => {
-                let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
-                verdict.delay = verdict.delay.saturating_add(delay);
-                Drawn::Delay(delay)
+impl WorkerFault {
+    /// The spans that show it, the best first.
+    pub(super) const fn signs(&self) -> &'static [Side] {
+        match self {
+            Self::Latency { .. } | Self::Error { .. } | Self::MemoryLeak { .. } => {
+                &[Side::Server, Side::Client]
             }
-            FaultKind::MemoryLeak { per_request } => {
-                let leak = (*per_request as f64 * strike.strength) as u64;
-                verdict.leak = verdict.leak.saturating_add(leak);
-                Drawn::Bytes(leak)
-            }
-            FaultKind::Error { .. } | FaultKind::Crash { .. } if verdict.is_decided() => {
-                rule.overridden();
-                continue;
-            }
-            FaultKind::Crash { restart } => {
-                let restart = restart.sample(&mut strike.dice.stream());
-                verdict.crash = Some((Rc::clone(rule), restart));
-                Drawn::Delay(restart)
-            }
-            FaultKind::Error { status, body, headers } => {
-                verdict.answer = Some(answer(*status, body.as_deref(), headers));
-                Drawn::Status(*status)
-            }
-            _ => continue,
-        };
-        verdict.held.extend(strike.held);
-        ledger.fired(Firing::at(rule, &subject.site(), strike.window, now, drawn));
+            Self::Crash { .. } => DEATH_SIGNS,
+        }
     }
-    verdict
+}
+
+impl Faults {
+    /// Asks each rule in turn. Delays and leaks add up; of several ends the first counts.
+    pub(super) fn judge_by(&self, rules: &[Rc<Rule>], subject: &Subject<'_>, now: Nanos) -> Verdict {
+        let mut verdict = Verdict::default();
+        for rule in rules {
+            let Action::Worker(fault) = self.action(rule) else { continue };
+            let Some(strike) = rule.strike(subject, now) else { continue };
+            let drawn = match fault {
+                WorkerFault::Latency { delay } => {
+                    let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
+                    verdict.delay = verdict.delay.saturating_add(delay);
+                    Drawn::Delay(delay)
+                }
+                WorkerFault::MemoryLeak { per_request } => {
+                    let leak = (*per_request as f64 * strike.strength) as u64;
+                    verdict.leak = verdict.leak.saturating_add(leak);
+                    Drawn::Bytes(leak)
+                }
+                WorkerFault::Error { .. } | WorkerFault::Crash { .. } if verdict.is_decided() => {
+                    rule.overridden();
+                    continue;
+                }
+                WorkerFault::Crash { restart } => {
+                    let restart = restart.sample(&mut strike.dice.stream());
+                    verdict.crash = Some((Rc::clone(rule), restart));
+                    Drawn::Delay(restart)
+                }
+                WorkerFault::Error { status, body, headers } => {
+                    verdict.answer = Some(answer(*status, body.as_deref(), headers));
+                    Drawn::Status(*status)
+                }
+            };
+            verdict.held.extend(strike.held);
+            let site = subject.site();
+            let firing = Firing::at(rule, &site, strike.window, now, drawn);
+            self.ledger.fired(firing.shown_by(site.spans, fault.signs()));
+        }
+        verdict
+    }
 }
 
 /// The answer in place of the guest's: without a body of its own, the standard one.

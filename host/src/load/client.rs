@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
 use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
-use crate::fault::witness::{Entered, UnderWay};
+use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::endpoint::{Addresses, Endpoint};
 use crate::guest::scope::Caller;

@@ -1,15 +1,23 @@
 //! Faults: what goes wrong, for which requests, how often and when.
 
-use indexmap::IndexMap;
+mod effect;
 
-use super::{Code, Distribution, Nanos, Place, Scalar, ServiceId};
+use super::{Distribution, Nanos, Place, ServiceId};
+
+pub use effect::{
+    Canary, ContextDamage, Direction, DoorFault, Effect, ExportFault, FaultEvent, NetworkFault, RecordFault,
+    ReplicaFault, SpanFault, WorkerFault,
+};
 
 /// A rule that changes what the bus or a replica does, for what it matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// Unique.
     pub name: String,
-    pub kind: FaultKind,
+    pub kind: &'static FaultKind,
+    pub effect: Effect,
+    /// What `simhost check` says of it behind its kind: ` of 350ms`.
+    pub detail: String,
     /// None of a fault that concerns no service: `collector-down`. Of [`one_of`](Self::one_of)
     /// several it is the one that the seed draws (`fault::draw_targets`).
     pub target: Option<Target>,
@@ -24,121 +32,37 @@ pub struct Fault {
     pub place: Place,
 }
 
-/// Which way a message goes, or whose side is meant.
+/// A kind of fault, as the key `kind` names it: what all faults of it have in common. The
+/// table of all kinds is `topology::fault::kinds`.
+#[derive(Debug)]
+pub struct FaultKind {
+    /// As topologies and reports write it.
+    pub name: &'static str,
+    /// What it is in real systems: a phrase.
+    pub in_production: &'static str,
+    pub grows: Grows,
+    /// Whether it works within a replica, which a real server has not.
+    pub is_inside: bool,
+    /// Whether what it does lasts as long as was drawn, whatever becomes of the window.
+    pub outlasts: bool,
+}
+
+/// Two kinds are one if they have one name.
+impl PartialEq for FaultKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// What a fault does while it grows in or out, over the `ramp` of its window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// From the caller to the callee.
-    Request,
-    /// From the callee to the caller.
-    Response,
-    Both,
-}
-
-/// What a fault does. Times are nanoseconds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// Something takes this much longer.
-    Latency { delay: Distribution, on: Moment, event: Option<FaultEvent> },
-    /// The service answers this and its guest never looks at the request.
-    Error { status: u16, body: Option<Vec<u8>>, headers: Vec<(String, String)> },
-    /// The connection breaks: before the service has the request, or with its response.
-    Reset { on: Way },
-    /// Nobody listens: the caller is told at once, the service never sees the request.
-    Refuse,
-    /// The request vanishes: nobody answers, ever.
-    Blackhole,
-    /// Bytes of a body are changed.
-    Corrupt { on: Way, share: f64 },
-    /// Values of a JSON body are replaced: JSON pointer (RFC 6901) and value.
-    Mutate { on: Way, set: Vec<(String, serde_json::Value)> },
-    /// More than so many requests in a second are answered 429.
-    RateLimit { per_second: f64, burst: u32, retry_after: Option<Nanos> },
-
-    /// No message passes between two services, this way.
-    Partition { on: Way },
-    /// Messages are lost, and sent again after a growing time.
-    Loss { on: Way, retransmit: Nanos, attempts: u32 },
-    /// The request arrives twice.
-    Duplicate,
-    /// The link carries so many bytes in a second, one message after the other.
-    Bandwidth { bytes_per_second: u64 },
-    /// Messages take this much longer, each way: they may overtake each other.
-    Jitter { delay: Distribution },
-
-    /// The service's work takes so many times as long.
-    Cpu { times: f64 },
-    /// Nothing in a replica goes on.
-    Pause,
-    /// Each request leaves so many bytes in its worker, which dies at its limit.
-    MemoryLeak { per_request: u64 },
-    /// So many workers of each replica are taken.
-    PoolExhaustion { workers: u32 },
-    /// A replica's clock is wrong by so much: ahead, or behind if negative.
-    ClockSkew { by: i64 },
-
-    /// A replica dies and is back after a while.
-    Crash { restart: Distribution },
-    /// A replica dies again and again.
-    RestartLoop { up: Distribution, down: Distribution },
-    /// The replicas are gone.
-    Down,
-    /// Another guest answers, for a share of the replicas or of the requests.
-    BadDeploy { code: Code, version: Option<String>, config: IndexMap<String, String>, canary: Canary },
-
-    /// `traceparent` is not passed on, or is spoilt.
-    DropContext { how: Spoil },
-    /// `traceparent` says that the trace is not sampled.
-    Unsample,
-    /// Spans are never recorded.
-    LoseSpans,
-    /// Spans are recorded this much later.
-    LateSpans { by: Distribution },
-    /// The Resource has another `service.name`.
-    WrongServiceName { name: String },
-    /// Spans get an attribute that has ever new values.
-    Cardinality { attribute: String, values: Option<u64> },
-    /// The receivers of telemetry take nothing.
-    CollectorDown,
-}
-
-/// Where in a call a delay lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// On the request's way, before a worker has it.
-    Request,
-    /// When a worker has it, before the guest looks at it.
-    Handler,
-    /// On the response's way, when the worker is free again.
-    Response,
-    /// Within the guest's spans of the name in the target.
-    Span,
-}
-
-/// What a service's own instrumentation says when it notices what a fault does.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FaultEvent {
-    pub name: String,
-    /// Delays below this are not noticed: nanoseconds.
-    pub above: Nanos,
-    pub attributes: IndexMap<String, Scalar>,
-}
-
-/// Who gets the other guest of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Canary {
-    /// So many of the replicas, rounded up: they serve what comes to them.
-    Replicas(f64),
-    /// This share of the requests; those of one trace stay together.
-    Requests(f64),
-}
-
-/// What becomes of a `traceparent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoil {
-    /// It is missing, with `tracestate` and baggage.
-    Missing,
-    /// It is there and cannot be read.
-    Broken,
+pub enum Grows {
+    /// Nothing lies between its absence and its full effect.
+    Never,
+    /// It does less, each time that it strikes.
+    Magnitude,
+    /// It strikes less often.
+    Frequency,
 }
 
 /// The requests, replicas or spans that a fault applies to: those that match all that is set.
@@ -284,42 +208,5 @@ impl Fault {
     /// All targets that it may have: one of several, or the only one.
     pub fn targets(&self) -> &[Target] {
         if self.one_of.is_empty() { self.target.as_slice() } else { &self.one_of }
-    }
-}
-
-impl FaultKind {
-    /// As topologies and reports write it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Latency { .. } => "latency",
-            Self::Error { .. } => "error",
-            Self::Reset { .. } => "reset",
-            Self::Refuse => "refuse",
-            Self::Blackhole => "blackhole",
-            Self::Corrupt { .. } => "corrupt",
-            Self::Mutate { .. } => "mutate",
-            Self::RateLimit { .. } => "rate-limit",
-            Self::Partition { .. } => "partition",
-            Self::Loss { .. } => "loss",
-            Self::Duplicate => "duplicate",
-            Self::Bandwidth { .. } => "bandwidth",
-            Self::Jitter { .. } => "jitter",
-            Self::Cpu { .. } => "cpu",
-            Self::Pause => "pause",
-            Self::MemoryLeak { .. } => "memory-leak",
-            Self::PoolExhaustion { .. } => "pool-exhaustion",
-            Self::ClockSkew { .. } => "clock-skew",
-            Self::Crash { .. } => "crash",
-            Self::RestartLoop { .. } => "restart-loop",
-            Self::Down => "down",
-            Self::BadDeploy { .. } => "bad-deploy",
-            Self::DropContext { .. } => "drop-context",
-            Self::Unsample => "unsample",
-            Self::LoseSpans => "lose-spans",
-            Self::LateSpans { .. } => "late-spans",
-            Self::WrongServiceName { .. } => "wrong-service-name",
-            Self::Cardinality { .. } => "cardinality",
-            Self::CollectorDown => "collector-down",
-        }
     }
 }

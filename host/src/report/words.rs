@@ -2,6 +2,8 @@
 
 use crate::model::Nanos;
 
+pub use crate::error::show_share as share;
+
 /// A length of time in the unit that suits it: `0s`, `36.7ms`, `1.5s`, `1m30s`, `2h05m`.
 pub fn time(nanos: Nanos) -> String {
     // What rounds to a thousand of a unit is one of the next: 999.9us is 1ms.
@@ -42,12 +44,6 @@ pub fn number(number: f64) -> String {
 /// A share, `0.0..=1.0`, in percent: `0%`, `1.25%`, `100%`.
 pub fn percent(share: f64) -> String {
     format!("{}%", digits(share * 100.0))
-}
-
-/// A share as it was written, with all its digits: `12.345%`.
-pub fn share(share: f64) -> String {
-    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
-    format!("{}%", (share * 100.0 * 1e9).round() / 1e9)
 }
 
 /// `180,000`.

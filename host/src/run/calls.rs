@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use simhost_notation::{OneCall, Part, parts};
 
 use crate::bus::routes::{Match, Routes};
-use crate::model::{Code, Fault, FaultKind, Model, Place, ServiceId};
+use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 use crate::topology::parameters;
 
 use super::loaded::{Release, Service};
@@ -228,8 +228,8 @@ struct Deployment<'a> {
 
 /// The deployments at a service.
 fn deployments(model: &Model, at: ServiceId) -> impl Iterator<Item = Deployment<'_>> {
-    model.faults.iter().filter_map(move |fault| match &fault.kind {
-        FaultKind::BadDeploy { code, config: own, .. }
+    model.faults.iter().filter_map(move |fault| match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code, config: own, .. })
             if fault.targets().iter().any(|target| target.service == at) =>
         {
             let mut config = model.service(at).config.clone();

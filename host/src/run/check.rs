@@ -7,9 +7,8 @@ mod link;
 
 use std::fmt::Write as _;
 
-use crate::clock::show;
 use crate::error::{INFALLIBLE, wrap};
-use crate::model::{Distribution, Measure, Model, Objective, ServiceId, Subject};
+use crate::model::{Measure, Model, Objective, ServiceId, Subject};
 use crate::report::words;
 
 use super::calls::{Call, Calls};
@@ -116,20 +115,4 @@ fn paragraph(indent: &str, text: &str) -> String {
     let below = format!("\n{indent}  ");
     let lines = wrap(text, WIDTH - indent.len() - 2).replace('\n', &below).replace(NO_BREAK, " ");
     format!("{indent}{lines}\n")
-}
-
-/// A random length of time, as short as can be.
-fn length(distribution: &Distribution) -> String {
-    match distribution {
-        Distribution::Fixed(nanos) => show(*nanos),
-        Distribution::Normal { mean, stddev } => format!("{} +/- {}", show(*mean), show(*stddev)),
-        Distribution::Lognormal { median, .. } => format!("some {}", show(*median)),
-        Distribution::Exponential { mean } => format!("{} on average", show(*mean)),
-        Distribution::Uniform { min, max } => format!("{} to {}", show(*min), show(*max)),
-        Distribution::Pareto { min, .. } => format!("{} or more", show(*min)),
-        Distribution::Percentiles(points) => {
-            let ends = points.first().zip(points.last());
-            ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
-        }
-    }
 }

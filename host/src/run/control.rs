@@ -127,7 +127,7 @@ impl Desk {
         let spared = by_reason.filter(|(_, count)| *count > 0);
         State {
             name: rule.name.to_string(),
-            kind: rule.kind.name().to_owned(),
+            kind: rule.kind.name.to_owned(),
             service,
             route,
             active: rule.is_active(),

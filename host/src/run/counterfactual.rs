@@ -59,7 +59,7 @@ impl Again<'_> {
         let mut number = 0;
         let record = closing.record(|index| {
             let fault = &self.model.faults[index];
-            if !fault.kind.may_change_requests() {
+            if !fault.effect.may_change_requests() {
                 return Err(Skipped::ChangesNoRequest);
             }
             self.why_not(truth, done).map_or(Ok(()), Err)?;
@@ -86,7 +86,7 @@ impl Again<'_> {
     fn fired(&self, done: &Simulated) -> usize {
         let changing = |name: &str| {
             let fault = self.model.faults.iter().find(|fault| fault.name == name);
-            fault.is_some_and(|fault| fault.kind.may_change_requests())
+            fault.is_some_and(|fault| fault.effect.may_change_requests())
         };
         done.faults.iter().filter(|account| account.injected > 0 && changing(&account.name)).count()
     }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::error::Problem;
-use crate::model::{Arrivals, Code, Draw, FaultKind, Model, Names, Replay, Traffic};
+use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Replay, Traffic};
 use crate::telemetry::env;
 
 use super::Options;
@@ -77,8 +77,8 @@ pub fn problems(
 }
 
 fn guests(model: &Model) -> impl Iterator<Item = &Path> {
-    let deployed = model.faults.iter().filter_map(|fault| match &fault.kind {
-        FaultKind::BadDeploy { code, .. } => Some(code),
+    let deployed = model.faults.iter().filter_map(|fault| match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code, .. }) => Some(code),
         _ => None,
     });
     let codes = model.services.iter().map(|service| &service.code).chain(deployed);

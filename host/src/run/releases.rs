@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
 use crate::error::{Problem, Severity};
-use crate::model::{Code, Fault, FaultKind, Model, Place, ServiceId};
+use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::ask_routes::ask_routes;
 use super::compile::{self, bytes, source};
@@ -19,7 +19,7 @@ use super::loaded::{Guest, Release, Service};
 pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<Release>, Vec<Problem>) {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
-        let FaultKind::BadDeploy { code, .. } = &fault.kind else { continue };
+        let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
         let read = bytes(code).map_err(|problem| {
             let why = problem.message.clone();
             let severity = if fault.enabled { Severity::Error } else { Severity::Warning };
@@ -37,8 +37,10 @@ pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<Rel
 
 /// Where the topology names the guest, or at least the fault.
 fn place(fault: &Fault) -> Place {
-    match &fault.kind {
-        FaultKind::BadDeploy { code: Code::File { place: Some(place), .. }, .. } => place.clone(),
+    match &fault.effect {
+        Effect::Door(DoorFault::BadDeploy { code: Code::File { place: Some(place), .. }, .. }) => {
+            place.clone()
+        }
         _ => fault.place.clone(),
     }
 }
@@ -52,7 +54,9 @@ fn release(
     read: &Result<Option<(Vec<u8>, String)>, String>,
     tell: Option<fn(Event)>,
 ) -> Option<Release> {
-    let FaultKind::BadDeploy { code, version, config, canary } = &fault.kind else { return None };
+    let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
+        return None;
+    };
     let described = model.service(target);
     let loaded = match read {
         Ok(Some((bytes, name))) => {

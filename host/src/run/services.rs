@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, Settings};
 use crate::error::{Problem, quote};
-use crate::model::{Code, FaultKind, Model, Moment, ServiceId};
+use crate::model::{Code, Effect, Model, ServiceId};
 use crate::telemetry::record::ResourceId;
 
 use super::ask_routes::ask_routes;
@@ -84,8 +84,7 @@ pub fn load(
 fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {
     let workers = u32::try_from(model.workers() * u64::from(worlds)).unwrap_or(u32::MAX);
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
-    let is_within_spans = |kind: &FaultKind| matches!(kind, FaultKind::Latency { on: Moment::Span, .. });
-    let stalls = model.faults.iter().any(|fault| is_within_spans(&fault.kind));
+    let stalls = model.faults.iter().any(|fault| matches!(fault.effect, Effect::Span(_)));
     let settings = Settings { fuel: virtual_time, workers, stalls, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");

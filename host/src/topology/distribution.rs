@@ -43,6 +43,23 @@ pub(super) fn largest(distribution: &Distribution) -> Option<Nanos> {
     }
 }
 
+/// Writes a random length of time, as short as can be: `350ms +/- 20ms`.
+pub fn show_distribution(distribution: &Distribution) -> String {
+    let show = clock::show;
+    match distribution {
+        Distribution::Fixed(nanos) => show(*nanos),
+        Distribution::Normal { mean, stddev } => format!("{} +/- {}", show(*mean), show(*stddev)),
+        Distribution::Lognormal { median, .. } => format!("some {}", show(*median)),
+        Distribution::Exponential { mean } => format!("{} on average", show(*mean)),
+        Distribution::Uniform { min, max } => format!("{} to {}", show(*min), show(*max)),
+        Distribution::Pareto { min, .. } => format!("{} or more", show(*min)),
+        Distribution::Percentiles(points) => {
+            let ends = points.first().zip(points.last());
+            ends.map_or_else(String::new, |((_, min), (_, max))| format!("{} to {}", show(*min), show(*max)))
+        }
+    }
+}
+
 fn from_text(text: &str, parse: impl Fn(&str) -> Result<Nanos, Problem>) -> Result<Distribution, Problem> {
     match text.split_once("+/-") {
         None => parse(text).map(Distribution::Fixed),

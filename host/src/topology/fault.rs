@@ -15,7 +15,9 @@ use super::service;
 use crate::error::{Problem, quote};
 use crate::model::{Fault, Service};
 
-pub(super) use kinds::is_inside;
+pub(super) use kinds::{is_inside, reference};
+
+pub use kinds::KindReference;
 
 /// Faults of a topology.
 const FAULTS_AT_MOST: usize = 10_000;
@@ -124,18 +126,18 @@ impl<'a> Reader<'_, 'a> {
         table.know(&COMMON);
         let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
         let kind = table.need("kind", kind, "say what goes wrong, such as kind = \"latency\"");
-        let kind = kind.and_then(|value| kinds::find(&value));
-        let scope = kind.map_or(kinds::Scope::ANY, |kind| kind.scope);
+        let declared = kind.and_then(|value| kinds::find(&value));
+        let scope = declared.map_or(kinds::Scope::ANY, kinds::Declaration::scope);
         let enabled = enabled.map_or(Some(true), |value| value.flag());
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
-        let targets = target::targets(table, target_value.as_ref(), kind, &around);
+        let targets = target::targets(table, target_value.as_ref(), declared, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let kind = kinds::read(table, kind, known, &around);
+        let read = kinds::read(table, declared, known, &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
-        let scope = kind.as_ref().map_or(scope, |kind| scope.of(kind));
-        if let (Some(kind), [_, ..], Some(value)) = (&kind, known, &target_value) {
-            target::refuse_requests(value, kind, &scope);
+        let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
+        if let (Some(read), [_, ..], Some(value)) = (&read, known, &target_value) {
+            target::refuse_requests(value, &read.effect, &scope);
         }
         let routes = known.iter().map(|target| target.route.as_ref());
         let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
@@ -149,10 +151,12 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
-        let targets = targets?;
+        let (targets, read) = (targets?, read?);
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),
-            kind: kind?,
+            kind: &declared?.kind,
+            effect: read.effect,
+            detail: read.detail,
             target: targets.first().cloned(),
             one_of: if targets.len() > 1 { targets } else { Vec::new() },
             conditions: conditions?,

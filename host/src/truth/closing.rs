@@ -76,7 +76,7 @@ impl Closing<'_> {
         let first = touched().filter_map(|touched| touched.first).min();
         FaultRow {
             fault: account.name.clone(),
-            kind: self.model.faults[index].kind.name().to_owned(),
+            kind: self.model.faults[index].kind.name.to_owned(),
             windows: account.windows,
             matched: account.matched,
             injected: account.injected,

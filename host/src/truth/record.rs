@@ -154,7 +154,7 @@ impl Declared {
     pub fn new(fault: &Fault, description: String, names: &Names) -> Self {
         Self {
             fault: fault.name.clone(),
-            kind: fault.kind.name().to_owned(),
+            kind: fault.kind.name.to_owned(),
             description,
             target: fault.target.as_ref().map(|target| Aim::new(target, names, None)),
             enabled: fault.enabled,

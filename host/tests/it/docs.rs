@@ -131,7 +131,7 @@ fn each_kind_has_its_line_its_section_and_its_topology() {
         assert!(text.contains(&examples[0].text), "the example of {kind} is not in {}", file.display());
         let read = topology::load(&file, &["service", "orders", "inventory", "payment", "notification"]);
         let model = read.expect("a topology").model;
-        let of_file: Vec<_> = model.faults.iter().map(|fault| fault.kind.name()).collect();
+        let of_file: Vec<_> = model.faults.iter().map(|fault| fault.kind.name).collect();
         assert_eq!(of_file, [kind.as_str()], "{}", file.display());
     }
     let files = std::fs::read_dir(root().join("topologies/faults")).expect("a folder");

@@ -10,6 +10,7 @@ mod lifecycle;
 mod link;
 mod outside;
 mod record;
+mod reference;
 mod request;
 mod resource;
 mod schedule;

@@ -75,7 +75,7 @@ fn look(path: &Path, flags: &[&str]) -> Looked {
         let closes = if is_short { closes.max(impact_end(&read("truth.jsonl"))) } else { closes };
         (simhost::clock::VIRTUAL_START + opens, closes)
     });
-    let deploys = model.faults.first().is_some_and(|fault| fault.kind.name() == "bad-deploy");
+    let deploys = model.faults.first().is_some_and(|fault| fault.kind.name == "bad-deploy");
     let is_large = model.services.len() >= 10;
     let requests = if is_large { REQUESTS_OF_MANY } else { REQUESTS };
     Looked { records: spans::read(&read("spans.jsonl")), window, deploys, requests }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
 use simhost::model::{
-    Chance, Code, Condition, Fault, FaultKind, Load, Model, RequestTemplate, Service, Target, When,
+    Chance, Code, Condition, Distribution, Effect, Fault, FaultEvent, Load, Model, NetworkFault,
+    RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
 };
 use simhost::topology::{Topology, parse};
 
@@ -113,8 +114,8 @@ fn dump(model: &Model) -> String {
 }
 
 fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
-    let Fault { name, kind, conditions, chance, when, enabled, .. } = fault;
-    line(format!("fault {name} {} enabled={enabled}", dump_kind(kind)));
+    let Fault { name, effect, conditions, chance, when, enabled, .. } = fault;
+    line(format!("fault {name} {} enabled={enabled}", dump_effect(effect)));
     for Target { service, route, from, replica, from_replica, span } in fault.targets() {
         let (route, from) =
             (route.as_ref().map(|(route, _)| route), from.map(|from| &model.service(from).name));
@@ -132,14 +133,29 @@ fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
     }
 }
 
-fn dump_kind(kind: &FaultKind) -> String {
-    match kind {
-        FaultKind::Error { status, body, headers } => {
+/// What a fault does, by the words of its kind.
+fn dump_effect(effect: &Effect) -> String {
+    let text = match effect {
+        Effect::Worker(WorkerFault::Error { status, body, headers }) => {
             let body = body.as_deref().map(String::from_utf8_lossy);
-            format!("Error {{ status: {status}, body: {body:?}, headers: {headers:?} }}")
+            return format!("Error {{ status: {status}, body: {body:?}, headers: {headers:?} }}");
         }
-        kind => without_places(&format!("{kind:?}")),
-    }
+        Effect::Network(NetworkFault::Latency { delay, on }) => latency(delay, format!("{on:?}"), None),
+        Effect::Worker(WorkerFault::Latency { delay }) => latency(delay, "Handler", None),
+        Effect::Span(SpanFault::Latency { delay, event }) => latency(delay, "Span", event.as_ref()),
+        Effect::Network(fault) => format!("{fault:?}"),
+        Effect::Door(fault) => format!("{fault:?}"),
+        Effect::Worker(fault) => format!("{fault:?}"),
+        Effect::Replica(fault) => format!("{fault:?}"),
+        Effect::Record(fault) => format!("{fault:?}"),
+        Effect::Export(fault) => format!("{fault:?}"),
+    };
+    without_places(&text)
+}
+
+/// The one kind that takes effect at several points.
+fn latency(delay: &Distribution, on: impl std::fmt::Display, event: Option<&FaultEvent>) -> String {
+    format!("Latency {{ delay: {delay:?}, on: {on}, event: {event:?} }}")
 }
 
 /// Where a guest's file is named says nothing about what was read.

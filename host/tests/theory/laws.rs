@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use simhost::bus::stats::Accounts;
 use simhost::model::{
-    Breaker, Budget, Bulkhead, Distribution, Failures, FaultKind, Hedge, Link, Methods, Model, Nanos,
-    Policies, Retry, Schedule, ServiceId, Trip,
+    Breaker, Budget, Bulkhead, Distribution, Effect, Failures, Hedge, Link, Methods, Model, Nanos,
+    NetworkFault, Policies, RecordFault, ReplicaFault, Retry, Schedule, ServiceId, Trip, WorkerFault,
 };
 use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
 use simhost::topology::{self, Topology};
@@ -118,18 +118,38 @@ const SERVICES: usize = 100;
 
 /// Whether every call still has its SERVER span, or a reason, and times that agree: not
 /// where messages vanish or come twice, processes die with their spans, or telemetry lies.
-const fn leaves_spans_whole(kind: &FaultKind) -> bool {
-    use FaultKind as Kind;
-    match kind {
-        Kind::Latency { .. } | Kind::Error { .. } | Kind::Refuse | Kind::Corrupt { .. } => true,
-        Kind::Mutate { .. } | Kind::RateLimit { .. } | Kind::Bandwidth { .. } | Kind::Jitter { .. } => true,
-        Kind::Cpu { .. } | Kind::Pause | Kind::MemoryLeak { .. } | Kind::PoolExhaustion { .. } => true,
-        Kind::Reset { .. } | Kind::BadDeploy { .. } | Kind::CollectorDown => true,
-        Kind::Blackhole | Kind::Partition { .. } | Kind::Loss { .. } | Kind::Duplicate => false,
-        Kind::Crash { .. } | Kind::RestartLoop { .. } | Kind::Down => false,
-        Kind::DropContext { .. } | Kind::Unsample | Kind::ClockSkew { .. } => false,
-        Kind::LoseSpans | Kind::LateSpans { .. } => false,
-        Kind::WrongServiceName { .. } | Kind::Cardinality { .. } => true,
+const fn leaves_spans_whole(effect: &Effect) -> bool {
+    match effect {
+        Effect::Network(
+            NetworkFault::Latency { .. }
+            | NetworkFault::Reset { .. }
+            | NetworkFault::Refuse
+            | NetworkFault::Corrupt { .. }
+            | NetworkFault::Mutate { .. }
+            | NetworkFault::Bandwidth { .. }
+            | NetworkFault::Jitter { .. },
+        ) => true,
+        Effect::Network(
+            NetworkFault::Blackhole
+            | NetworkFault::Partition { .. }
+            | NetworkFault::Loss { .. }
+            | NetworkFault::Duplicate
+            | NetworkFault::DropContext { .. }
+            | NetworkFault::Unsample,
+        ) => false,
+        Effect::Door(_) | Effect::Span(_) | Effect::Export(_) => true,
+        Effect::Worker(WorkerFault::Crash { .. }) => false,
+        Effect::Worker(_) => true,
+        Effect::Replica(
+            ReplicaFault::Cpu { .. } | ReplicaFault::Pause | ReplicaFault::PoolExhaustion { .. },
+        ) => true,
+        Effect::Replica(
+            ReplicaFault::Crash { .. } | ReplicaFault::RestartLoop { .. } | ReplicaFault::Down,
+        ) => false,
+        Effect::Record(RecordFault::WrongServiceName { .. } | RecordFault::Cardinality { .. }) => true,
+        Effect::Record(
+            RecordFault::ClockSkew { .. } | RecordFault::LoseSpans | RecordFault::LateSpans { .. },
+        ) => false,
     }
 }
 
@@ -166,7 +186,7 @@ fn run(path: &Path, what: &str, change: impl FnOnce(&mut Model)) -> Ended {
     let mut topology = load(path);
     change(&mut topology.model);
     let what = format!("{}, {what}", path.file_name().expect("a file").display());
-    let told = topology.model.faults.iter().all(|fault| !fault.enabled || leaves_spans_whole(&fault.kind));
+    let told = topology.model.faults.iter().all(|fault| !fault.enabled || leaves_spans_whole(&fault.effect));
     Ended::lawful(&Lab::of(topology, Spans::Kept), &what, told)
 }
 

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::bus::visit::Visit;
-use crate::fault::{Drawn, Firing, Held, Rule, Spans, Strike, Subject};
+use crate::fault::{DOOR_SIGNS, Drawn, Firing, Held, Rule, Spans, Strike, Subject};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
@@ -82,8 +82,7 @@ impl CalleeSide {
         if let Canary::Requests(share) = release.canary {
             // By trace: what belongs together stays together.
             let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
-            if dice.unit() >= share {
-                rule.spare_by_dice(&subject, share);
+            if !rule.meets(&subject) || rule.spares(dice, share) {
                 return None;
             }
         }
@@ -95,7 +94,7 @@ impl CalleeSide {
         let spans = Spans { server: release.stand.as_ref().and(subject.spans.server), ..subject.spans };
         let subject = Subject { resource, spans, ..subject };
         let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
-        self.faults.ledger.fired(Firing { within, ..firing });
+        self.faults.ledger.fired(Firing { within, ..firing }.shown_by(spans, DOOR_SIGNS));
         Some(strike)
     }
 

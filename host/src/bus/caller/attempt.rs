@@ -15,7 +15,7 @@ use crate::bus::spans::{ClientAttributes, Connection, OpenSpan};
 use crate::bus::stats::{PolicyAccount, Ticket};
 use crate::bus::visit::{Outcome, Trip, Visit, Way, kept, pick};
 use crate::context::{self, SpanContext};
-use crate::fault::witness::UnderWay;
+use crate::fault::UnderWay;
 use crate::guest::budget::Share;
 use crate::guest::scope::Caller;
 use crate::guest::{Above, CallError};

@@ -278,7 +278,7 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
     let name = |id: ServiceId| model.service(id).name.clone();
     FaultRow {
         name: one.name.clone(),
-        kind: one.kind.name().to_owned(),
+        kind: one.kind.name.to_owned(),
         enabled: one.enabled,
         service: target.map(|target| name(target.service)),
         route: target.and_then(|target| target.route.as_ref()).map(|(route, _)| route.clone()),

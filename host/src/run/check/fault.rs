@@ -2,18 +2,15 @@
 
 use crate::clock::show;
 use crate::model::{
-    Canary, Chance, Condition, Distribution, FailFirst, Fault, FaultKind, Model, Part, Schedule, Target,
-    Test, When,
+    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, When,
 };
 use crate::report::words;
-use crate::topology::size_text;
-
-use super::length;
+use crate::topology::show_distribution;
 
 /// What a fault does, to whom, how often and when.
 pub fn line(fault: &Fault, model: &Model) -> String {
     let state = if fault.enabled { "on" } else { "off" };
-    let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name(), detail(&fault.kind));
+    let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name, fault.detail);
     let targets: Vec<_> = fault.targets().iter().map(|target| of_target(target, model)).collect();
     match &targets[..] {
         [] => {}
@@ -29,35 +26,6 @@ pub fn line(fault: &Fault, model: &Model) -> String {
         line.push_str(&part);
     }
     line
-}
-
-/// What a kind is known by, beyond its name.
-fn detail(kind: &FaultKind) -> String {
-    match kind {
-        FaultKind::Latency { delay, .. } | FaultKind::Jitter { delay } => format!(" of {}", length(delay)),
-        FaultKind::Error { status, .. } => format!(" {status}"),
-        FaultKind::RateLimit { per_second, .. } => format!(" of {per_second}/s"),
-        FaultKind::Bandwidth { bytes_per_second } => format!(" of {}/s", size_text(*bytes_per_second)),
-        FaultKind::Cpu { times } => format!(" times {times}"),
-        FaultKind::MemoryLeak { per_request } => format!(" of {} for each request", size_text(*per_request)),
-        FaultKind::PoolExhaustion { workers } => format!(" of {workers} workers"),
-        FaultKind::ClockSkew { by } => {
-            let (by, way) = (show(by.unsigned_abs()), if *by < 0 { "behind" } else { "ahead" });
-            format!(" of {by} {way}")
-        }
-        FaultKind::Crash { restart } => format!(" for {}", length(restart)),
-        FaultKind::RestartLoop { up, down } => format!(", up {} and down {}", length(up), length(down)),
-        FaultKind::BadDeploy { canary: Canary::Replicas(share), .. } => {
-            format!(" to {} of the replicas", words::share(*share))
-        }
-        FaultKind::BadDeploy { canary: Canary::Requests(share), .. } => {
-            format!(" for {} of the traces", words::share(*share))
-        }
-        FaultKind::LateSpans { by } => format!(" by {}", length(by)),
-        FaultKind::WrongServiceName { name } => format!(" {name}"),
-        FaultKind::Cardinality { attribute, .. } => format!(" of {attribute}"),
-        _ => String::new(),
-    }
 }
 
 fn of_target(target: &Target, model: &Model) -> String {
@@ -126,20 +94,20 @@ fn of_chance(chance: &Chance) -> Vec<String> {
 
 fn of_when(when: &When, model: &Model) -> Vec<String> {
     let for_long = |lasting: &Option<Distribution>| match lasting {
-        Some(lasting) => format!(" for {}", length(lasting)),
+        Some(lasting) => format!(" for {}", show_distribution(lasting)),
         None => String::new(),
     };
     let schedule = match &when.schedule {
         Schedule::Always => None,
         Schedule::Fixed { at, lasting, every } => {
             let every = every.map_or_else(String::new, |every| format!(" every {}", show(every)));
-            Some(format!("from {}{}{every}", length(at), for_long(lasting)))
+            Some(format!("from {}{}{every}", show_distribution(at), for_long(lasting)))
         }
         Schedule::Random { between, hold } => {
-            Some(format!("by itself: after {} for {}", length(between), length(hold)))
+            Some(format!("by itself: after {} for {}", show_distribution(between), show_distribution(hold)))
         }
         Schedule::After { fault, delay, lasting } => {
-            let (delay, name) = (length(delay), &model.faults[*fault].name);
+            let (delay, name) = (show_distribution(delay), &model.faults[*fault].name);
             Some(format!("{delay} after {name}{}", for_long(lasting)))
         }
     };

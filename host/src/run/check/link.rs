@@ -5,8 +5,7 @@ use crate::model::{
     Breaker, Budget, Bulkhead, Code, Failures, Fallback, Hedge, Link, Methods, Model, Policies, Retry, Trip,
 };
 use crate::report::words;
-
-use super::length;
+use crate::topology::show_distribution;
 
 /// What lies between two services, and what the caller does about failures, from the
 /// message's way to what is done in its place.
@@ -23,9 +22,11 @@ pub fn line(link: &Link, model: &Model) -> String {
 /// Towards a real server nothing is added to what the real network takes.
 fn of_latency(link: &Link, model: &Model) -> Option<String> {
     match (&link.latency, &model.service(link.to).code) {
-        (Some(own), _) => Some(format!("latency of {} each way", length(own))),
+        (Some(own), _) => Some(format!("latency of {} each way", show_distribution(own))),
         (None, Code::External(_)) => None,
-        (None, _) => Some(format!("latency of {} each way, the network's", length(&model.latency))),
+        (None, _) => {
+            Some(format!("latency of {} each way, the network's", show_distribution(&model.latency)))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
-use crate::model::{Code, Distribution, Fault, FaultKind, Nanos, Part, Place, Schedule, ServiceId, Target};
+use crate::model::{Code, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target};
 use crate::topology::{is_inside, parameters};
 
 use super::super::calls::Meets;
@@ -36,7 +36,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
 /// A fault within a real server that was off in the file, and was switched on.
 fn out_of_reach(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
     let is_outside = |service: &ServiceId| matches!(run.model.service(*service).code, Code::External(_));
-    let within = is_outside(&target.service) && is_inside(&fault.kind, target);
+    let within = is_outside(&target.service) && is_inside(fault, target);
     if !fault.enabled || !(within || target.from.as_ref().is_some_and(is_outside)) {
         return None;
     }
@@ -176,7 +176,7 @@ fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
 fn too_late(run: &Run<'_>, index: usize, end: Nanos) -> Option<Problem> {
     let fault = &run.model.faults[index];
     let opens = opens(run, index)?;
-    if !fault.enabled || opens < end || matches!(fault.kind, FaultKind::CollectorDown) {
+    if !fault.enabled || opens < end || matches!(fault.effect, Effect::Export(_)) {
         return None;
     }
     let (opens, end) = (clock::show(opens), clock::show(end));

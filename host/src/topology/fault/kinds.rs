@@ -5,124 +5,210 @@ mod replica;
 mod request;
 mod telemetry;
 
+use super::super::key::{Absence, Declared, Key, Required, Type};
 use super::super::reader::{Table, Value};
+use super::super::types::Choice;
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
-use crate::model::{Canary, FaultKind, Target, Way};
+use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
 
-/// A kind of fault, before what it needs is looked at.
+/// A kind of fault: how it is written, and what it means.
 #[derive(Debug)]
-pub(super) struct Kind {
-    pub name: &'static str,
+pub(super) struct Declaration {
+    pub kind: FaultKind,
     /// Those that it has beside [`COMMON`].
-    keys: &'static [&'static str],
-    pub scope: Scope,
+    keys: Declarations,
+    pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
-    /// Whether it works within a replica, which a real server has not.
-    pub inside: bool,
-    read: fn(&Keys<'_, '_>) -> Option<FaultKind>,
+    read: Reader,
 }
 
-/// What a fault looks at, which says what may narrow it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scope {
-    kind: &'static str,
-    pub looks_at: Subject,
-    /// Whether it has a probability.
-    pub dice: bool,
-    /// Whether there is something between its absence and its full effect.
-    pub grows: bool,
+type Reader = fn(&Keys<'_, '_>) -> Option<Read>;
+
+type Declarations = &'static [&'static dyn Declared];
+
+/// What a fault does, as it was read.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub effect: Effect,
+    /// What `simhost check` says of it behind its kind.
+    pub detail: String,
+}
+
+impl Read {
+    /// What its kind says all of.
+    const fn plain(effect: Effect) -> Option<Self> {
+        Some(Self { effect, detail: String::new() })
+    }
+
+    const fn detailed(effect: Effect, detail: String) -> Option<Self> {
+        Some(Self { effect, detail })
+    }
 }
 
 /// What faults look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum LooksAt {
     Requests,
     Replicas,
     Spans,
     Receivers,
 }
 
-type Read = fn(&Keys<'_, '_>) -> Option<FaultKind>;
-
-const KINDS: [Kind; 29] = [
-    requests("latency", &["delay", "on", "event"], request::latency).in_spans(),
-    requests("error", &["status", "body", "json", "headers"], request::error),
-    requests("reset", &["on"], request::reset),
-    requests("refuse", &[], |_| Some(FaultKind::Refuse)),
-    requests("blackhole", &[], |_| Some(FaultKind::Blackhole)),
-    requests("corrupt", &["on", "share"], request::corrupt),
-    requests("mutate", &["on", "set"], request::mutate),
-    requests("rate-limit", &["limit", "burst", "retry-after"], request::rate_limit).inside(),
-    requests("partition", &["on"], link::partition),
-    requests("loss", &["on", "retransmit", "attempts"], link::loss),
-    requests("duplicate", &[], |_| Some(FaultKind::Duplicate)),
-    requests("bandwidth", &["rate"], link::bandwidth),
-    requests("jitter", &["delay"], link::jitter),
-    replicas("cpu", &["times"], replica::cpu).growing(),
-    replicas("pause", &[], |_| Some(FaultKind::Pause)),
-    requests("memory-leak", &["per-request"], replica::memory_leak).inside(),
-    replicas("pool-exhaustion", &["workers"], replica::pool_exhaustion).growing(),
-    replicas("clock-skew", &["by"], replica::clock_skew).growing(),
-    requests("crash", &["restart"], replica::crash).inside(),
-    replicas("restart-loop", &["up", "down"], replica::restart_loop),
-    replicas("down", &[], |_| Some(FaultKind::Down)),
-    requests("bad-deploy", &["guest", "version", "config", "replicas", "requests"], replica::bad_deploy)
-        .inside(),
-    requests("drop-context", &["how"], telemetry::drop_context),
-    requests("unsample", &[], |_| Some(FaultKind::Unsample)),
-    spans("lose-spans", &[], |_| Some(FaultKind::LoseSpans)),
-    spans("late-spans", &["by"], telemetry::late_spans),
-    replicas("wrong-service-name", &["service-name"], telemetry::wrong_service_name),
-    spans("cardinality", &["attribute", "values"], telemetry::cardinality),
-    Kind::new("collector-down", &[], Subject::Receivers, |_| Some(FaultKind::CollectorDown)),
-];
-
-const fn requests(name: &'static str, keys: &'static [&'static str], read: Read) -> Kind {
-    Kind::new(name, keys, Subject::Requests, read).growing()
+/// What a fault looks at, which says what may narrow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope {
+    kind: &'static str,
+    pub looks_at: LooksAt,
+    /// Whether it has a probability.
+    pub dice: bool,
+    /// Whether there is something between its absence and its full effect.
+    pub grows: bool,
 }
 
-const fn replicas(name: &'static str, keys: &'static [&'static str], read: Read) -> Kind {
-    Kind::new(name, keys, Subject::Replicas, read).inside()
+/// All kinds, in the order of the reference.
+fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &telemetry::KINDS].into_iter().flatten()
 }
 
-const fn spans(name: &'static str, keys: &'static [&'static str], read: Read) -> Kind {
-    Kind::new(name, keys, Subject::Spans, read).inside().growing().in_spans()
-}
-
-impl Kind {
-    const fn new(name: &'static str, keys: &'static [&'static str], looks_at: Subject, read: Read) -> Self {
-        let dice = !matches!(looks_at, Subject::Receivers);
-        let scope = Scope { kind: name, looks_at, dice, grows: false };
-        Self { name, keys, scope, in_spans: false, inside: false, read }
+impl Declaration {
+    /// A kind that looks at requests, and strikes less often while it grows.
+    const fn requests(
+        name: &'static str,
+        in_production: &'static str,
+        keys: Declarations,
+        read: Reader,
+    ) -> Self {
+        let kind =
+            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: false, outlasts: false };
+        Self { kind, keys, looks_at: LooksAt::Requests, in_spans: false, read }
     }
 
-    const fn growing(mut self) -> Self {
-        self.scope.grows = true;
+    /// A kind that looks at replicas, and does not grow.
+    const fn replicas(
+        name: &'static str,
+        in_production: &'static str,
+        keys: Declarations,
+        read: Reader,
+    ) -> Self {
+        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: true, outlasts: false };
+        Self { kind, keys, looks_at: LooksAt::Replicas, in_spans: false, read }
+    }
+
+    /// A kind that looks at spans, and strikes less often while it grows.
+    const fn spans(
+        name: &'static str,
+        in_production: &'static str,
+        keys: Declarations,
+        read: Reader,
+    ) -> Self {
+        let kind =
+            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: true, outlasts: false };
+        Self { kind, keys, looks_at: LooksAt::Spans, in_spans: true, read }
+    }
+
+    /// A kind that looks at the receivers of telemetry, and does not grow.
+    const fn receivers(
+        name: &'static str,
+        in_production: &'static str,
+        keys: Declarations,
+        read: Reader,
+    ) -> Self {
+        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: false, outlasts: false };
+        Self { kind, keys, looks_at: LooksAt::Receivers, in_spans: false, read }
+    }
+
+    /// It does less while it grows.
+    const fn by_magnitude(mut self) -> Self {
+        self.kind.grows = Grows::Magnitude;
         self
     }
 
+    /// It works within a replica.
     const fn inside(mut self) -> Self {
-        self.inside = true;
+        self.kind.is_inside = true;
         self
     }
 
+    /// What it does outlasts its window.
+    const fn outlasting(mut self) -> Self {
+        self.kind.outlasts = true;
+        self
+    }
+
+    /// Spans may be named in its target.
     const fn in_spans(mut self) -> Self {
         self.in_spans = true;
         self
+    }
+
+    /// Whether it has this key.
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|declared| declared.name() == key)
+    }
+
+    /// Takes it that its keys are read, or that it has been said why not.
+    fn know(&self, table: &Table<'_>) {
+        self.keys.iter().for_each(|key| table.know(&[key.name()]));
+    }
+
+    /// What a fault of this kind looks at, before its keys are read.
+    pub const fn scope(&self) -> Scope {
+        let (kind, looks_at) = (self.kind.name, self.looks_at);
+        let dice = !matches!(looks_at, LooksAt::Receivers);
+        Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
+    }
+}
+
+/// A kind of fault, as the reference has it: Markdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindReference {
+    pub name: &'static str,
+    /// Its line in the table of kinds: name, what it is in production, what it strikes, and what a ramp changes.
+    pub line: String,
+    /// The table of its own keys; empty if it has none.
+    pub keys: String,
+}
+
+/// All kinds, in the order of the reference.
+pub fn reference() -> Vec<KindReference> {
+    declarations().map(Declaration::reference).collect()
+}
+
+impl Declaration {
+    fn reference(&self) -> KindReference {
+        let FaultKind { name, in_production, grows, .. } = self.kind;
+        let strikes = match self.looks_at {
+            LooksAt::Requests => "requests",
+            LooksAt::Replicas => "replicas",
+            LooksAt::Spans => "spans",
+            LooksAt::Receivers => "receivers",
+        };
+        let ramp = match grows {
+            Grows::Never => "no ramp",
+            Grows::Magnitude => "how much it does",
+            Grows::Frequency => "how often it strikes",
+        };
+        let line = format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {ramp} |\n");
+        let mut keys = String::new();
+        if !self.keys.is_empty() {
+            keys.push_str("| key | value | default | |\n|---|---|---|---|\n");
+            keys.extend(self.keys.iter().map(|key| key.row()));
+        }
+        KindReference { name, line, keys }
     }
 }
 
 impl Scope {
     /// Of a kind that nobody knows: nothing is held against it.
-    pub const ANY: Self = Self { kind: "", looks_at: Subject::Requests, dice: true, grows: true };
+    pub const ANY: Self = Self { kind: "", looks_at: LooksAt::Requests, dice: true, grows: true };
 
     /// With what the keys of the kind say.
-    pub const fn of(self, kind: &FaultKind) -> Self {
-        match kind {
-            FaultKind::BadDeploy { canary: Canary::Replicas(_), .. } => {
-                Self { looks_at: Subject::Replicas, dice: false, grows: false, ..self }
+    pub const fn of(self, effect: &Effect) -> Self {
+        match effect {
+            Effect::Door(DoorFault::BadDeploy { canary: Canary::Replicas(_), .. }) => {
+                Self { looks_at: LooksAt::Replicas, dice: false, grows: false, ..self }
             }
             _ => self,
         }
@@ -131,17 +217,17 @@ impl Scope {
     /// Notes a key that chooses among requests, for a fault that looks at none.
     pub fn allow(&self, value: &Value<'_>) -> Option<()> {
         let help = match self.looks_at {
-            Subject::Requests => return Some(()),
-            Subject::Replicas if self.kind == "bad-deploy" => {
+            LooksAt::Requests => return Some(()),
+            LooksAt::Replicas if self.kind == "bad-deploy" => {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
-            Subject::Replicas => {
+            LooksAt::Replicas => {
                 "leave it out: it befalls whole replicas, whatever they are asked; probability says how many"
             }
-            Subject::Spans => {
+            LooksAt::Spans => {
                 "leave it out: it befalls spans, whatever was asked for; probability says how many"
             }
-            Subject::Receivers => {
+            LooksAt::Receivers => {
                 "leave it out: it befalls the receivers of all telemetry; when says when it does"
             }
         };
@@ -158,47 +244,46 @@ fn has_no(kind: &str, key: &str) -> Problem {
     Problem::new(format!("a fault of kind {} has no {}", quote(kind), quote(key))).label("has no effect")
 }
 
-/// Whether a fault of this kind works within a replica, or within a guest's spans, at this target: a real
-/// server has neither.
-pub fn is_inside(kind: &FaultKind, target: &Target) -> bool {
-    let in_replica = target.span.is_some() || target.replica.is_some();
-    in_replica || KINDS.iter().any(|known| known.name == kind.name() && known.inside)
+/// Whether a fault works within a replica, or within a guest's spans, at this target: a real server has
+/// neither.
+pub fn is_inside(fault: &Fault, target: &Target) -> bool {
+    target.span.is_some() || target.replica.is_some() || fault.kind.is_inside
 }
 
 /// The kind that a value names.
-pub(super) fn find(value: &Value<'_>) -> Option<&'static Kind> {
-    static NAMED: [Kind; 29] = KINDS;
-    let named = NAMED.each_ref().map(|kind| (kind.name, kind));
+pub(super) fn find(value: &Value<'_>) -> Option<&'static Declaration> {
+    let named: Vec<_> = declarations().map(|declared| (declared.kind.name, declared)).collect();
     value.choice("fault kind", &named)
 }
 
 /// What a fault of this kind does. Notes keys that belong to other kinds.
 pub(super) fn read(
     table: &Table<'_>,
-    kind: Option<&Kind>,
+    declared: Option<&Declaration>,
     targets: &[Target],
     around: &Surroundings<'_>,
-) -> Option<FaultKind> {
-    let Some(kind) = kind else {
-        KINDS.iter().for_each(|kind| table.know(kind.keys));
+) -> Option<Read> {
+    let Some(declared) = declared else {
+        declarations().for_each(|declared| declared.know(table));
         return None;
     };
-    table.know(kind.keys);
+    declared.know(table);
     for entry in table.entries() {
-        let owners = || KINDS.iter().filter(|owner| owner.keys.contains(&entry.key));
-        if COMMON.contains(&entry.key) || kind.keys.contains(&entry.key) || owners().next().is_none() {
+        let owners = || declarations().filter(|owner| owner.has(entry.key));
+        if COMMON.contains(&entry.key) || declared.has(entry.key) || owners().next().is_none() {
             continue;
         }
-        owners().for_each(|owner| table.know(owner.keys));
-        let names = list(owners().map(|owner| owner.name));
+        owners().for_each(|owner| owner.know(table));
+        let names = list(owners().map(|owner| owner.kind.name));
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
-        entry.refuse_key::<()>(has_no(kind.name, entry.key).help(help));
+        entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (kind.read)(&Keys { table, targets, around })
+    (declared.read)(&Keys { declared, table, targets, around })
 }
 
 /// A fault's table for the reader of its kind.
 struct Keys<'k, 'a> {
+    declared: &'k Declaration,
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
@@ -206,19 +291,30 @@ struct Keys<'k, 'a> {
 }
 
 impl<'a> Keys<'_, 'a> {
-    fn get(&self, key: &'static str) -> Option<Value<'a>> {
-        let [value] = self.table.some([key]);
-        value
+    /// The value of a key, or what holds without it. None: it is wrong, and that is noted.
+    fn read<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<A::Read> {
+        key.read(self.table_with(key.name))
     }
 
-    fn need(&self, key: &'static str, remedy: &str) -> Option<Value<'a>> {
-        self.table.need(key, self.get(key), remedy)
+    /// The value of a key as it stands in the file.
+    fn get<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<Value<'a>> {
+        key.get(self.table_with(key.name))
     }
 
-    /// `on = "request"`.
-    fn way(&self, usual: Way) -> Option<Way> {
-        const WAYS: [(&str, Way); 3] =
-            [("request", Way::Request), ("response", Way::Response), ("both", Way::Both)];
-        self.get("on").map_or(Some(usual), |value| value.choice("direction", &WAYS))
+    /// The value of a key as it stands in the file. That it is missing is noted.
+    fn need<T: Type>(&self, key: &Key<T, Required>) -> Option<Value<'a>> {
+        key.need(self.table_with(key.name))
+    }
+
+    /// What the reader of a kind asks for, its kind declares.
+    fn table_with(&self, key: &str) -> &Table<'a> {
+        assert!(self.declared.has(key), "{} does not declare {key}", self.declared.kind.name);
+        self.table
     }
 }
+
+/// The three directions of `on`.
+const DIRECTIONS: Choice<Direction> = Choice {
+    what: "direction",
+    words: &[("request", Direction::Request), ("response", Direction::Response), ("both", Direction::Both)],
+};

@@ -5,9 +5,9 @@ use toml::de::DeValue;
 use super::super::address;
 use super::super::reader::{Table, Value};
 use super::Surroundings;
-use super::kinds::{Kind, Scope, Subject};
+use super::kinds::{Declaration, LooksAt, Scope};
 use crate::error::{Problem, quote};
-use crate::model::{Canary, Code, FaultKind, ServiceId, Target};
+use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 
 /// Targets of which one is drawn.
 const ONE_OF_AT_MOST: usize = 1_000;
@@ -17,13 +17,13 @@ const ONE_OF_AT_MOST: usize = 1_000;
 pub(super) fn targets(
     fault: &Table<'_>,
     value: Option<&Value<'_>>,
-    kind: Option<&Kind>,
+    kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
-    if let Some(kind) = kind.filter(|kind| kind.scope.looks_at == Subject::Receivers) {
+    if let Some(kind) = kind.filter(|kind| kind.looks_at == LooksAt::Receivers) {
         let help = "leave it out: the receivers take telemetry of all services";
         return match value {
-            Some(value) => value.refuse_key(kind.scope.has_no("target").help(help)),
+            Some(value) => value.refuse_key(kind.scope().has_no("target").help(help)),
             None => Some(Vec::new()),
         };
     }
@@ -41,7 +41,7 @@ pub(super) fn targets(
 fn one_of(
     table: &Table<'_>,
     several: &Value<'_>,
-    kind: Option<&Kind>,
+    kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
     for other in table.entries().iter().filter(|entry| entry.key != several.key) {
@@ -79,7 +79,7 @@ fn one_of(
 }
 
 /// One target.
-fn target(table: &Table<'_>, kind: Option<&Kind>, around: &Surroundings<'_>) -> Option<Target> {
+fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'_>) -> Option<Target> {
     let [service, from, link] = table.some(["service", "from", "link"]);
     let narrow = table.some(["route", "replica", "from-replica", "span"]);
     table.refuse_others();
@@ -191,18 +191,18 @@ fn caller(value: &Value<'_>, id: ServiceId, around: &Surroundings<'_>) -> Option
 /// Refuses a real server as the target of what works within a replica.
 fn of_guest<'a>(
     ends: Ends<'a>,
-    kind: Option<&Kind>,
+    kind: Option<&Declaration>,
     span: &Option<Value<'_>>,
     around: &Surroundings<'_>,
 ) -> Option<Ends<'a>> {
     let service = &around.services[ends.service.index()];
-    let inside = kind.is_some_and(|kind| kind.inside) || span.is_some();
+    let inside = kind.is_some_and(|kind| kind.kind.is_inside) || span.is_some();
     match (&service.code, kind) {
         (Code::External(_), Some(kind)) if inside => {
             let problem = Problem::new(format!(
                 "{} is a real server: a fault of kind {} cannot reach into it",
                 quote(&service.name),
-                quote(kind.name)
+                quote(kind.kind.name)
             ));
             let help =
                 "name a service with a guest, or let something go wrong on the way: latency, error, reset";
@@ -244,37 +244,37 @@ fn replica_of(
 }
 
 /// Notes what chooses among requests, in the target of a deployment to replicas.
-pub(super) fn refuse_requests(target: &Value<'_>, kind: &FaultKind, scope: &Scope) {
-    if !matches!(kind, FaultKind::BadDeploy { canary: Canary::Replicas(_), .. }) {
+pub(super) fn refuse_requests(target: &Value<'_>, effect: &Effect, scope: &Scope) {
+    if !matches!(effect, Effect::Door(DoorFault::BadDeploy { canary: Canary::Replicas(_), .. })) {
         return;
     }
     let Some(table) = target.table("the target") else { return };
     for entry in table.entries().iter().filter(|entry| !["service", "replica"].contains(&entry.key)) {
         match entry.key {
-            "one-of" => entry.list().iter().flatten().for_each(|each| refuse_requests(each, kind, scope)),
+            "one-of" => entry.list().iter().flatten().for_each(|each| refuse_requests(each, effect, scope)),
             _ => _ = scope.allow(entry),
         }
     }
 }
 
 /// Notes what a fault of this kind does not look at.
-fn refuse_alien(value: &Value<'_>, kind: &Kind) {
-    let (looks_at, key) = (kind.scope.looks_at, value.key);
+fn refuse_alien(value: &Value<'_>, kind: &Declaration) {
+    let (looks_at, key) = (kind.looks_at, value.key);
     let allowed = match key {
         "span" => kind.in_spans,
-        "route" => looks_at != Subject::Replicas,
-        _ => looks_at == Subject::Requests,
+        "route" => looks_at != LooksAt::Replicas,
+        _ => looks_at == LooksAt::Requests,
     };
     if allowed {
         return;
     }
     let help = match (looks_at, key) {
-        (Subject::Requests, _) => {
+        (LooksAt::Requests, _) => {
             "leave it out; only latency, lose-spans, late-spans and cardinality know spans"
         }
-        (Subject::Spans, _) => "leave it out: spans are those of a service, whoever called it",
+        (LooksAt::Spans, _) => "leave it out: spans are those of a service, whoever called it",
         _ => "leave it out: it befalls whole replicas, whatever they are asked and by whom",
     };
-    let problem = kind.scope.has_no(&format!("target.{key}"));
+    let problem = kind.scope().has_no(&format!("target.{key}"));
     value.refuse_key::<()>(problem.help(help));
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::{length, link};
+use super::super::link;
 use crate::model::{Failures, Link, Methods, Model, Trip};
+use crate::topology::show_distribution;
 
 /// What lies between two services. A policy that the link does not have is null.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -94,7 +95,7 @@ impl LinkRow {
         Self {
             from: model.service(link.from).name.clone(),
             to: model.service(link.to).name.clone(),
-            latency: link.latency.as_ref().map(length),
+            latency: link.latency.as_ref().map(show_distribution),
             timeout_ns: link.timeout,
             deadline: policies.is_some_and(|policies| policies.deadline),
             retry: policies.and_then(|policies| policies.retry.as_ref()).map(|retry| RetryRow {

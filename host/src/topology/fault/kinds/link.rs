@@ -1,36 +1,83 @@
 //! What befalls messages between two services.
 
-use super::super::super::distribution::positive_distribution;
-use super::super::super::units::{self, positive_duration};
-use super::Keys;
-use crate::model::{FaultKind, Nanos, Way};
+use super::super::super::distribution::show_distribution;
+use super::super::super::key::{Key, Required, Usual};
+use super::super::super::types::{BANDWIDTH, By, Choice, Count, POSITIVE_DISTRIBUTION, TIME};
+use super::super::super::units::show_size;
+use super::{DIRECTIONS, Declaration, Keys, Read};
+use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault};
 
-/// TCP's least time until it sends again (`TCP_RTO_MIN` of Linux).
-const RETRANSMIT: Nanos = 200_000_000;
+pub(super) static KINDS: [Declaration; 5] = [
+    Declaration::requests("partition", "a switch, a route or a security group", &[&PARTED], partition),
+    Declaration::requests("loss", "a bad cable, a congested queue", &[&LOST, &RETRANSMIT, &ATTEMPTS], loss),
+    Declaration::requests("duplicate", "a proxy that sends again", &[], |_| {
+        Read::plain(Effect::Network(NetworkFault::Duplicate))
+    }),
+    Declaration::requests("bandwidth", "a thin or shared link", &[&BYTES], bandwidth).by_magnitude(),
+    Declaration::requests("jitter", "a busy switch, a long way", &[&DELAY], jitter).by_magnitude(),
+];
 
-/// Times that a message is sent again before the connection is given up, and the
-/// most: six are `tcp_syn_retries` of Linux, fifteen `tcp_retries2`.
-const ATTEMPTS: u32 = 6;
-const ATTEMPTS_AT_MOST: u32 = 15;
+static PARTED: Key<Choice<Direction>, Usual> = Key {
+    name: "on",
+    of: DIRECTIONS,
+    absent: Usual("\"both\""),
+    says: "`\"request\"`: nothing gets there; `\"response\"`: the callee works, and its answers are lost",
+};
 
-pub(super) fn partition(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    Some(FaultKind::Partition { on: keys.way(Way::Both)? })
+fn partition(keys: &Keys<'_, '_>) -> Option<Read> {
+    let on = keys.read(&PARTED)?;
+    Read::plain(Effect::Network(NetworkFault::Partition { on }))
 }
 
-pub(super) fn loss(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let on = keys.way(Way::Both);
-    let retransmit = keys.get("retransmit").map_or(Some(RETRANSMIT), |value| positive_duration(&value));
-    let attempts = keys.get("attempts").map_or(Some(ATTEMPTS), |value| value.count(1..=ATTEMPTS_AT_MOST));
-    Some(FaultKind::Loss { on: on?, retransmit: retransmit?, attempts: attempts? })
+static LOST: Key<Choice<Direction>, Usual> =
+    Key { name: "on", of: DIRECTIONS, absent: Usual("\"both\""), says: "the messages that may be lost" };
+
+/// TCP's least time until it sends again is `TCP_RTO_MIN` of Linux.
+static RETRANSMIT: Key<By<Nanos>, Usual> = Key {
+    name: "retransmit",
+    of: TIME,
+    absent: Usual("\"200ms\""),
+    says: "the time until a lost message is sent again; twice as long after each further loss",
+};
+
+/// Six are `tcp_syn_retries` of Linux, fifteen `tcp_retries2`.
+static ATTEMPTS: Key<Count, Usual> = Key {
+    name: "attempts",
+    of: Count(1, 15),
+    absent: Usual("6"),
+    says: "after this many losses of one message the connection is reset",
+};
+
+fn loss(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (on, retransmit, attempts) = (keys.read(&LOST), keys.read(&RETRANSMIT), keys.read(&ATTEMPTS));
+    let loss = NetworkFault::Loss { on: on?, retransmit: retransmit?, attempts: attempts? };
+    Read::plain(Effect::Network(loss))
 }
 
-pub(super) fn bandwidth(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let rate = keys.need("rate", "say what the link carries: rate = \"1MiB/s\" or rate = \"10Mbit/s\"")?;
-    Some(FaultKind::Bandwidth { bytes_per_second: units::bandwidth(&rate)? })
+static BYTES: Key<By<u64>, Required> = Key {
+    name: "rate",
+    of: BANDWIDTH,
+    absent: Required("say what the link carries: rate = \"1MiB/s\" or rate = \"10Mbit/s\""),
+    says: "what the link carries; a message has the bytes of its body and headers",
+};
+
+fn bandwidth(keys: &Keys<'_, '_>) -> Option<Read> {
+    let bytes_per_second = keys.read(&BYTES)?;
+    let detail = format!(" of {}/s", show_size(bytes_per_second));
+    Read::detailed(Effect::Network(NetworkFault::Bandwidth { bytes_per_second }), detail)
 }
 
-pub(super) fn jitter(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let remedy = "say how much longer messages take: delay = { uniform = { min = \"0ms\", max = \"20ms\" } }";
-    let delay = keys.need("delay", remedy)?;
-    Some(FaultKind::Jitter { delay: positive_distribution(&delay)? })
+static DELAY: Key<By<Distribution>, Required> = Key {
+    name: "delay",
+    of: POSITIVE_DISTRIBUTION,
+    absent: Required(
+        "say how much longer messages take: delay = { uniform = { min = \"0ms\", max = \"20ms\" } }",
+    ),
+    says: "how much longer a message takes, drawn once for the request and once for the response",
+};
+
+fn jitter(keys: &Keys<'_, '_>) -> Option<Read> {
+    let delay = keys.read(&DELAY)?;
+    let detail = format!(" of {}", show_distribution(&delay));
+    Read::detailed(Effect::Network(NetworkFault::Jitter { delay }), detail)
 }

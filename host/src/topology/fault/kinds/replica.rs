@@ -2,34 +2,87 @@
 
 use toml::de::DeValue;
 
-use super::super::super::distribution::{distribution, positive_distribution};
-use super::super::super::rates::share;
+use super::super::super::distribution::show_distribution;
+use super::super::super::key::{Key, Optional, Required, Type, Usual};
 use super::super::super::service::{guest_code, read_config};
-use super::super::super::units::{offset, size};
-use super::Keys;
-use crate::error::{Problem, quote};
-use crate::model::{Canary, Distribution, FaultKind, Target};
+use super::super::super::types::{
+    By, DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT, Written,
+};
+use super::super::super::units::show_size;
+use super::{Declaration, Keys, Read};
+use crate::clock::show;
+use crate::error::{Problem, quote, show_share};
+use crate::model::{Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault};
 
-/// How long a replica is away after a crash, where the file does not say: a second.
-const RESTART: Distribution = Distribution::Fixed(1_000_000_000);
+pub(super) static KINDS: [Declaration; 9] = [
+    Declaration::replicas("cpu", "a noisy neighbour, a throttled container", &[&TIMES], cpu).by_magnitude(),
+    Declaration::replicas("pause", "a collection of garbage, a live migration", &[], |_| {
+        Read::plain(Effect::Replica(ReplicaFault::Pause))
+    }),
+    Declaration::requests("memory-leak", "an unbounded cache", &[&PER_REQUEST], memory_leak)
+        .by_magnitude()
+        .inside(),
+    Declaration::replicas(
+        "pool-exhaustion",
+        "threads or connections that others hold",
+        &[&WORKERS],
+        pool_exhaustion,
+    )
+    .by_magnitude(),
+    Declaration::replicas("clock-skew", "a machine without time service", &[&WRONG_BY], clock_skew)
+        .by_magnitude(),
+    Declaration::requests("crash", "a request that kills its process", &[&RESTART], crash)
+        .inside()
+        .outlasting(),
+    Declaration::replicas("restart-loop", "a process that dies again and again", &[&UP, &DOWN], restart_loop),
+    Declaration::replicas("down", "a lost node", &[], |_| Read::plain(Effect::Replica(ReplicaFault::Down))),
+    Declaration::requests(
+        "bad-deploy",
+        "a new version, for all or for some",
+        &[&GUEST, &VERSION, &CONFIG, &REPLICAS, &REQUESTS],
+        bad_deploy,
+    )
+    .inside(),
+];
 
-/// Work that takes longer than this does not come to an end.
-const TIMES_AT_MOST: f64 = 1e6;
+static TIMES: Key<By<f64>, Required> = Key {
+    name: "times",
+    of: By {
+        words: "a number above 1",
+        // Work that takes longer than a million times does not come to an end.
+        read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
+    },
+    absent: Required("say how many times as long work takes: times = 4"),
+    says: "how many times as long work takes",
+};
 
-pub(super) fn cpu(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let times = keys.need("times", "say how many times as long work takes: times = 4")?;
-    let fits = |times| times > 1.0 && times <= TIMES_AT_MOST;
-    Some(FaultKind::Cpu { times: times.number("a number above 1, up to 1000000", fits)? })
+fn cpu(keys: &Keys<'_, '_>) -> Option<Read> {
+    let times = keys.read(&TIMES)?;
+    Read::detailed(Effect::Replica(ReplicaFault::Cpu { times }), format!(" times {times}"))
 }
 
-pub(super) fn memory_leak(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let remedy = "say how much of its memory a worker loses each time: per-request = \"1MiB\"";
-    let per_request = keys.need("per-request", remedy)?;
-    Some(FaultKind::MemoryLeak { per_request: size(&per_request, 1..=4 << 30)? })
+static PER_REQUEST: Key<Size, Required> = Key {
+    name: "per-request",
+    of: Size(1, 4 << 30),
+    absent: Required("say how much of its memory a worker loses each time: per-request = \"1MiB\""),
+    says: "how much of its memory a worker loses each time",
+};
+
+fn memory_leak(keys: &Keys<'_, '_>) -> Option<Read> {
+    let per_request = keys.read(&PER_REQUEST)?;
+    let detail = format!(" of {} for each request", show_size(per_request));
+    Read::detailed(Effect::Worker(WorkerFault::MemoryLeak { per_request }), detail)
 }
 
-pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let workers = keys.need("workers", "say how many workers are taken: workers = \"all\", or a number")?;
+static WORKERS: Key<Written, Required> = Key {
+    name: "workers",
+    of: Written("a whole number, or `\"all\"`"),
+    absent: Required("say how many workers are taken: workers = \"all\", or a number"),
+    says: "how many are taken, per replica. Idle workers are taken first, busy ones when they are done",
+};
+
+fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<Read> {
+    let workers = keys.need(&WORKERS)?;
     // Of several targets, as many as the largest has: more than there are, are all.
     let workers_of = |target: &Target| keys.around.services[target.service.index()].workers;
     let all = keys.targets.iter().map(workers_of).max().unwrap_or(u32::MAX);
@@ -41,46 +94,110 @@ pub(super) fn pool_exhaustion(keys: &Keys<'_, '_>) -> Option<FaultKind> {
                 .help(format!("write workers = \"all\", or a whole number from 1 to {all}")),
         ),
         _ => workers.count(1..=all),
-    };
-    Some(FaultKind::PoolExhaustion { workers: workers? })
+    }?;
+    let detail = format!(" of {workers} workers");
+    Read::detailed(Effect::Replica(ReplicaFault::PoolExhaustion { workers }), detail)
 }
 
-pub(super) fn clock_skew(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let by =
-        keys.need("by", "say how wrong the clock is: by = \"-250ms\" if it is behind, \"5s\" if ahead")?;
-    Some(FaultKind::ClockSkew { by: offset(&by)? })
+static WRONG_BY: Key<By<i64>, Required> = Key {
+    name: "by",
+    of: OFFSET,
+    absent: Required("say how wrong the clock is: by = \"-250ms\" if it is behind, \"5s\" if ahead"),
+    says: "`\"-250ms\"`: behind; `\"5s\"`: ahead",
+};
+
+fn clock_skew(keys: &Keys<'_, '_>) -> Option<Read> {
+    let by = keys.read(&WRONG_BY)?;
+    let direction = if by < 0 { "behind" } else { "ahead" };
+    let detail = format!(" of {} {direction}", show(by.unsigned_abs()));
+    Read::detailed(Effect::Record(RecordFault::ClockSkew { by }), detail)
 }
 
-pub(super) fn crash(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let restart = keys.get("restart").map_or(Some(RESTART), |value| distribution(&value));
-    Some(FaultKind::Crash { restart: restart? })
+static RESTART: Key<By<Distribution>, Usual> =
+    Key { name: "restart", of: DISTRIBUTION, absent: Usual("\"1s\""), says: "how long the replica is away" };
+
+fn crash(keys: &Keys<'_, '_>) -> Option<Read> {
+    let restart = keys.read(&RESTART)?;
+    let detail = format!(" for {}", show_distribution(&restart));
+    Read::detailed(Effect::Replica(ReplicaFault::Crash { restart }), detail)
 }
 
-pub(super) fn restart_loop(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let up = keys.need("up", "say how long the replica lives: up = { exponential = { mean = \"20s\" } }");
-    let down = keys.need("down", "say how long it is away: down = \"2s\"");
-    let up = up.and_then(|value| positive_distribution(&value));
-    let down = down.and_then(|value| positive_distribution(&value));
-    Some(FaultKind::RestartLoop { up: up?, down: down? })
+static UP: Key<By<Distribution>, Required> = Key {
+    name: "up",
+    of: POSITIVE_DISTRIBUTION,
+    absent: Required("say how long the replica lives: up = { exponential = { mean = \"20s\" } }"),
+    says: "how long it lives, drawn for each cycle",
+};
+
+static DOWN: Key<By<Distribution>, Required> = Key {
+    name: "down",
+    of: POSITIVE_DISTRIBUTION,
+    absent: Required("say how long it is away: down = \"2s\""),
+    says: "how long it is away, drawn for each cycle",
+};
+
+fn restart_loop(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (up, down) = (keys.read(&UP), keys.read(&DOWN));
+    let (up, down) = (up?, down?);
+    let detail = format!(", up {} and down {}", show_distribution(&up), show_distribution(&down));
+    Read::detailed(Effect::Replica(ReplicaFault::RestartLoop { up, down }), detail)
 }
 
-pub(super) fn bad_deploy(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let remedy = "name what is deployed: guest = \"./broken.wasm\", or a guest that is built in";
-    let code = keys.need("guest", remedy).and_then(|value| guest_code(&value, keys.around.code));
-    let version = match keys.get("version") {
-        Some(value) => value.filled().map(|version| Some(version.to_owned())),
-        None => Some(None),
-    };
-    let config = keys.get("config").map(|value| read_config(&value).0).unwrap_or_default();
-    let canary = match (keys.get("replicas"), keys.get("requests")) {
+static GUEST: Key<Written, Required> = Key {
+    name: "guest",
+    of: Written("a guest's name or file"),
+    absent: Required("name what is deployed: guest = \"./broken.wasm\", or a guest that is built in"),
+    says: "as in a service: built in, or a file. A missing file is refused. A file that is not a valid guest is \
+           deployed, and its replicas do not start",
+};
+
+static VERSION: Key<By<String>, Optional> = Key {
+    name: "version",
+    of: TEXT,
+    absent: Optional("the service's, with `+` and the build"),
+    says: "`service.version` of its spans",
+};
+
+static CONFIG: Key<Written, Optional> = Key {
+    name: "config",
+    of: Written("a table"),
+    absent: Optional("the service's"),
+    says: "keys that differ from the service's",
+};
+
+static REPLICAS: Key<By<f64>, Optional> = Key {
+    name: "replicas",
+    of: SHARE,
+    absent: Optional("`1.0`, without `requests`"),
+    says: "the share of the replicas that get it, rounded up, from the last; route, match and chance do not apply",
+};
+
+static REQUESTS: Key<By<f64>, Optional> = Key {
+    name: "requests",
+    of: SHARE,
+    absent: Optional("none"),
+    says: "or the share of the traces; a trace stays on one version",
+};
+
+fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
+    let code = keys.need(&GUEST).and_then(|value| guest_code(&value, keys.around.code));
+    let version = keys.read(&VERSION);
+    let config = keys.get(&CONFIG).map(|value| read_config(&value).0).unwrap_or_default();
+    let canary = match (keys.get(&REPLICAS), keys.get(&REQUESTS)) {
         (Some(_), Some(requests)) => requests.refuse_key(
             Problem::new("the fault has both replicas and requests")
                 .label("replicas are given as well")
                 .help("keep replicas to replace some of them, or requests for a share of the traces"),
         ),
-        (Some(replicas), None) => share(&replicas).map(Canary::Replicas),
-        (None, Some(requests)) => share(&requests).map(Canary::Requests),
+        (Some(replicas), None) => REPLICAS.of.read(&replicas).map(Canary::Replicas),
+        (None, Some(requests)) => REQUESTS.of.read(&requests).map(Canary::Requests),
         (None, None) => Some(Canary::Replicas(1.0)),
     };
-    Some(FaultKind::BadDeploy { code: code?, version: version?, config, canary: canary? })
+    let canary = canary?;
+    let detail = match canary {
+        Canary::Replicas(share) => format!(" to {} of the replicas", show_share(share)),
+        Canary::Requests(share) => format!(" for {} of the traces", show_share(share)),
+    };
+    let deploy = DoorFault::BadDeploy { code: code?, version: version?, config, canary };
+    Read::detailed(Effect::Door(deploy), detail)
 }

@@ -1,39 +1,97 @@
 //! What befalls requests and the answers to them.
 
 use super::super::super::answer::answer;
-use super::super::super::distribution::distribution;
-use super::super::super::rates::{positive_share, rate};
+use super::super::super::distribution::show_distribution;
+use super::super::super::key::{Key, Optional, Required, Usual};
 use super::super::super::reader::Value;
 use super::super::super::service::read_attributes;
-use super::super::super::units::{duration, positive_duration};
+use super::super::super::types::{By, Choice, Count, DISTRIBUTION, POSITIVE_SHARE, RATE, TIME, Written};
+use super::super::super::units::duration;
 use super::super::conditions::{is_pointer, json_value};
-use super::Keys;
+use super::{DIRECTIONS, Declaration, Keys, Read};
 use crate::error::Problem;
-use crate::model::{FaultEvent, FaultKind, Moment, Way};
+use crate::model::{
+    Direction, Distribution, DoorFault, Effect, FaultEvent, Nanos, NetworkFault, Rate, SpanFault, WorkerFault,
+};
 
-const MOMENTS: [(&str, Moment); 4] = [
-    ("handler", Moment::Handler),
-    ("request", Moment::Request),
-    ("response", Moment::Response),
-    ("span", Moment::Span),
+pub(super) static KINDS: [Declaration; 8] = [
+    Declaration::requests(
+        "latency",
+        "a lost index, a lock, a slow disk",
+        &[&DELAY, &MOMENT, &EVENT],
+        latency,
+    )
+    .by_magnitude()
+    .in_spans(),
+    Declaration::requests(
+        "error",
+        "an overloaded or broken dependency",
+        &[&STATUS, &BODY, &JSON, &HEADERS],
+        error,
+    ),
+    Declaration::requests("reset", "a proxy or a process that cuts connections", &[&BROKEN], reset),
+    Declaration::requests("refuse", "nothing listens at the port", &[], |_| {
+        Read::plain(Effect::Network(NetworkFault::Refuse))
+    }),
+    Declaration::requests("blackhole", "a firewall that swallows packets", &[], |_| {
+        Read::plain(Effect::Network(NetworkFault::Blackhole))
+    }),
+    Declaration::requests("corrupt", "a proxy or a memory that changes bytes", &[&CHANGED, &SHARE], corrupt),
+    Declaration::requests("mutate", "a stale cache, a wrong value upstream", &[&CHANGED, &SET], mutate),
+    Declaration::requests("rate-limit", "a quota", &[&LIMIT, &BURST, &RETRY_AFTER], rate_limit).inside(),
 ];
 
-/// The bytes of a body that are spoilt where the file does not say: one of a hundred.
-const SHARE: f64 = 0.01;
+static DELAY: Key<By<Distribution>, Required> = Key {
+    name: "delay",
+    of: DISTRIBUTION,
+    absent: Required("say how long: delay = \"350ms +/- 20ms\""),
+    says: "how much longer it takes",
+};
 
-/// Requests that may come at once, for a rate limit.
-const BURST_AT_MOST: u32 = 1_000_000;
+/// Where in a call the delay lies.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// On the way of a message, when no worker has the request.
+    Message(Direction),
+    /// When a worker has it, before the guest looks at it.
+    Handler,
+    /// Within the guest's spans of the name in the target.
+    Span,
+}
 
-pub(super) fn latency(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let delay = keys.need("delay", "say how long: delay = \"350ms +/- 20ms\"");
-    let delay = delay.and_then(|value| distribution(&value));
+static MOMENT: Key<Choice<Moment>, Optional> = Key {
+    name: "on",
+    of: Choice {
+        what: "moment",
+        words: &[
+            ("handler", Moment::Handler),
+            ("request", Moment::Message(Direction::Request)),
+            ("response", Moment::Message(Direction::Response)),
+            ("span", Moment::Span),
+        ],
+    },
+    absent: Optional("`\"handler\"`; `\"span\"` where the target names a `span`"),
+    says: "`\"handler\"`: before the guest runs, while a worker has the request; `\"request\"`, `\"response\"`: on \
+           the way there or back, without a worker; `\"span\"`: at the beginning of a span of the guest",
+};
+
+static EVENT: Key<Written, Optional> = Key {
+    name: "event",
+    of: Written("`{ name = \"…\", above = \"200ms\", attributes = { … } }`"),
+    absent: Optional("none"),
+    says: "an event on that span, after a delay of `above` (`\"0s\"`) or more: what the service's own instrumentation \
+           would record. Do not use the fault's name, or the spans give it away",
+};
+
+fn latency(keys: &Keys<'_, '_>) -> Option<Read> {
+    let delay = keys.read(&DELAY);
     let in_span = keys.targets.first().map(|target| target.span.is_some());
-    let on = match keys.get("on") {
-        Some(value) => moment(&value, in_span),
-        None if in_span == Some(true) => Some(Moment::Span),
-        None => Some(Moment::Handler),
-    };
-    let event = match keys.get("event") {
+    let on = keys.read(&MOMENT).and_then(|on| match (on, keys.get(&MOMENT)) {
+        (Some(on), Some(value)) => moment(&value, on, in_span),
+        _ if in_span == Some(true) => Some(Moment::Span),
+        _ => Some(Moment::Handler),
+    });
+    let event = match keys.get(&EVENT) {
         Some(value) if in_span == Some(false) => value.refuse_key(
             Problem::new("an event needs a span that it is in")
                 .label("in which span?")
@@ -42,18 +100,25 @@ pub(super) fn latency(keys: &Keys<'_, '_>) -> Option<FaultKind> {
         Some(value) => event(&value).map(Some),
         None => Some(None),
     };
-    Some(FaultKind::Latency { delay: delay?, on: on?, event: event? })
+    let (delay, event) = (delay?, event?);
+    let detail = format!(" of {}", show_distribution(&delay));
+    let effect = match on? {
+        Moment::Message(on) => Effect::Network(NetworkFault::Latency { delay, on }),
+        Moment::Handler => Effect::Worker(WorkerFault::Latency { delay }),
+        Moment::Span => Effect::Span(SpanFault::Latency { delay, event }),
+    };
+    Read::detailed(effect, detail)
 }
 
-fn moment(value: &Value<'_>, in_span: Option<bool>) -> Option<Moment> {
-    let moment = value.choice("moment", &MOMENTS)?;
+/// A moment that fits to whether the targets name a span.
+fn moment(value: &Value<'_>, moment: Moment, in_span: Option<bool>) -> Option<Moment> {
     match (moment, in_span) {
         (Moment::Span, Some(false)) => value.refuse(
             Problem::new("a delay within a span needs the span's name")
                 .label("in which span?")
                 .help("name one that the guest makes: target = { service = \"…\", span = \"…\" }"),
         ),
-        (Moment::Request | Moment::Handler | Moment::Response, Some(true)) => value.refuse(
+        (Moment::Message(_) | Moment::Handler, Some(true)) => value.refuse(
             Problem::new("the target names a span, and the delay lies elsewhere")
                 .label("not in the span")
                 .help("leave on out for a delay within the span, or span out of the target"),
@@ -73,33 +138,87 @@ fn event(value: &Value<'_>) -> Option<FaultEvent> {
     Some(FaultEvent { name: name?.to_owned(), above: above?, attributes })
 }
 
-pub(super) fn error(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let status = keys.need("status", "say what is answered: status = 503");
-    let status = status.and_then(|value| u16::try_from(value.count(400..=599)?).ok());
-    let answer = answer("the fault", [keys.get("json"), keys.get("body"), keys.get("headers")]);
-    let (body, headers) = answer?;
-    Some(FaultKind::Error { status: status?, body: body.map(String::into_bytes), headers })
+static STATUS: Key<Count, Required> = Key {
+    name: "status",
+    of: Count(400, 599),
+    absent: Required("say what is answered: status = 503"),
+    says: "what is answered",
+};
+
+static BODY: Key<Written, Optional> = Key {
+    name: "body",
+    of: Written("text"),
+    absent: Optional("the status in words"),
+    says: "the answer's body, as it is",
+};
+
+static JSON: Key<Written, Optional> = Key {
+    name: "json",
+    of: Written("any value"),
+    absent: Optional("the status in words"),
+    says: "the answer's body, as JSON; in place of `body`",
+};
+
+static HEADERS: Key<Written, Optional> = Key {
+    name: "headers",
+    of: Written("`{ retry-after = \"5\" }`"),
+    absent: Optional("none"),
+    says: "the answer's headers",
+};
+
+fn error(keys: &Keys<'_, '_>) -> Option<Read> {
+    let status = keys.read(&STATUS).and_then(|status| u16::try_from(status).ok());
+    let answer = answer("the fault", [keys.get(&JSON), keys.get(&BODY), keys.get(&HEADERS)]);
+    let ((body, headers), status) = (answer?, status?);
+    let error = WorkerFault::Error { status, body: body.map(String::into_bytes), headers };
+    Read::detailed(Effect::Worker(error), format!(" {status}"))
 }
 
-pub(super) fn reset(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    const ONE_WAY: [(&str, Way); 2] = [("request", Way::Request), ("response", Way::Response)];
-    let on = keys.get("on").map_or(Some(Way::Response), |value| value.choice("direction", &ONE_WAY));
-    Some(FaultKind::Reset { on: on? })
+static BROKEN: Key<Choice<Direction>, Usual> = Key {
+    name: "on",
+    of: Choice {
+        what: "direction",
+        words: &[("request", Direction::Request), ("response", Direction::Response)],
+    },
+    absent: Usual("\"response\""),
+    says: "`\"request\"`: the service never gets the request; `\"response\"`: it has done its work, and the answer \
+           is lost",
+};
+
+fn reset(keys: &Keys<'_, '_>) -> Option<Read> {
+    let on = keys.read(&BROKEN)?;
+    Read::plain(Effect::Network(NetworkFault::Reset { on }))
 }
 
-pub(super) fn corrupt(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let on = keys.way(Way::Response);
-    let share = keys.get("share").map_or(Some(SHARE), |value| positive_share(&value));
-    Some(FaultKind::Corrupt { on: on?, share: share? })
-}
+static CHANGED: Key<Choice<Direction>, Usual> =
+    Key { name: "on", of: DIRECTIONS, absent: Usual("\"response\""), says: "the messages that are changed" };
 
-pub(super) fn mutate(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let on = keys.way(Way::Response);
-    let set = keys.need("set", EXAMPLE).and_then(|value| set(&value));
-    Some(FaultKind::Mutate { on: on?, set: set? })
+static SHARE: Key<By<f64>, Usual> = Key {
+    name: "share",
+    of: POSITIVE_SHARE,
+    absent: Usual("0.01"),
+    says: "of the body's bytes; at least one is changed. A message without a body is not changed",
+};
+
+fn corrupt(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (on, share) = (keys.read(&CHANGED), keys.read(&SHARE));
+    Read::plain(Effect::Network(NetworkFault::Corrupt { on: on?, share: share? }))
 }
 
 const EXAMPLE: &str = "say which values are replaced: set = { \"/price\" = 0 }";
+
+static SET: Key<Written, Required> = Key {
+    name: "set",
+    of: Written("`{ \"/json/pointer\" = value }`"),
+    absent: Required(EXAMPLE),
+    says: "values by JSON pointer (RFC 6901); a field that an object lacks is added",
+};
+
+fn mutate(keys: &Keys<'_, '_>) -> Option<Read> {
+    let on = keys.read(&CHANGED);
+    let set = keys.need(&SET).and_then(|value| set(&value));
+    Read::plain(Effect::Network(NetworkFault::Mutate { on: on?, set: set? }))
+}
 
 /// `set = { "/json/pointer" = value }`.
 fn set(value: &Value<'_>) -> Option<Vec<(String, serde_json::Value)>> {
@@ -116,17 +235,35 @@ fn set(value: &Value<'_>) -> Option<Vec<(String, serde_json::Value)>> {
     read.into_iter().collect()
 }
 
-pub(super) fn rate_limit(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let limit = keys.need("limit", "say how many requests pass: limit = \"100/s\"");
-    let per_second = limit.and_then(|value| rate(&value));
-    let burst = keys.get("burst").map(|value| value.count(1..=BURST_AT_MOST));
-    let retry_after = keys.get("retry-after").map(|value| positive_duration(&value));
+static LIMIT: Key<By<Rate>, Required> = Key {
+    name: "limit",
+    of: RATE,
+    absent: Required("say how many requests pass: limit = \"100/s\""),
+    says: "how many requests each replica lets through",
+};
+
+/// Requests that may come at once.
+const BURST_AT_MOST: u32 = 1_000_000;
+
+static BURST: Key<Count, Optional> = Key {
+    name: "burst",
+    of: Count(1, BURST_AT_MOST),
+    absent: Optional("the limit of one second"),
+    says: "the size of the token bucket, which is full at the beginning: this many requests may come at once",
+};
+
+static RETRY_AFTER: Key<By<Nanos>, Optional> = Key {
+    name: "retry-after",
+    of: TIME,
+    absent: Optional("none"),
+    says: "the answer's `Retry-After`, in whole seconds, rounded up",
+};
+
+fn rate_limit(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (per_second, burst, retry_after) = (keys.read(&LIMIT), keys.read(&BURST), keys.read(&RETRY_AFTER));
     let per_second = per_second?;
     // What a second lets through may come at once.
-    let burst = burst.unwrap_or_else(|| Some((per_second.ceil() as u32).clamp(1, BURST_AT_MOST)));
-    let retry_after = match retry_after {
-        Some(after) => Some(after?),
-        None => None,
-    };
-    Some(FaultKind::RateLimit { per_second, burst: burst?, retry_after })
+    let burst = burst?.unwrap_or_else(|| (per_second.ceil() as u32).clamp(1, BURST_AT_MOST));
+    let limit = DoorFault::RateLimit { per_second, burst, retry_after: retry_after? };
+    Read::detailed(Effect::Door(limit), format!(" of {per_second}/s"))
 }

@@ -1,48 +1,113 @@
 //! What befalls traces on their way to whoever looks at them.
 
-use super::super::super::distribution::positive_distribution;
-use super::Keys;
+use super::super::super::distribution::show_distribution;
+use super::super::super::key::{Key, Optional, Required, Usual};
+use super::super::super::types::{By, Choice, POSITIVE_DISTRIBUTION, TEXT, Whole};
+use super::{Declaration, Keys, Read};
 use crate::error::{Problem, quote};
-use crate::model::{FaultKind, Spoil};
+use crate::model::{ContextDamage, Distribution, Effect, ExportFault, NetworkFault, RecordFault};
 
-/// The name of a service that was not given one, as OpenTelemetry's SDKs begin it.
-const UNKNOWN: &str = "unknown_service";
+pub(super) static KINDS: [Declaration; 7] = [
+    Declaration::requests(
+        "drop-context",
+        "a proxy or a library without trace context",
+        &[&HOW],
+        drop_context,
+    ),
+    Declaration::requests("unsample", "a gateway with a sampling decision of its own", &[], |_| {
+        Read::plain(Effect::Network(NetworkFault::Unsample))
+    }),
+    Declaration::spans("lose-spans", "a full export queue", &[], |_| {
+        Read::plain(Effect::Record(RecordFault::LoseSpans))
+    }),
+    Declaration::spans("late-spans", "batches that wait, a slow pipeline", &[&LATE], late_spans),
+    Declaration::replicas(
+        "wrong-service-name",
+        "a process started without its environment",
+        &[&NAME],
+        wrong_service_name,
+    ),
+    Declaration::spans(
+        "cardinality",
+        "a raw path or an id in an attribute",
+        &[&ATTRIBUTE, &VALUES],
+        cardinality,
+    ),
+    Declaration::receivers("collector-down", "a collector that restarts", &[], |_| {
+        Read::plain(Effect::Export(ExportFault::CollectorDown))
+    }),
+];
 
-/// Values of an attribute, if it has a bound at all.
-const VALUES_AT_MOST: u64 = 1_000_000_000;
+static HOW: Key<Choice<ContextDamage>, Usual> = Key {
+    name: "how",
+    of: Choice {
+        what: "state",
+        words: &[("missing", ContextDamage::Missing), ("broken", ContextDamage::Broken)],
+    },
+    absent: Usual("\"missing\""),
+    says: "`\"missing\"`: without `traceparent`, `tracestate` and baggage; `\"broken\"`: with a `traceparent` that \
+           is not valid",
+};
 
-pub(super) fn drop_context(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    const WAYS: [(&str, Spoil); 2] = [("missing", Spoil::Missing), ("broken", Spoil::Broken)];
-    let how = keys.get("how").map_or(Some(Spoil::Missing), |value| value.choice("state", &WAYS));
-    Some(FaultKind::DropContext { how: how? })
+fn drop_context(keys: &Keys<'_, '_>) -> Option<Read> {
+    let how = keys.read(&HOW)?;
+    Read::plain(Effect::Network(NetworkFault::DropContext { how }))
 }
 
-pub(super) fn late_spans(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let by = keys.need("by", "say how late they are: by = { uniform = { min = \"5s\", max = \"60s\" } }")?;
-    Some(FaultKind::LateSpans { by: positive_distribution(&by)? })
+static LATE: Key<By<Distribution>, Required> = Key {
+    name: "by",
+    of: POSITIVE_DISTRIBUTION,
+    absent: Required("say how late they are: by = { uniform = { min = \"5s\", max = \"60s\" } }"),
+    says: "how much later; spans that are still held at the end of the run leave then",
+};
+
+fn late_spans(keys: &Keys<'_, '_>) -> Option<Read> {
+    let by = keys.read(&LATE)?;
+    let detail = format!(" by {}", show_distribution(&by));
+    Read::detailed(Effect::Record(RecordFault::LateSpans { by }), detail)
 }
 
-pub(super) fn wrong_service_name(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let Some(value) = keys.get("service-name") else {
-        return Some(FaultKind::WrongServiceName { name: UNKNOWN.to_owned() });
-    };
-    let name = value.filled()?;
-    if keys.targets.iter().any(|target| keys.around.services[target.service.index()].name == name) {
+/// Without a name, OpenTelemetry's SDKs begin one as the default is.
+static NAME: Key<By<String>, Usual> = Key {
+    name: "service-name",
+    of: TEXT,
+    absent: Usual("\"unknown_service\""),
+    says: "may be another service's",
+};
+
+fn wrong_service_name(keys: &Keys<'_, '_>) -> Option<Read> {
+    let name = keys.read(&NAME)?;
+    let mut targets = keys.targets.iter();
+    if let Some(value) = keys.get(&NAME)
+        && targets.any(|target| keys.around.services[target.service.index()].name == name)
+    {
         return value.refuse(
-            Problem::new(format!("{} is the right name of the service", quote(name)))
+            Problem::new(format!("{} is the right name of the service", quote(&name)))
                 .label("nothing is wrong with it")
                 .help("leave service-name out for \"unknown_service\", or write another name"),
         );
     }
-    Some(FaultKind::WrongServiceName { name: name.to_owned() })
+    let detail = format!(" {name}");
+    Read::detailed(Effect::Record(RecordFault::WrongServiceName { name }), detail)
 }
 
-pub(super) fn cardinality(keys: &Keys<'_, '_>) -> Option<FaultKind> {
-    let attribute = keys.need("attribute", "name the attribute: attribute = \"session.id\"");
-    let attribute = attribute.and_then(|value| value.filled());
-    let values = match keys.get("values") {
-        Some(value) => value.whole(1..=VALUES_AT_MOST).map(Some),
-        None => Some(None),
-    };
-    Some(FaultKind::Cardinality { attribute: attribute?.to_owned(), values: values? })
+static ATTRIBUTE: Key<By<String>, Required> = Key {
+    name: "attribute",
+    of: TEXT,
+    absent: Required("name the attribute: attribute = \"session.id\""),
+    says: "a new attribute, or an existing one whose values are replaced",
+};
+
+static VALUES: Key<Whole, Optional> = Key {
+    name: "values",
+    of: Whole(1, 1_000_000_000),
+    absent: Optional("no bound"),
+    says: "the number of different values",
+};
+
+fn cardinality(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (attribute, values) = (keys.read(&ATTRIBUTE), keys.read(&VALUES));
+    let (attribute, values) = (attribute?, values?);
+    let detail = format!(" of {attribute}");
+    Read::detailed(Effect::Record(RecordFault::Cardinality { attribute, values }), detail)
 }

@@ -2,8 +2,12 @@
 
 use std::num::{NonZeroU64, NonZeroU128};
 
+use smallvec::SmallVec;
+
+use super::super::event::{Drawn, Firing};
+use super::super::witness::{Ended, Touched, UNFINISHED};
 use super::*;
-use crate::fault::Drawn;
+use crate::model::ServiceId;
 
 fn span(number: u64) -> SpanId {
     SpanId(NonZeroU64::new(number).expect("not zero"))

@@ -1,0 +1,107 @@
+//! Calls and requests tell the witness when they begin and end.
+
+use std::rc::Rc;
+
+use crate::context::{SpanId, TraceId};
+use crate::model::Nanos;
+
+use super::Ledger;
+use super::witness::{Caused, Spot, Testimony, Witness};
+
+/// A call or a request that is under way as long as this is there.
+#[derive(Debug)]
+pub struct UnderWay {
+    ledger: Rc<Ledger>,
+    span: SpanId,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.ledger.witness(|witness| witness.end(self.span));
+        self.ledger.settle(self.span, None);
+    }
+}
+
+/// Somebody who has to do with a request from outside, as long as this is there: the bus
+/// that serves it, or the load that waits for it.
+#[derive(Debug)]
+pub struct Entered {
+    ledger: Rc<Ledger>,
+    span: SpanId,
+    is_client: bool,
+}
+
+impl Entered {
+    /// The load that made the request, which was due at this instant: it says how it ends.
+    pub fn client(&self, due: Nanos) -> Self {
+        self.ledger.witness(|witness| witness.join(self.span, due));
+        Self { ledger: Rc::clone(&self.ledger), span: self.span, is_client: true }
+    }
+
+    /// It has an answer, or gets none.
+    pub fn answered(&self, now: Nanos, answer: Result<u16, &'static str>) {
+        self.ledger.witness(|witness| witness.answered(self.span, self.is_client, now, answer));
+    }
+
+    /// Its client could not send it.
+    pub fn unsent(&self, now: Nanos, why: &'static str) {
+        self.answered(now, Err(why));
+        self.ledger.witness(|witness| witness.unsent(self.span));
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.ledger.witness(|witness| witness.part(self.span));
+    }
+}
+
+impl Ledger {
+    /// A request has come from outside. `spot` is where it goes.
+    pub fn enters(
+        self: &Rc<Self>,
+        trace: TraceId,
+        span: SpanId,
+        now: Nanos,
+        spot: impl FnOnce() -> Spot,
+    ) -> Option<Entered> {
+        self.witness(|witness| {
+            witness.enter(Caused {
+                trace,
+                span,
+                spot: spot(),
+                due: now,
+                is_recorded: false,
+                is_sent: true,
+                end: None,
+            });
+            Entered { ledger: Rc::clone(self), span, is_client: false }
+        })
+    }
+
+    /// A request comes to a service; `above` is the call that has brought it.
+    pub fn visits(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
+        self.calls(span, above)
+    }
+
+    /// It is known which route a visiting request meets.
+    pub fn meets(&self, span: SpanId, spot: Spot) {
+        self.witness(|witness| witness.meet(span, spot));
+    }
+
+    /// A request makes a call: `above` is its SERVER span.
+    pub fn calls(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
+        self.witness(|witness| {
+            witness.step(span, above);
+            UnderWay { ledger: Rc::clone(self), span }
+        })
+    }
+
+    /// What was seen, if anybody looked: once.
+    pub fn testify(&self) -> Option<Testimony> {
+        self.witness(Witness::testify)
+    }
+}
+
+#[cfg(test)]
+mod tests;
