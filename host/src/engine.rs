@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tracing::debug;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
@@ -35,13 +36,13 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 /// own. `hop` passes a request on to the service that its configuration names as
 /// `next`, and `noop` answers at once: to measure what everything else costs.
 pub const EMBEDDED: [(&str, &[u8]); 7] = [
-    ("orders", include_bytes!("../../guests/dist/orders.wasm")),
-    ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
-    ("payment", include_bytes!("../../guests/dist/payment.wasm")),
-    ("notification", include_bytes!("../../guests/dist/notification.wasm")),
-    ("service", include_bytes!("../../guests/dist/service.wasm")),
-    ("hop", include_bytes!("../../guests/dist/tests/hop.wasm")),
-    ("noop", include_bytes!("../../guests/dist/tests/noop.wasm")),
+    ("orders", include_bytes!("../assets/guests/orders.wasm")),
+    ("inventory", include_bytes!("../assets/guests/inventory.wasm")),
+    ("payment", include_bytes!("../assets/guests/payment.wasm")),
+    ("notification", include_bytes!("../assets/guests/notification.wasm")),
+    ("service", include_bytes!("../assets/guests/service.wasm")),
+    ("hop", include_bytes!("../assets/guests/tests/hop.wasm")),
+    ("noop", include_bytes!("../assets/guests/tests/noop.wasm")),
 ];
 
 /// How guests are set up for a run.
@@ -76,6 +77,7 @@ impl Engine {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         contract::link(&mut linker, settings.stalls)?;
+        debug!(fuel = settings.fuel, uncached, "engine made");
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
     }
@@ -103,7 +105,9 @@ impl Engine {
             Some(needs) => LoadError::Newer(needs),
             None => LoadError::Mismatch(mismatch(&error)),
         })?;
-        Ok(Code { pre, digest: digest(bytes) })
+        let digest = digest(bytes);
+        debug!(digest, bytes = bytes.len(), "guest compiled, or taken from the cache");
+        Ok(Code { pre, digest })
     }
 }
 

@@ -45,6 +45,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tracing::info;
+
 use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
@@ -112,6 +114,9 @@ impl Plan {
         purpose: Purpose,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
+        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
+        info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.

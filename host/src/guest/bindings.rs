@@ -3,7 +3,7 @@
 #![allow(missing_debug_implementations, reason = "generated")]
 
 wasmtime::component::bindgen!({
-    path: "../guests/wit",
+    path: "assets/wit",
     world: "service",
     imports: {
         "simhost:service/bus.call": async | trappable,

@@ -95,7 +95,7 @@ impl Client {
             let attributes = ClientAttributes::new(&address, port, Some(&node.name));
             Traced { resource, base, attributes }
         });
-        let user_agent = format!("{SYNTHETIC_AGENT}{} ({})", version(), load.name);
+        let user_agent = format!("{SYNTHETIC_AGENT} ({})", load.name);
         let address = Addresses::new(topology).give(&load.name, 0);
         let endpoint = Endpoint::new(address, user_agent.as_str().into());
         let is_test = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
@@ -210,11 +210,6 @@ async fn connection(
     };
     // It is never closed.
     acquired.map_err(|error| CallError::Reset(error.to_string()))
-}
-
-/// The version in the name of a load's client: that of the program, without its last part.
-const fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
 }
 
 /// A CLIENT span that ends in every case: also when the run gives up on its request.

@@ -10,10 +10,9 @@ use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
 use crate::report::words;
 
-/// The `User-Agent` of requests from the command line: the program, without the last part
-/// of its version.
-const USER_AGENT: &str =
-    concat!("simhost/", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+/// The `User-Agent` of requests from the command line, without a version: a release alone moves
+/// no digest.
+const USER_AGENT: &str = "simhost";
 
 /// A request that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,14 +6,12 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::fault;
 use crate::model::{Load, Model, ServiceId};
+use crate::telemetry::digest::GUEST_DIGEST;
 use crate::telemetry::env::Settings;
 use crate::telemetry::record::{KeyValue, Resource, Text, Value};
 
 use super::identity::instance_id;
 use super::loaded::{Loaded, Service};
-
-/// SHA-256 of the component that ran, in hexadecimal.
-const GUEST_DIGEST: &str = "simhost.guest.digest";
 
 /// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
 /// those that faults ask for.

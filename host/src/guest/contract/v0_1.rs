@@ -14,7 +14,7 @@ use super::Contract;
 
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "../guests/wit/0.1",
+        path: "assets/wit/0.1",
         world: "service",
         imports: {
             "simhost:service/bus.call": async | trappable,
