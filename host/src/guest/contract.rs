@@ -177,10 +177,8 @@ mod tests {
 
     #[test]
     fn the_versions_are_those_of_the_wit_files() {
-        let files = [
-            include_str!("../../assets/wit/0.1/service.wit"),
-            include_str!("../../assets/wit/service.wit"),
-        ];
+        let files =
+            [include_str!("../../assets/wit/0.1/service.wit"), include_str!("../../assets/wit/service.wit")];
         for (contract, text) in Contract::ALL.into_iter().zip(files) {
             let package = format!("\npackage {PACKAGE}@{};\n", contract.version());
             assert!(text.contains(&package), "{package}");
