@@ -221,8 +221,8 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
-    use tracing::{Host as _, HostSpan};
 
     #[test]
     fn a_span_is_current_until_it_is_dropped_and_then_recorded() {
