@@ -140,7 +140,7 @@ impl Loads {
                 load: load.clone(),
                 root: around.model.root(),
                 sched: around.sched.clone(),
-                client: Client::new(&around.model.name, load, around.bus, around.way, own),
+                client: Client::new(load, around.bus, around.way, own),
                 begin,
                 end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
                 over: Cell::default(),

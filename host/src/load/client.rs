@@ -14,7 +14,7 @@ use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
-use crate::guest::endpoint::{Addresses, Endpoint};
+use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::Caller;
 use crate::message::Request;
 use crate::model::{Load, Nanos, ServiceId};
@@ -84,7 +84,7 @@ struct Traced {
 
 impl Client {
     /// `resource` is the load's own, if it has CLIENT spans.
-    pub fn new(topology: &str, load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
+    pub fn new(load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
         let node = &bus.nodes()[load.to.index()];
         let traced = resource.map(|resource| {
             let base = match way {
@@ -96,8 +96,7 @@ impl Client {
             Traced { resource, base, attributes }
         });
         let user_agent = format!("{SYNTHETIC_AGENT} ({})", load.name);
-        let address = Addresses::new(topology).give(&load.name, 0);
-        let endpoint = Endpoint::new(address, user_agent.as_str().into());
+        let endpoint = Endpoint::new(bus.client_address(&load.name), user_agent.as_str().into());
         let is_test = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
         let shared = Some(simulated_client(&node.name, &endpoint, is_test));
         Self {

@@ -71,7 +71,8 @@ impl Drive<'_> {
     async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
-        let client = requests::client(&self.model.name, &self.model.service(ingress.to).name);
+        let address = self.bus.client_address(requests::CLIENT);
+        let client = requests::client(address, &self.model.service(ingress.to).name);
         let mut stop = self.stop.subscribe();
         for asked in &self.options.requests {
             let before = self.sched.now();

@@ -86,7 +86,8 @@ pub fn build(
     for release in loaded.releases {
         making.release(&mut nodes[release.target.index()], release);
     }
-    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(making.behind));
+    let Making { addresses, behind, .. } = making;
+    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(behind));
     Bus::new(Parts {
         host,
         engine: loaded.engine,
@@ -102,6 +103,7 @@ pub fn build(
             exclude: model.telemetry.exclude.clone(),
             allowed_hosts: model.allowed_hosts.clone(),
         },
+        addresses,
     })
 }
 
