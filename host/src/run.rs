@@ -83,7 +83,7 @@ pub struct Plan {
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Intent {
     /// To be run: it has something to do, and an end.
     Run,
     /// To be described, or for its [bus](Plan::bus): it may have nothing to do.
@@ -98,10 +98,10 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn from_file(
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::from_topology(read(&options, &environment)?, options, purpose, environment)
+        Self::from_topology(read(&options, &environment)?, options, intent, environment)
     }
 
     /// Checks everything about a topology that was read already, and compiles the guests.
@@ -111,7 +111,7 @@ impl Plan {
     pub fn from_topology(
         mut topology: Topology,
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
         let Model { name, services, links, loads, faults, .. } = &topology.model;
@@ -121,7 +121,7 @@ impl Plan {
         problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
-        if purpose == Purpose::Run {
+        if intent == Intent::Run {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::error::{Problem, Refused, quote};
 use crate::graph::{self, MERMAID_EDGES};
-use crate::run::{Options, Plan, Purpose};
+use crate::run::{Intent, Options, Plan};
 
 use super::tell::tell_doubts;
 use super::{environment, guest, print, refuse, say};
@@ -45,7 +45,7 @@ impl Graph {
         let format = self.format.unwrap_or_else(|| self.by_name());
         let Self { topology, guests, out, .. } = self;
         let options = Options { topology, guests, ..Options::default() };
-        let plan = match Plan::from_file(options, Purpose::Describe, environment) {
+        let plan = match Plan::from_file(options, Intent::Describe, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -143,7 +143,7 @@ impl Conductor {
         }
         conductor.proceed();
         if rules > 0 {
-            sched.accompany(Rc::clone(&conductor).conduct());
+            sched.spawn_background(Rc::clone(&conductor).conduct());
         }
         conductor
     }

@@ -13,7 +13,7 @@ use simhost_notation::{OneCall, Part, parts};
 use crate::bus::routes::{Match, Routes};
 use crate::model::{Code, DoorFault, Effect, Model, Place, ServiceId};
 
-use super::loaded::{Release, Service};
+use super::loaded::{LoadedRelease, LoadedService};
 
 /// The calls of a topology, with the routes that they meet.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +60,8 @@ pub enum Meets {
 pub struct Found<'a> {
     pub model: &'a Model,
     /// In the order of the topology.
-    pub services: &'a [Option<Service>],
-    pub releases: &'a [Release],
+    pub services: &'a [Option<LoadedService>],
+    pub releases: &'a [LoadedRelease],
 }
 
 impl<'a> Found<'a> {

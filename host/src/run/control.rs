@@ -84,7 +84,7 @@ pub fn attend(
         targets: model.faults.iter().map(target).collect(),
     };
     conductor.attend();
-    sched.accompany(desk.serve(inbound));
+    sched.spawn_background(desk.serve(inbound));
     Ok(Event::Control { address: control.address })
 }
 

@@ -12,13 +12,17 @@ use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 use super::ask_routes::ask_routes;
 use super::compile::{self, bytes, source};
 use super::event::Event;
-use super::loaded::{Guest, Release, Service};
+use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
 /// Loads what the faults of a model deploy.
 ///
 /// # Errors
 /// The files that cannot be read.
-pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> Result<Vec<Release>, Vec<Problem>> {
+pub fn load(
+    engine: &Engine,
+    model: &Model,
+    tell: Option<fn(Event)>,
+) -> Result<Vec<LoadedRelease>, Vec<Problem>> {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         // Of a fault that draws its target, each world draws for itself: all may be needed.
@@ -50,7 +54,7 @@ fn release(
     (index, fault): (usize, &Fault),
     target: ServiceId,
     tell: Option<fn(Event)>,
-) -> Result<Option<Release>, Problem> {
+) -> Result<Option<LoadedRelease>, Problem> {
     let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
         return Ok(None);
     };
@@ -63,25 +67,30 @@ fn release(
     });
     let mut whole = described.config.clone();
     whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let mut release = Release {
+    let mut release = LoadedRelease {
         fault: index,
         name: fault.name.clone(),
         target,
         canary: *canary,
-        service: Service { name: described.name.as_str().into(), source: source(code), version, guest: None },
+        service: LoadedService {
+            name: described.name.as_str().into(),
+            source: source(code),
+            version,
+            guest: None,
+        },
         config: whole,
         broken: None,
     };
     let guest = loaded.map_err(|error| error.to_string());
     match guest.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
-        Ok((routes, code)) => release.service.guest = Some(Guest { code, routes }),
+        Ok((routes, code)) => release.service.guest = Some(LoadedGuest { code, routes }),
         Err(why) => release.broken = Some(why),
     }
     Ok(Some(release))
 }
 
 /// Asks a deployment's guest for its routes.
-fn routes(model: &Model, release: &Release, code: &engine::Code) -> Result<Routes, String> {
+fn routes(model: &Model, release: &LoadedRelease, code: &engine::Code) -> Result<Routes, String> {
     ask_routes(model, release.target, code, &release.setup()).map_err(|problems| {
         let said = problems.into_iter().map(|problem| problem.message);
         said.collect::<Vec<_>>().join("; ")
@@ -89,10 +98,10 @@ fn routes(model: &Model, release: &Release, code: &engine::Code) -> Result<Route
 }
 
 /// What a person should know of deployments that cannot come up.
-pub fn notes(releases: &[Release]) -> impl Iterator<Item = String> {
+pub fn notes(releases: &[LoadedRelease]) -> impl Iterator<Item = String> {
     releases.iter().filter_map(|release| {
         let why = release.broken.as_ref()?;
-        let Release { name, service, .. } = release;
+        let LoadedRelease { name, service, .. } = release;
         Some(format!("fault {name}: {} does not come up, and refuses connections: {why}", service.source))
     })
 }

@@ -22,7 +22,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 use super::identity::{Seat, Setup, identity};
-use super::loaded::{Loaded, Release, Service};
+use super::loaded::{Loaded, LoadedRelease, LoadedService};
 use super::records::records;
 use super::resources::traced_loads;
 
@@ -119,7 +119,7 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn node(&mut self, id: ServiceId, service: Service, routes: Vec<Arc<str>>) -> Node {
+    fn node(&mut self, id: ServiceId, service: LoadedService, routes: Vec<Arc<str>>) -> Node {
         let described = self.model.service(id);
         let limits = described.limits.clone();
         let name = service.name;
@@ -154,7 +154,7 @@ impl Making<'_> {
     }
 
     /// Puts what a fault deploys beside what it is to replace.
-    fn release(&mut self, node: &mut Node, release: Release) {
+    fn release(&mut self, node: &mut Node, release: LoadedRelease) {
         let NodeCode::Guest(node) = &mut node.code else { return };
         let described = self.model.service(release.target);
         let setup = release.setup();
