@@ -7,11 +7,10 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use crate::model::Place;
 
-mod names;
 mod render;
 
-pub use names::{did_you_mean, list, nearest, quote, show_share};
 pub use render::{Look, wrap};
+pub use simhost_notation::{did_you_mean, list, nearest, quote, show_share};
 
 /// Why writing into a `String` is expected to succeed.
 pub const INFALLIBLE: &str = "a String takes every write";

@@ -45,6 +45,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tracing::info;
+
 use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
@@ -82,7 +84,7 @@ pub struct Plan {
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Intent {
     /// To be run: it has something to do, and an end.
     Run,
     /// To be described, or for its [bus](Plan::bus): it may have nothing to do.
@@ -97,10 +99,10 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn from_file(
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::from_topology(read(&options, &environment)?, options, purpose, environment)
+        Self::from_topology(read(&options, &environment)?, options, intent, environment)
     }
 
     /// Checks everything about a topology that was read already, and compiles the guests.
@@ -110,15 +112,18 @@ impl Plan {
     pub fn from_topology(
         mut topology: Topology,
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
+        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
+        info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(loads::flags(&options, &topology.model));
-        if purpose == Purpose::Run {
+        if intent == Intent::Run {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
@@ -136,7 +141,7 @@ impl Plan {
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {
-            let idle = if purpose == Purpose::Run { loads::idle(&options, found) } else { None };
+            let idle = if intent == Intent::Run { loads::idle(&options, found) } else { None };
             let lint = lint::problems(&options, &topology.text, found);
             idle.into_iter().chain(lint).collect()
         };

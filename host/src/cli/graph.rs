@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::graph::{self, MERMAID_EDGES};
-use crate::run::{Destinations, Options, Plan, Purpose};
+use crate::run::{Destinations, Intent, Options, Plan};
 
 use super::tell::tell_doubts;
 use super::{environment, guest, refuse, say, write};
@@ -49,7 +49,7 @@ impl Graph {
         let Self { topology, guests, blind, out, .. } = self;
         let destinations = Destinations { picture: out.clone(), ..Destinations::default() };
         let options = Options { topology, guests, blind, destinations, ..Options::default() };
-        let plan = match Plan::from_file(options, Purpose::Describe, environment) {
+        let plan = match Plan::from_file(options, Intent::Describe, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

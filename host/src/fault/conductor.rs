@@ -143,7 +143,7 @@ impl Conductor {
         }
         conductor.proceed();
         if rules > 0 {
-            sched.accompany(Rc::clone(&conductor).conduct());
+            sched.spawn_background(Rc::clone(&conductor).conduct());
         }
         conductor
     }
@@ -280,7 +280,7 @@ impl Conductor {
                 Some(window) => {
                     // Cascades overlap: the window stays open until the last is over.
                     if let Some(more) = course.coming.next() {
-                        window.closes = window.closes.zip(more.closes).map(|(one, other)| one.max(other));
+                        window.outlast(&more);
                     }
                 }
                 None => course.window = course.coming.next(),
@@ -365,7 +365,7 @@ impl Conductor {
             let is_full = coming.len() >= CASCADE;
             let window = Window::lasting(coming.back().map_or(opens, |last| opens.max(last.opens)), lasting);
             match coming.back_mut().filter(|_| is_full) {
-                Some(last) => last.closes = window.closes,
+                Some(last) => last.outlast(&window),
                 None => coming.push_back(window),
             }
         }

@@ -15,7 +15,7 @@ use crate::bus::routes::{Match, Routes};
 use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 use crate::topology::parameters;
 
-use super::loaded::{Release, Service};
+use super::loaded::{LoadedRelease, LoadedService};
 use paths::{Pattern, Values};
 
 /// The calls of a topology, with the routes that they meet.
@@ -85,8 +85,8 @@ pub enum Meets {
 pub struct Found<'a> {
     pub model: &'a Model,
     /// In the order of the topology.
-    pub services: &'a [Option<Service>],
-    pub releases: &'a [Release],
+    pub services: &'a [Option<LoadedService>],
+    pub releases: &'a [LoadedRelease],
 }
 
 impl<'a> Found<'a> {
@@ -95,7 +95,7 @@ impl<'a> Found<'a> {
     pub fn routes(&self, service: ServiceId) -> impl Iterator<Item = &'a Routes> {
         let own = self.services[service.index()].as_ref().and_then(|service| service.guest.as_ref());
         let faults = &self.model.faults;
-        let is_on = |release: &Release| faults.get(release.fault).is_some_and(|fault| fault.enabled);
+        let is_on = |release: &LoadedRelease| faults.get(release.fault).is_some_and(|fault| fault.enabled);
         let deployed =
             self.releases.iter().filter(move |release| release.target == service && is_on(release));
         let deployed = deployed.filter_map(|release| release.service.guest.as_ref());

@@ -7,10 +7,10 @@ use crate::model::{Code, Load, Model, Piece};
 use crate::report::words;
 
 use super::calls::{Calls, Meets, databases};
-use super::loaded::Service;
+use super::loaded::LoadedService;
 
 /// Clients first, then the services, then their databases.
-pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
+pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
         Draft { graph: Graph { name: model.name.clone(), ..Graph::default() }, edges: BTreeMap::new() };
     let ingress = model.ingress.as_ref();
@@ -57,7 +57,7 @@ pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
 }
 
 /// What a service runs: `orders 1.4.2, 3 replicas`.
-fn detail(described: &crate::model::Service, service: &Service) -> String {
+fn detail(described: &crate::model::Service, service: &LoadedService) -> String {
     let guest = match &described.code {
         Code::Embedded(name) => name.clone(),
         Code::File { path, .. } => {

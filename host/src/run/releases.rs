@@ -12,11 +12,11 @@ use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 use super::ask_routes::ask_routes;
 use super::compile::{self, bytes, source};
 use super::event::Event;
-use super::loaded::{Guest, Release, Service};
+use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
 /// Loads what the faults of a model deploy. Beside that gives the problems of the files that cannot be
 /// read: warnings where the fault is off.
-pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<Release>, Vec<Problem>) {
+pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<LoadedRelease>, Vec<Problem>) {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
@@ -53,7 +53,7 @@ fn release(
     target: ServiceId,
     read: &Result<Option<(Vec<u8>, String)>, String>,
     tell: Option<fn(Event)>,
-) -> Option<Release> {
+) -> Option<LoadedRelease> {
     let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
         return None;
     };
@@ -71,24 +71,29 @@ fn release(
     });
     let mut whole = described.config.clone();
     whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let mut release = Release {
+    let mut release = LoadedRelease {
         fault: index,
         name: fault.name.clone(),
         target,
         canary: *canary,
-        service: Service { name: described.name.as_str().into(), source: source(code), version, guest: None },
+        service: LoadedService {
+            name: described.name.as_str().into(),
+            source: source(code),
+            version,
+            guest: None,
+        },
         config: whole,
         broken: None,
     };
     match loaded.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
-        Ok((routes, code)) => release.service.guest = Some(Guest { code, routes }),
+        Ok((routes, code)) => release.service.guest = Some(LoadedGuest { code, routes }),
         Err(why) => release.broken = Some(why),
     }
     Some(release)
 }
 
 /// Asks a deployment's guest for its routes.
-fn routes(model: &Model, release: &Release, code: &engine::Code) -> Result<Routes, String> {
+fn routes(model: &Model, release: &LoadedRelease, code: &engine::Code) -> Result<Routes, String> {
     ask_routes(model, release.target, code, &release.setup()).map_err(|problems| {
         let said = problems.into_iter().map(|problem| problem.message);
         said.collect::<Vec<_>>().join("; ")
@@ -96,10 +101,10 @@ fn routes(model: &Model, release: &Release, code: &engine::Code) -> Result<Route
 }
 
 /// What a person should know of deployments that cannot come up.
-pub fn notes(releases: &[Release]) -> impl Iterator<Item = String> {
+pub fn notes(releases: &[LoadedRelease]) -> impl Iterator<Item = String> {
     releases.iter().filter_map(|release| {
         let why = release.broken.as_ref()?;
-        let Release { name, service, .. } = release;
+        let LoadedRelease { name, service, .. } = release;
         Some(format!("fault {name}: {} does not come up, and refuses connections: {why}", service.source))
     })
 }

@@ -14,7 +14,7 @@ use super::calls::Found;
 use super::compile::{self, source};
 use super::event::Event;
 use super::identity::Setup;
-use super::loaded::{Guest, Loaded, Service};
+use super::loaded::{Loaded, LoadedGuest, LoadedService};
 use super::releases;
 
 /// Loads every guest for so many worlds, or says of all of them what is wrong.
@@ -48,7 +48,7 @@ pub fn load(
         let guest = match code {
             Ok(None) => None,
             Ok(Some(code)) => match ask_routes(model, id, &code, &Setup::of(service)) {
-                Ok(routes) => Some(Guest { code, routes }),
+                Ok(routes) => Some(LoadedGuest { code, routes }),
                 Err(more) => {
                     problems.extend(more);
                     services.push(None);
@@ -62,7 +62,7 @@ pub fn load(
             }
         };
         let is_swapped = swapped.iter().any(|(name, _)| *name == service.name);
-        services.push(Some(Service {
+        services.push(Some(LoadedService {
             name: service.name.as_str().into(),
             source: source(&service.code),
             version: version(service.version.as_deref(), guest.as_ref().filter(|_| is_swapped)),
@@ -105,7 +105,7 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
 
 /// The version that the Resource shows. Which build really ran is in
 /// `simhost.guest.digest`; a guest that was swapped says so in its version too.
-fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
+fn version(topology: Option<&str>, swapped: Option<&LoadedGuest>) -> Option<String> {
     match (topology, swapped) {
         (version, None) => version.map(str::to_owned),
         (version, Some(guest)) => {

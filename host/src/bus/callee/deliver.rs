@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::bus::visit::{Outcome, Trip, Visit, kept};
+use crate::bus::visit::{Outcome, RoundTrip, Visit, kept};
 use crate::guest::scope::Deadline;
 use crate::sched;
 
@@ -13,7 +13,7 @@ impl CalleeSide {
     pub(in crate::bus) fn deliver(
         self: Rc<Self>,
         mut visit: Visit,
-        trip: Trip,
+        trip: RoundTrip,
         reply: sched::Sender<Outcome>,
     ) -> impl Future<Output = ()> {
         let passage = self.passage(&mut visit);
@@ -35,7 +35,11 @@ impl CalleeSide {
     }
 
     /// Brings a request to a real server of the topology, and the response back.
-    pub(in crate::bus) async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
+    pub(in crate::bus) async fn deliver_outside(
+        self: Rc<Self>,
+        mut visit: Visit,
+        trip: RoundTrip,
+    ) -> Outcome {
         if let Some(passage) = self.passage(&mut visit) {
             return self.convey(passage, &mut visit, trip).await;
         }
