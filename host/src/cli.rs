@@ -18,12 +18,12 @@ mod traces;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Look, Refused, printable};
+use crate::error::{Look, Problem, Refused, printable, quote};
 use crate::files;
 use crate::look::{self, Color};
 use crate::model::Nanos;
@@ -137,6 +137,19 @@ fn print(text: &str) -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes what was asked for to a file, in place of one that is there; `-` is standard output.
+fn write(text: &str, out: Option<&Path>) -> ExitCode {
+    let Some(path) = out.filter(|path| path.as_os_str() != "-") else { return print(text) };
+    match files::create(path).and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let problem =
+                Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
+            refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
+        }
     }
 }
 

@@ -14,11 +14,11 @@ use tracing::debug;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::guest::bindings::ServicePre;
-use crate::guest::{EPOCH_TICK, GuestState, host};
+use crate::guest::contract::{self, GuestCode};
+use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
 
-use inspect::{HANDLER, inspect};
+use inspect::{Needs, inspect};
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -76,7 +76,7 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config(settings, cache))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
-        host::link(&mut linker, settings.stalls)?;
+        contract::link(&mut linker, settings.stalls)?;
         debug!(fuel = settings.fuel, uncached, "engine made");
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
@@ -96,11 +96,15 @@ impl Engine {
             [b'\0', b'a', b's', b'm', ..] => {}
             _ => return Err(LoadError::NotWasm),
         }
-        inspect(bytes)?;
+        let (contract, needs) = inspect(bytes)?;
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        let code = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
-        let pre = code.map_err(|error| LoadError::Mismatch(mismatch(&error)))?;
+        let code = self.linker.instantiate_pre(&component).and_then(|pre| GuestCode::new(contract, pre));
+        let pre = code.map_err(|error| match needs {
+            // It uses what a later version has added to an interface.
+            Some(needs) => LoadError::Newer(needs),
+            None => LoadError::Mismatch(mismatch(&error)),
+        })?;
         let digest = digest(bytes);
         debug!(digest, bytes = bytes.len(), "guest compiled, or taken from the cache");
         Ok(Code { pre, digest })
@@ -116,7 +120,7 @@ impl std::fmt::Debug for Engine {
 /// A guest, compiled and linked, ready to be instantiated.
 #[derive(Clone)]
 pub struct Code {
-    pub pre: ServicePre<GuestState>,
+    pub pre: GuestCode,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
 }
@@ -138,8 +142,10 @@ pub enum LoadError {
     Invalid(String),
     #[error("it is too large to be compiled: it has {0}")]
     TooLarge(String),
-    #[error("it does not export {HANDLER}; it exports {}", list(exports))]
+    #[error("it does not export simhost:service/handler; it exports {}", list(exports))]
     NoHandler { exports: Vec<String> },
+    #[error("{0}")]
+    Newer(Needs),
     #[error("it imports what simhost does not offer: {}", list(_0))]
     UnknownImports(BTreeSet<String>),
     #[error("it does not fit the contract: {0}")]
@@ -147,9 +153,18 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What is wrong with the guest of this name.
+    pub fn of(&self, name: &str) -> String {
+        match self {
+            Self::Newer(needs) => format!("the guest {name} {needs}"),
+            _ => format!("{name} is not a guest: {self}"),
+        }
+    }
+
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
+            Self::Newer(_) => "update simhost, or build the guest for a version of the contract that it has",
             Self::NotWasm => {
                 "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm"
             }
@@ -162,7 +177,7 @@ impl LoadError {
                 "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
             }
             Self::UnknownImports(_) => {
-                "a guest may import simhost:service@0.1.0 and WASI 0.2; other services are called through simhost:service/bus"
+                "a guest may import simhost:service and WASI 0.2; other services are called through simhost:service/bus"
             }
         }
     }

@@ -36,7 +36,7 @@ use client::{Asked, Client};
 use template::Who;
 
 pub use client::Transport;
-pub use template::example;
+pub use template::{example, in_path};
 
 /// A request over `max-in-flight` is not sent, and fails for this reason.
 const OVERLOAD: &str = "overload";

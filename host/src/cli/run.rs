@@ -140,7 +140,7 @@ impl Run {
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
-        let destinations = Destinations { otlp: None, out, truth, show, choice, json, stdout };
+        let destinations = Destinations { otlp: None, out, truth, picture: None, show, choice, json, stdout };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =

@@ -1,4 +1,4 @@
-//! The native world, from the one WIT file.
+//! The contract as it is today, generated from the WIT file.
 
 #![allow(missing_debug_implementations, reason = "generated")]
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::bus::routes::Routes;
 use crate::engine::{self, Engine};
-use crate::error::Problem;
+use crate::error::{Problem, Severity};
 use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::ask_routes::ask_routes;
@@ -14,27 +14,25 @@ use super::compile::{self, bytes, source};
 use super::event::Event;
 use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
-/// Loads what the faults of a model deploy.
-///
-/// # Errors
-/// The files that cannot be read.
-pub fn load(
-    engine: &Engine,
-    model: &Model,
-    tell: Option<fn(Event)>,
-) -> Result<Vec<LoadedRelease>, Vec<Problem>> {
+/// Loads what the faults of a model deploy. Beside that gives the problems of the files that cannot be
+/// read: warnings where the fault is off.
+pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<LoadedRelease>, Vec<Problem>) {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
+        let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
+        let read = bytes(code).map_err(|problem| {
+            let why = problem.message.clone();
+            let severity = if fault.enabled { Severity::Error } else { Severity::Warning };
+            problems.push(Problem { severity, ..problem }.at(place(fault), "this guest").of_fault());
+            why
+        });
         // Of a fault that draws its target, each world draws for itself: all may be needed.
         let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
         for target in services {
-            match release(engine, model, (index, fault), target, tell) {
-                Ok(release) => releases.extend(release),
-                Err(problem) => problems.push(problem.at(place(fault), "this guest")),
-            }
+            releases.extend(release(engine, model, (index, fault), target, &read, tell));
         }
     }
-    if problems.is_empty() { Ok(releases) } else { Err(problems) }
+    (releases, problems)
 }
 
 /// Where the topology names the guest, or at least the fault.
@@ -47,20 +45,26 @@ fn place(fault: &Fault) -> Place {
     }
 }
 
-/// What a fault deploys at a service, if it does.
+/// What a fault deploys at a service, if it does. `read` is its guest, or why that cannot be read.
 fn release(
     engine: &Engine,
     model: &Model,
     (index, fault): (usize, &Fault),
     target: ServiceId,
+    read: &Result<Option<(Vec<u8>, String)>, String>,
     tell: Option<fn(Event)>,
-) -> Result<Option<LoadedRelease>, Problem> {
+) -> Option<LoadedRelease> {
     let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
-        return Ok(None);
+        return None;
     };
     let described = model.service(target);
-    let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    let loaded = compile::load(engine, &bytes, &name, tell);
+    let loaded = match read {
+        Ok(Some((bytes, name))) => {
+            compile::load(engine, bytes, name, tell).map_err(|error| error.to_string())
+        }
+        Ok(None) => return None,
+        Err(why) => Err(why.clone()),
+    };
     let version = version.clone().or_else(|| {
         let own = described.version.as_deref().unwrap_or("0.0.0");
         loaded.as_ref().ok().map(|code| format!("{own}+{}", &code.digest[..12]))
@@ -81,12 +85,11 @@ fn release(
         config: whole,
         broken: None,
     };
-    let guest = loaded.map_err(|error| error.to_string());
-    match guest.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
+    match loaded.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
         Ok((routes, code)) => release.service.guest = Some(LoadedGuest { code, routes }),
         Err(why) => release.broken = Some(why),
     }
-    Ok(Some(release))
+    Some(release)
 }
 
 /// Asks a deployment's guest for its routes.

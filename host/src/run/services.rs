@@ -35,6 +35,9 @@ pub fn load(
         problems.extend(external_in_virtual_time(model));
     }
     if !problems.is_empty() {
+        // Of guests, nothing is known then.
+        let services = vec![None; model.services.len()];
+        problems.extend(lint(&Found { model, services: &services, releases: &[] }));
         return Err(problems);
     }
     let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
@@ -66,10 +69,8 @@ pub fn load(
             guest,
         }));
     }
-    let releases = releases::load(&engine, model, tell).unwrap_or_else(|more| {
-        problems.extend(more);
-        Vec::new()
-    });
+    let (releases, more) = releases::load(&engine, model, tell);
+    problems.extend(more);
     problems.extend(lint(&Found { model, services: &services, releases: &releases }));
     let services = services.into_iter().flatten().collect();
     if problems.iter().all(|problem| !problem.is_error()) {

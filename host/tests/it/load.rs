@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::server::Server;
 use crate::support::trace::{self, Span};
-use crate::support::{Finished, Topology};
+use crate::support::{Finished, Topology, finish, simhost};
 use serde_json::Value;
 
 /// A service `a` with these settings, and `loads`.
@@ -275,6 +275,11 @@ fn a_load_that_cannot_run_as_asked_is_refused() {
         let said: Vec<_> = refused.stderr.split_whitespace().collect();
         assert!(said.join(" ").contains(words), "{arguments:?}: {}", refused.stderr);
     }
+    // A check says the same of the flags that it has.
+    let checked = finish(simhost().arg("check").arg(endless.path()).args(cases[4].1));
+    assert!(checked.code == Some(2) && checked.stderr.contains(cases[4].2), "{checked:?}");
+    let checked = finish(simhost().arg("check").arg(endless.path()).arg("--virtual"));
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
 
 /// Waits until so many CLIENT spans are recorded, with requests that leave no spans.
