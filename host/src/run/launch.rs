@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tracing::info;
 
 use crate::bus;
 use crate::clock::Stopwatch;
@@ -112,9 +111,7 @@ impl Plan {
                 None => options.remembers.then(WorldTruth::remembered),
             },
         });
-        info!(worlds = models.len(), seed = model.seed, is_virtual = options.virtual_time, "run begins");
         let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
-        info!(simulated_ns = done.simulated, took = ?watch.elapsed(), "run is over");
         progress.line().finish();
         let took = watch.elapsed();
         if let Some(truth) = &mut truth {
