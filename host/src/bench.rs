@@ -21,7 +21,7 @@ use crate::report::words;
 use crate::telemetry::console::Style;
 
 /// The orders topology as it ships.
-const ORDERS: &str = include_str!("../../topologies/orders.toml");
+const ORDERS: &str = include_str!("../assets/topologies/orders.toml");
 
 /// How long each measurement runs.
 #[derive(Clone, Copy, Debug)]

@@ -20,12 +20,14 @@ pub mod stats;
 mod tracing;
 mod visit;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::fault::{Faults, Records, WindowHandler};
+use crate::guest::endpoint::Addresses;
 use crate::guest::{Host, Outbound};
 use crate::link::Links;
 use crate::model::{Bounds, Nanos};
@@ -57,6 +59,8 @@ pub struct Bus {
     entered: Cell<u64>,
     numbered: Cell<u64>,
     inside: Cell<u32>,
+    /// Those that its replicas and clients have.
+    addresses: RefCell<Addresses>,
 }
 
 /// What the bus takes from the model as it is.
@@ -82,11 +86,14 @@ pub struct Parts {
     pub sampler: Sampler,
     pub external: Option<Rc<dyn External>>,
     pub settings: BusSettings,
+    /// Those that the replicas have.
+    pub addresses: Addresses,
 }
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings } = parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, addresses } =
+            parts;
         let BusSettings { trace_mask, bounds, exclude, allowed_hosts } = settings;
         let tracing = Tracing::new(host.root, trace_mask, sampler, exclude);
         let callee = Rc::new(CalleeSide::new(host, engine, nodes, faults, records, tracing, external));
@@ -101,7 +108,13 @@ impl Bus {
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
+            addresses: RefCell::new(addresses),
         })
+    }
+
+    /// The address of a client that sends requests to the bus: no replica and no other client has it.
+    pub fn client_address(&self, name: &str) -> Ipv4Addr {
+        self.addresses.borrow_mut().give(name, 0)
     }
 
     /// The instant, in simulated time.

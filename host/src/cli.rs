@@ -3,11 +3,14 @@
 mod bench;
 mod check;
 mod choice;
+mod completions;
 mod diff;
 mod fault;
 mod generate;
 mod graph;
 mod input;
+mod log;
+mod man;
 mod run;
 mod tell;
 mod terminal;
@@ -15,12 +18,12 @@ mod traces;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Look, Refused, printable};
+use crate::error::{Look, Problem, Refused, printable, quote};
 use crate::files;
 use crate::look::{self, Color};
 use crate::model::Nanos;
@@ -29,7 +32,7 @@ use crate::run::{RunError, signals};
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
 #[derive(Debug, Parser)]
-#[command(name = "simhost", version, max_term_width = 100, help_expected = true)]
+#[command(name = NAME, version, max_term_width = 100, help_expected = true)]
 pub struct Cli {
     /// When to use colours
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
@@ -38,6 +41,9 @@ pub struct Cli {
     /// Words in place of lines, bars and symbols: for screen readers and logs
     #[arg(long, global = true)]
     plain: bool,
+
+    #[command(flatten)]
+    log: log::Log,
 
     #[command(subcommand)]
     command: Command,
@@ -61,15 +67,23 @@ enum Command {
     Generate(generate::Generate),
     /// Measure what things cost on this machine, beside the targets
     Bench(bench::Bench),
+    /// Print the script by which a shell completes commands and flags
+    Completions(completions::Completions),
+    /// Print a manual page, for man -l -
+    Man(man::Man),
 }
+
+/// The name of the program.
+const NAME: &str = "simhost";
 
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let Cli { color, plain, command } = Cli::parse();
+    let Cli { color, plain, log, command } = Cli::parse();
     look::choose(color, plain);
+    log.start();
     if let Err(shortage) = files::room() {
         say(&format!("error: {shortage}\n  help: raise the limit, for example: ulimit -n 1024\n"));
         return ExitCode::FAILURE;
@@ -84,6 +98,8 @@ pub fn main() -> ExitCode {
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
         Command::Bench(bench) => bench.execute(),
+        Command::Completions(completions) => completions.execute(),
+        Command::Man(man) => man.execute(),
     }
 }
 
@@ -121,6 +137,19 @@ fn print(text: &str) -> ExitCode {
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes what was asked for to a file, in place of one that is there; `-` is standard output.
+fn write(text: &str, out: Option<&Path>) -> ExitCode {
+    let Some(path) = out.filter(|path| path.as_os_str() != "-") else { return print(text) };
+    match files::create(path).and_then(|mut file| file.write_all(text.as_bytes())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let problem =
+                Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
+            refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use serde::Serialize;
 use crate::error::{Refused, Warnings};
 use crate::model::Nanos;
 use crate::report::{Numbers, Report, ServiceRow};
-use crate::run::{Event, Options, Outcome, Plan, Purpose, RunError};
+use crate::run::{Event, Intent, Options, Outcome, Plan, RunError};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
 use crate::topology::{Topology, WORKERS_AT_MOST};
@@ -51,15 +51,15 @@ pub struct Comparison {
     /// In words: `without slow-index-scan`.
     change: String,
     seed: u64,
-    before: World,
-    after: World,
+    before: Variant,
+    after: Variant,
     /// What may be a mistake, of each topology.
     warnings: Vec<Warnings>,
 }
 
 /// One of the two runs.
 #[derive(Clone, Debug)]
-struct World {
+struct Variant {
     topology: Topology,
     options: Options,
 }
@@ -195,7 +195,7 @@ impl Comparison {
     }
 }
 
-impl World {
+impl Variant {
     fn run<T>(
         &self,
         (exporter, kept): (impl Exporter + 'static, mpsc::Receiver<T>),
@@ -214,7 +214,7 @@ impl World {
 
     /// The environment has no say: nothing is exported, and every trace is looked at.
     fn plan(&self) -> Result<Plan, Refused> {
-        Plan::from_topology(self.topology.clone(), self.options.clone(), Purpose::Run, |_| None)
+        Plan::from_topology(self.topology.clone(), self.options.clone(), Intent::Run, |_| None)
     }
 }
 

@@ -10,14 +10,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tracing::debug;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::guest::bindings::ServicePre;
-use crate::guest::{EPOCH_TICK, GuestState, host};
+use crate::guest::contract::{self, GuestCode};
+use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
 
-use inspect::{HANDLER, inspect};
+use inspect::{Needs, inspect};
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -35,13 +36,13 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 /// own. `hop` passes a request on to the service that its configuration names as
 /// `next`, and `noop` answers at once: to measure what everything else costs.
 pub const EMBEDDED: [(&str, &[u8]); 7] = [
-    ("orders", include_bytes!("../../guests/dist/orders.wasm")),
-    ("inventory", include_bytes!("../../guests/dist/inventory.wasm")),
-    ("payment", include_bytes!("../../guests/dist/payment.wasm")),
-    ("notification", include_bytes!("../../guests/dist/notification.wasm")),
-    ("service", include_bytes!("../../guests/dist/service.wasm")),
-    ("hop", include_bytes!("../../guests/dist/tests/hop.wasm")),
-    ("noop", include_bytes!("../../guests/dist/tests/noop.wasm")),
+    ("orders", include_bytes!("../assets/guests/orders.wasm")),
+    ("inventory", include_bytes!("../assets/guests/inventory.wasm")),
+    ("payment", include_bytes!("../assets/guests/payment.wasm")),
+    ("notification", include_bytes!("../assets/guests/notification.wasm")),
+    ("service", include_bytes!("../assets/guests/service.wasm")),
+    ("hop", include_bytes!("../assets/guests/tests/hop.wasm")),
+    ("noop", include_bytes!("../assets/guests/tests/noop.wasm")),
 ];
 
 /// How guests are set up for a run.
@@ -75,7 +76,8 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config(settings, cache))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
-        host::link(&mut linker, settings.stalls)?;
+        contract::link(&mut linker, settings.stalls)?;
+        debug!(fuel = settings.fuel, uncached, "engine made");
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
     }
@@ -94,12 +96,18 @@ impl Engine {
             [b'\0', b'a', b's', b'm', ..] => {}
             _ => return Err(LoadError::NotWasm),
         }
-        inspect(bytes)?;
+        let (contract, needs) = inspect(bytes)?;
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        let code = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
-        let pre = code.map_err(|error| LoadError::Mismatch(mismatch(&error)))?;
-        Ok(Code { pre, digest: digest(bytes) })
+        let code = self.linker.instantiate_pre(&component).and_then(|pre| GuestCode::new(contract, pre));
+        let pre = code.map_err(|error| match needs {
+            // It uses what a later version has added to an interface.
+            Some(needs) => LoadError::Newer(needs),
+            None => LoadError::Mismatch(mismatch(&error)),
+        })?;
+        let digest = digest(bytes);
+        debug!(digest, bytes = bytes.len(), "guest compiled, or taken from the cache");
+        Ok(Code { pre, digest })
     }
 }
 
@@ -112,7 +120,7 @@ impl std::fmt::Debug for Engine {
 /// A guest, compiled and linked, ready to be instantiated.
 #[derive(Clone)]
 pub struct Code {
-    pub pre: ServicePre<GuestState>,
+    pub pre: GuestCode,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
 }
@@ -134,8 +142,10 @@ pub enum LoadError {
     Invalid(String),
     #[error("it is too large to be compiled: it has {0}")]
     TooLarge(String),
-    #[error("it does not export {HANDLER}; it exports {}", list(exports))]
+    #[error("it does not export simhost:service/handler; it exports {}", list(exports))]
     NoHandler { exports: Vec<String> },
+    #[error("{0}")]
+    Newer(Needs),
     #[error("it imports what simhost does not offer: {}", list(_0))]
     UnknownImports(BTreeSet<String>),
     #[error("it does not fit the contract: {0}")]
@@ -143,9 +153,18 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What is wrong with the guest of this name.
+    pub fn of(&self, name: &str) -> String {
+        match self {
+            Self::Newer(needs) => format!("the guest {name} {needs}"),
+            _ => format!("{name} is not a guest: {self}"),
+        }
+    }
+
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
+            Self::Newer(_) => "update simhost, or build the guest for a version of the contract that it has",
             Self::NotWasm => {
                 "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm"
             }
@@ -158,7 +177,7 @@ impl LoadError {
                 "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
             }
             Self::UnknownImports(_) => {
-                "a guest may import simhost:service@0.1.0 and WASI 0.2; other services are called through simhost:service/bus"
+                "a guest may import simhost:service and WASI 0.2; other services are called through simhost:service/bus"
             }
         }
     }

@@ -7,11 +7,10 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use crate::model::Place;
 
-mod names;
 mod render;
 
-pub use names::{did_you_mean, list, nearest, quote, show_share};
 pub use render::{Look, wrap};
+pub use simhost_notation::{did_you_mean, list, nearest, quote, show_share};
 
 /// Why writing into a `String` is expected to succeed.
 pub const INFALLIBLE: &str = "a String takes every write";
@@ -45,12 +44,15 @@ pub struct Problem {
     pub label: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// It is about a fault, and names it: nothing for `--blind`.
+    pub is_of_fault: bool,
 }
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
         let severity = Severity::Error;
-        Self { severity, message: message.into(), at: None, label: String::new(), help: None }
+        let (message, label) = (message.into(), String::new());
+        Self { severity, message, at: None, label, help: None, is_of_fault: false }
     }
 
     /// A problem that may be none: the input is accepted.
@@ -76,6 +78,12 @@ impl Problem {
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Marks it as one that is about a fault.
+    pub const fn of_fault(mut self) -> Self {
+        self.is_of_fault = true;
         self
     }
 }

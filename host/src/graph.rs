@@ -54,7 +54,8 @@ pub struct Edge {
     pub to: usize,
     /// `POST /orders`, each once.
     pub requests: Vec<String>,
-    /// Whether the calls are known; else the topology has only a link there.
+    /// Whether the calls are known; else the topology has only a link there, or a fault whose guest makes
+    /// them.
     pub known: bool,
 }
 
@@ -88,6 +89,12 @@ impl Graph {
         }
         lines
     }
+}
+
+/// A text without control characters, and without what no XML may have (XML 1.0, section 2.2).
+fn printable(text: &str) -> String {
+    let is_printable = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|c| if is_printable(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// The beginning of a line that is too long.

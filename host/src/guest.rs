@@ -1,12 +1,14 @@
 //! The code of a service, as the host runs it: a worker serves one request at
 //! a time and keeps its memory between requests.
 //!
-//! Start at [`Worker::handle`]. What a guest may call is in [`host`], the spans
-//! of its request in [`scope`], what it may use of a processor in [`cpu`].
+//! Start at [`Worker::handle`]. What a guest may call is in [`host`], the versions of its
+//! contract in [`contract`], the spans of its request in [`scope`], what it may use of a
+//! processor in [`cpu`].
 
 pub mod bindings;
 pub mod budget;
 mod call_error;
+pub mod contract;
 mod cpu;
 pub mod endpoint;
 mod failure;
@@ -30,9 +32,9 @@ use crate::model::{Limits, Nanos};
 use crate::sched::Sched;
 use crate::wasi::Chance;
 
-use bindings::exports::simhost::service::handler;
 use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
+use contract::{Described, Exports, GuestCode};
 use cpu::CpuMeter;
 pub use cpu::EPOCH_TICK;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
@@ -47,7 +49,7 @@ pub use waiter::{Above, Crew, Waiter};
 /// A guest that has been instantiated.
 pub struct Worker {
     store: Store<GuestState>,
-    guest: bindings::Service,
+    guest: Exports,
     cpu: Rc<CpuMeter>,
     /// The engine counts fuel.
     fuel: bool,
@@ -74,7 +76,7 @@ impl Drop for Place {
 impl Worker {
     /// Instantiates a guest. `ordinal` tells the workers of a replica apart.
     pub async fn new(
-        code: &bindings::ServicePre<GuestState>,
+        code: &GuestCode,
         host: &Rc<Host>,
         identity: &Rc<Identity>,
         ordinal: u32,
@@ -89,7 +91,7 @@ impl Worker {
         let fuel = cpu::bound(&mut store);
         cpu::allow(&mut store, fuel, identity.limits.cpu_time)?;
         let instance = {
-            let instantiating = pin!(code.instantiate_async(&mut store));
+            let instantiating = pin!(code.instantiate(&mut store));
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
         };
         match instance {
@@ -99,17 +101,19 @@ impl Worker {
     }
 
     /// Asks the guest for its routes.
-    pub async fn routes(&mut self) -> Result<Vec<handler::Route>, GuestFailure> {
+    ///
+    /// # Errors
+    /// It did not answer. That it refuses its configuration is an answer.
+    pub async fn describe(&mut self) -> Result<Described, GuestFailure> {
         self.prepare(None)?;
-        let handler = self.guest.simhost_service_handler();
         let local = self.store.data().local.get();
         let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
-        let routes = {
-            let asking = pin!(handler.call_routes(&mut self.store));
+        let described = {
+            let asking = pin!(self.guest.describe(&mut self.store));
             in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
         };
         self.store.data().local.get().output.finish();
-        routes?.map_err(|error| failure(&error, self.store.data()))
+        described?.map_err(|error| failure(&error, self.store.data()))
     }
 
     /// What the host may hold for its requests.
@@ -146,13 +150,12 @@ impl Worker {
     /// The future may be dropped before it ends; then call
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
-        let handler = self.guest.simhost_service_handler();
         let answer = {
-            let answering = pin!(handler.call_handle(&mut self.store, route));
+            let answering = pin!(self.guest.handle.call_async(&mut self.store, (route,)));
             self.cpu.measure(self.fuel, answering).await
         };
         match answer {
-            Ok(response) => checked(response, &self.store.data().local.get().identity.limits),
+            Ok((response,)) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
         }
     }

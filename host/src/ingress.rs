@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
+use tracing::{debug, trace};
 
 use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, Identity, OfClient};
@@ -212,6 +213,7 @@ async fn serve(
     connection: Watcher,
 ) {
     stream.set_nodelay(true).ok();
+    trace!(%peer, "connection accepted");
     let patience = door.settings.client_time();
     let line = Arc::new(Line::default());
     let client = Arc::new(Client { peer, line: Arc::clone(&line), holdings: door.budgets.of_connection() });
@@ -235,9 +237,14 @@ async fn serve(
     let serving = server.serve_connection(socket, service);
     tokio::select! {
         // A client that breaks off or talks nonsense is its own affair.
-        _ended = connection.watch(serving.into_owned()) => {}
-        () = client.line.stuck(patience) => {}
-        () = client.holdings.left_lying(patience) => {}
+        ended = connection.watch(serving.into_owned()) => match ended {
+            Ok(()) => trace!(%peer, "connection closed"),
+            Err(error) => debug!(%peer, %error, "connection broken"),
+        },
+        () = client.line.stuck(patience) => debug!(%peer, "connection closed: its client is too slow"),
+        () = client.holdings.left_lying(patience) => {
+            debug!(%peer, "connection closed: its client does not take its answers");
+        }
     }
 }
 
@@ -280,6 +287,7 @@ impl Door {
         let (request, attributes) = match taken_in(request, &self.settings, client.peer, &mut share).await {
             Ok(taken_in) => taken_in,
             Err(refusal) => {
+                debug!(peer = %client.peer, status = refusal.status, "request refused by the ingress");
                 client.line.cut();
                 return Ok((refusal, None));
             }
@@ -288,6 +296,7 @@ impl Door {
         let shown = OfClient { shared: None, own: attributes };
         let entry = Entry { to: *to, request, shown, identity: Identity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
+            debug!(peer = %client.peer, bound = bounds.requests, "request refused: too many wait");
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);
             return Ok((Response::bounded(503, "limits.requests", detail), None));
         }

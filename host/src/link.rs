@@ -19,9 +19,9 @@ use crate::model::{Distribution, Model, Nanos, Policies, ServiceId};
 use crate::rng::Key;
 
 pub use backoff::backoff;
-pub use breaker::{Admitted, Breaker, State};
+pub use breaker::{Breaker, BreakerPermit, BreakerState, Refusal};
 pub use budget::Budget;
-pub use bulkhead::{Bulkhead, Entry, Place};
+pub use bulkhead::{Bulkhead, BulkheadEntry, BulkheadPermit};
 
 /// One of the two ways over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,12 @@ pub struct Link {
 #[derive(Debug)]
 struct Guarded {
     policies: Rc<Policies>,
-    standings: RefCell<FxHashMap<u32, Rc<Standing>>>,
+    states: RefCell<FxHashMap<u32, Rc<ClientState>>>,
 }
 
 /// How one replica stands with a callee: what its policies remember.
 #[derive(Debug)]
-pub struct Standing {
+pub struct ClientState {
     pub policies: Rc<Policies>,
     /// The link's own timeout, of one attempt.
     pub timeout: Option<Nanos>,
@@ -75,7 +75,7 @@ impl Links {
             let guarded = link
                 .policies
                 .clone()
-                .map(|policies| Guarded { policies: Rc::new(policies), standings: RefCell::default() });
+                .map(|policies| Guarded { policies: Rc::new(policies), states: RefCell::default() });
             let between = Link { latency: link.latency.clone(), timeout: link.timeout, guarded };
             ((link.from, link.to), between)
         });
@@ -115,15 +115,15 @@ impl Link {
 
     /// How this replica stands with the callee; none where no policy asks.
     /// `replica` is its number among all replicas of the run.
-    pub fn standing(&self, replica: u32) -> Option<Rc<Standing>> {
+    pub fn client_state(&self, replica: u32) -> Option<Rc<ClientState>> {
         let guarded = self.guarded.as_ref()?;
-        let mut standings = guarded.standings.borrow_mut();
-        let fresh = || Rc::new(Standing::new(&guarded.policies, self.timeout));
-        Some(Rc::clone(standings.entry(replica).or_insert_with(fresh)))
+        let mut states = guarded.states.borrow_mut();
+        let fresh = || Rc::new(ClientState::new(&guarded.policies, self.timeout));
+        Some(Rc::clone(states.entry(replica).or_insert_with(fresh)))
     }
 }
 
-impl Standing {
+impl ClientState {
     /// Nothing has happened yet.
     fn new(policies: &Rc<Policies>, timeout: Option<Nanos>) -> Self {
         let budget = policies.retry.as_ref().and_then(|retry| retry.budget);

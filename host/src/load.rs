@@ -35,14 +35,17 @@ use arrivals::Due;
 use client::{Asked, Client};
 use template::Who;
 
-pub use client::Way;
-pub use template::example;
+pub use client::Transport;
+pub use template::{example, in_path};
 
 /// A request over `max-in-flight` is not sent, and fails for this reason.
 const OVERLOAD: &str = "overload";
 
 /// Requests that one load makes at a stretch before others get their turn.
 const BURST: u32 = 64;
+
+/// The end of a load that ends by itself, or never.
+const NEVER: Nanos = Nanos::MAX;
 
 /// The loads of a run, under way. For the core thread only.
 pub struct Loads {
@@ -93,7 +96,7 @@ pub struct Surroundings<'a> {
     pub model: &'a Model,
     pub bus: &'a Rc<Bus>,
     pub sched: &'a Sched,
-    pub way: &'a Way,
+    pub transport: &'a Transport,
     /// The Resource of the first load that has one, behind which are the others'.
     pub resource: ResourceId,
     /// Nanoseconds from now after which no load makes a request.
@@ -130,7 +133,7 @@ impl Loads {
     pub fn start(around: &Surroundings<'_>) -> Self {
         let now = around.sched.now();
         let mut loads = Self { loads: Vec::new(), going: watch::Sender::new(0) };
-        let until = around.until.map_or(Nanos::MAX, |until| now.saturating_add(until));
+        let until = around.until.map_or(NEVER, |until| now.saturating_add(until));
         let mut resource = around.resource;
         for load in around.model.loads.iter().filter(|load| load.enabled) {
             let begin = now.saturating_add(load.start);
@@ -140,7 +143,7 @@ impl Loads {
                 load: load.clone(),
                 root: around.model.root(),
                 sched: around.sched.clone(),
-                client: Client::new(&around.model.name, load, around.bus, around.way, own),
+                client: Client::new(load, around.bus, around.transport, own),
                 begin,
                 end: load.lasts.map_or(until, |lasts| until.min(begin.saturating_add(lasts))),
                 over: Cell::default(),
@@ -287,7 +290,7 @@ impl Running {
 
     /// Ends a closed loop when its time is over: all of its users may still wait for answers then.
     fn send_home(self: &Rc<Self>) {
-        if self.end == Nanos::MAX {
+        if self.end == NEVER {
             return;
         }
         let load = Rc::clone(self);

@@ -4,6 +4,7 @@
 //! never sees TOML. Times are nanoseconds, sizes are bytes.
 
 use core::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -115,11 +116,21 @@ pub struct Service {
     pub config: IndexMap<String, String>,
     /// Where each value of `config` stands, in its order.
     pub config_places: Vec<Place>,
+    /// Where the keys and tables of `config` stand, by their dotted names.
+    pub config_keys: BTreeMap<String, Place>,
     /// Further resource attributes.
     pub resource: IndexMap<String, Scalar>,
     pub limits: Limits,
     /// The service's name in the file.
     pub place: Place,
+}
+
+impl Service {
+    /// Where a key of `config` stands, or the nearest table above it that is there.
+    pub fn config_key(&self, key: &str) -> Option<&Place> {
+        let mut tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
+        tables.find_map(|key| self.config_keys.get(key))
+    }
 }
 
 /// What answers for a service.

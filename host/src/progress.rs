@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::level_filters::LevelFilter;
 
 use crate::clock::{self, Stopwatch};
 use crate::model::Nanos;
@@ -78,6 +79,8 @@ impl Progress {
     /// Of the first world. `wanted` is whether a line may be drawn at all; it is, on a terminal,
     /// once [`Line::show`] is called.
     pub fn new(course: Course, wanted: bool) -> Self {
+        // Events are lines of the same terminal.
+        let wanted = wanted && LevelFilter::current() == LevelFilter::OFF;
         let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let seen = (0..course.worlds).map(|_| Default::default()).collect();
         let shared = Arc::new(Shared { course, seen });

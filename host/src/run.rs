@@ -45,6 +45,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tracing::info;
+
 use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
@@ -52,6 +54,7 @@ use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::graph::Graph;
 use crate::model::{Code, Model};
+use crate::report::words;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::{Batch, Resource};
@@ -81,7 +84,7 @@ pub struct Plan {
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Intent {
     /// To be run: it has something to do, and an end.
     Run,
     /// To be described, or for its [bus](Plan::bus): it may have nothing to do.
@@ -96,10 +99,10 @@ impl Plan {
     /// problem of the flags, the environment and the guests.
     pub fn from_file(
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::from_topology(read(&options, &environment)?, options, purpose, environment)
+        Self::from_topology(read(&options, &environment)?, options, intent, environment)
     }
 
     /// Checks everything about a topology that was read already, and compiles the guests.
@@ -109,14 +112,18 @@ impl Plan {
     pub fn from_topology(
         mut topology: Topology,
         options: Options,
-        purpose: Purpose,
+        intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
+        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
+        info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
         // Labels are names on spans.
         topology.model.telemetry.label_faults &= !options.blind;
-        if purpose == Purpose::Run {
+        problems.extend(loads::flags(&options, &topology.model));
+        if intent == Intent::Run {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
@@ -133,7 +140,11 @@ impl Plan {
         });
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
-        let lint = |found: &Found<'_>| lint::problems(&options, &topology.text, found);
+        let lint = |found: &Found<'_>| {
+            let idle = if intent == Intent::Run { loads::idle(&options, found) } else { None };
+            let lint = lint::problems(&options, &topology.text, found);
+            idle.into_iter().chain(lint).collect()
+        };
         let loaded = services::load(model, virtual_time, worlds, &options.guests, options.tell, lint);
         let loaded = loaded.map(|(loaded, doubts)| {
             problems.extend(doubts);
@@ -152,7 +163,7 @@ impl Plan {
                 let warnings = topology.doubt(doubts);
                 Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
             }
-            _ => Err(topology.refuse(sorted(problems))),
+            _ => Err(topology.refuse(sorted(if options.blind { blind(problems) } else { problems }))),
         }
     }
 
@@ -220,6 +231,18 @@ fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Resu
         let flag = options.destinations.otlp.as_deref();
         refused.with(TelemetrySettings::from_env(environment, None, flag).err().unwrap_or_default())
     })
+}
+
+/// The problems without the doubts that name faults: of these it only says that they are there.
+fn blind(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let before = problems.len();
+    problems.retain(|problem| problem.is_error() || !problem.is_of_fault);
+    let hidden = before - problems.len();
+    problems.extend((hidden > 0).then(|| {
+        let problem = Problem::warning(format!("{} about faults", words::counted(hidden as u64, "warning")));
+        problem.help("leave --blind out to see them, or --strict to accept them")
+    }));
+    problems
 }
 
 /// Errors first, each kind in the order of the file.

@@ -44,9 +44,9 @@ const NEVER: Nanos = Nanos::MAX;
 
 /// A handle to the scheduler: cheap to copy, for the core thread only.
 #[derive(Clone)]
-pub struct Sched(Rc<World>);
+pub struct Sched(Rc<Inner>);
 
-struct World {
+struct Inner {
     clock: Clock,
     /// Real time at the beginning of the poll that goes on, which is its instant; none
     /// between polls, and while it [computes](Sched::computing).
@@ -58,14 +58,14 @@ struct World {
     drained: RefCell<Option<Waker>>,
     /// Called when an instant seems not to end, before it is given up.
     alarm: RefCell<Option<Box<dyn FnMut()>>>,
-    /// Whether the task that is polled only accompanies the world.
-    aside: Cell<bool>,
+    /// Whether the task that is polled runs in the background.
+    background: Cell<bool>,
     /// Polls of tasks that do more than that.
     polls: Cell<u64>,
 }
 
 /// What a task does.
-type Work = Pin<Box<dyn Future<Output = ()>>>;
+pub type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The tasks that have not ended, each in a place of its own.
 #[derive(Default)]
@@ -73,8 +73,8 @@ struct Tasks {
     places: Vec<Task>,
     /// Places that are free.
     free: Vec<usize>,
-    /// Tasks that only accompany the world.
-    aside: usize,
+    /// Tasks that run in the background.
+    background: usize,
 }
 
 struct Task {
@@ -82,36 +82,36 @@ struct Task {
     future: Option<Work>,
     /// The task's own; the next one at this place inherits it when nobody else has it.
     waker: Arc<TaskWaker>,
-    /// It only accompanies the world.
-    aside: bool,
+    /// It runs in the background.
+    background: bool,
 }
 
 impl Tasks {
     /// Tasks that the world waits for.
     fn len(&self) -> usize {
-        self.places.len() - self.free.len() - self.aside
+        self.places.len() - self.free.len() - self.background
     }
 
     /// Gives a task a place.
-    fn insert(&mut self, future: Work, aside: bool, ready: &Ready) -> Arc<TaskWaker> {
+    fn insert(&mut self, future: Work, background: bool, ready: &Ready) -> Arc<TaskWaker> {
         let place = self.free.pop().unwrap_or_else(|| {
             let place = self.places.len();
-            self.places.push(Task { future: None, waker: ready.waker(Some(place)), aside });
+            self.places.push(Task { future: None, waker: ready.waker(Some(place)), background });
             place
         });
         let task = &mut self.places[place];
         task.future = Some(future);
-        task.aside = aside;
-        self.aside += usize::from(aside);
+        task.background = background;
+        self.background += usize::from(background);
         Arc::clone(&task.waker)
     }
 
-    /// Takes the future that a waker is for, to poll it, and says whether it only
-    /// accompanies the world.
+    /// Takes the future that a waker is for, to poll it, and says whether it runs
+    /// in the background.
     fn take(&mut self, waker: &Arc<TaskWaker>) -> Option<(Work, bool)> {
         let task = self.places.get_mut(waker.place?)?;
         // A waker may outlive its task; the place may be another's by then.
-        if Arc::ptr_eq(&task.waker, waker) { Some((task.future.take()?, task.aside)) } else { None }
+        if Arc::ptr_eq(&task.waker, waker) { Some((task.future.take()?, task.background)) } else { None }
     }
 
     /// Puts the future back: the task goes on waiting.
@@ -128,7 +128,7 @@ impl Tasks {
         if Arc::strong_count(&task.waker) > 1 {
             task.waker = ready.waker(Some(place));
         }
-        self.aside -= usize::from(task.aside);
+        self.background -= usize::from(task.background);
         self.free.push(place);
     }
 }
@@ -136,7 +136,7 @@ impl Tasks {
 impl Sched {
     /// The scheduler of this thread, which becomes the core thread of a run.
     pub fn new(clock: Clock) -> Self {
-        Self(Rc::new(World {
+        Self(Rc::new(Inner {
             clock,
             instant: Cell::default(),
             tasks: RefCell::default(),
@@ -144,7 +144,7 @@ impl Sched {
             timers: RefCell::default(),
             drained: RefCell::default(),
             alarm: RefCell::default(),
-            aside: Cell::default(),
+            background: Cell::default(),
             polls: Cell::default(),
         }))
     }
@@ -181,7 +181,13 @@ impl Sched {
 
     /// Starts a task. It first runs after the tasks that are ready already.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), false, &self.0.ready);
+        self.spawn_boxed(Box::pin(future));
+    }
+
+    /// Starts a task whose future is in its box already. A large future is copied as a whole
+    /// whenever it is passed on: where it is made, it goes straight into the box.
+    pub fn spawn_boxed(&self, future: Work) {
+        let waker = self.0.tasks.borrow_mut().insert(future, false, &self.0.ready);
         waker.wake();
     }
 
@@ -191,25 +197,25 @@ impl Sched {
     ///
     /// In virtual time the world goes on as long as there are timers, also its own:
     /// when [nobody else](Self::is_still) has one, it has to end.
-    pub fn accompany(&self, future: impl Future<Output = ()> + 'static) {
+    pub fn spawn_background(&self, future: impl Future<Output = ()> + 'static) {
         let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), true, &self.0.ready);
         waker.wake();
     }
 
-    /// Tasks that have not ended, save those that [accompany](Self::accompany) the world.
+    /// Tasks that have not ended, save those that [run in the background](Self::spawn_background).
     pub fn tasks(&self) -> usize {
         self.0.tasks.borrow().len()
     }
 
     /// Whether nothing will happen by itself any more but what tasks do that
-    /// [accompany](Self::accompany) the world.
+    /// [run in the background](Self::spawn_background).
     pub fn is_still(&self) -> bool {
         let timers = self.0.timers.borrow();
-        self.0.ready.is_empty() && timers.all_aside()
+        self.0.ready.is_empty() && timers.all_background()
     }
 
-    /// How often tasks have been polled, save those that [accompany](Self::accompany)
-    /// the world: what has not changed tells that nobody has done anything.
+    /// How often tasks have been polled, save those that [run in the background](Self::spawn_background):
+    /// what has not changed tells that nobody has done anything.
     pub fn polls(&self) -> u64 {
         self.0.polls.get()
     }
@@ -296,17 +302,18 @@ impl Sched {
     }
 
     fn poll_task(&self, task: Arc<TaskWaker>) {
-        let (Some(place), Some((mut future, aside))) = (task.place, self.0.tasks.borrow_mut().take(&task))
+        let (Some(place), Some((mut future, background))) =
+            (task.place, self.0.tasks.borrow_mut().take(&task))
         else {
             return;
         };
-        if !aside {
+        if !background {
             self.0.polls.set(self.0.polls.get() + 1);
         }
         let waker = Waker::from(task);
-        self.0.aside.set(aside);
+        self.0.background.set(background);
         let poll = self.poll(future.as_mut(), &waker);
-        self.0.aside.set(false);
+        self.0.background.set(false);
         drop(waker);
         if poll.is_pending() {
             return self.0.tasks.borrow_mut().put(place, future);
@@ -414,8 +421,8 @@ impl Future for Sleep {
         match self.timer.and_then(|id| timers.get(id)) {
             Some(timer) => timer.waker.clone_from(context.waker()),
             None => {
-                let aside = world.aside.get();
-                self.timer = Some(timers.insert(self.due, context.waker().clone(), aside));
+                let background = world.background.get();
+                self.timer = Some(timers.insert(self.due, context.waker().clone(), background));
             }
         }
         Poll::Pending

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, Warnings, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{Fault, Model, Nanos};
+use crate::model::{Fault, Model, Nanos, Target};
 
 mod address;
 mod answer;
@@ -113,9 +113,16 @@ pub fn fault_kinds() -> Vec<KindReference> {
     fault::reference()
 }
 
-/// Whether a fault works within a replica or its guest: none of a real server's can be reached.
-pub fn is_inside(fault: &Fault) -> bool {
-    fault::is_inside(fault)
+/// Whether a fault works within a replica or its guest at this target: none of a real server's can be
+/// reached.
+pub fn is_inside(fault: &Fault, target: &Target) -> bool {
+    fault::is_inside(fault, target)
+}
+
+/// The names of the parameters of a route: `item` of `GET /stock/{item}`.
+pub fn parameters(route: &str) -> impl Iterator<Item = &str> {
+    let names = route.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| name.trim_start_matches('*'))
 }
 
 fn in_one_line(problem: Problem) -> String {

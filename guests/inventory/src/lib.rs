@@ -20,6 +20,7 @@ simhost_sdk::service!(routes);
 const HIGH_DEMAND: i64 = 5;
 
 fn routes() -> Router {
+    config::refuse_unknown();
     Router::new()
         .state(Inventory::from_config())
         .route("GET /health", health)

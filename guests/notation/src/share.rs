@@ -23,6 +23,12 @@ pub fn parse_share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share as it was written, with all its digits: `12.345%`.
+pub fn show_share(share: f64) -> String {
+    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
+    format!("{}%", (share * 100.0 * 1e9).round() / 1e9)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

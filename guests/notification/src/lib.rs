@@ -14,6 +14,7 @@ use simhost_sdk::prelude::*;
 simhost_sdk::service!(routes);
 
 fn routes() -> Router {
+    config::refuse_unknown();
     Router::new().state(Temper::from_config()).route("GET /health", health).route("POST /notify", notify)
 }
 

@@ -15,6 +15,7 @@ use simhost_sdk::prelude::*;
 simhost_sdk::service!(routes);
 
 fn routes() -> Router {
+    config::refuse_unknown();
     Router::new()
         .state(Services::from_config())
         .route("GET /health", health)

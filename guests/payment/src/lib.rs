@@ -7,6 +7,7 @@ use simhost_sdk::prelude::*;
 simhost_sdk::service!(routes);
 
 fn routes() -> Router {
+    config::refuse_unknown();
     Router::new().route("GET /health", health).route("POST /charges", charge)
 }
 

@@ -189,9 +189,9 @@ impl CallError {
         &self.cause
     }
 
-    /// Whether the response did not come in time.
+    /// Whether the response did not come in time: that of the call, or of the request that is being served.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.cause, Cause::Timeout)
+        matches!(self.cause, Cause::Timeout | Cause::DeadlineExceeded)
     }
 
     /// The class of the error, the `exception.type` of the trace.
@@ -199,9 +199,13 @@ impl CallError {
         match self.cause {
             Cause::UnknownService(_) => "UnknownService",
             Cause::Timeout => "Timeout",
+            Cause::DeadlineExceeded => "DeadlineExceeded",
             Cause::Refused(_) => "ConnectionRefused",
             Cause::Reset(_) => "ConnectionReset",
+            Cause::CircuitOpen(_) => "CircuitOpen",
+            Cause::BulkheadFull(_) => "BulkheadFull",
             Cause::DepthExceeded(_) => "DepthExceeded",
+            Cause::MemoryExceeded(_) => "MemoryExceeded",
             Cause::Invalid(_) => "InvalidRequest",
         }
     }
@@ -213,8 +217,12 @@ impl fmt::Display for CallError {
         match &self.cause {
             Cause::UnknownService(text) => write!(f, "unknown service: {text}"),
             Cause::Timeout => write!(f, "no response in time"),
+            Cause::DeadlineExceeded => write!(f, "the deadline has passed"),
             Cause::Refused(text) => write!(f, "connection refused: {text}"),
             Cause::Reset(text) => write!(f, "connection reset: {text}"),
+            Cause::CircuitOpen(text) => write!(f, "circuit open: {text}"),
+            Cause::BulkheadFull(text) => write!(f, "bulkhead full: {text}"),
+            Cause::MemoryExceeded(text) => write!(f, "host memory exceeded: {text}"),
             Cause::DepthExceeded(depth) => write!(f, "the chain of calls is deeper than {depth}"),
             Cause::Invalid(text) => write!(f, "invalid request: {text}"),
         }

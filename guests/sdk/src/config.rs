@@ -1,22 +1,28 @@
 //! The service's `config` table in the topology.
 //!
 //! Read it in the function that builds the [`Router`](crate::Router) and keep it as
-//! [state](crate::Router::state): a value that does not parse is then reported when the topology is loaded.
+//! [state](crate::Router::state). What is wrong there is collected. The simulator reports all of it, each problem at its
+//! line in the topology, before anything runs. For a value that is wrong the functions here return the default.
 
 use crate::bindings::simhost::service::config;
 use crate::distribution::Distribution;
 use crate::duration::parse_duration;
-use crate::error::short_type_name;
+use crate::problem::Problem;
+use simhost_notation::{did_you_mean, quote};
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+const REMEDY: &str = "correct it, or remove it for the default";
+
 /// The value of a key, as text.
 pub fn get(key: &str) -> Option<String> {
+    know(key);
     config::get(key)
 }
 
-/// All keys and values.
+/// All keys and values. This alone does not count as reading them: see [`refuse_unknown`].
 pub fn all() -> Vec<(String, String)> {
     config::all()
 }
@@ -26,35 +32,31 @@ pub fn text(key: &str, default: &str) -> String {
     get(key).unwrap_or_else(|| default.to_owned())
 }
 
-/// The value of a key, or a default: `config::parse("attempts", 3)`.
+/// The value of a key, or a default: `config::parse("attempts", 3)`. A value that does not parse is a problem.
 ///
 /// # Panics
-/// If the value does not parse. The message has the key, the value and the remedy.
-#[track_caller]
+/// Outside of the function that builds the router, if the value does not parse: nobody reports it there.
 pub fn parse<T: FromStr<Err: Display>>(key: &str, default: T) -> T {
-    read(key, |value| value.parse().map_err(|error: T::Err| error.to_string())).unwrap_or(default)
+    read(key, default, |value| value.parse().map_err(|error: T::Err| error.to_string()))
 }
 
 /// The value of a key as a [duration](parse_duration) such as `500ms`, or a default.
 ///
 /// # Panics
 /// As [`parse`].
-#[track_caller]
 pub fn duration(key: &str, default: Duration) -> Duration {
-    read(key, parse_duration).unwrap_or(default)
+    read(key, default, parse_duration)
 }
 
 /// The value of a key as a probability from 0 to 1, or a default.
 ///
 /// # Panics
 /// As [`parse`].
-#[track_caller]
 pub fn probability(key: &str, default: f64) -> f64 {
-    let read = read(key, |value| match value.parse() {
+    read(key, default, |value| match value.parse() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err("a probability lies between 0 and 1".into()),
-    });
-    read.unwrap_or(default)
+    })
 }
 
 /// The value of a key as a [distribution](Distribution) of lengths of time, or a default. The topology writes it as it
@@ -62,16 +64,19 @@ pub fn probability(key: &str, default: f64) -> f64 {
 ///
 /// # Panics
 /// As [`parse`].
-#[track_caller]
 pub fn distribution(key: &str, default: Distribution) -> Distribution {
     let fields = below(&all(), key);
+    know(key);
+    for (field, _) in fields.iter().filter(|(field, _)| !field.is_empty()) {
+        know(&format!("{key}.{field}"));
+    }
     if fields.is_empty() {
         return default;
     }
-    match Distribution::from_fields(&fields) {
-        Ok(distribution) => distribution,
-        Err(problem) => panic!("config `{key}` is not a valid Distribution: {problem}"),
-    }
+    Distribution::from_fields(&fields).unwrap_or_else(|problem| {
+        refuse(Problem::of(key, problem).remedy(REMEDY));
+        default
+    })
 }
 
 /// What stands at a key and in the table below it, of all keys and values: of `work`, `exponential.mean` for
@@ -84,20 +89,98 @@ pub fn below(all: &[(String, String)], key: &str) -> Vec<(String, String)> {
     all.iter().filter_map(|(name, value)| Some((inside(name)?, value.clone()))).collect()
 }
 
-#[track_caller]
-fn read<T>(key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-    let value = get(key)?;
-    match parse(&value) {
-        Ok(parsed) => Some(parsed),
-        Err(problem) => panic!("{}", complaint::<T>(key, &value, &problem)),
+/// Makes every key of the topology a problem that the function which builds the router has not read when it ends: a
+/// misspelt key is then refused, and not ignored. Call it there, before or after reading; a service that reads keys
+/// later, in its handlers, cannot use it.
+pub fn refuse_unknown() {
+    READING.with_borrow_mut(|reading| {
+        if let Some(reading) = reading {
+            reading.refuses_unknown = true;
+        }
+    });
+}
+
+/// Reports a problem, such as one between two keys.
+///
+/// # Panics
+/// Outside of the function that builds the router, with the problem: nobody reports it there.
+pub fn refuse(problem: Problem) {
+    let left = READING.with_borrow_mut(|reading| match reading {
+        Some(reading) => {
+            reading.problems.push(problem);
+            None
+        }
+        None => Some(problem),
+    });
+    if let Some(problem) = left {
+        panic!("{}", described(&problem));
     }
 }
 
-fn complaint<T>(key: &str, value: &str, problem: &str) -> String {
-    let kind = short_type_name::<T>();
-    format!(
-        "config `{key}` is `{value}`, not a valid {kind}: {problem}; correct it, or remove it for the default"
-    )
+fn read<T>(key: &str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
+    let Some(value) = get(key) else { return default };
+    parse(&value).unwrap_or_else(|why| {
+        refuse(invalid(key, &value, &why));
+        default
+    })
+}
+
+fn invalid(key: &str, value: &str, why: &str) -> Problem {
+    Problem::of(key, format!("{} is not valid: {why}", quote(value))).remedy(REMEDY)
+}
+
+/// A problem in one line, for where there is no line of a topology.
+pub(crate) fn described(problem: &Problem) -> String {
+    match &problem.key {
+        Some(key) => format!("config.{key}: {}", problem.message),
+        None => problem.message.clone(),
+    }
+}
+
+thread_local! {
+    /// Only while the router is built.
+    static READING: RefCell<Option<Reading>> = const { RefCell::new(None) };
+}
+
+/// What is read of the configuration, and what is wrong with it.
+#[derive(Default)]
+struct Reading {
+    known: Vec<String>,
+    problems: Vec<Problem>,
+    refuses_unknown: bool,
+}
+
+/// Collects the problems of what `build` reads.
+pub(crate) fn collect<T>(build: impl FnOnce() -> T) -> (T, Vec<Problem>) {
+    READING.set(Some(Reading::default()));
+    let built = build();
+    let Reading { known, mut problems, refuses_unknown } = READING.take().unwrap_or_default();
+    if refuses_unknown {
+        problems.extend(unknown(&known, &all()));
+    }
+    (built, problems)
+}
+
+fn know(key: &str) {
+    READING.with_borrow_mut(|reading| {
+        if let Some(reading) = reading {
+            reading.known.push(key.to_owned());
+        }
+    });
+}
+
+/// A problem for each key that is not known.
+fn unknown(known: &[String], config: &[(String, String)]) -> Vec<Problem> {
+    let unknown = config.iter().filter(|(key, _)| !known.contains(key));
+    unknown
+        .map(|(key, _)| {
+            let remedy = match known {
+                [] => "leave it out: this service has no configuration".to_owned(),
+                known => did_you_mean(key, "keys", known.iter().map(String::as_str)),
+            };
+            Problem::of(key, "unknown key").remedy(remedy)
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -113,11 +196,38 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_has_the_key_the_value_and_the_remedy() {
+    fn a_problem_has_the_key_the_value_and_the_remedy() {
+        let problem = invalid("attempts", "many", "invalid digit found in string");
         assert_eq!(
-            complaint::<u32>("attempts", "many", "invalid digit found in string"),
-            "config `attempts` is `many`, not a valid u32: invalid digit found in string; \
-             correct it, or remove it for the default"
+            described(&problem),
+            r#"config.attempts: "many" is not valid: invalid digit found in string"#
         );
+        assert_eq!(problem.remedy.as_deref(), Some(REMEDY));
+    }
+
+    #[test]
+    fn problems_are_collected_while_the_router_is_built() {
+        let ((), problems) = collect(|| {
+            refuse(Problem::of("a", "one"));
+            refuse(Problem::new("another"));
+        });
+        assert_eq!(problems.iter().map(described).collect::<Vec<_>>(), ["config.a: one", "another"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "config.a: one")]
+    fn a_problem_that_nobody_would_report_panics() {
+        refuse(Problem::of("a", "one"));
+    }
+
+    #[test]
+    fn a_key_that_was_not_read_is_unknown_and_the_nearest_is_suggested() {
+        let config = [("delay", "1ms"), ("dealy-rate", "0.5")].map(|(key, value)| (key.into(), value.into()));
+        let known = ["delay", "delay-rate"].map(str::to_owned);
+        let problems = unknown(&known, &config);
+        assert_eq!(problems.iter().map(described).collect::<Vec<_>>(), ["config.dealy-rate: unknown key"]);
+        let remedy = problems[0].remedy.as_deref().unwrap();
+        assert_eq!(remedy, r#"did you mean "delay-rate"? Known keys: "delay", "delay-rate""#);
+        assert_eq!(unknown(&[], &config).len(), 2);
     }
 }

@@ -111,7 +111,7 @@ impl<E: std::error::Error + 'static> From<E> for Error {
 }
 
 /// `ParseIntError` for `core::num::error::ParseIntError`.
-pub(crate) fn short_type_name<T>() -> &'static str {
+fn short_type_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
     name.rsplit(':').next().unwrap_or(name)

@@ -37,7 +37,8 @@
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
 //! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`baggage`]: telemetry.
-//! - [`config`], [`clock`], [`random`]: the service's settings, and the simulated world.
+//! - [`config`], [`Problem`]: the service's settings, and what is wrong with them.
+//! - [`clock`], [`random`]: the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
 //!
 //! What plain Rust offers works as well and in simulated time: `Instant::now`, `thread::sleep`, `println!`
@@ -64,6 +65,7 @@ mod memory;
 mod params;
 mod pattern;
 mod percent;
+mod problem;
 pub mod random;
 mod router;
 #[doc(hidden)]
@@ -77,6 +79,7 @@ pub use duration::parse_duration;
 pub use error::Error;
 pub use handler::Handler;
 pub use percent::{percent_decode, percent_encode};
+pub use problem::Problem;
 pub use router::{Router, health};
 /// The value of an attribute: see [`attributes!`].
 pub use span::Value as AttributeValue;
@@ -97,8 +100,8 @@ pub mod prelude {
 
 /// Exports a service: give it the function that builds the [`Router`].
 ///
-/// The function runs once when the topology is loaded and once in every worker. Read the configuration there: a
-/// value that does not parse is then reported before any request runs.
+/// The function runs once when the topology is loaded and once in every worker. Read the configuration there: what is
+/// wrong with it is then reported before any request runs, all of it at once. See [`config`].
 #[macro_export]
 macro_rules! service {
     ($build:path) => {
@@ -108,7 +111,7 @@ macro_rules! service {
             struct Service;
 
             impl contract::Guest for Service {
-                fn routes() -> Vec<contract::Route> {
+                fn routes() -> Result<Vec<contract::Route>, Vec<contract::Problem>> {
                     $crate::runtime::routes($build)
                 }
 

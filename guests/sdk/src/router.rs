@@ -6,18 +6,19 @@ use crate::extract::{Context, Json, States};
 use crate::handler::{Bound, Endpoint, Handler};
 use crate::http::{IntoResponse, Response};
 use crate::pattern::Pattern;
+use crate::problem::Problem;
 use serde::Serialize;
 use std::any::TypeId;
 use std::rc::Rc;
 
-const CATCH_ALL_IS_ALONE: &str = "a catch-all takes every request, so it cannot stand beside routes";
-
-/// A service: which function answers which method and path.
+/// A service: which function answers which method and path. What is wrong with it, such as a malformed route, is
+/// reported when the simulator loads the guest, all of it at once.
 #[derive(Default)]
 pub struct Router {
     routes: Vec<(Pattern, Box<dyn Endpoint>)>,
     catch_all: Option<Box<dyn Endpoint>>,
     states: Rc<States>,
+    problems: Vec<Problem>,
 }
 
 impl Router {
@@ -29,42 +30,49 @@ impl Router {
     /// Adds a route, written `METHOD /path`: `POST /stock/{item}/reserve`. `{item}` takes one segment, a last
     /// `{*rest}` all that follows. The simulator answers 404 and 405 for what no route takes.
     ///
-    /// # Panics
-    /// If the route is malformed, or takes the same requests as another one.
-    #[track_caller]
+    /// A route that is malformed, or takes the same requests as another one, is a problem.
     pub fn route<A: 'static>(mut self, route: &str, handler: impl Handler<A>) -> Self {
-        let pattern = match Pattern::parse(route) {
-            Ok(pattern) => pattern,
-            Err(problem) => panic!("route `{route}`: {problem}"),
-        };
-        if let Some((other, _)) = self.routes.iter().find(|(other, _)| other.overlaps(&pattern)) {
-            panic!("route `{route}`: `{other}` takes the same requests; remove one of them");
+        if let Err(why) = self.add(route, Bound::endpoint(handler)) {
+            self.problems.push(Problem::new(why));
         }
-        assert!(self.catch_all.is_none(), "route `{route}`: {CATCH_ALL_IS_ALONE}");
-        self.routes.push((pattern, Bound::endpoint(handler)));
         self
     }
 
+    /// Adds a route that stands at a key of the configuration, and so is its problem if it cannot be one.
+    pub fn configured_route<A: 'static>(mut self, key: &str, route: &str, handler: impl Handler<A>) -> Self {
+        if let Err(why) = self.add(route, Bound::endpoint(handler)) {
+            self.problems.push(Problem::of(key, why));
+        }
+        self
+    }
+
+    fn add(&mut self, route: &str, endpoint: Box<dyn Endpoint>) -> Result<(), String> {
+        let pattern = Pattern::parse(route).map_err(|problem| format!("route `{route}`: {problem}"))?;
+        if let Some((other, _)) = self.routes.iter().find(|(other, _)| other.overlaps(&pattern)) {
+            return Err(format!("route `{route}`: `{other}` takes the same requests; remove one of them"));
+        }
+        self.routes.push((pattern, endpoint));
+        Ok(())
+    }
+
     /// Sends every request to one function. The service then has no routes: its SERVER spans are named by the
-    /// method alone.
-    ///
-    /// # Panics
-    /// If there are routes as well.
+    /// method alone. Routes beside it are a problem.
     pub fn catch_all<A: 'static>(mut self, handler: impl Handler<A>) -> Self {
-        assert!(self.routes.is_empty(), "{CATCH_ALL_IS_ALONE}");
         self.catch_all = Some(Bound::endpoint(handler));
         self
     }
 
     /// Shares a value with the handlers, which take it as [`State<T>`](crate::extract::State). There is one value
-    /// of each type, and one copy in each worker.
+    /// of each type, and one copy in each worker. A second value of a type is a problem.
     ///
     /// # Panics
-    /// If there is a value of this type already.
+    /// Never: nothing is served while a router is built.
     pub fn state<T: 'static>(mut self, value: T) -> Self {
         let states = Rc::get_mut(&mut self.states).expect("nothing is served while the router is built");
-        let earlier = states.insert(TypeId::of::<T>(), Rc::new(value));
-        assert!(earlier.is_none(), "there is a state of type `{}` already", std::any::type_name::<T>());
+        if states.insert(TypeId::of::<T>(), Rc::new(value)).is_some() {
+            let message = format!("there are two states of type `{}`", std::any::type_name::<T>());
+            self.problems.push(Problem::new(message).remedy("give each a type of its own"));
+        }
         self
     }
 
@@ -72,15 +80,25 @@ impl Router {
         self.states.clone()
     }
 
-    /// What the simulator asks for when it loads the guest, and so the place to find what is missing.
-    pub(crate) fn describe(&self) -> Vec<Route> {
+    /// All that is wrong with it, what is missing included.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.problems.clone();
+        if let (Some(_), Some((pattern, _))) = (&self.catch_all, self.routes.first()) {
+            let message =
+                format!("route `{pattern}`: a catch-all takes every request, so there can be no routes");
+            problems.push(Problem::new(message));
+        }
         for (pattern, endpoint) in &self.routes {
             if let Some(missing) = endpoint.missing_state(&self.states) {
-                panic!(
-                    "route `{pattern}`: its handler takes `State<{missing}>`; add it with `Router::state`"
-                );
+                let message = format!("route `{pattern}`: its handler takes `State<{missing}>`");
+                problems.push(Problem::new(message).remedy("add it with `Router::state`"));
             }
         }
+        problems
+    }
+
+    /// What the simulator asks for when it loads the guest.
+    pub(crate) fn describe(&self) -> Vec<Route> {
         self.routes.iter().map(|(pattern, _)| pattern.into()).collect()
     }
 
@@ -121,7 +139,7 @@ mod tests {
         target: &str,
         body: &str,
     ) -> (u16, String) {
-        router.describe();
+        assert!(router.problems().is_empty());
         let params = params.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let request = Request::new("POST", target).body(body);
         let response = router.dispatch(Some(route), &Context::of(request, params, router.states()));
@@ -188,23 +206,30 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "route `GET /b`: its handler takes `State<u8>`")]
-    fn a_missing_state_is_found_when_the_guest_is_loaded() {
-        Router::new().route("GET /b", |State(_): State<u8>| ()).describe();
-    }
-
-    #[test]
-    #[should_panic(expected = "route `GET /a/{y}`: `GET /a/{x}` takes the same requests")]
-    fn two_routes_for_the_same_requests_are_refused() {
-        let _ = Router::new()
+    fn everything_that_is_wrong_is_found_when_the_guest_is_loaded() {
+        let router = Router::new()
             .route("GET /a/{x}", health)
             .route("POST /a/{x}", health)
-            .route("GET /a/{y}", health);
-    }
-
-    #[test]
-    #[should_panic(expected = "route `orders`: write it as `METHOD /path`")]
-    fn a_malformed_route_is_refused_by_name() {
-        let _ = Router::new().route("orders", health);
+            .route("GET /a/{y}", health)
+            .route("orders", health)
+            .configured_route("show.route", "items", health)
+            .route("GET /b", |State(_): State<u8>| ())
+            .state(1_u16)
+            .state(2_u16)
+            .catch_all(health);
+        let problems: Vec<_> = router.problems().iter().map(crate::config::described).collect();
+        let expected = [
+            "route `GET /a/{y}`: `GET /a/{x}` takes the same requests",
+            "route `orders`: write it as `METHOD /path`",
+            "config.show.route: route `items`: write it as `METHOD /path`",
+            "there are two states of type `u16`",
+            "route `GET /a/{x}`: a catch-all takes every request",
+            "route `GET /b`: its handler takes `State<u8>`",
+        ];
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        for (problem, start) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(start), "{problem}: {start}");
+        }
+        assert!(orders().problems().is_empty());
     }
 }

@@ -58,15 +58,12 @@ simhost_sdk::service!(routes);
 const HEALTH: &str = "GET /health";
 
 fn routes() -> Router {
-    let operations = match operation::read(&config::all()) {
-        Ok(operations) => operations,
-        // In one line: it is quoted where the topology is refused.
-        Err(problems) => panic!("config: {}", problems.join("; ")),
-    };
+    let (operations, problems) = operation::read(&config::all());
+    problems.into_iter().for_each(config::refuse);
     let has_health = operations.iter().any(|operation| operation.route == HEALTH);
     let router = if has_health { Router::new() } else { Router::new().route(HEALTH, health) };
     operations.into_iter().fold(router, |router, operation| {
-        let route = operation.route.clone();
-        router.route(&route, move |params: Params| operation.serve(&params))
+        let (key, route) = (operation.key.clone(), operation.route.clone());
+        router.configured_route(&key, &route, move |params: Params| operation.serve(&params))
     })
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use simhost_notation::{Calls, parse_share};
+use simhost_notation::{Calls, did_you_mean, nearest, parse_share, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
+use simhost_sdk::{Database, Distribution, Problem, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
 use crate::calls;
@@ -23,6 +23,8 @@ const OF_DATABASE: [&str; 4] = ["system", "namespace", "address", "port"];
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub route: String,
+    /// The key at which the route stands.
+    pub key: String,
     work: Distribution,
     calls: Calls,
     cache: Cache,
@@ -109,8 +111,8 @@ impl Line {
     }
 }
 
-/// Reads all operations of a configuration, or says of everything in it what is wrong.
-pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> {
+/// Reads all operations of a configuration, and says of everything in it what is wrong.
+pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut names = BTreeSet::new();
     for (key, _) in config {
@@ -121,24 +123,33 @@ pub fn read(config: &[(String, String)]) -> Result<Vec<Operation>, Vec<String>> 
             false => _ = names.insert(first),
         }
     }
+    let has_route = |name: &str| config.iter().any(|(key, _)| *key == format!("{name}.route"));
+    // A table that is no route is more likely a setting with a slip in its name.
+    let (tables, slips): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| has_route(name) || nearest(name, SETTINGS).is_none());
+    problems.extend(slips.into_iter().map(unknown));
     let shared = Settings { config, prefix: "" };
     // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
-    let only = operation(&shared, &shared, names.is_empty(), &mut problems);
-    let of_tables = names
+    let only = operation(&shared, &shared, tables.is_empty(), &mut problems);
+    let of_tables = tables
         .iter()
         .filter_map(|name| operation(&Settings { config, prefix: name }, &shared, true, &mut problems));
     let mut operations: Vec<_> = of_tables.collect();
-    if names.is_empty() {
+    if tables.is_empty() {
         operations.extend(only);
     }
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
-    problems.retain(|problem| said.insert(problem.clone()));
-    if problems.is_empty() { Ok(operations) } else { Err(problems) }
+    problems.retain(|problem| said.insert((problem.key.clone(), problem.message.clone())));
+    (operations, problems)
 }
 
-fn unknown(key: &str) -> String {
-    format!("`{key}` is no setting; there are {}, and tables with a `route`", SETTINGS.join(", "))
+/// A key that means nothing: beside the tables, or in one of them.
+fn unknown(key: &str) -> Problem {
+    let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let known = did_you_mean(name, "keys", SETTINGS);
+    let tables = if table.is_empty() { ", and tables with a `route`" } else { ", and `route`" };
+    Problem::of(key, "unknown key").remedy(format!("{known}{tables}"))
 }
 
 /// One table of the configuration.
@@ -170,7 +181,7 @@ fn operation(
     own: &Settings<'_>,
     shared: &Settings<'_>,
     is_served: bool,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
 ) -> Option<Operation> {
     let before = problems.len();
     let is_only = own.prefix.is_empty();
@@ -179,7 +190,8 @@ fn operation(
         Some(route) => route.to_owned(),
         None => {
             let name = own.prefix;
-            problems.push(format!("`{name}` has no `route`: write {name} = {{ route = \"GET /{name}\" }}"));
+            let problem = Problem::of(name, "the table has no `route`");
+            problems.push(problem.remedy(format!("write {name} = {{ route = \"GET /{name}\" }}")));
             String::new()
         }
     };
@@ -187,12 +199,13 @@ fn operation(
         problems.extend(config::below(own.config, own.prefix).into_iter().filter_map(|(key, _)| {
             let (first, rest) = key.split_once('.').unwrap_or((&key, ""));
             let is_known = first == "route" && rest.is_empty() || SETTINGS.contains(&first);
-            (!is_known).then(|| unknown(&own.key(&key)))
+            (!is_known).then(|| unknown(&own.key(first)))
         }));
     }
     let mut reader = Reader { own, shared, is_served, problems };
     let operation = Operation {
         route,
+        key: own.key("route"),
         work: reader.distribution("work"),
         calls: reader.calls(),
         cache: Cache::new(reader.duration("cache")),
@@ -212,7 +225,7 @@ struct Reader<'a> {
     own: &'a Settings<'a>,
     shared: &'a Settings<'a>,
     is_served: bool,
-    problems: &'a mut Vec<String>,
+    problems: &'a mut Vec<Problem>,
 }
 
 impl Reader<'_> {
@@ -232,7 +245,7 @@ impl Reader<'_> {
             return Distribution::Fixed(Duration::ZERO);
         }
         Distribution::from_fields(&fields).unwrap_or_else(|problem| {
-            self.problems.push(format!("`{key}`: {problem}"));
+            self.problems.push(Problem::of(key, problem));
             Distribution::Fixed(Duration::ZERO)
         })
     }
@@ -241,17 +254,13 @@ impl Reader<'_> {
         let line = Line::parse(&self.text(name)?);
         line.map_err(|problem| {
             let key = self.from(name).key(name);
-            self.problems.push(format!("`{key}`: {problem}"));
+            self.problems.push(Problem::of(key, problem));
         })
         .ok()
     }
 
     fn duration(&mut self, name: &str) -> Duration {
-        let Some(text) = self.text(name) else { return Duration::ZERO };
-        parse_duration(&text).unwrap_or_else(|problem| {
-            self.problems.push(format!("`{}`: {problem}", self.from(name).key(name)));
-            Duration::ZERO
-        })
+        self.value(name, parse_duration)
     }
 
     /// The span around the work, a database's where there is one.
@@ -261,9 +270,9 @@ impl Reader<'_> {
             (Some(name), Some(database)) => Some(database.span(&name)),
             (Some(name), None) => Some(Span::build(&name)),
             (None, Some(_)) if self.is_served => {
-                self.problems.push(format!(
-                    "`database` is of the span around the work, and {route} has no `span` for it"
-                ));
+                let message = format!("a database has spans, and {route} has no `span`");
+                let key = self.from("database").key("database");
+                self.problems.push(Problem::of(key, message).remedy("write span = \"SELECT items\""));
                 None
             }
             (None, _) => None,
@@ -280,13 +289,14 @@ impl Reader<'_> {
         };
         for (field, _) in fields.iter().filter(|(field, _)| !field.is_empty()) {
             if !OF_DATABASE.contains(&field.as_str()) {
-                let known = OF_DATABASE.join(", ");
-                self.problems.push(format!("`{key}.{field}` is no setting of a database; there are {known}"));
+                let known = did_you_mean(field, "keys of a database", OF_DATABASE);
+                self.problems.push(Problem::of(format!("{key}.{field}"), "unknown key").remedy(known));
             }
         }
         let Some(system) = get("").or_else(|| get("system")) else {
             if fields.iter().any(|(field, _)| !field.is_empty()) {
-                self.problems.push(format!("`{key}` has no `system`: write system = \"postgresql\""));
+                let problem = Problem::of(&key, "the table has no `system`");
+                self.problems.push(problem.remedy("write system = \"postgresql\""));
             }
             return None;
         };
@@ -301,7 +311,9 @@ impl Reader<'_> {
             None => {}
             Some((_, Ok(port))) => database = database.port(port),
             Some((port, Err(_))) => {
-                self.problems.push(format!("`{key}.port` is `{port}`: a port is from 0 to 65535"));
+                let message = format!("{} is not a port", quote(port));
+                let problem = Problem::of(format!("{key}.port"), message);
+                self.problems.push(problem.remedy("write a number from 0 to 65535"));
             }
         }
         Some(database)
@@ -311,7 +323,7 @@ impl Reader<'_> {
         let Some(text) = self.text("calls") else { return Calls::default() };
         Calls::parse(&text).unwrap_or_else(|problems| {
             let key = self.from("calls").key("calls");
-            self.problems.extend(problems.into_iter().map(|problem| format!("`{key}`: {problem}")));
+            self.problems.extend(problems.into_iter().map(|problem| Problem::of(&key, problem)));
             Calls::default()
         })
     }
@@ -333,7 +345,8 @@ impl Reader<'_> {
     fn value<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let Some(text) = self.text(name) else { return T::default() };
         parse(&text).unwrap_or_else(|problem| {
-            self.problems.push(format!("`{}` is `{text}`: {problem}", self.from(name).key(name)));
+            let message = format!("{} is not valid: {problem}", quote(&text));
+            self.problems.push(Problem::of(self.from(name).key(name), message));
             T::default()
         })
     }
@@ -343,9 +356,12 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    /// The operations, or each problem with its key.
     fn read(entries: &[(&str, &str)]) -> Result<Vec<Operation>, Vec<String>> {
         let owned = entries.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        super::read(&owned.collect::<Vec<_>>())
+        let (operations, problems) = super::read(&owned.collect::<Vec<_>>());
+        let said = |Problem { key, message, .. }: &Problem| format!("{}: {message}", key.as_ref().unwrap());
+        if problems.is_empty() { Ok(operations) } else { Err(problems.iter().map(said).collect()) }
     }
 
     #[test]
@@ -382,10 +398,7 @@ mod tests {
         let entries = [("database", "redis"), ("show.route", "GET /items"), ("show.span", "GET items")];
         assert!(read(&entries).is_ok());
         let problems = read(&entries[..2]).expect_err("there is no span");
-        assert_eq!(
-            problems,
-            ["`database` is of the span around the work, and GET /items has no `span` for it"]
-        );
+        assert_eq!(problems, ["database: a database has spans, and GET /items has no `span`"]);
     }
 
     #[test]
@@ -420,9 +433,9 @@ mod tests {
             ("show.database.port", "many"),
         ]);
         let expected = [
-            "`database.host` is no setting of a database; there are system, namespace, address, port",
-            "`database` has no `system`: write system = \"postgresql\"",
-            "`show.database.port` is `many`: a port is from 0 to 65535",
+            "database.host: unknown key",
+            "database: the table has no `system`",
+            "show.database.port: \"many\" is not a port",
         ];
         assert_eq!(problems.expect_err("none of them"), expected);
     }
@@ -446,22 +459,30 @@ mod tests {
         ])
         .expect_err("nothing is right");
         let expected = [
-            "`log`: `120%`: that is no share",
-            "`warn`: it has no text",
-            "`wrok` is no setting",
-            "`show` has no `route`",
-            "`work`: `exponential.mean` is missing",
-            "`errors` is `2`: a share is at most 1; for 2 percent write 2%",
-            "`response-bytes` is `many`: invalid digit",
-            "`cache`: ",
-            "`calls`: the call `50%`",
-            "`add.wait` is no setting",
-            "`add.calls`: the call `3 a`",
-            "`add.calls`: the call `post b`",
-            "`add.errors` is `-1%`",
+            "log: `120%`: that is no share",
+            "warn: it has no text",
+            "wrok: unknown key",
+            "show: the table has no `route`",
+            "work: `exponential.mean` is missing",
+            "errors: \"2\" is not valid: a share is at most 1; for 2 percent write 2%",
+            "response-bytes: \"many\" is not valid: invalid digit",
+            "cache: \"soon\" is not valid: a duration",
+            "calls: the call `50%`",
+            "add.wait: unknown key",
+            "add.calls: the call `3 a`",
+            "add.calls: the call `post b`",
+            "add.errors: \"-1%\" is not valid",
         ];
         for part in expected {
             assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");
         }
+        assert_eq!(problems.len(), expected.len(), "each is said once: {problems:#?}");
+    }
+
+    #[test]
+    fn a_slip_in_the_name_of_a_setting_is_no_table_without_a_route() {
+        assert_eq!(read(&[("wrok.exponential.mean", "5ms")]).unwrap_err(), ["wrok: unknown key"]);
+        assert_eq!(read(&[("wrok.route", "GET /work")]).unwrap()[0].route, "GET /work");
+        assert_eq!(read(&[("show.work", "5ms")]).unwrap_err(), ["show: the table has no `route`"]);
     }
 }

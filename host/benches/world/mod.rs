@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use simhost::bus::Bus;
 use simhost::engine::EMBEDDED;
-use simhost::run::{Options, Plan, Purpose};
+use simhost::run::{Intent, Options, Plan};
 use simhost::sched::Sched;
 use simhost::topology;
 
@@ -15,7 +15,7 @@ pub fn world(text: &str) -> (Sched, Rc<Bus>) {
     let embedded = EMBEDDED.map(|(name, _)| name);
     let topology = topology::parse("bench.toml", text, Path::new(""), &embedded).expect("a topology");
     let options = Options { virtual_time: true, ..Options::default() };
-    let plan = Plan::from_topology(topology, options, Purpose::Describe, |_| None).expect("a plan");
+    let plan = Plan::from_topology(topology, options, Intent::Describe, |_| None).expect("a plan");
     plan.bus(|batch| {
         black_box(batch);
     })

@@ -13,7 +13,7 @@ use crate::engine::EMBEDDED;
 use crate::error::Refused;
 use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
-use crate::run::{Asked, Options, Plan, Purpose};
+use crate::run::{Asked, Intent, Options, Plan};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
@@ -88,7 +88,7 @@ impl Lab {
         let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
         let options = Options { virtual_time: true, ..Options::default() };
         let environment = |name: &str| (name == "OTEL_TRACES_SAMPLER").then(|| sampler.to_owned());
-        let plan = Plan::from_topology(topology, options, Purpose::Describe, environment)?;
+        let plan = Plan::from_topology(topology, options, Intent::Describe, environment)?;
         let resources = plan.resources();
         let last: Arc<Mutex<Batch>> = Arc::default();
         let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));

@@ -12,7 +12,7 @@ use crate::clock::Stopwatch;
 use super::{BenchError, Effort, ORDERS, Row, at_least, at_most, client, orders_without_sleeps};
 
 /// What `simhost generate --services 1000` writes.
-const THOUSAND_SERVICES: &str = include_str!("../../../topologies/generated/services-1000.toml");
+const THOUSAND_SERVICES: &str = include_str!("../../assets/topologies/services-1000.toml");
 
 /// Connections that the client keeps busy.
 const CONNECTIONS: usize = 32;

@@ -18,7 +18,7 @@ use crate::tally;
 use super::Bus;
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
-use super::visit::{OfClient, Outcome, Trip, Visit, Way};
+use super::visit::{Hop, OfClient, Outcome, RoundTrip, Visit};
 
 /// A request from outside of the topology.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Admitted {
                 None => self.bus.callee.serve(&mut self.visit).await,
                 Some(verdict) => {
                     let patience = self.bus.callee.node(self.visit.to).limits.request_time;
-                    let trip = Trip { there: 0, back: 0, patience, allowed: None };
+                    let trip = RoundTrip { there: 0, back: 0, patience, allowed: None };
                     // In a box, as it is large and rare.
                     Box::pin(Rc::clone(&self.bus.callee).convey(verdict, &mut self.visit, trip)).await
                 }
@@ -142,7 +142,7 @@ impl Bus {
         receive.await.unwrap_or_else(over)
     }
 
-    /// Likewise, in a task of its own, which gives the answer to `reply`: a client
+    /// Serves a request from outside, in a task of its own, which gives the answer to `reply`: a client
     /// that hangs up does not stop the system. When the run is over before there
     /// is an answer, `reply` is dropped.
     pub fn enter_then(self: &Rc<Self>, entry: Entry, reply: impl FnOnce(Answer) + 'static) {
@@ -202,7 +202,7 @@ impl Bus {
             deadline: entry.request.headers.deadline().map(|allowed| Deadline::from_now(allowed, now)),
             request: entry.request,
             hold: None,
-            way: Way::Outer(entry.shown),
+            hop: Hop::FromOutside(entry.shown),
         };
         let verdict = self.callee.network_faults(&mut visit);
         let context = (!excluded).then(|| SpanContext {

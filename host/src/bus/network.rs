@@ -13,7 +13,7 @@ use crate::model::{ContextDamage, Nanos, ServiceId};
 use crate::rng::Purpose;
 
 use super::callee::CalleeSide;
-use super::visit::{Outcome, Trip, Visit, Way, kept};
+use super::visit::{Hop, Outcome, RoundTrip, Visit, kept};
 
 impl CalleeSide {
     /// Lets a request leave: asks the faults on its way, and does to it what they do
@@ -57,7 +57,7 @@ impl CalleeSide {
         self: Rc<Self>,
         mut verdict: Box<NetworkVerdict>,
         visit: &mut Visit,
-        trip: Trip,
+        trip: RoundTrip,
     ) -> Outcome {
         let sched = &self.host.sched;
         let until = sched.now().saturating_add(trip.patience);
@@ -108,7 +108,7 @@ impl CalleeSide {
     fn arrive_with_deadline(&self, visit: &mut Visit, allowed: u64) {
         visit.deadline = Some(Deadline::from_now(allowed, self.now()));
         // It comes with the context, if there is one.
-        if matches!(visit.way, Way::Inner(_, None)) {
+        if matches!(visit.hop, Hop::BetweenServices(_, None)) {
             visit.request.headers.set_deadline(Some(allowed));
         }
     }
@@ -129,8 +129,8 @@ impl CalleeSide {
     /// The callee does not learn whose call this is: its trace begins with it. What is
     /// drawn for the request stays, so that nothing else changes.
     fn damage(&self, visit: &mut Visit, how: ContextDamage) {
-        let Visit { trace, request, baggage, way, span, .. } = visit;
-        if let Way::Inner(_, context) = way
+        let Visit { trace, request, baggage, hop, span, .. } = visit;
+        if let Hop::BetweenServices(_, context) = hop
             && let Some(context) = context.take()
         {
             context::inject(&context, baggage, &mut request.headers);
@@ -151,8 +151,8 @@ impl CalleeSide {
 /// From here on the trace is not kept.
 fn unsample(visit: &mut Visit) {
     visit.trace.stop_recording();
-    match &mut visit.way {
-        Way::Inner(_, Some(context)) => {
+    match &mut visit.hop {
+        Hop::BetweenServices(_, Some(context)) => {
             context.flags = visit.trace.flags;
             context::unsample(&mut visit.request.headers);
         }

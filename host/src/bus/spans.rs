@@ -62,8 +62,9 @@ pub fn query(request: &Request) -> Option<KeyValue> {
     Some(KeyValue::new(attribute::URL_QUERY, redact::query(query).into_owned()))
 }
 
-/// How the user agents of loads begin.
-pub const SYNTHETIC_AGENT: &str = "simhost-load/";
+/// The product of the user agents of loads (RFC 9110, section 10.1.5), without a version: a release
+/// alone moves no digest.
+pub const SYNTHETIC_AGENT: &str = "simhost-load";
 
 /// The name of a span: the method, or `HTTP` for one that is unknown, and the
 /// route where there is one.

@@ -55,7 +55,7 @@ pub(super) struct Visit {
     pub request: Request,
     /// What it holds of its caller's budget; none from outside.
     pub hold: Option<Share>,
-    pub way: Way,
+    pub hop: Hop,
 }
 
 /// What the SERVER span says of a client outside and its connection: `server.*`,
@@ -67,21 +67,21 @@ pub struct OfClient {
     pub own: Vec<KeyValue>,
 }
 
-/// How a request has come.
+/// How a request goes from its sender to its receiver.
 #[derive(Clone, Debug)]
-pub(super) enum Way {
+pub(super) enum Hop {
     /// From outside; with further attributes of the SERVER span.
-    Outer(OfClient),
+    FromOutside(OfClient),
     /// From a service of the topology: from there, with the context that came along; none
     /// where it is among the request's headers, or did not come.
-    Inner(Rc<Endpoint>, Option<SpanContext>),
+    BetweenServices(Rc<Endpoint>, Option<SpanContext>),
     /// To a real server; it takes in what becomes known of the connection.
-    Wire(Rc<OnceCell<Connection>>),
+    ToRealServer(Rc<OnceCell<Connection>>),
 }
 
 /// One way there and back: nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trip {
+pub(super) struct RoundTrip {
     pub there: Nanos,
     pub back: Nanos,
     /// So long the caller waits, or is alive at least.
@@ -96,7 +96,7 @@ const SECOND_ARRIVAL: u32 = u32::MAX;
 
 impl Visit {
     pub const fn is_outer(&self) -> bool {
-        matches!(self.way, Way::Outer(_))
+        matches!(self.hop, Hop::FromOutside(_))
     }
 
     /// The request as faults see it that show at `span`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::model::Nanos;
-use crate::run::{Destinations, Options, Plan, Purpose};
+use crate::run::{Destinations, Intent, Options, Plan};
 
 use super::input::Input;
 use super::tell::tell_doubts;
@@ -33,7 +33,7 @@ impl Check {
     pub fn execute(self) -> ExitCode {
         let options = self.input.options(self.stop_after, Destinations::default());
         let options = Options { strict: self.strict, ..options };
-        match Plan::from_file(options, Purpose::Describe, environment) {
+        match Plan::from_file(options, Intent::Describe, environment) {
             Ok(plan) => {
                 tell_doubts(&plan);
                 if !self.json {

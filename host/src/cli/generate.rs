@@ -1,16 +1,14 @@
 //! `simhost generate`: a topology of many services, drawn from a seed.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::error::{Problem, Refused, quote};
-use crate::files;
+use crate::error::Refused;
 use crate::generate::{self, Wanted};
 
-use super::{among, print, refuse};
+use super::{among, refuse, write};
 
 #[derive(Debug, Args)]
 pub struct Generate {
@@ -34,7 +32,7 @@ pub struct Generate {
     #[arg(long, value_parser = crate::topology::name)]
     name: Option<String>,
 
-    /// The file to write, in place of one that is there [default: standard output]
+    /// The file to write, in place of one that is there; - is standard output [default: -]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -42,20 +40,13 @@ pub struct Generate {
 impl Generate {
     pub fn execute(self) -> ExitCode {
         let Self { services, seed, layers, rate, name, out } = self;
-        let file = out.as_deref().and_then(std::path::Path::file_name);
+        let path = out.as_deref().filter(|path| path.as_os_str() != "-");
+        let file = path.and_then(std::path::Path::file_name);
         let file = file.map(|name| name.to_string_lossy().into_owned());
         let text = match generate::generate(&Wanted { services, seed, layers, name, rate, file }) {
             Ok(text) => text,
             Err(problems) => return refuse(&Refused::new(None, problems)),
         };
-        let Some(path) = out else { return print(&text) };
-        match files::create(&path).and_then(|mut file| file.write_all(text.as_bytes())) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let path = quote(&path.display().to_string());
-                let problem = Problem::new(format!("cannot write {path}: {error}"));
-                refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
-            }
-        }
+        write(&text, out.as_deref())
     }
 }

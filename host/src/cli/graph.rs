@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Problem, Refused, quote};
 use crate::graph::{self, MERMAID_EDGES};
-use crate::run::{Options, Plan, Purpose};
+use crate::run::{Destinations, Intent, Options, Plan};
 
 use super::tell::tell_doubts;
-use super::{environment, guest, print, refuse, say};
+use super::{environment, guest, refuse, say, write};
 
 #[derive(Debug, Args)]
 pub struct Graph {
@@ -25,7 +24,11 @@ pub struct Graph {
     #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
     guests: Vec<(String, PathBuf)>,
 
-    /// The file to write, in place of one that is there [default: standard output]
+    /// Leave out the calls that only guests of faults make
+    #[arg(long)]
+    blind: bool,
+
+    /// The file to write, in place of one that is there; - is standard output [default: -]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -43,9 +46,10 @@ enum Format {
 impl Graph {
     pub fn execute(self) -> ExitCode {
         let format = self.format.unwrap_or_else(|| self.by_name());
-        let Self { topology, guests, out, .. } = self;
-        let options = Options { topology, guests, ..Options::default() };
-        let plan = match Plan::from_file(options, Purpose::Describe, environment) {
+        let Self { topology, guests, blind, out, .. } = self;
+        let destinations = Destinations { picture: out.clone(), ..Destinations::default() };
+        let options = Options { topology, guests, blind, destinations, ..Options::default() };
+        let plan = match Plan::from_file(options, Intent::Describe, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };
@@ -57,16 +61,7 @@ impl Graph {
                 "note: mermaid draws {MERMAID_EDGES} edges, and this graph has {edges}: use --format svg\n"
             ));
         }
-        let text = graph.write(format.into());
-        let Some(path) = out else { return print(&text) };
-        match std::fs::write(&path, text) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                let problem =
-                    Problem::new(format!("cannot write {}: {error}", quote(&path.display().to_string())));
-                refuse(&Refused::new(None, vec![problem.help("name a file in a folder that is there")]))
-            }
-        }
+        write(&graph.write(format.into()), out.as_deref())
     }
 
     /// The notation that the name of the output means.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{self, Destinations, Listed, Options, Outcome, Plan, Purpose, SHARDS, Speed, Start};
+use crate::run::{self, Destinations, Intent, Listed, Options, Outcome, Plan, SHARDS, Speed, Start};
 use crate::telemetry::choice::Choice;
 
 use super::choice::Choose;
@@ -140,13 +140,13 @@ impl Run {
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
-        let destinations = Destinations { otlp: None, out, truth, show, choice, json, stdout };
+        let destinations = Destinations { otlp: None, out, truth, picture: None, show, choice, json, stdout };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =
             Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
         let lines_on_stdout = options.destinations.lines_on_stdout();
-        let plan = match Plan::from_file(options, Purpose::Run, environment) {
+        let plan = match Plan::from_file(options, Intent::Run, environment) {
             Ok(plan) => plan,
             Err(refused) => return refuse(&refused),
         };

@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::run::{Destinations, Options, Show, unknown};
 use crate::topology::{self, Topology};
 
-use super::{Comparison, World};
+use super::{Comparison, Variant};
 
 /// A topology as it is, and with a change.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +35,9 @@ impl Question {
         let seed = self.common.seed.unwrap_or(before.model.seed);
         let common = self.options(seed, before.model.key_name.clone());
         let problems = self.problems(&after);
-        let before = World::new(before, common.clone());
+        let before = Variant::new(before, common.clone());
         let changed = self.changed(common, &after);
-        let after = World::new(after, changed);
+        let after = Variant::new(after, changed);
         // Of one file, the side with the change has the other's problems too.
         let (mut refused, mut warnings) = (Vec::new(), Vec::new());
         match after.plan() {
@@ -189,7 +189,7 @@ impl Question {
     }
 }
 
-impl World {
+impl Variant {
     fn new(mut topology: Topology, options: Options) -> Self {
         // Nothing is exported, so that both runs begin at the same instant.
         topology.model.telemetry.otlp = None;

@@ -44,6 +44,7 @@ mod private {
     //! A folder that nobody but its user can have written to.
 
     use std::fs::{self, DirBuilder, Metadata};
+    use std::io;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
 
@@ -73,7 +74,8 @@ mod private {
         around.ancestors().try_for_each(above)?;
         let folder = around.join(name);
         made(&folder).map_err(at(&folder))?;
-        let data = own(&folder)?;
+        let data = fs::symlink_metadata(&folder).map_err(at(&folder))?;
+        own(&folder, &data)?;
         if !data.is_dir() {
             return Err(format!("{} is not a folder", folder.display()));
         }
@@ -99,16 +101,23 @@ mod private {
         unwritable(path, &data)
     }
 
-    /// What is at `path`, itself: the user's own, and no link.
-    fn own(path: &Path) -> Result<Metadata, String> {
-        let data = fs::symlink_metadata(path).map_err(at(path))?;
+    /// What is at `path`, itself, has to be the user's own, and no link.
+    fn own(path: &Path, data: &Metadata) -> Result<(), String> {
         if data.is_symlink() {
             return Err(format!("{} is a symbolic link", path.display()));
         }
         if data.uid() != user() {
             return Err(format!("{} belongs to another user", path.display()));
         }
-        Ok(data)
+        Ok(())
+    }
+
+    /// Something in the folder, which another run may have removed meanwhile: then there is none.
+    fn left<T>(path: &Path, found: io::Result<T>) -> Result<Option<T>, String> {
+        match found {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some).map_err(at(path)),
+        }
     }
 
     fn unwritable(path: &Path, data: &Metadata) -> Result<(), String> {
@@ -120,17 +129,15 @@ mod private {
 
     /// All that is in a folder; what modes say counts where others get that far.
     fn within(folder: &Path, is_closed: bool, depth: usize, seen: &mut usize) -> Result<(), String> {
-        for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let Some(entries) = left(folder, fs::read_dir(folder))? else { return Ok(()) };
+        for entry in entries {
             let path = entry.map_err(at(folder))?.path();
             *seen += 1;
             if *seen > ENTRIES || depth > DEPTH {
                 return Err(format!("{} holds too much to be looked at; remove it", folder.display()));
             }
-            // Another run may have removed it meanwhile.
-            if fs::symlink_metadata(&path).is_err() {
-                continue;
-            }
-            let data = own(&path)?;
+            let Some(data) = left(&path, fs::symlink_metadata(&path))? else { continue };
+            own(&path, &data)?;
             if !is_closed {
                 unwritable(&path, &data)?;
             }
@@ -146,6 +153,8 @@ mod private {
     #[cfg(test)]
     mod tests {
         use std::os::unix::fs::symlink;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        use std::thread;
 
         use tempfile::TempDir;
 
@@ -176,6 +185,39 @@ mod private {
             let (base, made, _) = used();
             assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700);
             assert_eq!(folder(base.path(), "compiled").unwrap(), made);
+        }
+
+        #[test]
+        fn what_another_run_removes_meanwhile_is_no_reason_to_refuse_the_cache() {
+            let (_base, folder, entry) = used();
+            assert_eq!(within(&folder.join("gone"), true, 0, &mut 0), Ok(()));
+            assert!(left(&entry, fs::symlink_metadata(&entry)).unwrap().is_some());
+            fs::remove_file(&entry).unwrap();
+            assert!(left(&entry, fs::symlink_metadata(&entry)).unwrap().is_none());
+            // Anything else than that there is nothing is one.
+            assert!(left(&entry, fs::read_dir(folder.join("modules/entry/below"))).unwrap().is_none());
+            fs::write(&entry, "code").unwrap();
+            assert!(left(&entry, fs::read_dir(&entry)).is_err());
+        }
+
+        /// Entries come and go all the while.
+        #[test]
+        fn a_cache_is_used_while_others_remove_entries() {
+            let (base, made, _) = used();
+            let is_over = AtomicBool::new(false);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let module = made.join("modules/coming");
+                        fs::create_dir_all(&module).unwrap();
+                        fs::write(module.join("entry"), "code").unwrap();
+                        fs::remove_dir_all(&module).unwrap();
+                    }
+                });
+                let looks: Vec<_> = (0..500).map(|_| folder(base.path(), "compiled")).collect();
+                is_over.store(true, Ordering::Relaxed);
+                assert!(looks.iter().all(Result::is_ok), "{looks:?}");
+            });
         }
 
         #[test]

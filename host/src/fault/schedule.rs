@@ -24,6 +24,11 @@ impl Window {
         Self { opens, closes: lasting.and_then(|lasting| opens.checked_add(lasting)) }
     }
 
+    /// Stays open until the other has closed too.
+    pub fn outlast(&mut self, other: &Self) {
+        self.closes = self.closes.zip(other.closes).map(|(one, other)| one.max(other));
+    }
+
     pub fn has_closed(&self, now: Nanos) -> bool {
         self.closes.is_some_and(|closes| closes <= now)
     }
@@ -137,3 +142,23 @@ impl Iterator for Windows {
 }
 
 impl FusedIterator for Windows {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_that_outlasts_another_closes_with_the_later_of_the_two() {
+        let window = |lasting: Option<Nanos>| Window::lasting(10, lasting);
+        for (one, other, both) in [
+            (Some(5), Some(3), Some(5)),
+            (Some(3), Some(5), Some(5)),
+            (None, Some(5), None),
+            (Some(5), None, None),
+        ] {
+            let mut lasts = window(one);
+            lasts.outlast(&window(other));
+            assert_eq!(lasts, window(both));
+        }
+    }
+}

@@ -146,7 +146,7 @@ impl FaultScheduler {
         }
         scheduler.proceed();
         if rules > 0 {
-            sched.accompany(Rc::clone(&scheduler).run());
+            sched.spawn_background(Rc::clone(&scheduler).run());
         }
         scheduler
     }
@@ -283,7 +283,7 @@ impl FaultScheduler {
                 Some(window) => {
                     // Cascades overlap: the window stays open until the last is over.
                     if let Some(more) = schedule.coming.next() {
-                        window.closes = window.closes.zip(more.closes).map(|(one, other)| one.max(other));
+                        window.outlast(&more);
                     }
                 }
                 None => schedule.window = schedule.coming.next(),
@@ -368,7 +368,7 @@ impl FaultScheduler {
             let is_full = coming.len() >= CASCADE;
             let window = Window::lasting(coming.back().map_or(opens, |last| opens.max(last.opens)), lasting);
             match coming.back_mut().filter(|_| is_full) {
-                Some(last) => last.closes = window.closes,
+                Some(last) => last.outlast(&window),
                 None => coming.push_back(window),
             }
         }

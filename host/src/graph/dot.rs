@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, Kind};
+use super::{Graph, Kind, printable};
 use crate::error::INFALLIBLE;
 
 pub fn write(graph: &Graph) -> String {
@@ -40,7 +40,8 @@ pub fn write(graph: &Graph) -> String {
 
 /// Lines as one string in quotes.
 fn quoted(lines: &[&str]) -> String {
-    let escaped: Vec<_> = lines.iter().map(|line| line.replace('\\', "\\\\").replace('"', "\\\"")).collect();
+    let escaped: Vec<_> =
+        lines.iter().map(|line| printable(line).replace('\\', "\\\\").replace('"', "\\\"")).collect();
     format!("\"{}\"", escaped.join("\\n"))
 }
 

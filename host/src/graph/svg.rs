@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Layout, Wanted, layout};
-use super::{Graph, Kind, Node};
+use super::{Graph, Kind, Node, printable};
 use crate::error::INFALLIBLE;
 
 /// Pixels: a node's height, what is free below it, what a passing edge takes, what is free around all.
@@ -231,5 +231,5 @@ const fn class(kind: Kind) -> &'static str {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

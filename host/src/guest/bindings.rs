@@ -1,9 +1,9 @@
-//! The native world, from the one WIT file.
+//! The contract as it is today, generated from the WIT file.
 
 #![allow(missing_debug_implementations, reason = "generated")]
 
 wasmtime::component::bindgen!({
-    path: "../guests/wit",
+    path: "assets/wit",
     world: "service",
     imports: {
         "simhost:service/bus.call": async | trappable,

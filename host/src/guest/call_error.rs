@@ -1,8 +1,6 @@
 //! What keeps the response of a call away.
 
-/// Why a call has no response. The contract, `simhost:service/bus`, has fewer words
-/// for it: a guest sees what its own side refused as `refused`, and a deadline that
-/// has passed as `timeout`.
+/// Why a call has no response. A guest gets it as the `call-error` of `simhost:service/bus`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     #[error("{0}")]

@@ -6,12 +6,14 @@
 mod bus;
 mod clock;
 mod config;
+#[cfg(test)]
+mod fixture;
 mod incoming;
 mod logging;
 mod span_delay;
 mod tracing;
 
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component::LinkerInstance;
 
 use crate::wasi::bill::{self, FUNCTION};
 
@@ -56,20 +58,12 @@ interfaces! {
     config,
 }
 
-/// Links all interfaces. Where spans may be delayed, the constructor of spans is a function that waits.
+/// Lets spans wait when they begin, in place of the constructor that is linked already.
 ///
 /// # Errors
-/// None: each name is linked once.
-pub fn link(linker: &mut Linker<GuestState>, delays_spans: bool) -> wasmtime::Result<()> {
-    for (name, link) in INTERFACES {
-        link(&mut linker.instance(&format!("simhost:service/{name}@0.1.0"))?)?;
-    }
-    if delays_spans {
-        linker.allow_shadowing(true);
-        span_delay::link(&mut linker.instance("simhost:service/tracing@0.1.0")?)?;
-        linker.allow_shadowing(false);
-    }
-    Ok(())
+/// None where shadowing is allowed.
+pub fn delay_spans(tracing: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    span_delay::link(tracing)
 }
 
 /// It has types and no functions.

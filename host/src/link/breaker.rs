@@ -50,13 +50,13 @@ enum Count {
 
 /// What a breaker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum BreakerState {
     Closed,
     Open,
     HalfOpen,
 }
 
-impl State {
+impl BreakerState {
     /// As spans say it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,13 +67,22 @@ impl State {
     }
 }
 
+/// Why a breaker lets nothing through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is open for so much longer: nanoseconds.
+    Open(Nanos),
+    /// It waits for what comes of the attempts that it let through.
+    HalfOpen,
+}
+
 /// Leave to make an attempt. What comes of it is to be [reported](Breaker::report),
 /// or [withdrawn](Breaker::withdraw) when nothing does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Admitted {
+pub struct BreakerPermit {
     epoch: u64,
-    pub state: State,
+    pub state: BreakerState,
     /// The breaker was open until now: it is half-open by this attempt.
     pub is_first: bool,
 }
@@ -85,20 +94,19 @@ impl Breaker {
         Self { rule, phase, epoch: 0 }
     }
 
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> BreakerState {
         match self.phase {
-            Phase::Closed(_) => State::Closed,
-            Phase::Open { .. } => State::Open,
-            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::Closed(_) => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 
-    /// How much longer it lets nothing through, if it would not now: nanoseconds.
-    /// None of them where it waits for what comes of the attempts that it let through.
-    pub fn refusal(&self, now: Nanos) -> Option<Option<Nanos>> {
+    /// Why it would let nothing through now, if it would not.
+    pub fn refusal(&self, now: Nanos) -> Option<Refusal> {
         match self.phase {
-            Phase::Open { until } if now < until => Some(Some(until - now)),
-            Phase::HalfOpen { sent, .. } if sent >= self.rule.half_open => Some(None),
+            Phase::Open { until } if now < until => Some(Refusal::Open(until - now)),
+            Phase::HalfOpen { sent, .. } if sent >= self.rule.half_open => Some(Refusal::HalfOpen),
             _ => None,
         }
     }
@@ -107,9 +115,9 @@ impl Breaker {
     ///
     /// # Errors
     /// As [`refusal`](Self::refusal) says.
-    pub fn admit(&mut self, now: Nanos) -> Result<Admitted, Option<Nanos>> {
-        if let Some(left) = self.refusal(now) {
-            return Err(left);
+    pub fn admit(&mut self, now: Nanos) -> Result<BreakerPermit, Refusal> {
+        if let Some(refusal) = self.refusal(now) {
+            return Err(refusal);
         }
         let is_first = matches!(self.phase, Phase::Open { .. });
         if is_first {
@@ -118,15 +126,15 @@ impl Breaker {
         let state = match &mut self.phase {
             Phase::HalfOpen { sent, .. } => {
                 *sent += 1;
-                State::HalfOpen
+                BreakerState::HalfOpen
             }
-            _ => State::Closed,
+            _ => BreakerState::Closed,
         };
-        Ok(Admitted { epoch: self.epoch, state, is_first })
+        Ok(BreakerPermit { epoch: self.epoch, state, is_first })
     }
 
     /// What came of an attempt; what the breaker becomes by it, if it changes.
-    pub fn report(&mut self, admitted: Admitted, is_failure: bool, now: Nanos) -> Option<State> {
+    pub fn report(&mut self, admitted: BreakerPermit, is_failure: bool, now: Nanos) -> Option<BreakerState> {
         if admitted.epoch != self.epoch {
             return None;
         }
@@ -143,18 +151,18 @@ impl Breaker {
         if opens {
             let until = now.saturating_add(self.rule.open_for);
             self.turn(Phase::Open { until });
-            Some(State::Open)
+            Some(BreakerState::Open)
         } else if closes {
             let count = Count::new(&self.rule);
             self.turn(Phase::Closed(count));
-            Some(State::Closed)
+            Some(BreakerState::Closed)
         } else {
             None
         }
     }
 
     /// Nothing will come of an attempt: another may take its place.
-    pub const fn withdraw(&mut self, admitted: Admitted) {
+    pub const fn withdraw(&mut self, admitted: BreakerPermit) {
         if let Phase::HalfOpen { sent, .. } = &mut self.phase
             && admitted.epoch == self.epoch
         {
@@ -211,7 +219,7 @@ mod tests {
     }
 
     /// Makes an attempt at once.
-    fn attempt(breaker: &mut Breaker, is_failure: bool, now: Nanos) -> Option<State> {
+    fn attempt(breaker: &mut Breaker, is_failure: bool, now: Nanos) -> Option<BreakerState> {
         let admitted = breaker.admit(now).expect("it lets the attempt through");
         breaker.report(admitted, is_failure, now)
     }
@@ -222,8 +230,8 @@ mod tests {
         for is_failure in [true, true, false, true, true] {
             assert_eq!(attempt(&mut breaker, is_failure, 0), None);
         }
-        assert_eq!(attempt(&mut breaker, true, SECOND), Some(State::Open));
-        assert_eq!(breaker.admit(2 * SECOND), Err(Some(4 * SECOND)));
+        assert_eq!(attempt(&mut breaker, true, SECOND), Some(BreakerState::Open));
+        assert_eq!(breaker.admit(2 * SECOND), Err(Refusal::Open(4 * SECOND)));
     }
 
     #[test]
@@ -231,7 +239,7 @@ mod tests {
         let mut breaker = breaker(Trip::InARow(2), 1);
         assert_eq!(attempt(&mut breaker, true, 0), None);
         assert_eq!(attempt(&mut breaker, true, 11 * SECOND), None);
-        assert_eq!(attempt(&mut breaker, true, 20 * SECOND), Some(State::Open));
+        assert_eq!(attempt(&mut breaker, true, 20 * SECOND), Some(BreakerState::Open));
     }
 
     #[test]
@@ -240,32 +248,32 @@ mod tests {
         for is_failure in [true, true, false, false] {
             assert_eq!(attempt(&mut breaker, is_failure, 0), None);
         }
-        assert_eq!(attempt(&mut breaker, true, 0), Some(State::Open));
+        assert_eq!(attempt(&mut breaker, true, 0), Some(BreakerState::Open));
     }
 
     #[test]
     fn half_open_it_goes_by_what_comes_of_a_few() {
         let mut breaker = breaker(Trip::InARow(1), 2);
-        assert_eq!(attempt(&mut breaker, true, 0), Some(State::Open));
+        assert_eq!(attempt(&mut breaker, true, 0), Some(BreakerState::Open));
         let one = breaker.admit(5 * SECOND).expect("one");
         let other = breaker.admit(5 * SECOND).expect("another");
-        assert_eq!((one.is_first, other.is_first, other.state), (true, false, State::HalfOpen));
-        assert_eq!(breaker.admit(5 * SECOND), Err(None));
+        assert_eq!((one.is_first, other.is_first, other.state), (true, false, BreakerState::HalfOpen));
+        assert_eq!(breaker.admit(5 * SECOND), Err(Refusal::HalfOpen));
         assert_eq!(breaker.report(one, false, 6 * SECOND), None);
-        assert_eq!(breaker.report(other, false, 6 * SECOND), Some(State::Closed));
-        assert_eq!(attempt(&mut breaker, true, 7 * SECOND), Some(State::Open));
-        assert_eq!(attempt(&mut breaker, true, 12 * SECOND), Some(State::Open));
+        assert_eq!(breaker.report(other, false, 6 * SECOND), Some(BreakerState::Closed));
+        assert_eq!(attempt(&mut breaker, true, 7 * SECOND), Some(BreakerState::Open));
+        assert_eq!(attempt(&mut breaker, true, 12 * SECOND), Some(BreakerState::Open));
     }
 
     #[test]
     fn what_comes_too_late_says_nothing_and_what_comes_never_blocks_nothing() {
         let mut breaker = breaker(Trip::InARow(1), 1);
         let late = breaker.admit(0).expect("one");
-        assert_eq!(attempt(&mut breaker, true, 0), Some(State::Open));
+        assert_eq!(attempt(&mut breaker, true, 0), Some(BreakerState::Open));
         let given_up = breaker.admit(5 * SECOND).expect("one");
         assert_eq!(breaker.report(late, false, 5 * SECOND), None);
-        assert_eq!(breaker.admit(5 * SECOND), Err(None));
+        assert_eq!(breaker.admit(5 * SECOND), Err(Refusal::HalfOpen));
         breaker.withdraw(given_up);
-        assert_eq!(attempt(&mut breaker, false, 5 * SECOND), Some(State::Closed));
+        assert_eq!(attempt(&mut breaker, false, 5 * SECOND), Some(BreakerState::Closed));
     }
 }

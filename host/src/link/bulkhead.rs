@@ -18,22 +18,22 @@ pub struct Bulkhead {
 #[derive(Debug, Default)]
 struct Inside {
     taken: u32,
-    waiting: VecDeque<sched::Sender<Place>>,
+    waiting: VecDeque<sched::Sender<BulkheadPermit>>,
 }
 
 /// What comes of asking for a place.
 #[derive(Debug)]
-pub enum Entry {
-    Free(Place),
+pub enum BulkheadEntry {
+    Free(BulkheadPermit),
     /// A place comes this way when one is given back.
-    Line(sched::Receiver<Place>),
+    Line(sched::Receiver<BulkheadPermit>),
     /// As many wait as may.
     Full,
 }
 
 /// A place in a bulkhead, given back when it is dropped.
 #[derive(Debug)]
-pub struct Place(Option<Rc<Bulkhead>>);
+pub struct BulkheadPermit(Option<Rc<Bulkhead>>);
 
 impl Bulkhead {
     pub fn new(rule: model::Bulkhead) -> Rc<Self> {
@@ -41,22 +41,22 @@ impl Bulkhead {
     }
 
     /// Asks for a place: first come, first served.
-    pub fn enter(self: &Rc<Self>) -> Entry {
+    pub fn enter(self: &Rc<Self>) -> BulkheadEntry {
         let mut inside = self.inside.borrow_mut();
         if inside.taken < self.rule.max_concurrent {
             inside.taken += 1;
-            return Entry::Free(Place(Some(Rc::clone(self))));
+            return BulkheadEntry::Free(BulkheadPermit(Some(Rc::clone(self))));
         }
         if inside.waiting.len() >= self.rule.queue as usize {
             // Who has given up waiting takes no one's place.
             inside.waiting.retain(|waiting| !waiting.is_abandoned());
         }
         if inside.waiting.len() >= self.rule.queue as usize {
-            return Entry::Full;
+            return BulkheadEntry::Full;
         }
         let (send, receive) = sched::oneshot();
         inside.waiting.push_back(send);
-        Entry::Line(receive)
+        BulkheadEntry::Line(receive)
     }
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Bulkhead {
     }
 }
 
-impl Drop for Place {
+impl Drop for BulkheadPermit {
     fn drop(&mut self) {
         let Some(bulkhead) = self.0.take() else { return };
         loop {
@@ -95,16 +95,16 @@ mod tests {
         Bulkhead::new(model::Bulkhead { max_concurrent, queue })
     }
 
-    fn free(bulkhead: &Rc<Bulkhead>) -> Place {
+    fn free(bulkhead: &Rc<Bulkhead>) -> BulkheadPermit {
         match bulkhead.enter() {
-            Entry::Free(place) => place,
+            BulkheadEntry::Free(place) => place,
             other => panic!("{other:?}"),
         }
     }
 
-    fn line(bulkhead: &Rc<Bulkhead>) -> sched::Receiver<Place> {
+    fn line(bulkhead: &Rc<Bulkhead>) -> sched::Receiver<BulkheadPermit> {
         match bulkhead.enter() {
-            Entry::Line(line) => line,
+            BulkheadEntry::Line(line) => line,
             other => panic!("{other:?}"),
         }
     }
@@ -114,10 +114,10 @@ mod tests {
         let bulkhead = bulkhead(1, 2);
         let place = free(&bulkhead);
         let (first, second) = (line(&bulkhead), line(&bulkhead));
-        assert!(matches!(bulkhead.enter(), Entry::Full));
+        assert!(matches!(bulkhead.enter(), BulkheadEntry::Full));
         drop(place);
         let place = first.now_or_never().expect("a place").expect("a place");
-        assert!(matches!(bulkhead.enter(), Entry::Line(_)), "the line has room again");
+        assert!(matches!(bulkhead.enter(), BulkheadEntry::Line(_)), "the line has room again");
         drop(place);
         drop(second.now_or_never().expect("a place"));
         free(&bulkhead);

@@ -14,7 +14,7 @@ use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
-use crate::guest::endpoint::{Addresses, Endpoint};
+use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::Caller;
 use crate::message::Request;
 use crate::model::{Load, Nanos, ServiceId};
@@ -27,14 +27,14 @@ const CONNECTIONS: usize = 256;
 
 /// How requests get to their service.
 #[derive(Clone)]
-pub enum Way {
+pub enum Transport {
     /// As if the client were on the bus: no network, no latency.
     Bus,
     /// Over HTTP, through the ingress at `base` (`http://127.0.0.1:8001`).
     Ingress { client: Rc<dyn External>, base: String, connections: Arc<Semaphore> },
 }
 
-impl Way {
+impl Transport {
     /// Through the ingress at `base`, which takes `most` connections.
     pub fn ingress(client: Rc<dyn External>, base: String, most: u32) -> Self {
         let connections = CONNECTIONS.min(most as usize);
@@ -42,7 +42,7 @@ impl Way {
     }
 }
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bus => f.write_str("Bus"),
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Way {
 pub struct Client {
     bus: Rc<Bus>,
     to: ServiceId,
-    way: Way,
+    transport: Transport,
     user_agent: String,
     /// Where its requests come from, as if it were on the bus.
     endpoint: Rc<Endpoint>,
@@ -84,26 +84,25 @@ struct Traced {
 
 impl Client {
     /// `resource` is the load's own, if it has CLIENT spans.
-    pub fn new(topology: &str, load: &Load, bus: &Rc<Bus>, way: &Way, resource: Option<ResourceId>) -> Self {
+    pub fn new(load: &Load, bus: &Rc<Bus>, transport: &Transport, resource: Option<ResourceId>) -> Self {
         let node = &bus.nodes()[load.to.index()];
         let traced = resource.map(|resource| {
-            let base = match way {
-                Way::Bus => node.base.clone(),
-                Way::Ingress { base, .. } => base.clone(),
+            let base = match transport {
+                Transport::Bus => node.base.clone(),
+                Transport::Ingress { base, .. } => base.clone(),
             };
             let (address, port) = address_of(&base);
             let attributes = ClientAttributes::new(&address, port, Some(&node.name));
             Traced { resource, base, attributes }
         });
-        let user_agent = format!("{SYNTHETIC_AGENT}{} ({})", version(), load.name);
-        let address = Addresses::new(topology).give(&load.name, 0);
-        let endpoint = Endpoint::new(address, user_agent.as_str().into());
+        let user_agent = format!("{SYNTHETIC_AGENT} ({})", load.name);
+        let endpoint = Endpoint::new(bus.client_address(&load.name), user_agent.as_str().into());
         let is_test = vec![KeyValue::new(attribute::USER_AGENT_SYNTHETIC_TYPE, "test")];
         let shared = Some(simulated_client(&node.name, &endpoint, is_test));
         Self {
             bus: Rc::clone(bus),
             to: load.to,
-            way: way.clone(),
+            transport: transport.clone(),
             user_agent,
             endpoint: Rc::new(endpoint),
             shown: OfClient { shared, own: Vec::new() },
@@ -119,8 +118,8 @@ impl Client {
         }
         let mut span = self.traced.as_ref().map(|traced| self.begin(traced, key, &mut request));
         let mut entered = None;
-        let answer: LocalBoxFuture<'static, _> = match &self.way {
-            Way::Bus => {
+        let answer: LocalBoxFuture<'static, _> = match &self.transport {
+            Transport::Bus => {
                 let shown = self.shown.clone();
                 let client = span.as_ref().map(|span| span.id);
                 let entry = Entry { to: self.to, request, shown, identity: Identity::Own(key), client };
@@ -135,7 +134,7 @@ impl Client {
                     Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
                 }
             }
-            Way::Ingress { client, base, connections } => {
+            Transport::Ingress { client, base, connections } => {
                 let (client, base) = (Rc::clone(client), base.clone());
                 let connections = Arc::clone(connections);
                 let patience = patience.map(|nanos| self.bus.host().sched.sleep(nanos));
@@ -210,11 +209,6 @@ async fn connection(
     };
     // It is never closed.
     acquired.map_err(|error| CallError::Reset(error.to_string()))
-}
-
-/// The version in the name of a load's client: that of the program, without its last part.
-const fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"))
 }
 
 /// A CLIENT span that ends in every case: also when the run gives up on its request.

@@ -177,6 +177,11 @@ fn write_text(value: &str, form: Form, text: &mut String) {
     }
 }
 
+/// A value as a part of a path has it.
+pub fn in_path(value: &str) -> String {
+    utf8_percent_encode(value, RESERVED).to_string()
+}
+
 fn quoted(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }

@@ -2,6 +2,7 @@
 //! guest in a file calls shows only when it runs.
 
 mod guests;
+pub mod paths;
 
 pub use guests::databases;
 
@@ -11,9 +12,11 @@ use indexmap::IndexMap;
 use simhost_notation::{OneCall, Part, parts};
 
 use crate::bus::routes::{Match, Routes};
-use crate::model::{Code, DoorFault, Effect, Model, Place, ServiceId};
+use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
+use crate::topology::parameters;
 
-use super::loaded::{Release, Service};
+use super::loaded::{LoadedRelease, LoadedService};
+use paths::{Pattern, Values};
 
 /// The calls of a topology, with the routes that they meet.
 #[derive(Clone, Debug, Default)]
@@ -36,17 +39,39 @@ pub struct Call {
     pub step: usize,
     /// The callee; none where the topology has no service of that name.
     pub to: Option<ServiceId>,
+    /// What most of its requests meet.
     pub meets: Meets,
+    path: Pattern,
     /// The configuration in the file; none where the guest's own default says so.
     pub place: Option<Place>,
     /// The fault that deploys the guest which makes the call.
     pub deployed_by: Option<String>,
+    /// False of a call that only the guest of a fault which is off makes.
+    pub is_on: bool,
+}
+
+impl Call {
+    /// Whether some of its requests may meet this route of the callee: `GET /stock/{item}`.
+    pub fn may_meet(&self, route: &str) -> bool {
+        let by_value = || {
+            let (method, path) = route.split_once(' ').unwrap_or_default();
+            self.path.varies() && answers(method, &self.what.method) && self.path.may_meet(path)
+        };
+        matches!(&self.meets, Meets::Route(Some(name)) if name == route) || by_value()
+    }
+}
+
+/// Whether a route of one method answers requests of another: who offers GET offers HEAD (RFC 9110,
+/// section 9.3.2).
+fn answers(route: &str, asked: &str) -> bool {
+    route == asked || (route, asked) == ("GET", "HEAD")
 }
 
 /// What a request meets at a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meets {
-    /// The service is not there, is a real server, or its guest could not be loaded.
+    /// The service is not there, is a real server, or its guest could not be loaded; or it depends on
+    /// the values in the path.
     Unknown,
     /// The route `GET /stock/{item}`; none of a guest that takes every request.
     Route(Option<String>),
@@ -60,15 +85,19 @@ pub enum Meets {
 pub struct Found<'a> {
     pub model: &'a Model,
     /// In the order of the topology.
-    pub services: &'a [Option<Service>],
-    pub releases: &'a [Release],
+    pub services: &'a [Option<LoadedService>],
+    pub releases: &'a [LoadedRelease],
 }
 
 impl<'a> Found<'a> {
-    /// The routes of a service, of all guests that may answer for it.
+    /// The routes of a service, of all guests that may answer for it: its own, and those that faults
+    /// which are on deploy.
     pub fn routes(&self, service: ServiceId) -> impl Iterator<Item = &'a Routes> {
         let own = self.services[service.index()].as_ref().and_then(|service| service.guest.as_ref());
-        let deployed = self.releases.iter().filter(move |release| release.target == service);
+        let faults = &self.model.faults;
+        let is_on = |release: &LoadedRelease| faults.get(release.fault).is_some_and(|fault| fault.enabled);
+        let deployed =
+            self.releases.iter().filter(move |release| release.target == service && is_on(release));
         let deployed = deployed.filter_map(|release| release.service.guest.as_ref());
         own.into_iter().chain(deployed).map(|guest| &guest.routes)
     }
@@ -89,6 +118,25 @@ impl<'a> Found<'a> {
         }
         meets
     }
+
+    /// What requests meet whose paths vary: the route that most of them do, and nothing or other methods
+    /// where that holds for all of them.
+    pub fn meets_varying(&self, service: ServiceId, method: &str, path: &Pattern) -> Meets {
+        let meets = self.meets(service, method, path.unlike());
+        if !path.varies() || matches!(meets, Meets::Unknown | Meets::Route(_)) {
+            return meets;
+        }
+        let names = self.routes(service).flat_map(Routes::names);
+        let may_be_met =
+            names.filter_map(|name| name.split_once(' ')).filter(|(_, route)| path.may_meet(route));
+        let mut methods: Vec<_> = may_be_met.map(|(method, _)| method.to_owned()).collect();
+        if methods.iter().any(|route| answers(route, method)) {
+            return Meets::Unknown;
+        }
+        methods.sort_unstable();
+        methods.dedup();
+        if methods.is_empty() { meets } else { Meets::OtherMethods(methods) }
+    }
 }
 
 impl Calls {
@@ -105,8 +153,11 @@ impl Calls {
                 service.config_places.get(at).cloned()
             };
             let mut known = calls.add(found, &names, from, (&service.code, &service.config), place, None);
-            for (name, code, config) in deployments(found.model, from) {
-                known &= calls.add(found, &names, from, (code, &config), |_| None, Some(name));
+            for Deployment { fault, code, own, config } in deployments(found.model, from) {
+                // What it does not change stands where the service has it.
+                let place = |key: &str| if own.contains_key(key) { None } else { place(key) };
+                let is_known = calls.add(found, &names, from, (code, &config), place, Some(fault));
+                known &= is_known || !fault.enabled;
             }
             calls.known.push(known);
         }
@@ -121,9 +172,10 @@ impl Calls {
         from: ServiceId,
         (code, config): (&Code, &IndexMap<String, String>),
         place: impl Fn(&str) -> Option<Place>,
-        deployed_by: Option<&str>,
+        fault: Option<&Fault>,
     ) -> bool {
         let Some(operations) = guests::operations(code, config) else { return false };
+        let is_service = matches!(code, Code::Embedded(name) if name == "service");
         let mut last: Option<(String, usize)> = None;
         for operation in operations {
             let place = operation.key.as_deref().and_then(&place);
@@ -132,13 +184,21 @@ impl Calls {
             last = Some((operation.route.clone(), before + operation.calls.0.len()));
             for (step, calls) in operation.calls.0.into_iter().enumerate() {
                 for what in calls {
-                    let step = before + step;
                     let to = names.get(what.service.as_str()).copied();
-                    let meets =
-                        to.map_or(Meets::Unknown, |to| found.meets(to, &what.method, &sample(&what.path)));
-                    let (route, place) = (operation.route.clone(), place.clone());
-                    let deployed_by = deployed_by.map(str::to_owned);
-                    self.all.push(Call { from, route, what, step, to, meets, place, deployed_by });
+                    let path = pattern(&what.path, &operation.route, is_service);
+                    let meets = to.map_or(Meets::Unknown, |to| found.meets_varying(to, &what.method, &path));
+                    self.all.push(Call {
+                        from,
+                        route: operation.route.clone(),
+                        what,
+                        step: before + step,
+                        to,
+                        meets,
+                        path,
+                        place: place.clone(),
+                        deployed_by: fault.map(|fault| fault.name.clone()),
+                        is_on: fault.is_none_or(|fault| fault.enabled),
+                    });
                 }
             }
         }
@@ -156,21 +216,39 @@ impl Calls {
     }
 }
 
-/// The deployments at a service: the fault's name, the guest, and its whole configuration.
-fn deployments(
-    model: &Model,
-    at: ServiceId,
-) -> impl Iterator<Item = (&str, &Code, IndexMap<String, String>)> {
+/// A guest that a fault deploys at a service.
+struct Deployment<'a> {
+    fault: &'a Fault,
+    code: &'a Code,
+    /// What it changes of the service's configuration.
+    own: &'a IndexMap<String, String>,
+    /// All of its configuration.
+    config: IndexMap<String, String>,
+}
+
+/// The deployments at a service.
+fn deployments(model: &Model, at: ServiceId) -> impl Iterator<Item = Deployment<'_>> {
     model.faults.iter().filter_map(move |fault| match &fault.effect {
-        Effect::Door(DoorFault::BadDeploy { code, config, .. })
+        Effect::Door(DoorFault::BadDeploy { code, config: own, .. })
             if fault.targets().iter().any(|target| target.service == at) =>
         {
-            let mut whole = model.service(at).config.clone();
-            whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
-            Some((fault.name.as_str(), code, whole))
+            let mut config = model.service(at).config.clone();
+            config.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            Some(Deployment { fault, code, own, config })
         }
         _ => None,
     })
+}
+
+/// The path of a call of a route. The guest `service` has the values of its own path for the names that
+/// are there too, and numbers for all others.
+fn pattern(path: &str, route: &str, is_service: bool) -> Pattern {
+    let is_number = |name: &str| is_service && !parameters(route).any(|own| own == name);
+    Pattern::of(parts(path).map(|part| match part {
+        Part::Text(text) => paths::Part::Fixed(text),
+        Part::Name(name) if is_number(name) => paths::Part::Varying(Values::Digits),
+        Part::Name(_) => paths::Part::Varying(Values::Text),
+    }))
 }
 
 /// A path as it may be sent: with a number in place of each name.

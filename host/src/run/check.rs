@@ -12,7 +12,7 @@ use crate::model::{Measure, Model, Objective, ServiceId, Subject};
 use crate::report::words;
 
 use super::calls::{Call, Calls};
-use super::loaded::Service;
+use super::loaded::LoadedService;
 
 /// A blank where no line may end.
 const NO_BREAK: &str = "\u{a0}";
@@ -22,7 +22,7 @@ const WIDTH: usize = 80;
 
 /// What a topology would run: services with their code, their routes and what these
 /// call; and below them, in a paragraph each, everything else.
-pub fn description(model: &Model, services: &[Service], calls: &Calls) -> String {
+pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> String {
     let mut text = format!("{}: good to run\n", model.name);
     for index in 0..services.len() {
         text.push('\n');
@@ -51,7 +51,7 @@ pub fn description(model: &Model, services: &[Service], calls: &Calls) -> String
 }
 
 /// A service, its routes, and what each of them calls.
-fn of_service(model: &Model, services: &[Service], calls: &Calls, id: ServiceId) -> String {
+fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: ServiceId) -> String {
     let (described, service) = (model.service(id), &services[id.index()]);
     let mut head = format!("{}: {}", service.name, service.source);
     if let Some(version) = &service.version {

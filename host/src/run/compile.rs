@@ -60,9 +60,9 @@ fn compile_one(
     tell: Option<fn(Event)>,
 ) -> Result<Option<engine::Code>, Problem> {
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    load(engine, &bytes, &name, tell).map(Some).map_err(|error: LoadError| {
-        Problem::new(format!("{name} is not a guest: {error}")).help(error.remedy())
-    })
+    load(engine, &bytes, &name, tell)
+        .map(Some)
+        .map_err(|error: LoadError| Problem::new(error.of(&name)).help(error.remedy()))
 }
 
 /// Compiles a guest, and says so while it goes on, if it takes long.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 use crate::control::{Answer, Asked, Control, Inbound, Listing, Order, State, Trouble};
 use crate::error::{Problem, did_you_mean, quote};
@@ -83,7 +84,7 @@ pub fn attend(
         targets: model.faults.iter().map(target).collect(),
     };
     scheduler.allow_changes();
-    sched.accompany(desk.serve(inbound));
+    sched.spawn_background(desk.serve(inbound));
     Ok(Event::Control { address: control.address })
 }
 
@@ -104,6 +105,7 @@ impl Desk {
             Asked::One(name) => Ok(Answer::One(self.state(self.find(&name)?))),
             Asked::Change(name, order) => {
                 let rule = self.find(&name)?;
+                info!(fault = name, ?order, "fault changed by the control API");
                 for change in changes(order) {
                     self.scheduler.change(rule.index, change);
                 }

@@ -20,13 +20,13 @@ use crate::telemetry::pipeline::Pace;
 use crate::truth::{Closing, Record, Runs, Skipped};
 
 use super::loaded::Loaded;
-use super::truth::{Notes, Truth};
+use super::truth::{Truth, WorldTruth};
 use super::watch::show_later;
 use super::world::{Simulated, World};
 use super::{Options, RunError, loads, shards};
 
 /// A run that is over, and can be made again.
-pub struct Again<'a> {
+pub struct Counterfactual<'a> {
     pub options: &'a Options,
     pub model: &'a Model,
     pub telemetry: &'a TelemetrySettings,
@@ -39,12 +39,21 @@ pub struct Again<'a> {
     pub is_shown: bool,
 }
 
-impl Again<'_> {
-    /// Writes the last line of the truth, with what each fault has caused.
+impl Counterfactual<'_> {
+    /// Writes the last line of the truth, with what each fault has caused. Before the runs without a fault
+    /// it tells how many there are.
     ///
     /// # Errors
     /// The system refuses a thread.
-    pub fn close(&self, truth: &mut Truth, done: &Simulated) -> Result<(), RunError> {
+    pub fn close(
+        &self,
+        truth: &mut Truth,
+        done: &Simulated,
+        tell: impl FnOnce(usize),
+    ) -> Result<(), RunError> {
+        if let Some(faults) = self.comparisons(truth, done) {
+            tell(faults);
+        }
         truth.gather();
         let names = Arc::clone(&truth.names);
         let closing = Closing {
@@ -92,7 +101,7 @@ impl Again<'_> {
     }
 
     /// How many runs without a fault are to be made, if any are.
-    pub fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
+    fn comparisons(&self, truth: &Truth, done: &Simulated) -> Option<usize> {
         let fired = self.fired(done);
         (fired > 0 && self.why_not(truth, done).is_none()).then_some(fired)
     }
@@ -148,7 +157,7 @@ impl Again<'_> {
             stop,
             shortage: &shortage,
             progress: progress.of_world(number),
-            notes: Some(Notes::remembered()),
+            notes: Some(WorldTruth::remembered()),
         });
         let done = shards::simulate(worlds.collect(), None, |_| {});
         progress.line().finish();

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::{Bus, External, NodeCode};
 use crate::ingress::{self, Inbound, Ingress};
-use crate::load::{LoadStats, Loads, Surroundings, Way};
+use crate::load::{LoadStats, Loads, Surroundings, Transport};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
 use crate::socket::Shortage;
@@ -71,7 +71,8 @@ impl Drive<'_> {
     async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
-        let client = requests::client(&self.model.name, &self.model.service(ingress.to).name);
+        let address = self.bus.client_address(requests::CLIENT);
+        let client = requests::client(address, &self.model.service(ingress.to).name);
         let mut stop = self.stop.subscribe();
         for asked in &self.options.requests {
             let before = self.sched.now();
@@ -92,12 +93,12 @@ impl Drive<'_> {
     }
 
     /// Lets the loads go by this way.
-    fn start_loads(&self, way: &Way) -> Loads {
+    fn start_loads(&self, transport: &Transport) -> Loads {
         Loads::start(&Surroundings {
             model: self.model,
             bus: self.bus,
             sched: self.sched,
-            way,
+            transport,
             resource: self.loads,
             until: self.options.stop_after,
         })
@@ -105,7 +106,7 @@ impl Drive<'_> {
 
     /// Waits until the loads are over, time is up, or it is told to stop.
     async fn wait(&self, on_event: &mut impl FnMut(Event)) -> Loads {
-        let loads = self.start_loads(&Way::Bus);
+        let loads = self.start_loads(&Transport::Bus);
         if let Some(begin) = loads.begin() {
             self.bus.stats().requests_begin(begin);
         }
@@ -155,11 +156,11 @@ impl Drive<'_> {
             let curl = first::curl(self.model, &guest.stand.routes, &base);
             on_event(Event::Idle { curl, load: self.model.loads.first().map(|load| load.name.clone()) });
         }
-        let way = match &self.client {
-            Some(client) => Way::ingress(Rc::clone(client), base, self.model.bounds.connections),
-            None => Way::Bus,
+        let transport = match &self.client {
+            Some(client) => Transport::ingress(Rc::clone(client), base, self.model.bounds.connections),
+            None => Transport::Bus,
         };
-        let loads = self.start_loads(&way);
+        let loads = self.start_loads(&transport);
         match self.options.stop_after {
             Some(after) => match select(pin!(self.told()), self.sched.sleep(after)).await {
                 Either::Left(_) | Either::Right(_) => {}

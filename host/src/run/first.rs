@@ -6,28 +6,30 @@ use crate::load;
 use crate::message::Request;
 use crate::model::Model;
 
-use super::calls::sample;
+use super::calls::{Found, sample};
 
 /// A suggested request has at most so many bytes: it is read in a terminal.
 const BYTES: usize = 2_000;
 
-/// What a run in virtual time may be given where no load has a request for the ingress.
-const SOME_REQUEST: &str = "--request 'POST /orders {\"item\":\"book\"}'";
-
 /// The command that sends a first request to the ingress at `base` (`http://127.0.0.1:8001`), whose service
 /// has these routes.
 pub fn curl(model: &Model, routes: &Routes, base: &str) -> String {
-    let meets = |method: &str, path: &str| matches!(routes.find(method, path), Match::Found(..));
-    let of_load = of_loads(model).find(|request| meets(&request.method, request.path()));
-    command(&of_load.unwrap_or_else(|| of_route(routes)), base)
+    command(&request(model, routes), base)
 }
 
-/// The flag that sends a first request: `--request 'GET /stock/book'`.
-pub fn flag(model: &Model) -> String {
-    let Some(request) = of_loads(model).next() else { return SOME_REQUEST.to_owned() };
+/// The flag that sends a first request: `--request 'GET /stock/book'`; none without an ingress.
+pub fn flag(found: &Found<'_>) -> Option<String> {
+    let to = found.model.ingress.as_ref()?.to;
+    let request = found.routes(to).next().map_or_else(root, |routes| request(found.model, routes));
     let body = String::from_utf8_lossy(&request.body);
     let text = format!("{} {} {body}", request.method, request.target);
-    format!("--request {}", quoted(text.trim_end()))
+    Some(format!("--request {}", quoted(text.trim_end())))
+}
+
+fn request(model: &Model, routes: &Routes) -> Request {
+    let meets = |method: &str, path: &str| matches!(routes.find(method, path), Match::Found(..));
+    let of_load = of_loads(model).find(|request| meets(&request.method, request.path()));
+    of_load.unwrap_or_else(|| of_route(routes))
 }
 
 /// The requests with which the loads of the ingress's service begin, as far as a line of a terminal can
@@ -53,8 +55,11 @@ fn of_route(routes: &Routes) -> Request {
     });
     let found = all.filter(|request| routes.find(&request.method, &request.target).route().is_some());
     let rank = |request: &Request| (request.target.starts_with("/health"), request.method != "GET");
-    let root = || Request { method: "GET".to_owned(), target: "/".to_owned(), ..Request::default() };
     found.min_by_key(rank).unwrap_or_else(root)
+}
+
+fn root() -> Request {
+    Request { method: "GET".to_owned(), target: "/".to_owned(), ..Request::default() }
 }
 
 /// A request as curl sends it (curl's manual page), in one line for a shell.

@@ -7,10 +7,10 @@ use crate::model::{Code, Load, Model, Piece};
 use crate::report::words;
 
 use super::calls::{Calls, Meets, databases};
-use super::loaded::Service;
+use super::loaded::LoadedService;
 
 /// Clients first, then the services, then their databases.
-pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
+pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
         Draft { graph: Graph { name: model.name.clone(), ..Graph::default() }, edges: BTreeMap::new() };
     let ingress = model.ingress.as_ref();
@@ -38,7 +38,11 @@ pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
             Meets::Route(Some(route)) => route.clone(),
             _ => format!("{} {}", call.what.method, call.what.path),
         };
-        draft.edge(clients + call.from.index(), clients + to.index(), Some(request));
+        let (from, to) = (clients + call.from.index(), clients + to.index());
+        match &call.deployed_by {
+            Some(fault) => draft.possible(from, to, format!("{request} (fault {fault})")),
+            None => draft.edge(from, to, Some(request)),
+        }
     }
     for link in &model.links {
         draft.edge(clients + link.from.index(), clients + link.to.index(), None);
@@ -53,7 +57,7 @@ pub fn graph(model: &Model, services: &[Service], calls: &Calls) -> Graph {
 }
 
 /// What a service runs: `orders 1.4.2, 3 replicas`.
-fn detail(described: &crate::model::Service, service: &Service) -> String {
+fn detail(described: &crate::model::Service, service: &LoadedService) -> String {
     let guest = match &described.code {
         Code::Embedded(name) => name.clone(),
         Code::File { path, .. } => {
@@ -102,16 +106,29 @@ impl Draft {
 
     /// Adds a request to what goes from one node to another; without one, that something may.
     fn edge(&mut self, from: usize, to: usize, request: Option<String>) {
-        let edges = &mut self.graph.edges;
-        let index = *self.edges.entry((from, to)).or_insert_with(|| {
-            edges.push(Edge { from, to, requests: Vec::new(), known: false });
-            edges.len() - 1
-        });
-        let edge = &mut edges[index];
+        let edge = self.between(from, to);
         let Some(request) = request else { return };
         edge.known = true;
         if !request.is_empty() && !edge.requests.contains(&request) {
             edge.requests.push(request);
         }
+    }
+
+    /// Adds a request that only goes there while a fault is active.
+    fn possible(&mut self, from: usize, to: usize, request: String) {
+        let edge = self.between(from, to);
+        if !edge.requests.contains(&request) {
+            edge.requests.push(request);
+        }
+    }
+
+    /// The edge from one node to another.
+    fn between(&mut self, from: usize, to: usize) -> &mut Edge {
+        let edges = &mut self.graph.edges;
+        let index = *self.edges.entry((from, to)).or_insert_with(|| {
+            edges.push(Edge { from, to, requests: Vec::new(), known: false });
+            edges.len() - 1
+        });
+        &mut edges[index]
     }
 }

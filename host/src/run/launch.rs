@@ -19,7 +19,7 @@ use crate::telemetry::exporter::Exporter;
 use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
-use super::counterfactual::Again;
+use super::counterfactual::Counterfactual;
 use super::event::Event;
 use super::exporters::{Exporters, Order};
 use super::loaded::Loaded;
@@ -28,7 +28,7 @@ use super::options::{Options, Show};
 use super::pace::pace_and_clock;
 use super::resources::resources;
 use super::signals::stop_on_signal;
-use super::truth::{Notes, Truth};
+use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
 use super::world::World;
 use super::{Outcome, Plan, RunError, control, shards, watch as watchers};
@@ -47,7 +47,7 @@ impl Plan {
         self.run_with(Vec::new(), on_event)
     }
 
-    /// Likewise, with `more` exporters beside those that the command line names,
+    /// Runs to the end, with `more` exporters beside those that the command line names,
     /// as a part of something else: it shows no progress of its own.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Plan {
             shortage: &shortage,
             notes: match &truth {
                 Some(truth) => Some(truth.notes(number)),
-                None => options.remembers.then(Notes::remembered),
+                None => options.remembers.then(WorldTruth::remembered),
             },
         });
         let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
@@ -117,11 +117,8 @@ impl Plan {
         if let Some(truth) = &mut truth {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
-            let again = Again { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
-            if let Some(faults) = again.comparisons(truth, &done) {
-                on_event(Event::Comparing { faults, took });
-            }
-            again.close(truth, &done)?;
+            Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
+                .close(truth, &done, |faults| on_event(Event::Comparing { faults, took }))?;
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
         let failures = done.halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();

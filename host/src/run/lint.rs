@@ -52,6 +52,17 @@ impl Run<'_> {
         self.options.guests.iter().any(|(swapped, _)| swapped == name)
     }
 
+    /// The names of the services that a service calls, each once.
+    fn callees(&self, from: ServiceId) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for call in self.calls.all.iter().filter(|call| call.from == from) {
+            if !names.contains(&call.what.service.as_str()) {
+                names.push(&call.what.service);
+            }
+        }
+        names
+    }
+
     /// The names of a service's routes.
     fn routes(&self, service: ServiceId) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();

@@ -18,9 +18,9 @@ pub struct Loaded {
     /// The Resource of the first replica; behind it are those of the others.
     pub first: ResourceId,
     /// In the topology's order.
-    pub services: Vec<Service>,
+    pub services: Vec<LoadedService>,
     /// In the order of their faults.
-    pub releases: Vec<Release>,
+    pub releases: Vec<LoadedRelease>,
 }
 
 impl Loaded {
@@ -40,7 +40,7 @@ impl Loaded {
 
 /// A service whose code was found.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub struct LoadedService {
     pub name: Arc<str>,
     /// Where the code came from: `orders (built in)`, `./mine.wasm`, a URL.
     pub source: String,
@@ -48,33 +48,33 @@ pub struct Service {
     /// in its place, with the build behind a `+`.
     pub version: Option<String>,
     /// None for an external service.
-    pub guest: Option<Guest>,
+    pub guest: Option<LoadedGuest>,
 }
 
 /// The code of a service.
 #[derive(Clone, Debug)]
-pub struct Guest {
+pub struct LoadedGuest {
     pub code: engine::Code,
     pub routes: Routes,
 }
 
 /// What a fault deploys at a service.
 #[derive(Clone, Debug)]
-pub struct Release {
+pub struct LoadedRelease {
     /// The fault's place in the model, and its name.
     pub fault: usize,
     pub name: String,
     pub target: ServiceId,
     pub canary: Canary,
     /// The service as it is deployed; without a guest, where that is broken.
-    pub service: Service,
+    pub service: LoadedService,
     /// The service's, with the deployment's own in place of what it changes.
     pub config: IndexMap<String, String>,
     /// What is wrong with the guest.
     pub broken: Option<String>,
 }
 
-impl Release {
+impl LoadedRelease {
     pub fn setup(&self) -> Setup<'_> {
         Setup { version: self.service.version.as_deref(), config: &self.config, release: Some(&self.name) }
     }

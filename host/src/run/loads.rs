@@ -5,6 +5,7 @@ use crate::error::{Problem, quote};
 use crate::load::files;
 use crate::model::{Arrivals, Code, Load, Model, Nanos, Replay, Traffic};
 
+use super::calls::Found;
 use super::{Options, first, unknown};
 
 /// Enables those loads that are to run, as the command line and the clock have it,
@@ -29,9 +30,13 @@ fn enabled(model: &Model) -> impl Iterator<Item = &Load> {
 
 /// How long the run lets requests come, where that is known before: nanoseconds.
 pub fn length(options: &Options, model: &Model) -> Option<Nanos> {
+    // A run that listens goes on when its loads are over.
+    if options.stop_after.is_some() || options.listens() && model.ingress.is_some() {
+        return options.stop_after;
+    }
     let ends = enabled(model).map(|load| Some(load.start.saturating_add(load.lasts?)));
     // One that ends by a count ends nobody knows when.
-    options.stop_after.or_else(|| ends.collect::<Option<Vec<_>>>()?.into_iter().max())
+    ends.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// The problem of a load that asks a real server.
@@ -44,23 +49,15 @@ fn outside(load: &Load, model: &Model) -> Option<Problem> {
     })
 }
 
-/// What keeps a run from beginning, or from ending.
-pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+/// What is wrong with flags, whether or not anything runs.
+pub fn flags(options: &Options, model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if options.virtual_time {
-        if options.requests.is_empty() && enabled(model).next().is_none() {
-            problems.push(Problem::new("a run in virtual time has nothing to do").help(to_do(model)));
-        }
-        if options.listen.is_some() {
-            let problem = Problem::new("--listen has no effect in virtual time, where nothing listens");
-            problems.push(problem.help("leave --listen out, or --virtual"));
-        }
+    if options.virtual_time && options.listen.is_some() {
+        let problem = Problem::new("--listen has no effect in virtual time, where nothing listens");
+        problems.push(problem.help("leave --listen out, or --virtual"));
     }
-    // Where time passes by itself, a person may watch until it is enough. Where it
-    // jumps, memory and disks would be full before.
-    let jumps = options.virtual_time && options.speed.is_none();
-    if options.stop_after.is_none() && jumps {
-        problems.extend(enabled(model).filter(|load| !load.ends()).map(endless));
+    if options.through_ingress {
+        problems.extend(through_ingress(model));
     }
     if let Some(until) = options.stop_after {
         for (load, first) in
@@ -72,22 +69,39 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
             problems.push(problem.at(load.place.clone(), "it never starts").help(help));
         }
     }
-    if options.through_ingress {
-        problems.extend(through_ingress(model));
-    }
     problems
 }
 
+/// What keeps a run from ending.
+pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
+    // Where time passes by itself, a person may watch until it is enough. Where it
+    // jumps, memory and disks would be full before.
+    let jumps = options.virtual_time && options.speed.is_none();
+    let endless_loads = enabled(model).filter(|load| options.stop_after.is_none() && jumps && !load.ends());
+    endless_loads.map(endless).collect()
+}
+
+/// The problem of a run in virtual time that makes no request.
+pub fn idle(options: &Options, found: &Found<'_>) -> Option<Problem> {
+    let is_idle =
+        options.virtual_time && options.requests.is_empty() && enabled(found.model).next().is_none();
+    is_idle.then(|| Problem::new("a run in virtual time has nothing to do").help(to_do(found)))
+}
+
 /// How to give a run in virtual time something to do.
-fn to_do(model: &Model) -> String {
+fn to_do(found: &Found<'_>) -> String {
+    let model = found.model;
     // On a line of its own, so that it can be copied.
-    let request = first::flag(model);
+    let request = first::flag(found);
     if let Some(off) = model.loads.first() {
-        return format!("switch a load on, with --load {}=on, or send a request:\n{request}", off.name);
+        let load = format!("switch a load on, with --load {}=on", off.name);
+        return request
+            .map_or_else(|| load.clone(), |request| format!("{load}, or send a request:\n{request}"));
     }
     let to = model.ingress.as_ref().map_or("SERVICE", |ingress| &model.service(ingress.to).name);
+    let request = request.map(|request| format!("send a request:\n{request}\nor ")).unwrap_or_default();
     format!(
-        "send a request:\n{request}\nor add a load to the topology:\n[[load]]\nname = \"users\"\nto = {}\n\
+        "{request}add a load to the topology:\n[[load]]\nname = \"users\"\nto = {}\n\
          request.path = \"/\"\narrivals.poisson = \"10/s\"",
         quote(to)
     )

@@ -31,9 +31,7 @@ pub fn open_listener(
     model: &Model,
     network: &Runtime,
 ) -> Result<Option<TcpListener>, RunError> {
-    // Real clients cannot keep pace with virtual time.
-    let listens = options.requests.is_empty() && !options.virtual_time;
-    let Some(ingress) = model.ingress.as_ref().filter(|_| listens) else {
+    let Some(ingress) = model.ingress.as_ref().filter(|_| options.listens()) else {
         return Ok(None);
     };
     let address = ingress.listen;

@@ -61,6 +61,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether the run listens, if there is an ingress: real clients cannot keep pace with virtual time.
+    pub const fn listens(&self) -> bool {
+        self.requests.is_empty() && !self.virtual_time
+    }
+
     /// How many worlds the run has.
     pub fn worlds(&self) -> u32 {
         self.shards.unwrap_or(1)
@@ -136,6 +141,8 @@ pub struct Destinations {
     pub out: Option<PathBuf>,
     /// `--truth FILE`; `-` is standard output.
     pub truth: Option<PathBuf>,
+    /// `--out FILE` of `simhost graph`: none of those that the topology reads.
+    pub picture: Option<PathBuf>,
     /// None: traces when nothing else takes them, or some are chosen, else the report.
     pub show: Option<Show>,
     /// Which traces to show.

@@ -64,6 +64,9 @@ pub fn problems(
     if let Some(out) = &options.destinations.out {
         files.writes(out, "--out");
     }
+    if let Some(picture) = options.destinations.picture.as_ref().filter(|path| path.as_os_str() != "-") {
+        files.writes(picture, "--out");
+    }
     if let Some(truth) = &options.destinations.truth {
         files.writes(truth, "--truth");
         for part in truth::parts(options, truth) {
@@ -123,7 +126,7 @@ impl Files {
             let problem = match known {
                 Known { is_read: true, what, .. } => {
                     let problem = Problem::new(format!("{flag} {shown} is {what}, and would be lost"));
-                    problem.help(format!("name another file: {flag} {}.jsonl", &flag[2..]))
+                    problem.help(format!("name another file with {flag}"))
                 }
                 Known { what, .. } => Problem::new(format!("{what} and {flag} both name {shown}"))
                     .help("give each a file of its own"),
@@ -138,7 +141,7 @@ impl Identity {
     /// None of what is no file, such as a pipe or a device, and of what names a file that
     /// is open already, such as `/dev/stdout`.
     fn of(path: &Path) -> Option<Self> {
-        if ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder)) {
+        if is_open_already(path) {
             return None;
         }
         match fs::metadata(path) {
@@ -170,6 +173,12 @@ impl Identity {
     fn existing(metadata: &fs::Metadata, path: &Path) -> Option<Self> {
         metadata.is_file().then(|| Self::Place(path.canonicalize().unwrap_or_else(|_| path.to_owned())))
     }
+}
+
+/// Whether a path names a file by its descriptor in a process: `/dev/stderr`, `/dev/fd/3`, `/proc/self/fd/3`.
+fn is_open_already(path: &Path) -> bool {
+    let names: Vec<_> = path.iter().filter_map(|name| name.to_str()).collect();
+    matches!(names[..], ["/", "dev", "stdout" | "stderr"] | ["/", "dev", "fd", _] | ["/", "proc", _, "fd", _])
 }
 
 /// Where a file that does not exist will be, at the end of all links; as it is spelt

@@ -1,19 +1,22 @@
 //! Requests from the command line: `--request 'POST /orders {"item":"book"}'`.
 
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use crate::bus::spans::simulated_client;
 use crate::bus::{Answer, Entry, Identity, OfClient};
 use crate::error::Problem;
-use crate::guest::endpoint::{Addresses, Endpoint};
+use crate::guest::endpoint::Endpoint;
 use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
 use crate::report::words;
 
-/// The `User-Agent` of requests from the command line: the program, without the last part
-/// of its version.
-const USER_AGENT: &str =
-    concat!("simhost/", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
+/// The `User-Agent` of requests from the command line, without a version: a release alone moves
+/// no digest.
+const USER_AGENT: &str = "simhost";
+
+/// Who asks for the requests of the command line.
+pub const CLIENT: &str = "simhost";
 
 /// A request that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +104,8 @@ impl Asked {
 }
 
 /// Who asks for the requests of the command line, as SERVER spans of `service` show it.
-pub fn client(topology: &str, service: &str) -> OfClient {
-    let endpoint = Endpoint::new(Addresses::new(topology).give("simhost", 0), USER_AGENT.into());
+pub fn client(address: Ipv4Addr, service: &str) -> OfClient {
+    let endpoint = Endpoint::new(address, USER_AGENT.into());
     let shared = simulated_client(&service.into(), &endpoint, Vec::new());
     OfClient { shared: Some(shared), own: Vec::new() }
 }

@@ -6,21 +6,19 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::fault;
 use crate::model::{Load, Model, ServiceId};
+use crate::telemetry::digest::GUEST_DIGEST;
 use crate::telemetry::env::Settings;
 use crate::telemetry::record::{KeyValue, Resource, Text, Value};
 
 use super::identity::instance_id;
-use super::loaded::{Loaded, Service};
-
-/// SHA-256 of the component that ran, in hexadecimal.
-const GUEST_DIGEST: &str = "simhost.guest.digest";
+use super::loaded::{Loaded, LoadedService};
 
 /// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
 /// those that faults ask for.
 pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[Resource]> {
     // With the service and the replica, if it is one's.
     let mut all: Vec<(_, Resource)> = Vec::new();
-    let of_replicas = |index: usize, service: &Service, release: Option<&str>| -> Vec<_> {
+    let of_replicas = |index: usize, service: &LoadedService, release: Option<&str>| -> Vec<_> {
         let one = |replica| {
             let instance = instance_id(model.root(), &service.name, replica, release);
             let resource = resource(model, telemetry, index, service, instance);
@@ -54,7 +52,7 @@ fn resource(
     model: &Model,
     settings: &Settings,
     index: usize,
-    service: &Service,
+    service: &LoadedService,
     instance: String,
 ) -> Resource {
     let described = &model.services[index];

@@ -14,7 +14,7 @@ use super::calls::Found;
 use super::compile::{self, source};
 use super::event::Event;
 use super::identity::Setup;
-use super::loaded::{Guest, Loaded, Service};
+use super::loaded::{Loaded, LoadedGuest, LoadedService};
 use super::releases;
 
 /// Loads every guest for so many worlds, or says of all of them what is wrong.
@@ -35,6 +35,9 @@ pub fn load(
         problems.extend(external_in_virtual_time(model));
     }
     if !problems.is_empty() {
+        // Of guests, nothing is known then.
+        let services = vec![None; model.services.len()];
+        problems.extend(lint(&Found { model, services: &services, releases: &[] }));
         return Err(problems);
     }
     let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
@@ -45,7 +48,7 @@ pub fn load(
         let guest = match code {
             Ok(None) => None,
             Ok(Some(code)) => match ask_routes(model, id, &code, &Setup::of(service)) {
-                Ok(routes) => Some(Guest { code, routes }),
+                Ok(routes) => Some(LoadedGuest { code, routes }),
                 Err(more) => {
                     problems.extend(more);
                     services.push(None);
@@ -59,17 +62,15 @@ pub fn load(
             }
         };
         let is_swapped = swapped.iter().any(|(name, _)| *name == service.name);
-        services.push(Some(Service {
+        services.push(Some(LoadedService {
             name: service.name.as_str().into(),
             source: source(&service.code),
             version: version(service.version.as_deref(), guest.as_ref().filter(|_| is_swapped)),
             guest,
         }));
     }
-    let releases = releases::load(&engine, model, tell).unwrap_or_else(|more| {
-        problems.extend(more);
-        Vec::new()
-    });
+    let (releases, more) = releases::load(&engine, model, tell);
+    problems.extend(more);
     problems.extend(lint(&Found { model, services: &services, releases: &releases }));
     let services = services.into_iter().flatten().collect();
     if problems.iter().all(|problem| !problem.is_error()) {
@@ -104,7 +105,7 @@ fn external_in_virtual_time(model: &Model) -> impl Iterator<Item = Problem> {
 
 /// The version that the Resource shows. Which build really ran is in
 /// `simhost.guest.digest`; a guest that was swapped says so in its version too.
-fn version(topology: Option<&str>, swapped: Option<&Guest>) -> Option<String> {
+fn version(topology: Option<&str>, swapped: Option<&LoadedGuest>) -> Option<String> {
     match (topology, swapped) {
         (version, None) => version.map(str::to_owned),
         (version, Some(guest)) => {

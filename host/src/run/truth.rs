@@ -34,7 +34,7 @@ pub struct Truth {
 
 /// What is written down of one world, and remembered.
 #[derive(Debug)]
-pub struct Notes {
+pub struct WorldTruth {
     /// None where nobody reads it.
     book: Option<(Arc<Sink>, Arc<Names>, u32)>,
     /// Of the first world: what the first line says.
@@ -42,7 +42,7 @@ pub struct Notes {
     remembers: bool,
 }
 
-impl Notes {
+impl WorldTruth {
     /// Those of a world that is only held against another.
     pub const fn remembered() -> Self {
         Self { book: None, opening: None, remembers: true }
@@ -90,9 +90,9 @@ impl Truth {
     }
 
     /// What is to be written down of world `shard`.
-    pub fn notes(&self, shard: usize) -> Notes {
+    pub fn notes(&self, shard: usize) -> WorldTruth {
         let sink = if shard == 0 { &self.sink } else { &self.parts[shard - 1] };
-        Notes {
+        WorldTruth {
             book: Some((Arc::clone(sink), Arc::clone(&self.names), shard as u32)),
             opening: (shard == 0).then(|| self.opening.clone()),
             remembers: self.is_compared,

@@ -22,7 +22,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 use super::identity::{Seat, Setup, identity};
-use super::loaded::{Loaded, Release, Service};
+use super::loaded::{Loaded, LoadedRelease, LoadedService};
 use super::records::records;
 use super::resources::traced_loads;
 
@@ -86,7 +86,8 @@ pub fn build(
     for release in loaded.releases {
         making.release(&mut nodes[release.target.index()], release);
     }
-    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(making.behind));
+    let Making { addresses, behind, .. } = making;
+    let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(behind));
     Bus::new(Parts {
         host,
         engine: loaded.engine,
@@ -102,6 +103,7 @@ pub fn build(
             exclude: model.telemetry.exclude.clone(),
             allowed_hosts: model.allowed_hosts.clone(),
         },
+        addresses,
     })
 }
 
@@ -117,7 +119,7 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn node(&mut self, id: ServiceId, service: Service, routes: Vec<Arc<str>>) -> Node {
+    fn node(&mut self, id: ServiceId, service: LoadedService, routes: Vec<Arc<str>>) -> Node {
         let described = self.model.service(id);
         let limits = described.limits.clone();
         let name = service.name;
@@ -153,7 +155,7 @@ impl Making<'_> {
     }
 
     /// Puts what a fault deploys beside what it is to replace.
-    fn release(&mut self, node: &mut Node, release: Release) {
+    fn release(&mut self, node: &mut Node, release: LoadedRelease) {
         let NodeCode::Guest(node) = &mut node.code else { return };
         let described = self.model.service(release.target);
         let setup = release.setup();

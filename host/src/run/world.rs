@@ -28,7 +28,7 @@ use super::drive::Drive;
 use super::event::Event;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
-use super::truth::Notes;
+use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
 use super::{Failure, Options, Reply, RunError, control, failure};
 
@@ -53,7 +53,7 @@ pub struct World<'a> {
     /// Who is told when the system gives no more connections.
     pub shortage: &'a Shortage,
     /// What is to be known of the faults, if anybody wants to.
-    pub notes: Option<Notes>,
+    pub notes: Option<WorldTruth>,
 }
 
 /// What a world has done, when it is over.

@@ -368,7 +368,7 @@ fn a_waker_that_outlives_its_task_does_not_wake_the_next_one_at_its_place() {
 fn nobody_waits_for_a_task_that_accompanies_the_world() {
     let (sched, seen) = virtual_world();
     let world = sched.clone();
-    sched.accompany(async move {
+    sched.spawn_background(async move {
         loop {
             world.sleep(10).await;
         }
@@ -379,7 +379,7 @@ fn nobody_waits_for_a_task_that_accompanies_the_world() {
     sched.block_on(sched.drained(), || {}).unwrap();
     assert_eq!(*seen.borrow(), ["a task@25"]);
     // One that ends leaves the count of the others as it was.
-    sched.accompany(async {});
+    sched.spawn_background(async {});
     sched.block_on(sched.sleep(100), || {}).unwrap();
     assert_eq!(sched.tasks(), 0);
     sched.clear();
@@ -390,7 +390,7 @@ fn at_an_instant_a_task_that_accompanies_the_world_is_first() {
     let (sched, seen) = virtual_world();
     note(&sched, &seen, "before", 100);
     let (world, heard) = (sched.clone(), Rc::clone(&seen));
-    sched.accompany(async move {
+    sched.spawn_background(async move {
         world.sleep_until(START + 100).await;
         heard.borrow_mut().push(format!("beside@{}", world.now() - START));
     });
@@ -404,7 +404,7 @@ fn a_world_is_still_when_only_what_accompanies_it_has_timers() {
     let (sched, seen) = virtual_world();
     note(&sched, &seen, "a task", 50);
     let (world, heard) = (sched.clone(), Rc::clone(&seen));
-    sched.accompany(async move {
+    sched.spawn_background(async move {
         while !world.is_still() {
             let polls = world.polls();
             world.sleep(20).await;

@@ -11,7 +11,7 @@ use crate::model::Nanos;
 /// A cancelled timer leaves its entry in the heap; so many are left before a sweep.
 pub const STALE_TIMERS: usize = 1_024;
 
-/// The sequence of timers begins here: those of tasks that accompany the world
+/// The sequence of timers begins here: those of tasks in the background
 /// have numbers below, and are first at an instant.
 const BEHIND: u64 = 1 << 63;
 
@@ -22,14 +22,14 @@ pub struct Timers {
     pub slots: Slab<Timer>,
     sequence: u64,
     stale: usize,
-    /// Those that stand and are of tasks that only accompany the world.
-    aside: usize,
+    /// Those that stand and are of tasks in the background.
+    background: usize,
 }
 
 pub struct Timer {
     sequence: u64,
     pub waker: Waker,
-    aside: bool,
+    background: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +39,11 @@ pub struct TimerId {
 }
 
 impl Timers {
-    pub fn insert(&mut self, due: Nanos, waker: Waker, aside: bool) -> TimerId {
+    pub fn insert(&mut self, due: Nanos, waker: Waker, background: bool) -> TimerId {
         self.sequence += 1;
-        let sequence = if aside { self.sequence } else { self.sequence | BEHIND };
-        self.aside += usize::from(aside);
-        let slot = self.slots.insert(Timer { sequence, waker, aside });
+        let sequence = if background { self.sequence } else { self.sequence | BEHIND };
+        self.background += usize::from(background);
+        let slot = self.slots.insert(Timer { sequence, waker, background });
         self.heap.push(Reverse((due, sequence, slot)));
         TimerId { slot, sequence }
     }
@@ -68,9 +68,9 @@ impl Timers {
         }
     }
 
-    /// Whether those that stand are all of tasks that only accompany the world.
-    pub fn all_aside(&self) -> bool {
-        self.slots.len() == self.aside
+    /// Whether those that stand are all of tasks in the background.
+    pub fn all_background(&self) -> bool {
+        self.slots.len() == self.background
     }
 
     /// The instant of the next timer that still stands.
@@ -96,7 +96,7 @@ impl Timers {
 
     fn remove(&mut self, slot: usize) -> Waker {
         let timer = self.slots.remove(slot);
-        self.aside -= usize::from(timer.aside);
+        self.background -= usize::from(timer.background);
         timer.waker
     }
 }

@@ -6,26 +6,35 @@
 //! - Spans and log records are two texts, each in the order in which the records
 //!   were made. The digest is that of [`VERSION`], and of the two texts' digests.
 //! - A text is a sequence of entries. An entry is a protobuf message: the
-//!   record's `Resource` (1), where the text has not had it yet; the number of
-//!   that resource (2), counted from zero as they come; the name of the scope
+//!   record's `Resource` (1) without the attributes of [`BUILD`], where the text
+//!   has not had it yet; the number of that resource (2), counted from zero as
+//!   they come; the name of the scope
 //!   (3); the record (4), an OTLP `Span` or `LogRecord`. Each is preceded by its
 //!   length, as protobuf's delimited messages are.
 //! - Times count from the run's start, and trace ids are those of a run that
 //!   begins at [`VIRTUAL_START`](crate::clock::VIRTUAL_START).
 //!
-//! Resources hold the guests' digests and simhost's version, so another guest or
-//! another release is another digest, but a resource without records counts for
-//! nothing. What a guest itself writes down of the time or of trace ids, in
-//! attributes or log records, is hashed as it stands.
+//! The digest is of what was recorded, not of what recorded it: a guest that is
+//! built anew, or another release of simhost, moves it only where a record differs.
+//! A resource without records counts for nothing. What a guest itself writes down of
+//! the time or of trace ids, in attributes or log records, is hashed as it stands.
 
+use opentelemetry_semantic_conventions::attribute;
 use sha2::{Digest as _, Sha256};
 
 use super::encode::Record;
 use super::encode::wire::{Base, Based, Part, Sink};
-use super::record::{Batch, Resource};
+use super::record::{Batch, KeyValue, Resource};
 
 /// What the digest is a digest of: a change to the form above is another version.
-pub const VERSION: &str = "simhost digest 1\n";
+pub const VERSION: &str = "simhost digest 2\n";
+
+/// SHA-256 of the component that ran, in hexadecimal: an attribute of its Resource.
+pub const GUEST_DIGEST: &str = "simhost.guest.digest";
+
+/// Attributes of a Resource that say which build made its records. They have no part in the
+/// digest, so that equal runs of two builds have equal digests.
+pub const BUILD: [&str; 2] = [GUEST_DIGEST, attribute::TELEMETRY_SDK_VERSION];
 
 /// Bytes that are gathered before they are hashed: small pieces cost more, and
 /// this still fits the processor's second cache.
@@ -92,7 +101,7 @@ impl Text {
             let id = id.0 as usize;
             self.entry.clear();
             let number = self.numbers[id].unwrap_or_else(|| {
-                self.entry.part(1, &resources[id]);
+                self.entry.part(1, &Unbuilt(&resources[id]));
                 self.come += 1;
                 *self.numbers[id].insert(self.come - 1)
             });
@@ -111,6 +120,17 @@ impl Text {
     fn finish(mut self) -> [u8; 32] {
         self.hash.update(&self.piece);
         self.hash.finalize().into()
+    }
+}
+
+/// A `Resource` without the attributes of [`BUILD`].
+struct Unbuilt<'a>(&'a Resource);
+
+impl Part for Unbuilt<'_> {
+    fn put(&self, out: &mut impl Sink) {
+        let is_of_build = |attribute: &&KeyValue| BUILD.contains(&&*attribute.key);
+        let rest = self.0.attributes.iter().filter(|attribute| !is_of_build(attribute));
+        rest.for_each(|attribute| out.part(1, attribute));
     }
 }
 

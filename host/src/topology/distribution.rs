@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::reader::{Table, Value};
-use super::units::{duration, parse_duration_of, positive_duration, refuse_bare_duration};
+use super::units::{duration_of, parse_duration_of, positive_duration_of, refuse_bare_duration};
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::model::{Distribution, Nanos};
@@ -95,37 +95,38 @@ fn from_table(value: &Value<'_>) -> Option<Distribution> {
         }
         return None;
     }
-    None.or_else(|| fixed.and_then(|value| duration(&value)).map(Distribution::Fixed))
-        .or_else(|| normal.and_then(|value| read_normal(&value)))
-        .or_else(|| lognormal.and_then(|value| read_lognormal(&value)))
-        .or_else(|| exponential.and_then(|value| read_exponential(&value)))
-        .or_else(|| uniform.and_then(|value| read_uniform(&value)))
-        .or_else(|| pareto.and_then(|value| read_pareto(&value)))
-        .or_else(|| percentiles.and_then(|value| read_percentiles(&value)))
+    let key = value.key;
+    None.or_else(|| fixed.and_then(|value| duration_of(&value, key)).map(Distribution::Fixed))
+        .or_else(|| normal.and_then(|value| read_normal(&value, key)))
+        .or_else(|| lognormal.and_then(|value| read_lognormal(&value, key)))
+        .or_else(|| exponential.and_then(|value| read_exponential(&value, key)))
+        .or_else(|| uniform.and_then(|value| read_uniform(&value, key)))
+        .or_else(|| pareto.and_then(|value| read_pareto(&value, key)))
+        .or_else(|| percentiles.and_then(|value| read_percentiles(&value, key)))
 }
 
-fn read_normal(value: &Value<'_>) -> Option<Distribution> {
+fn read_normal(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let [mean, stddev] = pair(value, ["mean", "stddev"], r#"{ mean = "350ms", stddev = "20ms" }"#)?;
-    let (mean, stddev) = (duration(&mean), duration(&stddev));
+    let (mean, stddev) = (duration_of(&mean, key), duration_of(&stddev, key));
     Some(Distribution::Normal { mean: mean?, stddev: stddev? })
 }
 
-fn read_lognormal(value: &Value<'_>) -> Option<Distribution> {
+fn read_lognormal(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let [median, sigma] = pair(value, ["median", "sigma"], r#"{ median = "20ms", sigma = 0.5 }"#)?;
-    let (median, sigma) = (positive_duration(&median), above_zero(&sigma));
+    let (median, sigma) = (positive_duration_of(&median, key), above_zero(&sigma));
     Some(Distribution::Lognormal { median: median?, sigma: sigma? })
 }
 
-fn read_exponential(value: &Value<'_>) -> Option<Distribution> {
+fn read_exponential(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let table = value.table(quote(value.key))?;
     let [mean] = table.keys(["mean"]);
     let mean = table.need("mean", mean, r#"write exponential = { mean = "20ms" }"#)?;
-    Some(Distribution::Exponential { mean: positive_duration(&mean)? })
+    Some(Distribution::Exponential { mean: positive_duration_of(&mean, key)? })
 }
 
-fn read_uniform(value: &Value<'_>) -> Option<Distribution> {
+fn read_uniform(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let [min, max] = pair(value, ["min", "max"], r#"{ min = "5ms", max = "15ms" }"#)?;
-    let (least, most) = (duration(&min), duration(&max));
+    let (least, most) = (duration_of(&min, key), duration_of(&max, key));
     let (least, most) = (least?, most?);
     if least <= most {
         return Some(Distribution::Uniform { min: least, max: most });
@@ -137,9 +138,9 @@ fn read_uniform(value: &Value<'_>) -> Option<Distribution> {
     )
 }
 
-fn read_pareto(value: &Value<'_>) -> Option<Distribution> {
+fn read_pareto(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let [min, shape] = pair(value, ["min", "shape"], r#"{ min = "5ms", shape = 1.5 }"#)?;
-    let (min, shape) = (positive_duration(&min), above_zero(&shape));
+    let (min, shape) = (positive_duration_of(&min, key), above_zero(&shape));
     Some(Distribution::Pareto { min: min?, shape: shape? })
 }
 
@@ -156,12 +157,12 @@ fn above_zero(value: &Value<'_>) -> Option<f64> {
     value.number("a number greater than 0, such as 0.5", |number| number > 0.0)
 }
 
-fn read_percentiles(value: &Value<'_>) -> Option<Distribution> {
+fn read_percentiles(value: &Value<'_>, key: &str) -> Option<Distribution> {
     let table = value.table(quote(value.key))?;
     let mut points: Vec<(f64, Nanos, &Value<'_>)> = Vec::new();
     let mut whole = true;
     for entry in table.entries() {
-        match (percentile(entry), duration_of_percentile(entry)) {
+        match (percentile(entry), duration_of_percentile(entry, key)) {
             (Some(percent), Some(nanos)) => points.push((percent, nanos, entry)),
             _ => whole = false,
         }
@@ -215,8 +216,8 @@ fn percentile(entry: &Value<'_>) -> Option<f64> {
     })
 }
 
-fn duration_of_percentile(entry: &Value<'_>) -> Option<Nanos> {
-    let DeValue::Table(_) = entry.item() else { return duration(entry) };
+fn duration_of_percentile(entry: &Value<'_>, key: &str) -> Option<Nanos> {
+    let DeValue::Table(_) = entry.item() else { return duration_of(entry, key) };
     // TOML reads p99.9 as the key 9 of a table p99.
     entry.refuse_key(
         Problem::new(format!("{} is a table, not a length of time", quote(entry.key)))

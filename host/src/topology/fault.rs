@@ -66,7 +66,11 @@ type Wait<'a> = (usize, usize, Value<'a>);
 
 /// The faults, in the order of the file.
 pub(super) fn faults(faults: Option<Value<'_>>, around: &Surroundings<'_>) -> Vec<Fault> {
-    let tables = faults.map(|value| value.tables("this fault")).unwrap_or_default();
+    faults.map(|value| value.problems().of_faults(|| read(&value, around))).unwrap_or_default()
+}
+
+fn read(faults: &Value<'_>, around: &Surroundings<'_>) -> Vec<Fault> {
+    let tables = faults.tables("this fault");
     if let Some(first) = tables.get(FAULTS_AT_MOST) {
         first.note(
             Problem::new(format!("the topology has {} faults", tables.len()))
@@ -135,8 +139,9 @@ impl<'a> Reader<'_, 'a> {
         if let (Some(read), [_, ..], Some(value)) = (&read, known, &target_value) {
             target::refuse_requests(value, &read.effect, &scope);
         }
-        let routes = known.iter().filter_map(|target| target.route.as_ref());
-        let routes: Vec<_> = routes.map(|(route, _)| route.as_str()).collect();
+        let routes = known.iter().map(|target| target.route.as_ref());
+        let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
+        let routes: Vec<_> = routes.collect::<Option<_>>().unwrap_or_default();
         let conditions = match conditions {
             Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
             None => Some(Vec::new()),

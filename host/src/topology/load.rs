@@ -11,7 +11,7 @@ use std::path::Path;
 
 use super::address;
 use super::names::Names;
-use super::reader::{Table, Value};
+use super::reader::{Table, Value, optional};
 use super::units::{duration, positive_duration};
 use crate::error::{Problem, quote};
 use crate::model::{Bounds, Load, RequestTemplate, Traffic};
@@ -77,14 +77,6 @@ fn load(table: &Table<'_>, around: &Surroundings<'_>, seen: &mut BTreeSet<String
         enabled: true,
         place: name_value?.place(),
     })
-}
-
-/// A key that may be left out, but not be wrong.
-fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<Option<T>> {
-    match value {
-        Some(value) => read(value).map(Some),
-        None => Some(None),
-    }
 }
 
 fn unique(value: &Value<'_>, seen: &mut BTreeSet<String>) -> Option<String> {

@@ -1,10 +1,8 @@
 //! `[objectives]`: what a run must achieve, for routes, services and loads.
 
-use toml::de::DeValue;
-
 use super::address;
 use super::names::Names;
-use super::rates::share;
+use super::rates::{parse_rate, refuse_bare_rate, share};
 use super::reader::{Table, Value};
 use super::units::positive_duration;
 use crate::error::{Problem, did_you_mean, quote};
@@ -79,16 +77,16 @@ fn goals(table: &Table<'_>) -> Vec<Goal> {
 
 /// `">= 40/s"` or `"40/s"`: at least so many requests per simulated second.
 fn rate(value: &Value<'_>) -> Option<f64> {
-    let remedy = r#"write the least rate that is enough: ">= 40/s""#;
-    let DeValue::String(text) = value.item() else { return value.refuse_kind("a string", remedy) };
-    let number = text.trim_start_matches(">=").trim().strip_suffix("/s");
-    let number = number.and_then(|number| number.trim().parse::<f64>().ok());
-    match number.filter(|rate| rate.is_finite() && *rate > 0.0) {
-        Some(rate) => Some(rate),
-        None => value.refuse(
-            Problem::new(format!("{} is not a rate", quote(text)))
-                .label("not so many per second")
-                .help(remedy),
-        ),
-    }
+    refuse_bare_rate(value)?;
+    value.read(|text| {
+        let remedy = r#"write the least rate that is enough, as in ">= 40/s" or ">= 2400/m""#;
+        let least = text.strip_prefix(">=").unwrap_or(text).trim();
+        match parse_rate(least).map_err(|problem| problem.help(remedy))? {
+            0.0 => {
+                let problem = Problem::new(format!("{} must be above zero", quote(value.key)));
+                Err(problem.label("always enough").help(remedy))
+            }
+            rate => Ok(rate),
+        }
+    })
 }

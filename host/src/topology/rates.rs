@@ -4,6 +4,7 @@ use simhost_notation::parse_share;
 use toml::de::DeValue;
 
 use super::reader::Value;
+use super::units::plain;
 use crate::error::{Problem, quote};
 use crate::model::Rate;
 
@@ -65,18 +66,24 @@ pub(super) fn rate(value: &Value<'_>) -> Option<Rate> {
 
 /// [`rate`] that may be 0.
 pub(super) fn rate_from_zero(value: &Value<'_>) -> Option<Rate> {
-    if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
-        let written = value.written();
-        return value.refuse(
-            Problem::new(format!("{} is a number without a unit", quote(value.key)))
-                .label("in which time?")
-                .help(format!("if you mean so many in a second, write {}", quote(&format!("{written}/s")))),
-        );
-    }
+    refuse_bare_rate(value)?;
     value.read(parse_rate)
 }
 
-fn parse_rate(text: &str) -> Result<Rate, Problem> {
+/// Notes a number that lacks its time.
+pub(super) fn refuse_bare_rate(value: &Value<'_>) -> Option<()> {
+    let (DeValue::Integer(_) | DeValue::Float(_)) = value.item() else { return Some(()) };
+    let suggestion = plain(value.written()).map(|number| format!("{number}/s"));
+    let help = match suggestion.filter(|text| parse_rate(text).is_ok_and(|rate| rate > 0.0)) {
+        Some(text) => format!("if you mean so many in a second, write {}", quote(&text)),
+        None => RATE_REMEDY.to_owned(),
+    };
+    let problem = Problem::new(format!("{} is a number without a unit", quote(value.key)));
+    value.refuse(problem.label("in which time?").help(help))
+}
+
+/// [`rate_from_zero`] as text: `"50/s"`.
+pub(super) fn parse_rate(text: &str) -> Result<Rate, Problem> {
     let wrong = |label: &str| {
         Err(Problem::new(format!("{} is not a rate", quote(text))).label(label).help(RATE_REMEDY))
     };

@@ -54,6 +54,14 @@ impl<'a> Problems<'a> {
         kept.push(problem);
     }
 
+    /// Marks the warnings that `read` notes as those of faults.
+    pub fn of_faults<T>(&self, read: impl FnOnce() -> T) -> T {
+        let before = self.noted.borrow().warnings.len();
+        let value = read();
+        self.noted.borrow_mut().warnings[before..].iter_mut().for_each(|warning| warning.is_of_fault = true);
+        value
+    }
+
     /// No further problem is kept: what only serves to describe one may be left out.
     pub fn full(&self) -> bool {
         self.noted.borrow().errors.len() >= PROBLEMS_AT_MOST
@@ -160,6 +168,18 @@ impl<'a> Table<'a> {
     pub fn note(&self, mut problem: Problem) {
         problem.at = Some(self.place.clone());
         self.problems.note(problem);
+    }
+}
+
+/// What a key says that may be left out, but not be wrong: outside none where it is wrong, within none
+/// where it is left out.
+pub(super) fn optional<'a, T>(
+    value: Option<Value<'a>>,
+    read: impl FnOnce(Value<'a>) -> Option<T>,
+) -> Option<Option<T>> {
+    match value {
+        Some(value) => read(value).map(Some),
+        None => Some(None),
     }
 }
 

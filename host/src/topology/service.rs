@@ -1,5 +1,6 @@
 //! `[services.NAME]`: what answers, how much of it there is, what it is told.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -78,6 +79,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         queue: QUEUE,
         config: IndexMap::new(),
         config_places: Vec::new(),
+        config_keys: BTreeMap::new(),
         resource: IndexMap::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
@@ -102,7 +104,10 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     service.replicas = replicas.and_then(|value| value.count(1..=1_000)).unwrap_or(REPLICAS);
     service.workers = workers.and_then(|value| value.count(1..=10_000)).unwrap_or(WORKERS);
     service.queue = queue.and_then(|value| value.count(0..=1_000_000)).unwrap_or(QUEUE);
-    (service.config, service.config_places) = config.map(|value| read_config(&value)).unwrap_or_default();
+    if let Some(value) = config {
+        (service.config, service.config_places) = read_config(&value);
+        key_places(&value, "", &mut service.config_keys);
+    }
     service.resource = resource.map(|value| read_resource(&value)).unwrap_or_default();
     if let Some(table) = limits.and_then(|value| value.table(format!("the limits of {}", table.what))) {
         limits::of_service(&mut service.limits, &table);
@@ -193,6 +198,17 @@ pub(super) fn read_config(value: &Value<'_>) -> (IndexMap<String, String>, Vec<P
     (config, places)
 }
 
+/// Where the keys and the tables below a table stand, by their dotted names.
+fn key_places(table: &Value<'_>, prefix: &str, places: &mut BTreeMap<String, Place>) {
+    // That it is a table has been seen, or refused, when it was read.
+    let DeValue::Table(_) = table.item() else { return };
+    for entry in table.table(quote(table.key)).iter().flat_map(Table::entries) {
+        let key = dotted(prefix, entry.key);
+        key_places(entry, &key, places);
+        places.insert(key, entry.key_place.clone());
+    }
+}
+
 /// The `resource` table: attributes that simhost does not set itself.
 fn read_resource(value: &Value<'_>) -> IndexMap<String, Scalar> {
     attributes(value, &RESERVED_ATTRIBUTES)
@@ -227,12 +243,16 @@ fn attributes(value: &Value<'_>, reserved: &[(&str, &str)]) -> IndexMap<String, 
 fn flatten<'a>(value: &Value<'a>, prefix: &str, each: &mut impl FnMut(String, &Value<'a>)) {
     let Some(table) = value.table(quote(value.key)) else { return };
     for entry in table.entries() {
-        let key = if prefix.is_empty() { entry.key.to_owned() } else { format!("{prefix}.{}", entry.key) };
+        let key = dotted(prefix, entry.key);
         match entry.item() {
             DeValue::Table(_) => flatten(entry, &key, each),
             _ => each(key, entry),
         }
     }
+}
+
+fn dotted(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
 fn scalar(value: &Value<'_>) -> Option<Scalar> {

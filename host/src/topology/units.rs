@@ -105,21 +105,17 @@ const TIME: Quantity = Quantity {
 const SHORT_TIME: Quantity = Quantity { usual: "ms", usual_name: "milliseconds", ..TIME };
 
 /// Keys whose times are milliseconds rather than seconds.
-const SHORT_TIMES: [&str; 18] = [
+const SHORT_TIMES: [&str; 13] = [
     "latency",
     "delay",
     "work",
-    "fixed",
-    "normal",
-    "mean",
-    "stddev",
-    "median",
-    "min",
-    "max",
     "backoff",
     "after",
     "by",
     "retransmit",
+    // Of objectives.
+    "mean",
+    "max",
     "p50",
     "p90",
     "p95",
@@ -150,7 +146,12 @@ const BITS: Quantity = Quantity {
 
 /// A fixed length of time: `"350ms"`.
 pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
-    let time = time_of(value);
+    duration_of(value, value.key)
+}
+
+/// [`duration`] as a part of what `key` says: the key tells which unit is meant where there is none.
+pub(super) fn duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
+    let time = time_of(value, key);
     refuse_bare(value, time)?;
     value.read(|text| match text.contains("+/-") {
         true => Err(Problem::new(format!(
@@ -166,7 +167,12 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
 
 /// [`duration`] of more than nothing.
 pub(super) fn positive_duration(value: &Value<'_>) -> Option<Nanos> {
-    match duration(value)? {
+    positive_duration_of(value, value.key)
+}
+
+/// [`duration_of`] of more than nothing.
+pub(super) fn positive_duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
+    match duration_of(value, key)? {
         0 => value.refuse(
             Problem::new(format!("{} must be longer than zero", quote(value.key)))
                 .label("no time at all")
@@ -233,7 +239,7 @@ pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
 
 /// A length of time that may be negative, but not zero: `"-250ms"`.
 pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
-    refuse_bare(value, time_of(value))?;
+    refuse_bare(value, time_of(value, value.key))?;
     value.read(|text| {
         let behind = text.strip_prefix(['-', '\u{2212}']);
         let length = behind.or_else(|| text.strip_prefix('+')).unwrap_or(text);
@@ -250,14 +256,14 @@ pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
 
 /// Notes a number that lacks its unit, with the unit that it most likely wants.
 pub(super) fn refuse_bare_duration(value: &Value<'_>) -> Option<()> {
-    refuse_bare(value, time_of(value))
+    refuse_bare(value, time_of(value, value.key))
 }
 
-/// Lengths of time as a number without a unit most likely means them: latencies and their like in
-/// milliseconds, times of a run in seconds.
-fn time_of(value: &Value<'_>) -> &'static Quantity {
+/// Lengths of time as a number without a unit most likely means them, under this key: latencies and their
+/// like in milliseconds, times of a run in seconds.
+fn time_of(value: &Value<'_>, key: &str) -> &'static Quantity {
     let is_long = value.written().trim_matches('"').parse().is_ok_and(|number: f64| number >= 100.0);
-    match value.key {
+    match key {
         key if SHORT_TIMES.contains(&key) => &SHORT_TIME,
         // Nobody waits for minutes, and a run may take some.
         "timeout" | "request-time" | "cpu-time" if is_long => &SHORT_TIME,
@@ -271,15 +277,33 @@ fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
         DeValue::Float(float) => float.as_str(),
         _ => return Some(()),
     };
-    let suggestion = quote(&format!("{number}{}", quantity.usual));
-    value.refuse(
-        Problem::new(format!("{} is a number without a unit", quote(value.key))).label("of what?").help(
-            format!(
-                "if you mean {}, write {suggestion}; the units are {}",
-                quantity.usual_name, quantity.list
-            ),
-        ),
-    )
+    let problem = Problem::new(format!("{} is a number without a unit", quote(value.key)));
+    value.refuse(problem.label("of what?").help(quantity.unit_missing(number)))
+}
+
+/// A number of TOML in plain digits, `1000` for `1_000` and for `1e3`; none of what is negative or not
+/// finite.
+pub(super) fn plain(number: &str) -> Option<String> {
+    let number: f64 = number.replace('_', "").parse().ok()?;
+    (number.is_finite() && number >= 0.0).then(|| number.abs().to_string())
+}
+
+impl Quantity {
+    /// The help for a number without a unit: what is suggested is accepted.
+    fn unit_missing(&self, number: &str) -> String {
+        let suggestion = plain(number).map(|number| format!("{number}{}", self.usual));
+        match suggestion.filter(|text| bounded(text, self).is_ok()) {
+            Some(text) => {
+                format!(
+                    "if you mean {}, write {}; the units are {}",
+                    self.usual_name,
+                    quote(&text),
+                    self.list
+                )
+            }
+            None => self.remedy.to_owned(),
+        }
+    }
 }
 
 /// `"1.5s"`, at most [`LONGEST`].
@@ -287,9 +311,9 @@ pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
     bounded(text, &TIME)
 }
 
-/// Likewise as a part of this value, whose key says which unit is meant where there is none.
+/// [`parse_duration`] of a part of this value, whose key tells which unit is meant where there is none.
 pub(super) fn parse_duration_of(value: &Value<'_>, text: &str) -> Result<Nanos, Problem> {
-    bounded(text, time_of(value))
+    bounded(text, time_of(value, value.key))
 }
 
 fn bounded(text: &str, quantity: &Quantity) -> Result<Nanos, Problem> {
@@ -358,11 +382,8 @@ fn too_much(text: &str, quantity: &Quantity) -> Problem {
 
 fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Problem {
     if unit.is_empty() {
-        let suggestion = quote(&format!("{number}{}", quantity.usual));
-        return Problem::new(format!("{} has no unit", quote(text))).label("of what?").help(format!(
-            "if you mean {}, write {suggestion}; the units are {}",
-            quantity.usual_name, quantity.list
-        ));
+        let problem = Problem::new(format!("{} has no unit", quote(text))).label("of what?");
+        return problem.help(quantity.unit_missing(number));
     }
     let word = unit.trim();
     let known = quantity.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));

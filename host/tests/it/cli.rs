@@ -299,6 +299,20 @@ fn values_of_flags_are_refused_with_what_would_do() {
         run(&["--virtual", "--load", "shoppers=off"]),
         &["has nothing to do", "--load shoppers=on", "--request"],
     );
+    // What the ingress's service answers, and none of another topology's.
+    let service = |route: &str, ingress: &str| {
+        let text = format!(
+            "[topology]\nname = \"shop\"\n{ingress}[services.shop]\nguest = \"service\"\n\
+             config.show = {{ route = \"{route}\" }}\n"
+        );
+        assert_cmd(&mut Topology::new("shop", text).command(&["--virtual"]))
+    };
+    let ingress = "[ingress]\nto = \"shop\"\n";
+    refused(service("GET /carts/{id}", ingress), &["nothing to do", "--request 'GET /carts/1'"]);
+    refused(service("PUT /carts/{id}", ingress), &["nothing to do", "--request 'PUT /carts/1'"]);
+    let without = service("GET /carts/{id}", "").get_output().stderr.clone();
+    let without = String::from_utf8(without).expect("text");
+    assert!(without.contains("[[load]]") && !without.contains("--request"), "{without}");
     refused(run(&["--load", "shopers=off"]), &["\"shopers\"", "did you mean \"shoppers\"?"]);
     refused(run(&["--otlp", "localhost"]), &["--otlp is `localhost`", "http://localhost:4317"]);
 }

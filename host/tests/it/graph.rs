@@ -127,6 +127,54 @@ fn the_file_says_by_its_name_how_it_is_written() {
 }
 
 #[test]
+fn no_file_that_the_topology_reads_is_overwritten() {
+    let topology = shop();
+    let text = std::fs::read_to_string(topology.path()).expect("text");
+    let path = topology.path().display().to_string();
+    let finished = graph(&topology, &["--out", &path]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+    let said = finished.stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("is the topology itself, and would be lost"), "{said}");
+    assert_eq!(std::fs::read_to_string(topology.path()).expect("text"), text);
+    let guest = topology.beside("mine.wasm");
+    std::fs::copy(support::guest("payment"), &guest).expect("a guest");
+    let (swap, guest) = (format!("stock={}", guest.display()), guest.display().to_string());
+    let finished = graph(&topology, &["--guest", &swap, "--out", &guest]);
+    assert!(finished.stderr.contains("is a guest itself"), "{}", finished.stderr);
+    assert!(graph(&topology, &["--out", "-"]).success().starts_with("flowchart"));
+}
+
+/// A deployment whose guest calls the bank.
+fn deploying() -> Topology {
+    let text = std::fs::read_to_string(shop().path()).expect("text");
+    let fault = "\n[[faults]]\nname = \"secret\"\nkind = \"bad-deploy\"\nguest = \"service\"\nenabled = false\n\
+                 config.item.calls = \"shop/products/{id}\"\ntarget = { service = \"stock\" }\n";
+    Topology::new("shop", text + fault)
+}
+
+#[test]
+fn what_only_the_guest_of_a_fault_calls_is_dashed_and_has_its_name() {
+    let mermaid = drawn(&deploying(), "mermaid");
+    let line = "    n3 -.->|\"GET /products/{id} (fault secret)\"| n2\n";
+    assert!(mermaid.contains(line), "{mermaid}");
+    let blind = graph(&deploying(), &["--blind"]);
+    assert_eq!((blind.success(), blind.stderr.as_str()), (drawn(&shop(), "mermaid").as_str(), ""));
+}
+
+#[test]
+fn no_control_character_gets_into_a_picture() {
+    let text = std::fs::read_to_string(shop().path()).expect("text");
+    let topology = Topology::new("shop", text.replace("1.0 <beta>", "1.0\\u0001\\u001b[31m\\uFFFF <beta>"));
+    for format in ["svg", "dot"] {
+        let drawn = drawn(&topology, format);
+        // XML 1.0, section 2.2.
+        let is_allowed = |c: char| c == '\n' || !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+        assert!(drawn.chars().all(is_allowed), "{drawn:?}");
+        assert!(drawn.contains("1.0\u{fffd}\u{fffd}[31m\u{fffd} "), "{drawn}");
+    }
+}
+
+#[test]
 fn what_the_topology_only_may_have_is_a_warning_here_too_and_what_is_wrong_is_refused() {
     let topology = Topology::orders().with("[ingress]", "lisn = 1");
     let finished = graph(&topology, &[]);

@@ -2,6 +2,8 @@
 //! module of its name here. The guests are described in `guests/tests`.
 
 mod bad_routes;
+mod configuration;
+mod contract;
 mod conventions;
 mod core_module;
 mod early;

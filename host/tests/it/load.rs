@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::support::server::Server;
 use crate::support::trace::{self, Span};
-use crate::support::{Finished, Topology};
+use crate::support::{Finished, Topology, finish, simhost};
 use serde_json::Value;
 
 /// A service `a` with these settings, and `loads`.
@@ -65,6 +65,24 @@ fn the_same_seed_gives_the_same_load_and_another_seed_another() {
     let of = |seed| topology.records(&["--for", "10s", "--seed", seed]).1;
     assert_eq!(of("1"), of("1"));
     assert_ne!(of("1"), of("2"));
+}
+
+/// A load `b`, beside a service `b`, and a request of the program, beside a service `simhost`.
+#[test]
+fn a_client_that_is_named_like_a_service_has_an_address_of_its_own() {
+    let services = "config.calls = \"b, simhost\"\n[services.b]\nguest = \"service\"\n\
+                    [services.simhost]\nguest = \"service\"\n";
+    let loads = load("b", "users = 1\niterations = 1\nthink = \"1s\"");
+    let topology = service(services, &loads);
+    for (flags, name) in [(&[][..], "b"), (&["--request", "GET /"], "simhost")] {
+        let spans = spans(&topology, flags);
+        let client = spans.iter().find(|span| span.parent.is_empty()).expect("a root");
+        let called = |span: &&Span| span.kind == "CLIENT" && span.text("server.address") == Some(name);
+        let callee = spans.iter().find(called).expect("a call of the service");
+        let address = callee.text("network.peer.address");
+        assert!(address.is_some(), "{callee:#?}");
+        assert_ne!(client.text("client.address"), address, "{name}");
+    }
 }
 
 #[test]
@@ -195,7 +213,7 @@ fn a_load_with_spans_is_a_service_and_the_servers_spans_are_its_children() {
         assert_eq!(client.text("service.peer.name"), Some("a"));
         assert_eq!(server.text("user_agent.synthetic.type"), Some("test"));
         let agent = server.text("user_agent.original").expect("a user agent");
-        assert!(agent.starts_with("simhost-load/") && agent.ends_with(" (shoppers)"), "{agent}");
+        assert_eq!(agent, "simhost-load (shoppers)");
     }
 }
 
@@ -257,6 +275,11 @@ fn a_load_that_cannot_run_as_asked_is_refused() {
         let said: Vec<_> = refused.stderr.split_whitespace().collect();
         assert!(said.join(" ").contains(words), "{arguments:?}: {}", refused.stderr);
     }
+    // A check says the same of the flags that it has.
+    let checked = finish(simhost().arg("check").arg(endless.path()).args(cases[4].1));
+    assert!(checked.code == Some(2) && checked.stderr.contains(cases[4].2), "{checked:?}");
+    let checked = finish(simhost().arg("check").arg(endless.path()).arg("--virtual"));
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
 
 /// Waits until so many CLIENT spans are recorded, with requests that leave no spans.

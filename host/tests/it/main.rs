@@ -30,6 +30,7 @@ mod load;
 mod look;
 mod looks;
 mod orders;
+mod program;
 #[cfg(target_os = "linux")]
 mod progress;
 mod report;

@@ -16,8 +16,8 @@ const FIRINGS: usize = 3;
 
 /// What a difference means, by what differs.
 const ONLY_THE_DIGEST: &str = "only the digest differs: every request took as long as before, and a record says \
-    something else. That is right after a guest was built anew (its SHA-256 is in its Resource), and where an \
-    attribute, a name or a log record was meant to change.";
+    something else. That is right where an attribute, a name or a log record was meant to change; a guest that was \
+    built anew is no reason, as its SHA-256 has no part in the digest.";
 const NUMBERS: &str = "numbers differ: requests took another way or another time. That is right where the topology, \
     a guest's code, a draw of chance or the simulation was meant to change, and a defect if only the machine, the \
     build or something that the topology does not use is another.";

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use simhost::bus::Bus;
 use simhost::bus::stats::Accounts;
 use simhost::engine::EMBEDDED;
-use simhost::load::{Loads, Surroundings, Way};
+use simhost::load::{Loads, Surroundings, Transport};
 use simhost::model::{Model, Nanos};
-use simhost::run::{Options, Plan, Purpose};
+use simhost::run::{Intent, Options, Plan};
 use simhost::sched::Sched;
 use simhost::telemetry::record::{ResourceId, SpanRecord};
 use simhost::telemetry::recorder::Counts;
@@ -43,7 +43,7 @@ impl Lab {
         let environment = |name: &str| {
             (name == "OTEL_TRACES_SAMPLER" && spans == Spans::Off).then(|| "always_off".to_owned())
         };
-        let plan = Plan::from_topology(topology, options, Purpose::Describe, environment).expect("a plan");
+        let plan = Plan::from_topology(topology, options, Intent::Describe, environment).expect("a plan");
         let kept: Rc<RefCell<Vec<SpanRecord>>> = Rc::default();
         let sink = Rc::clone(&kept);
         let (sched, bus) = plan.bus(move |batch| sink.borrow_mut().extend(batch.spans));
@@ -60,7 +60,7 @@ impl Lab {
                 model: &self.model,
                 bus: &self.bus,
                 sched: &self.sched,
-                way: &Way::Bus,
+                transport: &Transport::Bus,
                 resource: ResourceId(self.model.services.iter().map(|service| service.replicas).sum()),
                 until: Some(every * times),
             });

@@ -4,7 +4,7 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Response, Route};
+use exports::simhost::service::handler::{Guest, Problem, Response, Route};
 
 const ROUTES: [(&str, &str); 9] = [
     ("GET", "/health"),
@@ -21,8 +21,8 @@ const ROUTES: [(&str, &str); 9] = [
 struct BadRoutes;
 
 impl Guest for BadRoutes {
-    fn routes() -> Vec<Route> {
-        ROUTES.map(|(method, path)| Route { method: method.into(), path: path.into() }).into()
+    fn routes() -> Result<Vec<Route>, Vec<Problem>> {
+        Ok(ROUTES.map(|(method, path)| Route { method: method.into(), path: path.into() }).into())
     }
 
     fn handle(_route: Option<u32>) -> Response {

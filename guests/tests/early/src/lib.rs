@@ -4,14 +4,14 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Response, Route};
+use exports::simhost::service::handler::{Guest, Problem, Response, Route};
 use simhost::service::incoming;
 
 struct Early;
 
 impl Guest for Early {
-    fn routes() -> Vec<Route> {
-        vec![Route { method: incoming::method(), path: "/".into() }]
+    fn routes() -> Result<Vec<Route>, Vec<Problem>> {
+        Ok(vec![Route { method: incoming::method(), path: "/".into() }])
     }
 
     fn handle(_route: Option<u32>) -> Response {

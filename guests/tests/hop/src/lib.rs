@@ -18,6 +18,7 @@ struct Settings {
 }
 
 fn routes() -> Router {
+    config::refuse_unknown();
     let settings = Settings { next: config::get("next"), clock_reads: config::parse("clock-reads", 0) };
     Router::new().state(settings).route("GET /", hop).route("GET /health", health)
 }

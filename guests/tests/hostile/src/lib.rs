@@ -27,7 +27,7 @@ mod spin;
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Response, Route};
+use exports::simhost::service::handler::{Guest, Problem, Response, Route};
 use simhost::service::{bus, clock, incoming};
 
 struct Hostile;
@@ -35,7 +35,7 @@ struct Hostile;
 export!(Hostile);
 
 impl Guest for Hostile {
-    fn routes() -> Vec<Route> {
+    fn routes() -> Result<Vec<Route>, Vec<Problem>> {
         spin::describe()
     }
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::io::Write as _;
 
-use super::exports::simhost::service::handler::{Response, Route};
+use super::exports::simhost::service::handler::{Problem, Response, Route};
 use super::simhost::service::tracing::{self, Span, SpanKind, Value};
 use super::simhost::service::{bus, clock, config, incoming, logging};
 use super::{PATIENT, answer, request};
@@ -81,19 +81,24 @@ fn grow() {
 }
 
 /// The routes, or what comes instead of them.
-pub fn describe() -> Vec<Route> {
+pub fn describe() -> Result<Vec<Route>, Vec<Problem>> {
     let route = |path: String| Route { method: "GET".into(), path };
+    let problem =
+        |number: u64, message: String| Problem { key: Some(format!("key.{number}")), message, remedy: None };
     match config::get("routes").unwrap_or_default().as_str() {
-        "" => Vec::new(),
+        "" => Ok(Vec::new()),
         "sleep-for-ever" => {
             clock::sleep(u64::MAX);
-            Vec::new()
+            Ok(Vec::new())
         }
-        "million" => (0..1_000_000).map(|number| route(format!("/{number}"))).collect(),
-        "long" => (0..1_000).map(|number| route(format!("/{number}/{}", "x".repeat(60_000)))).collect(),
+        "million" => Ok((0..1_000_000).map(|number| route(format!("/{number}"))).collect()),
+        "long" => Ok((0..1_000).map(|number| route(format!("/{number}/{}", "x".repeat(60_000)))).collect()),
+        "problems" => Err((0..10_000).map(|number| problem(number, "it is wrong".into())).collect()),
+        "long-problems" => Err((0..100).map(|number| problem(number, "x".repeat(60_000))).collect()),
+        "no-problems" => Err(Vec::new()),
         what => {
             forever(what);
-            Vec::new()
+            Ok(Vec::new())
         }
     }
 }

@@ -5,13 +5,23 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Response, Route};
+use exports::simhost::service::handler::{Guest, Problem, Response, Route};
+use simhost::service::config;
 
 struct Noop;
 
 impl Guest for Noop {
-    fn routes() -> Vec<Route> {
-        ["GET", "POST"].map(|method| Route { method: method.into(), path: "/".into() }).into()
+    fn routes() -> Result<Vec<Route>, Vec<Problem>> {
+        let unknown = config::all().into_iter().map(|(key, _)| Problem {
+            key: Some(key),
+            message: "unknown key".into(),
+            remedy: Some("leave it out: this service has no configuration".into()),
+        });
+        let problems: Vec<_> = unknown.collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(["GET", "POST"].map(|method| Route { method: method.into(), path: "/".into() }).into())
     }
 
     fn handle(_route: Option<u32>) -> Response {

@@ -81,9 +81,13 @@ fn name(cause: &Cause) -> &'static str {
     match cause {
         Cause::UnknownService(_) => "unknown-service",
         Cause::Timeout => "timeout",
+        Cause::DeadlineExceeded => "deadline-exceeded",
         Cause::Refused(_) => "refused",
         Cause::Reset(_) => "reset",
+        Cause::CircuitOpen(_) => "circuit-open",
+        Cause::BulkheadFull(_) => "bulkhead-full",
         Cause::DepthExceeded(_) => "depth-exceeded",
+        Cause::MemoryExceeded(_) => "memory-exceeded",
         Cause::Invalid(_) => "invalid",
     }
 }

@@ -4,12 +4,12 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "service" });
 
-use exports::simhost::service::handler::{Guest, Response, Route};
+use exports::simhost::service::handler::{Guest, Problem, Response, Route};
 
 struct Sulky;
 
 impl Guest for Sulky {
-    fn routes() -> Vec<Route> {
+    fn routes() -> Result<Vec<Route>, Vec<Problem>> {
         panic!("no routes today")
     }
 

@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
-use crate::bus::visit::{Outcome, Trip, Visit, kept};
+use crate::bus::visit::{Outcome, RoundTrip, Visit, kept};
 use crate::guest::scope::Deadline;
-use crate::sched;
+use crate::sched::{self, Work};
 
 use super::CalleeSide;
 
 impl CalleeSide {
-    /// Brings a request to a guest, and the response back to `reply`.
+    /// Brings a request to a guest, and the response back to `reply`: what the task of a call does.
     pub(in crate::bus) fn deliver(
         self: Rc<Self>,
         mut visit: Visit,
-        trip: Trip,
+        trip: RoundTrip,
         reply: sched::Sender<Outcome>,
-    ) -> impl Future<Output = ()> {
+    ) -> Work {
         let verdict = self.network_faults(&mut visit);
-        async move {
+        Box::pin(async move {
             if let Some(verdict) = verdict {
                 // What faults make of it may free its caller.
                 visit.above = None;
@@ -31,11 +31,15 @@ impl CalleeSide {
             let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
             sched.sleep(trip.back).await;
             reply.send(outcome).ok();
-        }
+        })
     }
 
     /// Brings a request to a real server of the topology, and the response back.
-    pub(in crate::bus) async fn deliver_outside(self: Rc<Self>, mut visit: Visit, trip: Trip) -> Outcome {
+    pub(in crate::bus) async fn deliver_outside(
+        self: Rc<Self>,
+        mut visit: Visit,
+        trip: RoundTrip,
+    ) -> Outcome {
         if let Some(verdict) = self.network_faults(&mut visit) {
             return self.convey(verdict, &mut visit, trip).await;
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::LocalBoxFuture;
 
 use crate::bus::spans::Connection;
-use crate::bus::visit::{Outcome, Visit, Way};
+use crate::bus::visit::{Hop, Outcome, Visit};
 use crate::fault::{Candidate, Spans};
 use crate::guest::CallError;
 use crate::message::{Request, Response};
@@ -44,9 +44,9 @@ impl CalleeSide {
             return Ok(answer);
         }
         let request = std::mem::take(&mut visit.request);
-        let connection = match &visit.way {
-            Way::Wire(connection) => Rc::clone(connection),
-            Way::Outer(_) | Way::Inner(..) => Rc::default(),
+        let connection = match &visit.hop {
+            Hop::ToRealServer(connection) => Rc::clone(connection),
+            Hop::FromOutside(_) | Hop::BetweenServices(..) => Rc::default(),
         };
         Rc::clone(&self).send_out(&self.node(to).base, request, &connection).await
     }

@@ -8,7 +8,7 @@ use opentelemetry_semantic_conventions::attribute;
 use percent_encoding::percent_decode_str;
 
 use crate::bus::spans::{method_attribute, simulated_server};
-use crate::guest::bindings::exports::simhost::service::handler;
+use crate::guest::contract;
 use crate::message::is_target;
 use crate::telemetry::record::KeyValue;
 
@@ -78,7 +78,7 @@ impl Match {
 impl Routes {
     /// Compiles what a guest said of itself. `service` is its name, for the
     /// attributes; the errors name the routes.
-    pub fn new(service: &Arc<str>, routes: Vec<handler::Route>) -> Result<Self, Vec<String>> {
+    pub fn new(service: &Arc<str>, routes: Vec<contract::Route>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         if routes.len() > ROUTES {
             errors.push(format!("{} routes are more than {ROUTES}", routes.len()));
@@ -150,7 +150,7 @@ impl Routes {
 }
 
 impl Route {
-    fn new(service: &Arc<str>, route: &handler::Route) -> Self {
+    fn new(service: &Arc<str>, route: &contract::Route) -> Self {
         let fixed = !route.path.contains('{');
         let path: Arc<str> = route.path.as_str().into();
         let mut outer = vec![

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::bus::replica_faults::Occupant;
 use crate::bus::spans::OpenSpan;
-use crate::bus::visit::{Outcome, Visit, Way};
+use crate::bus::visit::{Hop, Outcome, Visit};
 use crate::guest::budget::Budget;
 use crate::guest::scope::{RequestScope, Visitor};
 use crate::guest::{self, GuestFailure, Worker};
@@ -110,12 +110,12 @@ impl CalleeSide {
         let verdict = self.faults.worker(&arrival.candidate(), self.now());
         let (route, params) = std::mem::replace(&mut arrival.met, Match::NotFound).parts();
         let visit = &mut *arrival.visit;
-        let (context, agent) = match &visit.way {
-            Way::Inner(client, context) => {
+        let (context, agent) = match &visit.hop {
+            Hop::BetweenServices(client, context) => {
                 let says_itself = visit.request.headers.get("user-agent").is_some();
                 (context.clone(), (!says_itself).then(|| Arc::clone(&client.agent)))
             }
-            Way::Outer(_) | Way::Wire(_) => (None, None),
+            Hop::FromOutside(_) | Hop::ToRealServer(_) => (None, None),
         };
         let visitor = Visitor {
             from: visit.from,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::bus::spans::{self, OpenSpan};
-use crate::bus::visit::{Visit, Way};
+use crate::bus::visit::{Hop, Visit};
 use crate::telemetry::record::{Attributes, KeyValue, Text};
 
 use super::routes::Route;
@@ -49,14 +49,14 @@ impl CalleeSide {
         }
         own.extend(spans::query(request));
         let agent = spans::user_agent(request);
-        let peer = match &visit.way {
-            Way::Outer(client) => {
+        let peer = match &visit.hop {
+            Hop::FromOutside(client) => {
                 own.extend(client.own.iter().cloned());
                 client.shared.clone()
             }
-            Way::Inner(client, _) if agent.is_some() => Some(Arc::clone(&client.as_client)),
-            Way::Inner(client, _) => Some(Arc::clone(&client.as_client_with_agent)),
-            Way::Wire(_) => None,
+            Hop::BetweenServices(client, _) if agent.is_some() => Some(Arc::clone(&client.as_client)),
+            Hop::BetweenServices(client, _) => Some(Arc::clone(&client.as_client_with_agent)),
+            Hop::ToRealServer(_) => None,
         };
         own.extend(agent);
         (name, Attributes { shared, peer, own })

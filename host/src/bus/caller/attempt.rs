@@ -13,7 +13,7 @@ use crate::bus::callee::CalleeSide;
 use crate::bus::redact;
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan};
 use crate::bus::stats::{PolicyAccount, Ticket};
-use crate::bus::visit::{Outcome, Trip, Visit, Way, kept, pick};
+use crate::bus::visit::{Hop, Outcome, RoundTrip, Visit, kept, pick};
 use crate::context::{self, SpanContext};
 use crate::fault::UnderWay;
 use crate::guest::budget::Share;
@@ -191,13 +191,15 @@ impl CallerSide {
                 context::strip(&mut request.headers);
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, (to, link), patience, allowed);
-                let way = Way::Inner(Rc::clone(&caller.endpoint), Some(context));
-                sched.spawn(services.deliver(visit(caller, number, to, way, (request, share)), trip, reply));
+                let hop = Hop::BetweenServices(Rc::clone(&caller.endpoint), Some(context));
+                let visit = visit(caller, number, to, hop, (request, share));
+                sched.spawn_boxed(services.deliver(visit, trip, reply));
             }
             Callee::Known(to) => {
                 caller.introduce(&context, allowed, &mut request);
                 let trip = self.trip(&caller, (to, link), patience, None);
-                let visit = visit(caller, number, to, Way::Wire(span.over_the_wire()), (request, share));
+                let visit =
+                    visit(caller, number, to, Hop::ToRealServer(span.over_the_wire()), (request, share));
                 sched.spawn(async move {
                     reply.send(services.deliver_outside(visit, trip).await).ok();
                 });
@@ -221,7 +223,7 @@ impl CallerSide {
         (to, link): (ServiceId, Option<&Link>),
         patience: Option<Nanos>,
         allowed: Option<u64>,
-    ) -> Trip {
+    ) -> RoundTrip {
         let chance = caller.trace.chance(Purpose::Latency, caller.span);
         let latency = |leg| match caller.service {
             None => 0,
@@ -231,7 +233,7 @@ impl CallerSide {
         // Who does not say how long it waits is gone when its own time is up.
         let own = || self.callee.node(caller.service.unwrap_or(to)).limits.request_time;
         let patience = patience.unwrap_or_else(own);
-        Trip { there: latency(Leg::Request), back: latency(Leg::Response), patience, allowed }
+        RoundTrip { there: latency(Leg::Request), back: latency(Leg::Response), patience, allowed }
     }
 }
 
@@ -240,7 +242,7 @@ fn visit(
     caller: Caller,
     attempt: u32,
     to: ServiceId,
-    way: Way,
+    hop: Hop,
     (request, hold): (Request, Option<Share>),
 ) -> Visit {
     let client = caller.span;
@@ -260,7 +262,7 @@ fn visit(
         deadline: None,
         request,
         hold,
-        way,
+        hop,
     }
 }
 

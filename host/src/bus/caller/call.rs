@@ -15,7 +15,7 @@ use crate::telemetry::record::Event;
 
 use super::CallerSide;
 use super::attempt::Attempt;
-use super::policies::Call;
+use super::policies::GuardedCall;
 
 impl Outbound for Weak<CallerSide> {
     fn call(
@@ -74,9 +74,9 @@ impl CallerSide {
             }
         };
         let link = caller.service.zip(callee.id()).and_then(|(from, to)| self.links.between(from, to));
-        if let Some(standing) = link.and_then(|link| link.standing(caller.resource.0)) {
+        if let Some(state) = link.and_then(|link| link.client_state(caller.resource.0)) {
             caller.waiter = None;
-            return Call::new(self, standing, caller, callee, request, asked).make().boxed_local();
+            return GuardedCall::new(self, state, caller, callee, request, asked).make().boxed_local();
         }
         let patience = link.map_or(asked, |link| link.patience(asked));
         // One that gives up frees its worker.

@@ -15,7 +15,9 @@ use crate::bus::visit::Outcome;
 use crate::clock;
 use crate::guest::CallError;
 use crate::guest::scope::Caller;
-use crate::link::{Admitted, Entry, Place, Standing, State, backoff, shorter};
+use crate::link::{
+    BreakerPermit, BreakerState, BulkheadEntry, BulkheadPermit, ClientState, Refusal, backoff, shorter,
+};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Failures, Fallback, Hedge, Nanos, Retry};
 use crate::rng::Purpose;
@@ -27,9 +29,9 @@ use super::policy_spans::GivenUp;
 use super::resolve::Callee;
 
 /// A call over a link with policies.
-pub(super) struct Call {
+pub(super) struct GuardedCall {
     side: Rc<CallerSide>,
-    standing: Rc<Standing>,
+    state: Rc<ClientState>,
     caller: Caller,
     callee: Callee,
     request: Request,
@@ -78,27 +80,27 @@ impl Landed {
     }
 }
 
-impl Call {
+impl GuardedCall {
     /// A call whose guest waits for `asked` at most.
     pub fn new(
         side: Rc<CallerSide>,
-        standing: Rc<Standing>,
+        state: Rc<ClientState>,
         caller: Caller,
         callee: Callee,
         request: Request,
         asked: Option<Nanos>,
     ) -> Self {
         let asked = asked.map(|asked| side.sched().now().saturating_add(asked));
-        let until = shorter(asked, caller.deadline.filter(|_| standing.policies.deadline));
-        Self { side, standing, caller, callee, request, until }
+        let until = shorter(asked, caller.deadline.filter(|_| state.policies.deadline));
+        Self { side, state, caller, callee, request, until }
     }
 
     /// Makes it, and waits for what comes of it.
     pub async fn make(self) -> Outcome {
-        if let Some(budget) = &self.standing.budget {
+        if let Some(budget) = &self.state.budget {
             budget.borrow_mut().call(self.now());
         }
-        let (policies, method) = (&self.standing.policies, self.request.method.as_str());
+        let (policies, method) = (&self.state.policies, self.request.method.as_str());
         let landed = match (&policies.hedge, &policies.retry) {
             (Some(hedge), _) if hedge.methods.has(method) => self.hedged(hedge).await,
             (_, Some(retry)) if retry.methods.has(method) => self.retried(retry).await,
@@ -151,7 +153,7 @@ impl Call {
         if self.until.is_some_and(|until| self.now().saturating_add(wait) >= until) {
             return Next::GivenUp(GivenUp::Deadline);
         }
-        let budget = self.standing.budget.as_ref();
+        let budget = self.state.budget.as_ref();
         if budget.is_some_and(|budget| !budget.borrow_mut().spend(self.now())) {
             return Next::GivenUp(GivenUp::Budget);
         }
@@ -237,7 +239,7 @@ impl Call {
             caller.span = caller.trace.child_id(Some(self.caller.span), number);
         }
         let (callee, request) = (self.callee.clone(), self.request.clone());
-        let tells = self.standing.policies.deadline;
+        let tells = self.state.policies.deadline;
         let attempt = Attempt { caller, callee, request, number, patience, tells, is_copy: true };
         let mut span = attempt.open(&self.side.callee);
         span.is_attempt(number);
@@ -255,7 +257,7 @@ impl Call {
     /// An attempt that its own side refuses leaves a span of no length.
     fn refused(&self, number: u32, cause: Cause, error: CallError) -> Landed {
         let (_, mut span) = self.open(number, cause, None);
-        if let Some(breaker) = &self.standing.breaker {
+        if let Some(breaker) = &self.state.breaker {
             span.breaker_is(breaker.borrow().state());
         }
         Landed { outcome: Err(error), span }
@@ -270,22 +272,22 @@ impl Call {
         if left == Some(0) {
             return Err(CallError::DeadlineExceeded);
         }
-        Ok(shorter(self.standing.timeout, left))
+        Ok(shorter(self.state.timeout, left))
     }
 
     /// A place in the bulkhead, if the link has one: at once, or after a wait.
-    async fn place(&self) -> Result<Option<Place>, CallError> {
-        let Some(bulkhead) = &self.standing.bulkhead else { return Ok(None) };
+    async fn place(&self) -> Result<Option<BulkheadPermit>, CallError> {
+        let Some(bulkhead) = &self.state.bulkhead else { return Ok(None) };
         let line = match bulkhead.enter() {
-            Entry::Free(place) => return Ok(Some(place)),
-            Entry::Full => return Err(CallError::BulkheadFull(bulkhead.to_string())),
-            Entry::Line(line) => line,
+            BulkheadEntry::Free(place) => return Ok(Some(place)),
+            BulkheadEntry::Full => return Err(CallError::BulkheadFull(bulkhead.to_string())),
+            BulkheadEntry::Line(line) => line,
         };
-        if let Some(breaker) = &self.standing.breaker
-            && let Some(left) = breaker.borrow().refusal(self.now())
+        if let Some(breaker) = &self.state.breaker
+            && let Some(refusal) = breaker.borrow().refusal(self.now())
         {
             // It would wait for nothing.
-            return Err(circuit_open(left));
+            return Err(circuit_open(refusal));
         }
         match self.wait(line, self.until).await {
             Either::Left(place) => {
@@ -307,14 +309,14 @@ impl Call {
 
     /// The breaker's leave, if the link has one.
     fn pass(&self) -> Result<Option<Pass>, CallError> {
-        let Some(breaker) = &self.standing.breaker else { return Ok(None) };
+        let Some(breaker) = &self.state.breaker else { return Ok(None) };
         let admitted = breaker.borrow_mut().admit(self.now()).map_err(circuit_open)?;
-        Ok(Some(Pass { standing: Rc::clone(&self.standing), admitted: Some(admitted) }))
+        Ok(Some(Pass { state: Rc::clone(&self.state), admitted: Some(admitted) }))
     }
 
     /// Ends the last span, with what the caller gets.
     fn conclude(&self, mut landed: Landed) -> Outcome {
-        let fallback = self.standing.policies.fallback.as_ref();
+        let fallback = self.state.policies.fallback.as_ref();
         let fallback =
             fallback.filter(|fallback| landed.never_left() || is_among(&fallback.on, &landed.outcome));
         let Some(fallback) = fallback else { return landed.end() };
@@ -327,9 +329,9 @@ impl Call {
 
 /// A breaker's leave for one attempt. An attempt that is given up gives it back.
 struct Pass {
-    standing: Rc<Standing>,
+    state: Rc<ClientState>,
     /// None once it is used up.
-    admitted: Option<Admitted>,
+    admitted: Option<BreakerPermit>,
 }
 
 impl Pass {
@@ -338,14 +340,14 @@ impl Pass {
         let Some(admitted) = self.admitted else { return };
         span.breaker_is(admitted.state);
         if admitted.is_first {
-            span.breaker_became(State::HalfOpen);
+            span.breaker_became(BreakerState::HalfOpen);
         }
     }
 
     /// Tells the breaker what has come of the attempt.
     fn report(mut self, outcome: &Outcome, now: Nanos, span: &mut ClientSpan) {
-        let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.standing.breaker) else { return };
-        let policy = self.standing.policies.breaker.as_ref();
+        let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.state.breaker) else { return };
+        let policy = self.state.policies.breaker.as_ref();
         let is_failure = policy.is_some_and(|policy| is_among(&policy.on, outcome));
         if let Some(state) = breaker.borrow_mut().report(admitted, is_failure, now) {
             span.breaker_became(state);
@@ -355,16 +357,16 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.standing.breaker) {
+        if let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.state.breaker) {
             breaker.borrow_mut().withdraw(admitted);
         }
     }
 }
 
-fn circuit_open(left: Option<Nanos>) -> CallError {
-    CallError::CircuitOpen(match left {
-        Some(left) => format!("no attempt for another {}", clock::show(left)),
-        None => "it waits for what comes of the attempts that try it".to_owned(),
+fn circuit_open(refusal: Refusal) -> CallError {
+    CallError::CircuitOpen(match refusal {
+        Refusal::Open(left) => format!("no attempt for another {}", clock::show(left)),
+        Refusal::HalfOpen => "it waits for what comes of the attempts that try it".to_owned(),
     })
 }
 

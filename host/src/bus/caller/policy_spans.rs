@@ -7,7 +7,7 @@
 
 use opentelemetry_semantic_conventions::attribute;
 
-use crate::link::State;
+use crate::link::BreakerState;
 use crate::model::Nanos;
 use crate::telemetry::record::KeyValue;
 
@@ -84,21 +84,21 @@ impl ClientSpan {
     }
 
     /// What the breaker was when it was asked.
-    pub fn breaker_is(&mut self, state: State) {
-        if state != State::Closed {
+    pub fn breaker_is(&mut self, state: BreakerState) {
+        if state != BreakerState::Closed {
             self.say(|span, _| span.set(BREAKER_STATE, state.name()));
         }
     }
 
     /// The breaker has changed by this attempt.
-    pub fn breaker_became(&mut self, state: State) {
+    pub fn breaker_became(&mut self, state: BreakerState) {
         let event = match state {
-            State::Open => "simhost.link.breaker.opened",
-            State::HalfOpen => "simhost.link.breaker.half_opened",
-            State::Closed => "simhost.link.breaker.closed",
+            BreakerState::Open => "simhost.link.breaker.opened",
+            BreakerState::HalfOpen => "simhost.link.breaker.half_opened",
+            BreakerState::Closed => "simhost.link.breaker.closed",
         };
         self.say(|span, now| span.happened(event, Vec::new(), now));
-        self.count(|account| account.opened += u64::from(state == State::Open));
+        self.count(|account| account.opened += u64::from(state == BreakerState::Open));
     }
 
     pub fn gives_up(&mut self, why: GivenUp) {

@@ -219,15 +219,86 @@ fn answer(response: Result<Response, CallError>) -> Result<http::Response, bus::
         Ok(Response { status, headers, body }) => Ok(http::Response { status, headers: headers.0, body }),
         Err(error) => Err(match error {
             CallError::UnknownService(text) => bus::CallError::UnknownService(text),
-            CallError::Timeout | CallError::DeadlineExceeded => bus::CallError::Timeout,
+            CallError::Timeout => bus::CallError::Timeout,
+            CallError::DeadlineExceeded => bus::CallError::DeadlineExceeded,
             CallError::Refused(text) => bus::CallError::Refused(text),
-            CallError::CircuitOpen(_) | CallError::BulkheadFull(_) => {
-                bus::CallError::Refused(error.to_string())
-            }
             CallError::Reset(text) => bus::CallError::Reset(text),
+            CallError::CircuitOpen(text) => bus::CallError::CircuitOpen(text),
+            CallError::BulkheadFull(text) => bus::CallError::BulkheadFull(text),
             CallError::DepthExceeded(depth) => bus::CallError::DepthExceeded(depth),
+            CallError::HostMemory(bound) => bus::CallError::MemoryExceeded(format!(
+                "the call's messages are more than what is left of {bound}"
+            )),
             CallError::Invalid(text) => bus::CallError::Invalid(text),
-            CallError::HostMemory(_) => bus::CallError::Invalid(error.to_string()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::host::fixture::Fixture;
+
+    fn request() -> http::Request {
+        let method = "GET".to_owned();
+        http::Request { method, path_and_query: "/".to_owned(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    const PATIENT: bus::CallOptions = bus::CallOptions { timeout_ns: None };
+
+    /// The answer to a call from `fixture`.
+    fn call(fixture: &mut Fixture) -> Result<http::Response, bus::CallError> {
+        let sched = fixture.sched.clone();
+        let call = bus::Host::call(&mut fixture.state, "back".to_owned(), request(), PATIENT);
+        sched.block_on(call, || {}).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_call_has_its_answer_and_its_price() {
+        let mut fixture = Fixture::serving().with_answer(Ok(204));
+        let response = call(&mut fixture).unwrap();
+        assert_eq!((response.status, response.body), (204, b"back".to_vec()));
+        assert_eq!(fixture.owes(), CALL + 8 + 4, "the names on the way there, the body on the way back");
+    }
+
+    #[test]
+    fn each_reason_for_a_missing_response_has_a_name_of_its_own() {
+        let expected = [
+            (CallError::Timeout, "Timeout"),
+            (CallError::DeadlineExceeded, "DeadlineExceeded"),
+            (CallError::Refused("why".into()), "Refused(\"why\")"),
+            (CallError::CircuitOpen("why".into()), "CircuitOpen(\"why\")"),
+            (CallError::BulkheadFull("why".into()), "BulkheadFull(\"why\")"),
+            (CallError::HostMemory("1 KiB".into()), "left of 1 KiB\")"),
+        ];
+        for (error, name) in expected {
+            let said = call(&mut Fixture::serving().with_answer(Err(error))).unwrap_err();
+            assert!(format!("{said:?}").contains(name), "{said:?}: {name}");
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_request_is_invalid() {
+        let error = call(&mut Fixture::idle(&[]).with_answer(Ok(200))).unwrap_err();
+        assert!(matches!(error, bus::CallError::Invalid(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_call_is_waited_for_once_and_its_handle_means_nothing_in_the_next_request() {
+        let mut fixture = Fixture::serving().with_answer(Ok(200));
+        let start = |fixture: &mut Fixture| {
+            let made = bus::HostPending::new(&mut fixture.state, "back".to_owned(), request(), PATIENT);
+            made.unwrap().rep()
+        };
+        let wait = |fixture: &mut Fixture, handle| {
+            let sched = fixture.sched.clone();
+            let wait = bus::HostPending::wait(&mut fixture.state, Resource::new_own(handle));
+            sched.block_on(wait, || {}).unwrap().unwrap()
+        };
+        let (first, second) = (start(&mut fixture), start(&mut fixture));
+        assert_eq!(wait(&mut fixture, first).unwrap().status, 200);
+        assert!(matches!(wait(&mut fixture, first), Err(bus::CallError::Invalid(_))));
+        fixture.state.local.get_mut().interfaces.finish();
+        assert!(matches!(wait(&mut fixture, second), Err(bus::CallError::Invalid(_))));
     }
 }

@@ -26,3 +26,21 @@ impl clock::Host for GuestState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VIRTUAL_START;
+    use crate::guest::host::fixture::Fixture;
+    use clock::Host as _;
+
+    #[test]
+    fn a_sleep_moves_the_clock_by_its_length() {
+        let mut fixture = Fixture::idle(&[]);
+        let before = fixture.state.now().unwrap();
+        assert_eq!((before, fixture.owes()), (VIRTUAL_START, FUNCTION));
+        let sched = fixture.sched.clone();
+        sched.block_on(fixture.state.sleep(7_000), || {}).unwrap().unwrap();
+        assert_eq!((fixture.state.now().unwrap(), fixture.owes()), (before + 7_000, TIMER + FUNCTION));
+    }
+}

@@ -26,3 +26,19 @@ impl config::Host for GuestState {
         self.tell(Ok(self.local.get().identity.config.clone()), |all| pairs(all))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::host::fixture::Fixture;
+    use config::Host as _;
+
+    #[test]
+    fn a_guest_reads_one_key_or_all() {
+        let mut fixture = Fixture::idle(&[("delay", "5ms"), ("stock.book", "100")]);
+        assert_eq!(fixture.state.get("stock.book".to_owned()).unwrap().as_deref(), Some("100"));
+        assert_eq!(fixture.state.get("stock".to_owned()).unwrap(), None);
+        assert_eq!(fixture.state.all().unwrap().len(), 2);
+        assert!(fixture.owes() > 3 * FUNCTION, "what is copied has a price");
+    }
+}

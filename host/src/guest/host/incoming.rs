@@ -56,3 +56,29 @@ impl Local {
         Ok(scope)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::host::fixture::Fixture;
+    use incoming::Host as _;
+
+    #[test]
+    fn a_guest_gets_the_parts_of_its_request_and_pays_for_what_is_copied() {
+        let mut fixture = Fixture::serving();
+        assert_eq!(fixture.state.method().unwrap(), "POST");
+        assert_eq!(fixture.owes(), FUNCTION + 4);
+        assert_eq!(fixture.state.path_and_query().unwrap(), "/stock/book?verbose=1");
+        assert_eq!(fixture.state.params().unwrap(), [("item".to_owned(), "book".to_owned())]);
+        assert_eq!(fixture.state.headers().unwrap(), [("x-tier".to_owned(), "gold".to_owned())]);
+        assert_eq!(fixture.state.header("x-tier".to_owned()).unwrap().as_deref(), Some("gold"));
+        assert_eq!(fixture.state.header("x-other".to_owned()).unwrap(), None);
+        assert_eq!(fixture.state.body().unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_guest_without_a_request_is_stopped() {
+        let error = Fixture::idle(&[]).state.method().unwrap_err();
+        assert_eq!(error.to_string(), "the guest asked for the request while it served none");
+    }
+}

@@ -61,3 +61,30 @@ impl logging::Host for GuestState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::host::fixture::Fixture;
+    use logging::Host as _;
+
+    #[test]
+    fn a_record_refers_to_the_current_span() {
+        let mut fixture = Fixture::serving();
+        fixture.state.log(logging::Level::Warn, "stock is low".to_owned(), Vec::new()).unwrap();
+        assert_eq!(fixture.owes(), FUNCTION + 12 + RECORD);
+        let records = fixture.recorded();
+        let [log] = &records.logs[..] else { panic!("{records:?}") };
+        assert_eq!((log.severity, log.body.to_string().as_str()), (Severity::Warn, "stock is low"));
+        assert_eq!(log.span.map(|(_, span, _)| span.to_string()).as_deref(), Some("0000000000000001"));
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let mut fixture = Fixture::serving();
+        for _ in 0..12 {
+            fixture.state.log(logging::Level::Info, String::new(), Vec::new()).unwrap();
+        }
+        assert_eq!(fixture.recorded().logs.len(), 10, "the fixture allows ten records");
+    }
+}

@@ -217,3 +217,42 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
     };
     KeyValue { key: Text::Owned(key), value }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
+    use crate::guest::host::fixture::Fixture;
+
+    #[test]
+    fn a_span_is_current_until_it_is_dropped_and_then_recorded() {
+        let mut fixture = Fixture::serving();
+        let server = fixture.state.current().unwrap().unwrap();
+        let span =
+            HostSpan::new(&mut fixture.state, "work".to_owned(), tracing::SpanKind::Internal, Vec::new());
+        let span = span.unwrap();
+        let inner = fixture.state.current().unwrap().unwrap();
+        assert_eq!((&inner.trace_id, inner.sampled), (&server.trace_id, true));
+        assert_ne!(inner.span_id, server.span_id);
+        HostSpan::drop(&mut fixture.state, span).unwrap();
+        assert_eq!(fixture.state.current().unwrap().unwrap().span_id, server.span_id);
+        let records = fixture.recorded();
+        let [span] = &records.spans[..] else { panic!("{records:?}") };
+        assert_eq!((span.name.to_string().as_str(), span.span_id.to_string()), ("work", inner.span_id));
+    }
+
+    #[test]
+    fn without_a_request_there_is_no_current_span_and_no_baggage() {
+        let mut fixture = Fixture::idle(&[]);
+        assert!(fixture.state.current().unwrap().is_none());
+        fixture.state.set_baggage("tier".to_owned(), "gold".to_owned()).unwrap();
+        assert_eq!(fixture.state.get_baggage("tier".to_owned()).unwrap(), None);
+    }
+
+    #[test]
+    fn baggage_that_is_set_can_be_read() {
+        let mut fixture = Fixture::serving();
+        fixture.state.set_baggage("tier".to_owned(), "gold".to_owned()).unwrap();
+        assert_eq!(fixture.state.get_baggage("tier".to_owned()).unwrap().as_deref(), Some("gold"));
+    }
+}

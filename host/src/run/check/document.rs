@@ -9,7 +9,7 @@ use crate::error::Warnings;
 use crate::model::{Code, Measure, Model, Objective, Piece, ServiceId, Subject};
 
 use super::super::calls::{Call, Calls, Meets};
-use super::super::loaded::Service;
+use super::super::loaded::LoadedService;
 use super::super::resources::ENVIRONMENT;
 use super::fault;
 use link::LinkRow;
@@ -177,7 +177,7 @@ impl Document {
 }
 
 /// The document of a topology whose guests are loaded.
-pub fn document(model: &Model, services: &[Service], calls: &Calls, warnings: &Warnings) -> Document {
+pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnings: &Warnings) -> Document {
     let name = |id: ServiceId| model.service(id).name.clone();
     let ids = (0..services.len()).map(|index| ServiceId(index as u32));
     Document {
@@ -207,7 +207,7 @@ pub fn document(model: &Model, services: &[Service], calls: &Calls, warnings: &W
     }
 }
 
-fn of_service(model: &Model, service: &Service, calls: &Calls, id: ServiceId) -> ServiceRow {
+fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: ServiceId) -> ServiceRow {
     let described = model.service(id);
     let url = match &described.code {
         Code::External(url) => Some(url.clone()),

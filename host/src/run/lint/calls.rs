@@ -9,9 +9,16 @@ use super::{Run, graded};
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for problem in run.calls.all.iter().filter_map(|call| problem(run, call)) {
-        // What stands beside the tables of a configuration holds for each of them.
-        if !problems.contains(&problem) {
-            problems.push(problem);
+        // What stands beside the tables of a configuration holds for each of them, and what a deployment
+        // does not change for it too.
+        let known =
+            problems.iter_mut().find(|known| known.at == problem.at && known.message == problem.message);
+        match known {
+            Some(known) => {
+                known.severity = known.severity.min(problem.severity);
+                known.is_of_fault &= problem.is_of_fault;
+            }
+            None => problems.push(problem),
         }
     }
     problems
@@ -44,14 +51,16 @@ fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
 }
 
 /// Whether a call that leads nowhere can only be a mistake. One that may fail, or is never made, may be
-/// one; and what a guest calls by its own code may be missing on purpose, to try a part of a system alone.
+/// one; so may one of a deployment that is off; and what a guest calls by its own code may be missing on
+/// purpose, to try a part of a system alone.
 fn is_meant(call: &Call) -> bool {
     let is_written = call.place.is_some() || call.deployed_by.is_some();
-    is_written && !call.what.is_optional && call.what.share > 0.0
+    is_written && call.is_on && !call.what.is_optional && call.what.share > 0.0
 }
 
 /// Where the call is written; of a guest that has its calls in its code, where the service is.
 fn placed(run: &Run<'_>, call: &Call, problem: Problem, written: &str, label: &str) -> Problem {
+    let problem = if call.deployed_by.is_some() { problem.of_fault() } else { problem };
     if let Some(place) = &call.place {
         return problem.at(run.within(place, written), label);
     }

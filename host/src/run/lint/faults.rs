@@ -3,33 +3,40 @@
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
-use crate::model::{Code, Distribution, Effect, Fault, Nanos, Part, Schedule, ServiceId, Target};
-use crate::topology::is_inside;
+use crate::model::{Code, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target};
+use crate::topology::{is_inside, parameters};
 
 use super::super::calls::Meets;
 use super::super::loads;
 use super::{Run, graded};
+
+/// Why a fault does not strike at one of its targets.
+struct Idle {
+    why: String,
+    /// None: the fault's.
+    place: Option<Place>,
+    label: &'static str,
+    help: String,
+    /// Nothing else can be meant.
+    is_error: bool,
+}
 
 /// The problems of each fault.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let end = loads::length(run.options, run.model);
     let mut problems = Vec::new();
     for (index, fault) in run.model.faults.iter().enumerate() {
-        for target in fault.targets() {
-            problems.extend(out_of_reach(run, fault, target));
-            problems.extend(uncalled(run, fault, target));
-            problems.extend(methods(run, fault, target));
-            problems.extend(params(run, fault, target));
-        }
+        problems.extend(fault.targets().iter().find_map(|target| out_of_reach(run, fault, target)));
+        problems.extend(idle(run, fault));
         problems.extend(end.and_then(|end| too_late(run, index, end)));
     }
-    problems
+    problems.into_iter().map(Problem::of_fault).collect()
 }
 
 /// A fault within a real server that was off in the file, and was switched on.
 fn out_of_reach(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
     let is_outside = |service: &ServiceId| matches!(run.model.service(*service).code, Code::External(_));
-    let within = is_outside(&target.service) && is_inside(fault);
+    let within = is_outside(&target.service) && is_inside(fault, target);
     if !fault.enabled || !(within || target.from.as_ref().is_some_and(is_outside)) {
         return None;
     }
@@ -42,22 +49,56 @@ fn never(fault: &Fault, why: &str) -> Problem {
     Problem::warning(format!("the fault {} never strikes: {why}", quote(&fault.name)))
 }
 
+/// Why a fault strikes at none of its targets, or not at some of those of which it draws one.
+fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
+    let of_target = |target| -> Vec<Idle> {
+        let idle = [uncalled(run, target), methods(run, fault, target), params(run, fault, target)];
+        idle.into_iter().flatten().collect()
+    };
+    let idle: Vec<_> = fault.targets().iter().map(|target| (target, of_target(target))).collect();
+    let never_strikes = idle.iter().all(|(_, idle)| !idle.is_empty());
+    let is_error = fault.enabled && idle.iter().all(|(_, idle)| idle.iter().any(|idle| idle.is_error));
+    let mut problems: Vec<Problem> = Vec::new();
+    for (target, idle) in
+        idle.into_iter().flat_map(|(target, idle)| idle.into_iter().map(move |idle| (target, idle)))
+    {
+        let problem = match never_strikes {
+            true => never(fault, &idle.why),
+            false => Problem::warning(format!(
+                "where it is drawn for {}, the fault {} never strikes: {}",
+                run.name(target.service),
+                quote(&fault.name),
+                idle.why
+            )),
+        };
+        let place = idle.place.unwrap_or_else(|| fault.place.clone());
+        let problem = problem.at(place, idle.label).help(idle.help);
+        let problem = graded(problem, is_error && idle.is_error);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
 /// A fault between two services of which one does not call the other, or not on that route.
-fn uncalled(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
+fn uncalled(run: &Run<'_>, target: &Target) -> Option<Idle> {
     let from = target.from.filter(|from| run.calls.known(*from))?;
     let (caller, to) = (run.name(from), run.name(target.service));
     let mut calls = run.calls.between(from, target.service).peekable();
     if calls.peek().is_none() {
-        let problem = never(fault, &format!("{caller} does not call {to}"));
-        let problem = problem.at(fault.place.clone(), "no such call");
-        return Some(
-            problem.help(format!("name two services of which one calls the other; {}", callees(run, from))),
+        let help = format!(
+            "name two services of which one calls the other; {caller} calls {}",
+            list(run.callees(from))
         );
+        let why = format!("{caller} does not call {to}");
+        return Some(Idle { why, place: None, label: "no such call", help, is_error: false });
     }
     let (route, place) = target.route.as_ref()?;
     let mut met: Vec<&str> = Vec::new();
     for call in calls {
         match &call.meets {
+            _ if call.may_meet(route) => return None,
             Meets::Route(Some(name)) if !met.contains(&name.as_str()) => met.push(name),
             Meets::Route(Some(_)) => {}
             // What it meets is not known, or any route.
@@ -65,25 +106,17 @@ fn uncalled(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
             Meets::OtherMethods(_) | Meets::Nothing => {}
         }
     }
-    if met.contains(&route.as_str()) {
-        return None;
-    }
-    let problem = never(fault, &format!("{caller} does not call {} of {to}", quote(route)));
-    Some(problem.at(place.clone(), "not called from there").help(format!("{caller} calls {}", list(met))))
-}
-
-fn callees(run: &Run<'_>, from: ServiceId) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for call in run.calls.all.iter().filter(|call| call.from == from) {
-        if !names.contains(&call.what.service.as_str()) {
-            names.push(&call.what.service);
-        }
-    }
-    format!("{} calls {}", run.name(from), list(names))
+    let help = match met.is_empty() {
+        true => format!("no call of {caller} meets a route of {to}"),
+        false => format!("{caller} calls {}", list(met)),
+    };
+    let why = format!("{caller} does not call {} of {to}", quote(route));
+    let place = Some(place.clone());
+    Some(Idle { why, place, label: "not called from there", help, is_error: false })
 }
 
 /// Conditions on the method that no request to the target can meet.
-fn methods(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
+fn methods(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
     let mut tests = fault.conditions.iter().filter(|condition| condition.of == Part::Method).peekable();
     tests.peek()?;
     let service = run.model.service(target.service);
@@ -110,35 +143,33 @@ fn methods(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
         Some((route, _)) => format!("{} does not have", quote(route)),
         None => format!("no route of {} has", quote(&service.name)),
     };
-    let problem = never(fault, &format!("its match wants a method that {of_what}"));
-    let place = target.route.as_ref().map_or(&fault.place, |(_, place)| place);
-    let problem = problem.at(place.clone(), "match contradicts it");
+    let why = format!("its match wants a method that {of_what}");
+    let place = target.route.as_ref().map(|(_, place)| place.clone());
     let help = format!("match one of {}, or leave method out of match", list(methods));
     // A route has a method, so nothing else can be meant.
-    Some(graded(problem.help(help), target.route.is_some() && fault.enabled))
+    Some(Idle { why, place, label: "match contradicts it", help, is_error: target.route.is_some() })
 }
 
 /// Conditions on parameters that no route of the target has.
-fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem> {
-    if target.route.is_some() {
-        // Of a route that is named, the file's reader has compared the names.
-        return None;
-    }
-    let routes = run.routes(target.service);
-    let mut known: Vec<&str> = Vec::new();
-    for route in &routes {
-        let names = route.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-        known.extend(names.map(|(name, _)| name.trim_start_matches('*')));
-    }
+fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
+    let routes = match &target.route {
+        Some((route, _)) => vec![route.as_str()],
+        None => run.routes(target.service),
+    };
+    let mut known: Vec<&str> = routes.iter().flat_map(|route| parameters(route)).collect();
     known.dedup();
     let wrong = fault.conditions.iter().find_map(|condition| match &condition.of {
         Part::Param(name) if !routes.is_empty() && !known.contains(&name.as_str()) => Some(name),
         _ => None,
     })?;
-    let to = run.name(target.service);
-    let problem = never(fault, &format!("no route of {to} has the parameter {}", quote(wrong)));
+    let of_what = match &target.route {
+        Some((route, _)) => quote(route),
+        None => format!("no route of {}", run.name(target.service)),
+    };
+    let has = if target.route.is_some() { "does not have" } else { "has" };
+    let why = format!("{of_what} {has} the parameter {}", quote(wrong));
     let help = did_you_mean(wrong, "parameters", known.iter().copied());
-    Some(problem.at(fault.place.clone(), "see its match").help(help))
+    Some(Idle { why, place: None, label: "see its match", help, is_error: false })
 }
 
 /// A fault whose first window opens when no request comes any more.

@@ -12,12 +12,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
             continue;
         }
         let (from, to) = (run.name(link.from), run.name(link.to));
-        let mut callees: Vec<&str> = Vec::new();
-        for call in run.calls.all.iter().filter(|call| call.from == link.from) {
-            if !callees.contains(&call.what.service.as_str()) {
-                callees.push(&call.what.service);
-            }
-        }
+        let callees = run.callees(link.from);
         let help = match callees.is_empty() {
             true => format!("leave the link out: {from} calls nobody"),
             false => format!("leave the link out, or correct its ends: {from} calls {}", list(callees)),

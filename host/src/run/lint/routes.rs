@@ -14,6 +14,7 @@ struct Named<'a> {
     remedy: &'static str,
     /// Whether it takes part in the run.
     is_on: bool,
+    is_of_fault: bool,
 }
 
 /// Routes that faults and objectives name and no guest has; of guests that did
@@ -23,36 +24,44 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         fault.targets().iter().filter_map(|target| {
             let (route, place) = target.route.as_ref()?;
             let (service, is_on) = (target.service, fault.enabled);
-            Some(Named { service, route, place, remedy: "leave `route` out", is_on })
+            let remedy = "leave `route` out";
+            Some(Named { service, route, place, remedy, is_on, is_of_fault: true })
         })
     });
     let objectives = run.model.objectives.iter().filter_map(|objective| match &objective.subject {
         Subject::Route(service, route) => {
             let remedy = "set objectives for the services that call it";
-            Some(Named { service: *service, route, place: &objective.place, remedy, is_on: true })
+            let place = &objective.place;
+            Some(Named { service: *service, route, place, remedy, is_on: true, is_of_fault: false })
         }
         Subject::Service(_) | Subject::Load(_) => None,
     });
-    let mut problems: Vec<_> = faults.chain(objectives).filter_map(|named| unknown(run, &named)).collect();
+    let unknown = |named: Named<'_>| {
+        let problem = unknown(run, &named)?;
+        Some(if named.is_of_fault { problem.of_fault() } else { problem })
+    };
+    let mut problems: Vec<_> = faults.chain(objectives).filter_map(unknown).collect();
     problems.extend(objectives_outside(run));
     problems
 }
 
 fn unknown(run: &Run<'_>, named: &Named<'_>) -> Option<Problem> {
-    let Named { service, route, place, remedy, is_on } = named;
+    let Named { service, route, place, remedy, is_on, .. } = named;
     let described = run.model.service(*service);
     if let Code::External(_) = described.code {
         let problem = Problem::new(format!("simhost knows no routes of {}, a real server", described.name));
         return Some(graded(problem.at((*place).clone(), "this route").help(*remedy), *is_on));
     }
-    let guest = run.found.services[service.index()].as_ref()?.guest.as_ref()?;
-    let routes: Vec<_> = guest.routes.names().collect();
+    run.found.services[service.index()].as_ref()?.guest.as_ref()?;
+    let routes = run.routes(*service);
     if routes.contains(route) {
         return None;
     }
     let problem = Problem::new(format!("{} has no route {}", quote(&described.name), quote(route)));
     let help = did_you_mean(route, "routes", routes.iter().copied());
-    Some(graded(problem.at((*place).clone(), "no such route").help(help), *is_on))
+    // Another guest may be half done.
+    let is_error = *is_on && !run.is_swapped(*service);
+    Some(graded(problem.at((*place).clone(), "no such route").help(help), is_error))
 }
 
 /// Objectives for real servers: what they do is counted at their callers.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{self, Instant};
+use tracing::debug;
 
 use super::halves::halve;
 use super::patience::Patience;
@@ -207,13 +208,22 @@ impl Shared {
                 // As long as others get through, this one may.
                 Pace::Virtual | Pace::Paced => self.patience.since_moved(began),
             };
+            let attempts = backoff.attempts();
             let Some(wait) = backoff.next(elapsed, asked) else {
-                let attempts = backoff.attempts();
                 let message = format!("{} (attempt {attempts}, the last)", failure.message);
                 self.account.trouble(Trouble::passing(message.clone()));
                 self.account.dropped(Reason::Failed, count, Some(message));
                 return Ok(());
             };
+            let (signal, records) = (self.signal, count.records());
+            debug!(
+                ?signal,
+                records,
+                attempts,
+                ?wait,
+                error = failure.message,
+                "export failed, tried again after the wait"
+            );
             self.account.retried(failure.message);
             time::sleep(wait).await;
         }

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::super::rates::share;
-use super::super::reader::{Table, Value};
+use super::super::reader::{Table, Value, optional};
 use super::kinds::Scope;
 use crate::error::Problem;
 use crate::model::{Chance, FailFirst};
@@ -67,12 +67,4 @@ fn first(value: &Value<'_>) -> Option<FailFirst> {
     let remedy = "say how many attempts of each call fail: fail-first = { attempts = 2 }";
     let attempts = table.need("attempts", attempts, remedy)?;
     attempts.count(1..=ATTEMPTS_AT_MOST).map(FailFirst::Attempts)
-}
-
-/// A key that may be left out, but not be wrong.
-fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<Option<T>> {
-    match value {
-        Some(value) => read(value).map(Some),
-        None => Some(None),
-    }
 }

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::super::address;
 use super::super::answer::header_name;
 use super::super::load::json;
+use super::super::parameters;
 use super::super::reader::{Table, Value};
 use crate::error::{Problem, did_you_mean, list, nearest, quote};
 use crate::message::is_token;
@@ -25,7 +26,7 @@ const TESTS: [&str; 8] = ["eq", "ne", "gt", "ge", "lt", "le", "in", "regex"];
 
 const EXAMPLE: &str = "write for example match = { \"header.x-tier\" = \"gold\" }";
 
-/// All that must hold. `routes` are those that the targets name.
+/// All that must hold. `routes` are those of the targets, where each of them names one.
 pub(super) fn conditions(value: &Value<'_>, routes: &[&str]) -> Option<Vec<Condition>> {
     let table = value.table("match")?;
     if table.entries().is_empty() {
@@ -104,20 +105,16 @@ fn baggage_key(entry: &Value<'_>, name: &str) -> Option<String> {
     entry.refuse_key(problem.help("keys of baggage are words without blanks, as in \"baggage.user-id\""))
 }
 
-/// A parameter of the path; of routes that are known, one that each of them has.
+/// A parameter of the path; of routes that are known, one that at least one of them has.
 fn param(entry: &Value<'_>, name: &str, routes: &[&str]) -> Option<String> {
-    let known = |route: &str| -> Vec<String> {
-        let open = route.split('{').skip(1);
-        let names = open.filter_map(|rest| rest.split_once('}'));
-        names.map(|(name, _)| name.trim_start_matches('*').to_owned()).collect()
-    };
-    let without = routes.iter().find(|route| !known(route).iter().any(|known| known == name));
+    let has = |route: &&str| parameters(route).any(|known| known == name);
+    let without = if routes.iter().any(has) { None } else { routes.first() };
     match without {
         Some(route) => {
-            let known = known(route);
+            let known: Vec<_> = parameters(route).collect();
             let help = match known.is_empty() {
                 true => "leave it out: the path is always the same".to_owned(),
-                false => did_you_mean(name, "parameters", known.iter().map(String::as_str)),
+                false => did_you_mean(name, "parameters", known.iter().copied()),
             };
             let problem = Problem::new(format!("{} has no parameter {}", quote(route), quote(name)));
             entry.refuse_key(problem.label("no such parameter").help(help))

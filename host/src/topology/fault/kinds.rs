@@ -245,11 +245,10 @@ fn has_no(kind: &str, key: &str) -> Problem {
     Problem::new(format!("a fault of kind {} has no {}", quote(kind), quote(key))).label("has no effect")
 }
 
-/// Whether a fault works within a replica, or within a guest's spans: a real server has neither.
-pub fn is_inside(fault: &Fault) -> bool {
-    let target = fault.target.as_ref();
-    let in_replica = target.is_some_and(|target| target.span.is_some() || target.replica.is_some());
-    in_replica || fault.kind.is_inside
+/// Whether a fault works within a replica, or within a guest's spans, at this target: a real server has
+/// neither.
+pub fn is_inside(fault: &Fault, target: &Target) -> bool {
+    target.span.is_some() || target.replica.is_some() || fault.kind.is_inside
 }
 
 /// The kind that a value names.

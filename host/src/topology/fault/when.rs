@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::super::distribution::{distribution, largest, positive_distribution};
-use super::super::reader::{Table, Value};
+use super::super::reader::{Table, Value, optional};
 use super::super::units::{LONGEST, duration, duration_within};
 use super::Wait;
 use super::kinds::Scope;
@@ -196,13 +196,5 @@ pub(super) fn refuse_circles(waits: &[Wait<'_>], names: &IndexMap<String, usize>
         place.refuse::<()>(
             problem.help("let one of them begin at a time of its own: when = { at = \"30s\" }"),
         );
-    }
-}
-
-/// A key that may be left out, but not be wrong.
-fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(Value<'a>) -> Option<T>) -> Option<Option<T>> {
-    match value {
-        Some(value) => read(value).map(Some),
-        None => Some(None),
     }
 }

@@ -2,9 +2,9 @@
 
 use super::super::distribution::distribution;
 use super::super::rates::{RATE_AT_MOST, RATE_REMEDY, rate, rate_from_zero, show_rate};
-use super::super::reader::{Table, Value};
+use super::super::reader::{Table, Value, optional};
 use super::super::units::{duration, positive_duration};
-use super::{COUNT_AT_MOST, Surroundings, draw, optional};
+use super::{COUNT_AT_MOST, Surroundings, draw};
 use crate::clock;
 use crate::error::{Problem, quote};
 use crate::model::{After, Arrivals, Curve, Nanos, Rate, Replay, Spacing, Traffic, Users};

@@ -19,6 +19,46 @@ fn a_call_of_a_route_that_is_not_there_is_an_error_with_the_nearest_route() {
     refused(&check(&shop("10% stock", ""), &[]), &["calls \"GET /\" of \"stock\""]);
 }
 
+/// A shop that calls `calls` on `route`, and a stock with a route for each kind of thing.
+fn kinds(route: &str, calls: &str, more: &str) -> Topology {
+    Topology::new(
+        "kinds",
+        format!(
+            "[topology]\nname = \"kinds\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"shop\"\n\n\
+             [services.shop]\nguest = \"service\"\nconfig.show = {{ route = \"{route}\", calls = \"{calls}\" }}\n\n\
+             [services.stock]\nguest = \"service\"\nconfig.books = {{ route = \"GET /books\" }}\n\
+             config.pens = {{ route = \"GET /pens\" }}\n\n{more}"
+        ),
+    )
+}
+
+#[test]
+fn a_name_in_the_path_of_a_call_may_meet_any_fixed_segment() {
+    let topology = kinds("GET /api/{kind}", "stock/{kind}", "");
+    let checked = check(&topology, &["--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    topology.run(&["--virtual", "--request", "GET /api/pens"]).success();
+    // No value leads to a route.
+    let deeper = check(&kinds("GET /api/{kind}", "stock/{kind}/new", ""), &[]);
+    refused(&deeper, &["calls \"GET /{kind}/new\" of \"stock\"", "404 for each call"]);
+    let posts = check(&kinds("GET /api/{kind}", "POST stock/{kind}", ""), &[]);
+    refused(&posts, &["405 for each call", "the path exists for GET"]);
+    // A name that the route does not have is a number.
+    refused(&check(&kinds("GET /api", "stock/{kind}", ""), &[]), &["404 for each call"]);
+}
+
+#[test]
+fn a_fault_on_a_route_that_a_name_may_meet_may_strike() {
+    let fault = "[[faults]]\nname = \"slow\"\nkind = \"latency\"\ndelay = \"9ms\"\n\
+                 target = { service = \"stock\", from = \"shop\", route = \"GET /pens\" }\n";
+    let checked = check(&kinds("GET /api/{kind}", "stock/{kind}", fault), &["--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    let any = fault.replace("GET /pens", "GET /health");
+    let checked = check(&kinds("GET /api/{kind}", "stock/{kind}", &any), &["--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    warned(&kinds("GET /api/{kind}", "stock/books", fault), &["\"shop\" does not call \"GET /pens\""]);
+}
+
 #[test]
 fn a_call_that_may_fail_and_leads_nowhere_is_a_warning() {
     let words = ["\"shop\" calls \"GET /\" of \"stock\"", "\"shop\" calls \"stok\"", "2 warnings"];
@@ -65,29 +105,80 @@ fn a_cycle_of_calls_is_a_warning_with_its_way() {
     warned(&shop("cart", more), &words);
 }
 
-#[test]
-fn a_cycle_that_its_own_workers_cannot_serve_is_told_in_stronger_words() {
+/// A service that calls itself.
+fn itself(more: &str) -> Topology {
     let text = "[topology]\nname = \"selfcycle\"\n\n[ingress]\nto = \"a\"\nlisten = \"127.0.0.1:0\"\n\n\
-                [services.a]\nguest = \"service\"\nconfig.calls = \"a\"\n";
-    let words = [
-        "a cycle of calls that waits for itself: a GET / -> a GET /",
-        "each request occupies 32 workers of \"a\" at once, which has 16: it fails after 60s",
-    ];
-    warned(&Topology::new("selfcycle", text), &words);
-    let more = text.replace("config.calls", "workers = 64\nconfig.calls");
-    warned(&Topology::new("selfcycle", more), &["a cycle of calls that never ends", "32 calls deep"]);
+                [services.a]\nguest = \"service\"\n";
+    Topology::new("selfcycle", format!("{text}{more}"))
+}
+
+/// What becomes of a request to it: the report says of which error its calls have failed.
+fn fails_of(topology: &Topology) -> String {
+    let run = topology.run(&["--virtual", "--request", "GET /", "--show", "summary"]);
+    run.success().to_owned()
 }
 
 #[test]
-fn a_request_that_needs_the_only_worker_of_a_service_twice_is_a_warning() {
+fn a_cycle_that_its_own_workers_cannot_serve_is_told_in_stronger_words() {
+    // A request and its calls down to limits.call-depth of 32 are 33 visits.
+    let few = itself("workers = 32\nconfig.calls = \"a\"\n");
+    let words = [
+        "a cycle of calls that waits for itself: a GET / -> a GET /",
+        "each request occupies 33 workers of \"a\" at once, which has 32",
+        "The request that completes the cycle is answered 503 (deadlock)",
+    ];
+    warned(&few, &words);
+    assert!(fails_of(&few).contains("deadlock"), "{}", fails_of(&few));
+    let enough = itself("workers = 33\nconfig.calls = \"a\"\n");
+    warned(&enough, &["a cycle of calls that never ends", "32 calls deep"]);
+    let failed = fails_of(&enough);
+    assert!(failed.contains("502 ×33") && !failed.contains("deadlock"), "{failed}");
+}
+
+#[test]
+fn a_cycle_over_a_link_with_a_timeout_ends_with_it() {
+    let link = "[[links]]\nfrom = \"a\"\nto = \"a\"\n";
+    let timed = itself(&format!("config.calls = \"a\"\n\n{link}timeout = \"700ms\"\n"));
+    warned(&timed, &["which has 16. A call of the cycle times out after 700ms"]);
+    let failed = fails_of(&timed);
+    assert!(failed.contains("answered 504 in 701ms") && !failed.contains("deadlock"), "{failed}");
+    let policy = itself(&format!("config.calls = \"a\"\n\n{link}retry = {{ attempts = 2 }}\n"));
+    warned(&policy, &["A request for which none is left fails after 60s, its limits.request-time"]);
+}
+
+#[test]
+fn a_cycle_that_a_call_may_leave_does_not_fail_each_request() {
+    let optional = itself("config.calls = \"a?\"\n");
+    let words = ["a cycle of calls: a GET / -> a GET /", "each round occupies a worker more"];
+    warned(&optional, &words);
+    let checked = check(&optional, &[]);
+    assert!(!checked.stderr.contains("each request"), "{}", checked.stderr);
+    let never = check(&itself("config.calls = \"0% a\"\n"), &["--strict"]);
+    assert_eq!((never.code, never.stderr.as_str()), (Some(0), ""), "a call that is never made closes none");
+}
+
+#[test]
+fn a_request_that_needs_more_workers_of_a_service_than_it_has_is_a_warning() {
     let more = "[services.cart]\nguest = \"service\"\nworkers = 1\n\
                 config.a = { route = \"GET /a\", calls = \"POST stock/items, cart/b\" }\nconfig.b = { route = \"GET /b\" }\n";
-    warned(
-        &shop("cart/a", more),
-        &["a request to \"cart\" needs two of its workers at once, and it has one"],
-    );
+    let words = [
+        "a request to \"cart\" may need 2 of its workers at once, and it has 1",
+        "cart GET /a -> cart GET /b: give \"cart\" more workers or replicas",
+    ];
+    warned(&shop("cart/a", more), &words);
     let checked = check(&shop("cart/a", &more.replace("workers = 1", "workers = 2")), &["--strict"]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    // Also with more workers, and beside a cycle that has nothing to do with it.
+    let longer = more
+        .replace("workers = 1", "workers = 2")
+        .replace("route = \"GET /b\"", "route = \"GET /b\", calls = \"cart/c\"")
+        + "config.c = { route = \"GET /c\" }\n\n\
+           [services.other]\nguest = \"service\"\nconfig.calls = \"10% other\"\n";
+    let words = [
+        "a cycle of calls: other GET / -> other GET /",
+        "a request to \"cart\" may need 3 of its workers at once, and it has 2",
+    ];
+    warned(&shop("cart/a", &longer), &words);
 }
 
 #[test]

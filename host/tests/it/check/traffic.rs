@@ -1,6 +1,7 @@
 //! Requests that meet no route.
 
 use crate::check::{check, refused, said, shop, warned};
+use crate::support::Topology;
 
 fn load(request: &str) -> String {
     format!(
@@ -38,6 +39,60 @@ fn values_in_the_path_of_a_load_are_tried() {
     warned(&shop("stock/items/{id}", &load(path)), &words);
     let good = path.replace("carts", "products");
     let checked = check(&shop("stock/items/{id}", &load(&good)), &["--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+}
+
+/// The paths `/v1/items` and so on, of which a route has the second alone.
+fn versions(values: &str) -> Topology {
+    let load = load(&format!("values = {{ n = {values} }}\nrequest = {{ path = \"/v{{n}}/items\" }}"));
+    let more = format!("config.two = {{ route = \"GET /v2/items\" }}\n\n{load}");
+    Topology::new("shop", shop_text(&more))
+}
+
+fn shop_text(more: &str) -> String {
+    format!(
+        "[topology]\nname = \"shop\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"shop\"\n\n\
+         [services.shop]\nguest = \"service\"\n{more}"
+    )
+}
+
+#[test]
+fn all_values_of_a_short_range_are_tried() {
+    let words = ["50% of the requests of the load \"users\" meet no route of \"shop\": \"GET /v1/items\""];
+    warned(&versions("{ range = [1, 2] }"), &words);
+    let good = check(&versions("{ range = [2, 2] }"), &["--strict"]);
+    assert_eq!((good.code, good.stderr.as_str()), (Some(0), ""));
+    refused(&check(&versions("{ range = [3, 9] }"), &[]), &["no request of the load \"users\""]);
+}
+
+#[test]
+fn examples_of_many_values_give_no_share_and_no_error() {
+    let words = ["some requests of the load \"users\" meet no route of \"shop\": \"GET /v1/items\""];
+    warned(&versions("{ range = [1, 1000] }"), &words);
+    warned(&versions("{ sequence = { from = 1 } }"), &words);
+    // The last one is tried too.
+    warned(&versions("{ range = [2, 1000] }"), &["\"GET /v1000/items\""]);
+    // Beyond the bound of what is tried, no value is taken for all of them.
+    let pages: Vec<_> =
+        (0..300).map(|page| format!("[1, \"{}\"]", if page == 7 { "items" } else { "others" })).collect();
+    let load = load(&format!(
+        "values = {{ page = {{ pick = [{}] }}, n = {{ range = [2, 3] }} }}\nrequest = {{ path = \"/v{{n}}/{{page}}\" }}",
+        pages.join(", ")
+    ));
+    let more = format!("config.two = {{ route = \"GET /v2/items\" }}\n\n{load}");
+    warned(&Topology::new("shop", shop_text(&more)), &["some requests of the load \"users\""]);
+}
+
+#[test]
+fn values_that_lead_nowhere_whatever_they_are_are_an_error() {
+    let words = ["no request of the load \"users\" meets a route of \"shop\": \"GET /product/1\""];
+    let path = "values = { id = { range = [1, 100000] } }\nrequest = { path = \"/product/{id}\" }";
+    refused(&check(&shop("stock/items/{id}", &load(path)), &[]), &words);
+    // A value keeps its dashes.
+    let path = "values = { page = { pick = [[1, \"about-us\"]] } }\nrequest = { path = \"/{page}\" }";
+    let more = format!("config.about = {{ route = \"GET /about-us\" }}\n\n{}", load(path));
+    let topology = Topology::new("shop", shop_text(&more));
+    let checked = check(&topology, &["--strict"]);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
 }
 

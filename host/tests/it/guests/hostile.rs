@@ -25,9 +25,9 @@ fn patient() -> World {
 #[track_caller]
 fn within_memory(server: &Serving, target: &str) -> (u16, String) {
     assert_eq!(server.get("/ok").status, 200, "before {target}");
-    let before = server.cost().memory;
+    let before = server.memory();
     let answer = server.get(target);
-    let growth = server.cost().memory - before;
+    let growth = server.memory() - before;
     assert!(growth < GROWTH, "{target}: {} MiB more, {answer:?}", growth / MIB);
     assert_eq!(server.get("/ok").status, 200, "after {target}");
     (answer.status, answer.body)
@@ -71,8 +71,8 @@ fn what_a_request_records_has_a_bound_in_bytes_and_what_is_dropped_is_counted() 
     let requests = ["GET /spans/4/60", "GET /events/4/60", "GET /annotate/100", "GET /logs/200"];
     let world = hostile("limits = { cpu-time = \"60s\", host-memory = \"7MiB\" }");
     let (folder, command) = world.virtual_command(&requests);
-    let (report, cost) = cost::of(command);
-    assert!(cost.memory < 300 * MIB, "{} MiB", cost.memory / MIB);
+    let (report, memory) = cost::of(command);
+    assert!(memory < 300 * MIB, "{} MiB", memory / MIB);
     let records = fs::read_to_string(folder.path().join(OUT)).expect("simhost writes its records");
     let dropped = |kind: &str| {
         let counts = records.split(kind).skip(1);

@@ -46,7 +46,7 @@ fn failures_in_a_row_open_the_circuit_and_a_success_closes_it() {
     assert_eq!((refused.duration(), refused.status), (1, StatusCode::Error), "no simulated time");
     assert_eq!(run.children(refused).len(), 0, "nothing was sent");
     let answer = run.answers[6].json();
-    assert_eq!(answer["error"], "refused");
+    assert_eq!(answer["error"], "circuit-open");
     let text = answer["message"].as_str().expect("a text");
     assert!(text.contains("circuit open: no attempt for another 5s"), "{text}");
     assert_eq!(run.answers[8].json()["status"], 200);
@@ -119,7 +119,7 @@ fn an_open_circuit_ends_the_retries() {
     assert_eq!(story(&run), ["503 closed", "503 closed opened", "circuit_open open"]);
     assert_eq!(windows(&run), [(0, 0), (10, 10), (30, 30)]);
     assert_eq!(attempts(&run)[2].get("http.request.resend_count"), &json!(2));
-    assert_eq!(run.answers[0].json()["error"], "refused");
+    assert_eq!(run.answers[0].json()["error"], "circuit-open");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn one_too_many_is_refused_at_once() {
     assert_eq!(run.of("back", SpanKind::Server).len(), 2);
     let results = run.answers[0].json()["results"].clone();
     let third = &results[2];
-    assert_eq!(third["error"], "refused");
+    assert_eq!(third["error"], "bulkhead-full");
     let text = third["message"].as_str().expect("a text");
     assert!(text.contains("bulkhead full: 2 are under way and 0 wait"), "{text}");
 }

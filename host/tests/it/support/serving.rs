@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::client::Client;
-use super::cost::{self, Cost};
+use super::cost;
 use super::server::Server;
 use super::telemetry::Records;
 use super::world::{OUT, Run};
@@ -30,9 +30,9 @@ impl Serving {
         Self { client, control: server.control.map(Client), server, folder }
     }
 
-    /// What it has cost so far.
-    pub fn cost(&self) -> Cost {
-        cost::so_far(self.server.id())
+    /// The most memory that it has had so far: bytes; 0 where that is not known.
+    pub fn memory(&self) -> u64 {
+        cost::memory(self.server.id()).unwrap_or(0)
     }
 
     /// Interrupts the run as ctrl-c does, and waits for its orderly end.

@@ -167,9 +167,13 @@ fn an_output_is_written_at_once_or_refused() {
         }
     }
     let path = zoo.folder.path().join("pipe").display().to_string();
-    let finished = finish(simhost().args(["generate", "--services", "3", "--out", &path]));
-    assert_eq!(finished.code, Some(2), "{finished:?}");
-    assert!(said(&finished).contains("it is a pipe that nothing reads"), "{finished:?}");
+    let topology = Topology::orders();
+    let itself = topology.path().display().to_string();
+    for command in [&["generate", "--services", "3"][..], &["graph", &itself]] {
+        let finished = finish(simhost().args(command).args(["--out", &path]));
+        assert_eq!(finished.code, Some(2), "{finished:?}");
+        assert!(said(&finished).contains("it is a pipe that nothing reads"), "{finished:?}");
+    }
 }
 
 #[test]

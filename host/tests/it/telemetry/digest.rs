@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic as proto;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 use simhost::context::TraceId;
-use simhost::telemetry::digest::{Digest, VERSION};
+use simhost::telemetry::digest::{BUILD, Digest, VERSION};
 use simhost::telemetry::encode::message;
 use simhost::telemetry::memory::Memory;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
@@ -28,7 +28,7 @@ fn of(batches: &[Batch], resources: &[Resource]) -> String {
 #[test]
 fn the_digest_is_pinned_so_that_it_can_be_compared_across_releases() {
     let digest = of(&[batch()], &resources());
-    assert_eq!(digest, "124e667d963988b07304c3acbbaf1f871ffc76f0d857c3dbbd30f68ae964b2f4");
+    assert_eq!(digest, "a83da53a2c00a68e3b20f6451d4912f6215b10583ebdcc58f9090d2b00ed7a97");
 }
 
 #[test]
@@ -110,12 +110,25 @@ fn whatever_a_record_says_moves_the_digest() {
         digests.push(of(&[batch], &resources()));
     }
     let mut other: Vec<_> = resources().to_vec();
-    other[1].attributes.push(KeyValue::new("simhost.guest.digest", "another"));
+    other[1].attributes.push(KeyValue::new("service.version", "another"));
     digests.push(of(&[batch()], &other));
     let all = digests.len();
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), all, "each change has a digest of its own");
+}
+
+#[test]
+fn which_build_ran_has_no_part_in_the_digest() {
+    let built = |build: &'static str| {
+        let mut resources = resources().to_vec();
+        for resource in &mut resources {
+            resource.attributes.extend(BUILD.map(|key| KeyValue::new(key, build)));
+        }
+        of(&[batch()], &resources)
+    };
+    assert_eq!(built("one"), of(&[batch()], &resources()));
+    assert_eq!(built("other"), of(&[batch()], &resources()));
 }
 
 #[test]

@@ -61,6 +61,21 @@ fn two_outputs_that_are_one_file_are_refused() {
     assert!(finished.stderr.contains("both name t.jsonl.shard-1"), "{}", finished.stderr);
 }
 
+/// A folder of files below `/dev`, which is there on Linux.
+#[cfg(target_os = "linux")]
+#[test]
+fn two_outputs_in_shared_memory_that_are_one_file_are_refused() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let path = folder.path().join("a.jsonl").display().to_string();
+    let topology = Topology::orders();
+    refused(&topology, &["--out", &path, "--truth", &path], &format!("--out and --truth both name {path}"));
+    // Those that are no files, or are open already, may be named twice.
+    for device in ["/dev/null", "/dev/stderr"] {
+        let flags = ["--virtual", "--request", ORDER, "--out", device, "--truth", device];
+        finish(&mut topology.command(&flags)).success();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn standard_output_that_goes_to_the_file_of_an_output_is_refused() {

@@ -88,6 +88,24 @@ fn a_blind_check_and_a_blind_failure_name_no_fault() {
     assert_blind(&strict.stdout);
 }
 
+#[test]
+fn a_blind_refusal_names_no_fault() {
+    let text = std::fs::read_to_string(Topology::orders().path()).expect("the topology");
+    let fault = "\n[[faults]]\nname = \"slow-index-scan-2\"\nkind = \"latency\"\ndelay = \"9ms\"\n\
+                 target = { link = \"payment-service -> order-service\" }\n\n[telemetry]\nexclude = [\"/x*\"]\n";
+    let topology = Topology::new("orders", text + fault);
+    let run = |flags: &[&str]| {
+        topology.run(&[&["--virtual", "--request", "GET /health", "--strict"], flags].concat())
+    };
+    let (seeing, blind) = (run(&[]), run(&["--blind"]));
+    assert!(seeing.stderr.contains("slow-index-scan-2"), "{}", seeing.stderr);
+    assert_eq!((blind.code, blind.stdout.as_str()), (Some(2), ""));
+    assert_blind(&blind.stderr);
+    for word in ["1 warning about faults", "excludes this very path only"] {
+        assert!(blind.stderr.contains(word), "{}", blind.stderr);
+    }
+}
+
 /// A deployment that does not come up is a note, and names the fault that deploys it.
 #[test]
 fn no_note_of_a_blind_run_names_a_fault() {

@@ -1,4 +1,4 @@
-//! Names and shares in messages: what was meant, what there is.
+//! Names in error messages: what was meant, what there is. Both sides find problems, and these read alike.
 
 /// Names that a message lists; of the others it says only how many there are.
 const LISTED_AT_MOST: usize = 30;
@@ -17,26 +17,20 @@ pub fn quote(value: &str) -> String {
     }
 }
 
-/// A share as it was written, with all its digits: `12.345%`.
-pub fn show_share(share: f64) -> String {
-    // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
-    format!("{}%", (share * 100.0 * 1e9).round() / 1e9)
-}
-
 /// The name that was most likely meant: the nearest that differs in at most a
 /// third of its letters, without regard to case and to `_` for `-`.
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if wrong.is_empty() || wrong.len() > COMPARED_AT_MOST {
         return None;
     }
-    let plain = |name: &str| name.to_lowercase().replace('_', "-");
+    let plain = |name: &str| name.to_ascii_lowercase().replace('_', "-");
     let wrong = plain(wrong);
     let most = |name: &str| 1.max(name.len().max(wrong.len()) / 3);
     names
         .into_iter()
         // Too long and too short names first: comparing letters is slow.
         .filter(|name| name.len() <= COMPARED_AT_MOST && name.len().abs_diff(wrong.len()) <= most(name))
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &plain(name)), name))
+        .map(|name| (strsim::osa_distance(&wrong, &plain(name)), name))
         .filter(|(distance, name)| *distance <= most(name) && *distance < name.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

@@ -1,0 +1,151 @@
+//! A worker's state without a guest, for tests of the interfaces.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::net::Ipv4Addr;
+use std::num::{NonZeroU64, NonZeroU128};
+use std::rc::Rc;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+
+use crate::clock::{Clock, VIRTUAL_START};
+use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
+use crate::guest::budget::UnderWay;
+use crate::guest::endpoint::Endpoint;
+use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
+use crate::guest::state::{GuestState, Host, Identity};
+use crate::guest::{CallError, Outbound};
+use crate::message::{Headers, Request, Response};
+use crate::model::{Limits, Nanos, ServiceId};
+use crate::process::Process;
+use crate::rng::{Key, Purpose};
+use crate::sched::Sched;
+use crate::telemetry::env::SpanLimits;
+use crate::telemetry::record::{Batch, Event, ResourceId};
+use crate::telemetry::recorder::Recorder;
+
+/// A worker of the service `front`, and the world around it.
+pub struct Fixture {
+    pub state: GuestState,
+    pub sched: Sched,
+    host: Rc<Host>,
+    records: Rc<RefCell<Batch>>,
+}
+
+impl Fixture {
+    /// One that serves no request, with this configuration.
+    pub fn idle(config: &[(&str, &str)]) -> Self {
+        let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
+        let records: Rc<RefCell<Batch>> = Rc::default();
+        let into = Rc::clone(&records);
+        let recorder = Recorder::new(move |batch| {
+            let mut records = into.borrow_mut();
+            records.spans.extend(batch.spans);
+            records.logs.extend(batch.logs);
+        });
+        let host = Rc::new(Host {
+            sched: sched.clone(),
+            recorder: Rc::new(recorder),
+            span_limits: SpanLimits::default(),
+            root: 1,
+            places: Cell::new(1),
+            outbound: OnceCell::new(),
+        });
+        let pairs = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let identity = Rc::new(Identity {
+            service: ServiceId(0),
+            name: "front".to_owned(),
+            replica: 0,
+            process: Process::new(&sched, false),
+            resource: ResourceId(0),
+            endpoint: Rc::new(Endpoint::new(Ipv4Addr::LOCALHOST, "simhost".into())),
+            config: pairs.collect(),
+            environment: Vec::new(),
+            limits: Limits::default(),
+            under_way: UnderWay::new(1 << 20, 1),
+            crew: Rc::default(),
+        });
+        Self { state: GuestState::new(&host, &identity, 0), sched, host, records }
+    }
+
+    /// One that serves `POST /stock/book?verbose=1` with a header and a body.
+    pub fn serving() -> Self {
+        let mut fixture = Self::idle(&[]);
+        let request = Request {
+            method: "POST".to_owned(),
+            target: "/stock/book?verbose=1".to_owned(),
+            headers: Headers(vec![("x-tier".to_owned(), "gold".to_owned())]),
+            body: b"two".to_vec(),
+        };
+        let visitor = Visitor {
+            from: None,
+            slot: None,
+            attempt: 0,
+            trace: Trace {
+                trace_id: TraceId(NonZeroU128::MIN),
+                flags: TraceFlags(TraceFlags::SAMPLED),
+                trace_state: None,
+                recording: true,
+                key: Key::new(1, Purpose::Guest),
+            },
+            server: SpanId(NonZeroU64::MIN),
+            baggage: Baggage::default(),
+            depth: 0,
+            context: None,
+            agent: None,
+            deadline: None,
+        };
+        let params = vec![("item".to_owned(), "book".to_owned())];
+        let local = fixture.state.local.get_mut();
+        let budget = Rc::clone(&local.budget);
+        local.output.begin(10);
+        local.scope = Some(Box::new(RequestScope::new(visitor, request, params, 10, budget)));
+        local.note_current();
+        fixture
+    }
+
+    /// Answers every call of the worker with `answer`.
+    pub fn with_answer(self, answer: Result<u16, CallError>) -> Self {
+        assert!(self.host.outbound.set(Rc::new(Echo(answer))).is_ok());
+        self
+    }
+
+    /// What the guest owes for the host's work since this was last asked.
+    pub fn owes(&self) -> u64 {
+        self.state.nature.bill.settle()
+    }
+
+    /// What has been recorded.
+    pub fn recorded(&self) -> Batch {
+        self.host.recorder.flush();
+        self.records.take()
+    }
+}
+
+/// A world in which each call has the same answer.
+struct Echo(Result<u16, CallError>);
+
+impl Outbound for Echo {
+    fn call(
+        &self,
+        _: Caller,
+        service: String,
+        _: Request,
+        _: Option<Nanos>,
+    ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
+        let answer = self.0.clone();
+        let response = |status| Response { status, headers: Headers::default(), body: service.into_bytes() };
+        std::future::ready(answer.map(response)).boxed_local()
+    }
+
+    fn waits(&self, _: ServiceId) {}
+
+    fn begun(
+        &self,
+        _: &RequestScope,
+        _: &Identity,
+        _: &str,
+        _: SpanId,
+    ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
+        None
+    }
+}
