@@ -65,7 +65,7 @@ struct Inner {
 }
 
 /// What a task does.
-type Work = Pin<Box<dyn Future<Output = ()>>>;
+pub type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The tasks that have not ended, each in a place of its own.
 #[derive(Default)]
@@ -181,7 +181,13 @@ impl Sched {
 
     /// Starts a task. It first runs after the tasks that are ready already.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        let waker = self.0.tasks.borrow_mut().insert(Box::pin(future), false, &self.0.ready);
+        self.spawn_boxed(Box::pin(future));
+    }
+
+    /// Starts a task whose future is in its box already. A large future is copied as a whole
+    /// whenever it is passed on: where it is made, it goes straight into the box.
+    pub fn spawn_boxed(&self, future: Work) {
+        let waker = self.0.tasks.borrow_mut().insert(future, false, &self.0.ready);
         waker.wake();
     }
 

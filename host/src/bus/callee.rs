@@ -43,6 +43,8 @@ pub struct CalleeSide {
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
+    /// Whether something may befall any replica.
+    pub(super) is_any_mortal: bool,
 }
 
 impl CalleeSide {
@@ -56,8 +58,19 @@ impl CalleeSide {
         external: Option<Rc<dyn External>>,
     ) -> Self {
         let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
-        let deadlocks = Deadlocks::default();
-        Self { host, _engine: engine, nodes, faults, records, tracing, external, stats, deadlocks }
+        let is_any_mortal = nodes.iter().any(Node::is_mortal);
+        Self {
+            host,
+            _engine: engine,
+            nodes,
+            faults,
+            records,
+            tracing,
+            external,
+            stats,
+            deadlocks: Deadlocks::default(),
+            is_any_mortal,
+        }
     }
 
     /// The instant, in simulated time.

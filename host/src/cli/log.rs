@@ -20,8 +20,8 @@ pub struct Log {
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
 
-    /// The same for chosen modules: LEVEL or MODULE=LEVEL, separated by commas. Levels are error, warn, info, debug
-    /// and trace. For example: simhost::telemetry=debug,hyper=info
+    /// The same for chosen modules: LEVEL or MODULE=LEVEL, separated by commas. Levels are error, warn,
+    /// info, debug and trace. For example: simhost::telemetry=debug,hyper=info
     #[arg(long, global = true, value_name = "FILTER", conflicts_with = "verbose")]
     log: Option<Targets>,
 }

@@ -13,6 +13,7 @@ use std::thread;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tracing::info;
 
 use crate::error::Problem;
 use crate::fault;
@@ -160,5 +161,8 @@ fn one(world: World<'_>, lane: Option<&Lane>, on_event: impl Fn(Event)) -> Resul
             entrance.send(now, batch);
         }
     };
-    world.simulate(hand_over, on_event)
+    info!(seed = world.model.seed, is_virtual = world.options.virtual_time, "simulation begins");
+    let done = world.simulate(hand_over, on_event)?;
+    info!(simulated_ns = done.simulated, "simulation is over");
+    Ok(done)
 }

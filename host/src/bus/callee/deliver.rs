@@ -4,20 +4,20 @@ use std::rc::Rc;
 
 use crate::bus::visit::{Outcome, RoundTrip, Visit, kept};
 use crate::guest::scope::Deadline;
-use crate::sched;
+use crate::sched::{self, Work};
 
 use super::CalleeSide;
 
 impl CalleeSide {
-    /// Brings a request to a guest, and the response back to `reply`.
+    /// Brings a request to a guest, and the response back to `reply`: what the task of a call does.
     pub(in crate::bus) fn deliver(
         self: Rc<Self>,
         mut visit: Visit,
         trip: RoundTrip,
         reply: sched::Sender<Outcome>,
-    ) -> impl Future<Output = ()> {
+    ) -> Work {
         let passage = self.passage(&mut visit);
-        async move {
+        Box::pin(async move {
             if let Some(passage) = passage {
                 // What faults make of it may free its caller.
                 visit.above = None;
@@ -31,7 +31,7 @@ impl CalleeSide {
             let outcome = kept(self.serve(&mut visit).await, visit.hold.as_ref());
             sched.sleep(trip.back).await;
             reply.send(outcome).ok();
-        }
+        })
     }
 
     /// Brings a request to a real server of the topology, and the response back.

@@ -70,6 +70,12 @@ pub struct Release {
 }
 
 impl Node {
+    /// Whether something may befall its replicas.
+    pub fn is_mortal(&self) -> bool {
+        let NodeCode::Guest(guest) = &self.code else { return false };
+        guest.stand.replicas.iter().any(|replica| replica.plight().is_some())
+    }
+
     /// Nothing counted yet.
     pub fn account(&self) -> ServiceAccount {
         let NodeCode::Guest(guest) = &self.code else { return ServiceAccount::of_server(self.name.clone()) };

@@ -192,7 +192,8 @@ impl CallerSide {
                 request.headers.set_deadline(None);
                 let trip = self.trip(&caller, (to, link), patience, allowed);
                 let hop = Hop::BetweenServices(Rc::clone(&caller.endpoint), Some(context));
-                sched.spawn(services.deliver(visit(caller, number, to, hop, (request, share)), trip, reply));
+                let visit = visit(caller, number, to, hop, (request, share));
+                sched.spawn_boxed(services.deliver(visit, trip, reply));
             }
             Callee::Known(to) => {
                 caller.introduce(&context, allowed, &mut request);

@@ -28,7 +28,7 @@ fn of(batches: &[Batch], resources: &[Resource]) -> String {
 #[test]
 fn the_digest_is_pinned_so_that_it_can_be_compared_across_releases() {
     let digest = of(&[batch()], &resources());
-    assert_eq!(digest, "124e667d963988b07304c3acbbaf1f871ffc76f0d857c3dbbd30f68ae964b2f4");
+    assert_eq!(digest, "a83da53a2c00a68e3b20f6451d4912f6215b10583ebdcc58f9090d2b00ed7a97");
 }
 
 #[test]
