@@ -9,7 +9,7 @@
 pub mod callee;
 mod caller;
 mod entry;
-mod fault_target;
+mod fault_windows;
 mod network;
 mod redact;
 pub mod replica_faults;
@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::fault::{Faults, Records, Stage};
+use crate::fault::{Faults, Records, WindowHandler};
 use crate::guest::endpoint::Addresses;
 use crate::guest::{Host, Outbound};
 use crate::link::Links;
@@ -135,8 +135,8 @@ impl Bus {
     }
 
     /// What is opened and closed when faults come and go.
-    pub fn stage(&self) -> Rc<dyn Stage> {
-        Rc::clone(&self.callee) as Rc<dyn Stage>
+    pub fn stage(&self) -> Rc<dyn WindowHandler> {
+        Rc::clone(&self.callee) as Rc<dyn WindowHandler>
     }
 
     pub fn stats(&self) -> &Stats {

@@ -3,7 +3,7 @@
 //! The bus asks at each [`Point`] that a request passes, [`Faults::at`], which
 //! rules are active there; mostly there are none. A rule that [strikes](Rule::strike)
 //! says so in the [`Ledger`], and its effect becomes part of what the bus is told
-//! to do: the [`Verdict`] of a worker's faults, for example. Dice are keyed by the
+//! to do: the [`WorkerVerdict`] of a worker's faults, for example. Dice are keyed by the
 //! fault's name and the request's span, so that faults are independent and adding
 //! one moves no other. Delay comes before an answer.
 //!
@@ -15,21 +15,20 @@ mod candidate;
 mod chance;
 mod clocks;
 mod condition;
-mod conductor;
 mod door;
 mod edit;
 mod event;
+pub mod impact;
 mod labels;
 mod ledger;
 mod network;
 mod record;
-mod replica;
 mod rule;
 mod schedule;
+mod scheduler;
 mod signs;
 mod span;
 mod under_way;
-pub mod witness;
 mod worker;
 
 use std::cell::RefCell;
@@ -42,22 +41,21 @@ use crate::model::{
 use crate::rng::{Key, Purpose};
 
 pub use account::{Account, Suppression};
-pub use candidate::{Json, Subject};
+pub use candidate::{Candidate, Json};
 pub use chance::{BAGGAGE, HEADER, Held};
-pub use conductor::{Conductor, Stage};
 pub use door::DOOR_SIGNS;
-pub use event::{After, Cause, Change, Drawn, Event, Firing, Hand, Site, Turn};
+pub use event::{After, Cause, Drawn, Event, FaultChange, Firing, ManualChange, Site, WindowChange};
 pub use labels::Labels;
 pub use ledger::Ledger;
-pub use network::{End, Passage};
+pub use network::{End, NetworkVerdict};
 pub use record::{Origin, Records, aliases};
-pub use replica::DEATH_SIGNS;
 pub use rule::{Rule, Strike};
 pub use schedule::{SHORTEST, Window, Windows};
-pub use signs::{Side, Spans};
-pub use span::Stall;
+pub use scheduler::{FaultScheduler, WindowHandler};
+pub use signs::{DEATH_SIGNS, Side, Spans};
+pub use span::SpanVerdict;
 pub use under_way::{Entered, UnderWay};
-pub use worker::Verdict;
+pub use worker::WorkerVerdict;
 
 use door::DoorAction;
 use network::NetworkAction;
@@ -124,18 +122,11 @@ fn chooses_requests(fault: &Fault) -> bool {
 }
 
 impl Effect {
-    /// Whether it can make any request end otherwise, or later: what is only done to
-    /// records cannot. But guests look at their clocks.
+    /// Whether it can make any request end otherwise, or later.
     pub const fn may_change_requests(&self) -> bool {
         match self {
             Self::Network(_) | Self::Door(_) | Self::Worker(_) | Self::Replica(_) | Self::Span(_) => true,
-            Self::Record(RecordFault::ClockSkew { .. }) => true,
-            Self::Record(
-                RecordFault::LoseSpans
-                | RecordFault::LateSpans { .. }
-                | RecordFault::WrongServiceName { .. }
-                | RecordFault::Cardinality { .. },
-            ) => false,
+            Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
     }
@@ -151,8 +142,8 @@ pub fn draw_targets(model: &mut Model) {
     }
 }
 
-/// Whether something may befall the replicas of a service, whatever its requests are.
-pub fn befalls_replicas(model: &Model, service: ServiceId) -> bool {
+/// Whether something may strike the replicas of a service, whatever its requests are.
+pub fn strikes_replicas(model: &Model, service: ServiceId) -> bool {
     let mut aimed = model
         .faults
         .iter()
@@ -227,7 +218,7 @@ impl Rules {
 }
 
 impl Faults {
-    /// Takes in the model's faults, none of which is active before the [`Conductor`]
+    /// Takes in the model's faults, none of which is active before the [`FaultScheduler`]
     /// says so. `route_of` finds a route's index by its text,
     /// `routes` says how many a service has.
     pub fn new(
@@ -269,11 +260,11 @@ impl Faults {
         self.stations[service.index()].rules(point)?.borrow().get(route).map(Rc::clone)
     }
 
-    /// What befalls a request that a worker has.
-    pub fn judge(&self, subject: &Subject<'_>, now: Nanos) -> Verdict {
-        match self.at(Point::Worker, subject.service, subject.route) {
-            Some(rules) => self.judge_by(&rules, subject, now),
-            None => Verdict::default(),
+    /// What strikes a request that a worker has.
+    pub fn worker(&self, candidate: &Candidate<'_>, now: Nanos) -> WorkerVerdict {
+        match self.at(Point::Worker, candidate.service, candidate.route) {
+            Some(rules) => self.worker_by(&rules, candidate, now),
+            None => WorkerVerdict::default(),
         }
     }
 

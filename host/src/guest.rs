@@ -54,20 +54,20 @@ pub struct Worker {
     /// The engine counts fuel.
     fuel: bool,
     /// Given back when the store, with what it has of the engine, is gone.
-    _place: Place,
+    _place: WorkerPermit,
 }
 
 /// A worker's place among those that its world may have.
-struct Place(Rc<Host>);
+struct WorkerPermit(Rc<Host>);
 
-impl Place {
+impl WorkerPermit {
     fn take(host: &Rc<Host>) -> Option<Self> {
         host.places.set(host.places.get().checked_sub(1)?);
         Some(Self(Rc::clone(host)))
     }
 }
 
-impl Drop for Place {
+impl Drop for WorkerPermit {
     fn drop(&mut self) {
         self.0.places.set(self.0.places.get() + 1);
     }
@@ -81,7 +81,7 @@ impl Worker {
         identity: &Rc<Identity>,
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
-        let place = Place::take(host).ok_or_else(exhausted)?;
+        let place = WorkerPermit::take(host).ok_or_else(exhausted)?;
         let state = GuestState::new(host, identity, ordinal);
         let cpu = Rc::clone(&state.local.get().cpu);
         let mut store = Store::new(code.engine(), state);

@@ -126,12 +126,14 @@ impl Link {
 impl ClientState {
     /// Nothing has happened yet.
     fn new(policies: &Rc<Policies>, timeout: Option<Nanos>) -> Self {
-        let budget = policies.retry.as_ref().and_then(|retry| retry.budget);
+        // A new policy is sorted here: whether it remembers anything.
+        let Policies { retry, breaker, bulkhead, hedge: _, fallback: _, deadline: _ } = &**policies;
+        let budget = retry.as_ref().and_then(|retry| retry.budget);
         Self {
             timeout,
-            breaker: policies.breaker.clone().map(|breaker| RefCell::new(Breaker::new(breaker))),
+            breaker: breaker.clone().map(|breaker| RefCell::new(Breaker::new(breaker))),
             budget: budget.map(|budget| RefCell::new(Budget::new(budget))),
-            bulkhead: policies.bulkhead.map(Bulkhead::new),
+            bulkhead: bulkhead.map(Bulkhead::new),
             policies: Rc::clone(policies),
         }
     }

@@ -51,7 +51,7 @@ use crate::bus::Bus;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
-use crate::fault::{self, Conductor, Ledger};
+use crate::fault::{self, FaultScheduler, Ledger};
 use crate::graph::Graph;
 use crate::model::{Code, Model};
 use crate::report::words;
@@ -176,7 +176,7 @@ impl Plan {
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
-        Conductor::begin(bus.stage(), &sched);
+        FaultScheduler::begin(bus.stage(), &sched);
         (sched, bus)
     }
 

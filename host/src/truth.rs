@@ -19,8 +19,8 @@ mod units;
 
 use std::sync::Arc;
 
-use crate::fault::witness::Spot;
-use crate::fault::{Change, Event, Firing, Hand, Turn};
+use crate::fault::impact::ServiceRoute;
+use crate::fault::{Event, FaultChange, Firing, ManualChange, WindowChange};
 use crate::model::{Nanos, ServiceId};
 
 pub use causes::{Causes, Runs};
@@ -55,7 +55,7 @@ impl Names {
         &self.services[id.index()]
     }
 
-    pub fn route(&self, (service, route): Spot) -> Option<&str> {
+    pub fn route(&self, (service, route): ServiceRoute) -> Option<&str> {
         self.routes[service.index()].get(route? as usize).map(|name| &**name)
     }
 
@@ -70,7 +70,7 @@ impl Names {
         self.instance(shard * each + self.seats[service.index()]? + replica)
     }
 
-    pub fn place(&self, spot: Spot) -> Where {
+    pub fn place(&self, spot: ServiceRoute) -> Where {
         Where { service: self.service(spot.0).to_owned(), route: self.route(spot).map(ToOwned::to_owned) }
     }
 }
@@ -142,7 +142,7 @@ impl Book {
         });
     }
 
-    fn turned(&self, turn: &Turn<'_>, state: State) {
+    fn turned(&self, turn: &WindowChange<'_>, state: State) {
         let rule = turn.rule;
         self.sink.write(&Record::Window {
             shard: self.shard,
@@ -158,16 +158,16 @@ impl Book {
         });
     }
 
-    fn changed(&self, change: &Change<'_>) {
-        let probability = match change.hand {
-            Hand::Probability(probability) => Some(probability),
-            Hand::On | Hand::Off | Hand::Schedule => None,
+    fn changed(&self, change: &FaultChange<'_>) {
+        let probability = match change.what {
+            ManualChange::Probability(probability) => Some(probability),
+            ManualChange::On | ManualChange::Off | ManualChange::Schedule => None,
         };
         self.sink.write(&Record::Change {
             shard: self.shard,
             fault: change.rule.name.to_string(),
             kind: change.rule.kind.name.to_owned(),
-            what: What::from(change.hand),
+            what: What::from(change.what),
             probability,
             at: self.seconds(change.time),
             time: units::instant(change.time),

@@ -6,7 +6,7 @@ use futures_util::future::FutureExt;
 
 use crate::context::{self, SpanContext, SpanId};
 use crate::fault::Entered;
-use crate::fault::Passage;
+use crate::fault::NetworkVerdict;
 use crate::guest::CallError;
 use crate::guest::scope::{Caller, Deadline, Trace};
 use crate::message::{Request, Response};
@@ -56,8 +56,8 @@ pub struct Answer {
 pub struct Admitted {
     bus: Rc<Bus>,
     visit: Visit,
-    /// What befalls it on its way.
-    passage: Option<Box<Passage>>,
+    /// What strikes it on its way.
+    verdict: Option<Box<NetworkVerdict>>,
     ticket: Ticket,
     inside: Inside,
     entered: Option<Entered>,
@@ -88,13 +88,13 @@ impl Admitted {
     #[expect(clippy::manual_async_fn, reason = "it would hold the visit twice: as argument and as variable")]
     pub fn serve(mut self) -> impl Future<Output = Outcome> {
         async move {
-            let outcome = match self.passage.take() {
+            let outcome = match self.verdict.take() {
                 None => self.bus.callee.serve(&mut self.visit).await,
-                Some(passage) => {
+                Some(verdict) => {
                     let patience = self.bus.callee.node(self.visit.to).limits.request_time;
                     let trip = RoundTrip { there: 0, back: 0, patience, allowed: None };
                     // In a box, as it is large and rare.
-                    Box::pin(Rc::clone(&self.bus.callee).convey(passage, &mut self.visit, trip)).await
+                    Box::pin(Rc::clone(&self.bus.callee).convey(verdict, &mut self.visit, trip)).await
                 }
             };
             let now = self.bus.now();
@@ -204,7 +204,7 @@ impl Bus {
             hold: None,
             hop: Hop::FromOutside(entry.shown),
         };
-        let passage = self.callee.passage(&mut visit);
+        let verdict = self.callee.network_faults(&mut visit);
         let context = (!excluded).then(|| SpanContext {
             trace_id: visit.trace.trace_id,
             span_id: span,
@@ -212,7 +212,7 @@ impl Bus {
             trace_state: visit.trace.trace_state.clone(),
         });
         let inside = Inside::new(self);
-        Ok(Admitted { bus: Rc::clone(self), visit, passage, ticket, inside, entered, context })
+        Ok(Admitted { bus: Rc::clone(self), visit, verdict, ticket, inside, entered, context })
     }
 
     /// Notes a request of a load that is not sent, where somebody keeps account. `key` is who
@@ -226,7 +226,7 @@ impl Bus {
         why: &'static str,
     ) {
         let ledger = &self.callee.faults.ledger;
-        if !ledger.is_witnessed() {
+        if !ledger.tracks_impact() {
             return;
         }
         let trace = self.callee.tracing.trace(key.draw(), None, false);
@@ -240,7 +240,7 @@ impl Bus {
 
     /// Notes a request from outside that nobody serves, where somebody keeps account.
     fn turned_away(&self, entry: &Entry, number: u64, status: u16) {
-        if !self.callee.faults.ledger.is_witnessed() {
+        if !self.callee.faults.ledger.tracks_impact() {
             return;
         }
         let (now, parent) = (self.now(), context::extract(&entry.request.headers).parent);

@@ -1,12 +1,12 @@
 //! What the bus makes of faults on the way: a request whose way is struck goes it here.
 //!
-//! What they do is decided when the request leaves, in [`CalleeSide::passage`];
+//! What they do is decided when the request leaves, in [`CalleeSide::verdict`];
 //! [`CalleeSide::convey`] brings it to the callee and the response back, as far as they get.
 
 use std::rc::Rc;
 
 use crate::context;
-use crate::fault::{End, Passage, Point, Spans, Subject};
+use crate::fault::{Candidate, End, NetworkVerdict, Point, Spans};
 use crate::guest::CallError;
 use crate::guest::scope::Deadline;
 use crate::model::{ContextDamage, Nanos, ServiceId};
@@ -17,13 +17,13 @@ use super::visit::{Hop, Outcome, RoundTrip, Visit, kept};
 
 impl CalleeSide {
     /// Lets a request leave: asks the faults on its way, and does to it what they do
-    /// before it arrives. None: nothing befalls it.
+    /// before it arrives. None: nothing strikes it.
     #[inline]
-    pub(super) fn passage(&self, visit: &mut Visit) -> Option<Box<Passage>> {
+    pub(super) fn network_faults(&self, visit: &mut Visit) -> Option<Box<NetworkVerdict>> {
         if self.faults.has(Point::Network, visit.to) { self.struck(visit) } else { None }
     }
 
-    fn struck(&self, visit: &mut Visit) -> Option<Box<Passage>> {
+    fn struck(&self, visit: &mut Visit) -> Option<Box<NetworkVerdict>> {
         let now = self.now();
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         let (mut resource, mut server) = (None, None);
@@ -38,31 +38,31 @@ impl CalleeSide {
             resource = is_sole.then(|| guest.stand.replicas[picked].identity.resource);
             server = Some(visit.span);
         }
-        let subject = visit.subject(route, replica, &params, visit.outermost());
-        let spans = Spans { server, own: server.map(|_| visit.second_arrival()), ..subject.spans };
-        let subject = Subject { resource, spans, ..subject };
-        let mut passage = Box::new(self.faults.passage(&subject, now)?);
-        passage.depart(&mut visit.request, now);
-        if passage.unsamples {
+        let candidate = visit.candidate(route, replica, &params, visit.outermost());
+        let spans = Spans { server, own: server.map(|_| visit.second_arrival()), ..candidate.spans };
+        let candidate = Candidate { resource, spans, ..candidate };
+        let mut verdict = Box::new(self.faults.network(&candidate, now)?);
+        verdict.depart(&mut visit.request, now);
+        if verdict.unsamples {
             unsample(visit);
         }
-        if let Some(how) = passage.damages {
+        if let Some(how) = verdict.damages {
             self.damage(visit, how);
         }
-        Some(passage)
+        Some(verdict)
     }
 
     /// Brings a request to the callee, and the answer back.
     pub(super) async fn convey(
         self: Rc<Self>,
-        mut passage: Box<Passage>,
+        mut verdict: Box<NetworkVerdict>,
         visit: &mut Visit,
         trip: RoundTrip,
     ) -> Outcome {
         let sched = &self.host.sched;
         let until = sched.now().saturating_add(trip.patience);
-        sched.sleep(trip.there.saturating_add(passage.delay)).await;
-        if let Some(end) = passage.end {
+        sched.sleep(trip.there.saturating_add(verdict.delay)).await;
+        if let Some(end) = verdict.end {
             if visit.from.is_some() && self.guest(visit.to).is_some() {
                 self.stats.lost(visit.to);
             }
@@ -74,11 +74,11 @@ impl CalleeSide {
         if let Some(allowed) = trip.allowed {
             self.arrive_with_deadline(visit, allowed);
         }
-        if passage.doubles {
+        if verdict.doubles {
             self.arrive_again(visit);
         }
         let mut outcome = kept(Rc::clone(&self).arrive(visit).await, visit.hold.as_ref());
-        let (delay, end) = passage.come_back(outcome.as_mut().ok(), sched.now());
+        let (delay, end) = verdict.come_back(outcome.as_mut().ok(), sched.now());
         sched.sleep(trip.back.saturating_add(delay)).await;
         match end {
             Some(end) => self.ended(end, visit.to, until).await,

@@ -1,27 +1,30 @@
-//! What has befallen a replica as such, and the requests that it strikes there.
+//! The faults of a replica, and the requests that they strike there.
 //!
-//! A replica that nothing can befall has no plight. Windows of faults change it
-//! (`stage`); a request meets it when it [arrives](Plight::enter), while it waits,
-//! and while a worker has it (`exposed`).
+//! A replica that no fault of the topology can strike has none of this. Windows of faults
+//! change it (`fault_windows`). A request meets it when it [arrives](ReplicaFaults::enter),
+//! while it waits, and while a worker has it (`serve_mortal`).
+
+mod active;
+mod occupant;
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use slab::Slab;
 
 use crate::context::{SpanId, TraceId};
-use crate::fault::{DEATH_SIGNS, Drawn, Firing, Ledger, Rule, SHORTEST, Side, Site, Spans};
+use crate::fault::{Drawn, Firing, Ledger, Rule, SHORTEST, Site, Spans};
 use crate::model::{Distribution, Nanos, ReplicaFault, ServiceId};
 use crate::process::Process;
 use crate::rng::Key;
 use crate::telemetry::record::ResourceId;
 
 use super::visit::Visit;
+use active::{ActiveFault, State, Striker};
 
-/// A replica, whichever code it runs, and what has befallen it.
-pub struct Plight {
+/// A replica, whichever code it runs, and the faults that it has.
+pub struct ReplicaFaults {
     pub service: ServiceId,
     pub replica: u32,
     /// That of the release that the topology has.
@@ -29,77 +32,14 @@ pub struct Plight {
     pub process: Rc<Process>,
     ledger: Rc<Ledger>,
     /// In the order in which they began.
-    holds: RefCell<Vec<Hold>>,
+    active: RefCell<Vec<ActiveFault>>,
     /// The requests that are there.
-    present: RefCell<Slab<Present>>,
-}
-
-/// A fault that strikes the replica, by one of its windows.
-#[derive(Clone)]
-struct Striker {
-    rule: Rc<Rule>,
-    /// The window's number.
-    window: u64,
-    /// The spans that show it.
-    signs: &'static [Side],
-}
-
-impl Striker {
-    /// By the window that is open, or was the last.
-    fn now(rule: &Rc<Rule>, signs: &'static [Side]) -> Self {
-        Self { rule: Rc::clone(rule), window: rule.windows(), signs }
-    }
-}
-
-/// A fault that has the replica.
-struct Hold {
-    by: Striker,
-    state: State,
-}
-
-/// What a fault does to the replica.
-enum State {
-    /// Work takes this many times as long.
-    Slow(f64),
-    Paused,
-    /// This many workers are taken, once the fault has grown in.
-    Taken(u32),
-    /// Nobody is at the replica's address before this instant.
-    DownUntil(Nanos),
-    /// It goes down over and over.
-    Falling {
-        /// Nobody is there before this instant.
-        down_until: Nanos,
-        next: Nanos,
-        /// How often it has gone down.
-        falls: u64,
-    },
-}
-
-impl Hold {
-    fn is_of(&self, rule: &Rule) -> bool {
-        self.by.rule.index == rule.index
-    }
-
-    /// Whether workers may never be given back while it lasts.
-    const fn keeps_workers(&self) -> bool {
-        match self.state {
-            State::Paused | State::Taken(_) => true,
-            State::Slow(_) | State::DownUntil(_) | State::Falling { .. } => false,
-        }
-    }
-
-    const fn is_down(&self, now: Nanos) -> bool {
-        match self.state {
-            State::DownUntil(until) | State::Falling { down_until: until, .. } => until > now,
-            State::Slow(_) | State::Paused | State::Taken(_) => false,
-        }
-    }
+    occupants: RefCell<Slab<OccupantState>>,
 }
 
 /// A request that is at the replica.
-struct Present {
-    met: Met,
+struct OccupantState {
+    request: RequestRef,
     /// The faults that slow its work down, should it have any.
     slow: Vec<Striker>,
     /// It waits for a worker, and is told when faults begin to keep some.
@@ -108,7 +48,7 @@ struct Present {
 
 /// A request, as far as the ledger names it.
 #[derive(Clone, Copy, Debug)]
-pub struct Met {
+pub struct RequestRef {
     trace: TraceId,
     span: SpanId,
     /// The call that has brought it; of one from outside, itself.
@@ -121,7 +61,7 @@ pub struct Met {
     from: Option<ServiceId>,
 }
 
-impl Met {
+impl RequestRef {
     pub(super) fn of(visit: &Visit, route: Option<u32>, resource: ResourceId) -> Self {
         let from = visit.from.map(|(from, _)| from);
         Self {
@@ -137,26 +77,26 @@ impl Met {
 }
 
 /// A request's being at a replica, until this is dropped.
-pub struct Presence<'a> {
-    pub plight: &'a Plight,
+pub struct Occupant<'a> {
+    pub faults: &'a ReplicaFaults,
     place: usize,
 }
 
-impl Drop for Presence<'_> {
+impl Drop for Occupant<'_> {
     fn drop(&mut self) {
-        self.plight.present.borrow_mut().remove(self.place);
+        self.faults.occupants.borrow_mut().remove(self.place);
     }
 }
 
-impl Plight {
+impl ReplicaFaults {
     /// Of a replica whose process has this Resource, until something is deployed.
     pub fn new(
         (service, replica, resource): (ServiceId, u32, ResourceId),
         process: Rc<Process>,
         ledger: Rc<Ledger>,
     ) -> Rc<Self> {
-        let (holds, present) = (RefCell::default(), RefCell::default());
-        Rc::new(Self { service, replica, resource, process, ledger, holds, present })
+        let (active, occupants) = (RefCell::default(), RefCell::default());
+        Rc::new(Self { service, replica, resource, process, ledger, active, occupants })
     }
 
     fn now(&self) -> Nanos {
@@ -167,32 +107,32 @@ impl Plight {
     ///
     /// # Errors
     /// Nobody is there.
-    pub fn enter(&self, met: Met) -> Result<Presence<'_>, Down> {
-        let (now, holds) = (self.now(), self.holds.borrow());
-        if let Some(hold) = holds.iter().find(|hold| hold.is_down(now)) {
-            self.struck(&hold.by, Some(met), Drawn::Nothing);
+    pub fn enter(&self, request: RequestRef) -> Result<Occupant<'_>, Down> {
+        let (now, active) = (self.now(), self.active.borrow());
+        if let Some(fault) = active.iter().find(|fault| fault.is_down(now)) {
+            self.struck(&fault.by, Some(request), Drawn::Nothing);
             return Err(Down);
         }
         let mut slow = Vec::new();
-        for Hold { by, state } in &*holds {
+        for ActiveFault { by, state } in &*active {
             match state {
                 State::Slow(_) => slow.push(by.clone()),
-                State::Paused => self.struck(by, Some(met), Drawn::Nothing),
+                State::Paused => self.struck(by, Some(request), Drawn::Nothing),
                 State::Taken(_) | State::DownUntil(_) | State::Falling { .. } => {}
             }
         }
-        let place = self.present.borrow_mut().insert(Present { met, slow, waiting: None });
-        Ok(Presence { plight: self, place })
+        let place = self.occupants.borrow_mut().insert(OccupantState { request, slow, waiting: None });
+        Ok(Occupant { faults: self, place })
     }
 
     /// How many of `workers` are taken.
     pub fn taken(&self, workers: u32) -> u32 {
         let now = self.now();
-        let taken = |hold: &Hold| match hold.state {
-            State::Taken(most) => (f64::from(most.min(workers)) * hold.by.rule.strength(now)).round() as u32,
+        let taken = |fault: &ActiveFault| match fault.state {
+            State::Taken(most) => (f64::from(most.min(workers)) * fault.by.rule.strength(now)).round() as u32,
             State::Slow(_) | State::Paused | State::DownUntil(_) | State::Falling { .. } => 0,
         };
-        let all = self.holds.borrow().iter().map(taken).fold(0, u32::saturating_add);
+        let all = self.active.borrow().iter().map(taken).fold(0, u32::saturating_add);
         all.min(workers)
     }
 
@@ -201,78 +141,79 @@ impl Plight {
         self.process.is_paused() || self.taken(workers) > 0
     }
 
-    /// Has a fault that has become active strike this replica, if target and dice
-    /// say so. Who is in it does not yet know.
-    pub fn befall(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> Fate {
+    /// Has a fault that has become active strike this replica, if target and
+    /// probability have it so. Who is in it does not yet know.
+    pub fn strike(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> ProcessFate {
         let target = rule.target.as_ref().and_then(|target| target.replica);
         let is_meant = target.is_none_or(|wanted| wanted == self.replica);
         // Whom it strikes is counted by request.
-        if !is_meant || rule.spares(self.dice(rule).with(0), rule.probability()) {
-            return Fate::Lives;
+        if !is_meant || rule.spares(self.key(rule).with(0), rule.probability()) {
+            return ProcessFate::Lives;
         }
         let by = Striker::now(rule, fault.signs());
         match fault {
             ReplicaFault::Crash { restart } => {
-                let restart = restart.sample(&mut self.dice(rule).with(1).stream());
+                let restart = restart.sample(&mut self.key(rule).with(1).stream());
                 self.struck(&by, None, Drawn::Delay(restart));
                 self.crash(by, restart, None)
             }
             ReplicaFault::RestartLoop { up, .. } => {
-                let up = up.sample(&mut self.dice(rule).with(1).stream());
+                let up = up.sample(&mut self.key(rule).with(1).stream());
                 let next = self.now().saturating_add(up.max(SHORTEST));
-                self.hold(by, State::Falling { down_until: 0, next, falls: 0 });
-                Fate::Lives
+                self.begin(by, State::Falling { down_until: 0, next, falls: 0 });
+                ProcessFate::Lives
             }
             ReplicaFault::Down => {
                 self.strike_all(&by, None);
-                self.hold(by, State::DownUntil(Nanos::MAX));
-                Fate::Dies
+                self.begin(by, State::DownUntil(Nanos::MAX));
+                ProcessFate::Dies
             }
             ReplicaFault::Pause => {
-                self.hold(by.clone(), State::Paused);
+                self.begin(by.clone(), State::Paused);
                 self.call_waiting();
                 self.process.pause();
                 self.strike_all(&by, None);
-                Fate::Lives
+                ProcessFate::Lives
             }
             ReplicaFault::PoolExhaustion { workers } => {
-                self.hold(by, State::Taken(*workers));
+                self.begin(by, State::Taken(*workers));
                 self.call_waiting();
-                Fate::Lives
+                ProcessFate::Lives
             }
             ReplicaFault::Cpu { times } => {
-                self.hold(by.clone(), State::Slow(*times));
+                self.begin(by.clone(), State::Slow(*times));
                 self.slow_down();
-                let mut present = self.present.borrow_mut();
-                present.iter_mut().for_each(|(_, present)| present.slow.push(by.clone()));
-                Fate::Lives
+                let mut occupants = self.occupants.borrow_mut();
+                occupants.iter_mut().for_each(|(_, occupants)| occupants.slow.push(by.clone()));
+                ProcessFate::Lives
             }
         }
     }
 
-    fn hold(&self, by: Striker, state: State) {
-        self.holds.borrow_mut().push(Hold { by, state });
+    fn begin(&self, by: Striker, state: State) {
+        self.active.borrow_mut().push(ActiveFault { by, state });
     }
 
     /// Tells who waits for a worker that a fault has begun to keep some.
     fn call_waiting(&self) {
-        let mut present = self.present.borrow_mut();
-        present.iter_mut().filter_map(|(_, present)| present.waiting.take()).for_each(Waker::wake);
+        let mut occupants = self.occupants.borrow_mut();
+        occupants.iter_mut().filter_map(|(_, occupants)| occupants.waiting.take()).for_each(Waker::wake);
     }
 
     /// The replica falls, for so long: nanoseconds. This outlasts the fault's window.
     /// A request that is known to be struck is not struck again.
-    fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> Fate {
+    fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> ProcessFate {
         let now = self.now();
-        let is_left = |hold: &Hold| hold.by.rule.is_active() && !hold.is_of(&by.rule) || hold.is_down(now);
-        self.holds.borrow_mut().retain(is_left);
+        let is_left =
+            |fault: &ActiveFault| fault.by.rule.is_active() && !fault.is_of(&by.rule) || fault.is_down(now);
+        self.active.borrow_mut().retain(is_left);
         self.strike_all(&by, known);
-        self.hold(by, State::DownUntil(now.saturating_add(restart)));
-        Fate::Dies
+        self.begin(by, State::DownUntil(now.saturating_add(restart)));
+        ProcessFate::Dies
     }
 
     /// Has a replica that falls over and over do so, if it is time.
-    pub fn step(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> Fate {
+    pub fn step(&self, rule: &Rc<Rule>, fault: &ReplicaFault) -> ProcessFate {
         let lasting = match fault {
             ReplicaFault::RestartLoop { up, down } => self.fall(rule, up, down),
             ReplicaFault::Cpu { .. }
@@ -281,46 +222,59 @@ impl Plight {
             | ReplicaFault::Crash { .. }
             | ReplicaFault::Down => None,
         };
-        let Some(lasting) = lasting else { return Fate::Lives };
+        let Some(lasting) = lasting else { return ProcessFate::Lives };
         let by = Striker::now(rule, fault.signs());
         self.struck(&by, None, Drawn::Delay(lasting));
         self.strike_all(&by, None);
-        Fate::Dies
+        ProcessFate::Dies
     }
 
     /// Lets the replica fall over and over, and draws for how long: nanoseconds. None before its time.
     fn fall(&self, rule: &Rule, up: &Distribution, down: &Distribution) -> Option<Nanos> {
         let now = self.now();
-        let mut holds = self.holds.borrow_mut();
-        let hold = holds.iter_mut().find(|hold| hold.is_of(rule))?;
-        let State::Falling { down_until, next, falls } = &mut hold.state else { return None };
+        let mut active = self.active.borrow_mut();
+        let fault = active.iter_mut().find(|fault| fault.is_of(rule))?;
+        let State::Falling { down_until, next, falls } = &mut fault.state else { return None };
         if *next > now {
             return None;
         }
         *falls += 1;
-        let dice = self.dice(rule).with(1 + *falls);
-        let lasting = down.sample(&mut dice.with(0).stream()).max(SHORTEST);
-        let up = up.sample(&mut dice.with(1).stream()).max(SHORTEST);
+        let key = self.key(rule).with(1 + *falls);
+        let lasting = down.sample(&mut key.with(0).stream()).max(SHORTEST);
+        let up = up.sample(&mut key.with(1).stream()).max(SHORTEST);
         *down_until = now.saturating_add(lasting);
         *next = down_until.saturating_add(up);
         Some(lasting)
     }
 
+    /// When a fault wants to change what it does here while its window is open. The replica
+    /// has this many workers.
+    pub fn next_step(&self, rule: &Rule, fault: &ReplicaFault, workers: u32) -> Option<Nanos> {
+        match fault {
+            ReplicaFault::RestartLoop { .. } => self.next_fall(rule),
+            ReplicaFault::PoolExhaustion { workers: most } => fewer(rule, workers.min(*most), self.now()),
+            ReplicaFault::Cpu { .. }
+            | ReplicaFault::Pause
+            | ReplicaFault::Crash { .. }
+            | ReplicaFault::Down => None,
+        }
+    }
+
     /// When the replica falls next by this fault.
-    pub fn next_fall(&self, rule: &Rule) -> Option<Nanos> {
-        let holds = self.holds.borrow();
-        match holds.iter().find(|hold| hold.is_of(rule))?.state {
+    fn next_fall(&self, rule: &Rule) -> Option<Nanos> {
+        let active = self.active.borrow();
+        match active.iter().find(|fault| fault.is_of(rule))?.state {
             State::Falling { next, .. } => Some(next),
             State::Slow(_) | State::Paused | State::Taken(_) | State::DownUntil(_) => None,
         }
     }
 
     /// The fault is no longer active. From a crash the replica recovers in its time.
-    pub fn relieve(&self, rule: &Rule, fault: &ReplicaFault) {
+    pub fn end(&self, rule: &Rule, fault: &ReplicaFault) {
         let is_crash = matches!(fault, ReplicaFault::Crash { .. });
-        let before = self.holds.borrow().len();
-        self.holds.borrow_mut().retain(|hold| !hold.is_of(rule) || is_crash);
-        if self.holds.borrow().len() == before {
+        let before = self.active.borrow().len();
+        self.active.borrow_mut().retain(|fault| !fault.is_of(rule) || is_crash);
+        if self.active.borrow().len() == before {
             return;
         }
         match fault {
@@ -334,15 +288,15 @@ impl Plight {
     }
 
     /// For what a fault draws for this replica in each window.
-    fn dice(&self, rule: &Rule) -> Key {
-        rule.dice_of_window().with_name("replica").with(u64::from(self.replica))
+    fn key(&self, rule: &Rule) -> Key {
+        rule.window_key().with_name("replica").with(u64::from(self.replica))
     }
 
     /// Makes work as slow as all faults together have it.
     fn slow_down(&self) {
-        let holds = self.holds.borrow();
-        let slow = holds.iter().filter_map(|hold| match hold.state {
-            State::Slow(times) => Some((Rc::clone(&hold.by.rule), times)),
+        let active = self.active.borrow();
+        let slow = active.iter().filter_map(|fault| match fault.state {
+            State::Slow(times) => Some((Rc::clone(&fault.by.rule), times)),
             State::Paused | State::Taken(_) | State::DownUntil(_) | State::Falling { .. } => None,
         });
         let slow: Vec<_> = slow.collect();
@@ -355,34 +309,48 @@ impl Plight {
 
     /// A fault strikes all requests that are here, save the one of which that is known.
     fn strike_all(&self, by: &Striker, known: Option<usize>) {
-        for (_, Present { met, .. }) in
-            self.present.borrow().iter().filter(|(place, _)| Some(*place) != known)
+        for (_, OccupantState { request, .. }) in
+            self.occupants.borrow().iter().filter(|(place, _)| Some(*place) != known)
         {
-            self.struck(by, Some(*met), Drawn::Nothing);
+            self.struck(by, Some(*request), Drawn::Nothing);
         }
     }
 
     /// Notes that a fault has struck a request, or the replica.
-    fn struck(&self, by: &Striker, met: Option<Met>, drawn: Drawn) {
+    fn struck(&self, by: &Striker, request: Option<RequestRef>, drawn: Drawn) {
         let Striker { rule, window, signs } = by;
         rule.acted();
         let now = self.now();
-        let Some(met) = met else {
+        let Some(request) = request else {
             let replica = (self.service, self.replica, self.resource);
             return self.ledger.fired(Firing::of_replica(rule, replica, *window, now, drawn));
         };
         let site = Site {
             service: self.service,
             replica: Some(self.replica),
-            resource: Some(met.resource),
-            route: met.route,
-            from: met.from,
-            trace: met.trace,
-            within: met.within,
-            spans: Spans { server: Some(met.span), client: met.client, own: None },
+            resource: Some(request.resource),
+            route: request.route,
+            from: request.from,
+            trace: request.trace,
+            within: request.within,
+            spans: Spans { server: Some(request.span), client: request.client, own: None },
         };
         self.ledger.fired(Firing::at(rule, &site, *window, now, drawn).shown_by(site.spans, signs));
     }
+}
+
+/// When a fault that fades takes one worker less than it does now, of so many at most.
+fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
+    let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
+    let fades = closes.saturating_sub(ramp);
+    let taken =
+        if now < fades { f64::from(workers) } else { (f64::from(workers) * rule.strength(now)).round() };
+    if ramp == 0 || taken < 1.0 {
+        return None;
+    }
+    // Where it is just so many and a half, it is the larger number still.
+    let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
+    Some(closes.saturating_sub(left).max(now) + 1)
 }
 
 /// Nobody is at the replica's address.
@@ -392,55 +360,15 @@ pub struct Down;
 /// What becomes of a replica's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Fate {
+pub enum ProcessFate {
     Lives,
     /// With all that is in it.
     Dies,
 }
 
-impl Presence<'_> {
-    /// The replica falls of this request, for so long: nanoseconds.
-    pub fn crash(&self, rule: &Rc<Rule>, restart: Nanos) -> Fate {
-        self.plight.crash(Striker::now(rule, DEATH_SIGNS), restart, Some(self.place))
-    }
-
-    /// The request's work has taken so much longer as the process is slow: nanoseconds.
-    pub fn worked(&self, stretched: Nanos) {
-        let present = self.plight.present.borrow();
-        if stretched > 0
-            && let Some(Present { met, slow, .. }) = present.get(self.place)
-        {
-            let drawn = Drawn::Delay(stretched);
-            slow.iter().for_each(|by| self.plight.struck(by, Some(*met), drawn));
-        }
-    }
-
-    /// Waits until a fault has the replica that may keep workers for ever. Before that
-    /// there is nothing to be done at any instant: as if no fault could come.
-    pub fn kept_waiting(&self) -> impl Future<Output = ()> {
-        poll_fn(|context| {
-            if self.plight.holds.borrow().iter().any(Hold::keeps_workers) {
-                return Poll::Ready(());
-            }
-            self.plight.present.borrow_mut()[self.place].waiting = Some(context.waker().clone());
-            Poll::Pending
-        })
-    }
-
-    /// The request has to wait for a worker, or gets none, as faults have taken some.
-    pub fn found_workers_taken(&self) {
-        let (plight, holds) = (self.plight, self.plight.holds.borrow());
-        let Some(met) = plight.present.borrow().get(self.place).map(|present| present.met) else { return };
-        let takes = |hold: &&Hold| matches!(hold.state, State::Taken(_));
-        for hold in holds.iter().filter(takes) {
-            plight.struck(&hold.by, Some(met), Drawn::Nothing);
-        }
-    }
-}
-
-impl std::fmt::Debug for Plight {
+impl std::fmt::Debug for ReplicaFaults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plight")
+        f.debug_struct("ReplicaFaults")
             .field("replica", &self.replica)
             .field("process", &self.process)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Requests at replicas that something may befall: they find nobody, wait for a
+//! Requests at replicas that something may strike: they find nobody, wait for a
 //! process that stands still, or perish with one that dies.
 
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::process::Process;
 
 use super::callee::{Arrival, CalleeSide, Job};
 use super::replica::Replica;
-use super::replica_faults::{Met, Plight, Presence};
+use super::replica_faults::{Occupant, ReplicaFaults, RequestRef};
 use super::spans::OpenSpan;
 use super::visit::Outcome;
 
@@ -20,11 +20,11 @@ use super::visit::Outcome;
 const RESET: &str = "connection_reset";
 
 impl CalleeSide {
-    /// Serves a request, as [`attend`](CalleeSide::attend) does, at a replica that something may befall.
-    pub(super) async fn serve_mortal(&self, arrival: &mut Arrival<'_>, plight: &Plight) -> Outcome {
-        let met = Met::of(arrival.visit, arrival.slot, arrival.replica.identity.resource);
-        match plight.enter(met) {
-            Ok(presence) => self.attend(arrival, Some(&presence)).await,
+    /// Serves a request, as [`attend`](CalleeSide::attend) does, at a replica that something may strike.
+    pub(super) async fn serve_mortal(&self, arrival: &mut Arrival<'_>, faults: &ReplicaFaults) -> Outcome {
+        let request = RequestRef::of(arrival.visit, arrival.slot, arrival.replica.identity.resource);
+        match faults.enter(request) {
+            Ok(occupant) => self.attend(arrival, Some(&occupant)).await,
             Err(_) => {
                 self.stats.refused(arrival.visit.to, arrival.visit.from.is_some());
                 Err(self.nobody_at(arrival.visit.to))
@@ -73,9 +73,9 @@ impl CalleeSide {
         job: &mut Job,
         worker: &mut Worker,
         limits: &Limits,
-        presence: &Presence<'_>,
+        occupant: &Occupant<'_>,
     ) -> Option<Result<Response, GuestFailure>> {
-        let process = &presence.plight.process;
+        let process = &occupant.faults.process;
         let death = process.death();
         let mut working = Box::pin(async {
             let delay = std::mem::take(&mut job.verdict.delay);
@@ -87,11 +87,11 @@ impl CalleeSide {
                 return None;
             }
             if let Some((rule, restart)) = job.verdict.crash.take() {
-                self.meet(presence.plight, presence.crash(&rule, restart));
+                self.meet(occupant.faults, occupant.crash(&rule, restart));
                 return None;
             }
             let outcome = self.work(job, worker, limits).await;
-            presence.worked(worker.stretched());
+            occupant.worked(worker.stretched());
             // Nobody answers while the process stands still.
             self.goes_on(process, limits).await.then_some(outcome)
         });

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::context::SpanId;
-use crate::fault::{Json, Point, Spans, Subject};
+use crate::fault::{Candidate, Json, Point, Spans};
 use crate::guest::Identity;
 use crate::guest::scope::RequestScope;
 use crate::model::{FaultEvent, Scalar};
@@ -15,8 +15,8 @@ use crate::telemetry::record::{Event, KeyValue, Text, Value};
 use super::callee::CalleeSide;
 
 impl CalleeSide {
-    /// What befalls a span that the guest has just begun: a wait, which gives events.
-    pub(super) fn stall(
+    /// What strikes a span that the guest has just begun: a wait, which gives events.
+    pub(super) fn span_delay(
         &self,
         scope: &RequestScope,
         identity: &Identity,
@@ -26,7 +26,7 @@ impl CalleeSide {
         if !self.faults.has(Point::Span, identity.service) {
             return None;
         }
-        let subject = Subject {
+        let candidate = Candidate {
             service: identity.service,
             route: scope.slot,
             replica: Some(identity.replica),
@@ -40,14 +40,14 @@ impl CalleeSide {
             trace: scope.trace.trace_id,
             span,
             spans: Spans { server: Some(scope.server), client: None, own: Some(span) },
-            dice: scope.trace.chance(Purpose::Fault, span),
+            key: scope.trace.chance(Purpose::Fault, span),
         };
         let (process, now) = (Rc::clone(&identity.process), self.now());
-        let stall = self.faults.stall(&subject, scope.server, name, now)?;
+        let verdict = self.faults.span(&candidate, scope.server, name, now)?;
         let waiting = async move {
             // It ends in a process that goes on.
-            process.wait(now.saturating_add(stall.delay)).await;
-            stall.events.iter().map(|event| noticed(event, process.sched.now())).collect()
+            process.wait(now.saturating_add(verdict.delay)).await;
+            verdict.events.iter().map(|event| noticed(event, process.sched.now())).collect()
         };
         Some(waiting.boxed_local())
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context::{Baggage, SpanContext, SpanId};
-use crate::fault::{Json, Spans, Subject};
+use crate::fault::{Candidate, Json, Spans};
 use crate::guest::budget::Share;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, Trace};
@@ -100,14 +100,14 @@ impl Visit {
     }
 
     /// The request as faults see it that show at `span`.
-    pub fn subject<'a>(
+    pub fn candidate<'a>(
         &'a self,
         route: Option<u32>,
         replica: Option<u32>,
         params: &'a [(String, String)],
         span: SpanId,
-    ) -> Subject<'a> {
-        Subject {
+    ) -> Candidate<'a> {
+        Candidate {
             service: self.to,
             route,
             replica,
@@ -121,19 +121,19 @@ impl Visit {
             trace: self.trace.trace_id,
             span,
             spans: Spans { server: Some(self.span), client: self.client, own: None },
-            dice: self.trace.chance(Purpose::Fault, span),
+            key: self.trace.chance(Purpose::Fault, span),
         }
     }
 
     /// The request as faults see it that has come to a replica.
-    pub fn subject_at<'a>(
+    pub fn candidate_at<'a>(
         &'a self,
         route: Option<u32>,
         replica: &Identity,
         params: &'a [(String, String)],
-    ) -> Subject<'a> {
-        let subject = self.subject(route, Some(replica.replica), params, self.span);
-        Subject { resource: Some(replica.resource), ..subject }
+    ) -> Candidate<'a> {
+        let candidate = self.candidate(route, Some(replica.replica), params, self.span);
+        Candidate { resource: Some(replica.resource), ..candidate }
     }
 
     /// The id of the SERVER span, should the request arrive once more.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::fault::witness::Caused;
+use crate::fault::impact::OutsideRequest;
 
 use super::gather::{Gathered, MAX_TRACES, Series, Summary};
 
@@ -20,7 +20,7 @@ impl Gathered {
     /// Takes in the requests from outside, in the order in which they were due: their traces
     /// begin when they were due, and end when their clients had the answer. Of `forgotten` more
     /// nobody knows how they ended.
-    pub fn witness(&mut self, requests: &[Caused], forgotten: u64) {
+    pub fn witness(&mut self, requests: &[OutsideRequest], forgotten: u64) {
         let mut waits = FxHashMap::default();
         let mut beyond = 0;
         for request in requests {
@@ -54,7 +54,12 @@ impl Gathered {
     }
 
     /// `waits` are the series of waits by service.
-    fn add(&mut self, summary: &mut Summary, request: &Caused, waits: &mut FxHashMap<Arc<str>, usize>) {
+    fn add(
+        &mut self,
+        summary: &mut Summary,
+        request: &OutsideRequest,
+        waits: &mut FxHashMap<Arc<str>, usize>,
+    ) {
         let waited = summary.start.saturating_sub(request.due);
         if waited > 0
             && let Some(root) = self.series.get(summary.root as usize)
@@ -93,7 +98,7 @@ mod tests {
     use super::*;
     use crate::context::{SpanId, TraceId};
     use crate::diff::matching::matched;
-    use crate::fault::witness::Ended;
+    use crate::fault::impact::RequestEnd;
     use crate::model::ServiceId;
 
     fn trace(number: u128) -> TraceId {
@@ -101,15 +106,15 @@ mod tests {
     }
 
     /// A request that took 10 ns.
-    fn request(number: u128) -> Caused {
-        Caused {
+    fn request(number: u128) -> OutsideRequest {
+        OutsideRequest {
             trace: trace(number),
             span: SpanId(NonZeroU64::new(number as u64).expect("not zero")),
             is_recorded: true,
             spot: (ServiceId(0), None),
             due: 100,
             is_sent: true,
-            end: Some(Ended { took: 10, answer: Ok(200) }),
+            end: Some(RequestEnd { took: 10, answer: Ok(200) }),
         }
     }
 

@@ -11,7 +11,7 @@ pub enum Suppression {
     FailFirst,
     /// It is between those that `every-nth` picks.
     EveryNth,
-    /// The dice said no.
+    /// The draw was not below its probability.
     Probability,
     /// `max-total` is reached.
     MaxTotal,
@@ -74,7 +74,7 @@ pub struct Account {
     pub suppressed: [u64; Suppression::ALL.len()],
     /// How often it has become active.
     pub windows: u64,
-    /// The natural logarithm of the chance that its dice spare all whom they have spared:
+    /// The natural logarithm of the chance that its draws spare all that they have spared:
     /// of n requests with probability p it is n ln(1 - p).
     pub luck: f64,
 }

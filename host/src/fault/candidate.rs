@@ -14,7 +14,7 @@ use super::signs::Spans;
 
 /// A request as a fault sees it.
 #[derive(Clone, Debug)]
-pub struct Subject<'a> {
+pub struct Candidate<'a> {
     /// The called service.
     pub service: ServiceId,
     /// The index of the guest's route, if one matches.
@@ -38,8 +38,8 @@ pub struct Subject<'a> {
     pub span: SpanId,
     /// The spans around it.
     pub spans: Spans,
-    /// Names the dice: of that span, which each attempt of a call has another of.
-    pub dice: Key,
+    /// Names what is drawn for it: by that span, of which each attempt of a call has another.
+    pub key: Key,
 }
 
 /// A request's body as JSON: read at the first look, and no more than once.

@@ -1,6 +1,6 @@
 //! Which of the requests that a rule matches are struck.
 //!
-//! Most of it is dice, keyed by the request: they do not depend on what else
+//! Most of it is drawn, by keys of the requests: draws do not depend on what else
 //! happens. What counts requests does, and is the exception: which request is the
 //! third of `every-nth`, the first of a window or one too many
 //! depends on the order in which they come, and so on anything that changes it.
@@ -12,12 +12,12 @@ use crate::model::{Chance, FailFirst};
 use crate::rng::Key;
 
 use super::account::Suppression;
-use super::candidate::Subject;
+use super::candidate::Candidate;
 
 /// The header by which callers ask for faults: their names, with commas between.
 pub const HEADER: &str = "x-simhost-fault";
 
-/// The key of baggage that says likewise.
+/// The key of baggage by which callers ask for faults: their names, with commas between.
 pub const BAGGAGE: &str = "simhost-fault";
 
 /// What a rule has counted so far.
@@ -32,7 +32,7 @@ pub struct Count {
     nth: Cell<u64>,
     /// Struck requests that are under way.
     active: Cell<u32>,
-    /// The logarithm of the chance that the dice spare all whom they have spared.
+    /// The logarithm of the chance that the draws spare all that they have spared.
     luck: Cell<f64>,
 }
 
@@ -46,19 +46,19 @@ impl Count {
         self.suppressed.each_ref().map(Cell::get)
     }
 
-    /// Decides by dice, with a probability from 0 to 1. Every probability is decided here.
+    /// Draws with a probability from 0 to 1. Every probability of a fault is decided here.
     ///
     /// # Errors
-    /// The dice spare whom they were cast for.
-    pub fn roll(&self, dice: Key, probability: f64) -> Result<(), Spared> {
-        if dice.unit() < probability {
+    /// The draw spares what it is for.
+    pub fn draw(&self, key: Key, probability: f64) -> Result<(), Spared> {
+        if key.unit() < probability {
             return Ok(());
         }
         self.luck.set(self.luck.get() + libm::log1p(-probability));
         Err(self.suppress(Suppression::Probability))
     }
 
-    /// The logarithm of the chance that the dice spare all whom they have spared.
+    /// The logarithm of the chance that the draws spare all that they have spared.
     pub const fn luck(&self) -> f64 {
         self.luck.get()
     }
@@ -89,25 +89,25 @@ impl Drop for Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spared;
 
-/// Decides about a request that the rule called `name` matches, with the dice of both:
-/// they strike with this probability.
+/// Decides about a request that the rule called `name` matches, with the key of both
+/// and this probability.
 ///
 /// # Errors
 /// It is spared.
 pub fn decide(
     (name, chance, count): (&str, &Chance, &Rc<Count>),
-    subject: &Subject<'_>,
-    dice: Key,
+    candidate: &Candidate<'_>,
+    key: Key,
     probability: f64,
 ) -> Result<Option<Held>, Spared> {
-    if chance.by_caller && !is_asked_for(name, subject) {
+    if chance.by_caller && !is_asked_for(name, candidate) {
         return Err(count.suppress(Suppression::NotAsked));
     }
     match chance.fail_first {
         Some(FailFirst::Of(most)) if add(&count.first) > most => {
             return Err(count.suppress(Suppression::FailFirst));
         }
-        Some(FailFirst::Attempts(most)) if subject.attempt >= most => {
+        Some(FailFirst::Attempts(most)) if candidate.attempt >= most => {
             return Err(count.suppress(Suppression::FailFirst));
         }
         _ => {}
@@ -115,7 +115,7 @@ pub fn decide(
     if chance.every_nth.is_some_and(|nth| !add(&count.nth).is_multiple_of(nth)) {
         return Err(count.suppress(Suppression::EveryNth));
     }
-    count.roll(dice, probability)?;
+    count.draw(key, probability)?;
     if chance.max_total.is_some_and(|most| count.injected.get() >= most) {
         return Err(count.suppress(Suppression::MaxTotal));
     }
@@ -128,8 +128,8 @@ pub fn decide(
 }
 
 /// Whether a request names the rule, in a header or in its baggage.
-fn is_asked_for(name: &str, subject: &Subject<'_>) -> bool {
+fn is_asked_for(name: &str, candidate: &Candidate<'_>) -> bool {
     let names = |text: &str| text.split(',').any(|asked| asked.trim() == name);
-    subject.request.headers.get_all(HEADER).any(names)
-        || subject.baggage.get(BAGGAGE).is_some_and(|text| names(&text))
+    candidate.request.headers.get_all(HEADER).any(names)
+        || candidate.baggage.get(BAGGAGE).is_some_and(|text| names(&text))
 }

@@ -4,23 +4,23 @@ use serde_json::Value;
 
 use crate::model::{Condition, Part, Test};
 
-use super::candidate::Subject;
+use super::candidate::Candidate;
 
 impl Condition {
     /// Whether it holds of a request. Of several header fields of one name, one that
     /// meets the test is enough; what is not to be equal has to differ from each.
-    pub fn holds(&self, subject: &Subject<'_>) -> bool {
+    pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
         let test = &self.test;
         match &self.of {
-            Part::Method => test.texts([&*subject.request.method]),
-            Part::Header(name) => test.texts(subject.request.headers.get_all(name)),
-            Part::Baggage(key) => test.texts(subject.baggage.get(key).as_deref()),
+            Part::Method => test.texts([&*candidate.request.method]),
+            Part::Header(name) => test.texts(candidate.request.headers.get_all(name)),
+            Part::Baggage(key) => test.texts(candidate.baggage.get(key).as_deref()),
             Part::Param(name) => {
-                let param = subject.params.iter().find(|(key, _)| key == name);
+                let param = candidate.params.iter().find(|(key, _)| key == name);
                 test.texts(param.map(|(_, value)| value.as_str()))
             }
             Part::Body(pointer) => {
-                test.value(subject.json.of(subject.request).and_then(|json| json.pointer(pointer)))
+                test.value(candidate.json.of(candidate.request).and_then(|json| json.pointer(pointer)))
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::message::Response;
 use crate::model::{DoorFault, Nanos};
 
 use super::account::Suppression;
-use super::candidate::Subject;
+use super::candidate::Candidate;
 use super::event::{Drawn, Firing};
 use super::signs::Side;
 use super::{Action, Faults, Point};
@@ -80,19 +80,19 @@ impl Limit {
 
 impl Faults {
     /// The answer to a request that is turned away at the door, if it is.
-    pub fn door(&self, subject: &Subject<'_>, now: Nanos) -> Option<Response> {
-        let rules = self.at(Point::Door, subject.service, subject.route)?;
+    pub fn door(&self, candidate: &Candidate<'_>, now: Nanos) -> Option<Response> {
+        let rules = self.at(Point::Door, candidate.service, candidate.route)?;
         let mut answer = None;
         for rule in rules.iter() {
             let Action::Door(DoorAction::RateLimit(limit)) = self.action(rule) else { continue };
-            let Some(strike) = rule.strike(subject, now) else { continue };
-            if limit.take(subject.replica.unwrap_or(0), now) {
+            let Some(strike) = rule.strike(candidate, now) else { continue };
+            if limit.take(candidate.replica.unwrap_or(0), now) {
                 rule.spare(Suppression::WithinLimit);
             } else if answer.is_some() {
                 rule.spare(Suppression::Overridden);
             } else {
                 answer = Some(turned_away(limit.retry_after));
-                let site = subject.site();
+                let site = candidate.site();
                 let firing = Firing::at(rule, &site, strike.window, now, Drawn::Status(TOO_MANY));
                 self.ledger.fired(firing.shown_by(site.spans, DOOR_SIGNS));
             }

@@ -18,13 +18,13 @@ impl Content<'_> {
     ///
     /// # Errors
     /// There is no byte to change.
-    pub fn corrupt(&mut self, share: f64, dice: Key) -> Result<u64, Suppression> {
+    pub fn corrupt(&mut self, share: f64, key: Key) -> Result<u64, Suppression> {
         let length = self.body.len();
         if length == 0 {
             return Err(Suppression::NoBody);
         }
         let wanted = ((length as f64 * share).round() as usize).clamp(1, length);
-        let (mut stream, mut left) = (dice.stream(), wanted);
+        let (mut stream, mut left) = (key.stream(), wanted);
         // Each byte by its chance among those to come: so many different ones, in one
         // pass (Knuth, The Art of Computer Programming, 3.4.2, algorithm S).
         for (index, byte) in self.body.iter_mut().enumerate() {

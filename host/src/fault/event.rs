@@ -8,7 +8,7 @@ use crate::context::{SpanId, TraceId};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::{ResourceId, SpanRef};
 
-use super::candidate::Subject;
+use super::candidate::Candidate;
 use super::rule::Rule;
 use super::signs::{Side, Spans};
 
@@ -37,13 +37,13 @@ pub struct Site {
     pub route: Option<u32>,
     pub from: Option<ServiceId>,
     pub trace: TraceId,
-    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    /// The SERVER or CLIENT span that this strikes: the request's, or the one around it.
     pub within: SpanId,
     /// The spans around it.
     pub spans: Spans,
 }
 
-impl Subject<'_> {
+impl Candidate<'_> {
     pub fn site(&self) -> Site {
         Site {
             service: self.service,
@@ -79,7 +79,7 @@ pub struct Firing {
     pub from: Option<ServiceId>,
     /// The trace of the request; none of what strikes without one.
     pub trace: Option<TraceId>,
-    /// The SERVER or CLIENT span that this befalls: the request's, or the one around it.
+    /// The SERVER or CLIENT span that this strikes: the request's, or the one around it.
     pub within: Option<SpanId>,
     /// The CLIENT span that waits for the request.
     pub client: Option<SpanId>,
@@ -175,16 +175,16 @@ pub enum Event<'a> {
     /// It has struck, and the span that shows it, if one does, was recorded.
     Fired(&'a Firing),
     /// It has become active.
-    Opened(Turn<'a>),
+    Opened(WindowChange<'a>),
     /// It is no longer active.
-    Closed(Turn<'a>),
-    /// A hand is upon it. What follows from that is told as well.
-    Changed(Change<'a>),
+    Closed(WindowChange<'a>),
+    /// It was changed by hand. What follows from that is told as well.
+    Changed(FaultChange<'a>),
 }
 
 /// A window has opened or closed.
 #[derive(Clone, Debug)]
-pub struct Turn<'a> {
+pub struct WindowChange<'a> {
     pub rule: &'a Rule,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
@@ -197,21 +197,22 @@ pub struct Turn<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     Schedule,
-    Hand,
+    /// A change by hand.
+    Manual,
 }
 
 /// A fault was changed by hand.
 #[derive(Clone, Debug)]
-pub struct Change<'a> {
+pub struct FaultChange<'a> {
     pub rule: &'a Rule,
     /// Simulated time: nanoseconds since the Unix epoch.
     pub time: Nanos,
-    pub hand: Hand,
+    pub what: ManualChange,
 }
 
-/// What a hand does to a fault while the world goes on.
+/// What somebody does to a fault while the run goes on. It overrides the schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Hand {
+pub enum ManualChange {
     /// Active from now on.
     On,
     /// Inactive from now on.

@@ -9,8 +9,8 @@ use crate::telemetry::record::SpanRef;
 
 use super::awaiting::Waiting;
 use super::event::{Event, Firing};
+use super::impact::ImpactTracker;
 use super::labels::Labels;
-use super::witness::Witness;
 
 type Listener = Box<dyn FnMut(&Event<'_>)>;
 
@@ -18,25 +18,25 @@ type Listener = Box<dyn FnMut(&Event<'_>)>;
 #[derive(Default)]
 pub struct Ledger {
     listener: Option<RefCell<Listener>>,
-    witness: Option<RefCell<Witness>>,
+    impact: Option<RefCell<ImpactTracker>>,
     labels: Option<Rc<Labels>>,
     waiting: RefCell<Waiting>,
 }
 
 impl Ledger {
-    /// `listener` hears of each event: of windows and hands as they come, of a firing when
+    /// `listener` hears of each event: of windows and changes by hand as they come, of a firing when
     /// the span that shows it has ended.
     pub fn new(listener: impl FnMut(&Event<'_>) + 'static) -> Self {
         Self { listener: Some(RefCell::new(Box::new(listener))), ..Self::default() }
     }
 
-    /// Likewise with somebody who sees whom it befalls.
+    /// Has `impact` told which requests are under way, and which of them faults strike.
     #[must_use]
-    pub fn with_witness(self, witness: Witness) -> Self {
-        Self { witness: Some(RefCell::new(witness)), ..self }
+    pub fn with_impact(self, impact: ImpactTracker) -> Self {
+        Self { impact: Some(RefCell::new(impact)), ..self }
     }
 
-    /// Likewise with labels for the spans that are struck.
+    /// Keeps labels for the spans that are struck: `[telemetry] label-faults = true`.
     #[must_use]
     pub fn with_labels(self) -> Self {
         Self { labels: Some(Rc::default()), ..self }
@@ -46,13 +46,13 @@ impl Ledger {
         self.labels.as_ref()
     }
 
-    /// Whether anybody keeps account of requests.
-    pub const fn is_witnessed(&self) -> bool {
-        self.witness.is_some()
+    /// Whether the impact of faults on requests is tracked.
+    pub const fn tracks_impact(&self) -> bool {
+        self.impact.is_some()
     }
 
-    pub(super) fn witness<T>(&self, tell: impl FnOnce(&mut Witness) -> T) -> Option<T> {
-        self.witness.as_ref().map(|witness| tell(&mut witness.borrow_mut()))
+    pub(super) fn track<T>(&self, tell: impl FnOnce(&mut ImpactTracker) -> T) -> Option<T> {
+        self.impact.as_ref().map(|impact| tell(&mut impact.borrow_mut()))
     }
 
     /// A fault has struck.
@@ -60,12 +60,12 @@ impl Ledger {
         // A call that has ended before shows nothing of it.
         let ended = firing
             .client
-            .filter(|client| self.witness(|witness| !witness.is_under_way(*client)).unwrap_or_default());
+            .filter(|client| self.track(|impact| !impact.is_under_way(*client)).unwrap_or_default());
         firing.signs.retain(|sign| Some(*sign) != ended);
         if let Some(labels) = &self.labels {
             labels.note(&firing);
         }
-        self.witness(|witness| witness.struck(&firing));
+        self.track(|impact| impact.struck(&firing));
         if self.listener.is_some() {
             let told = self.waiting.borrow_mut().add(firing);
             told.iter().for_each(|firing| self.tell(&Event::Fired(firing)));
@@ -75,7 +75,7 @@ impl Ledger {
     /// A span has ended, and was recorded or lost.
     pub fn ended(&self, span: SpanRef, is_recorded: bool) {
         if is_recorded {
-            self.witness(|witness| witness.recorded(span));
+            self.track(|impact| impact.recorded(span));
         }
         self.settle(span.span_id, is_recorded.then_some(span));
     }
@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     pub fn tell(&self, event: &Event<'_>) {
-        self.witness(|witness| witness.saw(event));
+        self.track(|impact| impact.saw(event));
         if let Some(listener) = &self.listener {
             (listener.borrow_mut())(event);
         }

@@ -1,6 +1,6 @@
 //! Faults between caller and callee: of connections, links and messages.
 //!
-//! [`Faults::passage`] decides once for each attempt, before the request leaves. Each
+//! [`Faults::network`] decides once for each attempt, before the request leaves. Each
 //! message is asked for by itself: a link that loses every tenth message loses
 //! requests and responses. The bus carries out what comes of it as the messages go
 //! their ways. A rule that has struck counts when its effect has come: what another
@@ -17,7 +17,7 @@ use crate::model::{ContextDamage, Direction, Distribution, Nanos, NetworkFault, 
 use crate::rng::Unit;
 
 use super::account::Suppression;
-use super::candidate::Subject;
+use super::candidate::Candidate;
 use super::edit;
 use super::event::{Drawn, Firing, Site};
 use super::ledger::Ledger;
@@ -99,9 +99,9 @@ impl NetworkAction {
     }
 }
 
-/// What befalls one attempt on its way. Keep it until the attempt is over.
+/// What strikes one attempt on its way. Keep it until the attempt is over.
 #[derive(Debug)]
-pub struct Passage {
+pub struct NetworkVerdict {
     site: Site,
     ledger: Rc<Ledger>,
     there: Vec<Struck>,
@@ -189,40 +189,40 @@ struct Message<'a> {
 }
 
 impl Faults {
-    /// What befalls an attempt that is about to leave; mostly nothing.
-    pub fn passage(&self, subject: &Subject<'_>, now: Nanos) -> Option<Passage> {
-        let rules = self.at(Point::Network, subject.service, subject.route)?;
-        let there = self.struck(&rules, subject, Direction::Request, now);
+    /// What strikes an attempt that is about to leave; mostly nothing.
+    pub fn network(&self, candidate: &Candidate<'_>, now: Nanos) -> Option<NetworkVerdict> {
+        let rules = self.at(Point::Network, candidate.service, candidate.route)?;
+        let there = self.struck(&rules, candidate, Direction::Request, now);
         // What does not arrive is not answered.
         let back = match first_end(&there) {
             Some(_) => Vec::new(),
-            None => self.struck(&rules, subject, Direction::Response, now),
+            None => self.struck(&rules, candidate, Direction::Response, now),
         };
         if there.is_empty() && back.is_empty() {
             return None;
         }
-        let (site, ledger) = (subject.site(), Rc::clone(&self.ledger));
+        let (site, ledger) = (candidate.site(), Rc::clone(&self.ledger));
         let (end, delay, doubles, damages, unsamples) = (None, 0, false, None, false);
-        Some(Passage { site, ledger, there, back, end, delay, doubles, damages, unsamples })
+        Some(NetworkVerdict { site, ledger, there, back, end, delay, doubles, damages, unsamples })
     }
 
     /// The rules that strike the message of this direction.
     fn struck(
         &self,
         rules: &[Rc<Rule>],
-        subject: &Subject<'_>,
+        candidate: &Candidate<'_>,
         direction: Direction,
         now: Nanos,
     ) -> Vec<Struck> {
-        let mut subject = subject.clone();
+        let mut candidate = candidate.clone();
         if direction == Direction::Response {
-            subject.dice = subject.dice.with(1);
+            candidate.key = candidate.key.with(1);
         }
         let mut struck = Vec::new();
         for rule in rules {
             let Action::Network(action) = self.action(rule) else { continue };
             if action.is_on(direction)
-                && let Some(strike) = rule.strike(&subject, now)
+                && let Some(strike) = rule.strike(&candidate, now)
             {
                 struck.push(Struck::new(rule, action, strike, now));
             }
@@ -238,7 +238,7 @@ fn first_end(struck: &[Struck]) -> Option<(usize, End)> {
 impl Struck {
     fn new(rule: &Rc<Rule>, action: &Rc<NetworkAction>, strike: Strike, now: Nanos) -> Self {
         let (delay, end) = match &action.act {
-            Act::Delay(delay) => (strike.scale(delay.sample(&mut strike.dice.stream())), None),
+            Act::Delay(delay) => (strike.scale(delay.sample(&mut strike.key.stream())), None),
             Act::Resend { retransmit, attempts } => {
                 lost(rule.probability_at(now), &strike, *retransmit, *attempts)
             }
@@ -258,7 +258,7 @@ impl Struck {
 /// How long a message takes that was lost once, and whether it is given up: it is sent
 /// again after a time that doubles, as TCP does (RFC 6298), and may be lost again.
 fn lost(rate: f64, strike: &Strike, retransmit: Nanos, attempts: u32) -> (Nanos, Option<End>) {
-    let (mut delay, mut stream): (Nanos, _) = (0, strike.dice.stream());
+    let (mut delay, mut stream): (Nanos, _) = (0, strike.key.stream());
     for attempt in 0..attempts {
         delay = delay.saturating_add(retransmit.saturating_mul(1 << attempt.min(62)));
         if attempt + 1 < attempts && stream.unit() >= rate {
@@ -268,7 +268,7 @@ fn lost(rate: f64, strike: &Strike, retransmit: Nanos, attempts: u32) -> (Nanos,
     (delay, Some(End::Reset))
 }
 
-impl Passage {
+impl NetworkVerdict {
     /// The request leaves: from here on it is known what becomes of it.
     pub fn depart(&mut self, request: &mut Request, now: Nanos) {
         let head = request.method.len() + request.target.len() + "  HTTP/1.1\r\n\r\n".len();
@@ -346,7 +346,7 @@ impl Passage {
             Act::End(_) if ends => Ok(Drawn::Nothing),
             Act::Corrupt { share } if arrives => {
                 let content = message.content.as_mut().ok_or(Suppression::NoBody)?;
-                content.corrupt(*share, struck.strike.dice).map(Drawn::Bytes)
+                content.corrupt(*share, struck.strike.key).map(Drawn::Bytes)
             }
             Act::Mutate { set } if arrives => {
                 let content = message.content.as_mut().ok_or(Suppression::NotJson)?;

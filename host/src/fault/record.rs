@@ -20,7 +20,7 @@ use crate::telemetry::record::{
 use crate::telemetry::recorder::Editor;
 
 use super::account::Suppression;
-use super::candidate::{Json, Subject};
+use super::candidate::{Candidate, Json};
 use super::clocks::Clocks;
 use super::event::{Drawn, Firing};
 use super::labels::Labels;
@@ -43,7 +43,7 @@ pub struct Origin {
 pub struct Records {
     sched: Sched,
     ledger: Rc<Ledger>,
-    /// Names the dice of spans, by their ids.
+    /// Names what is drawn for spans, by their ids.
     key: Key,
     labels: Option<Rc<Labels>>,
     /// The routes of each service, by the names that SERVER spans have.
@@ -145,7 +145,7 @@ impl Records {
     }
 
     /// The replicas that a rule strikes which has become active, by its target and its
-    /// dice: each with all Resources that it has, of which deployments add some.
+    /// probability: each with all Resources that it has, of which deployments add some.
     fn struck(&self, rule: &Rule) -> Vec<Vec<Origin>> {
         let Some(target) = &rule.target else { return Vec::new() };
         let mut meant: BTreeMap<u32, Vec<Origin>> = BTreeMap::new();
@@ -154,8 +154,8 @@ impl Records {
                 meant.entry(origin.replica).or_default().push(*origin);
             }
         }
-        let dice = |replica| rule.dice_of_window().with_name("replica").with(u64::from(replica));
-        meant.retain(|replica, _| rule.decides(dice(*replica)));
+        let key = |replica| rule.window_key().with_name("replica").with(u64::from(replica));
+        meant.retain(|replica, _| rule.decides(key(*replica)));
         meant.into_values().collect()
     }
 
@@ -200,7 +200,7 @@ impl Records {
         if !is_meant(rule, fault, span) {
             return None;
         }
-        let subject = Subject {
+        let candidate = Candidate {
             service: origin.service,
             route: None,
             replica: Some(origin.replica),
@@ -214,17 +214,17 @@ impl Records {
             trace: span.trace_id,
             span: span.span_id,
             spans: Spans::default(),
-            dice: self.dice(span.span_id),
+            key: self.key_of(span.span_id),
         };
-        rule.strike(&subject, self.sched.now())
+        rule.strike(&candidate, self.sched.now())
     }
 
-    fn dice(&self, span: SpanId) -> Key {
+    fn key_of(&self, span: SpanId) -> Key {
         self.key.with(span.0.get())
     }
 
     /// Lets the active rules strike a span: when it is to be kept, if at all.
-    fn befall(&self, span: &mut SpanRecord, origin: Origin) -> Option<Nanos> {
+    fn strike(&self, span: &mut SpanRecord, origin: Origin) -> Option<Nanos> {
         let mut due = self.sched.now();
         let spans = self.spans.borrow();
         for struck in spans.get(&origin.service).into_iter().flatten() {
@@ -239,12 +239,12 @@ impl Records {
                     rule.spare(Suppression::NoRoom);
                 }
                 RecordFault::LateSpans { by } => {
-                    let by = by.sample(&mut strike.dice.stream());
+                    let by = by.sample(&mut strike.key.stream());
                     due = due.saturating_add(by);
                     self.struck_span(struck, origin, span, Drawn::Delay(by));
                 }
                 RecordFault::Cardinality { attribute, values } => {
-                    let drawn = strike.dice.draw();
+                    let drawn = strike.key.draw();
                     let drawn = values.map_or(drawn, |values| drawn % values);
                     spoil(&mut span.attributes, attribute, drawn);
                     self.struck_span(struck, origin, span, Drawn::Number(drawn));
@@ -269,7 +269,7 @@ impl Editor for Records {
     fn span(&self, mut span: SpanRecord, keep: &mut dyn FnMut(SpanRecord)) -> bool {
         let own = span.resource;
         let due = match self.origins.get(&own) {
-            Some(origin) => self.befall(&mut span, *origin),
+            Some(origin) => self.strike(&mut span, *origin),
             None => Some(self.sched.now()),
         };
         if let Some(labels) = &self.labels {
@@ -311,6 +311,17 @@ impl Editor for Records {
 }
 
 impl RecordFault {
+    /// Whether it can make any request end otherwise, or later: guests look at their clocks.
+    pub(super) const fn may_change_requests(&self) -> bool {
+        match self {
+            Self::ClockSkew { .. } => true,
+            Self::LoseSpans
+            | Self::LateSpans { .. }
+            | Self::WrongServiceName { .. }
+            | Self::Cardinality { .. } => false,
+        }
+    }
+
     /// The spans that show it, the best first.
     pub(super) const fn signs(&self) -> &'static [Side] {
         match self {

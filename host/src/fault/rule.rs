@@ -1,4 +1,4 @@
-//! One fault, ready to strike: whom it matches, what its dice say, what it has done.
+//! One fault, ready to strike: whom it matches, what it draws, what it has done.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use crate::model::{Chance, Condition, Fault, FaultKind, Grows, Nanos, Schedule, 
 use crate::rng::Key;
 
 use super::account::{Account, Suppression};
-use super::candidate::Subject;
+use super::candidate::Candidate;
 use super::chance::{self, Count, Held};
 use super::schedule::Window;
 
@@ -36,7 +36,7 @@ pub struct Rule {
 #[derive(Debug)]
 pub struct Strike {
     /// For what the fault draws beyond whether it strikes.
-    pub dice: Key,
+    pub key: Key,
     /// From 0 to 1: how far the fault has grown in. It is for kinds that grow by their
     /// [magnitude](Grows::Magnitude); others strike less often.
     pub strength: f64,
@@ -83,7 +83,7 @@ impl Rule {
         }
     }
 
-    /// Whether its schedule counts; a hand may switch it on in any case.
+    /// Whether its schedule counts; it may be switched on by hand in any case.
     pub const fn is_enabled(&self) -> bool {
         self.enabled
     }
@@ -93,13 +93,13 @@ impl Rule {
         self.probability() > 0.0
     }
 
-    /// From 0 to 1, as the topology or a hand has it.
+    /// From 0 to 1, as the topology has it, or a change by hand.
     pub fn probability(&self) -> f64 {
         self.chance.borrow().probability
     }
 
-    /// The probability with which a request is struck at an instant: what has not grown in yet strikes less often,
-    /// unless it does less.
+    /// The probability with which a request is struck at an instant: what has not grown in
+    /// yet strikes less often, unless it does less.
     pub fn probability_at(&self, now: Nanos) -> f64 {
         let strength = match self.kind.grows {
             Grows::Magnitude => 1.0,
@@ -133,7 +133,7 @@ impl Rule {
     }
 
     /// For what the fault draws once in each window.
-    pub const fn dice_of_window(&self) -> Key {
+    pub const fn window_key(&self) -> Key {
         self.key.with(self.windows.get())
     }
 
@@ -176,17 +176,17 @@ impl Rule {
     }
 
     /// Looks at a request, and decides. The route is looked at by who made the lists.
-    pub fn strike(self: &Rc<Self>, subject: &Subject<'_>, now: Nanos) -> Option<Strike> {
-        if !self.meets(subject) {
+    pub fn strike(self: &Rc<Self>, candidate: &Candidate<'_>, now: Nanos) -> Option<Strike> {
+        if !self.meets(candidate) {
             return None;
         }
         self.count.matched.set(self.count.matched.get() + 1);
-        let dice = subject.dice.with_name(&self.name);
+        let key = candidate.key.with_name(&self.name);
         let (chance, probability) = (self.chance.borrow(), self.probability_at(now));
-        let held = chance::decide((&self.name, &chance, &self.count), subject, dice, probability).ok()?;
+        let held = chance::decide((&self.name, &chance, &self.count), candidate, key, probability).ok()?;
         self.count.injected.set(self.count.injected.get() + 1);
         let (strength, window) = (self.strength(now), self.windows.get());
-        Some(Strike { dice: dice.with(1), strength, window, held })
+        Some(Strike { key: key.with(1), strength, window, held })
     }
 
     /// It has struck, and another fault has been before it: nothing comes of it.
@@ -200,20 +200,20 @@ impl Rule {
         self.count.suppress(why);
     }
 
-    /// Decides by its probability alone, with these dice, whether it strikes what no
+    /// Decides by its probability alone, with a draw of this key, whether it strikes what no
     /// request asks it for.
-    pub fn decides(&self, dice: Key) -> bool {
-        let strikes = !self.spares(dice, self.probability());
+    pub fn decides(&self, key: Key) -> bool {
+        let strikes = !self.spares(key, self.probability());
         if strikes {
             self.acted();
         }
         strikes
     }
 
-    /// Whether dice spare one that it matches, which they would strike with this probability.
+    /// Whether a draw with this probability spares what the rule matches.
     /// One that is spared is counted.
-    pub fn spares(&self, dice: Key, probability: f64) -> bool {
-        let is_spared = self.count.roll(dice, probability).is_err();
+    pub fn spares(&self, key: Key, probability: f64) -> bool {
+        let is_spared = self.count.draw(key, probability).is_err();
         if is_spared {
             self.count.matched.set(self.count.matched.get() + 1);
         }
@@ -227,17 +227,17 @@ impl Rule {
     }
 
     /// Whether it matches a request, whose route is one of its own.
-    pub fn meets(&self, subject: &Subject<'_>) -> bool {
-        self.is_target(subject) && self.conditions.iter().all(|condition| condition.holds(subject))
+    pub fn meets(&self, candidate: &Candidate<'_>) -> bool {
+        self.is_target(candidate) && self.conditions.iter().all(|condition| condition.holds(candidate))
     }
 
-    fn is_target(&self, subject: &Subject<'_>) -> bool {
+    fn is_target(&self, candidate: &Candidate<'_>) -> bool {
         let Some(target) = &self.target else { return true };
-        let from = subject.from.map(|(service, _)| service);
-        let from_replica = subject.from.map(|(_, replica)| replica);
+        let from = candidate.from.map(|(service, _)| service);
+        let from_replica = candidate.from.map(|(_, replica)| replica);
         target.from.is_none_or(|wanted| from == Some(wanted))
             && target.from_replica.is_none_or(|wanted| from_replica == Some(wanted))
-            && target.replica.is_none_or(|wanted| subject.replica == Some(wanted))
+            && target.replica.is_none_or(|wanted| candidate.replica == Some(wanted))
     }
 
     /// What it has done so far; none of a fault that was never there: one that is

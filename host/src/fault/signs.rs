@@ -15,6 +15,9 @@ pub enum Side {
     Own,
 }
 
+/// The spans that show the end of a process, the best first: one that dies records nothing.
+pub const DEATH_SIGNS: &[Side] = &[Side::Client];
+
 /// The spans around what a fault strikes, recorded or not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spans {

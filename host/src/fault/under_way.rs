@@ -1,4 +1,4 @@
-//! Calls and requests tell the witness when they begin and end.
+//! Calls and requests tell the impact when they begin and end.
 
 use std::rc::Rc;
 
@@ -6,7 +6,7 @@ use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
 
 use super::Ledger;
-use super::witness::{Caused, Spot, Testimony, Witness};
+use super::impact::{Impact, ImpactTracker, OutsideRequest, ServiceRoute};
 
 /// A call or a request that is under way as long as this is there.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.ledger.witness(|witness| witness.end(self.span));
+        self.ledger.track(|impact| impact.end(self.span));
         self.ledger.settle(self.span, None);
     }
 }
@@ -34,25 +34,25 @@ pub struct Entered {
 impl Entered {
     /// The load that made the request, which was due at this instant: it says how it ends.
     pub fn client(&self, due: Nanos) -> Self {
-        self.ledger.witness(|witness| witness.join(self.span, due));
+        self.ledger.track(|impact| impact.join(self.span, due));
         Self { ledger: Rc::clone(&self.ledger), span: self.span, is_client: true }
     }
 
     /// It has an answer, or gets none.
     pub fn answered(&self, now: Nanos, answer: Result<u16, &'static str>) {
-        self.ledger.witness(|witness| witness.answered(self.span, self.is_client, now, answer));
+        self.ledger.track(|impact| impact.answered(self.span, self.is_client, now, answer));
     }
 
     /// Its client could not send it.
     pub fn unsent(&self, now: Nanos, why: &'static str) {
         self.answered(now, Err(why));
-        self.ledger.witness(|witness| witness.unsent(self.span));
+        self.ledger.track(|impact| impact.unsent(self.span));
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.ledger.witness(|witness| witness.part(self.span));
+        self.ledger.track(|impact| impact.part(self.span));
     }
 }
 
@@ -63,10 +63,10 @@ impl Ledger {
         trace: TraceId,
         span: SpanId,
         now: Nanos,
-        spot: impl FnOnce() -> Spot,
+        spot: impl FnOnce() -> ServiceRoute,
     ) -> Option<Entered> {
-        self.witness(|witness| {
-            witness.enter(Caused {
+        self.track(|impact| {
+            impact.enter(OutsideRequest {
                 trace,
                 span,
                 spot: spot(),
@@ -85,21 +85,21 @@ impl Ledger {
     }
 
     /// It is known which route a visiting request meets.
-    pub fn meets(&self, span: SpanId, spot: Spot) {
-        self.witness(|witness| witness.meet(span, spot));
+    pub fn meets(&self, span: SpanId, spot: ServiceRoute) {
+        self.track(|impact| impact.meet(span, spot));
     }
 
     /// A request makes a call: `above` is its SERVER span.
     pub fn calls(self: &Rc<Self>, span: SpanId, above: Option<SpanId>) -> Option<UnderWay> {
-        self.witness(|witness| {
-            witness.step(span, above);
+        self.track(|impact| {
+            impact.begin(span, above);
             UnderWay { ledger: Rc::clone(self), span }
         })
     }
 
     /// What was seen, if anybody looked: once.
-    pub fn testify(&self) -> Option<Testimony> {
-        self.witness(Witness::testify)
+    pub fn impact(&self) -> Option<Impact> {
+        self.track(ImpactTracker::finish)
     }
 }
 

@@ -5,17 +5,16 @@ use std::rc::Rc;
 use crate::message::{Headers, Response};
 use crate::model::{Nanos, WorkerFault};
 
-use super::candidate::Subject;
+use super::candidate::Candidate;
 use super::chance::Held;
 use super::event::{Drawn, Firing};
-use super::replica::DEATH_SIGNS;
 use super::rule::Rule;
-use super::signs::Side;
+use super::signs::{DEATH_SIGNS, Side};
 use super::{Action, Faults};
 
-/// What befalls a request that a worker has.
+/// What strikes a request that a worker has.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct WorkerVerdict {
     /// Waited first: nanoseconds.
     pub delay: Nanos,
     /// Answered then, instead of by the guest.
@@ -28,7 +27,7 @@ pub struct Verdict {
     pub held: Vec<Held>,
 }
 
-impl Verdict {
+impl WorkerVerdict {
     /// Whether a fault has settled already how the request ends.
     const fn is_decided(&self) -> bool {
         self.answer.is_some() || self.crash.is_some()
@@ -49,14 +48,19 @@ impl WorkerFault {
 
 impl Faults {
     /// Asks each rule in turn. Delays and leaks add up; of several ends the first counts.
-    pub(super) fn judge_by(&self, rules: &[Rc<Rule>], subject: &Subject<'_>, now: Nanos) -> Verdict {
-        let mut verdict = Verdict::default();
+    pub(super) fn worker_by(
+        &self,
+        rules: &[Rc<Rule>],
+        candidate: &Candidate<'_>,
+        now: Nanos,
+    ) -> WorkerVerdict {
+        let mut verdict = WorkerVerdict::default();
         for rule in rules {
             let Action::Worker(fault) = self.action(rule) else { continue };
-            let Some(strike) = rule.strike(subject, now) else { continue };
+            let Some(strike) = rule.strike(candidate, now) else { continue };
             let drawn = match fault {
                 WorkerFault::Latency { delay } => {
-                    let delay = strike.scale(delay.sample(&mut strike.dice.stream()));
+                    let delay = strike.scale(delay.sample(&mut strike.key.stream()));
                     verdict.delay = verdict.delay.saturating_add(delay);
                     Drawn::Delay(delay)
                 }
@@ -70,7 +74,7 @@ impl Faults {
                     continue;
                 }
                 WorkerFault::Crash { restart } => {
-                    let restart = restart.sample(&mut strike.dice.stream());
+                    let restart = restart.sample(&mut strike.key.stream());
                     verdict.crash = Some((Rc::clone(rule), restart));
                     Drawn::Delay(restart)
                 }
@@ -80,7 +84,7 @@ impl Faults {
                 }
             };
             verdict.held.extend(strike.held);
-            let site = subject.site();
+            let site = candidate.site();
             let firing = Firing::at(rule, &site, strike.window, now, drawn);
             self.ledger.fired(firing.shown_by(site.spans, fault.signs()));
         }

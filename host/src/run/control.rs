@@ -1,4 +1,4 @@
-//! What a hand may do to the faults of a run, and what it is told.
+//! The faults of a run are changed by hand while it goes on, and what is answered.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::control::{Answer, Asked, Control, Inbound, Listing, Order, State, Trouble};
 use crate::error::{Problem, did_you_mean, quote};
-use crate::fault::{Conductor, Hand, Rule, Suppression};
+use crate::fault::{FaultScheduler, ManualChange, Rule, Suppression};
 use crate::model::{Model, Nanos};
 use crate::sched::Sched;
 use crate::socket::Shortage;
@@ -47,7 +47,7 @@ pub fn open_listener(options: &Options, network: &Runtime) -> Result<Option<TcpL
 
 /// Whoever answers, on the core thread.
 struct Desk {
-    conductor: Rc<Conductor>,
+    scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
     /// Service and route of each fault.
@@ -62,7 +62,7 @@ pub fn attend(
     listener: TcpListener,
     network: &Runtime,
     stop: watch::Receiver<bool>,
-    conductor: &Rc<Conductor>,
+    scheduler: &Rc<FaultScheduler>,
     sched: &Sched,
     model: &Model,
     shortage: &Shortage,
@@ -78,12 +78,12 @@ pub fn attend(
         (service, route)
     };
     let desk = Desk {
-        conductor: Rc::clone(conductor),
+        scheduler: Rc::clone(scheduler),
         sched: sched.clone(),
         start: sched.now(),
         targets: model.faults.iter().map(target).collect(),
     };
-    conductor.attend();
+    scheduler.allow_changes();
     sched.spawn_background(desk.serve(inbound));
     Ok(Event::Control { address: control.address })
 }
@@ -99,15 +99,15 @@ impl Desk {
     fn answer(&self, asked: Asked) -> Result<Answer, Trouble> {
         match asked {
             Asked::All => {
-                let faults = self.conductor.rules().iter().map(|rule| self.state(rule)).collect();
+                let faults = self.scheduler.rules().iter().map(|rule| self.state(rule)).collect();
                 Ok(Answer::All(Listing { simulated_ns: self.sched.now() - self.start, faults }))
             }
             Asked::One(name) => Ok(Answer::One(self.state(self.find(&name)?))),
             Asked::Change(name, order) => {
                 let rule = self.find(&name)?;
                 info!(fault = name, ?order, "fault changed by the control API");
-                for hand in hands(order) {
-                    self.conductor.take(rule.index, hand);
+                for change in changes(order) {
+                    self.scheduler.change(rule.index, change);
                 }
                 Ok(Answer::One(self.state(rule)))
             }
@@ -115,7 +115,7 @@ impl Desk {
     }
 
     fn find(&self, name: &str) -> Result<&Rc<Rule>, Trouble> {
-        let rules = self.conductor.rules();
+        let rules = self.scheduler.rules();
         rules.iter().find(|rule| *rule.name == *name).ok_or_else(|| {
             let known = rules.iter().map(|rule| &*rule.name);
             Trouble::new(404, format!("unknown fault {}", quote(name)), did_you_mean(name, "faults", known))
@@ -133,11 +133,11 @@ impl Desk {
             service,
             route,
             active: rule.is_active(),
-            held: self.conductor.is_held(rule.index),
+            held: self.scheduler.is_manual(rule.index),
             probability: rule.probability(),
             strength: if rule.is_active() { rule.strength(self.sched.now()) } else { 0.0 },
             windows: rule.windows(),
-            next_ns: self.conductor.next_turn(rule.index).map(|at| at - self.start),
+            next_ns: self.scheduler.next_turn(rule.index).map(|at| at - self.start),
             matched: counts.matched,
             injected: counts.injected,
             suppressed: spared.map(|(why, count)| (why.name().to_owned(), count)).collect::<BTreeMap<_, _>>(),
@@ -146,13 +146,13 @@ impl Desk {
 }
 
 /// What is to be done, in an order in which no window opens that is not meant to.
-fn hands(order: Order) -> impl Iterator<Item = Hand> {
+fn changes(order: Order) -> impl Iterator<Item = ManualChange> {
     let Order { active, scheduled, probability } = order;
     let switch = match active {
-        Some(true) => Some(Hand::On),
-        Some(false) => Some(Hand::Off),
-        None => scheduled.map(|_| Hand::Schedule),
+        Some(true) => Some(ManualChange::On),
+        Some(false) => Some(ManualChange::Off),
+        None => scheduled.map(|_| ManualChange::Schedule),
     };
-    let (before, after) = if switch == Some(Hand::Off) { (switch, None) } else { (None, switch) };
-    before.into_iter().chain(probability.map(Hand::Probability)).chain(after)
+    let (before, after) = if switch == Some(ManualChange::Off) { (switch, None) } else { (None, switch) };
+    before.into_iter().chain(probability.map(ManualChange::Probability)).chain(after)
 }

@@ -30,7 +30,7 @@ use super::resources::resources;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
-use super::world::World;
+use super::world::{Simulated, World};
 use super::{Outcome, Plan, RunError, control, shards, watch as watchers};
 
 /// A run that is told to stop has this long to end, beside the time that receivers have
@@ -80,9 +80,10 @@ impl Plan {
         let truth = Truth::open(&options, &model, &loaded, &resources);
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
-        let is_recorded = digest.is_some() || !exporters.exporters.is_empty();
+        let (page, exporters) = (exporters.page, exporters.exporters);
+        let is_recorded = digest.is_some() || !exporters.is_empty();
         let (handoff, pipeline) =
-            Pipeline::start(Arc::clone(&resources), exporters.exporters, digest, pace, telemetry.batching)?;
+            Pipeline::start(Arc::clone(&resources), exporters, digest, pace, telemetry.batching)?;
         let progress = Progress::new(watchers::course(&options, &model, &pipeline, watch), is_shown);
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(watchers::aside(progress.line(), on_event));
@@ -111,7 +112,7 @@ impl Plan {
                 None => options.remembers.then(WorldTruth::remembered),
             },
         });
-        let done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
+        let mut done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
         progress.line().finish();
         let took = watch.elapsed();
         if let Some(truth) = &mut truth {
@@ -121,34 +122,48 @@ impl Plan {
                 .close(truth, &done, |faults| on_event(Event::Comparing { faults, took }))?;
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
-        let failures = done.halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
+        let halted = std::mem::take(&mut done.halted);
+        let failures = halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(Event::Simulated { simulated: done.simulated, took });
         }
-        let report = Report::new(Facts {
-            model: &model,
-            shards: options.worlds(),
-            accounts: done.accounts,
-            resources: &resources,
-            faults: done.faults,
-            loads: done.loads,
-            recorded: done.recorded,
-            sent,
-            requests: done.requests,
-            tasks: done.tasks,
-            simulated: done.simulated,
-            elapsed: (!options.virtual_time).then(|| watch.elapsed()),
-            idle_is_missed: options.requests.is_empty(),
-            is_blind: options.blind,
-        });
+        let elapsed = (!options.virtual_time).then(|| watch.elapsed());
+        let report = report(&options, &model, &resources, &mut done, sent, elapsed);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
-        let page = exporters.page.map(|page| page.take()).unwrap_or_default();
+        let page = page.map(|page| page.take()).unwrap_or_default();
         let (replies, traces) = (done.replies, show == Show::Traces);
         let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
         let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
         Ok(Outcome { replies, page, traces, report, requests, forgotten, failures })
     }
+}
+
+/// What the run has done, taken out of `done`; `elapsed` is how long it took, in real time.
+fn report(
+    options: &Options,
+    model: &Model,
+    resources: &[Resource],
+    done: &mut Simulated,
+    sent: pipeline::Report,
+    elapsed: Option<Duration>,
+) -> Report {
+    Report::new(Facts {
+        model,
+        shards: options.worlds(),
+        accounts: std::mem::take(&mut done.accounts),
+        resources,
+        faults: std::mem::take(&mut done.faults),
+        loads: std::mem::take(&mut done.loads),
+        recorded: done.recorded,
+        sent,
+        requests: done.requests,
+        tasks: done.tasks,
+        simulated: done.simulated,
+        elapsed,
+        idle_is_missed: options.requests.is_empty(),
+        is_blind: options.blind,
+    })
 }
 
 fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Option<Digest> {

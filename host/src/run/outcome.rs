@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::fault::witness::Caused;
+use crate::fault::impact::OutsideRequest;
 use crate::report::Report;
 
 use super::requests::Reply;
@@ -19,7 +19,7 @@ pub struct Outcome {
     pub report: Report,
     /// Requests from outside, in the order in which they were due, where
     /// [`Options::remembers`](super::Options) or the truth asks for them.
-    pub requests: Vec<Caused>,
+    pub requests: Vec<OutsideRequest>,
     /// Requests that were too many to be kept there.
     pub forgotten: u64,
     /// Why the run was not all that it was to be, although it has a report.

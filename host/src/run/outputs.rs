@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Replay, Traffic};
 use crate::telemetry::env;
 
-use super::Options;
+use super::options::{Destinations, Options};
 use super::truth;
 
 /// A link that leads to a link, and so on, is followed this far, as Linux does.
@@ -61,13 +61,16 @@ pub fn problems(
     if !options.destinations.lines_on_stdout() {
         files.know(Identity::of_stdout(), "standard output", false);
     }
-    if let Some(out) = &options.destinations.out {
+    // A new destination is sorted here: whether it is a file.
+    let Destinations { out, truth, picture, otlp: _, show: _, choice: _, json: _, stdout: _ } =
+        &options.destinations;
+    if let Some(out) = out {
         files.writes(out, "--out");
     }
-    if let Some(picture) = options.destinations.picture.as_ref().filter(|path| path.as_os_str() != "-") {
+    if let Some(picture) = picture.as_ref().filter(|path| path.as_os_str() != "-") {
         files.writes(picture, "--out");
     }
-    if let Some(truth) = &options.destinations.truth {
+    if let Some(truth) = truth {
         files.writes(truth, "--truth");
         for part in truth::parts(options, truth) {
             files.writes(&part, "--truth");

@@ -9,7 +9,7 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::error::Problem;
 use crate::fault::Ledger;
-use crate::fault::witness::Witness;
+use crate::fault::impact::ImpactTracker;
 use crate::model::{Model, Nanos, ServiceId};
 use crate::telemetry::exporter::Trouble;
 use crate::telemetry::record::{Resource, Value};
@@ -50,13 +50,13 @@ impl WorldTruth {
 
     /// Where a world with so many faults that begins at `start` says what they do.
     pub fn ledger(self, faults: usize, start: Nanos) -> Ledger {
-        let witness = Witness::new(faults, self.remembers);
-        let Some((sink, names, shard)) = self.book else { return Ledger::default().with_witness(witness) };
+        let impact = ImpactTracker::new(faults, self.remembers);
+        let Some((sink, names, shard)) = self.book else { return Ledger::default().with_impact(impact) };
         let book = Book::new(sink, names, shard, start);
         if let Some(opening) = self.opening {
             book.open(opening);
         }
-        Ledger::new(move |event| book.hear(event)).with_witness(witness)
+        Ledger::new(move |event| book.hear(event)).with_impact(impact)
     }
 }
 

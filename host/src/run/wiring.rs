@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::bus::replica::Replica;
-use crate::bus::replica_faults::Plight;
+use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};
 use crate::fault::{self, Faults, Ledger};
@@ -64,7 +64,7 @@ pub fn build(
         |service| routes[service.index()].len(),
         Rc::new(ledger),
     );
-    if faults.ledger.is_witnessed() {
+    if faults.ledger.tracks_impact() {
         let ledger = Rc::clone(&faults.ledger);
         host.recorder.watch(move |span, is_recorded| ledger.ended(span, is_recorded));
     }
@@ -129,18 +129,19 @@ impl Making<'_> {
             let client = ClientAttributes::new(&address, port, Some(&name));
             return Node { name, base, client, limits, code: NodeCode::External };
         };
-        let is_exposed = fault::befalls_replicas(self.model, id);
+        let may_die = fault::strikes_replicas(self.model, id);
         let setup = Setup { version: service.version.as_deref(), ..Setup::of(described) };
         let replicas = (0..described.replicas).map(|replica| {
-            let process = Process::new(self.sched, is_exposed);
+            let process = Process::new(self.sched, may_die);
             let resource = ResourceId(self.next);
-            let plight = is_exposed
-                .then(|| Plight::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger)));
+            let faults = may_die.then(|| {
+                ReplicaFaults::new((id, replica, resource), Rc::clone(&process), Rc::clone(self.ledger))
+            });
             self.next += 1;
             let address = self.addresses.give(&name, replica);
             let seat = Seat { replica, resource, address, process };
             let identity = identity(self.model, id, seat, &setup);
-            Replica::new(Rc::new(identity), plight, described.workers, described.queue)
+            Replica::new(Rc::new(identity), faults, described.workers, described.queue)
         });
         let stand =
             Stand { code: guest.code, routes: guest.routes, replicas: replicas.collect(), slots: None };
@@ -162,13 +163,13 @@ impl Making<'_> {
             let replicas = node.stand.replicas.iter().map(|replica| {
                 let resource = ResourceId(self.behind);
                 self.behind += 1;
-                // Another process, but what befalls the one befalls the other.
+                // Another process, but what strikes the one strikes the other.
                 let process = Rc::clone(&replica.identity.process);
                 // On the same machine.
                 let address = replica.identity.endpoint.address;
                 let seat = Seat { replica: replica.identity.replica, resource, address, process };
                 let identity = identity(self.model, release.target, seat, &setup);
-                Replica::new(Rc::new(identity), replica.plight().cloned(), described.workers, described.queue)
+                Replica::new(Rc::new(identity), replica.faults().cloned(), described.workers, described.queue)
             });
             let slot = |name: &str| node.routes.iter().position(|known| **known == *name);
             let slots = guest.routes.names().filter_map(slot).map(|slot| slot as u32).collect();

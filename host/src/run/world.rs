@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
-use crate::fault::witness::Testimony;
-use crate::fault::{self, Conductor};
+use crate::fault::impact::Impact;
+use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
@@ -65,7 +65,7 @@ pub struct Simulated {
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
     /// Whom the faults befell, of each world, where that is noted.
-    pub seen: Vec<Testimony>,
+    pub seen: Vec<Impact>,
     pub recorded: Counts,
     /// When it began: nanoseconds since the Unix epoch.
     pub start: Nanos,
@@ -105,13 +105,13 @@ impl World<'_> {
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
-        let conductor = Conductor::begin(bus.stage(), &sched);
+        let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         if let Some(listener) = self.control {
             on_event(control::attend(
                 listener,
                 network,
                 stop.subscribe(),
-                &conductor,
+                &scheduler,
                 &sched,
                 model,
                 self.shortage,
@@ -163,7 +163,7 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
-        let seen = bus.faults().ledger.testify().into_iter().collect();
+        let seen = bus.faults().ledger.impact().into_iter().collect();
         Ok(Simulated {
             replies,
             loads,

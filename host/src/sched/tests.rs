@@ -365,7 +365,7 @@ fn a_waker_that_outlives_its_task_does_not_wake_the_next_one_at_its_place() {
 }
 
 #[test]
-fn nobody_waits_for_a_task_that_accompanies_the_world() {
+fn nobody_waits_for_a_task_in_the_background() {
     let (sched, seen) = virtual_world();
     let world = sched.clone();
     sched.spawn_background(async move {
@@ -386,7 +386,7 @@ fn nobody_waits_for_a_task_that_accompanies_the_world() {
 }
 
 #[test]
-fn at_an_instant_a_task_that_accompanies_the_world_is_first() {
+fn at_an_instant_a_task_in_the_background_is_first() {
     let (sched, seen) = virtual_world();
     note(&sched, &seen, "before", 100);
     let (world, heard) = (sched.clone(), Rc::clone(&seen));
@@ -400,7 +400,7 @@ fn at_an_instant_a_task_that_accompanies_the_world_is_first() {
 }
 
 #[test]
-fn a_world_is_still_when_only_what_accompanies_it_has_timers() {
+fn a_world_is_still_when_only_tasks_in_the_background_have_timers() {
     let (sched, seen) = virtual_world();
     note(&sched, &seen, "a task", 50);
     let (world, heard) = (sched.clone(), Rc::clone(&seen));

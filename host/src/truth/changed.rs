@@ -1,6 +1,6 @@
 //! Requests that a fault has changed, struck or not: each beside itself without the fault.
 
-use crate::fault::witness::Caused as Request;
+use crate::fault::impact::OutsideRequest as Request;
 use crate::model::Nanos;
 
 use super::Names;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::fault::witness::{Caused as Request, Spot, Testimony, Touched};
+use crate::fault::impact::{FaultImpact, Impact, OutsideRequest as Request, ServiceRoute};
 use crate::fault::{Account, Suppression};
 use crate::model::{Model, Nanos};
 
@@ -20,7 +20,7 @@ pub struct Closing<'a> {
     pub names: &'a Names,
     pub accounts: &'a [Account],
     /// Of each world.
-    pub seen: &'a [Testimony],
+    pub seen: &'a [Impact],
     /// Nanoseconds since the Unix epoch.
     pub start: Nanos,
     /// Nanoseconds from the start to the end.
@@ -56,7 +56,7 @@ impl Closing<'_> {
 
     fn row(&self, account: &Account, index: usize, found: Result<Comparison, Skipped>) -> FaultRow {
         let touched = || self.seen.iter().filter_map(|seen| seen.touched.get(index));
-        let earliest = |of: fn(&Touched) -> Option<&Request>| {
+        let earliest = |of: fn(&FaultImpact) -> Option<&Request>| {
             let first = touched().filter_map(of).min_by_key(|request| request.due);
             first.map(|request| Symptom::new(request, self.names, self.start))
         };
@@ -68,8 +68,8 @@ impl Closing<'_> {
             Ok(Comparison { causes, symptom }) => (symptom, Ok(causes)),
             Err(why) => (failed(), Err(why)),
         };
-        let spots = |of: fn(&Touched) -> &BTreeSet<Spot>| {
-            let all: BTreeSet<Spot> = touched().flat_map(of).copied().collect();
+        let spots = |of: fn(&FaultImpact) -> &BTreeSet<ServiceRoute>| {
+            let all: BTreeSet<ServiceRoute> = touched().flat_map(of).copied().collect();
             all.into_iter().map(|spot| self.names.place(spot)).collect()
         };
         let reasons = Suppression::ALL.into_iter().zip(account.suppressed).filter(|(_, count)| *count > 0);

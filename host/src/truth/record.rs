@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fault::{After, Cause, Drawn, Hand};
+use crate::fault::{After, Cause, Drawn, ManualChange};
 use crate::model::{Fault, Nanos, Schedule, Target};
 
 use super::Names;
@@ -211,14 +211,14 @@ pub enum By {
     Schedule,
     /// Another fault has come before it.
     After,
-    /// A hand, over the control API.
+    /// Somebody, over the control API.
     Control,
 }
 
 impl By {
     pub const fn new(cause: Cause, schedule: &Schedule) -> Self {
         match (cause, schedule) {
-            (Cause::Hand, _) => Self::Control,
+            (Cause::Manual, _) => Self::Control,
             (Cause::Schedule, Schedule::Always) => Self::Start,
             (Cause::Schedule, Schedule::After { .. }) => Self::After,
             (Cause::Schedule, Schedule::Fixed { .. } | Schedule::Random { .. }) => Self::Schedule,
@@ -246,7 +246,7 @@ impl From<After> for AfterWindow {
     }
 }
 
-/// What a hand has done.
+/// What was changed by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -257,13 +257,13 @@ pub enum What {
     Probability,
 }
 
-impl From<Hand> for What {
-    fn from(hand: Hand) -> Self {
-        match hand {
-            Hand::On => Self::On,
-            Hand::Off => Self::Off,
-            Hand::Schedule => Self::Schedule,
-            Hand::Probability(_) => Self::Probability,
+impl From<ManualChange> for What {
+    fn from(change: ManualChange) -> Self {
+        match change {
+            ManualChange::On => Self::On,
+            ManualChange::Off => Self::Off,
+            ManualChange::Schedule => Self::Schedule,
+            ManualChange::Probability(_) => Self::Probability,
         }
     }
 }

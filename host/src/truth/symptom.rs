@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fault::witness::Caused as Request;
+use crate::fault::impact::OutsideRequest as Request;
 use crate::model::Nanos;
 
 use super::Names;

@@ -3,7 +3,6 @@
 
 mod chance;
 mod conditions;
-mod conductor;
 mod context;
 mod control;
 mod lifecycle;
@@ -14,6 +13,7 @@ mod reference;
 mod request;
 mod resource;
 mod schedule;
+mod scheduler;
 mod span;
 mod targets;
 mod told;

@@ -2,7 +2,7 @@
 
 use crate::bus::stats::At;
 use crate::bus::visit::Visit;
-use crate::fault::{Subject, Verdict};
+use crate::fault::{Candidate, WorkerVerdict};
 use crate::guest::scope::RequestScope;
 use crate::model::Nanos;
 
@@ -45,8 +45,8 @@ impl<'a> Arrival<'a> {
     }
 
     /// The request as faults see it.
-    pub fn subject(&self) -> Subject<'_> {
-        self.visit.subject_at(self.slot, &self.replica.identity, self.met.params())
+    pub fn candidate(&self) -> Candidate<'_> {
+        self.visit.candidate_at(self.slot, &self.replica.identity, self.met.params())
     }
 }
 
@@ -56,5 +56,5 @@ pub(in crate::bus) struct Job {
     /// None once the worker has it.
     pub scope: Option<Box<RequestScope>>,
     pub route: Option<u32>,
-    pub verdict: Verdict,
+    pub verdict: WorkerVerdict,
 }

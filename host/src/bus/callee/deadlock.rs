@@ -6,7 +6,7 @@
 //! What else waits in these queues is served when a worker has come free by that.
 //!
 //! Only what is certain counts: workers that wait for one call and nothing else, over links
-//! without a timeout or policies, that no fault touches, at replicas that no fault befalls.
+//! without a timeout or policies, that no fault touches, at replicas that no fault strikes.
 //! Where anything else may free a worker, time tells. Services whose calls have never led
 //! back to them are not looked at.
 

@@ -16,13 +16,13 @@ impl CalleeSide {
         trip: RoundTrip,
         reply: sched::Sender<Outcome>,
     ) -> Work {
-        let passage = self.passage(&mut visit);
+        let verdict = self.network_faults(&mut visit);
         Box::pin(async move {
-            if let Some(passage) = passage {
+            if let Some(verdict) = verdict {
                 // What faults make of it may free its caller.
                 visit.above = None;
                 // In a box, as it is large and rare: every task would have room for it.
-                reply.send(Box::pin(self.convey(passage, &mut visit, trip)).await).ok();
+                reply.send(Box::pin(self.convey(verdict, &mut visit, trip)).await).ok();
                 return;
             }
             let sched = &self.host.sched;
@@ -40,8 +40,8 @@ impl CalleeSide {
         mut visit: Visit,
         trip: RoundTrip,
     ) -> Outcome {
-        if let Some(passage) = self.passage(&mut visit) {
-            return self.convey(passage, &mut visit, trip).await;
+        if let Some(verdict) = self.network_faults(&mut visit) {
+            return self.convey(verdict, &mut visit, trip).await;
         }
         self.host.sched.sleep(trip.there).await;
         let outcome = kept(Rc::clone(&self).outside(&mut visit).await, visit.hold.as_ref());

@@ -73,7 +73,7 @@ impl Node {
     /// Whether something may befall its replicas.
     pub fn is_mortal(&self) -> bool {
         let NodeCode::Guest(guest) = &self.code else { return false };
-        guest.stand.replicas.iter().any(|replica| replica.plight().is_some())
+        guest.stand.replicas.iter().any(|replica| replica.faults().is_some())
     }
 
     /// Nothing counted yet.

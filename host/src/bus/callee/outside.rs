@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::bus::spans::Connection;
 use crate::bus::visit::{Hop, Outcome, Visit};
-use crate::fault::{Spans, Subject};
+use crate::fault::{Candidate, Spans};
 use crate::guest::CallError;
 use crate::message::{Request, Response};
 
@@ -31,13 +31,13 @@ impl CalleeSide {
     pub(in crate::bus) async fn outside(self: Rc<Self>, visit: &mut Visit) -> Outcome {
         let (now, to) = (self.now(), visit.to);
         let verdict = {
-            let subject = visit.subject(None, None, &[], visit.outermost());
+            let candidate = visit.candidate(None, None, &[], visit.outermost());
             // It makes no spans of ours.
-            let subject = Subject { spans: Spans { server: None, ..subject.spans }, ..subject };
-            if let Some(refusal) = self.faults.door(&subject, now) {
+            let candidate = Candidate { spans: Spans { server: None, ..candidate.spans }, ..candidate };
+            if let Some(refusal) = self.faults.door(&candidate, now) {
                 return Ok(refusal);
             }
-            self.faults.judge(&subject, now)
+            self.faults.worker(&candidate, now)
         };
         self.host.sched.sleep(verdict.delay).await;
         if let Some(answer) = verdict.answer {

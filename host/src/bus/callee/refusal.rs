@@ -44,7 +44,7 @@ impl CalleeSide {
             return None;
         }
         let now = self.now();
-        let response = self.faults.door(&arrival.subject(), now)?;
+        let response = self.faults.door(&arrival.candidate(), now)?;
         let mut span = self.server_span(arrival, arrival.route());
         span.respond(response.status);
         self.record(span);

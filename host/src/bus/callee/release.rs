@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::bus::visit::Visit;
-use crate::fault::{DOOR_SIGNS, Drawn, Firing, Held, Rule, Spans, Strike, Subject};
+use crate::fault::{Candidate, DOOR_SIGNS, Drawn, Firing, Held, Rule, Spans, Strike};
 use crate::guest::CallError;
 use crate::model::Canary;
 use crate::rng::Purpose;
@@ -75,25 +75,25 @@ impl CalleeSide {
     ) -> Option<Strike> {
         let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
         let (route, params) = found.parts();
-        let subject = visit.subject(route, Some(replica as u32), &params, visit.span);
+        let candidate = visit.candidate(route, Some(replica as u32), &params, visit.span);
         if !rule.is_for_route(route) {
             return None;
         }
         if let Canary::Requests(share) = release.canary {
             // By trace: what belongs together stays together.
-            let dice = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
-            if !rule.meets(&subject) || rule.spares(dice, share) {
+            let key = visit.trace.key.with(Purpose::Fault as u64).with_name(&rule.name);
+            if !rule.meets(&candidate) || rule.spares(key, share) {
                 return None;
             }
         }
         let now = self.now();
-        let strike = rule.strike(&subject, now)?;
+        let strike = rule.strike(&candidate, now)?;
         // One that is broken does not come up: there is no process, nor a SERVER span.
         let resource = release.stand.as_ref().map(|stand| stand.replicas[replica].identity.resource);
         let within = Some(visit.call.unwrap_or(visit.span));
-        let spans = Spans { server: release.stand.as_ref().and(subject.spans.server), ..subject.spans };
-        let subject = Subject { resource, spans, ..subject };
-        let firing = Firing::at(rule, &subject.site(), strike.window, now, Drawn::Nothing);
+        let spans = Spans { server: release.stand.as_ref().and(candidate.spans.server), ..candidate.spans };
+        let candidate = Candidate { resource, spans, ..candidate };
+        let firing = Firing::at(rule, &candidate.site(), strike.window, now, Drawn::Nothing);
         self.faults.ledger.fired(Firing { within, ..firing }.shown_by(spans, DOOR_SIGNS));
         Some(strike)
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use crate::bus::replica_faults::{Plight, Presence};
+use crate::bus::replica_faults::{Occupant, ReplicaFaults};
 use crate::bus::stats::Stats;
 use crate::engine::CompiledGuest;
 use crate::guest::{
@@ -20,8 +20,8 @@ use crate::sched;
 #[derive(Debug)]
 pub struct Replica {
     pub identity: Rc<Identity>,
-    /// What has befallen it; none where nothing can.
-    plight: Option<Rc<Plight>>,
+    /// What has struck it; none where nothing can.
+    faults: Option<Rc<ReplicaFaults>>,
     /// Workers that may exist.
     workers: u32,
     /// Requests that may wait.
@@ -74,8 +74,8 @@ pub struct Wish<'a> {
     pub stats: &'a Stats,
     /// From this instant on a worker's time would be wasted.
     pub deadline: Option<Nanos>,
-    /// The request, where something may befall the replica.
-    pub presence: Option<&'a Presence<'a>>,
+    /// The request, where something may strike the replica.
+    pub occupant: Option<&'a Occupant<'a>>,
     /// The worker that waits for the request, however long it takes.
     pub above: Option<&'a Above>,
     /// Called when the request is in the queue, and what waits for it may wait for ever.
@@ -150,14 +150,14 @@ impl NoWorker {
 }
 
 impl Replica {
-    pub fn new(identity: Rc<Identity>, plight: Option<Rc<Plight>>, workers: u32, queue: u32) -> Self {
+    pub fn new(identity: Rc<Identity>, faults: Option<Rc<ReplicaFaults>>, workers: u32, queue: u32) -> Self {
         identity.crew.size.set(workers);
-        Self { identity, plight, workers, queue, state: RefCell::default() }
+        Self { identity, faults, workers, queue, state: RefCell::default() }
     }
 
-    /// What has befallen it; none where nothing can.
-    pub const fn plight(&self) -> Option<&Rc<Plight>> {
-        self.plight.as_ref()
+    /// What has struck it; none where nothing can.
+    pub const fn faults(&self) -> Option<&Rc<ReplicaFaults>> {
+        self.faults.as_ref()
     }
 
     /// How often it has died: a worker of an earlier life is none of its own.
@@ -167,7 +167,7 @@ impl Replica {
 
     /// Requests that may have a worker at a time.
     fn room(&self) -> usize {
-        let taken = self.plight.as_ref().map_or(0, |plight| plight.taken(self.workers));
+        let taken = self.faults.as_ref().map_or(0, |faults| faults.taken(self.workers));
         (self.workers - taken) as usize
     }
 
@@ -183,7 +183,7 @@ impl Replica {
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
     pub async fn acquire(&self, wish: &Wish<'_>) -> Acquired {
-        let Wish { code, host, stats, deadline, presence, above, queued } = wish;
+        let Wish { code, host, stats, deadline, occupant, above, queued } = wish;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
@@ -199,8 +199,8 @@ impl Replica {
                 state.alive += 1;
                 None
             } else {
-                if let Some(presence) = presence.filter(|_| state.busy() < self.workers as usize) {
-                    presence.found_workers_taken();
+                if let Some(occupant) = occupant.filter(|_| state.busy() < self.workers as usize) {
+                    occupant.found_workers_taken();
                 }
                 if state.waiting.len() >= self.queue as usize {
                     return Acquired::Refused(NoWorker::Full);
@@ -219,9 +219,9 @@ impl Replica {
         if above.is_some() && self.is_stuck() {
             queued();
         }
-        let waited = match presence {
+        let waited = match occupant {
             None => turn.await.into(),
-            Some(presence) => Box::pin(self.in_time(turn, host, presence)).await,
+            Some(occupant) => Box::pin(self.in_time(turn, host, occupant)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
         match waited {
@@ -242,12 +242,12 @@ impl Replica {
     /// Waits for a turn. Workers that faults have taken may never be given back: while
     /// any are, no longer than a request may last. Then its place in the queue is free
     /// again. As long as none are, it waits as if there were no fault: without a clock.
-    async fn in_time(&self, turn: sched::Receiver<Turn>, host: &Rc<Host>, presence: &Presence<'_>) -> Waited {
+    async fn in_time(&self, turn: sched::Receiver<Turn>, host: &Rc<Host>, occupant: &Occupant<'_>) -> Waited {
         let patience = pin!(async {
             loop {
-                presence.kept_waiting().await;
+                occupant.kept_waiting().await;
                 host.sched.sleep(self.identity.limits.request_time).await;
-                if presence.plight.keeps_any(self.workers) {
+                if occupant.faults.keeps_any(self.workers) {
                     return;
                 }
             }
@@ -342,7 +342,7 @@ impl Replica {
 
     /// Whether every worker it may have waits for a call, and nothing but an answer can free one.
     pub fn is_stuck(&self) -> bool {
-        self.plight.is_none() && self.identity.crew.all_wait()
+        self.faults.is_none() && self.identity.crew.all_wait()
     }
 
     /// Shows the workers that wait for requests in the queue, and for nothing else.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::bus::replica_faults::Presence;
+use crate::bus::replica_faults::Occupant;
 use crate::bus::spans::OpenSpan;
 use crate::bus::visit::{Hop, Outcome, Visit};
 use crate::guest::budget::Budget;
@@ -37,10 +37,10 @@ impl CalleeSide {
         let chosen = self.choose(guest, visit, replica)?;
         let replica = &chosen.stand.replicas[replica];
         let mut arrival = Arrival::new(visit, chosen.stand, replica, self.now());
-        match replica.plight() {
+        match replica.faults() {
             None => self.attend(&mut arrival, None).await,
             // In a box, as it is rare: every task would have room for it.
-            Some(plight) => Box::pin(self.serve_mortal(&mut arrival, plight)).await,
+            Some(faults) => Box::pin(self.serve_mortal(&mut arrival, faults)).await,
         }
     }
 
@@ -48,14 +48,14 @@ impl CalleeSide {
     pub(in crate::bus) async fn attend(
         &self,
         arrival: &mut Arrival<'_>,
-        presence: Option<&Presence<'_>>,
+        occupant: Option<&Occupant<'_>>,
     ) -> Outcome {
         let (to, replica, since) = (arrival.visit.to, arrival.replica, arrival.since);
         let limits = &self.node(to).limits;
         self.stats.arrived(to, arrival.visit.from.is_some(), since);
         self.faults.ledger.meets(arrival.visit.span, (to, arrival.slot));
-        if let Some(presence) = presence
-            && !self.goes_on(&presence.plight.process, limits).await
+        if let Some(occupant) = occupant
+            && !self.goes_on(&occupant.faults.process, limits).await
         {
             return self.cut_off(arrival);
         }
@@ -70,20 +70,20 @@ impl CalleeSide {
             host: &self.host,
             stats: &self.stats,
             deadline: arrival.visit.deadline.map(|deadline| deadline.at),
-            presence,
+            occupant,
             above: arrival.visit.above.as_ref(),
             queued: &|| self.untangle(to),
         };
         let (response, failure) = match replica.acquire(&wish).await {
             Acquired::Worker(mut worker) => {
                 // Who may die frees its callers.
-                worker.brought(arrival.visit.above.take().filter(|_| presence.is_none()));
+                worker.brought(arrival.visit.above.take().filter(|_| occupant.is_none()));
                 let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
                 let mut job = self.accept(arrival, worker.budget());
-                let outcome = match presence {
+                let outcome = match occupant {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
-                    Some(presence) => self.work_mortal(&mut job, &mut worker, limits, presence).await,
+                    Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant).await,
                 };
                 self.stats.done(to, begun, self.now());
                 let Some(outcome) = outcome else {
@@ -107,7 +107,7 @@ impl CalleeSide {
     /// A worker has the request: from here to the answer is the SERVER span.
     fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> Job {
         let span = self.server_span(arrival, arrival.route());
-        let verdict = self.faults.judge(&arrival.subject(), self.now());
+        let verdict = self.faults.worker(&arrival.candidate(), self.now());
         let (route, params) = std::mem::replace(&mut arrival.met, Match::NotFound).parts();
         let visit = &mut *arrival.visit;
         let (context, agent) = match &visit.hop {

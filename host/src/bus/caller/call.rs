@@ -50,7 +50,7 @@ impl Outbound for Weak<CallerSide> {
         name: &str,
         id: SpanId,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
-        self.upgrade()?.callee.stall(scope, identity, name, id)
+        self.upgrade()?.callee.span_delay(scope, identity, name, id)
     }
 }
 

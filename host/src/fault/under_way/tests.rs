@@ -1,11 +1,11 @@
-//! Whom a strike befalls.
+//! Whom a strike strikes.
 
 use std::num::{NonZeroU64, NonZeroU128};
 
 use smallvec::SmallVec;
 
 use super::super::event::{Drawn, Firing};
-use super::super::witness::{Ended, Touched, UNFINISHED};
+use super::super::impact::{FaultImpact, RequestEnd, UNFINISHED};
 use super::*;
 use crate::model::ServiceId;
 
@@ -16,7 +16,7 @@ fn span(number: u64) -> SpanId {
 const TRACE: TraceId = TraceId(NonZeroU128::MIN);
 
 /// Three services in a row, each with one route.
-const SPOTS: [Spot; 3] = [(ServiceId(0), Some(0)), (ServiceId(1), Some(0)), (ServiceId(2), Some(0))];
+const SPOTS: [ServiceRoute; 3] = [(ServiceId(0), Some(0)), (ServiceId(1), Some(0)), (ServiceId(2), Some(0))];
 
 /// A request from outside to the first, by span 1, with calls by 2 and 4 that bring
 /// requests by 3 and 5.
@@ -28,7 +28,7 @@ struct Chain {
 
 impl Chain {
     fn new(arrived: Nanos) -> Self {
-        let ledger = Rc::new(Ledger::default().with_witness(Witness::new(1, true)));
+        let ledger = Rc::new(Ledger::default().with_impact(ImpactTracker::new(1, true)));
         let entered = ledger.enters(TRACE, span(1), arrived, || SPOTS[0]);
         let steps = vec![
             ledger.visits(span(1), None),
@@ -44,7 +44,7 @@ impl Chain {
     }
 
     /// What there is to say when the fault has struck at `within`.
-    fn strike(&self, within: u64, spot: Spot) {
+    fn strike(&self, within: u64, spot: ServiceRoute) {
         self.ledger.fired(Firing {
             rule: "it".into(),
             index: 0,
@@ -66,10 +66,10 @@ impl Chain {
         });
     }
 
-    fn end(self) -> Touched {
+    fn end(self) -> FaultImpact {
         drop(self.steps);
         drop(self.entered);
-        self.ledger.testify().expect("a witness").touched.remove(0)
+        self.ledger.impact().expect("a impact").touched.remove(0)
     }
 }
 
@@ -78,7 +78,7 @@ fn a_strike_touches_all_that_wait_for_the_struck_request() {
     let chain = Chain::new(10);
     chain.strike(5, SPOTS[2]);
     chain.strike(5, SPOTS[2]);
-    chain.entered.as_ref().expect("a witness").answered(70, Ok(503));
+    chain.entered.as_ref().expect("a impact").answered(70, Ok(503));
     let touched = chain.end();
     assert_eq!(touched.first, Some(100));
     assert_eq!(Vec::from_iter(touched.struck), [SPOTS[2]]);
@@ -87,7 +87,7 @@ fn a_strike_touches_all_that_wait_for_the_struck_request() {
     assert_eq!((touched.requests, touched.failed), (1, 1));
     let symptom = touched.first_request.expect("a symptom");
     assert_eq!((symptom.span, symptom.spot, symptom.due), (span(1), SPOTS[0], 10));
-    assert_eq!(symptom.end, Some(Ended { took: 60, answer: Ok(503) }));
+    assert_eq!(symptom.end, Some(RequestEnd { took: 60, answer: Ok(503) }));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_caller_that_has_given_up_on_a_call_still_has_it_in_its_request() {
 #[test]
 fn a_request_that_was_answered_before_is_not_befallen() {
     let mut chain = Chain::new(10);
-    chain.entered.as_ref().expect("a witness").answered(20, Ok(200));
+    chain.entered.as_ref().expect("a impact").answered(20, Ok(200));
     chain.steps[0] = None;
     chain.strike(5, SPOTS[2]);
     let touched = chain.end();
@@ -133,13 +133,13 @@ fn a_request_that_was_answered_before_is_not_befallen() {
 
 #[test]
 fn requests_are_remembered_in_the_order_in_which_they_were_due() {
-    let ledger = Rc::new(Ledger::default().with_witness(Witness::new(0, true)));
+    let ledger = Rc::new(Ledger::default().with_impact(ImpactTracker::new(0, true)));
     let enter = |number| ledger.enters(TRACE, span(number), number, || SPOTS[0]);
     let mut all: Vec<_> = (1..=4).map(enter).collect();
     for (at, answer) in [(2, Ok(200)), (0, Err("connection_reset"))] {
-        all[at].take().expect("a witness").answered(50, answer);
+        all[at].take().expect("a impact").answered(50, answer);
     }
-    let testimony = ledger.testify().expect("a witness");
+    let testimony = ledger.impact().expect("a impact");
     let ends: Vec<_> =
         testimony.requests.iter().map(|request| (request.due, request.end.map(|end| end.answer))).collect();
     assert_eq!(ends, [(1, Some(Err("connection_reset"))), (2, None), (3, Some(Ok(200))), (4, None)]);
@@ -151,7 +151,7 @@ fn requests_are_remembered_in_the_order_in_which_they_were_due() {
 #[test]
 fn a_load_says_how_its_requests_end_and_not_the_service() {
     let chain = Chain::new(10);
-    let entered = chain.entered.as_ref().expect("a witness");
+    let entered = chain.entered.as_ref().expect("a impact");
     let client = entered.client(5);
     client.answered(30, Err("timeout"));
     entered.answered(40, Ok(200));
@@ -160,9 +160,9 @@ fn a_load_says_how_its_requests_end_and_not_the_service() {
     drop(client);
     let Chain { ledger, entered, steps } = chain;
     drop((entered, steps));
-    let testimony = ledger.testify().expect("a witness");
+    let testimony = ledger.impact().expect("a impact");
     assert_eq!(testimony.touched[0].requests, 0);
-    assert_eq!(testimony.requests[0].end, Some(Ended { took: 25, answer: Err("timeout") }));
+    assert_eq!(testimony.requests[0].end, Some(RequestEnd { took: 25, answer: Err("timeout") }));
 }
 
 #[test]
@@ -171,5 +171,5 @@ fn without_a_witness_nothing_is_kept() {
     assert!(ledger.enters(TRACE, span(1), 0, || panic!("nobody asks where")).is_none());
     assert!(ledger.visits(span(1), None).is_none());
     assert!(ledger.calls(span(2), Some(span(1))).is_none());
-    assert!(ledger.testify().is_none());
+    assert!(ledger.impact().is_none());
 }

@@ -23,7 +23,7 @@ pub enum Effect {
     Export(ExportFault),
 }
 
-/// What befalls messages between two services.
+/// What strikes messages between two services.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NetworkFault {
     /// Messages of one direction take this much longer.
@@ -73,7 +73,7 @@ pub enum ContextDamage {
     Broken,
 }
 
-/// What befalls requests before a worker has them.
+/// What strikes requests before a worker has them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DoorFault {
     /// Requests beyond a rate are answered 429: a token bucket for each replica.
@@ -91,7 +91,7 @@ pub enum Canary {
     Requests(f64),
 }
 
-/// What befalls requests that a worker has.
+/// What strikes requests that a worker has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerFault {
     /// The worker waits before its guest looks at the request.
@@ -104,7 +104,7 @@ pub enum WorkerFault {
     Crash { restart: Distribution },
 }
 
-/// What befalls replicas, whatever is asked of them.
+/// What strikes replicas, whatever is asked of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReplicaFault {
     /// The service's work takes this many times as long.
@@ -122,7 +122,7 @@ pub enum ReplicaFault {
     Down,
 }
 
-/// What befalls spans that a guest makes, while the request is under way.
+/// What strikes spans that a guest makes, while the request is under way.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpanFault {
     /// The span waits at its beginning.
@@ -138,7 +138,7 @@ pub struct FaultEvent {
     pub attributes: IndexMap<String, Scalar>,
 }
 
-/// What befalls what processes record of themselves. The requests go on as they would.
+/// What strikes what processes record of themselves. The requests go on as they would.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RecordFault {
     /// A replica's clock is wrong by this much: ahead, or behind if negative.
@@ -153,7 +153,7 @@ pub enum RecordFault {
     Cardinality { attribute: String, values: Option<u64> },
 }
 
-/// What befalls the receivers of telemetry.
+/// What strikes the receivers of telemetry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportFault {
     /// They take nothing.

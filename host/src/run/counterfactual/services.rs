@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bus::stats::{Accounts, ServiceAccount};
-use crate::fault::witness::{Spot, Touched};
+use crate::fault::impact::{FaultImpact, ServiceRoute};
 use crate::model::ServiceId;
 use crate::truth::{Names, Role, ServiceChange, ServiceNumbers};
 
@@ -11,7 +11,7 @@ use super::super::world::Simulated;
 
 /// The services whose numbers are others without a fault, which is `index` in the model.
 pub fn changes(index: usize, with: &Simulated, without: &Simulated, names: &Names) -> Vec<ServiceChange> {
-    let at = |of: fn(&Touched) -> &BTreeSet<Spot>| -> BTreeSet<ServiceId> {
+    let at = |of: fn(&FaultImpact) -> &BTreeSet<ServiceRoute>| -> BTreeSet<ServiceId> {
         let touched = with.seen.iter().filter_map(|seen| seen.touched.get(index));
         touched.flat_map(of).map(|(service, _)| *service).collect()
     };

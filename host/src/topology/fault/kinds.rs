@@ -165,7 +165,8 @@ impl Declaration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindReference {
     pub name: &'static str,
-    /// Its line in the table of kinds: name, what it is in production, what it strikes, and what a ramp changes.
+    /// Its line in the table of kinds: name, what it is in production, what it strikes,
+    /// and what a ramp changes.
     pub line: String,
     /// The table of its own keys; empty if it has none.
     pub keys: String,

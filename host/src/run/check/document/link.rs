@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::link;
-use crate::model::{Failures, Link, Methods, Model, Trip};
+use crate::model::{Failures, Link, Methods, Model, Policies, Trip};
 use crate::topology::show_distribution;
 
 /// What lies between two services. A policy that the link does not have is null.
@@ -91,14 +91,16 @@ pub struct FallbackRow {
 
 impl LinkRow {
     pub fn of(link: &Link, model: &Model) -> Self {
-        let policies = link.policies.as_ref();
+        // A new policy is sorted here: as a row of its own.
+        let Policies { retry, breaker, hedge, bulkhead, fallback, deadline } =
+            link.policies.clone().unwrap_or_default();
         Self {
             from: model.service(link.from).name.clone(),
             to: model.service(link.to).name.clone(),
             latency: link.latency.as_ref().map(show_distribution),
             timeout_ns: link.timeout,
-            deadline: policies.is_some_and(|policies| policies.deadline),
-            retry: policies.and_then(|policies| policies.retry.as_ref()).map(|retry| RetryRow {
+            deadline,
+            retry: retry.map(|retry| RetryRow {
                 attempts: retry.attempts,
                 backoff_ns: retry.backoff,
                 factor: retry.factor,
@@ -113,7 +115,7 @@ impl LinkRow {
                     window_ns: budget.window,
                 }),
             }),
-            breaker: policies.and_then(|policies| policies.breaker.as_ref()).map(|breaker| {
+            breaker: breaker.map(|breaker| {
                 let (failures, rate, min_requests) = match breaker.trip {
                     Trip::InARow(failures) => (Some(failures), None, None),
                     Trip::Share { rate, least } => (None, Some(rate), Some(least)),
@@ -128,19 +130,17 @@ impl LinkRow {
                     on: on(&breaker.on),
                 }
             }),
-            hedge: policies.and_then(|policies| policies.hedge.as_ref()).map(|hedge| HedgeRow {
+            hedge: hedge.map(|hedge| HedgeRow {
                 after_ns: hedge.after,
                 attempts: hedge.attempts,
                 on: on(&hedge.on),
                 methods: methods(&hedge.methods),
             }),
-            bulkhead: policies.and_then(|policies| policies.bulkhead).map(|bulkhead| BulkheadRow {
+            bulkhead: bulkhead.map(|bulkhead| BulkheadRow {
                 max_concurrent: bulkhead.max_concurrent,
                 queue: bulkhead.queue,
             }),
-            fallback: policies
-                .and_then(|policies| policies.fallback.as_ref())
-                .map(|fallback| FallbackRow { status: fallback.status, on: on(&fallback.on) }),
+            fallback: fallback.map(|fallback| FallbackRow { status: fallback.status, on: on(&fallback.on) }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What befalls messages between two services.
+//! What strikes messages between two services.
 
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Required, Usual};

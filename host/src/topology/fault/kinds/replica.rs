@@ -1,4 +1,4 @@
-//! What befalls replicas: their resources and their lives.
+//! What strikes replicas: their resources and their lives.
 
 use toml::de::DeValue;
 

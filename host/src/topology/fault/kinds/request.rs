@@ -1,4 +1,4 @@
-//! What befalls requests and the answers to them.
+//! What strikes requests and the answers to them.
 
 use super::super::super::answer::answer;
 use super::super::super::distribution::show_distribution;

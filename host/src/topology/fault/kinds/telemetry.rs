@@ -1,4 +1,4 @@
-//! What befalls traces on their way to whoever looks at them.
+//! What strikes traces on their way to whoever looks at them.
 
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Usual};

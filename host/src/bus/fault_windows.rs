@@ -1,17 +1,17 @@
 //! What the bus does when faults come and go that no request asks for: it changes
-//! what has befallen replicas.
+//! what has struck replicas.
 
 use std::rc::Rc;
 
-use crate::fault::{Action, Faults, Rule, Stage};
+use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
 
 use super::GuestNode;
 use super::callee::CalleeSide;
 use super::replica::Replica;
-use super::replica_faults::{Fate, Plight};
+use super::replica_faults::{ProcessFate, ReplicaFaults};
 
-impl Stage for CalleeSide {
+impl WindowHandler for CalleeSide {
     fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -25,8 +25,8 @@ impl Stage for CalleeSide {
                 None
             }
             Action::Replica(fault) => {
-                for replica in self.plights(rule) {
-                    self.meet(replica, replica.befall(rule, fault));
+                for replica in self.struck_replicas(rule) {
+                    self.meet(replica, replica.strike(rule, fault));
                 }
                 self.next_step(rule, fault)
             }
@@ -44,7 +44,7 @@ impl Stage for CalleeSide {
 
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         let Action::Replica(fault) = self.faults.action(rule) else { return None };
-        for replica in self.plights(rule) {
+        for replica in self.struck_replicas(rule) {
             self.meet(replica, replica.step(rule, fault));
             self.at(replica).for_each(Replica::call_up);
         }
@@ -56,8 +56,8 @@ impl Stage for CalleeSide {
             Action::Network(_) | Action::Worker(_) | Action::Span(_) => {}
             Action::Door(_) => self.roll_out(rule),
             Action::Replica(fault) => {
-                for replica in self.plights(rule) {
-                    replica.relieve(rule, fault);
+                for replica in self.struck_replicas(rule) {
+                    replica.end(rule, fault);
                     self.at(replica).for_each(Replica::call_up);
                 }
             }
@@ -86,55 +86,30 @@ impl CalleeSide {
     }
 
     /// What runs at a replica: every release of the guest.
-    fn at<'a>(&'a self, plight: &'a Plight) -> impl Iterator<Item = &'a Replica> {
-        let stands = self.guest(plight.service).into_iter().flat_map(|guest| {
+    fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
+        let stands = self.guest(faults.service).into_iter().flat_map(|guest| {
             let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
             [&guest.stand].into_iter().chain(others)
         });
-        stands.map(|stand| &stand.replicas[plight.replica as usize])
+        stands.map(|stand| &stand.replicas[faults.replica as usize])
     }
 
-    fn plights(&self, rule: &Rule) -> impl Iterator<Item = &Rc<Plight>> {
-        self.replicas(rule).iter().filter_map(Replica::plight)
+    fn struck_replicas(&self, rule: &Rule) -> impl Iterator<Item = &Rc<ReplicaFaults>> {
+        self.replicas(rule).iter().filter_map(Replica::faults)
     }
 
     /// Lets a replica meet its fate.
-    pub(super) fn meet(&self, plight: &Plight, fate: Fate) {
-        if fate == Fate::Lives {
+    pub(super) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
+        if fate == ProcessFate::Lives {
             return;
         }
-        self.at(plight).for_each(Replica::forget);
-        plight.process.die();
+        self.at(faults).for_each(Replica::forget);
+        faults.process.die();
     }
 
     /// When a rule wants to be asked again while its window is open.
     fn next_step(&self, rule: &Rule, fault: &ReplicaFault) -> Option<Nanos> {
-        match fault {
-            ReplicaFault::RestartLoop { .. } => {
-                self.plights(rule).filter_map(|plight| plight.next_fall(rule)).min()
-            }
-            ReplicaFault::PoolExhaustion { workers } => {
-                let workers = (*workers).min(self.replicas(rule).first()?.workers());
-                fewer(rule, workers, self.now())
-            }
-            ReplicaFault::Cpu { .. }
-            | ReplicaFault::Pause
-            | ReplicaFault::Crash { .. }
-            | ReplicaFault::Down => None,
-        }
+        let next = |replica: &Replica| replica.faults()?.next_step(rule, fault, replica.workers());
+        self.replicas(rule).iter().filter_map(next).min()
     }
-}
-
-/// When a fault that fades takes one worker less than it does now, of so many at most.
-fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
-    let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
-    let fades = closes.saturating_sub(ramp);
-    let taken =
-        if now < fades { f64::from(workers) } else { (f64::from(workers) * rule.strength(now)).round() };
-    if ramp == 0 || taken < 1.0 {
-        return None;
-    }
-    // Where it is just so many and a half, it is the larger number still.
-    let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
-    Some(closes.saturating_sub(left).max(now) + 1)
 }

@@ -1,5 +1,5 @@
 //! Who is under way, so that a strike can be laid at the door of the requests that
-//! it befalls: those of its callers, up to the one that came from outside.
+//! it strikes: those of its callers, up to the one that came from outside.
 //!
 //! The bus tells of every call and every request while somebody wants the truth;
 //! otherwise nobody listens, and nothing is kept. Spans are no source for it: they
@@ -24,28 +24,28 @@ use super::event::{Event, Firing};
 pub const MAX_REQUESTS: usize = 2_000_000;
 
 /// A service, and the index of one of its routes: none for what meets no route.
-pub type Spot = (ServiceId, Option<u32>);
+pub type ServiceRoute = (ServiceId, Option<u32>);
 
 /// A request from outside of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caused {
+pub struct OutsideRequest {
     /// As its SERVER span has it, if that was recorded.
     pub trace: TraceId,
     /// Its SERVER span.
     pub span: SpanId,
     /// Whether that was recorded.
     pub is_recorded: bool,
-    pub spot: Spot,
+    pub spot: ServiceRoute,
     /// When its load had to make it; of one that no load makes, when it arrived:
     /// nanoseconds since the Unix epoch.
     pub due: Nanos,
     /// Whether its client has sent it.
     pub is_sent: bool,
     /// None while it is under way, and for ever if nobody waited for the end.
-    pub end: Option<Ended>,
+    pub end: Option<RequestEnd>,
 }
 
-impl Caused {
+impl OutsideRequest {
     /// The `error.type` of a request that has failed, by the rule of the report: it was
     /// answered 5xx, or not at all.
     pub fn error(&self) -> Option<Cow<'static, str>> {
@@ -63,7 +63,7 @@ pub const UNFINISHED: &str = "unfinished";
 /// How a request has ended, as its client sees it: a load that has lost its patience has a
 /// timeout, whatever the service answers later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct RequestEnd {
     /// From the instant at which it was due: nanoseconds.
     pub took: Nanos,
     /// The status of the answer, or what kept the answer away.
@@ -72,44 +72,44 @@ pub struct Ended {
 
 /// What one fault has touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched {
+pub struct FaultImpact {
     /// When it first struck: nanoseconds since the Unix epoch.
     pub first: Option<Nanos>,
     /// Where it struck.
-    pub struck: BTreeSet<Spot>,
+    pub struck: BTreeSet<ServiceRoute>,
     /// Whose requests had the struck one below them.
-    pub upstream: BTreeSet<Spot>,
+    pub upstream: BTreeSet<ServiceRoute>,
     /// Requests from outside that it struck, or a request below; and those that failed.
     pub requests: u64,
     pub failed: u64,
     /// The first of them, and the first that failed.
-    pub first_request: Option<Caused>,
-    pub failure: Option<Caused>,
+    pub first_request: Option<OutsideRequest>,
+    pub failure: Option<OutsideRequest>,
 }
 
 /// What a witness knows at the end.
 #[derive(Clone, Debug, Default)]
-pub struct Testimony {
+pub struct Impact {
     /// By fault, in the order of the model.
-    pub touched: Vec<Touched>,
+    pub touched: Vec<FaultImpact>,
     /// All requests from outside, in the order in which they were due. Empty unless they
     /// were asked for.
-    pub requests: Vec<Caused>,
+    pub requests: Vec<OutsideRequest>,
     /// How many there were, and how many of them failed, by type.
     pub count: u64,
     pub errors: BTreeMap<Cow<'static, str>, u64>,
     /// Requests that were too many to be remembered.
     pub forgotten: u64,
-    /// A hand has changed a fault.
+    /// A fault was changed by hand.
     pub by_hand: bool,
 }
 
 /// Sees calls and requests begin and end.
 #[derive(Debug)]
-pub struct Witness {
-    under_way: FxHashMap<SpanId, Rc<Step>>,
-    entries: IndexMap<SpanId, Entry, FxBuildHasher>,
-    testimony: Testimony,
+pub struct ImpactTracker {
+    under_way: FxHashMap<SpanId, Rc<InFlight>>,
+    tracked: IndexMap<SpanId, Tracked, FxBuildHasher>,
+    impact: Impact,
     /// Whether it remembers all requests from outside.
     remembers: bool,
 }
@@ -117,18 +117,18 @@ pub struct Witness {
 /// A call or a request. It outlives its end as long as anything below it goes on: who
 /// has given up on a call still has what it does in its trace.
 #[derive(Debug)]
-struct Step {
+struct InFlight {
     span: SpanId,
     /// The request that makes the call, or the call that brings the request.
-    above: Option<Rc<Step>>,
+    above: Option<Rc<InFlight>>,
     /// None for a call, and before it is known.
-    spot: Cell<Option<Spot>>,
+    spot: Cell<Option<ServiceRoute>>,
     has_ended: Cell<bool>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    caused: Caused,
+struct Tracked {
+    caused: OutsideRequest,
     /// Its load says how it ends, and not the service.
     has_client: bool,
     /// How many still have to do with it: the bus, and its load.
@@ -137,9 +137,9 @@ struct Entry {
     by: SmallVec<[u32; 2]>,
 }
 
-impl Entry {
+impl Tracked {
     /// A fault has struck it, or a request below.
-    fn touch(&mut self, fault: usize, touched: &mut Touched) {
+    fn touch(&mut self, fault: usize, touched: &mut FaultImpact) {
         if !self.by.contains(&(fault as u32)) {
             self.by.push(fault as u32);
             touched.requests += 1;
@@ -148,24 +148,24 @@ impl Entry {
     }
 }
 
-impl Witness {
+impl ImpactTracker {
     /// For so many faults. `remembers` is whether all requests from outside are kept.
     pub fn new(faults: usize, remembers: bool) -> Self {
-        let testimony = Testimony { touched: vec![Touched::default(); faults], ..Testimony::default() };
-        Self { under_way: FxHashMap::default(), entries: IndexMap::default(), testimony, remembers }
+        let impact = Impact { touched: vec![FaultImpact::default(); faults], ..Impact::default() };
+        Self { under_way: FxHashMap::default(), tracked: IndexMap::default(), impact, remembers }
     }
 
     /// A request has come from outside.
-    pub(super) fn enter(&mut self, caused: Caused) {
-        let entry = Entry { caused, has_client: false, parties: 1, by: SmallVec::new() };
-        self.entries.insert(caused.span, entry);
+    pub(super) fn enter(&mut self, caused: OutsideRequest) {
+        let tracked = Tracked { caused, has_client: false, parties: 1, by: SmallVec::new() };
+        self.tracked.insert(caused.span, tracked);
     }
 
     /// A load waits for a request, which was due at this instant: the load says how it ends.
     pub(super) fn join(&mut self, span: SpanId, due: Nanos) {
-        if let Some(entry) = self.entries.get_mut(&span) {
-            (entry.caused.due, entry.has_client) = (due, true);
-            entry.parties += 1;
+        if let Some(tracked) = self.tracked.get_mut(&span) {
+            (tracked.caused.due, tracked.has_client) = (due, true);
+            tracked.parties += 1;
         }
     }
 
@@ -177,35 +177,35 @@ impl Witness {
         now: Nanos,
         answer: Result<u16, &'static str>,
     ) {
-        let Some(entry) = self.entries.get_mut(&span) else { return };
-        if entry.has_client == is_client && entry.caused.end.is_none() {
-            let took = now.saturating_sub(entry.caused.due);
-            entry.caused.end = Some(Ended { took, answer });
+        let Some(tracked) = self.tracked.get_mut(&span) else { return };
+        if tracked.has_client == is_client && tracked.caused.end.is_none() {
+            let took = now.saturating_sub(tracked.caused.due);
+            tracked.caused.end = Some(RequestEnd { took, answer });
         }
     }
 
     /// The client of a request could not send it.
     pub(super) fn unsent(&mut self, span: SpanId) {
-        if let Some(entry) = self.entries.get_mut(&span) {
-            entry.caused.is_sent = false;
+        if let Some(tracked) = self.tracked.get_mut(&span) {
+            tracked.caused.is_sent = false;
         }
     }
 
     /// One of those who have to do with a request is done with it.
     pub(super) fn part(&mut self, span: SpanId) {
-        let Some(entry) = self.entries.get_mut(&span) else { return };
-        entry.parties -= 1;
-        if entry.parties == 0 {
+        let Some(tracked) = self.tracked.get_mut(&span) else { return };
+        tracked.parties -= 1;
+        if tracked.parties == 0 {
             self.leave(span);
         }
     }
 
     fn leave(&mut self, span: SpanId) {
-        let Some(Entry { caused, by, .. }) = self.entries.swap_remove(&span) else { return };
+        let Some(Tracked { caused, by, .. }) = self.tracked.swap_remove(&span) else { return };
         let error = caused.error();
-        self.testimony.count += 1;
+        self.impact.count += 1;
         for fault in by {
-            let touched = &mut self.testimony.touched[fault as usize];
+            let touched = &mut self.impact.touched[fault as usize];
             touched.failed += u64::from(error.is_some());
             if let Some(first) = touched.first_request.as_mut().filter(|first| first.span == span) {
                 *first = caused;
@@ -216,19 +216,19 @@ impl Witness {
             }
         }
         if let Some(kind) = error {
-            *self.testimony.errors.entry(kind).or_default() += 1;
+            *self.impact.errors.entry(kind).or_default() += 1;
         }
-        if self.remembers && self.testimony.requests.len() < MAX_REQUESTS {
-            self.testimony.requests.push(caused);
+        if self.remembers && self.impact.requests.len() < MAX_REQUESTS {
+            self.impact.requests.push(caused);
         } else if self.remembers {
-            self.testimony.forgotten += 1;
+            self.impact.forgotten += 1;
         }
     }
 
     /// A span was recorded.
     pub(super) fn recorded(&mut self, span: SpanRef) {
-        if let Some(entry) = self.entries.get_mut(&span.span_id) {
-            (entry.caused.trace, entry.caused.is_recorded) = (span.trace_id, true);
+        if let Some(tracked) = self.tracked.get_mut(&span.span_id) {
+            (tracked.caused.trace, tracked.caused.is_recorded) = (span.trace_id, true);
         }
     }
 
@@ -238,65 +238,65 @@ impl Witness {
     }
 
     /// A call or a request begins, below the one `above`.
-    pub(super) fn step(&mut self, span: SpanId, above: Option<SpanId>) {
+    pub(super) fn begin(&mut self, span: SpanId, above: Option<SpanId>) {
         let above = above.and_then(|above| self.under_way.get(&above)).map(Rc::clone);
-        let step = Step { span, above, spot: Cell::new(None), has_ended: Cell::new(false) };
-        self.under_way.insert(span, Rc::new(step));
+        let begin = InFlight { span, above, spot: Cell::new(None), has_ended: Cell::new(false) };
+        self.under_way.insert(span, Rc::new(begin));
     }
 
     /// It has ended.
     pub(super) fn end(&mut self, span: SpanId) {
-        if let Some(step) = self.under_way.remove(&span) {
-            step.has_ended.set(true);
+        if let Some(begin) = self.under_way.remove(&span) {
+            begin.has_ended.set(true);
         }
     }
 
     /// It is known which route a request meets.
-    pub(super) fn meet(&mut self, span: SpanId, spot: Spot) {
-        if let Some(step) = self.under_way.get(&span) {
-            step.spot.set(Some(spot));
+    pub(super) fn meet(&mut self, span: SpanId, spot: ServiceRoute) {
+        if let Some(begin) = self.under_way.get(&span) {
+            begin.spot.set(Some(spot));
         }
     }
 
     /// A fault has struck: what is above the struck request or call is touched, if it
     /// has not ended.
     pub(super) fn struck(&mut self, firing: &Firing) {
-        let touched = &mut self.testimony.touched[firing.index];
+        let touched = &mut self.impact.touched[firing.index];
         touched.first.get_or_insert(firing.time);
         touched.struck.insert((firing.service, firing.route));
-        // One that no service has got yet is a root, and no step.
+        // One that no service has got yet is a root, and no begin.
         let mut root = firing.within;
         let struck = firing.within.and_then(|span| self.under_way.get(&span));
-        for step in std::iter::successors(struck, |step| step.above.as_ref()) {
+        for begin in std::iter::successors(struck, |begin| begin.above.as_ref()) {
             // The struck request itself is none of those above it.
-            let is_above = firing.within != Some(step.span) && !step.has_ended.get();
-            touched.upstream.extend(step.spot.get().filter(|_| is_above));
-            root = Some(step.span);
+            let is_above = firing.within != Some(begin.span) && !begin.has_ended.get();
+            touched.upstream.extend(begin.spot.get().filter(|_| is_above));
+            root = Some(begin.span);
         }
         // One that has been answered, or given up by its client, is not touched by what comes later.
-        let entry = root.and_then(|root| self.entries.get_mut(&root));
-        if let Some(entry) = entry.filter(|entry| entry.caused.end.is_none()) {
-            entry.touch(firing.index, touched);
+        let tracked = root.and_then(|root| self.tracked.get_mut(&root));
+        if let Some(tracked) = tracked.filter(|tracked| tracked.caused.end.is_none()) {
+            tracked.touch(firing.index, touched);
         }
     }
 
     /// Something has happened to a fault, or by it.
     pub(super) fn saw(&mut self, event: &Event<'_>) {
         match event {
-            Event::Changed(_) => self.testimony.by_hand = true,
+            Event::Changed(_) => self.impact.by_hand = true,
             Event::Fired(_) | Event::Opened(_) | Event::Closed(_) => {}
         }
     }
 
     /// All that it has seen; what is still under way has not ended.
-    pub(super) fn testify(&mut self) -> Testimony {
+    pub(super) fn finish(&mut self) -> Impact {
         let mut open: Vec<_> =
-            self.entries.values().map(|entry| (entry.caused.due, entry.caused.span)).collect();
+            self.tracked.values().map(|tracked| (tracked.caused.due, tracked.caused.span)).collect();
         open.sort_unstable();
         for (_, span) in open {
             self.leave(span);
         }
-        self.testimony.requests.sort_unstable_by_key(|request| (request.due, request.span));
-        std::mem::take(&mut self.testimony)
+        self.impact.requests.sort_unstable_by_key(|request| (request.due, request.span));
+        std::mem::take(&mut self.impact)
     }
 }

@@ -3,9 +3,8 @@
 //!
 //! Windows open and close at exact instants of simulated time, before anything else
 //! that happens then; at the same instant in the order of the model. A fault is
-//! active while its window is open and its probability is above zero. A hand that
-//! switches a fault on or off is stronger than its schedule, which goes on below
-//! it, until the hand lets go.
+//! active while its window is open and its probability is above zero. A change by hand
+//! overrides the schedule, which goes on meanwhile, until the fault is given back to it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -19,16 +18,16 @@ use std::task::{Poll, Waker};
 use crate::model::{Nanos, Schedule};
 use crate::sched::Sched;
 
-use super::event::{Cause, Change, Event, Hand, Turn};
+use super::event::{Cause, Event, FaultChange, ManualChange, WindowChange};
 use super::schedule::{Window, Windows, drawn_length};
 use super::{Faults, Rule};
 
 /// Windows of one cascade that may be to come; with one more, the last closes later.
 const CASCADE: usize = 1_000;
 
-/// Where faults are staged that no request asks for: what the bus does when the
-/// state of a replica, of records or of receivers changes.
-pub trait Stage {
+/// What the bus does when windows open and close: it changes the state of replicas, of
+/// records and of receivers, which no request asks for.
+pub trait WindowHandler {
     fn faults(&self) -> &Faults;
 
     /// The rule has become active; [`Rule::window`] says for how long. Returns when
@@ -36,7 +35,8 @@ pub trait Stage {
     fn opened(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// That instant has come, or the rule's window is another one than it was, and the
-    /// rule is still active; likewise. It may also be asked when there is nothing to do.
+    /// rule is still active. Returns when it wants to be asked again. It may also be asked
+    /// when there is nothing to do.
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos>;
 
     /// The rule is no longer active.
@@ -44,28 +44,29 @@ pub trait Stage {
 }
 
 /// Opens and closes windows.
-pub struct Conductor {
-    stage: Rc<dyn Stage>,
+pub struct FaultScheduler {
+    handler: Rc<dyn WindowHandler>,
     sched: Sched,
     /// By rule.
-    courses: RefCell<Vec<Course>>,
+    schedules: RefCell<Vec<RuleSchedule>>,
     /// What is next of each rule, if it is known: instant and rule.
     agenda: RefCell<BTreeSet<(Nanos, usize)>>,
     /// The task that waits for the next.
     waiting: RefCell<Option<Waker>>,
-    /// Whether a hand may come.
-    attended: Cell<bool>,
+    /// Whether rules may be changed by hand.
+    may_change: Cell<bool>,
 }
 
 /// Where a rule's schedule has come to.
-struct Course {
-    coming: Coming,
+struct RuleSchedule {
+    coming: NextWindows,
     /// The rules whose windows follow those of this one.
     followers: Vec<usize>,
     /// The window that the schedule has open.
     window: Option<Window>,
-    hand: Option<bool>,
-    /// When the stage is to be asked again.
+    /// Whether it is on or off by hand, whatever the schedule says.
+    manual: Option<bool>,
+    /// When the handler is to be asked again.
     step: Option<Nanos>,
     /// Its place on the agenda.
     due: Option<Nanos>,
@@ -75,13 +76,13 @@ struct Course {
 }
 
 /// Windows to come, in order.
-enum Coming {
+enum NextWindows {
     Own(Peekable<Windows>),
     /// Of a cascade: those that follow windows of another rule.
     Following(VecDeque<Window>),
 }
 
-impl Coming {
+impl NextWindows {
     fn next_opens(&mut self) -> Option<Nanos> {
         match self {
             Self::Own(windows) => windows.peek().map(|window| window.opens),
@@ -97,7 +98,7 @@ impl Coming {
     }
 }
 
-impl Course {
+impl RuleSchedule {
     /// When its schedule opens or closes the next window, if that is known.
     fn next_turn(&mut self) -> Option<Nanos> {
         let closes = self.window.and_then(|window| window.closes);
@@ -105,67 +106,69 @@ impl Course {
     }
 }
 
-impl Conductor {
+impl FaultScheduler {
     /// Opens what is open from the beginning, and sees to the rest as time passes.
-    pub fn begin(stage: Rc<dyn Stage>, sched: &Sched) -> Rc<Self> {
+    pub fn begin(handler: Rc<dyn WindowHandler>, sched: &Sched) -> Rc<Self> {
         let start = sched.now();
-        let rules = stage.faults().rules();
-        let course = |rule: &Rc<Rule>| {
+        let rules = handler.faults().rules();
+        let schedule = |rule: &Rc<Rule>| {
             let coming = match rule.when.schedule {
-                Schedule::After { .. } => Coming::Following(VecDeque::new()),
-                _ if rule.is_enabled() => Coming::Own(Windows::new(&rule.when, start, rule.key).peekable()),
-                _ => Coming::Following(VecDeque::new()),
+                Schedule::After { .. } => NextWindows::Following(VecDeque::new()),
+                _ if rule.is_enabled() => {
+                    NextWindows::Own(Windows::new(&rule.when, start, rule.key).peekable())
+                }
+                _ => NextWindows::Following(VecDeque::new()),
             };
             let followers = rules.iter().filter(|later| later.follows(rule)).map(|later| later.index);
-            Course {
+            RuleSchedule {
                 coming,
                 followers: followers.collect(),
                 window: None,
-                hand: None,
+                manual: None,
                 step: None,
                 due: None,
                 turns: 0,
                 steps: 0,
             }
         };
-        let courses: Vec<_> = rules.iter().map(course).collect();
-        let conductor = Rc::new(Self {
-            stage,
+        let schedules: Vec<_> = rules.iter().map(schedule).collect();
+        let scheduler = Rc::new(Self {
+            handler,
             sched: sched.clone(),
-            courses: RefCell::new(courses),
+            schedules: RefCell::new(schedules),
             agenda: RefCell::default(),
             waiting: RefCell::default(),
-            attended: Cell::new(false),
+            may_change: Cell::new(false),
         });
-        let rules = conductor.rules().len();
+        let rules = scheduler.rules().len();
         for index in 0..rules {
-            conductor.enter(index);
+            scheduler.enter(index);
         }
-        conductor.proceed();
+        scheduler.proceed();
         if rules > 0 {
-            sched.spawn_background(Rc::clone(&conductor).conduct());
+            sched.spawn_background(Rc::clone(&scheduler).run());
         }
-        conductor
+        scheduler
     }
 
-    /// A hand may come at any time: the world does not end before it.
-    pub fn attend(&self) {
-        self.attended.set(true);
+    /// Rules may be changed by hand at any time: the world does not end before that.
+    pub fn allow_changes(&self) {
+        self.may_change.set(true);
         self.rouse();
     }
 
-    /// Does what a hand does to a rule, at this instant.
-    pub fn take(&self, index: usize, hand: Hand) {
+    /// Changes a rule by hand, at this instant.
+    pub fn change(&self, index: usize, change: ManualChange) {
         let rule = Rc::clone(&self.rules()[index]);
-        match hand {
-            Hand::On => self.courses.borrow_mut()[index].hand = Some(true),
-            Hand::Off => self.courses.borrow_mut()[index].hand = Some(false),
-            Hand::Schedule => self.courses.borrow_mut()[index].hand = None,
-            Hand::Probability(probability) => rule.set_probability(probability),
+        match change {
+            ManualChange::On => self.schedules.borrow_mut()[index].manual = Some(true),
+            ManualChange::Off => self.schedules.borrow_mut()[index].manual = Some(false),
+            ManualChange::Schedule => self.schedules.borrow_mut()[index].manual = None,
+            ManualChange::Probability(probability) => rule.set_probability(probability),
         }
         let time = self.sched.now();
-        self.tell(&Event::Changed(Change { rule: &rule, time, hand }));
-        self.settle(&rule, Cause::Hand);
+        self.tell(&Event::Changed(FaultChange { rule: &rule, time, what: change }));
+        self.settle(&rule, Cause::Manual);
         self.enter(index);
         self.proceed();
         self.rouse();
@@ -173,27 +176,27 @@ impl Conductor {
 
     /// All rules, in the order of the model.
     pub fn rules(&self) -> &[Rc<Rule>] {
-        self.stage.faults().rules()
+        self.handler.faults().rules()
     }
 
-    /// Whether a hand holds a rule as it is; otherwise its schedule decides.
-    pub fn is_held(&self, index: usize) -> bool {
-        self.courses.borrow()[index].hand.is_some()
+    /// Whether a rule is on or off by hand; otherwise its schedule decides.
+    pub fn is_manual(&self, index: usize) -> bool {
+        self.schedules.borrow()[index].manual.is_some()
     }
 
     /// When the rule's schedule opens or closes its next window, if that is known:
     /// nanoseconds since the Unix epoch.
     pub fn next_turn(&self, index: usize) -> Option<Nanos> {
-        self.courses.borrow_mut()[index].next_turn()
+        self.schedules.borrow_mut()[index].next_turn()
     }
 
     /// Waits for the next turn, and takes it, until none can come.
-    async fn conduct(self: Rc<Self>) {
+    async fn run(self: Rc<Self>) {
         let mut polls = self.sched.polls();
         loop {
             let next = self.agenda.borrow().first().map(|(due, _)| *due);
-            // A hand would come too late to a world that has come to a stop.
-            let awaited = self.attended.get() && self.sched.is_virtual();
+            // A change would come too late to a world that has come to a stop.
+            let awaited = self.may_change.get() && self.sched.is_virtual();
             let next = next.or_else(|| awaited.then_some(Nanos::MAX - 1));
             self.wait(next).await;
             self.notice(&mut polls);
@@ -230,8 +233,8 @@ impl Conductor {
     fn notice(&self, polls: &mut u64) {
         let before = std::mem::replace(polls, self.sched.polls());
         if *polls != before || !self.sched.is_still() {
-            for course in &mut *self.courses.borrow_mut() {
-                (course.turns, course.steps) = (0, 0);
+            for schedule in &mut *self.schedules.borrow_mut() {
+                (schedule.turns, schedule.steps) = (0, 0);
             }
         }
     }
@@ -239,12 +242,12 @@ impl Conductor {
     /// Whether every window that turns has opened and closed, and nobody has done
     /// anything nor waits for an instant: then nobody will, however many more turn.
     fn is_in_vain(&self) -> bool {
-        let has_turned = |course: &mut Course| match (course.next_turn(), course.step) {
-            (Some(_), _) => course.turns >= 2,
-            (None, Some(_)) => course.steps >= 2,
+        let has_turned = |schedule: &mut RuleSchedule| match (schedule.next_turn(), schedule.step) {
+            (Some(_), _) => schedule.turns >= 2,
+            (None, Some(_)) => schedule.steps >= 2,
             (None, None) => true,
         };
-        self.sched.is_still() && self.courses.borrow_mut().iter_mut().all(has_turned)
+        self.sched.is_still() && self.schedules.borrow_mut().iter_mut().all(has_turned)
     }
 
     /// Takes every turn that is due.
@@ -258,32 +261,32 @@ impl Conductor {
     }
 
     /// Lets the schedule of a rule close its window, or open the next; or else lets
-    /// the stage take a step within it.
+    /// the handler take a step within it.
     fn turn(&self, index: usize, now: Nanos) {
         let rule = Rc::clone(&self.rules()[index]);
         let is_step = {
-            let course = &mut self.courses.borrow_mut()[index];
-            let is_step = course.next_turn().is_none_or(|due| due > now);
-            let count = if is_step { &mut course.steps } else { &mut course.turns };
+            let schedule = &mut self.schedules.borrow_mut()[index];
+            let is_step = schedule.next_turn().is_none_or(|due| due > now);
+            let count = if is_step { &mut schedule.steps } else { &mut schedule.turns };
             *count = count.saturating_add(1);
             is_step
         };
         if is_step {
-            let step = self.stage.step(&rule);
-            self.courses.borrow_mut()[index].step = step;
+            let step = self.handler.step(&rule);
+            self.schedules.borrow_mut()[index].step = step;
             return self.enter(index);
         }
         {
-            let course = &mut self.courses.borrow_mut()[index];
-            match &mut course.window {
-                Some(window) if window.has_closed(now) => course.window = None,
+            let schedule = &mut self.schedules.borrow_mut()[index];
+            match &mut schedule.window {
+                Some(window) if window.has_closed(now) => schedule.window = None,
                 Some(window) => {
                     // Cascades overlap: the window stays open until the last is over.
-                    if let Some(more) = course.coming.next() {
+                    if let Some(more) = schedule.coming.next() {
                         window.outlast(&more);
                     }
                 }
-                None => course.window = course.coming.next(),
+                None => schedule.window = schedule.coming.next(),
             }
         }
         self.settle(&rule, Cause::Schedule);
@@ -292,23 +295,23 @@ impl Conductor {
 
     /// Enters the next turn of a rule into the agenda.
     fn enter(&self, index: usize) {
-        let course = &mut self.courses.borrow_mut()[index];
-        let due = course.next_turn().into_iter().chain(course.step).min().filter(|due| *due < Nanos::MAX);
+        let schedule = &mut self.schedules.borrow_mut()[index];
+        let due = schedule.next_turn().into_iter().chain(schedule.step).min().filter(|due| *due < Nanos::MAX);
         let mut agenda = self.agenda.borrow_mut();
-        if let Some(before) = std::mem::replace(&mut course.due, due) {
+        if let Some(before) = std::mem::replace(&mut schedule.due, due) {
             agenda.remove(&(before, index));
         }
         agenda.extend(due.map(|due| (due, index)));
     }
 
-    /// Makes a rule as active as schedule, hand and chance want it.
+    /// Makes a rule as active as its schedule, changes by hand and its chance have it.
     fn settle(&self, rule: &Rc<Rule>, cause: Cause) {
         let now = self.sched.now();
-        let (window, hand) = {
-            let course = &self.courses.borrow()[rule.index];
-            (course.window, course.hand)
+        let (window, manual) = {
+            let schedule = &self.schedules.borrow()[rule.index];
+            (schedule.window, schedule.manual)
         };
-        let window = match hand {
+        let window = match manual {
             None => window,
             Some(false) => None,
             // What is on by hand has grown in as from when it came on, and does not fade.
@@ -326,32 +329,32 @@ impl Conductor {
 
     fn open(&self, rule: &Rc<Rule>, window: Window, cause: Cause) {
         rule.open(window);
-        self.stage.faults().refresh(rule);
+        self.handler.faults().refresh(rule);
         let time = self.sched.now();
-        self.tell(&Event::Opened(Turn { rule, time, number: rule.windows(), cause }));
-        let step = self.stage.opened(rule);
-        self.courses.borrow_mut()[rule.index].step = step;
-        let followers = self.courses.borrow()[rule.index].followers.clone();
+        self.tell(&Event::Opened(WindowChange { rule, time, number: rule.windows(), cause }));
+        let step = self.handler.opened(rule);
+        self.schedules.borrow_mut()[rule.index].step = step;
+        let followers = self.schedules.borrow()[rule.index].followers.clone();
         for follower in followers {
             self.follow(&self.rules()[follower], time, rule.windows());
         }
     }
 
     /// The window of an active rule ends otherwise than was known: from now on it may
-    /// have grown otherwise, and the stage may want to be asked at other instants.
+    /// have grown otherwise, and the handler may want to be asked at other instants.
     fn reset(&self, rule: &Rc<Rule>, window: Window) {
         rule.set_window(window);
-        let step = self.stage.step(rule);
-        self.courses.borrow_mut()[rule.index].step = step;
+        let step = self.handler.step(rule);
+        self.schedules.borrow_mut()[rule.index].step = step;
     }
 
     fn close(&self, rule: &Rc<Rule>, cause: Cause) {
         rule.close();
-        self.stage.faults().refresh(rule);
+        self.handler.faults().refresh(rule);
         let time = self.sched.now();
-        self.tell(&Event::Closed(Turn { rule, time, number: rule.windows(), cause }));
-        self.stage.closed(rule);
-        self.courses.borrow_mut()[rule.index].step = None;
+        self.tell(&Event::Closed(WindowChange { rule, time, number: rule.windows(), cause }));
+        self.handler.closed(rule);
+        self.schedules.borrow_mut()[rule.index].step = None;
     }
 
     /// The rule that this one follows has opened its window `number` at `time`. Windows come
@@ -361,7 +364,7 @@ impl Conductor {
         let key = rule.key.with_name("after").with(number);
         let opens = time.saturating_add(delay.sample(&mut key.with(0).stream()));
         let lasting = lasting.as_ref().map(|lasting| drawn_length(lasting, key));
-        if let Coming::Following(coming) = &mut self.courses.borrow_mut()[rule.index].coming {
+        if let NextWindows::Following(coming) = &mut self.schedules.borrow_mut()[rule.index].coming {
             let is_full = coming.len() >= CASCADE;
             let window = Window::lasting(coming.back().map_or(opens, |last| opens.max(last.opens)), lasting);
             match coming.back_mut().filter(|_| is_full) {
@@ -373,12 +376,12 @@ impl Conductor {
     }
 
     fn tell(&self, event: &Event<'_>) {
-        self.stage.faults().ledger.tell(event);
+        self.handler.faults().ledger.tell(event);
     }
 }
 
-impl fmt::Debug for Conductor {
+impl fmt::Debug for FaultScheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Conductor").field("agenda", &self.agenda).finish_non_exhaustive()
+        f.debug_struct("FaultScheduler").field("agenda", &self.agenda).finish_non_exhaustive()
     }
 }

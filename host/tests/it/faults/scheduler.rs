@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use simhost::clock::{Clock, VIRTUAL_START};
-use simhost::fault::{Cause, Conductor, Event, Faults, Hand, Ledger, Rule, Stage};
+use simhost::fault::{Cause, Event, FaultScheduler, Faults, Ledger, ManualChange, Rule, WindowHandler};
 use simhost::model::Nanos;
 use simhost::sched::{Halt, Sched};
 use simhost::topology;
@@ -36,7 +36,7 @@ impl Notes {
     }
 }
 
-impl Stage for Notes {
+impl WindowHandler for Notes {
     fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -69,7 +69,7 @@ impl Stage for Notes {
 
 struct Theatre {
     sched: Sched,
-    conductor: Rc<Conductor>,
+    scheduler: Rc<FaultScheduler>,
     told: Lines,
     played: Lines,
     audience: Rc<RefCell<Option<Waker>>>,
@@ -77,7 +77,7 @@ struct Theatre {
 
 fn line(event: &Event<'_>) -> String {
     let at = |time: Nanos| (time - VIRTUAL_START) as f64 / SECOND as f64;
-    let by = |cause: Cause| if cause == Cause::Hand { " by hand" } else { "" };
+    let by = |cause: Cause| if cause == Cause::Manual { " by hand" } else { "" };
     match event {
         Event::Opened(turn) => {
             format!("{}s {} opens #{}{}", at(turn.time), turn.rule.name, turn.number, by(turn.cause))
@@ -85,7 +85,7 @@ fn line(event: &Event<'_>) -> String {
         Event::Closed(turn) => {
             format!("{}s {} closes #{}{}", at(turn.time), turn.rule.name, turn.number, by(turn.cause))
         }
-        Event::Changed(change) => format!("{}s {} {:?}", at(change.time), change.rule.name, change.hand),
+        Event::Changed(change) => format!("{}s {} {:?}", at(change.time), change.rule.name, change.what),
         other => format!("{other:?}"),
     }
 }
@@ -112,8 +112,8 @@ fn theatre(faults: &[(&str, &str)]) -> Theatre {
         audience: Rc::clone(&audience),
         sched: sched.clone(),
     });
-    let conductor = Conductor::begin(stage, &sched);
-    Theatre { sched, conductor, told, played, audience }
+    let scheduler = FaultScheduler::begin(stage, &sched);
+    Theatre { sched, scheduler, told, played, audience }
 }
 
 impl Theatre {
@@ -161,25 +161,25 @@ fn a_hand_is_stronger_than_the_schedule_until_it_lets_go() {
         ("after", "when = { after = \"on\", delay = \"1s\", for = \"1s\" }"),
         ("off", "enabled = false"),
     ]);
-    theatre.conductor.take(0, Hand::On);
+    theatre.scheduler.change(0, ManualChange::On);
     assert_eq!(theatre.told(), ["0s on On", "0s on opens #1 by hand"]);
     theatre.pass(4);
     assert_eq!(theatre.told(), ["1s after opens #1", "2s after closes #1"]);
-    theatre.conductor.take(0, Hand::Off);
+    theatre.scheduler.change(0, ManualChange::Off);
     assert_eq!(theatre.told(), ["4s on Off", "4s on closes #1 by hand"]);
     theatre.pass(2);
     assert_eq!(theatre.told(), [""; 0]);
     // At six seconds the schedule has the window open that began at five.
-    theatre.conductor.take(0, Hand::Schedule);
+    theatre.scheduler.change(0, ManualChange::Schedule);
     assert_eq!(theatre.told(), ["6s on Schedule", "6s on opens #2 by hand"]);
     theatre.pass(1);
     assert_eq!(theatre.told(), ["7s on closes #2", "7s after opens #2"]);
     // One that the file has disabled has no schedule, and can be switched.
-    theatre.conductor.take(2, Hand::Schedule);
-    theatre.conductor.take(2, Hand::On);
-    theatre.conductor.take(2, Hand::On);
+    theatre.scheduler.change(2, ManualChange::Schedule);
+    theatre.scheduler.change(2, ManualChange::On);
+    theatre.scheduler.change(2, ManualChange::On);
     assert_eq!(theatre.told(), ["7s off Schedule", "7s off On", "7s off opens #1 by hand", "7s off On"]);
-    theatre.conductor.take(2, Hand::Schedule);
+    theatre.scheduler.change(2, ManualChange::Schedule);
     assert_eq!(theatre.told(), ["7s off Schedule", "7s off closes #1 by hand"]);
 }
 
@@ -187,24 +187,24 @@ fn a_hand_is_stronger_than_the_schedule_until_it_lets_go() {
 #[test]
 fn what_a_hand_lets_go_of_fades_as_its_schedule_has_it() {
     let theatre = theatre(&[("fading", "when = { at = \"1s\", for = \"9s\" }")]);
-    theatre.conductor.take(0, Hand::On);
+    theatre.scheduler.change(0, ManualChange::On);
     theatre.pass(2);
-    theatre.conductor.take(0, Hand::Schedule);
+    theatre.scheduler.change(0, ManualChange::Schedule);
     theatre.pass(9);
     assert_eq!(theatre.played.take(), ["fading plays", "fading fades at 9s", "fading ends"]);
-    assert_eq!(theatre.conductor.rules()[0].windows(), 1);
+    assert_eq!(theatre.scheduler.rules()[0].windows(), 1);
 }
 
 #[test]
 fn without_a_chance_a_fault_is_not_active_whatever_else_is_wanted() {
     let theatre = theatre(&[("rare", "probability = 0.0\nwhen = { at = \"1s\", for = \"2s\" }")]);
-    theatre.conductor.take(0, Hand::On);
+    theatre.scheduler.change(0, ManualChange::On);
     theatre.pass(2);
     assert_eq!(theatre.told(), ["0s rare On"]);
-    theatre.conductor.take(0, Hand::Probability(0.5));
+    theatre.scheduler.change(0, ManualChange::Probability(0.5));
     assert_eq!(theatre.told(), ["2s rare Probability(0.5)", "2s rare opens #1 by hand"]);
-    theatre.conductor.take(0, Hand::Probability(0.25));
-    theatre.conductor.take(0, Hand::Probability(0.0));
+    theatre.scheduler.change(0, ManualChange::Probability(0.25));
+    theatre.scheduler.change(0, ManualChange::Probability(0.0));
     let told = ["2s rare Probability(0.25)", "2s rare Probability(0.0)", "2s rare closes #1 by hand"];
     assert_eq!(theatre.told(), told);
 }
