@@ -60,3 +60,19 @@ doc *args:
 # The house rules alone
 tidy:
     .ci/run tidy
+
+# The crates as they are published
+package:
+    .ci/run package
+
+# The Python wheel, built and tried
+wheel *args:
+    .ci/run wheel {{ args }}
+
+# The book, into target/book
+book:
+    .ci/run book
+
+# Are GitHub's files well-formed?
+workflows:
+    .ci/run workflows

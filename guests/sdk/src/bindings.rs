@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "generated; the documentation is in the WIT file")]
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "service",
     pub_export_macro: true,
     export_macro_name: "export_service",
