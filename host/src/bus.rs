@@ -40,7 +40,7 @@ pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
 use caller::CallerSide;
 pub use caller::address_of;
-pub use entry::{Admitted, Answer, Entry, Identity};
+pub use entry::{Admitted, Answer, Entry, RequestIdentity};
 use spans::OpenSpan;
 use stats::Stats;
 use tracing::Tracing;

@@ -52,7 +52,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a topology: listen for requests, or send those of --request
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
     /// Draw who calls whom

@@ -30,7 +30,7 @@ use serde::Serialize;
 use crate::error::{Refused, Warnings};
 use crate::model::Nanos;
 use crate::report::{Numbers, Report, ServiceRow};
-use crate::run::{Event, Intent, Options, Outcome, Plan, RunError};
+use crate::run::{Intent, Options, Plan, RunError, RunEvent, RunOutcome};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::record::Resource;
 use crate::topology::{Topology, WORKERS_AT_MOST};
@@ -108,7 +108,7 @@ pub struct Side {
 
 /// What a run leaves behind.
 struct Ran<T> {
-    outcome: Outcome,
+    outcome: RunOutcome,
     kept: T,
     resources: Arc<[Resource]>,
 }
@@ -133,7 +133,7 @@ impl Comparison {
     /// Those of [`Plan::run`], and what keeps either run from its end.
     pub fn run(
         self,
-        on_event: impl Fn(Event) + Clone + Send + Sync + 'static,
+        on_event: impl Fn(RunEvent) + Clone + Send + Sync + 'static,
     ) -> Result<Difference, RunError> {
         let (mut before, mut after) = self.both(Gather::new, on_event.clone())?;
         for ran in [&mut before, &mut after] {
@@ -175,7 +175,7 @@ impl Comparison {
     fn both<T: Send, E: Exporter + 'static>(
         &self,
         exporter: impl Fn() -> (E, mpsc::Receiver<T>) + Sync,
-        on_event: impl Fn(Event) + Clone + Send + 'static,
+        on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<(Ran<T>, Ran<T>), RunError> {
         // Two worlds in one process have room for as many workers as one has alone.
         let workers = [&self.before, &self.after].map(|world| world.topology.model.workers());
@@ -199,7 +199,7 @@ impl Variant {
     fn run<T>(
         &self,
         (exporter, kept): (impl Exporter + 'static, mpsc::Receiver<T>),
-        on_event: impl Fn(Event) + Clone + Send + 'static,
+        on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<Ran<T>, RunError> {
         let plan = self.plan()?;
         let resources = plan.resources();

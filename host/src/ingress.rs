@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, trace};
 
 use crate::bus::spans::SYNTHETIC_AGENT;
-use crate::bus::{Answer, Entry, Identity, OfClient};
+use crate::bus::{Answer, Entry, OfClient, RequestIdentity};
 use crate::context::SpanContext;
 use crate::message::{Headers, Request, Response};
 use crate::model::{Bounds, Limits, ServiceId};
@@ -294,7 +294,7 @@ impl Door {
         };
         let (reply, answered) = oneshot::channel();
         let shown = OfClient { shared: None, own: attributes };
-        let entry = Entry { to: *to, request, shown, identity: Identity::Numbered, client: None };
+        let entry = Entry { to: *to, request, shown, identity: RequestIdentity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             debug!(peer = %client.peer, bound = bounds.requests, "request refused: too many wait");
             let detail = format!("more than limits.requests = {} wait at the ingress", bounds.requests);

@@ -64,10 +64,10 @@ use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
-pub use event::Event;
+pub use event::RunEvent;
 use loaded::Loaded;
 pub use options::{Destinations, Listed, Options, Show, Stdout};
-pub use outcome::{Failure, Outcome, RunError};
+pub use outcome::{Failure, RunError, RunOutcome};
 pub use requests::{Asked, Reply};
 pub use shards::SHARDS;
 pub use start::{Speed, Start};

@@ -26,7 +26,7 @@ pub struct Entry {
     pub to: ServiceId,
     pub request: Request,
     pub shown: OfClient,
-    pub identity: Identity,
+    pub identity: RequestIdentity,
     /// The recorded CLIENT span that waits for it, if a load has one.
     pub client: Option<SpanId>,
 }
@@ -34,7 +34,7 @@ pub struct Entry {
 /// Who a request from outside is: its chance and, unless its sender has begun
 /// one, its trace follow from this and the run's root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Identity {
+pub enum RequestIdentity {
     /// The next of those that have no identity of their own.
     #[default]
     Numbered,
@@ -279,10 +279,10 @@ impl Bus {
     /// The number that a request's chance and trace are made of. Those of keys
     /// are spread over 64 bits: that one meets a count is as likely as that two
     /// trace ids are the same.
-    fn number(&self, identity: Identity) -> u64 {
+    fn number(&self, identity: RequestIdentity) -> u64 {
         match identity {
-            Identity::Own(key) => key.draw(),
-            Identity::Numbered => {
+            RequestIdentity::Own(key) => key.draw(),
+            RequestIdentity::Numbered => {
                 self.numbered.set(self.numbered.get() + 1);
                 self.numbered.get()
             }

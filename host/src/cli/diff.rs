@@ -9,7 +9,7 @@ use crate::diff::{Comparison, Question};
 use crate::error::Look;
 use crate::model::Nanos;
 use crate::run::signals::INTERRUPTED;
-use crate::run::{Asked, Event, Options};
+use crate::run::{Asked, Options, RunEvent};
 
 use super::tell::tell;
 use super::terminal::style;
@@ -123,11 +123,11 @@ impl Diff {
 }
 
 /// Two runs that were stopped somewhere cannot be compared.
-fn tell_or_quit(event: Event) {
+fn tell_or_quit(event: RunEvent) {
     match event {
-        Event::Draining => std::process::exit(INTERRUPTED),
+        RunEvent::Draining => std::process::exit(INTERRUPTED),
         // Each of the runs says so, and none of them is what was asked for.
-        Event::Simulated { .. } => {}
+        RunEvent::Simulated { .. } => {}
         event => tell(event),
     }
 }

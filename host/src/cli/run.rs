@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::error::{Problem, Refused, printable};
 use crate::model::Nanos;
 use crate::report::{Report, words};
-use crate::run::{self, Destinations, Intent, Listed, Options, Outcome, Plan, SHARDS, Speed, Start};
+use crate::run::{self, Destinations, Intent, Listed, Options, Plan, RunOutcome, SHARDS, Speed, Start};
 use crate::telemetry::choice::Choice;
 
 use super::choice::Choose;
@@ -224,7 +224,7 @@ fn is_complete(report: &Report, lossy: bool) -> bool {
 }
 
 /// What standard output gets at the end: answers, traces, report.
-fn document(outcome: &Outcome, json: bool) -> String {
+fn document(outcome: &RunOutcome, json: bool) -> String {
     if json {
         let report = serde_json::to_string_pretty(&outcome.report);
         return report.expect("a report has only keys that are strings") + "\n";

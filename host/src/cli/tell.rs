@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{Look, printable};
 use crate::progress;
 use crate::report::words;
-use crate::run::{Event, Plan};
+use crate::run::{Plan, RunEvent};
 
 use super::say;
 
@@ -21,45 +21,45 @@ pub fn tell_doubts(plan: &Plan) {
 }
 
 /// Says what happens.
-pub fn tell(event: Event) {
+pub fn tell(event: RunEvent) {
     match event {
-        Event::Compiling { guest, bytes } => {
+        RunEvent::Compiling { guest, bytes } => {
             let megabytes = bytes as f64 / 1e6;
             say(&format!("compiling {} ({megabytes:.1} MB) …\n", printable(&guest)));
         }
-        Event::Listening { address, to } => {
+        RunEvent::Listening { address, to } => {
             say(&format!("listening on http://{address} for {to}; ctrl-c ends the run\n"));
         }
-        Event::Idle { curl, load } => {
+        RunEvent::Idle { curl, load } => {
             let load = load.map(|name| format!("start one with --load {name}=on, or "));
             let load = load.unwrap_or_default();
             say(&printable(&format!("no load runs: {load}send a request:\n  {curl}\n")));
         }
-        Event::Control { address } => say(&format!("control on http://{address}\n")),
-        Event::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
-        Event::Trouble { exporter, trouble } => {
+        RunEvent::Control { address } => say(&format!("control on http://{address}\n")),
+        RunEvent::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
+        RunEvent::Trouble { exporter, trouble } => {
             let again = if trouble.is_permanent { "" } else { ", and tries again" };
             let (kind, message) =
                 (if trouble.is_permanent { "lasting trouble" } else { "trouble" }, trouble.message);
             say(&format!("warning: {exporter} has {kind}{again}: {}\n", printable(&message)));
         }
-        Event::Simulated { simulated, took } if took >= WORTH_TELLING => {
+        RunEvent::Simulated { simulated, took } if took >= WORTH_TELLING => {
             let factor = words::number(progress::factor(simulated, took));
             let (simulated, took) = (words::time(simulated), words::time(crate::clock::nanos(took)));
             say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
         }
-        Event::Comparing { faults, took } if took >= WORTH_TELLING => {
+        RunEvent::Comparing { faults, took } if took >= WORTH_TELLING => {
             let what = if faults == 1 { "the fault".to_owned() } else { format!("each of {faults} faults") };
             say(&format!("running once more without {what}, for the truth; ctrl-c leaves that out\n"));
         }
-        Event::Shortage { reason } => {
+        RunEvent::Shortage { reason } => {
             say(&format!(
                 "warning: new connections wait: {reason}\n  help: raise the system's limit (ulimit -n), or \
                  lower limits.connections\n"
             ));
         }
-        Event::Simulated { .. } | Event::Comparing { .. } => {}
-        Event::Flushing { patience } => {
+        RunEvent::Simulated { .. } | RunEvent::Comparing { .. } => {}
+        RunEvent::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
             say(&format!(
                 "waiting for the records to be taken, for up to {patience} while none is; ctrl-c quits at once\n"

@@ -10,7 +10,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
-use crate::bus::{Bus, Entry, External, Identity, OfClient, address_of};
+use crate::bus::{Bus, Entry, External, OfClient, RequestIdentity, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
@@ -122,7 +122,8 @@ impl Client {
             Transport::Bus => {
                 let shown = self.shown.clone();
                 let client = span.as_ref().map(|span| span.id);
-                let entry = Entry { to: self.to, request, shown, identity: Identity::Own(key), client };
+                let entry =
+                    Entry { to: self.to, request, shown, identity: RequestIdentity::Own(key), client };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
                         if let Some(span) = span.as_mut().and_then(|span| span.span.as_mut()) {

@@ -9,7 +9,7 @@ use crate::error::{Problem, quote};
 use crate::files;
 use crate::model::{Code, Model};
 
-use super::event::Event;
+use super::event::RunEvent;
 
 /// The largest component that is read: bytes.
 const GUEST_BYTES: u64 = 256 << 20;
@@ -24,7 +24,7 @@ const WORTH_TELLING: usize = 512 << 10;
 pub(super) fn compile(
     engine: &Engine,
     model: &Model,
-    tell: Option<fn(Event)>,
+    tell: Option<fn(RunEvent)>,
 ) -> Vec<Result<Option<engine::Code>, Problem>> {
     let mut different: Vec<&Code> = Vec::new();
     for service in &model.services {
@@ -57,7 +57,7 @@ fn same(one: &Code, other: &Code) -> bool {
 fn compile_one(
     engine: &Engine,
     code: &Code,
-    tell: Option<fn(Event)>,
+    tell: Option<fn(RunEvent)>,
 ) -> Result<Option<engine::Code>, Problem> {
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
     load(engine, &bytes, &name, tell)
@@ -73,14 +73,14 @@ pub(super) fn load(
     engine: &Engine,
     bytes: &[u8],
     name: &str,
-    tell: Option<fn(Event)>,
+    tell: Option<fn(RunEvent)>,
 ) -> Result<engine::Code, LoadError> {
     let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else { return engine.load(bytes) };
     std::thread::scope(|scope| {
         let (compiled, compiling) = channel::<()>();
         scope.spawn(move || {
             if compiling.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
-                tell(Event::Compiling { guest: name.to_owned(), bytes: bytes.len() });
+                tell(RunEvent::Compiling { guest: name.to_owned(), bytes: bytes.len() });
             }
         });
         let code = engine.load(bytes);

@@ -15,7 +15,7 @@ use crate::model::{Model, Nanos};
 use crate::sched::Sched;
 use crate::socket::Shortage;
 
-use super::event::Event;
+use super::event::RunEvent;
 use super::{Options, RunError};
 
 /// What keeps a run from being controlled.
@@ -66,7 +66,7 @@ pub fn attend(
     sched: &Sched,
     model: &Model,
     shortage: &Shortage,
-) -> Result<Event, RunError> {
+) -> Result<RunEvent, RunError> {
     let (control, inbound) = {
         let _network = network.enter();
         Control::open(listener, stop, shortage.clone())?
@@ -85,7 +85,7 @@ pub fn attend(
     };
     scheduler.allow_changes();
     sched.spawn_background(desk.serve(inbound));
-    Ok(Event::Control { address: control.address })
+    Ok(RunEvent::Control { address: control.address })
 }
 
 impl Desk {

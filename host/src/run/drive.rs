@@ -18,7 +18,7 @@ use crate::sched::Sched;
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
-use super::event::Event;
+use super::event::RunEvent;
 use super::requests::{self, Reply};
 use super::{Options, RunError, first};
 
@@ -50,7 +50,7 @@ impl Drive<'_> {
         self,
         listener: Option<TcpListener>,
         network: &Runtime,
-        on_event: &mut impl FnMut(Event),
+        on_event: &mut impl FnMut(RunEvent),
     ) -> Result<(Vec<Reply>, Vec<(String, LoadStats)>), RunError> {
         self.bus.stats().requests_begin(self.sched.now());
         let replies = self.send(on_event).await;
@@ -68,7 +68,7 @@ impl Drive<'_> {
     }
 
     /// Sends the requests of the command line, one after the other, until it is told to stop.
-    async fn send(&self, on_event: &mut impl FnMut(Event)) -> Vec<Reply> {
+    async fn send(&self, on_event: &mut impl FnMut(RunEvent)) -> Vec<Reply> {
         let mut replies = Vec::new();
         let Some(ingress) = &self.model.ingress else { return replies };
         let address = self.bus.client_address(requests::CLIENT);
@@ -80,7 +80,7 @@ impl Drive<'_> {
             let (answer, told) = match select(answering, pin!(stop.wait_for(|stop| *stop))).await {
                 Either::Left((answer, _)) => (answer, false),
                 Either::Right((_, answering)) => {
-                    on_event(Event::Draining);
+                    on_event(RunEvent::Draining);
                     (answering.await, true)
                 }
             };
@@ -105,7 +105,7 @@ impl Drive<'_> {
     }
 
     /// Waits until the loads are over, time is up, or it is told to stop.
-    async fn wait(&self, on_event: &mut impl FnMut(Event)) -> Loads {
+    async fn wait(&self, on_event: &mut impl FnMut(RunEvent)) -> Loads {
         let loads = self.start_loads(&Transport::Bus);
         if let Some(begin) = loads.begin() {
             self.bus.stats().requests_begin(begin);
@@ -121,7 +121,7 @@ impl Drive<'_> {
             }
         };
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
-            on_event(Event::Draining);
+            on_event(RunEvent::Draining);
         }
         self.bus.stats().requests_end(self.sched.now());
         loads.stop();
@@ -133,7 +133,7 @@ impl Drive<'_> {
         &self,
         listener: TcpListener,
         network: &Runtime,
-        on_event: &mut impl FnMut(Event),
+        on_event: &mut impl FnMut(RunEvent),
     ) -> Result<Loads, RunError> {
         let at = self.model.ingress.as_ref().expect("who listens has an ingress");
         let settings = ingress::Settings {
@@ -148,13 +148,13 @@ impl Drive<'_> {
         };
         self.sched.spawn(pump(Rc::clone(self.bus), inbound));
         let to = self.model.service(at.to).name.clone();
-        on_event(Event::Listening { address: door.address, to });
+        on_event(RunEvent::Listening { address: door.address, to });
         let base = format!("http://{}", reachable(door.address));
         if let NodeCode::Guest(guest) = &self.bus.nodes()[at.to.index()].code
             && !self.model.loads.iter().any(|load| load.enabled)
         {
             let curl = first::curl(self.model, &guest.stand.routes, &base);
-            on_event(Event::Idle { curl, load: self.model.loads.first().map(|load| load.name.clone()) });
+            on_event(RunEvent::Idle { curl, load: self.model.loads.first().map(|load| load.name.clone()) });
         }
         let transport = match &self.client {
             Some(client) => Transport::ingress(Rc::clone(client), base, self.model.bounds.connections),
@@ -169,7 +169,7 @@ impl Drive<'_> {
         }
         // From here on one more signal ends the process, also when time was up.
         self.stop.send_replace(true);
-        on_event(Event::Draining);
+        on_event(RunEvent::Draining);
         self.bus.stats().requests_end(self.sched.now());
         loads.stop();
         network.spawn(door.close()).await.ok();

@@ -8,7 +8,7 @@ use crate::telemetry::exporter::Trouble;
 
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum RunEvent {
     /// A guest of so many bytes is being compiled, and it takes a while.
     Compiling { guest: String, bytes: usize },
     /// The door is open.

@@ -20,7 +20,7 @@ use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
 
 use super::counterfactual::Counterfactual;
-use super::event::Event;
+use super::event::RunEvent;
 use super::exporters::{Exporters, Order};
 use super::loaded::Loaded;
 use super::network::{network, open_listener};
@@ -31,7 +31,7 @@ use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
 use super::world::{Simulated, World};
-use super::{Outcome, Plan, RunError, control, shards, watch as watchers};
+use super::{Plan, RunError, RunOutcome, control, shards, watch as watchers};
 
 /// A run that is told to stop has this long to end, beside the time that receivers have
 /// to take what is left: requests under way, callees that still work, clients that dawdle.
@@ -43,7 +43,7 @@ impl Plan {
     ///
     /// # Errors
     /// The port is taken, a file cannot be written, the system refuses a thread.
-    pub fn run(self, on_event: impl Fn(Event) + Clone + Send + 'static) -> Result<Outcome, RunError> {
+    pub fn run(self, on_event: impl Fn(RunEvent) + Clone + Send + 'static) -> Result<RunOutcome, RunError> {
         self.run_with(Vec::new(), on_event)
     }
 
@@ -55,8 +55,8 @@ impl Plan {
     pub fn run_with(
         self,
         more: Vec<Box<dyn Exporter>>,
-        on_event: impl Fn(Event) + Clone + Send + 'static,
-    ) -> Result<Outcome, RunError> {
+        on_event: impl Fn(RunEvent) + Clone + Send + 'static,
+    ) -> Result<RunOutcome, RunError> {
         let Self { options, model, telemetry, loaded, .. } = self;
         let watch = Stopwatch::start();
         let network = network()?;
@@ -119,13 +119,13 @@ impl Plan {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
             Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
-                .close(truth, &done, |faults| on_event(Event::Comparing { faults, took }))?;
+                .close(truth, &done, |faults| on_event(RunEvent::Comparing { faults, took }))?;
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
         let halted = std::mem::take(&mut done.halted);
         let failures = halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
-            on_event(Event::Simulated { simulated: done.simulated, took });
+            on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
         let elapsed = (!options.virtual_time).then(|| watch.elapsed());
         let report = report(&options, &model, &resources, &mut done, sent, elapsed);
@@ -135,7 +135,7 @@ impl Plan {
         let (replies, traces) = (done.replies, show == Show::Traces);
         let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
         let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
-        Ok(Outcome { replies, page, traces, report, requests, forgotten, failures })
+        Ok(RunOutcome { replies, page, traces, report, requests, forgotten, failures })
     }
 }
 
@@ -177,14 +177,14 @@ fn hand_in(
     pipeline: Pipeline,
     patience: Duration,
     stop: &watch::Sender<bool>,
-    on_event: impl Fn(Event),
+    on_event: impl Fn(RunEvent),
 ) -> pipeline::Report {
     /// Who waits for longer is told what for.
     const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
     if !pipeline.ends_within(SOON) {
         stop.send_replace(true);
-        on_event(Event::Flushing { patience });
+        on_event(RunEvent::Flushing { patience });
     }
     pipeline.finish(patience)
 }

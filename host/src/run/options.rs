@@ -8,7 +8,7 @@ use crate::model::Nanos;
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
 
-use super::event::Event;
+use super::event::RunEvent;
 use super::requests::Asked;
 use super::start::{Speed, Start};
 
@@ -38,7 +38,7 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
-    /// Keep what became of each request from outside: [`Outcome::requests`].
+    /// Keep what became of each request from outside: [`RunOutcome::requests`].
     pub remembers: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,
@@ -57,7 +57,7 @@ pub struct Options {
     pub blind: bool,
     pub destinations: Destinations,
     /// Who is told of what takes long before the run begins.
-    pub tell: Option<fn(Event)>,
+    pub tell: Option<fn(RunEvent)>,
 }
 
 impl Options {

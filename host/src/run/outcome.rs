@@ -9,7 +9,7 @@ use super::requests::Reply;
 
 /// A run that came to its end.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Answers to the requests of the command line, in order.
     pub replies: Vec<Reply>,
     /// Traces that were kept to be printed behind the answers.

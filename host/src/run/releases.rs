@@ -11,12 +11,16 @@ use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::ask_routes::ask_routes;
 use super::compile::{self, bytes, source};
-use super::event::Event;
+use super::event::RunEvent;
 use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
 /// Loads what the faults of a model deploy. Beside that gives the problems of the files that cannot be
 /// read: warnings where the fault is off.
-pub fn load(engine: &Engine, model: &Model, tell: Option<fn(Event)>) -> (Vec<LoadedRelease>, Vec<Problem>) {
+pub fn load(
+    engine: &Engine,
+    model: &Model,
+    tell: Option<fn(RunEvent)>,
+) -> (Vec<LoadedRelease>, Vec<Problem>) {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
@@ -52,7 +56,7 @@ fn release(
     (index, fault): (usize, &Fault),
     target: ServiceId,
     read: &Result<Option<(Vec<u8>, String)>, String>,
-    tell: Option<fn(Event)>,
+    tell: Option<fn(RunEvent)>,
 ) -> Option<LoadedRelease> {
     let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
         return None;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use crate::bus::spans::simulated_client;
-use crate::bus::{Answer, Entry, Identity, OfClient};
+use crate::bus::{Answer, Entry, OfClient, RequestIdentity};
 use crate::error::Problem;
 use crate::guest::endpoint::Endpoint;
 use crate::message::{Headers, Request, is_target, is_token};
@@ -99,7 +99,7 @@ impl Asked {
             headers,
             body: self.body.clone().into_bytes(),
         };
-        Entry { to, request, shown: client.clone(), identity: Identity::Numbered, client: None }
+        Entry { to, request, shown: client.clone(), identity: RequestIdentity::Numbered, client: None }
     }
 }
 

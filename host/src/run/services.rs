@@ -12,7 +12,7 @@ use crate::telemetry::record::ResourceId;
 use super::ask_routes::ask_routes;
 use super::calls::Found;
 use super::compile::{self, source};
-use super::event::Event;
+use super::event::RunEvent;
 use super::identity::Setup;
 use super::loaded::{Loaded, LoadedGuest, LoadedService};
 use super::releases;
@@ -27,7 +27,7 @@ pub fn load(
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
-    tell: Option<fn(Event)>,
+    tell: Option<fn(RunEvent)>,
     lint: impl FnOnce(&Found<'_>) -> Vec<Problem>,
 ) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
     let mut problems = Vec::new();

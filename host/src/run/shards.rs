@@ -22,7 +22,7 @@ use crate::rng::{Key, Purpose};
 use crate::telemetry::merge::{self, Lane};
 use crate::telemetry::pipeline::Handoff;
 
-use super::event::Event;
+use super::event::RunEvent;
 use super::world::{Simulated, World};
 use super::{Failure, Options, RunError};
 
@@ -104,7 +104,7 @@ pub fn followers(
 pub fn simulate(
     worlds: Vec<World<'_>>,
     handoff: Option<Handoff>,
-    on_event: impl Fn(Event) + Clone + Send,
+    on_event: impl Fn(RunEvent) + Clone + Send,
 ) -> Result<Simulated, RunError> {
     let stops: Vec<_> = worlds.iter().map(|world| world.stop).collect();
     let several = worlds.len() > 1;
@@ -119,7 +119,7 @@ pub fn simulate(
             move || {
                 one(world, lane.as_ref(), |event| {
                     // All are told to stop, and one says so.
-                    if event != Event::Draining || !is_draining.swap(true, Ordering::Relaxed) {
+                    if event != RunEvent::Draining || !is_draining.swap(true, Ordering::Relaxed) {
                         on_event(event);
                     }
                 })
@@ -154,7 +154,7 @@ pub fn simulate(
 }
 
 /// Simulates one world; nothing comes through its lane afterwards.
-fn one(world: World<'_>, lane: Option<&Lane>, on_event: impl Fn(Event)) -> Result<Simulated, RunError> {
+fn one(world: World<'_>, lane: Option<&Lane>, on_event: impl Fn(RunEvent)) -> Result<Simulated, RunError> {
     let entrance = lane.map(Lane::entrance);
     let hand_over = move |now, batch| {
         if let Some(entrance) = &entrance {

@@ -16,7 +16,7 @@ use crate::telemetry::record::{Resource, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::check::fault::line as describe;
-use super::event::Event;
+use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::{Failure, Options};
 
@@ -101,7 +101,7 @@ impl Truth {
 
     /// Ends when the file takes no more, with what to say of it; none when its reader has
     /// seen enough.
-    pub fn watch(&self) -> impl Future<Output = Option<Event>> + use<> {
+    pub fn watch(&self) -> impl Future<Output = Option<RunEvent>> + use<> {
         const EVERY: Duration = Duration::from_millis(100);
         let sink = Arc::clone(&self.sink);
         async move {
@@ -109,7 +109,7 @@ impl Truth {
                 tokio::time::sleep(EVERY).await;
                 if let Some(trouble) = sink.trouble() {
                     let problem = Trouble::permanent(trouble.message);
-                    let event = Event::Trouble { exporter: name(sink.path()), trouble: problem };
+                    let event = RunEvent::Trouble { exporter: name(sink.path()), trouble: problem };
                     return (!trouble.is_unread).then_some(event);
                 }
             }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::telemetry::exporter::Account;
 
-use super::event::Event;
+use super::event::RunEvent;
 
 /// Ends a run when the reader of a pipe that it writes to has gone.
 #[derive(Clone, Debug)]
@@ -34,11 +34,11 @@ impl Unread {
     }
 
     /// Leaves out what a run says of its end, where the end is that nobody reads it.
-    pub fn quiet<T: Fn(Event) + Clone>(&self, on_event: T) -> impl Fn(Event) + Clone + use<T> {
+    pub fn quiet<T: Fn(RunEvent) + Clone>(&self, on_event: T) -> impl Fn(RunEvent) + Clone + use<T> {
         let is_unread = Arc::clone(&self.is_unread);
         move |event| {
             let is_of_the_end =
-                matches!(event, Event::Draining | Event::Simulated { .. } | Event::Comparing { .. });
+                matches!(event, RunEvent::Draining | RunEvent::Simulated { .. } | RunEvent::Comparing { .. });
             if !(is_of_the_end && is_unread.load(Ordering::Relaxed)) {
                 on_event(event);
             }

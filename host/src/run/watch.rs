@@ -12,7 +12,7 @@ use crate::socket::Shortage;
 use crate::telemetry::exporter::{Account, Totals};
 use crate::telemetry::pipeline::Pipeline;
 
-use super::event::Event;
+use super::event::RunEvent;
 use super::truth::Truth;
 use super::unread::Unread;
 use super::{Options, loads};
@@ -24,7 +24,7 @@ pub fn spawn_watchers(
     truth: Option<&Truth>,
     unread: &Unread,
     shortage: &Shortage,
-    on_event: &(impl Fn(Event) + Clone + Send + 'static),
+    on_event: &(impl Fn(RunEvent) + Clone + Send + 'static),
 ) {
     for account in pipeline.accounts() {
         network.spawn(unread.clone().watch(account));
@@ -56,7 +56,7 @@ pub async fn show_later(line: Line) {
 
 /// Says when an exporter gets into trouble, and when into trouble that no retry mends,
 /// once each: who mistyped an endpoint wants to know before the end.
-async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) {
+async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(RunEvent)) {
     const EVERY: Duration = Duration::from_millis(500);
     let mut told = vec![[false; 2]; accounts.len()];
     loop {
@@ -66,20 +66,24 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(Event)) 
             if let Some(trouble) = trouble
                 && !std::mem::replace(&mut told[usize::from(trouble.is_permanent)], true)
             {
-                on_event(Event::Trouble { exporter: name, trouble });
+                on_event(RunEvent::Trouble { exporter: name, trouble });
             }
         }
     }
 }
 
 /// Says when connections cannot be accepted, once.
-async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(Event)) {
+async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(RunEvent)) {
     let reason = noticed.await;
-    on_event(Event::Shortage { reason });
+    on_event(RunEvent::Shortage { reason });
 }
 
 /// Says when the file of the truth takes no more; ends the run when nobody reads it.
-async fn watch_truth(trouble: impl Future<Output = Option<Event>>, on_event: impl Fn(Event), unread: Unread) {
+async fn watch_truth(
+    trouble: impl Future<Output = Option<RunEvent>>,
+    on_event: impl Fn(RunEvent),
+    unread: Unread,
+) {
     match trouble.await {
         Some(trouble) => on_event(trouble),
         None => unread.end(),
@@ -87,6 +91,6 @@ async fn watch_truth(trouble: impl Future<Output = Option<Event>>, on_event: imp
 }
 
 /// Lets what is told go above the line of progress.
-pub fn aside(line: Line, on_event: impl Fn(Event) + Clone) -> impl Fn(Event) + Clone {
+pub fn aside(line: Line, on_event: impl Fn(RunEvent) + Clone) -> impl Fn(RunEvent) + Clone {
     move |event| line.aside(|| on_event(event))
 }

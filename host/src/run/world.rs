@@ -25,7 +25,7 @@ use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 
 use super::drive::Drive;
-use super::event::Event;
+use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
 use super::truth::WorldTruth;
@@ -88,7 +88,7 @@ impl World<'_> {
     pub fn simulate(
         self,
         mut hand_over: impl FnMut(Nanos, Batch) + 'static,
-        on_event: impl Fn(Event),
+        on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, .. } = self;
         let sched = Sched::new(self.clock);

@@ -1,6 +1,7 @@
 //! The book below `docs/` does what it shows: `transcripts` runs its commands, `links` follows its
 //! links, and the examples of the reference of faults, `docs/reference/faults.md`, strike.
 
+mod cli;
 mod links;
 mod transcripts;
 

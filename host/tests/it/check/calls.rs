@@ -82,7 +82,7 @@ fn calls_beside_the_tables_are_reported_once_and_where_they_stand() {
 
 #[test]
 fn a_guest_that_was_swapped_may_lack_routes() {
-    let swap = format!("stock={}", guest("payment"));
+    let swap = format!("stock={}", guest("tests/probe"));
     let checked = check(&shop("stock/items/{id}", ""), &["--guest", &swap]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
     crate::check::said(&checked, &["calls \"GET /items/{id}\" of \"stock\"", "1 warning"]);

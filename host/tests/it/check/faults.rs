@@ -59,7 +59,7 @@ fn a_fault_whose_window_opens_after_the_end_is_a_warning() {
 #[test]
 fn a_fault_that_is_off_does_not_stop_a_guest_that_was_swapped() {
     let topology = fault("service = \"stock\", route = \"GET /items/{id}\"", "enabled = false");
-    let swap = format!("stock={}", guest("payment"));
+    let swap = format!("stock={}", guest("tests/probe"));
     let checked = check(&topology, &["--guest", &swap]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
     said(&checked, &["\"stock\" has no route \"GET /items/{id}\"", "warnings"]);
