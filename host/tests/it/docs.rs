@@ -3,6 +3,7 @@
 
 mod cli;
 mod links;
+mod reference;
 mod transcripts;
 
 use std::collections::BTreeMap;
