@@ -53,8 +53,8 @@ pub struct Settings {
     pub fuel: bool,
     /// Workers that may exist at a time.
     pub workers: u32,
-    /// Spans of guests may be made to wait.
-    pub stalls: bool,
+    /// Spans of guests may be delayed.
+    pub delays_spans: bool,
     /// The largest linear memory of any service, in bytes.
     pub memory: u64,
 }
@@ -76,7 +76,7 @@ impl Engine {
         let engine = wasmtime::Engine::new(&config(settings, cache))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
-        contract::link(&mut linker, settings.stalls)?;
+        contract::link(&mut linker, settings.delays_spans)?;
         debug!(fuel = settings.fuel, uncached, "engine made");
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
         Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
@@ -90,7 +90,7 @@ impl Engine {
 
     /// Compiles a guest, or takes it from the cache, and links it. The error
     /// says what is wrong with the bytes.
-    pub fn load(&self, bytes: &[u8]) -> Result<Code, LoadError> {
+    pub fn load(&self, bytes: &[u8]) -> Result<CompiledGuest, LoadError> {
         match bytes {
             [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
             [b'\0', b'a', b's', b'm', ..] => {}
@@ -107,7 +107,7 @@ impl Engine {
         })?;
         let digest = digest(bytes);
         debug!(digest, bytes = bytes.len(), "guest compiled, or taken from the cache");
-        Ok(Code { pre, digest })
+        Ok(CompiledGuest { pre, digest })
     }
 }
 
@@ -119,15 +119,15 @@ impl std::fmt::Debug for Engine {
 
 /// A guest, compiled and linked, ready to be instantiated.
 #[derive(Clone)]
-pub struct Code {
+pub struct CompiledGuest {
     pub pre: GuestCode,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
 }
 
-impl std::fmt::Debug for Code {
+impl std::fmt::Debug for CompiledGuest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Code").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("CompiledGuest").field("digest", &self.digest).finish_non_exhaustive()
     }
 }
 

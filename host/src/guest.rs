@@ -162,7 +162,7 @@ impl Worker {
 
     /// How much longer the request's work has taken as its process is slow: nanoseconds.
     pub fn stretched(&self) -> Nanos {
-        self.store.data().nature.stretched
+        self.store.data().env.stretched
     }
 
     /// What the guest has computed for the request so far, the host's work for it
@@ -194,9 +194,9 @@ impl Worker {
         local.cpu.begin();
         local.budget.begin();
         state.memory.reached = false;
-        state.nature.stretched = 0;
+        state.env.stretched = 0;
         if let Some(scope) = &scope {
-            state.nature.random = Chance::of(scope.random());
+            state.env.random = Chance::of(scope.random());
             local.output.current.set(scope.current());
         }
         local.scope = scope;

@@ -38,7 +38,7 @@ pub use output::{Current, Output};
 const RANDOM_BYTES: u64 = 1 << 20;
 
 /// What a guest's clocks and dice are made of.
-pub struct Nature {
+pub struct GuestEnv {
     pub process: Fragile<Rc<Process>>,
     /// How much longer this request's work takes than it would in a process like any
     /// other: nanoseconds.
@@ -50,7 +50,7 @@ pub struct Nature {
     pub bill: Bill,
 }
 
-impl Nature {
+impl GuestEnv {
     /// When work is done that begins now and would take `nanos`.
     pub fn work(&mut self, nanos: Nanos) -> Nanos {
         let process = self.process.get();
@@ -80,21 +80,21 @@ impl Chance {
 }
 
 /// A store's data that WASI can work on.
-pub trait Natural: WasiView + 'static {
-    fn nature(&mut self) -> (&mut Nature, &mut ResourceTable);
+pub trait WithGuestEnv: WasiView + 'static {
+    fn env(&mut self) -> (&mut GuestEnv, &mut ResourceTable);
 }
 
 /// Links the interfaces of WASI 0.2 that a guest may use.
-pub fn add_to_linker<T: Natural>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub fn add_to_linker<T: WithGuestEnv>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     io::error::add_to_linker::<T, HasTable>(linker, |data| data.ctx().table)?;
-    io::poll::add_to_linker::<T, HasNature>(linker, view)?;
+    io::poll::add_to_linker::<T, HasGuestEnv>(linker, view)?;
     io::streams::add_to_linker::<T, HasTable>(linker, |data| data.ctx().table)?;
 
-    wall_clock::add_to_linker::<T, HasNature>(linker, view)?;
-    monotonic_clock::add_to_linker::<T, HasNature>(linker, view)?;
-    random::add_to_linker::<T, HasNature>(linker, view)?;
-    insecure::add_to_linker::<T, HasNature>(linker, view)?;
-    insecure_seed::add_to_linker::<T, HasNature>(linker, view)?;
+    wall_clock::add_to_linker::<T, HasGuestEnv>(linker, view)?;
+    monotonic_clock::add_to_linker::<T, HasGuestEnv>(linker, view)?;
+    random::add_to_linker::<T, HasGuestEnv>(linker, view)?;
+    insecure::add_to_linker::<T, HasGuestEnv>(linker, view)?;
+    insecure_seed::add_to_linker::<T, HasGuestEnv>(linker, view)?;
 
     metered::add_to_linker(linker)?;
     cli::exit::add_to_linker::<T, WasiCli>(linker, T::cli)?;
@@ -139,25 +139,25 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-struct HasNature;
+struct HasGuestEnv;
 
-impl HasData for HasNature {
-    type Data<'a> = NatureView<'a>;
+impl HasData for HasGuestEnv {
+    type Data<'a> = GuestEnvView<'a>;
 }
 
-struct NatureView<'a> {
-    nature: &'a mut Nature,
+struct GuestEnvView<'a> {
+    env: &'a mut GuestEnv,
     table: &'a mut ResourceTable,
 }
 
-fn view<T: Natural>(data: &mut T) -> NatureView<'_> {
-    let (nature, table) = data.nature();
-    NatureView { nature, table }
+fn view<T: WithGuestEnv>(data: &mut T) -> GuestEnvView<'_> {
+    let (env, table) = data.env();
+    GuestEnvView { env, table }
 }
 
-impl NatureView<'_> {
+impl GuestEnvView<'_> {
     fn charge(&self, fuel: u64) {
-        self.nature.bill.charge(fuel);
+        self.env.bill.charge(fuel);
     }
 
     fn bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
@@ -166,33 +166,33 @@ impl NatureView<'_> {
         }
         self.charge(bill::FUNCTION + bill::bytes(len as usize));
         let mut bytes = vec![0; len as usize];
-        self.nature.random.stream().fill_bytes(&mut bytes);
+        self.env.random.stream().fill_bytes(&mut bytes);
         Ok(bytes)
     }
 
     fn number(&mut self) -> u64 {
         self.charge(bill::FUNCTION);
-        self.nature.random.stream().next_u64()
+        self.env.random.stream().next_u64()
     }
 
     fn instant(&self) -> Nanos {
         self.charge(bill::FUNCTION);
-        self.nature.process.get().sched.now()
+        self.env.process.get().sched.now()
     }
 
     /// A wait for an instant; who waits notices it when the process goes on.
     fn wait(&mut self, due: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
         self.charge(bill::TIMER);
-        let timer = Timer { process: self.nature.process.clone(), due };
+        let timer = Timer { process: self.env.process.clone(), due };
         let timer = self.table.push(timer)?;
         subscribe(self.table, timer)
     }
 }
 
-impl wall_clock::Host for NatureView<'_> {
+impl wall_clock::Host for GuestEnvView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         self.charge(bill::FUNCTION);
-        let now = self.nature.process.get().wall();
+        let now = self.env.process.get().wall();
         let (seconds, nanoseconds) = (now / 1_000_000_000, (now % 1_000_000_000) as u32);
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }
@@ -202,7 +202,7 @@ impl wall_clock::Host for NatureView<'_> {
     }
 }
 
-impl monotonic_clock::Host for NatureView<'_> {
+impl monotonic_clock::Host for GuestEnvView<'_> {
     fn now(&mut self) -> wasmtime::Result<Nanos> {
         Ok(self.instant())
     }
@@ -217,12 +217,12 @@ impl monotonic_clock::Host for NatureView<'_> {
 
     fn subscribe_duration(&mut self, duration: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
         // To sleep for a while is how guests work; an instant comes when it comes.
-        let due = self.nature.work(duration);
+        let due = self.env.work(duration);
         self.wait(due)
     }
 }
 
-impl random::Host for NatureView<'_> {
+impl random::Host for GuestEnvView<'_> {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         self.bytes(len)
     }
@@ -232,7 +232,7 @@ impl random::Host for NatureView<'_> {
     }
 }
 
-impl insecure::Host for NatureView<'_> {
+impl insecure::Host for GuestEnvView<'_> {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         self.bytes(len)
     }
@@ -242,9 +242,9 @@ impl insecure::Host for NatureView<'_> {
     }
 }
 
-impl insecure_seed::Host for NatureView<'_> {
+impl insecure_seed::Host for GuestEnvView<'_> {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
-        Ok((self.nature.hash_seed, self.nature.hash_seed.rotate_left(32)))
+        Ok((self.env.hash_seed, self.env.hash_seed.rotate_left(32)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::parse_share;
+use crate::{parse_share, show_share};
 
 /// Steps, one after the other; the calls of a step run at the same time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,8 +130,8 @@ impl fmt::Display for OneCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { share, times, is_parallel, method, service, path, is_optional } = self;
         if *share < 1.0 {
-            // What a product of binary fractions adds behind the twelfth digit, nobody wrote.
-            write!(f, "{}% ", (share * 100.0 * 1e9).round() / 1e9)?;
+            // As it was written.
+            write!(f, "{} ", show_share(*share))?;
         }
         if *times > 1 {
             write!(f, "{times}{} ", if *is_parallel { "||" } else { "x" })?;

@@ -1,8 +1,8 @@
 //! The service's `config` table in the topology.
 //!
 //! Read it in the function that builds the [`Router`](crate::Router) and keep it as
-//! [state](crate::Router::state). What is wrong there is collected. The simulator reports all of it, each problem at its
-//! line in the topology, before anything runs. For a value that is wrong the functions here return the default.
+//! [state](crate::Router::state). What is wrong there is collected. The simulator reports all of it before anything
+//! runs, each problem at its line in the topology. For a value that is wrong the functions here return the default.
 
 use crate::bindings::simhost::service::config;
 use crate::distribution::Distribution;

@@ -17,7 +17,7 @@ use crate::telemetry::recorder::Recorder;
 /// What the built-in guest `service` computes until it has told its routes, with this
 /// configuration: units of fuel.
 fn computed(config: &[(&str, &str)]) -> u64 {
-    let settings = Settings { fuel: true, workers: 1, stalls: false, memory: 64 << 20 };
+    let settings = Settings { fuel: true, workers: 1, delays_spans: false, memory: 64 << 20 };
     let engine = Engine::new(settings).unwrap();
     let (_, bytes) = EMBEDDED.iter().find(|(name, _)| *name == "service").unwrap();
     let code = engine.load(bytes).unwrap();

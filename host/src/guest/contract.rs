@@ -99,12 +99,12 @@ pub enum Described {
 /// The functions that an instance of a guest exports.
 pub(super) struct Exports {
     pub handle: TypedFunc<(Option<u32>,), (Response,)>,
-    routes: Routes,
+    routes: RoutesFunction,
 }
 
 /// The function `routes`, as each version has it.
 #[derive(Clone, Copy)]
-pub(super) enum Routes {
+pub(super) enum RoutesFunction {
     V0_1(TypedFunc<(), (Vec<v0_1::Route>,)>),
     V0_2(TypedFunc<(), (Result<Vec<Route>, Vec<Problem>>,)>),
 }
@@ -131,12 +131,12 @@ impl GuestCode {
             Self::V0_1(code) => {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
-                Exports { handle: handler.func_handle(), routes: Routes::V0_1(handler.func_routes()) }
+                Exports { handle: handler.func_handle(), routes: RoutesFunction::V0_1(handler.func_routes()) }
             }
             Self::V0_2(code) => {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
-                Exports { handle: handler.func_handle(), routes: Routes::V0_2(handler.func_routes()) }
+                Exports { handle: handler.func_handle(), routes: RoutesFunction::V0_2(handler.func_routes()) }
             }
         })
     }
@@ -146,11 +146,11 @@ impl Exports {
     /// Asks the guest for its routes.
     pub async fn describe(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Described> {
         Ok(match self.routes {
-            Routes::V0_1(function) => {
+            RoutesFunction::V0_1(function) => {
                 let (routes,) = function.call_async(store, ()).await?;
                 Described::Routes(routes.into_iter().map(v0_1::route).collect())
             }
-            Routes::V0_2(function) => match function.call_async(store, ()).await?.0 {
+            RoutesFunction::V0_2(function) => match function.call_async(store, ()).await?.0 {
                 Ok(routes) => Described::Routes(routes),
                 Err(problems) => Described::Problems(problems),
             },

@@ -44,7 +44,7 @@ pub(super) fn bound(store: &mut Store<GuestState>) -> bool {
 /// None that a store of [`bound`] has.
 pub(super) fn allow(store: &mut Store<GuestState>, fuel: bool, cpu_time: Nanos) -> Result<(), GuestFailure> {
     // What is owed for the time between two requests, nobody pays.
-    store.data().nature.bill.settle();
+    store.data().env.bill.settle();
     if !fuel {
         store.set_epoch_deadline(1);
         return Ok(());
@@ -54,7 +54,7 @@ pub(super) fn allow(store: &mut Store<GuestState>, fuel: bool, cpu_time: Nanos) 
 
 /// Takes what the guest owes for the host's work from its fuel, on the way back to it.
 fn pay(mut store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<()> {
-    let owed = store.data().nature.bill.settle().saturating_add(CROSSING);
+    let owed = store.data().env.bill.settle().saturating_add(CROSSING);
     let left = store.get_fuel()?.checked_sub(owed);
     store.set_fuel(left.unwrap_or(0))?;
     if left.is_some() { Ok(()) } else { Err(Trap::OutOfFuel.into()) }

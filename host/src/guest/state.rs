@@ -14,7 +14,7 @@ use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Bill, Chance, Natural, Nature, Output};
+use crate::wasi::{self, Bill, Chance, GuestEnv, Output, WithGuestEnv};
 
 use super::budget::{Budget, UnderWay};
 use super::cpu::CpuMeter;
@@ -75,7 +75,7 @@ pub struct Identity {
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(super) nature: Nature,
+    pub(super) env: GuestEnv,
     pub(super) memory: MemoryLimit,
     pub(super) local: Fragile<Local>,
 }
@@ -128,7 +128,7 @@ impl GuestState {
         Self {
             wasi: wasi::context(&identity.environment, &output),
             table,
-            nature: Nature {
+            env: GuestEnv {
                 process: Fragile::new(Rc::clone(&identity.process)),
                 stretched: 0,
                 random: Chance::of(start),
@@ -151,7 +151,7 @@ impl GuestState {
 
     /// The guest owes so much fuel more for what the host does now.
     pub(super) fn charge(&self, fuel: u64) {
-        self.nature.bill.charge(fuel);
+        self.env.bill.charge(fuel);
     }
 }
 
@@ -161,8 +161,8 @@ impl WasiView for GuestState {
     }
 }
 
-impl Natural for GuestState {
-    fn nature(&mut self) -> (&mut Nature, &mut ResourceTable) {
-        (&mut self.nature, &mut self.table)
+impl WithGuestEnv for GuestState {
+    fn env(&mut self) -> (&mut GuestEnv, &mut ResourceTable) {
+        (&mut self.env, &mut self.table)
     }
 }

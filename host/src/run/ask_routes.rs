@@ -33,7 +33,7 @@ const TEXT: usize = 500;
 pub fn ask_routes(
     model: &Model,
     id: ServiceId,
-    code: &engine::Code,
+    code: &engine::CompiledGuest,
     setup: &Setup<'_>,
 ) -> Result<Routes, Vec<Problem>> {
     let service = model.service(id);

@@ -25,7 +25,7 @@ pub(super) fn compile(
     engine: &Engine,
     model: &Model,
     tell: Option<fn(RunEvent)>,
-) -> Vec<Result<Option<engine::Code>, Problem>> {
+) -> Vec<Result<Option<engine::CompiledGuest>, Problem>> {
     let mut different: Vec<&Code> = Vec::new();
     for service in &model.services {
         if !different.iter().any(|code| same(code, &service.code)) {
@@ -58,7 +58,7 @@ fn compile_one(
     engine: &Engine,
     code: &Code,
     tell: Option<fn(RunEvent)>,
-) -> Result<Option<engine::Code>, Problem> {
+) -> Result<Option<engine::CompiledGuest>, Problem> {
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
     load(engine, &bytes, &name, tell)
         .map(Some)
@@ -74,7 +74,7 @@ pub(super) fn load(
     bytes: &[u8],
     name: &str,
     tell: Option<fn(RunEvent)>,
-) -> Result<engine::Code, LoadError> {
+) -> Result<engine::CompiledGuest, LoadError> {
     let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else { return engine.load(bytes) };
     std::thread::scope(|scope| {
         let (compiled, compiling) = channel::<()>();

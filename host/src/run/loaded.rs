@@ -54,7 +54,7 @@ pub struct LoadedService {
 /// The code of a service.
 #[derive(Clone, Debug)]
 pub struct LoadedGuest {
-    pub code: engine::Code,
+    pub code: engine::CompiledGuest,
     pub routes: Routes,
 }
 

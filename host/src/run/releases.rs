@@ -97,7 +97,7 @@ fn release(
 }
 
 /// Asks a deployment's guest for its routes.
-fn routes(model: &Model, release: &LoadedRelease, code: &engine::Code) -> Result<Routes, String> {
+fn routes(model: &Model, release: &LoadedRelease, code: &engine::CompiledGuest) -> Result<Routes, String> {
     ask_routes(model, release.target, code, &release.setup()).map_err(|problems| {
         let said = problems.into_iter().map(|problem| problem.message);
         said.collect::<Vec<_>>().join("; ")

@@ -84,8 +84,8 @@ pub fn load(
 fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {
     let workers = u32::try_from(model.workers() * u64::from(worlds)).unwrap_or(u32::MAX);
     let memory = model.services.iter().map(|service| service.limits.memory).max().unwrap_or(0);
-    let stalls = model.faults.iter().any(|fault| matches!(fault.effect, Effect::Span(_)));
-    let settings = Settings { fuel: virtual_time, workers, stalls, memory };
+    let delays_spans = model.faults.iter().any(|fault| matches!(fault.effect, Effect::Span(_)));
+    let settings = Settings { fuel: virtual_time, workers, delays_spans, memory };
     Engine::new(settings).map_err(|error| {
         let message = format!("the memory of {workers} workers cannot be reserved: {error:#}");
         let fewer = if worlds > 1 { "lower limits.workers or --shards" } else { "lower limits.workers" };

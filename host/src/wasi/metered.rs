@@ -13,27 +13,27 @@ use wasmtime_wasi::sockets::{WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi_io::bindings::wasi::io::poll;
 
 use super::bill::{self, Bill};
-use super::{Natural, NatureView};
+use super::{GuestEnvView, WithGuestEnv};
 
-pub(super) fn add_to_linker<T: Natural>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: WithGuestEnv>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     environment::add_to_linker::<T, HasEnvironment>(linker, |data| {
-        let bill = data.nature().0.bill.clone();
+        let bill = data.env().0.bill.clone();
         Environment { bill, inner: data.cli() }
     })?;
     ip_name_lookup::add_to_linker::<T, HasLookup>(linker, |data| {
-        let bill = data.nature().0.bill.clone();
+        let bill = data.env().0.bill.clone();
         Lookup { bill, inner: data.sockets() }
     })
 }
 
-impl poll::Host for NatureView<'_> {
+impl poll::Host for GuestEnvView<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         self.charge(bill::TIMER.saturating_mul(pollables.len() as u64));
         poll::Host::poll(self.table, pollables).await
     }
 }
 
-impl poll::HostPollable for NatureView<'_> {
+impl poll::HostPollable for GuestEnvView<'_> {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         self.charge(bill::TIMER);
         poll::HostPollable::ready(self.table, pollable).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bus::spans::ClientAttributes;
 use crate::bus::stats::{Capacity, ServiceAccount};
-use crate::engine::Code;
+use crate::engine::CompiledGuest;
 use crate::model::{Canary, Limits};
 
 use super::replica::Replica;
@@ -42,7 +42,7 @@ pub struct GuestNode {
 /// One release of a service's guest, and the replicas that run it.
 #[derive(Debug)]
 pub struct Stand {
-    pub code: Code,
+    pub code: CompiledGuest,
     pub routes: Routes,
     pub replicas: Vec<Replica>,
     /// The routes' places among those of the service; none where they are the same.

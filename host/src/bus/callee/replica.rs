@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 
 use crate::bus::replica_faults::{Occupant, ReplicaFaults};
 use crate::bus::stats::Stats;
-use crate::engine::Code;
+use crate::engine::CompiledGuest;
 use crate::guest::{
     Above, DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Waiter, Worker,
 };
@@ -69,7 +69,7 @@ impl State {
 
 /// What it takes to get a worker.
 pub struct Wish<'a> {
-    pub code: &'a Code,
+    pub code: &'a CompiledGuest,
     pub host: &'a Rc<Host>,
     pub stats: &'a Stats,
     /// From this instant on a worker's time would be wasted.
@@ -263,7 +263,7 @@ impl Replica {
     }
 
     /// Makes a worker; its place is counted already.
-    async fn make(&self, code: &Code, host: &Rc<Host>) -> Acquired {
+    async fn make(&self, code: &CompiledGuest, host: &Rc<Host>) -> Acquired {
         let ordinal = {
             let mut state = self.state.borrow_mut();
             state.made += 1;

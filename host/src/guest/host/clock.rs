@@ -21,8 +21,8 @@ impl clock::Host for GuestState {
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {
         self.charge(TIMER);
-        let due = self.nature.work(ns);
-        sched::here(self.nature.process.get().wait(due)).await;
+        let due = self.env.work(ns);
+        sched::here(self.env.process.get().wait(due)).await;
         Ok(())
     }
 }

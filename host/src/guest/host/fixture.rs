@@ -111,7 +111,7 @@ impl Fixture {
 
     /// What the guest owes for the host's work since this was last asked.
     pub fn owes(&self) -> u64 {
-        self.state.nature.bill.settle()
+        self.state.env.bill.settle()
     }
 
     /// What has been recorded.

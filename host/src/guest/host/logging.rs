@@ -40,7 +40,7 @@ impl logging::Host for GuestState {
             return Ok(());
         }
         let attributes = attributes.into_iter().map(key_value);
-        let bill = &self.nature.bill;
+        let bill = &self.env.bill;
         let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
         local.host.recorder.cut_log_attributes(dropped);
         local.host.recorder.log(LogRecord {

@@ -42,6 +42,6 @@ async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &s
     let local = state.local.get_mut();
     let Some(scope) = &mut local.scope else { return };
     for event in events {
-        scope.add_event(handle, event, &local.host.span_limits, &state.nature.bill);
+        scope.add_event(handle, event, &local.host.span_limits, &state.env.bill);
     }
 }

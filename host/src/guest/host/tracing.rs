@@ -54,7 +54,7 @@ impl tracing::Host for GuestState {
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
             let attributes = attributes.into_iter().map(key_value);
-            scope.annotate(attributes, &local.host.span_limits, &self.nature.bill);
+            scope.annotate(attributes, &local.host.span_limits, &self.env.bill);
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl tracing::Host for GuestState {
         self.charge(FUNCTION + bill::bytes(key.len() + value.len()));
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            self.nature.bill.charge(bill::bytes(baggage_size(scope)));
+            self.env.bill.charge(bill::bytes(baggage_size(scope)));
             scope.baggage = scope.baggage.with(&key, &value);
         }
         Ok(())
@@ -95,7 +95,7 @@ impl tracing::HostSpan for GuestState {
                 local.host.recorder.cut_span();
             }
             let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.nature.bill);
+            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.env.bill);
         }
         local.note_current();
         Ok(Resource::new_own(handle))
@@ -110,7 +110,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
             let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.nature.bill);
+            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.env.bill);
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl tracing::HostSpan for GuestState {
         let attributes = attributes.into_iter().map(key_value).collect();
         let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         let event = Event::exception(local.host.sched.now(), kind, message, None);
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits, &self.nature.bill);
+            scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
         }
         Ok(())
     }
@@ -220,7 +220,6 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
 
