@@ -39,6 +39,9 @@ pub struct Origin {
     pub resource: ResourceId,
 }
 
+/// A rule that strikes spans, and what it does.
+type SpanRule = (Rc<Rule>, RecordFault);
+
 /// The faults of records, and what they hold back.
 pub struct Records {
     sched: Sched,
@@ -52,7 +55,7 @@ pub struct Records {
     /// Under which Resource a fault has the records of another.
     aliases: FxHashMap<(usize, ResourceId), ResourceId>,
     /// Active ones that strike spans, by service.
-    spans: RefCell<BTreeMap<ServiceId, Vec<(Rc<Rule>, RecordFault)>>>,
+    spans: RefCell<BTreeMap<ServiceId, Vec<SpanRule>>>,
     /// Active ones that rename replicas, in the order in which they became so.
     names: RefCell<Vec<(usize, ResourceId)>>,
     clocks: Clocks,
@@ -168,7 +171,7 @@ impl Records {
     /// Notes that a fault has struck a span of a replica.
     fn struck_span(
         &self,
-        (rule, fault): &(Rc<Rule>, RecordFault),
+        (rule, fault): &SpanRule,
         origin: Origin,
         span: &SpanRecord,
         drawn: Drawn,
