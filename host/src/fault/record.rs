@@ -169,13 +169,7 @@ impl Records {
     }
 
     /// Notes that a fault has struck a span of a replica.
-    fn struck_span(
-        &self,
-        (rule, fault): &SpanRule,
-        origin: Origin,
-        span: &SpanRecord,
-        drawn: Drawn,
-    ) {
+    fn struck_span(&self, (rule, fault): &SpanRule, origin: Origin, span: &SpanRecord, drawn: Drawn) {
         let spans = Spans { own: Some(span.span_id), ..Spans::default() };
         let firing = Firing {
             route: self.route(origin.service, span),
