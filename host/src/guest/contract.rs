@@ -102,11 +102,14 @@ pub(super) struct Exports {
     routes: RoutesFunction,
 }
 
+/// What `routes` returns in 0.2.
+type RoutesResult = Result<Vec<Route>, Vec<Problem>>;
+
 /// The function `routes`, as each version has it.
 #[derive(Clone, Copy)]
 pub(super) enum RoutesFunction {
     V0_1(TypedFunc<(), (Vec<v0_1::Route>,)>),
-    V0_2(TypedFunc<(), (Result<Vec<Route>, Vec<Problem>>,)>),
+    V0_2(TypedFunc<(), (RoutesResult,)>),
 }
 
 impl GuestCode {
