@@ -235,8 +235,15 @@ impl fmt::Display for Refused {
         // Those that are not kept are errors: warnings come behind them.
         let warnings = problems.iter().filter(|found| !found.problem.is_error()).count();
         let errors = problems.len() - warnings + further;
-        write!(f, "{} cannot run: {}", self.0.name(), counted(errors, "problem"))?;
-        if warnings > 0 { write!(f, " and {}", counted(warnings, "warning")) } else { Ok(()) }
+        let name = self.0.name();
+        match (errors, warnings) {
+            (0, warnings) => write!(f, "{name} cannot run with --strict: {}", counted(warnings, "warning")),
+            (errors, 0) => write!(f, "{name} cannot run: {}", counted(errors, "problem")),
+            (errors, warnings) => {
+                let (errors, warnings) = (counted(errors, "problem"), counted(warnings, "warning"));
+                write!(f, "{name} cannot run: {errors} and {warnings}")
+            }
+        }
     }
 }
 

@@ -271,7 +271,7 @@ fn a_guest_that_is_none_is_refused_by_its_flag() {
     let none = run(&["--guest", "payment-service=nowhere.wasm"]);
     refused(none, &["nowhere.wasm cannot be read", "begin where simhost was started"]);
     let other = format!("inventory-service={}", guest("payment"));
-    let on = ["--guest", &other, "--fault", "slow-index-scan=on"];
+    let on = ["--guest", &other, "--fault", "slow-index-scan=on", "--strict"];
     refused(run(&on), &["has no route \"POST /stock/{item}/reserve\"", "POST /charges"]);
 }
 

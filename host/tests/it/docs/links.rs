@@ -88,11 +88,7 @@ fn resolve(folder: &Path, target: &str) -> Option<PathBuf> {
     let mut path = folder.to_owned();
     for part in Path::new(target).components() {
         match part {
-            Component::ParentDir => {
-                if !path.pop() {
-                    return None;
-                }
-            }
+            Component::ParentDir if !path.pop() => return None,
             Component::Normal(name) => path.push(name),
             _ => {}
         }

@@ -171,7 +171,7 @@ fn a_run_in_virtual_time_with_nothing_to_do_says_what_it_may_be_given() {
 
     let refused = front("service", "").run(&["--virtual"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("\n        --request 'POST /orders "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\n        --request 'GET /'\n"), "{}", refused.stderr);
     let lines = refused.stderr.lines().map(str::trim).skip_while(|line| *line != "[[load]]");
     let load: String = lines.take_while(|line| !line.is_empty()).flat_map(|line| [line, "\n"]).collect();
     let finished = front("service", &load).run(&["--virtual", "--for", "2s"]);
