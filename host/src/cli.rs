@@ -184,6 +184,10 @@ fn duration(text: &str) -> Result<Nanos, String> {
 }
 
 /// How long a run goes on.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
+}
+
 fn length(text: &str) -> Result<Nanos, String> {
     match duration(text)? {
         0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),

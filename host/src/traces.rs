@@ -6,6 +6,7 @@
 
 mod census;
 mod draw;
+mod names;
 mod read;
 mod records;
 
@@ -25,6 +26,9 @@ use read::Source;
 
 /// Columns of what a root is called in a list; a longer name loses its middle.
 const ROOT: usize = 60;
+
+/// Digits of an id where whole ones have no room: as many as tell two traces of a file apart.
+const SHORT_ID: usize = 12;
 
 /// Columns of a page below which a list leaves the errors out: the ids are 32 columns wide.
 const NARROW: u16 = 66;
@@ -57,7 +61,10 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let source = Source::open(wanted.file.as_deref())?;
     let mut census = Census::default();
     let unread = source.lines(|text| census.add(text, wanted))?;
-    let Census { mut traces, beyond, strange, .. } = census;
+    if census.lines == 0 && census.strange > 0 {
+        return Err(source.without_otlp(census.is_truth));
+    }
+    let Census { mut traces, beyond, strange, names, .. } = census;
     let choice = &wanted.choice;
     let total = traces.len();
     let origin = traces.iter().map(|trace| trace.start).min().unwrap_or(0);
@@ -81,7 +88,11 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     } else {
         draw::draw(&mut text, &source, asked, style)?
     };
-    let sums = Sums { total, matched, asked: asked.len(), shown, beyond, strange, unread: unread.notes() };
+    let width = usize::from(style.width);
+    let names = names.notes(choice);
+    let unknown = names.iter().map(|note| wrap(&safe(note, style.unicode), width).trim_end().to_owned());
+    let notes = unknown.chain(unread.notes()).collect();
+    let sums = Sums { total, matched, asked: asked.len(), shown, beyond, strange, notes };
     close(&mut text, sums, wanted);
     Ok(Found { text, matched })
 }
@@ -107,18 +118,10 @@ fn list(text: &mut String, traces: &[Summary], style: Style) {
     ];
     let is_narrow = style.width < NARROW;
     columns.extend((!is_narrow).then_some(("errors", Kind::Number)));
-    let mut grid = Grid::new(columns);
-    let starts = starts(traces);
-    for (trace, start) in traces.iter().zip(starts) {
-        let errors = if trace.errors == 0 { "-".to_owned() } else { count(trace.errors.into()) };
-        grid.row([
-            trace.id.to_string(),
-            start,
-            shorten(&safe(&trace.root, style.unicode), ROOT, if style.unicode { "…" } else { "~" }),
-            time(trace.end - trace.start),
-            count(trace.spans.into()),
-            errors,
-        ]);
+    let empty = Grid::new(columns);
+    let mut grid = filled(empty.clone(), traces, usize::MAX, style);
+    if !grid.fits(style) {
+        grid = filled(empty, traces, SHORT_ID, style);
     }
     let mut left_out = grid.write(text, style);
     left_out.extend(is_narrow.then(|| "errors".to_owned()));
@@ -128,6 +131,22 @@ fn list(text: &mut String, traces: &[Summary], style: Style) {
             writeln!(text, " {line}").expect(INFALLIBLE);
         }
     }
+}
+
+/// A row for each trace, with the first `digits` of its id.
+fn filled(mut grid: Grid, traces: &[Summary], digits: usize, style: Style) -> Grid {
+    for (trace, start) in traces.iter().zip(starts(traces)) {
+        let errors = if trace.errors == 0 { "-".to_owned() } else { count(trace.errors.into()) };
+        grid.row([
+            trace.id.to_string().chars().take(digits).collect(),
+            start,
+            shorten(&safe(&trace.root, style.unicode), ROOT, if style.unicode { "…" } else { "~" }),
+            time(trace.end - trace.start),
+            count(trace.spans.into()),
+            errors,
+        ]);
+    }
+    grid
 }
 
 /// When these traces begin, in UTC: the time of day, and the day where there are several.
@@ -154,11 +173,12 @@ struct Sums {
     shown: usize,
     beyond: u64,
     strange: u64,
-    unread: Vec<String>,
+    /// What else is to be said.
+    notes: Vec<String>,
 }
 
 fn close(text: &mut String, sums: Sums, wanted: &Wanted) {
-    let Sums { total, matched, asked, shown, beyond, strange, unread } = sums;
+    let Sums { total, matched, asked, shown, beyond, strange, notes } = sums;
     if !text.is_empty() {
         text.push('\n');
     }
@@ -186,5 +206,5 @@ fn close(text: &mut String, sums: Sums, wanted: &Wanted) {
     if strange > 0 {
         note(&format!("{} left out: no OTLP as JSON", counted(strange, "line")));
     }
-    unread.iter().for_each(|unread| note(unread));
+    notes.iter().for_each(|further| note(further));
 }

@@ -12,7 +12,7 @@ use crate::telemetry::choice::{Choice, Instant, Query};
 #[command(next_help_heading = "Which traces")]
 pub struct Choose {
     /// The N longest traces, the longest first; of a run, at its end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = above_zero)]
     slowest: Option<NonZeroUsize>,
 
     /// Traces with a span that failed
@@ -59,6 +59,10 @@ impl TryFrom<Choose> for Choice {
         }
         Ok(Self { slowest, errors, service, route, id, query, between })
     }
+}
+
+fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number from 1".to_owned())
 }
 
 fn id(text: &str) -> Result<String, String> {

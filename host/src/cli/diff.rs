@@ -36,7 +36,7 @@ pub struct Diff {
     guests: Vec<(String, PathBuf)>,
 
     /// For both runs: the seed of all chance [default: the first topology's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::seed)]
     seed: Option<u64>,
 
     /// For both runs: switch a fault on or off; may be repeated

@@ -17,7 +17,7 @@ pub struct Generate {
     services: u32,
 
     /// The seed of all chance in it, which becomes the topology's own
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::seed)]
     seed: u64,
 
     /// From the edge to the data, 2 to 12 layers [default: as many as suit the services]

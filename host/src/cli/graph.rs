@@ -5,11 +5,15 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use crate::error::{Problem, Refused, quote};
 use crate::graph::{self, MERMAID_EDGES};
 use crate::run::{Destinations, Intent, Options, Plan};
 
 use super::tell::tell_doubts;
 use super::{environment, guest, refuse, say, write};
+
+/// How the names of images end that are not written here.
+const IMAGES: [&str; 10] = ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff", "pdf", "eps"];
 
 #[derive(Debug, Args)]
 pub struct Graph {
@@ -45,7 +49,10 @@ enum Format {
 
 impl Graph {
     pub fn execute(self) -> ExitCode {
-        let format = self.format.unwrap_or_else(|| self.by_name());
+        let format = match self.format.map_or_else(|| self.by_name(), Ok) {
+            Ok(format) => format,
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        };
         let Self { topology, guests, blind, out, .. } = self;
         let destinations = Destinations { picture: out.clone(), ..Destinations::default() };
         let options = Options { topology, guests, blind, destinations, ..Options::default() };
@@ -65,12 +72,21 @@ impl Graph {
     }
 
     /// The notation that the name of the output means.
-    fn by_name(&self) -> Format {
-        let extension = self.out.as_deref().and_then(|path| path.extension());
-        match extension.and_then(|extension| extension.to_str()) {
-            Some("svg") => Format::Svg,
-            Some("dot" | "gv") => Format::Dot,
-            _ => Format::Mermaid,
+    ///
+    /// # Errors
+    /// It is that of an image, which no notation is.
+    fn by_name(&self) -> Result<Format, Problem> {
+        let Some(path) = self.out.as_deref() else { return Ok(Format::Mermaid) };
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("svg") => Ok(Format::Svg),
+            Some("dot" | "gv") => Ok(Format::Dot),
+            Some(image) if IMAGES.contains(&image) => {
+                let name = quote(&path.display().to_string());
+                let problem = Problem::new(format!("no graph is written as .{image}: {name}"));
+                Err(problem.help("end the name in .svg, .dot or .mmd, or name the notation with --format"))
+            }
+            _ => Ok(Format::Mermaid),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::Nanos;
 use crate::run::{Asked, Destinations, Listed, Options};
 
 use super::tell::tell;
-use super::{guest, listen, switch};
+use super::{guest, listen, seed, switch};
 
 /// What `run` and `check` have in common.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct Input {
     virtual_time: bool,
 
     /// The seed of all chance [default: the topology's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
 
     /// Run another component as this service's guest; may be repeated

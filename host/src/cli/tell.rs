@@ -49,8 +49,15 @@ pub fn tell(event: RunEvent) {
             say(&format!("simulated {simulated} in {took}, {factor} times real time\n"));
         }
         RunEvent::Comparing { faults, took } if took >= WORTH_TELLING => {
-            let what = if faults == 1 { "the fault".to_owned() } else { format!("each of {faults} faults") };
-            say(&format!("running once more without {what}, for the truth; ctrl-c leaves that out\n"));
+            let what = match faults {
+                None => "running again for the truth".to_owned(),
+                Some(1) => "running once more without the fault, for the truth".to_owned(),
+                Some(faults) => format!("running once more without each of {faults} faults, for the truth"),
+            };
+            say(&format!("{what}; ctrl-c leaves that out\n"));
+        }
+        RunEvent::Uncompared => {
+            say("note: the run was interrupted: the truth has no comparison (causes: null)\n");
         }
         RunEvent::Shortage { reason } => {
             say(&format!(

@@ -18,7 +18,6 @@ const LEFT_OUT: [&str; 21] = [
     "queue mean",
     "withheld",
     "opened",
-    "version",
     "max",
     "mean",
     "wait mean",
@@ -28,6 +27,7 @@ const LEFT_OUT: [&str; 21] = [
     "most",
     "queue max",
     "rate/s",
+    "version",
     "over",
     "p99",
 ];
@@ -100,6 +100,11 @@ impl Grid {
         self.shorten_names(room, if style.unicode { "…" } else { "~" });
         self.draw(text, below.as_ref());
         left_out
+    }
+
+    /// Whether the page has room for it as it is.
+    pub fn fits(&self, style: Style) -> bool {
+        self.natural() <= usize::from(style.width)
     }
 
     /// The columns of a line if nothing is done about it.

@@ -3,6 +3,7 @@
 use crate::model::Nanos;
 
 pub use crate::error::show_share as share;
+pub use crate::telemetry::console::text::grouped as count;
 
 /// A length of time in the unit that suits it: `0s`, `36.7ms`, `1.5s`, `1m30s`, `2h05m`.
 pub fn time(nanos: Nanos) -> String {
@@ -44,19 +45,6 @@ pub fn number(number: f64) -> String {
 /// A share, `0.0..=1.0`, in percent: `0%`, `1.25%`, `100%`.
 pub fn percent(share: f64) -> String {
     format!("{}%", digits(share * 100.0))
-}
-
-/// `180,000`.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1 span`, `1,204 spans`.

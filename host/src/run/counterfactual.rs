@@ -41,7 +41,7 @@ pub struct Counterfactual<'a> {
 
 impl Counterfactual<'_> {
     /// Writes the last line of the truth, with what each fault has caused. Before the runs without a fault
-    /// it tells how many there are.
+    /// it tells how many there are. False if an interruption has left any of them out.
     ///
     /// # Errors
     /// The system refuses a thread.
@@ -50,7 +50,7 @@ impl Counterfactual<'_> {
         truth: &mut Truth,
         done: &Simulated,
         tell: impl FnOnce(usize),
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         if let Some(faults) = self.comparisons(truth, done) {
             tell(faults);
         }
@@ -65,20 +65,28 @@ impl Counterfactual<'_> {
             simulated: done.simulated,
         };
         let fired = self.fired(done);
-        let mut number = 0;
+        let (mut number, mut is_whole) = (0, true);
         let record = closing.record(|index| {
             let fault = &self.model.faults[index];
             if !fault.effect.may_change_requests() {
                 return Err(Skipped::ChangesNoRequest);
             }
-            self.why_not(truth, done).map_or(Ok(()), Err)?;
+            if let Some(why) = self.why_not(truth, done) {
+                is_whole &= why != Skipped::Interrupted;
+                return Err(why);
+            }
             number += 1;
-            let name = if self.options.blind { "a fault" } else { &fault.name };
-            let what = format!("without {name} ({number} of {fired})");
+            let what = match self.options.blind {
+                true => "again for the truth".to_owned(),
+                false => format!("without {} ({number} of {fired})", fault.name),
+            };
             let other = self.without(index, done.start, what);
             let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
             // A run that was cut short is no measure.
-            self.interrupted().map_or(Ok(()), Err)?;
+            if let Some(why) = self.interrupted() {
+                is_whole = false;
+                return Err(why);
+            }
             let services = services::changes(index, done, &other, &names);
             let (with, without, start) = (&done.seen, &other.seen, done.start);
             let end = start.saturating_add(done.simulated);
@@ -88,7 +96,7 @@ impl Counterfactual<'_> {
             }))
         });
         truth.sink().write(&record);
-        Ok(())
+        Ok(is_whole)
     }
 
     /// Faults that have struck, and may have changed requests.

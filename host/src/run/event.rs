@@ -25,8 +25,11 @@ pub enum RunEvent {
     Trouble { exporter: String, trouble: Trouble },
     /// A run in virtual time has simulated so much, and took so long.
     Simulated { simulated: Nanos, took: Duration },
-    /// The run, which took so long, is made once more without each of so many faults.
-    Comparing { faults: usize, took: Duration },
+    /// The run, which took so long, is made once more without each of so many faults; none where nobody
+    /// is to know how many there are.
+    Comparing { faults: Option<usize>, took: Duration },
+    /// An interruption has left out what faults have caused.
+    Uncompared,
     /// The system gives no more connections: they wait.
     Shortage { reason: String },
     /// The run is over, and its records are not yet taken: they are waited for while some

@@ -118,8 +118,16 @@ impl Plan {
         if let Some(truth) = &mut truth {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
-            Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
-                .close(truth, &done, |faults| on_event(RunEvent::Comparing { faults, took }))?;
+            let comparing = |faults| {
+                let faults = (!options.blind).then_some(faults);
+                on_event(RunEvent::Comparing { faults, took });
+            };
+            let is_whole =
+                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
+                    .close(truth, &done, comparing)?;
+            if !is_whole {
+                on_event(RunEvent::Uncompared);
+            }
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
         let halted = std::mem::take(&mut done.halted);

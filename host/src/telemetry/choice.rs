@@ -50,15 +50,24 @@ impl Choice {
 
     /// Whether a span of this resource meets all that is asked of spans.
     pub fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
-        let is_of = |route: &String| {
+        (!self.errors || span.is_error())
+            && self.is_of_service(resource)
+            && self.is_of_route(span)
+            && self.query.as_ref().is_none_or(|query| query.meets(span, resource))
+    }
+
+    /// Whether this is the service that is asked for, if one is.
+    pub fn is_of_service(&self, resource: &Resource) -> bool {
+        self.service.as_ref().is_none_or(|wanted| **wanted == *resource.service)
+    }
+
+    /// Whether a span is of the route that is asked for, if one is.
+    pub fn is_of_route(&self, span: &SpanRecord) -> bool {
+        self.route.as_ref().is_none_or(|route| {
             let known = span.attributes.get("http.route");
             span.name.contains(route.as_str())
                 || matches!(known, Some(Value::Text(known)) if **known == **route)
-        };
-        (!self.errors || span.is_error())
-            && self.service.as_ref().is_none_or(|wanted| **wanted == *resource.service)
-            && self.route.as_ref().is_none_or(is_of)
-            && self.query.as_ref().is_none_or(|query| query.meets(span, resource))
+        })
     }
 
     /// Whether a trace has the id that is asked for.

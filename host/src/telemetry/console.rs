@@ -32,7 +32,7 @@ pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 
 use self::assemble::{Assembler, Missed, Piece};
 use self::chosen::Chooser;
-use self::text::count;
+use self::text::{count, grouped};
 use self::tree::Artist;
 use crate::context::TraceId;
 use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
@@ -136,7 +136,8 @@ impl<W: Write + Send> Console<W> {
         let Some(chooser) = &self.chooser else { return String::new() };
         let (seen, matched, left_out) = chooser.sums();
         let number = |of| usize::try_from(of).unwrap_or(usize::MAX);
-        let mut text = format!("\n{matched} of {}\n", count(number(seen), "trace"));
+        let plural = if seen == 1 { "" } else { "s" };
+        let mut text = format!("\n{} of {} trace{plural}\n", grouped(matched), grouped(seen));
         if left_out > 0 {
             let traces = count(number(left_out), "trace");
             text.push_str(&format!(

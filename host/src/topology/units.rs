@@ -306,7 +306,7 @@ impl Quantity {
     }
 }
 
-/// `"1.5s"`, at most [`LONGEST`].
+/// `"1.5s"`, `"1m30s"`, at most [`LONGEST`].
 pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
     bounded(text, &TIME)
 }
@@ -317,10 +317,41 @@ pub(super) fn parse_duration_of(value: &Value<'_>, text: &str) -> Result<Nanos, 
 }
 
 fn bounded(text: &str, quantity: &Quantity) -> Result<Nanos, Problem> {
-    match parse(text, quantity)? {
+    let read = match parts(text, quantity) {
+        Some(parts) => sum(text, &parts, quantity),
+        None => parse(text, quantity),
+    };
+    match read? {
         nanos if nanos > LONGEST => Err(too_much(text, quantity)),
         nanos => Ok(nanos),
     }
+}
+
+/// The parts of a text such as `1h02m03s`: several numbers, each with a smaller unit than the one before,
+/// of which the last alone may have a fraction. None of any other text.
+fn parts<'a>(text: &'a str, quantity: &Quantity) -> Option<Vec<&'a str>> {
+    let mut parts = Vec::new();
+    let (mut rest, mut last) = (text, u64::MAX);
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let length = rest[unit..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - unit);
+        let (part, further) = rest.split_at(unit + length);
+        let (_, factor) = quantity.units.iter().find(|(name, _)| *name == &part[unit..])?;
+        let is_whole = !part.contains('.');
+        if unit == 0 || *factor >= last || !(is_whole || further.is_empty()) {
+            return None;
+        }
+        parts.push(part);
+        (rest, last) = (further, *factor);
+    }
+    (parts.len() > 1).then_some(parts)
+}
+
+fn sum(text: &str, parts: &[&str], quantity: &Quantity) -> Result<u64, Problem> {
+    parts.iter().try_fold(0_u64, |sum, part| {
+        let part = parse(part, quantity)?;
+        sum.checked_add(part).ok_or_else(|| too_much(text, quantity))
+    })
 }
 
 fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
@@ -424,11 +455,24 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_time_reads_as_reports_print_it() {
+        let read = |text| parse_duration(text).ok();
+        assert_eq!(read("1m30s"), Some(90_000_000_000));
+        assert_eq!(read("1h02m03s"), Some(3_723_000_000_000));
+        assert_eq!(read("1m1.5s"), Some(61_500_000_000));
+        assert_eq!(read("2h05m"), Some(7_500_000_000_000));
+        let wrong =
+            ["30s1m", "1m1m", "1.5m30s", "1m30", "m30s", "1m 30s", "8760h1ns", "1m0.1ns", "-1m30s", "1mm30s"];
+        for text in wrong {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_length_of_time_is_refused() {
         let texts =
             ["", "5", "ms", "-5ms", "5 ms", "5 msec", "1.2.3s", ".5s", "5.s", "1e3s", "8761h", "0.1ns"];
-        let more =
-            ["99999999999999999999999ms", "1m30s", "inf", "+5ms", "0.0000000000000000000001h", "5\u{b5}s"];
+        let more = ["99999999999999999999999ms", "inf", "+5ms", "0.0000000000000000000001h", "5\u{b5}s"];
         for text in texts.iter().chain(&more) {
             assert!(parse_duration(text).is_err(), "{text}");
         }

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Wanted;
+use super::names::Names;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
@@ -10,6 +11,9 @@ use crate::telemetry::record::SpanRecord;
 
 /// Traces of a file that are looked at; spans of others are counted.
 pub const MAX_TRACES: usize = 2_000_000;
+
+/// How a file of the truth begins ([`crate::truth::Record::Run`]).
+const TRUTH: &str = r#"{"record":"run","#;
 
 /// Characters that are kept of what a root is called.
 const ROOT: usize = 200;
@@ -38,16 +42,24 @@ pub struct Census {
     pub beyond: u64,
     /// Lines that are no OTLP.
     pub strange: u64,
+    pub names: Names,
+    /// Lines that are.
+    pub lines: u64,
+    /// The first line is one of the truth of a run.
+    pub is_truth: bool,
 }
 
 impl Census {
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {
+            self.is_truth |= self.lines + self.strange == 0 && text.starts_with(TRUTH);
             self.strange += 1;
             return;
         };
+        self.lines += 1;
         for span in &line.spans {
+            self.names.add(span, line.resource(span), &wanted.choice);
             let place = match self.places.get(&span.trace_id) {
                 Some(place) => *place,
                 None if self.traces.len() >= MAX_TRACES => {

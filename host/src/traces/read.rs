@@ -26,6 +26,12 @@ pub enum ReadError {
     File { path: PathBuf, error: io::Error },
     #[error("cannot keep what standard input says in a temporary file: {0}")]
     Spool(io::Error),
+    #[error("no line of {} is OTLP as JSON", quote(&path.display().to_string()))]
+    NoOtlp {
+        path: PathBuf,
+        /// It is what --truth has written.
+        is_truth: bool,
+    },
     #[error("standard input has more than the {} MiB that are kept of it", .0 >> 20)]
     TooLong(u64),
 }
@@ -35,6 +41,10 @@ impl ReadError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::File { .. } => "name a file that --out has written, or - for standard input",
+            Self::NoOtlp { is_truth: true, .. } => {
+                "this is the truth of a run, as --truth writes it: name the file of its --out"
+            }
+            Self::NoOtlp { is_truth: false, .. } => "name a file that --out has written",
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
             Self::TooLong(_) => "write it to a file, and name that in place of -",
         }
@@ -65,6 +75,11 @@ impl Source {
             return Err(fail(io::Error::other("it is not a file; write - to read standard input")));
         }
         Ok(Self { file: File::open(path).map_err(fail)?, path: path.to_owned() })
+    }
+
+    /// Why its traces are not shown: it has none.
+    pub fn without_otlp(&self, is_truth: bool) -> ReadError {
+        ReadError::NoOtlp { path: self.path.clone(), is_truth }
     }
 
     /// Gives each line to `take`, and returns what it could not give.

@@ -282,7 +282,7 @@ fn values_of_flags_are_refused_with_what_would_do() {
         ("--guest", "=file", &["SERVICE=FILE"]),
         ("--fault", "payment-errors", &["NAME=on or NAME=off"]),
         ("--fault", "payment-errors=maybe", &["NAME=on or NAME=off"]),
-        ("--seed", "x", &["'x'", "--seed <N>"]),
+        ("--seed", "x", &["'x'", "--seed <N>", "a whole number from 0 to 18446744073709551615"]),
         ("--seed", "-1", &["'-1'"]),
         ("--listen", "8001", &["\"8001\" is not an address to listen at", "127.0.0.1:8080"]),
         ("--listen", "localhost:80", &["127.0.0.1:80"]),
@@ -314,7 +314,7 @@ fn values_of_flags_are_refused_with_what_would_do() {
     let without = String::from_utf8(without).expect("text");
     assert!(without.contains("[[load]]") && !without.contains("--request"), "{without}");
     refused(run(&["--load", "shopers=off"]), &["\"shopers\"", "did you mean \"shoppers\"?"]);
-    refused(run(&["--otlp", "localhost"]), &["--otlp is `localhost`", "http://localhost:4317"]);
+    refused(run(&["--otlp", "localhost"]), &["--otlp is not a URL: `localhost`", "write http://localhost"]);
 }
 
 #[test]

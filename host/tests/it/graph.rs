@@ -193,3 +193,13 @@ fn a_thousand_services_are_drawn_without_labels() {
     let mermaid = finish(simhost().args(["graph", &path]));
     assert!(mermaid.stderr.contains("mermaid draws 500 edges"), "{}", mermaid.stderr);
 }
+
+#[test]
+fn a_name_that_ends_as_an_image_is_refused_where_no_notation_is_named() {
+    let topology = Topology::orders();
+    let refused = graph(&topology, &["--out", "g.PNG"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in ["no graph is written as .png", "\"g.PNG\"", ".svg, .dot or .mmd"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+}

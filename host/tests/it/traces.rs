@@ -279,6 +279,40 @@ fn what_a_line_holds_goes_by_its_keys_and_not_by_its_values() {
 }
 
 #[test]
+fn a_service_or_a_route_that_the_file_does_not_have_is_told_with_those_that_it_has() {
+    let (_topology, file) = orders("spans.jsonl");
+    let found = traces(&[&file, "--service", "payment-servce"]);
+    let told = |found: &Finished| found.success().split_whitespace().collect::<Vec<_>>().join(" ");
+    let note = "no span of the file is of service \"payment-servce\": did you mean \"payment-service\"? \
+                Known services: \"";
+    assert!(found.success().starts_with("0 of ") && told(&found).contains(note), "{}", found.stdout);
+    let found = traces(&[&file, "--route", "/nope"]);
+    let note = "no span of the file is of route \"/nope\": ";
+    assert!(told(&found).contains(note) && told(&found).contains("nown routes: \"/"), "{}", found.stdout);
+    let found = traces(&[&file, "--service", "order-service", "--between", "1h", "2h"]);
+    assert!(found.success().starts_with("0 of ") && !found.stdout.contains("no span"), "{}", found.stdout);
+}
+
+#[test]
+fn a_file_without_a_line_of_otlp_is_refused() {
+    let refused = |text: &str, help: &str| {
+        let found = traces_of(text, 100, &[]);
+        assert_eq!(found.code, Some(2), "{found:?}");
+        assert!(
+            found.stderr.contains("is OTLP as JSON\n") && found.stderr.contains(help),
+            "{}",
+            found.stderr
+        );
+    };
+    refused("{\"spans\":[]}\n[1]\n", "help: name a file that --out has written\n");
+    let topology = Topology::orders();
+    topology.run(&["--virtual", "--for", "1s", "--truth", "truth.jsonl", "--show", "none"]).success();
+    let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");
+    refused(&truth, "help: this is the truth of a run, as --truth writes it: name the file of its --out\n");
+    assert!(traces_of("", 100, &[]).success().ends_with("0 traces\n"));
+}
+
+#[test]
 fn of_a_trace_with_very_many_spans_the_root_and_the_longest_are_drawn() {
     let child = |span: u32| {
         let end = if span == 23_456 { 900 } else { 101 };
@@ -297,15 +331,13 @@ fn of_a_trace_with_very_many_spans_the_root_and_the_longest_are_drawn() {
 #[test]
 fn the_list_fits_its_page_and_says_what_it_leaves_out() {
     let text = root(1, "POST /orders/{order}/lines/{line}", 0, 1_234) + &root(2, "GET /", 100, 200);
-    for (columns, left_out) in [(60, "start, spans, errors"), (80, "start, spans"), (100, "start")] {
+    for (columns, left_out) in [(60, Some("start, spans, errors")), (80, Some("start")), (100, None)] {
         let found = traces_of(&text, columns, &["--list"]);
         let lines: Vec<_> = found.success().lines().take_while(|line| !line.is_empty()).collect();
         assert!(lines.iter().all(|line| line.chars().count() <= usize::from(columns)), "{lines:#?}");
-        assert!(
-            lines[1].contains("00000000000000000000000000000001") && lines[1].contains("1.23s"),
-            "{lines:#?}"
-        );
-        assert_eq!(lines[3], format!(" left out, as the page is narrow: {left_out}"));
+        assert!(lines[1].contains("  000000000000  ") && lines[1].contains("1.23s"), "{lines:#?}");
+        let note = left_out.map(|left_out| format!(" left out, as the page is narrow: {left_out}"));
+        assert_eq!(lines.get(3).map(|line| (*line).to_owned()), note);
     }
     let wide = traces_of(&text, 120, &["--list"]);
     assert!(!wide.success().contains("left out"), "{}", wide.stdout);

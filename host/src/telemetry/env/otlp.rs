@@ -260,9 +260,19 @@ fn url(
     let url = Url::parse(&text).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if url.is_none() {
-        reader.refuse(source.name, &source.shown(), "a URL such as http://localhost:4317");
+        refuse_url(reader, source);
     }
     url
+}
+
+/// Says what to write in place of an address without its scheme, if that is all that it lacks.
+fn refuse_url(reader: &mut Reader<'_>, source: &Source) {
+    let shown = source.shown();
+    let whole = format!("http://{shown}");
+    let lacks_scheme = !source.url.contains("://") && !source.url.contains('@') && Url::parse(&whole).is_ok();
+    let write = if lacks_scheme { whole } else { "a URL such as http://localhost:4317".to_owned() };
+    let problem = Problem::new(format!("{} is not a URL: `{shown}`", source.name));
+    reader.problem(problem.help(format!("write {write}")));
 }
 
 /// gRPC has no place for a path, nor for a user name.

@@ -158,7 +158,10 @@ fn a_signal_ends_the_runs_that_say_what_faults_have_caused() {
     let mut run = Server::launch(&mut topology.command(&flags));
     run.wait_for("running once more without the fault");
     run.signal("-TERM");
-    run.ended().success();
+    let ended = run.ended();
+    ended.success();
+    let note = "note: the run was interrupted: the truth has no comparison (causes: null)\n";
+    assert!(ended.stderr.contains(note), "{}", ended.stderr);
     let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");
     assert!(truth.lines().last().is_some_and(|line| line.contains("interrupted")), "{truth:.2000}");
 }

@@ -342,6 +342,6 @@ fn all_problems_come_at_once_and_none_shows_a_secret() {
     let url = settings(&[(ENDPOINT, "http://me:s3cret@c:4318")]);
     assert!(!format!("{url:?}").contains("s3cret"));
     let wrong = read(&[], None, Some("localhost:4317")).unwrap_err();
-    insta::assert_snapshot!(wrong[0].message, @"--otlp is `localhost:4317`");
-    insta::assert_snapshot!(wrong[0].help.as_ref().unwrap(), @"it can be a URL such as http://localhost:4317");
+    insta::assert_snapshot!(wrong[0].message, @"--otlp is not a URL: `localhost:4317`");
+    insta::assert_snapshot!(wrong[0].help.as_ref().unwrap(), @"write http://localhost:4317");
 }
