@@ -241,9 +241,10 @@ fn read(path: &Path) -> Result<String, Problem> {
 
 fn cannot_read(path: &Path, name: &str, reason: &Unreadable) -> Problem {
     let (what, help) = match reason {
-        Unreadable::Missing => {
-            (format!("there is no file {name}"), "check the path; it begins where simhost was started")
-        }
+        Unreadable::Missing => (
+            format!("there is no file {name}"),
+            "check the path: relative paths start at the current directory",
+        ),
         Unreadable::Forbidden => {
             (format!("no permission to read {name}"), "make the file readable for this user")
         }

@@ -20,7 +20,7 @@ pub struct Diff {
     /// The topology file
     topology: PathBuf,
 
-    /// The change: another topology, which is what is run after it
+    /// The change: run this topology as the second one
     other: Option<PathBuf>,
 
     /// The change: this fault is on; may be repeated

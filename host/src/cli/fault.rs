@@ -21,7 +21,7 @@ pub struct Fault {
     #[command(subcommand)]
     what: What,
 
-    /// Where the run was told to be controlled: what it printed, an URL or ADDRESS:PORT
+    /// The control address that the run has printed: a URL or ADDRESS:PORT
     /// [default: SIMHOST_CONTROL]
     #[arg(long, global = true, value_name = "URL")]
     at: Option<String>,

@@ -38,8 +38,8 @@ pub struct Run {
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
     control: Option<SocketAddr>,
 
-    /// Let N seconds pass in each real one: with --virtual at most so many [default: no limit],
-    /// without it exactly [default: 1]
+    /// Simulated seconds per real second. With --virtual an upper limit [default: none], else exact
+    /// [default: 1]
     #[arg(long, value_name = "N")]
     speed: Option<Speed>,
 

@@ -104,8 +104,7 @@ pub fn bytes(code: &Code) -> Result<Option<(Vec<u8>, String)>, Problem> {
             Some((bytes.to_vec(), name.clone()))
         }
         Code::File { path, place } => {
-            let begin =
-                if place.is_some() { "at the topology's folder" } else { "where simhost was started" };
+            let begin = if place.is_some() { "at the topology's folder" } else { "at the current directory" };
             Some((read(path, begin)?, path.display().to_string()))
         }
     })

@@ -247,7 +247,10 @@ fn check_says_everything_that_is_wrong_at_once() {
         assert,
         &["\"sed\"", "did you mean \"seed\"", "\"lisn\"", "did you mean \"listen\"", "2 problems"],
     );
-    refused(cli(&["check", "nope.toml"]), &["there is no file \"nope.toml\""]);
+    refused(
+        cli(&["check", "nope.toml"]),
+        &["there is no file \"nope.toml\"", "relative paths start at the current directory"],
+    );
 }
 
 #[test]
@@ -269,7 +272,7 @@ fn a_guest_that_is_none_is_refused_by_its_flag() {
     let core = format!("payment-service={}", guest("tests/core-module"));
     refused(run(&["--guest", &core]), &["--guest payment-service", "not a component", "wasm32-wasip2"]);
     let none = run(&["--guest", "payment-service=nowhere.wasm"]);
-    refused(none, &["nowhere.wasm cannot be read", "begin where simhost was started"]);
+    refused(none, &["nowhere.wasm cannot be read", "begin at the current directory"]);
     let other = format!("inventory-service={}", guest("payment"));
     let on = ["--guest", &other, "--fault", "slow-index-scan=on", "--strict"];
     refused(run(&on), &["has no route \"POST /stock/{item}/reserve\"", "POST /charges"]);

@@ -85,6 +85,19 @@ fn named(name: &str) -> Vec<Span> {
     cases().into_iter().find(|case| case.name == name).expect("a case").run().1
 }
 
+/// A swapped guest has a part of its digest in its version: which build ran is in no golden file.
+fn without_builds(tree: &str) -> String {
+    let mut parts = tree.split('+');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_hexdigit).count();
+        text.push('+');
+        text.push_str(if digits == 12 { "BUILD" } else { &part[..digits] });
+        text.push_str(&part[digits..]);
+    }
+    text
+}
+
 #[test]
 fn every_case_is_answered_and_traced_as_its_golden_file_says() {
     let bless = std::env::var_os("BLESS").is_some();
@@ -97,6 +110,7 @@ fn every_case_is_answered_and_traced_as_its_golden_file_says() {
         let arguments = case.arguments.iter().map(|argument| format!(" {}", argument.replace(root, "")));
         let arguments = String::from_iter(arguments);
         let (request, tree) = (case.request, trace::tree(&spans));
+        let tree = without_builds(&tree);
         let said = format!("{change}--request '{request}'{arguments}\n{answer}\n\n{tree}");
         let golden = Path::new("tests/it/orders").join(format!("{}.trace", case.name));
         if bless {

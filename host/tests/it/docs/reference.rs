@@ -44,3 +44,17 @@ fn every_key_of_a_topology_is_in_the_reference() {
 fn keys_are_those_of_the_lists() {
     assert_eq!(Vec::from_iter(keys("table.keys([\"a\", \"b-c\"]); \"d\"")), ["a", "b-c"]);
 }
+
+#[test]
+fn the_members_of_the_tutorial_are_those_of_the_guests_and_the_copy() {
+    let members = |file: &str| {
+        let text = text(file);
+        let mut lines = text.lines().filter(|line| line.starts_with("members = "));
+        let line = lines.next().expect("a line of members").to_owned();
+        assert_eq!(lines.next(), None, "{file} has one list of members");
+        line
+    };
+    let shown = members("docs/tutorial/swap-a-guest.md");
+    assert_eq!(shown.replace("\"my-inventory\", ", ""), members("guests/Cargo.toml"));
+    assert!(shown.contains("\"my-inventory\""), "{shown}");
+}
