@@ -9,8 +9,8 @@ use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
 const LEFT_OUT: [&str; 21] = [
-    "start",
     "spans",
+    "start",
     "p90",
     "busy",
     "wait max",
