@@ -331,7 +331,9 @@ fn of_a_trace_with_very_many_spans_the_root_and_the_longest_are_drawn() {
 #[test]
 fn the_list_fits_its_page_and_says_what_it_leaves_out() {
     let text = root(1, "POST /orders/{order}/lines/{line}", 0, 1_234) + &root(2, "GET /", 100, 200);
-    for (columns, left_out) in [(60, Some("spans, start, errors")), (80, Some("spans")), (100, None)] {
+    for (columns, left_out) in
+        [(60, Some("spans, start, errors")), (80, Some("spans, start")), (84, Some("spans")), (100, None)]
+    {
         let found = traces_of(&text, columns, &["--list"]);
         let lines: Vec<_> = found.success().lines().take_while(|line| !line.is_empty()).collect();
         assert!(lines.iter().all(|line| line.chars().count() <= usize::from(columns)), "{lines:#?}");
