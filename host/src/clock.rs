@@ -41,7 +41,7 @@ impl Clock {
         Self::Virtual { now: Cell::new(start), rate: None }
     }
 
-    /// Likewise one that may jump, but from now on passes no more than `speed`
+    /// A clock that stands at `start` and may jump. It passes no more than `speed` simulated
     /// seconds in each real one.
     pub fn paced(start: Nanos, speed: f64) -> Self {
         Self::Virtual { now: Cell::new(start), rate: Some(Rate::new(start, speed)) }

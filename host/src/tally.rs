@@ -136,7 +136,7 @@ pub struct Gauge {
     entered: u64,
     /// The level over time, up to `read`: nanoseconds.
     integral: u128,
-    /// Likewise, up to the instant from which on no more requests were made.
+    /// The level over time, up to the last request that was made: nanoseconds.
     marked: u128,
     /// When it was last brought up to date.
     read: Nanos,

@@ -74,8 +74,8 @@ fn and_more(text: &mut String, all: usize, shown: usize, what: &str) {
     }
 }
 
-/// The lines of one load or service: of the first `longest` of its intervals, so many of them in a
-/// bar. Errors have a line only where there are any.
+/// The lines of one load or service: its first `longest` intervals, several of them in a bar where
+/// the page is narrow. Errors have a line only where there are any.
 fn lines(
     text: &mut String,
     row: &TimelineRow,

@@ -19,7 +19,7 @@ pub fn time(nanos: Nanos) -> String {
     format!("{}{name}", digits(nanos as f64 / f64::from(unit)))
 }
 
-/// Likewise with two digits, for a time that is known within 1 %: `37ms`, `600us`.
+/// A time with two digits, for one that is known within 1 %: `37ms`, `600us`.
 /// What rounds to more than `longest` is that.
 pub fn about(nanos: Nanos, longest: Nanos) -> String {
     let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(1));

@@ -206,7 +206,7 @@ impl Recorder {
         self.count(|counts| counts.cut_spans += 1);
     }
 
-    /// Likewise a log record.
+    /// Counts a log record that was cut to fit its bounds.
     pub fn cut_log(&self) {
         self.count(|counts| counts.cut_logs += 1);
     }

@@ -15,7 +15,7 @@ fn cli(arguments: &[&str]) -> Assert {
     assert_cmd(simhost().args(arguments))
 }
 
-/// Likewise `run` of the orders topology.
+/// What `simhost run` of the orders topology does.
 fn run(arguments: &[&str]) -> Assert {
     assert_cmd(&mut Topology::orders().command(arguments))
 }

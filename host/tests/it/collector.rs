@@ -197,7 +197,7 @@ impl Collector {
         Self::start_with(None)
     }
 
-    /// Likewise one that reads this file besides.
+    /// A Collector that also reads `file`; none where there is no Collector to test with.
     fn start_with(file: Option<&Path>) -> Option<Self> {
         let binary = binary()?;
         for _ in 0..ATTEMPTS {

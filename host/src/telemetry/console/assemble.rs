@@ -377,7 +377,7 @@ pub struct Cut {
     pub bytes: usize,
 }
 
-/// Keeps so many of the spans of a trace: the longest, in their order, and roots in any case.
+/// Keeps the `keep` longest spans of a trace, in their order. Roots stay in any case.
 pub fn keep_longest(spans: &mut Vec<SpanRecord>, keep: usize) -> Cut {
     let mut cut = Cut::default();
     if spans.len() <= keep {

@@ -17,7 +17,7 @@ fn callers(faults: &str) -> World {
     world.with("[network]\nlatency = \"1ms\"").with(load).with(faults)
 }
 
-/// Likewise, for four seconds, with the report as JSON.
+/// The callers for four seconds, with the report as JSON.
 fn asking(faults: &str) -> World {
     callers(faults).flags(&["--for", "4s", "--json"])
 }

@@ -76,7 +76,7 @@ impl Server {
         Self { child, lines, said: String::new(), stdout: None, unread: None, address, control: None }
     }
 
-    /// Likewise, and reads nothing of what it writes to standard output.
+    /// Starts the server, and reads nothing of what it writes to standard output.
     pub fn launch_unread(command: &mut Command) -> Self {
         let mut server = Self::started(command);
         server.unread = server.child.stdout.take();

@@ -35,7 +35,7 @@ impl Topology {
         Self::new("probe", text)
     }
 
-    /// Likewise with `legacy`, a real server.
+    /// Adds the service `legacy`, a real server at `url`.
     pub fn with_legacy(self, url: &str) -> Self {
         self.with("[limits]", &format!("[services.legacy]\nurl = {url:?}\n"))
     }
@@ -77,7 +77,7 @@ impl Topology {
         command
     }
 
-    /// Likewise, after a script of the shell: `ulimit -n 16`.
+    /// `simhost run` of it, started by a shell after `script`, such as `ulimit -n 16`.
     pub fn in_shell(&self, script: &str, arguments: &[&str]) -> Command {
         in_shell(script, &self.command(arguments))
     }
@@ -92,7 +92,7 @@ impl Topology {
         self.records_of(&mut self.command(arguments))
     }
 
-    /// Likewise, of a command that was made for it.
+    /// Runs `command` in virtual time. Returns how it ended and the records that it wrote.
     pub fn records_of(&self, command: &mut Command) -> (Finished, String) {
         let finished = finish(command.args(["--virtual", "--out", "records.jsonl"]));
         let records = std::fs::read_to_string(self.beside("records.jsonl"));

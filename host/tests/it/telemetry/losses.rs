@@ -18,7 +18,7 @@ fn order(url: &str, arguments: &[&str]) -> Finished {
     tokio::task::block_in_place(|| finish(&mut command))
 }
 
-/// Likewise over HTTP.
+/// An order's run in virtual time that exports to `url` over HTTP.
 fn order_over_http(url: &str) -> Finished {
     let topology = Topology::orders();
     let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", url]);
