@@ -206,7 +206,7 @@ impl Recorder {
         self.count(|counts| counts.cut_spans += 1);
     }
 
-    /// Counts a log record that was cut to fit its bounds.
+    /// Counts a log record that is not recorded, as its guest is over its limit.
     pub fn cut_log(&self) {
         self.count(|counts| counts.cut_logs += 1);
     }
