@@ -6,11 +6,11 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{LogRecord, Severity, Text};
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
+use super::state::GuestState;
 use super::tracing::{key_value, weight};
 use crate::guest::bindings::simhost::service::logging;
 use crate::guest::bindings::simhost::service::tracing::Attributes;
 use crate::guest::scope::{bound, merge};
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
