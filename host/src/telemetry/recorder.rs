@@ -78,7 +78,7 @@ pub struct Counts {
     /// Not recorded: the guest was over its limit.
     pub cut_spans: u64,
     pub cut_logs: u64,
-    /// Attributes of log records that were not kept, likewise.
+    /// Attributes of log records that were not kept.
     pub cut_log_attributes: u64,
     /// Not recorded: their process died before they ended.
     pub lost_spans: u64,
