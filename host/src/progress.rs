@@ -127,7 +127,7 @@ impl Line {
     }
 
     /// Does what may write to the terminal, without the line in its way.
-    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)
     }
 
@@ -242,6 +242,6 @@ mod tests {
     fn a_line_that_nobody_sees_costs_nothing() {
         let progress = Progress::new(course(false, None), false);
         progress.beat(|| panic!("nobody asks for the numbers"));
-        assert_eq!(progress.line().aside(|| 7), 7);
+        assert_eq!(progress.line().suspend(|| 7), 7);
     }
 }

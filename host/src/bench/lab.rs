@@ -17,7 +17,7 @@ use crate::run::{Asked, Intent, Options, Plan};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
 use crate::telemetry::record::{Batch, Resource};
-use crate::telemetry::spent::Spent;
+use crate::telemetry::recycle::Recycler;
 use crate::topology;
 
 use super::{BenchError, Effort, sending};
@@ -93,8 +93,8 @@ impl Lab {
         let last: Arc<Mutex<Batch>> = Arc::default();
         let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));
         let (send, receive) = sync_channel::<Batch>(BATCHES);
-        let spent = Arc::new(Spent::default());
-        let back = Arc::clone(&spent);
+        let recycler = Arc::new(Recycler::default());
+        let back = Arc::clone(&recycler);
         // It ends when the bus, and with it the sender, is gone.
         std::thread::spawn(move || {
             for batch in receive {
@@ -107,7 +107,7 @@ impl Lab {
         let count = Rc::clone(&spans);
         let (sched, bus) = plan.bus(move |batch| {
             count.set(count.get() + batch.spans.len() as u64);
-            spent.free(2 * batch.spans.len());
+            recycler.free(2 * batch.spans.len());
             // The thread only goes when this sender does.
             send.send(batch).ok();
         });

@@ -61,7 +61,7 @@ pub struct ExporterRow {
 }
 
 impl TelemetryRow {
-    pub fn new(counts: Counts, sent: pipeline::Report) -> Self {
+    pub fn new(counts: Counts, sent: pipeline::Settlement) -> Self {
         Self {
             spans: counts.spans,
             logs: counts.logs,

@@ -18,7 +18,7 @@ use super::{Again, Failure, Options, QUEUE_BYTES, Sender, decode_answer};
 use crate::rng::Key;
 use crate::telemetry::exporter::{Account, Count, Reason, Signal, Trouble};
 use crate::telemetry::pipeline::Pace;
-use crate::telemetry::queue::{CloseOnDrop, Load, Queue, Wait};
+use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
 
 /// The pipeline's end of it.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Lane {
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
-            queue: Arc::new(Queue::new(Load { records: options.batching.queue, bytes: QUEUE_BYTES })),
+            queue: Arc::new(Queue::new(Amount { records: options.batching.queue, bytes: QUEUE_BYTES })),
             patience: Patience::new(options.batching.timeout),
             too_large: AtomicUsize::new(usize::MAX),
             taken: AtomicU64::new(0),
@@ -101,13 +101,13 @@ impl Lane {
     pub fn push(&self, bytes: Bytes, records: usize) {
         let shared = &self.shared;
         let count = Count::of(shared.signal, records);
-        let load = Load { records, bytes: bytes.len() };
+        let amount = Amount { records, bytes: bytes.len() };
         let began = Instant::now();
         let wait = || match shared.pace {
             Pace::Real => Wait::Never,
             Pace::Virtual | Pace::Paced => Wait::Until(shared.patience.due(began, Duration::MAX)),
         };
-        if shared.queue.push(Request { bytes, count }, load, wait).is_err() {
+        if shared.queue.push(Request { bytes, count }, amount, wait).is_err() {
             let message = shared.why_full();
             if shared.pace != Pace::Real {
                 shared.patience.give_up();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use simhost::telemetry::exporter::{Account, Count, Exporter, Reason, Signals};
 use simhost::telemetry::memory::Memory;
 use simhost::telemetry::otlp::{CONCURRENCY, Options, Otlp, Settings};
-use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
+use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Settlement};
 use simhost::telemetry::record::{Batch, Resource};
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ fn start(exporters: Vec<Box<dyn Exporter>>, pace: Pace, batching: Batching) -> (
 }
 
 /// Off the runtime's threads: it blocks.
-fn shutdown(pipeline: Pipeline, timeout: Duration) -> Report {
+fn shutdown(pipeline: Pipeline, timeout: Duration) -> Settlement {
     tokio::task::block_in_place(|| pipeline.shutdown(timeout))
 }
 
