@@ -8,6 +8,7 @@
 mod ask_routes;
 mod calls;
 mod check;
+mod chosen;
 mod compile;
 mod control;
 mod counterfactual;
@@ -158,6 +159,11 @@ impl Plan {
                     telemetry.notes.extend(releases::notes(&loaded.releases));
                 }
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
+                let choice = &options.destinations.choice;
+                if choice.service.is_some() || choice.route.is_some() {
+                    let resources = resources::resources(&topology.model, &telemetry, &loaded);
+                    telemetry.notes.extend(chosen::notes(choice, &topology.model, &loaded, &resources));
+                }
                 // Doubts quote the topology.
                 let doubts = if options.blind { Vec::new() } else { sorted(problems) };
                 let warnings = topology.doubt(doubts);
