@@ -16,6 +16,7 @@ use crate::clock::{self, Stopwatch};
 use crate::model::Nanos;
 use crate::report::words::{count, counted, number, time};
 use crate::telemetry::exporter::Account;
+use crate::telemetry::signal::Signal;
 
 /// A run that ends sooner shows no line.
 pub const SHOWN_AFTER: Duration = Duration::from_millis(500);
@@ -158,10 +159,7 @@ impl Shared {
         let seen = self.seen();
         let exporters = self.course.exporters.iter().map(|account| {
             let totals = account.totals();
-            (
-                totals.exported.spans,
-                totals.exported.spans + totals.rejected.count.spans + totals.dropped().spans,
-            )
+            (totals.exported[Signal::Traces], totals.settled()[Signal::Traces])
         });
         let elapsed = self.course.watch.elapsed();
         self.course.line(seen, elapsed, exporters.min())

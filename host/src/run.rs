@@ -58,9 +58,10 @@ use crate::model::{Code, Model};
 use crate::report::words;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
-use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
+use crate::telemetry::signal::Batch;
 use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};

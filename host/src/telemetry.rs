@@ -23,5 +23,6 @@ pub mod record;
 pub mod recorder;
 pub mod recycle;
 pub mod sampler;
+pub mod signal;
 pub mod threaded;
 mod weight;

@@ -15,9 +15,10 @@ use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
 use crate::run::{Asked, Intent, Options, Plan};
 use crate::sched::Sched;
-use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
-use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::encode::{Packing, REQUEST_BYTES, requests};
+use crate::telemetry::record::Resource;
 use crate::telemetry::recycle::Recycler;
+use crate::telemetry::signal::Batch;
 use crate::topology;
 
 use super::{BenchError, Effort, sending};
@@ -73,7 +74,7 @@ impl Lab {
     pub fn encoding_beside(text: &str) -> Result<Self, Refused> {
         Self::start(text, "always_on", |batch, resources| {
             let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
-            traces(&batch.spans, resources, packing, |bytes, _| {
+            requests(&batch.spans, resources, packing, |bytes, _| {
                 std::hint::black_box(bytes);
             });
         })
@@ -207,7 +208,7 @@ impl Lab {
             let (watch, meter) = (Stopwatch::start(), Meter::start());
             let mut spans = 0;
             while watch.elapsed() < effort.each.min(Duration::from_secs(1)) {
-                traces(&batch.spans, &self.resources, packing, |bytes, _| {
+                requests(&batch.spans, &self.resources, packing, |bytes, _| {
                     std::hint::black_box(bytes);
                 });
                 spans += batch.spans.len();

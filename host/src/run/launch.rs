@@ -18,6 +18,7 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
+use crate::telemetry::signal::Signal;
 
 use super::counterfactual::Counterfactual;
 use super::event::RunEvent;
@@ -217,7 +218,7 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);
     let looks = options.destinations.stdout.is_terminal && !loaded || !options.requests.is_empty();
-    let asked = telemetry.console.traces;
+    let asked = telemetry.console[Signal::Traces];
     if options.destinations.choice.is_choosy() {
         Show::Traces
     } else if options.destinations.json {

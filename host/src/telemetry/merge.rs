@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::model::Nanos;
 
 use super::pipeline::Handoff;
-use super::record::Batch;
+use super::signal::Batch;
 
 /// Records that wait in all inlets together.
 const ROOM: usize = 65_536;
@@ -162,7 +162,7 @@ mod tests {
             resource: ResourceId(0),
             span: None,
         };
-        Batch { spans: Vec::new(), logs: (0..records).map(log).collect(), turn: None }
+        (0..records).map(log).collect::<Vec<_>>().into()
     }
 
     /// What comes out when `worlds` send from threads of their own: all bodies, in order.

@@ -18,11 +18,12 @@ use std::{fmt, io, thread};
 use tokio::time::Instant;
 
 use super::digest::Digest;
-use super::exporter::{Account, Count, Exporter, Reason, Signals, Totals};
+use super::exporter::{Account, Exporter, Reason, Totals};
 use super::outage::Outage;
 use super::queue::{Amount, CloseOnDrop, Popped, Queue, Wait};
-use super::record::{Batch, Resource};
+use super::record::Resource;
 use super::recycle::Recycler;
+use super::signal::{Batch, Count, Receivers, Signals};
 
 /// Records that wait for the pipeline in virtual time. The core thread waits
 /// when there are more, so a longer queue would only cost memory.
@@ -101,10 +102,10 @@ impl Handoff {
     /// Hands a batch over. It waits in virtual time only, and for a receiver while that
     /// takes records. What cannot be taken is counted.
     pub fn send(&self, batch: Batch) {
-        if batch.is_empty() && batch.turn.is_none() {
+        if batch.is_empty() && batch.receivers.is_none() {
             return;
         }
-        let count = Count::from(&batch);
+        let count = batch.count();
         let amount = Amount { records: batch.len(), bytes: batch.weight() };
         let wait = || if self.pace == Pace::Real { Wait::Never } else { Wait::Forever };
         let fate = self.shared.queue.push(batch, amount, wait);
@@ -308,12 +309,16 @@ impl PipelineThread {
                         }
                         continue;
                     }
-                    if let Some(down) = batch.turn {
-                        self.turn(down, &mut gathered, &shared.recycler);
+                    if let Some(receivers) = batch.receivers {
+                        self.set_receivers(receivers, &mut gathered, &shared.recycler);
                     }
                     self.export_at_once(&batch);
                     weight += batch.weight();
-                    append(&mut gathered, batch);
+                    if gathered.is_empty() {
+                        gathered = batch;
+                    } else {
+                        gathered.append(batch);
+                    }
                     if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
                         self.export(&mut gathered, &shared.recycler);
                         (due, weight) = (None, 0);
@@ -343,7 +348,7 @@ impl PipelineThread {
             self.digest.take().map(Digest::finish);
         self.export(&mut gathered, &shared.recycler);
         // Receivers that are still down will not come up any more.
-        let lost = Count::from(&self.outage.take());
+        let lost = self.outage.take().count();
         self.drop_for_receivers(lost);
         let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
         // None: the pipeline was dropped, nobody asked for the rest.
@@ -354,9 +359,9 @@ impl PipelineThread {
     }
 
     /// The receivers go down or come up: what has come before is not concerned.
-    fn turn(&mut self, down: bool, gathered: &mut Batch, recycler: &Recycler) {
+    fn set_receivers(&mut self, receivers: Receivers, gathered: &mut Batch, recycler: &Recycler) {
         self.export(gathered, recycler);
-        let Some(held) = self.outage.turn(down).filter(|held| !held.is_empty()) else { return };
+        let Some(held) = self.outage.set(receivers).filter(|held| !held.is_empty()) else { return };
         for exporter in self.exporters.iter_mut().filter(|exporter| exporter.is_receiver()) {
             exporter.export(&held, &self.resources);
         }
@@ -398,16 +403,6 @@ impl PipelineThread {
         while !batch.spans.is_empty() {
             recycler.take(batch.spans.split_off(batch.spans.len().saturating_sub(RECYCLED_PIECE)));
         }
-        batch.logs.clear();
-    }
-}
-
-/// Moves the records of `batch` behind those of `gathered`.
-fn append(gathered: &mut Batch, mut batch: Batch) {
-    if gathered.is_empty() {
-        *gathered = batch;
-    } else {
-        gathered.spans.append(&mut batch.spans);
-        gathered.logs.append(&mut batch.logs);
+        batch.clear();
     }
 }

@@ -6,9 +6,10 @@ use std::thread;
 
 use tokio::time::Instant;
 
-use super::exporter::{Account, Count, Exporter, Reason, Signals};
+use super::exporter::{Account, Exporter, Reason};
 use super::queue::{Amount, CloseOnDrop, Popped, Queue, Wait};
-use super::record::{Batch, Resource};
+use super::record::Resource;
+use super::signal::{Batch, Signals};
 
 /// What waits for it; one batch more is dropped and counted.
 const BOUND: Amount = Amount { records: 131_072, bytes: 64 << 20 };
@@ -64,7 +65,7 @@ impl Exporter for Threaded {
         let amount = Amount { records: batch.len(), bytes: batch.weight() };
         let taken = self.queue.push(batch.clone(), amount, || Wait::Never).is_ok();
         if !taken {
-            self.account.dropped(Reason::QueueFull, Count::from(batch), None);
+            self.account.dropped(Reason::QueueFull, batch.count(), None);
         }
     }
 
@@ -104,6 +105,7 @@ mod tests {
     use super::*;
     use crate::telemetry::console::{Console, Style};
     use crate::telemetry::record::{LogRecord, ResourceId, Severity};
+    use crate::telemetry::signal::Signal;
 
     /// A terminal on which somebody has pressed ctrl-s.
     struct Stuck(mpsc::Receiver<()>);
@@ -128,7 +130,7 @@ mod tests {
             resource: ResourceId(0),
             span: None,
         };
-        Batch { spans: Vec::new(), logs: vec![log], turn: None }
+        vec![log].into()
     }
 
     #[test]
@@ -141,11 +143,11 @@ mod tests {
         for _ in 0..batches {
             threaded.export(&line(), &resources);
         }
-        let dropped = threaded.account().totals().dropped().logs;
+        let dropped = threaded.account().totals().dropped()[Signal::Logs];
         assert!((99..=100).contains(&dropped), "{dropped}");
         // It goes on: everything else is written.
         drop(go_on);
         threaded.flush(Instant::now() + Duration::from_secs(60));
-        assert_eq!(threaded.account().totals().exported.logs + dropped, batches);
+        assert_eq!(threaded.account().totals().exported[Signal::Logs] + dropped, batches);
     }
 }

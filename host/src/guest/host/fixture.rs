@@ -21,8 +21,9 @@ use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Batch, Event, ResourceId};
+use crate::telemetry::record::{Event, ResourceId};
 use crate::telemetry::recorder::Recorder;
+use crate::telemetry::signal::Batch;
 
 /// A world without a bus, with room for one worker.
 pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {

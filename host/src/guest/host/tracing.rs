@@ -3,6 +3,7 @@
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::telemetry::record::{Event, KeyValue, SpanKind, Status, Text, Value};
+use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
 use super::state::GuestState;
@@ -89,7 +90,7 @@ impl tracing::HostSpan for GuestState {
             if scope.start(handle, name, span_kind(kind), now) {
                 local.host.recorder.opened();
             } else if scope.trace.recording {
-                local.host.recorder.cut_span();
+                local.host.recorder.cut(Signal::Traces);
             }
             let attributes = attributes.into_iter().map(key_value);
             scope.set_attributes(handle, attributes, &local.host.span_limits, &self.env.bill);

@@ -14,11 +14,12 @@ use tracing::debug;
 use super::halves::halve;
 use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
-use super::{Again, Failure, Options, QUEUE_BYTES, Sender, decode_answer};
+use super::{Again, Failure, Options, QUEUE_BYTES, Sender};
 use crate::rng::Key;
-use crate::telemetry::exporter::{Account, Count, Reason, Signal, Trouble};
+use crate::telemetry::exporter::{Account, Reason, Trouble};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
+use crate::telemetry::signal::{Count, Signal};
 
 /// The pipeline's end of it.
 #[derive(Debug)]
@@ -235,15 +236,15 @@ impl Shared {
     }
 
     fn accept(&self, count: Count, answer: Bytes) {
-        let partial = match decode_answer(self.signal, answer) {
+        let partial = match (self.signal.spec().answer)(answer) {
             Ok(partial) => partial,
             Err(error) => return self.accept_garbled(count, format!("the answer is not OTLP: {error}")),
         };
         self.patience.moved();
         // A receiver cannot have rejected more than it was sent.
-        let rejected = partial.rejected.min(count.records());
+        let rejected = u64::try_from(partial.rejected).unwrap_or(0).min(count.records());
         let rejected = Count::of(self.signal, usize::try_from(rejected).unwrap_or(usize::MAX));
-        let message = partial.message.as_deref().map(super::shorten);
+        let message = Some(super::shorten(&partial.message)).filter(|_| !partial.message.is_empty());
         if rejected.records() > 0 {
             self.account.rejected(rejected, message);
         } else if let Some(warning) = message {

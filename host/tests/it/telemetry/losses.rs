@@ -2,13 +2,14 @@
 //! receivers that refuse, reject and cut.
 
 use serde_json::Value;
-use simhost::telemetry::exporter::{Count, Reason};
+use simhost::telemetry::exporter::Reason;
 use tonic::Status;
 
 use crate::support::{Finished, ORDER, Topology, finish};
 use crate::telemetry::receiver::{Answer, Receiver, http as answer};
 use crate::telemetry::records::spans;
 use crate::telemetry::sending::{export, grpc, http, options, spans as count, traces_only};
+use simhost::telemetry::signal::Count;
 
 /// An order's run in virtual time that exports to `url`.
 fn order(url: &str, arguments: &[&str]) -> Finished {
