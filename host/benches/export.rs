@@ -9,11 +9,12 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::digest::Digest;
-use simhost::telemetry::encode::{Packing, REQUEST_BYTES, message, traces};
+use simhost::telemetry::encode::{Packing, REQUEST_BYTES, message, requests};
 use simhost::telemetry::record::{
-    Attributes, Batch, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
+    Attributes, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
 };
 use simhost::telemetry::recorder::Recorder;
+use simhost::telemetry::signal::Batch;
 
 const SPANS: u64 = 512;
 const SERVICES: u32 = 4;
@@ -87,7 +88,7 @@ fn export(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(SPANS));
     group.bench_function("encode 512 spans", |bencher| {
         bencher.iter(|| {
-            traces(black_box(&spans), &resources, packing, |request, _| {
+            requests(black_box(&spans), &resources, packing, |request, _| {
                 black_box(request);
             })
         });
@@ -97,7 +98,7 @@ fn export(criterion: &mut Criterion) {
         bencher.iter(|| message::traces(black_box(&spans), &resources).encode_to_vec());
     });
     group.bench_function("digest 512 spans", |bencher| {
-        let batch = Batch { spans: spans.clone(), logs: Vec::new(), turn: None };
+        let batch = Batch::from(spans.clone());
         let mut digest = Digest::new(0, 0);
         bencher.iter(|| digest.take(black_box(&batch), &resources));
     });

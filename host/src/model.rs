@@ -211,7 +211,7 @@ pub struct Limits {
     pub body: u64,
     /// All header fields of a request or a response together.
     pub headers: u64,
-    /// Spans that a guest may open for one request; log records likewise.
+    /// Spans that a guest may open for one request, and log records that it may write.
     pub spans: u32,
 }
 
@@ -273,15 +273,15 @@ impl Default for Bounds {
 /// What a run must achieve for some of its requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    pub subject: Subject,
+    pub of: RequestsOf,
     pub goals: Vec<Goal>,
-    /// The subject in the file.
+    /// Its key in the file.
     pub place: Place,
 }
 
 /// Whose requests an objective is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum RequestsOf {
     Service(ServiceId),
     /// `POST /orders` of a service.
     Route(ServiceId, String),

@@ -118,7 +118,7 @@ pub struct Facts<'a> {
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
     pub recorded: Counts,
-    pub sent: pipeline::Report,
+    pub sent: pipeline::Settlement,
     /// Requests that came from outside.
     pub requests: u64,
     /// Tasks that were still under way at the end.

@@ -6,7 +6,6 @@
 //! takes the run's [`digest`] too. What the environment
 //! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
-pub mod aside;
 pub mod choice;
 pub mod console;
 pub mod digest;
@@ -22,6 +21,8 @@ pub mod pipeline;
 mod queue;
 pub mod record;
 pub mod recorder;
+pub mod recycle;
 pub mod sampler;
-pub mod spent;
+pub mod signal;
+pub mod threaded;
 mod weight;

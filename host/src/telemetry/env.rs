@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;
 
-use super::exporter::Signals;
-use super::otlp::Settings as OtlpSettings;
+use super::otlp::Endpoints;
 use super::pipeline::Batching;
+use super::signal::Signals;
 use crate::error::Problem;
 use crate::model;
 use reader::{Keys, Reader};
@@ -28,7 +28,7 @@ pub struct Settings {
     /// `OTEL_SDK_DISABLED`: no spans, no log records, whoever asks for them.
     pub disabled: bool,
     /// None when no receiver is named anywhere.
-    pub otlp: Option<OtlpSettings>,
+    pub otlp: Option<Endpoints>,
     /// Signals that go to the terminal: `OTEL_TRACES_EXPORTER=console`.
     pub console: Signals,
     pub sampler: Sampler,

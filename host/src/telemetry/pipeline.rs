@@ -18,11 +18,12 @@ use std::{fmt, io, thread};
 use tokio::time::Instant;
 
 use super::digest::Digest;
-use super::exporter::{Account, Count, Exporter, Reason, Signals, Totals};
+use super::exporter::{Account, Exporter, Reason, Totals};
 use super::outage::Outage;
-use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
-use super::record::{Batch, Resource};
-use super::spent::Spent;
+use super::queue::{Amount, CloseOnDrop, Popped, Queue, Wait};
+use super::record::Resource;
+use super::recycle::Recycler;
+use super::signal::{Batch, Count, Receivers, Signals};
 
 /// Records that wait for the pipeline in virtual time. The core thread waits
 /// when there are more, so a longer queue would only cost memory.
@@ -42,11 +43,11 @@ const GRACE: Duration = Duration::from_millis(250);
 /// So long without a record counts as quiet.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// Spans that go back in one piece: few, as the core thread frees a piece at a time.
-const SPENT: usize = 64;
+/// Spans that are recycled in one piece: few, as the core thread frees a piece at a time.
+const RECYCLED_PIECE: usize = 64;
 
-/// Records that take more together do not go back: bytes.
-const SPENT_BYTES: usize = 8 << 20;
+/// Records that take more together are not recycled: bytes.
+const RECYCLED_BYTES: usize = 8 << 20;
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,21 +94,21 @@ pub struct Handoff {
 
 impl Handoff {
     /// Frees spans that the pipeline is done with, twice as many as there are in
-    /// `batch`, which is about to be handed over: see [`Spent`].
+    /// `batch`, which is about to be handed over: see [`Recycler`].
     pub fn make_room(&self, batch: &Batch) {
-        self.shared.spent.free(2 * batch.spans.len());
+        self.shared.recycler.free(2 * batch.spans.len());
     }
 
     /// Hands a batch over. It waits in virtual time only, and for a receiver while that
     /// takes records. What cannot be taken is counted.
     pub fn send(&self, batch: Batch) {
-        if batch.is_empty() && batch.turn.is_none() {
+        if batch.is_empty() && batch.receivers.is_none() {
             return;
         }
-        let count = Count::from(&batch);
-        let load = Load { records: batch.len(), bytes: batch.weight() };
+        let count = batch.count();
+        let amount = Amount { records: batch.len(), bytes: batch.weight() };
         let wait = || if self.pace == Pace::Real { Wait::Never } else { Wait::Forever };
-        let fate = self.shared.queue.push(batch, load, wait);
+        let fate = self.shared.queue.push(batch, amount, wait);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Ok(()) => tally.accepted += count,
@@ -121,7 +122,7 @@ impl Handoff {
 struct Shared {
     queue: Arc<Queue<Batch>>,
     tally: Mutex<Tally>,
-    spent: Spent,
+    recycler: Recycler,
     /// For how long an exporter is waited for at the end. Set before the queue is closed.
     patience: Mutex<Option<Duration>>,
     /// Set when every record has gone into it.
@@ -137,14 +138,14 @@ struct Tally {
 /// The pipeline's thread, and the accounts of its exporters.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    accounts: Vec<Kept>,
+    accounts: Vec<ExporterAccount>,
     /// Ends when the thread has flushed everything.
     done: mpsc::Receiver<()>,
 }
 
 /// An exporter's account, and what is known of the exporter itself.
 #[derive(Debug)]
-struct Kept {
+struct ExporterAccount {
     account: Arc<Account>,
     takes: Signals,
     is_receiver: bool,
@@ -158,7 +159,7 @@ impl fmt::Debug for Pipeline {
 
 /// What became of every record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Settlement {
     /// Handed over to the pipeline.
     pub accepted: Count,
     /// Dropped before they reached any exporter: there was no room.
@@ -188,13 +189,13 @@ impl Pipeline {
             Pace::Virtual | Pace::Paced => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
-            queue: Arc::new(Queue::new(Load { records, bytes: QUEUE_BYTES })),
+            queue: Arc::new(Queue::new(Amount { records, bytes: QUEUE_BYTES })),
             tally: Mutex::default(),
-            spent: Spent::default(),
+            recycler: Recycler::default(),
             patience: Mutex::default(),
             digest: Mutex::default(),
         });
-        let keep = |exporter: &dyn Exporter| Kept {
+        let keep = |exporter: &dyn Exporter| ExporterAccount {
             account: exporter.account(),
             takes: exporter.takes(),
             is_receiver: exporter.is_receiver(),
@@ -205,7 +206,7 @@ impl Pipeline {
             let shared = Arc::clone(&shared);
             move || {
                 let outage = Outage::new(batching.queue);
-                Worker { resources, exporters, digest, pace, batching, outage }.run(&shared);
+                PipelineThread { resources, exporters, digest, pace, batching, outage }.run(&shared);
                 drop(alive);
             }
         })?;
@@ -218,16 +219,16 @@ impl Pipeline {
     }
 
     /// The accounts as they stand, for a progress line.
-    pub fn live(&self) -> Report {
+    pub fn live(&self) -> Settlement {
         let tally = self.tally();
         let exporters = self.accounts.iter().map(|kept| kept.account.totals()).collect();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
     }
 
     /// Exports what was handed over, flushes the exporters, and gives up when none has
     /// got rid of a record for `patience`. Every record that was ever handed over is in
     /// the report. What is handed over from now on is dropped.
-    pub fn shutdown(self, patience: Duration) -> Report {
+    pub fn shutdown(self, patience: Duration) -> Settlement {
         self.close(patience);
         self.finish(patience)
     }
@@ -246,7 +247,7 @@ impl Pipeline {
     }
 
     /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
-    pub fn finish(self, patience: Duration) -> Report {
+    pub fn finish(self, patience: Duration) -> Settlement {
         let settled =
             || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
         let mut before = settled();
@@ -259,13 +260,13 @@ impl Pipeline {
             before = now;
         }
         let tally = self.tally();
-        let settle = |kept: &Kept| {
+        let settle = |kept: &ExporterAccount| {
             let totals = kept.account.settle(tally.accepted, kept.takes);
             Totals { is_receiver: kept.is_receiver, ..totals }
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
     }
 
     fn tally(&self) -> Tally {
@@ -281,7 +282,7 @@ impl Drop for Pipeline {
 }
 
 /// What the thread owns.
-struct Worker {
+struct PipelineThread {
     resources: Arc<[Resource]>,
     exporters: Vec<Box<dyn Exporter>>,
     digest: Option<Digest>,
@@ -290,7 +291,7 @@ struct Worker {
     outage: Outage,
 }
 
-impl Worker {
+impl PipelineThread {
     fn run(mut self, shared: &Shared) {
         let _guard = CloseOnDrop(Arc::clone(&shared.queue));
         let (mut gathered, mut weight) = (Batch::default(), 0);
@@ -303,19 +304,23 @@ impl Worker {
                         digest.take(&batch, &self.resources);
                     }
                     if self.exporters.is_empty() {
-                        if batch.weight() <= SPENT_BYTES {
-                            shared.spent.take(batch.spans);
+                        if batch.weight() <= RECYCLED_BYTES {
+                            shared.recycler.take(batch.spans);
                         }
                         continue;
                     }
-                    if let Some(down) = batch.turn {
-                        self.turn(down, &mut gathered, &shared.spent);
+                    if let Some(receivers) = batch.receivers {
+                        self.set_receivers(receivers, &mut gathered, &shared.recycler);
                     }
                     self.export_at_once(&batch);
                     weight += batch.weight();
-                    append(&mut gathered, batch);
+                    if gathered.is_empty() {
+                        gathered = batch;
+                    } else {
+                        gathered.append(batch);
+                    }
                     if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
-                        self.export(&mut gathered, &shared.spent);
+                        self.export(&mut gathered, &shared.recycler);
                         (due, weight) = (None, 0);
                     }
                     if self.pace != Pace::Virtual {
@@ -327,7 +332,7 @@ impl Worker {
                 Popped::Late => {
                     let now = Instant::now();
                     if due.is_some_and(|due| due <= now) {
-                        self.export(&mut gathered, &shared.spent);
+                        self.export(&mut gathered, &shared.recycler);
                         (due, weight) = (None, 0);
                     }
                     if quiet.is_some_and(|quiet| quiet <= now) {
@@ -341,9 +346,9 @@ impl Worker {
         // Before the exporters, of which one may be stuck.
         *shared.digest.lock().unwrap_or_else(PoisonError::into_inner) =
             self.digest.take().map(Digest::finish);
-        self.export(&mut gathered, &shared.spent);
+        self.export(&mut gathered, &shared.recycler);
         // Receivers that are still down will not come up any more.
-        let lost = Count::from(&self.outage.take());
+        let lost = self.outage.take().count();
         self.drop_for_receivers(lost);
         let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
         // None: the pipeline was dropped, nobody asked for the rest.
@@ -354,9 +359,9 @@ impl Worker {
     }
 
     /// The receivers go down or come up: what has come before is not concerned.
-    fn turn(&mut self, down: bool, gathered: &mut Batch, spent: &Spent) {
-        self.export(gathered, spent);
-        let Some(held) = self.outage.turn(down).filter(|held| !held.is_empty()) else { return };
+    fn set_receivers(&mut self, receivers: Receivers, gathered: &mut Batch, recycler: &Recycler) {
+        self.export(gathered, recycler);
+        let Some(held) = self.outage.set(receivers).filter(|held| !held.is_empty()) else { return };
         for exporter in self.exporters.iter_mut().filter(|exporter| exporter.is_receiver()) {
             exporter.export(&held, &self.resources);
         }
@@ -377,7 +382,7 @@ impl Worker {
         }
     }
 
-    fn export(&mut self, batch: &mut Batch, spent: &Spent) {
+    fn export(&mut self, batch: &mut Batch, recycler: &Recycler) {
         if batch.is_empty() {
             return;
         }
@@ -391,23 +396,13 @@ impl Worker {
             let lost = self.outage.hold(batch);
             self.drop_for_receivers(lost);
         }
-        if batch.weight() > SPENT_BYTES {
+        if batch.weight() > RECYCLED_BYTES {
             // Nor large ones: they are worth more than the way.
             batch.spans.clear();
         }
         while !batch.spans.is_empty() {
-            spent.take(batch.spans.split_off(batch.spans.len().saturating_sub(SPENT)));
+            recycler.take(batch.spans.split_off(batch.spans.len().saturating_sub(RECYCLED_PIECE)));
         }
-        batch.logs.clear();
-    }
-}
-
-/// Moves the records of `batch` behind those of `gathered`.
-fn append(gathered: &mut Batch, mut batch: Batch) {
-    if gathered.is_empty() {
-        *gathered = batch;
-    } else {
-        gathered.spans.append(&mut batch.spans);
-        gathered.logs.append(&mut batch.logs);
+        batch.clear();
     }
 }

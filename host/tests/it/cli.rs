@@ -254,6 +254,25 @@ fn check_says_everything_that_is_wrong_at_once() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_in_words_that_fit_the_command() {
+    for command in ["run", "check", "graph", "diff"] {
+        let change = if command == "diff" { &["--with", "slow"][..] } else { &[] };
+        let assert = cli(&[&[command, "nowhere.toml"], change].concat());
+        refused(assert, &["there is no file \"nowhere.toml\"", "\nnothing was done: 1 problem\n"]);
+    }
+}
+
+#[test]
+fn the_flags_of_a_command_come_before_those_that_all_have() {
+    let help = cli(&["run", "--help"]).success().get_output().stdout.clone();
+    let help = String::from_utf8(help).expect("text");
+    let at = |word: &str| help.find(word).unwrap_or_else(|| panic!("{word} is in {help}"));
+    let order =
+        ["\nOptions:", "--virtual", "--json", "\nWhich traces:", "\nGlobal options:", "--color"].map(at);
+    assert!(order.is_sorted(), "{help}");
+}
+
+#[test]
 fn a_name_that_the_topology_does_not_have_gets_a_hint() {
     let swap = format!("inventry-service={}", guest("payment"));
     let assert = run(&["--guest", &swap, "--fault", "slow-index-scn=on"]);
@@ -493,6 +512,8 @@ fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     assert!(stdout.contains("\ndigest: "), "{stdout}");
     let said = "error: file /dev/full: 17 of 17 records were lost: 17 records, failed: cannot write to file \
                 /dev/full: No space left";
+    // Long lines are wrapped.
+    let stderr = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(stderr.contains(said) && stderr.contains("--lossy accepts losses"), "{stderr}");
 }
 

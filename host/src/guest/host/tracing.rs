@@ -3,20 +3,18 @@
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::telemetry::record::{Event, KeyValue, SpanKind, Status, Text, Value};
+use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
+use super::state::GuestState;
+use crate::guest::bindings::Span;
 use crate::guest::bindings::simhost::service::tracing;
 use crate::guest::scope::{RequestScope, bound};
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
     tracing::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
 }
-
-/// A span that the guest holds: a number of the worker's own.
-#[derive(Debug)]
-pub struct Span;
 
 /// What it costs to take attributes from a guest: each text and each value, however
 /// little is kept of it.
@@ -92,7 +90,7 @@ impl tracing::HostSpan for GuestState {
             if scope.start(handle, name, span_kind(kind), now) {
                 local.host.recorder.opened();
             } else if scope.trace.recording {
-                local.host.recorder.cut_span();
+                local.host.recorder.cut(Signal::Traces);
             }
             let attributes = attributes.into_iter().map(key_value);
             scope.set_attributes(handle, attributes, &local.host.span_limits, &self.env.bill);
@@ -189,7 +187,7 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION);
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            scope.end(span.rep(), &local.host, &local.identity);
+            scope.end(span.rep(), &local.host.recorder, &local.host.sched, local.identity.resource);
         }
         local.note_current();
         Ok(())

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{
 };
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 
-use super::{Group, SCOPE_VERSION, group, not_finite, severity_text, span_flags};
+use super::{Group, SCOPE_VERSION, group, not_finite};
 use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
 
 /// All spans in one message.
@@ -26,7 +26,7 @@ pub fn traces(spans: &[SpanRecord], resources: &[Resource]) -> TracesData {
                 .iter()
                 .map(|group| ScopeSpans {
                     scope: Some(scope(group.scope)),
-                    spans: group.items.iter().map(|(record, _)| span(record)).collect(),
+                    spans: group.records.iter().map(|(record, _)| span(record)).collect(),
                     schema_url: SCHEMA_URL.to_owned(),
                 })
                 .collect(),
@@ -46,7 +46,7 @@ pub fn logs(logs: &[LogRecord], resources: &[Resource]) -> LogsData {
                 .iter()
                 .map(|group| ScopeLogs {
                     scope: Some(scope(group.scope)),
-                    log_records: group.items.iter().map(|(record, _)| log(record)).collect(),
+                    log_records: group.records.iter().map(|(record, _)| log(record)).collect(),
                     schema_url: SCHEMA_URL.to_owned(),
                 })
                 .collect(),
@@ -79,7 +79,7 @@ fn span(record: &SpanRecord) -> Span {
         span_id: record.span_id.0.get().to_be_bytes().to_vec(),
         trace_state: record.trace_state.as_deref().unwrap_or_default().to_owned(),
         parent_span_id: record.parent.map_or_else(Vec::new, |parent| parent.0.get().to_be_bytes().to_vec()),
-        flags: span_flags(record),
+        flags: record.otlp_flags(),
         name: record.name.to_string(),
         // The numbers of `SpanKind` are those of the protocol.
         kind: record.kind as i32,
@@ -111,7 +111,7 @@ fn log(record: &LogRecord) -> Log {
         observed_time_unix_nano: record.time,
         // The numbers of `Severity` are those of the protocol.
         severity_number: record.severity as i32,
-        severity_text: severity_text(record.severity).to_owned(),
+        severity_text: record.severity.text().to_owned(),
         body: Some(AnyValue { value: Some(AnyKind::StringValue(record.body.to_string())) }),
         attributes: attributes(&record.attributes),
         ..Log::default()

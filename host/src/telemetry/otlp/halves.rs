@@ -4,15 +4,15 @@
 use bytes::Bytes;
 use prost::Message;
 
-/// `ExportTraceServiceRequest` and `ExportLogsServiceRequest`: their fields have the
-/// same numbers. Records stay as they are encoded.
+/// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`, …: their fields have the same
+/// numbers. Records stay as they are encoded.
 #[derive(Clone, PartialEq, Message)]
 struct Request {
     #[prost(message, repeated, tag = "1")]
     resources: Vec<OfResource>,
 }
 
-/// `ResourceSpans`, `ResourceLogs`.
+/// `ResourceSpans`, `ResourceLogs`, ….
 #[derive(Clone, PartialEq, Message)]
 struct OfResource {
     #[prost(bytes = "bytes", optional, tag = "1")]
@@ -23,7 +23,7 @@ struct OfResource {
     schema_url: String,
 }
 
-/// `ScopeSpans`, `ScopeLogs`.
+/// `ScopeSpans`, `ScopeLogs`, ….
 #[derive(Clone, PartialEq, Message)]
 struct OfScope {
     #[prost(bytes = "bytes", optional, tag = "1")]
