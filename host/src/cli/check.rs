@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::error::printable;
 use crate::model::Nanos;
 use crate::run::{Destinations, Intent, Options, Plan};
 
@@ -37,7 +38,7 @@ impl Check {
             Ok(plan) => {
                 tell_doubts(&plan);
                 if !self.json {
-                    return print(&plan.description());
+                    return print(&printable(&plan.description()));
                 }
                 let json = serde_json::to_string_pretty(&plan.document());
                 print(&(json.expect("a document has only keys that are strings") + "\n"))

@@ -11,7 +11,7 @@ use super::address;
 use super::limits;
 use super::reader::{Table, Value};
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Limits, Place, Scalar, Service};
+use crate::model::{Code, ConfigKeys, Limits, Place, Scalar, Service};
 
 /// Services of a topology.
 const SERVICES_AT_MOST: usize = 10_000;
@@ -73,13 +73,14 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
     let mut service = Service {
         name: entry.key.to_owned(),
         code: Code::Embedded(String::new()),
+        replaced: None,
         version: None,
         replicas: REPLICAS,
         workers: WORKERS,
         queue: QUEUE,
         config: IndexMap::new(),
         config_places: Vec::new(),
-        config_keys: BTreeMap::new(),
+        config_keys: ConfigKeys::default(),
         resource: IndexMap::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
@@ -106,7 +107,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     service.queue = queue.and_then(|value| value.count(0..=1_000_000)).unwrap_or(QUEUE);
     if let Some(value) = config {
         (service.config, service.config_places) = read_config(&value);
-        key_places(&value, "", &mut service.config_keys);
+        service.config_keys = config_keys(&value);
     }
     service.resource = resource.map(|value| read_resource(&value)).unwrap_or_default();
     if let Some(table) = limits.and_then(|value| value.table(format!("the limits of {}", table.what))) {
@@ -198,7 +199,13 @@ pub(super) fn read_config(value: &Value<'_>) -> (IndexMap<String, String>, Vec<P
     (config, places)
 }
 
-/// Where the keys and the tables below a table stand, by their dotted names.
+/// Where the keys and the tables of `config` stand.
+pub(super) fn config_keys(config: &Value<'_>) -> ConfigKeys {
+    let mut places = BTreeMap::new();
+    key_places(config, "", &mut places);
+    ConfigKeys(places)
+}
+
 fn key_places(table: &Value<'_>, prefix: &str, places: &mut BTreeMap<String, Place>) {
     // That it is a table has been seen, or refused, when it was read.
     let DeValue::Table(_) = table.item() else { return };

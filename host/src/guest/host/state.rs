@@ -43,7 +43,7 @@ pub struct Host {
     pub root: u64,
     /// Workers that may still be made. The engine has places for those of all
     /// worlds: no world may take another's.
-    pub places: Cell<u64>,
+    pub permits: Cell<u64>,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }

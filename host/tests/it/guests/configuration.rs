@@ -89,7 +89,8 @@ fn a_route_that_cannot_be_one_is_a_problem_of_its_key() {
 fn a_guest_with_very_many_problems_says_the_first_and_how_many_there_are() {
     let report = World::of("hostile", "config.routes = 'problems'").refusal();
     assert!(report.contains("config.key.0 of \"front\": it is wrong"), "{report}");
-    assert!(report.contains("101 problems"), "{report}");
+    assert!(report.contains("… and 9950 more"), "{report}");
+    assert!(report.contains("10000 problems"), "{report}");
     let report = World::of("hostile", "config.routes = 'no-problems'").refusal();
     assert!(
         report.contains("the guest of \"front\" refuses its configuration and names no problem"),
@@ -104,12 +105,55 @@ fn a_long_problem_is_cut() {
 }
 
 #[test]
-fn a_deployment_whose_configuration_is_refused_does_not_come_up_for_that_reason() {
+fn a_deployment_whose_configuration_is_refused_does_not_start_for_that_reason() {
     let fault = "[[faults]]\nname = \"typo\"\nkind = \"bad-deploy\"\nguest = \"service\"\n\
-                 config.wrok = \"5ms\"\ntarget = { service = \"front\" }\n";
+                 config.wrok = \"5ms\"\nconfig.eror = 1\ntarget = { service = \"front\" }\n";
     let (_folder, mut command) = World::of_services(&[("front", "")]).with(fault).virtual_command(&["GET /"]);
     let run = finish(&mut command);
     assert!(run.stdout.contains("connection refused: nobody listens at front"), "{}", run.stdout);
-    assert!(run.stderr.contains("does not come up"), "{}", run.stderr);
-    assert!(run.stderr.contains("config.wrok of \"front\": unknown key"), "{}", run.stderr);
+    let warning = joined(&run.stderr);
+    for said in [
+        "the fault \"typo\" deploys service (built in), which does not start: config.wrok of \"front\": unknown key, \
+         and 1 more",
+        "╰── refused by service (built in)",
+        "config.wrok = \"5ms\"",
+        "did you mean \"work\"?",
+    ] {
+        assert!(warning.contains(said), "{said}: {warning}");
+    }
+}
+
+/// The words of a report, with one blank in place of the ends of lines.
+fn joined(report: &str) -> String {
+    report.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_deployment_of_another_built_in_guest_does_not_get_the_keys_of_the_service() {
+    let fault = |guest: &str| {
+        format!(
+            "[[faults]]\nname = \"other\"\nkind = \"bad-deploy\"\nguest = \"{guest}\"\n\
+             target = {{ service = \"front\" }}\n"
+        )
+    };
+    for (guest, status) in [("noop", 200), ("inventory", 404), ("hop", 200)] {
+        let world = World::of_services(&[("front", "config.errors = 1")]).with(&fault(guest));
+        let run = world.virtually(&["GET /"]);
+        assert_eq!(run.statuses(), [status], "{guest}");
+    }
+    let same = World::of_services(&[("front", "config.errors = 1")]).with(&fault("service"));
+    assert_eq!(same.virtually(&["GET /"]).statuses(), [500]);
+}
+
+#[test]
+fn a_guest_that_stops_before_it_gives_its_routes_is_met_with_the_remedy_for_its_bound() {
+    for (what, why, help) in [
+        ("log", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
+        ("grow", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
+        ("body", "the guest asked for the request while it served none", "runs before any request"),
+    ] {
+        let report = World::of("hostile", &format!("config.routes = '{what}'")).refusal();
+        assert!(report.contains(why) && report.contains(help), "{what}: {report}");
+        assert!(report.len() < 2_000, "{what}: {}", report.len());
+    }
 }
