@@ -17,7 +17,7 @@ pub struct Check {
     #[command(flatten)]
     input: Input,
 
-    /// Check a run that lasts so long, for example 10s, 5m or 1h [default: until the loads are over]
+    /// Check a run of this length, for example 10s, 5m or 1h [default: until the loads are over]
     #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 

@@ -67,7 +67,9 @@ pub(super) fn load(
     name: &str,
     tell: Option<fn(RunEvent)>,
 ) -> Result<engine::CompiledGuest, LoadError> {
-    let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else { return engine.load(bytes) };
+    let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else {
+        return engine.load(name, bytes);
+    };
     std::thread::scope(|scope| {
         let (compiled, compiling) = channel::<()>();
         scope.spawn(move || {
@@ -75,7 +77,7 @@ pub(super) fn load(
                 tell(RunEvent::Compiling { guest: name.to_owned(), bytes: bytes.len() });
             }
         });
-        let code = engine.load(bytes);
+        let code = engine.load(name, bytes);
         drop(compiled);
         code
     })

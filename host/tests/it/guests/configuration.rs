@@ -48,10 +48,10 @@ fn every_problem_of_every_guest_is_reported_at_once() {
     for said in [
         "config.delay of \"s0\": \"soon\" is not valid: a duration is a number with a unit",
         "config.failure-rate of \"s0\": \"2\" is not valid: a probability lies between 0 and 1",
-        "config.sleeps of \"s0\": \"often\" is not valid: provided string was not `true` or `false`",
+        "config.sleeps of \"s0\": \"often\" is not valid: write true or false",
         "config.slepes of \"s0\": unknown key",
         "config.notify-timeout of \"s1\": \"5\" is not valid",
-        "config.stock.book of \"s2\": \"many\" is not valid: invalid digit",
+        "config.stock.book of \"s2\": \"many\" is not valid: write a whole number from 0",
         "6 problems",
         "help: correct it, or remove it for the default",
     ] {
@@ -64,9 +64,35 @@ fn a_problem_stands_at_its_table_where_the_key_is_missing() {
     let report = report(&[("service", "config.show = { work = { exponential = { median = '5ms' } } }")]);
     assert!(report.contains("config.show of \"s0\": the table has no `route`"), "{report}");
     assert!(report.contains("write show = { route = \"GET /show\" }"), "{report}");
-    assert!(report.contains("config.show.work of \"s0\": `exponential.mean` is missing"), "{report}");
+    let expected = "config.show.work.exponential.median of \"s0\": unknown key of a distribution";
+    assert!(report.contains(expected), "{report}");
+    assert!(report.contains("did you mean \"mean\"? Known keys: \"mean\""), "{report}");
     assert!(report.contains("topology.toml:10:8"), "at `show`: {report}");
-    assert!(report.contains("topology.toml:10:17"), "at `work`: {report}");
+    assert!(report.contains("topology.toml:10:42"), "at `median`: {report}");
+}
+
+#[test]
+fn a_table_of_any_names_is_among_the_known_keys() {
+    let report = report(&[("inventory", "config.stok.book = 5\nconfig.stock.pen = -5")]);
+    assert!(report.contains("config.stok.book of \"s0\": unknown key"), "{report}");
+    let known = "did you mean \"stock.book\"? Known keys: \"stock.<item>\"";
+    assert!(report.contains(known), "{report}");
+    assert!(
+        report.contains("config.stock.pen of \"s0\": \"-5\" is not valid: write a whole number"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_key_below_a_setting_that_is_one_value_is_an_error() {
+    let report = report(&[("service", "config.errors = { rate = 0.5 }\nconfig.work = 'soon'")]);
+    assert!(
+        report.contains("config.errors.rate of \"s0\": \"errors\" is one value, and no table"),
+        "{report}"
+    );
+    assert!(report.contains("help: write errors = 0.05"), "{report}");
+    assert!(report.contains("config.work of \"s0\": \"soon\" is not valid: a duration"), "{report}");
+    assert!(report.contains("help: write \"5ms\", \"5ms +/- 1ms\", or a distribution"), "{report}");
 }
 
 #[test]
