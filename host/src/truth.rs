@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::fault::impact::ServiceRoute;
 use crate::fault::{Event, FaultChange, Firing, ManualChange, WindowChange};
 use crate::model::{Nanos, ServiceId};
+use crate::telemetry::record::ResourceId;
 
 pub use causes::{Causes, Runs};
 pub use closing::Closing;
@@ -46,8 +47,8 @@ pub struct Names {
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
     pub seats: Vec<Option<u32>>,
-    /// Worlds that run beside one another.
-    pub shards: u32,
+    /// The first Resource of each world.
+    pub firsts: Arc<[ResourceId]>,
 }
 
 impl Names {
@@ -66,8 +67,8 @@ impl Names {
 
     /// That of a replica as the topology has it, in one of the worlds.
     pub fn instance_of(&self, shard: u32, service: ServiceId, replica: u32) -> Option<String> {
-        let each = self.instances.len() as u32 / self.shards.max(1);
-        self.instance(shard * each + self.seats[service.index()]? + replica)
+        let first = self.firsts.get(shard as usize)?.0;
+        self.instance(first + self.seats[service.index()]? + replica)
     }
 
     pub fn place(&self, at: ServiceRoute) -> Where {
