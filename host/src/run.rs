@@ -117,13 +117,14 @@ impl Plan {
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        if options.blind {
+            topology.model.hide_faults();
+        }
+        let Model { title: name, services, links, loads, faults, .. } = &topology.model;
         let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
         info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
-        // Labels are names on spans.
-        topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(loads::flags(&options, &topology.model));
         if intent == Intent::Run {
             problems.extend(loads::problems(&options, &topology.model));
