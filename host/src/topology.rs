@@ -192,9 +192,11 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(objectives, &names, &loads);
     let telemetry = telemetry::telemetry(telemetry);
-    let (name, seed, environment) = head?;
+    let Head { name, namespace, seed, environment } = head?;
     Some(Model {
         key_name: name.clone(),
+        title: name.clone(),
+        namespace: namespace.unwrap_or_else(|| name.clone()),
         name,
         seed,
         environment,
@@ -212,20 +214,31 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     })
 }
 
-/// `[topology]`: the name, the seed and the environment.
-fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<(String, u64, Option<String>)> {
+/// `[topology]`.
+#[derive(Debug)]
+struct Head {
+    name: String,
+    namespace: Option<String>,
+    seed: u64,
+    environment: Option<String>,
+}
+
+fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<Head> {
     let remedy = "begin the file with [topology] and below it name = \"…\"";
     let Some(topology) = topology else {
         root.note(Problem::new("the file has no [topology]").label("it is missing").help(remedy));
         return None;
     };
     let table = topology.table("[topology]")?;
-    let [name, seed, environment] = table.keys(["name", "seed", "environment"]);
+    let [name, namespace, seed, environment] = table.keys(["name", "namespace", "seed", "environment"]);
     let name = table.need("name", name, "give the topology a name: name = \"…\"");
     let name = name.and_then(|value| value.read(address::name));
     let seed = seed.map_or(Some(0), |value| value.whole(0..=u64::MAX));
-    let environment = environment.map_or(Some(None), |value| value.filled().map(Some));
-    Some((name?, seed?, environment?.map(str::to_owned)))
+    let text = |value: Option<Value<'_>>| {
+        value.map_or(Some(None), |value| value.filled().map(|text| Some(text.to_owned())))
+    };
+    let (namespace, environment) = (text(namespace), text(environment));
+    Some(Head { name: name?, namespace: namespace?, seed: seed?, environment: environment? })
 }
 
 /// The file's text.

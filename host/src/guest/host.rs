@@ -1,6 +1,6 @@
 //! What a guest may call: the imports of `simhost:service`, a file for each interface.
 //!
-//! An interface is a file below `host/` and a line in the list of [`interfaces!`]. The file has the
+//! An interface is a file below `host/` and a line in the list of `interfaces!`. The file has the
 //! functions of the interface, `link`, and `State` if the interface keeps something for a worker.
 
 mod bus;

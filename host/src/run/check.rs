@@ -23,7 +23,7 @@ const WIDTH: usize = 80;
 /// What a topology would run: services with their code, their routes and what these
 /// call; and below them, in a paragraph each, everything else.
 pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> String {
-    let mut text = format!("{}: good to run\n", model.name);
+    let mut text = format!("{}: good to run\n", model.title);
     for index in 0..services.len() {
         text.push('\n');
         text.push_str(&of_service(model, services, calls, ServiceId(index as u32)));

@@ -180,7 +180,7 @@ fn batching(reader: &mut Reader<'_>) -> Batching {
 /// Resource attributes whose values are simhost's own.
 const OWN: [(&str, &str); 6] = [
     ("service.name", "every service of a topology has its own"),
-    ("service.namespace", "it is the topology's name"),
+    ("service.namespace", "write namespace = \"…\" in [topology]"),
     ("service.instance.id", "every replica gets its own"),
     ("telemetry.sdk.name", "it is simhost's"),
     ("telemetry.sdk.language", "it is simhost's"),

@@ -24,7 +24,7 @@ const QUEUE: u32 = 1_024;
 /// Resource attributes that simhost sets, and where their values come from.
 const RESERVED_ATTRIBUTES: [(&str, &str); 5] = [
     ("service.name", "it is the service's name in this file"),
-    ("service.namespace", "it is the topology's name"),
+    ("service.namespace", "write namespace = \"…\" in [topology]"),
     ("service.version", "write version = \"…\" in the service"),
     ("service.instance.id", "every replica gets its own"),
     ("deployment.environment.name", "write environment = \"…\" in [topology]"),

@@ -220,6 +220,7 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 mod tests {
     use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
+    use crate::wasi::bill::FUNCTION;
 
     #[test]
     fn a_span_is_current_until_it_is_dropped_and_then_recorded() {
@@ -247,9 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn baggage_that_is_set_can_be_read() {
+    fn baggage_that_is_set_can_be_read_and_costs_what_is_copied_of_it() {
         let mut fixture = Fixture::serving();
         fixture.state.set_baggage("tier".to_owned(), "gold".to_owned()).unwrap();
+        assert_eq!(fixture.owes(), FUNCTION + 8);
         assert_eq!(fixture.state.get_baggage("tier".to_owned()).unwrap().as_deref(), Some("gold"));
+        let header = "tier=gold".len() as u64;
+        assert_eq!(fixture.owes(), FUNCTION + 4 + header);
+        fixture.state.set_baggage("shop".to_owned(), "7".to_owned()).unwrap();
+        assert_eq!(fixture.owes(), FUNCTION + 5 + header, "the members that are there are copied too");
     }
 }

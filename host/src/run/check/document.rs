@@ -182,7 +182,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
     let ids = (0..services.len()).map(|index| ServiceId(index as u32));
     Document {
         schema: SCHEMA,
-        topology: model.name.clone(),
+        topology: model.title.clone(),
         seed: model.seed,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
         ingress: model
