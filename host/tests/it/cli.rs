@@ -421,7 +421,7 @@ fn what_is_shown_is_a_matter_of_show() {
 fn records_can_go_to_standard_output() {
     let topology = Topology::orders();
     let Finished { stdout, stderr, .. } = topology.run(&["--virtual", "--request", ORDER, "--out", "-"]);
-    assert_eq!(support::trace::read(&stdout).len(), 17);
+    assert_eq!(support::telemetry::read(&stdout).len(), 17);
     assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
 }
 
@@ -436,13 +436,13 @@ fn traces_stay_out_of_a_document_on_standard_output() {
         finished.success().to_owned()
     };
     assert_eq!(serde_json::from_str::<Value>(&run(&["--json"])).expect("JSON")["topology"], "orders");
-    assert_eq!(support::trace::read(&run(&["--out", "-"])).len(), 17);
-    assert_eq!(support::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-", "--json"])).len(), 17);
 
     let server = support::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
     assert_eq!(server.connect().order(2, &[]).status(), 201);
     let finished = server.stop();
-    assert_eq!(support::trace::read(finished.success()).len(), 17);
+    assert_eq!(support::telemetry::read(finished.success()).len(), 17);
     assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
 }
 
