@@ -22,7 +22,6 @@ use std::sync::Arc;
 use crate::fault::impact::ServiceRoute;
 use crate::fault::{Event, FaultChange, Firing, ManualChange, WindowChange};
 use crate::model::{Nanos, ServiceId};
-use crate::telemetry::record::ResourceId;
 
 pub use causes::{Causes, Runs};
 pub use closing::Closing;
@@ -47,8 +46,8 @@ pub struct Names {
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
     pub seats: Vec<Option<u32>>,
-    /// The first Resource of each world.
-    pub firsts: Arc<[ResourceId]>,
+    /// Of each world its first Resource, among `instances`.
+    pub firsts: Vec<u32>,
 }
 
 impl Names {
@@ -67,7 +66,7 @@ impl Names {
 
     /// That of a replica as the topology has it, in one of the worlds.
     pub fn instance_of(&self, shard: u32, service: ServiceId, replica: u32) -> Option<String> {
-        let first = self.firsts.get(shard as usize)?.0;
+        let first = self.firsts.get(shard as usize)?;
         self.instance(first + self.seats[service.index()]? + replica)
     }
 

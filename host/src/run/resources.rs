@@ -20,7 +20,7 @@ pub struct WorldResources {
     pub all: Arc<[Resource]>,
     /// The first of each world. Worlds may have unequally many: a fault that renames replicas
     /// may strike another service in each.
-    pub firsts: Arc<[ResourceId]>,
+    pub firsts: Vec<ResourceId>,
 }
 
 impl WorldResources {
@@ -30,7 +30,7 @@ impl WorldResources {
             firsts.push(ResourceId(all.len() as u32));
             all.extend(resources(model, telemetry, loaded).iter().cloned());
         }
-        Self { all: all.into(), firsts: firsts.into() }
+        Self { all: all.into(), firsts }
     }
 }
 

@@ -71,7 +71,7 @@ impl Truth {
         options: &Options,
         model: &Model,
         loaded: &Loaded,
-        resources: (&[Resource], &Arc<[ResourceId]>),
+        resources: (&[Resource], &[ResourceId]),
     ) -> Result<Option<Self>, Problem> {
         let Some(path) = &options.destinations.truth else { return Ok(None) };
         let create = |path: &Path| {
@@ -170,7 +170,7 @@ fn name(path: &Path) -> String {
 }
 
 /// `resources` are those of all worlds, and the first of each.
-fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &Arc<[ResourceId]>)) -> Names {
+fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[ResourceId])) -> Names {
     let ids = (0..loaded.services.len() as u32).map(ServiceId);
     let instance = |resource: &Resource| {
         let id = resource.attributes.iter().find(|known| *known.key == *attribute::SERVICE_INSTANCE_ID)?;
@@ -188,7 +188,7 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &Arc
     Names {
         instances: resources.iter().map(instance).collect(),
         seats: seats.collect(),
-        firsts: Arc::clone(firsts),
+        firsts: firsts.iter().map(|first| first.0).collect(),
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),
     }

@@ -295,25 +295,20 @@ arrivals = { poisson = "20/s" }
         let flags = ["--for", "3s", "--shards", "4", "--seed", seed, "--truth", "truth.jsonl"];
         let (run, records) = topology.records(&flags);
         run.success();
-        let spans = trace::read(&records);
-        let instance = |span: &Span| span.resource["service.instance.id"].clone();
+        let spans = telemetry::read(&records);
         let of = |service: &str| -> BTreeSet<_> {
-            spans
-                .iter()
-                .filter(|span| span.service == service)
-                .map(|span| instance(span).to_string())
-                .collect()
+            spans.iter().filter(|span| span.service == service).map(|span| span.instance.clone()).collect()
         };
         // Of a service that is renamed in some worlds: its instances have two names, and no other's.
         let (a, b, c) = (of("a"), of("b"), of("c"));
         assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c), "seed {seed}");
         assert!(of("wrong").is_disjoint(&c), "seed {seed}");
-        assert!(spans.iter().all(|span| span.service != "c" || span.kind == "SERVER"), "seed {seed}");
+        assert!(spans.iter().all(|span| span.service != "c" || span.kind_name() == "SERVER"), "seed {seed}");
         // The truth names instances that the records have.
         let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");
-        let known: BTreeSet<_> = spans.iter().map(|span| instance(span).to_string()).collect();
+        let known: BTreeSet<_> = spans.iter().map(|span| span.instance.clone()).collect();
         let struck = truth.match_indices("\"instance\":\"").map(|(at, key)| &truth[at + key.len()..]);
-        let struck: BTreeSet<_> = struck.map(|rest| format!("{:?}", &rest[..36])).collect();
+        let struck: BTreeSet<_> = struck.map(|rest| rest[..36].to_owned()).collect();
         assert!(struck.is_subset(&known), "seed {seed}: {struck:?}");
     }
 }
