@@ -1,6 +1,10 @@
 //! What it costs to turn records into OTLP, for each batch of 512 spans that
 //! look like those of the orders topology; and what to record and digest them.
 
+#[expect(dead_code, reason = "it encodes spans only")]
+#[path = "../tests/it/telemetry/message.rs"]
+mod message;
+
 use std::hint::black_box;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
@@ -9,11 +13,12 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::digest::Digest;
-use simhost::telemetry::encode::{Packing, REQUEST_BYTES, message, traces};
+use simhost::telemetry::encode::{Packing, REQUEST_BYTES, requests};
 use simhost::telemetry::record::{
-    Attributes, Batch, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
+    Attributes, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
 };
 use simhost::telemetry::recorder::Recorder;
+use simhost::telemetry::signal::Batch;
 
 const SPANS: u64 = 512;
 const SERVICES: u32 = 4;
@@ -87,7 +92,7 @@ fn export(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(SPANS));
     group.bench_function("encode 512 spans", |bencher| {
         bencher.iter(|| {
-            traces(black_box(&spans), &resources, packing, |request, _| {
+            requests(black_box(&spans), &resources, packing, |request, _| {
                 black_box(request);
             })
         });
@@ -97,7 +102,7 @@ fn export(criterion: &mut Criterion) {
         bencher.iter(|| message::traces(black_box(&spans), &resources).encode_to_vec());
     });
     group.bench_function("digest 512 spans", |bencher| {
-        let batch = Batch { spans: spans.clone(), logs: Vec::new(), turn: None };
+        let batch = Batch::from(spans.clone());
         let mut digest = Digest::new(0, 0);
         bencher.iter(|| digest.take(black_box(&batch), &resources));
     });

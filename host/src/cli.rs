@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Look, Problem, Refused, printable, quote};
+use crate::error::{Look, Problem, Refused, printable, quote, wrap};
 use crate::files;
 use crate::look::{self, Color};
 use crate::model::Nanos;
@@ -34,6 +34,7 @@ use crate::run::{RunError, signals};
 /// WebAssembly guest in one process, with real traces.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version, max_term_width = 100, help_expected = true)]
+#[command(next_help_heading = GLOBAL)]
 pub struct Cli {
     /// When to use colours
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
@@ -79,6 +80,9 @@ enum Command {
 /// The name of the program.
 const NAME: &str = "simhost";
 
+/// The heading of the flags that all commands have.
+const GLOBAL: &str = "Global options";
+
 /// The exit code for input that is refused.
 const REFUSED: u8 = 2;
 
@@ -120,11 +124,21 @@ fn failed(error: &RunError) -> ExitCode {
     if let RunError::Refused(refused) = error {
         return refuse(refused);
     }
-    say(&format!("error: {}\n", printable(&error.to_string())));
-    if let Some(remedy) = error.remedy() {
-        say(&format!("  help: {remedy}\n"));
-    }
+    complain("error", &error.to_string(), error.remedy());
     ExitCode::FAILURE
+}
+
+/// Says what is wrong, or may be, and what to do about it: in lines that fit the page.
+fn complain(severity: &str, what: &str, help: Option<&str>) {
+    let width = Look::of_stderr().width;
+    let said = |head: &str, text: &str| {
+        let below = format!("\n{}", " ".repeat(head.len()));
+        format!("{head}{}\n", wrap(&printable(text), width - head.len()).replace('\n', &below))
+    };
+    say(&said(&format!("{severity}: "), what));
+    if let Some(help) = help {
+        say(&said("  help: ", help));
+    }
 }
 
 fn refuse(refused: &Refused) -> ExitCode {

@@ -125,9 +125,13 @@ impl Findings {
         Self { file: source.map(|(name, _)| name.to_owned()), problems, further }
     }
 
-    /// What the input is called in a headline.
-    fn name(&self) -> &str {
-        self.file.as_deref().unwrap_or("this")
+    /// What has not happened, for a headline.
+    fn outcome(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{file} cannot run"),
+            // Flags, or a file that cannot be read, of whichever command.
+            None => "nothing was done".to_owned(),
+        }
     }
 }
 
@@ -235,13 +239,13 @@ impl fmt::Display for Refused {
         // Those that are not kept are errors: warnings come behind them.
         let warnings = problems.iter().filter(|found| !found.problem.is_error()).count();
         let errors = problems.len() - warnings + further;
-        let name = self.0.name();
+        let outcome = self.0.outcome();
         match (errors, warnings) {
-            (0, warnings) => write!(f, "{name} cannot run with --strict: {}", counted(warnings, "warning")),
-            (errors, 0) => write!(f, "{name} cannot run: {}", counted(errors, "problem")),
+            (0, warnings) => write!(f, "{outcome} with --strict: {}", counted(warnings, "warning")),
+            (errors, 0) => write!(f, "{outcome}: {}", counted(errors, "problem")),
             (errors, warnings) => {
                 let (errors, warnings) = (counted(errors, "problem"), counted(warnings, "warning"));
-                write!(f, "{name} cannot run: {errors} and {warnings}")
+                write!(f, "{outcome}: {errors} and {warnings}")
             }
         }
     }
@@ -250,7 +254,7 @@ impl fmt::Display for Refused {
 impl fmt::Display for Warnings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.problems.len() + self.0.further;
-        write!(f, "{}: {}", self.0.name(), counted(count, "warning"))
+        write!(f, "{}: {}", self.0.file.as_deref().unwrap_or("this"), counted(count, "warning"))
     }
 }
 

@@ -34,8 +34,8 @@ const IDLE: Duration = Duration::from_secs(90);
 /// A response's body is refused beyond this: bytes.
 const BODY: u64 = 16 << 20;
 
-/// Bytes of responses that are being received, together: the response that goes beyond
-/// it is refused.
+/// Bytes of responses that are being received, heads and bodies, together: the response that goes
+/// beyond it is refused.
 const BODIES: u64 = 256 << 20;
 
 /// Header fields that follow from the URL, the body and the connection.
@@ -63,6 +63,11 @@ impl HttpClient {
     /// # Errors
     /// The client cannot be set up; the text says why.
     pub fn new(runtime: Handle) -> Result<Self, String> {
+        Self::within(runtime, BODIES)
+    }
+
+    /// One whose responses hold so many bytes at most.
+    fn within(runtime: Handle, bodies: u64) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         // TLS comes on top of it.
         tcp.enforce_http(false);
@@ -73,7 +78,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Self { client, runtime, bodies: Budget::new(BODIES) })
+        Ok(Self { client, runtime, bodies: Budget::new(bodies) })
     }
 }
 
@@ -109,11 +114,14 @@ async fn exchange(
     for (name, value) in &parts.headers {
         headers.push(name.as_str(), String::from_utf8_lossy(value.as_bytes()));
     }
+    let most = bodies.most;
+    let full = || format!("responses of real servers exceed {most} bytes together");
     let mut share = Share { bodies, bytes: 0 };
+    share.grow(headers.footprint() as u64).map_err(|()| CallError::Reset(full()))?;
     let body = body::read(body, BODY, |bytes| share.grow(bytes)).await.map_err(|unread| {
         CallError::Reset(match unread {
             Unread::TooLong => format!("the response is longer than {BODY} bytes"),
-            Unread::Full(()) => format!("responses of real servers exceed {BODIES} bytes together"),
+            Unread::Full(()) => full(),
             Unread::Broken(error) => innermost(&error),
         })
     })?;
@@ -186,4 +194,53 @@ fn innermost(error: &dyn StdError) -> String {
         cause = deeper;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A server that answers each connection once, with a field of so many bytes and no body.
+    fn server(bytes: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nX-Long: {}\r\n\r\n",
+            "x".repeat(bytes)
+        );
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    head.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[test]
+    fn the_head_of_a_response_counts_and_is_given_back() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let client = HttpClient::within(runtime.handle().clone(), 10_000).unwrap();
+        let (short, long) = (server(6_000), server(12_000));
+        let get = |base: &str| {
+            let target = "/".to_owned();
+            let request =
+                Request { method: "GET".to_owned(), target, headers: Headers::default(), body: Vec::new() };
+            runtime.block_on(client.send(base, request)).map(|exchange| exchange.response.status)
+        };
+        let full = "responses of real servers exceed 10000 bytes together".to_owned();
+        assert_eq!(get(&short), Ok(200));
+        assert_eq!(get(&long), Err(CallError::Reset(full)));
+        assert_eq!(get(&short), Ok(200), "what was received before is held no longer");
+    }
 }

@@ -13,10 +13,11 @@ mod cpu;
 pub mod endpoint;
 mod failure;
 pub mod host;
+mod identity;
 mod memory;
+mod meter;
 mod outbound;
 pub mod scope;
-mod state;
 mod waiter;
 
 use std::fmt;
@@ -35,15 +36,15 @@ use crate::wasi::Chance;
 use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
 use contract::{Described, Exports, GuestCode};
-use cpu::CpuMeter;
 pub use cpu::EPOCH_TICK;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
-use failure::{checked, exhausted, failure};
-use memory::memory_exceeded;
+use failure::{checked, exhausted, failure, memory_exceeded};
+pub use host::{GuestState, Host};
+use host::{HANDLES, argument_bytes};
+pub use identity::Identity;
+use meter::CpuMeter;
 pub use outbound::Outbound;
 use scope::{Annotations, RequestScope};
-pub use state::{GuestState, Host, Identity};
-use state::{HANDLES, argument_bytes};
 pub use waiter::{Above, Crew, Waiter};
 
 /// A guest that has been instantiated.
@@ -180,7 +181,7 @@ impl Worker {
         local.output.current.set(None);
         local.interfaces.finish();
         let Some(scope) = &mut local.scope else { return Annotations::default() };
-        scope.end_all(&local.host, &local.identity);
+        scope.end_all(&local.host.recorder, &local.host.sched, local.identity.resource);
         let annotations = std::mem::take(&mut scope.annotations);
         local.scope = None;
         annotations

@@ -26,7 +26,7 @@ use crate::bus::Bus;
 use crate::guest::CallError;
 use crate::model::{Load, Model, Nanos, Traffic, Users};
 use crate::rng::{Key, Purpose};
-use crate::sched::{self, Sched};
+use crate::sched::{self, NEVER, Sched};
 use crate::tally::timeline::Timeline;
 use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
@@ -43,9 +43,6 @@ const OVERLOAD: &str = "overload";
 
 /// Requests that one load makes at a stretch before others get their turn.
 const BURST: u32 = 64;
-
-/// The end of a load that ends by itself, or never.
-const NEVER: Nanos = Nanos::MAX;
 
 /// The loads of a run, under way. For the core thread only.
 pub struct Loads {

@@ -37,8 +37,13 @@ impl ServiceId {
 /// One topology, ready to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// `service.namespace` of every service.
+    /// The topology's own name, as the truth has it.
     pub name: String,
+    /// What people read above a report: the name, or with `--blind` the namespace, as the names of
+    /// exercises say what is wrong.
+    pub title: String,
+    /// `service.namespace` of every service.
+    pub namespace: String,
     pub seed: u64,
     /// The name that takes part in every draw beside the seed: the topology's own, or in
     /// a comparison of two topologies that of the first.
@@ -67,6 +72,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// Leaves out of what people read what tells of faults: labels on spans, and the name.
+    pub fn hide_faults(&mut self) {
+        self.telemetry.label_faults = false;
+        self.title.clone_from(&self.namespace);
+    }
+
     pub fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.index()]
     }
@@ -200,7 +211,7 @@ pub struct Limits {
     pub body: u64,
     /// All header fields of a request or a response together.
     pub headers: u64,
-    /// Spans that a guest may open for one request; log records likewise.
+    /// Spans that a guest may open for one request, and log records that it may write.
     pub spans: u32,
 }
 
@@ -262,15 +273,15 @@ impl Default for Bounds {
 /// What a run must achieve for some of its requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
-    pub subject: Subject,
+    pub of: RequestsOf,
     pub goals: Vec<Goal>,
-    /// The subject in the file.
+    /// Its key in the file.
     pub place: Place,
 }
 
 /// Whose requests an objective is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum RequestsOf {
     Service(ServiceId),
     /// `POST /orders` of a service.
     Route(ServiceId, String),

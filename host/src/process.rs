@@ -39,6 +39,9 @@ pub struct Process {
     mortals: RefCell<Slab<Sender<()>>>,
 }
 
+/// An instant that is over in every run.
+const PAST: Nanos = 0;
+
 impl Process {
     /// A process that runs. Where it cannot die, nobody need wait for its death.
     pub fn new(sched: &Sched, may_die: bool) -> Rc<Self> {
@@ -61,7 +64,7 @@ impl Process {
 
     /// Waits until the process goes on: mostly it does.
     pub fn go_on(self: &Rc<Self>) -> Wait {
-        self.wait(0)
+        self.wait(PAST)
     }
 
     /// How long work takes that would take `nanos` and begins now: nanoseconds.

@@ -16,6 +16,7 @@ use crate::clock::{self, Stopwatch};
 use crate::model::Nanos;
 use crate::report::words::{count, counted, number, time};
 use crate::telemetry::exporter::Account;
+use crate::telemetry::signal::Signal;
 
 /// A run that ends sooner shows no line.
 pub const SHOWN_AFTER: Duration = Duration::from_millis(500);
@@ -127,7 +128,7 @@ impl Line {
     }
 
     /// Does what may write to the terminal, without the line in its way.
-    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)
     }
 
@@ -158,10 +159,7 @@ impl Shared {
         let seen = self.seen();
         let exporters = self.course.exporters.iter().map(|account| {
             let totals = account.totals();
-            (
-                totals.exported.spans,
-                totals.exported.spans + totals.rejected.count.spans + totals.dropped().spans,
-            )
+            (totals.exported[Signal::Traces], totals.settled()[Signal::Traces])
         });
         let elapsed = self.course.watch.elapsed();
         self.course.line(seen, elapsed, exporters.min())
@@ -242,6 +240,6 @@ mod tests {
     fn a_line_that_nobody_sees_costs_nothing() {
         let progress = Progress::new(course(false, None), false);
         progress.beat(|| panic!("nobody asks for the numbers"));
-        assert_eq!(progress.line().aside(|| 7), 7);
+        assert_eq!(progress.line().suspend(|| 7), 7);
     }
 }

@@ -22,6 +22,7 @@ mod instances;
 mod objectives;
 mod rows;
 mod sparkline;
+mod symptoms;
 mod table;
 mod telemetry;
 mod text;
@@ -32,8 +33,9 @@ pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ExporterRow, TelemetryRow};
-pub use timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
+pub use timeline::{Subject, TimelineRow, TimelineRows};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -47,7 +49,7 @@ const BLIND: &str = "a fault struck nothing; the truth says which";
 pub struct Report {
     /// The version of this document's form.
     pub schema: u32,
-    /// The topology's name.
+    /// The topology's name; with `--blind` its namespace.
     pub topology: String,
     pub seed: u64,
     /// Worlds that ran beside one another, each with a seed of its own that follows
@@ -116,7 +118,7 @@ pub struct Facts<'a> {
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
     pub recorded: Counts,
-    pub sent: pipeline::Report,
+    pub sent: pipeline::Settlement,
     /// Requests that came from outside.
     pub requests: u64,
     /// Tasks that were still under way at the end.
@@ -148,7 +150,7 @@ impl Report {
         let timeline = TimelineRows::new(&facts.loads, &accounts);
         Self {
             schema: SCHEMA,
-            topology: model.name.clone(),
+            topology: model.title.clone(),
             seed: model.seed,
             shards: facts.shards,
             simulated_ns: simulated,
@@ -163,7 +165,7 @@ impl Report {
             services: rows::services(&accounts, time),
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
-            symptoms: timeline.symptoms(),
+            symptoms: symptoms::symptoms(&timeline),
             timeline,
             warnings: faults.iter().filter_map(warning).collect(),
             faults: if facts.is_blind { Vec::new() } else { faults },

@@ -8,6 +8,7 @@
 mod ask_routes;
 mod calls;
 mod check;
+mod chosen;
 mod compile;
 mod control;
 mod counterfactual;
@@ -57,9 +58,10 @@ use crate::model::{Code, Model};
 use crate::report::words;
 use crate::sched::Sched;
 use crate::telemetry::env::Settings as TelemetrySettings;
-use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
+use crate::telemetry::signal::Batch;
 use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};
@@ -115,13 +117,14 @@ impl Plan {
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        let Model { name, services, links, loads, faults, .. } = &topology.model;
+        if options.blind {
+            topology.model.hide_faults();
+        }
+        let Model { title: name, services, links, loads, faults, .. } = &topology.model;
         let (services, links, loads, faults) = (services.len(), links.len(), loads.len(), faults.len());
         info!(name, services, links, loads, faults, "topology read");
         let mut problems = std::mem::take(&mut topology.warnings);
         problems.extend(apply(&options, &mut topology.model, &environment));
-        // Labels are names on spans.
-        topology.model.telemetry.label_faults &= !options.blind;
         problems.extend(loads::flags(&options, &topology.model));
         if intent == Intent::Run {
             problems.extend(loads::problems(&options, &topology.model));
@@ -158,6 +161,11 @@ impl Plan {
                     telemetry.notes.extend(releases::notes(&loaded.releases));
                 }
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
+                let choice = &options.destinations.choice;
+                if choice.service.is_some() || choice.route.is_some() {
+                    let resources = resources::resources(&topology.model, &telemetry, &loaded);
+                    telemetry.notes.extend(chosen::notes(choice, &topology.model, &loaded, &resources));
+                }
                 // Doubts quote the topology.
                 let doubts = if options.blind { Vec::new() } else { sorted(problems) };
                 let warnings = topology.doubt(doubts);

@@ -4,7 +4,7 @@
 //! When nothing is ready, virtual time jumps to the next timer, and real time
 //! waits for it or for a wake-up from another thread. That is all the
 //! difference between the two: tasks cannot tell. Virtual time that is paced
-//! waits likewise, and then jumps.
+//! waits for real time to come as far, and then jumps.
 
 mod halt;
 mod oneshot;
@@ -40,7 +40,10 @@ const POLLS_AT_ONCE: u64 = if cfg!(test) { 100_000 } else { 1_000_000 };
 const POLLS_FOR_EACH: u64 = 1_000;
 
 /// A timer that is due at the end of time never fires.
-const NEVER: Nanos = Nanos::MAX;
+pub const NEVER: Nanos = Nanos::MAX;
+
+/// The last instant at which a timer fires.
+pub const LAST_INSTANT: Nanos = NEVER - 1;
 
 /// A handle to the scheduler: cheap to copy, for the core thread only.
 #[derive(Clone)]

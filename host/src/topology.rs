@@ -218,9 +218,11 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let loads = load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });
     let objectives = objectives::objectives(root, &names, &loads);
     let telemetry = telemetry::telemetry(root);
-    let (name, seed, environment) = head?;
+    let Head { name, namespace, seed, environment } = head?;
     Some(Model {
         key_name: name.clone(),
+        title: name.clone(),
+        namespace: namespace.unwrap_or_else(|| name.clone()),
         name,
         seed,
         environment,
@@ -243,18 +245,25 @@ static TOPOLOGY: Key<Sub, Required> = Key {
     of: Sub(&Section {
         name: "topology",
         says: "what the topology is called",
-        keys: &[&NAME, &SEED, &ENVIRONMENT],
+        keys: &[&NAME, &NAMESPACE, &SEED, &ENVIRONMENT],
         rules: &[],
     }),
     absent: Required("begin the file with [topology] and below it name = \"…\""),
-    says: "name, seed, environment",
+    says: "name, namespace, seed, environment",
 };
 
 static NAME: Key<By<String>, Required> = Key {
     name: "name",
     of: types::NAME,
     absent: Required("give the topology a name: name = \"…\""),
-    says: "`service.namespace` of every service. It takes part in every random draw: two topologies share no ids",
+    says: "takes part in every random draw: two topologies share no ids",
+};
+
+static NAMESPACE: Key<By<String>, Optional> = Key {
+    name: "namespace",
+    of: types::TEXT,
+    absent: Optional("the name"),
+    says: "`service.namespace` of every service. `--blind` shows it in place of the name",
 };
 
 static SEED: Key<Whole, Usual> =
@@ -267,16 +276,25 @@ static ENVIRONMENT: Key<By<String>, Optional> = Key {
     says: "`deployment.environment.name` of every service",
 };
 
-/// `[topology]`: the name, the seed and the environment.
-fn head(root: &Table<'_>) -> Option<(String, u64, Option<String>)> {
+/// `[topology]`.
+#[derive(Debug)]
+struct Head {
+    name: String,
+    namespace: Option<String>,
+    seed: u64,
+    environment: Option<String>,
+}
+
+fn head(root: &Table<'_>) -> Option<Head> {
     if TOPOLOGY.get(root).is_none() {
         let problem = Problem::new("the file has no [topology]").label("it is missing");
         root.note(problem.help(TOPOLOGY.absent.0));
         return None;
     }
     let table = TOPOLOGY.open(root, "[topology]")?;
-    let (name, seed, environment) = (NAME.read(&table), SEED.read(&table), ENVIRONMENT.read(&table));
-    Some((name?, seed?, environment?))
+    let (name, namespace) = (NAME.read(&table), NAMESPACE.read(&table));
+    let (seed, environment) = (SEED.read(&table), ENVIRONMENT.read(&table));
+    Some(Head { name: name?, namespace: namespace?, seed: seed?, environment: environment? })
 }
 
 /// The file's text.

@@ -70,8 +70,8 @@ impl Names {
         self.instance(shard * each + self.seats[service.index()]? + replica)
     }
 
-    pub fn place(&self, spot: ServiceRoute) -> Where {
-        Where { service: self.service(spot.0).to_owned(), route: self.route(spot).map(ToOwned::to_owned) }
+    pub fn place(&self, at: ServiceRoute) -> Where {
+        Where { service: self.service(at.0).to_owned(), route: self.route(at).map(ToOwned::to_owned) }
     }
 }
 

@@ -260,3 +260,33 @@ impl Pollable for Timer {
         sched::here(self.process.get().wait(self.due)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, VIRTUAL_START};
+    use crate::rng::Purpose;
+    use crate::sched::Sched;
+    use random::Host as _;
+
+    #[test]
+    fn random_bytes_are_paid_for_by_their_number() {
+        let process = Process::new(&Sched::new(Clock::virtual_from(VIRTUAL_START)), false);
+        let mut env = GuestEnv {
+            process: Fragile::new(process),
+            stretched: 0,
+            random: Chance::of(Key::new(1, Purpose::GuestStart)),
+            hash_seed: 1,
+            bill: Bill::default(),
+        };
+        let bill = env.bill.clone();
+        let mut view = GuestEnvView { env: &mut env, table: &mut ResourceTable::new() };
+        assert_eq!(view.get_random_bytes(RANDOM_BYTES).unwrap().len() as u64, RANDOM_BYTES);
+        assert_eq!(bill.settle(), bill::FUNCTION + RANDOM_BYTES);
+        insecure::Host::get_insecure_random_bytes(&mut view, 1_000).unwrap();
+        assert_eq!(bill.settle(), bill::FUNCTION + 1_000);
+        view.get_random_u64().unwrap();
+        assert_eq!(bill.settle(), bill::FUNCTION);
+        assert!(view.get_random_bytes(RANDOM_BYTES + 1).is_err(), "nothing of it is made");
+    }
+}

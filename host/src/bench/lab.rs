@@ -15,9 +15,10 @@ use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
 use crate::run::{Asked, Intent, Options, Plan};
 use crate::sched::Sched;
-use crate::telemetry::encode::{Packing, REQUEST_BYTES, traces};
-use crate::telemetry::record::{Batch, Resource};
-use crate::telemetry::spent::Spent;
+use crate::telemetry::encode::{Packing, REQUEST_BYTES, requests};
+use crate::telemetry::record::Resource;
+use crate::telemetry::recycle::Recycler;
+use crate::telemetry::signal::Batch;
 use crate::topology;
 
 use super::{BenchError, Effort, sending};
@@ -73,7 +74,7 @@ impl Lab {
     pub fn encoding_beside(text: &str) -> Result<Self, Refused> {
         Self::start(text, "always_on", |batch, resources| {
             let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
-            traces(&batch.spans, resources, packing, |bytes, _| {
+            requests(&batch.spans, resources, packing, |bytes, _| {
                 std::hint::black_box(bytes);
             });
         })
@@ -93,8 +94,8 @@ impl Lab {
         let last: Arc<Mutex<Batch>> = Arc::default();
         let (keep, theirs) = (Arc::clone(&last), Arc::clone(&resources));
         let (send, receive) = sync_channel::<Batch>(BATCHES);
-        let spent = Arc::new(Spent::default());
-        let back = Arc::clone(&spent);
+        let recycler = Arc::new(Recycler::default());
+        let back = Arc::clone(&recycler);
         // It ends when the bus, and with it the sender, is gone.
         std::thread::spawn(move || {
             for batch in receive {
@@ -107,7 +108,7 @@ impl Lab {
         let count = Rc::clone(&spans);
         let (sched, bus) = plan.bus(move |batch| {
             count.set(count.get() + batch.spans.len() as u64);
-            spent.free(2 * batch.spans.len());
+            recycler.free(2 * batch.spans.len());
             // The thread only goes when this sender does.
             send.send(batch).ok();
         });
@@ -207,7 +208,7 @@ impl Lab {
             let (watch, meter) = (Stopwatch::start(), Meter::start());
             let mut spans = 0;
             while watch.elapsed() < effort.each.min(Duration::from_secs(1)) {
-                traces(&batch.spans, &self.resources, packing, |bytes, _| {
+                requests(&batch.spans, &self.resources, packing, |bytes, _| {
                     std::hint::black_box(bytes);
                 });
                 spans += batch.spans.len();

@@ -7,9 +7,10 @@ use crate::clock::Stopwatch;
 use crate::model::Protocol;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::exporter::Exporter as _;
-use crate::telemetry::otlp::{Endpoint, Options, Otlp, Settings};
+use crate::telemetry::otlp::{Endpoint, Endpoints, Options, Otlp};
 use crate::telemetry::pipeline::{Batching, Pace};
-use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::record::Resource;
+use crate::telemetry::signal::{Batch, Signal};
 
 use super::{BenchError, Effort, client};
 
@@ -22,11 +23,11 @@ pub fn seconds_each(effort: Effort, batch: &Batch, resources: &[Resource]) -> Re
     let network = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let receiver = network.block_on(network.spawn(client::receiver())).map_err(std::io::Error::other)??;
     let url = format!("http://{receiver}/v1/traces").parse().expect("an address makes a URL");
-    let settings = Settings { traces: Some(Endpoint::new(url, Protocol::HttpProtobuf)), logs: None };
+    let endpoints = Endpoints::only_for(Signal::Traces, Endpoint::new(url, Protocol::HttpProtobuf));
     let options = Options::new(Pace::Virtual, Batching::default(), Key::new(0, Purpose::Retry));
     let mut best = f64::INFINITY;
     for _ in 0..effort.rounds {
-        let started = Otlp::start(&settings, &options, network.handle());
+        let started = Otlp::start(&endpoints, &options, network.handle());
         let mut otlp =
             started.map_err(|_| BenchError::Child("OTLP over plain HTTP is refused".to_owned()))?;
         let account = Arc::clone(&otlp.account());
@@ -37,7 +38,7 @@ pub fn seconds_each(effort: Effort, batch: &Batch, resources: &[Resource]) -> Re
         }
         otlp.flush(tokio::time::Instant::now() + PATIENCE);
         let seconds = watch.elapsed().as_secs_f64();
-        let arrived = account.totals().exported.spans;
+        let arrived = account.totals().exported[Signal::Traces];
         if arrived != spans {
             return Err(BenchError::Child(format!("only {arrived} of {spans} spans arrived")));
         }

@@ -216,13 +216,13 @@ impl Bus {
     }
 
     /// Notes a request of a load that is not sent, where somebody keeps account. `key` is who
-    /// it is, and `has_span` whether it would have come with a CLIENT span.
+    /// it is, `has_span` whether it would have come with a CLIENT span, and `wanted` what it asks for.
     pub fn unsent(
         self: &Rc<Self>,
         key: Key,
         has_span: bool,
         due: Nanos,
-        spot: impl FnOnce() -> (ServiceId, Request),
+        wanted: impl FnOnce() -> (ServiceId, Request),
         why: &'static str,
     ) {
         let ledger = &self.callee.faults.ledger;
@@ -231,9 +231,9 @@ impl Bus {
         }
         let trace = self.callee.tracing.trace(key.draw(), None, false);
         let above = has_span.then(|| trace.child_id(None, 0));
-        let (to, request) = spot();
-        let spot = || (to, self.route(to, &request));
-        if let Some(entered) = ledger.enters(trace.trace_id, trace.child_id(above, 0), due, spot) {
+        let (service, request) = wanted();
+        let to = || (service, self.route(service, &request));
+        if let Some(entered) = ledger.enters(trace.trace_id, trace.child_id(above, 0), due, to) {
             entered.unsent(due, why);
         }
     }
@@ -246,8 +246,8 @@ impl Bus {
         let (now, parent) = (self.now(), context::extract(&entry.request.headers).parent);
         let above = parent.as_ref().map(|parent| parent.span_id);
         let trace = self.callee.tracing.trace(number, parent, false);
-        let spot = || (entry.to, self.route(entry.to, &entry.request));
-        let entered = self.callee.faults.ledger.enters(trace.trace_id, trace.child_id(above, 0), now, spot);
+        let to = || (entry.to, self.route(entry.to, &entry.request));
+        let entered = self.callee.faults.ledger.enters(trace.trace_id, trace.child_id(above, 0), now, to);
         if let Some(entered) = entered {
             entered.answered(now, Ok(status));
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
+use crate::telemetry::signal::Receivers;
 
 use super::GuestNode;
 use super::callee::CalleeSide;
@@ -36,7 +37,7 @@ impl WindowHandler for CalleeSide {
             }
             Action::Export(ExportFault::CollectorDown) => {
                 rule.acted();
-                self.host.recorder.turn(true);
+                self.host.recorder.set_receivers(Receivers::Down);
                 None
             }
         }
@@ -62,7 +63,7 @@ impl WindowHandler for CalleeSide {
                 }
             }
             Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
-            Action::Export(ExportFault::CollectorDown) => self.host.recorder.turn(false),
+            Action::Export(ExportFault::CollectorDown) => self.host.recorder.set_receivers(Receivers::Up),
         }
     }
 }

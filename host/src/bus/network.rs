@@ -1,6 +1,6 @@
 //! What the bus makes of faults on the way: a request whose way is struck goes it here.
 //!
-//! What they do is decided when the request leaves, in [`CalleeSide::verdict`];
+//! What they do is decided when the request leaves, as its [`NetworkVerdict`];
 //! [`CalleeSide::convey`] brings it to the callee and the response back, as far as they get.
 
 use std::rc::Rc;

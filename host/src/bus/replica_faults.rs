@@ -18,6 +18,7 @@ use crate::fault::{Drawn, Firing, Ledger, Rule, SHORTEST, Site, Spans};
 use crate::model::{Distribution, Nanos, ReplicaFault, ServiceId};
 use crate::process::Process;
 use crate::rng::Key;
+use crate::sched::NEVER;
 use crate::telemetry::record::ResourceId;
 
 use super::visit::Visit;
@@ -165,7 +166,7 @@ impl ReplicaFaults {
             }
             ReplicaFault::Down => {
                 self.strike_all(&by, None);
-                self.begin(by, State::DownUntil(Nanos::MAX));
+                self.begin(by, State::DownUntil(NEVER));
                 ProcessFate::Dies
             }
             ReplicaFault::Pause => {

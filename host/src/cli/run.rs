@@ -16,7 +16,7 @@ use super::choice::Choose;
 use super::input::Input;
 use super::tell::{tell, tell_doubts};
 use super::terminal::{self, style};
-use super::{among, environment, failed, length, listen, print, refuse, say};
+use super::{among, complain, environment, failed, length, listen, print, refuse, say};
 
 #[derive(Debug, Args)]
 pub struct Run {
@@ -163,7 +163,7 @@ impl Run {
                 };
                 let whole = judge(&outcome.report, strict) & is_complete(&outcome.report, lossy);
                 for failure in &outcome.failures {
-                    say(&format!("error: {}\n  help: {}\n", printable(&failure.what), failure.help));
+                    complain("error", &failure.what, Some(failure.help));
                 }
                 if whole && outcome.failures.is_empty() { printed } else { ExitCode::FAILURE }
             }
@@ -207,18 +207,15 @@ fn judge(report: &Report, strict: bool) -> bool {
 /// Whether every record is where it should be, or need not be; if not, standard error says so.
 fn is_complete(report: &Report, lossy: bool) -> bool {
     for warning in report.telemetry.warnings() {
-        say(&format!("warning: {}\n", printable(&warning)));
+        complain("warning", &warning, None);
     }
     let losses = report.telemetry.losses();
     let severity = if lossy { "warning" } else { "error" };
-    for loss in &losses {
-        say(&format!("{severity}: {}\n", printable(loss)));
-    }
-    if !losses.is_empty() && !lossy {
-        say(
-            "  help: make sure that the receiver or the file takes all records; OTEL_LOGS_EXPORTER=none leaves out \
-             log records; --lossy accepts losses\n",
-        );
+    const HELP: &str = "make sure that the receiver or the file takes all records; OTEL_LOGS_EXPORTER=none leaves out \
+                        log records; --lossy accepts losses";
+    for (at, loss) in losses.iter().enumerate() {
+        let is_last = at + 1 == losses.len();
+        complain(severity, loss, (is_last && !lossy).then_some(HELP));
     }
     losses.is_empty() || lossy
 }

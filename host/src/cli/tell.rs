@@ -7,7 +7,7 @@ use crate::progress;
 use crate::report::words;
 use crate::run::{Plan, RunEvent};
 
-use super::say;
+use super::{complain, say};
 
 /// How long a run in virtual time took is of interest from here on.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 pub fn tell_doubts(plan: &Plan) {
     say(&plan.warnings().render(Look::of_stderr()));
     for note in plan.notes() {
-        say(&format!("note: {note}\n"));
+        complain("note", note, None);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::traces::{self, Wanted};
 
 use super::choice::Choose;
 use super::terminal::style;
-use super::{REFUSED, print, refuse, say};
+use super::{REFUSED, complain, print, refuse};
 
 /// Traces that are drawn, and lines of a list, where nothing else is asked for.
 const DRAWN: usize = 10;
@@ -22,9 +22,6 @@ pub struct Traces {
     /// A file of OTLP JSON lines, as --out writes it, also compressed (.gz, .zst); - is standard input
     file: PathBuf,
 
-    #[command(flatten)]
-    choose: Choose,
-
     /// A line for each trace, not a tree
     #[arg(long)]
     list: bool,
@@ -32,6 +29,9 @@ pub struct Traces {
     /// How many traces are shown [default: 10 trees, 30 lines, or those of --slowest]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+
+    #[command(flatten)]
+    choose: Choose,
 }
 
 impl Traces {
@@ -48,7 +48,7 @@ impl Traces {
         match traces::find(&wanted, style()) {
             Ok(found) => print(found.text()),
             Err(error) => {
-                say(&format!("error: {error}\n  help: {}\n", error.remedy()));
+                complain("error", &error.to_string(), Some(error.remedy()));
                 ExitCode::from(REFUSED)
             }
         }

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use crate::context::TraceId;
 use crate::model::Nanos;
-use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
-use crate::telemetry::record::{Batch, KeyValue, Resource, SpanKind, SpanRecord, Status, Value};
+use crate::telemetry::exporter::{Account, Exporter};
+use crate::telemetry::record::{KeyValue, Resource, SpanKind, SpanRecord, Status, Value};
+use crate::telemetry::signal::{Batch, Signal, Signals};
 
 use super::trace::{Piece, measure};
 
@@ -182,14 +183,14 @@ impl Exporter for Gather {
     }
 
     fn takes(&self) -> Signals {
-        Signals { traces: true, logs: false }
+        Signals::of(&[Signal::Traces])
     }
 
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
         for span in &batch.spans {
             self.span(span, resources);
         }
-        self.account.exported(Count { logs: 0, ..Count::from(batch) });
+        self.account.exported(batch.count().only(self.takes()));
     }
 
     /// However long it takes: there is no receiver to give up.

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
 use crate::telemetry::console::{Pair, Style};
-use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
-use crate::telemetry::record::{Batch, Resource, ResourceId, SpanRecord, Status};
+use crate::telemetry::exporter::{Account, Exporter};
+use crate::telemetry::record::{Resource, ResourceId, SpanRecord, Status};
+use crate::telemetry::signal::{Batch, Signal, Signals};
 
 use super::gather::Summary;
 use super::trace::{Piece, measure};
@@ -96,7 +97,7 @@ impl Exporter for Keep {
     }
 
     fn takes(&self) -> Signals {
-        Signals { traces: true, logs: false }
+        Signals::of(&[Signal::Traces])
     }
 
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
@@ -107,7 +108,7 @@ impl Exporter for Keep {
                 self.kept.lost += 1;
             }
         }
-        self.account.exported(Count { logs: 0, ..Count::from(batch) });
+        self.account.exported(batch.count().only(self.takes()));
     }
 
     fn flush(&mut self, _deadline: Instant) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::error::INFALLIBLE;
+use crate::error::{INFALLIBLE, wrap};
 use crate::report::words::{count, counted, percent, time};
 use crate::report::{Numbers, ServiceRow};
 use crate::telemetry::console::Style;
@@ -19,7 +19,8 @@ impl Difference {
         let mut text = String::new();
         self.headline(&mut text);
         self.traces.text(&mut text);
-        self.about(&mut text);
+        self.about(&mut text, style);
+        let mut text = wrap(&text, style.columns());
         if !self.differs {
             return text;
         }
@@ -48,14 +49,18 @@ impl Difference {
     }
 
     /// What was compared.
-    fn about(&self, text: &mut String) {
+    fn about(&self, text: &mut String, style: Style) {
         let about = |side: &Side| {
             let requests = counted(side.requests, "request");
             format!("{}, {requests}, {} simulated", side.topology, time(side.simulated_ns))
         };
         let (before, after) = (about(&self.before), about(&self.after));
-        let sides = if before == after { before } else { format!("{before}; after the change {after}") };
-        writeln!(text, "({sides}; seed {})", self.seed).expect(INFALLIBLE);
+        let said = |between: &str| match before == after {
+            true => format!("({before}; seed {})", self.seed),
+            false => format!("({before};{between}after the change {after}; seed {})", self.seed),
+        };
+        let line = Some(said(" ")).filter(|line| line.chars().count() <= style.columns());
+        writeln!(text, "{}", line.unwrap_or_else(|| said("\n"))).expect(INFALLIBLE);
         for (side, when) in [(&self.before, "before"), (&self.after, "after")] {
             if side.unfinished > 0 {
                 let unfinished = counted(side.unfinished, "request");
@@ -252,8 +257,11 @@ impl Largest {
         if before != after {
             write!(said, " ({})", signed(before, after)).expect(INFALLIBLE);
         }
-        writeln!(text, "\nThe trace that changed most: {}  {}  {said}", self.trace_id, self.name())
-            .expect(INFALLIBLE);
+        let head = format!("The trace that changed most: {}", self.trace_id);
+        let line = format!("{head}  {}  {said}", self.name());
+        let fits = line.chars().count() <= style.columns();
+        let line = if fits { line } else { format!("{head}\n  {}  {said}", self.name()) };
+        writeln!(text, "\n{line}").expect(INFALLIBLE);
         let waited = [self.before.waited_ns, self.after.waited_ns];
         if waited != [0, 0] {
             let both = arrow(time(waited[0]), time(waited[1]));

@@ -111,7 +111,7 @@ mod tests {
             trace: trace(number),
             span: SpanId(NonZeroU64::new(number as u64).expect("not zero")),
             is_recorded: true,
-            spot: (ServiceId(0), None),
+            to: (ServiceId(0), None),
             due: 100,
             is_sent: true,
             end: Some(RequestEnd { took: 10, answer: Ok(200) }),

@@ -1,17 +1,8 @@
-use std::cell::{Cell, OnceCell};
-use std::net::Ipv4Addr;
-use std::rc::Rc;
-
 use super::{EMBEDDED, Engine, Settings};
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::guest::budget::UnderWay;
-use crate::guest::endpoint::Endpoint;
-use crate::guest::{Host, Identity, Worker};
-use crate::model::{Limits, ServiceId};
-use crate::process::Process;
+use crate::guest::Worker;
+use crate::guest::host::fixture;
 use crate::sched::Sched;
-use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 
 /// What the built-in guest `service` computes until it has told its routes, with this
@@ -22,28 +13,8 @@ fn computed(config: &[(&str, &str)]) -> u64 {
     let (_, bytes) = EMBEDDED.iter().find(|(name, _)| *name == "service").unwrap();
     let code = engine.load(bytes).unwrap();
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
-    let host = Rc::new(Host {
-        sched: sched.clone(),
-        recorder: Rc::new(Recorder::new(|_| {})),
-        span_limits: SpanLimits::default(),
-        root: 1,
-        places: Cell::new(1),
-        outbound: OnceCell::new(),
-    });
-    let pairs = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let identity = Rc::new(Identity {
-        service: ServiceId(0),
-        name: "front".to_owned(),
-        replica: 0,
-        process: Process::new(&sched, false),
-        resource: ResourceId(0),
-        endpoint: Rc::new(Endpoint::new(Ipv4Addr::LOCALHOST, "simhost".into())),
-        config: pairs.collect(),
-        environment: Vec::new(),
-        limits: Limits::default(),
-        under_way: UnderWay::new(1 << 20, 1),
-        crew: Rc::default(),
-    });
+    let host = fixture::world(&sched, Recorder::new(|_| {}));
+    let identity = fixture::replica(&sched, config);
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await.unwrap();
         worker.describe().await.unwrap();

@@ -26,10 +26,12 @@ impl Look {
     pub const PLAIN: Self = Self { colour: false, plain: false, width: 100 };
 
     /// For this process's stderr: coloured on a terminal, unless `NO_COLOR` is
-    /// set or `TERM` is `dumb`, and as wide as the terminal.
+    /// set or `TERM` is `dumb`, and as wide as the terminal, or as `COLUMNS` says.
     pub fn of_stderr() -> Self {
         let choice = anstream::AutoStream::choice(&io::stderr());
-        let width = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+        let terminal = terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0));
+        let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+        let width = terminal.or_else(columns);
         Self {
             colour: look::is_coloured(choice != anstream::ColorChoice::Never),
             plain: look::is_plain(),

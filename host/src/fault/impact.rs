@@ -1,9 +1,9 @@
-//! Who is under way, so that a strike can be laid at the door of the requests that
+//! Which calls and requests are under way, so that a strike counts for every request that
 //! it strikes: those of its callers, up to the one that came from outside.
 //!
-//! The bus tells of every call and every request while somebody wants the truth;
-//! otherwise nobody listens, and nothing is kept. Spans are no source for it: they
-//! may be sampled away, and faults lose them.
+//! The bus reports every call and every request while the truth is wanted; otherwise
+//! nothing is kept. Spans are no source for it: they may be sampled away, and faults
+//! lose them.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -35,7 +35,8 @@ pub struct OutsideRequest {
     pub span: SpanId,
     /// Whether that was recorded.
     pub is_recorded: bool,
-    pub spot: ServiceRoute,
+    /// The service and the route that it asks for.
+    pub to: ServiceRoute,
     /// When its load had to make it; of one that no load makes, when it arrived:
     /// nanoseconds since the Unix epoch.
     pub due: Nanos,
@@ -87,7 +88,7 @@ pub struct FaultImpact {
     pub failure: Option<OutsideRequest>,
 }
 
-/// What a witness knows at the end.
+/// What the tracker has seen at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Impact {
     /// By fault, in the order of the model.
@@ -121,14 +122,14 @@ struct InFlight {
     span: SpanId,
     /// The request that makes the call, or the call that brings the request.
     above: Option<Rc<InFlight>>,
-    /// None for a call, and before it is known.
-    spot: Cell<Option<ServiceRoute>>,
+    /// The service and the route that a request meets. None for a call, and before that is known.
+    route: Cell<Option<ServiceRoute>>,
     has_ended: Cell<bool>,
 }
 
 #[derive(Debug)]
 struct Tracked {
-    caused: OutsideRequest,
+    request: OutsideRequest,
     /// Its load says how it ends, and not the service.
     has_client: bool,
     /// How many still have to do with it: the bus, and its load.
@@ -143,7 +144,7 @@ impl Tracked {
         if !self.by.contains(&(fault as u32)) {
             self.by.push(fault as u32);
             touched.requests += 1;
-            touched.first_request.get_or_insert(self.caused);
+            touched.first_request.get_or_insert(self.request);
         }
     }
 }
@@ -156,15 +157,15 @@ impl ImpactTracker {
     }
 
     /// A request has come from outside.
-    pub(super) fn enter(&mut self, caused: OutsideRequest) {
-        let tracked = Tracked { caused, has_client: false, parties: 1, by: SmallVec::new() };
-        self.tracked.insert(caused.span, tracked);
+    pub(super) fn enter(&mut self, request: OutsideRequest) {
+        let tracked = Tracked { request, has_client: false, parties: 1, by: SmallVec::new() };
+        self.tracked.insert(request.span, tracked);
     }
 
     /// A load waits for a request, which was due at this instant: the load says how it ends.
     pub(super) fn join(&mut self, span: SpanId, due: Nanos) {
         if let Some(tracked) = self.tracked.get_mut(&span) {
-            (tracked.caused.due, tracked.has_client) = (due, true);
+            (tracked.request.due, tracked.has_client) = (due, true);
             tracked.parties += 1;
         }
     }
@@ -178,16 +179,16 @@ impl ImpactTracker {
         answer: Result<u16, &'static str>,
     ) {
         let Some(tracked) = self.tracked.get_mut(&span) else { return };
-        if tracked.has_client == is_client && tracked.caused.end.is_none() {
-            let took = now.saturating_sub(tracked.caused.due);
-            tracked.caused.end = Some(RequestEnd { took, answer });
+        if tracked.has_client == is_client && tracked.request.end.is_none() {
+            let took = now.saturating_sub(tracked.request.due);
+            tracked.request.end = Some(RequestEnd { took, answer });
         }
     }
 
     /// The client of a request could not send it.
     pub(super) fn unsent(&mut self, span: SpanId) {
         if let Some(tracked) = self.tracked.get_mut(&span) {
-            tracked.caused.is_sent = false;
+            tracked.request.is_sent = false;
         }
     }
 
@@ -201,25 +202,25 @@ impl ImpactTracker {
     }
 
     fn leave(&mut self, span: SpanId) {
-        let Some(Tracked { caused, by, .. }) = self.tracked.swap_remove(&span) else { return };
-        let error = caused.error();
+        let Some(Tracked { request, by, .. }) = self.tracked.swap_remove(&span) else { return };
+        let error = request.error();
         self.impact.count += 1;
         for fault in by {
             let touched = &mut self.impact.touched[fault as usize];
             touched.failed += u64::from(error.is_some());
             if let Some(first) = touched.first_request.as_mut().filter(|first| first.span == span) {
-                *first = caused;
+                *first = request;
             }
-            let is_earlier = touched.failure.is_none_or(|first| caused.due < first.due);
+            let is_earlier = touched.failure.is_none_or(|first| request.due < first.due);
             if error.is_some() && is_earlier {
-                touched.failure = Some(caused);
+                touched.failure = Some(request);
             }
         }
         if let Some(kind) = error {
             *self.impact.errors.entry(kind).or_default() += 1;
         }
         if self.remembers && self.impact.requests.len() < MAX_REQUESTS {
-            self.impact.requests.push(caused);
+            self.impact.requests.push(request);
         } else if self.remembers {
             self.impact.forgotten += 1;
         }
@@ -228,7 +229,7 @@ impl ImpactTracker {
     /// A span was recorded.
     pub(super) fn recorded(&mut self, span: SpanRef) {
         if let Some(tracked) = self.tracked.get_mut(&span.span_id) {
-            (tracked.caused.trace, tracked.caused.is_recorded) = (span.trace_id, true);
+            (tracked.request.trace, tracked.request.is_recorded) = (span.trace_id, true);
         }
     }
 
@@ -240,7 +241,7 @@ impl ImpactTracker {
     /// A call or a request begins, below the one `above`.
     pub(super) fn begin(&mut self, span: SpanId, above: Option<SpanId>) {
         let above = above.and_then(|above| self.under_way.get(&above)).map(Rc::clone);
-        let begin = InFlight { span, above, spot: Cell::new(None), has_ended: Cell::new(false) };
+        let begin = InFlight { span, above, route: Cell::new(None), has_ended: Cell::new(false) };
         self.under_way.insert(span, Rc::new(begin));
     }
 
@@ -252,9 +253,9 @@ impl ImpactTracker {
     }
 
     /// It is known which route a request meets.
-    pub(super) fn meet(&mut self, span: SpanId, spot: ServiceRoute) {
+    pub(super) fn meet(&mut self, span: SpanId, route: ServiceRoute) {
         if let Some(begin) = self.under_way.get(&span) {
-            begin.spot.set(Some(spot));
+            begin.route.set(Some(route));
         }
     }
 
@@ -270,12 +271,12 @@ impl ImpactTracker {
         for begin in std::iter::successors(struck, |begin| begin.above.as_ref()) {
             // The struck request itself is none of those above it.
             let is_above = firing.within != Some(begin.span) && !begin.has_ended.get();
-            touched.upstream.extend(begin.spot.get().filter(|_| is_above));
+            touched.upstream.extend(begin.route.get().filter(|_| is_above));
             root = Some(begin.span);
         }
         // One that has been answered, or given up by its client, is not touched by what comes later.
         let tracked = root.and_then(|root| self.tracked.get_mut(&root));
-        if let Some(tracked) = tracked.filter(|tracked| tracked.caused.end.is_none()) {
+        if let Some(tracked) = tracked.filter(|tracked| tracked.request.end.is_none()) {
             tracked.touch(firing.index, touched);
         }
     }
@@ -291,7 +292,7 @@ impl ImpactTracker {
     /// All that it has seen; what is still under way has not ended.
     pub(super) fn finish(&mut self) -> Impact {
         let mut open: Vec<_> =
-            self.tracked.values().map(|tracked| (tracked.caused.due, tracked.caused.span)).collect();
+            self.tracked.values().map(|tracked| (tracked.request.due, tracked.request.span)).collect();
         open.sort_unstable();
         for (_, span) in open {
             self.leave(span);

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use crate::model::{Nanos, Schedule};
-use crate::sched::Sched;
+use crate::sched::{LAST_INSTANT, NEVER, Sched};
 
 use super::event::{Cause, Event, FaultChange, ManualChange, WindowChange};
 use super::schedule::{Window, Windows, drawn_length};
@@ -197,7 +197,7 @@ impl FaultScheduler {
             let next = self.agenda.borrow().first().map(|(due, _)| *due);
             // A change would come too late to a world that has come to a stop.
             let awaited = self.may_change.get() && self.sched.is_virtual();
-            let next = next.or_else(|| awaited.then_some(Nanos::MAX - 1));
+            let next = next.or_else(|| awaited.then_some(LAST_INSTANT));
             self.wait(next).await;
             self.notice(&mut polls);
             self.proceed();
@@ -296,7 +296,7 @@ impl FaultScheduler {
     /// Enters the next turn of a rule into the agenda.
     fn enter(&self, index: usize) {
         let schedule = &mut self.schedules.borrow_mut()[index];
-        let due = schedule.next_turn().into_iter().chain(schedule.step).min().filter(|due| *due < Nanos::MAX);
+        let due = schedule.next_turn().into_iter().chain(schedule.step).min().filter(|due| *due < NEVER);
         let mut agenda = self.agenda.borrow_mut();
         if let Some(before) = std::mem::replace(&mut schedule.due, due) {
             agenda.remove(&(before, index));

@@ -57,19 +57,19 @@ impl Drop for Entered {
 }
 
 impl Ledger {
-    /// A request has come from outside. `spot` is where it goes.
+    /// A request has come from outside. `to` is the service and the route that it asks for.
     pub fn enters(
         self: &Rc<Self>,
         trace: TraceId,
         span: SpanId,
         now: Nanos,
-        spot: impl FnOnce() -> ServiceRoute,
+        to: impl FnOnce() -> ServiceRoute,
     ) -> Option<Entered> {
         self.track(|impact| {
             impact.enter(OutsideRequest {
                 trace,
                 span,
-                spot: spot(),
+                to: to(),
                 due: now,
                 is_recorded: false,
                 is_sent: true,
@@ -85,8 +85,8 @@ impl Ledger {
     }
 
     /// It is known which route a visiting request meets.
-    pub fn meets(&self, span: SpanId, spot: ServiceRoute) {
-        self.track(|impact| impact.meet(span, spot));
+    pub fn meets(&self, span: SpanId, route: ServiceRoute) {
+        self.track(|impact| impact.meet(span, route));
     }
 
     /// A request makes a call: `above` is its SERVER span.

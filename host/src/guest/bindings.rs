@@ -2,6 +2,14 @@
 
 #![allow(missing_debug_implementations, reason = "generated")]
 
+/// A call under way: a number of the worker's own.
+#[derive(Debug)]
+pub struct Pending;
+
+/// A span that the guest holds: a number of the worker's own.
+#[derive(Debug)]
+pub struct Span;
+
 wasmtime::component::bindgen!({
     path: "assets/wit",
     world: "service",
@@ -13,7 +21,7 @@ wasmtime::component::bindgen!({
     },
     exports: { default: async },
     with: {
-        "simhost:service/bus.pending": super::host::Pending,
-        "simhost:service/tracing.span": super::host::Span,
+        "simhost:service/bus.pending": Pending,
+        "simhost:service/tracing.span": Span,
     },
 });

@@ -11,8 +11,7 @@ use wasmtime::component::{InstancePre, Linker, TypedFunc};
 use super::bindings::ServicePre;
 use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
-use super::host;
-use super::state::GuestState;
+use super::host::{self, GuestState};
 
 /// The package of the contract.
 pub const PACKAGE: &str = "simhost:service";

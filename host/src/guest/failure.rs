@@ -11,9 +11,7 @@ use crate::model::Limits;
 
 use super::bindings::exports::simhost::service::handler;
 use super::call_error::HOST_MEMORY_EXCEEDED;
-use super::cpu::OutOfTime;
-use super::memory::memory_exceeded;
-use super::state::{GuestState, HANDLES, argument_bytes};
+use super::host::{GuestState, HANDLES, argument_bytes};
 
 /// The kind of failure when as many workers exist as may exist.
 pub const WORKERS_EXHAUSTED: &str = "workers_exhausted";
@@ -27,6 +25,11 @@ pub struct GuestFailure {
     /// The guest's own, innermost frame first.
     pub backtrace: Option<String>,
 }
+
+/// Stops a guest that has computed longer than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest computed for too long")]
+pub(super) struct OutOfTime;
 
 impl GuestFailure {
     /// The key of `[limits]` that the guest met, if it did.
@@ -51,6 +54,12 @@ impl fmt::Display for GuestFailure {
 pub(super) fn exhausted() -> GuestFailure {
     let message = "as many workers exist as limits.workers allows".to_owned();
     GuestFailure { kind: WORKERS_EXHAUSTED, message, backtrace: None }
+}
+
+/// The failure of a guest that needs more than it may have.
+pub(super) fn memory_exceeded(limits: &Limits) -> GuestFailure {
+    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
+    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }
 
 /// What a guest's error was, in words that name the bound it met.

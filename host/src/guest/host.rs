@@ -1,16 +1,17 @@
 //! What a guest may call: the imports of `simhost:service`, a file for each interface.
 //!
-//! An interface is a file below `host/` and a line in the list of [`interfaces!`]. The file has the
+//! An interface is a file below `host/` and a line in the list of `interfaces!`. The file has the
 //! functions of the interface, `link`, and `State` if the interface keeps something for a worker.
 
 mod bus;
 mod clock;
 mod config;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod incoming;
 mod logging;
 mod span_delay;
+mod state;
 mod tracing;
 
 use wasmtime::component::LinkerInstance;
@@ -18,10 +19,10 @@ use wasmtime::component::LinkerInstance;
 use crate::wasi::bill::{self, FUNCTION};
 
 use super::bindings::simhost::service::http;
-use super::state::{GuestState, Identity};
+use super::identity::Identity;
 
-pub use bus::Pending;
-pub use tracing::Span;
+pub use state::{GuestState, Host};
+pub(super) use state::{HANDLES, argument_bytes};
 
 /// Links the functions of one interface, under any name.
 pub type Link = fn(&mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()>;

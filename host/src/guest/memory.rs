@@ -2,10 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::model::Limits;
 use crate::wasi::bill::{self, Bill};
-
-use super::GuestFailure;
 
 /// A page of a linear memory: bytes.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -54,10 +51,4 @@ impl ResourceLimiter for MemoryLimit {
         const TABLE_ENTRIES: usize = 1 << 20;
         Ok(desired <= TABLE_ENTRIES)
     }
-}
-
-/// The failure of a guest that needs more than it may have.
-pub(super) fn memory_exceeded(limits: &Limits) -> GuestFailure {
-    let message = format!("the guest needed more than limits.memory = {} KiB", limits.memory >> 10);
-    GuestFailure { kind: "memory_exceeded", message, backtrace: None }
 }

@@ -7,8 +7,9 @@ use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
 
+use super::call_error::CallError;
+use super::identity::Identity;
 use super::scope::{Caller, RequestScope};
-use super::{CallError, Identity};
 
 /// What is around a guest: where its calls go, and what befalls its spans. Declared
 /// here and implemented by the bus, so that imports point one way.

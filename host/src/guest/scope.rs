@@ -9,16 +9,19 @@ use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
+use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
     Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
 };
+use crate::telemetry::recorder::Recorder;
 use crate::wasi::Current;
 use crate::wasi::bill::{self, Bill};
 
 use super::budget::{Budget, Hold};
 use super::endpoint::Endpoint;
-use super::{Host, Identity, Waiter};
+use super::identity::Identity;
+use super::waiter::Waiter;
 
 /// A guest holds at most so many spans open at once.
 const OPEN_SPANS: usize = 256;
@@ -320,17 +323,17 @@ impl RequestScope {
     }
 
     /// Ends a span. One that is not open any more, or never was, is ignored.
-    pub fn end(&mut self, handle: u32, host: &Host, identity: &Identity) {
+    pub fn end(&mut self, handle: u32, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
         if let Some(at) = self.position(handle) {
             let span = self.open.remove(at);
-            self.record(span, host, identity);
+            self.record(span, recorder, sched, resource);
         }
     }
 
     /// Ends all spans that are still open, the innermost first.
-    pub fn end_all(&mut self, host: &Host, identity: &Identity) {
+    pub fn end_all(&mut self, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
         while let Some(span) = self.open.pop() {
-            self.record(span, host, identity);
+            self.record(span, recorder, sched, resource);
         }
     }
 
@@ -405,24 +408,24 @@ impl RequestScope {
         self.open.iter().rposition(|span| span.handle == handle)
     }
 
-    fn record(&self, span: OpenSpan, host: &Host, identity: &Identity) {
-        host.recorder.closed();
+    fn record(&self, span: OpenSpan, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
+        recorder.closed();
         if !self.trace.recording {
             return;
         }
-        host.recorder.span(SpanRecord {
+        recorder.span(SpanRecord {
             trace_id: self.trace.trace_id,
             span_id: span.id,
             parent: Some(span.parent),
             remote_parent: false,
             flags: self.trace.flags,
             trace_state: self.trace.trace_state.clone(),
-            resource: identity.resource,
+            resource,
             scope: Scope::Guest,
             kind: span.kind,
             name: Text::Owned(span.name),
             start: span.start,
-            end: host.sched.now(),
+            end: sched.now(),
             attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
             status: span.status,

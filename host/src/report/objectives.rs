@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::bus::stats::Accounts;
 use crate::load::LoadStats;
-use crate::model::{Goal, Measure, Model, Nanos, Subject};
+use crate::model::{Goal, Measure, Model, Nanos, RequestsOf};
 use crate::tally::Tally;
 
 use super::words::{number, percent, time};
@@ -50,7 +50,7 @@ pub fn judge(model: &Model, counted: Counted<'_>, idle_is_missed: bool) -> Vec<O
     let mut rows = Vec::new();
     for objective in &model.objectives {
         // A load that is switched off has no objective to miss.
-        let Some((subject, tally, time)) = find(&objective.subject, counted) else { continue };
+        let Some((subject, tally, time)) = find(&objective.of, counted) else { continue };
         if tally.count > 0 || idle_is_missed {
             let row = |goal| ObjectiveRow::new(subject.clone(), goal, &tally, time);
             rows.extend(objective.goals.iter().map(row));
@@ -59,24 +59,24 @@ pub fn judge(model: &Model, counted: Counted<'_>, idle_is_missed: bool) -> Vec<O
     rows
 }
 
-/// The subject's name, its requests, and the time in which they were made, in nanoseconds;
-/// none for a load that did not run.
-fn find(subject: &Subject, counted: Counted<'_>) -> Option<(String, Tally, Nanos)> {
+/// The name of whose requests they are, the requests, and the time in which they were made, in
+/// nanoseconds; none for a load that did not run.
+fn find(of: &RequestsOf, counted: Counted<'_>) -> Option<(String, Tally, Nanos)> {
     let time = counted.accounts.duration();
     let services = &counted.accounts.services;
-    match subject {
-        Subject::Service(id) => {
+    match of {
+        RequestsOf::Service(id) => {
             let service = &services[id.index()];
             Some((service.name.to_string(), service.all(), time))
         }
-        Subject::Route(id, route) => {
+        RequestsOf::Route(id, route) => {
             let service = &services[id.index()];
             let mut routes = service.routes();
             let tally = routes.find(|(name, _)| name.is_some_and(|name| **name == **route));
             let tally = tally.map(|(_, tally)| tally.clone()).unwrap_or_default();
             Some((format!("{} {route}", service.name), tally, time))
         }
-        Subject::Load(load) => {
+        RequestsOf::Load(load) => {
             let (name, stats) = counted.loads.iter().find(|(name, _)| name == load)?;
             Some((name.clone(), stats.tally.clone(), stats.duration))
         }

@@ -8,7 +8,8 @@ use crate::tally::timeline::Interval;
 use crate::telemetry::console::Style;
 use crate::telemetry::console::text::shorten;
 
-use super::timeline::{Measure, Subject, Symptom, TimelineRow, TimelineRows};
+use super::symptoms::{Measure, Symptom};
+use super::timeline::{Subject, TimelineRow, TimelineRows};
 use super::words::{about, count, number, percent, time};
 
 /// Bars of a line, at most.

@@ -63,7 +63,7 @@ impl Page<'_> {
     pub fn close(&mut self) {
         if !self.left_out.is_empty() {
             let columns = self.left_out.join(", ");
-            let said = format!("left out, as the page is narrow: {columns}; --json has all");
+            let said = format!("left out of some tables, as the page is narrow: {columns}; --json has all");
             for line in wrap(&said, usize::from(self.style.width) - 1).lines() {
                 writeln!(self.text, " {line}").expect(INFALLIBLE);
             }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
+use crate::telemetry::signal::{Count, PerSignal, Signal};
 
 use super::words::{count, counted};
 use crate::error::INFALLIBLE;
@@ -61,25 +62,40 @@ pub struct ExporterRow {
 }
 
 impl TelemetryRow {
-    pub fn new(counts: Counts, sent: pipeline::Report) -> Self {
+    pub fn new(counts: Counts, sent: pipeline::Settlement) -> Self {
+        let PerSignal([spans, logs]) = counts.recorded;
+        let PerSignal([cut_spans, cut_logs]) = counts.cut;
+        let PerSignal([lost_spans, lost_logs]) = counts.lost;
         Self {
-            spans: counts.spans,
-            logs: counts.logs,
-            cut_spans: counts.cut_spans,
-            cut_logs: counts.cut_logs,
+            spans,
+            logs,
+            cut_spans,
+            cut_logs,
             cut_log_attributes: counts.cut_log_attributes,
-            lost_spans: counts.lost_spans,
-            lost_logs: counts.lost_logs,
-            dropped: sent.dropped.spans + sent.dropped.logs,
+            lost_spans,
+            lost_logs,
+            dropped: sent.dropped.records(),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
         }
+    }
+
+    fn recorded(&self) -> Count {
+        PerSignal([self.spans, self.logs])
+    }
+
+    fn cut(&self) -> Count {
+        PerSignal([self.cut_spans, self.cut_logs])
+    }
+
+    fn lost(&self) -> Count {
+        PerSignal([self.lost_spans, self.lost_logs])
     }
 
     /// What receivers and files should have and have not: a line each.
     pub fn losses(&self) -> Vec<String> {
         let mut losses: Vec<_> = self.exporters.iter().filter_map(ExporterRow::loss).collect();
         if self.dropped > 0 && self.exporters.iter().any(|row| row.is_receiver) {
-            let (dropped, all) = (counted(self.dropped, "record"), self.spans + self.logs);
+            let (dropped, all) = (counted(self.dropped, "record"), self.recorded().records());
             losses.push(format!(
                 "{dropped} of {} came faster than the exporters take them, and were lost",
                 count(all)
@@ -100,28 +116,18 @@ impl TelemetryRow {
             text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
             return;
         }
-        text.push_str(&counted(self.spans, "span"));
-        if self.logs > 0 {
-            write!(text, " and {}", counted(self.logs, "log record")).expect(INFALLIBLE);
-        }
+        text.push_str(&shown(self.recorded()).collect::<Vec<_>>().join(" and "));
         text.push_str(" recorded");
         if self.exporters.is_empty() {
             text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
         }
-        let cut = [
-            (self.cut_spans, "span"),
-            (self.cut_logs, "log record"),
-            (self.cut_log_attributes, "log attribute"),
-        ];
-        for (count, what) in cut {
-            if count > 0 {
-                write!(text, "; {} over a guest's limit not kept", counted(count, what)).expect(INFALLIBLE);
-            }
+        let attributes =
+            (self.cut_log_attributes > 0).then(|| counted(self.cut_log_attributes, "log attribute"));
+        for cut in above_zero(self.cut()).chain(attributes) {
+            write!(text, "; {cut} over a guest's limit not kept").expect(INFALLIBLE);
         }
-        for (count, what) in [(self.lost_spans, "span"), (self.lost_logs, "log record")] {
-            if count > 0 {
-                write!(text, "; {} died with a process", counted(count, what)).expect(INFALLIBLE);
-            }
+        for lost in above_zero(self.lost()) {
+            write!(text, "; {lost} died with a process").expect(INFALLIBLE);
         }
         if self.dropped > 0 {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
@@ -134,20 +140,23 @@ impl TelemetryRow {
 }
 
 impl ExporterRow {
+    fn exported(&self) -> Count {
+        PerSignal([self.exported_spans, self.exported_logs])
+    }
+
     fn loss(&self) -> Option<String> {
-        let all = self.exported_spans + self.exported_logs + self.rejected + self.dropped;
+        let all = self.exported().records() + self.rejected + self.dropped;
         let Self { name, lost, losses, .. } = self;
         let of_all = format!("{} of {} were lost", count(*lost), counted(all, "record"));
         (*lost > 0).then(|| format!("{name}: {of_all}: {}", losses.join("; ")))
     }
 
     fn text(&self, text: &mut String) {
-        write!(text, "{}: {} exported", self.name, counted(self.exported_spans, "span")).expect(INFALLIBLE);
+        let exported = shown(self.exported()).map(|records| format!("{records} exported"));
+        let rejected = (self.rejected > 0).then(|| format!("{} rejected", counted(self.rejected, "record")));
+        let fates: Vec<_> = exported.chain(rejected).collect();
+        write!(text, "{}: {}", self.name, fates.join(", ")).expect(INFALLIBLE);
         let retries = self.retried_requests;
-        let counts = [(self.exported_logs, "log record", "exported"), (self.rejected, "record", "rejected")];
-        for (count, what, fate) in counts.into_iter().filter(|(count, ..)| *count > 0) {
-            write!(text, ", {} {fate}", counted(count, what)).expect(INFALLIBLE);
-        }
         if retries > 0 {
             let noun = if retries == 1 { "retry" } else { "retries" };
             write!(text, ", {retries} {noun}").expect(INFALLIBLE);
@@ -168,6 +177,18 @@ impl ExporterRow {
     }
 }
 
+/// The records of each signal that has any: `1,204 spans`.
+fn above_zero(count: Count) -> impl Iterator<Item = String> {
+    let records = Signal::ALL.into_iter().map(move |signal| (count[signal], signal.spec().noun));
+    records.filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun))
+}
+
+/// Those of [`above_zero`], and spans in any case.
+fn shown(count: Count) -> impl Iterator<Item = String> {
+    let none = (count[Signal::Traces] == 0).then(|| counted(0, Signal::Traces.spec().noun));
+    none.into_iter().chain(above_zero(count))
+}
+
 impl From<Totals> for ExporterRow {
     fn from(totals: Totals) -> Self {
         let reason = |what: &dyn std::fmt::Display, Lost { count, message }: &Lost| {
@@ -185,9 +206,10 @@ impl From<Totals> for ExporterRow {
         }
         let unmeant = totals.dropped.iter().filter(|(why, _)| !why.is_meant());
         losses.extend(unmeant.map(|(why, lost)| reason(why, lost)));
+        let PerSignal([exported_spans, exported_logs]) = totals.exported;
         Self {
-            exported_spans: totals.exported.spans,
-            exported_logs: totals.exported.logs,
+            exported_spans,
+            exported_logs,
             retried_requests: totals.retried,
             rejected,
             dropped: totals.dropped().records(),

@@ -14,8 +14,9 @@ use crate::model::{Model, Service, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Batch, ResourceId};
+use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
+use crate::telemetry::signal::Batch;
 
 use super::compile::{at, source};
 use super::identity::{Seat, Setup, identity};

@@ -8,7 +8,7 @@ mod link;
 use std::fmt::Write as _;
 
 use crate::error::{INFALLIBLE, wrap};
-use crate::model::{Measure, Model, Objective, ServiceId, Subject};
+use crate::model::{Measure, Model, Objective, RequestsOf, ServiceId};
 use crate::report::words;
 
 use super::calls::{Call, Calls};
@@ -23,7 +23,7 @@ const WIDTH: usize = 80;
 /// What a topology would run: services with their code, their routes and what these
 /// call; and below them, in a paragraph each, everything else.
 pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> String {
-    let mut text = format!("{}: good to run\n", model.name);
+    let mut text = format!("{}: good to run\n", model.title);
     for index in 0..services.len() {
         text.push('\n');
         text.push_str(&of_service(model, services, calls, ServiceId(index as u32)));
@@ -97,10 +97,10 @@ fn unbroken(text: &str) -> String {
 }
 
 fn of_objective(objective: &Objective, model: &Model) -> String {
-    let subject = match &objective.subject {
-        Subject::Service(id) => model.service(*id).name.clone(),
-        Subject::Route(id, route) => format!("{} {route}", model.service(*id).name),
-        Subject::Load(load) => format!("load {load}"),
+    let subject = match &objective.of {
+        RequestsOf::Service(id) => model.service(*id).name.clone(),
+        RequestsOf::Route(id, route) => format!("{} {route}", model.service(*id).name),
+        RequestsOf::Load(load) => format!("load {load}"),
     };
     let goals = objective.goals.iter().map(|goal| match goal.measure {
         Measure::Errors => format!("errors at most {}", words::share(goal.limit)),

@@ -8,7 +8,6 @@ use tokio::runtime::Handle;
 use crate::error::Problem;
 use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
-use crate::telemetry::aside::Aside;
 use crate::telemetry::console::{Console, Wanted};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
@@ -16,12 +15,13 @@ use crate::telemetry::file::JsonLines;
 use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::record::Resource;
+use crate::telemetry::threaded::Threaded;
 
 use super::options::{Destinations, Show};
 
 /// What decides about the exporters of a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'a> {
+pub struct ExporterOptions<'a> {
     pub settings: &'a Settings,
     pub wanted: &'a Destinations,
     pub show: Show,
@@ -45,12 +45,12 @@ impl Exporters {
     /// # Errors
     /// A file that cannot be created, a certificate that cannot be used.
     pub fn open(
-        order: &Order<'_>,
+        options: &ExporterOptions<'_>,
         root: u64,
         resources: &Arc<[Resource]>,
         network: &Handle,
     ) -> Result<Self, Vec<Problem>> {
-        let Order { settings, wanted, show, at_the_end, pace, origin } = *order;
+        let ExporterOptions { settings, wanted, show, at_the_end, pace, origin } = *options;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
         let mut page = None;
         if settings.disabled {
@@ -72,7 +72,7 @@ impl Exporters {
             }
             exporters.push(match pace {
                 // A terminal that is stopped must not stop what goes elsewhere.
-                Pace::Real if page.is_none() => Box::new(aside(console, resources)?),
+                Pace::Real if page.is_none() => Box::new(threaded(console, resources)?),
                 _ => Box::new(console),
             });
         }
@@ -91,11 +91,11 @@ impl Exporters {
     }
 }
 
-fn aside(
+fn threaded(
     console: Console<Box<dyn Write + Send>>,
     resources: &Arc<[Resource]>,
-) -> Result<Aside, Vec<Problem>> {
-    Aside::start(console, Arc::clone(resources))
+) -> Result<Threaded, Vec<Problem>> {
+    Threaded::start(console, Arc::clone(resources))
         .map_err(|error| vec![Problem::new(format!("the system grants no thread for the console: {error}"))])
 }
 

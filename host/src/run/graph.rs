@@ -12,7 +12,7 @@ use super::loaded::LoadedService;
 /// Clients first, then the services, then their databases.
 pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
-        Draft { graph: Graph { name: model.name.clone(), ..Graph::default() }, edges: BTreeMap::new() };
+        Draft { graph: Graph { name: model.title.clone(), ..Graph::default() }, edges: BTreeMap::new() };
     let ingress = model.ingress.as_ref();
     let clients = model.loads.len() + usize::from(ingress.is_some());
     if let Some(ingress) = ingress {

@@ -95,7 +95,7 @@ fn environment(
 ) -> Vec<(String, String)> {
     let mut variables = vec![
         ("SERVICE_NAME".to_owned(), service.to_owned()),
-        ("SERVICE_NAMESPACE".to_owned(), model.name.clone()),
+        ("SERVICE_NAMESPACE".to_owned(), model.namespace.clone()),
         ("SERVICE_INSTANCE_ID".to_owned(), instance.to_owned()),
     ];
     variables.extend(version.map(|version| ("SERVICE_VERSION".to_owned(), version.to_owned())));

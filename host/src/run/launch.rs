@@ -18,10 +18,11 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::pipeline::{self, Pipeline};
 use crate::telemetry::record::{Resource, ResourceId};
+use crate::telemetry::signal::Signal;
 
 use super::counterfactual::Counterfactual;
 use super::event::RunEvent;
-use super::exporters::{Exporters, Order};
+use super::exporters::{ExporterOptions, Exporters};
 use super::loaded::Loaded;
 use super::network::{network, open_listener};
 use super::options::{Options, Show};
@@ -73,10 +74,10 @@ impl Plan {
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
-        let order = Order { settings, wanted, show, at_the_end, pace, origin };
+        let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
-        let exporters = open_exporters(&order, &model, &resources, &network, more)?;
+        let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let truth = Truth::open(&options, &model, &loaded, &resources);
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
@@ -86,7 +87,7 @@ impl Plan {
             Pipeline::start(Arc::clone(&resources), exporters, digest, pace, telemetry.batching)?;
         let progress = Progress::new(watchers::course(&options, &model, &pipeline, watch), is_shown);
         let unread = Unread::new(Arc::clone(&stop));
-        let on_event = unread.quiet(watchers::aside(progress.line(), on_event));
+        let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
         let shortage = Shortage::default();
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
@@ -153,7 +154,7 @@ fn report(
     model: &Model,
     resources: &[Resource],
     done: &mut Simulated,
-    sent: pipeline::Report,
+    sent: pipeline::Settlement,
     elapsed: Option<Duration>,
 ) -> Report {
     Report::new(Facts {
@@ -186,7 +187,7 @@ fn hand_in(
     patience: Duration,
     stop: &watch::Sender<bool>,
     on_event: impl Fn(RunEvent),
-) -> pipeline::Report {
+) -> pipeline::Settlement {
     /// Who waits for longer is told what for.
     const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
@@ -199,13 +200,13 @@ fn hand_in(
 
 /// What the command line names, and `more`.
 fn open_exporters(
-    order: &Order<'_>,
+    options: &ExporterOptions<'_>,
     model: &Model,
     resources: &Arc<[Resource]>,
     network: &Runtime,
     more: Vec<Box<dyn Exporter>>,
 ) -> Result<Exporters, Refused> {
-    let opened = Exporters::open(order, model.root(), resources, network.handle());
+    let opened = Exporters::open(options, model.root(), resources, network.handle());
     let mut exporters = opened.map_err(|problems| Refused::new(None, problems))?;
     exporters.exporters.extend(more);
     Ok(exporters)
@@ -217,7 +218,7 @@ fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings)
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);
     let looks = options.destinations.stdout.is_terminal && !loaded || !options.requests.is_empty();
-    let asked = telemetry.console.traces;
+    let asked = telemetry.console[Signal::Traces];
     if options.destinations.choice.is_choosy() {
         Show::Traces
     } else if options.destinations.json {

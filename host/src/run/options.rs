@@ -38,7 +38,8 @@ pub struct Options {
     pub stop_after: Option<Nanos>,
     /// When a run in virtual time begins; none: as the records' destination wants it.
     pub start: Option<Start>,
-    /// Keep what became of each request from outside: [`RunOutcome::requests`].
+    /// Keep what became of each request from outside:
+    /// [`RunOutcome::requests`](super::outcome::RunOutcome::requests).
     pub remembers: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,

@@ -88,7 +88,7 @@ fn common(model: &Model, settings: &Settings, name: &Arc<str>, instance: String)
     let environment = model.environment.clone().or_else(said).unwrap_or_else(|| ENVIRONMENT.to_owned());
     vec![
         KeyValue::new(attribute::SERVICE_NAME, Text::Shared(Arc::clone(name))),
-        KeyValue::new(attribute::SERVICE_NAMESPACE, model.name.clone()),
+        KeyValue::new(attribute::SERVICE_NAMESPACE, model.namespace.clone()),
         KeyValue::new(attribute::SERVICE_INSTANCE_ID, instance),
         KeyValue::new(attribute::DEPLOYMENT_ENVIRONMENT_NAME, environment),
         KeyValue::new(attribute::TELEMETRY_SDK_NAME, "simhost"),

@@ -19,7 +19,7 @@ use crate::error::Problem;
 use crate::fault;
 use crate::model::Model;
 use crate::rng::{Key, Purpose};
-use crate::telemetry::merge::{self, Lane};
+use crate::telemetry::merge::{self, Inlet};
 use crate::telemetry::pipeline::Handoff;
 
 use super::event::RunEvent;
@@ -110,14 +110,14 @@ pub fn simulate(
     let several = worlds.len() > 1;
     let is_draining = AtomicBool::new(false);
     thread::scope(|scope| {
-        let lanes: Vec<_> = match handoff {
-            Some(handoff) => merge::lanes(handoff, worlds.len()).into_iter().map(Some).collect(),
+        let inlets: Vec<_> = match handoff {
+            Some(handoff) => merge::inlets(handoff, worlds.len()).into_iter().map(Some).collect(),
             None => worlds.iter().map(|_| None).collect(),
         };
-        let mut tasks = worlds.into_iter().zip(lanes).map(|(world, lane)| {
+        let mut tasks = worlds.into_iter().zip(inlets).map(|(world, inlet)| {
             let (on_event, is_draining) = (on_event.clone(), &is_draining);
             move || {
-                one(world, lane.as_ref(), |event| {
+                one(world, inlet.as_ref(), |event| {
                     // All are told to stop, and one says so.
                     if event != RunEvent::Draining || !is_draining.swap(true, Ordering::Relaxed) {
                         on_event(event);
@@ -153,9 +153,9 @@ pub fn simulate(
     })
 }
 
-/// Simulates one world; nothing comes through its lane afterwards.
-fn one(world: World<'_>, lane: Option<&Lane>, on_event: impl Fn(RunEvent)) -> Result<Simulated, RunError> {
-    let entrance = lane.map(Lane::entrance);
+/// Simulates one world; nothing comes through its inlet afterwards.
+fn one(world: World<'_>, inlet: Option<&Inlet>, on_event: impl Fn(RunEvent)) -> Result<Simulated, RunError> {
+    let entrance = inlet.map(Inlet::entrance);
     let hand_over = move |now, batch| {
         if let Some(entrance) = &entrance {
             entrance.send(now, batch);

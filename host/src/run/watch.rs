@@ -91,6 +91,6 @@ async fn watch_truth(
 }
 
 /// Lets what is told go above the line of progress.
-pub fn aside(line: Line, on_event: impl Fn(RunEvent) + Clone) -> impl Fn(RunEvent) + Clone {
-    move |event| line.aside(|| on_event(event))
+pub fn above_line(line: Line, on_event: impl Fn(RunEvent) + Clone) -> impl Fn(RunEvent) + Clone {
+    move |event| line.suspend(|| on_event(event))
 }

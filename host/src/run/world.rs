@@ -20,9 +20,9 @@ use crate::sched::Sched;
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
-use crate::telemetry::record::Batch;
 use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
+use crate::telemetry::signal::{Batch, Signal};
 
 use super::drive::Drive;
 use super::event::RunEvent;
@@ -130,7 +130,7 @@ impl World<'_> {
                 simulated: sched.now() - start,
                 requests: bus.entered(),
                 errors: bus.stats().outside().1,
-                spans: recorder.counts().spans,
+                spans: recorder.counts().recorded[Signal::Traces],
             });
         };
         let doubted = alarm(&sched, &bus);

@@ -35,8 +35,9 @@ use self::chosen::Chooser;
 use self::text::{count, grouped};
 use self::tree::Artist;
 use crate::context::TraceId;
-use crate::telemetry::exporter::{Account, Count, Exporter, Signals};
-use crate::telemetry::record::{Batch, Resource};
+use crate::telemetry::exporter::{Account, Exporter};
+use crate::telemetry::record::Resource;
+use crate::telemetry::signal::{Batch, Signal, Signals};
 
 /// Writes traces to `out` as they end.
 pub struct Console<W> {
@@ -58,12 +59,12 @@ impl<W: Write + Send> Exporter for Console<W> {
     }
 
     fn takes(&self) -> Signals {
-        Signals::ALL
+        Signals::of(&[Signal::Traces, Signal::Logs])
     }
 
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
         Self::export(self, batch);
-        self.account.exported(Count::from(batch));
+        self.account.exported(batch.count().only(self.takes()));
     }
 
     /// Who sends a request wants to see its trace now.

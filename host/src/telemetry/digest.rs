@@ -3,13 +3,14 @@
 //! The digest is SHA-256 over the OTLP of every record, whatever the exporters,
 //! the batches and the instant at which the run began:
 //!
-//! - Spans and log records are two texts, each in the order in which the records
-//!   were made. The digest is that of [`VERSION`], and of the two texts' digests.
+//! - The records of each signal are a text, in the order in which they were made. The
+//!   digest is that of [`VERSION`], and of the texts' digests in the order of
+//!   [`Signal::ALL`](super::signal::Signal::ALL).
 //! - A text is a sequence of entries. An entry is a protobuf message: the
 //!   record's `Resource` (1) without the attributes of [`BUILD`], where the text
 //!   has not had it yet; the number of that resource (2), counted from zero as
 //!   they come; the name of the scope
-//!   (3); the record (4), an OTLP `Span` or `LogRecord`. Each is preceded by its
+//!   (3); the record (4), an OTLP `Span`, `LogRecord`, …. Each is preceded by its
 //!   length, as protobuf's delimited messages are.
 //! - Times count from the run's start, and trace ids are those of a run that
 //!   begins at [`VIRTUAL_START`](crate::clock::VIRTUAL_START).
@@ -22,9 +23,10 @@
 use opentelemetry_semantic_conventions::attribute;
 use sha2::{Digest as _, Sha256};
 
-use super::encode::Record;
+use super::encode::Encode;
 use super::encode::wire::{Base, Based, Part, Sink};
-use super::record::{Batch, KeyValue, Resource};
+use super::record::{KeyValue, Resource};
+use super::signal::{Batch, PerSignal, Record, each_signal};
 
 /// What the digest is a digest of: a change to the form above is another version.
 pub const VERSION: &str = "simhost digest 2\n";
@@ -42,38 +44,33 @@ const PIECE: usize = 64 << 10;
 
 /// The digest of a run, while it is made.
 #[derive(Debug)]
-pub struct Digest {
-    spans: Text,
-    logs: Text,
-}
+pub struct Digest(PerSignal<SignalDigest>);
 
 impl Digest {
     /// The digest of a run that begins at `start`, in nanoseconds since the Unix
     /// epoch, and masks the upper halves of its trace ids with `mask`.
     pub fn new(start: u64, mask: u64) -> Self {
         let base = Base { time: start, trace: mask };
-        Self { spans: Text::new(base), logs: Text::new(base) }
+        Self(PerSignal::from_fn(|_| SignalDigest::new(base)))
     }
 
     /// Takes records in, in the order in which they were made. How they are
     /// batched makes no difference.
     pub fn take(&mut self, batch: &Batch, resources: &[Resource]) {
-        self.spans.take(&batch.spans, resources);
-        self.logs.take(&batch.logs, resources);
+        each_signal!(R => self.0[R::SIGNAL].take(R::list(batch), resources));
     }
 
     /// The digest of all that was taken in, in hexadecimal.
     pub fn finish(self) -> String {
         let mut whole = Sha256::new();
         whole.update(VERSION);
-        whole.update(self.spans.finish());
-        whole.update(self.logs.finish());
+        self.0.0.into_iter().for_each(|signal| whole.update(signal.finish()));
         hex(&whole.finalize())
     }
 }
 
 /// The records of one signal.
-struct Text {
+struct SignalDigest {
     base: Base,
     hash: Sha256,
     /// What is not hashed yet.
@@ -85,16 +82,13 @@ struct Text {
     come: u64,
 }
 
-impl Text {
+impl SignalDigest {
     fn new(base: Base) -> Self {
         let hash = Sha256::new();
         Self { base, hash, piece: Vec::new(), entry: Vec::new(), numbers: Vec::new(), come: 0 }
     }
 
-    fn take<R: Record + 'static>(&mut self, records: &[R], resources: &[Resource])
-    where
-        for<'a> Based<'a, R>: Part,
-    {
+    fn take<R: Encode>(&mut self, records: &[R], resources: &[Resource]) {
         self.numbers.resize(resources.len(), None);
         for record in records {
             let (id, scope) = record.origin();
@@ -134,9 +128,12 @@ impl Part for Unbuilt<'_> {
     }
 }
 
-impl std::fmt::Debug for Text {
+impl std::fmt::Debug for SignalDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Text").field("base", &self.base).field("come", &self.come).finish_non_exhaustive()
+        f.debug_struct("SignalDigest")
+            .field("base", &self.base)
+            .field("come", &self.come)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::Sampler;
 
-use super::exporter::Signals;
-use super::otlp::Settings as OtlpSettings;
+use super::otlp::Endpoints;
 use super::pipeline::Batching;
+use super::signal::Signals;
 use crate::error::Problem;
 use crate::model;
 use reader::{Keys, Reader};
@@ -28,7 +28,7 @@ pub struct Settings {
     /// `OTEL_SDK_DISABLED`: no spans, no log records, whoever asks for them.
     pub disabled: bool,
     /// None when no receiver is named anywhere.
-    pub otlp: Option<OtlpSettings>,
+    pub otlp: Option<Endpoints>,
     /// Signals that go to the terminal: `OTEL_TRACES_EXPORTER=console`.
     pub console: Signals,
     pub sampler: Sampler,
@@ -180,7 +180,7 @@ fn batching(reader: &mut Reader<'_>) -> Batching {
 /// Resource attributes whose values are simhost's own.
 const OWN: [(&str, &str); 6] = [
     ("service.name", "every service of a topology has its own"),
-    ("service.namespace", "it is the topology's name"),
+    ("service.namespace", "write namespace = \"…\" in [topology]"),
     ("service.instance.id", "every replica gets its own"),
     ("telemetry.sdk.name", "it is simhost's"),
     ("telemetry.sdk.language", "it is simhost's"),

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Add, AddAssign};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::record::{Batch, Resource};
+use super::record::Resource;
+use super::signal::{Batch, Count, Signals};
 
 /// A place that records go to. It lives on the pipeline's thread.
 pub trait Exporter: Send {
@@ -42,77 +42,6 @@ pub trait Exporter: Send {
 
     /// The exporter's account, to be read from any thread at any time.
     fn account(&self) -> Arc<Account>;
-}
-
-/// A kind of record, as OTLP separates them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Signal {
-    Traces,
-    Logs,
-}
-
-/// A choice of signals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Signals {
-    pub traces: bool,
-    pub logs: bool,
-}
-
-impl Signals {
-    pub const ALL: Self = Self { traces: true, logs: true };
-}
-
-/// A number of records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    pub spans: u64,
-    pub logs: u64,
-}
-
-impl Count {
-    pub const fn of(signal: Signal, records: usize) -> Self {
-        match signal {
-            Signal::Traces => Self { spans: records as u64, logs: 0 },
-            Signal::Logs => Self { spans: 0, logs: records as u64 },
-        }
-    }
-
-    pub const fn records(self) -> u64 {
-        self.spans + self.logs
-    }
-
-    /// What is left of it without `other`, never below zero.
-    pub const fn without(self, other: Self) -> Self {
-        Self { spans: self.spans.saturating_sub(other.spans), logs: self.logs.saturating_sub(other.logs) }
-    }
-
-    /// Its records of these signals.
-    pub const fn only(self, signals: Signals) -> Self {
-        Self {
-            spans: if signals.traces { self.spans } else { 0 },
-            logs: if signals.logs { self.logs } else { 0 },
-        }
-    }
-}
-
-impl From<&Batch> for Count {
-    fn from(batch: &Batch) -> Self {
-        Self { spans: batch.spans.len() as u64, logs: batch.logs.len() as u64 }
-    }
-}
-
-impl Add for Count {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self { spans: self.spans + other.spans, logs: self.logs + other.logs }
-    }
-}
-
-impl AddAssign for Count {
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
 }
 
 /// Why records were given up.
@@ -322,39 +251,44 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::signal::Signal;
+
+    fn count(spans: usize, logs: usize) -> Count {
+        Count::of(Signal::Traces, spans) + Count::of(Signal::Logs, logs)
+    }
 
     #[test]
     fn a_settled_account_adds_up_to_what_was_given() {
         let account = Account::new("otlp");
-        account.exported(Count { spans: 10, logs: 1 });
-        account.rejected(Count { spans: 2, logs: 0 }, Some("too old".to_owned()));
-        account.dropped(Reason::QueueFull, Count { spans: 3, logs: 1 }, None);
+        account.exported(count(10, 1));
+        account.rejected(count(2, 0), Some("too old".to_owned()));
+        account.dropped(Reason::QueueFull, count(3, 1), None);
         account.trouble(Trouble::passing("unavailable"));
-        let totals = account.settle(Count { spans: 20, logs: 2 }, Signals::ALL);
-        assert_eq!(totals.settled(), Count { spans: 20, logs: 2 });
+        let totals = account.settle(count(20, 2), Signals::ALL);
+        assert_eq!(totals.settled(), count(20, 2));
         let late = &totals.dropped[&Reason::Deadline];
-        assert_eq!(late.count, Count { spans: 5, logs: 0 });
+        assert_eq!(late.count, count(5, 0));
         assert_eq!(late.message.as_deref(), Some("unavailable"));
     }
 
     #[test]
     fn records_that_an_exporter_does_not_take_are_not_missed() {
         let account = Account::new("traces only");
-        account.exported(Count { spans: 10, logs: 0 });
-        let totals = account.settle(Count { spans: 10, logs: 99 }, Signals { traces: true, logs: false });
+        account.exported(count(10, 0));
+        let totals = account.settle(count(10, 99), Signals::of(&[Signal::Traces]));
         assert_eq!(totals.dropped(), Count::default());
     }
 
     #[test]
     fn a_loss_is_what_a_receiver_has_not_and_nobody_asked_for() {
         let account = Account::new("otlp");
-        account.rejected(Count { spans: 1, logs: 0 }, None);
+        account.rejected(count(1, 0), None);
         for (records, reason) in [(2, Reason::Refused), (4, Reason::Down), (8, Reason::Unread)] {
-            account.dropped(reason, Count { spans: records, logs: 0 }, None);
+            account.dropped(reason, count(records, 0), None);
         }
-        let totals = account.settle(Count { spans: 15, logs: 0 }, Signals::ALL);
+        let totals = account.settle(count(15, 0), Signals::ALL);
         assert_eq!(totals.lost(), Count::default(), "a console loses nothing");
         let totals = Totals { is_receiver: true, ..totals };
-        assert_eq!(totals.lost(), Count { spans: 3, logs: 0 });
+        assert_eq!(totals.lost(), count(3, 0));
     }
 }

@@ -1,8 +1,8 @@
 //! `--out FILE`: OTLP as JSON lines.
 //!
 //! The format is the [OTLP File Exporter]'s: every line is one JSON object,
-//! `TracesData` or `LogsData` (which have the same shape as the requests that
-//! carry them). The collector's `otlpjsonfile` receiver reads it.
+//! `TracesData`, `LogsData`, … (which have the same shape as the requests that carry
+//! them). The collector's `otlpjsonfile` receiver reads it.
 //!
 //! A file whose name ends in `.gz` or `.zst` is compressed: gzip members (RFC 1952) or
 //! Zstandard frames (RFC 8878), one behind the other, each of whole lines.
@@ -22,8 +22,9 @@ use tokio::time::Instant;
 use crate::files;
 
 use super::encode::json::{self, LINE_BYTES};
-use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals, Trouble};
-use super::record::{Batch, Resource};
+use super::exporter::{Account, Exporter, Reason, Trouble};
+use super::record::Resource;
+use super::signal::{Batch, Count, Record, Signals, each_signal};
 
 /// Lines that are compressed together, in bytes; a batch that has fewer is written alone,
 /// so that a run that is killed has lost no more than is in the queue.
@@ -203,12 +204,9 @@ impl Exporter for JsonLines {
 
     /// As few lines for each signal as their bound allows.
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
-        json::traces(&batch.spans, resources, LINE_BYTES, |line, records| {
-            self.line(line, Count::of(Signal::Traces, records));
-        });
-        json::logs(&batch.logs, resources, LINE_BYTES, |line, records| {
-            self.line(line, Count::of(Signal::Logs, records));
-        });
+        each_signal!(R => json::lines(R::list(batch), resources, LINE_BYTES, |line, items| {
+            self.line(line, Count::of(R::SIGNAL, items));
+        }));
         self.end_frame();
     }
 

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::exporter::{Account, Count, Exporter, Signals};
-use super::record::{Batch, Resource};
+use super::exporter::{Account, Exporter};
+use super::record::Resource;
+use super::signal::{Batch, Signals};
 
 /// Keeps every record it is given, without a bound.
 #[derive(Debug)]
@@ -44,9 +45,8 @@ impl Exporter for Memory {
 
     fn export(&mut self, batch: &Batch, _resources: &[Resource]) {
         let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.spans.extend_from_slice(&batch.spans);
-        kept.logs.extend_from_slice(&batch.logs);
-        self.account.exported(Count::from(batch));
+        kept.extend(batch);
+        self.account.exported(batch.count());
     }
 
     fn flush(&mut self, _deadline: Instant) {}

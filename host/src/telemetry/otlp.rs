@@ -4,8 +4,8 @@
 //!  pipeline thread: encode ──► queue ──► senders (tokio tasks): send, wait, retry
 //! ```
 //!
-//! Traces and logs each have a lane of their own, so that a receiver that
-//! takes no logs does not hold up the spans.
+//! Each signal has a lane of its own, so that a receiver that takes no logs does not hold
+//! up the spans.
 
 mod grpc;
 mod halves;
@@ -21,16 +21,14 @@ use std::time::Duration;
 
 use ::http::HeaderMap;
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-use prost::{DecodeError, Message};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::encode::{self, Packing, REQUEST_BYTES};
-use super::exporter::{Account, Count, Exporter, Reason, Signal, Signals};
+use super::exporter::{Account, Exporter, Reason};
 use super::pipeline::{Batching, Pace};
-use super::record::{Batch, Resource};
+use super::record::Resource;
+use super::signal::{Batch, Count, PerSignal, Record, Signal, Signals, each_signal};
 use crate::clock;
 use crate::error::Problem;
 use crate::model::Protocol;
@@ -54,11 +52,7 @@ pub const CONCURRENCY: usize = 4;
 const USER_AGENT: &str = concat!("simhost/", env!("CARGO_PKG_VERSION"));
 
 /// Where each signal goes; none: nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    pub traces: Option<Endpoint>,
-    pub logs: Option<Endpoint>,
-}
+pub type Endpoints = PerSignal<Option<Endpoint>>;
 
 /// A receiver, and how to talk to it.
 #[derive(Clone, PartialEq, Eq)]
@@ -136,8 +130,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Otlp {
     name: String,
-    traces: Option<Lane>,
-    logs: Option<Lane>,
+    lanes: PerSignal<Option<Lane>>,
     packing: Packing,
     account: Arc<Account>,
 }
@@ -148,32 +141,34 @@ impl Otlp {
     ///
     /// # Errors
     /// A certificate, a key or a URL that cannot be used.
-    pub fn start(settings: &Settings, options: &Options, runtime: &Handle) -> Result<Self, Vec<Problem>> {
-        let name = match (&settings.traces, &settings.logs) {
-            (Some(endpoint), _) | (None, Some(endpoint)) => format!("otlp {endpoint}"),
-            (None, None) => "otlp".to_owned(),
+    pub fn start(endpoints: &Endpoints, options: &Options, runtime: &Handle) -> Result<Self, Vec<Problem>> {
+        let name = match endpoints.iter().find_map(|(_, endpoint)| endpoint.as_ref()) {
+            Some(endpoint) => format!("otlp {endpoint}"),
+            None => "otlp".to_owned(),
         };
         let account = Account::new(name.clone());
         let mut problems = Vec::new();
-        let mut lane = |signal, endpoint: &Option<Endpoint>| {
-            let sender = Sender::new(signal, endpoint.as_ref()?, runtime);
+        let lanes = PerSignal::from_fn(|signal| {
+            let endpoint = endpoints[signal].as_ref()?;
+            let sender = Sender::new(signal, endpoint, runtime);
             let sender = sender.map_err(|problem| problems.push(problem)).ok()?;
-            let timeout = endpoint.as_ref()?.timeout;
-            Some(Lane::start(signal, sender, timeout, options, Arc::clone(&account), runtime))
-        };
-        let traces = lane(Signal::Traces, &settings.traces);
-        let logs = lane(Signal::Logs, &settings.logs);
+            Some(Lane::start(signal, sender, endpoint.timeout, options, Arc::clone(&account), runtime))
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
         let packing = Packing { bytes: options.request_bytes, records: options.batching.batch };
-        Ok(Self { name, traces, logs, packing, account })
+        Ok(Self { name, lanes, packing, account })
     }
 
-    fn too_large(&self, signal: Signal, records: usize) {
-        if records > 0 {
+    fn send<R: Record>(&self, records: &[R], resources: &[Resource]) {
+        let Some(lane) = &self.lanes[R::SIGNAL] else { return };
+        let too_large = encode::requests(records, resources, self.packing, |request, items| {
+            lane.push(request.into(), items);
+        });
+        if too_large > 0 {
             let message = format!("encoded larger than a request may be, {} bytes", self.packing.bytes);
-            self.account.dropped(Reason::TooLarge, Count::of(signal, records), Some(message));
+            self.account.dropped(Reason::TooLarge, Count::of(R::SIGNAL, too_large), Some(message));
         }
     }
 }
@@ -184,7 +179,7 @@ impl Exporter for Otlp {
     }
 
     fn takes(&self) -> Signals {
-        Signals { traces: self.traces.is_some(), logs: self.logs.is_some() }
+        Signals::from_fn(|signal| self.lanes[signal].is_some())
     }
 
     fn is_receiver(&self) -> bool {
@@ -192,25 +187,14 @@ impl Exporter for Otlp {
     }
 
     fn export(&mut self, batch: &Batch, resources: &[Resource]) {
-        if let Some(lane) = &self.traces {
-            let too_large = encode::traces(&batch.spans, resources, self.packing, |request, count| {
-                lane.push(request.into(), count);
-            });
-            self.too_large(Signal::Traces, too_large);
-        }
-        if let Some(lane) = &self.logs {
-            let too_large = encode::logs(&batch.logs, resources, self.packing, |request, count| {
-                lane.push(request.into(), count);
-            });
-            self.too_large(Signal::Logs, too_large);
-        }
+        each_signal!(R => self.send(R::list(batch), resources));
     }
 
     fn flush(&mut self, deadline: Instant) {
-        let lanes = [self.traces.take(), self.logs.take()];
+        let lanes = std::mem::take(&mut self.lanes).0;
         // All of them first: the senders of one work on while the other is waited for.
         lanes.iter().flatten().for_each(Lane::close);
-        // Once for both: by the time that one is through, the deadline may have passed.
+        // Once for all: by the time that one is through, the deadline may have passed.
         let began = Instant::now();
         let longest = deadline.saturating_duration_since(began);
         lanes.into_iter().flatten().for_each(|lane| lane.finish(began, longest));
@@ -288,28 +272,6 @@ enum Again {
     Smaller,
     /// The receiver has accepted the request, but what it said cannot be understood.
     Accepted,
-}
-
-/// What an accepted request's answer says (OTLP's `partial_success`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Partial {
-    rejected: u64,
-    message: Option<String>,
-}
-
-fn decode_answer(signal: Signal, answer: Bytes) -> Result<Partial, DecodeError> {
-    let (rejected, message) = match signal {
-        Signal::Traces => {
-            let partial = ExportTraceServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
-            (partial.rejected_spans, partial.error_message)
-        }
-        Signal::Logs => {
-            let partial = ExportLogsServiceResponse::decode(answer)?.partial_success.unwrap_or_default();
-            (partial.rejected_log_records, partial.error_message)
-        }
-    };
-    let message = Some(message).filter(|message| !message.is_empty());
-    Ok(Partial { rejected: u64::try_from(rejected).unwrap_or(0), message })
 }
 
 /// Keeps what a receiver says about itself to a length that a report can show.

@@ -1,8 +1,7 @@
 //! Receivers that are down, as a fault has it: what is for them waits, as it does in
 //! a batch processor, and what comes when there is no more room is dropped.
 
-use super::exporter::Count;
-use super::record::{Batch, LogRecord, SpanRecord};
+use super::signal::{Batch, Count, Receivers, Record, counted, each_signal};
 
 /// Whether the receivers are down, and what waits for them.
 #[derive(Debug)]
@@ -31,8 +30,8 @@ impl Outage {
 
     /// One more says that the receivers are down, or no longer: what has waited, when
     /// nobody says so any more.
-    pub fn turn(&mut self, down: bool) -> Option<Batch> {
-        if down {
+    pub fn set(&mut self, receivers: Receivers) -> Option<Batch> {
+        if receivers == Receivers::Down {
             self.downs += 1;
             return None;
         }
@@ -49,11 +48,15 @@ impl Outage {
     /// Lets records wait, as far as there is room; with those that are too many: the
     /// latest.
     pub fn hold(&mut self, batch: &Batch) -> Count {
-        let spans = self.fitting(batch.spans.iter().map(SpanRecord::weight));
-        self.held.spans.extend_from_slice(&batch.spans[..spans]);
-        let logs = self.fitting(batch.logs.iter().map(LogRecord::weight));
-        self.held.logs.extend_from_slice(&batch.logs[..logs]);
-        Count { spans: (batch.spans.len() - spans) as u64, logs: (batch.logs.len() - logs) as u64 }
+        let mut lost = Count::default();
+        each_signal!(R => lost += self.hold_records(R::list(batch)));
+        lost
+    }
+
+    fn hold_records<R: Record>(&mut self, records: &[R]) -> Count {
+        let fitting = self.fitting(records.iter().map(R::weight));
+        R::list_mut(&mut self.held).extend_from_slice(&records[..fitting]);
+        counted(&records[fitting..])
     }
 
     /// How many of these there is room for, from the first; they are held from now on.

@@ -10,19 +10,21 @@
 //! that a run that is repeated yields the same records. A receiver is waited for
 //! while it takes records (`otlp/patience.rs`).
 
+mod thread;
+
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io, thread};
-
-use tokio::time::Instant;
+use std::{fmt, io};
 
 use super::digest::Digest;
-use super::exporter::{Account, Count, Exporter, Reason, Signals, Totals};
+use super::exporter::{Account, Exporter, Totals};
 use super::outage::Outage;
-use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
-use super::record::{Batch, Resource};
-use super::spent::Spent;
+use super::queue::{Amount, Queue, Wait};
+use super::record::Resource;
+use super::recycle::Recycler;
+use super::signal::{Batch, Count, Signals};
+use thread::PipelineThread;
 
 /// Records that wait for the pipeline in virtual time. The core thread waits
 /// when there are more, so a longer queue would only cost memory.
@@ -32,21 +34,9 @@ const VIRTUAL_QUEUE: usize = 16_384;
 /// large its records are. The exporters have bounds of their own.
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// What is gathered before it is exported takes about this at most: bytes.
-const GATHERED_BYTES: usize = 16 << 20;
-
 /// How much longer than an exporter's patience the pipeline's thread may take to hand in
 /// its accounts.
 const GRACE: Duration = Duration::from_millis(250);
-
-/// So long without a record counts as quiet.
-const QUIET: Duration = Duration::from_millis(500);
-
-/// Spans that go back in one piece: few, as the core thread frees a piece at a time.
-const SPENT: usize = 64;
-
-/// Records that take more together do not go back: bytes.
-const SPENT_BYTES: usize = 8 << 20;
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,21 +83,21 @@ pub struct Handoff {
 
 impl Handoff {
     /// Frees spans that the pipeline is done with, twice as many as there are in
-    /// `batch`, which is about to be handed over: see [`Spent`].
+    /// `batch`, which is about to be handed over: see [`Recycler`].
     pub fn make_room(&self, batch: &Batch) {
-        self.shared.spent.free(2 * batch.spans.len());
+        self.shared.recycler.free(2 * batch.spans.len());
     }
 
     /// Hands a batch over. It waits in virtual time only, and for a receiver while that
     /// takes records. What cannot be taken is counted.
     pub fn send(&self, batch: Batch) {
-        if batch.is_empty() && batch.turn.is_none() {
+        if batch.is_empty() && batch.receivers.is_none() {
             return;
         }
-        let count = Count::from(&batch);
-        let load = Load { records: batch.len(), bytes: batch.weight() };
+        let count = batch.count();
+        let amount = Amount { records: batch.len(), bytes: batch.weight() };
         let wait = || if self.pace == Pace::Real { Wait::Never } else { Wait::Forever };
-        let fate = self.shared.queue.push(batch, load, wait);
+        let fate = self.shared.queue.push(batch, amount, wait);
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Ok(()) => tally.accepted += count,
@@ -121,7 +111,7 @@ impl Handoff {
 struct Shared {
     queue: Arc<Queue<Batch>>,
     tally: Mutex<Tally>,
-    spent: Spent,
+    recycler: Recycler,
     /// For how long an exporter is waited for at the end. Set before the queue is closed.
     patience: Mutex<Option<Duration>>,
     /// Set when every record has gone into it.
@@ -137,14 +127,14 @@ struct Tally {
 /// The pipeline's thread, and the accounts of its exporters.
 pub struct Pipeline {
     shared: Arc<Shared>,
-    accounts: Vec<Kept>,
+    accounts: Vec<ExporterAccount>,
     /// Ends when the thread has flushed everything.
     done: mpsc::Receiver<()>,
 }
 
 /// An exporter's account, and what is known of the exporter itself.
 #[derive(Debug)]
-struct Kept {
+struct ExporterAccount {
     account: Arc<Account>,
     takes: Signals,
     is_receiver: bool,
@@ -158,7 +148,7 @@ impl fmt::Debug for Pipeline {
 
 /// What became of every record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Settlement {
     /// Handed over to the pipeline.
     pub accepted: Count,
     /// Dropped before they reached any exporter: there was no room.
@@ -188,24 +178,24 @@ impl Pipeline {
             Pace::Virtual | Pace::Paced => batching.queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
-            queue: Arc::new(Queue::new(Load { records, bytes: QUEUE_BYTES })),
+            queue: Arc::new(Queue::new(Amount { records, bytes: QUEUE_BYTES })),
             tally: Mutex::default(),
-            spent: Spent::default(),
+            recycler: Recycler::default(),
             patience: Mutex::default(),
             digest: Mutex::default(),
         });
-        let keep = |exporter: &dyn Exporter| Kept {
+        let keep = |exporter: &dyn Exporter| ExporterAccount {
             account: exporter.account(),
             takes: exporter.takes(),
             is_receiver: exporter.is_receiver(),
         };
         let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
-        thread::Builder::new().name("telemetry".to_owned()).spawn({
+        std::thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
                 let outage = Outage::new(batching.queue);
-                Worker { resources, exporters, digest, pace, batching, outage }.run(&shared);
+                PipelineThread { resources, exporters, digest, pace, batching, outage }.run(&shared);
                 drop(alive);
             }
         })?;
@@ -218,16 +208,16 @@ impl Pipeline {
     }
 
     /// The accounts as they stand, for a progress line.
-    pub fn live(&self) -> Report {
+    pub fn live(&self) -> Settlement {
         let tally = self.tally();
         let exporters = self.accounts.iter().map(|kept| kept.account.totals()).collect();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
     }
 
     /// Exports what was handed over, flushes the exporters, and gives up when none has
     /// got rid of a record for `patience`. Every record that was ever handed over is in
     /// the report. What is handed over from now on is dropped.
-    pub fn shutdown(self, patience: Duration) -> Report {
+    pub fn shutdown(self, patience: Duration) -> Settlement {
         self.close(patience);
         self.finish(patience)
     }
@@ -246,7 +236,7 @@ impl Pipeline {
     }
 
     /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
-    pub fn finish(self, patience: Duration) -> Report {
+    pub fn finish(self, patience: Duration) -> Settlement {
         let settled =
             || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
         let mut before = settled();
@@ -259,13 +249,13 @@ impl Pipeline {
             before = now;
         }
         let tally = self.tally();
-        let settle = |kept: &Kept| {
+        let settle = |kept: &ExporterAccount| {
             let totals = kept.account.settle(tally.accepted, kept.takes);
             Totals { is_receiver: kept.is_receiver, ..totals }
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Report { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
     }
 
     fn tally(&self) -> Tally {
@@ -277,137 +267,5 @@ impl Drop for Pipeline {
     /// Lets the thread end: without it, it would wait for batches for good.
     fn drop(&mut self) {
         self.shared.queue.close();
-    }
-}
-
-/// What the thread owns.
-struct Worker {
-    resources: Arc<[Resource]>,
-    exporters: Vec<Box<dyn Exporter>>,
-    digest: Option<Digest>,
-    pace: Pace,
-    batching: Batching,
-    outage: Outage,
-}
-
-impl Worker {
-    fn run(mut self, shared: &Shared) {
-        let _guard = CloseOnDrop(Arc::clone(&shared.queue));
-        let (mut gathered, mut weight) = (Batch::default(), 0);
-        // When the gathered records are exported, and when it counts as quiet.
-        let (mut due, mut quiet) = (None, None);
-        loop {
-            match shared.queue.pop_until([due, quiet].into_iter().flatten().min()) {
-                Popped::Item(batch) => {
-                    if let Some(digest) = &mut self.digest {
-                        digest.take(&batch, &self.resources);
-                    }
-                    if self.exporters.is_empty() {
-                        if batch.weight() <= SPENT_BYTES {
-                            shared.spent.take(batch.spans);
-                        }
-                        continue;
-                    }
-                    if let Some(down) = batch.turn {
-                        self.turn(down, &mut gathered, &shared.spent);
-                    }
-                    self.export_at_once(&batch);
-                    weight += batch.weight();
-                    append(&mut gathered, batch);
-                    if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
-                        self.export(&mut gathered, &shared.spent);
-                        (due, weight) = (None, 0);
-                    }
-                    if self.pace != Pace::Virtual {
-                        let now = Instant::now();
-                        quiet = Some(now + QUIET);
-                        due = due.or_else(|| (!gathered.is_empty()).then(|| now + self.batching.delay));
-                    }
-                }
-                Popped::Late => {
-                    let now = Instant::now();
-                    if due.is_some_and(|due| due <= now) {
-                        self.export(&mut gathered, &shared.spent);
-                        (due, weight) = (None, 0);
-                    }
-                    if quiet.is_some_and(|quiet| quiet <= now) {
-                        self.exporters.iter_mut().for_each(|exporter| exporter.quiet());
-                        quiet = None;
-                    }
-                }
-                Popped::Closed => break,
-            }
-        }
-        // Before the exporters, of which one may be stuck.
-        *shared.digest.lock().unwrap_or_else(PoisonError::into_inner) =
-            self.digest.take().map(Digest::finish);
-        self.export(&mut gathered, &shared.spent);
-        // Receivers that are still down will not come up any more.
-        let lost = Count::from(&self.outage.take());
-        self.drop_for_receivers(lost);
-        let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
-        // None: the pipeline was dropped, nobody asked for the rest.
-        let patience = patience.unwrap_or_default();
-        for exporter in &mut self.exporters {
-            exporter.flush(Instant::now() + patience);
-        }
-    }
-
-    /// The receivers go down or come up: what has come before is not concerned.
-    fn turn(&mut self, down: bool, gathered: &mut Batch, spent: &Spent) {
-        self.export(gathered, spent);
-        let Some(held) = self.outage.turn(down).filter(|held| !held.is_empty()) else { return };
-        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.is_receiver()) {
-            exporter.export(&held, &self.resources);
-        }
-    }
-
-    fn drop_for_receivers(&self, count: Count) {
-        if count.records() == 0 {
-            return;
-        }
-        for exporter in self.exporters.iter().filter(|exporter| exporter.is_receiver()) {
-            exporter.account().dropped(Reason::Down, count.only(exporter.takes()), None);
-        }
-    }
-
-    fn export_at_once(&mut self, batch: &Batch) {
-        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.wants_at_once()) {
-            exporter.export(batch, &self.resources);
-        }
-    }
-
-    fn export(&mut self, batch: &mut Batch, spent: &Spent) {
-        if batch.is_empty() {
-            return;
-        }
-        let is_down = self.outage.is_down();
-        for exporter in self.exporters.iter_mut().filter(|exporter| !exporter.wants_at_once()) {
-            if !(is_down && exporter.is_receiver()) {
-                exporter.export(batch, &self.resources);
-            }
-        }
-        if is_down {
-            let lost = self.outage.hold(batch);
-            self.drop_for_receivers(lost);
-        }
-        if batch.weight() > SPENT_BYTES {
-            // Nor large ones: they are worth more than the way.
-            batch.spans.clear();
-        }
-        while !batch.spans.is_empty() {
-            spent.take(batch.spans.split_off(batch.spans.len().saturating_sub(SPENT)));
-        }
-        batch.logs.clear();
-    }
-}
-
-/// Moves the records of `batch` behind those of `gathered`.
-fn append(gathered: &mut Batch, mut batch: Batch) {
-    if gathered.is_empty() {
-        *gathered = batch;
-    } else {
-        gathered.spans.append(&mut batch.spans);
-        gathered.logs.append(&mut batch.logs);
     }
 }

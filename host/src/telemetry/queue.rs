@@ -13,19 +13,19 @@ use tokio::time::Instant;
 
 /// What an item weighs, and what a queue may hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct Amount {
     pub records: usize,
     pub bytes: usize,
 }
 
-impl AddAssign for Load {
+impl AddAssign for Amount {
     fn add_assign(&mut self, other: Self) {
         self.records += other.records;
         self.bytes += other.bytes;
     }
 }
 
-impl SubAssign for Load {
+impl SubAssign for Amount {
     fn sub_assign(&mut self, other: Self) {
         self.records -= other.records;
         self.bytes -= other.bytes;
@@ -55,7 +55,7 @@ pub enum Wait {
 /// or tasks ([`Queue::pop`]).
 #[derive(Debug)]
 pub struct Queue<T> {
-    bound: Load,
+    bound: Amount,
     state: Mutex<State<T>>,
     /// Wakes threads, on either side, when the state has changed.
     changed: Condvar,
@@ -65,14 +65,14 @@ pub struct Queue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    items: VecDeque<(T, Load)>,
-    load: Load,
+    items: VecDeque<(T, Amount)>,
+    amount: Amount,
     closed: bool,
 }
 
 impl<T> Queue<T> {
-    pub fn new(bound: Load) -> Self {
-        let state = State { items: VecDeque::new(), load: Load::default(), closed: false };
+    pub fn new(bound: Amount) -> Self {
+        let state = State { items: VecDeque::new(), amount: Amount::default(), closed: false };
         Self { bound, state: Mutex::new(state), changed: Condvar::new(), ready: Notify::new() }
     }
 
@@ -81,14 +81,14 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     /// The item itself, when there is no room or the queue is closed.
-    pub fn push(&self, item: T, load: Load, wait: impl Fn() -> Wait) -> Result<(), T> {
+    pub fn push(&self, item: T, amount: Amount, wait: impl Fn() -> Wait) -> Result<(), T> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return Err(item);
             }
-            let fits = state.load.records + load.records <= self.bound.records
-                && state.load.bytes + load.bytes <= self.bound.bytes;
+            let fits = state.amount.records + amount.records <= self.bound.records
+                && state.amount.bytes + amount.bytes <= self.bound.bytes;
             if fits || state.items.is_empty() {
                 break;
             }
@@ -104,8 +104,8 @@ impl<T> Queue<T> {
                 }
             };
         }
-        state.items.push_back((item, load));
-        state.load += load;
+        state.items.push_back((item, amount));
+        state.amount += amount;
         drop(state);
         self.changed.notify_all();
         self.ready.notify_one();
@@ -169,13 +169,13 @@ impl<T> Queue<T> {
 
     /// What the queue holds now.
     #[cfg(test)]
-    fn load(&self) -> Load {
-        self.lock().load
+    fn amount(&self) -> Amount {
+        self.lock().amount
     }
 
     fn take(&self, state: &mut State<T>) -> Option<T> {
-        let (item, load) = state.items.pop_front()?;
-        state.load -= load;
+        let (item, amount) = state.items.pop_front()?;
+        state.amount -= amount;
         self.changed.notify_all();
         Some(item)
     }
@@ -204,52 +204,52 @@ mod tests {
 
     use super::*;
 
-    const fn load(records: usize, bytes: usize) -> Load {
-        Load { records, bytes }
+    const fn amount(records: usize, bytes: usize) -> Amount {
+        Amount { records, bytes }
     }
 
     #[test]
     fn a_queue_is_full_by_records_or_by_bytes() {
-        let queue = Queue::new(load(10, 100));
-        assert_eq!(queue.push('a', load(6, 10), || Wait::Never), Ok(()));
-        assert_eq!(queue.push('b', load(5, 10), || Wait::Never), Err('b'), "too many records");
-        assert_eq!(queue.push('c', load(1, 91), || Wait::Never), Err('c'), "too many bytes");
-        assert_eq!(queue.push('d', load(4, 90), || Wait::Never), Ok(()));
-        assert_eq!(queue.load(), load(10, 100));
+        let queue = Queue::new(amount(10, 100));
+        assert_eq!(queue.push('a', amount(6, 10), || Wait::Never), Ok(()));
+        assert_eq!(queue.push('b', amount(5, 10), || Wait::Never), Err('b'), "too many records");
+        assert_eq!(queue.push('c', amount(1, 91), || Wait::Never), Err('c'), "too many bytes");
+        assert_eq!(queue.push('d', amount(4, 90), || Wait::Never), Ok(()));
+        assert_eq!(queue.amount(), amount(10, 100));
         assert_eq!(queue.pop_until(None), Popped::Item('a'));
-        assert_eq!(queue.load(), load(4, 90));
+        assert_eq!(queue.amount(), amount(4, 90));
     }
 
     #[test]
     fn an_item_heavier_than_the_bound_passes_alone() {
-        let queue = Queue::new(load(10, 100));
-        assert_eq!(queue.push('a', load(11, 1), || Wait::Never), Ok(()));
-        assert_eq!(queue.push('b', load(1, 1), || Wait::Never), Err('b'));
+        let queue = Queue::new(amount(10, 100));
+        assert_eq!(queue.push('a', amount(11, 1), || Wait::Never), Ok(()));
+        assert_eq!(queue.push('b', amount(1, 1), || Wait::Never), Err('b'));
     }
 
     #[test]
     fn a_closed_queue_gives_what_it_holds_and_takes_nothing() {
-        let queue = Queue::new(load(10, 100));
-        queue.push('a', load(1, 1), || Wait::Never).unwrap();
+        let queue = Queue::new(amount(10, 100));
+        queue.push('a', amount(1, 1), || Wait::Never).unwrap();
         queue.close();
-        assert_eq!(queue.push('b', load(1, 1), || Wait::Forever), Err('b'));
+        assert_eq!(queue.push('b', amount(1, 1), || Wait::Forever), Err('b'));
         assert_eq!(queue.pop_until(None), Popped::Item('a'));
         assert_eq!(queue.pop_until(None), Popped::Closed);
     }
 
     #[test]
     fn an_empty_queue_is_late() {
-        let queue = Queue::<char>::new(load(1, 1));
+        let queue = Queue::<char>::new(amount(1, 1));
         assert_eq!(queue.pop_until(Some(Instant::now() + Duration::from_millis(1))), Popped::Late);
     }
 
     #[test]
     fn a_waiting_producer_goes_on_when_there_is_room() {
-        let queue = Arc::new(Queue::new(load(1, 1)));
-        queue.push(0, load(1, 1), || Wait::Never).unwrap();
+        let queue = Arc::new(Queue::new(amount(1, 1)));
+        queue.push(0, amount(1, 1), || Wait::Never).unwrap();
         let producer = std::thread::spawn({
             let queue = Arc::clone(&queue);
-            move || (1..100).try_for_each(|item| queue.push(item, load(1, 1), || Wait::Forever))
+            move || (1..100).try_for_each(|item| queue.push(item, amount(1, 1), || Wait::Forever))
         });
         let items: Vec<_> = (0..100)
             .map(|_| match queue.pop_until(None) {
@@ -263,24 +263,24 @@ mod tests {
 
     #[test]
     fn a_waiting_producer_gives_up_when_its_patience_ends() {
-        let queue = Arc::new(Queue::new(load(1, 1)));
-        queue.push('a', load(1, 1), || Wait::Never).unwrap();
+        let queue = Arc::new(Queue::new(amount(1, 1)));
+        queue.push('a', amount(1, 1), || Wait::Never).unwrap();
         let patient = Arc::new(AtomicBool::new(true));
         let producer = std::thread::spawn({
             let (queue, patient) = (Arc::clone(&queue), Arc::clone(&patient));
             let wait = move || if patient.load(Ordering::SeqCst) { Wait::Forever } else { Wait::Never };
-            move || queue.push('b', load(1, 1), wait)
+            move || queue.push('b', amount(1, 1), wait)
         });
         patient.store(false, Ordering::SeqCst);
         queue.wake();
         assert_eq!(producer.join().unwrap(), Err('b'));
         let soon = Instant::now() + Duration::from_millis(1);
-        assert_eq!(queue.push('c', load(1, 1), || Wait::Until(soon)), Err('c'));
+        assert_eq!(queue.push('c', amount(1, 1), || Wait::Until(soon)), Err('c'));
     }
 
     #[tokio::test]
     async fn several_tasks_share_the_items_and_all_see_the_end() {
-        let queue = Arc::new(Queue::new(load(1_000, 1_000)));
+        let queue = Arc::new(Queue::new(amount(1_000, 1_000)));
         let tasks: Vec<_> = (0..4)
             .map(|_| {
                 let queue = Arc::clone(&queue);
@@ -294,7 +294,7 @@ mod tests {
             })
             .collect();
         for item in 0..500 {
-            queue.push(item, load(1, 1), || Wait::Never).unwrap();
+            queue.push(item, amount(1, 1), || Wait::Never).unwrap();
             tokio::task::yield_now().await;
         }
         queue.close();

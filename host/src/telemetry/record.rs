@@ -1,5 +1,11 @@
-//! Spans and log records as the core thread leaves them: flat, cheap to fill,
-//! close to OTLP (opentelemetry-proto 1.x, `trace.proto` and `logs.proto`).
+//! Records as the core thread leaves them: flat, cheap to fill, close to OTLP. Below are
+//! those of each signal; here is what they have in common.
+
+mod log;
+mod span;
+
+pub use log::{LogRecord, Severity};
+pub use span::{Attributes, Event, SpanKind, SpanRecord, SpanRef, Status};
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,7 +13,6 @@ use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
-use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::model::Scalar;
 
 /// Text that costs little to copy where it is known beforehand.
@@ -132,49 +137,9 @@ impl KeyValue {
     }
 }
 
-/// The attributes of a span: those that all spans of its route or link share and
-/// those that all spans with its peer share, interned, and its own behind them.
-/// Keys are unique over all three.
-#[derive(Clone, Debug, Default)]
-pub struct Attributes {
-    pub shared: Option<Arc<[KeyValue]>>,
-    /// What the other end of the connection gives.
-    pub peer: Option<Arc<[KeyValue]>>,
-    pub own: Vec<KeyValue>,
-}
-
-impl Attributes {
-    /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &KeyValue> {
-        self.shared.iter().chain(&self.peer).flat_map(|list| list.iter()).chain(&self.own)
-    }
-
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.iter().find(|attribute| &*attribute.key == key).map(|attribute| &attribute.value)
-    }
-
-    pub fn len(&self) -> usize {
-        self.shared.iter().chain(&self.peer).map(|list| list.len()).sum::<usize>() + self.own.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 /// An index into the run's table of resources: one for each replica of each service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(pub u32);
-
-/// A span that has ended, as far as others may want to name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanRef {
-    pub trace_id: TraceId,
-    pub span_id: SpanId,
-    pub kind: SpanKind,
-    /// Who made it.
-    pub resource: ResourceId,
-}
 
 /// Who produced a record: one replica of a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -213,145 +178,5 @@ impl Scope {
             Self::Bus => "simhost.bus",
             Self::Guest => "simhost.guest",
         }
-    }
-}
-
-/// As in `trace.proto`, with its numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum SpanKind {
-    Internal = 1,
-    Server = 2,
-    Client = 3,
-    Producer = 4,
-    Consumer = 5,
-}
-
-impl SpanKind {
-    /// `server`, `client`, …
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Server => "server",
-            Self::Client => "client",
-            Self::Producer => "producer",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-/// As in `trace.proto`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Status {
-    #[default]
-    Unset,
-    Ok,
-    /// With a description, empty where the attributes say it already.
-    Error(Text),
-}
-
-/// Something that happened at an instant of a span.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    pub name: Text,
-    /// Nanoseconds since the Unix epoch.
-    pub time: u64,
-    pub attributes: Vec<KeyValue>,
-}
-
-impl Event {
-    /// The event that the conventions name for an exception
-    /// (semantic conventions, "Semantic conventions for exceptions on spans").
-    pub fn exception(
-        time: u64,
-        kind: impl Into<Text>,
-        message: impl Into<Text>,
-        stacktrace: Option<String>,
-    ) -> Self {
-        let mut attributes = vec![
-            KeyValue::new(attribute::EXCEPTION_TYPE, kind.into()),
-            KeyValue::new(attribute::EXCEPTION_MESSAGE, message.into()),
-        ];
-        attributes.extend(stacktrace.map(|trace| KeyValue::new(attribute::EXCEPTION_STACKTRACE, trace)));
-        Self { name: Text::Static("exception"), time, attributes }
-    }
-}
-
-/// A span that has ended.
-#[derive(Clone, Debug)]
-pub struct SpanRecord {
-    pub trace_id: TraceId,
-    pub span_id: SpanId,
-    pub parent: Option<SpanId>,
-    /// The parent came from another process: bit 9 of OTLP's `flags`, valid by bit 8.
-    pub remote_parent: bool,
-    pub flags: TraceFlags,
-    pub trace_state: Option<Arc<str>>,
-    pub resource: ResourceId,
-    pub scope: Scope,
-    pub kind: SpanKind,
-    pub name: Text,
-    /// Nanoseconds since the Unix epoch.
-    pub start: u64,
-    /// Nanoseconds since the Unix epoch, not before `start`.
-    pub end: u64,
-    pub attributes: Attributes,
-    pub events: Vec<Event>,
-    pub status: Status,
-    /// Attributes that the bound on their number kept out.
-    pub dropped_attributes: u32,
-    /// Events that the bound on their number kept out.
-    pub dropped_events: u32,
-}
-
-impl SpanRecord {
-    /// Whether its status says that it failed.
-    pub const fn is_error(&self) -> bool {
-        matches!(self.status, Status::Error(_))
-    }
-}
-
-/// As in `logs.proto`: the first number of each range of `SeverityNumber`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Severity {
-    Trace = 1,
-    Debug = 5,
-    Info = 9,
-    Warn = 13,
-    Error = 17,
-    Fatal = 21,
-}
-
-/// One line that a guest logged or printed.
-#[derive(Clone, Debug)]
-pub struct LogRecord {
-    /// Nanoseconds since the Unix epoch.
-    pub time: u64,
-    pub severity: Severity,
-    pub body: Text,
-    pub attributes: Vec<KeyValue>,
-    pub resource: ResourceId,
-    /// The span that was current, if there was one.
-    pub span: Option<(TraceId, SpanId, TraceFlags)>,
-}
-
-/// Records on their way from the core thread, in the order in which they ended.
-#[derive(Clone, Debug, Default)]
-pub struct Batch {
-    pub spans: Vec<SpanRecord>,
-    pub logs: Vec<LogRecord>,
-    /// The receivers have gone down before these records were made (true), or have come
-    /// up again (false). Mostly neither.
-    pub turn: Option<bool>,
-}
-
-impl Batch {
-    pub fn len(&self) -> usize {
-        self.spans.len() + self.logs.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

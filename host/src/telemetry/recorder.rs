@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::record::{Batch, LogRecord, Scope, SpanRecord, SpanRef};
+use super::record::{LogRecord, Scope, SpanRecord, SpanRef};
+use super::signal::{Batch, Count, Receivers, Record, Signal};
 use crate::context::TraceId;
 
 /// Records gathered before they are handed over; fewer when the core is idle.
@@ -73,16 +74,13 @@ type Watch = Box<dyn Fn(SpanRef, bool)>;
 /// What was recorded so far, and what was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    pub spans: u64,
-    pub logs: u64,
+    pub recorded: Count,
     /// Not recorded: the guest was over its limit.
-    pub cut_spans: u64,
-    pub cut_logs: u64,
-    /// Attributes of log records that were not kept, likewise.
+    pub cut: Count,
+    /// Attributes of log records that were not kept: the guest was over its limit.
     pub cut_log_attributes: u64,
     /// Not recorded: their process died before they ended.
-    pub lost_spans: u64,
-    pub lost_logs: u64,
+    pub lost: Count,
     /// Spans that began and ended, recorded or not: in the end as many.
     pub opened: u64,
     pub closed: u64,
@@ -90,15 +88,13 @@ pub struct Counts {
 
 impl std::ops::AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        self.spans += other.spans;
-        self.logs += other.logs;
-        self.cut_spans += other.cut_spans;
-        self.cut_logs += other.cut_logs;
-        self.cut_log_attributes += other.cut_log_attributes;
-        self.lost_spans += other.lost_spans;
-        self.lost_logs += other.lost_logs;
-        self.opened += other.opened;
-        self.closed += other.closed;
+        let Self { recorded, cut, cut_log_attributes, lost, opened, closed } = other;
+        self.recorded += recorded;
+        self.cut += cut;
+        self.cut_log_attributes += cut_log_attributes;
+        self.lost += lost;
+        self.opened += opened;
+        self.closed += closed;
     }
 }
 
@@ -158,57 +154,50 @@ impl Recorder {
     #[inline]
     fn record(&self, mut span: SpanRecord) -> bool {
         if self.losing.get() {
-            self.count(|counts| counts.lost_spans += 1);
+            self.count(|counts| counts.lost[Signal::Traces] += 1);
             return false;
         }
         self.stretched.borrow_mut().end(&mut span);
         match self.editor.get() {
             None => {
-                self.keep(span);
+                self.push(span);
                 true
             }
             Some(editor) => {
-                editor.release(false, &mut |span| self.keep(span));
-                editor.span(span, &mut |span| self.keep(span))
+                editor.release(false, &mut |span| self.push(span));
+                editor.span(span, &mut |span| self.push(span))
             }
         }
     }
 
+    /// Leaves a record that no fault changes any more.
     #[inline]
-    fn keep(&self, span: SpanRecord) {
-        if span.scope == Scope::Guest {
-            self.weight.set(self.weight.get() + span.weight());
+    pub fn push<R: Record>(&self, record: R) {
+        if record.origin().1 == Scope::Guest {
+            self.weight.set(self.weight.get() + record.weight());
         }
-        self.batch.borrow_mut().spans.push(span);
-        self.count(|counts| counts.spans += 1);
+        self.count(|counts| counts.recorded[R::SIGNAL] += record.items() as u64);
+        R::list_mut(&mut self.batch.borrow_mut()).push(record);
         self.flush_if_full();
     }
 
     pub fn log(&self, log: LogRecord) {
         if self.losing.get() {
-            return self.count(|counts| counts.lost_logs += 1);
+            return self.count(|counts| counts.lost[Signal::Logs] += 1);
         }
         let log = match self.editor.get() {
             None => log,
             Some(editor) => {
-                editor.release(false, &mut |span| self.keep(span));
+                editor.release(false, &mut |span| self.push(span));
                 editor.log(log)
             }
         };
-        self.count(|counts| counts.logs += 1);
-        self.weight.set(self.weight.get() + log.weight());
-        self.batch.borrow_mut().logs.push(log);
-        self.flush_if_full();
+        self.push(log);
     }
 
-    /// Counts a span that is not recorded, as its guest is over its limit.
-    pub fn cut_span(&self) {
-        self.count(|counts| counts.cut_spans += 1);
-    }
-
-    /// Counts a log record that is not recorded, as its guest is over its limit.
-    pub fn cut_log(&self) {
-        self.count(|counts| counts.cut_logs += 1);
+    /// Counts a record that is not recorded, as its guest is over its limit.
+    pub fn cut(&self, signal: Signal) {
+        self.count(|counts| counts.cut[signal] += 1);
     }
 
     /// Counts attributes of a log record that are not kept. Spans bear such counts
@@ -220,7 +209,7 @@ impl Recorder {
     /// Hands over what is there.
     pub fn flush(&self) {
         if let Some(editor) = self.editor.get() {
-            editor.release(false, &mut |span| self.keep(span));
+            editor.release(false, &mut |span| self.push(span));
         }
         self.hand_over();
     }
@@ -228,15 +217,15 @@ impl Recorder {
     /// Hands over what is there or was held back: nothing more comes.
     pub fn finish(&self) {
         if let Some(editor) = self.editor.get() {
-            editor.release(true, &mut |span| self.keep(span));
+            editor.release(true, &mut |span| self.push(span));
         }
         self.hand_over();
     }
 
     /// What is recorded from now on finds the receivers down, or up again.
-    pub fn turn(&self, down: bool) {
+    pub fn set_receivers(&self, receivers: Receivers) {
         self.flush();
-        (self.hand_over.borrow_mut())(Batch { turn: Some(down), ..Batch::default() });
+        (self.hand_over.borrow_mut())(Batch { receivers: Some(receivers), ..Batch::default() });
     }
 
     fn hand_over(&self) {
@@ -246,7 +235,7 @@ impl Recorder {
         self.weight.set(0);
         // The next batch will likely be as long.
         let spans = Vec::with_capacity(self.batch.borrow().spans.len());
-        let batch = self.batch.replace(Batch { spans, logs: Vec::new(), turn: None });
+        let batch = self.batch.replace(Batch { spans, ..Batch::default() });
         (self.hand_over.borrow_mut())(batch);
     }
 

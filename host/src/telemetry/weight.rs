@@ -2,7 +2,7 @@
 //!
 //! Texts that many records share count for none of them.
 
-use super::record::{Batch, Event, KeyValue, LogRecord, SpanRecord, Status, Text, Value};
+use super::record::{Event, KeyValue, Text, Value};
 
 impl Text {
     /// Bytes that it has for itself.
@@ -40,34 +40,8 @@ impl Event {
     }
 }
 
-impl SpanRecord {
-    /// Bytes that it takes in a batch.
-    pub fn weight(&self) -> usize {
-        let status = match &self.status {
-            Status::Error(text) => text.weight(),
-            Status::Unset | Status::Ok => 0,
-        };
-        let events = self.events.iter().map(Event::weight).sum::<usize>();
-        size_of::<Self>() + self.name.weight() + sum(&self.attributes.own) + events + status
-    }
-}
-
-impl LogRecord {
-    /// Bytes that it takes in a batch.
-    pub fn weight(&self) -> usize {
-        size_of::<Self>() + self.body.weight() + sum(&self.attributes)
-    }
-}
-
-impl Batch {
-    /// Bytes that its records take.
-    pub fn weight(&self) -> usize {
-        let spans = self.spans.iter().map(SpanRecord::weight).sum::<usize>();
-        spans + self.logs.iter().map(LogRecord::weight).sum::<usize>()
-    }
-}
-
-fn sum(attributes: &[KeyValue]) -> usize {
+/// Bytes that attributes take in a list.
+pub fn sum(attributes: &[KeyValue]) -> usize {
     attributes.iter().map(KeyValue::weight).sum()
 }
 

@@ -12,7 +12,7 @@ use super::shapes::By;
 use super::types::{SHARE, TIME};
 use super::units::positive_duration;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Goal, Load, Measure, Objective, Subject};
+use crate::model::{Goal, Load, Measure, Objective, RequestsOf};
 
 const REMEDY: &str = r#"write what is allowed, such as { p99 = "400ms", errors = "1%" }"#;
 
@@ -67,15 +67,15 @@ pub(super) fn objectives(root: &Table<'_>, names: &Names, loads: &[Load]) -> Vec
 }
 
 fn objective(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Objective> {
-    let subject = subject(entry, names, loads);
+    let of = requests_of(entry, names, loads);
     let what = format!("the objective {}", quote(entry.key));
     let goals = GOALS.open(entry, what).map(|table| goals(&table));
-    let (subject, goals) = (subject?, goals?);
-    Some(Objective { subject, goals, place: entry.key_place.clone() })
+    let (of, goals) = (of?, goals?);
+    Some(Objective { of, goals, place: entry.key_place.clone() })
 }
 
 /// `SERVICE`, `SERVICE METHOD /route` or `LOAD`.
-fn subject(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Subject> {
+fn requests_of(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<RequestsOf> {
     let (name, route) = match entry.key.split_once(' ') {
         Some((service, route)) => (service, Some(route)),
         None => (entry.key, None),
@@ -87,12 +87,12 @@ fn subject(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Subject> 
                 .label("which of the two?")
                 .help("give the load a name of its own"),
         ),
-        (Some(id), None) => Some(Subject::Service(id)),
+        (Some(id), None) => Some(RequestsOf::Service(id)),
         (Some(id), Some(route)) => match address::route(route) {
-            Ok(route) => Some(Subject::Route(id, route)),
+            Ok(route) => Some(RequestsOf::Route(id, route)),
             Err(problem) => entry.refuse_key(problem),
         },
-        (None, None) if is_load => Some(Subject::Load(name.to_owned())),
+        (None, None) if is_load => Some(RequestsOf::Load(name.to_owned())),
         (None, None) => {
             let problem = Problem::new(format!("no service and no load has the name {}", quote(name)));
             let known = names.all().chain(loads.iter().map(|load| load.name.as_str()));

@@ -26,7 +26,7 @@ const SERVICES_AT_MOST: usize = 10_000;
 /// Resource attributes that simhost sets, and where their values come from.
 const RESERVED_ATTRIBUTES: [(&str, &str); 5] = [
     ("service.name", "it is the service's name in this file"),
-    ("service.namespace", "it is the topology's name"),
+    ("service.namespace", "write namespace = \"…\" in [topology]"),
     ("service.version", "write version = \"…\" in the service"),
     ("service.instance.id", "every replica gets its own"),
     ("deployment.environment.name", "write environment = \"…\" in [topology]"),

@@ -11,7 +11,8 @@ use super::read::Source;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::telemetry::console::{Console, MAX_LOGS, MAX_SPANS, Style, keep_longest};
-use crate::telemetry::record::{Batch, KeyValue, LogRecord, Resource, ResourceId, SpanKind, SpanRecord};
+use crate::telemetry::record::{KeyValue, LogRecord, Resource, ResourceId, SpanKind, SpanRecord};
+use crate::telemetry::signal::{Batch, Record};
 
 /// What the traces take that are held to be drawn: bytes.
 pub const MAX_BYTES: usize = 256 << 20;

@@ -68,9 +68,9 @@ impl Closing<'_> {
             Ok(Comparison { causes, symptom }) => (symptom, Ok(causes)),
             Err(why) => (failed(), Err(why)),
         };
-        let spots = |of: fn(&FaultImpact) -> &BTreeSet<ServiceRoute>| {
+        let places = |of: fn(&FaultImpact) -> &BTreeSet<ServiceRoute>| {
             let all: BTreeSet<ServiceRoute> = touched().flat_map(of).copied().collect();
-            all.into_iter().map(|spot| self.names.place(spot)).collect()
+            all.into_iter().map(|at| self.names.place(at)).collect()
         };
         let reasons = Suppression::ALL.into_iter().zip(account.suppressed).filter(|(_, count)| *count > 0);
         let first = touched().filter_map(|touched| touched.first).min();
@@ -82,8 +82,8 @@ impl Closing<'_> {
             injected: account.injected,
             suppressed: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
             first_firing_at: first.map(|first| seconds(first.saturating_sub(self.start))),
-            struck: spots(|touched| &touched.struck),
-            upstream: spots(|touched| &touched.upstream),
+            struck: places(|touched| &touched.struck),
+            upstream: places(|touched| &touched.upstream),
             requests: touched().map(|touched| touched.requests).sum(),
             requests_failed: touched().map(|touched| touched.failed).sum(),
             first_struck: earliest(|touched| touched.first_request.as_ref()),

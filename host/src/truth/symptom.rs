@@ -37,7 +37,7 @@ pub struct Symptom {
 
 impl Symptom {
     pub fn new(request: &Request, names: &Names, start: Nanos) -> Self {
-        let place = names.place(request.spot);
+        let place = names.place(request.to);
         let answer = request.end.map(|end| end.answer);
         Self {
             trace_id: request.is_sent.then(|| request.trace.to_string()),

@@ -139,3 +139,34 @@ impl ip_name_lookup::HostResolveAddressStream for Lookup<'_> {
         ip_name_lookup::HostResolveAddressStream::drop(&mut self.inner, stream)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::ResourceTable;
+    use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+    use super::environment::Host as _;
+    use super::*;
+
+    struct Worker {
+        wasi: WasiCtx,
+        table: ResourceTable,
+    }
+
+    impl WasiView for Worker {
+        fn ctx(&mut self) -> WasiCtxView<'_> {
+            WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        }
+    }
+
+    #[test]
+    fn the_environment_is_paid_for_by_its_texts_and_their_places_in_memory() {
+        let wasi = WasiCtxBuilder::new().env("STAGE", "test").env("REGION", "north").build();
+        let mut worker = Worker { wasi, table: ResourceTable::new() };
+        let bill = Bill::default();
+        let mut environment = Environment { bill: bill.clone(), inner: worker.cli() };
+        assert_eq!(environment.get_environment().unwrap().len(), 2);
+        let places = 2 * size_of::<(String, String)>();
+        assert_eq!(bill.settle(), bill::bytes(5 + 4 + 6 + 5 + places));
+    }
+}

@@ -17,6 +17,7 @@ use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::sched::Sched;
 use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
 use crate::telemetry::recorder::Recorder;
+use crate::telemetry::signal::Signal;
 
 use super::bill::{self, Bill};
 
@@ -128,7 +129,7 @@ impl Output {
         }
         let has_room = |_: &u32| (self.keep)(size_of::<LogRecord>() + line.len());
         let Some(left) = self.left.get().checked_sub(1).filter(has_room) else {
-            return self.recorder.cut_log();
+            return self.recorder.cut(Signal::Logs);
         };
         self.left.set(left);
         let line = line.strip_suffix(b"\r").unwrap_or(line);

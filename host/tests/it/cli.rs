@@ -254,6 +254,25 @@ fn check_says_everything_that_is_wrong_at_once() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_in_words_that_fit_the_command() {
+    for command in ["run", "check", "graph", "diff"] {
+        let change = if command == "diff" { &["--with", "slow"][..] } else { &[] };
+        let assert = cli(&[&[command, "nowhere.toml"], change].concat());
+        refused(assert, &["there is no file \"nowhere.toml\"", "\nnothing was done: 1 problem\n"]);
+    }
+}
+
+#[test]
+fn the_flags_of_a_command_come_before_those_that_all_have() {
+    let help = cli(&["run", "--help"]).success().get_output().stdout.clone();
+    let help = String::from_utf8(help).expect("text");
+    let at = |word: &str| help.find(word).unwrap_or_else(|| panic!("{word} is in {help}"));
+    let order =
+        ["\nOptions:", "--virtual", "--json", "\nWhich traces:", "\nGlobal options:", "--color"].map(at);
+    assert!(order.is_sorted(), "{help}");
+}
+
+#[test]
 fn a_name_that_the_topology_does_not_have_gets_a_hint() {
     let swap = format!("inventry-service={}", guest("payment"));
     let assert = run(&["--guest", &swap, "--fault", "slow-index-scn=on"]);
@@ -402,7 +421,7 @@ fn what_is_shown_is_a_matter_of_show() {
 fn records_can_go_to_standard_output() {
     let topology = Topology::orders();
     let Finished { stdout, stderr, .. } = topology.run(&["--virtual", "--request", ORDER, "--out", "-"]);
-    assert_eq!(support::trace::read(&stdout).len(), 17);
+    assert_eq!(support::telemetry::read(&stdout).len(), 17);
     assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
 }
 
@@ -417,13 +436,13 @@ fn traces_stay_out_of_a_document_on_standard_output() {
         finished.success().to_owned()
     };
     assert_eq!(serde_json::from_str::<Value>(&run(&["--json"])).expect("JSON")["topology"], "orders");
-    assert_eq!(support::trace::read(&run(&["--out", "-"])).len(), 17);
-    assert_eq!(support::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-", "--json"])).len(), 17);
 
     let server = support::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
     assert_eq!(server.connect().order(2, &[]).status(), 201);
     let finished = server.stop();
-    assert_eq!(support::trace::read(finished.success()).len(), 17);
+    assert_eq!(support::telemetry::read(finished.success()).len(), 17);
     assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
 }
 
@@ -493,6 +512,8 @@ fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     assert!(stdout.contains("\ndigest: "), "{stdout}");
     let said = "error: file /dev/full: 17 of 17 records were lost: 17 records, failed: cannot write to file \
                 /dev/full: No space left";
+    // Long lines are wrapped.
+    let stderr = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(stderr.contains(said) && stderr.contains("--lossy accepts losses"), "{stderr}");
 }
 

@@ -6,7 +6,8 @@ mod story;
 use insta::assert_snapshot;
 use orders::order;
 use simhost::telemetry::console::{MAX_ROWS, MAX_SPANS, Style};
-use simhost::telemetry::record::{Batch, Severity};
+use simhost::telemetry::record::Severity;
+use simhost::telemetry::signal::Batch;
 use story::{
     Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story, at, span_id, told, trace_id,
 };
@@ -289,7 +290,7 @@ fn where_batches_end_changes_nothing() {
     let mut ones = Vec::new();
     let mut logs = whole.logs.clone().into_iter().peekable();
     for span in &whole.spans {
-        let mut batch = Batch { spans: vec![span.clone()], logs: Vec::new(), turn: None };
+        let mut batch = Batch::from(vec![span.clone()]);
         while let Some(log) = logs.next_if(|log| log.time <= span.end) {
             batch.logs.push(log);
         }
@@ -358,10 +359,10 @@ mod any_links {
             let mut batches = Vec::new();
             for cut in cuts {
                 let (head, tail) = rest.split_at(cut.min(rest.len()));
-                batches.push(Batch { spans: head.to_vec(), logs: Vec::new(), turn: None });
+                batches.push(Batch::from(head.to_vec()));
                 rest = tail;
             }
-            batches.push(Batch { spans: rest.to_vec(), logs: Vec::new(), turn: None });
+            batches.push(Batch::from(rest.to_vec()));
             // An empty one would say that nothing more comes.
             batches.retain(|batch| !batch.is_empty());
             let style = Style { width, unicode, ..PAPER };

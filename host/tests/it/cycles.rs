@@ -1,6 +1,6 @@
 //! Cycles of calls: they end, by name, as soon as it is certain that they cannot go on.
 
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, Topology};
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn topology(services: &str) -> Topology {
 /// One request from outside to `a`, and its spans.
 fn one(services: &str) -> (Finished, Vec<Span>) {
     let (finished, records) = topology(services).records(&["--request", "GET /"]);
-    let spans = trace::read(&records);
+    let spans = telemetry::read(&records);
     (finished, spans)
 }
 
@@ -30,7 +30,7 @@ fn took(spans: &[Span]) -> u64 {
 
 /// How many SERVER spans failed for this reason.
 fn failed(spans: &[Span], kind: &str) -> usize {
-    spans.iter().filter(|span| span.kind == "SERVER" && span.text("error.type") == Some(kind)).count()
+    spans.iter().filter(|span| span.kind_name() == "SERVER" && span.text("error.type") == Some(kind)).count()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What people read fits the page they read it on: narrow ones, files, screen readers.
 
-use crate::support::{Finished, ORDER, Topology, finish};
+use crate::support::{Finished, ORDER, Topology, finish, simhost};
 
 /// A run with tables, a timeline, errors and a trace.
 fn run(columns: &str, flags: &[&str]) -> Finished {
@@ -22,8 +22,19 @@ fn the_report_fits_the_page_and_its_numbers_are_whole() {
         for head in ["requests", "p95", "errors"] {
             assert!(tables.lines().any(|line| line.contains(head)), "{columns}, {head}: {tables}");
         }
-        let is_narrow = tables.contains("left out, as the page is narrow");
+        let is_narrow = tables.contains("left out of some tables");
         assert!(is_narrow || columns > 60, "{tables}");
+    }
+}
+
+#[test]
+fn a_difference_and_what_is_said_of_it_fit_the_page() {
+    let topology = Topology::orders();
+    let mut command = simhost();
+    command.arg("diff").arg(topology.path()).args(["--with", "slow-index-scan", "--for", "20s"]);
+    let finished = finish(command.env("COLUMNS", "80"));
+    for line in finished.success().lines().chain(finished.stderr.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
     }
 }
 

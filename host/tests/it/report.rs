@@ -295,10 +295,10 @@ fn every_call_has_its_server_or_a_reason() {
         guest("tests/hop")
     );
     records += &Topology::new("cycle", cycle).records(&["--request", "GET /"]).1;
-    let spans = support::trace::read(&records);
+    let spans = support::telemetry::read(&records);
     let (mut served, mut unreached) = (0, 0);
-    for client in spans.iter().filter(|span| span.kind == "CLIENT") {
-        let server = spans.iter().any(|span| span.kind == "SERVER" && span.parent == client.id);
+    for client in spans.iter().filter(|span| span.kind_name() == "CLIENT") {
+        let server = spans.iter().any(|span| span.kind_name() == "SERVER" && span.parent == client.id);
         let reason = client.text("error.type").is_some_and(|kind| UNREACHED.contains(&kind));
         assert!(server != reason, "{client:?}");
         served += u32::from(server);

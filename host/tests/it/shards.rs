@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, ORDER, Topology};
 use serde_json::Value;
 use simhost::rng::{Key, Purpose};
@@ -120,8 +120,8 @@ fn each_shard_is_the_run_of_its_own_seed_and_the_report_their_sum() {
     let alone: Vec<_> =
         [SEED.to_string(), seed(1), seed(2)].iter().map(|seed| short(&["--seed", seed])).collect();
     let (together, records) = short(&["--shards", "3"]);
-    let spans: Vec<_> = alone.iter().flat_map(|(_, records)| trace::read(records)).collect();
-    assert_eq!(sorted(&trace::read(&records)), sorted(&spans));
+    let spans: Vec<_> = alone.iter().flat_map(|(_, records)| telemetry::read(records)).collect();
+    assert_eq!(sorted(&telemetry::read(&records)), sorted(&spans));
 
     let exhausted = spans.iter().filter(|span| span.text("error.type") == Some("workers_exhausted"));
     assert!(exhausted.count() > 10, "the bound on workers was met");
@@ -153,8 +153,8 @@ fn each_shard_is_the_run_of_its_own_seed_and_the_report_their_sum() {
 #[test]
 fn traces_and_instances_of_shards_are_their_own() {
     let (_, records) = short(&["--shards", "3"]);
-    let spans = trace::read(&records);
-    let ids: BTreeSet<_> = spans.iter().map(|span| (&span.trace_id, &span.id)).collect();
+    let spans = telemetry::read(&records);
+    let ids: BTreeSet<_> = spans.iter().map(|span| (&span.trace, &span.id)).collect();
     assert_eq!(ids.len(), spans.len());
     let instances =
         spans.iter().map(|span| (&*span.service, span.resource["service.instance.id"].to_string()));
@@ -163,7 +163,7 @@ fn traces_and_instances_of_shards_are_their_own() {
     assert_eq!(["front", "back", "visitors"].map(of), [6, 3, 3]);
     // Every trace is one world's: its spans hang together.
     for span in spans.iter().filter(|span| !span.parent.is_empty()) {
-        assert!(ids.contains(&(&span.trace_id, &span.parent)), "{span:?}");
+        assert!(ids.contains(&(&span.trace, &span.parent)), "{span:?}");
     }
 }
 
@@ -187,7 +187,7 @@ fn ctrl_c_stops_all_shards() {
     assert_eq!(finished.code, Some(0), "{said}");
     assert_eq!(said.matches("finishing what is under way").count(), 1, "{said}");
     assert!(said.contains("3 shards") && said.contains("digest: "), "{said}");
-    let spans = trace::read(&text);
+    let spans = telemetry::read(&text);
     let roots = spans.iter().filter(|span| span.name == "POST /orders").count();
     assert!(roots > 0 && spans.len() == 17 * roots, "{roots} roots of {} spans", spans.len());
 }

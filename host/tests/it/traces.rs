@@ -188,6 +188,27 @@ fn a_run_draws_one_trace_by_its_id_and_says_so_if_there_is_none() {
 }
 
 #[test]
+fn a_run_tells_of_a_service_and_a_route_that_its_topology_does_not_have() {
+    let notes = |arguments: &[&str]| {
+        let run = Topology::orders().run(&[&["--virtual", "--for", "1s"][..], arguments].concat());
+        run.success();
+        run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let said = notes(&["--service", "payment-servce", "--route", "/ordrs"]);
+    for note in [
+        "note: --service names the service \"payment-servce\", which the topology does not have: did you mean \
+         \"payment-service\"? Known services: \"",
+        "note: --route names the route \"/ordrs\", which no service has: did you mean \"/orders\"?",
+    ] {
+        assert!(said.contains(note), "{said}");
+    }
+    // The second is the name of a guest's own span.
+    for known in [&["--service", "order-service", "--route", "/stock"][..], &["--route", "slow_lookup"]] {
+        assert_eq!(notes(known), "", "{known:?}");
+    }
+}
+
+#[test]
 fn traces_that_are_chosen_and_not_shown_are_refused() {
     let refused = Topology::orders().run(&["--virtual", "--for", "4s", "--errors", "--show", "summary"]);
     assert_eq!(refused.code, Some(2));

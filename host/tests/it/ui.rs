@@ -107,7 +107,7 @@ fn dump(model: &Model) -> String {
     for objective in &model.objectives {
         let goals = objective.goals.iter().map(|goal| format!("{:?} {}", goal.measure, goal.limit));
         let goals: Vec<_> = goals.collect();
-        line(format!("objective {:?} {}", objective.subject, goals.join(", ")));
+        line(format!("objective {:?} {}", objective.of, goals.join(", ")));
     }
     line(format!("{:?}", model.telemetry));
     text

@@ -43,7 +43,7 @@ pub fn mg1(rate: f64, service: f64, variation: f64) -> Steady {
     Steady { wait, waiting: rate * wait, utilisation, delayed: utilisation, loss: 0.0, throughput: rate }
 }
 
-/// M/M/c/K: likewise M/M/c, but only `places` in the queue; who finds them taken is lost.
+/// M/M/c/K: M/M/c with only `places` in the queue. Requests that find them taken are lost.
 pub fn mmck(rate: f64, service: f64, workers: u32, places: u32) -> Steady {
     let most = workers + places;
     let shares = birth_and_death(most, |_| rate, |number| f64::from(number.min(workers)) / service);

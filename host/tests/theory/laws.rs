@@ -13,6 +13,7 @@ use simhost::model::{
     NetworkFault, Policies, RecordFault, ReplicaFault, Retry, Schedule, ServiceId, Trip, WorkerFault,
 };
 use simhost::telemetry::record::{Scope, SpanKind, SpanRecord, Value};
+use simhost::telemetry::signal::Signal;
 use simhost::topology::{self, Topology};
 
 use crate::lab::{self, Lab, Spans};
@@ -37,7 +38,11 @@ impl Ended {
         let counts = lab.counts();
         assert_eq!(counts.opened, counts.closed, "{what}: spans that began, and that ended");
         let spans = lab.spans();
-        assert_eq!(counts.spans, spans.len() as u64, "{what}: spans that were counted, and that are there");
+        assert_eq!(
+            counts.recorded[Signal::Traces],
+            spans.len() as u64,
+            "{what}: spans that were counted, and that are there"
+        );
         let findings = if told { findings(&spans) } else { Vec::new() };
         assert!(findings.is_empty(), "{what}:\n{}", findings.join("\n"));
         assert!(accounts.services.iter().any(|service| service.all().count > 10), "{what}: nobody came");

@@ -40,7 +40,7 @@ fn resources() -> Vec<Resource> {
 fn gathered(spans: Vec<SpanRecord>) -> Gathered {
     let (mut gather, done) = Gather::new();
     for spans in spans.chunks(2) {
-        gather.export(&Batch { spans: spans.to_vec(), logs: Vec::new(), turn: None }, &resources());
+        gather.export(&Batch::from(spans.to_vec()), &resources());
     }
     gather.flush(Instant::now());
     done.recv().expect("it was flushed")

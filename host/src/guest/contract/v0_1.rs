@@ -5,10 +5,10 @@
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
+use crate::guest::bindings::Pending;
 use crate::guest::bindings::exports::simhost::service::handler;
 use crate::guest::bindings::simhost::service::{bus, http};
-use crate::guest::host::{self, Pending};
-use crate::guest::state::GuestState;
+use crate::guest::host::{self, GuestState};
 
 use super::Contract;
 
@@ -29,7 +29,7 @@ mod bindings {
             "simhost:service/logging": crate::guest::bindings::simhost::service::logging,
             "simhost:service/clock": crate::guest::bindings::simhost::service::clock,
             "simhost:service/config": crate::guest::bindings::simhost::service::config,
-            "simhost:service/bus.pending": crate::guest::host::Pending,
+            "simhost:service/bus.pending": crate::guest::bindings::Pending,
         },
     });
 }

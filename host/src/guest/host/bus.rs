@@ -16,19 +16,17 @@ use crate::telemetry::recorder::Recorder;
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
 use super::pairs;
+use super::state::{GuestState, Local};
 use crate::guest::CallError;
+use crate::guest::bindings::Pending;
 use crate::guest::bindings::simhost::service::{bus, http};
 use crate::guest::budget::Hold;
-use crate::guest::state::{GuestState, Identity, Local};
+use crate::guest::identity::Identity;
 use crate::guest::waiter::Waiter;
 
 /// A worker has at most so many calls under way, those included that its guest
 /// does not wait for.
 const PENDING_CALLS: u32 = 256;
-
-/// A call under way: a number of the worker's own.
-#[derive(Debug)]
-pub struct Pending;
 
 /// Where the response of a call under way arrives, and the call's CLIENT span.
 type PendingCall = (SpanId, sched::Receiver<Answered>);

@@ -5,8 +5,8 @@ use wasmtime::component::{HasSelf, LinkerInstance};
 use crate::sched;
 use crate::wasi::bill::{FUNCTION, TIMER};
 
+use super::state::GuestState;
 use crate::guest::bindings::simhost::service::clock;
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {

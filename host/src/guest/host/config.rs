@@ -5,8 +5,8 @@ use wasmtime::component::{HasSelf, LinkerInstance};
 use crate::wasi::bill::{self, FUNCTION};
 
 use super::pairs;
+use super::state::GuestState;
 use crate::guest::bindings::simhost::service::config;
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {

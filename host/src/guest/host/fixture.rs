@@ -7,12 +7,13 @@ use std::rc::Rc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
+use super::state::{GuestState, Host};
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
+use crate::guest::identity::Identity;
 use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
-use crate::guest::state::{GuestState, Host, Identity};
 use crate::guest::{CallError, Outbound};
 use crate::message::{Headers, Request, Response};
 use crate::model::{Limits, Nanos, ServiceId};
@@ -20,8 +21,39 @@ use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Batch, Event, ResourceId};
+use crate::telemetry::record::{Event, ResourceId};
 use crate::telemetry::recorder::Recorder;
+use crate::telemetry::signal::Batch;
+
+/// A world without a bus, with room for one worker.
+pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
+    Rc::new(Host {
+        sched: sched.clone(),
+        recorder: Rc::new(recorder),
+        span_limits: SpanLimits::default(),
+        root: 1,
+        places: Cell::new(1),
+        outbound: OnceCell::new(),
+    })
+}
+
+/// The one replica of the service `front`, with this configuration.
+pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
+    let pairs = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Rc::new(Identity {
+        service: ServiceId(0),
+        name: "front".to_owned(),
+        replica: 0,
+        process: Process::new(sched, false),
+        resource: ResourceId(0),
+        endpoint: Rc::new(Endpoint::new(Ipv4Addr::LOCALHOST, "simhost".into())),
+        config: pairs.collect(),
+        environment: Vec::new(),
+        limits: Limits::default(),
+        under_way: UnderWay::new(1 << 20, 1),
+        crew: Rc::default(),
+    })
+}
 
 /// A worker of the service `front`, and the world around it.
 pub struct Fixture {
@@ -42,28 +74,8 @@ impl Fixture {
             records.spans.extend(batch.spans);
             records.logs.extend(batch.logs);
         });
-        let host = Rc::new(Host {
-            sched: sched.clone(),
-            recorder: Rc::new(recorder),
-            span_limits: SpanLimits::default(),
-            root: 1,
-            places: Cell::new(1),
-            outbound: OnceCell::new(),
-        });
-        let pairs = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let identity = Rc::new(Identity {
-            service: ServiceId(0),
-            name: "front".to_owned(),
-            replica: 0,
-            process: Process::new(&sched, false),
-            resource: ResourceId(0),
-            endpoint: Rc::new(Endpoint::new(Ipv4Addr::LOCALHOST, "simhost".into())),
-            config: pairs.collect(),
-            environment: Vec::new(),
-            limits: Limits::default(),
-            under_way: UnderWay::new(1 << 20, 1),
-            crew: Rc::default(),
-        });
+        let host = world(&sched, recorder);
+        let identity = replica(&sched, config);
         Self { state: GuestState::new(&host, &identity, 0), sched, host, records }
     }
 

@@ -5,9 +5,9 @@ use wasmtime::component::{HasSelf, LinkerInstance};
 use crate::wasi::bill::{self, FUNCTION};
 
 use super::pairs;
+use super::state::{GuestState, Local};
 use crate::guest::bindings::simhost::service::incoming;
 use crate::guest::scope::RequestScope;
-use crate::guest::state::{GuestState, Local};
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {

@@ -4,13 +4,14 @@ use wasmtime::component::{HasSelf, LinkerInstance};
 
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{LogRecord, Severity, Text};
+use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
+use super::state::GuestState;
 use super::tracing::{key_value, weight};
 use crate::guest::bindings::simhost::service::logging;
 use crate::guest::bindings::simhost::service::tracing::Attributes;
 use crate::guest::scope::{bound, merge};
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
@@ -27,7 +28,7 @@ impl logging::Host for GuestState {
         self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
         let local = self.local.get();
         let Some(left) = local.output.left.get().checked_sub(1) else {
-            local.host.recorder.cut_log();
+            local.host.recorder.cut(Signal::Logs);
             return Ok(());
         };
         local.output.left.set(left);
@@ -36,7 +37,7 @@ impl logging::Host for GuestState {
         let limits: &SpanLimits = &local.host.span_limits;
         bound(&mut message);
         if !local.budget.record(size_of::<LogRecord>() + message.len()) {
-            local.host.recorder.cut_log();
+            local.host.recorder.cut(Signal::Logs);
             return Ok(());
         }
         let attributes = attributes.into_iter().map(key_value);

@@ -7,8 +7,8 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::LinkerInstance;
 
+use super::state::GuestState;
 use crate::guest::bindings::simhost::service::tracing::{Attributes, HostSpan, SpanKind};
-use crate::guest::state::GuestState;
 use crate::sched;
 
 /// Lets spans wait, in place of the function that is linked already.

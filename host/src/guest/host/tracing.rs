@@ -3,20 +3,18 @@
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::telemetry::record::{Event, KeyValue, SpanKind, Status, Text, Value};
+use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
+use super::state::GuestState;
+use crate::guest::bindings::Span;
 use crate::guest::bindings::simhost::service::tracing;
 use crate::guest::scope::{RequestScope, bound};
-use crate::guest::state::GuestState;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
     tracing::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
 }
-
-/// A span that the guest holds: a number of the worker's own.
-#[derive(Debug)]
-pub struct Span;
 
 /// What it costs to take attributes from a guest: each text and each value, however
 /// little is kept of it.
@@ -92,7 +90,7 @@ impl tracing::HostSpan for GuestState {
             if scope.start(handle, name, span_kind(kind), now) {
                 local.host.recorder.opened();
             } else if scope.trace.recording {
-                local.host.recorder.cut_span();
+                local.host.recorder.cut(Signal::Traces);
             }
             let attributes = attributes.into_iter().map(key_value);
             scope.set_attributes(handle, attributes, &local.host.span_limits, &self.env.bill);
@@ -189,7 +187,7 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION);
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            scope.end(span.rep(), &local.host, &local.identity);
+            scope.end(span.rep(), &local.host.recorder, &local.host.sched, local.identity.resource);
         }
         local.note_current();
         Ok(())
@@ -222,6 +220,7 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 mod tests {
     use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
+    use crate::wasi::bill::FUNCTION;
 
     #[test]
     fn a_span_is_current_until_it_is_dropped_and_then_recorded() {
@@ -249,9 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn baggage_that_is_set_can_be_read() {
+    fn baggage_that_is_set_can_be_read_and_costs_what_is_copied_of_it() {
         let mut fixture = Fixture::serving();
         fixture.state.set_baggage("tier".to_owned(), "gold".to_owned()).unwrap();
+        assert_eq!(fixture.owes(), FUNCTION + 8);
         assert_eq!(fixture.state.get_baggage("tier".to_owned()).unwrap().as_deref(), Some("gold"));
+        let header = "tier=gold".len() as u64;
+        assert_eq!(fixture.owes(), FUNCTION + 4 + header);
+        fixture.state.set_baggage("shop".to_owned(), "7".to_owned()).unwrap();
+        assert_eq!(fixture.owes(), FUNCTION + 5 + header, "the members that are there are copied too");
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Warnings;
-use crate::model::{Code, Measure, Model, Objective, Piece, ServiceId, Subject};
+use crate::model::{Code, Measure, Model, Objective, Piece, RequestsOf, ServiceId};
 
 use super::super::calls::{Call, Calls, Meets};
 use super::super::loaded::LoadedService;
@@ -182,7 +182,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
     let ids = (0..services.len()).map(|index| ServiceId(index as u32));
     Document {
         schema: SCHEMA,
-        topology: model.name.clone(),
+        topology: model.title.clone(),
         seed: model.seed,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
         ingress: model
@@ -289,10 +289,10 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
 }
 
 fn of_objective(model: &Model, objective: &Objective) -> Vec<ObjectiveRow> {
-    let subject = match &objective.subject {
-        Subject::Service(id) => model.service(*id).name.clone(),
-        Subject::Route(id, route) => format!("{} {route}", model.service(*id).name),
-        Subject::Load(load) => load.clone(),
+    let subject = match &objective.of {
+        RequestsOf::Service(id) => model.service(*id).name.clone(),
+        RequestsOf::Route(id, route) => format!("{} {route}", model.service(*id).name),
+        RequestsOf::Load(load) => load.clone(),
     };
     let row = |measure: Measure, limit| ObjectiveRow {
         subject: subject.clone(),

@@ -1,14 +1,20 @@
-//! Calls that lead nowhere.
+//! Calls that lead nowhere, and names in their paths that are misspelt.
 
-use crate::error::{Problem, did_you_mean, quote};
+use simhost_notation::{Part, parts};
+
+use crate::error::{Problem, did_you_mean, nearest, quote};
+use crate::topology::parameters;
 
 use super::super::calls::{Call, Meets};
 use super::{Run, graded};
 
-/// Calls of services that are not there, and of routes that their callees do not have.
+/// Calls of services that are not there, and of routes that their callees do not have; and names in
+/// paths that are nearly those of the caller's own route.
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
-    for problem in run.calls.all.iter().filter_map(|call| problem(run, call)) {
+    for problem in
+        run.calls.all.iter().flat_map(|call| problem(run, call).into_iter().chain(misspelt(run, call)))
+    {
         // What stands beside the tables of a configuration holds for each of them, and what a deployment
         // does not change for it too.
         let known =
@@ -48,6 +54,31 @@ fn problem(run: &Run<'_>, call: &Call) -> Option<Problem> {
     let problem = problem.help(run.instead(to, &asked, &call.meets));
     // Another guest may be half done.
     Some(graded(problem, is_meant(call) && !run.is_swapped(to)))
+}
+
+/// Names in the path of a call that its route does not have, and that are near one which it has. A guest
+/// puts a number in their place, which is meant where no name is near, or the near one is in the path too.
+fn misspelt<'a>(run: &'a Run<'_>, call: &'a Call) -> impl Iterator<Item = Problem> + 'a {
+    let names = || {
+        parts(&call.what.path).filter_map(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Text(_) => None,
+        })
+    };
+    let strange = names().filter(|name| parameters(&call.route).all(|own| own != *name));
+    strange.filter_map(move |name| {
+        let near = nearest(name, parameters(&call.route).filter(|own| names().all(|name| name != *own)))?;
+        let (caller, route) = (run.name(call.from), quote(&call.route));
+        let problem = Problem::warning(format!(
+            "{caller} calls {} with a number for {{{name}}}, which its route {route} does not have",
+            quote(&call.what.service)
+        ));
+        let problem = placed(run, call, problem, &format!("{{{name}}}"), "a number from 1 to 1000");
+        Some(
+            problem
+                .help(format!("did you mean {{{near}}}? If a number is meant, choose a less similar name")),
+        )
+    })
 }
 
 /// Whether a call that leads nowhere can only be a mistake. One that may fail, or is never made, may be

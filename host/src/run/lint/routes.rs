@@ -1,7 +1,7 @@
 //! Routes that faults and objectives name.
 
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Place, ServiceId, Subject};
+use crate::model::{Code, Place, RequestsOf, ServiceId};
 
 use super::{Run, graded};
 
@@ -28,13 +28,13 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
             Some(Named { service, route, place, remedy, is_on, is_of_fault: true })
         })
     });
-    let objectives = run.model.objectives.iter().filter_map(|objective| match &objective.subject {
-        Subject::Route(service, route) => {
+    let objectives = run.model.objectives.iter().filter_map(|objective| match &objective.of {
+        RequestsOf::Route(service, route) => {
             let remedy = "set objectives for the services that call it";
             let place = &objective.place;
             Some(Named { service: *service, route, place, remedy, is_on: true, is_of_fault: false })
         }
-        Subject::Service(_) | Subject::Load(_) => None,
+        RequestsOf::Service(_) | RequestsOf::Load(_) => None,
     });
     let unknown = |named: Named<'_>| {
         let problem = unknown(run, &named)?;
@@ -66,8 +66,8 @@ fn unknown(run: &Run<'_>, named: &Named<'_>) -> Option<Problem> {
 
 /// Objectives for real servers: what they do is counted at their callers.
 fn objectives_outside(run: &Run<'_>) -> impl Iterator<Item = Problem> {
-    let outside = run.model.objectives.iter().filter_map(|objective| match objective.subject {
-        Subject::Service(id) if matches!(run.model.service(id).code, Code::External(_)) => {
+    let outside = run.model.objectives.iter().filter_map(|objective| match objective.of {
+        RequestsOf::Service(id) if matches!(run.model.service(id).code, Code::External(_)) => {
             Some((id, objective))
         }
         _ => None,

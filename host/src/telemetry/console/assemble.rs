@@ -21,7 +21,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
-use crate::telemetry::record::{Batch, LogRecord, SpanRecord, Text};
+use crate::telemetry::record::{LogRecord, SpanRecord, Text};
+use crate::telemetry::signal::{Batch, Record};
 
 /// Traces held that have not been shown.
 pub const MAX_TRACES: usize = 1_024;

@@ -14,6 +14,7 @@ use crate::context::TraceId;
 use crate::model::Nanos;
 use crate::telemetry::choice::Choice;
 use crate::telemetry::record::{LogRecord, Resource, SpanRecord};
+use crate::telemetry::signal::Record;
 
 /// What the traces take that are held: bytes.
 pub const MAX_BYTES: usize = 64 << 20;

@@ -77,7 +77,7 @@ impl Style {
         Self { width, colour, unicode: !dumb && !ascii, plain: plain || dumb, wraps: true, attributes: true }
     }
 
-    pub(super) fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         usize::from(self.width.clamp(MIN_WIDTH, MAX_WIDTH))
     }
 

@@ -8,16 +8,16 @@
 //! [`Sink`]: one sink counts, so that a length can stand before its message,
 //! and one writes.
 
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 use prost::encoding::{WireType, encoded_len_varint, key_len};
 
-use super::{Group, SCOPE_VERSION, severity_text, span_flags};
+use super::{Encode, Group, SCOPE_VERSION};
 use crate::context::TraceId;
-use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
+use crate::telemetry::record::{KeyValue, Resource, Scope, Value};
 
-/// The request for these groups; traces and logs differ in their records only.
-pub(super) fn request<R: Part>(groups: &[Group<'_, R>], resources: &[Resource]) -> Vec<u8> {
+/// The request for these groups. Signals differ in their records only: what stands
+/// around them has the same numbers.
+pub(super) fn request<R: Encode>(groups: &[Group<'_, R>], resources: &[Resource]) -> Vec<u8> {
     let request = Request { groups, resources };
     let mut out = Vec::with_capacity(request.size());
     request.put(&mut out);
@@ -138,13 +138,13 @@ fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`.
+/// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`, ….
 struct Request<'a, R> {
     groups: &'a [Group<'a, R>],
     resources: &'a [Resource],
 }
 
-impl<R: Part> Part for Request<'_, R> {
+impl<R: Encode> Part for Request<'_, R> {
     fn put(&self, out: &mut impl Sink) {
         for groups in self.groups.chunk_by(Group::same_resource) {
             let resource = &self.resources[groups[0].resource.0 as usize];
@@ -153,13 +153,13 @@ impl<R: Part> Part for Request<'_, R> {
     }
 }
 
-/// `ResourceSpans`, `ResourceLogs`.
+/// `ResourceSpans`, `ResourceLogs`, ….
 struct OfResource<'a, R> {
     groups: &'a [Group<'a, R>],
     resource: &'a Resource,
 }
 
-impl<R: Part> Part for OfResource<'_, R> {
+impl<R: Encode> Part for OfResource<'_, R> {
     fn put(&self, out: &mut impl Sink) {
         out.part(1, self.resource);
         for group in self.groups {
@@ -169,11 +169,11 @@ impl<R: Part> Part for OfResource<'_, R> {
     }
 }
 
-/// `ScopeSpans`, `ScopeLogs`.
-impl<R: Part> Part for Group<'_, R> {
+/// `ScopeSpans`, `ScopeLogs`, ….
+impl<R: Encode> Part for Group<'_, R> {
     fn put(&self, out: &mut impl Sink) {
         out.part(1, &self.scope);
-        for (record, size) in &self.items {
+        for (record, size) in &self.records {
             out.part(2, &Measured { record: *record, size: *size });
         }
         out.text(3, SCHEMA_URL);
@@ -186,9 +186,9 @@ struct Measured<'a, R> {
     size: usize,
 }
 
-impl<R: Part> Part for Measured<'_, R> {
+impl<R: Encode> Part for Measured<'_, R> {
     fn put(&self, out: &mut impl Sink) {
-        self.record.put(out);
+        self.record.put(Base::default(), out);
     }
 
     fn size(&self) -> usize {
@@ -222,11 +222,11 @@ pub struct Base {
 }
 
 impl Base {
-    const fn time(self, time: u64) -> u64 {
+    pub const fn time(self, time: u64) -> u64 {
         time.wrapping_sub(self.time)
     }
 
-    const fn trace_id(self, id: TraceId) -> [u8; 16] {
+    pub const fn trace_id(self, id: TraceId) -> [u8; 16] {
         (id.0.get() ^ (self.trace as u128) << 64).to_be_bytes()
     }
 }
@@ -237,83 +237,9 @@ pub struct Based<'a, R> {
     pub base: Base,
 }
 
-impl Part for SpanRecord {
+impl<R: Encode> Part for Based<'_, R> {
     fn put(&self, out: &mut impl Sink) {
-        Based { record: self, base: Base::default() }.put(out);
-    }
-}
-
-/// `Span`.
-impl Part for Based<'_, SpanRecord> {
-    fn put(&self, out: &mut impl Sink) {
-        let Self { record, base } = *self;
-        out.bytes_always(1, &base.trace_id(record.trace_id));
-        out.bytes_always(2, &record.span_id.0.get().to_be_bytes());
-        out.text(3, record.trace_state.as_deref().unwrap_or_default());
-        if let Some(parent) = record.parent {
-            out.bytes_always(4, &parent.0.get().to_be_bytes());
-        }
-        out.text(5, &record.name);
-        // The numbers of `SpanKind` are those of the protocol.
-        out.varint(6, record.kind as u64);
-        out.fixed64(7, base.time(record.start));
-        out.fixed64(8, base.time(record.end));
-        record.attributes.iter().for_each(|attribute| out.part(9, attribute));
-        out.varint(10, record.dropped_attributes.into());
-        record.events.iter().for_each(|event| out.part(11, &Based { record: event, base }));
-        out.varint(12, record.dropped_events.into());
-        out.part(15, &record.status);
-        out.fixed32_always(16, span_flags(record));
-    }
-}
-
-/// `Span.Event`.
-impl Part for Based<'_, Event> {
-    fn put(&self, out: &mut impl Sink) {
-        out.fixed64(1, self.base.time(self.record.time));
-        out.text(2, &self.record.name);
-        self.record.attributes.iter().for_each(|attribute| out.part(3, attribute));
-    }
-}
-
-/// `Status`.
-impl Part for Status {
-    fn put(&self, out: &mut impl Sink) {
-        let (message, code) = match self {
-            Self::Unset => ("", StatusCode::Unset),
-            Self::Ok => ("", StatusCode::Ok),
-            Self::Error(message) => (&**message, StatusCode::Error),
-        };
-        out.text(2, message);
-        out.varint(3, code as u64);
-    }
-}
-
-impl Part for LogRecord {
-    fn put(&self, out: &mut impl Sink) {
-        Based { record: self, base: Base::default() }.put(out);
-    }
-}
-
-/// `LogRecord`.
-impl Part for Based<'_, LogRecord> {
-    fn put(&self, out: &mut impl Sink) {
-        let Self { record, base } = *self;
-        out.fixed64(1, base.time(record.time));
-        // The numbers of `Severity` are those of the protocol.
-        out.varint(2, record.severity as u64);
-        out.text(3, severity_text(record.severity));
-        out.part(5, &TextValue(&record.body));
-        record.attributes.iter().for_each(|attribute| out.part(6, attribute));
-        if let Some((trace_id, span_id, flags)) = record.span {
-            if flags.0 != 0 {
-                out.fixed32_always(8, flags.0.into());
-            }
-            out.bytes_always(9, &base.trace_id(trace_id));
-            out.bytes_always(10, &span_id.0.get().to_be_bytes());
-        }
-        // The host sees a line at the instant at which the guest writes it.
-        out.fixed64(11, base.time(record.time));
+        self.record.put(self.base, out);
     }
 }
 
@@ -340,7 +266,7 @@ impl Part for Value {
 }
 
 /// `AnyValue` of a text.
-struct TextValue<'a>(&'a str);
+pub struct TextValue<'a>(pub &'a str);
 
 impl Part for TextValue<'_> {
     fn put(&self, out: &mut impl Sink) {

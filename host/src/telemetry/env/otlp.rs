@@ -10,95 +10,88 @@ use super::reader::{Keys, Reader};
 use crate::error::Problem;
 use crate::files;
 use crate::model::{self, Protocol};
-use crate::telemetry::exporter::{Signal, Signals};
 use crate::telemetry::otlp::tls::{ClientIdentity, Tls, certificates};
-use crate::telemetry::otlp::{Endpoint, Settings};
+use crate::telemetry::otlp::{Endpoint, Endpoints};
+use crate::telemetry::signal::{Signal, Signals};
 
 /// The largest certificate or key that is read: bytes.
 const PEM_AT_MOST: u64 = 1 << 20;
 
 /// Where the signals go.
 pub struct Selected {
-    pub otlp: Option<Settings>,
+    pub otlp: Option<Endpoints>,
     pub console: Signals,
 }
 
 /// The variables of one signal, each with the one for all signals behind it.
 struct Names {
-    exporter: &'static str,
-    /// What is appended to an endpoint for all signals, over HTTP.
-    path: &'static str,
-    endpoint: &'static str,
-    protocol: [&'static str; 2],
-    headers: [&'static str; 2],
-    compression: [&'static str; 2],
-    timeout: [&'static str; 2],
-    insecure: [&'static str; 2],
-    certificate: [&'static str; 2],
-    client_key: [&'static str; 2],
-    client_certificate: [&'static str; 2],
+    exporter: String,
+    endpoint: String,
+    protocol: [String; 2],
+    headers: [String; 2],
+    compression: [String; 2],
+    timeout: [String; 2],
+    insecure: [String; 2],
+    certificate: [String; 2],
+    client_key: [String; 2],
+    client_certificate: [String; 2],
+}
+
+impl Names {
+    fn of(signal: Signal) -> Self {
+        let signal = signal.spec().variable;
+        let both =
+            |name| [format!("OTEL_EXPORTER_OTLP_{signal}_{name}"), format!("OTEL_EXPORTER_OTLP_{name}")];
+        Self {
+            exporter: format!("OTEL_{signal}_EXPORTER"),
+            endpoint: format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"),
+            protocol: both("PROTOCOL"),
+            headers: both("HEADERS"),
+            compression: both("COMPRESSION"),
+            timeout: both("TIMEOUT"),
+            insecure: both("INSECURE"),
+            certificate: both("CERTIFICATE"),
+            client_key: both("CLIENT_KEY"),
+            client_certificate: both("CLIENT_CERTIFICATE"),
+        }
+    }
 }
 
 /// The endpoint for all signals.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-macro_rules! names {
-    ($signal:literal, $path:literal) => {
-        Names {
-            exporter: concat!("OTEL_", $signal, "_EXPORTER"),
-            path: $path,
-            endpoint: concat!("OTEL_EXPORTER_OTLP_", $signal, "_ENDPOINT"),
-            protocol: names!(@both $signal, "PROTOCOL"),
-            headers: names!(@both $signal, "HEADERS"),
-            compression: names!(@both $signal, "COMPRESSION"),
-            timeout: names!(@both $signal, "TIMEOUT"),
-            insecure: names!(@both $signal, "INSECURE"),
-            certificate: names!(@both $signal, "CERTIFICATE"),
-            client_key: names!(@both $signal, "CLIENT_KEY"),
-            client_certificate: names!(@both $signal, "CLIENT_CERTIFICATE"),
-        }
-    };
-    (@both $signal:literal, $name:literal) => {
-        [concat!("OTEL_EXPORTER_OTLP_", $signal, "_", $name), concat!("OTEL_EXPORTER_OTLP_", $name)]
-    };
-}
-
-const TRACES: Names = names!("TRACES", "v1/traces");
-const LOGS: Names = names!("LOGS", "v1/logs");
-
 /// The files of certificates and keys that are named, each with its variable.
-pub fn files(get: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, PathBuf)> {
-    let names = [&TRACES, &LOGS].into_iter().flat_map(|names| {
+pub fn files(get: impl Fn(&str) -> Option<String>) -> Vec<(String, PathBuf)> {
+    let names = Signal::ALL.map(Names::of).into_iter().flat_map(|names| {
         [names.certificate, names.client_key, names.client_certificate].into_iter().flatten()
     });
-    let named = |name| Some((name, PathBuf::from(get(name).filter(|path| !path.is_empty())?)));
+    let named = |name: String| {
+        let path = PathBuf::from(get(&name).filter(|path| !path.is_empty())?);
+        Some((name, path))
+    };
     names.filter_map(named).collect()
 }
 
 /// Reads everything about exporters.
 pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Option<&str>) -> Selected {
-    let mut signal = |signal| {
-        let names = match signal {
-            Signal::Traces => &TRACES,
-            Signal::Logs => &LOGS,
-        };
-        let wanted = wanted(reader, names);
-        // A receiver on the command line gets the spans in any case. Log records can be left out,
+    let mut console = Signals::default();
+    let otlp = Endpoints::from_fn(|signal| {
+        let names = Names::of(signal);
+        let wanted = wanted(reader, &names);
+        console[signal] = wanted.console;
+        // A receiver on the command line gets the spans in any case. Other records can be left out,
         // as there are receivers that take none.
-        let is_left_out = matches!(signal, Signal::Logs) && !wanted.otlp && !wanted.console;
+        let is_left_out = signal != Signal::Traces && !wanted.otlp && !wanted.console;
         let source = match flag.filter(|_| !is_left_out) {
-            Some(url) => Some(Source { name: "--otlp", url: url.to_owned(), whole: false }),
-            None if wanted.otlp => source(reader, names, topology, wanted.named),
+            Some(url) => Some(Source { name: "--otlp".to_owned(), url: url.to_owned(), whole: false }),
+            None if wanted.otlp => source(reader, &names, topology, wanted.named),
             None => None,
         };
         let topology = topology.filter(|_| source.as_ref().is_some_and(|source| source.name == TOPOLOGY));
-        let endpoint = source.and_then(|source| endpoint(reader, names, &source, topology));
-        (endpoint, wanted.console)
-    };
-    let (traces, console_traces) = signal(Signal::Traces);
-    let (logs, console_logs) = signal(Signal::Logs);
-    let otlp = (traces.is_some() || logs.is_some()).then_some(Settings { traces, logs });
-    Selected { otlp, console: Signals { traces: console_traces, logs: console_logs } }
+        source.and_then(|source| endpoint(reader, signal, &names, &source, topology))
+    });
+    let is_exported = otlp.iter().any(|(_, endpoint)| endpoint.is_some());
+    Selected { otlp: is_exported.then_some(otlp), console }
 }
 
 /// Which exporters a signal goes to.
@@ -109,9 +102,9 @@ struct Wanted {
     console: bool,
 }
 
-/// `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`: a list of exporters.
+/// `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`, …: a list of exporters.
 fn wanted(reader: &mut Reader<'_>, names: &Names) -> Wanted {
-    let Some(list) = reader.text(names.exporter) else {
+    let Some(list) = reader.text(&names.exporter) else {
         return Wanted { otlp: true, named: false, console: false };
     };
     let mut wanted = Wanted { otlp: false, named: false, console: false };
@@ -121,7 +114,7 @@ fn wanted(reader: &mut Reader<'_>, names: &Names) -> Wanted {
             "otlp" => (wanted.otlp, wanted.named) = (true, true),
             "console" => wanted.console = true,
             "none" if listed.len() == 1 => {}
-            _ => reader.refuse(names.exporter, &list, "otlp, console, otlp,console or none"),
+            _ => reader.refuse(&names.exporter, &list, "otlp, console, otlp,console or none"),
         }
     }
     wanted
@@ -129,7 +122,7 @@ fn wanted(reader: &mut Reader<'_>, names: &Names) -> Wanted {
 
 /// An endpoint as it was written, and where.
 struct Source {
-    name: &'static str,
+    name: String,
     url: String,
     /// It is used as it is, over HTTP too.
     whole: bool,
@@ -149,24 +142,25 @@ impl Source {
 const TOPOLOGY: &str = "telemetry.otlp.endpoint";
 
 fn source(reader: &Reader<'_>, names: &Names, topology: Option<&model::Otlp>, named: bool) -> Option<Source> {
-    if let Some(url) = reader.text(names.endpoint) {
-        return Some(Source { name: names.endpoint, url, whole: true });
+    if let Some(url) = reader.text(&names.endpoint) {
+        return Some(Source { name: names.endpoint.clone(), url, whole: true });
     }
     if let Some(url) = reader.text(ENDPOINT) {
-        return Some(Source { name: ENDPOINT, url, whole: false });
+        return Some(Source { name: ENDPOINT.to_owned(), url, whole: false });
     }
     if let Some(otlp) = topology {
-        return Some(Source { name: TOPOLOGY, url: otlp.endpoint.clone(), whole: false });
+        return Some(Source { name: TOPOLOGY.to_owned(), url: otlp.endpoint.clone(), whole: false });
     }
     // The specification's defaults.
-    let http = reader.first(names.protocol).is_some_and(|(_, protocol)| protocol == "http/protobuf");
+    let http = reader.first(&names.protocol).is_some_and(|(_, protocol)| protocol == "http/protobuf");
     let url = if http { "http://localhost:4318" } else { "http://localhost:4317" };
-    named.then(|| Source { name: ENDPOINT, url: url.to_owned(), whole: false })
+    named.then(|| Source { name: ENDPOINT.to_owned(), url: url.to_owned(), whole: false })
 }
 
 /// The endpoint of one signal; `topology` only if it is the topology's.
 fn endpoint(
     reader: &mut Reader<'_>,
+    signal: Signal,
     names: &Names,
     source: &Source,
     topology: Option<&model::Otlp>,
@@ -174,15 +168,15 @@ fn endpoint(
     let protocol = protocol(reader, names);
     let headers = headers(reader, names, topology);
     let gzip = compression(reader, names).unwrap_or_else(|| topology.is_some_and(|otlp| otlp.gzip));
-    let timeout = names.timeout.map(|name| reader.number(name, 1)).into_iter().flatten().next();
-    let insecure = names.insecure.map(|name| reader.boolean(name)).into_iter().flatten().next();
+    let timeout = names.timeout.each_ref().map(|name| reader.number(name, 1)).into_iter().flatten().next();
+    let insecure = names.insecure.each_ref().map(|name| reader.boolean(name)).into_iter().flatten().next();
     let named = protocol.or_else(|| topology.map(|otlp| otlp.protocol));
     let url = url(reader, source, named, insecure)?;
     let protocol = named.unwrap_or_else(|| default_protocol(&url));
     let url = match protocol {
         Protocol::Grpc => origin(reader, source, url)?,
         Protocol::HttpProtobuf if source.whole => url,
-        Protocol::HttpProtobuf => under(url, names.path),
+        Protocol::HttpProtobuf => under(url, signal.spec().path),
     };
     let tls = if url.scheme() == "https" { tls(reader, names) } else { Tls::default() };
     let defaults = Endpoint::new(url, protocol);
@@ -198,7 +192,7 @@ fn default_protocol(url: &Url) -> Protocol {
 }
 
 fn protocol(reader: &mut Reader<'_>, names: &Names) -> Option<Protocol> {
-    let (name, value) = reader.first(names.protocol)?;
+    let (name, value) = reader.first(&names.protocol)?;
     match value.as_str() {
         "grpc" => Some(Protocol::Grpc),
         "http/protobuf" => Some(Protocol::HttpProtobuf),
@@ -210,7 +204,7 @@ fn protocol(reader: &mut Reader<'_>, names: &Names) -> Option<Protocol> {
 }
 
 fn compression(reader: &mut Reader<'_>, names: &Names) -> Option<bool> {
-    let (name, value) = reader.first(names.compression)?;
+    let (name, value) = reader.first(&names.compression)?;
     match value.as_str() {
         "gzip" => Some(true),
         "none" => Some(false),
@@ -222,7 +216,7 @@ fn compression(reader: &mut Reader<'_>, names: &Names) -> Option<bool> {
 }
 
 fn headers(reader: &mut Reader<'_>, names: &Names, topology: Option<&model::Otlp>) -> HeaderMap {
-    let (name, pairs) = match reader.first(names.headers) {
+    let (name, pairs) = match reader.first(&names.headers) {
         Some((name, _)) => (name, reader.pairs(name, Keys::Plain).unwrap_or_default()),
         None => {
             let headers = topology.map(|otlp| otlp.headers.clone()).unwrap_or_default();
@@ -300,28 +294,28 @@ fn under(mut url: Url, path: &str) -> Url {
 }
 
 fn tls(reader: &mut Reader<'_>, names: &Names) -> Tls {
-    let authorities = pem(reader, names.certificate);
+    let authorities = pem(reader, &names.certificate);
     if let Some((name, Err(why))) = authorities.as_ref().map(|(name, pem)| (*name, certificates(pem))) {
         reader.problem(Problem::new(format!("{name}: {why}")).help("it names a file of PEM certificates"));
     }
-    let certificate = pem(reader, names.client_certificate);
-    let key = pem(reader, names.client_key);
+    let certificate = pem(reader, &names.client_certificate);
+    let key = pem(reader, &names.client_key);
     let identity = match (certificate, key) {
         (Some((_, certificate)), Some((_, key))) => Some(ClientIdentity { certificate, key }),
         (None, None) => None,
         (Some((name, _)), None) => {
-            alone(reader, name, names.client_key);
+            alone(reader, name, &names.client_key);
             None
         }
         (None, Some((name, _))) => {
-            alone(reader, name, names.client_certificate);
+            alone(reader, name, &names.client_certificate);
             None
         }
     };
     Tls { authorities: authorities.map(|(_, pem)| pem), identity }
 }
 
-fn alone(reader: &mut Reader<'_>, name: &str, others: [&'static str; 2]) {
+fn alone(reader: &mut Reader<'_>, name: &str, others: &[String; 2]) {
     // A file that could not be read has been reported, and is not missing.
     if reader.first(others).is_none() {
         let help = format!("set {} too: a certificate and its key belong together", others[1]);
@@ -330,7 +324,7 @@ fn alone(reader: &mut Reader<'_>, name: &str, others: [&'static str; 2]) {
 }
 
 /// The file that a variable names, read now: nothing may fail once a run has started.
-fn pem(reader: &mut Reader<'_>, names: [&'static str; 2]) -> Option<(&'static str, Vec<u8>)> {
+fn pem<'n>(reader: &mut Reader<'_>, names: &'n [String; 2]) -> Option<(&'n str, Vec<u8>)> {
     let (name, path) = reader.first(names)?;
     match files::read(Path::new(&path), PEM_AT_MOST) {
         Ok(pem) => Some((name, pem)),

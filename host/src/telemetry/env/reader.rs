@@ -55,8 +55,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The first of the variables that is set, and its value.
-    pub fn first(&self, names: [&'static str; 2]) -> Option<(&'static str, String)> {
-        names.into_iter().find_map(|name| Some((name, self.text(name)?)))
+    pub fn first<'n>(&self, names: &'n [String; 2]) -> Option<(&'n str, String)> {
+        names.iter().find_map(|name| Some((name.as_str(), self.text(name)?)))
     }
 
     /// `true` or `false`, in any case.

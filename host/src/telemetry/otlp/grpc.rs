@@ -47,10 +47,7 @@ impl Grpc {
                 .send_compressed(CompressionEncoding::Gzip)
                 .accept_compressed(CompressionEncoding::Gzip);
         }
-        let path = PathAndQuery::from_static(match signal {
-            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-        });
+        let path = PathAndQuery::from_static(signal.spec().method);
         let metadata = MetadataMap::from_headers(endpoint.headers.clone());
         Ok(Self { client, path, metadata, timeout: endpoint.timeout })
     }

@@ -14,11 +14,12 @@ use tracing::debug;
 use super::halves::halve;
 use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
-use super::{Again, Failure, Options, QUEUE_BYTES, Sender, decode_answer};
+use super::{Again, Failure, Options, QUEUE_BYTES, Sender};
 use crate::rng::Key;
-use crate::telemetry::exporter::{Account, Count, Reason, Signal, Trouble};
+use crate::telemetry::exporter::{Account, Reason, Trouble};
 use crate::telemetry::pipeline::Pace;
-use crate::telemetry::queue::{CloseOnDrop, Load, Queue, Wait};
+use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
+use crate::telemetry::signal::{Count, Signal};
 
 /// The pipeline's end of it.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Lane {
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
-            queue: Arc::new(Queue::new(Load { records: options.batching.queue, bytes: QUEUE_BYTES })),
+            queue: Arc::new(Queue::new(Amount { records: options.batching.queue, bytes: QUEUE_BYTES })),
             patience: Patience::new(options.batching.timeout),
             too_large: AtomicUsize::new(usize::MAX),
             taken: AtomicU64::new(0),
@@ -101,13 +102,13 @@ impl Lane {
     pub fn push(&self, bytes: Bytes, records: usize) {
         let shared = &self.shared;
         let count = Count::of(shared.signal, records);
-        let load = Load { records, bytes: bytes.len() };
+        let amount = Amount { records, bytes: bytes.len() };
         let began = Instant::now();
         let wait = || match shared.pace {
             Pace::Real => Wait::Never,
             Pace::Virtual | Pace::Paced => Wait::Until(shared.patience.due(began, Duration::MAX)),
         };
-        if shared.queue.push(Request { bytes, count }, load, wait).is_err() {
+        if shared.queue.push(Request { bytes, count }, amount, wait).is_err() {
             let message = shared.why_full();
             if shared.pace != Pace::Real {
                 shared.patience.give_up();
@@ -165,8 +166,8 @@ impl Shared {
 
     /// The latter half first, as the last of a list is taken first.
     fn halve(&self, request: &Request) -> Option<[Request; 2]> {
-        let [first, second] = halve(request.bytes.clone())?;
-        let request = |(bytes, records)| Request { bytes, count: Count::of(self.signal, records) };
+        let [first, second] = halve(request.bytes.clone(), self.signal.spec().items)?;
+        let request = |(bytes, items)| Request { bytes, count: Count::of(self.signal, items) };
         Some([request(second), request(first)])
     }
 
@@ -235,15 +236,15 @@ impl Shared {
     }
 
     fn accept(&self, count: Count, answer: Bytes) {
-        let partial = match decode_answer(self.signal, answer) {
+        let partial = match (self.signal.spec().answer)(answer) {
             Ok(partial) => partial,
             Err(error) => return self.accept_garbled(count, format!("the answer is not OTLP: {error}")),
         };
         self.patience.moved();
         // A receiver cannot have rejected more than it was sent.
-        let rejected = partial.rejected.min(count.records());
+        let rejected = u64::try_from(partial.rejected).unwrap_or(0).min(count.records());
         let rejected = Count::of(self.signal, usize::try_from(rejected).unwrap_or(usize::MAX));
-        let message = partial.message.as_deref().map(super::shorten);
+        let message = Some(super::shorten(&partial.message)).filter(|_| !partial.message.is_empty());
         if rejected.records() > 0 {
             self.account.rejected(rejected, message);
         } else if let Some(warning) = message {

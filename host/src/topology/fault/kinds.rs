@@ -77,53 +77,26 @@ pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
 }
 
 impl Declaration {
-    /// A kind that looks at requests, and strikes less often while it grows.
-    const fn requests(
+    /// A kind of which a ramp changes how often it strikes, if it strikes single requests or spans, and
+    /// which has no ramp otherwise.
+    const fn new(
+        looks_at: LooksAt,
         name: &'static str,
         in_production: &'static str,
         keys: Declarations,
         read: Reader,
     ) -> Self {
-        let kind =
-            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: false, outlasts: false };
-        Self { kind, keys, looks_at: LooksAt::Requests, in_spans: false, read }
+        let (grows, is_inside) = match looks_at {
+            LooksAt::Requests => (Grows::Frequency, false),
+            LooksAt::Replicas => (Grows::Never, true),
+            LooksAt::Spans => (Grows::Frequency, true),
+            LooksAt::Receivers => (Grows::Never, false),
+        };
+        let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
+        Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), read }
     }
 
-    /// A kind that looks at replicas, and does not grow.
-    const fn replicas(
-        name: &'static str,
-        in_production: &'static str,
-        keys: Declarations,
-        read: Reader,
-    ) -> Self {
-        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: true, outlasts: false };
-        Self { kind, keys, looks_at: LooksAt::Replicas, in_spans: false, read }
-    }
-
-    /// A kind that looks at spans, and strikes less often while it grows.
-    const fn spans(
-        name: &'static str,
-        in_production: &'static str,
-        keys: Declarations,
-        read: Reader,
-    ) -> Self {
-        let kind =
-            FaultKind { name, in_production, grows: Grows::Frequency, is_inside: true, outlasts: false };
-        Self { kind, keys, looks_at: LooksAt::Spans, in_spans: true, read }
-    }
-
-    /// A kind that looks at the receivers of telemetry, and does not grow.
-    const fn receivers(
-        name: &'static str,
-        in_production: &'static str,
-        keys: Declarations,
-        read: Reader,
-    ) -> Self {
-        let kind = FaultKind { name, in_production, grows: Grows::Never, is_inside: false, outlasts: false };
-        Self { kind, keys, looks_at: LooksAt::Receivers, in_spans: false, read }
-    }
-
-    /// It does less while it grows.
+    /// A ramp changes how much it does.
     const fn by_magnitude(mut self) -> Self {
         self.kind.grows = Grows::Magnitude;
         self

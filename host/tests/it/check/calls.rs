@@ -19,6 +19,22 @@ fn a_call_of_a_route_that_is_not_there_is_an_error_with_the_nearest_route() {
     refused(&check(&shop("10% stock", ""), &[]), &["calls \"GET /\" of \"stock\""]);
 }
 
+#[test]
+fn a_name_in_the_path_of_a_call_that_is_nearly_one_of_the_route_is_a_warning() {
+    let words = [
+        "\"shop\" calls \"stock\" with a number for {di}, which its route \"GET /products/{id}\" does not have",
+        "a number from 1 to 1000",
+        "did you mean {id}?",
+    ];
+    warned(&shop("stock/items/{di}", ""), &words);
+    // A number is meant: no name is near, or the near one is there too.
+    let pairs = "[services.pairs]\nguest = \"service\"\nconfig.pair = { route = \"GET /{one}/{other}\" }\n";
+    for calls in ["stock/items/{number}", "pairs/{id}/{id2}"] {
+        let checked = check(&shop(&format!("stock/items/{{id}}, {calls}"), pairs), &["--strict"]);
+        assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{calls}");
+    }
+}
+
 /// A shop that calls `calls` on `route`, and a stock with a route for each kind of thing.
 fn kinds(route: &str, calls: &str, more: &str) -> Topology {
     Topology::new(

@@ -30,6 +30,8 @@ impl Client {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(window).initial_max_send_streams(256);
+        // What is left unread of one answer keeps nothing of another away.
+        builder.initial_connection_window_size(4 << 20);
         let (sender, connection) = builder.handshake(stream).await.expect("it speaks HTTP/2");
         let ended = tokio::spawn(async move {
             connection.await.ok();
@@ -168,6 +170,52 @@ fn answers_that_clients_do_not_take_are_bounded() {
         }
         let mut client = Client::connect(server.address, 1 << 20).await;
         assert_eq!(client.get("/now").await.0, 200);
+    });
+    holds_little(&server);
+    server.stop().success();
+}
+
+/// A request whose answer is as long as its own body, and that answer's head.
+async fn echo(client: &mut Client, bytes: usize) -> http::Response<RecvStream> {
+    let (answer, mut stream) = client.post("/headers").await;
+    send(&mut stream, bytes).await;
+    stream.send_data(Bytes::new(), true).ok();
+    answer.await.expect("an answer")
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_all_of_its_answers_and_holds_up_nobody() {
+    const BYTES: usize = 512 << 10;
+    let topology = Topology::probe().with("[limits]", BODIES);
+    let server = Server::start(&topology, &[]);
+    block_on(async {
+        let mut other = Client::connect(server.address, 1 << 20).await;
+        let whole = text(echo(&mut other, BYTES).await.into_body()).await;
+        // Each of its answers comes in many pieces, of which it takes none yet.
+        let mut slow = Client::connect(server.address, 16 << 10).await;
+        let mut held = Vec::new();
+        let refusal = loop {
+            let answer = echo(&mut slow, BYTES).await;
+            if answer.status() != 200 {
+                break answer;
+            }
+            held.push(answer.into_body());
+        };
+        assert_eq!(refusal.status(), 503);
+        assert!(text(refusal.into_body()).await.contains("\"limits.bodies\""));
+        assert!((2..=16 * (1 << 20) / BYTES).contains(&held.len()), "{} are held", held.len());
+        assert_eq!(echo(&mut other, BYTES).await.status(), 200, "others have room");
+        for mut body in held {
+            let mut read = Vec::new();
+            while let Some(piece) = body.data().await {
+                let piece = piece.expect("a piece");
+                read.extend_from_slice(&piece);
+                assert_eq!(other.get("/now").await.0, 200);
+                body.flow_control().release_capacity(piece.len()).expect("it was held");
+            }
+            assert!(read == whole.as_bytes(), "{} bytes of {}", read.len(), whole.len());
+        }
+        assert_eq!(echo(&mut slow, BYTES).await.status(), 200, "there is room again");
     });
     holds_little(&server);
     server.stop().success();

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::console::{Console, Style};
 use simhost::telemetry::record::{
-    Attributes, Batch, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind,
-    SpanRecord, Status, Value,
+    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanRecord,
+    Status, Value,
 };
+use simhost::telemetry::signal::Batch;
 
 pub use SpanKind::{Client, Internal, Server};
 
@@ -134,7 +135,7 @@ impl Story {
 
     /// The records in the order in which they come: spans as they end, the innermost first.
     pub fn batch(&self) -> Batch {
-        let mut batch = Batch { spans: self.spans.clone(), logs: self.logs.clone(), turn: None };
+        let mut batch = Batch { spans: self.spans.clone(), logs: self.logs.clone(), ..Batch::default() };
         batch.spans.sort_by_key(|span| (span.end, std::cmp::Reverse(span.span_id)));
         batch.logs.sort_by_key(|log| log.time);
         batch

@@ -168,7 +168,7 @@ fn requests_that_wait_longer_are_the_same_requests() {
     assert!(waited > 100, "{waited} of {} were moved", alone.len());
 }
 
-/// The orders system likewise, whose guests are real code with memory.
+/// The guests of the orders system are real code with memory.
 #[test]
 fn a_fault_of_the_orders_changes_those_traces_that_it_strikes_and_no_other() {
     let orders = |fault: &str| {

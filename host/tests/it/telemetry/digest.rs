@@ -7,16 +7,21 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 use simhost::context::TraceId;
 use simhost::telemetry::digest::{BUILD, Digest, VERSION};
-use simhost::telemetry::encode::message;
 use simhost::telemetry::memory::Memory;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
-use simhost::telemetry::record::{Batch, KeyValue, Resource, ResourceId, Scope, Severity, Status, Value};
+use simhost::telemetry::record::{KeyValue, Resource, ResourceId, Scope, Severity, Status, Value};
 
+use crate::telemetry::message;
 use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
 use crate::telemetry::sending::LONG;
+use simhost::telemetry::signal::Batch;
 
 fn batch() -> Batch {
-    Batch { spans: vec![span(1), full_span(), span(3)], logs: vec![log("one"), log("two")], turn: None }
+    Batch {
+        spans: vec![span(1), full_span(), span(3)],
+        logs: vec![log("one"), log("two")],
+        ..Batch::default()
+    }
 }
 
 fn of(batches: &[Batch], resources: &[Resource]) -> String {
@@ -35,15 +40,11 @@ fn the_digest_is_pinned_so_that_it_can_be_compared_across_releases() {
 fn how_records_are_batched_makes_no_difference() {
     let whole = of(&[batch()], &resources());
     let Batch { spans, logs, .. } = batch();
-    let logs_first = [
-        Batch { spans: Vec::new(), logs: logs.clone(), turn: None },
-        Batch { spans, logs: Vec::new(), turn: None },
-    ];
+    let logs_first = [Batch::from(logs.clone()), Batch::from(spans)];
     assert_eq!(of(&logs_first, &resources()), whole);
     let one_by_one = |batch: Batch| {
-        let spans =
-            batch.spans.into_iter().map(|span| Batch { spans: vec![span], logs: Vec::new(), turn: None });
-        let logs = batch.logs.into_iter().map(|log| Batch { spans: Vec::new(), logs: vec![log], turn: None });
+        let spans = batch.spans.into_iter().map(|span| Batch::from(vec![span]));
+        let logs = batch.logs.into_iter().map(|log| Batch::from(vec![log]));
         spans.chain(logs).collect::<Vec<_>>()
     };
     assert_eq!(of(&one_by_one(batch()), &resources()), whole);
@@ -158,12 +159,12 @@ fn the_pipeline_takes_the_digest_of_all_it_is_given_with_and_without_exporters()
         let started = Pipeline::start(resources(), exporters, digest, Pace::Virtual, batching);
         let (handoff, pipeline) = started.unwrap();
         handoff.send(batch());
-        handoff.send(Batch { spans: vec![span(4)], logs: Vec::new(), turn: None });
+        handoff.send(Batch::from(vec![span(4)]));
         assert_eq!(pipeline.live().digest, None, "it is not over yet");
         pipeline.shutdown(LONG).digest
     };
     let (memory, _kept) = Memory::new();
-    let expected = of(&[batch(), Batch { spans: vec![span(4)], logs: Vec::new(), turn: None }], &resources());
+    let expected = of(&[batch(), Batch::from(vec![span(4)])], &resources());
     assert_eq!(through(Vec::new()), Some(expected.clone()));
     assert_eq!(through(vec![Box::new(memory)]), Some(expected));
 }

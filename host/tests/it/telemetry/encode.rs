@@ -12,22 +12,23 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use proptest::prelude::*;
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags};
-use simhost::telemetry::encode::{Packing, logs, message, traces};
+use simhost::telemetry::encode::{Packing, requests};
 use simhost::telemetry::record::KeyValue as Attribute;
 use simhost::telemetry::record::{
     Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Value,
 };
 
+use crate::telemetry::message;
 use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
 
 const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX };
 
 fn packed(spans: &[SpanRecord], packing: Packing) -> Vec<ExportTraceServiceRequest> {
-    let mut requests = Vec::new();
-    traces(spans, &resources(), packing, |request, _| {
-        requests.push(ExportTraceServiceRequest::decode(&request[..]).unwrap());
+    let mut packed = Vec::new();
+    requests(spans, &resources(), packing, |request, _| {
+        packed.push(ExportTraceServiceRequest::decode(&request[..]).unwrap());
     });
-    requests
+    packed
 }
 
 fn attribute(key: &str, value: AnyKind) -> KeyValue {
@@ -93,11 +94,11 @@ fn flags_say_whether_the_parent_is_remote() {
 
 #[test]
 fn a_log_record_names_its_span() {
-    let mut requests = Vec::new();
-    let left_out = logs(&[log("low on books")], &resources(), ALL, |request, count| {
-        requests.push((ExportLogsServiceRequest::decode(&request[..]).unwrap(), count));
+    let mut packed = Vec::new();
+    let left_out = requests(&[log("low on books")], &resources(), ALL, |request, count| {
+        packed.push((ExportLogsServiceRequest::decode(&request[..]).unwrap(), count));
     });
-    let [(request, 1)] = &requests[..] else { panic!("{requests:?}") };
+    let [(request, 1)] = &packed[..] else { panic!("{packed:?}") };
     let record = &request.resource_logs[0].scope_logs[0].log_records[0];
     assert_eq!(left_out, 0);
     assert_eq!((record.severity_number, record.severity_text.as_str()), (13, "WARN"));
@@ -201,8 +202,8 @@ proptest! {
     ) {
         let resources = resources();
         let mut written = Vec::new();
-        traces(&spans, &resources, ALL, |request, _| written.push(request));
-        logs(&some_logs, &resources, ALL, |request, _| written.push(request));
+        requests(&spans, &resources, ALL, |request, _| written.push(request));
+        requests(&some_logs, &resources, ALL, |request, _| written.push(request));
         let traces = message::traces(&spans, &resources).encode_to_vec();
         let logs = message::logs(&some_logs, &resources).encode_to_vec();
         prop_assert_eq!(written, [traces, logs]);
@@ -222,7 +223,7 @@ proptest! {
             ..span(number)
         }).collect();
         let (mut sent, mut sizes) = (0, Vec::new());
-        let left_out = traces(&spans, &resources(), Packing { bytes, records }, |request, count| {
+        let left_out = requests(&spans, &resources(), Packing { bytes, records }, |request, count| {
             sizes.push((request.len(), count));
             let request = ExportTraceServiceRequest::decode(&request[..]).unwrap();
             let inside: usize = request.resource_spans.iter()

@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use simhost::error::Problem;
 use simhost::model::{Otlp, Protocol};
 use simhost::telemetry::env::{Settings, SpanLimits};
-use simhost::telemetry::exporter::Signals;
 use simhost::telemetry::otlp::Endpoint;
+use simhost::telemetry::signal::{Signal, Signals};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
@@ -31,12 +31,12 @@ fn problems(variables: Variables<'_>) -> Vec<Problem> {
 /// Where the signals go: `http/protobuf http://localhost:4318/v1/traces`.
 fn ends(settings: &Settings) -> [Option<String>; 2] {
     let show = |endpoint: &Endpoint| format!("{:?} {endpoint}", endpoint.protocol);
-    let otlp = settings.otlp.as_ref();
-    [otlp.and_then(|otlp| otlp.traces.as_ref().map(show)), otlp.and_then(|otlp| otlp.logs.as_ref().map(show))]
+    let of = |signal| settings.otlp.as_ref().and_then(|endpoints| endpoints[signal].as_ref().map(show));
+    [of(Signal::Traces), of(Signal::Logs)]
 }
 
 fn traces_end(settings: &Settings) -> Endpoint {
-    settings.otlp.clone().unwrap().traces.unwrap()
+    settings.otlp.clone().unwrap()[Signal::Traces].take().unwrap()
 }
 
 fn topology() -> Otlp {
@@ -185,7 +185,7 @@ fn numbers_switches_and_attributes_are_read() {
         ("OTEL_SERVICE_NAME", "me"),
     ]);
     assert!(all.disabled);
-    assert_eq!(all.console, Signals::ALL);
+    assert_eq!(all.console, Signals::of(&[Signal::Traces, Signal::Logs]));
     assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None]);
     let batching = all.batching;
     assert_eq!((batching.queue, batching.batch, batching.timeout.as_millis()), (100, 100, 250));
@@ -262,7 +262,7 @@ fn log_records_can_be_kept_from_a_receiver_on_the_command_line() {
     for (exporter, logs) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
         let settings = read(&[("OTEL_LOGS_EXPORTER", exporter)], None, Some(url)).unwrap();
         assert_eq!(ends(&settings), [grpc(), logs], "{exporter:?}");
-        assert_eq!(settings.console.logs, exporter == "console");
+        assert_eq!(settings.console[Signal::Logs], exporter == "console");
     }
 }
 

@@ -8,15 +8,16 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
 use opentelemetry_proto::tonic::logs::v1::LogsData;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use simhost::telemetry::encode::json::{self, LINE_BYTES};
-use simhost::telemetry::encode::message;
-use simhost::telemetry::exporter::{Count, Exporter, Reason};
+use simhost::telemetry::exporter::{Exporter, Reason};
 use simhost::telemetry::file::JsonLines;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
-use simhost::telemetry::record::{Batch, KeyValue, ResourceId, Scope, Value};
+use simhost::telemetry::record::{KeyValue, ResourceId, Scope, Value};
 
 use crate::support::Topology;
+use crate::telemetry::message;
 use crate::telemetry::records::{full_span, log, resources, span, spans};
 use crate::telemetry::sending::{spans as count, unharmed};
+use simhost::telemetry::signal::{Batch, Count, Signal};
 
 fn written(batches: &[Batch]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -28,14 +29,16 @@ fn written(batches: &[Batch]) -> String {
 
 #[test]
 fn a_line_is_what_the_file_exporter_specification_says() {
-    let text = written(&[Batch { spans: vec![full_span()], logs: vec![log("low on books")], turn: None }]);
+    let text =
+        written(&[Batch { spans: vec![full_span()], logs: vec![log("low on books")], ..Batch::default() }]);
     let text = text.replace(concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"<version>\"");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn lines_can_be_read_back() {
-    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], turn: None };
+    let batch =
+        Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], ..Batch::default() };
     let text = written(&[batch.clone(), spans(3)]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
@@ -76,7 +79,7 @@ fn lines_are_no_longer_than_their_bound_and_together_hold_everything() {
     };
     for longest in [1_200, 5_000, 20_000, 1 << 20] {
         let (mut together, mut lines) = (Vec::new(), 0);
-        json::traces(&batch.spans, &resources(), longest, |line, records| {
+        json::lines(&batch.spans, &resources(), longest, |line, records| {
             assert!(line.len() <= longest, "{} of {longest}", line.len());
             let data: TracesData = serde_json::from_slice(line).unwrap();
             let held = ids(&data);
@@ -125,7 +128,10 @@ fn a_file_is_compressed_as_its_name_ends_and_each_batch_can_be_read_at_once() {
         assert!(read("out.jsonl.gz").len() < text.len() && read("out.jsonl.zst").len() < text.len());
     }
     for file in [plain, gzip, zstd] {
-        assert_eq!(file.account().totals().exported, Count { spans: 305, logs: 1 });
+        assert_eq!(
+            file.account().totals().exported,
+            Count::of(Signal::Traces, 305) + Count::of(Signal::Logs, 1)
+        );
     }
 }
 
@@ -166,7 +172,7 @@ fn a_number_that_is_not_finite_does_not_spoil_the_line() {
     let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     odd.attributes.own =
         values.map(|value| KeyValue { key: "odd".into(), value: Value::Float(value) }).to_vec();
-    let text = written(&[Batch { spans: vec![odd], logs: Vec::new(), turn: None }]);
+    let text = written(&[Batch::from(vec![odd])]);
     let read: TracesData = serde_json::from_str(&text).unwrap();
     let attributes = &read.resource_spans[0].scope_spans[0].spans[0].attributes;
     let texts = attributes.iter().map(|attribute| attribute.value.clone().unwrap().value.unwrap());
@@ -228,7 +234,8 @@ fn in_virtual_time_the_file_does_not_depend_on_the_wall_clock() {
             std::thread::yield_now();
         }
         let report = pipeline.shutdown(crate::telemetry::sending::LONG);
-        unharmed(&report.exporters[0], Count { logs: 50, ..report.accepted });
+        assert_eq!(report.accepted[Signal::Logs], 50);
+        unharmed(&report.exporters[0], report.accepted);
         disk.lock().unwrap().clone()
     };
     assert_eq!(run(), run());

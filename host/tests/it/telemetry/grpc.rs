@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use simhost::telemetry::exporter::{Count, Reason};
-use simhost::telemetry::otlp::Settings;
-use simhost::telemetry::record::Batch;
+use simhost::telemetry::exporter::Reason;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::telemetry::receiver::{Answer, Got, Receiver, grpc_bytes};
 use crate::telemetry::records::{full_span, log, span, spans};
-use crate::telemetry::sending::{export, flush, grpc, options, spans as count, start, traces_only, unharmed};
+use crate::telemetry::sending::{
+    export, flush, grpc, options, spans as count, start, traces_and_logs, traces_only, unharmed,
+};
+use simhost::telemetry::signal::{Batch, Count, Signal};
 
 fn busy(code: Code, delay: Duration) -> Answer {
     Answer::Refuse(Status::with_error_details(code, "busy", ErrorDetails::with_retry_info(Some(delay))))
@@ -22,10 +23,11 @@ async fn spans_and_logs_arrive_with_headers_and_a_name() {
     let mut receiver = Receiver::grpc([]).await;
     let mut endpoint = grpc(&receiver.url());
     endpoint.headers.insert("authorization", "Bearer 123".parse().unwrap());
-    let settings = Settings { traces: Some(endpoint.clone()), logs: Some(endpoint) };
-    let batch = Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], turn: None };
-    let totals = export(&settings, &options(), &[batch]);
-    unharmed(&totals, Count { spans: 2, logs: 1 });
+    let endpoints = traces_and_logs(endpoint.clone(), endpoint);
+    let batch =
+        Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], ..Batch::default() };
+    let totals = export(&endpoints, &options(), &[batch]);
+    unharmed(&totals, Count::of(Signal::Traces, 2) + Count::of(Signal::Logs, 1));
 
     let (mut traces, mut logs) = (Vec::new(), Vec::new());
     for got in receiver.rest() {
@@ -193,8 +195,8 @@ async fn a_receiver_that_dies_and_comes_back_gets_everything() {
 async fn traces_are_not_held_up_by_a_receiver_that_takes_no_logs() {
     let mut receiver = Receiver::grpc([]).await;
     let hanging = Receiver::grpc([Answer::Hang]).await;
-    let settings = Settings { traces: Some(grpc(&receiver.url())), logs: Some(grpc(&hanging.url())) };
-    let mut exporter = start(&settings, &options());
+    let endpoints = traces_and_logs(grpc(&receiver.url()), grpc(&hanging.url()));
+    let mut exporter = start(&endpoints, &options());
     let batch = Batch { logs: vec![log("stuck")], ..spans(3) };
     simhost::telemetry::exporter::Exporter::export(
         &mut exporter,

@@ -8,16 +8,15 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
-use simhost::telemetry::exporter::{Count, Exporter, Reason};
-use simhost::telemetry::otlp::Settings;
-use simhost::telemetry::record::Batch;
+use simhost::telemetry::exporter::{Exporter, Reason};
 use tokio::net::TcpListener;
 
 use crate::telemetry::receiver::{Receiver, http as answer};
 use crate::telemetry::records::{log, resources, spans};
 use crate::telemetry::sending::{
-    LONG, export, flush, http, options, spans as count, start, traces_only, unharmed,
+    LONG, export, flush, http, options, spans as count, start, traces_and_logs, traces_only, unharmed,
 };
+use simhost::telemetry::signal::{Batch, Count, Signal};
 
 fn traces_url(receiver: &Receiver) -> String {
     format!("{}/v1/traces", receiver.url())
@@ -29,9 +28,12 @@ async fn spans_and_logs_are_posted_to_their_urls() {
     let mut traces = http(&traces_url(&receiver));
     traces.headers.insert("x-tenant", "lab".parse().unwrap());
     let logs = http(&format!("{}/somewhere/else?key=1", receiver.url()));
-    let settings = Settings { traces: Some(traces), logs: Some(logs) };
+    let endpoints = traces_and_logs(traces, logs);
     let batch = Batch { logs: vec![log("low on books")], ..spans(2) };
-    unharmed(&export(&settings, &options(), &[batch]), Count { spans: 2, logs: 1 });
+    unharmed(
+        &export(&endpoints, &options(), &[batch]),
+        Count::of(Signal::Traces, 2) + Count::of(Signal::Logs, 1),
+    );
 
     let mut got: Vec<_> = receiver.rest().into_iter().map(crate::telemetry::receiver::Got::http).collect();
     got.sort_by(|one, other| one.0.cmp(&other.0));

@@ -2,13 +2,14 @@
 //! receivers that refuse, reject and cut.
 
 use serde_json::Value;
-use simhost::telemetry::exporter::{Count, Reason};
+use simhost::telemetry::exporter::Reason;
 use tonic::Status;
 
 use crate::support::{Finished, ORDER, Topology, finish};
 use crate::telemetry::receiver::{Answer, Receiver, http as answer};
 use crate::telemetry::records::spans;
 use crate::telemetry::sending::{export, grpc, http, options, spans as count, traces_only};
+use simhost::telemetry::signal::Count;
 
 /// An order's run in virtual time that exports to `url`.
 fn order(url: &str, arguments: &[&str]) -> Finished {
@@ -53,6 +54,18 @@ async fn rejected_records_are_said_and_an_exit_code_whatever_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_losses_fits_the_page() {
+    let receiver = Receiver::grpc([Answer::Partial(3, "one of them was a good deal too blue")]).await;
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", &receiver.url()]);
+    command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env("COLUMNS", "80");
+    let finished = tokio::task::block_in_place(|| finish(&mut command));
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    assert!(finished.stderr.lines().all(|line| line.chars().count() <= 80), "{}", finished.stderr);
+    assert!(finished.stderr.contains("\n  help: make sure that the receiver"), "{}", finished.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn losses_that_are_accepted_are_said_all_the_same() {
     let receiver = Receiver::grpc([Answer::Partial(3, "one was too blue")]).await;
     let finished = order(&receiver.url(), &["--lossy", "--show", "none"]);
@@ -89,7 +102,8 @@ async fn a_refusal_for_good_says_so_and_is_not_tried_again() {
 
 #[track_caller]
 fn refused_for_good(finished: &Finished) {
-    let stderr = &finished.stderr;
+    // Long lines are wrapped.
+    let stderr = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(finished.code, Some(1), "{stderr}");
     assert!(stderr.contains(": 17 of 17 records were lost: 17 records, refused for good: "), "{stderr}");
     assert!(!stderr.contains("tries again"), "{stderr}");

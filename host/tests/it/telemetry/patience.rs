@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use simhost::telemetry::exporter::{Count, Exporter as _, Reason, Totals};
-use simhost::telemetry::otlp::{Options, Settings};
+use simhost::telemetry::exporter::{Exporter as _, Reason, Totals};
+use simhost::telemetry::otlp::Options;
 use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline};
-use simhost::telemetry::record::Batch;
 use tokio::net::TcpListener;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -15,8 +14,9 @@ use crate::support::{Finished, Topology, finish};
 use crate::telemetry::receiver::{Answer, Got, Receiver, http as answer};
 use crate::telemetry::records::{log, resources, spans};
 use crate::telemetry::sending::{
-    LONG, flush, grpc, http, options, spans as count, start as start_otlp, traces_only,
+    LONG, flush, grpc, http, options, spans as count, start as start_otlp, traces_and_logs, traces_only,
 };
+use simhost::telemetry::signal::{Batch, Count, Signal};
 
 /// Too short for a receiver that works, and so a bound that tests need not wait for.
 const SHORT: Duration = Duration::from_secs(1);
@@ -134,13 +134,13 @@ async fn a_receiver_that_recovers_is_waited_for_again() {
     let options = virtual_options(SHORT);
     let (handoff, pipeline) = start(&format!("http://{address}"), &options);
     tokio::task::block_in_place(|| (0..50).for_each(|_| handoff.send(spans(10))));
-    while pipeline.live().exporters[0].dropped().spans == 0 {
+    while pipeline.live().exporters[0].dropped()[Signal::Traces] == 0 {
         tokio::task::yield_now().await;
     }
     let mut receiver = Receiver::grpc_on(TcpListener::bind(address).await.unwrap(), [], None);
     let first: Got = receiver.next().await;
     assert_eq!(first.span_names().len(), 10);
-    while pipeline.live().exporters[0].exported.spans == 0 {
+    while pipeline.live().exporters[0].exported[Signal::Traces] == 0 {
         tokio::task::yield_now().await;
     }
     let lost = pipeline.live().exporters[0].dropped();
@@ -179,15 +179,20 @@ async fn the_end_waits_for_log_records_that_flow_on_after_the_last_span() {
         // The spans alone take longer than the end waits while nothing moves, the log
         // records twice as long as the spans.
         let receiver = Receiver::grpc((0..75).map(|_| Answer::After(SHORT / 20))).await;
-        let endpoint = Some(grpc(&receiver.url()));
-        let mut exporter = start_otlp(&Settings { traces: endpoint.clone(), logs: endpoint }, &options);
+        let endpoint = grpc(&receiver.url());
+        let endpoints = traces_and_logs(endpoint.clone(), endpoint);
+        let mut exporter = start_otlp(&endpoints, &options);
         for number in 0..50 {
             let spans = if number < 25 { spans(10) } else { Batch::default() };
             let logs = (0..10).map(|_| log("taken")).collect();
             exporter.export(&Batch { logs, ..spans }, &resources());
         }
         let totals = flush(&mut exporter, SHORT);
-        assert_eq!(totals.exported, Count { spans: 250, logs: 500 }, "{pace:?}: {totals:?}");
+        assert_eq!(
+            totals.exported,
+            Count::of(Signal::Traces, 250) + Count::of(Signal::Logs, 500),
+            "{pace:?}: {totals:?}"
+        );
     }
 }
 

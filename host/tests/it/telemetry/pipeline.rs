@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use simhost::telemetry::exporter::{Account, Count, Exporter, Reason, Signals};
+use simhost::telemetry::exporter::{Account, Exporter, Reason};
 use simhost::telemetry::memory::Memory;
-use simhost::telemetry::otlp::{CONCURRENCY, Options, Otlp, Settings};
-use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Report};
-use simhost::telemetry::record::{Batch, Resource};
+use simhost::telemetry::otlp::{CONCURRENCY, Endpoints, Options, Otlp};
+use simhost::telemetry::pipeline::{Batching, Handoff, Pace, Pipeline, Settlement};
+use simhost::telemetry::record::Resource;
 use tokio::time::Instant;
 
 use crate::telemetry::receiver::{Answer, Got, Receiver};
@@ -16,13 +16,14 @@ use crate::telemetry::records::{log, logs, resources, span, spans};
 use crate::telemetry::sending::{
     LONG, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
 };
+use simhost::telemetry::signal::{Batch, Count, Signal, Signals};
 
 fn start(exporters: Vec<Box<dyn Exporter>>, pace: Pace, batching: Batching) -> (Handoff, Pipeline) {
     Pipeline::start(resources(), exporters, None, pace, batching).unwrap()
 }
 
 /// Off the runtime's threads: it blocks.
-fn shutdown(pipeline: Pipeline, timeout: Duration) -> Report {
+fn shutdown(pipeline: Pipeline, timeout: Duration) -> Settlement {
     tokio::task::block_in_place(|| pipeline.shutdown(timeout))
 }
 
@@ -54,7 +55,7 @@ impl Exporter for Gated {
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
         let _test_is_over = self.entered.send(());
         if self.gate.recv().is_ok() {
-            self.account.exported(Count::from(batch));
+            self.account.exported(batch.count());
         }
     }
 
@@ -70,11 +71,11 @@ fn every_exporter_gets_everything_in_order() {
     let ((one, kept_one), (two, kept_two)) = (Memory::new(), Memory::new());
     let (handoff, pipeline) = start(vec![Box::new(one), Box::new(two)], Pace::Real, Batching::default());
     for number in 1..=100 {
-        handoff.send(Batch { spans: vec![span(number)], logs: Vec::new(), turn: None });
+        handoff.send(Batch::from(vec![span(number)]));
     }
     handoff.send(logs(5));
     let report = pipeline.shutdown(LONG);
-    let given = Count { spans: 100, logs: 5 };
+    let given = Count::of(Signal::Traces, 100) + Count::of(Signal::Logs, 5);
     assert_eq!((report.accepted, report.dropped), (given, Count::default()));
     for (totals, kept) in report.exporters.iter().zip([kept_one.take(), kept_two.take()]) {
         unharmed(totals, given);
@@ -105,14 +106,14 @@ fn a_queue_is_full_by_what_its_records_weigh_however_few_they_are() {
     let (gated, open, waiting) = Gated::new();
     let batching = Batching { batch: 1, ..Batching::default() };
     let (handoff, pipeline) = start(vec![Box::new(gated)], Pace::Real, batching);
-    let heavy = || Batch { spans: Vec::new(), logs: vec![log(&"x".repeat(HEAVY))], turn: None };
+    let heavy = || Batch::from(vec![log(&"x".repeat(HEAVY))]);
     handoff.send(heavy());
     waiting.recv().unwrap();
     // The pipeline is busy: two may wait in its 64 MiB.
     (0..5).for_each(|_| handoff.send(heavy()));
-    assert_eq!(pipeline.live().dropped, Count { spans: 0, logs: 3 });
+    assert_eq!(pipeline.live().dropped, Count::of(Signal::Logs, 3));
     drop(open);
-    assert_eq!(pipeline.shutdown(LONG).accepted, Count { spans: 0, logs: 3 });
+    assert_eq!(pipeline.shutdown(LONG).accepted, Count::of(Signal::Logs, 3));
 }
 
 #[test]
@@ -203,8 +204,8 @@ async fn in_virtual_time_a_healthy_receiver_gets_everything() {
 fn a_runtime_that_is_gone_leaves_nobody_waiting() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let (options, batching) = virtual_options(20);
-    let settings = traces_only(grpc("http://localhost:1"));
-    let otlp = Otlp::start(&settings, &options, runtime.handle()).unwrap();
+    let endpoints = traces_only(grpc("http://localhost:1"));
+    let otlp = Otlp::start(&endpoints, &options, runtime.handle()).unwrap();
     drop(runtime);
     let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Virtual, batching);
     (0..100).for_each(|_| handoff.send(spans(10)));
@@ -270,9 +271,9 @@ async fn requests_are_split_by_size_and_an_oversized_span_is_left_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_a_signal_that_goes_nowhere_are_not_missed() {
     let receiver = Receiver::grpc([]).await;
-    let settings = Settings { traces: None, logs: Some(grpc(&receiver.url())) };
-    let otlp = start_otlp(&settings, &options());
+    let endpoints = Endpoints::only_for(Signal::Logs, grpc(&receiver.url()));
+    let otlp = start_otlp(&endpoints, &options());
     let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Real, Batching::default());
     handoff.send(Batch { logs: logs(2).logs, ..spans(3) });
-    unharmed(&shutdown(pipeline, LONG).exporters[0], Count { spans: 0, logs: 2 });
+    unharmed(&shutdown(pipeline, LONG).exporters[0], Count::of(Signal::Logs, 2));
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::record::{
-    Attributes, Batch, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind,
-    SpanRecord, Status, Value,
+    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanRecord,
+    Status, Value,
 };
+use simhost::telemetry::signal::Batch;
 
 pub const EPOCH: u64 = 1_700_000_000_000_000_000;
 
@@ -98,9 +99,9 @@ pub fn log(body: &str) -> LogRecord {
 
 /// That many spans, numbered from 1.
 pub fn spans(count: u64) -> Batch {
-    Batch { spans: (1..=count).map(span).collect(), logs: Vec::new(), turn: None }
+    (1..=count).map(span).collect::<Vec<_>>().into()
 }
 
 pub fn logs(count: usize) -> Batch {
-    Batch { spans: Vec::new(), logs: (0..count).map(|number| log(&number.to_string())).collect(), turn: None }
+    (0..count).map(|number| log(&number.to_string())).collect::<Vec<_>>().into()
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use reqwest::Url;
 use simhost::model::Protocol;
 use simhost::rng::{Key, Purpose};
-use simhost::telemetry::exporter::{Count, Exporter, Totals};
+use simhost::telemetry::exporter::{Exporter, Totals};
 use simhost::telemetry::otlp::retry::RetryPolicy;
-use simhost::telemetry::otlp::{Endpoint, Options, Otlp, Settings};
+use simhost::telemetry::otlp::{Endpoint, Endpoints, Options, Otlp};
 use simhost::telemetry::pipeline::{Batching, Pace};
-use simhost::telemetry::record::Batch;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::telemetry::records;
+use simhost::telemetry::signal::{Batch, Count, Signal};
 
 /// Longer than any test takes: what waits for it hangs.
 pub const LONG: Duration = Duration::from_secs(60);
@@ -35,17 +35,23 @@ pub fn options() -> Options {
     Options { concurrency: 1, retry, ..Options::new(Pace::Real, Batching::default(), key) }
 }
 
-pub fn traces_only(endpoint: Endpoint) -> Settings {
-    Settings { traces: Some(endpoint), logs: None }
+pub fn traces_only(endpoint: Endpoint) -> Endpoints {
+    Endpoints::only_for(Signal::Traces, endpoint)
 }
 
-pub fn start(settings: &Settings, options: &Options) -> Otlp {
-    Otlp::start(settings, options, &Handle::current()).unwrap()
+pub fn traces_and_logs(traces: Endpoint, logs: Endpoint) -> Endpoints {
+    let mut endpoints = traces_only(traces);
+    endpoints[Signal::Logs] = Some(logs);
+    endpoints
+}
+
+pub fn start(endpoints: &Endpoints, options: &Options) -> Otlp {
+    Otlp::start(endpoints, options, &Handle::current()).unwrap()
 }
 
 /// Exports the batches, flushes, and gives the account.
-pub fn export(settings: &Settings, options: &Options, batches: &[Batch]) -> Totals {
-    let mut exporter = start(settings, options);
+pub fn export(endpoints: &Endpoints, options: &Options, batches: &[Batch]) -> Totals {
+    let mut exporter = start(endpoints, options);
     for batch in batches {
         exporter.export(batch, &records::resources());
     }
@@ -57,8 +63,8 @@ pub fn flush(exporter: &mut Otlp, timeout: Duration) -> Totals {
     exporter.account().totals()
 }
 
-pub fn spans(spans: u64) -> Count {
-    Count { spans, logs: 0 }
+pub fn spans(spans: usize) -> Count {
+    Count::of(Signal::Traces, spans)
 }
 
 /// That many spans were exported at once and nothing happened to them.

@@ -1,5 +1,7 @@
 //! `--blind`: for an exercise, nothing that a person sees names a fault.
 
+use std::path::Path;
+
 use crate::support::{Topology, finish, simhost};
 use serde_json::Value;
 
@@ -117,4 +119,28 @@ fn no_note_of_a_blind_run_names_a_fault() {
     let (seeing, blind) = (run(&[]), run(&["--blind"]));
     assert!(seeing.stderr.contains("bad-one"), "{}", seeing.stderr);
     assert!(!(blind.stderr + &blind.stdout).contains("bad-one"));
+}
+
+/// An incident is called after its cause: its telemetry and a blind report go by its namespace.
+#[test]
+fn no_telemetry_and_no_blind_report_has_the_name_of_an_incident() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies/incidents");
+    let entries = std::fs::read_dir(folder).expect("the incidents");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let incidents: Vec<_> = paths.filter(|path| path.extension().is_some_and(|it| it == "toml")).collect();
+    assert!(incidents.len() >= 12, "{incidents:?}");
+    for path in &incidents {
+        let topology = Topology::new("incident", std::fs::read_to_string(path).expect("a topology"));
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let (run, records) = topology.records(&["--for", "1s", "--show", "summary", "--blind"]);
+        let shown = run.success().to_owned() + &run.stderr;
+        assert!(records.contains("service.namespace"), "{name}");
+        for text in [shown, records] {
+            assert!(!text.contains(name), "{name}: {text}");
+        }
+        for command in ["check", "graph"] {
+            let blind = finish(simhost().arg(command).arg(topology.path()).arg("--blind"));
+            assert!(!blind.success().contains(name), "{name}: {}", blind.stdout);
+        }
+    }
 }

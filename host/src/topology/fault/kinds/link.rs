@@ -5,17 +5,24 @@ use super::super::super::key::{Key, Required, Usual};
 use super::super::super::shapes::{By, Choice, Count};
 use super::super::super::types::{BANDWIDTH, POSITIVE_DISTRIBUTION, TIME};
 use super::super::super::units::show_size;
+use super::LooksAt::Requests;
 use super::{DIRECTIONS, Declaration, Keys, Read};
 use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault};
 
 pub(super) static KINDS: [Declaration; 5] = [
-    Declaration::requests("partition", "a switch, a route or a security group", &[&PARTED], partition),
-    Declaration::requests("loss", "a bad cable, a congested queue", &[&LOST, &RETRANSMIT, &ATTEMPTS], loss),
-    Declaration::requests("duplicate", "a proxy that sends again", &[], |_| {
+    Declaration::new(Requests, "partition", "a switch, a route or a security group", &[&PARTED], partition),
+    Declaration::new(
+        Requests,
+        "loss",
+        "a bad cable, a congested queue",
+        &[&LOST, &RETRANSMIT, &ATTEMPTS],
+        loss,
+    ),
+    Declaration::new(Requests, "duplicate", "a proxy that sends again", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Duplicate))
     }),
-    Declaration::requests("bandwidth", "a thin or shared link", &[&BYTES], bandwidth).by_magnitude(),
-    Declaration::requests("jitter", "a busy switch, a long way", &[&DELAY], jitter).by_magnitude(),
+    Declaration::new(Requests, "bandwidth", "a thin or shared link", &[&BYTES], bandwidth).by_magnitude(),
+    Declaration::new(Requests, "jitter", "a busy switch, a long way", &[&DELAY], jitter).by_magnitude(),
 ];
 
 static PARTED: Key<Choice<Direction>, Usual> = Key {

@@ -10,34 +10,46 @@ use super::super::super::service::{CODE, SETTINGS, guest_code, read_config};
 use super::super::super::shapes::{By, Written};
 use super::super::super::types::{DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT};
 use super::super::super::units::show_size;
+use super::LooksAt::{Replicas, Requests};
 use super::{Declaration, Keys, Read};
 use crate::clock::show;
 use crate::error::{Problem, quote, show_share};
 use crate::model::{Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault};
 
 pub(super) static KINDS: [Declaration; 9] = [
-    Declaration::replicas("cpu", "a noisy neighbour, a throttled container", &[&TIMES], cpu).by_magnitude(),
-    Declaration::replicas("pause", "a collection of garbage, a live migration", &[], |_| {
+    Declaration::new(Replicas, "cpu", "a noisy neighbour, a throttled container", &[&TIMES], cpu)
+        .by_magnitude(),
+    Declaration::new(Replicas, "pause", "a collection of garbage, a live migration", &[], |_| {
         Read::plain(Effect::Replica(ReplicaFault::Pause))
     }),
-    Declaration::requests("memory-leak", "an unbounded cache", &[&PER_REQUEST], memory_leak)
+    Declaration::new(Requests, "memory-leak", "an unbounded cache", &[&PER_REQUEST], memory_leak)
         .by_magnitude()
         .inside(),
-    Declaration::replicas(
+    Declaration::new(
+        Replicas,
         "pool-exhaustion",
         "threads or connections that others hold",
         &[&WORKERS],
         pool_exhaustion,
     )
     .by_magnitude(),
-    Declaration::replicas("clock-skew", "a machine without time service", &[&WRONG_BY], clock_skew)
+    Declaration::new(Replicas, "clock-skew", "a machine without time service", &[&WRONG_BY], clock_skew)
         .by_magnitude(),
-    Declaration::requests("crash", "a request that kills its process", &[&RESTART], crash)
+    Declaration::new(Requests, "crash", "a request that kills its process", &[&RESTART], crash)
         .inside()
         .outlasting(),
-    Declaration::replicas("restart-loop", "a process that dies again and again", &[&UP, &DOWN], restart_loop),
-    Declaration::replicas("down", "a lost node", &[], |_| Read::plain(Effect::Replica(ReplicaFault::Down))),
-    Declaration::requests(
+    Declaration::new(
+        Replicas,
+        "restart-loop",
+        "a process that dies again and again",
+        &[&UP, &DOWN],
+        restart_loop,
+    ),
+    Declaration::new(Replicas, "down", "a lost node", &[], |_| {
+        Read::plain(Effect::Replica(ReplicaFault::Down))
+    }),
+    Declaration::new(
+        Requests,
         "bad-deploy",
         "a new version, for all or for some",
         &[&GUEST, &VERSION, &CONFIG, &REPLICAS, &REQUESTS],

@@ -13,6 +13,7 @@ use super::super::super::types::{
     ANY, ANY_TEXT, DISTRIBUTION, DURATION, HEADER_TABLE, POSITIVE_SHARE, RATE, TEXT, TIME,
 };
 use super::super::conditions::{is_pointer, json_value};
+use super::LooksAt::Requests;
 use super::{DIRECTIONS, Declaration, Keys, Read};
 use crate::error::Problem;
 use crate::model::{
@@ -20,7 +21,8 @@ use crate::model::{
 };
 
 pub(super) static KINDS: [Declaration; 8] = [
-    Declaration::requests(
+    Declaration::new(
+        Requests,
         "latency",
         "a lost index, a lock, a slow disk",
         &[&DELAY, &MOMENT, &EVENT],
@@ -28,22 +30,29 @@ pub(super) static KINDS: [Declaration; 8] = [
     )
     .by_magnitude()
     .in_spans(),
-    Declaration::requests(
+    Declaration::new(
+        Requests,
         "error",
         "an overloaded or broken dependency",
         &[&STATUS, &BODY, &JSON, &HEADERS],
         error,
     ),
-    Declaration::requests("reset", "a proxy or a process that cuts connections", &[&BROKEN], reset),
-    Declaration::requests("refuse", "nothing listens at the port", &[], |_| {
+    Declaration::new(Requests, "reset", "a proxy or a process that cuts connections", &[&BROKEN], reset),
+    Declaration::new(Requests, "refuse", "nothing listens at the port", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Refuse))
     }),
-    Declaration::requests("blackhole", "a firewall that swallows packets", &[], |_| {
+    Declaration::new(Requests, "blackhole", "a firewall that swallows packets", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Blackhole))
     }),
-    Declaration::requests("corrupt", "a proxy or a memory that changes bytes", &[&CHANGED, &SHARE], corrupt),
-    Declaration::requests("mutate", "a stale cache, a wrong value upstream", &[&CHANGED, &SET], mutate),
-    Declaration::requests("rate-limit", "a quota", &[&LIMIT, &BURST, &RETRY_AFTER], rate_limit).inside(),
+    Declaration::new(
+        Requests,
+        "corrupt",
+        "a proxy or a memory that changes bytes",
+        &[&CHANGED, &SHARE],
+        corrupt,
+    ),
+    Declaration::new(Requests, "mutate", "a stale cache, a wrong value upstream", &[&CHANGED, &SET], mutate),
+    Declaration::new(Requests, "rate-limit", "a quota", &[&LIMIT, &BURST, &RETRY_AFTER], rate_limit).inside(),
 ];
 
 static DELAY: Key<By<Distribution>, Required> = Key {

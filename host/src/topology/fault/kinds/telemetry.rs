@@ -4,37 +4,41 @@ use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Usual};
 use super::super::super::shapes::{By, Choice, Whole};
 use super::super::super::types::{POSITIVE_DISTRIBUTION, TEXT};
+use super::LooksAt::{Receivers, Replicas, Requests, Spans};
 use super::{Declaration, Keys, Read};
 use crate::error::{Problem, quote};
 use crate::model::{ContextDamage, Distribution, Effect, ExportFault, NetworkFault, RecordFault};
 
 pub(super) static KINDS: [Declaration; 7] = [
-    Declaration::requests(
+    Declaration::new(
+        Requests,
         "drop-context",
         "a proxy or a library without trace context",
         &[&HOW],
         drop_context,
     ),
-    Declaration::requests("unsample", "a gateway with a sampling decision of its own", &[], |_| {
+    Declaration::new(Requests, "unsample", "a gateway with a sampling decision of its own", &[], |_| {
         Read::plain(Effect::Network(NetworkFault::Unsample))
     }),
-    Declaration::spans("lose-spans", "a full export queue", &[], |_| {
+    Declaration::new(Spans, "lose-spans", "a full export queue", &[], |_| {
         Read::plain(Effect::Record(RecordFault::LoseSpans))
     }),
-    Declaration::spans("late-spans", "batches that wait, a slow pipeline", &[&LATE], late_spans),
-    Declaration::replicas(
+    Declaration::new(Spans, "late-spans", "batches that wait, a slow pipeline", &[&LATE], late_spans),
+    Declaration::new(
+        Replicas,
         "wrong-service-name",
         "a process started without its environment",
         &[&NAME],
         wrong_service_name,
     ),
-    Declaration::spans(
+    Declaration::new(
+        Spans,
         "cardinality",
         "a raw path or an id in an attribute",
         &[&ATTRIBUTE, &VALUES],
         cardinality,
     ),
-    Declaration::receivers("collector-down", "a collector that restarts", &[], |_| {
+    Declaration::new(Receivers, "collector-down", "a collector that restarts", &[], |_| {
         Read::plain(Effect::Export(ExportFault::CollectorDown))
     }),
 ];

@@ -1,4 +1,4 @@
-//! The way back of records that nobody needs any more.
+//! Exported spans go back to the thread that made them, which frees them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,14 +7,14 @@ use super::record::SpanRecord;
 /// Spans that are on their way back, at most; what is more is freed where it is.
 const ROOM: usize = 16_384;
 
-/// Spans that are done with, for the thread that made them to free; where several
-/// worlds have one pipeline, for whichever is first.
+/// Exported spans, for the thread that made them to free; where several worlds have one
+/// pipeline, for whichever is first.
 ///
-/// Memory that another thread frees is free, and yet dear to get: the allocator has to
-/// fetch each block from that thread's list, out of its processor's cache. Whoever
-/// shares an `Arc` with it fetches the counter likewise.
+/// Memory that another thread frees costs the thread that allocates it next: the allocator
+/// fetches each block from the list of the thread that freed it, out of the cache of another
+/// processor. The counter of a shared `Arc` costs the same.
 #[derive(Debug, Default)]
-pub struct Spent(Mutex<Returned>);
+pub struct Recycler(Mutex<Returned>);
 
 #[derive(Debug, Default)]
 struct Returned {
@@ -22,7 +22,7 @@ struct Returned {
     spans: usize,
 }
 
-impl Spent {
+impl Recycler {
     /// Takes spans that are done with.
     pub fn take(&self, piece: Vec<SpanRecord>) {
         let mut returned = self.returned();
@@ -88,27 +88,27 @@ mod tests {
 
     #[test]
     fn as_many_spans_wait_to_be_freed_as_there_is_room_for() {
-        let spent = Spent::default();
+        let recycler = Recycler::default();
         for _ in 0..ROOM / 64 {
-            spent.take(vec![span(); 64]);
+            recycler.take(vec![span(); 64]);
         }
-        assert_eq!(spent.returned().spans, ROOM);
-        spent.take(vec![span()]);
-        assert_eq!(spent.returned().spans, ROOM);
+        assert_eq!(recycler.returned().spans, ROOM);
+        recycler.take(vec![span()]);
+        assert_eq!(recycler.returned().spans, ROOM);
     }
 
     #[test]
     fn what_is_freed_goes_by_whole_pieces_until_it_is_enough() {
-        let spent = Spent::default();
+        let recycler = Recycler::default();
         for length in [4, 0, 3, 2] {
-            spent.take(vec![span(); length]);
+            recycler.take(vec![span(); length]);
         }
-        assert_eq!(spent.returned().pieces.len(), 3);
-        spent.free(0);
-        assert_eq!(spent.returned().spans, 9);
-        spent.free(3);
-        assert_eq!(spent.returned().spans, 4);
-        spent.free(100);
-        assert_eq!(spent.returned().spans, 0);
+        assert_eq!(recycler.returned().pieces.len(), 3);
+        recycler.free(0);
+        assert_eq!(recycler.returned().spans, 9);
+        recycler.free(3);
+        assert_eq!(recycler.returned().spans, 4);
+        recycler.free(100);
+        assert_eq!(recycler.returned().spans, 0);
     }
 }

@@ -7,31 +7,28 @@ use fragile::Fragile;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::model::{Limits, ServiceId};
-use crate::process::Process;
+use crate::model::Limits;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::{self, Bill, Chance, GuestEnv, Output, WithGuestEnv};
 
-use super::budget::{Budget, UnderWay};
-use super::cpu::CpuMeter;
-use super::endpoint::Endpoint;
-use super::host;
-use super::memory::MemoryLimit;
-use super::outbound::Outbound;
-use super::scope::RequestScope;
-use super::waiter::Crew;
+use super::States;
+use crate::guest::budget::Budget;
+use crate::guest::identity::Identity;
+use crate::guest::memory::MemoryLimit;
+use crate::guest::meter::CpuMeter;
+use crate::guest::outbound::Outbound;
+use crate::guest::scope::RequestScope;
 
 /// Handles that a worker has at a time: its spans, its calls under way, its timers. One
 /// more stops the guest.
-pub(super) const HANDLES: usize = 16_384;
+pub(in crate::guest) const HANDLES: usize = 16_384;
 
 /// What a guest may pass to the host, or give back to it, at once: bytes. It has to let the
 /// largest message through, as wasmtime counts it.
-pub(super) fn argument_bytes(limits: &Limits) -> usize {
+pub(in crate::guest) fn argument_bytes(limits: &Limits) -> usize {
     const FIELD_AT_LEAST: u64 = 4;
     let fields = limits.headers / FIELD_AT_LEAST * size_of::<(String, String)>() as u64;
     limits.host_memory().max(limits.body + limits.headers + fields) as usize
@@ -51,37 +48,17 @@ pub struct Host {
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }
 
-/// One replica of a service, as its workers see it.
-#[derive(Debug)]
-pub struct Identity {
-    pub service: ServiceId,
-    pub name: String,
-    pub replica: u32,
-    /// What its workers live and die in.
-    pub process: Rc<Process>,
-    pub resource: ResourceId,
-    /// Where it is in the network.
-    pub endpoint: Rc<Endpoint>,
-    pub config: Vec<(String, String)>,
-    pub environment: Vec<(String, String)>,
-    pub limits: Limits,
-    /// What its workers' calls hold.
-    pub under_way: Rc<UnderWay>,
-    /// Its workers together.
-    pub crew: Rc<Crew>,
-}
-
 /// The data of a worker's store, which wasmtime wants to be `Send`.
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(super) env: GuestEnv,
-    pub(super) memory: MemoryLimit,
-    pub(super) local: Fragile<Local>,
+    pub(in crate::guest) env: GuestEnv,
+    pub(in crate::guest) memory: MemoryLimit,
+    pub(in crate::guest) local: Fragile<Local>,
 }
 
 /// What of it belongs to the core thread.
-pub(super) struct Local {
+pub(in crate::guest) struct Local {
     pub output: Rc<Output>,
     pub cpu: Rc<CpuMeter>,
     pub budget: Rc<Budget>,
@@ -90,7 +67,7 @@ pub(super) struct Local {
     /// In a box, as it goes from hand to hand.
     pub scope: Option<Box<RequestScope>>,
     /// What single interfaces keep for the worker.
-    pub interfaces: host::States,
+    pub interfaces: States,
     /// Handles that this worker has given out: spans and calls.
     handles: u32,
 }
@@ -111,7 +88,7 @@ impl Local {
 
 impl GuestState {
     /// What a worker of this replica starts with. `ordinal` tells the workers of a replica apart.
-    pub(super) fn new(host: &Rc<Host>, identity: &Rc<Identity>, ordinal: u32) -> Self {
+    pub(in crate::guest) fn new(host: &Rc<Host>, identity: &Rc<Identity>, ordinal: u32) -> Self {
         let start = Key::new(host.root, Purpose::GuestStart)
             .with_name(&identity.name)
             .with(u64::from(identity.replica))
@@ -143,14 +120,14 @@ impl GuestState {
                 host: Rc::clone(host),
                 identity: Rc::clone(identity),
                 scope: None,
-                interfaces: host::States::new(identity),
+                interfaces: States::new(identity),
                 handles: 0,
             }),
         }
     }
 
     /// The guest owes so much fuel more for what the host does now.
-    pub(super) fn charge(&self, fuel: u64) {
+    pub(in crate::guest) fn charge(&self, fuel: u64) {
         self.env.bill.charge(fuel);
     }
 }

@@ -6,16 +6,17 @@ use std::thread;
 
 use tokio::time::Instant;
 
-use super::exporter::{Account, Count, Exporter, Reason, Signals};
-use super::queue::{CloseOnDrop, Load, Popped, Queue, Wait};
-use super::record::{Batch, Resource};
+use super::exporter::{Account, Exporter, Reason};
+use super::queue::{Amount, CloseOnDrop, Popped, Queue, Wait};
+use super::record::Resource;
+use super::signal::{Batch, Signals};
 
 /// What waits for it; one batch more is dropped and counted.
-const BOUND: Load = Load { records: 131_072, bytes: 64 << 20 };
+const BOUND: Amount = Amount { records: 131_072, bytes: 64 << 20 };
 
 /// Hands everything on to another exporter, on that one's thread.
 #[derive(Debug)]
-pub struct Aside {
+pub struct Threaded {
     name: String,
     takes: Signals,
     at_once: bool,
@@ -26,7 +27,7 @@ pub struct Aside {
     done: Receiver<()>,
 }
 
-impl Aside {
+impl Threaded {
     /// Starts the thread.
     ///
     /// # Errors
@@ -51,7 +52,7 @@ impl Aside {
     }
 }
 
-impl Exporter for Aside {
+impl Exporter for Threaded {
     fn name(&self) -> &str {
         &self.name
     }
@@ -61,10 +62,10 @@ impl Exporter for Aside {
     }
 
     fn export(&mut self, batch: &Batch, _: &[Resource]) {
-        let load = Load { records: batch.len(), bytes: batch.weight() };
-        let taken = self.queue.push(batch.clone(), load, || Wait::Never).is_ok();
+        let amount = Amount { records: batch.len(), bytes: batch.weight() };
+        let taken = self.queue.push(batch.clone(), amount, || Wait::Never).is_ok();
         if !taken {
-            self.account.dropped(Reason::QueueFull, Count::from(batch), None);
+            self.account.dropped(Reason::QueueFull, batch.count(), None);
         }
     }
 
@@ -74,7 +75,7 @@ impl Exporter for Aside {
 
     fn quiet(&mut self) {
         // One that has no room for this is not idle.
-        self.queue.push(Batch::default(), Load { records: 1, bytes: 0 }, || Wait::Never).ok();
+        self.queue.push(Batch::default(), Amount { records: 1, bytes: 0 }, || Wait::Never).ok();
     }
 
     fn flush(&mut self, deadline: Instant) {
@@ -88,7 +89,7 @@ impl Exporter for Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for Threaded {
     /// Lets the thread end.
     fn drop(&mut self) {
         self.queue.close();
@@ -104,6 +105,7 @@ mod tests {
     use super::*;
     use crate::telemetry::console::{Console, Style};
     use crate::telemetry::record::{LogRecord, ResourceId, Severity};
+    use crate::telemetry::signal::Signal;
 
     /// A terminal on which somebody has pressed ctrl-s.
     struct Stuck(mpsc::Receiver<()>);
@@ -128,7 +130,7 @@ mod tests {
             resource: ResourceId(0),
             span: None,
         };
-        Batch { spans: Vec::new(), logs: vec![log], turn: None }
+        vec![log].into()
     }
 
     #[test]
@@ -136,16 +138,16 @@ mod tests {
         let resources: Arc<[Resource]> = Arc::new([Resource { service: "a".into(), attributes: Vec::new() }]);
         let (go_on, stuck) = mpsc::channel();
         let console = Console::new(Stuck(stuck), Arc::clone(&resources), Style::default());
-        let mut aside = Aside::start(console, Arc::clone(&resources)).expect("a thread");
+        let mut threaded = Threaded::start(console, Arc::clone(&resources)).expect("a thread");
         let batches = BOUND.records as u64 + 100;
         for _ in 0..batches {
-            aside.export(&line(), &resources);
+            threaded.export(&line(), &resources);
         }
-        let dropped = aside.account().totals().dropped().logs;
+        let dropped = threaded.account().totals().dropped()[Signal::Logs];
         assert!((99..=100).contains(&dropped), "{dropped}");
         // It goes on: everything else is written.
         drop(go_on);
-        aside.flush(Instant::now() + Duration::from_secs(60));
-        assert_eq!(aside.account().totals().exported.logs + dropped, batches);
+        threaded.flush(Instant::now() + Duration::from_secs(60));
+        assert_eq!(threaded.account().totals().exported[Signal::Logs] + dropped, batches);
     }
 }

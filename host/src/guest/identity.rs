@@ -1,0 +1,31 @@
+//! A replica of a service, as its workers see it.
+
+use std::rc::Rc;
+
+use crate::model::{Limits, ServiceId};
+use crate::process::Process;
+use crate::telemetry::record::ResourceId;
+
+use super::budget::UnderWay;
+use super::endpoint::Endpoint;
+use super::waiter::Crew;
+
+/// One replica of a service, as its workers see it.
+#[derive(Debug)]
+pub struct Identity {
+    pub service: ServiceId,
+    pub name: String,
+    pub replica: u32,
+    /// What its workers live and die in.
+    pub process: Rc<Process>,
+    pub resource: ResourceId,
+    /// Where it is in the network.
+    pub endpoint: Rc<Endpoint>,
+    pub config: Vec<(String, String)>,
+    pub environment: Vec<(String, String)>,
+    pub limits: Limits,
+    /// What its workers' calls hold.
+    pub under_way: Rc<UnderWay>,
+    /// Its workers together.
+    pub crew: Rc<Crew>,
+}
