@@ -17,7 +17,7 @@ use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::pipeline::{self, Pipeline};
-use crate::telemetry::record::{Resource, ResourceId};
+use crate::telemetry::record::Resource;
 use crate::telemetry::signal::Signal;
 
 use super::counterfactual::Counterfactual;
@@ -27,7 +27,7 @@ use super::loaded::Loaded;
 use super::network::{network, open_listener};
 use super::options::{Options, Show};
 use super::pace::pace_and_clock;
-use super::resources::resources;
+use super::resources::WorldResources;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
@@ -68,7 +68,7 @@ impl Plan {
         let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
-        let resources = resources_of_all(&models, &telemetry, &loaded);
+        let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
@@ -76,7 +76,7 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
-        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let (page, exporters) = (exporters.page, exporters.exporters);
@@ -90,13 +90,12 @@ impl Plan {
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
-        let each = resources.len() / models.len();
         let mut door = listener;
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
             model,
             telemetry: &telemetry,
-            loaded: Loaded { first: ResourceId((number * each) as u32), ..loaded.clone() },
+            loaded: Loaded { first: firsts[number], ..loaded.clone() },
             clock: clock.clone(),
             pace,
             is_recorded,
@@ -134,12 +133,6 @@ impl Plan {
         let page = page.map(|page| page.take()).unwrap_or_default();
         Ok(outcome(done, page, show == Show::Traces, report, failures))
     }
-}
-
-/// The Resources of all worlds, one world's behind another's.
-fn resources_of_all(models: &[Model], telemetry: &TelemetrySettings, loaded: &Loaded) -> Arc<[Resource]> {
-    let by_world: Vec<_> = models.iter().map(|model| resources(model, telemetry, loaded)).collect();
-    by_world.concat().into()
 }
 
 fn outcome(

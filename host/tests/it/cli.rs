@@ -497,6 +497,26 @@ fn a_file_that_cannot_be_created_is_refused_before_the_start() {
     refused(assert, &["--out no/such/folder/records", "a folder that exists"]);
 }
 
+#[test]
+fn all_files_that_cannot_be_created_are_refused_at_once_and_no_other_is_emptied() {
+    let topology = Topology::orders();
+    let kept = topology.beside("kept.jsonl");
+    std::fs::write(&kept, "kept").expect("a file");
+    let refused = |flags: &[&str]| {
+        let run = topology.run(&[&["--virtual", "--request", ORDER], flags].concat());
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.stderr
+    };
+    let both = refused(&["--out", "no/a", "--truth", "no/b"]);
+    assert!(both.contains("--out no/a: ") && both.contains("--truth no/b: "), "{both}");
+    let one = refused(&["--out", "kept.jsonl", "--truth", "no/b"]);
+    assert!(one.contains("--truth no/b: ") && !one.contains("--out"), "{one}");
+    assert_eq!(std::fs::read_to_string(&kept).expect("a file"), "kept");
+    let other = refused(&["--out", "new.jsonl", "--truth", "no/b"]);
+    assert!(other.contains("--truth no/b: "), "{other}");
+    assert!(!topology.beside("new.jsonl").exists(), "nothing is left of a run that is refused");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {

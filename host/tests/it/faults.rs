@@ -9,7 +9,6 @@ mod lifecycle;
 mod link;
 mod outside;
 mod record;
-mod reference;
 mod request;
 mod resource;
 mod schedule;

@@ -261,3 +261,54 @@ fn more_shards_than_processors_run_with_a_note() {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     assert_eq!(finished.stderr.contains("note: --shards 64 is more than"), processors < 64, "{finished:?}");
 }
+
+/// Each world draws its own target, so worlds have unequally many Resources with wrong names.
+#[test]
+fn every_span_is_of_its_own_service_where_worlds_rename_different_ones() {
+    let text = r#"
+[topology]
+name = "renamed"
+seed = 3
+[services.a]
+guest = "service"
+config.calls = "b"
+[services.b]
+guest = "service"
+replicas = 3
+config.calls = "c"
+[services.c]
+guest = "service"
+replicas = 2
+[[faults]]
+name = "wrong"
+kind = "wrong-service-name"
+service-name = "wrong"
+target = { one-of = [{ service = "a" }, { service = "b" }] }
+[[load]]
+name = "users"
+to = "a"
+request = { path = "/" }
+arrivals = { poisson = "20/s" }
+"#;
+    let topology = Topology::new("renamed", text);
+    for seed in ["1", "2", "3", "4"] {
+        let flags = ["--for", "3s", "--shards", "4", "--seed", seed, "--truth", "truth.jsonl"];
+        let (run, records) = topology.records(&flags);
+        run.success();
+        let spans = telemetry::read(&records);
+        let of = |service: &str| -> BTreeSet<_> {
+            spans.iter().filter(|span| span.service == service).map(|span| span.instance.clone()).collect()
+        };
+        // Of a service that is renamed in some worlds: its instances have two names, and no other's.
+        let (a, b, c) = (of("a"), of("b"), of("c"));
+        assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c), "seed {seed}");
+        assert!(of("wrong").is_disjoint(&c), "seed {seed}");
+        assert!(spans.iter().all(|span| span.service != "c" || span.kind_name() == "SERVER"), "seed {seed}");
+        // The truth names instances that the records have.
+        let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");
+        let known: BTreeSet<_> = spans.iter().map(|span| span.instance.clone()).collect();
+        let struck = truth.match_indices("\"instance\":\"").map(|(at, key)| &truth[at + key.len()..]);
+        let struck: BTreeSet<_> = struck.map(|rest| rest[..36].to_owned()).collect();
+        assert!(struck.is_subset(&known), "seed {seed}: {struck:?}");
+    }
+}

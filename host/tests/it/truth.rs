@@ -266,3 +266,13 @@ fn a_window_is_told_when_it_opens_and_when_it_closes() {
     let firings = records(&lines, "firing");
     assert!(!firings.is_empty() && firings.iter().all(|line| within(line["at"].as_f64().unwrap())));
 }
+
+/// Two runs that differ in a body are two runs, and their truths say so.
+#[test]
+fn the_truth_has_the_requests_of_the_command_line_with_their_bodies() {
+    let topology = Topology::orders();
+    let (_, all) = told(&topology, &["--request", ORDER, "--request", "GET /health"]);
+    let requests = [format!("--request {ORDER}"), "--request GET /health".to_owned()];
+    let flags = records(&all, "run")[0]["flags"].as_array().expect("flags").clone();
+    assert!(requests.iter().all(|request| flags.contains(&request.as_str().into())), "{flags:?}");
+}
