@@ -23,6 +23,7 @@ use crate::telemetry::signal::Signal;
 use super::counterfactual::Counterfactual;
 use super::event::RunEvent;
 use super::exporters::{ExporterOptions, Exporters};
+use super::failure;
 use super::loaded::Loaded;
 use super::network::{network, open_listener};
 use super::options::{Options, Show};
@@ -121,8 +122,9 @@ impl Plan {
             counterfactual.close(truth, &done, took, &on_event);
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
-        let halted = std::mem::take(&mut done.halted);
-        let failures = halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
+        let halted = std::mem::take(&mut done.halted).into_iter();
+        let untold = sent.has_panicked.then(failure::telemetry);
+        let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
