@@ -158,6 +158,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "report",
             "progress",
             "traces",
+            "truth",
             "run",
             "diff",
             "bench",

@@ -1,13 +1,21 @@
 //! `match = { … }`: what must hold of a request.
 
+use std::borrow::Cow;
+
 use regex::{Regex, RegexBuilder};
+use serde_json::{Map, Value as Json, json};
 use toml::de::DeValue;
 
 use super::super::address;
 use super::super::answer::header_name;
-use super::super::load::json;
+use super::super::key::{Key, Optional, Type};
+use super::super::load::json as as_json;
 use super::super::parameters;
 use super::super::reader::{Table, Value};
+use super::super::schema::{Defs, any};
+use super::super::section::{self, Section};
+use super::super::shapes::{By, Written};
+use super::super::types::{ANY, FLAG};
 use crate::error::{Problem, did_you_mean, list, nearest, quote};
 use crate::message::is_token;
 use crate::model::{Condition, Part, Test};
@@ -21,8 +29,130 @@ const VALUES_AT_MOST: usize = 1_000;
 const REGEX_AT_MOST: usize = 1_000;
 const COMPILED_AT_MOST: usize = 1 << 20;
 
-const PARTS: [&str; 5] = ["method", "header", "baggage", "param", "body"];
-const TESTS: [&str; 8] = ["eq", "ne", "gt", "ge", "lt", "le", "in", "regex"];
+pub(super) static MATCH: Key<Conditions, Optional> = Key {
+    name: "match",
+    of: Conditions,
+    absent: Optional("none"),
+    says: "what has to hold of a request: see [match](faults.md#match)",
+};
+
+/// Conditions on the parts of a request.
+#[derive(Debug)]
+pub(super) struct Conditions;
+
+/// The parts of a request. Those with a point are many: what is behind it is a name.
+pub(super) static PARTS: Section = Section {
+    name: "match",
+    says: "conditions on a request. All of them must hold",
+    keys: &[&METHOD, &HEADER, &BAGGAGE, &PARAM, &BODY],
+    rules: &[],
+};
+
+static METHOD: Key<Written, Optional> = part("method", TEST, "`\"POST\"`");
+static HEADER: Key<Written, Optional> =
+    part("header.NAME", TEST, "if there are several headers of that name, one is enough");
+static BAGGAGE: Key<Written, Optional> =
+    part("baggage.KEY", TEST, "a value of the W3C baggage of the request");
+static PARAM: Key<Written, Optional> = part("param.NAME", TEST, "a parameter of the route's path, decoded");
+static BODY: Key<Written, Optional> = part(
+    "body./POINTER",
+    Written { words: "a value or a test", schema: |_| json!({}) },
+    "a value of a JSON body (RFC 6901); any other body has no values",
+);
+
+const fn part(name: &'static str, of: Written, says: &'static str) -> Key<Written, Optional> {
+    Key { name, of, absent: Optional("none"), says }
+}
+
+const TEST: Written = Written {
+    words: "a value or a test",
+    schema: |defs| any([json!({ "type": ["string", "number", "boolean"] }), TESTS.refer(defs)]),
+};
+
+/// The words in front of the points in [`PARTS`].
+fn part_words() -> impl Iterator<Item = &'static str> {
+    section::names(PARTS.keys).map(|name| name.split_once('.').map_or(name, |(word, _)| word))
+}
+
+impl Type for Conditions {
+    type Read = ();
+
+    fn read(&self, _: &Value<'_>) -> Option<()> {
+        Some(())
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed("a table")
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        defs.tables.push((PARTS.name, section::table(PARTS.keys)));
+        let (mut properties, mut patterns) = (Map::new(), Map::new());
+        for part in PARTS.keys {
+            let schema = part.schema(defs);
+            let Some((word, _)) = part.name().split_once('.') else {
+                properties.insert(part.name().to_owned(), schema);
+                continue;
+            };
+            // header.x-tier without quotes: TOML makes tables of it.
+            let nested = json!({ "type": "object", "additionalProperties": schema, "minProperties": 1 });
+            properties.insert(word.to_owned(), nested);
+            patterns.insert(format!("^{word}\\."), schema);
+        }
+        json!({
+            "type": "object",
+            "properties": properties,
+            "patternProperties": patterns,
+            "additionalProperties": false,
+            "minProperties": 1,
+        })
+    }
+}
+
+/// What is asked of a part of a request.
+pub(super) static TESTS: Section = Section {
+    name: "test",
+    says: "tests of a value, all of which must hold",
+    keys: &[&EQ, &NE, &GT, &GE, &LT, &LE, &IN, &REGEX, &EXISTS],
+    rules: &[],
+};
+
+static EQ: Key<Written, Optional> = part("eq", ANY, "equal");
+static NE: Key<Written, Optional> = part("ne", ANY, "not equal; a missing value is not equal");
+static GT: Key<By<f64>, Optional> = bound("gt", "above this number, which may be text");
+static GE: Key<By<f64>, Optional> = bound("ge", "this number or above, which may be text");
+static LT: Key<By<f64>, Optional> = bound("lt", "below this number, which may be text");
+static LE: Key<By<f64>, Optional> = bound("le", "this number or below, which may be text");
+static IN: Key<Written, Optional> = part(
+    "in",
+    Written {
+        words: "a list of values",
+        schema: |_| json!({ "type": "array", "minItems": 1, "maxItems": VALUES_AT_MOST }),
+    },
+    "one of these",
+);
+static REGEX: Key<By<Regex>, Optional> = Key {
+    name: "regex",
+    of: By {
+        words: "a regular expression",
+        schema: |_| json!({ "type": "string", "maxLength": REGEX_AT_MOST }),
+        read: |value| regex(value),
+    },
+    absent: Optional("none"),
+    says: "matches anywhere in the text, unless `^` and `$` bind it; in Rust's [syntax](https://docs.rs/regex/#syntax), \
+           which takes linear time",
+};
+static EXISTS: Key<By<bool>, Optional> =
+    Key { name: "exists", of: FLAG, absent: Optional("none"), says: "whether there is a value" };
+
+const fn bound(name: &'static str, says: &'static str) -> Key<By<f64>, Optional> {
+    let of = By {
+        words: "a number",
+        schema: |_| json!({ "type": "number" }),
+        read: |value| value.number("a number, as in { gt = 5 }", |_| true),
+    };
+    Key { name, of, absent: Optional("none"), says }
+}
 
 const EXAMPLE: &str = "write for example match = { \"header.x-tier\" = \"gold\" }";
 
@@ -60,7 +190,7 @@ pub(super) fn conditions(value: &Value<'_>, routes: &[&str]) -> Option<Vec<Condi
 }
 
 fn unknown(entry: &Value<'_>, part: &str) -> Option<Vec<Condition>> {
-    let help = match nearest(part, PARTS) {
+    let help = match nearest(part, part_words()) {
         Some("method") if part == "method" => {
             "write method alone, as in match = { method = \"POST\" }".to_owned()
         }
@@ -153,7 +283,7 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
         let test = Test::Eq(wanted(value, part)?);
         return Some(vec![Condition { of: part.clone(), test }]);
     };
-    let table = value.table(format!("the test of {}", quote(value.key)))?;
+    let table = TESTS.open(value, format!("the test of {}", quote(value.key)))?;
     let read = of_table(&table, part);
     if let Some(why) = read.as_deref().and_then(contradiction) {
         let problem = Problem::new(format!("no value of {} meets these tests: {why}", quote(value.key)));
@@ -163,7 +293,7 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
     }
     if table.entries().is_empty() {
         let problem = Problem::new(format!("{} is not tested for anything", quote(value.key)));
-        let help = format!("write a value, or a test: {}, \"exists\"", list(TESTS));
+        let help = format!("write a value, or a test: {}", list(section::names(TESTS.keys)));
         return value.refuse(problem.label("empty").help(help));
     }
     let conditions = read?.into_iter().map(|test| Condition { of: part.clone(), test });
@@ -205,26 +335,22 @@ fn contradiction(tests: &[Test]) -> Option<String> {
 }
 
 fn of_table(table: &Table<'_>, part: &Part) -> Option<Vec<Test>> {
-    let [eq, ne, gt, ge, lt, le, one_of, regex_value] = table.some(TESTS);
-    let [exists] = table.some(["exists"]);
-    table.refuse_others();
-    let number = |value: Value<'_>| value.number("a number, as in { gt = 5 }", |_| true);
     let all = [
-        eq.map(|value| wanted(&value, part).map(Test::Eq)),
-        ne.map(|value| wanted(&value, part).map(Test::Ne)),
-        gt.map(|value| number(value).map(Test::Gt)),
-        ge.map(|value| number(value).map(Test::Ge)),
-        lt.map(|value| number(value).map(Test::Lt)),
-        le.map(|value| number(value).map(Test::Le)),
-        one_of.map(|value| values(&value, part).map(Test::In)),
-        regex_value.map(|value| regex(&value).map(Test::Regex)),
-        exists.map(|value| value.flag().map(Test::Exists)),
+        EQ.get(table).map(|value| wanted(&value, part).map(Test::Eq)),
+        NE.get(table).map(|value| wanted(&value, part).map(Test::Ne)),
+        GT.get(table).map(|value| GT.of.read(&value).map(Test::Gt)),
+        GE.get(table).map(|value| GE.of.read(&value).map(Test::Ge)),
+        LT.get(table).map(|value| LT.of.read(&value).map(Test::Lt)),
+        LE.get(table).map(|value| LE.of.read(&value).map(Test::Le)),
+        IN.get(table).map(|value| values(&value, part).map(Test::In)),
+        REGEX.get(table).map(|value| REGEX.of.read(&value).map(Test::Regex)),
+        EXISTS.get(table).map(|value| EXISTS.of.read(&value).map(Test::Exists)),
     ];
     all.into_iter().flatten().collect()
 }
 
 /// What a part is compared with. All but a body is text, in which a number may be written.
-fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
+fn wanted(value: &Value<'_>, part: &Part) -> Option<Json> {
     if let Part::Body(_) = part {
         return json_value(value);
     }
@@ -241,13 +367,13 @@ fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
 }
 
 /// A TOML value as the JSON that it stands for.
-pub(super) fn json_value(value: &Value<'_>) -> Option<serde_json::Value> {
+pub(super) fn json_value(value: &Value<'_>) -> Option<Json> {
     // What was written as JSON a moment ago can be read.
-    serde_json::from_str(&json(value)?).ok()
+    serde_json::from_str(&as_json(value)?).ok()
 }
 
 /// `in = ["a", "b"]`.
-fn values(value: &Value<'_>, part: &Part) -> Option<Vec<serde_json::Value>> {
+fn values(value: &Value<'_>, part: &Part) -> Option<Vec<Json>> {
     let list = value.list()?;
     if !(1..=VALUES_AT_MOST).contains(&list.len()) {
         let problem = Problem::new(format!("in has {} values", list.len()));
