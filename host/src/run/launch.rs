@@ -32,7 +32,7 @@ use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
 use super::world::{Simulated, World};
-use super::{Plan, RunError, RunOutcome, control, shards, watch as watchers};
+use super::{Failure, Plan, RunError, RunOutcome, control, shards, watch as watchers};
 
 /// A run that is told to stop has this long to end, beside the time that receivers have
 /// to take what is left: requests under way, callees that still work, clients that dawdle.
@@ -90,7 +90,7 @@ impl Plan {
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
-        let mut door = listener;
+        let mut ingress = listener;
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
             model,
@@ -100,7 +100,7 @@ impl Plan {
             pace,
             is_recorded,
             network: &network,
-            listener: door.take(),
+            listener: ingress.take(),
             control: control.take(),
             stop,
             progress: progress.of_world(number),
@@ -116,16 +116,9 @@ impl Plan {
         if let Some(truth) = &mut truth {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
-            let comparing = |faults| {
-                let faults = (!options.blind).then_some(faults);
-                on_event(RunEvent::Comparing { faults, took });
-            };
-            let is_whole =
-                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
-                    .close(truth, &done, comparing)?;
-            if !is_whole {
-                on_event(RunEvent::Uncompared);
-            }
+            let counterfactual =
+                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            counterfactual.close(truth, &done, took, &on_event);
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
         let halted = std::mem::take(&mut done.halted);
@@ -138,11 +131,20 @@ impl Plan {
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
-        let (replies, traces) = (done.replies, show == Show::Traces);
-        let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
-        let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
-        Ok(RunOutcome { replies, page, traces, report, requests, forgotten, failures })
+        Ok(outcome(done, page, show == Show::Traces, report, failures))
     }
+}
+
+fn outcome(
+    done: Simulated,
+    page: Vec<u8>,
+    traces: bool,
+    report: Report,
+    failures: Vec<Failure>,
+) -> RunOutcome {
+    let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
+    let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
+    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, failures }
 }
 
 /// What the run has done, taken out of `done`; `elapsed` is how long it took, in real time.

@@ -273,8 +273,7 @@ fn an_instant_that_does_not_end_is_an_error_that_names_who_is_busy_in_it() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stdout.starts_with("endless: "), "{}", finished.stdout);
     assert!(finished.stdout.contains("\n hasty "), "the report has the load: {}", finished.stdout);
-    // Long lines are wrapped.
-    let told = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = finished.told();
     for said in [
         "error: after 0ns: simulated time stands still: ",
         "; in the later part of them front answered \"GET /\" ",

@@ -1,6 +1,6 @@
 //! What a guest says of its configuration stands at its key of the topology, before anything runs.
 
-use crate::support::{World, finish};
+use crate::support::{World, finish, said};
 
 /// What standard error says of services with the built-in `guests` and lines of configuration.
 fn report(services: &[(&str, &str)]) -> String {
@@ -110,6 +110,5 @@ fn a_deployment_whose_configuration_is_refused_does_not_come_up_for_that_reason(
     let (_folder, mut command) = World::of_services(&[("front", "")]).with(fault).virtual_command(&["GET /"]);
     let run = finish(&mut command);
     assert!(run.stdout.contains("connection refused: nobody listens at front"), "{}", run.stdout);
-    assert!(run.stderr.contains("does not come up"), "{}", run.stderr);
-    assert!(run.stderr.contains("config.wrok of \"front\": unknown key"), "{}", run.stderr);
+    said(&run, &["does not come up", "config.wrok of \"front\": unknown key"]);
 }
