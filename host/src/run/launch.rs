@@ -90,7 +90,7 @@ impl Plan {
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
-        let mut door = listener;
+        let mut ingress = listener;
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
             model,
@@ -100,7 +100,7 @@ impl Plan {
             pace,
             is_recorded,
             network: &network,
-            listener: door.take(),
+            listener: ingress.take(),
             control: control.take(),
             stop,
             progress: progress.of_world(number),

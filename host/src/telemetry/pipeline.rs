@@ -67,8 +67,8 @@ pub struct Batching {
 
 impl Default for Batching {
     /// Where they differ from an SDK's (5 s, 2048, 512, 30 s) it is because one
-    /// pipeline serves every service of a topology, and because who watches a
-    /// simulation wants to see its spans now.
+    /// pipeline serves every service of a topology, and because a person who
+    /// watches a simulation wants to see its spans now.
     fn default() -> Self {
         Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(30) }
     }

@@ -43,7 +43,7 @@ pub(crate) use each_signal;
 impl Signal {
     pub const ALL: [Self; 2] = [Self::Traces, Self::Logs];
 
-    /// What it is called, and by whom.
+    /// Its names and its answers.
     pub const fn spec(self) -> &'static Spec {
         match self {
             Self::Traces => &SpanRecord::SPEC,

@@ -3,6 +3,7 @@
 mod chance;
 mod conditions;
 mod kinds;
+mod parts;
 mod schema;
 mod target;
 mod when;
@@ -62,7 +63,7 @@ static COMMON: Section = Section {
         &NAME,
         &kinds::KIND,
         &target::TARGET,
-        &conditions::MATCH,
+        &parts::MATCH,
         &when::WHEN,
         &ENABLED,
         &chance::PROBABILITY,
@@ -166,7 +167,7 @@ impl<'a> Reader<'_, 'a> {
         let routes = known.iter().map(|target| target.route.as_ref());
         let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
         let routes: Vec<_> = routes.collect::<Option<_>>().unwrap_or_default();
-        let conditions = match conditions::MATCH.get(table) {
+        let conditions = match parts::MATCH.get(table) {
             Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
             None => Some(Vec::new()),
         };

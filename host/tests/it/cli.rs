@@ -407,8 +407,7 @@ fn what_is_shown_is_a_matter_of_show() {
     let (summary, traces) = (show("summary"), show("traces"));
     assert!(summary.starts_with("POST /orders answered 201 in 47.1ms\n{\"order_id\":"), "{summary}");
     assert!(!summary.contains("process_order"));
-    let nowhere =
-        "\n17 spans recorded, for the digest only: --show traces, --out or --otlp would take them\n";
+    let nowhere = "\n17 spans recorded, not exported: use --show traces, --out or --otlp\n";
     assert!(summary.contains(nowhere), "{summary}");
     assert!(traces.contains("process_order"));
     let (_, report) =

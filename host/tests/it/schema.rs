@@ -34,6 +34,12 @@ fn in_folder(folder: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Topologies that are read: those that ship, and those that tests say so of.
+fn read() -> Vec<PathBuf> {
+    let tried = in_folder("host/tests/ui").into_iter().filter(|path| path.with_extension("out").exists());
+    in_folder("topologies").into_iter().chain(tried).collect()
+}
+
 /// A schema, ready to use.
 struct Schema(Schemas, SchemaIndex);
 
@@ -69,9 +75,7 @@ fn the_schemas_are_those_below_docs() {
 #[test]
 fn every_topology_that_is_read_fits_the_schema() {
     let schema = Schema::of_topologies();
-    let shipped = in_folder("topologies");
-    let tried = in_folder("host/tests/ui").into_iter().filter(|path| path.with_extension("out").exists());
-    let all: Vec<_> = shipped.into_iter().chain(tried).collect();
+    let all = read();
     assert!(all.len() > 50, "{all:?}");
     for path in all {
         let problems = schema.problems(&path);
@@ -97,4 +101,72 @@ fn what_is_wrong_in_itself_does_not_fit_the_schema() {
         "zero_timeout",
     ];
     assert_eq!(unseen, invisible.map(ToOwned::to_owned).into());
+}
+
+/// Keys of a schema that topologies have: the places of their schemas.
+struct Seen<'a> {
+    root: &'a Value,
+    keys: BTreeSet<String>,
+}
+
+impl Seen<'_> {
+    /// Looks at a value and at what the schema at this place says of it.
+    fn look(&mut self, place: &str, value: &Value) {
+        let Some(schema) = self.root.pointer(place) else { return };
+        if let Some(to) = schema["$ref"].as_str() {
+            self.look(to.trim_start_matches('#'), value);
+        }
+        for several in ["anyOf", "oneOf"] {
+            let count = schema[several].as_array().map_or(0, Vec::len);
+            (0..count).for_each(|index| self.look(&format!("{place}/{several}/{index}"), value));
+        }
+        for item in value.as_array().into_iter().flatten() {
+            self.look(&format!("{place}/items"), item);
+        }
+        for (key, value) in value.as_object().into_iter().flatten() {
+            // Of patterns there are beginnings alone: `^header\.`.
+            for pattern in schema["patternProperties"].as_object().into_iter().flat_map(|of| of.keys()) {
+                if key.starts_with(&pattern.replace(['^', '\\'], "")) {
+                    self.look(&format!("{place}/patternProperties/{pattern}"), value);
+                }
+            }
+            match schema["properties"].get(key) {
+                Some(_) => {
+                    let place = format!("{place}/properties/{key}");
+                    self.look(&place, value);
+                    self.keys.insert(place);
+                }
+                None => self.look(&format!("{place}/additionalProperties"), value),
+            }
+        }
+    }
+}
+
+/// The places of all keys that a schema has.
+fn keys(place: &str, schema: &Value, found: &mut BTreeSet<String>) {
+    for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+        found.insert(format!("{place}/properties/{key}"));
+        keys(&format!("{place}/properties/{key}"), property, found);
+    }
+    for (name, def) in schema["$defs"].as_object().into_iter().flatten() {
+        keys(&format!("{place}/$defs/{name}"), def, found);
+    }
+}
+
+#[test]
+fn every_key_stands_in_a_topology_that_is_read() {
+    let root = serde_json::to_value(simhost::topology::schema()).expect("JSON");
+    let mut all = BTreeSet::new();
+    keys("", &root, &mut all);
+    assert!(all.len() > 150, "{}", all.len());
+    let mut seen = Seen { root: &root, keys: BTreeSet::new() };
+    for path in read() {
+        let text = std::fs::read_to_string(&path).expect("a topology");
+        seen.look("", &toml::from_str(&text).expect("TOML"));
+    }
+    let unseen: Vec<_> = all.difference(&seen.keys).collect();
+    assert!(
+        unseen.is_empty(),
+        "no topology that ships, and none of host/tests/ui/ok_*.toml, has {unseen:#?}"
+    );
 }

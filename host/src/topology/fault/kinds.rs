@@ -184,13 +184,13 @@ impl Scope {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
             LooksAt::Replicas => {
-                "leave it out: it befalls whole replicas, whatever they are asked; probability says how many"
+                "leave it out: it strikes whole replicas, whatever they are asked; probability says how many"
             }
             LooksAt::Spans => {
-                "leave it out: it befalls spans, whatever was asked for; probability says how many"
+                "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
             LooksAt::Receivers => {
-                "leave it out: it befalls the receivers of all telemetry; when says when it does"
+                "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
         };
         value.refuse_key(self.has_no(value.key).help(help))

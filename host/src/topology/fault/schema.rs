@@ -11,8 +11,8 @@ use super::super::schema::Defs;
 use super::super::section;
 use super::COMMON;
 use super::chance::{BY_CALLER, EVERY_NTH, FAIL_FIRST, MAX_ACTIVE, MAX_TOTAL, PROBABILITY};
-use super::conditions::MATCH;
 use super::kinds::{self, Declaration, KIND, LooksAt, declarations};
+use super::parts::MATCH;
 use super::target::TARGET;
 
 /// A list of faults, each with the keys of its kind.

@@ -358,7 +358,7 @@ fn refuse_alien(value: &Value<'_>, kind: &Declaration) {
             "leave it out; only latency, lose-spans, late-spans and cardinality know spans"
         }
         (LooksAt::Spans, _) => "leave it out: spans are those of a service, whoever called it",
-        _ => "leave it out: it befalls whole replicas, whatever they are asked and by whom",
+        _ => "leave it out: it strikes whole replicas, whatever they are asked and by whom",
     };
     let problem = kind.scope().has_no(&format!("target.{key}"));
     value.refuse_key::<()>(problem.help(help));

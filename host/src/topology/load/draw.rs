@@ -116,7 +116,7 @@ pub(super) fn values(value: &Value<'_>, folder: &Path) -> Option<Vec<model::Valu
         match draws(&table) {
             true => Some(model::Value { name: entry.key.to_owned(), draw: draw(&table, folder)? }),
             false => entry.refuse(
-                Problem::new(format!("the value {} says not how it is drawn", quote(entry.key)))
+                Problem::new(format!("the value {} has no generator", quote(entry.key)))
                     .label("none of pick, range, sequence, uuid, names")
                     .help(EXAMPLES),
             ),

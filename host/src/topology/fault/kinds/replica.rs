@@ -182,11 +182,12 @@ static CONFIG: Key<Written, Optional> = Key {
     says: "keys that differ from the service's",
 };
 
-static REPLICAS: Key<By<f64>, Optional> = Key {
+static REPLICAS: Key<By<f64>, Usual> = Key {
     name: "replicas",
     of: SHARE,
-    absent: Optional("`1.0`, without `requests`"),
-    says: "the share of the replicas that get it, rounded up, from the last; route, match and chance do not apply",
+    absent: Usual("1.0"),
+    says: "the share of the replicas that get it, rounded up, from the last; route, match and chance do not apply. \
+           Not together with `requests`",
 };
 
 static REQUESTS: Key<By<f64>, Optional> = Key {
@@ -208,7 +209,7 @@ fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
         ),
         (Some(replicas), None) => REPLICAS.of.read(&replicas).map(Canary::Replicas),
         (None, Some(requests)) => REQUESTS.of.read(&requests).map(Canary::Requests),
-        (None, None) => Some(Canary::Replicas(1.0)),
+        (None, None) => Some(Canary::Replicas(REPLICAS.usual())),
     };
     let canary = canary?;
     let detail = match canary {
