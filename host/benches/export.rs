@@ -1,6 +1,10 @@
 //! What it costs to turn records into OTLP, for each batch of 512 spans that
 //! look like those of the orders topology; and what to record and digest them.
 
+#[expect(dead_code, reason = "it encodes spans only")]
+#[path = "../tests/it/telemetry/message.rs"]
+mod message;
+
 use std::hint::black_box;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
@@ -9,7 +13,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::digest::Digest;
-use simhost::telemetry::encode::{Packing, REQUEST_BYTES, message, requests};
+use simhost::telemetry::encode::{Packing, REQUEST_BYTES, requests};
 use simhost::telemetry::record::{
     Attributes, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
 };

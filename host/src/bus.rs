@@ -3,8 +3,8 @@
 //! A call has two sides, each with a type of its own. Guests call through a `CallerSide`, which resolves the
 //! callee, applies the policies of the link and records CLIENT spans. A
 //! [`CalleeSide`] has the services: it picks a replica, queues, gives the request to a worker and records
-//! SERVER spans. What comes from outside, [`Bus::admit`] (in `entry`) brings to it. The stages are those of
-//! ARCHITECTURE.md, "One call".
+//! SERVER spans. What comes from outside, [`Bus::admit`] (in `entry`) brings to it. `docs/internals/call.md`
+//! follows a call through them.
 
 pub mod callee;
 mod caller;

@@ -12,6 +12,7 @@ mod input;
 mod log;
 mod man;
 mod run;
+mod schema;
 mod tell;
 mod terminal;
 mod traces;
@@ -66,6 +67,8 @@ enum Command {
     Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(generate::Generate),
+    /// Print the JSON Schema of a topology, or of a document that simhost prints
+    Schema(schema::Schema),
     /// Measure what things cost on this machine, beside the targets
     Bench(bench::Bench),
     /// Print the script by which a shell completes commands and flags
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
+        Command::Schema(schema) => schema.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),

@@ -74,6 +74,26 @@ pub fn create(path: &Path) -> io::Result<File> {
     }
 }
 
+/// Whether [`create`] would succeed, without touching what the file has. Of what is no file, such as
+/// a pipe or a device, nothing can be said without opening it.
+///
+/// # Errors
+/// The system's, which say why the file cannot be written.
+pub fn can_create(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => match std::fs::metadata(path) {
+            Ok(about) if about.is_file() || about.is_dir() => {
+                File::options().write(true).open(path).map(drop)
+            }
+            _ => Ok(()),
+        },
+        Err(_) => {
+            drop(File::options().write(true).create_new(true).open(path)?);
+            std::fs::remove_file(path)
+        }
+    }
+}
+
 /// Files and connections that a process has open at least, when it runs a topology.
 #[cfg(unix)]
 const OPEN_AT_LEAST: u64 = 32;

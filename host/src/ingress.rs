@@ -1,4 +1,4 @@
-//! The door for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
+//! The listener for real clients: HTTP/1.1 and HTTP/2 on a socket, requests to the
 //! core thread over a bounded channel.
 
 mod body;
@@ -95,7 +95,7 @@ impl Settings {
     }
 }
 
-/// The open door.
+/// The ingress, while it listens.
 #[derive(Debug)]
 pub struct Ingress {
     /// Where it really listens: the port is chosen by the system if it was 0.
@@ -104,7 +104,8 @@ pub struct Ingress {
     serving: tokio::task::JoinHandle<()>,
 }
 
-struct Door {
+/// What all connections share.
+struct Shared {
     settings: Settings,
     budgets: Budgets,
     core: mpsc::Sender<Inbound>,
@@ -129,8 +130,8 @@ impl Ingress {
         let connections = settings.bounds.connections as usize;
         let server = server(&settings);
         let budgets = Budgets::new(&settings.limits, &settings.bounds);
-        let door = Arc::new(Door { settings, budgets, core, under_way: TaskTracker::new() });
-        let serving = tokio::spawn(accept(listener, server, door, connections, stopped));
+        let shared = Arc::new(Shared { settings, budgets, core, under_way: TaskTracker::new() });
+        let serving = tokio::spawn(accept(listener, server, shared, connections, stopped));
         Ok((Self { address, stop, serving }, inbound))
     }
 
@@ -168,7 +169,7 @@ fn server(settings: &Settings) -> auto::Builder<TokioExecutor> {
 async fn accept(
     listener: TcpListener,
     server: auto::Builder<TokioExecutor>,
-    door: Arc<Door>,
+    shared: Arc<Shared>,
     connections: usize,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -181,21 +182,21 @@ async fn accept(
             _ = stopped.changed() => break,
         };
         let accepted = tokio::select! {
-            accepted = socket::accept(&listener, &door.settings.shortage) => accepted,
+            accepted = socket::accept(&listener, &shared.settings.shortage) => accepted,
             _ = stopped.changed() => break,
         };
         let connection = graceful.watcher();
-        let (server, door) = (server.clone(), Arc::clone(&door));
+        let (server, shared) = (server.clone(), Arc::clone(&shared));
         open.spawn(async move {
-            serve(accepted, &server, door, connection).await;
+            serve(accepted, &server, shared, connection).await;
             drop(slot);
         });
         while open.try_join_next().is_some() {}
     }
     drop(listener);
     let answered = async {
-        door.under_way.close();
-        tokio::time::timeout(DRAIN, door.under_way.wait()).await.ok();
+        shared.under_way.close();
+        tokio::time::timeout(DRAIN, shared.under_way.wait()).await.ok();
         tokio::time::sleep(LINGER).await;
     };
     tokio::select! {
@@ -209,22 +210,22 @@ async fn accept(
 async fn serve(
     (stream, peer): (TcpStream, SocketAddr),
     server: &auto::Builder<TokioExecutor>,
-    door: Arc<Door>,
+    shared: Arc<Shared>,
     connection: Watcher,
 ) {
     stream.set_nodelay(true).ok();
     trace!(%peer, "connection accepted");
-    let patience = door.settings.client_time();
+    let patience = shared.settings.client_time();
     let line = Arc::new(Line::default());
-    let client = Arc::new(Client { peer, line: Arc::clone(&line), holdings: door.budgets.of_connection() });
+    let client = Arc::new(Client { peer, line: Arc::clone(&line), holdings: shared.budgets.of_connection() });
     let service = service_fn({
         let client = Arc::clone(&client);
         move |request| {
-            let (door, client) = (Arc::clone(&door), Arc::clone(&client));
+            let (shared, client) = (Arc::clone(&shared), Arc::clone(&client));
             async move {
                 let (is_head, version) = (request.method() == Method::HEAD, request.version());
                 client.line.asked();
-                let (answer, context) = door.answer(request, &client).await?;
+                let (answer, context) = shared.answer(request, &client).await?;
                 let answer = to_http(answer, context, is_head, &client.holdings);
                 if version != Version::HTTP_2 {
                     client.line.answered(answer.body().size_hint().exact().unwrap_or(0));
@@ -274,7 +275,7 @@ struct Client {
 #[error("the connection is broken off")]
 struct BrokenOff;
 
-impl Door {
+impl Shared {
     /// One request: to the core thread and back. The answer, and the context of its SERVER span.
     async fn answer(
         &self,

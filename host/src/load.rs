@@ -4,8 +4,8 @@
 //! each instant which `arrivals` says; each of its `users` is one. What a request
 //! says is `template`'s, how it gets to its service and back `client`'s.
 //!
-//! A request is who it is by the seed, the load's name and its number there:
-//! whatever else a run does, its trace, its values and its chance stay the same.
+//! A request's ids, values and draws depend only on the seed, the load's name and its number
+//! there: whatever else a run does, they stay the same.
 
 mod arrivals;
 mod client;

@@ -37,7 +37,7 @@ pub enum Purpose {
     Shard = 16,
     /// When a fault becomes active by itself, and what it draws then.
     Window = 17,
-    /// What befalls a span when it is recorded.
+    /// What strikes a span when it is recorded.
     Record = 18,
     /// The root of a run: of its seed and its topology's name.
     Root = 19,

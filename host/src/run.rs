@@ -2,7 +2,7 @@
 //! ask for, checked first and then set going.
 //!
 //! [`Plan::from_file`] reads, checks and compiles, and refuses with every problem at
-//! once; nothing has started then. [`Plan::run`] opens the door and runs until
+//! once; nothing has started then. [`Plan::run`] opens the ingress and runs until
 //! it is told to stop.
 
 mod ask_routes;

@@ -1,10 +1,10 @@
 //! What happened, as spans and log records, on its way out.
 //!
-//! The core thread fills [`record`]s and hands them over in batches
-//! ([`pipeline`]); another thread encodes them ([`encode`]) and gives them to
-//! every [`exporter`]: [`otlp`], [`file`](mod@file), [`memory`]; in virtual time it
-//! takes the run's [`digest`] too. What the environment
-//! says about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
+//! The core thread fills [`record`]s and hands them over in batches ([`pipeline`]); another
+//! thread encodes them ([`encode`]) and gives them to every [`exporter`]: [`otlp`],
+//! [`file`](mod@file), [`memory`]; in virtual time it takes the run's [`digest`] too. Traces
+//! and logs are two [`signal`]s, which all of these treat alike. What the environment says
+//! about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
 pub mod choice;
 pub mod console;

@@ -23,20 +23,27 @@ mod link;
 mod load;
 mod names;
 mod objectives;
+mod patterns;
 mod rates;
 mod reader;
+mod schema;
+mod section;
 mod service;
+mod shapes;
 mod telemetry;
 mod traffic;
 mod types;
 mod units;
 
 pub use distribution::show_distribution;
-pub use fault::KindReference;
 
+use key::{Key, Optional, Required, Usual};
 use names::Names;
-use reader::{Problems, Table, Value};
+use reader::{Problems, Table};
+use schema::Defs;
+use section::{Section, Sub};
 use service::Surroundings;
+use shapes::{By, Whole};
 
 /// No simulated time may be longer: 365 days, in nanoseconds.
 pub const LONGEST: Nanos = units::LONGEST;
@@ -108,9 +115,22 @@ pub fn name(text: &str) -> Result<String, String> {
     address::name(text).map_err(in_one_line)
 }
 
-/// All kinds of fault, in the order of the reference.
-pub fn fault_kinds() -> Vec<KindReference> {
-    fault::reference()
+/// The JSON Schema of a topology (2020-12), made of the declarations of its keys.
+pub fn schema() -> schemars::Schema {
+    let mut defs = Defs::default();
+    let mut root = ROOT.schema(&mut defs);
+    root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    root["title"] = "A topology of simhost".into();
+    root["$defs"] = defs.into_json();
+    root.try_into().expect("an object is a schema")
+}
+
+/// The tables of the reference, by the names of what has the keys: Markdown. That of the kinds of fault
+/// is called `kinds`.
+pub fn reference_tables() -> Vec<(&'static str, String)> {
+    let mut defs = Defs::default();
+    ROOT.schema(&mut defs);
+    defs.tables
 }
 
 /// Whether a fault works within a replica or its guest at this target: none of a real server's can be
@@ -163,35 +183,41 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     }
 }
 
+/// The file.
+static ROOT: Section = Section {
+    name: "file",
+    says: "a topology of simhost: services, what lies between them, who asks them, and what goes wrong",
+    keys: &[
+        &TOPOLOGY,
+        &traffic::INGRESS,
+        &traffic::NETWORK,
+        &service::SERVICES,
+        &link::LINKS,
+        &fault::FAULTS,
+        &load::LOADS,
+        &objectives::OBJECTIVES,
+        &telemetry::TELEMETRY,
+        &limits::LIMITS,
+    ],
+    rules: &[],
+};
+
 /// The model, with defaults in place of what is wrong.
 fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
-    let known = [
-        "topology",
-        "ingress",
-        "network",
-        "services",
-        "links",
-        "faults",
-        "load",
-        "objectives",
-        "telemetry",
-        "limits",
-    ];
-    let [topology, ingress, network, services, links, faults, load, objectives, telemetry, limits] =
-        root.keys(known);
-    let head = head(root, topology);
-    let (limits, bounds) = limits::of_topology(limits);
+    ROOT.keys_of(root);
+    let head = head(root);
+    let (limits, bounds) = limits::of_topology(root);
     let code = Surroundings { folder, embedded, limits };
-    let services = service::services(root, services, &code);
+    let services = service::services(root, &code);
     let names = Names::new(&services);
-    let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(network);
-    let ingress = traffic::ingress(ingress, &names);
-    let links = link::links(links, &names);
+    let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
+    let ingress = traffic::ingress(root, &names);
+    let links = link::links(root, &names);
     let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
-    let faults = fault::faults(faults, &around);
-    let loads = load::loads(load, &load::Surroundings { names: &names, bounds: &bounds, folder });
-    let objectives = objectives::objectives(objectives, &names, &loads);
-    let telemetry = telemetry::telemetry(telemetry);
+    let faults = fault::faults(root, &around);
+    let loads = load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });
+    let objectives = objectives::objectives(root, &names, &loads);
+    let telemetry = telemetry::telemetry(root);
     let Head { name, namespace, seed, environment } = head?;
     Some(Model {
         key_name: name.clone(),
@@ -214,6 +240,42 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     })
 }
 
+static TOPOLOGY: Key<Sub, Required> = Key {
+    name: "topology",
+    of: Sub(&Section {
+        name: "topology",
+        says: "what the topology is called",
+        keys: &[&NAME, &NAMESPACE, &SEED, &ENVIRONMENT],
+        rules: &[],
+    }),
+    absent: Required("begin the file with [topology] and below it name = \"…\""),
+    says: "name, namespace, seed, environment",
+};
+
+static NAME: Key<By<String>, Required> = Key {
+    name: "name",
+    of: types::NAME,
+    absent: Required("give the topology a name: name = \"…\""),
+    says: "takes part in every random draw: two topologies share no ids",
+};
+
+static NAMESPACE: Key<By<String>, Optional> = Key {
+    name: "namespace",
+    of: types::TEXT,
+    absent: Optional("the name"),
+    says: "`service.namespace` of every service. `--blind` shows it in place of the name",
+};
+
+static SEED: Key<Whole, Usual> =
+    Key { name: "seed", of: Whole(0, u64::MAX), absent: Usual("0"), says: "of every random draw" };
+
+static ENVIRONMENT: Key<By<String>, Optional> = Key {
+    name: "environment",
+    of: types::TEXT,
+    absent: Optional("`\"local\"`"),
+    says: "`deployment.environment.name` of every service",
+};
+
 /// `[topology]`.
 #[derive(Debug)]
 struct Head {
@@ -223,21 +285,15 @@ struct Head {
     environment: Option<String>,
 }
 
-fn head(root: &Table<'_>, topology: Option<Value<'_>>) -> Option<Head> {
-    let remedy = "begin the file with [topology] and below it name = \"…\"";
-    let Some(topology) = topology else {
-        root.note(Problem::new("the file has no [topology]").label("it is missing").help(remedy));
+fn head(root: &Table<'_>) -> Option<Head> {
+    if TOPOLOGY.get(root).is_none() {
+        let problem = Problem::new("the file has no [topology]").label("it is missing");
+        root.note(problem.help(TOPOLOGY.absent.0));
         return None;
-    };
-    let table = topology.table("[topology]")?;
-    let [name, namespace, seed, environment] = table.keys(["name", "namespace", "seed", "environment"]);
-    let name = table.need("name", name, "give the topology a name: name = \"…\"");
-    let name = name.and_then(|value| value.read(address::name));
-    let seed = seed.map_or(Some(0), |value| value.whole(0..=u64::MAX));
-    let text = |value: Option<Value<'_>>| {
-        value.map_or(Some(None), |value| value.filled().map(|text| Some(text.to_owned())))
-    };
-    let (namespace, environment) = (text(namespace), text(environment));
+    }
+    let table = TOPOLOGY.open(root, "[topology]")?;
+    let (name, namespace) = (NAME.read(&table), NAMESPACE.read(&table));
+    let (seed, environment) = (SEED.read(&table), ENVIRONMENT.read(&table));
     Some(Head { name: name?, namespace: namespace?, seed: seed?, environment: environment? })
 }
 

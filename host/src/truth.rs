@@ -46,8 +46,8 @@ pub struct Names {
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
     pub seats: Vec<Option<u32>>,
-    /// Worlds that run beside one another.
-    pub shards: u32,
+    /// Of each world its first Resource, among `instances`.
+    pub firsts: Vec<u32>,
 }
 
 impl Names {
@@ -66,8 +66,8 @@ impl Names {
 
     /// That of a replica as the topology has it, in one of the worlds.
     pub fn instance_of(&self, shard: u32, service: ServiceId, replica: u32) -> Option<String> {
-        let each = self.instances.len() as u32 / self.shards.max(1);
-        self.instance(shard * each + self.seats[service.index()]? + replica)
+        let first = self.firsts.get(shard as usize)?;
+        self.instance(first + self.seats[service.index()]? + replica)
     }
 
     pub fn place(&self, at: ServiceRoute) -> Where {

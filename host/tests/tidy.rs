@@ -40,12 +40,12 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context", "topology"]),
-    ("wasi", &["model", "rng", "context", "sched", "process", "telemetry"]),
+    ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
+    ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng", "sched"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
-    ("engine", &["model", "clock", "sched", "process", "telemetry", "wasi", "guest"]),
+    ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
     (
         "bus",
         &[
@@ -89,7 +89,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("traces", &["model", "error", "context", "topology", "telemetry", "report"]),
+    ("traces", &["model", "error", "context", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
@@ -158,6 +158,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
             "report",
             "progress",
             "traces",
+            "truth",
             "run",
             "diff",
             "bench",
@@ -423,6 +424,69 @@ fn the_code_map_names_every_module() {
         let is_there = path.contains('/') || map.contains(&format!("`{path}`"));
         if is_there { Vec::new() } else { vec![(1, "ARCHITECTURE.md does not say what it is".to_owned())] }
     });
+}
+
+/// The rows of the code map by module, each with the rows of its parts.
+fn map_rows() -> Vec<(String, String)> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("there is an ARCHITECTURE.md");
+    let (_, map) = text.split_once("## Code map").expect("a code map");
+    let (map, _) = map.split_once("## Invariants").expect("invariants behind it");
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for line in map.lines() {
+        let module = line.strip_prefix("| `").and_then(|rest| Some(rest.split_once(".rs`")?.0.to_owned()));
+        match (module, rows.last_mut()) {
+            (Some(module), _) => rows.push((module, line.to_owned())),
+            (None, Some((_, row))) if line.starts_with("| —") => row.push_str(line),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// Of a row that says so, such as `a file for each section`, the names of the files say the rest.
+#[test]
+fn the_code_map_names_the_files_of_every_module() {
+    let rows = map_rows();
+    hold(File::is_host, |file| {
+        let path = file.path.trim_start_matches("host/src/").trim_end_matches(".rs");
+        let Some((module, part)) = path.split_once('/') else { return Vec::new() };
+        let row = rows.iter().find(|(name, _)| name == module).map_or("", |(_, row)| row);
+        let is_named = part.contains('/')
+            || file.is_test()
+            || ["file for each", "file per"].iter().any(|words| row.contains(words))
+            || [format!("`{part}`"), format!("`{part}/`"), format!("`{part}/…`")]
+                .iter()
+                .any(|name| row.contains(name));
+        if is_named { Vec::new() } else { vec![(1, format!("the row of {module} does not say what it is"))] }
+    });
+}
+
+#[test]
+fn imports_point_down_in_the_code_map() {
+    let rows = map_rows();
+    let row = |module: &str| rows.iter().position(|(name, _)| name == module);
+    let up = LAYERS.iter().flat_map(|(module, uses)| uses.iter().map(move |used| (*module, *used)));
+    let up: Vec<_> = up.filter(|(module, used)| row(module) > row(used)).collect();
+    assert!(up.is_empty(), "{up:?}");
+}
+
+#[test]
+fn every_import_that_the_table_of_layers_allows_is_made() {
+    let files = files();
+    let mut made = BTreeSet::new();
+    for file in files.iter().filter(|file| file.is_host()) {
+        let code: String = code_alone(&file.text).into_iter().collect();
+        let module = module(&file.path).to_owned();
+        for prefix in ["crate::", "simhost::", "super::super::", "super::"] {
+            made.extend(
+                first_names(&code, prefix).into_iter().map(|(_, used)| (module.clone(), used.to_owned())),
+            );
+        }
+    }
+    let all = LAYERS.iter().flat_map(|(module, uses)| uses.iter().map(move |used| (*module, *used)));
+    let idle: Vec<_> =
+        all.filter(|(module, used)| !made.contains(&((*module).to_owned(), (*used).to_owned()))).collect();
+    assert!(idle.is_empty(), "{idle:?}");
 }
 
 fn too_many_lines(text: &str, most: usize) -> Vec<(usize, String)> {

@@ -43,7 +43,7 @@ pub struct CalleeSide {
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
-    /// Whether something may befall any replica.
+    /// Whether something may strike any replica.
     pub(super) is_any_mortal: bool,
 }
 

@@ -33,8 +33,8 @@ pub struct Run {
     #[arg(long, value_name = "INSTANT")]
     start: Option<Start>,
 
-    /// Let faults be switched while the run goes on, by simhost fault, over this address of this
-    /// machine; port 0 takes any free port [default: they cannot be]
+    /// Serve the control API on this loopback address, for simhost fault; port 0 takes any free
+    /// port [default: not served]
     #[arg(long, conflicts_with = "requests", value_name = "ADDRESS:PORT", value_parser = listen)]
     control: Option<SocketAddr>,
 

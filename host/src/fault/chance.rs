@@ -46,7 +46,9 @@ impl Count {
         self.suppressed.each_ref().map(Cell::get)
     }
 
-    /// Draws with a probability from 0 to 1. Every probability of a fault is decided here.
+    /// Draws with a probability from 0 to 1. Whether a fault strikes what it has
+    /// matched is decided here and nowhere else; how a message fares that `loss` has struck is that
+    /// kind's own.
     ///
     /// # Errors
     /// The draw spares what it is for.

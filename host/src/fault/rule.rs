@@ -175,7 +175,7 @@ impl Rule {
             .is_none_or(|target| target.route.is_none() || route.is_some() && self.route == route)
     }
 
-    /// Looks at a request, and decides. The route is looked at by who made the lists.
+    /// Looks at a request, and decides. The caller has filtered by route already.
     pub fn strike(self: &Rc<Self>, candidate: &Candidate<'_>, now: Nanos) -> Option<Strike> {
         if !self.meets(candidate) {
             return None;

@@ -11,7 +11,7 @@ use super::call_error::CallError;
 use super::identity::Identity;
 use super::scope::{Caller, RequestScope};
 
-/// What is around a guest: where its calls go, and the faults of its spans. Declared
+/// What is around a guest: where its calls go, and what strikes its spans. Declared
 /// here and implemented by the bus, so that imports point one way.
 pub trait Outbound {
     /// Carries one call. The future may be dropped: the callee works on.

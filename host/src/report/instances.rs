@@ -9,6 +9,7 @@ use crate::model::Nanos;
 use crate::telemetry::record::{Resource, ResourceId, Value};
 
 use super::rows::Numbers;
+use super::symptoms::{ENOUGH, MORE_ERRORS, SLOWER};
 
 /// The requests of one instance of a service, from their arrival to their answer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -39,15 +40,8 @@ pub fn rows(accounts: &Accounts, resources: &[Resource], time: Nanos) -> Vec<Ins
     rows.collect()
 }
 
-/// A p95 that is this many times another's is a difference, and a share of errors that is this
-/// much above another's.
-const SLOWER: u64 = 2;
-const MORE_ERRORS: f64 = 0.02;
-
-/// Requests that an instance needs to be compared.
-const ENOUGH: u64 = 20;
-
-/// The instances of services of which one is notably slower, or fails more often, than another.
+/// The instances of services of which one is notably slower, or fails more often, than another: by
+/// the thresholds of symptoms.
 pub fn apart(rows: &[InstanceRow]) -> Vec<InstanceRow> {
     let services = rows.chunk_by(|one, next| one.service == next.service);
     services.filter(|instances| differ(instances)).flatten().cloned().collect()

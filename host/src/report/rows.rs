@@ -138,17 +138,17 @@ pub struct FaultRow {
     pub matched: u64,
     /// Of those, the ones that it struck.
     pub injected: u64,
-    /// And the ones that it spared, by reason: `probability`, `fail-first`,
-    /// `every-nth`, `max-total`, `max-active`, `not-asked`, `overridden`.
+    /// And the ones that it spared, by reason: `not-asked`, `fail-first`, `every-nth`, `probability`,
+    /// `max-total`, `max-active`, `overridden`, `not-json`, `no-body`, `within-limit`, `no-room`.
     pub suppressed: BTreeMap<String, u64>,
     /// How often it has become active.
     pub windows: u64,
-    /// The natural logarithm of the chance that its dice spare all whom they have spared.
+    /// The natural logarithm of the chance that its draws spare all that they have spared.
     #[serde(skip)]
     pub luck: f64,
 }
 
-/// A fault that struck nothing is no accident if its dice spare all whom they have spared in
+/// A fault that struck nothing is no accident if its draws spare all that they have spared in
 /// fewer runs than this share of them.
 const UNLIKELY: f64 = 1e-3;
 

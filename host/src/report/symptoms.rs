@@ -8,16 +8,16 @@ use crate::tally::timeline::Interval;
 
 use super::timeline::{Subject, TimelineRow, TimelineRows};
 
-/// Requests that an interval needs for its errors and its p95 to be compared, and the usual
-/// interval for its rate.
-const ENOUGH: u64 = 20;
+/// Requests that an interval or an instance needs for its errors and its p95 to be compared, and the
+/// usual interval for its rate.
+pub const ENOUGH: u64 = 20;
 
 /// Requests that intervals have which are compared, where so many groups of them remain.
 const GROUP: f64 = 100.0;
 const GROUPS: usize = 12;
 
 /// A p95 is a symptom from this multiple of the usual one, and if it is this much longer.
-const SLOWER: u64 = 2;
+pub const SLOWER: u64 = 2;
 const SLOWER_BY: Nanos = 1_000_000;
 
 /// And if the mean is this multiple of the usual one: where a few requests in a hundred are slow
@@ -25,7 +25,7 @@ const SLOWER_BY: Nanos = 1_000_000;
 const MEAN: f64 = 1.5;
 
 /// A share of errors is a symptom if it is this much above the usual one and this multiple of it.
-const MORE_ERRORS: f64 = 0.02;
+pub const MORE_ERRORS: f64 = 0.02;
 const TIMES_THE_ERRORS: f64 = 3.0;
 
 /// Traffic is a symptom from this multiple of the usual one, or from its inverse.

@@ -113,13 +113,13 @@ impl TelemetryRow {
     /// For a person.
     pub fn text(&self, text: &mut String) {
         if self.exporters.is_empty() && self.spans == 0 {
-            text.push_str("no spans recorded: --show traces, --out or --otlp would take them\n");
+            text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;
         }
         text.push_str(&shown(self.recorded()).collect::<Vec<_>>().join(" and "));
         text.push_str(" recorded");
         if self.exporters.is_empty() {
-            text.push_str(", for the digest only: --show traces, --out or --otlp would take them");
+            text.push_str(", not exported: use --show traces, --out or --otlp");
         }
         let attributes =
             (self.cut_log_attributes > 0).then(|| counted(self.cut_log_attributes, "log attribute"));

@@ -24,7 +24,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
     let mut problems = Vec::new();
     if !address.ip().is_loopback() {
         let what =
-            format!("--control {address} is not of this machine alone: whoever reaches it could use it");
+            format!("--control {address} is not a loopback address: whoever reaches it could change faults");
         problems.push(Problem::new(what).help(format!("write --control 127.0.0.1:{}", address.port())));
     }
     if options.virtual_time && options.speed.is_none() {
@@ -32,7 +32,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
         problems.push(Problem::new(what).help("pace it, with --speed 1, or leave --control out"));
     }
     if options.shards.is_some_and(|shards| shards > 1) {
-        let what = "--control was given, but there are several worlds: one hand cannot be in all of them";
+        let what = "--control was given, but it changes the faults of one world, and --shards makes several";
         problems.push(Problem::new(what).help("leave --shards out, or --control"));
     }
     problems

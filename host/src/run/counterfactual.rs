@@ -7,6 +7,7 @@
 mod services;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
 use crate::truth::{Closing, Record, Runs, Skipped};
 
+use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::truth::{Truth, WorldTruth};
 use super::watch::show_later;
@@ -40,21 +42,21 @@ pub struct Counterfactual<'a> {
 }
 
 impl Counterfactual<'_> {
-    /// Writes the last line of the truth, with what each fault has caused. Before the runs without a fault
-    /// it tells how many there are. False if an interruption has left any of them out.
-    ///
-    /// # Errors
-    /// The system refuses a thread.
-    pub fn close(
-        &self,
-        truth: &mut Truth,
-        done: &Simulated,
-        tell: impl FnOnce(usize),
-    ) -> Result<bool, RunError> {
+    /// Writes the last line of the truth, with what each fault has caused. `on_event` is told before the
+    /// runs without a fault, and if an interruption has left any of them out. The run itself has taken `took`.
+    pub fn close(&self, truth: &mut Truth, done: &Simulated, took: Duration, on_event: impl Fn(RunEvent)) {
         if let Some(faults) = self.comparisons(truth, done) {
-            tell(faults);
+            let faults = (!self.options.blind).then_some(faults);
+            on_event(RunEvent::Comparing { faults, took });
         }
         truth.gather();
+        if !self.write(truth, done) {
+            on_event(RunEvent::Uncompared);
+        }
+    }
+
+    /// Writes it. False if an interruption has left any of the runs out.
+    fn write(&self, truth: &Truth, done: &Simulated) -> bool {
         let names = Arc::clone(&truth.names);
         let closing = Closing {
             model: self.model,
@@ -96,7 +98,7 @@ impl Counterfactual<'_> {
             }))
         });
         truth.sink().write(&record);
-        Ok(is_whole)
+        is_whole
     }
 
     /// Faults that have struck, and may have changed requests.

@@ -1,4 +1,4 @@
-//! What drives a run: the requests of the command line, the loads, the door; and
+//! What drives a run: the requests of the command line, the loads, the ingress; and
 //! the orderly end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -45,7 +45,7 @@ impl Drive<'_> {
     /// Lets in all that comes, until nothing more does, and what has come in finish.
     ///
     /// # Errors
-    /// The door cannot be opened.
+    /// The ingress cannot be opened.
     pub async fn run(
         self,
         listener: Option<TcpListener>,
@@ -142,14 +142,14 @@ impl Drive<'_> {
             bounds: self.model.bounds.clone(),
             shortage: self.shortage.clone(),
         };
-        let (door, inbound) = {
+        let (ingress, inbound) = {
             let _network = network.enter();
             Ingress::open(listener, settings)?
         };
         self.sched.spawn(pump(Rc::clone(self.bus), inbound));
         let to = self.model.service(at.to).name.clone();
-        on_event(RunEvent::Listening { address: door.address, to });
-        let base = format!("http://{}", reachable(door.address));
+        on_event(RunEvent::Listening { address: ingress.address, to });
+        let base = format!("http://{}", reachable(ingress.address));
         if let NodeCode::Guest(guest) = &self.bus.nodes()[at.to.index()].code
             && !self.model.loads.iter().any(|load| load.enabled)
         {
@@ -172,7 +172,7 @@ impl Drive<'_> {
         on_event(RunEvent::Draining);
         self.bus.stats().requests_end(self.sched.now());
         loads.stop();
-        network.spawn(door.close()).await.ok();
+        network.spawn(ingress.close()).await.ok();
         Ok(loads)
     }
 
@@ -194,7 +194,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Brings requests from the door onto the bus, until the door is closed.
+/// Brings requests from the ingress onto the bus, until the ingress is closed.
 async fn pump(bus: Rc<Bus>, mut inbound: mpsc::Receiver<Inbound>) {
     while let Some(Inbound { entry, reply, share }) = inbound.recv().await {
         // A client that has hung up wants no answer.

@@ -11,7 +11,7 @@ use crate::telemetry::exporter::Trouble;
 pub enum RunEvent {
     /// A guest of so many bytes is being compiled, and it takes a while.
     Compiling { guest: String, bytes: usize },
-    /// The door is open.
+    /// The ingress is open.
     Listening { address: SocketAddr, to: String },
     /// No load makes requests in a run that listens: a command that sends one, and the name of
     /// a load that is off.

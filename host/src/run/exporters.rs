@@ -18,6 +18,7 @@ use crate::telemetry::record::Resource;
 use crate::telemetry::threaded::Threaded;
 
 use super::options::{Destinations, Show};
+use super::outputs::cannot_write;
 
 /// What decides about the exporters of a run.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +78,7 @@ impl Exporters {
             });
         }
         if let Some(path) = &wanted.out {
-            let file = JsonLines::create(path).map_err(|error| {
-                let problem = Problem::new(format!("--out {}: {error}", path.display()));
-                vec![problem.help("name a file in a folder that exists and can be written, or - for stdout")]
-            })?;
+            let file = JsonLines::create(path).map_err(|error| vec![cannot_write("--out", path, &error)])?;
             exporters.push(Box::new(file));
         }
         if let Some(otlp) = &settings.otlp {

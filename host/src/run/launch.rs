@@ -17,22 +17,23 @@ use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::pipeline::{self, Pipeline};
-use crate::telemetry::record::{Resource, ResourceId};
+use crate::telemetry::record::Resource;
 use crate::telemetry::signal::Signal;
 
 use super::counterfactual::Counterfactual;
 use super::event::RunEvent;
 use super::exporters::{ExporterOptions, Exporters};
+use super::failure;
 use super::loaded::Loaded;
 use super::network::{network, open_listener};
 use super::options::{Options, Show};
 use super::pace::pace_and_clock;
-use super::resources::resources;
+use super::resources::WorldResources;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
 use super::world::{Simulated, World};
-use super::{Plan, RunError, RunOutcome, control, shards, watch as watchers};
+use super::{Failure, Plan, RunError, RunOutcome, control, shards, watch as watchers};
 
 /// A run that is told to stop has this long to end, beside the time that receivers have
 /// to take what is left: requests under way, callees that still work, clients that dawdle.
@@ -68,9 +69,7 @@ impl Plan {
         let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
-        let of_world = |model| resources(model, &telemetry, &loaded);
-        let by_world: Vec<_> = models.iter().map(of_world).collect();
-        let resources: Arc<[Resource]> = by_world.concat().into();
+        let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
@@ -78,7 +77,7 @@ impl Plan {
         // Traces, and the answers to requests, are for the same eyes.
         let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
-        let truth = Truth::open(&options, &model, &loaded, &resources);
+        let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
         let (page, exporters) = (exporters.page, exporters.exporters);
@@ -92,18 +91,17 @@ impl Plan {
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
-        let each = resources.len() / models.len();
-        let mut door = listener;
+        let mut ingress = listener;
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
             model,
             telemetry: &telemetry,
-            loaded: Loaded { first: ResourceId((number * each) as u32), ..loaded.clone() },
+            loaded: Loaded { first: firsts[number], ..loaded.clone() },
             clock: clock.clone(),
             pace,
             is_recorded,
             network: &network,
-            listener: door.take(),
+            listener: ingress.take(),
             control: control.take(),
             stop,
             progress: progress.of_world(number),
@@ -119,20 +117,14 @@ impl Plan {
         if let Some(truth) = &mut truth {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
             let (network, stop) = (&network, &stop);
-            let comparing = |faults| {
-                let faults = (!options.blind).then_some(faults);
-                on_event(RunEvent::Comparing { faults, took });
-            };
-            let is_whole =
-                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown }
-                    .close(truth, &done, comparing)?;
-            if !is_whole {
-                on_event(RunEvent::Uncompared);
-            }
+            let counterfactual =
+                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            counterfactual.close(truth, &done, took, &on_event);
         }
         let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
-        let halted = std::mem::take(&mut done.halted);
-        let failures = halted.into_iter().chain(truth.and_then(|truth| truth.failure())).collect();
+        let halted = std::mem::take(&mut done.halted).into_iter();
+        let untold = sent.has_panicked.then(failure::telemetry);
+        let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
@@ -141,11 +133,20 @@ impl Plan {
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
-        let (replies, traces) = (done.replies, show == Show::Traces);
-        let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
-        let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
-        Ok(RunOutcome { replies, page, traces, report, requests, forgotten, failures })
+        Ok(outcome(done, page, show == Show::Traces, report, failures))
     }
+}
+
+fn outcome(
+    done: Simulated,
+    page: Vec<u8>,
+    traces: bool,
+    report: Report,
+    failures: Vec<Failure>,
+) -> RunOutcome {
+    let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
+    let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
+    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, failures }
 }
 
 /// What the run has done, taken out of `done`; `elapsed` is how long it took, in real time.

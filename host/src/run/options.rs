@@ -115,7 +115,7 @@ impl Options {
         let switch = |(name, on): &(String, bool)| format!("{name}={}", if *on { "on" } else { "off" });
         faults.iter().for_each(|fault| flag("fault", switch(fault)));
         loads.iter().for_each(|load| flag("load", switch(load)));
-        requests.iter().for_each(|asked| flag("request", asked.to_string()));
+        requests.iter().for_each(|asked| flag("request", asked.written()));
         if *through_ingress {
             flags.push("--through-ingress".to_owned());
         }

@@ -1,17 +1,18 @@
 //! Which files a run writes and which it reads. None that it writes may be another one
-//! of them, however they are spelt: that one would be lost.
+//! of them, however they are spelt: that one would be lost. All are looked at before one is written.
 
 use std::fs;
 #[cfg(unix)]
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Problem;
+use crate::files;
 use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Replay, Traffic};
 use crate::telemetry::env;
 
 use super::options::{Destinations, Options};
-use super::truth;
 
 /// A link that leads to a link, and so on, is followed this far, as Linux does.
 const LINKS: usize = 40;
@@ -72,7 +73,7 @@ pub fn problems(
     }
     if let Some(truth) = truth {
         files.writes(truth, "--truth");
-        for part in truth::parts(options, truth) {
+        for part in parts(options, truth) {
             files.writes(&part, "--truth");
         }
     }
@@ -125,6 +126,8 @@ impl Files {
         let identity = if is_stdout { Identity::of_stdout() } else { Identity::of(path) };
         let Some(identity) = identity else { return };
         let shown = path.display();
+        let unwritable = if is_stdout { None } else { files::can_create(path).err() };
+        self.problems.extend(unwritable.map(|error| cannot_write(flag, path, &error)));
         if let Some(known) = self.known.iter().find(|known| known.identity == identity) {
             let problem = match known {
                 Known { is_read: true, what, .. } => {
@@ -138,6 +141,25 @@ impl Files {
         }
         self.know(Some(identity), flag, false);
     }
+}
+
+/// Files that the worlds behind the first write until the run is over, where `truth` is the file of
+/// the whole.
+pub fn parts(options: &Options, truth: &Path) -> Vec<PathBuf> {
+    (1..options.worlds()).map(|shard| part(truth, shard)).collect()
+}
+
+/// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.
+fn part(path: &Path, shard: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".shard-{shard}"));
+    PathBuf::from(name)
+}
+
+/// The problem of a file that `flag` names and that cannot be created.
+pub fn cannot_write(flag: &str, path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(format!("{flag} {}: {error}", path.display()));
+    problem.help("name a file in a folder that exists and can be written, or - for stdout")
 }
 
 impl Identity {

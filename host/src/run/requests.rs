@@ -86,6 +86,11 @@ impl Asked {
         &self.target
     }
 
+    /// As the command line has it, body included: what [`from_str`](Self::from_str) reads.
+    pub fn written(&self) -> String {
+        format!("{self} {}", self.body).trim_end().to_owned()
+    }
+
     /// The request as the ingress would take it in from `client`.
     pub fn entry(&self, to: ServiceId, client: &OfClient) -> Entry {
         let mut headers = Headers::default();

@@ -8,10 +8,31 @@ use crate::fault;
 use crate::model::{Load, Model, ServiceId};
 use crate::telemetry::digest::GUEST_DIGEST;
 use crate::telemetry::env::Settings;
-use crate::telemetry::record::{KeyValue, Resource, Text, Value};
+use crate::telemetry::record::{KeyValue, Resource, ResourceId, Text, Value};
 
 use super::identity::instance_id;
 use super::loaded::{Loaded, LoadedService};
+
+/// The Resources of all worlds of a run.
+#[derive(Debug)]
+pub struct WorldResources {
+    /// Those of one world behind those of the other.
+    pub all: Arc<[Resource]>,
+    /// The first of each world. Worlds may have unequally many: a fault that renames replicas
+    /// may strike another service in each.
+    pub firsts: Vec<ResourceId>,
+}
+
+impl WorldResources {
+    pub fn new(models: &[Model], telemetry: &Settings, loaded: &Loaded) -> Self {
+        let (mut all, mut firsts) = (Vec::new(), Vec::new());
+        for model in models {
+            firsts.push(ResourceId(all.len() as u32));
+            all.extend(resources(model, telemetry, loaded).iter().cloned());
+        }
+        Self { all: all.into(), firsts }
+    }
+}
 
 /// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
 /// those that faults ask for.

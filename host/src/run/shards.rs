@@ -37,7 +37,7 @@ pub fn problems(options: &Options) -> Vec<Problem> {
     if options.shards.is_none() || options.virtual_time {
         return Vec::new();
     }
-    let problem = Problem::new("--shards was given, but time is real: there is one world, with one door");
+    let problem = Problem::new("--shards was given, but time is real: there is one world, with one ingress");
     vec![problem.help("add --virtual, or leave --shards out")]
 }
 

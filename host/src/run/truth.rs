@@ -1,7 +1,7 @@
 //! `--truth`: the file is opened, each world gets a book that writes into it, and the
 //! last line says what came of it all.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::fault::Ledger;
 use crate::fault::impact::ImpactTracker;
 use crate::model::{Model, Nanos, ServiceId};
 use crate::telemetry::exporter::Trouble;
-use crate::telemetry::record::{Resource, Value};
+use crate::telemetry::record::{Resource, ResourceId, Value};
 use crate::truth::{Book, Declared, Names, Opening, Sink};
 
 use super::check::fault::line as describe;
 use super::event::RunEvent;
 use super::loaded::Loaded;
+use super::outputs::{cannot_write, parts};
 use super::{Failure, Options};
 
 /// The truth of a run, while it goes on.
@@ -61,7 +62,8 @@ impl WorldTruth {
 }
 
 impl Truth {
-    /// Opens the file, if the command line names one.
+    /// Opens the file, if the command line names one. `resources` are those of all worlds, and the
+    /// first of each.
     ///
     /// # Errors
     /// It cannot be created.
@@ -69,17 +71,14 @@ impl Truth {
         options: &Options,
         model: &Model,
         loaded: &Loaded,
-        resources: &[Resource],
+        resources: (&[Resource], &[ResourceId]),
     ) -> Result<Option<Self>, Problem> {
         let Some(path) = &options.destinations.truth else { return Ok(None) };
         let create = |path: &Path| {
-            Sink::create(path).map(Arc::new).map_err(|error| {
-                let problem = Problem::new(format!("--truth {}: {error}", path.display()));
-                problem.help("name a file in a folder that exists and can be written, or - for stdout")
-            })
+            Sink::create(path).map(Arc::new).map_err(|error| cannot_write("--truth", path, &error))
         };
         let parts: Result<_, _> = parts(options, path).iter().map(|part| create(part)).collect();
-        let names = Arc::new(names(model, loaded, resources, options.worlds()));
+        let names = Arc::new(names(model, loaded, resources));
         Ok(Some(Self {
             sink: create(path)?,
             parts: parts?,
@@ -161,18 +160,6 @@ pub fn problems(options: &Options) -> Vec<Problem> {
     problems
 }
 
-/// Files that the worlds behind the first write until the run is over.
-pub fn parts(options: &Options, truth: &Path) -> Vec<PathBuf> {
-    (1..options.worlds()).map(|shard| part(truth, shard)).collect()
-}
-
-/// Where a world behind the first writes until the run is over: `truth.jsonl.shard-3`.
-fn part(path: &Path, shard: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".shard-{shard}"));
-    PathBuf::from(name)
-}
-
 /// Under what name the truth is in what a person is told.
 fn name(path: &Path) -> String {
     if path == Path::new("-") {
@@ -182,8 +169,8 @@ fn name(path: &Path) -> String {
     }
 }
 
-/// `resources` are those of all worlds.
-fn names(model: &Model, loaded: &Loaded, resources: &[Resource], shards: u32) -> Names {
+/// `resources` are those of all worlds, and the first of each.
+fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[ResourceId])) -> Names {
     let ids = (0..loaded.services.len() as u32).map(ServiceId);
     let instance = |resource: &Resource| {
         let id = resource.attributes.iter().find(|known| *known.key == *attribute::SERVICE_INSTANCE_ID)?;
@@ -201,7 +188,7 @@ fn names(model: &Model, loaded: &Loaded, resources: &[Resource], shards: u32) ->
     Names {
         instances: resources.iter().map(instance).collect(),
         seats: seats.collect(),
-        shards,
+        firsts: firsts.iter().map(|first| first.0).collect(),
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),
     }

@@ -1,4 +1,4 @@
-//! Who watches a run while it goes on: its exporters, its files, its door; and the line of progress.
+//! Who watches a run while it goes on: its exporters, its files, its ingress; and the line of progress.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -43,7 +43,7 @@ pub struct World<'a> {
     /// Whether anybody wants the records.
     pub is_recorded: bool,
     pub network: &'a Runtime,
-    /// The door, where there is one.
+    /// The ingress, where there is one.
     pub listener: Option<TcpListener>,
     /// Where faults are switched, if they can be.
     pub control: Option<TcpListener>,
@@ -64,7 +64,7 @@ pub struct Simulated {
     pub loads: Vec<(String, LoadStats)>,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
-    /// Whom the faults befell, of each world, where that is noted.
+    /// Whom the faults struck, of each world, where that is noted.
     pub seen: Vec<Impact>,
     pub recorded: Counts,
     /// When it began: nanoseconds since the Unix epoch.
@@ -84,7 +84,7 @@ impl World<'_> {
     /// the instant at which it does.
     ///
     /// # Errors
-    /// The door cannot be opened, the system refuses what a client needs.
+    /// The ingress cannot be opened, the system refuses what a client needs.
     pub fn simulate(
         self,
         mut hand_over: impl FnMut(Nanos, Batch) + 'static,

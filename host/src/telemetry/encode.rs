@@ -5,7 +5,6 @@
 //! holds any number of resources, and as many records as its size allows.
 
 pub mod json;
-pub mod message;
 pub(super) mod wire;
 
 use serde::ser::SerializeMap;
@@ -77,19 +76,6 @@ fn sorted<R: Encode>(records: &[R]) -> Vec<&R> {
     order
 }
 
-/// All records in groups; their sizes are not looked at.
-fn group<R: Encode>(records: &[R]) -> Vec<Group<'_, R>> {
-    let order = sorted(records);
-    let same = |one: &&R, other: &&R| one.origin() == other.origin();
-    order
-        .chunk_by(same)
-        .map(|records| {
-            let (resource, scope) = records[0].origin();
-            Group { resource, scope, records: records.iter().map(|record| (*record, 0)).collect() }
-        })
-        .collect()
-}
-
 /// Encodes records as requests (`ExportTraceServiceRequest`, `ExportLogsServiceRequest`, …)
 /// and gives each to `sink`, with its number of [items](Encode::items). Returns how many were
 /// left out because their record alone exceeds `packing.bytes`.
@@ -122,7 +108,7 @@ pub fn requests<R: Encode>(
             Some(last) if last.resource == resource => headers.1 + FRAME + own,
             _ => alone,
         };
-        if count > 0 && (size + added > packing.bytes || count >= packing.records) {
+        if !groups.is_empty() && (size + added > packing.bytes || count >= packing.records) {
             sink(wire::request(&groups, resources), count);
             groups.clear();
             (size, count, added) = (0, 0, alone);
@@ -136,7 +122,7 @@ pub fn requests<R: Encode>(
         size += added;
         count += record.items();
     }
-    if count > 0 {
+    if !groups.is_empty() {
         sink(wire::request(&groups, resources), count);
     }
     too_large
@@ -146,15 +132,4 @@ pub fn requests<R: Encode>(
 /// and the schema's URL in a frame.
 fn header_size(header: &impl Part) -> usize {
     FRAME + FRAME + header.size() + FRAME + opentelemetry_semantic_conventions::SCHEMA_URL.len()
-}
-
-/// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
-fn not_finite(value: f64) -> &'static str {
-    if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    }
 }

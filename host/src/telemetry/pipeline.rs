@@ -10,20 +10,22 @@
 //! that a run that is repeated yields the same records. A receiver is waited for
 //! while it takes records (`otlp/patience.rs`).
 
+mod thread;
+
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{fmt, io, thread};
-
-use tokio::time::Instant;
+use std::{fmt, io};
 
 use super::digest::Digest;
-use super::exporter::{Account, Exporter, Reason, Totals};
+use super::exporter::{Account, Exporter, Totals};
 use super::outage::Outage;
-use super::queue::{Amount, CloseOnDrop, Popped, Queue, Wait};
+use super::queue::{Amount, Queue, Wait};
 use super::record::Resource;
 use super::recycle::Recycler;
-use super::signal::{Batch, Count, Receivers, Signals};
+use super::signal::{Batch, Count, Signals};
+use thread::PipelineThread;
 
 /// Records that wait for the pipeline in virtual time. The core thread waits
 /// when there are more, so a longer queue would only cost memory.
@@ -33,21 +35,9 @@ const VIRTUAL_QUEUE: usize = 16_384;
 /// large its records are. The exporters have bounds of their own.
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// What is gathered before it is exported takes about this at most: bytes.
-const GATHERED_BYTES: usize = 16 << 20;
-
 /// How much longer than an exporter's patience the pipeline's thread may take to hand in
 /// its accounts.
 const GRACE: Duration = Duration::from_millis(250);
-
-/// So long without a record counts as quiet.
-const QUIET: Duration = Duration::from_millis(500);
-
-/// Spans that are recycled in one piece: few, as the core thread frees a piece at a time.
-const RECYCLED_PIECE: usize = 64;
-
-/// Records that take more together are not recycled: bytes.
-const RECYCLED_BYTES: usize = 8 << 20;
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +68,8 @@ pub struct Batching {
 
 impl Default for Batching {
     /// Where they differ from an SDK's (5 s, 2048, 512, 30 s) it is because one
-    /// pipeline serves every service of a topology, and because who watches a
-    /// simulation wants to see its spans now.
+    /// pipeline serves every service of a topology, and because a person who
+    /// watches a simulation wants to see its spans now.
     fn default() -> Self {
         Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(30) }
     }
@@ -139,8 +129,10 @@ struct Tally {
 pub struct Pipeline {
     shared: Arc<Shared>,
     accounts: Vec<ExporterAccount>,
-    /// Ends when the thread has flushed everything.
+    /// Ends when the thread has flushed everything, or has panicked.
     done: mpsc::Receiver<()>,
+    /// None once it is joined.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// An exporter's account, and what is known of the exporter itself.
@@ -169,6 +161,8 @@ pub struct Settlement {
     /// The digest of all that was accepted, if one was asked for; none while the
     /// run goes on, and when an exporter did not let it be finished in time.
     pub digest: Option<String>,
+    /// Whether the thread panicked, so that what it still had is lost and counted nowhere.
+    pub has_panicked: bool,
 }
 
 impl Pipeline {
@@ -202,7 +196,7 @@ impl Pipeline {
         };
         let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
-        thread::Builder::new().name("telemetry".to_owned()).spawn({
+        let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
                 let outage = Outage::new(batching.queue);
@@ -210,7 +204,10 @@ impl Pipeline {
                 drop(alive);
             }
         })?;
-        Ok((Handoff { shared: Arc::clone(&shared), pace }, Self { shared, accounts, done }))
+        Ok((
+            Handoff { shared: Arc::clone(&shared), pace },
+            Self { shared, accounts, done, thread: Some(thread) },
+        ))
     }
 
     /// The exporters' accounts, to be read by others while the run goes on.
@@ -222,7 +219,13 @@ impl Pipeline {
     pub fn live(&self) -> Settlement {
         let tally = self.tally();
         let exporters = self.accounts.iter().map(|kept| kept.account.totals()).collect();
-        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
+        Settlement {
+            accepted: tally.accepted,
+            dropped: tally.dropped,
+            exporters,
+            digest: None,
+            has_panicked: false,
+        }
     }
 
     /// Exports what was handed over, flushes the exporters, and gives up when none has
@@ -247,17 +250,19 @@ impl Pipeline {
     }
 
     /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
-    pub fn finish(self, patience: Duration) -> Settlement {
+    pub fn finish(mut self, patience: Duration) -> Settlement {
         let settled =
             || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
         let mut before = settled();
-        while !self.ends_within(patience + GRACE) {
+        // Where an exporter is stuck, the thread ends with the process.
+        let mut has_ended = self.ends_within(patience + GRACE);
+        while !has_ended {
             let now = settled();
             if now == before {
-                // An exporter is stuck; the thread then ends with the process.
                 break;
             }
             before = now;
+            has_ended = self.ends_within(patience + GRACE);
         }
         let tally = self.tally();
         let settle = |kept: &ExporterAccount| {
@@ -266,7 +271,13 @@ impl Pipeline {
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
+        let has_panicked = has_ended && self.join();
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest, has_panicked }
+    }
+
+    /// Whether the thread, which has ended, panicked.
+    fn join(&mut self) -> bool {
+        self.thread.take().is_some_and(|thread| thread.join().is_err())
     }
 
     fn tally(&self) -> Tally {
@@ -278,131 +289,5 @@ impl Drop for Pipeline {
     /// Lets the thread end: without it, it would wait for batches for good.
     fn drop(&mut self) {
         self.shared.queue.close();
-    }
-}
-
-/// What the thread owns.
-struct PipelineThread {
-    resources: Arc<[Resource]>,
-    exporters: Vec<Box<dyn Exporter>>,
-    digest: Option<Digest>,
-    pace: Pace,
-    batching: Batching,
-    outage: Outage,
-}
-
-impl PipelineThread {
-    fn run(mut self, shared: &Shared) {
-        let _guard = CloseOnDrop(Arc::clone(&shared.queue));
-        let (mut gathered, mut weight) = (Batch::default(), 0);
-        // When the gathered records are exported, and when it counts as quiet.
-        let (mut due, mut quiet) = (None, None);
-        loop {
-            match shared.queue.pop_until([due, quiet].into_iter().flatten().min()) {
-                Popped::Item(batch) => {
-                    if let Some(digest) = &mut self.digest {
-                        digest.take(&batch, &self.resources);
-                    }
-                    if self.exporters.is_empty() {
-                        if batch.weight() <= RECYCLED_BYTES {
-                            shared.recycler.take(batch.spans);
-                        }
-                        continue;
-                    }
-                    if let Some(receivers) = batch.receivers {
-                        self.set_receivers(receivers, &mut gathered, &shared.recycler);
-                    }
-                    self.export_at_once(&batch);
-                    weight += batch.weight();
-                    if gathered.is_empty() {
-                        gathered = batch;
-                    } else {
-                        gathered.append(batch);
-                    }
-                    if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
-                        self.export(&mut gathered, &shared.recycler);
-                        (due, weight) = (None, 0);
-                    }
-                    if self.pace != Pace::Virtual {
-                        let now = Instant::now();
-                        quiet = Some(now + QUIET);
-                        due = due.or_else(|| (!gathered.is_empty()).then(|| now + self.batching.delay));
-                    }
-                }
-                Popped::Late => {
-                    let now = Instant::now();
-                    if due.is_some_and(|due| due <= now) {
-                        self.export(&mut gathered, &shared.recycler);
-                        (due, weight) = (None, 0);
-                    }
-                    if quiet.is_some_and(|quiet| quiet <= now) {
-                        self.exporters.iter_mut().for_each(|exporter| exporter.quiet());
-                        quiet = None;
-                    }
-                }
-                Popped::Closed => break,
-            }
-        }
-        // Before the exporters, of which one may be stuck.
-        *shared.digest.lock().unwrap_or_else(PoisonError::into_inner) =
-            self.digest.take().map(Digest::finish);
-        self.export(&mut gathered, &shared.recycler);
-        // Receivers that are still down will not come up any more.
-        let lost = self.outage.take().count();
-        self.drop_for_receivers(lost);
-        let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
-        // None: the pipeline was dropped, nobody asked for the rest.
-        let patience = patience.unwrap_or_default();
-        for exporter in &mut self.exporters {
-            exporter.flush(Instant::now() + patience);
-        }
-    }
-
-    /// The receivers go down or come up: what has come before is not concerned.
-    fn set_receivers(&mut self, receivers: Receivers, gathered: &mut Batch, recycler: &Recycler) {
-        self.export(gathered, recycler);
-        let Some(held) = self.outage.set(receivers).filter(|held| !held.is_empty()) else { return };
-        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.is_receiver()) {
-            exporter.export(&held, &self.resources);
-        }
-    }
-
-    fn drop_for_receivers(&self, count: Count) {
-        if count.records() == 0 {
-            return;
-        }
-        for exporter in self.exporters.iter().filter(|exporter| exporter.is_receiver()) {
-            exporter.account().dropped(Reason::Down, count.only(exporter.takes()), None);
-        }
-    }
-
-    fn export_at_once(&mut self, batch: &Batch) {
-        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.wants_at_once()) {
-            exporter.export(batch, &self.resources);
-        }
-    }
-
-    fn export(&mut self, batch: &mut Batch, recycler: &Recycler) {
-        if batch.is_empty() {
-            return;
-        }
-        let is_down = self.outage.is_down();
-        for exporter in self.exporters.iter_mut().filter(|exporter| !exporter.wants_at_once()) {
-            if !(is_down && exporter.is_receiver()) {
-                exporter.export(batch, &self.resources);
-            }
-        }
-        if is_down {
-            let lost = self.outage.hold(batch);
-            self.drop_for_receivers(lost);
-        }
-        if batch.weight() > RECYCLED_BYTES {
-            // Nor large ones: they are worth more than the way.
-            batch.spans.clear();
-        }
-        while !batch.spans.is_empty() {
-            recycler.take(batch.spans.split_off(batch.spans.len().saturating_sub(RECYCLED_PIECE)));
-        }
-        batch.clear();
     }
 }

@@ -37,7 +37,7 @@ pub struct Recorder {
     weight: Cell<usize>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
-    /// What ends now, nobody is left to tell.
+    /// A process is dying: what ends now is lost.
     losing: Cell<bool>,
     stretched: RefCell<Stretched>,
 }
@@ -160,26 +160,22 @@ impl Recorder {
         self.stretched.borrow_mut().end(&mut span);
         match self.editor.get() {
             None => {
-                self.keep(span);
+                self.push(span);
                 true
             }
             Some(editor) => {
-                editor.release(false, &mut |span| self.keep(span));
-                editor.span(span, &mut |span| self.keep(span))
+                editor.release(false, &mut |span| self.push(span));
+                editor.span(span, &mut |span| self.push(span))
             }
         }
     }
 
+    /// Leaves a record that no fault changes any more.
     #[inline]
-    fn keep(&self, span: SpanRecord) {
-        if span.scope == Scope::Guest {
-            self.weight.set(self.weight.get() + span.weight());
+    pub fn push<R: Record>(&self, record: R) {
+        if record.origin().1 == Scope::Guest {
+            self.weight.set(self.weight.get() + record.weight());
         }
-        self.push(span);
-    }
-
-    #[inline]
-    fn push<R: Record>(&self, record: R) {
         self.count(|counts| counts.recorded[R::SIGNAL] += record.items() as u64);
         R::list_mut(&mut self.batch.borrow_mut()).push(record);
         self.flush_if_full();
@@ -192,11 +188,10 @@ impl Recorder {
         let log = match self.editor.get() {
             None => log,
             Some(editor) => {
-                editor.release(false, &mut |span| self.keep(span));
+                editor.release(false, &mut |span| self.push(span));
                 editor.log(log)
             }
         };
-        self.weight.set(self.weight.get() + log.weight());
         self.push(log);
     }
 
@@ -205,8 +200,8 @@ impl Recorder {
         self.count(|counts| counts.cut[signal] += 1);
     }
 
-    /// Counts attributes of a log record that are not kept. Spans bear such counts
-    /// themselves.
+    /// Counts attributes of a log record that are not kept. A span has such a
+    /// count of its own.
     pub fn cut_log_attributes(&self, dropped: u32) {
         self.count(|counts| counts.cut_log_attributes += u64::from(dropped));
     }
@@ -214,7 +209,7 @@ impl Recorder {
     /// Hands over what is there.
     pub fn flush(&self) {
         if let Some(editor) = self.editor.get() {
-            editor.release(false, &mut |span| self.keep(span));
+            editor.release(false, &mut |span| self.push(span));
         }
         self.hand_over();
     }
@@ -222,7 +217,7 @@ impl Recorder {
     /// Hands over what is there or was held back: nothing more comes.
     pub fn finish(&self) {
         if let Some(editor) = self.editor.get() {
-            editor.release(true, &mut |span| self.keep(span));
+            editor.release(true, &mut |span| self.push(span));
         }
         self.hand_over();
     }

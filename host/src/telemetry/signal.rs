@@ -5,11 +5,8 @@
 //! else treats them alike: it keeps a value for each in a [`PerSignal`], and runs the
 //! same code for each type of record with `each_signal!`.
 
-mod batch;
 mod log;
 mod span;
-
-pub use batch::{Batch, Receivers, counted};
 
 use std::ops::{Add, AddAssign, Index, IndexMut};
 
@@ -19,7 +16,8 @@ use prost::DecodeError;
 use super::encode::Encode;
 use super::record::{LogRecord, SpanRecord};
 
-/// A kind of record, as OTLP separates them.
+/// A kind of record, as OTLP separates them. Each has a place in [`Signal::ALL`] and in
+/// `each_signal!` too, in the same order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
     Traces,
@@ -45,7 +43,7 @@ pub(crate) use each_signal;
 impl Signal {
     pub const ALL: [Self; 2] = [Self::Traces, Self::Logs];
 
-    /// What it is called, and by whom.
+    /// Its names and its answers.
     pub const fn spec(self) -> &'static Spec {
         match self {
             Self::Traces => &SpanRecord::SPEC,
@@ -80,6 +78,8 @@ pub struct Spec {
     pub path: &'static str,
     /// Over gRPC, the method that takes its requests (opentelemetry-proto, `collector/`).
     pub method: &'static str,
+    /// How many [items](Encode::items) a record is that is encoded.
+    pub items: fn(&[u8]) -> usize,
     /// Reads a receiver's answer to a request that it has accepted.
     pub answer: fn(Bytes) -> Result<PartialSuccess, DecodeError>,
 }
@@ -183,6 +183,80 @@ impl AddAssign for Count {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
+}
+
+/// Records on their way from the core thread, those of a signal in the order in which
+/// they ended.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub spans: Vec<SpanRecord>,
+    pub logs: Vec<LogRecord>,
+    /// What has become of the receivers before these records were made; mostly nothing.
+    pub receivers: Option<Receivers>,
+}
+
+/// What a fault does to all receivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receivers {
+    Down,
+    Up,
+}
+
+/// A batch of the records of one signal.
+impl<R: Record> From<Vec<R>> for Batch {
+    fn from(records: Vec<R>) -> Self {
+        let mut batch = Self::default();
+        *R::list_mut(&mut batch) = records;
+        batch
+    }
+}
+
+impl Batch {
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        let mut len = 0;
+        each_signal!(R => len += R::list(self).len());
+        len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What exporters and receivers count.
+    pub fn count(&self) -> Count {
+        let mut count = Count::default();
+        each_signal!(R => count += counted(R::list(self)));
+        count
+    }
+
+    /// What its records take: bytes.
+    pub fn weight(&self) -> usize {
+        let mut weight = 0;
+        each_signal!(R => weight += R::list(self).iter().map(R::weight).sum::<usize>());
+        weight
+    }
+
+    /// Moves the records of another batch behind its own.
+    pub fn append(&mut self, mut other: Self) {
+        each_signal!(R => R::list_mut(self).append(R::list_mut(&mut other)));
+    }
+
+    /// Copies the records of another batch behind its own.
+    pub fn extend(&mut self, other: &Self) {
+        each_signal!(R => R::list_mut(self).extend_from_slice(R::list(other)));
+    }
+
+    /// Empties it, and keeps its memory for the next records.
+    pub fn clear(&mut self) {
+        each_signal!(R => R::list_mut(self).clear());
+        self.receivers = None;
+    }
+}
+
+/// How many these are for exporters and receivers.
+pub fn counted<R: Record>(records: &[R]) -> Count {
+    Count::of(R::SIGNAL, records.iter().map(R::items).sum())
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Random lengths of time: `"350ms"`, `"350ms +/- 20ms"`, `{ uniform = { … } }`.
 
+use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
+use super::key::{Key, Optional, Required, Type};
+use super::patterns;
 use super::reader::{Table, Value};
+use super::schema::{Defs, any, text};
+use super::section::{Rule, Section, Sub};
+use super::shapes::{By, Written};
 use super::units::{duration_of, parse_duration_of, positive_duration_of, refuse_bare_duration};
 use crate::clock;
 use crate::error::{Problem, quote};
@@ -70,25 +76,140 @@ fn from_text(text: &str, parse: impl Fn(&str) -> Result<Nanos, Problem>) -> Resu
     }
 }
 
+/// What a latency or a delay may be.
+pub(super) fn schema(defs: &mut Defs) -> Json {
+    any([text(&patterns::varying_time()), DISTRIBUTION.refer(defs)])
+}
+
+static DISTRIBUTION: Section = Section {
+    name: "distribution",
+    says: "a random length of time",
+    keys: &[&FIXED, &NORMAL, &LOGNORMAL, &EXPONENTIAL, &UNIFORM, &PARETO, &PERCENTILES],
+    rules: &[Rule::One(&["fixed", "normal", "lognormal", "exponential", "uniform", "pareto", "percentiles"])],
+};
+
+/// A part of a distribution. Its unit is that of the key that the distribution stands under, where it
+/// is left out, so that its reader has to have that.
+const PART: Written = Written { words: "a time", schema: |_| text(&patterns::time()) };
+
+/// Of the shape of a distribution.
+const ABOVE_ZERO: By<f64> = By {
+    words: "a number above 0",
+    schema: |_| json!({ "type": "number", "exclusiveMinimum": 0 }),
+    read: |value| value.number("a number greater than 0, such as 0.5", |number| number > 0.0),
+};
+
+const fn kind(name: &'static str, of: &'static Section) -> Key<Sub, Optional> {
+    Key { name, of: Sub(of), absent: Optional("none"), says: of.says }
+}
+
+const fn part(name: &'static str, remedy: &'static str, says: &'static str) -> Key<Written, Required> {
+    Key { name, of: PART, absent: Required(remedy), says }
+}
+
+static FIXED: Key<Written, Optional> =
+    Key { name: "fixed", of: PART, absent: Optional("none"), says: "always the same time" };
+
+const NORMAL_REMEDY: &str = r#"write normal = { mean = "350ms", stddev = "20ms" }"#;
+static NORMAL: Key<Sub, Optional> = kind(
+    "normal",
+    &Section {
+        name: "normal",
+        says: "a normal distribution, never below zero: `{ mean = \"350ms\", stddev = \"20ms\" }`",
+        keys: &[&MEAN, &STDDEV],
+        rules: &[],
+    },
+);
+static MEAN: Key<Written, Required> = part("mean", NORMAL_REMEDY, "the mean");
+static STDDEV: Key<Written, Required> = part("stddev", NORMAL_REMEDY, "the standard deviation");
+
+const LOGNORMAL_REMEDY: &str = r#"write lognormal = { median = "20ms", sigma = 0.5 }"#;
+static LOGNORMAL: Key<Sub, Optional> = kind(
+    "lognormal",
+    &Section {
+        name: "lognormal",
+        says: "a log-normal distribution: `{ median = \"20ms\", sigma = 0.5 }`",
+        keys: &[&MEDIAN, &SIGMA],
+        rules: &[],
+    },
+);
+static MEDIAN: Key<Written, Required> = part("median", LOGNORMAL_REMEDY, "the median");
+static SIGMA: Key<By<f64>, Required> = Key {
+    name: "sigma",
+    of: ABOVE_ZERO,
+    absent: Required(LOGNORMAL_REMEDY),
+    says: "the standard deviation of the logarithm",
+};
+
+const EXPONENTIAL_REMEDY: &str = r#"write exponential = { mean = "20ms" }"#;
+static EXPONENTIAL: Key<Sub, Optional> = kind(
+    "exponential",
+    &Section {
+        name: "exponential",
+        says: "an exponential distribution: `{ mean = \"20ms\" }`",
+        keys: &[&EXPONENTIAL_MEAN],
+        rules: &[],
+    },
+);
+static EXPONENTIAL_MEAN: Key<Written, Required> = part("mean", EXPONENTIAL_REMEDY, "the mean");
+
+const UNIFORM_REMEDY: &str = r#"write uniform = { min = "5ms", max = "15ms" }"#;
+static UNIFORM: Key<Sub, Optional> = kind(
+    "uniform",
+    &Section {
+        name: "uniform",
+        says: "a uniform distribution: `{ min = \"5ms\", max = \"15ms\" }`",
+        keys: &[&MIN, &MAX],
+        rules: &[],
+    },
+);
+static MIN: Key<Written, Required> = part("min", UNIFORM_REMEDY, "the shortest");
+static MAX: Key<Written, Required> = part("max", UNIFORM_REMEDY, "the longest");
+
+const PARETO_REMEDY: &str = r#"write pareto = { min = "5ms", shape = 1.5 }"#;
+static PARETO: Key<Sub, Optional> = kind(
+    "pareto",
+    &Section {
+        name: "pareto",
+        says: "a Pareto distribution: `{ min = \"5ms\", shape = 1.5 }`",
+        keys: &[&PARETO_MIN, &SHAPE],
+        rules: &[],
+    },
+);
+static PARETO_MIN: Key<Written, Required> = part("min", PARETO_REMEDY, "the shortest");
+static SHAPE: Key<By<f64>, Required> = Key {
+    name: "shape",
+    of: ABOVE_ZERO,
+    absent: Required(PARETO_REMEDY),
+    says: "the tail index: the smaller, the heavier the tail",
+};
+
+static PERCENTILES: Key<Written, Optional> = Key {
+    name: "percentiles",
+    of: Written {
+        words: "a table",
+        schema: |_| {
+            let percentiles = json!({ "^p[0-9][0-9.]*$": text(&patterns::time()) });
+            json!({
+                "type": "object",
+                "patternProperties": percentiles,
+                "additionalProperties": false,
+                "minProperties": 2,
+            })
+        },
+    },
+    absent: Optional("none"),
+    says: "straight lines between percentiles: `{ p50 = \"5ms\", p99 = \"80ms\", \"p99.9\" = \"1s\" }`",
+};
+
 fn from_table(value: &Value<'_>) -> Option<Distribution> {
-    let table = value.table(format!("the distribution {}", quote(value.key)))?;
-    let [fixed, normal, lognormal, exponential, uniform, pareto, percentiles] =
-        table.keys(["fixed", "normal", "lognormal", "exponential", "uniform", "pareto", "percentiles"]);
-    let all = [
-        fixed.as_ref(),
-        normal.as_ref(),
-        lognormal.as_ref(),
-        exponential.as_ref(),
-        uniform.as_ref(),
-        pareto.as_ref(),
-        percentiles.as_ref(),
-    ];
-    let given: Vec<&str> = all.into_iter().flatten().map(|kind| kind.key).collect();
-    if given.len() != 1 {
+    let table = DISTRIBUTION.open(value, format!("the distribution {}", quote(value.key)))?;
+    let given = table.entries().iter().filter(|entry| DISTRIBUTION.has(entry.key)).count();
+    if given != 1 {
         // An unknown kind has been noted already.
-        if table.entries().len() == given.len() {
+        if table.entries().len() == given {
             table.note(
-                Problem::new(format!("{} names {} kinds of distribution", quote(value.key), given.len()))
+                Problem::new(format!("{} names {} kinds of distribution", quote(value.key), given))
                     .label("exactly one is needed")
                     .help(r#"write for example { normal = { mean = "350ms", stddev = "20ms" } }"#),
             );
@@ -96,36 +217,37 @@ fn from_table(value: &Value<'_>) -> Option<Distribution> {
         return None;
     }
     let key = value.key;
-    None.or_else(|| fixed.and_then(|value| duration_of(&value, key)).map(Distribution::Fixed))
-        .or_else(|| normal.and_then(|value| read_normal(&value, key)))
-        .or_else(|| lognormal.and_then(|value| read_lognormal(&value, key)))
-        .or_else(|| exponential.and_then(|value| read_exponential(&value, key)))
-        .or_else(|| uniform.and_then(|value| read_uniform(&value, key)))
-        .or_else(|| pareto.and_then(|value| read_pareto(&value, key)))
-        .or_else(|| percentiles.and_then(|value| read_percentiles(&value, key)))
+    let open = |of: &Key<Sub, Optional>| of.open(&table, quote(of.name));
+    None.or_else(|| FIXED.get(&table).and_then(|value| duration_of(&value, key)).map(Distribution::Fixed))
+        .or_else(|| open(&NORMAL).and_then(|table| read_normal(&table, key)))
+        .or_else(|| open(&LOGNORMAL).and_then(|table| read_lognormal(&table, key)))
+        .or_else(|| open(&EXPONENTIAL).and_then(|table| read_exponential(&table, key)))
+        .or_else(|| open(&UNIFORM).and_then(|table| read_uniform(&table, key)))
+        .or_else(|| open(&PARETO).and_then(|table| read_pareto(&table, key)))
+        .or_else(|| PERCENTILES.get(&table).and_then(|value| read_percentiles(&value, key)))
 }
 
-fn read_normal(value: &Value<'_>, key: &str) -> Option<Distribution> {
-    let [mean, stddev] = pair(value, ["mean", "stddev"], r#"{ mean = "350ms", stddev = "20ms" }"#)?;
+fn read_normal(table: &Table<'_>, key: &str) -> Option<Distribution> {
+    let (mean, stddev) = (MEAN.need(table), STDDEV.need(table));
+    let (mean, stddev) = (mean?, stddev?);
     let (mean, stddev) = (duration_of(&mean, key), duration_of(&stddev, key));
     Some(Distribution::Normal { mean: mean?, stddev: stddev? })
 }
 
-fn read_lognormal(value: &Value<'_>, key: &str) -> Option<Distribution> {
-    let [median, sigma] = pair(value, ["median", "sigma"], r#"{ median = "20ms", sigma = 0.5 }"#)?;
-    let (median, sigma) = (positive_duration_of(&median, key), above_zero(&sigma));
+fn read_lognormal(table: &Table<'_>, key: &str) -> Option<Distribution> {
+    let (median, sigma) = (MEDIAN.need(table), SIGMA.need(table));
+    let (median, sigma) = (median?, sigma?);
+    let (median, sigma) = (positive_duration_of(&median, key), SIGMA.of.read(&sigma));
     Some(Distribution::Lognormal { median: median?, sigma: sigma? })
 }
 
-fn read_exponential(value: &Value<'_>, key: &str) -> Option<Distribution> {
-    let table = value.table(quote(value.key))?;
-    let [mean] = table.keys(["mean"]);
-    let mean = table.need("mean", mean, r#"write exponential = { mean = "20ms" }"#)?;
-    Some(Distribution::Exponential { mean: positive_duration_of(&mean, key)? })
+fn read_exponential(table: &Table<'_>, key: &str) -> Option<Distribution> {
+    Some(Distribution::Exponential { mean: positive_duration_of(&EXPONENTIAL_MEAN.need(table)?, key)? })
 }
 
-fn read_uniform(value: &Value<'_>, key: &str) -> Option<Distribution> {
-    let [min, max] = pair(value, ["min", "max"], r#"{ min = "5ms", max = "15ms" }"#)?;
+fn read_uniform(table: &Table<'_>, key: &str) -> Option<Distribution> {
+    let (min, max) = (MIN.need(table), MAX.need(table));
+    let (min, max) = (min?, max?);
     let (least, most) = (duration_of(&min, key), duration_of(&max, key));
     let (least, most) = (least?, most?);
     if least <= most {
@@ -138,23 +260,11 @@ fn read_uniform(value: &Value<'_>, key: &str) -> Option<Distribution> {
     )
 }
 
-fn read_pareto(value: &Value<'_>, key: &str) -> Option<Distribution> {
-    let [min, shape] = pair(value, ["min", "shape"], r#"{ min = "5ms", shape = 1.5 }"#)?;
-    let (min, shape) = (positive_duration_of(&min, key), above_zero(&shape));
+fn read_pareto(table: &Table<'_>, key: &str) -> Option<Distribution> {
+    let (min, shape) = (PARETO_MIN.need(table), SHAPE.need(table));
+    let (min, shape) = (min?, shape?);
+    let (min, shape) = (positive_duration_of(&min, key), SHAPE.of.read(&shape));
     Some(Distribution::Pareto { min: min?, shape: shape? })
-}
-
-/// The two keys of a distribution, both required.
-fn pair<'a>(value: &Value<'a>, names: [&'static str; 2], example: &str) -> Option<[Value<'a>; 2]> {
-    let table = value.table(quote(value.key))?;
-    let remedy = format!("write {} = {example}", value.key);
-    let [one, other] = table.keys(names);
-    let (one, other) = (table.need(names[0], one, &remedy), table.need(names[1], other, &remedy));
-    Some([one?, other?])
-}
-
-fn above_zero(value: &Value<'_>) -> Option<f64> {
-    value.number("a number greater than 0, such as 0.5", |number| number > 0.0)
 }
 
 fn read_percentiles(value: &Value<'_>, key: &str) -> Option<Distribution> {

@@ -3,21 +3,25 @@
 mod chance;
 mod conditions;
 mod kinds;
+mod parts;
+mod schema;
 mod target;
 mod when;
 
 use indexmap::IndexMap;
 
 use super::address;
+use super::key::{Key, Optional, Required, Usual};
 use super::names::Names;
 use super::reader::{Table, Value};
+use super::section::{self, Rule, Section};
 use super::service;
+use super::shapes::By;
+use super::types::{self, FLAG};
 use crate::error::{Problem, quote};
 use crate::model::{Fault, Service};
 
-pub(super) use kinds::{is_inside, reference};
-
-pub use kinds::KindReference;
+pub(super) use kinds::is_inside;
 
 /// Faults of a topology.
 const FAULTS_AT_MOST: usize = 10_000;
@@ -44,29 +48,55 @@ impl Surroundings<'_> {
     }
 }
 
+pub(super) static FAULTS: Key<schema::Faults, Optional> = Key {
+    name: "faults",
+    of: schema::Faults,
+    absent: Optional("none"),
+    says: "what goes wrong, for which requests, how often and when: see [faults](faults.md)",
+};
+
 /// The keys that every kind has, or may have.
-const COMMON: [&str; 12] = [
-    "name",
-    "kind",
-    "target",
-    "match",
-    "probability",
-    "fail-first",
-    "every-nth",
-    "max-active",
-    "max-total",
-    "by-caller",
-    "when",
-    "enabled",
-];
+static COMMON: Section = Section {
+    name: "fault",
+    says: "what goes wrong, for which requests, how often and when",
+    keys: &[
+        &NAME,
+        &kinds::KIND,
+        &target::TARGET,
+        &parts::MATCH,
+        &when::WHEN,
+        &ENABLED,
+        &chance::PROBABILITY,
+        &chance::FAIL_FIRST,
+        &chance::EVERY_NTH,
+        &chance::MAX_ACTIVE,
+        &chance::MAX_TOTAL,
+        &chance::BY_CALLER,
+    ],
+    rules: &[Rule::NotBoth("fail-first", "every-nth")],
+};
+
+static NAME: Key<By<String>, Required> = Key {
+    name: "name",
+    of: types::NAME,
+    absent: Required("give the fault a name of its own: name = \"…\""),
+    says: "unique among faults: the report, `--fault` and random draws use it",
+};
+
+static ENABLED: Key<By<bool>, Usual> = Key {
+    name: "enabled",
+    of: FLAG,
+    absent: Usual("true"),
+    says: "`false`: only with `--fault NAME=on`, or `simhost fault on NAME`",
+};
 
 /// A fault that waits for another one: their places in the file's order, and
 /// where the first one says so.
 type Wait<'a> = (usize, usize, Value<'a>);
 
 /// The faults, in the order of the file.
-pub(super) fn faults(faults: Option<Value<'_>>, around: &Surroundings<'_>) -> Vec<Fault> {
-    faults.map(|value| value.problems().of_faults(|| read(&value, around))).unwrap_or_default()
+pub(super) fn faults(root: &Table<'_>, around: &Surroundings<'_>) -> Vec<Fault> {
+    FAULTS.get(root).map(|value| value.problems().of_faults(|| read(&value, around))).unwrap_or_default()
 }
 
 fn read(faults: &Value<'_>, around: &Surroundings<'_>) -> Vec<Fault> {
@@ -82,8 +112,8 @@ fn read(faults: &Value<'_>, around: &Surroundings<'_>) -> Vec<Fault> {
     // A fault may wait for one that stands behind it.
     let mut names = IndexMap::new();
     for (index, table) in tables.iter().enumerate() {
-        let [name] = table.some(["name"]);
-        let name = name.as_ref().and_then(|name| unique(name, &mut names));
+        table.know(section::names(COMMON.keys));
+        let name = NAME.get(table).and_then(|name| unique(&name, &mut names));
         names.entry(name.unwrap_or_else(|| unnamed(index))).or_insert(index);
     }
     let mut reader = Reader { around, names: &names, waits: Vec::new() };
@@ -121,33 +151,28 @@ struct Reader<'r, 'a> {
 
 impl<'a> Reader<'_, 'a> {
     fn fault(&mut self, index: usize, table: &Table<'a>) -> Option<Fault> {
-        let [name, kind, target_value, conditions, when, enabled] =
-            table.some(["name", "kind", "target", "match", "when", "enabled"]);
-        table.know(&COMMON);
-        let name = table.need("name", name, "give the fault a name of its own: name = \"…\"");
-        let kind = table.need("kind", kind, "say what goes wrong, such as kind = \"latency\"");
-        let declared = kind.and_then(|value| kinds::find(&value));
+        let (name, declared) = (NAME.need(table), kinds::KIND.read(table));
         let scope = declared.map_or(kinds::Scope::ANY, kinds::Declaration::scope);
-        let enabled = enabled.map_or(Some(true), |value| value.flag());
+        let enabled = ENABLED.read(table);
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
-        let targets = target::targets(table, target_value.as_ref(), declared, &around);
+        let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
         let read = kinds::read(table, declared, known, &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
-        if let (Some(read), [_, ..], Some(value)) = (&read, known, &target_value) {
-            target::refuse_requests(value, &read.effect, &scope);
+        if let (Some(read), [_, ..], Some(value)) = (&read, known, target::TARGET.get(table)) {
+            target::refuse_requests(&value, &read.effect, &scope);
         }
         let routes = known.iter().map(|target| target.route.as_ref());
         let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
         let routes: Vec<_> = routes.collect::<Option<_>>().unwrap_or_default();
-        let conditions = match conditions {
+        let conditions = match parts::MATCH.get(table) {
             Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
             None => Some(Vec::new()),
         };
         let chance = chance::chance(table, &scope);
-        let when = match when {
+        let when = match when::WHEN.get(table) {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };

@@ -1,11 +1,14 @@
 //! Keys of the topology file. Each is declared once: what reads it, what holds where it is
-//! left out, and what the reference says of it are made from the declaration.
+//! left out, what the reference says of it and what the JSON Schema says are made from the
+//! declaration.
 
 use std::borrow::Cow;
 
+use serde_json::{Value as Json, json};
 use toml::de::DeTable;
 
 use super::reader::{Problems, Table, Value};
+use super::schema::{Defs, plain, sentence};
 
 /// A key of a table.
 #[derive(Debug)]
@@ -28,29 +31,53 @@ pub(super) trait Type: Sync {
 
     /// What to write, as Markdown: `a time or a distribution`.
     fn words(&self) -> Cow<'static, str>;
+
+    /// What to write, as JSON Schema. It takes whatever [`read`](Self::read) takes.
+    fn schema(&self, defs: &mut Defs) -> Json;
 }
 
 /// What holds where a key is left out.
-pub(super) trait Absence<T: Type>: Sync {
-    type Read;
+pub(super) trait Absence: Sync {
+    /// What reading gives for a value of this type.
+    type Read<R>;
 
     /// Reads the key's value in a table, or takes what holds without one. None: something is
     /// wrong, and that is noted.
-    fn read(
+    fn read<T: Type>(
         &self,
         key: &'static str,
         of: &T,
         value: Option<Value<'_>>,
         table: &Table<'_>,
-    ) -> Option<Self::Read>;
+    ) -> Option<Self::Read<T::Read>>;
 
     /// What the reference says of it, as Markdown.
     fn words(&self) -> Cow<'static, str>;
+
+    /// What the schema says of it.
+    fn absence(&self) -> Absent {
+        Absent::Explained(self.words())
+    }
+}
+
+/// What the schema says of a key that is left out.
+#[derive(Debug)]
+pub(super) enum Absent {
+    Missing,
+    /// The default, as the file would have it.
+    Usual(Cow<'static, str>),
+    /// What holds, in words.
+    Explained(Cow<'static, str>),
 }
 
 /// The key has to be there; how to write it.
 #[derive(Debug)]
 pub(super) struct Required(pub &'static str);
+
+/// The key has to be there in some cases; in which, as Markdown, and how to write it. Its reader says
+/// when it is one of them.
+#[derive(Debug)]
+pub(super) struct RequiredIf(pub &'static str, pub &'static str);
 
 /// Nothing, or what depends on other keys: in words.
 #[derive(Debug)]
@@ -60,10 +87,14 @@ pub(super) struct Optional(pub &'static str);
 #[derive(Debug)]
 pub(super) struct Usual(pub &'static str);
 
-impl<T: Type> Absence<T> for Required {
-    type Read = T::Read;
+/// What holds is the model's or computed: reading gives nothing then. How the file would write it.
+#[derive(Debug)]
+pub(super) struct Computed(pub fn() -> String);
 
-    fn read(
+impl Absence for Required {
+    type Read<R> = R;
+
+    fn read<T: Type>(
         &self,
         key: &'static str,
         of: &T,
@@ -76,12 +107,34 @@ impl<T: Type> Absence<T> for Required {
     fn words(&self) -> Cow<'static, str> {
         Cow::Borrowed("required")
     }
+
+    fn absence(&self) -> Absent {
+        Absent::Missing
+    }
 }
 
-impl<T: Type> Absence<T> for Optional {
-    type Read = Option<T::Read>;
+impl Absence for RequiredIf {
+    type Read<R> = R;
 
-    fn read(
+    fn read<T: Type>(
+        &self,
+        key: &'static str,
+        of: &T,
+        value: Option<Value<'_>>,
+        table: &Table<'_>,
+    ) -> Option<T::Read> {
+        Required(self.1).read(key, of, value, table)
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Owned(format!("required {}", self.0))
+    }
+}
+
+impl Absence for Optional {
+    type Read<R> = Option<R>;
+
+    fn read<T: Type>(
         &self,
         _: &'static str,
         of: &T,
@@ -99,43 +152,75 @@ impl<T: Type> Absence<T> for Optional {
     }
 }
 
-impl<T: Type> Absence<T> for Usual {
-    type Read = T::Read;
+impl Absence for Usual {
+    type Read<R> = R;
 
-    fn read(&self, key: &'static str, of: &T, value: Option<Value<'_>>, _: &Table<'_>) -> Option<T::Read> {
+    fn read<T: Type>(
+        &self,
+        key: &'static str,
+        of: &T,
+        value: Option<Value<'_>>,
+        _: &Table<'_>,
+    ) -> Option<T::Read> {
         match value {
             Some(value) => of.read(&value),
-            None => self.value(key, of),
+            None => as_if_written(key, of, self.0),
         }
     }
 
     fn words(&self) -> Cow<'static, str> {
         Cow::Owned(format!("`{}`", self.0))
     }
-}
 
-impl Usual {
-    /// The default, read as if it stood in the file.
-    fn value<T: Type>(&self, key: &'static str, of: &T) -> Option<T::Read> {
-        let text = format!("{key} = {}", self.0);
-        let document = DeTable::parse(&text).ok()?;
-        let problems = Problems::new(&text);
-        let [value] = Table::root(&document, &problems).some([key]);
-        of.read(&value?)
+    fn absence(&self) -> Absent {
+        Absent::Usual(Cow::Borrowed(self.0))
     }
 }
 
-impl<T: Type, A: Absence<T>> Key<T, A> {
+impl Absence for Computed {
+    type Read<R> = Option<R>;
+
+    fn read<T: Type>(
+        &self,
+        key: &'static str,
+        of: &T,
+        value: Option<Value<'_>>,
+        table: &Table<'_>,
+    ) -> Option<Option<T::Read>> {
+        Optional("").read(key, of, value, table)
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Owned(format!("`{}`", self.0()))
+    }
+
+    fn absence(&self) -> Absent {
+        Absent::Usual(Cow::Owned(self.0()))
+    }
+}
+
+/// A default, read as if it stood in the file.
+fn as_if_written<T: Type>(key: &'static str, of: &T, usual: &str) -> Option<T::Read> {
+    let text = format!("{key} = {usual}");
+    let document = DeTable::parse(&text).ok()?;
+    let problems = Problems::new(&text);
+    of.read(Table::root(&document, &problems).entries().first()?)
+}
+
+impl<T: Type, A: Absence> Key<T, A> {
     /// Reads the key in a table that may have it. None: something is wrong, and that is noted.
-    pub fn read(&self, table: &Table<'_>) -> Option<A::Read> {
-        let [value] = table.some([self.name]);
-        self.absent.read(self.name, &self.of, value, table)
+    pub fn read(&self, table: &Table<'_>) -> Option<A::Read<T::Read>> {
+        self.absent.read(self.name, &self.of, self.get(table), table)
     }
 
     /// Its value as it stands in the table, for what is read together with other keys.
     pub fn get<'a>(&self, table: &Table<'a>) -> Option<Value<'a>> {
-        let [value] = table.some([self.name]);
-        value
+        table.value(self.name)
+    }
+
+    /// What is written. None: nothing is, or it is wrong, and that is noted.
+    pub fn written(&self, table: &Table<'_>) -> Option<T::Read> {
+        self.of.read(&self.get(table)?)
     }
 }
 
@@ -146,21 +231,103 @@ impl<T: Type> Key<T, Required> {
     }
 }
 
+impl<T: Type> Key<T, RequiredIf> {
+    /// Its value as it stands in a table that has to have it. That it is missing is noted.
+    pub fn need<'a>(&self, table: &Table<'a>) -> Option<Value<'a>> {
+        table.need(self.name, self.get(table), self.absent.1)
+    }
+}
+
+impl<T: Type> Key<T, Usual> {
+    /// [`read`](Self::read), with the default in place of what is wrong.
+    pub fn or_usual(&self, table: &Table<'_>) -> T::Read {
+        self.read(table).unwrap_or_else(|| self.usual())
+    }
+
+    /// The default.
+    pub fn usual(&self) -> T::Read {
+        let usual = as_if_written(self.name, &self.of, self.absent.0);
+        usual.expect("a default is a value of its key")
+    }
+}
+
 /// A key, whatever its value is.
 pub(super) trait Declared: Sync {
     fn name(&self) -> &'static str;
 
-    /// The line of a table in the reference.
-    fn row(&self) -> String;
+    /// What the reference says of it, as Markdown: what to write, what holds without it, what it means.
+    fn cells(&self) -> [Cow<'static, str>; 3];
+
+    /// What the schema says of its values, and of a table without it.
+    fn schema(&self, defs: &mut Defs) -> Json;
+
+    fn is_required(&self) -> bool;
 }
 
-impl<T: Type, A: Absence<T>> Declared for Key<T, A> {
+impl<T: Type, A: Absence> Declared for Key<T, A> {
     fn name(&self) -> &'static str {
         self.name
     }
 
-    fn row(&self) -> String {
-        format!("| `{}` | {} | {} | {} |\n", self.name, self.of.words(), self.absent.words(), self.says)
+    fn cells(&self) -> [Cow<'static, str>; 3] {
+        [self.of.words(), self.absent.words(), Cow::Borrowed(self.says)]
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        let mut schema = self.of.schema(defs);
+        let mut says = sentence(self.says);
+        match self.absent.absence() {
+            Absent::Missing => {}
+            Absent::Usual(usual) => schema["default"] = default(&usual),
+            Absent::Explained(words) if words == "none" => {}
+            Absent::Explained(words) if words.starts_with("required") => {
+                says.extend([" ", &sentence(&words)]);
+            }
+            Absent::Explained(words) => says.push_str(&format!(" Default: {}.", plain(&words))),
+        }
+        schema["description"] = json!(says);
+        schema
+    }
+
+    fn is_required(&self) -> bool {
+        matches!(self.absent.absence(), Absent::Missing)
+    }
+}
+
+/// A default as JSON.
+fn default(usual: &str) -> Json {
+    let table: Option<Json> = toml::from_str(&format!("usual = {usual}")).ok();
+    table.map_or(Json::Null, |mut table| table["usual"].take())
+}
+
+/// A key that is declared already, in a table that takes the value of another one where it is left out.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    pub key: &'static dyn Declared,
+    /// Whose value it takes, as Markdown.
+    pub from: &'static str,
+}
+
+impl Declared for Inherited {
+    fn name(&self) -> &'static str {
+        self.key.name()
+    }
+
+    fn cells(&self) -> [Cow<'static, str>; 3] {
+        let [words, _, says] = self.key.cells();
+        [words, Cow::Borrowed(self.from), says]
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        let mut schema = self.key.schema(defs);
+        if let Some(schema) = schema.as_object_mut() {
+            schema.remove("default");
+        }
+        schema
+    }
+
+    fn is_required(&self) -> bool {
+        false
     }
 }
 

@@ -1,33 +1,85 @@
-//! `[[links]]`: what lies between two services, and the policies of the caller.
+//! `[[links]]`: what lies between two services, and the policies of the caller, each in a file of its
+//! name. Their defaults are those of a library that people know, as said at each.
 
+mod breaker;
+mod bulkhead;
 mod failures;
-mod policies;
+mod fallback;
+mod hedge;
+mod retry;
 
 use std::collections::BTreeSet;
 
-use super::distribution::distribution;
+use super::key::{Key, Optional, Required, Usual};
 use super::names::Names;
-use super::reader::{Table, Value};
-use super::units::positive_duration;
+use super::reader::Table;
+use super::section::{Rule, Section, Subs};
+use super::shapes::{By, Written};
+use super::types::{DISTRIBUTION, FLAG, SERVICE, TIME};
 use crate::error::Problem;
-use crate::model::{Link, ServiceId};
+use crate::model::{Distribution, Link, Nanos, Policies, ServiceId};
+use breaker::{BREAKER, breaker};
+use bulkhead::{BULKHEAD, bulkhead};
+use fallback::{FALLBACK, fallback};
+use hedge::{HEDGE, hedge};
+use retry::{RETRY, retry};
+
+/// Of counts of policies that have no natural bound.
+const COUNT_AT_MOST: u32 = 1_000_000;
+
+pub(super) static LINKS: Key<Subs, Optional> = Key {
+    name: "links",
+    of: Subs(&Section {
+        name: "link",
+        says: "what lies between two services. At most one link per pair of services and direction",
+        keys: &[&FROM, &TO, &LATENCY, &TIMEOUT, &RETRY, &BREAKER, &HEDGE, &BULKHEAD, &FALLBACK, &DEADLINE],
+        rules: &[Rule::NotBoth("retry", "hedge")],
+    }),
+    absent: Optional("none"),
+    says: "latency and client policies from one service to another",
+};
+
+static FROM: Key<Written, Required> = Key {
+    name: "from",
+    of: SERVICE,
+    absent: Required("name the calling service: from = \"…\""),
+    says: "the calling service",
+};
+
+static TO: Key<Written, Required> = Key {
+    name: "to",
+    of: SERVICE,
+    absent: Required("name the called service: to = \"…\""),
+    says: "the called service",
+};
+
+static LATENCY: Key<By<Distribution>, Optional> =
+    Key { name: "latency", of: DISTRIBUTION, absent: Optional("that of `[network]`"), says: "one way" };
+
+static TIMEOUT: Key<By<Nanos>, Optional> = Key {
+    name: "timeout",
+    of: TIME,
+    absent: Optional("none"),
+    says: "how long the caller waits for an attempt. A shorter timeout of the guest counts in its place",
+};
+
+static DEADLINE: Key<By<bool>, Usual> = Key {
+    name: "deadline",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "tells the callee how long the caller waits: see [deadlines](policies.md#deadlines)",
+};
 
 /// The links, in the order of the file.
-pub(super) fn links(links: Option<Value<'_>>, names: &Names) -> Vec<Link> {
+pub(super) fn links(root: &Table<'_>, names: &Names) -> Vec<Link> {
     let mut seen = BTreeSet::new();
-    let tables = links.map(|value| value.tables("this link")).unwrap_or_default();
-    tables.iter().filter_map(|table| link(table, names, &mut seen)).collect()
+    LINKS.open(root, "this link").iter().filter_map(|table| link(table, names, &mut seen)).collect()
 }
 
 fn link(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<(ServiceId, ServiceId)>) -> Option<Link> {
-    let [from, to, latency, timeout] = table.some(["from", "to", "latency", "timeout"]);
-    let policies = table.some(policies::KEYS);
-    table.refuse_others();
-    let from = table.need("from", from, "name the calling service: from = \"…\"");
-    let to = table.need("to", to, "name the called service: to = \"…\"");
-    let latency = latency.and_then(|value| distribution(&value));
-    let timeout = timeout.and_then(|value| positive_duration(&value));
-    let policies = policies::policies(policies, timeout);
+    let (from, to) = (FROM.need(table), TO.need(table));
+    let (latency, timeout) = (LATENCY.written(table), TIMEOUT.written(table));
+    let policies = policies(table, timeout);
     let (from, to_id) =
         (from.and_then(|value| names.find(&value)), to.as_ref().and_then(|value| names.find(value)));
     let (from, to_id) = (from?, to_id?);
@@ -40,4 +92,25 @@ fn link(table: &Table<'_>, names: &Names, seen: &mut BTreeSet<(ServiceId, Servic
         );
     }
     Some(Link { from, to: to_id, latency, timeout, policies, place: to?.place() })
+}
+
+/// Reads the policies of a link; `timeout` is the link's.
+fn policies(table: &Table<'_>, timeout: Option<Nanos>) -> Option<Policies> {
+    if let (Some(retry), Some(_)) = (RETRY.get(table), HEDGE.get(table)) {
+        retry.refuse_key::<()>(
+            Problem::new("this link has both retry and hedge")
+                .label("there is a hedge as well")
+                .help("keep one of them, as in gRPC: a hedge is a retry that does not wait for a failure"),
+        );
+    }
+    let policies = Policies {
+        retry: RETRY.open(table, "the retry").and_then(|table| retry(&table)),
+        breaker: BREAKER.open(table, "the breaker").and_then(|table| breaker(&table)),
+        hedge: HEDGE.open(table, "the hedge").and_then(|table| hedge(&table, timeout)),
+        bulkhead: BULKHEAD.open(table, "the bulkhead").and_then(|table| bulkhead(&table)),
+        fallback: FALLBACK.open(table, "the fallback").and_then(|table| fallback(&table)),
+        deadline: DEADLINE.or_usual(table),
+    };
+    // `deadline = false` alone is no policy.
+    (policies != Policies::default()).then_some(policies)
 }

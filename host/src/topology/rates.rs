@@ -12,7 +12,7 @@ use crate::model::Rate;
 pub(super) const RATE_AT_MOST: Rate = 1e6;
 
 /// What a rate is per, in seconds.
-const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+pub(super) const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
 
 /// A share: `0.2` or `"20%"`, within `0.0..=1.0`.
 pub(super) fn share(value: &Value<'_>) -> Option<f64> {

@@ -85,7 +85,7 @@ pub(super) struct Table<'a> {
     pub place: Place,
     /// In the order of the file.
     entries: Vec<Value<'a>>,
-    /// The keys that it may have, as far as they have been asked for.
+    /// The keys that it may have.
     known: RefCell<Vec<&'static str>>,
     problems: &'a Problems<'a>,
 }
@@ -111,26 +111,19 @@ impl<'a> Table<'a> {
         Self { what, place, entries, known: RefCell::default(), problems }
     }
 
-    /// The values of the keys that this table may have. Any other key is a problem.
-    pub fn keys<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
-        let values = self.some(known);
-        self.refuse_others();
-        values
-    }
-
-    /// The values of some of the keys that this table may have. When all have been
-    /// asked for, [`refuse_others`](Self::refuse_others) notes those that it may not have.
-    pub fn some<const N: usize>(&self, known: [&'static str; N]) -> [Option<Value<'a>>; N] {
-        self.known.borrow_mut().extend(known);
-        known.map(|key| self.entries.iter().find(|entry| entry.key == key).cloned())
-    }
-
-    /// Takes it that others ask for these keys, or that it has been said why not.
-    pub fn know(&self, keys: &[&'static str]) {
+    /// Says some of the keys that it may have. When all have been said,
+    /// [`refuse_others`](Self::refuse_others) notes those that it may not have.
+    pub fn know(&self, keys: impl IntoIterator<Item = &'static str>) {
         self.known.borrow_mut().extend(keys);
     }
 
-    /// Notes every key that nobody has asked for.
+    /// The value of a key that it may have.
+    pub fn value(&self, key: &'static str) -> Option<Value<'a>> {
+        assert!(self.known.borrow().contains(&key), "{} does not declare {key}", self.what);
+        self.entries.iter().find(|entry| entry.key == key).cloned()
+    }
+
+    /// Notes every key that it may not have.
     pub fn refuse_others(&self) {
         let known = self.known.borrow();
         for entry in self.entries.iter().filter(|entry| !known.contains(&entry.key)) {
@@ -168,18 +161,6 @@ impl<'a> Table<'a> {
     pub fn note(&self, mut problem: Problem) {
         problem.at = Some(self.place.clone());
         self.problems.note(problem);
-    }
-}
-
-/// What a key says that may be left out, but not be wrong: outside none where it is wrong, within none
-/// where it is left out.
-pub(super) fn optional<'a, T>(
-    value: Option<Value<'a>>,
-    read: impl FnOnce(Value<'a>) -> Option<T>,
-) -> Option<Option<T>> {
-    match value {
-        Some(value) => read(value).map(Some),
-        None => Some(None),
     }
 }
 

@@ -5,21 +5,23 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
+use serde_json::json;
 use toml::de::DeValue;
 
 use super::address;
+use super::key::{Key, Optional, Required, Usual};
 use super::limits;
+use super::patterns;
 use super::reader::{Table, Value};
+use super::schema::text;
+use super::section::{Named, Rule, Section, Sub};
+use super::shapes::{By, Count, Written};
+use super::types::TEXT;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Code, ConfigKeys, Limits, Place, Scalar, Service};
 
 /// Services of a topology.
 const SERVICES_AT_MOST: usize = 10_000;
-
-/// `replicas`, `workers` and `queue` where the file does not say.
-const REPLICAS: u32 = 1;
-const WORKERS: u32 = 16;
-const QUEUE: u32 = 1_024;
 
 /// Resource attributes that simhost sets, and where their values come from.
 const RESERVED_ATTRIBUTES: [(&str, &str); 5] = [
@@ -41,20 +43,112 @@ pub(super) struct Surroundings<'a> {
     pub limits: Limits,
 }
 
+pub(super) static SERVICES: Key<Named, Required> = Key {
+    name: "services",
+    of: Named { of: &SERVICE, pattern: || format!("^{}$", patterns::SERVICE_NAME), least: 1 },
+    absent: Required("write [services.NAME] and below it guest = \"…\" or url = \"http://…\""),
+    says: "what answers, how much of it there is, what it is told",
+};
+
+static SERVICE: Section = Section {
+    name: "service",
+    says: "a service: a guest that simhost runs, or a real server",
+    keys: &[&GUEST, &URL, &VERSION, &REPLICAS, &WORKERS, &QUEUE, &CONFIG, &RESOURCE, &LIMITS],
+    rules: &[
+        Rule::One(&["guest", "url"]),
+        Rule::NotBoth("url", "version"),
+        Rule::NotBoth("url", "replicas"),
+        Rule::NotBoth("url", "workers"),
+        Rule::NotBoth("url", "queue"),
+        Rule::NotBoth("url", "config"),
+        Rule::NotBoth("url", "resource"),
+        Rule::NotBoth("url", "limits"),
+    ],
+};
+
+static GUEST: Key<Written, Optional> = Key {
+    name: "guest",
+    of: CODE,
+    absent: Optional("required without `url`"),
+    says: "a [built-in guest](guests.md) (`orders`, `inventory`, `payment`, `notification`, `service`), or the path \
+           of a component",
+};
+
+static URL: Key<By<String>, Optional> = Key {
+    name: "url",
+    of: By {
+        words: "a URL without a path",
+        schema: |_| text(patterns::URL),
+        read: |value| value.read(address::origin),
+    },
+    absent: Optional("required without `guest`"),
+    says: "a real server, `\"http://127.0.0.1:9000\"`; real time only",
+};
+
+static VERSION: Key<By<String>, Optional> =
+    Key { name: "version", of: TEXT, absent: Optional("none"), says: "`service.version`" };
+
+static REPLICAS: Key<Count, Usual> = Key {
+    name: "replicas",
+    of: Count(1, 1_000),
+    absent: Usual("1"),
+    says: "simulated processes, each with a queue and a `service.instance.id` of its own",
+};
+
+static WORKERS: Key<Count, Usual> = Key {
+    name: "workers",
+    of: Count(1, 10_000),
+    absent: Usual("16"),
+    says: "requests that a replica serves at a time. Each worker is an instance of the guest with its own memory",
+};
+
+static QUEUE: Key<Count, Usual> = Key {
+    name: "queue",
+    of: Count(0, 1_000_000),
+    absent: Usual("1024"),
+    says: "requests of a replica that wait for a worker; one more is answered 503",
+};
+
+static CONFIG: Key<Written, Optional> = Key {
+    name: "config",
+    of: SETTINGS,
+    absent: Optional("`{}`"),
+    says: "settings of the guest, also as environment variables: `notify-timeout` is `NOTIFY_TIMEOUT`",
+};
+
+static RESOURCE: Key<Written, Optional> =
+    Key { name: "resource", of: SETTINGS, absent: Optional("`{}`"), says: "further resource attributes" };
+
+static LIMITS: Key<Sub, Optional> = Key {
+    name: "limits",
+    of: Sub(&limits::OF_SERVICE),
+    absent: Optional("those of `[limits]`"),
+    says: "bounds of this service: the first seven keys of [`[limits]`](bounds.md#limits-of-a-topology)",
+};
+
+/// A guest that is built in, or in a file.
+pub(super) const CODE: Written =
+    Written { words: "a guest's name or file", schema: |_| json!({ "type": "string", "minLength": 1 }) };
+
+/// Values by dotted names of any depth.
+pub(super) const SETTINGS: Written = Written {
+    words: "a table",
+    schema: |_| {
+        let scalars = ["string", "number", "boolean", "object"];
+        json!({ "type": "object", "additionalProperties": { "type": scalars } })
+    },
+};
+
 /// The services, in the order of the file.
-pub(super) fn services(
-    root: &Table<'_>,
-    services: Option<Value<'_>>,
-    around: &Surroundings<'_>,
-) -> Vec<Service> {
-    let remedy = "write [services.NAME] and below it guest = \"…\" or url = \"http://…\"";
-    let Some(services) = services else {
-        root.note(Problem::new("the topology has no services").label("[services] is missing").help(remedy));
+pub(super) fn services(root: &Table<'_>, around: &Surroundings<'_>) -> Vec<Service> {
+    let none = || Problem::new("the topology has no services").help(SERVICES.absent.0);
+    let Some(services) = SERVICES.get(root) else {
+        root.note(none().label("[services] is missing"));
         return Vec::new();
     };
     let Some(table) = services.table("[services]") else { return Vec::new() };
     match table.entries().len() {
-        0 => table.note(Problem::new("the topology has no services").label("empty").help(remedy)),
+        0 => table.note(none().label("empty")),
         1..=SERVICES_AT_MOST => {}
         count => table.note(
             Problem::new(format!("the topology has {count} services"))
@@ -75,9 +169,9 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         code: Code::Embedded(String::new()),
         replaced: None,
         version: None,
-        replicas: REPLICAS,
-        workers: WORKERS,
-        queue: QUEUE,
+        replicas: REPLICAS.usual(),
+        workers: WORKERS.usual(),
+        queue: QUEUE.usual(),
         config: IndexMap::new(),
         config_places: Vec::new(),
         config_keys: ConfigKeys::default(),
@@ -85,33 +179,32 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
     };
-    if let Some(table) = entry.table(format!("service {}", quote(entry.key))) {
+    if let Some(table) = SERVICE.open(entry, format!("service {}", quote(entry.key))) {
         fill(&mut service, &table, around);
     }
     service
 }
 
 fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
-    let [guest, url, version, replicas, workers, queue, config, resource, limits] = table
-        .keys(["guest", "url", "version", "replicas", "workers", "queue", "config", "resource", "limits"]);
+    let (guest, url) = (GUEST.get(table), URL.get(table));
     if url.is_some() && guest.is_none() {
-        let inner = [&version, &replicas, &workers, &queue, &config, &resource, &limits];
-        inner.into_iter().flatten().for_each(refuse_external);
+        let inner = table.entries().iter().filter(|entry| entry.key != URL.name);
+        inner.filter(|entry| SERVICE.has(entry.key)).for_each(refuse_external);
     }
-    if let Some(code) = code(table, guest, url, around) {
+    if let Some(code) = code(table, guest, around) {
         service.code = code;
     }
-    service.version = version.and_then(|value| value.filled().map(str::to_owned));
-    service.replicas = replicas.and_then(|value| value.count(1..=1_000)).unwrap_or(REPLICAS);
-    service.workers = workers.and_then(|value| value.count(1..=10_000)).unwrap_or(WORKERS);
-    service.queue = queue.and_then(|value| value.count(0..=1_000_000)).unwrap_or(QUEUE);
-    if let Some(value) = config {
+    service.version = VERSION.written(table);
+    service.replicas = REPLICAS.or_usual(table);
+    service.workers = WORKERS.or_usual(table);
+    service.queue = QUEUE.or_usual(table);
+    if let Some(value) = CONFIG.get(table) {
         (service.config, service.config_places) = read_config(&value);
         service.config_keys = config_keys(&value);
     }
-    service.resource = resource.map(|value| read_resource(&value)).unwrap_or_default();
-    if let Some(table) = limits.and_then(|value| value.table(format!("the limits of {}", table.what))) {
-        limits::of_service(&mut service.limits, &table);
+    service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
+    if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
+        limits::set(&mut service.limits, &table);
     }
 }
 
@@ -124,15 +217,10 @@ fn refuse_external(value: &Value<'_>) {
     );
 }
 
-fn code(
-    table: &Table<'_>,
-    guest: Option<Value<'_>>,
-    url: Option<Value<'_>>,
-    around: &Surroundings<'_>,
-) -> Option<Code> {
-    match (guest, url) {
+fn code(table: &Table<'_>, guest: Option<Value<'_>>, around: &Surroundings<'_>) -> Option<Code> {
+    match (guest, URL.get(table)) {
         (Some(guest), None) => guest_code(&guest, around),
-        (None, Some(url)) => url.read(address::origin).map(Code::External),
+        (None, Some(_)) => URL.written(table).map(Code::External),
         (Some(_), Some(url)) => url.refuse_key(
             Problem::new(format!("{} has both a guest and a url", table.what))
                 .label("the guest is named as well")

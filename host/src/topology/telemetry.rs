@@ -1,31 +1,70 @@
 //! `[telemetry]`: where records go, and what is not recorded.
 
 use indexmap::IndexMap;
+use serde_json::json;
 
 use super::address;
-use super::reader::Value;
+use super::key::{Computed, Key, Optional, Required, Usual};
+use super::patterns;
+use super::reader::{Table, Value};
+use super::schema::text;
+use super::section::{Section, Sub};
+use super::shapes::{By, Choice, List, Written};
+use super::types::FLAG;
 use crate::error::{Problem, quote};
 use crate::model::{Otlp, Protocol, Telemetry};
 
-const PROTOCOLS: [(&str, Protocol); 2] =
-    [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)];
+pub(super) static TELEMETRY: Key<Sub, Optional> = Key {
+    name: "telemetry",
+    of: Sub(&Section {
+        name: "telemetry",
+        says: "where spans and log records go, and what is not recorded",
+        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS],
+        rules: &[],
+    }),
+    absent: Optional("none"),
+    says: "the receiver, and what is left out",
+};
 
-const COMPRESSIONS: [(&str, bool); 2] = [("gzip", true), ("none", false)];
+static OTLP: Key<Sub, Optional> = Key {
+    name: "otlp",
+    of: Sub(&Section {
+        name: "otlp",
+        says: "a receiver of OTLP. `--otlp` and the environment override it",
+        keys: &[&ENDPOINT, &PROTOCOL, &HEADERS, &COMPRESSION],
+        rules: &[],
+    }),
+    absent: Optional("none"),
+    says: "a receiver: [below](#otlp)",
+};
 
-/// Paths that get no spans when the file does not say.
-const EXCLUDE: &str = "/health";
+static EXCLUDE: Key<List<By<String>>, Usual> = Key {
+    name: "exclude",
+    of: List {
+        words: "a list of paths",
+        of: By { words: "a path", schema: |_| text(patterns::PATH), read: |value| excluded(value) },
+    },
+    absent: Usual("[\"/health\"]"),
+    says: "paths that get no spans",
+};
+
+static LABEL_FAULTS: Key<By<bool>, Usual> = Key {
+    name: "label-faults",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "spans that a fault has struck name it: see [labels](../concepts/truth.md#labels-in-the-spans)",
+};
 
 /// `[telemetry]`.
-pub(super) fn telemetry(telemetry: Option<Value<'_>>) -> Telemetry {
-    let table = telemetry.and_then(|value| value.table("[telemetry]"));
-    let [otlp, exclude, label_faults] =
-        table.map(|table| table.keys(["otlp", "exclude", "label-faults"])).unwrap_or_default();
-    let label_faults = label_faults.and_then(|value| value.flag()).unwrap_or(false);
-    let exclude = match exclude {
-        Some(value) => value.list().unwrap_or_default().iter().filter_map(excluded).collect(),
-        None => vec![EXCLUDE.to_owned()],
-    };
-    Telemetry { otlp: otlp.and_then(|value| read_otlp(&value)), exclude, label_faults }
+pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
+    match TELEMETRY.open(root, "[telemetry]") {
+        Some(table) => Telemetry {
+            otlp: OTLP.open(&table, "otlp").and_then(|table| otlp(&table)),
+            exclude: EXCLUDE.or_usual(&table),
+            label_faults: LABEL_FAULTS.or_usual(&table),
+        },
+        None => Telemetry { otlp: None, exclude: EXCLUDE.usual(), label_faults: LABEL_FAULTS.usual() },
+    }
 }
 
 /// A path that gets no spans. It is compared as a whole: what looks like a pattern is none.
@@ -40,19 +79,48 @@ fn excluded(value: &Value<'_>) -> Option<String> {
     Some(path)
 }
 
-fn read_otlp(value: &Value<'_>) -> Option<Otlp> {
-    let table = value.table("otlp")?;
-    let [endpoint, protocol, headers, compression] =
-        table.keys(["endpoint", "protocol", "headers", "compression"]);
-    let endpoint = table.need("endpoint", endpoint, "write endpoint = \"http://localhost:4317\"");
-    let endpoint = endpoint.and_then(|value| value.read(address::endpoint));
-    let protocol = match protocol {
-        Some(value) => value.choice("protocol", &PROTOCOLS),
-        None => Some(Protocol::default()),
-    };
-    let headers = headers.map(|value| read_headers(&value)).unwrap_or_default();
-    let gzip = compression.is_some_and(|value| value.choice("compression", &COMPRESSIONS) == Some(true));
-    Some(Otlp { endpoint: endpoint?, protocol: protocol?, headers, gzip })
+static ENDPOINT: Key<By<String>, Required> = Key {
+    name: "endpoint",
+    of: By { words: "a URL", schema: |_| text(patterns::URL), read: |value| value.read(address::endpoint) },
+    absent: Required("write endpoint = \"http://localhost:4317\""),
+    says: "of the receiver: `\"http://localhost:4317\"`",
+};
+
+const PROTOCOLS: Choice<Protocol> = Choice {
+    what: "protocol",
+    words: &[("grpc", Protocol::Grpc), ("http/protobuf", Protocol::HttpProtobuf)],
+};
+
+static PROTOCOL: Key<Choice<Protocol>, Computed> = Key {
+    name: "protocol",
+    of: PROTOCOLS,
+    absent: Computed(|| PROTOCOLS.written(Protocol::default())),
+    says: "the protocol of the receiver",
+};
+
+static HEADERS: Key<Written, Optional> = Key {
+    name: "headers",
+    of: Written {
+        words: "a table of texts",
+        schema: |_| json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+    },
+    absent: Optional("none"),
+    says: "headers of each request to the receiver",
+};
+
+static COMPRESSION: Key<Choice<bool>, Usual> = Key {
+    name: "compression",
+    of: Choice { what: "compression", words: &[("gzip", true), ("none", false)] },
+    absent: Usual("\"none\""),
+    says: "of each request to the receiver",
+};
+
+fn otlp(table: &Table<'_>) -> Option<Otlp> {
+    let endpoint = ENDPOINT.read(table);
+    let protocol = PROTOCOL.read(table);
+    let headers = HEADERS.get(table).map(|value| read_headers(&value)).unwrap_or_default();
+    let gzip = COMPRESSION.read(table);
+    Some(Otlp { endpoint: endpoint?, protocol: protocol?.unwrap_or_default(), headers, gzip: gzip? })
 }
 
 /// Header fields, in lower case as gRPC wants them.

@@ -1,20 +1,106 @@
 //! What lies between clients and services: `[ingress]` and `[network]`.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::address;
-use super::distribution::distribution;
+use super::key::{Key, Optional, Required, Usual};
 use super::names::Names;
-use super::reader::Value;
+use super::patterns;
+use super::reader::{Table, Value};
+use super::schema::text;
+use super::section::{Section, Sub};
+use super::shapes::{By, List, Written};
+use super::types::{DISTRIBUTION, SERVICE};
 use crate::model::{Distribution, Ingress};
 
-/// One way between two services, where the file does not say: as within a data centre,
-/// half of the messages within 300 µs and one in a hundred beyond 600 µs.
-const LATENCY: Distribution = Distribution::Lognormal { median: 300_000, sigma: 0.3 };
+pub(super) static INGRESS: Key<Sub, Optional> = Key {
+    name: "ingress",
+    of: Sub(&Section {
+        name: "ingress",
+        says: "where clients send requests. Without this table none can",
+        keys: &[&LISTEN, &TO],
+        rules: &[],
+    }),
+    absent: Optional("none"),
+    says: "where clients send requests",
+};
 
-/// How late a caller notices that a timeout is over, where the file does not say: timers tick
-/// by the millisecond, and the thread that waits has to get a processor.
-const TIMER_SLACK: Distribution = Distribution::Lognormal { median: 400_000, sigma: 0.7 };
+static LISTEN: Key<By<SocketAddr>, Usual> = Key {
+    name: "listen",
+    of: By {
+        words: "an IP address and a port",
+        schema: |_| text(patterns::LISTEN),
+        read: |value| listen(value),
+    },
+    absent: Usual("\"127.0.0.1:8080\""),
+    says: "where the ingress listens; port 0 takes any free one",
+};
+
+static TO: Key<Written, Required> = Key {
+    name: "to",
+    of: SERVICE,
+    absent: Required("name the service that requests go to: to = \"…\""),
+    says: "the service that requests go to",
+};
+
+/// `[ingress]`.
+pub(super) fn ingress(root: &Table<'_>, names: &Names) -> Option<Ingress> {
+    let table = INGRESS.open(root, "[ingress]")?;
+    let listen = LISTEN.read(&table);
+    let to = TO.need(&table).and_then(|value| names.find(&value));
+    Some(Ingress { listen: listen?, to: to? })
+}
+
+fn listen(value: &Value<'_>) -> Option<SocketAddr> {
+    match value.item() {
+        // 8001 alone: the reader would suggest "8001" in quotes, which is no better.
+        toml::de::DeValue::Integer(port) => value
+            .refuse_kind("a string", format!("write an IP address and a port, such as \"127.0.0.1:{port}\"")),
+        _ => value.read(address::listen),
+    }
+}
+
+pub(super) static NETWORK: Key<Sub, Optional> = Key {
+    name: "network",
+    of: Sub(&Section {
+        name: "network",
+        says: "what lies between services, and between them and the outside",
+        keys: &[&LATENCY, &TIMER_SLACK, &ALLOW],
+        rules: &[],
+    }),
+    absent: Optional("none"),
+    says: "latencies where no link says otherwise, and hosts that guests may call",
+};
+
+/// As within a data centre: half of the messages within 300 µs and one in a hundred beyond 600 µs.
+static LATENCY: Key<By<Distribution>, Usual> = Key {
+    name: "latency",
+    of: DISTRIBUTION,
+    absent: Usual("{ lognormal = { median = \"300us\", sigma = 0.3 } }"),
+    says: "one way, for links that do not set it",
+};
+
+/// Timers tick by the millisecond, and the thread that waits has to get a processor.
+static TIMER_SLACK: Key<By<Distribution>, Usual> = Key {
+    name: "timer-slack",
+    of: DISTRIBUTION,
+    absent: Usual("{ lognormal = { median = \"400us\", sigma = 0.7 } }"),
+    says: "how late a caller notices a timeout",
+};
+
+static ALLOW: Key<List<By<String>>, Usual> = Key {
+    name: "allow",
+    of: List {
+        words: "a list of hosts, `\"host\"` or `\"host:port\"`",
+        of: By {
+            words: "a host",
+            schema: |_| text(patterns::HOST),
+            read: |value| value.read(address::host_and_port),
+        },
+    },
+    absent: Usual("[]"),
+    says: "external hosts that guests may call by URL",
+};
 
 /// `[network]`.
 #[derive(Debug)]
@@ -26,38 +112,18 @@ pub(super) struct Network {
     pub allowed_hosts: Vec<String>,
 }
 
-/// Where the ingress listens when the file does not say.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-
-/// `[ingress]`.
-pub(super) fn ingress(ingress: Option<Value<'_>>, names: &Names) -> Option<Ingress> {
-    let table = ingress?.table("[ingress]")?;
-    let [listen, to] = table.keys(["listen", "to"]);
-    let listen = match listen {
-        Some(listen) => match listen.item() {
-            // 8001 alone: the reader would suggest "8001" in quotes, which is no better.
-            toml::de::DeValue::Integer(port) => listen.refuse_kind(
-                "a string",
-                format!("write an IP address and a port, such as \"127.0.0.1:{port}\""),
-            ),
-            _ => listen.read(address::listen),
-        },
-        None => Some(LISTEN),
-    };
-    let to = table.need("to", to, "name the service that requests go to: to = \"…\"");
-    let to = to.and_then(|value| names.find(&value));
-    Some(Ingress { listen: listen?, to: to? })
-}
-
 /// What lies between services, and between them and the outside.
-pub(super) fn network(network: Option<Value<'_>>) -> Network {
-    let table = network.and_then(|value| value.table("[network]"));
-    let keys = table.map(|table| table.keys(["latency", "timer-slack", "allow"]));
-    let [latency, timer_slack, allow] = keys.unwrap_or_default();
-    let allowed = allow.and_then(|value| value.list()).unwrap_or_default();
-    Network {
-        latency: latency.and_then(|value| distribution(&value)).unwrap_or(LATENCY),
-        timer_slack: timer_slack.and_then(|value| distribution(&value)).unwrap_or(TIMER_SLACK),
-        allowed_hosts: allowed.iter().filter_map(|host| host.read(address::host_and_port)).collect(),
+pub(super) fn network(root: &Table<'_>) -> Network {
+    match NETWORK.open(root, "[network]") {
+        Some(table) => Network {
+            latency: LATENCY.or_usual(&table),
+            timer_slack: TIMER_SLACK.or_usual(&table),
+            allowed_hosts: ALLOW.or_usual(&table),
+        },
+        None => Network {
+            latency: LATENCY.usual(),
+            timer_slack: TIMER_SLACK.usual(),
+            allowed_hosts: ALLOW.usual(),
+        },
     }
 }

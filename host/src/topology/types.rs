@@ -1,109 +1,138 @@
-//! What may stand under a key: how it is read, and how the reference says it.
+//! What may stand under a key: quantities and names.
 
 use std::borrow::Cow;
 
-use super::distribution::{distribution, positive_distribution};
+use serde_json::{Value as Json, json};
+
+use super::address;
+use super::distribution::{self, distribution, positive_distribution};
 use super::key::Type;
-use super::rates::{positive_share, rate, share};
+use super::patterns;
+use super::rates::{positive_share, rate, rate_from_zero, share};
 use super::reader::Value;
-use super::units::{bandwidth, offset, positive_duration, show_size, size};
+use super::schema::{Defs, text};
+use super::shapes::{By, Written};
+use super::units::{
+    LONGEST, bandwidth, duration, duration_within, offset, positive_duration, show_size, size,
+};
+use crate::clock;
 use crate::model::{Distribution, Nanos, Rate};
 
-/// What a function reads.
-#[derive(Debug)]
-pub(super) struct By<R> {
-    pub words: &'static str,
-    pub read: fn(&Value<'_>) -> Option<R>,
-}
-
-impl<R> Type for By<R> {
-    type Read = R;
-
-    fn read(&self, value: &Value<'_>) -> Option<R> {
-        (self.read)(value)
-    }
-
-    fn words(&self) -> Cow<'static, str> {
-        Cow::Borrowed(self.words)
-    }
-}
+/// A length of time, zero included.
+pub(super) const DURATION: By<Nanos> =
+    By { words: "a time", schema: |_| text(&patterns::time()), read: |value| duration(value) };
 
 /// A length of time above zero.
-pub(super) const TIME: By<Nanos> = By { words: "a time", read: |value| positive_duration(value) };
+pub(super) const TIME: By<Nanos> = By { read: |value| positive_duration(value), ..DURATION };
 
 /// A random length of time, zero included.
 pub(super) const DISTRIBUTION: By<Distribution> =
-    By { words: "a time or a distribution", read: |value| distribution(value) };
+    By { words: "a time or a distribution", schema: distribution::schema, read: |value| distribution(value) };
 
 /// A random length of time that is not always zero.
 pub(super) const POSITIVE_DISTRIBUTION: By<Distribution> =
-    By { words: "a time or a distribution", read: |value| positive_distribution(value) };
+    By { read: |value| positive_distribution(value), ..DISTRIBUTION };
 
 /// A length of time, ahead or behind.
-pub(super) const OFFSET: By<i64> = By { words: "a time, negative if behind", read: |value| offset(value) };
+pub(super) const OFFSET: By<i64> = By {
+    words: "a time, negative if behind",
+    schema: |_| text(&format!("[-+\u{2212}]?{}", patterns::time())),
+    read: |value| offset(value),
+};
 
 /// A share, zero included.
-pub(super) const SHARE: By<f64> = By { words: "a share: `0.2` or `\"20%\"`", read: |value| share(value) };
+pub(super) const SHARE: By<f64> =
+    By { words: "a share: `0.2` or `\"20%\"`", schema: |_| patterns::share(), read: |value| share(value) };
 
 /// A share above zero.
-pub(super) const POSITIVE_SHARE: By<f64> =
-    By { words: "a share above 0: `0.2` or `\"20%\"`", read: |value| positive_share(value) };
+pub(super) const POSITIVE_SHARE: By<f64> = By {
+    words: "a share above 0: `0.2` or `\"20%\"`",
+    schema: |_| patterns::share(),
+    read: |value| positive_share(value),
+};
 
-/// Events in a length of time.
-pub(super) const RATE: By<Rate> = By { words: "a rate: `\"20/s\"`, `\"90/m\"`", read: |value| rate(value) };
+/// Events in a length of time, above zero.
+pub(super) const RATE: By<Rate> = By {
+    words: "a rate: `\"20/s\"`, `\"90/m\"`",
+    schema: |_| text(&patterns::rate()),
+    read: |value| rate(value),
+};
+
+/// Events in a length of time, or none.
+pub(super) const RATE_FROM_ZERO: By<Rate> = By { read: |value| rate_from_zero(value), ..RATE };
 
 /// Bytes in a second.
-pub(super) const BANDWIDTH: By<u64> =
-    By { words: "`\"1MiB/s\"`, `\"500kB/s\"` or `\"10Mbit/s\"`", read: |value| bandwidth(value) };
+pub(super) const BANDWIDTH: By<u64> = By {
+    words: "`\"1MiB/s\"`, `\"500kB/s\"` or `\"10Mbit/s\"`",
+    schema: |_| text(&patterns::bandwidth()),
+    read: |value| bandwidth(value),
+};
 
 /// A string that says something.
-pub(super) const TEXT: By<String> = By { words: "text", read: |value| value.filled().map(str::to_owned) };
+pub(super) const TEXT: By<String> = By {
+    words: "text",
+    schema: |_| json!({ "type": "string", "minLength": 1 }),
+    read: |value| value.filled().map(str::to_owned),
+};
 
-/// What its reader takes apart by itself.
+/// A string that may be empty.
+pub(super) const ANY_TEXT: By<String> = By {
+    words: "text",
+    schema: |_| json!({ "type": "string" }),
+    read: |value| value.text().map(str::to_owned),
+};
+
+/// The name of a topology, a load or a fault.
+pub(super) const NAME: By<String> = By {
+    words: "a name: letters, digits, `.`, `_`, `-`",
+    schema: |_| text(patterns::NAME),
+    read: |value| value.read(address::name),
+};
+
+/// The method of a request.
+pub(super) const METHOD: By<String> = By {
+    words: "`\"GET\"`, `\"POST\"`, …",
+    schema: |_| text(patterns::METHOD),
+    read: |value| value.read(address::method),
+};
+
+/// Whether something is so.
+pub(super) const FLAG: By<bool> =
+    By { words: "`true` or `false`", schema: |_| json!({ "type": "boolean" }), read: |value| value.flag() };
+
+/// The name of a service of the topology.
+pub(super) const SERVICE: Written = Written { words: "a service", schema: |_| json!({ "type": "string" }) };
+
+/// Any value.
+pub(super) const ANY: Written = Written { words: "any value", schema: |_| json!({}) };
+
+/// Headers of an answer, by name.
+pub(super) const HEADER_TABLE: Written = Written {
+    words: "`{ retry-after = \"5\" }`",
+    schema: |_| json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+};
+
+/// A length of time from the first to the second.
 #[derive(Debug)]
-pub(super) struct Written(pub &'static str);
+pub(super) struct Within(pub Nanos, pub Nanos);
 
-impl Type for Written {
-    type Read = ();
+impl Type for Within {
+    type Read = Nanos;
 
-    fn read(&self, _: &Value<'_>) -> Option<()> {
-        Some(())
+    fn read(&self, value: &Value<'_>) -> Option<Nanos> {
+        duration_within(value, self.0..=self.1)
     }
 
     fn words(&self) -> Cow<'static, str> {
-        Cow::Borrowed(self.0)
-    }
-}
-
-/// A whole number from the first to the second.
-#[derive(Debug)]
-pub(super) struct Count(pub u32, pub u32);
-
-impl Type for Count {
-    type Read = u32;
-
-    fn read(&self, value: &Value<'_>) -> Option<u32> {
-        value.count(self.0..=self.1)
+        let (least, most) = (clock::show(self.0), clock::show(self.1));
+        match self.1 {
+            LONGEST => Cow::Owned(format!("a time from `\"{least}\"`")),
+            _ => Cow::Owned(format!("a time, `\"{least}\"` to `\"{most}\"`")),
+        }
     }
 
-    fn words(&self) -> Cow<'static, str> {
-        Cow::Owned(format!("a whole number, {} to {}", self.0, self.1))
-    }
-}
-
-/// [`Count`] beyond 32 bits.
-#[derive(Debug)]
-pub(super) struct Whole(pub u64, pub u64);
-
-impl Type for Whole {
-    type Read = u64;
-
-    fn read(&self, value: &Value<'_>) -> Option<u64> {
-        value.whole(self.0..=self.1)
-    }
-
-    fn words(&self) -> Cow<'static, str> {
-        Cow::Owned(format!("a whole number, {} to {}", self.0, self.1))
+    fn schema(&self, defs: &mut Defs) -> Json {
+        DURATION.schema(defs)
     }
 }
 
@@ -121,24 +150,8 @@ impl Type for Size {
     fn words(&self) -> Cow<'static, str> {
         Cow::Owned(format!("a size up to `\"{}\"`", show_size(self.1)))
     }
-}
 
-/// One of a few words; `what` says what they are, in the singular.
-#[derive(Debug)]
-pub(super) struct Choice<T: 'static> {
-    pub what: &'static str,
-    pub words: &'static [(&'static str, T)],
-}
-
-impl<T: Copy + Sync> Type for Choice<T> {
-    type Read = T;
-
-    fn read(&self, value: &Value<'_>) -> Option<T> {
-        value.choice(self.what, self.words)
-    }
-
-    fn words(&self) -> Cow<'static, str> {
-        let words: Vec<_> = self.words.iter().map(|(word, _)| format!("`\"{word}\"`")).collect();
-        Cow::Owned(words.join(", "))
+    fn schema(&self, _: &mut Defs) -> Json {
+        text(&patterns::size())
     }
 }

@@ -12,7 +12,7 @@ use crate::model::Nanos;
 /// No simulated time may be longer: 365 days, in nanoseconds.
 pub(super) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
 
-const TIME_UNITS: [(&str, u64); 6] = [
+pub(super) const TIME_UNITS: [(&str, u64); 6] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -47,7 +47,7 @@ const TIME_WORDS: [(&str, &str); 22] = [
     ("hours", "h"),
 ];
 
-const SIZE_UNITS: [(&str, u64); 7] = [
+pub(super) const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
     ("kB", 1_000),
     ("KiB", 1 << 10),
@@ -57,7 +57,7 @@ const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
 ];
 
-const BIT_UNITS: [(&str, u64); 4] =
+pub(super) const BIT_UNITS: [(&str, u64); 4] =
     [("bit", 1), ("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
 
 /// What else people write for a unit of size.

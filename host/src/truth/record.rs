@@ -180,7 +180,7 @@ pub struct Aim {
 impl Aim {
     /// As the world `shard` has it; none: as all have it.
     pub fn new(target: &Target, names: &Names, shard: Option<u32>) -> Self {
-        let shard = shard.or((names.shards == 1).then_some(0));
+        let shard = shard.or((names.firsts.len() == 1).then_some(0));
         let instance = |service, replica: Option<u32>| names.instance_of(shard?, service, replica?);
         Self {
             service: names.service(target.service).to_owned(),

@@ -407,8 +407,7 @@ fn what_is_shown_is_a_matter_of_show() {
     let (summary, traces) = (show("summary"), show("traces"));
     assert!(summary.starts_with("POST /orders answered 201 in 47.1ms\n{\"order_id\":"), "{summary}");
     assert!(!summary.contains("process_order"));
-    let nowhere =
-        "\n17 spans recorded, for the digest only: --show traces, --out or --otlp would take them\n";
+    let nowhere = "\n17 spans recorded, not exported: use --show traces, --out or --otlp\n";
     assert!(summary.contains(nowhere), "{summary}");
     assert!(traces.contains("process_order"));
     let (_, report) =
@@ -421,7 +420,7 @@ fn what_is_shown_is_a_matter_of_show() {
 fn records_can_go_to_standard_output() {
     let topology = Topology::orders();
     let Finished { stdout, stderr, .. } = topology.run(&["--virtual", "--request", ORDER, "--out", "-"]);
-    assert_eq!(support::trace::read(&stdout).len(), 17);
+    assert_eq!(support::telemetry::read(&stdout).len(), 17);
     assert!(stderr.contains("standard output: 17 spans exported"), "{stderr}");
 }
 
@@ -436,13 +435,13 @@ fn traces_stay_out_of_a_document_on_standard_output() {
         finished.success().to_owned()
     };
     assert_eq!(serde_json::from_str::<Value>(&run(&["--json"])).expect("JSON")["topology"], "orders");
-    assert_eq!(support::trace::read(&run(&["--out", "-"])).len(), 17);
-    assert_eq!(support::trace::read(&run(&["--out", "-", "--json"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-"])).len(), 17);
+    assert_eq!(support::telemetry::read(&run(&["--out", "-", "--json"])).len(), 17);
 
     let server = support::server::Server::start(&topology, &["--show", "traces", "--out", "-"]);
     assert_eq!(server.connect().order(2, &[]).status(), 201);
     let finished = server.stop();
-    assert_eq!(support::trace::read(finished.success()).len(), 17);
+    assert_eq!(support::telemetry::read(finished.success()).len(), 17);
     assert!(finished.stderr.contains("process_order"), "{}", finished.stderr);
 }
 
@@ -497,13 +496,33 @@ fn a_file_that_cannot_be_created_is_refused_before_the_start() {
     refused(assert, &["--out no/such/folder/records", "a folder that exists"]);
 }
 
+#[test]
+fn all_files_that_cannot_be_created_are_refused_at_once_and_no_other_is_emptied() {
+    let topology = Topology::orders();
+    let kept = topology.beside("kept.jsonl");
+    std::fs::write(&kept, "kept").expect("a file");
+    let refused = |flags: &[&str]| {
+        let run = topology.run(&[&["--virtual", "--request", ORDER], flags].concat());
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.stderr
+    };
+    let both = refused(&["--out", "no/a", "--truth", "no/b"]);
+    assert!(both.contains("--out no/a: ") && both.contains("--truth no/b: "), "{both}");
+    let one = refused(&["--out", "kept.jsonl", "--truth", "no/b"]);
+    assert!(one.contains("--truth no/b: ") && !one.contains("--out"), "{one}");
+    assert_eq!(std::fs::read_to_string(&kept).expect("a file"), "kept");
+    let other = refused(&["--out", "new.jsonl", "--truth", "no/b"]);
+    assert!(other.contains("--truth no/b: "), "{other}");
+    assert!(!topology.beside("new.jsonl").exists(), "nothing is left of a run that is refused");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     let topology = Topology::orders();
-    let Finished { code, stdout, stderr } =
-        topology.run(&["--virtual", "--request", ORDER, "--out", "/dev/full"]);
-    assert_eq!(code, Some(1), "{stdout}{stderr}");
+    let finished = topology.run(&["--virtual", "--request", ORDER, "--out", "/dev/full"]);
+    let (stdout, told) = (&finished.stdout, finished.told());
+    assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(stdout.starts_with("POST /orders answered 201"), "{stdout}");
     assert!(
         stdout.contains("file /dev/full: 0 spans exported\n  lost: 17 records, failed: cannot write"),
@@ -512,9 +531,7 @@ fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     assert!(stdout.contains("\ndigest: "), "{stdout}");
     let said = "error: file /dev/full: 17 of 17 records were lost: 17 records, failed: cannot write to file \
                 /dev/full: No space left";
-    // Long lines are wrapped.
-    let stderr = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(stderr.contains(said) && stderr.contains("--lossy accepts losses"), "{stderr}");
+    assert!(told.contains(said) && told.contains("--lossy accepts losses"), "{told}");
 }
 
 #[test]

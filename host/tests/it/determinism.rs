@@ -13,7 +13,7 @@ mod topologies;
 use std::collections::BTreeSet;
 
 use crate::support::http::Dead;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, ORDER, Topology, finish};
 
 /// Orders of all kinds, and one that fails.
@@ -76,7 +76,7 @@ fn another_seed_gives_another_run() {
     assert_ne!(one.0.success(), two.0.success());
     // The topology's own seed is 42.
     assert_same(&one, &topology.records(&with_faults(&["--seed", "42"])));
-    let traces = |records: &str| trace::read(records).into_iter().map(|span| span.trace_id);
+    let traces = |records: &str| telemetry::read(records).into_iter().map(|span| span.trace);
     let both = traces(&one.1).filter(|id| traces(&two.1).any(|other| other == *id));
     assert_eq!(both.count(), 0, "no trace id comes twice");
 }
@@ -94,10 +94,10 @@ fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
     command.args(["--otlp", &endpoint, "--lossy"]).env("OTEL_BSP_EXPORT_TIMEOUT", "300");
     let (finished, exported) = topology.records_of(&mut command);
     let report = finished.success();
-    let (quiet, exported) = (trace::read(&quiet), trace::read(&exported));
+    let (quiet, exported) = (telemetry::read(&quiet), telemetry::read(&exported));
     assert_eq!(relative(&quiet), relative(&exported));
     assert!(exported[0].start > quiet[0].start);
-    assert!(exported.iter().all(|span| quiet.iter().all(|other| other.trace_id != span.trace_id)));
+    assert!(exported.iter().all(|span| quiet.iter().all(|other| other.trace != span.trace)));
     assert!(report.contains(&format!("otlp {endpoint}: 0 spans exported")), "{report}");
     assert!(report.contains(&format!("lost: {} records", exported.len())), "{report}");
 }
@@ -157,14 +157,14 @@ fn a_run_that_begins_later_is_the_same_run() {
         let mut command = topology.command(&with_faults(&["--start", start]));
         command.env("OTEL_TRACES_SAMPLER", "traceidratio").env("OTEL_TRACES_SAMPLER_ARG", "0.7");
         let (finished, records) = topology.records_of(&mut command);
-        (digest(&finished).to_owned(), trace::read(&records))
+        (digest(&finished).to_owned(), telemetry::read(&records))
     };
     let (one, first) = at("2026-01-01T00:00:00Z");
     let (two, later) = at("2031-05-17T12:00:00+02:00");
     assert_eq!(one, two);
     assert_eq!(relative(&first), relative(&later));
     let traces = |spans: &[Span], half: std::ops::Range<usize>| -> BTreeSet<String> {
-        spans.iter().map(|span| span.trace_id[half.clone()].to_owned()).collect()
+        spans.iter().map(|span| span.trace[half.clone()].to_owned()).collect()
     };
     assert_eq!(traces(&first, 16..32), traces(&later, 16..32));
     let upper = (traces(&first, 0..16), traces(&later, 0..16));
@@ -199,7 +199,7 @@ fn relative<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Vec<Span> {
     let mut spans: Vec<Span> = spans.into_iter().cloned().collect();
     let zero = spans.iter().map(|span| span.start).min().unwrap_or(0);
     for span in &mut spans {
-        span.trace_id.clear();
+        span.trace.clear();
         span.start -= zero;
         span.end -= zero;
         span.events.iter_mut().for_each(|event| event.time -= zero);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support;
 use crate::support::schema;
-use crate::support::{Finished, ORDER, Topology, finish, guest};
+use crate::support::{Finished, ORDER, Topology, finish, golden, guest, refused};
 use serde_json::Value;
 
 /// An order that is slow, as it is large.
@@ -24,26 +24,8 @@ fn diff(topology: &Topology, arguments: &[&str]) -> Finished {
 
 fn json(topology: &Topology, arguments: &[&str]) -> Value {
     let finished = diff(topology, &[arguments, &["--json"]].concat());
-    serde_json::from_str(finished.success()).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
-}
-
-/// Refused: exit code 2, nothing on standard output, and these words.
-#[track_caller]
-fn refused(finished: &Finished, words: &[&str]) {
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{}", finished.stderr);
-    for word in words {
-        assert!(finished.stderr.contains(word), "{word:?} is in {}", finished.stderr);
-    }
-}
-
-/// Holds `said` against the file `name`, or writes it.
-#[track_caller]
-fn golden(path: &Path, said: &str) {
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(path, said).expect("a golden file");
-    }
-    let golden = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(golden, said, "{} differs; BLESS=1 writes it anew", path.display());
+    finished.success();
+    finished.json()
 }
 
 fn file(name: &str) -> PathBuf {
@@ -75,7 +57,7 @@ fn of_a_fault_that_strikes_some_requests_the_others_stay_identical() {
     golden(&file("payment_errors.txt"), finished.success());
     let difference = json(&topology, &["--with", "payment-errors", "--for", "4s"]);
     let run = ["--virtual", "--for", "4s", "--fault", "payment-errors=on", "--json"];
-    let report: Value = serde_json::from_str(topology.run(&run).success()).expect("JSON");
+    let report = topology.run(&run).json();
     let struck = &report["faults"][0]["injected"];
     assert!(number(struck) > 0);
     let traces = &difference["traces"];
@@ -115,7 +97,7 @@ fn each_side_is_the_run_that_run_would_make() {
     let difference = json(&topology, &["--with", "slow-index-scan", "--for", "2s", "--seed", "9"]);
     for (side, fault) in [("before", "slow-index-scan=off"), ("after", "slow-index-scan=on")] {
         let run = ["--virtual", "--for", "2s", "--seed", "9", "--fault", fault, "--json"];
-        let report: Value = serde_json::from_str(topology.run(&run).success()).expect("JSON");
+        let report = topology.run(&run).json();
         let side = &difference[side];
         assert!(report["digest"].is_string());
         assert_eq!((&side["digest"], &side["requests"]), (&report["digest"], &report["requests"]));

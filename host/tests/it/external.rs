@@ -5,8 +5,8 @@ use std::thread;
 
 use crate::support::http::{Dead, Message, Upstream};
 use crate::support::server::Server;
-use crate::support::trace::Span;
-use crate::support::{ORDER, Topology, trace};
+use crate::support::telemetry::Span;
+use crate::support::{ORDER, Topology, telemetry};
 use serde_json::Value;
 
 /// Sends one request to a probe while `upstream` answers one; with the probe's
@@ -23,7 +23,7 @@ fn exchange(upstream: &Upstream, target: &str, head: &str, body: &str) -> (Value
 }
 
 fn call(spans: &[Span]) -> &Span {
-    spans.iter().find(|span| span.kind == "CLIENT").expect("a call")
+    spans.iter().find(|span| span.kind_name() == "CLIENT").expect("a call")
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_real_server_gets_the_context_of_the_call() {
     assert_eq!(request.body, "hello");
     assert_eq!(request.header("host"), Some(format!("127.0.0.1:{}", upstream.port()).as_str()));
     let span = call(&spans);
-    let traceparent = format!("00-{}-{}-03", span.trace_id, span.id);
+    let traceparent = format!("00-{}-{}-03", span.trace, span.id);
     assert_eq!(request.header("traceparent"), Some(traceparent.as_str()));
     assert_eq!(spans.len(), 2, "what the real server does is its own affair");
 }
@@ -65,7 +65,7 @@ fn a_call_to_a_real_server_has_a_client_span() {
     let port = Some(i64::from(upstream.port()));
     assert_eq!((span.int("server.port"), span.int("network.peer.port")), (port, port));
     assert_eq!(span.int("http.response.status_code"), Some(404));
-    assert_eq!((span.name.as_str(), span.status.as_str()), ("GET", "ERROR"));
+    assert_eq!((span.name.as_str(), span.status_text().as_str()), ("GET", "ERROR"));
     assert_eq!(span.service, "front");
 }
 
@@ -115,7 +115,7 @@ fn a_redirect_is_an_answer() {
     let (answer, request, spans) = exchange(&upstream, "/call?service=legacy&path=/x", &head, "");
     assert_eq!(answer["status"], 302);
     assert_eq!(request.start, "GET /x HTTP/1.1");
-    assert_eq!(call(&spans).status, "UNSET");
+    assert_eq!(call(&spans).status_text(), "UNSET");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_server_that_is_not_there_is_an_error_of_the_call() {
     assert_eq!(span.text("error.type"), Some("connection_refused"));
     assert_eq!(span.text("network.protocol.version"), None, "nobody has spoken any");
     assert_eq!(span.int("http.response.status_code"), None);
-    assert!(span.status.starts_with("ERROR connection refused"), "{}", span.status);
+    assert!(span.status_text().starts_with("ERROR connection refused"), "{}", span.status_text());
     assert_eq!(span.events[0].attributes["exception.type"], "connection_refused");
 }
 
@@ -143,10 +143,10 @@ fn a_payment_service_that_is_down_fails_the_order() {
     let topology = Topology::new("orders", text.replace(guest, &format!("url = {:?}", dead.url())));
     let finished = topology.run(&["--request", ORDER, "--out", "records.jsonl"]);
     assert!(finished.success().starts_with("POST /orders answered 500 in "), "{}", finished.stdout);
-    let spans = trace::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"));
+    let spans = telemetry::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"));
     assert_eq!(spans.len(), 13);
-    let failed: Vec<_> = spans.iter().filter(|span| span.status.starts_with("ERROR")).collect();
-    let names: Vec<_> = failed.iter().map(|span| format!("{} {}", span.name, span.kind)).collect();
+    let failed: Vec<_> = spans.iter().filter(|span| span.status_text().starts_with("ERROR")).collect();
+    let names: Vec<_> = failed.iter().map(|span| format!("{} {}", span.name, span.kind_name())).collect();
     let expected =
         ["POST CLIENT", "POST /orders SERVER", "charge_payment INTERNAL", "process_order INTERNAL"];
     assert_eq!(std::collections::BTreeSet::from_iter(names), expected.map(str::to_owned).into());
@@ -220,7 +220,7 @@ fn an_absolute_url_is_called_only_where_the_topology_allows_its_host() {
     assert_eq!(ask("http://back")["status"], 404);
 
     let spans = server.spans(&topology);
-    let calls: Vec<_> = spans.iter().filter(|span| span.kind == "CLIENT").collect();
+    let calls: Vec<_> = spans.iter().filter(|span| span.kind_name() == "CLIENT").collect();
     assert_eq!(calls[0].text("url.full"), Some(format!("{}/x", allowed.url()).as_str()));
     assert_eq!(calls[0].int("server.port"), Some(i64::from(allowed.port())));
     assert_eq!(calls[0].text("peer.service"), None, "no service of the topology has this host");

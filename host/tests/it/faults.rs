@@ -9,7 +9,6 @@ mod lifecycle;
 mod link;
 mod outside;
 mod record;
-mod reference;
 mod request;
 mod resource;
 mod schedule;
@@ -20,16 +19,34 @@ mod told;
 mod windows;
 
 use crate::support::{Run, Span, SpanKind, World};
-use serde_json::Value;
 use simhost::clock::VIRTUAL_START;
 
 const MS: u64 = 1_000_000;
 
+/// A load that asks `front` ten times in each second.
+fn asking(path: &str) -> String {
+    format!(
+        "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = {{ constant = \"10/s\" }}\n\
+         request = {{ path = \"{path}\" }}"
+    )
+}
+
 /// `front`, which is asked for the time ten times in each second.
 fn steady(faults: &str) -> World {
-    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = { constant = \"10/s\" }\n\
-                request = { path = \"/now\" }";
-    World::of("probe", "").with("[network]\nlatency = \"0s\"").with(load).with(faults)
+    World::of("probe", "").with("[network]\nlatency = \"0s\"").with(&asking("/now")).with(faults)
+}
+
+/// `front` calls `back` ten times in each second; the lines of their tables, and the time on the way.
+fn calling(front: &str, back: &str, latency: &str) -> World {
+    let front = format!("config.calls = 'back'\n{front}");
+    let world = World::of_services(&[("front", &front), ("back", back)]);
+    world.with(&format!("[network]\nlatency = \"{latency}\"")).with(&asking("/"))
+}
+
+/// A fault of this kind, from 1 s to 2 s.
+fn fault(kind: &str, target: &str) -> String {
+    let when = "when = { at = \"1s\", for = \"1s\" }";
+    format!("[[faults]]\nname = \"it\"\nkind = {kind}\ntarget = {{ {target} }}\n{when}\n")
 }
 
 /// A fault that makes `front` take 40 ms longer, with further lines of its own.
@@ -54,7 +71,7 @@ fn struck(run: &Run) -> Vec<u64> {
 /// What the report says of a fault.
 #[track_caller]
 fn counts(run: &Run, fault: &str) -> (u64, u64) {
-    let report: Value = serde_json::from_str(&run.report).expect("a report as JSON");
+    let report = run.json();
     let rows = report["faults"].as_array().expect("a list of faults");
     let row = rows.iter().find(|row| row["name"] == fault).unwrap_or_else(|| panic!("no {fault}: {rows:?}"));
     (row["matched"].as_u64().expect("a count"), row["injected"].as_u64().expect("a count"))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(target_os = "linux")]
 use crate::support::server::Server;
-use crate::support::{Finished, finish, simhost};
+use crate::support::{Finished, finish, golden, simhost};
 
 /// Those that ship, by their number of services.
 const SHIPPED: [u32; 3] = [10, 100, 1_000];
@@ -43,11 +43,7 @@ fn routes_of_the_edge(topology: &str) -> Vec<String> {
 fn the_topologies_that_ship_are_what_the_command_writes() {
     for services in SHIPPED {
         let written = generate(&["--services", &services.to_string(), "--seed", "1"]);
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(shipped(services), written.success()).expect("the topology is written");
-        }
-        let there = fs::read_to_string(shipped(services)).expect("the topology is there");
-        assert!(written.success() == there, "{services} services: BLESS=1 writes the file anew");
+        golden(&shipped(services), written.success());
     }
 }
 

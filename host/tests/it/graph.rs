@@ -133,7 +133,7 @@ fn no_file_that_the_topology_reads_is_overwritten() {
     let path = topology.path().display().to_string();
     let finished = graph(&topology, &["--out", &path]);
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
-    let said = finished.stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = finished.told();
     assert!(said.contains("is the topology itself, and would be lost"), "{said}");
     assert_eq!(std::fs::read_to_string(topology.path()).expect("text"), text);
     let guest = topology.beside("mine.wasm");

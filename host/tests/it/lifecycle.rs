@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::support;
 use crate::support::http::{Connection, Dead, Upstream};
 use crate::support::server::Server;
-use crate::support::{ORDER, Topology, cost, trace};
+use crate::support::{ORDER, Topology, cost, telemetry};
 
 const CALL: &str = "/call?service=legacy&path=/x";
 
@@ -96,7 +96,7 @@ fn a_client_that_hangs_up_stops_nobody() {
     assert_eq!(server.connect().get("/now", &[]).status(), 200);
     call.respond("200 OK", "late");
     let spans = server.spans(&topology);
-    let names: Vec<_> = spans.iter().map(|span| (span.name.as_str(), span.kind)).collect();
+    let names: Vec<_> = spans.iter().map(|span| (span.name.as_str(), span.kind_name())).collect();
     assert_eq!(names, [("GET /now", "SERVER"), ("GET", "CLIENT"), ("GET /call", "SERVER")]);
     assert!(spans.iter().all(|span| span.int("http.response.status_code") == Some(200)));
 }
@@ -124,7 +124,7 @@ fn ctrl_c_lets_what_is_under_way_finish() {
         assert!(report.ends_with("3 spans recorded\nfile records.jsonl: 3 spans exported\n"), "{report}");
         assert!(TcpStream::connect(address).is_err());
         let records = std::fs::read_to_string(topology.beside("records.jsonl")).expect("records");
-        assert_eq!(trace::read(&records).len(), 3);
+        assert_eq!(telemetry::read(&records).len(), 3);
     }
 }
 
@@ -251,7 +251,7 @@ fn ctrl_c_stops_virtual_time_at_a_whole_event_and_reports_what_was_simulated() {
         assert!(said.contains(expected), "{expected} in {said}");
     }
     // Every line is whole, and every order that began has its end.
-    let spans = trace::read(&text);
+    let spans = telemetry::read(&text);
     let roots = spans.iter().filter(|span| span.name == "POST /orders").count();
     assert!(roots > 0 && spans.len() == 17 * roots, "{roots} roots of {} spans", spans.len());
     assert!(said.replace(',', "").contains(&format!("{} spans exported", spans.len())), "{said}");
@@ -273,12 +273,13 @@ fn an_instant_that_does_not_end_is_an_error_that_names_who_is_busy_in_it() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stdout.starts_with("endless: "), "{}", finished.stdout);
     assert!(finished.stdout.contains("\n hasty "), "the report has the load: {}", finished.stdout);
+    let told = finished.told();
     for said in [
         "error: after 0ns: simulated time stands still: ",
         "; in the later part of them front answered \"GET /\" ",
-        "  help: let something take time: the think time of a load's users",
+        "help: let something take time: the think time of a load's users",
     ] {
-        assert!(finished.stderr.contains(said), "{}", finished.stderr);
+        assert!(told.contains(said), "{}", finished.stderr);
     }
     assert!(!finished.stderr.contains("finishing what is under way"), "{}", finished.stderr);
 }

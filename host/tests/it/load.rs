@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::support::server::Server;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, Topology, finish, simhost};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn load(name: &str, rest: &str) -> String {
 fn spans(topology: &Topology, arguments: &[&str]) -> Vec<Span> {
     let (finished, records) = topology.records(arguments);
     finished.success();
-    trace::read(&records)
+    telemetry::read(&records)
 }
 
 /// The rows of the loads in a report, by name.
@@ -54,7 +54,7 @@ fn a_constant_load_makes_as_many_requests_as_its_rate_says() {
     let topology = quick(&load("even", "arrivals = { constant = \"100/m\" }"));
     let (finished, records) = topology.records(&["--for", "2m"]);
     assert!(finished.success().contains("200 requests in 2m of simulated time"), "{}", finished.stdout);
-    let starts: Vec<_> = trace::read(&records).iter().map(|span| span.start).collect();
+    let starts: Vec<_> = telemetry::read(&records).iter().map(|span| span.start).collect();
     assert_eq!(starts.len(), 200);
     assert!(starts.windows(2).all(|pair| pair[1] - pair[0] == 600_000_000), "{starts:?}");
 }
@@ -77,7 +77,7 @@ fn a_client_that_is_named_like_a_service_has_an_address_of_its_own() {
     for (flags, name) in [(&[][..], "b"), (&["--request", "GET /"], "simhost")] {
         let spans = spans(&topology, flags);
         let client = spans.iter().find(|span| span.parent.is_empty()).expect("a root");
-        let called = |span: &&Span| span.kind == "CLIENT" && span.text("server.address") == Some(name);
+        let called = |span: &&Span| span.kind_name() == "CLIENT" && span.text("server.address") == Some(name);
         let callee = spans.iter().find(called).expect("a call of the service");
         let address = callee.text("network.peer.address");
         assert!(address.is_some(), "{callee:#?}");
@@ -106,7 +106,7 @@ fn a_fault_moves_neither_the_arrivals_nor_the_values_of_a_load() {
     let topology = quick(&format!("{fault}{text}"));
     let who = |arguments: &[&str]| {
         let spans = spans(&topology, &[&["--for", "10s"], arguments].concat());
-        let who = |span: &Span| (span.trace_id.clone(), span.text("url.query").map(str::to_owned));
+        let who = |span: &Span| (span.trace.clone(), span.text("url.query").map(str::to_owned));
         spans.iter().map(who).collect::<BTreeSet<_>>()
     };
     assert_eq!(who(&[]), who(&["--fault", "slow=off"]));
@@ -190,11 +190,11 @@ fn a_client_that_gives_up_does_not_stop_the_service() {
     assert_eq!(row["max_ns"].as_u64(), Some(200_000_000), "{row}");
     let spans = spans(&topology, &[]);
     let took = |kind| {
-        let of_kind = spans.iter().filter(move |span| span.kind == kind);
+        let of_kind = spans.iter().filter(move |span| span.kind_name() == kind);
         of_kind.map(|span| (span.end - span.start) / 1_000_000).collect::<Vec<_>>()
     };
     assert_eq!((took("CLIENT"), took("SERVER")), (vec![200; 3], vec![1_000; 3]));
-    let client = spans.iter().find(|span| span.kind == "CLIENT").expect("a CLIENT span");
+    let client = spans.iter().find(|span| span.kind_name() == "CLIENT").expect("a CLIENT span");
     assert_eq!(client.text("error.type"), Some("timeout"));
 }
 
@@ -202,11 +202,11 @@ fn a_client_that_gives_up_does_not_stop_the_service() {
 fn a_load_with_spans_is_a_service_and_the_servers_spans_are_its_children() {
     let traced = load("shoppers", "arrivals = { poisson = \"5/s\" }\nmax-requests = 20\nspan = true");
     let spans = spans(&quick(&traced), &[]);
-    let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.kind == "CLIENT");
+    let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.kind_name() == "CLIENT");
     assert_eq!((clients.len(), servers.len()), (20, 20));
     for server in servers {
         let client = clients.iter().find(|client| client.id == server.parent).expect("its client");
-        assert_eq!((&client.trace_id, client.parent.as_str()), (&server.trace_id, ""));
+        assert_eq!((&client.trace, client.parent.as_str()), (&server.trace, ""));
         assert_eq!(client.service, "shoppers");
         assert_eq!(client.resource["service.namespace"], "loads");
         assert_eq!(client.text("url.full"), Some("http://a/?shoppers"));
@@ -236,7 +236,7 @@ requests = [
     let topology = Topology::orders().with("# One charge in five is turned away.", load);
     let spans = spans(&topology, &["--load", "shoppers=off"]);
     let entries: Vec<_> =
-        spans.iter().filter(|span| span.service == "order-service" && span.kind == "SERVER").collect();
+        spans.iter().filter(|span| span.service == "order-service" && span.kind_name() == "SERVER").collect();
     // The other quarter asks for /health, which leaves no spans. Four deviations are 35.
     assert!(entries.len().abs_diff(300) < 35, "{}", entries.len());
     let queries: BTreeSet<_> = entries.iter().filter_map(|span| span.text("url.query")).collect();
@@ -288,7 +288,7 @@ fn wait_for_clients(server: &Server, topology: &Topology, count: usize) {
         let records = fs::read_to_string(topology.beside("records.jsonl")).unwrap_or_default();
         // The last line may be half written.
         let whole = records.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        trace::read(whole).iter().filter(|span| span.kind == "CLIENT").count()
+        telemetry::read(whole).iter().filter(|span| span.kind_name() == "CLIENT").count()
     };
     while recorded() < count {
         assert_eq!(server.connect().get("/health", &[]).status(), 200);
@@ -316,12 +316,12 @@ fn a_load_can_go_through_the_ingress_over_http() {
     let finished = server.ended();
     finished.success();
     let records = fs::read_to_string(topology.beside("records.jsonl")).expect("records");
-    let spans = trace::read(&records);
-    let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.kind == "CLIENT");
+    let spans = telemetry::read(&records);
+    let (clients, servers): (Vec<_>, Vec<_>) = spans.iter().partition(|span| span.kind_name() == "CLIENT");
     assert_eq!((clients.len(), servers.len()), (50, 50));
     for server in servers {
         let client = clients.iter().find(|client| client.id == server.parent).expect("its client");
-        assert_eq!(client.trace_id, server.trace_id);
+        assert_eq!(client.trace, server.trace);
         assert!(client.text("url.full").is_some_and(|url| url.starts_with("http://127.0.0.1:")));
         // A real connection, as both ends see it.
         assert_eq!(client.int("network.peer.port"), client.int("server.port"));

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Topology, at_once, simhost};
+use crate::support::{SpanKind, Topology, at_once, simhost};
 use serde_json::Value;
 use simhost::fault::{Windows, draw_targets};
 use simhost::model::Model;
@@ -19,8 +19,6 @@ use simhost::rng::{Key, Purpose};
 use simhost::topology;
 use spans::{Records, Span};
 
-const SERVER: u32 = 2;
-const CLIENT: u32 = 3;
 const SECOND: u64 = 1_000_000_000;
 
 /// A group of so many values shows whether they repeat.
@@ -112,7 +110,7 @@ impl Looked {
     }
 
     /// Durations of spans of a kind, by service and name; what was refused before it began has none.
-    fn durations(&self) -> BTreeMap<(&str, &str, u32), Vec<u64>> {
+    fn durations(&self) -> BTreeMap<(&str, &str, SpanKind), Vec<u64>> {
         let mut groups: BTreeMap<_, Vec<u64>> = BTreeMap::new();
         for span in self.records.spans.iter().filter(|span| span.duration() > 1 || !span.failed) {
             groups.entry((&*span.service, &*span.name, span.kind)).or_default().push(span.duration());
@@ -122,10 +120,10 @@ impl Looked {
 
     /// How long requests were on their way, by caller and callee.
     fn hops(&self) -> BTreeMap<(&str, &str), Vec<u64>> {
-        let clients = self.records.spans.iter().filter(|span| span.kind == CLIENT);
+        let clients = self.records.spans.iter().filter(|span| span.kind == SpanKind::Client);
         let clients: BTreeMap<_, _> = clients.map(|span| (&*span.id, span)).collect();
         let mut hops: BTreeMap<_, Vec<u64>> = BTreeMap::new();
-        for server in self.records.spans.iter().filter(|span| span.kind == SERVER) {
+        for server in self.records.spans.iter().filter(|span| span.kind == SpanKind::Server) {
             let Some(client) = clients.get(&*server.parent) else { continue };
             // A clock that is behind makes it begin before the call.
             let hop = server.start.abs_diff(client.start);
@@ -144,7 +142,8 @@ impl Looked {
 
     /// Timeouts that all last equally long.
     fn exact_timeouts(&self) -> Vec<String> {
-        let is_timeout = |span: &&Span| span.kind == CLIENT && span.error.as_deref() == Some("timeout");
+        let is_timeout =
+            |span: &&Span| span.kind == SpanKind::Client && span.error.as_deref() == Some("timeout");
         let lengths: Vec<_> = self.records.spans.iter().filter(is_timeout).map(Span::duration).collect();
         let distinct = lengths.iter().collect::<BTreeSet<_>>().len();
         let repeat = lengths.len() >= 10 && distinct * 10 < lengths.len() * 9;
@@ -154,7 +153,7 @@ impl Looked {
     /// Services that never fail while nothing is wrong.
     fn flawless(&self) -> Vec<String> {
         let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-        let servers = self.records.spans.iter().filter(|span| span.kind == SERVER);
+        let servers = self.records.spans.iter().filter(|span| span.kind == SpanKind::Server);
         for span in servers.filter(|span| !self.is_within(span)) {
             let (all, failed) = counts.entry(&span.service).or_default();
             *all += 1;

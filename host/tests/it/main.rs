@@ -35,6 +35,7 @@ mod program;
 mod progress;
 mod report;
 mod resilience;
+mod schema;
 mod semconv;
 mod shards;
 mod surroundings;

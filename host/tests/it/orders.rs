@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
+use crate::support::trace;
 use crate::support::{ORDER, Topology, guest};
 use serde_json::Value;
 
@@ -77,7 +78,7 @@ impl Case {
         let arguments = [&["--show", "summary", "--request", self.request], self.arguments].concat();
         let (finished, records) = self.topology().records(&arguments);
         let answer = finished.success().split("\n\n").next().unwrap_or_default().to_owned();
-        (answer, trace::read(&records))
+        (answer, telemetry::read(&records))
     }
 }
 
@@ -136,7 +137,7 @@ fn every_golden_file_has_its_case() {
 fn an_order_leaves_the_17_spans_of_the_reference() {
     for name in ["quantity_2", "quantity_8"] {
         let spans = named(name);
-        let kinds = count(spans.iter().map(|span| span.kind));
+        let kinds = count(spans.iter().map(|span| span.kind_name()));
         assert_eq!(kinds, [("CLIENT", 4), ("INTERNAL", 8), ("SERVER", 5)].into(), "{name}");
         let services = count(spans.iter().map(|span| span.service.as_str()));
         let expected = [
@@ -147,8 +148,8 @@ fn an_order_leaves_the_17_spans_of_the_reference() {
         ];
         assert_eq!(services, expected.into(), "{name}");
         assert_eq!(shape(&spans), REFERENCE, "{name}");
-        assert!(spans.iter().all(|span| span.status == "UNSET" && span.events.is_empty()), "{name}");
-        assert_eq!(spans.iter().map(|span| &span.trace_id).collect::<BTreeSet<_>>().len(), 1, "{name}");
+        assert!(spans.iter().all(|span| span.status_text() == "UNSET" && span.events.is_empty()), "{name}");
+        assert_eq!(spans.iter().map(|span| &span.trace).collect::<BTreeSet<_>>().len(), 1, "{name}");
     }
 }
 
@@ -218,7 +219,7 @@ fn every_service_is_a_resource_of_its_own() {
 fn a_span_of_http_has_what_the_conventions_require() {
     for case in cases() {
         let (_, spans) = case.run();
-        for span in spans.iter().filter(|span| span.kind != "INTERNAL") {
+        for span in spans.iter().filter(|span| span.kind_name() != "INTERNAL") {
             conventions(span, case.name);
         }
     }
@@ -226,11 +227,11 @@ fn a_span_of_http_has_what_the_conventions_require() {
 
 /// Attributes that are required, or required on a condition that is met.
 fn conventions(span: &Span, case: &str) {
-    let what = format!("{case}: {} {}", span.kind, span.name);
+    let what = format!("{case}: {} {}", span.kind_name(), span.name);
     let has = |key: &str| assert!(span.attributes.contains_key(key), "{what} has {key}");
     has("http.request.method");
     let code = span.int("http.response.status_code");
-    let failed = match span.kind {
+    let failed = match span.kind_name() {
         "SERVER" => {
             has("url.path");
             has("url.scheme");
@@ -244,7 +245,7 @@ fn conventions(span: &Span, case: &str) {
             code.is_none_or(|code| code >= 400)
         }
     };
-    assert_eq!(span.status.starts_with("ERROR"), failed, "{what} {}", span.status);
+    assert_eq!(span.status_text().starts_with("ERROR"), failed, "{what} {}", span.status_text());
     let kind = span.text("error.type");
     assert_eq!(kind.is_some(), failed, "{what}");
     if let Some(code) = code.filter(|_| failed) {
@@ -255,12 +256,12 @@ fn conventions(span: &Span, case: &str) {
 #[test]
 fn a_server_span_is_the_child_of_the_call_that_names_its_service() {
     let spans = named("quantity_2");
-    for server in spans.iter().filter(|span| span.kind == "SERVER") {
+    for server in spans.iter().filter(|span| span.kind_name() == "SERVER") {
         let Some(parent) = spans.iter().find(|span| span.id == server.parent) else {
             assert_eq!((server.name.as_str(), server.parent.as_str()), ("POST /orders", ""));
             continue;
         };
-        assert_eq!(parent.kind, "CLIENT");
+        assert_eq!(parent.kind_name(), "CLIENT");
         for key in ["service.peer.name", "peer.service", "server.address"] {
             assert_eq!(parent.text(key), Some(server.service.as_str()), "{key}");
         }
@@ -274,7 +275,7 @@ fn a_server_span_is_the_child_of_the_call_that_names_its_service() {
 #[test]
 fn flags_tell_a_remote_parent_from_a_local_one() {
     for span in named("quantity_2") {
-        let remote = span.kind == "SERVER" && !span.parent.is_empty();
+        let remote = span.kind_name() == "SERVER" && !span.parent.is_empty();
         assert_eq!(span.flags, if remote { 0x303 } else { 0x103 }, "{}", span.name);
     }
 }
@@ -286,9 +287,9 @@ fn an_order_stands_although_its_notification_fails() {
         let (answer, spans) = case.run();
         assert!(answer.starts_with("POST /orders answered 201 "), "{answer}");
         let step = spans.iter().find(|span| span.name == "send_notification").expect("the step");
-        assert_eq!(step.status, "UNSET");
+        assert_eq!(step.status_text(), "UNSET");
         let [call] = trace::children(&spans, step)[..] else { panic!("one call") };
-        assert!(call.status.starts_with("ERROR"), "{}", call.status);
+        assert!(call.status_text().starts_with("ERROR"), "{}", call.status_text());
         assert_eq!(call.text("error.type"), Some(kind));
         // Who is too late works on, and ends after its parent.
         let [served] = trace::children(&spans, call)[..] else { panic!("one request") };
@@ -314,7 +315,7 @@ fn large_orders_are_slow_in_the_inventory() {
 fn a_swapped_guest_says_so_in_its_resource() {
     let swap = format!("inventory-service={}", guest("inventory"));
     let (_, records) = Topology::orders().records(&["--request", ORDER, "--guest", &swap]);
-    let spans = trace::read(&records);
+    let spans = telemetry::read(&records);
     let inventory = spans.iter().find(|span| span.service == "inventory-service").expect("a span");
     let digest = inventory.resource["simhost.guest.digest"].as_str().expect("a text");
     assert_eq!(digest.len(), 64);
@@ -333,7 +334,7 @@ fn a_swapped_guest_says_so_in_its_resource() {
 /// Names and kinds, indented.
 fn shape(spans: &[Span]) -> String {
     fn add(text: &mut String, spans: &[Span], span: &Span, depth: usize) {
-        text.push_str(&format!("{}{} {}\n", "  ".repeat(depth), span.name, span.kind));
+        text.push_str(&format!("{}{} {}\n", "  ".repeat(depth), span.name, span.kind_name()));
         for child in trace::children(spans, span) {
             add(text, spans, child, depth + 1);
         }

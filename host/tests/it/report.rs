@@ -12,7 +12,7 @@ use std::process::Stdio;
 use crate::support;
 use crate::support::http::Dead;
 use crate::support::schema;
-use crate::support::{Finished, ORDER, Topology, finish, guest};
+use crate::support::{Finished, ORDER, Topology, finish, golden, guest};
 use serde_json::Value;
 
 /// Large orders, which are slow.
@@ -41,28 +41,10 @@ fn without_digest(report: &str) -> String {
     format!("{before}digest{}…{after}", &digest[..start])
 }
 
-fn json(finished: &Finished) -> Value {
-    serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("{error}: {finished:?}"))
-}
-
 #[track_caller]
 fn assert_near(found: &Value, expected: f64) {
     let found = found.as_f64().expect("a number");
     assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
-}
-
-/// Holds `said` against the file `name`, or writes it.
-#[track_caller]
-fn golden(path: &Path, said: &str) {
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(path, said).expect("a golden file");
-    }
-    let golden = std::fs::read_to_string(path).unwrap_or_default();
-    let differs = golden.lines().zip(said.lines()).position(|(golden, said)| golden != said);
-    let at = differs.unwrap_or_else(|| golden.lines().count().min(said.lines().count()));
-    let (was, is) = (golden.lines().nth(at), said.lines().nth(at));
-    let name = path.display();
-    assert!(golden == said, "{name}:{}: was {was:?}, is {is:?}; BLESS=1 writes it anew", at + 1);
 }
 
 fn file(name: &str) -> PathBuf {
@@ -112,14 +94,14 @@ fn every_report_is_as_the_schema_describes() {
         finish(&mut unheard),
     ];
     for run in &runs {
-        let document = json(run);
+        let document = run.json();
         assert_eq!(schema::problems(&schema, &document), [""; 0], "{run:?}");
         assert_eq!(document["schema"], simhost::report::SCHEMA);
     }
-    assert_eq!(json(&runs[0])["elapsed_ns"], Value::Null);
-    assert!(json(&runs[1])["elapsed_ns"].is_u64());
-    assert_eq!(json(&runs[2])["routes"][0]["route"], Value::Null);
-    assert!(json(&runs[2])["telemetry"]["exporters"][0]["trouble"].is_string());
+    assert_eq!(runs[0].json()["elapsed_ns"], Value::Null);
+    assert!(runs[1].json()["elapsed_ns"].is_u64());
+    assert_eq!(runs[2].json()["routes"][0]["route"], Value::Null);
+    assert!(runs[2].json()["telemetry"]["exporters"][0]["trouble"].is_string());
 }
 
 /// Three calls at once to `back`, which has one worker and room for one more.
@@ -136,7 +118,7 @@ fn crowd(flags: &[&str]) -> Finished {
 
 #[test]
 fn waits_in_a_queue_and_what_it_turned_away_are_counted() {
-    let report = json(&crowd(&["--json"]));
+    let report = crowd(&["--json"]).json();
     let back = &report["services"][1];
     let (none, ten, twenty) = (Value::from(0), Value::from(10_000_000), Value::from(20_000_000));
     assert_eq!(back["service"], "back");
@@ -163,7 +145,7 @@ fn a_timeout_is_the_links_error_and_not_the_callees() {
     let topology = Topology::orders()
         .with("guest = \"notification\"", "config = { delay = \"700ms\" }")
         .with("guest = \"orders\"", "config = { notify-timeout = \"200ms\" }");
-    let report = json(&topology.run(&["--virtual", "--json", "--request", ORDER]));
+    let report = topology.run(&["--virtual", "--json", "--request", ORDER]).json();
     let links = report["links"].as_array().expect("links");
     let link = links.iter().find(|link| link["to"] == "notification-service").expect("a link");
     assert_eq!(link["errors_by_type"], serde_json::json!({ "timeout": 1 }));
@@ -195,7 +177,7 @@ fn objectives_that_are_missed_fail_the_run_and_say_by_how_much() {
 
     let finished = virtually(&topology, &["--json", "--fault", "payment-errors=on"], 30);
     assert_eq!(finished.code, Some(1));
-    let objective = &json(&finished)["objectives"][1];
+    let objective = &finished.json()["objectives"][1];
     assert_eq!(
         (&objective["subject"], &objective["measure"]),
         (&"order-service POST /orders".into(), &"p99".into())
@@ -295,10 +277,10 @@ fn every_call_has_its_server_or_a_reason() {
         guest("tests/hop")
     );
     records += &Topology::new("cycle", cycle).records(&["--request", "GET /"]).1;
-    let spans = support::trace::read(&records);
+    let spans = support::telemetry::read(&records);
     let (mut served, mut unreached) = (0, 0);
-    for client in spans.iter().filter(|span| span.kind == "CLIENT") {
-        let server = spans.iter().any(|span| span.kind == "SERVER" && span.parent == client.id);
+    for client in spans.iter().filter(|span| span.kind_name() == "CLIENT") {
+        let server = spans.iter().any(|span| span.kind_name() == "SERVER" && span.parent == client.id);
         let reason = client.text("error.type").is_some_and(|kind| UNREACHED.contains(&kind));
         assert!(server != reason, "{client:?}");
         served += u32::from(server);

@@ -57,5 +57,5 @@ fn events(span: &Span) -> Vec<&str> {
 /// The report of a run of loads in virtual time.
 fn report(world: &World) -> Value {
     let run = world.clone().flags(&["--json"]).virtually(&[]);
-    serde_json::from_str(&run.report).unwrap_or_else(|error| panic!("{error}: {}", run.report))
+    run.json()
 }

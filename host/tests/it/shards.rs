@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, ORDER, Topology};
 use serde_json::Value;
 use simhost::rng::{Key, Purpose};
@@ -120,8 +120,8 @@ fn each_shard_is_the_run_of_its_own_seed_and_the_report_their_sum() {
     let alone: Vec<_> =
         [SEED.to_string(), seed(1), seed(2)].iter().map(|seed| short(&["--seed", seed])).collect();
     let (together, records) = short(&["--shards", "3"]);
-    let spans: Vec<_> = alone.iter().flat_map(|(_, records)| trace::read(records)).collect();
-    assert_eq!(sorted(&trace::read(&records)), sorted(&spans));
+    let spans: Vec<_> = alone.iter().flat_map(|(_, records)| telemetry::read(records)).collect();
+    assert_eq!(sorted(&telemetry::read(&records)), sorted(&spans));
 
     let exhausted = spans.iter().filter(|span| span.text("error.type") == Some("workers_exhausted"));
     assert!(exhausted.count() > 10, "the bound on workers was met");
@@ -153,8 +153,8 @@ fn each_shard_is_the_run_of_its_own_seed_and_the_report_their_sum() {
 #[test]
 fn traces_and_instances_of_shards_are_their_own() {
     let (_, records) = short(&["--shards", "3"]);
-    let spans = trace::read(&records);
-    let ids: BTreeSet<_> = spans.iter().map(|span| (&span.trace_id, &span.id)).collect();
+    let spans = telemetry::read(&records);
+    let ids: BTreeSet<_> = spans.iter().map(|span| (&span.trace, &span.id)).collect();
     assert_eq!(ids.len(), spans.len());
     let instances =
         spans.iter().map(|span| (&*span.service, span.resource["service.instance.id"].to_string()));
@@ -163,7 +163,7 @@ fn traces_and_instances_of_shards_are_their_own() {
     assert_eq!(["front", "back", "visitors"].map(of), [6, 3, 3]);
     // Every trace is one world's: its spans hang together.
     for span in spans.iter().filter(|span| !span.parent.is_empty()) {
-        assert!(ids.contains(&(&span.trace_id, &span.parent)), "{span:?}");
+        assert!(ids.contains(&(&span.trace, &span.parent)), "{span:?}");
     }
 }
 
@@ -187,7 +187,7 @@ fn ctrl_c_stops_all_shards() {
     assert_eq!(finished.code, Some(0), "{said}");
     assert_eq!(said.matches("finishing what is under way").count(), 1, "{said}");
     assert!(said.contains("3 shards") && said.contains("digest: "), "{said}");
-    let spans = trace::read(&text);
+    let spans = telemetry::read(&text);
     let roots = spans.iter().filter(|span| span.name == "POST /orders").count();
     assert!(roots > 0 && spans.len() == 17 * roots, "{roots} roots of {} spans", spans.len());
 }
@@ -260,4 +260,55 @@ fn more_shards_than_processors_run_with_a_note() {
     finished.success();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     assert_eq!(finished.stderr.contains("note: --shards 64 is more than"), processors < 64, "{finished:?}");
+}
+
+/// Each world draws its own target, so worlds have unequally many Resources with wrong names.
+#[test]
+fn every_span_is_of_its_own_service_where_worlds_rename_different_ones() {
+    let text = r#"
+[topology]
+name = "renamed"
+seed = 3
+[services.a]
+guest = "service"
+config.calls = "b"
+[services.b]
+guest = "service"
+replicas = 3
+config.calls = "c"
+[services.c]
+guest = "service"
+replicas = 2
+[[faults]]
+name = "wrong"
+kind = "wrong-service-name"
+service-name = "wrong"
+target = { one-of = [{ service = "a" }, { service = "b" }] }
+[[load]]
+name = "users"
+to = "a"
+request = { path = "/" }
+arrivals = { poisson = "20/s" }
+"#;
+    let topology = Topology::new("renamed", text);
+    for seed in ["1", "2", "3", "4"] {
+        let flags = ["--for", "3s", "--shards", "4", "--seed", seed, "--truth", "truth.jsonl"];
+        let (run, records) = topology.records(&flags);
+        run.success();
+        let spans = telemetry::read(&records);
+        let of = |service: &str| -> BTreeSet<_> {
+            spans.iter().filter(|span| span.service == service).map(|span| span.instance.clone()).collect()
+        };
+        // Of a service that is renamed in some worlds: its instances have two names, and no other's.
+        let (a, b, c) = (of("a"), of("b"), of("c"));
+        assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c), "seed {seed}");
+        assert!(of("wrong").is_disjoint(&c), "seed {seed}");
+        assert!(spans.iter().all(|span| span.service != "c" || span.kind_name() == "SERVER"), "seed {seed}");
+        // The truth names instances that the records have.
+        let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");
+        let known: BTreeSet<_> = spans.iter().map(|span| span.instance.clone()).collect();
+        let struck = truth.match_indices("\"instance\":\"").map(|(at, key)| &truth[at + key.len()..]);
+        let struck: BTreeSet<_> = struck.map(|rest| rest[..36].to_owned()).collect();
+        assert!(struck.is_subset(&known), "seed {seed}: {struck:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod file;
 mod grpc;
 mod http;
 mod losses;
+mod message;
 mod outputs;
 mod patience;
 mod pipeline;

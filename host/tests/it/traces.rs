@@ -192,7 +192,7 @@ fn a_run_tells_of_a_service_and_a_route_that_its_topology_does_not_have() {
     let notes = |arguments: &[&str]| {
         let run = Topology::orders().run(&[&["--virtual", "--for", "1s"][..], arguments].concat());
         run.success();
-        run.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+        run.told()
     };
     let said = notes(&["--service", "payment-servce", "--route", "/ordrs"]);
     for note in [

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::schema;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use crate::support::{Finished, ORDER, Topology};
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ fn summary<'a>(lines: &'a [Value], fault: &str) -> &'a Value {
 }
 
 fn parent<'a>(spans: &'a [Span], span: &Span) -> Option<&'a Span> {
-    spans.iter().find(|other| other.id == span.parent && other.trace_id == span.trace_id)
+    spans.iter().find(|other| other.id == span.parent && other.trace == span.trace)
 }
 
 /// Every kind of line, of real and of virtual time.
@@ -93,13 +93,16 @@ fn a_firing_names_the_span_that_shows_it() {
     let topology = Topology::orders();
     for start in ["2026-01-01T00:00:00Z", "2031-05-17T12:00:00Z"] {
         let (_, lines) = told(&topology, &["--for", "2s", "--out", "out.jsonl", "--start", start]);
-        let spans = trace::read(&std::fs::read_to_string(topology.beside("out.jsonl")).expect("spans"));
+        let spans = telemetry::read(&std::fs::read_to_string(topology.beside("out.jsonl")).expect("spans"));
         let firings = records(&lines, "firing");
         assert!(firings.len() > 50, "{}", firings.len());
         for firing in firings {
             let found = spans.iter().find(|span| firing["span_id"] == span.id.as_str());
             let span = found.unwrap_or_else(|| panic!("no span of {firing}"));
-            assert_eq!((span.kind, span.trace_id.as_str()), ("SERVER", firing["trace_id"].as_str().unwrap()));
+            assert_eq!(
+                (span.kind_name(), span.trace.as_str()),
+                ("SERVER", firing["trace_id"].as_str().unwrap())
+            );
             assert_eq!(
                 (&firing["service"], &firing["route"]),
                 (&span.service.as_str().into(), &span.name.as_str().into())
@@ -128,7 +131,7 @@ fn a_firing_names_the_span_that_shows_it() {
 fn the_summary_names_the_first_symptom_and_everybody_above() {
     let topology = Topology::orders();
     let (_, lines) = told(&topology, &["--for", "5s", "--out", "out.jsonl"]);
-    let spans = trace::read(&std::fs::read_to_string(topology.beside("out.jsonl")).expect("spans"));
+    let spans = telemetry::read(&std::fs::read_to_string(topology.beside("out.jsonl")).expect("spans"));
     let row = summary(&lines, "payment-errors");
     let firing = records(&lines, "firing").into_iter().find(|line| line["fault"] == "payment-errors");
     let firing = firing.expect("a firing");
@@ -136,10 +139,10 @@ fn the_summary_names_the_first_symptom_and_everybody_above() {
     let struck = spans.iter().find(|span| firing["span_id"] == span.id.as_str()).expect("the struck span");
     let above = std::iter::successors(Some(struck), |span| parent(&spans, span));
     let root = above.last().expect("the struck span at least");
-    assert_eq!((root.kind, root.parent.as_str()), ("SERVER", ""));
+    assert_eq!((root.kind_name(), root.parent.as_str()), ("SERVER", ""));
     let symptom = &row["first_symptom"];
     assert_eq!(symptom["span_id"], root.id.as_str());
-    assert_eq!(symptom["trace_id"], root.trace_id.as_str());
+    assert_eq!(symptom["trace_id"], root.trace.as_str());
     assert_eq!((&symptom["service"], &symptom["route"]), (&"order-service".into(), &"POST /orders".into()));
     assert_eq!(symptom["status"].as_i64(), root.int("http.response.status_code"));
     assert_eq!(symptom["took_ms"], (root.end - root.start) as f64 / 1e6);
@@ -262,4 +265,14 @@ fn a_window_is_told_when_it_opens_and_when_it_closes() {
     let within = |at: f64| (0.5..1.5).contains(&at) || (2.5..3.5).contains(&at);
     let firings = records(&lines, "firing");
     assert!(!firings.is_empty() && firings.iter().all(|line| within(line["at"].as_f64().unwrap())));
+}
+
+/// Two runs that differ in a body are two runs, and their truths say so.
+#[test]
+fn the_truth_has_the_requests_of_the_command_line_with_their_bodies() {
+    let topology = Topology::orders();
+    let (_, all) = told(&topology, &["--request", ORDER, "--request", "GET /health"]);
+    let requests = [format!("--request {ORDER}"), "--request GET /health".to_owned()];
+    let flags = records(&all, "run")[0]["flags"].as_array().expect("flags").clone();
+    assert!(requests.iter().all(|request| flags.contains(&request.as_str().into())), "{flags:?}");
 }

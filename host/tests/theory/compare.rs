@@ -126,7 +126,7 @@ impl Row {
     }
 }
 
-/// The row of ARCHITECTURE.md's table: for three of the quantities, what theory
+/// The row of the table in BENCHMARKS.md: for three of the quantities, what theory
 /// says, what the run gave, and half of its interval.
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -108,7 +108,7 @@ fn five_workers_at_one_queue() {
 
 #[test]
 fn ten_workers_at_one_queue() {
-    // Another seed than its neighbours': see ARCHITECTURE.md, "Physics".
+    // Another seed than its neighbours': see BENCHMARKS.md, "Queueing theory".
     let queue = Queue { places: 10_001, ..Queue::with(10, 0.9) };
     queue.agrees("M/M/10, ρ = 0.9", &|rate, service| mmc(rate, service, 10));
 }

@@ -70,7 +70,7 @@ pub struct Release {
 }
 
 impl Node {
-    /// Whether something may befall its replicas.
+    /// Whether something may strike its replicas.
     pub fn is_mortal(&self) -> bool {
         let NodeCode::Guest(guest) = &self.code else { return false };
         guest.stand.replicas.iter().any(|replica| replica.faults().is_some())

@@ -50,7 +50,7 @@ pub fn lines<R: Encode>(
         write(&mut scratch, &Fields(record));
         let before = (line.text.len(), line.open);
         line.open(origin);
-        if line.items > 0 && line.text.len() + scratch.len() + line.closing() > longest {
+        if before.1.is_some() && line.text.len() + scratch.len() + line.closing() > longest {
             // Not on this line: what was opened for it goes again.
             line.text.truncate(before.0);
             line.open = before.1;
@@ -107,7 +107,7 @@ impl<F: FnMut(&[u8], usize)> Line<'_, F> {
     }
 
     fn end(&mut self) {
-        if self.items > 0 {
+        if self.open.is_some() {
             self.close_scope();
             self.close_scope();
             self.push(CLOSE_LINE);
@@ -192,9 +192,7 @@ impl Serialize for Value {
             Self::Text(text) => one(serializer, "stringValue", &**text),
             Self::Bool(value) => one(serializer, "boolValue", value),
             Self::Int(value) => one(serializer, "intValue", &Shown(format_args!("{value}"))),
-            Self::Float(value) if !value.is_finite() => {
-                one(serializer, "stringValue", super::not_finite(*value))
-            }
+            Self::Float(value) if !value.is_finite() => one(serializer, "stringValue", not_finite(*value)),
             Self::Float(value) => one(serializer, "doubleValue", value),
             Self::Texts(texts) => one(serializer, "arrayValue", &array(texts.iter().map(|text| Body(text)))),
             Self::Ints(ints) => one(serializer, "arrayValue", &array(ints.iter().map(|int| Self::Int(*int)))),
@@ -215,4 +213,15 @@ fn one<S: Serializer>(
 /// An `ArrayValue`, also where it is empty: Rust's readers want its list.
 fn array<V: Serialize>(values: impl Iterator<Item = V>) -> impl Serialize {
     BTreeMap::from([("values", values.collect::<Vec<_>>())])
+}
+
+/// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
+fn not_finite(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
 }

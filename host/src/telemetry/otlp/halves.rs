@@ -34,20 +34,28 @@ struct OfScope {
     schema_url: String,
 }
 
-/// Two requests for one, with the number of records of each; none where it has less
-/// than two of them.
-pub fn halve(request: Bytes) -> Option<[(Bytes, usize); 2]> {
+/// Two requests for one, each with half of its records, and what `items` counts in them; none
+/// where it has less than two records.
+pub fn halve(request: Bytes, items: fn(&[u8]) -> usize) -> Option<[(Bytes, usize); 2]> {
     let mut first = Request::decode(request).ok()?;
-    let records = first.resources.iter().flat_map(|resource| &resource.scopes);
-    let all: usize = records.map(|scope| scope.records.len()).sum();
-    let mut room = all / 2;
+    let mut room = first.records().count() / 2;
     if room == 0 {
         return None;
     }
     let tails = first.resources.iter_mut().map(|resource| resource.split(&mut room));
     let second = Request { resources: tails.filter(|tail| !tail.scopes.is_empty()).collect() };
     first.resources.retain(|resource| !resource.scopes.is_empty());
-    Some([(first.encode_to_vec().into(), all / 2), (second.encode_to_vec().into(), all - all / 2)])
+    Some([first, second].map(|half| {
+        let items = half.records().map(|record| items(record)).sum();
+        (half.encode_to_vec().into(), items)
+    }))
+}
+
+impl Request {
+    fn records(&self) -> impl Iterator<Item = &Bytes> {
+        let scopes = self.resources.iter().flat_map(|resource| &resource.scopes);
+        scopes.flat_map(|scope| &scope.records)
+    }
 }
 
 impl OfResource {
@@ -113,7 +121,7 @@ mod tests {
     fn two_halves_have_all_records_below_their_own_resources_and_scopes() {
         for spans in [&[2][..], &[1, 1], &[3, 0, 5, 4], &[1, 1, 1, 1, 1], &[9, 1]] {
             let whole = request(spans);
-            let halves = halve(whole.encode_to_vec().into()).expect("it has two records");
+            let halves = halve(whole.encode_to_vec().into(), |_| 1).expect("it has two records");
             let mut together = Vec::new();
             for (bytes, records) in halves {
                 let half = flat(&ExportTraceServiceRequest::decode(bytes).expect("a request"));
@@ -127,7 +135,7 @@ mod tests {
 
     #[test]
     fn one_record_has_no_halves() {
-        assert_eq!(halve(request(&[1]).encode_to_vec().into()), None);
-        assert_eq!(halve(request(&[]).encode_to_vec().into()), None);
+        assert_eq!(halve(request(&[1]).encode_to_vec().into(), |_| 1), None);
+        assert_eq!(halve(request(&[]).encode_to_vec().into(), |_| 1), None);
     }
 }

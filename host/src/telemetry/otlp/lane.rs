@@ -166,8 +166,8 @@ impl Shared {
 
     /// The latter half first, as the last of a list is taken first.
     fn halve(&self, request: &Request) -> Option<[Request; 2]> {
-        let [first, second] = halve(request.bytes.clone())?;
-        let request = |(bytes, records)| Request { bytes, count: Count::of(self.signal, records) };
+        let [first, second] = halve(request.bytes.clone(), self.signal.spec().items)?;
+        let request = |(bytes, items)| Request { bytes, count: Count::of(self.signal, items) };
         Some([request(second), request(first)])
     }
 

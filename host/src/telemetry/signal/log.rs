@@ -19,6 +19,7 @@ impl Record for LogRecord {
         variable: "LOGS",
         path: "v1/logs",
         method: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        items: |_| 1,
         answer,
     };
 

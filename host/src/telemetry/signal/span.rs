@@ -21,6 +21,7 @@ impl Record for SpanRecord {
         variable: "TRACES",
         path: "v1/traces",
         method: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        items: |_| 1,
         answer,
     };
 

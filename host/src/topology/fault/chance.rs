@@ -2,8 +2,12 @@
 
 use toml::de::DeValue;
 
-use super::super::rates::share;
-use super::super::reader::{Table, Value, optional};
+use super::super::key::{Key, Optional, Required, Type, Usual};
+use super::super::reader::{Table, Value};
+use super::super::schema::any;
+use super::super::section::Section;
+use super::super::shapes::{By, Count, Whole, Written};
+use super::super::types::{FLAG, SHARE};
 use super::kinds::Scope;
 use crate::error::Problem;
 use crate::model::{Chance, FailFirst};
@@ -17,18 +21,63 @@ const ACTIVE_AT_MOST: u32 = 1_000_000;
 /// Attempts of a call: more than any link makes.
 const ATTEMPTS_AT_MOST: u32 = 100;
 
-/// The keys of a fault that say so.
+pub(super) static PROBABILITY: Key<By<f64>, Usual> = Key {
+    name: "probability",
+    of: SHARE,
+    absent: Usual("1.0"),
+    says: "the share that is struck, from 0 to 1, of any fineness",
+};
+
+pub(super) static FAIL_FIRST: Key<Written, Optional> = Key {
+    name: "fail-first",
+    of: Written {
+        words: "a whole number, or a table",
+        schema: |defs| any([Whole(1, COUNT_AT_MOST).schema(defs), FIRST.refer(defs)]),
+    },
+    absent: Optional("none"),
+    says: "`2`: the first two of each window; `{ attempts = 2 }`: the first two attempts of each call, so that the \
+           third gets through; not together with `every-nth`",
+};
+
+pub(super) static EVERY_NTH: Key<Whole, Optional> = Key {
+    name: "every-nth",
+    of: Whole(1, COUNT_AT_MOST),
+    absent: Optional("none"),
+    says: "`3`: the third, the sixth, …",
+};
+
+pub(super) static MAX_ACTIVE: Key<Count, Optional> = Key {
+    name: "max-active",
+    of: Count(1, ACTIVE_AT_MOST),
+    absent: Optional("none"),
+    says: "strikes at most this many requests at a time; a struck request counts while it is under way",
+};
+
+pub(super) static MAX_TOTAL: Key<Whole, Optional> = Key {
+    name: "max-total",
+    of: Whole(1, COUNT_AT_MOST),
+    absent: Optional("none"),
+    says: "strikes at most this many requests in the whole run",
+};
+
+pub(super) static BY_CALLER: Key<By<bool>, Usual> = Key {
+    name: "by-caller",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "only requests that ask for it: with the header `x-simhost-fault: NAME` (several names with commas between \
+           them), or with `simhost-fault=NAME` in their baggage, which is passed on to all calls",
+};
+
+/// Which of the requests that match are struck.
 pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
-    let [probability] = table.some(["probability"]);
-    let [fail_first, every_nth, max_active, max_total, by_caller] =
-        table.some(["fail-first", "every-nth", "max-active", "max-total", "by-caller"]);
-    let counts = [&fail_first, &every_nth, &max_active, &max_total, &by_caller];
+    let (fail_first, every_nth) = (FAIL_FIRST.get(table), EVERY_NTH.get(table));
+    let others = [MAX_ACTIVE.get(table), MAX_TOTAL.get(table), BY_CALLER.get(table)];
     let mut allowed = Some(());
-    for value in counts.into_iter().flatten() {
+    for value in [&fail_first, &every_nth].into_iter().chain(&others).flatten() {
         allowed = scope.allow(value).and(allowed);
     }
-    if let Some(value) = probability.as_ref().filter(|_| !scope.dice) {
-        allowed = scope.allow(value).and(allowed);
+    if let Some(value) = PROBABILITY.get(table).filter(|_| !scope.dice) {
+        allowed = scope.allow(&value).and(allowed);
     }
     allowed?;
     if let (Some(_), Some(value)) = (&fail_first, &every_nth) {
@@ -38,15 +87,10 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
                 .help("keep one of them: the first requests, or some all along"),
         );
     }
-    let probability = match probability {
-        Some(value) => share(&value),
-        None => Some(1.0),
-    };
-    let fail_first = optional(fail_first, |value| first(&value));
-    let every_nth = optional(every_nth, |value| value.whole(1..=COUNT_AT_MOST));
-    let max_active = optional(max_active, |value| value.count(1..=ACTIVE_AT_MOST));
-    let max_total = optional(max_total, |value| value.whole(1..=COUNT_AT_MOST));
-    let by_caller = by_caller.map_or(Some(false), |value| value.flag());
+    let probability = PROBABILITY.read(table);
+    let fail_first = fail_first.map_or(Some(None), |value| first(&value).map(Some));
+    let (every_nth, max_active) = (EVERY_NTH.read(table), MAX_ACTIVE.read(table));
+    let (max_total, by_caller) = (MAX_TOTAL.read(table), BY_CALLER.read(table));
     Some(Chance {
         probability: probability?,
         fail_first: fail_first?,
@@ -57,14 +101,21 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
     })
 }
 
+static FIRST: Section =
+    Section { name: "fail-first", says: "which attempts of each call fail", keys: &[&ATTEMPTS], rules: &[] };
+
+static ATTEMPTS: Key<Count, Required> = Key {
+    name: "attempts",
+    of: Count(1, ATTEMPTS_AT_MOST),
+    absent: Required("say how many attempts of each call fail: fail-first = { attempts = 2 }"),
+    says: "this many attempts of each call fail",
+};
+
 /// `fail-first = 2`, or `fail-first = { attempts = 2 }`.
 fn first(value: &Value<'_>) -> Option<FailFirst> {
     if !matches!(value.item(), DeValue::Table(_)) {
         return value.whole(1..=COUNT_AT_MOST).map(FailFirst::Of);
     }
-    let table = value.table("fail-first")?;
-    let [attempts] = table.keys(["attempts"]);
-    let remedy = "say how many attempts of each call fail: fail-first = { attempts = 2 }";
-    let attempts = table.need("attempts", attempts, remedy)?;
-    attempts.count(1..=ATTEMPTS_AT_MOST).map(FailFirst::Attempts)
+    let table = FIRST.open(value, "fail-first")?;
+    ATTEMPTS.read(&table).map(FailFirst::Attempts)
 }

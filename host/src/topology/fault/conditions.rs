@@ -1,28 +1,22 @@
 //! `match = { … }`: what must hold of a request.
 
-use regex::{Regex, RegexBuilder};
+use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use super::super::address;
 use super::super::answer::header_name;
-use super::super::load::json;
+use super::super::key::Type;
+use super::super::load::json as as_json;
 use super::super::parameters;
 use super::super::reader::{Table, Value};
+use super::super::section;
+use super::parts::{EQ, EXISTS, GE, GT, IN, LE, LT, NE, REGEX, TESTS, VALUES_AT_MOST, part_words};
 use crate::error::{Problem, did_you_mean, list, nearest, quote};
 use crate::message::is_token;
 use crate::model::{Condition, Part, Test};
 
-/// Conditions of a fault, and values of an `in`.
+/// Conditions of a fault.
 const CONDITIONS_AT_MOST: usize = 100;
-const VALUES_AT_MOST: usize = 1_000;
-
-/// Characters of a regular expression, and bytes that it takes when it is compiled:
-/// a word of any length in any script takes 64 KiB, hundreds of them take this.
-const REGEX_AT_MOST: usize = 1_000;
-const COMPILED_AT_MOST: usize = 1 << 20;
-
-const PARTS: [&str; 5] = ["method", "header", "baggage", "param", "body"];
-const TESTS: [&str; 8] = ["eq", "ne", "gt", "ge", "lt", "le", "in", "regex"];
 
 const EXAMPLE: &str = "write for example match = { \"header.x-tier\" = \"gold\" }";
 
@@ -60,7 +54,7 @@ pub(super) fn conditions(value: &Value<'_>, routes: &[&str]) -> Option<Vec<Condi
 }
 
 fn unknown(entry: &Value<'_>, part: &str) -> Option<Vec<Condition>> {
-    let help = match nearest(part, PARTS) {
+    let help = match nearest(part, part_words()) {
         Some("method") if part == "method" => {
             "write method alone, as in match = { method = \"POST\" }".to_owned()
         }
@@ -153,7 +147,7 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
         let test = Test::Eq(wanted(value, part)?);
         return Some(vec![Condition { of: part.clone(), test }]);
     };
-    let table = value.table(format!("the test of {}", quote(value.key)))?;
+    let table = TESTS.open(value, format!("the test of {}", quote(value.key)))?;
     let read = of_table(&table, part);
     if let Some(why) = read.as_deref().and_then(contradiction) {
         let problem = Problem::new(format!("no value of {} meets these tests: {why}", quote(value.key)));
@@ -163,7 +157,7 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
     }
     if table.entries().is_empty() {
         let problem = Problem::new(format!("{} is not tested for anything", quote(value.key)));
-        let help = format!("write a value, or a test: {}, \"exists\"", list(TESTS));
+        let help = format!("write a value, or a test: {}", list(section::names(TESTS.keys)));
         return value.refuse(problem.label("empty").help(help));
     }
     let conditions = read?.into_iter().map(|test| Condition { of: part.clone(), test });
@@ -205,26 +199,22 @@ fn contradiction(tests: &[Test]) -> Option<String> {
 }
 
 fn of_table(table: &Table<'_>, part: &Part) -> Option<Vec<Test>> {
-    let [eq, ne, gt, ge, lt, le, one_of, regex_value] = table.some(TESTS);
-    let [exists] = table.some(["exists"]);
-    table.refuse_others();
-    let number = |value: Value<'_>| value.number("a number, as in { gt = 5 }", |_| true);
     let all = [
-        eq.map(|value| wanted(&value, part).map(Test::Eq)),
-        ne.map(|value| wanted(&value, part).map(Test::Ne)),
-        gt.map(|value| number(value).map(Test::Gt)),
-        ge.map(|value| number(value).map(Test::Ge)),
-        lt.map(|value| number(value).map(Test::Lt)),
-        le.map(|value| number(value).map(Test::Le)),
-        one_of.map(|value| values(&value, part).map(Test::In)),
-        regex_value.map(|value| regex(&value).map(Test::Regex)),
-        exists.map(|value| value.flag().map(Test::Exists)),
+        EQ.get(table).map(|value| wanted(&value, part).map(Test::Eq)),
+        NE.get(table).map(|value| wanted(&value, part).map(Test::Ne)),
+        GT.get(table).map(|value| GT.of.read(&value).map(Test::Gt)),
+        GE.get(table).map(|value| GE.of.read(&value).map(Test::Ge)),
+        LT.get(table).map(|value| LT.of.read(&value).map(Test::Lt)),
+        LE.get(table).map(|value| LE.of.read(&value).map(Test::Le)),
+        IN.get(table).map(|value| values(&value, part).map(Test::In)),
+        REGEX.get(table).map(|value| REGEX.of.read(&value).map(Test::Regex)),
+        EXISTS.get(table).map(|value| EXISTS.of.read(&value).map(Test::Exists)),
     ];
     all.into_iter().flatten().collect()
 }
 
 /// What a part is compared with. All but a body is text, in which a number may be written.
-fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
+fn wanted(value: &Value<'_>, part: &Part) -> Option<Json> {
     if let Part::Body(_) = part {
         return json_value(value);
     }
@@ -241,13 +231,13 @@ fn wanted(value: &Value<'_>, part: &Part) -> Option<serde_json::Value> {
 }
 
 /// A TOML value as the JSON that it stands for.
-pub(super) fn json_value(value: &Value<'_>) -> Option<serde_json::Value> {
+pub(super) fn json_value(value: &Value<'_>) -> Option<Json> {
     // What was written as JSON a moment ago can be read.
-    serde_json::from_str(&json(value)?).ok()
+    serde_json::from_str(&as_json(value)?).ok()
 }
 
 /// `in = ["a", "b"]`.
-fn values(value: &Value<'_>, part: &Part) -> Option<Vec<serde_json::Value>> {
+fn values(value: &Value<'_>, part: &Part) -> Option<Vec<Json>> {
     let list = value.list()?;
     if !(1..=VALUES_AT_MOST).contains(&list.len()) {
         let problem = Problem::new(format!("in has {} values", list.len()));
@@ -256,37 +246,4 @@ fn values(value: &Value<'_>, part: &Part) -> Option<Vec<serde_json::Value>> {
     }
     let read: Vec<_> = list.iter().map(|value| wanted(value, part)).collect();
     read.into_iter().collect()
-}
-
-fn regex(value: &Value<'_>) -> Option<Regex> {
-    value.read(|text| {
-        let wrong = |what: &str, label: &str, help: String| {
-            Err(Problem::new(format!("{} is {what}", quote(text))).label(label).help(help))
-        };
-        if text.chars().count() > REGEX_AT_MOST {
-            return wrong(
-                "too long for a regular expression here",
-                "too long",
-                format!("write at most {REGEX_AT_MOST} characters; in takes many values"),
-            );
-        }
-        match RegexBuilder::new(text).size_limit(COMPILED_AT_MOST).build() {
-            Ok(regex) => Ok(regex),
-            Err(regex::Error::CompiledTooBig(_)) => wrong(
-                "too large a regular expression",
-                "too large",
-                "repeat less, as {1000} copies what it repeats; (?-u) takes ASCII alone for \\w and \\d"
-                    .to_owned(),
-            ),
-            Err(error) => {
-                let told = error.to_string();
-                let reason = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                wrong(
-                    "no regular expression",
-                    reason,
-                    "see https://docs.rs/regex/#syntax for what one may hold".to_owned(),
-                )
-            }
-        }
-    })
 }

@@ -5,9 +5,15 @@ mod replica;
 mod request;
 mod telemetry;
 
-use super::super::key::{Absence, Declared, Key, Required, Type};
+use std::borrow::Cow;
+
+use serde_json::{Value as Json, json};
+
+use super::super::key::{Absence, Key, Required, Type};
 use super::super::reader::{Table, Value};
-use super::super::types::Choice;
+use super::super::schema::{Defs, sentence};
+use super::super::section::{self, Keys as Declarations};
+use super::super::shapes::Choice;
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
 use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
@@ -17,7 +23,7 @@ use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows
 pub(super) struct Declaration {
     pub kind: FaultKind,
     /// Those that it has beside [`COMMON`].
-    keys: Declarations,
+    pub keys: Declarations,
     pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
@@ -25,8 +31,6 @@ pub(super) struct Declaration {
 }
 
 type Reader = fn(&Keys<'_, '_>) -> Option<Read>;
-
-type Declarations = &'static [&'static dyn Declared];
 
 /// What a fault does, as it was read.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ pub(super) struct Scope {
 }
 
 /// All kinds, in the order of the reference.
-fn declarations() -> impl Iterator<Item = &'static Declaration> {
+pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
     [&request::KINDS[..], &link::KINDS, &replica::KINDS, &telemetry::KINDS].into_iter().flatten()
 }
 
@@ -118,12 +122,12 @@ impl Declaration {
 
     /// Whether it has this key.
     fn has(&self, key: &str) -> bool {
-        self.keys.iter().any(|declared| declared.name() == key)
+        section::names(self.keys).any(|name| name == key)
     }
 
     /// Takes it that its keys are read, or that it has been said why not.
     fn know(&self, table: &Table<'_>) {
-        self.keys.iter().for_each(|key| table.know(&[key.name()]));
+        table.know(section::names(self.keys));
     }
 
     /// What a fault of this kind looks at, before its keys are read.
@@ -134,24 +138,14 @@ impl Declaration {
     }
 }
 
-/// A kind of fault, as the reference has it: Markdown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KindReference {
-    pub name: &'static str,
-    /// Its line in the table of kinds: name, what it is in production, what it strikes,
-    /// and what a ramp changes.
-    pub line: String,
-    /// The table of its own keys; empty if it has none.
-    pub keys: String,
-}
-
-/// All kinds, in the order of the reference.
-pub fn reference() -> Vec<KindReference> {
-    declarations().map(Declaration::reference).collect()
+/// The table of all kinds in the reference: Markdown.
+pub(super) fn table() -> String {
+    let head = "| kind | in production | strikes | a ramp changes |\n|---|---|---|---|\n".to_owned();
+    [head].into_iter().chain(declarations().map(Declaration::row)).collect()
 }
 
 impl Declaration {
-    fn reference(&self) -> KindReference {
+    fn row(&self) -> String {
         let FaultKind { name, in_production, grows, .. } = self.kind;
         let strikes = match self.looks_at {
             LooksAt::Requests => "requests",
@@ -164,13 +158,7 @@ impl Declaration {
             Grows::Magnitude => "how much it does",
             Grows::Frequency => "how often it strikes",
         };
-        let line = format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {ramp} |\n");
-        let mut keys = String::new();
-        if !self.keys.is_empty() {
-            keys.push_str("| key | value | default | |\n|---|---|---|---|\n");
-            keys.extend(self.keys.iter().map(|key| key.row()));
-        }
-        KindReference { name, line, keys }
+        format!("| [`{name}`](#{name}) | {in_production} | {strikes} | {ramp} |\n")
     }
 }
 
@@ -196,13 +184,13 @@ impl Scope {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
             LooksAt::Replicas => {
-                "leave it out: it befalls whole replicas, whatever they are asked; probability says how many"
+                "leave it out: it strikes whole replicas, whatever they are asked; probability says how many"
             }
             LooksAt::Spans => {
-                "leave it out: it befalls spans, whatever was asked for; probability says how many"
+                "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
             LooksAt::Receivers => {
-                "leave it out: it befalls the receivers of all telemetry; when says when it does"
+                "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
         };
         value.refuse_key(self.has_no(value.key).help(help))
@@ -224,10 +212,36 @@ pub fn is_inside(fault: &Fault, target: &Target) -> bool {
     target.span.is_some() || target.replica.is_some() || fault.kind.is_inside
 }
 
-/// The kind that a value names.
-pub(super) fn find(value: &Value<'_>) -> Option<&'static Declaration> {
-    let named: Vec<_> = declarations().map(|declared| (declared.kind.name, declared)).collect();
-    value.choice("fault kind", &named)
+pub(super) static KIND: Key<KindName, Required> = Key {
+    name: "kind",
+    of: KindName,
+    absent: Required("say what goes wrong, such as kind = \"latency\""),
+    says: "what goes wrong: one of the [kinds](faults.md)",
+};
+
+/// The name of a kind.
+#[derive(Debug)]
+pub(super) struct KindName;
+
+impl Type for KindName {
+    type Read = &'static Declaration;
+
+    fn read(&self, value: &Value<'_>) -> Option<&'static Declaration> {
+        let named: Vec<_> = declarations().map(|declared| (declared.kind.name, declared)).collect();
+        value.choice("fault kind", &named)
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed("a kind")
+    }
+
+    fn schema(&self, _: &mut Defs) -> Json {
+        let kinds = declarations().map(|declared| &declared.kind);
+        let (names, meanings): (Vec<_>, Vec<_>) =
+            kinds.map(|kind| (kind.name, sentence(kind.in_production))).unzip();
+        // What taplo shows beside each name.
+        json!({ "enum": names, "x-taplo": { "docs": { "enumValues": meanings } } })
+    }
 }
 
 /// What a fault of this kind does. Notes keys that belong to other kinds.
@@ -244,7 +258,7 @@ pub(super) fn read(
     declared.know(table);
     for entry in table.entries() {
         let owners = || declarations().filter(|owner| owner.has(entry.key));
-        if COMMON.contains(&entry.key) || declared.has(entry.key) || owners().next().is_none() {
+        if COMMON.has(entry.key) || declared.has(entry.key) || owners().next().is_none() {
             continue;
         }
         owners().for_each(|owner| owner.know(table));
@@ -266,12 +280,12 @@ struct Keys<'k, 'a> {
 
 impl<'a> Keys<'_, 'a> {
     /// The value of a key, or what holds without it. None: it is wrong, and that is noted.
-    fn read<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<A::Read> {
+    fn read<T: Type, A: Absence>(&self, key: &Key<T, A>) -> Option<A::Read<T::Read>> {
         key.read(self.table_with(key.name))
     }
 
     /// The value of a key as it stands in the file.
-    fn get<T: Type, A: Absence<T>>(&self, key: &Key<T, A>) -> Option<Value<'a>> {
+    fn get<T: Type, A: Absence>(&self, key: &Key<T, A>) -> Option<Value<'a>> {
         key.get(self.table_with(key.name))
     }
 

@@ -1,9 +1,16 @@
 //! `target = { … }`: the service, and what of it.
 
+use serde_json::json;
 use toml::de::DeValue;
 
 use super::super::address;
+use super::super::key::{Key, Optional, RequiredIf, Type};
+use super::super::patterns;
 use super::super::reader::{Table, Value};
+use super::super::schema::text;
+use super::super::section::{self, Section, Sub};
+use super::super::shapes::{By, Count, Written};
+use super::super::types::{self, TEXT};
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope};
 use crate::error::{Problem, quote};
@@ -12,28 +19,119 @@ use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 /// Targets of which one is drawn.
 const ONE_OF_AT_MOST: usize = 1_000;
 
+pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
+    name: "target",
+    of: Sub(&SEVERAL),
+    absent: RequiredIf(
+        "but for `collector-down`",
+        "name the service that the fault applies to: target = { service = \"…\" }",
+    ),
+    says: "the service, and what of it: see [target](faults.md#target)",
+};
+
+/// The target of a fault, or several.
+pub(super) static SEVERAL: Section = Section {
+    name: "target",
+    says: "what a fault strikes: a service, and what of it",
+    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN],
+    rules: &[],
+};
+
+static EACH: Section = Section {
+    name: "one-of",
+    says: "one of several targets, of which one is drawn",
+    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN],
+    rules: &[],
+};
+
+static ONE_OF: Key<Written, Optional> = Key {
+    name: "one-of",
+    of: Written {
+        words: "a list of tables",
+        schema: |defs| {
+            let each = EACH.refer(defs);
+            json!({ "type": "array", "items": each, "minItems": 1, "maxItems": ONE_OF_AT_MOST })
+        },
+    },
+    absent: Optional("none"),
+    says: "several targets, of which one is drawn; each has the other keys of this table",
+};
+
+static SERVICE: Key<Written, Optional> = Key {
+    name: "service",
+    of: types::SERVICE,
+    absent: Optional("required without `link` and `one-of`"),
+    says: "the called service, or the one whose replicas or spans are meant",
+};
+
+static FROM: Key<Written, Optional> = Key {
+    name: "from",
+    of: types::SERVICE,
+    absent: Optional("any"),
+    says: "the calling service; requests from outside have none",
+};
+
+static LINK: Key<Written, Optional> = Key {
+    name: "link",
+    of: Written { words: "two services", schema: |_| text(".+->.+") },
+    absent: Optional("none"),
+    says: "`\"order-service -> payment-service\"`: short for `from` and `service`",
+};
+
+static ROUTE: Key<By<String>, Optional> = Key {
+    name: "route",
+    of: By {
+        words: "a method and a path",
+        schema: |_| text(patterns::ROUTE),
+        read: |value| value.read(address::route),
+    },
+    absent: Optional("any"),
+    says: "as its guest names it: `\"POST /stock/{item}/reserve\"`",
+};
+
+static REPLICA: Key<Count, Optional> = Key {
+    name: "replica",
+    of: Count(0, u32::MAX),
+    absent: Optional("any"),
+    says: "the replica that has the request, or that is meant, from 0",
+};
+
+static FROM_REPLICA: Key<Count, Optional> = Key {
+    name: "from-replica",
+    of: Count(0, u32::MAX),
+    absent: Optional("any"),
+    says: "the replica that calls, from 0; with `from` or `link`",
+};
+
+static SPAN: Key<By<String>, Optional> = Key {
+    name: "span",
+    of: TEXT,
+    absent: Optional("any"),
+    says: "the name of a span that the guest makes; of `latency`, `lose-spans`, `late-spans` and `cardinality`",
+};
+
 /// The target of a fault, or those of which one is drawn; none of a kind that concerns no
 /// service.
 pub(super) fn targets(
     fault: &Table<'_>,
-    value: Option<&Value<'_>>,
     kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
     if let Some(kind) = kind.filter(|kind| kind.looks_at == LooksAt::Receivers) {
         let help = "leave it out: the receivers take telemetry of all services";
-        return match value {
+        return match TARGET.get(fault) {
             Some(value) => value.refuse_key(kind.scope().has_no("target").help(help)),
             None => Some(Vec::new()),
         };
     }
-    let remedy = "name the service that the fault applies to: target = { service = \"…\" }";
-    let value = fault.need("target", value.cloned(), remedy)?;
-    let table = value.table("the target")?;
-    let [several] = table.some(["one-of"]);
-    match several {
+    let table = TARGET.need(fault)?.table("the target")?;
+    table.know(section::names(SEVERAL.keys));
+    match ONE_OF.get(&table) {
         Some(several) => one_of(&table, &several, kind, around),
-        None => target(&table, kind, around).map(|target| vec![target]),
+        None => {
+            table.refuse_others();
+            target(&table, kind, around).map(|target| vec![target])
+        }
     }
 }
 
@@ -61,7 +159,7 @@ fn one_of(
         let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
         return several.refuse(problem.label("none to draw from, or too many").help(help));
     }
-    let read = |value: &Value<'_>| target(&value.table("each target of one-of")?, kind, around);
+    let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
     let read: Vec<_> = values.iter().map(read).collect();
     let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
     let names_span = |target: &Target| target.span.is_some();
@@ -80,38 +178,28 @@ fn one_of(
 
 /// One target.
 fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'_>) -> Option<Target> {
-    let [service, from, link] = table.some(["service", "from", "link"]);
-    let narrow = table.some(["route", "replica", "from-replica", "span"]);
-    table.refuse_others();
     if let Some(kind) = kind {
-        let requests = [&from, &link, &narrow[0], &narrow[2]];
-        requests.into_iter().flatten().chain(&narrow[3]).for_each(|value| refuse_alien(value, kind));
+        let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
+        requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
     }
-    let ends = match link {
-        Some(link) => of_link(&link, [&service, &from], around),
-        None => ends(table, service, from, around),
+    let ends = match LINK.get(table) {
+        Some(link) => of_link(&link, [&SERVICE.get(table), &FROM.get(table)], around),
+        None => ends(table, around),
     };
-    let [route, replica, from_replica, span] = narrow;
-    let ends = ends.and_then(|ends| of_guest(ends, kind, &span, around));
-    let route = match route {
-        Some(value) => value.read(address::route).map(|route| Some((route, value.place()))),
-        None => Some(None),
-    };
+    let ends = ends.and_then(|ends| of_guest(ends, kind, SPAN.get(table).is_some(), around));
+    let route = ROUTE.read(table).map(|route| route.zip(ROUTE.get(table).map(|value| value.place())));
     let service = ends.as_ref().map(|ends| ends.service);
-    let replica = replica_of(replica, service, around);
+    let replica = replica_of(&REPLICA, table, service, around);
     let from = ends.as_ref().and_then(|ends| ends.from);
-    let from_replica = match from_replica {
+    let from_replica = match FROM_REPLICA.get(table) {
         Some(value) if ends.as_ref().is_some_and(|ends| ends.from.is_none()) => value.refuse_key(
             Problem::new("from-replica needs the service that it is a replica of")
                 .label("of which service?")
                 .help("name the calling service: from = \"…\", or link = \"caller -> callee\""),
         ),
-        value => replica_of(value, from, around),
+        _ => replica_of(&FROM_REPLICA, table, from, around),
     };
-    let span = match span {
-        Some(value) => value.filled().map(|name| Some(name.to_owned())),
-        None => Some(None),
-    };
+    let span = SPAN.read(table);
     Some(Target {
         service: service?,
         route: route?,
@@ -130,15 +218,11 @@ struct Ends<'a> {
 }
 
 /// `service = "b"`, `from = "a"`.
-fn ends<'a>(
-    table: &Table<'a>,
-    service: Option<Value<'a>>,
-    from: Option<Value<'a>>,
-    around: &Surroundings<'_>,
-) -> Option<Ends<'a>> {
+fn ends<'a>(table: &Table<'a>, around: &Surroundings<'_>) -> Option<Ends<'a>> {
+    let from = FROM.get(table);
     let what = if from.is_some() { "the called service" } else { "the service" };
     let remedy = format!("name {what}: service = \"…\"");
-    let service = table.need("service", service, &remedy);
+    let service = table.need(SERVICE.name, SERVICE.get(table), &remedy);
     let found = service.as_ref().and_then(|value| around.names.find(value));
     let from = match from {
         Some(value) => around.names.find(&value).and_then(|id| caller(&value, id, around)).map(Some),
@@ -192,11 +276,11 @@ fn caller(value: &Value<'_>, id: ServiceId, around: &Surroundings<'_>) -> Option
 fn of_guest<'a>(
     ends: Ends<'a>,
     kind: Option<&Declaration>,
-    span: &Option<Value<'_>>,
+    in_span: bool,
     around: &Surroundings<'_>,
 ) -> Option<Ends<'a>> {
     let service = &around.services[ends.service.index()];
-    let inside = kind.is_some_and(|kind| kind.kind.is_inside) || span.is_some();
+    let inside = kind.is_some_and(|kind| kind.kind.is_inside) || in_span;
     match (&service.code, kind) {
         (Code::External(_), Some(kind)) if inside => {
             let problem = Problem::new(format!(
@@ -215,12 +299,13 @@ fn of_guest<'a>(
 
 /// A replica of a service, by its number.
 fn replica_of(
-    value: Option<Value<'_>>,
+    key: &Key<Count, Optional>,
+    table: &Table<'_>,
     service: Option<ServiceId>,
     around: &Surroundings<'_>,
 ) -> Option<Option<u32>> {
-    let Some(value) = value else { return Some(None) };
-    let number = value.count(0..=u32::MAX)?;
+    let Some(value) = key.get(table) else { return Some(None) };
+    let number = key.of.read(&value)?;
     let service = &around.services[service?.index()];
     if matches!(service.code, Code::External(_)) {
         let problem = Problem::new(format!("{} is a real server: it has no replicas", quote(&service.name)));
@@ -273,7 +358,7 @@ fn refuse_alien(value: &Value<'_>, kind: &Declaration) {
             "leave it out; only latency, lose-spans, late-spans and cardinality know spans"
         }
         (LooksAt::Spans, _) => "leave it out: spans are those of a service, whoever called it",
-        _ => "leave it out: it befalls whole replicas, whatever they are asked and by whom",
+        _ => "leave it out: it strikes whole replicas, whatever they are asked and by whom",
     };
     let problem = kind.scope().has_no(&format!("target.{key}"));
     value.refuse_key::<()>(problem.help(help));

@@ -2,9 +2,15 @@
 
 use indexmap::IndexMap;
 
-use super::super::distribution::{distribution, largest, positive_distribution};
-use super::super::reader::{Table, Value, optional};
-use super::super::units::{LONGEST, duration, duration_within};
+use super::super::distribution::largest;
+use super::super::key::{Key, Optional, RequiredIf, Type, Usual};
+use super::super::patterns;
+use super::super::reader::{Table, Value};
+use super::super::schema::text;
+use super::super::section::{Section, Sub};
+use super::super::shapes::{By, Written};
+use super::super::types::{DISTRIBUTION, DURATION, POSITIVE_DISTRIBUTION, Within};
+use super::super::units::LONGEST;
 use super::Wait;
 use super::kinds::Scope;
 use crate::clock;
@@ -14,6 +20,82 @@ use crate::model::{Distribution, Nanos, Schedule, When};
 /// Windows may not follow one another faster: nothing in a topology takes less time.
 const EVERY_AT_LEAST: Nanos = 1_000_000;
 
+pub(super) static WHEN: Key<Sub, Optional> = Key {
+    name: "when",
+    of: Sub(&Section {
+        name: "when",
+        says: "the windows in which a fault is active: fixed (`at`, `for`, `every`), random (`between`, `hold`), or \
+               after another fault (`after`, `delay`, `for`)",
+        keys: &[&AT, &EVERY, &FOR, &RAMP, &BETWEEN, &HOLD, &AFTER, &DELAY],
+        rules: &[],
+    }),
+    absent: Optional("the whole run"),
+    says: "the windows in which it is active: see [when](faults.md#when)",
+};
+
+static AT: Key<By<Distribution>, Usual> = Key {
+    name: "at",
+    of: DISTRIBUTION,
+    absent: Usual("\"0s\""),
+    says: "when the first window opens, in simulated time; drawn once per run",
+};
+
+static EVERY: Key<Within, Optional> = Key {
+    name: "every",
+    of: Within(EVERY_AT_LEAST, LONGEST),
+    absent: Optional("none: there is one window"),
+    says: "from the beginning of a window to that of the next; with `for`",
+};
+
+static FOR: Key<By<Distribution>, Optional> = Key {
+    name: "for",
+    of: POSITIVE_DISTRIBUTION,
+    absent: Optional("to the end of the run"),
+    says: "how long a window stays open, drawn for each",
+};
+
+static RAMP: Key<By<Nanos>, Usual> = Key {
+    name: "ramp",
+    of: DURATION,
+    absent: Usual("\"0s\""),
+    says: "beside any of them: grows in over this time when a window opens, and out before it closes; at most half \
+           of the window",
+};
+
+static BETWEEN: Key<By<Distribution>, RequiredIf> = Key {
+    name: "between",
+    of: POSITIVE_DISTRIBUTION,
+    absent: RequiredIf(
+        "with `hold`",
+        "say how long all is well: between = { exponential = { mean = \"10m\" } }",
+    ),
+    says: "random windows, with `hold`: how long it is closed, drawn for each",
+};
+
+static HOLD: Key<By<Distribution>, RequiredIf> = Key {
+    name: "hold",
+    of: POSITIVE_DISTRIBUTION,
+    absent: RequiredIf("with `between`", "say how long it lasts: hold = \"30s +/- 10s\""),
+    says: "random windows, with `between`: how long it is open, drawn for each",
+};
+
+static AFTER: Key<Written, RequiredIf> = Key {
+    name: "after",
+    of: Written { words: "a fault", schema: |_| text(patterns::NAME) },
+    absent: RequiredIf(
+        "with `delay`",
+        "delay counts from the beginning of another fault: name it, after = \"…\", or write at",
+    ),
+    says: "a cascade: opens after each window of this fault has opened",
+};
+
+static DELAY: Key<By<Distribution>, Usual> = Key {
+    name: "delay",
+    of: DISTRIBUTION,
+    absent: Usual("\"0s\""),
+    says: "of a cascade: how long after, drawn for each window",
+};
+
 /// Reads one `when`. `fault` is the place of the fault among `names`.
 pub(super) fn when<'a>(
     value: &Value<'a>,
@@ -21,43 +103,41 @@ pub(super) fn when<'a>(
     (fault, names): (usize, &IndexMap<String, usize>),
     waits: &mut Vec<Wait<'a>>,
 ) -> Option<When> {
-    let table = value.table("when")?;
-    let fixed = table.some(["at", "every", "for"]);
-    let [ramp, between, hold, after, delay] = table.some(["ramp", "between", "hold", "after", "delay"]);
-    table.refuse_others();
+    let table = WHEN.of.0.open(value, "when")?;
     if table.entries().is_empty() {
         let help = "leave it out, or write for example when = { at = \"30s\", for = \"2m\" }";
         return value.refuse(Problem::new("when says nothing").label("empty").help(help));
     }
-    let random = between.as_ref().or(hold.as_ref()).map(|value| value.key);
+    let (at, every, lasts) = (AT.get(&table), EVERY.get(&table), FOR.get(&table));
+    let (after, delay) = (AFTER.get(&table), DELAY.get(&table));
+    let random = BETWEEN.get(&table).or(HOLD.get(&table)).map(|value| value.key);
     let cascade = after.as_ref().or(delay.as_ref()).map(|value| value.key);
     let (schedule, lasting) = match (random, cascade) {
         (Some(kind), _) => {
-            let others = fixed.iter().flatten().chain(&after).chain(&delay);
+            let others = [&at, &every, &lasts, &after, &delay].into_iter().flatten();
             others.for_each(|value| {
                 refuse_other(value, kind, "hold says how long it lasts, between how long not")
             });
-            let (between, hold) = random_windows(&table, between, hold)?;
+            let (between, hold) = (BETWEEN.read(&table), HOLD.read(&table));
+            let (between, hold) = (between?, hold?);
             let longest = largest(&hold);
             (Some(Schedule::Random { between, hold }), longest)
         }
         (None, Some(kind)) => {
-            let [at, every, lasting] = fixed;
             let alien =
                 |value: &Value<'_>| refuse_other(value, kind, "delay says how long after the other fault");
             [&at, &every].into_iter().flatten().for_each(alien);
-            let lasting = optional(lasting, |value| positive_distribution(&value));
+            let lasting = FOR.read(&table);
             let longest = lasting.iter().flatten().find_map(largest);
-            (following(&table, (after, delay), lasting, (fault, names), waits), longest)
+            (following(&table, lasting, (fault, names), waits), longest)
         }
         (None, None) => {
-            let lasting = fixed[2].as_ref().map(positive_distribution);
+            let lasting = FOR.read(&table);
             let longest = lasting.iter().flatten().find_map(largest);
-            let [at, every, _] = fixed;
-            (windows(&table, at, every, lasting), longest)
+            (windows(&table, lasting), longest)
         }
     };
-    let ramp = ramp.map_or(Some(0), |value| ramp_of(&value, lasting, scope));
+    let ramp = RAMP.get(&table).map_or(Some(RAMP.usual()), |value| ramp_of(&value, lasting, scope));
     Some(When { schedule: schedule?, ramp: ramp? })
 }
 
@@ -71,61 +151,34 @@ fn refuse_other(value: &Value<'_>, kind: &str, instead: &str) {
 }
 
 /// `at`, `for` and `every`; what `for` says is read already.
-fn windows(
-    table: &Table<'_>,
-    at: Option<Value<'_>>,
-    every: Option<Value<'_>>,
-    lasting: Option<Option<Distribution>>,
-) -> Option<Schedule> {
-    let at = at.map_or(Some(Distribution::Fixed(0)), |value| distribution(&value));
+fn windows(table: &Table<'_>, lasting: Option<Option<Distribution>>) -> Option<Schedule> {
+    let at = AT.read(table);
     let longest = lasting.iter().flatten().find_map(largest);
-    let every = optional(every, |value| {
-        if lasting.is_none() {
-            table.need("for", None, "say how long each window lasts: for = \"2m\", every = \"10m\"");
+    if EVERY.get(table).is_some() && FOR.get(table).is_none() {
+        table.need("for", None, "say how long each window lasts: for = \"2m\", every = \"10m\"");
+    }
+    let every = EVERY.read(table).and_then(|every| match (EVERY.get(table), every, longest) {
+        (Some(value), Some(every), Some(longest)) if every < longest => {
+            let (every, lasting) = (clock::show(every), clock::show(longest));
+            value.refuse(
+                Problem::new(format!("a window of {lasting} every {every}: the windows overlap"))
+                    .label("shorter than for")
+                    .help("let windows be shorter, or further apart"),
+            )
         }
-        let every = duration_within(&value, EVERY_AT_LEAST..=LONGEST)?;
-        match longest {
-            Some(longest) if every < longest => {
-                let (every, lasting) = (clock::show(every), clock::show(longest));
-                value.refuse(
-                    Problem::new(format!("a window of {lasting} every {every}: the windows overlap"))
-                        .label("shorter than for")
-                        .help("let windows be shorter, or further apart"),
-                )
-            }
-            _ => Some(every),
-        }
+        _ => Some(every),
     });
-    let lasting = match lasting {
-        Some(lasting) => lasting.map(Some),
-        None => Some(None),
-    };
     Some(Schedule::Fixed { at: at?, lasting: lasting?, every: every? })
-}
-
-/// `between` and `hold`.
-fn random_windows(
-    table: &Table<'_>,
-    between: Option<Value<'_>>,
-    hold: Option<Value<'_>>,
-) -> Option<(Distribution, Distribution)> {
-    let remedy = "say how long all is well: between = { exponential = { mean = \"10m\" } }";
-    let between = table.need("between", between, remedy).and_then(|value| positive_distribution(&value));
-    let hold = table.need("hold", hold, "say how long it lasts: hold = \"30s +/- 10s\"");
-    let hold = hold.and_then(|value| positive_distribution(&value));
-    Some((between?, hold?))
 }
 
 /// `after` and `delay`.
 fn following<'a>(
     table: &Table<'a>,
-    (after, delay): (Option<Value<'a>>, Option<Value<'a>>),
     lasting: Option<Option<Distribution>>,
     (fault, names): (usize, &IndexMap<String, usize>),
     waits: &mut Vec<Wait<'a>>,
 ) -> Option<Schedule> {
-    let remedy = "delay counts from the beginning of another fault: name it, after = \"…\", or write at";
-    let after = table.need("after", after, remedy);
+    let after = AFTER.need(table);
     let other = after.as_ref().and_then(|value| {
         let name = value.text()?;
         names.get(name).copied().or_else(|| {
@@ -140,7 +193,7 @@ fn following<'a>(
     if let (Some(other), Some(after)) = (other, after) {
         waits.push((fault, other, after));
     }
-    let delay = delay.map_or(Some(Distribution::Fixed(0)), |value| distribution(&value));
+    let delay = DELAY.read(table);
     Some(Schedule::After { fault: other?, delay: delay?, lasting: lasting? })
 }
 
@@ -151,7 +204,7 @@ fn ramp_of(value: &Value<'_>, lasting: Option<Nanos>, scope: &Scope) -> Option<N
         return value
             .refuse_key(problem.help("leave it out: it is there or it is not, nothing lies between"));
     }
-    let ramp = duration(value)?;
+    let ramp = RAMP.of.read(value)?;
     match lasting {
         Some(lasting) if ramp > lasting / 2 => {
             let (ramp, lasting) = (clock::show(ramp), clock::show(lasting));

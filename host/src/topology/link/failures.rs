@@ -1,11 +1,47 @@
 //! What a policy is about: `on` and `methods`.
 
+use serde_json::json;
 use toml::de::DeValue;
 
 use super::super::address;
+use super::super::patterns;
 use super::super::reader::Value;
+use super::super::schema::{any, text};
+use super::super::shapes::By;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Failures, Methods};
+
+/// Failures, as a list of their names and statuses.
+pub(super) const FAILURES: By<Failures> = By {
+    words: "a list of `\"5xx\"`, `\"4xx\"`, `\"timeout\"`, `\"reset\"`, `\"refused\"` and statuses",
+    schema: |_| {
+        let failure = any([json!({ "enum": NAMES }), text("[45][0-9][0-9]")]);
+        json!({ "type": "array", "items": failure, "minItems": 1 })
+    },
+    read: |value| failures(value),
+};
+
+/// Methods, as a list, or all.
+pub(super) const METHODS: By<Methods> = By {
+    words: "a list of methods, or `\"all\"`",
+    schema: |_| {
+        let list = json!({ "type": "array", "items": text(patterns::METHOD), "minItems": 1 });
+        any([json!({ "const": "all" }), list])
+    },
+    read: |value| methods(value),
+};
+
+/// Failures as the file would have them.
+pub(super) fn show(failures: &Failures) -> String {
+    let statuses = failures.statuses.iter().flat_map(|(first, last)| match (first, last) {
+        (500, 599) => vec!["5xx".to_owned()],
+        _ => (*first..=*last).map(|status| status.to_string()).collect(),
+    });
+    let named = [(failures.timeout, "timeout"), (failures.reset, "reset"), (failures.refused, "refused")];
+    let named = named.into_iter().filter(|(is_in, _)| *is_in).map(|(_, name)| name.to_owned());
+    let all: Vec<_> = statuses.chain(named).map(|name| format!("\"{name}\"")).collect();
+    format!("[{}]", all.join(", "))
+}
 
 /// Failures that have a name.
 const NAMES: [&str; 5] = ["5xx", "4xx", "timeout", "reset", "refused"];
@@ -24,7 +60,7 @@ pub(super) fn of_the_callee() -> Failures {
 }
 
 /// `on = ["5xx", "429", "timeout"]`.
-pub(super) fn failures(value: &Value<'_>) -> Option<Failures> {
+fn failures(value: &Value<'_>) -> Option<Failures> {
     let mut failures = Failures::default();
     let list = value.list()?;
     if list.is_empty() {
@@ -63,7 +99,7 @@ fn failure(value: &Value<'_>, failures: &mut Failures) -> Option<()> {
 }
 
 /// `methods = ["GET", "POST"]` or `methods = "all"`.
-pub(super) fn methods(value: &Value<'_>) -> Option<Methods> {
+fn methods(value: &Value<'_>) -> Option<Methods> {
     if let DeValue::String(word) = value.item() {
         if word == "all" {
             return Some(Methods::All);

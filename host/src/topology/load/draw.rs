@@ -2,15 +2,102 @@
 
 use std::path::Path;
 
+use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
 use super::super::address;
+use super::super::key::{Key, Optional, Type, Usual};
 use super::super::reader::{Table, Value};
+use super::super::schema::any;
+use super::super::section::{Rule, Section};
+use super::super::shapes::{By, Choice, Count, Written};
 use crate::error::{Problem, quote};
 use crate::model::{self, Draw, Literal, Names};
 
 /// What a table names that draws a value.
 const KINDS: [&str; 5] = ["pick", "range", "sequence", "uuid", "names"];
+
+/// A table that draws a value.
+pub(super) static DRAW: Section = Section {
+    name: "value",
+    says: "a value that each request draws",
+    keys: &[&PICK, &RANGE, &DIGITS, &SEQUENCE, &UUID, &NAMES],
+    rules: &[Rule::One(&KINDS)],
+};
+
+static PICK: Key<Written, Optional> = Key {
+    name: "pick",
+    of: Written {
+        words: "a list of pairs",
+        schema: |_| json!({ "type": "array", "items": pair_schema(), "minItems": 1 }),
+    },
+    absent: Optional("none"),
+    says: "one of several, by weight: `[[0.9, 2], [0.1, 8]]`",
+};
+
+static RANGE: Key<Written, Optional> = Key {
+    name: "range",
+    of: Written {
+        words: "a pair of numbers",
+        schema: |_| json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2 }),
+    },
+    absent: Optional("none"),
+    says: "a number, both ends included: `[1, 10]`, `[0.5, 99.5]`",
+};
+
+static DIGITS: Key<Count, Optional> = Key {
+    name: "digits",
+    of: Count(0, DIGITS_AT_MOST),
+    absent: Optional("all"),
+    says: "beside a `range` of numbers with a point: digits behind it",
+};
+
+static SEQUENCE: Key<Written, Optional> = Key {
+    name: "sequence",
+    of: Written {
+        words: "a whole number, or a table",
+        schema: |defs| any([json!({ "type": "integer" }), COUNTED.refer(defs)]),
+    },
+    absent: Optional("none"),
+    says: "counts the requests: `1`, `{ from = 100, step = 10 }`",
+};
+
+static UUID: Key<Choice<()>, Optional> = Key {
+    name: "uuid",
+    of: Choice { what: "UUID version", words: &[("v4", ())] },
+    absent: Optional("none"),
+    says: "a random UUID",
+};
+
+static NAMES: Key<Written, Optional> = Key {
+    name: "names",
+    of: Written {
+        words: "a list of texts, or a file",
+        schema: |_| {
+            let list = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+            any([json!({ "type": "string", "minLength": 1 }), list])
+        },
+    },
+    absent: Optional("none"),
+    says: "one of several, all equally likely: `[\"Ann\", \"Bob\"]`, `\"people.txt\"`; a file has one per line",
+};
+
+static COUNTED: Section =
+    Section { name: "sequence", says: "how requests are counted", keys: &[&FROM, &STEP], rules: &[] };
+
+static FROM: Key<By<i64>, Usual> =
+    Key { name: "from", of: INTEGER, absent: Usual("1"), says: "the number of the first request" };
+
+static STEP: Key<By<i64>, Usual> =
+    Key { name: "step", of: INTEGER, absent: Usual("1"), says: "from one request to the next" };
+
+const INTEGER: By<i64> =
+    By { words: "a whole number", schema: |_| json!({ "type": "integer" }), read: |value| whole(value) };
+
+/// A list of two: for editors that know no `prefixItems`, of any two.
+pub(super) fn pair_schema() -> Json {
+    json!({ "type": "array", "minItems": 2, "maxItems": 2 })
+}
 
 /// Digits behind the point: what a double has.
 const DIGITS_AT_MOST: u32 = 17;
@@ -29,7 +116,7 @@ pub(super) fn values(value: &Value<'_>, folder: &Path) -> Option<Vec<model::Valu
         match draws(&table) {
             true => Some(model::Value { name: entry.key.to_owned(), draw: draw(&table, folder)? }),
             false => entry.refuse(
-                Problem::new(format!("the value {} says not how it is drawn", quote(entry.key)))
+                Problem::new(format!("the value {} has no generator", quote(entry.key)))
                     .label("none of pick, range, sequence, uuid, names")
                     .help(EXAMPLES),
             ),
@@ -50,13 +137,12 @@ pub(super) fn draws(table: &Table<'_>) -> bool {
 
 /// How a table for which [`draws`] is true draws its value.
 pub(super) fn draw(table: &Table<'_>, folder: &Path) -> Option<Draw> {
-    let [pick_value, range_value, digits, sequence_value, uuid, names_value] =
-        table.keys(["pick", "range", "digits", "sequence", "uuid", "names"]);
-    None.or_else(|| pick_value.and_then(|value| pick(&value)))
-        .or_else(|| range_value.and_then(|value| range(&value, digits)))
-        .or_else(|| sequence_value.and_then(|value| sequence(&value)))
-        .or_else(|| uuid.and_then(|value| value.choice("UUID version", &[("v4", ())])).map(|()| Draw::Uuid))
-        .or_else(|| names_value.and_then(|value| names(&value, folder)).map(Draw::Names))
+    DRAW.keys_of(table);
+    None.or_else(|| PICK.get(table).and_then(|value| pick(&value)))
+        .or_else(|| RANGE.get(table).and_then(|value| range(&value, DIGITS.get(table))))
+        .or_else(|| SEQUENCE.get(table).and_then(|value| sequence(&value)))
+        .or_else(|| UUID.written(table).map(|()| Draw::Uuid))
+        .or_else(|| NAMES.get(table).and_then(|value| names(&value, folder)).map(Draw::Names))
 }
 
 /// `pick = [[0.9, 2], [0.1, 8]]`: pairs of weight and value.
@@ -112,7 +198,7 @@ fn range(value: &Value<'_>, digits: Option<Value<'_>>) -> Option<Draw> {
         return falls(Problem::new(format!("the range from {min} to {max} is empty")));
     }
     let digits = match digits {
-        Some(value) => Some(u8::try_from(value.count(0..=DIGITS_AT_MOST)?).ok()?),
+        Some(value) => Some(u8::try_from(DIGITS.of.read(&value)?).ok()?),
         None => None,
     };
     Some(Draw::Float { min, max, digits })
@@ -121,12 +207,10 @@ fn range(value: &Value<'_>, digits: Option<Value<'_>>) -> Option<Draw> {
 /// `sequence = 1` or `sequence = { from = 1, step = 2 }`.
 fn sequence(value: &Value<'_>) -> Option<Draw> {
     let DeValue::Table(_) = value.item() else {
-        return Some(Draw::Sequence { from: whole(value)?, step: 1 });
+        return Some(Draw::Sequence { from: whole(value)?, step: STEP.usual() });
     };
-    let table = value.table("the sequence")?;
-    let [from, step] = table.keys(["from", "step"]);
-    let from = from.map_or(Some(1), |value| whole(&value));
-    let step = step.map_or(Some(1), |value| whole(&value));
+    let table = COUNTED.open(value, "the sequence")?;
+    let (from, step) = (FROM.read(&table), STEP.read(&table));
     Some(Draw::Sequence { from: from?, step: step? })
 }
 

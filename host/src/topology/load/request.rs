@@ -2,17 +2,82 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use toml::de::DeValue;
 
-use super::super::address;
+use super::super::key::{Key, Optional, Required, Usual};
 use super::super::reader::{Table, Value};
+use super::super::schema::text;
+use super::super::section::{Rule, Section};
+use super::super::shapes::{By, Number, Written};
+use super::super::types::{self, ANY, ANY_TEXT};
 use super::draw;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::message::{is_target, is_token};
 use crate::model::{self, Draw, Form, Names, Piece, RequestTemplate, Template};
 
 /// Requests of a mix.
-const REQUESTS_AT_MOST: usize = 1_000;
+pub(super) const REQUESTS_AT_MOST: usize = 1_000;
+
+pub(super) static REQUEST: Section = Section {
+    name: "request",
+    says: "a request of a load",
+    keys: &[&METHOD, &PATH, &HEADERS, &JSON, &BODY],
+    rules: &[Rule::NotBoth("json", "body")],
+};
+
+/// A request of a mix.
+pub(super) static WEIGHTED: Section = Section {
+    name: "weighted-request",
+    says: "a request of a mix",
+    keys: &[&WEIGHT, &METHOD, &PATH, &HEADERS, &JSON, &BODY],
+    rules: REQUEST.rules,
+};
+
+static WEIGHT: Key<Number, Usual> = Key {
+    name: "weight",
+    of: Number(0.0, 1e9, "a weight from 0 to 1e9"),
+    absent: Usual("1.0"),
+    says: "how often it is sent, in relation to the others; of `requests`",
+};
+
+static METHOD: Key<By<String>, Optional> = Key {
+    name: "method",
+    of: types::METHOD,
+    absent: Optional("`\"GET\"`; `\"POST\"` with a body"),
+    says: "the method",
+};
+
+static PATH: Key<Written, Required> = Key {
+    name: "path",
+    of: Written { words: "a path", schema: |_| text("/.*") },
+    absent: Required("say which path is asked for: path = \"/…\""),
+    says: "percent-encoded, with a query if it has one; `{name}` stands for a value",
+};
+
+static HEADERS: Key<Written, Optional> = Key {
+    name: "headers",
+    of: Written {
+        words: "`{ x-tier = \"gold\" }`",
+        schema: |_| json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+    },
+    absent: Optional("none"),
+    says: "headers; `{name}` stands for a value",
+};
+
+static JSON: Key<Written, Optional> = Key {
+    name: "json",
+    of: ANY,
+    absent: Optional("none"),
+    says: "the body, as JSON. A table such as `{ pick = … }` draws a value, and `{name}` in a text stands for one",
+};
+
+static BODY: Key<By<String>, Optional> = Key {
+    name: "body",
+    of: ANY_TEXT,
+    absent: Optional("none"),
+    says: "the body, as it is; in place of `json`",
+};
 
 /// Reads the requests of one load.
 #[derive(Debug)]
@@ -24,10 +89,8 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     /// `request = { … }`.
-    pub fn only(&mut self, value: &Value<'_>) -> Option<RequestTemplate> {
-        let table = value.table("the request")?;
-        let keys = table.keys(["method", "path", "headers", "json", "body"]);
-        self.request(&table, keys, "", 1.0)
+    pub fn only(&mut self, table: &Table<'_>) -> Option<RequestTemplate> {
+        self.request(table, "", 1.0)
     }
 
     /// `requests = [{ weight = 3, … }, …]`.
@@ -40,14 +103,10 @@ impl Reader<'_> {
         }
         let mut requests = Vec::new();
         for (index, item) in list.iter().enumerate() {
-            let Some(table) = item.table("the request") else { continue };
-            let [weight] = table.some(["weight"]);
-            let keys = table.some(["method", "path", "headers", "json", "body"]);
-            table.refuse_others();
-            let fits = |weight| (0.0..=1e9).contains(&weight);
-            let weight = weight.map_or(Some(1.0), |value| value.number("a weight from 0 to 1e9", fits));
+            let Some(table) = WEIGHTED.open(item, "the request") else { continue };
+            let weight = WEIGHT.read(&table);
             // Only now: what else is wrong with the request is to be said too.
-            let request = self.request(&table, keys, &format!("{index}/"), weight.unwrap_or(1.0));
+            let request = self.request(&table, &format!("{index}/"), weight.unwrap_or(1.0));
             requests.extend(weight.and(request));
         }
         if requests.len() < list.len() {
@@ -61,19 +120,13 @@ impl Reader<'_> {
     }
 
     /// A request; `prefix` tells the values that it draws from those of others.
-    fn request(
-        &mut self,
-        table: &Table<'_>,
-        keys: [Option<Value<'_>>; 5],
-        prefix: &str,
-        weight: f64,
-    ) -> Option<RequestTemplate> {
-        let [method_value, path, headers, json, body] = keys;
+    fn request(&mut self, table: &Table<'_>, prefix: &str, weight: f64) -> Option<RequestTemplate> {
+        let (json, body) = (JSON.get(table), BODY.get(table));
         let usual = if json.is_some() || body.is_some() { "POST" } else { "GET" };
-        let method = method_value.map_or(Some(usual.to_owned()), |value| value.read(address::method));
-        let path = table.need("path", path, "say which path is asked for: path = \"/…\"");
+        let method = METHOD.read(table).map(|method| method.unwrap_or_else(|| usual.to_owned()));
+        let path = PATH.need(table);
         let target = path.as_ref().and_then(|value| self.target(value));
-        let headers = headers.map_or(Some(Vec::new()), |value| self.headers(&value));
+        let headers = HEADERS.get(table).map_or(Some(Vec::new()), |value| self.headers(&value));
         let is_json = json.is_some();
         let body = match (json, body) {
             (Some(json), Some(_)) => json.refuse_key(
@@ -85,7 +138,7 @@ impl Reader<'_> {
                 let mut template = Template::default();
                 self.json(&value, &format!("{prefix}json"), &mut template).map(|()| template)
             }
-            (None, Some(value)) => value.text().map(|text| Template(vec![Piece::Fixed(text.to_owned())])),
+            (None, Some(_)) => BODY.written(table).map(|text| Template(vec![Piece::Fixed(text)])),
             (None, None) => Some(Template::default()),
         };
         let mut headers = headers?;

@@ -1,44 +1,93 @@
 //! When the requests of a load come: `arrivals`, or `users` and what they do.
 
-use super::super::distribution::distribution;
-use super::super::rates::{RATE_AT_MOST, RATE_REMEDY, rate, rate_from_zero, show_rate};
-use super::super::reader::{Table, Value, optional};
-use super::super::units::{duration, positive_duration};
-use super::{COUNT_AT_MOST, Surroundings, draw};
-use crate::clock;
-use crate::error::{Problem, quote};
-use crate::model::{After, Arrivals, Curve, Nanos, Rate, Replay, Spacing, Traffic, Users};
+use serde_json::json;
 
-/// The period of a daily curve.
-const DAY: Nanos = 86_400_000_000_000;
+use super::super::key::{Key, Optional, RequiredIf, Usual};
+use super::super::reader::Table;
+use super::super::section::{Rule, Section, Sub};
+use super::super::shapes::{By, Choice, Count, Whole, Written};
+use super::super::types::{DISTRIBUTION, DURATION, RATE, TEXT};
+use super::curve::{BURSTS, DIURNAL, RAMP, bursts, diurnal, ramp};
+use super::{COUNT_AT_MOST, Surroundings, alien};
+use crate::error::Problem;
+use crate::model::{After, Arrivals, Curve, Distribution, Nanos, Rate, Replay, Spacing, Traffic, Users};
 
-/// Users of a load and points of a curve.
+/// Users of a load.
 const USERS_AT_MOST: u32 = 100_000;
-const POINTS_AT_MOST: usize = 10_000;
 
-/// How requests follow one another, and how many may be under way: of the keys
-/// `arrivals`, `users`, `think`, `ramp-up`, `iterations` and `max-in-flight`.
-pub(super) fn traffic(
-    table: &Table<'_>,
-    keys: [Option<Value<'_>>; 6],
-    around: &Surroundings<'_>,
-) -> Option<(Traffic, u32)> {
-    let [arrivals_value, users_value, think, ramp_up, iterations, max_in_flight] = keys;
-    match (arrivals_value, users_value) {
-        (Some(arrivals_value), None) => {
-            let closed = [&think, &ramp_up, &iterations];
-            closed.into_iter().flatten().for_each(|value| alien(value, "users"));
+pub(super) static ARRIVALS: Key<Sub, Optional> = Key {
+    name: "arrivals",
+    of: Sub(&Section {
+        name: "arrivals",
+        says: "when the requests of an open loop are due",
+        keys: &[&CONSTANT, &POISSON, &RAMP, &BURSTS, &DIURNAL, &REPLAY, &SPACING],
+        rules: &[Rule::One(&KINDS)],
+    }),
+    absent: Optional("required without `users`"),
+    says: "open loop: when requests are due",
+};
+
+/// What arrivals may be.
+const KINDS: [&str; 6] = ["constant", "poisson", "ramp", "bursts", "diurnal", "replay"];
+
+pub(super) static USERS: Key<Count, Optional> = Key {
+    name: "users",
+    of: Count(1, USERS_AT_MOST),
+    absent: Optional("required without `arrivals`"),
+    says: "closed loop: how many users; with `think`, `ramp-up` and `iterations`",
+};
+
+pub(super) static THINK: Key<By<Distribution>, RequiredIf> = Key {
+    name: "think",
+    of: DISTRIBUTION,
+    absent: RequiredIf(
+        "with `users`",
+        "say how long a user waits between an answer and the next request: think = \"1s\"",
+    ),
+    says: "how long a user waits between an answer and the next request",
+};
+
+pub(super) static RAMP_UP: Key<By<Nanos>, Usual> = Key {
+    name: "ramp-up",
+    of: DURATION,
+    absent: Usual("\"0s\""),
+    says: "the users come one after the other over this time",
+};
+
+pub(super) static ITERATIONS: Key<Whole, Optional> = Key {
+    name: "iterations",
+    of: Whole(1, COUNT_AT_MOST),
+    absent: Optional("no bound"),
+    says: "each user sends this many requests and leaves",
+};
+
+pub(super) static MAX_IN_FLIGHT: Key<Written, Optional> = Key {
+    name: "max-in-flight",
+    of: Written {
+        words: "a whole number, up to `limits.requests`",
+        schema: |_| json!({ "type": "integer", "minimum": 1 }),
+    },
+    absent: Optional("`limits.requests`"),
+    says: "of arrivals: one more is not sent and counts as the error `overload`",
+};
+
+/// How requests follow one another, and how many may be under way.
+pub(super) fn traffic(table: &Table<'_>, around: &Surroundings<'_>) -> Option<(Traffic, u32)> {
+    match (ARRIVALS.get(table), USERS.get(table)) {
+        (Some(_), None) => {
+            let closed = [THINK.get(table), RAMP_UP.get(table), ITERATIONS.get(table)];
+            closed.iter().flatten().for_each(|value| alien(value, "users"));
             let at_most = around.bounds.requests;
+            let max_in_flight = MAX_IN_FLIGHT.get(table);
             let max_in_flight = max_in_flight.map_or(Some(at_most), |value| value.count(1..=at_most));
-            Some((Traffic::Open(arrivals(&arrivals_value, around)?), max_in_flight?))
+            let arrivals = arrivals(&ARRIVALS.open(table, "arrivals")?, around)?;
+            Some((Traffic::Open(arrivals), max_in_flight?))
         }
-        (None, Some(users_value)) => {
-            max_in_flight.iter().for_each(|value| alien(value, "arrivals"));
-            let count = users_value.count(1..=USERS_AT_MOST);
-            let remedy = "say how long a user waits between an answer and the next request: think = \"1s\"";
-            let think = table.need("think", think, remedy).and_then(|value| distribution(&value));
-            let ramp_up = ramp_up.map_or(Some(0), |value| duration(&value));
-            let iterations = optional(iterations, |value| value.whole(1..=COUNT_AT_MOST));
+        (None, Some(_)) => {
+            MAX_IN_FLIGHT.get(table).iter().for_each(|value| alien(value, "arrivals"));
+            let count = USERS.written(table);
+            let think = THINK.read(table);
+            let (ramp_up, iterations) = (RAMP_UP.read(table), ITERATIONS.read(table));
             let count = count?;
             let users = Users { count, think: think?, ramp_up: ramp_up?, iterations: iterations? };
             Some((Traffic::Closed(users), count))
@@ -56,22 +105,34 @@ pub(super) fn traffic(
     }
 }
 
-/// Notes a key that belongs to loads of another kind.
-fn alien(value: &Value<'_>, other: &str) {
-    value.refuse_key::<()>(
-        Problem::new(format!("{} is for loads with {other}, which this one has not", quote(value.key)))
-            .label("has no effect")
-            .help("leave it out"),
-    );
-}
+static CONSTANT: Key<By<Rate>, Optional> =
+    Key { name: "constant", of: RATE, absent: Optional("none"), says: "evenly spaced: `\"50/s\"`" };
+
+static POISSON: Key<By<Rate>, Optional> = Key {
+    name: "poisson",
+    of: RATE,
+    absent: Optional("none"),
+    says: "each arrival independent of the others: `\"50/s\"`",
+};
+
+static REPLAY: Key<By<String>, Optional> = Key {
+    name: "replay",
+    of: By { words: "a file", ..TEXT },
+    absent: Optional("none"),
+    says: "one arrival per line: seconds, `350ms`, or RFC 3339, where the first is the load's start",
+};
+
+static SPACING: Key<Choice<Spacing>, Usual> = Key {
+    name: "spacing",
+    of: Choice { what: "spacing", words: &[("poisson", Spacing::Poisson), ("even", Spacing::Even)] },
+    absent: Usual("\"poisson\""),
+    says: "beside `ramp`, `bursts` or `diurnal`: how arrivals follow one another",
+};
 
 /// `arrivals = { poisson = "50/s" }`.
-fn arrivals(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Arrivals> {
-    let table = value.table("arrivals")?;
-    let [constant, poisson, ramp_value, bursts_value, diurnal_value, replay, spacing] =
-        table.keys(["constant", "poisson", "ramp", "bursts", "diurnal", "replay", "spacing"]);
-    let given = [&constant, &poisson, &ramp_value, &bursts_value, &diurnal_value, &replay];
-    let given: Vec<_> = given.into_iter().flatten().collect();
+fn arrivals(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Arrivals> {
+    let given: Vec<_> = table.entries().iter().filter(|entry| KINDS.contains(&entry.key)).collect();
+    let spacing = SPACING.get(table);
     let [kind] = given[..] else {
         // An unknown kind has been noted already.
         if table.entries().len() == given.len() + usize::from(spacing.is_some()) {
@@ -84,151 +145,25 @@ fn arrivals(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Arrivals> {
         return None;
     };
     let curve = match kind.key {
-        "ramp" => ramp(kind),
-        "bursts" => bursts(kind),
-        "diurnal" => diurnal(kind),
+        "ramp" => RAMP.open(table, "the ramp").and_then(|table| ramp(&table, kind)),
+        "bursts" => BURSTS.open(table, "the bursts").and_then(|table| bursts(&table, kind)),
+        "diurnal" => DIURNAL.open(table, "the diurnal curve").and_then(|table| diurnal(&table)),
         _ => {
             spacing.iter().for_each(|spacing| alien(spacing, "a ramp, bursts or a diurnal curve"));
-            let steady = |spacing| {
-                let points = vec![(0, rate(kind)?)];
+            let steady = |of: &Key<By<Rate>, Optional>, spacing| {
+                let points = vec![(0, of.written(table)?)];
                 Some(Arrivals::Curve { curve: Curve::Lines { points, after: After::Hold }, spacing })
             };
             return match kind.key {
-                "constant" => steady(Spacing::Even),
-                "poisson" => steady(Spacing::Poisson),
+                "constant" => steady(&CONSTANT, Spacing::Even),
+                "poisson" => steady(&POISSON, Spacing::Poisson),
                 _ => {
-                    let path = around.folder.join(kind.filled()?);
+                    let path = around.folder.join(REPLAY.written(table)?);
                     Some(Arrivals::Replay(Replay::File { path, place: kind.place() }))
                 }
             };
         }
     };
-    let choices = [("poisson", Spacing::Poisson), ("even", Spacing::Even)];
-    let spacing = spacing.map_or(Some(Spacing::Poisson), |value| value.choice("spacing", &choices));
+    let spacing = SPACING.read(table);
     Some(Arrivals::Curve { curve: curve?, spacing: spacing? })
-}
-
-/// `ramp = { from = "0/s", to = "100/s", over = "5m", then = "hold" }`.
-fn ramp(value: &Value<'_>) -> Option<Curve> {
-    let table = value.table("the ramp")?;
-    let remedy = "write ramp = { from = \"0/s\", to = \"100/s\", over = \"5m\" }";
-    let [from, to, over, then] = table.keys(["from", "to", "over", "then"]);
-    let from = table.need("from", from, remedy).and_then(|value| rate_from_zero(&value));
-    let to = table.need("to", to, remedy).and_then(|value| rate_from_zero(&value));
-    let over = table.need("over", over, remedy).and_then(|value| positive_duration(&value));
-    let choices = [("hold", After::Hold), ("end", After::End)];
-    let after = then.map_or(Some(After::Hold), |value| value.choice("ending", &choices));
-    let points = vec![(0, from?), (over?, to?)];
-    some_rate(value, &points)?;
-    Some(Curve::Lines { points, after: after? })
-}
-
-/// `bursts = { base = "10/s", size = 500, every = "1m", lasting = "5s" }`.
-fn bursts(value: &Value<'_>) -> Option<Curve> {
-    let table = value.table("the bursts")?;
-    let remedy = "write bursts = { base = \"10/s\", size = 500, every = \"1m\", lasting = \"5s\" }";
-    let [base, size, every, lasting_value] = table.keys(["base", "size", "every", "lasting"]);
-    let base = base.map_or(Some(0.0), |value| rate_from_zero(&value));
-    let size = table.need("size", size, remedy).and_then(|value| value.count(1..=u32::MAX));
-    let every = table.need("every", every, remedy).and_then(|value| positive_duration(&value));
-    let lasting_value = table.need("lasting", lasting_value, remedy);
-    let lasting = lasting_value.as_ref().and_then(positive_duration);
-    let (base, size, every, lasting) = (base?, size?, every?, lasting?);
-    if lasting > every {
-        let message = format!("a burst lasts {}, longer than from one to the next", clock::show(lasting));
-        let help = format!("write a time up to {}", clock::show(every));
-        return lasting_value?.refuse(Problem::new(message).label("too long").help(help));
-    }
-    let high = base + f64::from(size) / (lasting as f64 / 1e9);
-    if high > RATE_AT_MOST {
-        let message = format!("a burst has {} requests in a second", show_rate(high));
-        let help = format!(
-            "a load makes at most {} in a second: let a burst last longer, or be smaller",
-            show_rate(RATE_AT_MOST)
-        );
-        return value.refuse(Problem::new(message).label("too many").help(help));
-    }
-    let points = vec![(0, high), (lasting, high), (lasting, base), (every, base)];
-    Some(Curve::Lines { points, after: After::Repeat })
-}
-
-/// `diurnal = { min = "5/s", max = "100/s", peak = "14h" }`, or with `points`.
-fn diurnal(value: &Value<'_>) -> Option<Curve> {
-    let table = value.table("the diurnal curve")?;
-    let [min_value, max, period, peak, points] = table.keys(["min", "max", "period", "peak", "points"]);
-    let period = period.map_or(Some(DAY), |value| positive_duration(&value));
-    if let Some(points) = points {
-        [&min_value, &max, &peak].into_iter().flatten().for_each(|value| alien(value, "a peak"));
-        return of_points(&points, period?);
-    }
-    let remedy = "write diurnal = { min = \"5/s\", max = \"100/s\", period = \"24h\", peak = \"14h\" }";
-    let min_value = table.need("min", min_value, remedy);
-    let min = min_value.as_ref().and_then(rate_from_zero);
-    let max = table.need("max", max, remedy).and_then(|value| rate(&value));
-    let period = period?;
-    let peak = match peak {
-        Some(value) => within(&value, period),
-        None => Some(period / 2),
-    };
-    let (min, max) = (min?, max?);
-    if min > max {
-        let problem = Problem::new("min is greater than max").label("greater than max").help("swap them");
-        return min_value?.refuse(problem);
-    }
-    Some(Curve::Wave { min, max, period, peak: peak? })
-}
-
-/// A time within a period.
-fn within(value: &Value<'_>, period: Nanos) -> Option<Nanos> {
-    let time = duration(value)?;
-    if time < period {
-        return Some(time);
-    }
-    let (time, period) = (clock::show(time), clock::show(period));
-    value.refuse(
-        Problem::new(format!("{time} is not within the period of {period}"))
-            .label("too late")
-            .help(format!("write a time from the period's beginning on, below {period}")),
-    )
-}
-
-/// `points = [["0h", "5/s"], ["9h", "80/s"]]`: straight lines, the last back to the first.
-fn of_points(value: &Value<'_>, period: Nanos) -> Option<Curve> {
-    let remedy = "write pairs of a time and a rate, as in points = [[\"0h\", \"5/s\"], [\"9h\", \"80/s\"]]";
-    let list = value.list()?;
-    if !(2..=POINTS_AT_MOST).contains(&list.len()) {
-        let message = format!("points has {} points", list.len());
-        let problem = Problem::new(message).label(format!("2 to {POINTS_AT_MOST} are needed"));
-        return value.refuse(problem.help(remedy));
-    }
-    let mut points: Vec<(Nanos, Rate)> = Vec::new();
-    for pair in list {
-        let [time, rate] = &draw::pair(&pair, remedy)?;
-        let (at, rate) = (within(time, period)?, rate_from_zero(rate)?);
-        if points.last().is_some_and(|(before, _)| *before >= at) {
-            let problem =
-                Problem::new("the times of points must rise").label("not later than the one before");
-            return time.refuse(problem.help("put the points in the order of time, each time once"));
-        }
-        points.push((at, rate));
-    }
-    some_rate(value, &points)?;
-    let (first, last) = (points[0], points[points.len() - 1]);
-    // From the last point to the first of the next period; cut where the period ends.
-    let gap = (period - last.0 + first.0) as f64;
-    let at_end = last.1 + (first.1 - last.1) * (period - last.0) as f64 / gap;
-    if first.0 > 0 {
-        points.insert(0, (0, at_end));
-    }
-    points.push((period, at_end));
-    Some(Curve::Lines { points, after: After::Repeat })
-}
-
-/// Refuses a curve that never makes a request.
-fn some_rate(value: &Value<'_>, points: &[(Nanos, Rate)]) -> Option<()> {
-    if points.iter().any(|(_, rate)| *rate > 0.0) {
-        return Some(());
-    }
-    let problem = Problem::new("the rate is 0 throughout").label("no request, ever");
-    value.refuse(problem.help(RATE_REMEDY))
 }

@@ -1,7 +1,7 @@
 //! Calls of guests `service`: where they lead, and whether they come back.
 
-use crate::check::{check, refused, shop, warned};
-use crate::support::{Topology, guest};
+use crate::check::{check, shop, warned};
+use crate::support::{Topology, guest, refused, said};
 
 #[test]
 fn a_call_of_a_service_that_is_not_there_is_an_error_with_the_nearest_name() {
@@ -101,7 +101,7 @@ fn a_guest_that_was_swapped_may_lack_routes() {
     let swap = format!("stock={}", guest("tests/probe"));
     let checked = check(&shop("stock/items/{id}", ""), &["--guest", &swap]);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-    crate::check::said(&checked, &["calls \"GET /items/{id}\" of \"stock\"", "1 warning"]);
+    said(&checked, &["calls \"GET /items/{id}\" of \"stock\"", "1 warning"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Faults that never strike.
 
-use crate::check::{check, refused, said, shop, warned};
-use crate::support::{Topology, guest};
+use crate::check::{check, shop, warned};
+use crate::support::{Topology, guest, refused, said};
 
 fn fault(target: &str, more: &str) -> Topology {
     let fault = format!(

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::check::{check, refused, said, shop, warned};
-use crate::support::Topology;
+use crate::check::{check, shop, warned};
+use crate::support::{Topology, refused, said};
 
 /// A shop with a share everywhere that one may stand.
 fn with_shares(share: &str) -> Topology {

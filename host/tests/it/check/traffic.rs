@@ -1,7 +1,7 @@
 //! Requests that meet no route.
 
-use crate::check::{check, refused, said, shop, warned};
-use crate::support::Topology;
+use crate::check::{check, shop, warned};
+use crate::support::{Topology, refused, said};
 
 fn load(request: &str) -> String {
     format!(

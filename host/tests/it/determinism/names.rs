@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::Topology;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 
 /// Two seconds of the shipped topology under this name.
 fn called(name: &str) -> Vec<Span> {
@@ -12,7 +12,7 @@ fn called(name: &str) -> Vec<Span> {
     let renamed = text.replace("name = \"orders\"", &format!("name = {name:?}"));
     let (finished, records) = Topology::new("orders", renamed).records(&["--for", "2s"]);
     finished.success();
-    trace::read(&records)
+    telemetry::read(&records)
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn two_topologies_of_one_seed_share_no_id_and_no_arrival() {
     let [one, other, again] = ["orders", "orders-too", "orders"].map(called);
     assert!(one.len() > 1_000 && one == again, "the same name is the same run");
     for (what, of) in [
-        ("trace id", (|span| span.trace_id.clone()) as fn(&Span) -> String),
+        ("trace id", (|span| span.trace.clone()) as fn(&Span) -> String),
         ("span id", |span| span.id.clone()),
         ("instance", |span| span.resource["service.instance.id"].to_string()),
     ] {
@@ -30,7 +30,7 @@ fn two_topologies_of_one_seed_share_no_id_and_no_arrival() {
     let arrivals = |spans: &[Span]| -> BTreeSet<u64> {
         spans
             .iter()
-            .filter(|span| span.name == "POST /orders" && span.kind == "SERVER")
+            .filter(|span| span.name == "POST /orders" && span.kind_name() == "SERVER")
             .map(|span| span.start)
             .collect()
     };

@@ -1,8 +1,8 @@
 //! The page of the command line, `docs/reference/cli.md`, is what the program says of itself.
 
-use crate::support::{finish, simhost};
+use crate::support::{finish, golden, simhost};
 
-use super::{root, text};
+use super::root;
 
 const PAGE: &str = "docs/reference/cli.md";
 
@@ -46,8 +46,5 @@ fn the_page_of_the_command_line_is_what_help_prints() {
     let mut page = HEAD.to_owned();
     describe(&[], &mut page);
     assert!(page.contains("\n## simhost run\n") && page.contains("\n## simhost fault on\n"), "{page}");
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(root().join(PAGE), &page).expect("a page");
-    }
-    assert!(text(PAGE) == page, "{PAGE} is not what help prints: BLESS=1 writes it anew");
+    golden(&root().join(PAGE), &page);
 }

@@ -1,48 +1,93 @@
-//! The reference has every key that the reader of topologies knows.
+//! The tables of keys in the reference are made of the declarations of the keys.
+//!
+//! Below a line `<!-- table of NAME -->` stands the table of all keys of NAME, below
+//! `<!-- table of NAME: a, b -->` that of some. `BLESS=1 cargo test --test it docs::reference` writes the
+//! tables anew.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{root, text};
 
-/// The text of every source below a folder.
-fn sources(folder: &Path, into: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, into);
-        } else {
-            into.push(std::fs::read_to_string(&path).expect("a source"));
+/// Tables that say nothing new: their keys are those of another one, or stand where the table is named.
+const LEFT_OUT: [&str; 10] = [
+    "exponential",
+    "fail-first",
+    "lognormal",
+    "normal",
+    "one-of",
+    "pareto",
+    "request",
+    "sequence",
+    "service-limits",
+    "uniform",
+];
+
+/// A table of a topology's keys: its head, and its rows by key.
+struct Keys {
+    head: String,
+    rows: Vec<(String, String)>,
+}
+
+fn tables() -> BTreeMap<&'static str, Keys> {
+    let read = |table: &str| {
+        let lines: Vec<_> = table.split_inclusive('\n').collect();
+        let key = |row: &str| row.split('`').nth(1).expect("a key").to_owned();
+        let rows = lines[2..].iter().map(|row| (key(row), (*row).to_owned()));
+        Keys { head: lines[..2].concat(), rows: rows.collect() }
+    };
+    simhost::topology::reference_tables().iter().map(|(name, table)| (*name, read(table))).collect()
+}
+
+/// A page with its tables made anew, and which keys of which table it has.
+fn with_tables(page: &str, tables: &BTreeMap<&str, Keys>) -> (String, BTreeSet<(String, String)>) {
+    let (mut made, mut has) = (String::new(), BTreeSet::new());
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        made.extend([line, "\n"]);
+        let Some(of) = line.strip_prefix("<!-- table of ").and_then(|of| of.strip_suffix(" -->")) else {
+            continue;
+        };
+        let (name, some) = of.split_once(": ").unwrap_or((of, ""));
+        let table = tables.get(name).unwrap_or_else(|| panic!("no table is called {name}"));
+        let some: Vec<_> = some.split(", ").filter(|key| !key.is_empty()).collect();
+        let row = |key: &str| {
+            let row = table.rows.iter().find(|(name, _)| name == key);
+            row.unwrap_or_else(|| panic!("{name} has no key {key}"))
+        };
+        let rows: Vec<_> = match some.is_empty() {
+            true => table.rows.iter().collect(),
+            false => some.into_iter().map(row).collect(),
+        };
+        made.extend(["\n", &table.head]);
+        made.extend(rows.iter().map(|(_, row)| row.as_str()));
+        has.extend(rows.iter().map(|(key, _)| (name.to_owned(), key.clone())));
+        while lines.next_if(|line| line.is_empty() || line.starts_with('|')).is_some() {}
+        if lines.peek().is_some() {
+            made.push('\n');
         }
     }
-}
-
-/// The keys that a source reads: `table.keys(["name", "seed"])`.
-fn keys(source: &str) -> BTreeSet<String> {
-    let lists = source.split(".keys([").skip(1).filter_map(|rest| rest.split_once("])"));
-    lists.flat_map(|(list, _)| list.split('"').skip(1).step_by(2).map(ToOwned::to_owned)).collect()
+    (made, has)
 }
 
 #[test]
-fn every_key_of_a_topology_is_in_the_reference() {
-    let mut texts = Vec::new();
-    sources(&root().join("host/src/topology"), &mut texts);
-    let keys: BTreeSet<_> = texts.iter().flat_map(|text| keys(text)).collect();
-    assert!(keys.len() > 50, "{keys:?}");
-    let pages =
-        [super::transcripts::pages("docs/reference"), vec!["docs/guides/load.md".to_owned()]].concat();
-    let pages: String = pages.iter().map(|page| text(page)).collect();
-    let is_there = |key: &String| {
-        let written = [format!("`{key}`"), format!("`{key} ="), format!(" {key} = "), format!(".{key}`")];
-        written.iter().any(|form| pages.contains(form.as_str()))
-    };
-    let missing: Vec<_> = keys.iter().filter(|key| !is_there(key)).collect();
-    assert!(missing.is_empty(), "the reference does not have {missing:?}");
-}
-
-#[test]
-fn keys_are_those_of_the_lists() {
-    assert_eq!(Vec::from_iter(keys("table.keys([\"a\", \"b-c\"]); \"d\"")), ["a", "b-c"]);
+fn the_tables_of_keys_are_made_of_their_declarations_and_every_key_is_in_one() {
+    let tables = tables();
+    let mut shown = BTreeSet::new();
+    for path in super::transcripts::pages("docs/reference") {
+        let page = text(&path);
+        let (made, has) = with_tables(&page, &tables);
+        shown.extend(has);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(root().join(&path), made).expect("the page is written");
+        } else {
+            assert!(made == page, "the tables of {path} are of other declarations: BLESS=1 writes them anew");
+        }
+    }
+    let declared = tables.iter().filter(|(name, _)| !LEFT_OUT.contains(name));
+    let declared = declared.flat_map(|(name, table)| table.rows.iter().map(|(key, _)| (*name, key.clone())));
+    let missing: Vec<_> =
+        declared.filter(|(name, key)| !shown.contains(&((*name).to_owned(), key.clone()))).collect();
+    assert!(missing.is_empty(), "no page of the reference has {missing:?}");
 }
 
 #[test]

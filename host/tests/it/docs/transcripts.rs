@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Block, blocks, root, text};
-use crate::support::{at_once, finish, simhost};
+use crate::support::{Topology, at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
-const NOT_RUN: usize = 30;
+const NOT_RUN: usize = 26;
 
 /// A command of a block, and what it shows below.
 struct Step {
@@ -222,6 +222,22 @@ fn the_guides_show_what_is_printed() {
 #[test]
 fn the_reference_and_the_concepts_show_what_is_printed() {
     hold(&[pages("docs/reference"), pages("docs/concepts"), pages("docs/decisions")].concat());
+}
+
+/// Requests that meet no route teach nothing: `check --strict` refuses them.
+#[test]
+fn the_loads_of_the_guide_meet_routes_of_orders() {
+    let orders = text("topologies/orders.toml");
+    let (system, _) = orders.split_once("[[load]]").expect("a load");
+    let page = text("docs/guides/load.md");
+    let all = blocks(&page);
+    let loads: Vec<_> = all.iter().filter(|block| block.text.starts_with("[[load]]")).collect();
+    assert!(loads.len() >= 2, "{} examples", loads.len());
+    for load in loads {
+        let topology = Topology::new("orders", format!("{system}{}", load.text));
+        let checked = finish(simhost().arg("check").arg(topology.path()).arg("--strict"));
+        assert_eq!(checked.code, Some(0), "docs/guides/load.md:{}: {}", load.line, checked.stderr);
+    }
 }
 
 #[test]

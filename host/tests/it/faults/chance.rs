@@ -18,7 +18,7 @@ fn which(run: &Run) -> Vec<usize> {
 
 /// Why requests were spared, by the report.
 fn suppressed(run: &Run) -> Value {
-    let report: Value = serde_json::from_str(&run.report).expect("a report as JSON");
+    let report = run.json();
     report["faults"][0]["suppressed"].clone()
 }
 

@@ -104,7 +104,7 @@ fn a_run_is_controlled_only_when_it_is_asked_for_and_from_this_machine() {
     let said = refused(&["--control", "0.0.0.0:0", "--speed", "1"]);
     assert!(said.contains("conflict") || said.contains("cannot be used with"), "{said}");
     for (flags, expected) in [
-        (&["--control", "0.0.0.0:0"][..], "--control 0.0.0.0:0 is not of this machine alone"),
+        (&["--control", "0.0.0.0:0"][..], "--control 0.0.0.0:0 is not a loopback address"),
         (&["--control", "127.0.0.1:0", "--virtual", "--for", "1s"], "--control was given, but time jumps"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");

@@ -6,21 +6,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use simhost::clock::VIRTUAL_START;
 
-use super::{MS, counts};
+use super::{MS, calling, counts, fault};
 use crate::support::{Run, Span, SpanKind, World};
 
 /// `front` calls `back` ten times in each second; a way between them takes a millisecond.
 fn world(back: &str, fault: &str) -> World {
-    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = { constant = \"10/s\" }\n\
-                request = { path = \"/\" }";
-    let world = World::of_services(&[("front", "config.calls = 'back'"), ("back", back)]);
-    world.with("[network]\nlatency = \"1ms\"").with(load).with(fault)
-}
-
-/// A fault of this kind, from 1 s to 2 s.
-fn fault(kind: &str, target: &str) -> String {
-    let when = "when = { at = \"1s\", for = \"1s\" }";
-    format!("[[faults]]\nname = \"it\"\nkind = {kind}\ntarget = {{ {target} }}\n{when}\n")
+    calling("", back, "1ms").with(fault)
 }
 
 fn run(world: &World) -> Run {
@@ -36,10 +27,6 @@ fn start(span: &Span) -> u64 {
 fn failed(run: &Run, error: &str) -> Vec<u64> {
     let calls = run.of("front", SpanKind::Client);
     calls.iter().filter(|span| span.error_type() == error).map(|span| start(span)).collect()
-}
-
-fn report(run: &Run) -> Value {
-    serde_json::from_str(&run.report).expect("a report as JSON")
 }
 
 const WINDOW: [u64; 10] = [1_000, 1_100, 1_200, 1_300, 1_400, 1_500, 1_600, 1_700, 1_800, 1_900];
@@ -66,7 +53,7 @@ fn who_is_at_work_in_a_replica_when_it_goes_down_perishes_with_its_span() {
     let ends: BTreeSet<_> = reset.iter().map(|span| (span.end - VIRTUAL_START) / MS).collect();
     assert_eq!(ends, BTreeSet::from([1_001]));
     assert!(reset.len() >= 2 && reset.iter().all(|span| run.children(span).is_empty()), "{reset:?}");
-    let died = &report(&run)["telemetry"]["lost_spans"];
+    let died = &run.json()["telemetry"]["lost_spans"];
     assert_eq!(died, 1, "the one that had a worker");
     assert_eq!(counts(&run, "it"), (reset.len() as u64 + 10, reset.len() as u64 + 10));
     // Afterwards the queue is empty, and a worker is free at once.
@@ -84,7 +71,7 @@ fn calls_of_a_process_that_dies_are_never_answered_and_their_callees_work_on() {
     // Those of 800 and 900 ms were under way.
     assert_eq!(orphans.iter().map(|span| start(span)).collect::<Vec<_>>(), [801, 901]);
     assert!(orphans.iter().all(|span| span.duration() == 250 * MS));
-    let report = report(&run);
+    let report = run.json();
     // SERVER and CLIENT of both.
     assert_eq!(report["telemetry"]["lost_spans"], 4);
     let types = &report["loads"][0]["errors_by_type"];
@@ -101,7 +88,7 @@ fn calls_that_a_dead_process_made_beside_one_another_die_with_it() {
     let run = world.with(load).with(crash).flags(&["--for", "3s", "--json"]).virtually(&[]);
     let slept = run.of("back", SpanKind::Server);
     assert_eq!((slept.len(), run.spans().len()), (3, 3), "{:?}", run.spans());
-    assert_eq!(report(&run)["telemetry"]["lost_spans"], 4);
+    assert_eq!(run.json()["telemetry"]["lost_spans"], 4);
 }
 
 #[test]
@@ -160,7 +147,7 @@ fn a_request_can_crash_the_replica_that_gets_it() {
             "arrivals = { constant = \"1/s\" }\nmax-requests = 1\nstart = \"1050ms\"",
         );
     let run = run(&World::of("probe", "").with(&loads).with(crash));
-    let report = report(&run);
+    let report = run.json();
     let errors = |load: usize| report["loads"][load]["errors_by_type"].clone();
     // It takes along what was at work since 1,000 ms; those of 1,100 and 1,200 ms find nobody.
     assert_eq!(errors(1), serde_json::json!({ "connection_reset": 1 }), "{report}");
@@ -285,7 +272,7 @@ fn a_canary_gets_the_same_traces_at_every_call() {
     assert!((90..150).contains(&canary), "{canary} of {}", canary + rest);
     // Of the rest it is said that the dice have spared them.
     assert_eq!(counts(&run, "it"), ((canary + rest) * 3, canary * 3));
-    assert_eq!(report(&run)["faults"][0]["suppressed"], json!({ "probability": rest * 3 }));
+    assert_eq!(run.json()["faults"][0]["suppressed"], json!({ "probability": rest * 3 }));
 }
 
 #[test]

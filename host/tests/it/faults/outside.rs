@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use serde_json::Value;
 use simhost::clock::Stopwatch;
 
 use super::{MS, assert_counts};
@@ -49,7 +48,7 @@ fn a_load_counts_what_it_got_instead_of_answers() {
     ] {
         let world = world(kind, more).with(load).flags(&["--for", "2s", "--json"]);
         let run = world.virtually(&[]);
-        let report: Value = serde_json::from_str(&run.report).expect("a report as JSON");
+        let report = run.json();
         assert_eq!(report["loads"][0]["errors_by_type"], serde_json::json!({ error: 20 }), "{kind} {more}");
         assert_eq!(run.of("front", SpanKind::Server).len(), served, "{kind} {more}");
     }

@@ -32,7 +32,7 @@ fn at_back(kind: &str, lines: &str) -> String {
 
 /// What the report says of all that is no record.
 fn world_of(run: &Run) -> Value {
-    let report: Value = serde_json::from_str(&run.report).expect("a report as JSON");
+    let report = run.json();
     json!([report["routes"], report["services"], report["links"], report["loads"], report["simulated_ns"]])
 }
 
@@ -143,7 +143,7 @@ fn lost_spans_leave_holes_and_nothing_else() {
         whole.spans().iter().filter(|span| !ids(run.spans()).contains(span.id.as_str())).collect();
     assert_eq!(lost.len() as u64, injected);
     assert!(lost.iter().all(|span| span.service == "back"));
-    let report: Value = serde_json::from_str(&run.report).expect("a report");
+    let report = run.json();
     assert_eq!(report["telemetry"]["spans"], run.spans().len());
 }
 
@@ -203,7 +203,7 @@ fn spans_for_which_there_is_no_room_are_not_late_and_counted_as_spared() {
                 request = { path = \"/spans\" }";
     let late = fault("late-spans", "target = { service = \"front\" }\nby = \"1h\"");
     let run = World::of("probe", "").with(load).with(&late).flags(&["--for", "1s", "--json"]).virtually(&[]);
-    let report: Value = serde_json::from_str(&run.report).expect("a report");
+    let report = run.json();
     let (matched, injected) = counts(&run, "it");
     assert_eq!((matched, injected), (run.spans().len() as u64, 65_536));
     assert_eq!(report["faults"][0]["suppressed"], json!({ "no-room": matched - injected }));
@@ -263,7 +263,7 @@ fn what_receivers_miss_comes_when_they_are_back() {
     let run = asking(&down).virtually(&[]);
     assert_eq!(ids(run.spans()), ids(whole.spans()));
     assert_eq!(counts(&run, "it"), (1, 1));
-    let digest = |run: &Run| serde_json::from_str::<Value>(&run.report).expect("a report")["digest"].clone();
+    let digest = |run: &Run| run.json()["digest"].clone();
     assert_eq!(digest(&run), digest(&whole));
     // What was held comes at once.
     let lines = |faults: &str| {
@@ -288,7 +288,7 @@ fn receivers_that_do_not_come_back_cost_what_does_not_fit() {
         asking(&down).env("OTEL_BSP_MAX_QUEUE_SIZE", room).virtually(&[])
     };
     let exporter = |run: &Run| {
-        let report: Value = serde_json::from_str(&run.report).expect("a report");
+        let report = run.json();
         let exporter = &report["telemetry"]["exporters"][0];
         (
             exporter["exported_spans"].as_u64().expect("a count"),

@@ -1,26 +1,14 @@
 //! What befalls the resources of replicas: they are slow, stand still, lose their
 //! memory or lack workers.
 
-use serde_json::Value;
-
-use super::{MS, counts};
+use super::{MS, calling, counts, fault};
 use crate::support::{Run, Span, SpanKind, World};
 
 use simhost::clock::VIRTUAL_START;
 
 /// `front` calls `back` ten times in each second, in no time but that of their work.
 fn world(front: &str, back: &str, fault: &str) -> World {
-    let front = format!("config = {{ calls = 'back' }}\n{front}");
-    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = { constant = \"10/s\" }\n\
-                request = { path = \"/\" }";
-    let world = World::of_services(&[("front", &front), ("back", back)]);
-    world.with("[network]\nlatency = \"0s\"").with(load).with(fault)
-}
-
-/// A fault of this kind, from 1 s to 2 s.
-fn fault(kind: &str, target: &str) -> String {
-    let when = "when = { at = \"1s\", for = \"1s\" }";
-    format!("[[faults]]\nname = \"it\"\nkind = {kind}\ntarget = {{ {target} }}\n{when}\n")
+    calling(front, back, "0s").with(fault)
 }
 
 /// When spans began and how long they took: milliseconds since the run began.
@@ -208,7 +196,7 @@ fn requests_wait_for_workers_that_are_taken() {
         assert_eq!(busy(at), 1, "at {at} ms");
     }
     assert_eq!(busy(2_000), 3);
-    let report: Value = serde_json::from_str(&run.report).expect("a report");
+    let report = run.json();
     assert!(report["services"][1]["waiting_max"].as_u64().expect("a queue") >= 3, "{report}");
     assert_eq!(counts(&run, "it"), (10, 10));
 }

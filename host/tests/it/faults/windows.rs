@@ -136,7 +136,7 @@ fn windows_to_come_keep_no_run_alive() {
     let fault = slow("slow", "when = { at = \"50ms\", for = \"1s\", every = \"2s\" }");
     let world = super::World::of("probe", "").with("[network]\nlatency = \"0s\"").with(load).with(&fault);
     let run = world.flags(&["--json"]).virtually(&[]);
-    let report: serde_json::Value = serde_json::from_str(&run.report).expect("a report as JSON");
+    let report = run.json();
     assert!(report["simulated_ns"].as_u64().expect("a time") < 1_000 * MS, "{}", report["simulated_ns"]);
     assert_eq!(counts(&run, "slow"), (4, 4));
 }

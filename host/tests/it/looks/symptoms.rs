@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 use simhost::fault::draw_targets;
 
-use super::{CLIENT, SERVER, model, run, spans};
-use crate::support::{at_once, simhost};
+use super::{model, run, spans};
+use crate::support::{SpanKind, at_once, simhost};
 
 /// Seeds that each incident is run with: a build with optimisations has time for more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1 } else { 5 };
@@ -102,9 +102,9 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
 
 /// SERVER spans below the entry that have no parent, or begin before the call that they answer.
 fn disordered(records: &spans::Records) -> u64 {
-    let clients = records.spans.iter().filter(|span| span.kind == CLIENT);
+    let clients = records.spans.iter().filter(|span| span.kind == SpanKind::Client);
     let starts: BTreeMap<_, _> = clients.map(|span| (&*span.id, span.start)).collect();
-    let servers: Vec<_> = records.spans.iter().filter(|span| span.kind == SERVER).collect();
+    let servers: Vec<_> = records.spans.iter().filter(|span| span.kind == SpanKind::Server).collect();
     // The first request is from before any incident: its root is the entry.
     let entry = servers.iter().find(|span| span.parent.is_empty()).map(|span| span.service.clone());
     let is_wrong = |span: &&&spans::Span| match starts.get(&*span.parent) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::{assert_near, json};
+use crate::report::assert_near;
 use crate::support::{Finished, Topology};
 
 /// One service, of which one request is to take 50 s longer than its 5 ms.
@@ -28,7 +28,7 @@ when = { at = "1s" }
 fn run(loads: &str, flags: &[&str]) -> (Value, Finished) {
     let topology = Topology::new("straggler", format!("{HANGS}{loads}"));
     let flags = [&["--virtual"], flags].concat();
-    (json(&topology.run(&[&flags[..], &["--json"]].concat())), topology.run(&flags))
+    (topology.run(&[&flags[..], &["--json"]].concat()).json(), topology.run(&flags))
 }
 
 const SECOND: u64 = 1_000_000_000;

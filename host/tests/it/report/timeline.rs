@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::json;
 use crate::support::{Topology, finish};
 
 /// A service that stands still from 20 s to 30 s, and one of whose two callees' replicas is slow.
@@ -49,7 +48,7 @@ target = { service = "stock", replica = 1 }
 fn the_timeline_says_when_and_the_instances_say_where() {
     let topology = Topology::new("timeline", TOPOLOGY);
     let finished = topology.run(&["--virtual", "--for", "1m", "--json", "--show", "summary"]);
-    let report = json(&finished);
+    let report = finished.json();
     let timeline = &report["timeline"];
     assert_eq!(timeline["interval_ns"], 1_000_000_000);
     let rows = timeline["rows"].as_array().expect("rows");
@@ -144,7 +143,7 @@ when = { at = "40s" }
 #[test]
 fn a_service_that_is_asked_no_more_has_a_symptom_and_a_load_that_starts_late_has_none() {
     let topology = Topology::new("loads", LOADS);
-    let report = json(&topology.run(&["--virtual", "--for", "1m", "--json", "--show", "summary"]));
+    let report = topology.run(&["--virtual", "--for", "1m", "--json", "--show", "summary"]).json();
     let rows = report["timeline"]["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 5);
     for list in ["requests", "errors", "p50_ns", "p95_ns"] {

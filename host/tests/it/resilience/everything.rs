@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::resilience::world;
 use crate::support::{SpanKind, World};
 
@@ -38,7 +36,7 @@ fn every_policy_acts_and_the_same_seed_gives_the_same_bytes() {
     let [run, again] = [(); 2].map(|()| everything().flags(&["--json"]).virtually(&[]));
     assert!(run.bytes == again.bytes, "two runs of one seed differ");
     assert_eq!(run.report, again.report);
-    let report: Value = serde_json::from_str(&run.report).expect("JSON");
+    let report = run.json();
     let links = report["links"].as_array().expect("links");
     let policies = |key: &str| links.iter().filter_map(|link| link["policies"][key].as_u64()).sum::<u64>();
     for key in ["resends", "opened", "fallbacks"] {

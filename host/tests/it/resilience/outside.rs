@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::Topology;
 use crate::support::http::{Dead, Message, Upstream};
 use crate::support::server::Server;
-use crate::support::trace::Span;
+use crate::support::telemetry::Span;
 
 fn topology(url: &str, link: &str) -> Topology {
     let link = format!("[[links]]\nfrom = \"front\"\nto = \"legacy\"\n{link}");
@@ -28,7 +28,7 @@ fn exchange(upstream: &Upstream, link: &str, answers: &[&str]) -> (Value, Vec<Me
 }
 
 fn calls(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.retain(|span| span.kind == "CLIENT");
+    spans.retain(|span| span.kind_name() == "CLIENT");
     spans.sort_by_key(|span| span.start);
     spans
 }
@@ -48,7 +48,7 @@ fn retry_after_is_waited_for() {
     assert_eq!((backoff(first), backoff(second)), (None, Some(2.0)));
     assert!(second.start - first.end >= 2_000_000_000, "{spans:?}");
     // Each attempt is a call of its own to who gets it.
-    let of = |span: &Span| format!("00-{}-{}-03", span.trace_id, span.id);
+    let of = |span: &Span| format!("00-{}-{}-03", span.trace, span.id);
     let got: Vec<_> = requests.iter().map(|request| request.header("traceparent")).collect();
     assert_eq!(got, [Some(of(first).as_str()), Some(of(second).as_str())]);
 }

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod component;
 pub mod cost;
+mod golden;
 pub mod http;
 mod process;
 pub mod schema;
@@ -22,7 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-pub use process::{Finished, finish, interrupt, simhost};
+pub use golden::golden;
+pub use process::{Finished, finish, interrupt, refused, said, simhost};
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
 pub use topology::{Topology, guest};

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use serde_json::Value;
+
 use super::PATIENCE;
 
 /// The program, with nothing of the tester's environment but the way to `kill`
@@ -32,6 +34,33 @@ impl Finished {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         &self.stdout
     }
+
+    /// The document on its standard output.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The words on its standard error, in one line: long messages are wrapped, and may have a frame.
+    pub fn told(&self) -> String {
+        self.stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// It has said all of this on standard error.
+#[track_caller]
+pub fn said(finished: &Finished, words: &[&str]) {
+    let told = finished.told();
+    for word in words {
+        assert!(told.contains(word), "{word:?} is missing in:\n{}", finished.stderr);
+    }
+}
+
+/// It was refused for all of these reasons: exit code 2, and nothing on standard output.
+#[track_caller]
+pub fn refused(finished: &Finished, words: &[&str]) {
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{}", finished.stderr);
+    said(finished, words);
 }
 
 /// Runs a command to its end.

@@ -8,7 +8,7 @@ use std::thread;
 
 use super::http::Connection;
 use super::process::{Finished, read_all};
-use super::{PATIENCE, Topology, trace};
+use super::{PATIENCE, Topology, telemetry};
 
 /// A run whose door is open. It is killed when it is dropped.
 pub struct Server {
@@ -161,9 +161,9 @@ impl Server {
     }
 
     /// Ends it in good order, and reads the records that it left.
-    pub fn spans(self, topology: &Topology) -> Vec<trace::Span> {
+    pub fn spans(self, topology: &Topology) -> Vec<telemetry::Span> {
         self.stop().success();
-        trace::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"))
+        telemetry::read(&std::fs::read_to_string(topology.beside("records.jsonl")).expect("records"))
     }
 }
 

@@ -6,10 +6,11 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, LogsData};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::TracesData;
 use opentelemetry_proto::tonic::trace::v1::span::Event as SpanEvent;
-use opentelemetry_proto::tonic::trace::v1::{Span as SpanRecord, TracesData};
 use serde_json::{Value, json};
 
+pub use opentelemetry_proto::tonic::trace::v1::Span as SpanRecord;
 pub use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 pub use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
@@ -17,17 +18,21 @@ pub use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 pub type Attributes = BTreeMap<String, Value>;
 
 /// A span, with its ids in hexadecimal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     pub service: String,
     /// `service.instance.id`.
     pub instance: String,
+    /// All attributes of the Resource that it is from.
+    pub resource: Attributes,
     /// Who recorded it: the bus or the guest.
     pub scope: String,
     pub trace: String,
     pub id: String,
     /// Empty for a root.
     pub parent: String,
+    pub trace_state: String,
+    pub flags: u32,
     pub name: String,
     pub kind: SpanKind,
     pub start: u64,
@@ -39,7 +44,7 @@ pub struct Span {
     pub description: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub name: String,
     pub time: u64,
@@ -67,6 +72,27 @@ impl Span {
         self.attributes.get(key).unwrap_or(&Value::Null)
     }
 
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).as_str()
+    }
+
+    pub fn int(&self, key: &str) -> Option<i64> {
+        self.get(key).as_i64()
+    }
+
+    /// `CLIENT`, `SERVER`.
+    pub fn kind_name(&self) -> &'static str {
+        let name = self.kind.as_str_name();
+        name.strip_prefix("SPAN_KIND_").unwrap_or(name)
+    }
+
+    /// `UNSET`, `OK`, `ERROR`, or `ERROR` and the description.
+    pub fn status_text(&self) -> String {
+        let name = self.status.as_str_name();
+        let name = name.strip_prefix("STATUS_CODE_").unwrap_or(name);
+        format!("{name} {}", self.description).trim_end().to_owned()
+    }
+
     pub fn error_type(&self) -> &Value {
         self.get("error.type")
     }
@@ -91,49 +117,67 @@ impl Records {
     /// Reads the lines of a file. Spans are sorted by their starts.
     pub fn parse(lines: &str) -> Self {
         let mut records = Self::default();
-        for line in lines.lines() {
-            let document: Value = serde_json::from_str(line).expect("every line is JSON");
-            if document.get("resourceSpans").is_some() {
-                records.add_spans(serde_json::from_value(document).expect("a line of TracesData"));
-            } else {
-                records.add_logs(serde_json::from_value(document).expect("a line of LogsData"));
-            }
-        }
+        let Self { spans, logs } = &mut records;
+        walk(
+            lines,
+            |resource, scope, record| spans.push(span(resource, scope, record)),
+            |_, record| logs.push(log(record)),
+        );
         records.spans.sort_by_key(|span| span.start);
         records
     }
+}
 
-    fn add_spans(&mut self, data: TracesData) {
-        for group in data.resource_spans {
-            let origin = origin(group.resource);
-            for scope in group.scope_spans {
-                let name = scope.scope.unwrap_or_default().name;
-                self.spans.extend(scope.spans.into_iter().map(|record| span(&origin, &name, record)));
+/// The spans of a file, in its order.
+pub fn read(lines: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    walk(lines, |resource, scope, record| spans.push(span(resource, scope, record)), |_, _| ());
+    spans
+}
+
+/// Every span and every log record of a file, in its order, with the attributes of its Resource; a span also
+/// with the name of its scope.
+pub fn walk(
+    lines: &str,
+    mut of_span: impl FnMut(&Attributes, &str, SpanRecord),
+    mut of_log: impl FnMut(&Attributes, LogRecord),
+) {
+    let known = |resource: Option<Resource>| attributes(resource.unwrap_or_default().attributes);
+    for line in lines.lines() {
+        if line.starts_with(r#"{"resourceSpans""#) {
+            let data: TracesData = serde_json::from_str(line).expect("a line of TracesData");
+            for group in data.resource_spans {
+                let resource = known(group.resource);
+                for scope in group.scope_spans {
+                    let name = scope.scope.unwrap_or_default().name;
+                    scope.spans.into_iter().for_each(|record| of_span(&resource, &name, record));
+                }
+            }
+        } else {
+            let data: LogsData = serde_json::from_str(line).expect("a line of LogsData");
+            for group in data.resource_logs {
+                let resource = known(group.resource);
+                let records = group.scope_logs.into_iter().flat_map(|scope| scope.log_records);
+                records.for_each(|record| of_log(&resource, record));
             }
         }
     }
-
-    fn add_logs(&mut self, data: LogsData) {
-        let scopes = data.resource_logs.into_iter().flat_map(|group| group.scope_logs);
-        self.logs.extend(scopes.flat_map(|scope| scope.log_records).map(log));
-    }
 }
 
-fn origin(resource: Option<Resource>) -> [String; 2] {
-    let attributes = attributes(resource.unwrap_or_default().attributes);
-    ["service.name", "service.instance.id"].map(|key| text(&attributes[key]))
-}
-
-fn span([service, instance]: &[String; 2], scope: &str, record: SpanRecord) -> Span {
+fn span(resource: &Attributes, scope: &str, record: SpanRecord) -> Span {
     let status = record.status.clone().unwrap_or_default();
+    let [service, instance] = ["service.name", "service.instance.id"].map(|key| text(&resource[key]));
     Span {
-        service: service.clone(),
-        instance: instance.clone(),
+        service,
+        instance,
+        resource: resource.clone(),
         scope: scope.to_owned(),
         trace: hex(&record.trace_id),
         id: hex(&record.span_id),
         parent: hex(&record.parent_span_id),
         kind: record.kind(),
+        trace_state: record.trace_state,
+        flags: record.flags,
         name: record.name,
         start: record.start_time_unix_nano,
         end: record.end_time_unix_nano,
@@ -184,6 +228,6 @@ fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{self, Answer};
-use super::process::{Finished, finish, simhost};
+use super::process::{finish, refused, simhost};
 use super::serving::Serving;
 use super::telemetry::{Log, Records, Span, SpanKind};
 
@@ -115,11 +116,9 @@ impl World {
     pub fn refusal(&self) -> String {
         let folder = self.write();
         let mut command = self.command(&folder);
-        let Finished { code, stdout, stderr } = finish(command.args(["--virtual", "--request", "GET /"]));
-        assert_eq!(code, Some(2), "{stdout}{stderr}");
-        assert_eq!(stdout, "", "a run that is refused prints nothing");
-        // Reports are wrapped for people; a test looks for sentences.
-        stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+        let finished = finish(command.args(["--virtual", "--request", "GET /"]));
+        refused(&finished, &[]);
+        finished.told()
     }
 
     fn write(&self) -> TempDir {
@@ -165,6 +164,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// The report of a run with `--json`.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.report).unwrap_or_else(|error| panic!("{error}: {}", self.report))
+    }
+
     /// The statuses of the answers.
     pub fn statuses(&self) -> Vec<u16> {
         self.answers.iter().map(|answer| answer.status).collect()

@@ -36,11 +36,6 @@ impl Zoo {
     }
 }
 
-/// What standard error says, as one line.
-fn said(finished: &Finished) -> String {
-    finished.stderr.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 fn check(topology: &Path) -> Finished {
     finish(simhost().arg("check").arg(topology))
 }
@@ -50,7 +45,7 @@ fn a_topology_is_a_file() {
     let zoo = Zoo::open();
     for (path, kind) in zoo.all() {
         let finished = check(&path);
-        let said = said(&finished);
+        let said = finished.told();
         let kind = if kind == "a folder" { "a directory" } else { kind };
         assert_eq!(finished.code, Some(2), "{said}");
         assert!(said.contains(&format!("{:?} is {kind}", path.display().to_string())), "{said}");
@@ -67,7 +62,7 @@ fn a_guest_is_a_file() {
             "--request",
             "GET /now",
         ]);
-        let said = said(&finished);
+        let said = finished.told();
         assert_eq!(finished.code, Some(2), "{said}");
         assert!(said.contains(&format!("cannot be read: it is {kind}")), "{said}");
     }
@@ -94,7 +89,7 @@ fn what_a_load_names_is_a_file() {
                 ),
             );
             let finished = topology.run(&["--virtual", "--for", "1s"]);
-            let said = said(&finished);
+            let said = finished.told();
             assert_eq!(finished.code, Some(2), "{said}");
             assert!(said.contains(&format!("it is {kind}")), "{said}");
         }
@@ -109,7 +104,7 @@ fn a_certificate_is_a_file() {
         let mut command = topology.command(&["--virtual", "--request", "GET /now"]);
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1");
         let finished = finish(command.env("OTEL_EXPORTER_OTLP_CERTIFICATE", &path));
-        let said = said(&finished);
+        let said = finished.told();
         assert_eq!(finished.code, Some(2), "{said}");
         assert!(said.contains(&format!("it is {kind}")), "{said}");
     }
@@ -144,7 +139,7 @@ fn a_pipe_that_does_not_end_is_read_within_a_bound() {
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(topology.beside(""));
         let script = format!("{script} {arguments}");
         let finished = finish(command.args(["-c", &script]).arg(env!("CARGO_BIN_EXE_simhost")));
-        let said = said(&finished);
+        let said = finished.told();
         assert_eq!(finished.code, Some(2), "{said}");
         assert!(said.contains("is larger than"), "{said}");
     }
@@ -161,7 +156,7 @@ fn an_output_is_written_at_once_or_refused() {
         ] {
             let path = zoo.folder.path().join(name).display().to_string();
             let finished = Topology::probe().run(&["--virtual", "--request", "GET /now", flag, &path]);
-            let said = said(&finished);
+            let said = finished.told();
             assert_eq!(finished.code, Some(2), "{said}");
             assert!(said.contains(&format!("{flag} {path}: ")) && said.contains(why), "{said}");
         }
@@ -172,7 +167,7 @@ fn an_output_is_written_at_once_or_refused() {
     for command in [&["generate", "--services", "3"][..], &["graph", &itself]] {
         let finished = finish(simhost().args(command).args(["--out", &path]));
         assert_eq!(finished.code, Some(2), "{finished:?}");
-        assert!(said(&finished).contains("it is a pipe that nothing reads"), "{finished:?}");
+        assert!(finished.told().contains("it is a pipe that nothing reads"), "{finished:?}");
     }
 }
 

@@ -7,11 +7,11 @@ use prost::Message;
 use sha2::{Digest as _, Sha256};
 use simhost::context::TraceId;
 use simhost::telemetry::digest::{BUILD, Digest, VERSION};
-use simhost::telemetry::encode::message;
 use simhost::telemetry::memory::Memory;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
 use simhost::telemetry::record::{KeyValue, Resource, ResourceId, Scope, Severity, Status, Value};
 
+use crate::telemetry::message;
 use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
 use crate::telemetry::sending::LONG;
 use simhost::telemetry::signal::Batch;

@@ -12,12 +12,13 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use proptest::prelude::*;
 use prost::Message;
 use simhost::context::{SpanId, TraceFlags};
-use simhost::telemetry::encode::{Packing, message, requests};
+use simhost::telemetry::encode::{Packing, requests};
 use simhost::telemetry::record::KeyValue as Attribute;
 use simhost::telemetry::record::{
     Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Value,
 };
 
+use crate::telemetry::message;
 use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
 
 const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX };

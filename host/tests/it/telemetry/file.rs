@@ -8,13 +8,13 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue;
 use opentelemetry_proto::tonic::logs::v1::LogsData;
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use simhost::telemetry::encode::json::{self, LINE_BYTES};
-use simhost::telemetry::encode::message;
 use simhost::telemetry::exporter::{Exporter, Reason};
 use simhost::telemetry::file::JsonLines;
 use simhost::telemetry::pipeline::{Batching, Pace, Pipeline};
 use simhost::telemetry::record::{KeyValue, ResourceId, Scope, Value};
 
 use crate::support::Topology;
+use crate::telemetry::message;
 use crate::telemetry::records::{full_span, log, resources, span, spans};
 use crate::telemetry::sending::{spans as count, unharmed};
 use simhost::telemetry::signal::{Batch, Count, Signal};

@@ -102,8 +102,7 @@ async fn a_refusal_for_good_says_so_and_is_not_tried_again() {
 
 #[track_caller]
 fn refused_for_good(finished: &Finished) {
-    // Long lines are wrapped.
-    let stderr = finished.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let stderr = finished.told();
     assert_eq!(finished.code, Some(1), "{stderr}");
     assert!(stderr.contains(": 17 of 17 records were lost: 17 records, refused for good: "), "{stderr}");
     assert!(!stderr.contains("tries again"), "{stderr}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::Topology;
-use crate::support::trace::{self, Span};
+use crate::support::telemetry::{self, Span};
 use serde_json::Value;
 
 use super::{lines, parent, records, written};
@@ -29,23 +29,23 @@ fn run(topology: &Topology, environment: &[(&str, &str)]) -> (Vec<Span>, Vec<Val
     let (finished, bytes) = topology.records_of(command.envs(environment.iter().copied()));
     finished.success();
     let lines = lines(&written(topology));
-    (trace::read(&bytes), records(&lines, "firing").into_iter().cloned().collect())
+    (telemetry::read(&bytes), records(&lines, "firing").into_iter().cloned().collect())
 }
 
 /// The span that a firing names, if it names one.
 #[track_caller]
 fn shown<'a>(spans: &'a [Span], firing: &Value) -> Option<&'a Span> {
     let id = firing["span_id"].as_str()?;
-    let named = |span: &&Span| span.id == id && firing["trace_id"] == span.trace_id.as_str();
+    let named = |span: &&Span| span.id == id && firing["trace_id"] == span.trace.as_str();
     let span = spans.iter().find(named).unwrap_or_else(|| panic!("no span of {firing}"));
-    assert_eq!(firing["span_kind"], span.kind.to_lowercase(), "{firing}");
+    assert_eq!(firing["span_kind"], span.kind_name().to_lowercase(), "{firing}");
     Some(span)
 }
 
 /// That its service, its route and its process are those that the record names.
 #[track_caller]
 fn assert_is_of(span: &Span, firing: &Value) {
-    if span.kind == "CLIENT" {
+    if span.kind_name() == "CLIENT" {
         let caller = firing["from"].as_str().unwrap_or("clients");
         assert_eq!(
             (span.service.as_str(), span.text("service.peer.name")),
@@ -57,7 +57,7 @@ fn assert_is_of(span: &Span, firing: &Value) {
     // The second arrival of a request picks a replica of its own.
     let is_same = firing["service_instance_id"] == span.resource["service.instance.id"];
     assert!(is_same || firing["kind"] == "duplicate", "{firing} {span:?}");
-    if span.kind == "SERVER" {
+    if span.kind_name() == "SERVER" {
         assert_eq!(firing["route"], span.name.as_str(), "{firing}");
     }
 }
@@ -78,7 +78,7 @@ fn slow(span: &Span, _: &[Span]) -> bool {
 }
 
 fn failed(span: &Span, _: &[Span]) -> bool {
-    span.status.starts_with("ERROR")
+    span.status_text().starts_with("ERROR")
 }
 
 fn any(_: &Span, _: &[Span]) -> bool {
@@ -101,7 +101,7 @@ const KINDS: [(&str, &str, Option<&str>, Effect); 32] = [
     ("loss", "on = \"request\"", Some("CLIENT"), |span, all| slow(span, all) || failed(span, all)),
     ("corrupt", "", Some("CLIENT"), any),
     ("duplicate", "", Some("SERVER"), |span, all| {
-        all.iter().filter(|other| other.kind == "SERVER" && other.parent == span.parent).count() == 2
+        all.iter().filter(|other| other.kind_name() == "SERVER" && other.parent == span.parent).count() == 2
     }),
     ("bandwidth", "rate = \"1KiB/s\"", Some("CLIENT"), |span, _| took(span) > 50 * MS),
     ("jitter", "delay = \"20ms\"", Some("CLIENT"), |span, _| took(span) >= 50 * MS),
@@ -150,7 +150,7 @@ fn each_kind_of_fault_names_a_recorded_span_that_shows_its_effect_or_none() {
             // Some strike the replica, and no request.
             let expected = expected.filter(|_| !firing["trace_id"].is_null());
             let span = shown(&spans, firing);
-            assert_eq!(span.map(|span| span.kind), expected, "{kind} {more}: {firing}");
+            assert_eq!(span.map(|span| span.kind_name()), expected, "{kind} {more}: {firing}");
             let Some(span) = span else { continue };
             assert_is_of(span, firing);
             assert!(effect(span, &spans), "{kind} {more}: {firing} {span:?}");
@@ -191,7 +191,7 @@ fn what_befalls_requests_from_outside_names_the_span_of_their_load_or_none() {
             for firing in &firings {
                 let span = shown(&spans, firing);
                 assert_eq!(
-                    span.map(|span| span.kind),
+                    span.map(|span| span.kind_name()),
                     expected.filter(|_| !firing["trace_id"].is_null()),
                     "{kind}: {firing}"
                 );
@@ -254,9 +254,9 @@ fn where_the_span_of_the_struck_request_is_lost_the_call_that_waits_is_named() {
         .filter(|firing| firing["fault"] == "slow")
         .map(|firing| {
             let span = shown(&spans, firing).unwrap_or_else(|| panic!("no span shows {firing}"));
-            assert!(span.kind == "SERVER" || failed(span, &spans), "{span:?}");
+            assert!(span.kind_name() == "SERVER" || failed(span, &spans), "{span:?}");
             assert!(parent(&spans, span).is_some());
-            span.kind
+            span.kind_name()
         })
         .collect();
     let lost = kinds.iter().filter(|kind| **kind == "CLIENT").count();

@@ -2,7 +2,8 @@
 
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Required, Usual};
-use super::super::super::types::{BANDWIDTH, By, Choice, Count, POSITIVE_DISTRIBUTION, TIME};
+use super::super::super::shapes::{By, Choice, Count};
+use super::super::super::types::{BANDWIDTH, POSITIVE_DISTRIBUTION, TIME};
 use super::super::super::units::show_size;
 use super::LooksAt::Requests;
 use super::{DIRECTIONS, Declaration, Keys, Read};

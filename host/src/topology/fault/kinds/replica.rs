@@ -1,13 +1,14 @@
 //! What strikes replicas: their resources and their lives.
 
+use serde_json::json;
 use toml::de::DeValue;
 
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Type, Usual};
-use super::super::super::service::{config_keys, guest_code, read_config};
-use super::super::super::types::{
-    By, DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT, Written,
-};
+use super::super::super::schema::any;
+use super::super::super::service::{CODE, SETTINGS, config_keys, guest_code, read_config};
+use super::super::super::shapes::{By, Written};
+use super::super::super::types::{DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT};
 use super::super::super::units::show_size;
 use super::LooksAt::{Replicas, Requests};
 use super::{Declaration, Keys, Read};
@@ -61,6 +62,7 @@ static TIMES: Key<By<f64>, Required> = Key {
     name: "times",
     of: By {
         words: "a number above 1",
+        schema: |_| json!({ "type": "number", "exclusiveMinimum": 1, "maximum": 1e6 }),
         // Work that takes longer than a million times does not come to an end.
         read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
     },
@@ -88,7 +90,10 @@ fn memory_leak(keys: &Keys<'_, '_>) -> Option<Read> {
 
 static WORKERS: Key<Written, Required> = Key {
     name: "workers",
-    of: Written("a whole number, or `\"all\"`"),
+    of: Written {
+        words: "a whole number, or `\"all\"`",
+        schema: |_| any([json!({ "type": "integer", "minimum": 1 }), json!({ "const": "all" })]),
+    },
     absent: Required("say how many workers are taken: workers = \"all\", or a number"),
     says: "how many are taken, per replica. Idle workers are taken first, busy ones when they are done",
 };
@@ -157,7 +162,7 @@ fn restart_loop(keys: &Keys<'_, '_>) -> Option<Read> {
 
 static GUEST: Key<Written, Required> = Key {
     name: "guest",
-    of: Written("a guest's name or file"),
+    of: CODE,
     absent: Required("name what is deployed: guest = \"./broken.wasm\", or a guest that is built in"),
     says: "as in a service: built in, or a file. A missing file is refused. A file that is not a valid guest is \
            deployed, and its replicas do not start",
@@ -172,17 +177,18 @@ static VERSION: Key<By<String>, Optional> = Key {
 
 static CONFIG: Key<Written, Optional> = Key {
     name: "config",
-    of: Written("a table"),
+    of: SETTINGS,
     absent: Optional("the service's"),
     says: "keys that differ from the service's. A built-in guest in place of another one, or of a file, gets \
            these keys only; so does a file in place of a built-in guest",
 };
 
-static REPLICAS: Key<By<f64>, Optional> = Key {
+static REPLICAS: Key<By<f64>, Usual> = Key {
     name: "replicas",
     of: SHARE,
-    absent: Optional("`1.0`, without `requests`"),
-    says: "the share of the replicas that get it, rounded up, from the last; route, match and chance do not apply",
+    absent: Usual("1.0"),
+    says: "the share of the replicas that get it, rounded up, from the last; route, match and chance do not apply. \
+           Not together with `requests`",
 };
 
 static REQUESTS: Key<By<f64>, Optional> = Key {
@@ -206,7 +212,7 @@ fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
         ),
         (Some(replicas), None) => REPLICAS.of.read(&replicas).map(Canary::Replicas),
         (None, Some(requests)) => REQUESTS.of.read(&requests).map(Canary::Requests),
-        (None, None) => Some(Canary::Replicas(1.0)),
+        (None, None) => Some(Canary::Replicas(REPLICAS.usual())),
     };
     let canary = canary?;
     let detail = match canary {

@@ -1,12 +1,17 @@
 //! What strikes requests and the answers to them.
 
+use serde_json::json;
+
 use super::super::super::answer::answer;
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Usual};
-use super::super::super::reader::Value;
-use super::super::super::service::read_attributes;
-use super::super::super::types::{By, Choice, Count, DISTRIBUTION, POSITIVE_SHARE, RATE, TIME, Written};
-use super::super::super::units::duration;
+use super::super::super::reader::{Table, Value};
+use super::super::super::section::{Section, Sub};
+use super::super::super::service::{SETTINGS, read_attributes};
+use super::super::super::shapes::{By, Choice, Count, Written};
+use super::super::super::types::{
+    ANY, ANY_TEXT, DISTRIBUTION, DURATION, HEADER_TABLE, POSITIVE_SHARE, RATE, TEXT, TIME,
+};
 use super::super::conditions::{is_pointer, json_value};
 use super::LooksAt::Requests;
 use super::{DIRECTIONS, Declaration, Keys, Read};
@@ -84,9 +89,14 @@ static MOMENT: Key<Choice<Moment>, Optional> = Key {
            the way there or back, without a worker; `\"span\"`: at the beginning of a span of the guest",
 };
 
-static EVENT: Key<Written, Optional> = Key {
+static EVENT: Key<Sub, Optional> = Key {
     name: "event",
-    of: Written("`{ name = \"…\", above = \"200ms\", attributes = { … } }`"),
+    of: Sub(&Section {
+        name: "event",
+        says: "an event on a span that a delay lies in",
+        keys: &[&EVENT_NAME, &ABOVE, &ATTRIBUTES],
+        rules: &[],
+    }),
     absent: Optional("none"),
     says: "an event on that span, after a delay of `above` (`\"0s\"`) or more: what the service's own instrumentation \
            would record. Do not use the fault's name, or the spans give it away",
@@ -106,7 +116,7 @@ fn latency(keys: &Keys<'_, '_>) -> Option<Read> {
                 .label("in which span?")
                 .help("name one that the guest makes: target = { service = \"…\", span = \"…\" }"),
         ),
-        Some(value) => event(&value).map(Some),
+        Some(_) => EVENT.open(keys.table, "the event").and_then(|table| event(&table)).map(Some),
         None => Some(None),
     };
     let (delay, event) = (delay?, event?);
@@ -136,15 +146,25 @@ fn moment(value: &Value<'_>, moment: Moment, in_span: Option<bool>) -> Option<Mo
     }
 }
 
+static EVENT_NAME: Key<By<String>, Required> = Key {
+    name: "name",
+    of: TEXT,
+    absent: Required("say what the service notices: name = \"slow-query\""),
+    says: "what the service notices",
+};
+
+static ABOVE: Key<By<Nanos>, Usual> =
+    Key { name: "above", of: DURATION, absent: Usual("\"0s\""), says: "shorter delays have no event" };
+
+static ATTRIBUTES: Key<Written, Optional> =
+    Key { name: "attributes", of: SETTINGS, absent: Optional("none"), says: "attributes of the event" };
+
 /// `event = { name = "…", above = "200ms", attributes = { … } }`.
-fn event(value: &Value<'_>) -> Option<FaultEvent> {
-    let table = value.table("the event")?;
-    let [name, above, attributes] = table.keys(["name", "above", "attributes"]);
-    let name = table.need("name", name, "say what the service notices: name = \"slow-query\"");
-    let name = name.and_then(|value| value.filled());
-    let attributes = attributes.map(|value| read_attributes(&value)).unwrap_or_default();
-    let above = above.map_or(Some(0), |value| duration(&value));
-    Some(FaultEvent { name: name?.to_owned(), above: above?, attributes })
+fn event(table: &Table<'_>) -> Option<FaultEvent> {
+    let name = EVENT_NAME.read(table);
+    let attributes = ATTRIBUTES.get(table).map(|value| read_attributes(&value)).unwrap_or_default();
+    let above = ABOVE.read(table);
+    Some(FaultEvent { name: name?, above: above?, attributes })
 }
 
 static STATUS: Key<Count, Required> = Key {
@@ -154,26 +174,22 @@ static STATUS: Key<Count, Required> = Key {
     says: "what is answered",
 };
 
-static BODY: Key<Written, Optional> = Key {
+static BODY: Key<By<String>, Optional> = Key {
     name: "body",
-    of: Written("text"),
+    of: ANY_TEXT,
     absent: Optional("the status in words"),
     says: "the answer's body, as it is",
 };
 
 static JSON: Key<Written, Optional> = Key {
     name: "json",
-    of: Written("any value"),
+    of: ANY,
     absent: Optional("the status in words"),
     says: "the answer's body, as JSON; in place of `body`",
 };
 
-static HEADERS: Key<Written, Optional> = Key {
-    name: "headers",
-    of: Written("`{ retry-after = \"5\" }`"),
-    absent: Optional("none"),
-    says: "the answer's headers",
-};
+static HEADERS: Key<Written, Optional> =
+    Key { name: "headers", of: HEADER_TABLE, absent: Optional("none"), says: "the answer's headers" };
 
 fn error(keys: &Keys<'_, '_>) -> Option<Read> {
     let status = keys.read(&STATUS).and_then(|status| u16::try_from(status).ok());
@@ -218,7 +234,10 @@ const EXAMPLE: &str = "say which values are replaced: set = { \"/price\" = 0 }";
 
 static SET: Key<Written, Required> = Key {
     name: "set",
-    of: Written("`{ \"/json/pointer\" = value }`"),
+    of: Written {
+        words: "`{ \"/json/pointer\" = value }`",
+        schema: |_| json!({ "type": "object", "propertyNames": { "pattern": "^/" }, "minProperties": 1 }),
+    },
     absent: Required(EXAMPLE),
     says: "values by JSON pointer (RFC 6901); a field that an object lacks is added",
 };

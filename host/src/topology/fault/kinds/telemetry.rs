@@ -2,7 +2,8 @@
 
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Usual};
-use super::super::super::types::{By, Choice, POSITIVE_DISTRIBUTION, TEXT, Whole};
+use super::super::super::shapes::{By, Choice, Whole};
+use super::super::super::types::{POSITIVE_DISTRIBUTION, TEXT};
 use super::LooksAt::{Receivers, Replicas, Requests, Spans};
 use super::{Declaration, Keys, Read};
 use crate::error::{Problem, quote};

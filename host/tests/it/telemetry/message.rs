@@ -1,5 +1,7 @@
-//! Records as the messages that `opentelemetry-proto` has for them: what `wire.rs`, which
-//! writes them as protobuf, and `json.rs` are compared with.
+//! Records as the messages that `opentelemetry-proto` has for them: what simhost's own
+//! protobuf and JSON are compared with.
+
+use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
@@ -13,53 +15,60 @@ use opentelemetry_proto::tonic::trace::v1::{
 };
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 
-use super::{Group, SCOPE_VERSION, group, not_finite};
-use crate::telemetry::record::{Event, KeyValue, LogRecord, Resource, Scope, SpanRecord, Status, Value};
+use simhost::telemetry::record::{
+    Event, KeyValue, LogRecord, Resource, ResourceId, Scope, SpanRecord, Status, Value,
+};
 
 /// All spans in one message.
 pub fn traces(spans: &[SpanRecord], resources: &[Resource]) -> TracesData {
-    let resource_spans = group(spans)
-        .chunk_by(Group::same_resource)
-        .map(|groups| ResourceSpans {
-            resource: Some(origin(&resources[groups[0].resource.0 as usize])),
-            scope_spans: groups
-                .iter()
-                .map(|group| ScopeSpans {
-                    scope: Some(scope(group.scope)),
-                    spans: group.records.iter().map(|(record, _)| span(record)).collect(),
-                    schema_url: SCHEMA_URL.to_owned(),
-                })
-                .collect(),
-            schema_url: SCHEMA_URL.to_owned(),
-        })
-        .collect();
-    TracesData { resource_spans }
+    let of_scope = |(of, spans): (Scope, Vec<&SpanRecord>)| ScopeSpans {
+        scope: Some(scope(of)),
+        spans: spans.into_iter().map(span).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    let of_resource = |(id, scopes): (ResourceId, Scopes<'_, SpanRecord>)| ResourceSpans {
+        resource: Some(origin(&resources[id.0 as usize])),
+        scope_spans: scopes.into_iter().map(of_scope).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    let groups = grouped(spans, |span| (span.resource, span.scope));
+    TracesData { resource_spans: groups.into_iter().map(of_resource).collect() }
 }
 
 /// All log records in one message.
 pub fn logs(logs: &[LogRecord], resources: &[Resource]) -> LogsData {
-    let resource_logs = group(logs)
-        .chunk_by(Group::same_resource)
-        .map(|groups| ResourceLogs {
-            resource: Some(origin(&resources[groups[0].resource.0 as usize])),
-            scope_logs: groups
-                .iter()
-                .map(|group| ScopeLogs {
-                    scope: Some(scope(group.scope)),
-                    log_records: group.records.iter().map(|(record, _)| log(record)).collect(),
-                    schema_url: SCHEMA_URL.to_owned(),
-                })
-                .collect(),
-            schema_url: SCHEMA_URL.to_owned(),
-        })
-        .collect();
-    LogsData { resource_logs }
+    let of_scope = |(of, logs): (Scope, Vec<&LogRecord>)| ScopeLogs {
+        scope: Some(scope(of)),
+        log_records: logs.into_iter().map(log).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    let of_resource = |(id, scopes): (ResourceId, Scopes<'_, LogRecord>)| ResourceLogs {
+        resource: Some(origin(&resources[id.0 as usize])),
+        scope_logs: scopes.into_iter().map(of_scope).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    // Whatever is logged, a guest has said it.
+    let groups = grouped(logs, |log| (log.resource, Scope::Guest));
+    LogsData { resource_logs: groups.into_iter().map(of_resource).collect() }
+}
+
+/// The records of one resource, by scope.
+type Scopes<'a, R> = BTreeMap<Scope, Vec<&'a R>>;
+
+/// Records by resource and scope; within both in the order in which they came.
+fn grouped<R>(records: &[R], origin: fn(&R) -> (ResourceId, Scope)) -> BTreeMap<ResourceId, Scopes<'_, R>> {
+    let mut groups: BTreeMap<_, Scopes<'_, R>> = BTreeMap::new();
+    for record in records {
+        let (resource, scope) = origin(record);
+        groups.entry(resource).or_default().entry(scope).or_default().push(record);
+    }
+    groups
 }
 
 fn scope(scope: Scope) -> InstrumentationScope {
     InstrumentationScope {
         name: scope.name().to_owned(),
-        version: SCOPE_VERSION.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         ..InstrumentationScope::default()
     }
 }
@@ -139,7 +148,9 @@ fn value(value: &Value) -> AnyKind {
         Value::Text(text) => AnyKind::StringValue(text.to_string()),
         Value::Bool(value) => AnyKind::BoolValue(*value),
         Value::Int(value) => AnyKind::IntValue(*value),
-        Value::Float(value) if !value.is_finite() => AnyKind::StringValue(not_finite(*value).to_owned()),
+        Value::Float(value) if value.is_nan() => AnyKind::StringValue("NaN".to_owned()),
+        Value::Float(f64::INFINITY) => AnyKind::StringValue("Infinity".to_owned()),
+        Value::Float(f64::NEG_INFINITY) => AnyKind::StringValue("-Infinity".to_owned()),
         Value::Float(value) => AnyKind::DoubleValue(*value),
         Value::Texts(texts) => array(texts.iter().map(|text| AnyKind::StringValue(text.clone()))),
         Value::Ints(ints) => array(ints.iter().map(|int| AnyKind::IntValue(*int))),

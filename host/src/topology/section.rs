@@ -1,0 +1,210 @@
+//! Tables of the topology file: which keys each may have. A table is opened with the keys that
+//! its [`Section`] declares, and its readers get at no others.
+//!
+//! Editors that complete keys, such as those with taplo, look into `properties`, `items` and
+//! `$ref` of a schema. They take no notice of `if`, nor of what stands beside a `$ref`, and lose the
+//! keys of a table with `allOf`. Therefore a table lists all of its keys in `properties`.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::key::{Absence, Declared, Key, Type};
+use super::reader::{Table, Value};
+use super::schema::{Defs, sentence};
+
+/// A table of the file: its keys, and which of them go together.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// Its name in the reference and in the schema: `ingress`, `retry`.
+    pub name: &'static str,
+    /// What it is about: a phrase of Markdown.
+    pub says: &'static str,
+    pub keys: Keys,
+    pub rules: &'static [Rule],
+}
+
+/// Keys of a table, in the order in which messages and the reference have them.
+pub(super) type Keys = &'static [&'static dyn Declared];
+
+/// Which keys of a table go together. Readers say what is wrong and what to write; this is for the schema.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule {
+    /// Exactly one of them is there.
+    One(&'static [&'static str]),
+    /// At most one of the two is there.
+    NotBoth(&'static str, &'static str),
+}
+
+impl Section {
+    /// The table that stands in a value; `what` is its name in messages. Keys that it may not have are noted.
+    pub fn open<'a>(&self, value: &Value<'a>, what: impl Into<String>) -> Option<Table<'a>> {
+        let table = value.table(what)?;
+        self.keys_of(&table);
+        Some(table)
+    }
+
+    /// Says that a table has these keys. Those that it may not have are noted.
+    pub fn keys_of(&self, table: &Table<'_>) {
+        table.know(names(self.keys));
+        table.refuse_others();
+    }
+
+    /// Whether it has this key.
+    pub fn has(&self, key: &str) -> bool {
+        names(self.keys).any(|name| name == key)
+    }
+
+    /// Refers to its schema.
+    pub fn refer(&self, defs: &mut Defs) -> Json {
+        defs.refer(self.name, |defs| self.schema(defs))
+    }
+
+    /// What the schema says of this table.
+    pub fn schema(&self, defs: &mut Defs) -> Json {
+        defs.tables.push((self.name, table(self.keys)));
+        let mut schema = object(self.keys, defs);
+        schema["description"] = json!(sentence(self.says));
+        let (mut one, mut never) = (vec![Vec::new()], Vec::new());
+        for rule in self.rules {
+            match rule {
+                Rule::One(keys) => {
+                    let with = |chosen: &Vec<&'static str>| {
+                        let chosen = chosen.clone();
+                        keys.iter().map(move |key| [&chosen[..], &[key]].concat())
+                    };
+                    one = one.iter().flat_map(with).collect();
+                }
+                Rule::NotBoth(key, other) => never.push(json!({ "required": [key, other] })),
+            }
+        }
+        if one.len() > 1 {
+            let one: Vec<_> = one.iter().map(|keys| json!({ "required": keys })).collect();
+            schema["oneOf"] = json!(one);
+        }
+        if !never.is_empty() {
+            schema["not"] = json!({ "anyOf": never });
+        }
+        schema
+    }
+}
+
+/// A table that has these keys and no others.
+pub(super) fn object(keys: Keys, defs: &mut Defs) -> Json {
+    let properties: Map<_, _> = keys.iter().map(|key| (key.name().to_owned(), key.schema(defs))).collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let required: Vec<_> = keys.iter().filter(|key| key.is_required()).map(|key| key.name()).collect();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+/// A table of the reference, with a line for each key.
+pub(super) fn table(keys: Keys) -> String {
+    let row = |key: &&dyn Declared| format!("| `{}` | {} |\n", key.name(), key.cells().join(" | "));
+    let rows = keys.iter().map(row);
+    ["| key | value | default | |\n|---|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
+}
+
+/// The names of keys.
+pub(super) fn names(keys: Keys) -> impl Iterator<Item = &'static str> {
+    keys.iter().map(|key| key.name())
+}
+
+/// Keys of a table that the reference names where it stands.
+const NAMED_AT_MOST: usize = 5;
+
+/// A table with keys of its own.
+#[derive(Debug)]
+pub(super) struct Sub(pub &'static Section);
+
+impl Type for Sub {
+    type Read = ();
+
+    fn read(&self, _: &Value<'_>) -> Option<()> {
+        Some(())
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        if self.0.keys.len() > NAMED_AT_MOST {
+            return Cow::Borrowed("a table");
+        }
+        let keys: Vec<_> = names(self.0.keys).map(|key| format!("`{key}`")).collect();
+        Cow::Owned(format!("a table of {}", keys.join(", ")))
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        self.0.refer(defs)
+    }
+}
+
+impl<A: Absence> Key<Sub, A> {
+    /// The table under this key, if there is one; `what` is its name in messages. Keys that it may
+    /// not have are noted.
+    pub fn open<'a>(&self, table: &Table<'a>, what: impl Into<String>) -> Option<Table<'a>> {
+        self.of.0.open(&self.get(table)?, what)
+    }
+}
+
+/// A list of tables with keys of their own: `[[links]]`.
+#[derive(Debug)]
+pub(super) struct Subs(pub &'static Section);
+
+impl Type for Subs {
+    type Read = ();
+
+    fn read(&self, _: &Value<'_>) -> Option<()> {
+        Some(())
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed("a list of tables")
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        json!({ "type": "array", "items": self.0.refer(defs) })
+    }
+}
+
+impl<A: Absence> Key<Subs, A> {
+    /// The tables of this list; `what` is the name of one in messages. Keys that they may not have
+    /// are noted.
+    pub fn open<'a>(&self, table: &Table<'a>, what: &str) -> Vec<Table<'a>> {
+        let tables = self.get(table).map(|value| value.tables(what)).unwrap_or_default();
+        tables.iter().for_each(|table| self.of.0.keys_of(table));
+        tables
+    }
+}
+
+/// Tables of one sort by names that the user gives: `[services.NAME]`.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub of: &'static Section,
+    /// Of a name: a pattern; empty if any will do.
+    pub pattern: fn() -> String,
+    /// Tables that there are at least.
+    pub least: usize,
+}
+
+impl Type for Named {
+    type Read = ();
+
+    fn read(&self, _: &Value<'_>) -> Option<()> {
+        Some(())
+    }
+
+    fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed("a table by name")
+    }
+
+    fn schema(&self, defs: &mut Defs) -> Json {
+        let tables = self.of.refer(defs);
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": (self.pattern)() },
+            "additionalProperties": tables,
+            "minProperties": self.least,
+        })
+    }
+}
