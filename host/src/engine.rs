@@ -106,7 +106,7 @@ impl Engine {
         let before = self.cached();
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        let from = self.from(before);
+        let from = self.origin(before);
         let pre = self.linker.instantiate_pre(&component).map_err(|error| unlinked(&error, &later))?;
         let pre =
             GuestCode::new(contract, &handler, pre).map_err(|error| LoadError::Mismatch(chain(&error)))?;
@@ -120,9 +120,9 @@ impl Engine {
         self.cache.as_ref().map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
     }
 
-    /// Where a guest came from that was loaded since the cache had these counts. Others are loaded at the same
-    /// time.
-    fn from(&self, (hits, misses): (usize, usize)) -> &'static str {
+    /// Where a guest came from that was loaded since the cache had these counts. Others may be loaded at the
+    /// same time.
+    fn origin(&self, (hits, misses): (usize, usize)) -> &'static str {
         let (hits_now, misses_now) = self.cached();
         match (hits_now > hits, misses_now > misses) {
             (true, false) => "the cache",

@@ -197,8 +197,8 @@ impl Warnings {
     }
 }
 
-/// Whether a character would steer a terminal: control characters but the end of a line and the tab, and those
-/// that change the direction of text (Unicode Standard Annex 9, table 4).
+/// Whether a character would steer a terminal: control characters but the end of a line and the tab, and
+/// those that change the direction of text (Unicode Standard Annex 9, table 4).
 pub fn steers_terminal(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

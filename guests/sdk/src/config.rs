@@ -97,7 +97,7 @@ pub fn below(all: &[(String, String)], key: &str) -> Vec<(String, String)> {
 }
 
 /// Makes every key of the topology a problem that the function which builds the router has not read when it ends: a
-/// misspelt key is then refused, and not ignored. Call it there, before or after reading. Name with [`declare`] the keys
+/// misspelt key is then refused, and not ignored. Call it there, before or after reading. Name with [`declare`] keys
 /// that are read later, in handlers.
 pub fn refuse_unknown() {
     READING.with_borrow_mut(|reading| {

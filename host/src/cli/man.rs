@@ -40,7 +40,8 @@ fn write_all(folder: &Path) -> ExitCode {
 }
 
 fn print_one(command: &[String]) -> ExitCode {
-    let mut program = Cli::command();
+    // As `generate_to` does.
+    let mut program = Cli::command().disable_help_subcommand(true);
     // Gives the commands the names that their pages have: simhost-run.
     program.build();
     let mut page = &program;

@@ -22,7 +22,7 @@ use crate::telemetry::signal::Batch;
 
 use super::identity::{Seat, Setup, identity};
 
-/// A text of a guest is cut after so many characters.
+/// Characters of a guest's text that are kept.
 const TEXT_AT_MOST: usize = 500;
 
 /// Lines of a guest's output that say why it did not give its routes.
@@ -129,7 +129,7 @@ fn shortened(text: &str) -> &str {
 /// What a person reads if the guest of the service `name` did not return from its function `routes`.
 fn no_routes(name: &str, failure: &GuestFailure, said: &Batch) -> Problem {
     let GuestFailure { kind, message, backtrace } = failure;
-    debug!(service = name, kind, message, backtrace, "guest gave no routes");
+    debug!(service = name, kind, why = message, backtrace, "guest gave no routes");
     let why = match *kind {
         "guest_trap" => "it stopped with an error",
         _ => message,
@@ -137,7 +137,7 @@ fn no_routes(name: &str, failure: &GuestFailure, said: &Batch) -> Problem {
     let lines: Vec<_> = said.logs.iter().map(|log| log.body.to_string()).collect();
     let help = remedy(failure).unwrap_or_else(|| match printed(&lines) {
         printed if printed.is_empty() => match *kind {
-            "guest_trap" => "run with --log simhost=debug to see where it stopped".to_owned(),
+            "guest_trap" => "run with -vv to see where it stopped".to_owned(),
             "guest_exit" => "let its function `routes` return in place of ending the program".to_owned(),
             _ => "correct its function `routes`, which runs before any request".to_owned(),
         },
@@ -204,7 +204,7 @@ mod tests {
             ("stack_overflow", "the guest's stack overflowed", "end the recursion"),
             ("guest_exit", "the guest exited", "return in place of ending the program"),
             ("guest_error", "invalid utf-8", "correct its function `routes`"),
-            ("guest_trap", "unreachable", "--log simhost=debug"),
+            ("guest_trap", "unreachable", "run with -vv"),
         ] {
             let said = of(kind, message);
             assert!(said.contains(help), "{kind}: {said}");

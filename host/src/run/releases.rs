@@ -1,5 +1,5 @@
-//! The guests that faults deploy. They are read and compiled as those of services are. What is wrong with one is
-//! a warning: its processes do not start, and the run goes on.
+//! The guests that faults deploy. They are read and compiled as those of services are. What is wrong with
+//! one is a warning: its processes do not start, and the run goes on.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Guests of contract 0.1, which run unchanged.
 //!
-//! The functions of 0.1 are those of today, which are linked under the old names too. Two things differ: `bus`
-//! names fewer reasons for a missing response, and `routes` returns no problems of the configuration.
+//! The functions of 0.1 are those of today, which are linked under the old names too. Two things differ:
+//! `bus` names fewer reasons for a missing response, and `routes` returns no problems of the configuration.
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 

@@ -138,8 +138,8 @@ fn a_deployment_whose_configuration_is_refused_does_not_start_for_that_reason() 
     let run = finish(&mut command);
     assert!(run.stdout.contains("connection refused: nobody listens at front"), "{}", run.stdout);
     let words = [
-        "the fault \"typo\" deploys service (built in), which does not start: config.wrok of \"front\": unknown key, \
-         and 1 more",
+        "the fault \"typo\" deploys service (built in), which does not start: ",
+        "config.wrok of \"front\": unknown key, and 1 more",
         "╰── refused by service (built in)",
         "config.wrok = \"5ms\"",
         "did you mean \"work\"?",

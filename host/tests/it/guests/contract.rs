@@ -10,7 +10,11 @@ use crate::support::{SpanKind, World, guests};
 
 /// A guest that was built when the contract was 0.1: see the note beside it.
 fn of_0_1() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract-0.1/hop.wasm").display().to_string()
+    built_for_0_1("hop.wasm")
+}
+
+fn built_for_0_1(file: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract-0.1").join(file).display().to_string()
 }
 
 /// `front`, with this guest, calls `back`, which is slow, over a link with a breaker.
@@ -37,6 +41,17 @@ fn a_guest_of_0_1_sees_an_open_circuit_as_a_refused_connection() {
     assert_eq!(run.statuses(), [504, 502]);
     let said = run.answers[1].json()["detail"].clone();
     assert_eq!(said, "back: connection refused: circuit open: no attempt for another 5s");
+}
+
+#[test]
+fn a_guest_of_0_1_waits_for_several_calls_and_sees_too_many_as_an_invalid_one() {
+    let hostile = built_for_0_1("hostile.wasm");
+    let front = World::default().with_guest("front", &hostile, "limits.host-memory = '10MiB'");
+    let world = front.with_guest("back", &hostile, "workers = 64");
+    let run = world.virtually(&["GET /hoard/2/1000", "GET /hoard/20/1000000"]);
+    assert_eq!(run.bodies()[0], "2 calls");
+    let said = run.bodies()[1];
+    assert!(said.contains("CallError::Invalid(\"host memory exceeded: "), "{said}");
 }
 
 #[test]
