@@ -21,6 +21,14 @@ pub fn halted(halt: Halt, simulated: Nanos, before: Option<&Accounts>, after: &A
     Failure { what, help: halt.remedy() }
 }
 
+/// The thread that exports has panicked.
+pub fn telemetry() -> Failure {
+    Failure {
+        what: "the telemetry thread ended early: records and the digest are missing".to_owned(),
+        help: "this is a defect of simhost, or of an exporter that was added to it: report it with the text of the panic",
+    }
+}
+
 /// Who did most between two counts, and how often: a route that answered, or
 /// else a service that was called and got no request.
 fn busiest(before: &Accounts, after: &Accounts) -> Option<(String, u64)> {

@@ -27,7 +27,7 @@ use reader::{Keys, Reader};
 /// All of it, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `OTEL_SDK_DISABLED`: no spans, no log records, whoever asks for them.
+    /// `OTEL_SDK_DISABLED`: no records, even if an exporter is named.
     pub disabled: bool,
     /// None when no receiver is named anywhere.
     pub otlp: Option<Endpoints>,
@@ -95,7 +95,7 @@ impl Settings {
     }
 }
 
-/// `OTEL_SDK_DISABLED`. Who names a receiver on the command line wants telemetry.
+/// `OTEL_SDK_DISABLED`. A receiver on the command line overrides it.
 fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
     let disabled = reader.boolean("OTEL_SDK_DISABLED").unwrap_or(false);
     if disabled && flag.is_some() {

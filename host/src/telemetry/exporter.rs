@@ -19,7 +19,7 @@ pub trait Exporter: Send {
     fn takes(&self) -> Signals;
 
     /// Takes in a batch. [`ResourceId`](super::record::ResourceId)s are indices
-    /// into `resources`. Trouble is counted, never returned: nobody could act on it.
+    /// into `resources`. Trouble is counted, never returned: the caller could not act on it.
     fn export(&mut self, batch: &Batch, resources: &[Resource]);
 
     /// Whether it wants records as they come; most rather take many at a time.
@@ -32,7 +32,8 @@ pub trait Exporter: Send {
         false
     }
 
-    /// Nothing has come for a while, in real time: who waited for more may stop waiting.
+    /// Nothing has come for a while, in real time: an exporter that waits for more records
+    /// may stop waiting.
     fn quiet(&mut self) {}
 
     /// Sees everything it took in through to its end, until `deadline`, which moves on
@@ -53,7 +54,7 @@ pub enum Reason {
     Refused,
     /// Not accepted after all retries; a file: not written.
     Failed,
-    /// Who read them has gone: they have seen enough.
+    /// The reader of the output has closed it.
     Unread,
     /// One record alone was larger than a request may be.
     TooLarge,
@@ -78,8 +79,8 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
-    /// Whether it is what was asked for: a fault of the topology, or a reader who has
-    /// seen enough. Anything else is a loss.
+    /// Whether it was asked for: by a fault of the topology, or by a reader that closed the
+    /// output. Any other reason is a loss.
     pub const fn is_meant(self) -> bool {
         matches!(self, Self::Unread | Self::Down)
     }
@@ -89,7 +90,7 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     pub message: String,
-    /// No retry mends it: a receiver that refuses who asks, a disk that is full.
+    /// No retry mends it: a receiver that refuses the credentials, a disk that is full.
     pub is_permanent: bool,
 }
 
@@ -103,7 +104,7 @@ impl Trouble {
     }
 }
 
-/// Records that share a fate, and the last word about it.
+/// Records that were given up for the same reason, and the last message about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     pub count: Count,
@@ -150,13 +151,13 @@ impl Totals {
         self.dropped.values().fold(Count::default(), |sum, lost| sum + lost.count)
     }
 
-    /// All records whose fate is known.
+    /// All records that were exported, rejected or dropped.
     pub fn settled(&self) -> Count {
         self.exported + self.rejected.count + self.dropped()
     }
 
-    /// What a receiver or file should have and has not: rejected, or dropped for a
-    /// reason that nobody asked for.
+    /// What a receiver or file should have and has not: rejected, or dropped for a reason
+    /// that [was not asked for](Reason::is_meant).
     pub fn lost(&self) -> Count {
         if !self.is_receiver {
             return Count::default();
@@ -171,7 +172,7 @@ impl Totals {
 #[derive(Debug)]
 pub struct Account {
     totals: Mutex<Totals>,
-    /// Told once nobody reads what the exporter writes.
+    /// Notified when the reader of the output has closed it.
     unread: Notify,
 }
 
@@ -201,12 +202,12 @@ impl Account {
         }
     }
 
-    /// The reader of what the exporter writes has gone.
+    /// Notes that the reader of the output has closed it.
     pub fn read_no_more(&self) {
         self.unread.notify_one();
     }
 
-    /// Ends when the reader of what the exporter writes has gone: they have seen enough.
+    /// Ends when the reader of the output has closed it.
     pub async fn unread(&self) {
         self.unread.notified().await;
     }
@@ -231,8 +232,8 @@ impl Account {
         self.lock().warning = Some(warning);
     }
 
-    /// The final account of an exporter that was given `given`: what is in
-    /// nobody's hands any more is dropped. By construction nothing goes missing.
+    /// The final account of an exporter that was given `given`. Records that are neither
+    /// exported, rejected nor dropped are counted as dropped, so that none is missing.
     pub(super) fn settle(&self, given: Count, takes: Signals) -> Totals {
         let mut totals = self.totals();
         let missing = given.only(takes).without(totals.settled());

@@ -24,7 +24,7 @@ const ROOM: usize = 65_536;
 /// What waits in all inlets together takes about this at most: bytes.
 const ROOM_BYTES: usize = 64 << 20;
 
-/// An inlet takes so many in any case: a few batches.
+/// An inlet has room for this many records in any case: a few batches.
 const ROOM_AT_LEAST: usize = 2_048;
 
 /// Where one world's records go in. When it is dropped, nothing more comes.
@@ -59,7 +59,7 @@ struct Waiting {
     is_closed: bool,
 }
 
-/// The inlets of so many worlds, which lead to `handoff`. A single one holds
+/// The inlets of `worlds` worlds, which lead to `handoff`. A single one holds
 /// nothing back.
 pub fn inlets(handoff: Handoff, worlds: usize) -> Vec<Inlet> {
     inlets_with(handoff, worlds, (ROOM / worlds.max(1)).max(ROOM_AT_LEAST))

@@ -44,8 +44,8 @@ pub const QUEUE_BYTES: usize = 32 << 20;
 /// The largest answer that is read, in bytes; a real one has a few hundred.
 pub const REPLY_BYTES: usize = 64 << 10;
 
-/// Requests under way at a time, for each signal: enough to hide the time that
-/// a request travels, few enough to be polite.
+/// Requests under way at a time, for each signal: enough to hide the round trip of a request, few
+/// enough for a small receiver.
 pub const CONCURRENCY: usize = 4;
 
 /// What simhost calls itself, over gRPC and HTTP.
@@ -107,7 +107,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// How the exporter behaves, whoever it talks to.
+/// How the exporter behaves; the same for all receivers.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub pace: Pace,

@@ -6,7 +6,7 @@ use super::signal::{Batch, Count, Receivers, Record, counted, each_signal};
 /// Whether the receivers are down, and what waits for them.
 #[derive(Debug)]
 pub struct Outage {
-    /// How many say so: worlds of a run, or faults of one.
+    /// How many worlds of a run, or faults of one, hold them down.
     downs: u32,
     held: Batch,
     /// Records for which there is room.
@@ -28,8 +28,8 @@ impl Outage {
         self.downs > 0
     }
 
-    /// One more says that the receivers are down, or no longer: what has waited, when
-    /// nobody says so any more.
+    /// One more fault begins or ends. Returns the records that have waited, when the last
+    /// one ends.
     pub fn set(&mut self, receivers: Receivers) -> Option<Batch> {
         if receivers == Receivers::Down {
             self.downs += 1;

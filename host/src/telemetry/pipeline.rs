@@ -14,6 +14,7 @@ mod thread;
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -67,8 +68,8 @@ pub struct Batching {
 
 impl Default for Batching {
     /// Where they differ from an SDK's (5 s, 2048, 512, 30 s) it is because one
-    /// pipeline serves every service of a topology, and because who watches a
-    /// simulation wants to see its spans now.
+    /// pipeline serves every service of a topology, and because a person who
+    /// watches a simulation wants to see its spans now.
     fn default() -> Self {
         Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(30) }
     }
@@ -128,8 +129,10 @@ struct Tally {
 pub struct Pipeline {
     shared: Arc<Shared>,
     accounts: Vec<ExporterAccount>,
-    /// Ends when the thread has flushed everything.
+    /// Ends when the thread has flushed everything, or has panicked.
     done: mpsc::Receiver<()>,
+    /// None once it is joined.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// An exporter's account, and what is known of the exporter itself.
@@ -158,6 +161,8 @@ pub struct Settlement {
     /// The digest of all that was accepted, if one was asked for; none while the
     /// run goes on, and when an exporter did not let it be finished in time.
     pub digest: Option<String>,
+    /// Whether the thread panicked, so that what it still had is lost and counted nowhere.
+    pub has_panicked: bool,
 }
 
 impl Pipeline {
@@ -191,7 +196,7 @@ impl Pipeline {
         };
         let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
-        std::thread::Builder::new().name("telemetry".to_owned()).spawn({
+        let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
                 let outage = Outage::new(batching.queue);
@@ -199,7 +204,10 @@ impl Pipeline {
                 drop(alive);
             }
         })?;
-        Ok((Handoff { shared: Arc::clone(&shared), pace }, Self { shared, accounts, done }))
+        Ok((
+            Handoff { shared: Arc::clone(&shared), pace },
+            Self { shared, accounts, done, thread: Some(thread) },
+        ))
     }
 
     /// The exporters' accounts, to be read by others while the run goes on.
@@ -211,7 +219,13 @@ impl Pipeline {
     pub fn live(&self) -> Settlement {
         let tally = self.tally();
         let exporters = self.accounts.iter().map(|kept| kept.account.totals()).collect();
-        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest: None }
+        Settlement {
+            accepted: tally.accepted,
+            dropped: tally.dropped,
+            exporters,
+            digest: None,
+            has_panicked: false,
+        }
     }
 
     /// Exports what was handed over, flushes the exporters, and gives up when none has
@@ -236,17 +250,19 @@ impl Pipeline {
     }
 
     /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
-    pub fn finish(self, patience: Duration) -> Settlement {
+    pub fn finish(mut self, patience: Duration) -> Settlement {
         let settled =
             || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
         let mut before = settled();
-        while !self.ends_within(patience + GRACE) {
+        // Where an exporter is stuck, the thread ends with the process.
+        let mut has_ended = self.ends_within(patience + GRACE);
+        while !has_ended {
             let now = settled();
             if now == before {
-                // An exporter is stuck; the thread then ends with the process.
                 break;
             }
             before = now;
+            has_ended = self.ends_within(patience + GRACE);
         }
         let tally = self.tally();
         let settle = |kept: &ExporterAccount| {
@@ -255,7 +271,13 @@ impl Pipeline {
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest }
+        let has_panicked = has_ended && self.join();
+        Settlement { accepted: tally.accepted, dropped: tally.dropped, exporters, digest, has_panicked }
+    }
+
+    /// Whether the thread, which has ended, panicked.
+    fn join(&mut self) -> bool {
+        self.thread.take().is_some_and(|thread| thread.join().is_err())
     }
 
     fn tally(&self) -> Tally {

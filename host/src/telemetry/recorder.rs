@@ -37,7 +37,7 @@ pub struct Recorder {
     weight: Cell<usize>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
-    /// What ends now, nobody is left to tell.
+    /// A process is dying: what ends now is lost.
     losing: Cell<bool>,
     stretched: RefCell<Stretched>,
 }
@@ -200,8 +200,8 @@ impl Recorder {
         self.count(|counts| counts.cut[signal] += 1);
     }
 
-    /// Counts attributes of a log record that are not kept. Spans bear such counts
-    /// themselves.
+    /// Counts attributes of a log record that are not kept. A span has such a
+    /// count of its own.
     pub fn cut_log_attributes(&self, dropped: u32) {
         self.count(|counts| counts.cut_log_attributes += u64::from(dropped));
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::record::SpanRecord;
 
-/// Spans that are on their way back, at most; what is more is freed where it is.
+/// Spans that wait to be freed, at most; others are freed by the pipeline's thread.
 const ROOM: usize = 16_384;
 
 /// Exported spans, for the thread that made them to free; where several worlds have one
@@ -35,7 +35,7 @@ impl Recycler {
         returned.pieces.push(piece);
     }
 
-    /// Frees so many spans and the rest of their piece, or as many as there are.
+    /// Frees at least this many spans, by whole pieces, or all that there are.
     pub fn free(&self, spans: usize) {
         let mut freed = 0;
         while freed < spans {

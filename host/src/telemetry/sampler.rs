@@ -22,7 +22,7 @@ impl Sampler {
         Self(sampler)
     }
 
-    /// Keeps nothing: nobody wants the records.
+    /// Keeps nothing: there is no exporter and no digest.
     pub const fn off() -> Self {
         Self(SdkSampler::AlwaysOff)
     }

@@ -80,7 +80,7 @@ impl Exporter for Threaded {
 
     fn flush(&mut self, deadline: Instant) {
         self.queue.close();
-        // Nothing is ever sent: the channel ends with the thread, or patience does.
+        // Nothing is ever sent: the channel ends with the thread, or the deadline passes.
         self.done.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
     }
 

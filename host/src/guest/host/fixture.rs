@@ -71,8 +71,7 @@ impl Fixture {
         let into = Rc::clone(&records);
         let recorder = Recorder::new(move |batch| {
             let mut records = into.borrow_mut();
-            records.spans.extend(batch.spans);
-            records.logs.extend(batch.logs);
+            records.append(batch);
         });
         let host = world(&sched, recorder);
         let identity = replica(&sched, config);

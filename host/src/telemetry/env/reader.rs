@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::variables::is_declared;
 use crate::error::Problem;
 
-/// Reads variables and gathers what is to be said about them.
+/// Reads variables and gathers problems and notes.
 pub struct Reader<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<Problem>,

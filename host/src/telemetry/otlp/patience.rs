@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use crate::clock;
 
-/// A receiver that could never be reached is waited for no longer than this: more
-/// likely than one that starts is one whose address is wrong.
+/// A run waits this long for a receiver that could never be reached. A wrong address is
+/// more likely than a receiver that still starts.
 pub const UNREACHED: Duration = Duration::from_secs(5);
 
 /// What is known of a receiver.
 #[derive(Debug)]
 pub struct Patience {
-    /// A receiver that has accepted nothing for so long is not waited for.
+    /// A receiver that has accepted nothing for this long is not waited for.
     longest: Duration,
     state: Mutex<State>,
 }
@@ -26,9 +26,9 @@ pub struct Patience {
 struct State {
     /// When it last accepted, or refused for good, some of the records.
     moved: Option<Instant>,
-    /// It has answered, whatever it said.
+    /// It has answered, even if with an error.
     is_reached: bool,
-    /// An attempt has found nobody, and none has found anybody.
+    /// An attempt has failed without an answer, and there has been no answer so far.
     is_unreachable: bool,
     /// The last attempt has failed in a way that another may mend.
     is_failing: bool,
@@ -61,8 +61,8 @@ impl Patience {
         self.lock().is_failing
     }
 
-    /// Until when who began to wait at `began` waits, and for no longer than `most` at a
-    /// time; an instant that has passed when it is not waited for.
+    /// When a wait ends that began at `began`; `most` is the longest wait without a record
+    /// accepted. The instant has passed if the receiver is not waited for.
     pub fn due(&self, began: Instant, most: Duration) -> Instant {
         let state = self.lock();
         if state.is_given_up {
@@ -71,7 +71,7 @@ impl Patience {
         state.moved.map_or(began, |moved| moved.max(began)) + self.longest_of(&state).min(most)
     }
 
-    /// Somebody has waited in vain.
+    /// A wait has ended without a record accepted.
     pub fn give_up(&self) {
         self.lock().is_given_up = true;
     }

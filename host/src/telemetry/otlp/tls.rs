@@ -1,4 +1,4 @@
-//! Whom to trust, and who we are.
+//! TLS: the certificates to trust, and a client certificate.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -14,7 +14,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 pub struct Tls {
     /// The only certificates to trust; none: those of the system and of Mozilla.
     pub authorities: Option<Vec<u8>>,
-    /// For receivers that want to know who calls.
+    /// For receivers that ask for a client certificate.
     pub identity: Option<ClientIdentity>,
 }
 

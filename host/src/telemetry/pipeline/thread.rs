@@ -17,7 +17,7 @@ use crate::telemetry::signal::{Batch, Count, Receivers};
 /// What is gathered before it is exported takes about this at most: bytes.
 const GATHERED_BYTES: usize = 16 << 20;
 
-/// So long without a record counts as quiet.
+/// This long without a record counts as quiet.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Spans that are recycled in one piece: few, as the core thread frees a piece at a time.
@@ -97,7 +97,7 @@ impl PipelineThread {
         let lost = self.outage.take().count();
         self.drop_for_receivers(lost);
         let patience = *shared.patience.lock().unwrap_or_else(PoisonError::into_inner);
-        // None: the pipeline was dropped, nobody asked for the rest.
+        // None: the pipeline was dropped without a shutdown.
         let patience = patience.unwrap_or_default();
         for exporter in &mut self.exporters {
             exporter.flush(Instant::now() + patience);

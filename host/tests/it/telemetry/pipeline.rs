@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use simhost::run::{Intent, Plan};
 use simhost::telemetry::exporter::{Account, Exporter, Reason};
 use simhost::telemetry::memory::Memory;
 use simhost::telemetry::otlp::{CONCURRENCY, Endpoints, Options, Otlp};
@@ -276,4 +277,44 @@ async fn records_of_a_signal_that_goes_nowhere_are_not_missed() {
     let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Real, Batching::default());
     handoff.send(Batch { logs: logs(2).logs, ..spans(3) });
     unharmed(&shutdown(pipeline, LONG).exporters[0], Count::of(Signal::Logs, 2));
+}
+
+/// Stands for a defect: simhost has no exporter that panics.
+struct Panicking(Arc<Account>);
+
+impl Exporter for Panicking {
+    fn name(&self) -> &str {
+        "panicking"
+    }
+
+    fn takes(&self) -> Signals {
+        Signals::ALL
+    }
+
+    fn export(&mut self, _: &Batch, _: &[Resource]) {
+        panic!("as the test asks for");
+    }
+
+    fn flush(&mut self, _: Instant) {}
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.0)
+    }
+}
+
+#[test]
+fn a_run_whose_telemetry_thread_panics_has_failed() {
+    let topology = crate::support::Topology::orders();
+    let options = simhost::run::Options {
+        topology: topology.path(),
+        virtual_time: true,
+        stop_after: Some(1_000_000_000),
+        loads: vec![("shoppers".to_owned(), true)],
+        ..simhost::run::Options::default()
+    };
+    let plan = Plan::from_file(options, Intent::Run, |_| None).expect("a topology that is good");
+    let panicking = Panicking(Account::new("panicking"));
+    let outcome = plan.run_with(vec![Box::new(panicking)], |_| {}).expect("it has a report");
+    let [failure] = &outcome.failures[..] else { panic!("{:?}", outcome.failures) };
+    assert!(failure.what.contains("the telemetry thread ended early"), "{failure:?}");
 }
