@@ -8,7 +8,7 @@ use std::rc::Rc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use simhost::bus::OfClient;
 use simhost::model::ServiceId;
-use simhost::run::Asked;
+use simhost::run::RequestFlag;
 
 use world::world;
 
@@ -49,7 +49,7 @@ fn bus(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bus");
     for (name, topology, request, elements) in cases {
         let (sched, bus) = world(&topology);
-        let asked: Asked = request.parse().expect("a request");
+        let asked: RequestFlag = request.parse().expect("a request");
         group.throughput(Throughput::Elements(elements));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

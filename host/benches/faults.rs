@@ -10,7 +10,7 @@ use std::rc::Rc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use simhost::bus::OfClient;
 use simhost::model::ServiceId;
-use simhost::run::Asked;
+use simhost::run::RequestFlag;
 
 use world::world;
 
@@ -69,7 +69,7 @@ fn bench(criterion: &mut Criterion) {
         ("ten conditions at each service", conditions()),
         ("a hundred active, ten of which strike", faults(100, 1, "")),
     ];
-    let asked: Asked = "GET /".parse().expect("a request");
+    let asked: RequestFlag = "GET /".parse().expect("a request");
     let mut group = criterion.benchmark_group("faults, by chain of ten hops");
     group.throughput(Throughput::Elements(HOPS as u64));
     for (name, faults) in cases {

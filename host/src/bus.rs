@@ -35,7 +35,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 use callee::CalleeSide;
-pub use callee::node::{GuestNode, Node, NodeCode, Release, Stand};
+pub use callee::node::{GuestNode, Node, NodeCode, Release, ReplicaSet};
 pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
 use caller::CallerSide;

@@ -50,13 +50,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A request on its way to the core thread, and where its answer goes.
 #[derive(Debug)]
 pub struct Inbound {
-    pub asked: Asked,
-    pub reply: oneshot::Sender<Result<Answer, Trouble>>,
+    pub query: FaultQuery,
+    pub reply: oneshot::Sender<Result<FaultReply, Trouble>>,
 }
 
 /// What is asked of the core thread. Faults are called by their names.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Asked {
+pub enum FaultQuery {
     All,
     One(String),
     Change(String, Order),
@@ -64,7 +64,7 @@ pub enum Asked {
 
 /// What the core thread says.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum FaultReply {
     All(Listing),
     One(State),
 }
@@ -77,7 +77,7 @@ pub struct Control {
 }
 
 #[derive(Clone)]
-struct Desk {
+struct RouterState {
     core: mpsc::Sender<Inbound>,
     /// Turns true when the run is told to stop.
     stop: watch::Receiver<bool>,
@@ -96,12 +96,12 @@ impl Control {
     ) -> std::io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let address = listener.local_addr()?;
         let (core, inbound) = mpsc::channel(WAITING);
-        tokio::spawn(open::accept(listener, router(Desk { core, stop }), shortage));
+        tokio::spawn(open::accept(listener, router(RouterState { core, stop }), shortage));
         Ok((Self { address }, inbound))
     }
 }
 
-fn router(desk: Desk) -> Router {
+fn router(state: RouterState) -> Router {
     let unknown = || async { Trouble::new(404, "there is nothing at this path", "see GET /v1/faults") };
     let not_allowed =
         || async { Trouble::new(405, "this method is not allowed here", "use GET, or POST for one fault") };
@@ -109,16 +109,16 @@ fn router(desk: Desk) -> Router {
         .route("/v1/faults", get(list).fallback(not_allowed))
         .route("/v1/faults/{name}", get(show).post(change).fallback(not_allowed))
         .fallback(unknown)
-        .layer(middleware::from_fn_with_state(desk.clone(), guard))
-        .with_state(desk)
+        .layer(middleware::from_fn_with_state(state.clone(), guard))
+        .with_state(state)
 }
 
 /// Turns away whoever has no business here, and everybody when the run ends.
-async fn guard(Shared(desk): Shared<Desk>, request: Request, next: Next) -> Response {
+async fn guard(Shared(state): Shared<RouterState>, request: Request, next: Next) -> Response {
     if let Err(trouble) = is_from_here(request.headers()) {
         return trouble.into_response();
     }
-    if *desk.stop.borrow() {
+    if *state.stop.borrow() {
         return ending().into_response();
     }
     next.run(request).await
@@ -152,17 +152,17 @@ fn is_loopback(host: &str) -> bool {
     ip.map_or_else(|_| host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
-async fn list(Shared(desk): Shared<Desk>) -> Response {
-    desk.ask(Asked::All).await
+async fn list(Shared(state): Shared<RouterState>) -> Response {
+    state.ask(FaultQuery::All).await
 }
 
-async fn show(Shared(desk): Shared<Desk>, Path(name): Path<String>) -> Response {
-    desk.ask(Asked::One(name)).await
+async fn show(Shared(state): Shared<RouterState>, Path(name): Path<String>) -> Response {
+    state.ask(FaultQuery::One(name)).await
 }
 
-async fn change(Shared(desk): Shared<Desk>, Path(name): Path<String>, body: Body) -> Response {
+async fn change(Shared(state): Shared<RouterState>, Path(name): Path<String>, body: Body) -> Response {
     match order(body).await {
-        Ok(order) => desk.ask(Asked::Change(name, order)).await,
+        Ok(order) => state.ask(FaultQuery::Change(name, order)).await,
         Err(trouble) => trouble.into_response(),
     }
 }
@@ -182,11 +182,11 @@ async fn order(body: Body) -> Result<Order, Trouble> {
     Ok(order)
 }
 
-impl Desk {
+impl RouterState {
     /// Asks the core thread.
-    async fn ask(&self, asked: Asked) -> Response {
+    async fn ask(&self, query: FaultQuery) -> Response {
         let (reply, answered) = oneshot::channel();
-        match self.core.try_send(Inbound { asked, reply }) {
+        match self.core.try_send(Inbound { query, reply }) {
             Err(mpsc::error::TrySendError::Full(_)) => {
                 let what = format!("{WAITING} requests wait for the run already");
                 let mut response = Trouble::new(503, what, "ask again after a second").into_response();
@@ -197,8 +197,8 @@ impl Desk {
             Ok(()) => {}
         }
         match answered.await {
-            Ok(Ok(Answer::All(listing))) => json(StatusCode::OK, &listing),
-            Ok(Ok(Answer::One(state))) => json(StatusCode::OK, &state),
+            Ok(Ok(FaultReply::All(listing))) => json(StatusCode::OK, &listing),
+            Ok(Ok(FaultReply::One(state))) => json(StatusCode::OK, &state),
             Ok(Err(trouble)) => trouble.into_response(),
             Err(_) => ending().into_response(),
         }

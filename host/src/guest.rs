@@ -5,6 +5,7 @@
 //! contract in [`contract`], the spans of its request in [`scope`], what it may use of a
 //! processor in [`cpu`].
 
+mod attributes;
 pub mod bindings;
 pub mod budget;
 mod call_error;

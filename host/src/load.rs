@@ -32,7 +32,7 @@ use crate::tally::{self, Tally};
 use crate::telemetry::record::ResourceId;
 
 use arrivals::Due;
-use client::{Asked, Client};
+use client::{Client, SentRequest};
 use template::Who;
 
 pub use client::Transport;
@@ -325,7 +325,7 @@ impl Running {
         let (load, request) = (Rc::clone(self), request());
         // In a task of its own: a user who is stopped does not stop the system.
         self.sched.spawn(async move {
-            let Asked { span, entered, answer } = load.client.ask(key, request, due, load.load.timeout);
+            let SentRequest { span, entered, answer } = load.client.ask(key, request, due, load.load.timeout);
             let mut asking = pin!(answer);
             let outcome = match load.load.timeout {
                 None => Some(asking.as_mut().await),

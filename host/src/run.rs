@@ -70,7 +70,7 @@ pub use event::RunEvent;
 use loaded::Loaded;
 pub use options::{Destinations, Listed, Options, Show, Stdout};
 pub use outcome::{Failure, RunError, RunOutcome};
-pub use requests::{Asked, Reply};
+pub use requests::{Reply, RequestFlag};
 pub use shards::SHARDS;
 pub use start::{Speed, Start};
 

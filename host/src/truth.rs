@@ -1,7 +1,7 @@
 //! The truth: what faults really did, as a run goes on, in a file of JSON lines
 //! beside the telemetry. `docs/truth.schema.json` describes a line.
 //!
-//! - [`Book`] hears of everything that happens to faults in one world, and writes it;
+//! - [`TruthWriter`] hears of everything that happens to faults in one world, and writes it;
 //! - `file` is where it goes: a line at a time, so that a run that is killed loses nothing;
 //! - `record` is what a line says;
 //! - `causes` lays the run beside one without a fault: `changed` are requests that are others
@@ -45,7 +45,7 @@ pub struct Names {
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
-    pub seats: Vec<Option<u32>>,
+    pub first_replicas: Vec<Option<u32>>,
     /// Of each world its first Resource, among `instances`.
     pub firsts: Vec<u32>,
 }
@@ -67,7 +67,7 @@ impl Names {
     /// That of a replica as the topology has it, in one of the worlds.
     pub fn instance_of(&self, shard: u32, service: ServiceId, replica: u32) -> Option<String> {
         let first = self.firsts.get(shard as usize)?;
-        self.instance(first + self.seats[service.index()]? + replica)
+        self.instance(first + self.first_replicas[service.index()]? + replica)
     }
 
     pub fn place(&self, at: ServiceRoute) -> Where {
@@ -88,7 +88,7 @@ pub struct Opening {
 
 /// Writes what faults do in one world.
 #[derive(Debug)]
-pub struct Book {
+pub struct TruthWriter {
     sink: Arc<Sink>,
     names: Arc<Names>,
     /// Which world it is, from 0.
@@ -97,7 +97,7 @@ pub struct Book {
     start: Nanos,
 }
 
-impl Book {
+impl TruthWriter {
     /// That of world `shard`, which has begun at `start`.
     pub const fn new(sink: Arc<Sink>, names: Arc<Names>, shard: u32, start: Nanos) -> Self {
         Self { sink, names, shard, start }
@@ -111,7 +111,7 @@ impl Book {
         self.sink.write(&Record::Run { schema, topology, seed, shards, is_virtual, start, flags, faults });
     }
 
-    pub fn hear(&self, event: &Event<'_>) {
+    pub fn write(&self, event: &Event<'_>) {
         match event {
             Event::Fired(firing) => self.fired(firing),
             Event::Opened(turn) => self.turned(turn, State::Opened),

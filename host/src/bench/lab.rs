@@ -13,7 +13,7 @@ use crate::engine::EMBEDDED;
 use crate::error::Refused;
 use crate::guest::{GuestFailure, Worker};
 use crate::model::ServiceId;
-use crate::run::{Asked, Intent, Options, Plan};
+use crate::run::{Intent, Options, Plan, RequestFlag};
 use crate::sched::Sched;
 use crate::telemetry::encode::{Packing, REQUEST_BYTES, requests};
 use crate::telemetry::record::Resource;
@@ -125,8 +125,8 @@ impl Lab {
         let run = |calls: u32| {
             let calling = async {
                 // A worker for each round: nothing between the calls refills its fuel.
-                let identity = &guest.stand.replicas[0].identity;
-                let mut worker = Worker::new(&guest.stand.code.pre, self.bus.host(), identity, 0).await?;
+                let identity = &guest.set.replicas[0].identity;
+                let mut worker = Worker::new(&guest.set.code.pre, self.bus.host(), identity, 0).await?;
                 let meter = Meter::start();
                 for _ in 0..calls {
                     worker.handle(Some(0)).await?;
@@ -164,7 +164,7 @@ impl Lab {
 
     /// Sends so many requests, one after the other.
     fn send(&self, request: &str, requests: u32) {
-        let asked: Asked = request.parse().expect("it is a request");
+        let asked: RequestFlag = request.parse().expect("it is a request");
         let sending = async {
             for number in 0..requests {
                 // An instant in which so much happens would count as one without end.

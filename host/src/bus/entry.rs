@@ -69,7 +69,7 @@ impl Admitted {
     /// Says on the client's own span where the request goes.
     pub fn tell(&self, span: &mut OpenSpan) {
         if let Some(guest) = self.bus.callee.guest(self.visit.to) {
-            let replicas = &guest.stand.replicas;
+            let replicas = &guest.set.replicas;
             span.sent_to(&replicas[self.visit.pick(replicas.len())].identity.endpoint);
         }
     }
@@ -255,7 +255,7 @@ impl Bus {
 
     /// The route of a service that a request meets.
     fn route(&self, service: ServiceId, request: &Request) -> Option<u32> {
-        self.callee.guest(service)?.stand.routes.find(&request.method, request.path()).route()
+        self.callee.guest(service)?.set.routes.find(&request.method, request.path()).route()
     }
 
     /// The trace of a request that begins at its client, outside of the topology.

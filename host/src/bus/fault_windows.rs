@@ -83,16 +83,16 @@ impl CalleeSide {
 
     /// The replicas of the service that a rule is aimed at.
     fn replicas(&self, rule: &Rule) -> &[Replica] {
-        self.aim(rule).map_or(&[], |guest| &guest.stand.replicas)
+        self.aim(rule).map_or(&[], |guest| &guest.set.replicas)
     }
 
     /// What runs at a replica: every release of the guest.
     fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
-        let stands = self.guest(faults.service).into_iter().flat_map(|guest| {
-            let others = guest.releases.iter().filter_map(|release| release.stand.as_ref());
-            [&guest.stand].into_iter().chain(others)
+        let sets = self.guest(faults.service).into_iter().flat_map(|guest| {
+            let others = guest.releases.iter().filter_map(|release| release.set.as_ref());
+            [&guest.set].into_iter().chain(others)
         });
-        stands.map(|stand| &stand.replicas[faults.replica as usize])
+        sets.map(|set| &set.replicas[faults.replica as usize])
     }
 
     fn struck_replicas(&self, rule: &Rule) -> impl Iterator<Item = &Rc<ReplicaFaults>> {

@@ -28,14 +28,14 @@ impl CalleeSide {
         let (mut route, mut params, mut replica) = (None, Vec::new(), None);
         let (mut resource, mut server) = (None, None);
         if let Some(guest) = self.guest(visit.to) {
-            let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+            let found = guest.set.routes.find(&visit.request.method, visit.request.path());
             (route, params) = found.parts();
-            let picked = visit.pick(guest.stand.replicas.len());
+            let picked = visit.pick(guest.set.replicas.len());
             replica = Some(picked as u32);
             // Which process that is, nobody can tell while another release is about.
             let is_sole =
                 !guest.releases.iter().any(|release| self.faults.rules()[release.fault].is_active());
-            resource = is_sole.then(|| guest.stand.replicas[picked].identity.resource);
+            resource = is_sole.then(|| guest.set.replicas[picked].identity.resource);
             server = Some(visit.span);
         }
         let candidate = visit.candidate(route, replica, &params, visit.outermost());

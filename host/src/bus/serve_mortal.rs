@@ -62,7 +62,7 @@ impl CalleeSide {
     pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
         // Where nothing strikes replicas, a call need not look for its caller's process.
         let (service, replica) = home.filter(|_| self.is_any_mortal)?;
-        let process = &self.guest(service)?.stand.replicas[replica as usize].identity.process;
+        let process = &self.guest(service)?.set.replicas[replica as usize].identity.process;
         process.is_paused().then(|| (process, &self.node(service).limits))
     }
 

@@ -9,7 +9,7 @@ use crate::diff::{Comparison, Question};
 use crate::error::{Look, printable};
 use crate::model::Nanos;
 use crate::run::signals::INTERRUPTED;
-use crate::run::{Asked, Options, RunEvent};
+use crate::run::{Options, RequestFlag, RunEvent};
 
 use super::tell::tell;
 use super::terminal::style;
@@ -54,7 +54,7 @@ pub struct Diff {
 
     /// For both runs: send this request instead of the loads; may be repeated
     #[arg(long = "request", value_name = "METHOD PATH [BODY]")]
-    requests: Vec<Asked>,
+    requests: Vec<RequestFlag>,
 
     /// Print the difference as JSON
     #[arg(long)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::model::Nanos;
-use crate::run::{Asked, Destinations, Listed, Options};
+use crate::run::{Destinations, Listed, Options, RequestFlag};
 
 use super::tell::tell;
 use super::{guest, listen, seed, switch};
@@ -52,7 +52,7 @@ pub struct Input {
 
     /// Send this request and end, instead of listening; may be repeated
     #[arg(long = "request", value_name = "METHOD PATH [BODY]")]
-    requests: Vec<Asked>,
+    requests: Vec<RequestFlag>,
 
     /// Export over OTLP to this receiver [default: OTEL_EXPORTER_OTLP_ENDPOINT, or the topology's]
     #[arg(long, value_name = "URL")]

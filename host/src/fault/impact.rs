@@ -90,7 +90,7 @@ pub struct FaultImpact {
 
 /// What the tracker has seen at the end.
 #[derive(Clone, Debug, Default)]
-pub struct Impact {
+pub struct ImpactSummary {
     /// By fault, in the order of the model.
     pub touched: Vec<FaultImpact>,
     /// All requests from outside, in the order in which they were due. Empty unless they
@@ -110,7 +110,7 @@ pub struct Impact {
 pub struct ImpactTracker {
     under_way: FxHashMap<SpanId, Rc<InFlight>>,
     tracked: IndexMap<SpanId, Tracked, FxBuildHasher>,
-    impact: Impact,
+    impact: ImpactSummary,
     /// Whether it remembers all requests from outside.
     remembers: bool,
 }
@@ -152,7 +152,8 @@ impl Tracked {
 impl ImpactTracker {
     /// For so many faults. `remembers` is whether all requests from outside are kept.
     pub fn new(faults: usize, remembers: bool) -> Self {
-        let impact = Impact { touched: vec![FaultImpact::default(); faults], ..Impact::default() };
+        let impact =
+            ImpactSummary { touched: vec![FaultImpact::default(); faults], ..ImpactSummary::default() };
         Self { under_way: FxHashMap::default(), tracked: IndexMap::default(), impact, remembers }
     }
 
@@ -290,7 +291,7 @@ impl ImpactTracker {
     }
 
     /// All that it has seen; what is still under way has not ended.
-    pub(super) fn finish(&mut self) -> Impact {
+    pub(super) fn finish(&mut self) -> ImpactSummary {
         let mut open: Vec<_> =
             self.tracked.values().map(|tracked| (tracked.request.due, tracked.request.span)).collect();
         open.sort_unstable();

@@ -6,7 +6,7 @@ use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
 
 use super::Ledger;
-use super::impact::{Impact, ImpactTracker, OutsideRequest, ServiceRoute};
+use super::impact::{ImpactSummary, ImpactTracker, OutsideRequest, ServiceRoute};
 
 /// A call or a request that is under way as long as this is there.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Ledger {
     }
 
     /// What was seen, if anybody looked: once.
-    pub fn impact(&self) -> Option<Impact> {
+    pub fn impact(&self) -> Option<ImpactSummary> {
         self.track(ImpactTracker::finish)
     }
 }

@@ -65,7 +65,7 @@ pub struct Client {
 }
 
 /// A request that was sent.
-pub struct Asked {
+pub struct SentRequest {
     /// Its CLIENT span, if it has one.
     pub span: Option<Span>,
     /// Where its end is noted, if anybody keeps account.
@@ -112,7 +112,7 @@ impl Client {
 
     /// Sends a request that is due at `due`; `key` is who it is. After `patience`, in
     /// nanoseconds, nobody is interested: what is not sent until then never is.
-    pub fn ask(&self, key: Key, mut request: Request, due: Nanos, patience: Option<Nanos>) -> Asked {
+    pub fn ask(&self, key: Key, mut request: Request, due: Nanos, patience: Option<Nanos>) -> SentRequest {
         if request.headers.get("user-agent").is_none() {
             request.headers.push("user-agent", self.user_agent.as_str());
         }
@@ -150,7 +150,7 @@ impl Client {
                 })
             }
         };
-        Asked { span, entered, answer }
+        SentRequest { span, entered, answer }
     }
 
     /// Notes a request that is not sent: `key` is who it would have been.

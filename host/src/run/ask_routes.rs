@@ -20,7 +20,7 @@ use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
 
-use super::identity::{Seat, Setup, identity};
+use super::identity::{ReplicaInfo, Setup, identity};
 
 /// Characters of a guest's text that are kept.
 const TEXT_AT_MOST: usize = 500;
@@ -80,8 +80,8 @@ pub fn ask_routes(
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
-    let seat = Seat { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
-    let identity = Rc::new(identity(model, id, seat, setup));
+    let info = ReplicaInfo { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
+    let identity = Rc::new(identity(model, id, info, setup));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         worker.describe().await

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
-use crate::control::{Answer, Asked, Control, Inbound, Listing, Order, State, Trouble};
+use crate::control::{Control, FaultQuery, FaultReply, Inbound, Listing, Order, State, Trouble};
 use crate::error::{Problem, did_you_mean, quote};
 use crate::fault::{FaultScheduler, ManualChange, Rule, Suppression};
 use crate::model::{Model, Nanos};
@@ -45,8 +45,8 @@ pub fn open_listener(options: &Options, network: &Runtime) -> Result<Option<TcpL
     listener.map(Some).map_err(|error| RunError::Control { address, error })
 }
 
-/// Whoever answers, on the core thread.
-struct Desk {
+/// Answers the control API, on the core thread.
+struct Responder {
     scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
@@ -54,7 +54,7 @@ struct Desk {
     targets: Vec<(Option<String>, Option<String>)>,
 }
 
-/// Lets hands come, from now on until the run is told to stop.
+/// Serves the control API, from now on until the run is told to stop.
 ///
 /// # Errors
 /// The socket has no local address.
@@ -77,39 +77,39 @@ pub fn attend(
         let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
         (service, route)
     };
-    let desk = Desk {
+    let responder = Responder {
         scheduler: Rc::clone(scheduler),
         sched: sched.clone(),
         start: sched.now(),
         targets: model.faults.iter().map(target).collect(),
     };
     scheduler.allow_changes();
-    sched.spawn_background(desk.serve(inbound));
+    sched.spawn_background(responder.serve(inbound));
     Ok(RunEvent::Control { address: control.address })
 }
 
-impl Desk {
+impl Responder {
     async fn serve(self, mut inbound: mpsc::Receiver<Inbound>) {
-        while let Some(Inbound { asked, reply }) = inbound.recv().await {
+        while let Some(Inbound { query, reply }) = inbound.recv().await {
             // A client that has hung up wants no answer.
-            reply.send(self.answer(asked)).ok();
+            reply.send(self.answer(query)).ok();
         }
     }
 
-    fn answer(&self, asked: Asked) -> Result<Answer, Trouble> {
-        match asked {
-            Asked::All => {
+    fn answer(&self, query: FaultQuery) -> Result<FaultReply, Trouble> {
+        match query {
+            FaultQuery::All => {
                 let faults = self.scheduler.rules().iter().map(|rule| self.state(rule)).collect();
-                Ok(Answer::All(Listing { simulated_ns: self.sched.now() - self.start, faults }))
+                Ok(FaultReply::All(Listing { simulated_ns: self.sched.now() - self.start, faults }))
             }
-            Asked::One(name) => Ok(Answer::One(self.state(self.find(&name)?))),
-            Asked::Change(name, order) => {
+            FaultQuery::One(name) => Ok(FaultReply::One(self.state(self.find(&name)?))),
+            FaultQuery::Change(name, order) => {
                 let rule = self.find(&name)?;
                 info!(fault = name, ?order, "fault changed by the control API");
                 for change in changes(order) {
                     self.scheduler.change(rule.index, change);
                 }
-                Ok(Answer::One(self.state(rule)))
+                Ok(FaultReply::One(self.state(rule)))
             }
         }
     }

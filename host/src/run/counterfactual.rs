@@ -43,7 +43,8 @@ pub struct Counterfactual<'a> {
 
 impl Counterfactual<'_> {
     /// Writes the last line of the truth, with what each fault has caused. `on_event` is told before the
-    /// runs without a fault, and if an interruption has left any of them out. The run itself has taken `took`.
+    /// runs without a fault, and if an interruption has left any of them out. The run itself has taken
+    /// `took`.
     pub fn close(&self, truth: &mut Truth, done: &Simulated, took: Duration, on_event: impl Fn(RunEvent)) {
         if let Some(faults) = self.comparisons(truth, done) {
             let faults = (!self.options.blind).then_some(faults);

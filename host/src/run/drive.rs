@@ -153,7 +153,7 @@ impl Drive<'_> {
         if let NodeCode::Guest(guest) = &self.bus.nodes()[at.to.index()].code
             && !self.model.loads.iter().any(|load| load.enabled)
         {
-            let curl = first::curl(self.model, &guest.stand.routes, &base);
+            let curl = first::curl(self.model, &guest.set.routes, &base);
             on_event(RunEvent::Idle { curl, load: self.model.loads.first().map(|load| load.name.clone()) });
         }
         let transport = match &self.client {

@@ -32,7 +32,7 @@ impl<'a> Setup<'a> {
 
 /// Where a replica's workers are.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct ReplicaInfo {
     pub replica: u32,
     pub resource: ResourceId,
     pub address: Ipv4Addr,
@@ -40,8 +40,8 @@ pub struct Seat {
 }
 
 /// One replica of a service, as its workers see it.
-pub fn identity(model: &Model, id: ServiceId, seat: Seat, setup: &Setup<'_>) -> Identity {
-    let Seat { replica, resource, address, process } = seat;
+pub fn identity(model: &Model, id: ServiceId, info: ReplicaInfo, setup: &Setup<'_>) -> Identity {
+    let ReplicaInfo { replica, resource, address, process } = info;
     let service = model.service(id);
     let config = setup.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let instance = instance_id(model.root(), &service.name, replica, setup.release);

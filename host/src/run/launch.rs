@@ -26,7 +26,7 @@ use super::exporters::{ExporterOptions, Exporters};
 use super::failure;
 use super::loaded::Loaded;
 use super::network::{network, open_listener};
-use super::options::{Options, Show};
+use super::options::{Destinations, Options, Show};
 use super::pace::pace_and_clock;
 use super::resources::WorldResources;
 use super::signals::stop_on_signal;
@@ -215,7 +215,10 @@ fn open_exporters(
 
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
-    let exported = telemetry.otlp.is_some() || options.destinations.out.is_some();
+    // A new destination is sorted here: whether it takes the records, so that nothing is drawn.
+    let Destinations { otlp: _, out, truth: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
+        &options.destinations;
+    let exported = telemetry.otlp.is_some() || out.is_some();
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);
     let looks = options.destinations.stdout.is_terminal && !loaded || !options.requests.is_empty();

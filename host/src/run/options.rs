@@ -9,7 +9,7 @@ use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
 
 use super::event::RunEvent;
-use super::requests::Asked;
+use super::requests::RequestFlag;
 use super::start::{Speed, Start};
 
 /// What the command line asks for.
@@ -32,7 +32,7 @@ pub struct Options {
     /// Whether the loads go over HTTP and through the ingress.
     pub through_ingress: bool,
     /// Requests to send, and then to end: no listening, no load.
-    pub requests: Vec<Asked>,
+    pub requests: Vec<RequestFlag>,
     /// Simulated nanoseconds after which nothing more comes in. None: until the
     /// loads are over, or somebody says so.
     pub stop_after: Option<Nanos>,

@@ -1,4 +1,4 @@
-//! Where faults of records stand: between the guests and the recorder.
+//! Where faults of records set: between the guests and the recorder.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -22,8 +22,8 @@ pub fn records(
     let mut origins = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         let NodeCode::Guest(guest) = &node.code else { continue };
-        let released = guest.releases.iter().filter_map(|release| release.stand.as_ref());
-        for replica in [&guest.stand].into_iter().chain(released).flat_map(|stand| &stand.replicas) {
+        let released = guest.releases.iter().filter_map(|release| release.set.as_ref());
+        for replica in [&guest.set].into_iter().chain(released).flat_map(|set| &set.replicas) {
             let (service, identity) = (ServiceId(index as u32), &replica.identity);
             origins.push(Origin { service, replica: identity.replica, resource: identity.resource });
         }
@@ -37,7 +37,7 @@ pub fn records(
     for node in nodes {
         let NodeCode::Guest(guest) = &node.code else { continue };
         // What is deployed has the same processes, and these have one clock.
-        for replica in &guest.stand.replicas {
+        for replica in &guest.set.replicas {
             let (records, resource) = (Rc::clone(&records), replica.identity.resource);
             replica.identity.process.set_skew(Box::new(move |now| records.skew(resource, now)));
         }

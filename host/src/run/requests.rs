@@ -20,7 +20,7 @@ pub const CLIENT: &str = "simhost";
 
 /// A request that the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestFlag {
     method: String,
     target: String,
     body: String,
@@ -29,7 +29,7 @@ pub struct Asked {
 /// Its answer.
 #[derive(Debug)]
 pub struct Reply {
-    pub asked: Asked,
+    pub asked: RequestFlag,
     pub answer: Answer,
     /// Simulated nanoseconds from the request to its answer.
     pub took: Nanos,
@@ -53,7 +53,7 @@ impl Reply {
     }
 }
 
-impl FromStr for Asked {
+impl FromStr for RequestFlag {
     type Err = String;
 
     /// `METHOD PATH [BODY]`; everything behind the path is the body.
@@ -70,13 +70,13 @@ impl FromStr for Asked {
     }
 }
 
-impl std::fmt::Display for Asked {
+impl std::fmt::Display for RequestFlag {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.method, self.target)
     }
 }
 
-impl Asked {
+impl RequestFlag {
     pub fn method(&self) -> &str {
         &self.method
     }

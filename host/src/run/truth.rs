@@ -13,7 +13,7 @@ use crate::fault::impact::ImpactTracker;
 use crate::model::{Model, Nanos, ServiceId};
 use crate::telemetry::exporter::Trouble;
 use crate::telemetry::record::{Resource, ResourceId, Value};
-use crate::truth::{Book, Declared, Names, Opening, Sink};
+use crate::truth::{Declared, Names, Opening, Sink, TruthWriter};
 
 use super::check::fault::line as describe;
 use super::event::RunEvent;
@@ -37,7 +37,7 @@ pub struct Truth {
 #[derive(Debug)]
 pub struct WorldTruth {
     /// None where nobody reads it.
-    book: Option<(Arc<Sink>, Arc<Names>, u32)>,
+    writer: Option<(Arc<Sink>, Arc<Names>, u32)>,
     /// Of the first world: what the first line says.
     opening: Option<Opening>,
     remembers: bool,
@@ -46,18 +46,18 @@ pub struct WorldTruth {
 impl WorldTruth {
     /// Those of a world that is only held against another.
     pub const fn remembered() -> Self {
-        Self { book: None, opening: None, remembers: true }
+        Self { writer: None, opening: None, remembers: true }
     }
 
     /// Where a world with so many faults that begins at `start` says what they do.
     pub fn ledger(self, faults: usize, start: Nanos) -> Ledger {
         let impact = ImpactTracker::new(faults, self.remembers);
-        let Some((sink, names, shard)) = self.book else { return Ledger::default().with_impact(impact) };
-        let book = Book::new(sink, names, shard, start);
+        let Some((sink, names, shard)) = self.writer else { return Ledger::default().with_impact(impact) };
+        let writer = TruthWriter::new(sink, names, shard, start);
         if let Some(opening) = self.opening {
-            book.open(opening);
+            writer.open(opening);
         }
-        Ledger::new(move |event| book.hear(event)).with_impact(impact)
+        Ledger::new(move |event| writer.write(event)).with_impact(impact)
     }
 }
 
@@ -92,7 +92,7 @@ impl Truth {
     pub fn notes(&self, shard: usize) -> WorldTruth {
         let sink = if shard == 0 { &self.sink } else { &self.parts[shard - 1] };
         WorldTruth {
-            book: Some((Arc::clone(sink), Arc::clone(&self.names), shard as u32)),
+            writer: Some((Arc::clone(sink), Arc::clone(&self.names), shard as u32)),
             opening: (shard == 0).then(|| self.opening.clone()),
             remembers: self.is_compared,
         }
@@ -180,14 +180,14 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
         }
     };
     let mut next = 0;
-    let seats = model.services.iter().zip(&loaded.services).map(|(service, code)| {
+    let first_replicas = model.services.iter().zip(&loaded.services).map(|(service, code)| {
         code.guest.as_ref()?;
         next += service.replicas;
         Some(next - service.replicas)
     });
     Names {
         instances: resources.iter().map(instance).collect(),
-        seats: seats.collect(),
+        first_replicas: first_replicas.collect(),
         firsts: firsts.iter().map(|first| first.0).collect(),
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),

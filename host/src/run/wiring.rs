@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::bus::replica::Replica;
 use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
-use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, Stand};
+use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, ReplicaSet};
 use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
@@ -21,7 +21,7 @@ use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
-use super::identity::{Seat, Setup, identity};
+use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::{Loaded, LoadedRelease, LoadedService};
 use super::records::records;
 use super::resources::traced_loads;
@@ -139,18 +139,18 @@ impl Making<'_> {
             });
             self.next += 1;
             let address = self.addresses.give(&name, replica);
-            let seat = Seat { replica, resource, address, process };
-            let identity = identity(self.model, id, seat, &setup);
+            let info = ReplicaInfo { replica, resource, address, process };
+            let identity = identity(self.model, id, info, &setup);
             Replica::new(Rc::new(identity), faults, described.workers, described.queue)
         });
-        let stand =
-            Stand { code: guest.code, routes: guest.routes, replicas: replicas.collect(), slots: None };
+        let set =
+            ReplicaSet { code: guest.code, routes: guest.routes, replicas: replicas.collect(), slots: None };
         Node {
             base: format!("http://{name}"),
             client: ClientAttributes::new(&name, SIMULATED_PORT, Some(&name)),
             name,
             limits,
-            code: NodeCode::Guest(Box::new(GuestNode { stand, routes, releases: Vec::new() })),
+            code: NodeCode::Guest(Box::new(GuestNode { set, routes, releases: Vec::new() })),
         }
     }
 
@@ -159,27 +159,27 @@ impl Making<'_> {
         let NodeCode::Guest(node) = &mut node.code else { return };
         let described = self.model.service(release.target);
         let setup = release.setup();
-        let stand = release.service.guest.as_ref().map(|guest| {
-            let replicas = node.stand.replicas.iter().map(|replica| {
+        let set = release.service.guest.as_ref().map(|guest| {
+            let replicas = node.set.replicas.iter().map(|replica| {
                 let resource = ResourceId(self.behind);
                 self.behind += 1;
                 // Another process, but what strikes the one strikes the other.
                 let process = Rc::clone(&replica.identity.process);
                 // On the same machine.
                 let address = replica.identity.endpoint.address;
-                let seat = Seat { replica: replica.identity.replica, resource, address, process };
-                let identity = identity(self.model, release.target, seat, &setup);
+                let info = ReplicaInfo { replica: replica.identity.replica, resource, address, process };
+                let identity = identity(self.model, release.target, info, &setup);
                 Replica::new(Rc::new(identity), replica.faults().cloned(), described.workers, described.queue)
             });
             let slot = |name: &str| node.routes.iter().position(|known| **known == *name);
             let slots = guest.routes.names().filter_map(slot).map(|slot| slot as u32).collect();
             let (code, routes) = (guest.code.clone(), guest.routes.clone());
-            Stand { code, routes, replicas: replicas.collect(), slots: Some(slots) }
+            ReplicaSet { code, routes, replicas: replicas.collect(), slots: Some(slots) }
         });
         // Those that the fault has not drawn have their Resources, which other worlds of the run use.
         let drawn = self.model.faults[release.fault].target.as_ref();
         if drawn.is_some_and(|target| target.service == release.target) {
-            node.releases.push(bus::Release { fault: release.fault, canary: release.canary, stand });
+            node.releases.push(bus::Release { fault: release.fault, canary: release.canary, set });
         }
     }
 }

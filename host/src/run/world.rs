@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
-use crate::fault::impact::Impact;
+use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
 use crate::model::{Model, Nanos};
@@ -65,7 +65,7 @@ pub struct Simulated {
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
     /// Whom the faults struck, of each world, where that is noted.
-    pub seen: Vec<Impact>,
+    pub seen: Vec<ImpactSummary>,
     pub recorded: Counts,
     /// When it began: nanoseconds since the Unix epoch.
     pub start: Nanos,

@@ -43,7 +43,7 @@ pub(crate) use each_signal;
 impl Signal {
     pub const ALL: [Self; 2] = [Self::Traces, Self::Logs];
 
-    /// Its names and its answers.
+    /// What it is called, and how receivers answer.
     pub const fn spec(self) -> &'static Spec {
         match self {
             Self::Traces => &SpanRecord::SPEC,
@@ -78,7 +78,7 @@ pub struct Spec {
     pub path: &'static str,
     /// Over gRPC, the method that takes its requests (opentelemetry-proto, `collector/`).
     pub method: &'static str,
-    /// How many [items](Encode::items) a record is that is encoded.
+    /// Counts the [items](Encode::items) of an encoded record.
     pub items: fn(&[u8]) -> usize,
     /// Reads a receiver's answer to a request that it has accepted.
     pub answer: fn(Bytes) -> Result<PartialSuccess, DecodeError>,
@@ -142,14 +142,14 @@ impl Signals {
     }
 }
 
-/// A number of records of each signal: of spans, log records, ….
+/// A number of [items](Encode::items) of each signal: of spans, log records, ….
 pub type Count = PerSignal<u64>;
 
 impl Count {
     /// This many of one signal.
-    pub fn of(signal: Signal, records: usize) -> Self {
+    pub fn of(signal: Signal, items: usize) -> Self {
         let mut count = Self::default();
-        count[signal] = records as u64;
+        count[signal] = items as u64;
         count
     }
 
@@ -164,7 +164,7 @@ impl Count {
         Self::from_fn(|signal| self[signal].saturating_sub(other[signal]))
     }
 
-    /// Its records of these signals.
+    /// Those of these signals.
     #[must_use]
     pub fn only(self, signals: Signals) -> Self {
         Self::from_fn(|signal| if signals[signal] { self[signal] } else { 0 })

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::SpanId;
-use crate::fault::impact::{Impact, OutsideRequest as Request};
+use crate::fault::impact::{ImpactSummary, OutsideRequest as Request};
 use crate::model::Nanos;
 
 use super::Names;
@@ -88,8 +88,8 @@ pub struct Interval {
 #[derive(Clone, Copy, Debug)]
 pub struct Runs<'a> {
     /// Of each world.
-    pub with: &'a [Impact],
-    pub without: &'a [Impact],
+    pub with: &'a [ImpactSummary],
+    pub without: &'a [ImpactSummary],
     pub names: &'a Names,
     /// When they began, and the one with the fault ended: nanoseconds since the Unix epoch.
     pub start: Nanos,
@@ -113,7 +113,7 @@ impl Runs<'_> {
         services: Vec<ServiceChange>,
         mut list: impl FnMut(&Pair),
     ) -> Comparison {
-        let all = |run: &'_ Impact| -> Vec<(SpanId, Request)> {
+        let all = |run: &'_ ImpactSummary| -> Vec<(SpanId, Request)> {
             run.requests.iter().map(|request| (request.span, *request)).collect()
         };
         let others: FxHashMap<SpanId, Request> = self.without.iter().flat_map(all).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::fault::impact::{FaultImpact, Impact, OutsideRequest as Request, ServiceRoute};
+use crate::fault::impact::{FaultImpact, ImpactSummary, OutsideRequest as Request, ServiceRoute};
 use crate::fault::{Account, Suppression};
 use crate::model::{Model, Nanos};
 
@@ -20,7 +20,7 @@ pub struct Closing<'a> {
     pub names: &'a Names,
     pub accounts: &'a [Account],
     /// Of each world.
-    pub seen: &'a [Impact],
+    pub seen: &'a [ImpactSummary],
     /// Nanoseconds since the Unix epoch.
     pub start: Nanos,
     /// Nanoseconds from the start to the end.

@@ -78,6 +78,18 @@ fn kinds() -> Vec<String> {
     kinds.split(", ").map(|kind| kind.trim_matches('"').to_owned()).collect()
 }
 
+/// Pages that are written by hand count the kinds, and list them.
+#[test]
+fn the_front_page_and_the_guides_know_all_kinds_of_fault() {
+    let kinds = kinds();
+    for page in ["README.md", "docs/guides/try-a-design.md"] {
+        assert!(text(page).contains(&format!("{} kinds", kinds.len())), "{page}");
+    }
+    let guide = text("docs/guides/inject-faults.md");
+    let missing: Vec<_> = kinds.iter().filter(|kind| !guide.contains(&format!("`{kind}`"))).collect();
+    assert!(missing.is_empty(), "docs/guides/inject-faults.md: {missing:?}");
+}
+
 /// What a run with the truth says of its faults, by name: the closing row, and how
 /// many lines there were of each sort.
 fn strike(path: &Path) -> BTreeMap<String, (Value, usize, usize)> {

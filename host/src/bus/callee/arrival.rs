@@ -7,7 +7,7 @@ use crate::guest::scope::RequestScope;
 use crate::model::Nanos;
 
 use super::OpenSpan;
-use super::node::Stand;
+use super::node::ReplicaSet;
 use super::replica::Replica;
 use super::routes::{Match, Route};
 
@@ -15,7 +15,7 @@ use super::routes::{Match, Route};
 pub(in crate::bus) struct Arrival<'a> {
     pub visit: &'a mut Visit,
     /// The release of the guest that serves it.
-    pub stand: &'a Stand,
+    pub set: &'a ReplicaSet,
     /// A replica of that release.
     pub replica: &'a Replica,
     /// What its method and path meet in that release.
@@ -28,10 +28,10 @@ pub(in crate::bus) struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     /// It comes now, to this replica of a release.
-    pub fn new(visit: &'a mut Visit, stand: &'a Stand, replica: &'a Replica, now: Nanos) -> Self {
-        let met = stand.routes.find(&visit.request.method, visit.request.path());
-        let slot = stand.slot(met.route());
-        Self { visit, stand, replica, met, slot, since: now }
+    pub fn new(visit: &'a mut Visit, set: &'a ReplicaSet, replica: &'a Replica, now: Nanos) -> Self {
+        let met = set.routes.find(&visit.request.method, visit.request.path());
+        let slot = set.slot(met.route());
+        Self { visit, set, replica, met, slot, since: now }
     }
 
     /// Where it is counted.
@@ -41,7 +41,7 @@ impl<'a> Arrival<'a> {
 
     /// The route that answers it, if it meets one.
     pub fn route(&self) -> Option<&'a Route> {
-        self.met.route().map(|route| self.stand.routes.get(route))
+        self.met.route().map(|route| self.set.routes.get(route))
     }
 
     /// The request as faults see it.

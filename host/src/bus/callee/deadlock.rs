@@ -69,8 +69,8 @@ impl CalleeSide {
             NodeCode::External => None,
         });
         guests.flat_map(|guest| {
-            let deployed = guest.releases.iter().filter_map(|release| release.stand.as_ref());
-            std::iter::once(&guest.stand).chain(deployed).flat_map(|stand| &stand.replicas)
+            let deployed = guest.releases.iter().filter_map(|release| release.set.as_ref());
+            std::iter::once(&guest.set).chain(deployed).flat_map(|set| &set.replicas)
         })
     }
 }

@@ -32,7 +32,7 @@ pub enum NodeCode {
 #[derive(Debug)]
 pub struct GuestNode {
     /// As the topology has it.
-    pub stand: Stand,
+    pub set: ReplicaSet,
     /// The names of its routes, and behind them those that only another release has.
     pub routes: Vec<Arc<str>>,
     /// What faults deploy.
@@ -41,7 +41,7 @@ pub struct GuestNode {
 
 /// One release of a service's guest, and the replicas that run it.
 #[derive(Debug)]
-pub struct Stand {
+pub struct ReplicaSet {
     pub code: CompiledGuest,
     pub routes: Routes,
     pub replicas: Vec<Replica>,
@@ -49,7 +49,7 @@ pub struct Stand {
     pub slots: Option<Vec<u32>>,
 }
 
-impl Stand {
+impl ReplicaSet {
     /// What the service counts a route of this release as.
     pub fn slot(&self, route: Option<u32>) -> Option<u32> {
         match &self.slots {
@@ -66,20 +66,20 @@ pub struct Release {
     pub fault: usize,
     pub canary: Canary,
     /// None: it is broken, and its processes do not come up.
-    pub stand: Option<Stand>,
+    pub set: Option<ReplicaSet>,
 }
 
 impl Node {
     /// Whether something may strike its replicas.
     pub fn is_mortal(&self) -> bool {
         let NodeCode::Guest(guest) = &self.code else { return false };
-        guest.stand.replicas.iter().any(|replica| replica.faults().is_some())
+        guest.set.replicas.iter().any(|replica| replica.faults().is_some())
     }
 
     /// Nothing counted yet.
     pub fn account(&self) -> ServiceAccount {
         let NodeCode::Guest(guest) = &self.code else { return ServiceAccount::of_server(self.name.clone()) };
-        let replicas = &guest.stand.replicas;
+        let replicas = &guest.set.replicas;
         let capacity = replicas.first().map(|replica| Capacity {
             replicas: replicas.len() as u32,
             workers: replica.workers(),
@@ -87,7 +87,7 @@ impl Node {
         });
         let account =
             ServiceAccount::of_guest(self.name.clone(), guest.routes.clone(), capacity.unwrap_or_default());
-        let is_single = guest.stand.replicas.len() == 1 && guest.releases.is_empty();
+        let is_single = guest.set.replicas.len() == 1 && guest.releases.is_empty();
         if is_single { account } else { account.by_instance() }
     }
 }

@@ -27,7 +27,7 @@ impl CalleeSide {
                 let detail = format!("{} is not allowed here", request.method);
                 let mut response = Response::detail(405, detail);
                 response.headers.push("allow", allowed.join(", "));
-                (response, Some(arrival.stand.routes.get(*route)))
+                (response, Some(arrival.set.routes.get(*route)))
             }
             _ => (Response::detail(404, format!("no route for {}", request.path())), None),
         };

@@ -10,7 +10,7 @@ use crate::model::Canary;
 use crate::rng::Purpose;
 
 use super::CalleeSide;
-use super::node::{GuestNode, Release, Stand};
+use super::node::{GuestNode, Release, ReplicaSet};
 
 impl Release {
     /// Whether a replica of so many runs this release while it is deployed: the last do.
@@ -25,7 +25,7 @@ impl Release {
 
 /// Who serves a request.
 pub(super) struct Chosen<'a> {
-    pub stand: &'a Stand,
+    pub set: &'a ReplicaSet,
     /// Kept as long as the request is under way.
     pub _held: Option<Held>,
 }
@@ -47,13 +47,13 @@ impl CalleeSide {
                 continue;
             }
             if matches!(release.canary, Canary::Replicas(_))
-                && !release.is_on(replica, guest.stand.replicas.len())
+                && !release.is_on(replica, guest.set.replicas.len())
             {
                 continue;
             }
             if let Some(strike) = self.deployed(rule, release, guest, visit, replica) {
-                return match &release.stand {
-                    Some(stand) => Ok(Chosen { stand, _held: strike.held }),
+                return match &release.set {
+                    Some(set) => Ok(Chosen { set, _held: strike.held }),
                     None => {
                         self.stats.refused(visit.to, visit.from.is_some());
                         Err(self.nobody_at(visit.to))
@@ -61,7 +61,7 @@ impl CalleeSide {
                 };
             }
         }
-        Ok(Chosen { stand: &guest.stand, _held: None })
+        Ok(Chosen { set: &guest.set, _held: None })
     }
 
     /// Whether a fault has deployed a release for this request.
@@ -73,7 +73,7 @@ impl CalleeSide {
         visit: &Visit,
         replica: usize,
     ) -> Option<Strike> {
-        let found = guest.stand.routes.find(&visit.request.method, visit.request.path());
+        let found = guest.set.routes.find(&visit.request.method, visit.request.path());
         let (route, params) = found.parts();
         let candidate = visit.candidate(route, Some(replica as u32), &params, visit.span);
         if !rule.is_for_route(route) {
@@ -89,9 +89,9 @@ impl CalleeSide {
         let now = self.now();
         let strike = rule.strike(&candidate, now)?;
         // One that is broken does not come up: there is no process, nor a SERVER span.
-        let resource = release.stand.as_ref().map(|stand| stand.replicas[replica].identity.resource);
+        let resource = release.set.as_ref().map(|set| set.replicas[replica].identity.resource);
         let within = Some(visit.call.unwrap_or(visit.span));
-        let spans = Spans { server: release.stand.as_ref().and(candidate.spans.server), ..candidate.spans };
+        let spans = Spans { server: release.set.as_ref().and(candidate.spans.server), ..candidate.spans };
         let candidate = Candidate { resource, spans, ..candidate };
         let firing = Firing::at(rule, &candidate.site(), strike.window, now, Drawn::Nothing);
         self.faults.ledger.fired(Firing { within, ..firing }.shown_by(spans, DOOR_SIGNS));
@@ -103,13 +103,13 @@ impl CalleeSide {
     /// processes, which are done with what they have and end.
     pub(in crate::bus) fn roll(&self, rule: &Rule, guest: &GuestNode) {
         let Some(release) = guest.releases.iter().find(|release| release.fault == rule.index) else { return };
-        for (index, replica) in guest.stand.replicas.iter().enumerate() {
+        for (index, replica) in guest.set.replicas.iter().enumerate() {
             let is_replaced = guest.releases.iter().any(|other| {
-                self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.stand.replicas.len())
+                self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.set.replicas.len())
             });
             replica.retire(is_replaced);
         }
-        let deployed = release.stand.iter().flat_map(|stand| &stand.replicas);
+        let deployed = release.set.iter().flat_map(|set| &set.replicas);
         deployed.for_each(|replica| replica.retire(!rule.is_active()));
     }
 }

@@ -68,7 +68,7 @@ impl State {
 }
 
 /// What it takes to get a worker.
-pub struct Wish<'a> {
+pub struct WorkerRequest<'a> {
     pub code: &'a CompiledGuest,
     pub host: &'a Rc<Host>,
     pub stats: &'a Stats,
@@ -182,8 +182,8 @@ impl Replica {
 
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
-    pub async fn acquire(&self, wish: &Wish<'_>) -> Acquired {
-        let Wish { code, host, stats, deadline, occupant, above, queued } = wish;
+    pub async fn acquire(&self, wanted: &WorkerRequest<'_>) -> Acquired {
+        let WorkerRequest { code, host, stats, deadline, occupant, above, queued } = wanted;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);

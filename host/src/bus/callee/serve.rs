@@ -15,7 +15,7 @@ use crate::message::Response;
 use crate::model::Limits;
 use crate::tally;
 
-use super::replica::{Acquired, Replica, Wish};
+use super::replica::{Acquired, Replica, WorkerRequest};
 use super::routes::Match;
 use super::{Arrival, CalleeSide, Job, refusal};
 
@@ -33,10 +33,10 @@ impl CalleeSide {
             let detail = "the entry of a topology is a guest, not an external service";
             return Ok(Response::detail(502, detail));
         };
-        let replica = visit.pick(guest.stand.replicas.len());
+        let replica = visit.pick(guest.set.replicas.len());
         let chosen = self.choose(guest, visit, replica)?;
-        let replica = &chosen.stand.replicas[replica];
-        let mut arrival = Arrival::new(visit, chosen.stand, replica, self.now());
+        let replica = &chosen.set.replicas[replica];
+        let mut arrival = Arrival::new(visit, chosen.set, replica, self.now());
         match replica.faults() {
             None => self.attend(&mut arrival, None).await,
             // In a box, as it is rare: every task would have room for it.
@@ -65,8 +65,8 @@ impl CalleeSide {
         if let Some(response) = self.refuse(arrival) {
             return Ok(response);
         }
-        let wish = Wish {
-            code: &arrival.stand.code,
+        let wanted = WorkerRequest {
+            code: &arrival.set.code,
             host: &self.host,
             stats: &self.stats,
             deadline: arrival.visit.deadline.map(|deadline| deadline.at),
@@ -74,7 +74,7 @@ impl CalleeSide {
             above: arrival.visit.above.as_ref(),
             queued: &|| self.untangle(to),
         };
-        let (response, failure) = match replica.acquire(&wish).await {
+        let (response, failure) = match replica.acquire(&wanted).await {
             Acquired::Worker(mut worker) => {
                 // Who may die frees its callers.
                 worker.brought(arrival.visit.above.take().filter(|_| occupant.is_none()));

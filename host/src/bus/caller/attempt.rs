@@ -312,8 +312,8 @@ impl ClientSpan {
             && caller.trace.recording
         {
             let server = || caller.trace.child_id(Some(caller.span), 0);
-            let replica = pick(&caller.trace, guest.stand.replicas.len(), server);
-            span.sent_to(&guest.stand.replicas[replica].identity.endpoint);
+            let replica = pick(&caller.trace, guest.set.replicas.len(), server);
+            span.sent_to(&guest.set.replicas[replica].identity.endpoint);
         }
     }
 

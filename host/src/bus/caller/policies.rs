@@ -207,16 +207,16 @@ impl GuardedCall {
             Ok(patience) => patience,
             Err(error) => return self.refused(number, cause, error),
         };
-        let pass = match self.pass() {
-            Ok(pass) => pass,
+        let permit = match self.permit() {
+            Ok(permit) => permit,
             Err(error) => return self.refused(number, cause, error),
         };
         let (attempt, mut span) = self.open(number, cause, patience);
         if waited > 0 {
             span.waited_for_place(waited);
         }
-        if let Some(pass) = &pass {
-            pass.tell(&mut span);
+        if let Some(permit) = &permit {
+            permit.tell(&mut span);
         }
         let link = self.caller.service.zip(self.callee.id());
         let link = link.and_then(|(from, to)| self.side.links.between(from, to));
@@ -225,8 +225,8 @@ impl GuardedCall {
             Err(error) => return Landed { outcome: Err(error), span },
         };
         let outcome = flight.outcome().await;
-        if let Some(pass) = pass {
-            pass.report(&outcome, self.now(), &mut span);
+        if let Some(permit) = permit {
+            permit.report(&outcome, self.now(), &mut span);
         }
         drop(place);
         Landed { outcome, span }
@@ -308,10 +308,10 @@ impl GuardedCall {
     }
 
     /// The breaker's leave, if the link has one.
-    fn pass(&self) -> Result<Option<Pass>, CallError> {
+    fn permit(&self) -> Result<Option<HeldPermit>, CallError> {
         let Some(breaker) = &self.state.breaker else { return Ok(None) };
         let admitted = breaker.borrow_mut().admit(self.now()).map_err(circuit_open)?;
-        Ok(Some(Pass { state: Rc::clone(&self.state), admitted: Some(admitted) }))
+        Ok(Some(HeldPermit { state: Rc::clone(&self.state), admitted: Some(admitted) }))
     }
 
     /// Ends the last span, with what the caller gets.
@@ -328,13 +328,13 @@ impl GuardedCall {
 }
 
 /// A breaker's leave for one attempt. An attempt that is given up gives it back.
-struct Pass {
+struct HeldPermit {
     state: Rc<ClientState>,
     /// None once it is used up.
     admitted: Option<BreakerPermit>,
 }
 
-impl Pass {
+impl HeldPermit {
     /// Says on the attempt's span what the breaker is.
     fn tell(&self, span: &mut ClientSpan) {
         let Some(admitted) = self.admitted else { return };
@@ -355,7 +355,7 @@ impl Pass {
     }
 }
 
-impl Drop for Pass {
+impl Drop for HeldPermit {
     fn drop(&mut self) {
         if let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.state.breaker) {
             breaker.borrow_mut().withdraw(admitted);

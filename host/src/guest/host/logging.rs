@@ -9,9 +9,9 @@ use crate::wasi::bill::{self, FUNCTION, RECORD};
 
 use super::state::GuestState;
 use super::tracing::{key_value, weight};
+use crate::guest::attributes::{bound, merge};
 use crate::guest::bindings::simhost::service::logging;
 use crate::guest::bindings::simhost::service::tracing::Attributes;
-use crate::guest::scope::{bound, merge};
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {

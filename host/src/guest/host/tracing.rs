@@ -7,9 +7,10 @@ use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
 use super::state::GuestState;
+use crate::guest::attributes::bound;
 use crate::guest::bindings::Span;
 use crate::guest::bindings::simhost::service::tracing;
-use crate::guest::scope::{RequestScope, bound};
+use crate::guest::scope::RequestScope;
 
 /// Links the interface.
 pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {

@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn a_half_counts_for_the_items_of_its_records() {
+        let whole = request(&[1, 2, 3]).encode_to_vec();
+        let halves = halve(whole.into(), |record| record.len()).expect("it has two records");
+        for (bytes, items) in halves {
+            let half = ExportTraceServiceRequest::decode(bytes).expect("a request");
+            let scopes = half.resource_spans.iter().flat_map(|of| &of.scope_spans);
+            let lengths = scopes.flat_map(|scope| &scope.spans).map(Message::encoded_len);
+            assert_eq!(items, lengths.sum::<usize>());
+        }
+    }
+
+    #[test]
     fn one_record_has_no_halves() {
         assert_eq!(halve(request(&[1]).encode_to_vec().into(), |_| 1), None);
         assert_eq!(halve(request(&[]).encode_to_vec().into(), |_| 1), None);
