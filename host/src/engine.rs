@@ -169,7 +169,7 @@ pub enum LoadError {
     NoVersion,
     #[error("it was built for a version that was not released: {}", list(_0))]
     PreRelease(BTreeSet<String>),
-    #[error("it is too old: it exports {}; this simhost has {}", list(_0), versions())]
+    #[error("it is too old: it exports {}; this simhost has {}", list(_0), versions("and"))]
     TooOld(BTreeSet<String>),
     #[error("{0}")]
     Newer(Needs),
@@ -193,7 +193,7 @@ impl LoadError {
         Cow::Borrowed(match self {
             Self::Newer(_) => "update simhost, or build the guest for a version of the contract that it has",
             Self::TooOld(_) | Self::PreRelease(_) => {
-                return format!("build the guest for {}", versions()).into();
+                return format!("build the guest for {}", versions("or")).into();
             }
             Self::NoVersion => {
                 let [.., newest] = Contract::ALL.map(Contract::version);
@@ -229,10 +229,11 @@ fn known_interfaces(import: &str) -> Option<String> {
     Some(did_you_mean(name, &what, contract.interfaces()))
 }
 
-/// The versions of the contract that guests may have: `simhost:service 0.1.0 and 0.2.0`.
-fn versions() -> String {
+/// The versions of the contract that guests may have, with a word between them: `simhost:service 0.1.0 and
+/// 0.2.0`.
+fn versions(between: &str) -> String {
     let versions = Contract::ALL.map(|contract| contract.version().to_string());
-    format!("{PACKAGE} {}", versions.join(" and "))
+    format!("{PACKAGE} {}", versions.join(&format!(" {between} ")))
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {

@@ -181,10 +181,10 @@ pub(crate) fn collect<T>(build: impl FnOnce() -> T) -> (T, Vec<Problem>) {
 
 fn know(key: &str) {
     READING.with_borrow_mut(|reading| {
-        if let Some(reading) = reading {
-            if !reading.known.iter().any(|known| known == key) {
-                reading.known.push(key.to_owned());
-            }
+        if let Some(reading) = reading
+            && !reading.known.iter().any(|known| known == key)
+        {
+            reading.known.push(key.to_owned());
         }
     });
 }

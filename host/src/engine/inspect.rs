@@ -102,7 +102,7 @@ impl Needs {
 
 impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "needs {}; this simhost has {}", list(&self.later), versions())?;
+        write!(f, "needs {}; this simhost has {}", list(&self.later), versions("and"))?;
         match self.unknown.is_empty() {
             true => Ok(()),
             false => write!(f, "; it also imports what simhost does not offer: {}", list(&self.unknown)),

@@ -129,7 +129,7 @@ fn shortened(text: &str) -> &str {
 /// What a person reads if the guest of the service `name` did not return from its function `routes`.
 fn no_routes(name: &str, failure: &GuestFailure, said: &Batch) -> Problem {
     let GuestFailure { kind, message, backtrace } = failure;
-    debug!(service = name, kind, why = message, backtrace, "guest gave no routes");
+    debug!(service = %name, kind, why = message, backtrace, "guest gave no routes");
     let why = match *kind {
         "guest_trap" => "it stopped with an error",
         _ => message,

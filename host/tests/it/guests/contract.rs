@@ -181,7 +181,7 @@ fn a_guest_that_no_update_helps_is_told_what_to_build_it_for() {
     let (_folder, file) = noop_of("0.0.9");
     let report = front(&file).refusal();
     assert!(report.contains("it is too old: it exports simhost:service/handler@0.0.9"), "{report}");
-    assert!(report.contains("help: build the guest for simhost:service 0.1.0 and 0.2.0"), "{report}");
+    assert!(report.contains("help: build the guest for simhost:service 0.1.0 or 0.2.0"), "{report}");
     let exporting = |name: &str| {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("mine.wasm");
