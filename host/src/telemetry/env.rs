@@ -8,8 +8,10 @@
 mod otlp;
 mod reader;
 mod unused;
+mod variables;
 
 pub use otlp::files;
+pub use variables::table as reference;
 
 use std::time::Duration;
 

@@ -54,6 +54,9 @@ const USER_AGENT: &str = concat!("simhost/", env!("CARGO_PKG_VERSION"));
 /// Where each signal goes; none: nowhere.
 pub type Endpoints = PerSignal<Option<Endpoint>>;
 
+/// How long an attempt may take where nobody says: the OTLP exporter specification.
+pub const ATTEMPT_AT_MOST: Duration = Duration::from_secs(10);
+
 /// A receiver, and how to talk to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -73,7 +76,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint with the defaults of the OTLP exporter specification.
     pub fn new(url: reqwest::Url, protocol: Protocol) -> Self {
-        let timeout = Duration::from_secs(10);
+        let timeout = ATTEMPT_AT_MOST;
         Self { url, protocol, headers: HeaderMap::new(), gzip: false, timeout, tls: Tls::default() }
     }
 }

@@ -285,6 +285,9 @@ impl<T: Type, A: Absence> Declared for Key<T, A> {
             }
             Absent::Explained(words) => says.push_str(&format!(" Default: {}.", plain(&words))),
         }
+        // An editor may show what one of several forms says, and not what is said of all of them.
+        let forms = schema.get_mut("anyOf").and_then(Json::as_array_mut).into_iter().flatten();
+        forms.filter(|form| form["$ref"].is_null()).for_each(|form| form["description"] = json!(says));
         schema["description"] = json!(says);
         schema
     }

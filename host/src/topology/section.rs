@@ -1,9 +1,10 @@
 //! Tables of the topology file: which keys each may have. A table is opened with the keys that
 //! its [`Section`] declares, and its readers get at no others.
 //!
-//! Editors that complete keys, such as those with taplo, look into `properties`, `items` and
-//! `$ref` of a schema. They take no notice of `if`, nor of what stands beside a `$ref`, and lose the
-//! keys of a table with `allOf`. Therefore a table lists all of its keys in `properties`.
+//! Editors that complete keys, such as those with taplo, look into `properties`, `items`, `anyOf`
+//! and `$ref` of a schema. They take no notice of `then` nor of what stands beside a `$ref`, offer a
+//! key again for each of `oneOf`, and lose the keys of a table with `allOf`. Therefore a table lists
+//! all of its keys in `properties`, and has its rules behind `then`.
 
 use std::borrow::Cow;
 
@@ -65,27 +66,43 @@ impl Section {
         defs.tables.push((self.name, table(self.keys)));
         let mut schema = object(self.keys, defs);
         schema["description"] = json!(sentence(self.says));
-        let (mut one, mut never) = (vec![Vec::new()], Vec::new());
-        for rule in self.rules {
-            match rule {
-                Rule::One(keys) => {
-                    let with = |chosen: &Vec<&'static str>| {
-                        let chosen = chosen.clone();
-                        keys.iter().map(move |key| [&chosen[..], &[key]].concat())
-                    };
-                    one = one.iter().flat_map(with).collect();
-                }
-                Rule::NotBoth(key, other) => never.push(json!({ "required": [key, other] })),
-            }
+        // One of all keys is said in fewer words.
+        let is_of_all = |rule: &&Rule| matches!(rule, Rule::One(keys) if keys.len() == self.keys.len());
+        if self.rules.iter().any(|rule| is_of_all(&rule)) {
+            schema["minProperties"] = json!(1);
+            schema["maxProperties"] = json!(1);
         }
-        if one.len() > 1 {
-            let one: Vec<_> = one.iter().map(|keys| json!({ "required": keys })).collect();
-            schema["oneOf"] = json!(one);
-        }
-        if !never.is_empty() {
-            schema["not"] = json!({ "anyOf": never });
+        let rules = self.rules.iter().filter(|rule| !is_of_all(rule));
+        let several: Vec<_> = rules.flat_map(Rule::schemas).collect();
+        if !several.is_empty() {
+            schema["if"] = json!(true);
+            schema["then"] = json!({ "allOf": several });
         }
         schema
+    }
+}
+
+impl Rule {
+    fn schemas(&self) -> Vec<Json> {
+        let absent = |keys: &[&str]| {
+            let absent: Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), json!(false))).collect();
+            json!({ "properties": absent })
+        };
+        let not_both =
+            |one: &str, other: &str| json!({ "if": { "required": [one] }, "then": absent(&[other]) });
+        match *self {
+            Self::One([one, other]) => {
+                vec![json!({ "if": absent(&[one]), "then": { "required": [other] } }), not_both(one, other)]
+            }
+            Self::One(keys) => {
+                let pairs = keys
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(index, one)| keys[index + 1..].iter().map(move |other| not_both(one, other)));
+                [json!({ "not": absent(keys) })].into_iter().chain(pairs).collect()
+            }
+            Self::NotBoth(one, other) => vec![not_both(one, other)],
+        }
     }
 }
 

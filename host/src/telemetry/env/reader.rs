@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
+use super::variables::is_declared;
 use crate::error::Problem;
 
 /// Reads variables and gathers problems and notes.
@@ -51,6 +52,12 @@ impl<'a> Reader<'a> {
 
     /// The variable's value, without the space around it; none when it is empty.
     pub fn text(&self, name: &str) -> Option<String> {
+        debug_assert!(is_declared(name), "{name} is not among the variables");
+        self.undeclared(name)
+    }
+
+    /// [`text`](Self::text) of a variable that has no effect.
+    pub fn undeclared(&self, name: &str) -> Option<String> {
         (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 

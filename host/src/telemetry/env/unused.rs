@@ -67,7 +67,7 @@ const UNUSED: [Unused; 36] = [
 /// Notes each that is set.
 pub fn note(reader: &mut Reader<'_>) {
     for Unused { name, why, harmless } in &UNUSED {
-        let Some(value) = reader.text(name) else { continue };
+        let Some(value) = reader.undeclared(name) else { continue };
         let value = value.replace(' ', "");
         if !harmless.contains(&value.as_str()) {
             reader.note(format!("{name} has no effect: {why}"));

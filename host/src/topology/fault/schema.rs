@@ -53,8 +53,9 @@ fn schema(defs: &mut Defs) -> Json {
         schema["properties"][key] = one;
     }
     schema["additionalProperties"] = json!(true);
-    schema["if"] = json!({ "required": [KIND.name] });
-    schema["then"] = json!({ "allOf": of_kinds });
+    if let Some(rules) = schema["then"]["allOf"].as_array_mut() {
+        rules.extend(of_kinds);
+    }
     schema
 }
 
@@ -72,7 +73,7 @@ fn of_kind(declared: &Declaration, keys: &IndexMap<&str, Vec<Json>>, defs: &mut 
     let differ = declared.keys.iter().filter(|key| keys[key.name()].len() > 1);
     let own: Map<_, _> = differ.map(|key| (key.name().to_owned(), key.schema(defs))).collect();
     json!({
-        "if": { "properties": { KIND.name: { "const": declared.kind.name } } },
+        "if": { "required": [KIND.name], "properties": { KIND.name: { "const": declared.kind.name } } },
         "then": { "propertyNames": { "enum": names }, "required": required, "properties": own },
     })
 }

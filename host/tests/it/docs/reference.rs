@@ -1,4 +1,4 @@
-//! The tables of keys in the reference are made of the declarations of the keys.
+//! The tables of keys and variables in the reference are made of their declarations.
 //!
 //! Below a line `<!-- table of NAME -->` stands the table of all keys of NAME, below
 //! `<!-- table of NAME: a, b -->` that of some. `BLESS=1 cargo test --test it docs::reference` writes the
@@ -35,7 +35,9 @@ fn tables() -> BTreeMap<&'static str, Keys> {
         let rows = lines[2..].iter().map(|row| (key(row), (*row).to_owned()));
         Keys { head: lines[..2].concat(), rows: rows.collect() }
     };
-    simhost::topology::reference_tables().iter().map(|(name, table)| (*name, read(table))).collect()
+    let environment = [("environment", simhost::telemetry::env::reference())];
+    let tables = simhost::topology::reference_tables().into_iter().chain(environment);
+    tables.map(|(name, table)| (name, read(&table))).collect()
 }
 
 /// A page with its tables made anew, and which keys of which table it has.

@@ -1,0 +1,149 @@
+//! The variables that are read. Each is declared once: the reader gets at no others, and the table of the
+//! reference is made of these.
+
+use super::SpanLimits;
+use crate::telemetry::otlp::ATTEMPT_AT_MOST;
+use crate::telemetry::pipeline::Batching;
+use crate::telemetry::signal::Signal;
+
+/// A variable. `SIGNAL` in its name stands for each signal.
+struct Variable {
+    name: &'static str,
+    /// What holds without it: Markdown.
+    default: fn() -> String,
+    /// What it means: a phrase of Markdown.
+    says: &'static str,
+    /// One signal may have a value of its own: `OTEL_EXPORTER_OTLP_TRACES_…`.
+    per_signal: bool,
+}
+
+const fn variable(name: &'static str, default: fn() -> String, says: &'static str) -> Variable {
+    Variable { name, default, says, per_signal: false }
+}
+
+const fn exporter(name: &'static str, default: fn() -> String, says: &'static str) -> Variable {
+    Variable { name, default, says, per_signal: true }
+}
+
+const PEM: &str = "a PEM file";
+
+/// In the order of the reference.
+const VARIABLES: [Variable; 24] = [
+    exporter(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        || "the topology's, or none".to_owned(),
+        "`http://localhost:4317`; over HTTP `v1/traces` and `v1/logs` are appended",
+    ),
+    exporter(
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        || "`grpc`; on port 4318 `http/protobuf`".to_owned(),
+        "`grpc` or `http/protobuf`",
+    ),
+    exporter(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        || "none".to_owned(),
+        "`key=value,key=value`, values percent-encoded",
+    ),
+    exporter("OTEL_EXPORTER_OTLP_COMPRESSION", || code("none"), "`none` or `gzip`"),
+    exporter(
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        || code(ATTEMPT_AT_MOST.as_millis()),
+        "milliseconds, for one attempt",
+    ),
+    exporter(
+        "OTEL_EXPORTER_OTLP_INSECURE",
+        || code(false),
+        "`true`: no TLS, for a gRPC endpoint that is written without a scheme",
+    ),
+    exporter("OTEL_EXPORTER_OTLP_CERTIFICATE", || "the system's authorities".to_owned(), PEM),
+    exporter("OTEL_EXPORTER_OTLP_CLIENT_KEY", || "none".to_owned(), PEM),
+    exporter("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", || "none".to_owned(), PEM),
+    variable(
+        "OTEL_SIGNAL_EXPORTER",
+        || "`otlp` if there is an endpoint".to_owned(),
+        "`otlp`, `console`, both with a comma, or `none`",
+    ),
+    variable(
+        "OTEL_TRACES_SAMPLER",
+        || code("parentbased_always_on"),
+        "or `always_on`, `always_off`, `traceidratio`, `parentbased_always_off`, `parentbased_traceidratio`",
+    ),
+    variable(
+        "OTEL_TRACES_SAMPLER_ARG",
+        || code("1.0"),
+        "the ratio of `traceidratio` and `parentbased_traceidratio`",
+    ),
+    variable(
+        "OTEL_RESOURCE_ATTRIBUTES",
+        || "none".to_owned(),
+        "`key=value,key=value`, both percent-encoded: attributes of every service. A value of the topology for the \
+         same key counts in its place",
+    ),
+    variable(
+        "OTEL_BSP_SCHEDULE_DELAY",
+        || code(Batching::default().delay.as_millis()),
+        "milliseconds until a batch that is not full leaves",
+    ),
+    variable(
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        || code(Batching::default().timeout.as_millis()),
+        "milliseconds: see [waiting for receivers](../guides/export.md#waiting-for-receivers)",
+    ),
+    variable("OTEL_BSP_MAX_QUEUE_SIZE", || code(Batching::default().queue), "records that wait"),
+    variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", || code(Batching::default().batch), "records of a batch"),
+    variable(
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        || code(SpanLimits::default().attributes),
+        "attributes of a span; further ones are dropped and counted",
+    ),
+    variable("OTEL_SPAN_EVENT_COUNT_LIMIT", || code(SpanLimits::default().events), "events of a span"),
+    variable(
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        || code(SpanLimits::default().event_attributes),
+        "attributes of an event",
+    ),
+    variable(
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        || "none".to_owned(),
+        "characters of a text in a span; longer ones are cut",
+    ),
+    variable(
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        || "none".to_owned(),
+        "holds where `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` is not set",
+    ),
+    variable(
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        || "none".to_owned(),
+        "holds where `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` is not set",
+    ),
+    variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
+];
+
+fn code(value: impl std::fmt::Display) -> String {
+    format!("`{value}`")
+}
+
+/// Whether a variable is declared, for all signals or for one.
+pub fn is_declared(name: &str) -> bool {
+    VARIABLES.iter().any(|variable| {
+        variable.name == name
+            || Signal::ALL.iter().any(|signal| {
+                let signal = signal.spec().variable;
+                variable.name.replace("SIGNAL", signal) == name
+                    || variable.per_signal
+                        && variable.name.replace("OTLP_", &format!("OTLP_{signal}_")) == name
+            })
+    })
+}
+
+/// The table of the reference: Markdown.
+pub fn table() -> String {
+    let mut table = "| variable | default | |\n|---|---|---|\n".to_owned();
+    for Variable { name, default, says, .. } in &VARIABLES {
+        let names = Signal::ALL.map(|signal| code(name.replace("SIGNAL", signal.spec().variable)));
+        let names = if name.contains("SIGNAL") { names.join(", ") } else { code(name) };
+        table.push_str(&format!("| {names} | {} | {says} |\n", default()));
+    }
+    table
+}
