@@ -76,3 +76,15 @@ book:
 # Are GitHub's files well-formed?
 workflows:
     .ci/run workflows
+
+# The archive of a release, of this machine's system
+archive *args:
+    .ci/run archive {{ args }}
+
+# What the program is made of, as CycloneDX
+sbom:
+    .ci/run sbom
+
+# A draft of a release on GitHub
+draft tag:
+    .ci/run draft {{ tag }}

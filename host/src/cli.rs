@@ -201,11 +201,11 @@ fn duration(text: &str) -> Result<Nanos, String> {
     crate::topology::duration(text)
 }
 
-/// How long a run goes on.
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
 }
 
+/// How long a run goes on.
 fn length(text: &str) -> Result<Nanos, String> {
     match duration(text)? {
         0 => Err("a run of no time does nothing: write a time above 0, such as 10s".to_owned()),

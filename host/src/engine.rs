@@ -3,6 +3,7 @@
 mod cache;
 mod inspect;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -10,15 +11,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tracing::debug;
+use simhost_notation::did_you_mean;
+use tracing::{debug, info};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::guest::contract::{self, GuestCode};
+use crate::guest::contract::{self, Contract, GuestCode, PACKAGE};
 use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
 
-use inspect::{Needs, inspect};
+use inspect::{Inspected, Interface, Needs, inspect};
 
 /// A guest's own stack. Deeper recursion traps.
 const WASM_STACK: usize = 512 << 10;
@@ -65,6 +67,8 @@ pub struct Engine {
     linker: Linker<GuestState>,
     fuel: bool,
     ticker: Option<Ticker>,
+    /// Where compiled guests are kept for the next run.
+    cache: Option<Cache>,
     /// Why compiled guests are not kept for the next run.
     uncached: Option<String>,
 }
@@ -73,13 +77,13 @@ impl Engine {
     /// Fails where the operating system grants too little address space.
     pub fn new(settings: Settings) -> wasmtime::Result<Self> {
         let (cache, uncached) = cache::open();
-        let engine = wasmtime::Engine::new(&config(settings, cache))?;
+        let engine = wasmtime::Engine::new(&config(settings, cache.clone()))?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)?;
         contract::link(&mut linker, settings.delays_spans)?;
         debug!(fuel = settings.fuel, uncached, "engine made");
         let ticker = if settings.fuel { None } else { Some(Ticker::start(engine.clone())?) };
-        Ok(Self { engine, linker, fuel: settings.fuel, ticker, uncached })
+        Ok(Self { engine, linker, fuel: settings.fuel, ticker, cache, uncached })
     }
 
     /// Why compiled guests are not kept for the next run; none where they are, or where
@@ -88,26 +92,43 @@ impl Engine {
         self.uncached.as_deref()
     }
 
-    /// Compiles a guest, or takes it from the cache, and links it. The error
-    /// says what is wrong with the bytes.
-    pub fn load(&self, bytes: &[u8]) -> Result<CompiledGuest, LoadError> {
+    /// Compiles a guest, or takes it from the cache, and links it. `name` is what people call it.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<CompiledGuest, LoadError> {
         match bytes {
             [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
             [b'\0', b'a', b's', b'm', ..] => {}
             _ => return Err(LoadError::NotWasm),
         }
-        let (contract, needs) = inspect(bytes)?;
+        let Inspected { contract, handler, later } = inspect(bytes)?;
+        let before = self.cached();
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
-        let code = self.linker.instantiate_pre(&component).and_then(|pre| GuestCode::new(contract, pre));
-        let pre = code.map_err(|error| match needs {
-            // It uses what a later version has added to an interface.
-            Some(needs) => LoadError::Newer(needs),
-            None => LoadError::Mismatch(mismatch(&error)),
-        })?;
+        let from = self.origin(before);
+        let pre = self.linker.instantiate_pre(&component).map_err(|error| unlinked(&error, &later))?;
+        let pre =
+            GuestCode::new(contract, &handler, pre).map_err(|error| LoadError::Mismatch(chain(&error)))?;
         let digest = digest(bytes);
-        debug!(digest, bytes = bytes.len(), "guest compiled, or taken from the cache");
+        info!(guest = name, from, digest, bytes = bytes.len(), "guest loaded");
         Ok(CompiledGuest { pre, digest })
+    }
+
+    /// Guests that the cache had, and those that it had not.
+    fn cached(&self) -> (usize, usize) {
+        self.cache.as_ref().map_or((0, 0), |cache| (cache.cache_hits(), cache.cache_misses()))
+    }
+
+    /// Where a guest came from that was loaded since the cache had these counts. Others may be loaded at the
+    /// same time.
+    fn origin(&self, (hits, misses): (usize, usize)) -> &'static str {
+        let (hits_now, misses_now) = self.cached();
+        match (hits_now > hits, misses_now > misses) {
+            (true, false) => "the cache",
+            (true, true) => "the cache or the compiler",
+            (false, _) => "the compiler",
+        }
     }
 }
 
@@ -144,6 +165,12 @@ pub enum LoadError {
     TooLarge(String),
     #[error("it does not export simhost:service/handler; it exports {}", list(exports))]
     NoHandler { exports: Vec<String> },
+    #[error("it exports simhost:service/handler without a version")]
+    NoVersion,
+    #[error("it was built for a version that was not released: {}", list(_0))]
+    PreRelease(BTreeSet<String>),
+    #[error("it is too old: it exports {}; this simhost has {}", list(_0), versions())]
+    TooOld(BTreeSet<String>),
     #[error("{0}")]
     Newer(Needs),
     #[error("it imports what simhost does not offer: {}", list(_0))]
@@ -162,9 +189,17 @@ impl LoadError {
     }
 
     /// What to do about it.
-    pub const fn remedy(&self) -> &'static str {
-        match self {
+    pub fn remedy(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Newer(_) => "update simhost, or build the guest for a version of the contract that it has",
+            Self::TooOld(_) | Self::PreRelease(_) => {
+                return format!("build the guest for {}", versions()).into();
+            }
+            Self::NoVersion => {
+                let [.., newest] = Contract::ALL.map(Contract::version);
+                return format!("write `package {PACKAGE}@{newest};` in its WIT file, and build it again")
+                    .into();
+            }
             Self::NotWasm => {
                 "give the path of a built component, usually target/wasm32-wasip2/release/NAME.wasm"
             }
@@ -176,11 +211,28 @@ impl LoadError {
             Self::NoHandler { .. } | Self::Mismatch(_) => {
                 "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
             }
-            Self::UnknownImports(_) => {
-                "a guest may import simhost:service and WASI 0.2; other services are called through simhost:service/bus"
-            }
-        }
+            Self::UnknownImports(names) => match names.iter().find_map(|name| known_interfaces(name)) {
+                Some(known) => return known.into(),
+                None => {
+                    "a guest may import simhost:service and WASI 0.2; other services are called through simhost:service/bus"
+                }
+            },
+        })
     }
+}
+
+/// The interfaces of the contract, for an import that is not one of them.
+fn known_interfaces(import: &str) -> Option<String> {
+    let Interface { package, name, version } = Interface::parse(import)?;
+    let contract = Contract::of(&version).filter(|_| package == PACKAGE)?;
+    let what = format!("interfaces of {PACKAGE} {}", contract.version());
+    Some(did_you_mean(name, &what, contract.interfaces()))
+}
+
+/// The versions of the contract that guests may have: `simhost:service 0.1.0 and 0.2.0`.
+fn versions() -> String {
+    let versions = Contract::ALL.map(|contract| contract.version().to_string());
+    format!("{PACKAGE} {}", versions.join(" and "))
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
@@ -188,14 +240,25 @@ fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-/// The parts of a linking error, which wasmtime nests.
-fn mismatch(error: &wasmtime::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let separator = if text.is_empty() { "" } else { ": " };
-        write!(text, "{separator}{cause}").expect("a String takes every write");
+/// Why a component does not link. What is missing from an interface of a `later` version, that version has
+/// added.
+fn unlinked(error: &wasmtime::Error, later: &BTreeSet<String>) -> LoadError {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    // wasmtime has no types for these errors.
+    let quoted = |text: &str| text.split('`').nth(1).map(str::to_owned);
+    let (interface, missing) = (quoted(&causes[0]), causes.get(1).and_then(|cause| quoted(cause)));
+    let is_missing = causes.last().is_some_and(|cause| cause.ends_with("implementation is missing"));
+    match (interface, missing) {
+        (Some(interface), Some(missing)) if is_missing && later.contains(&interface) => {
+            LoadError::Newer(Needs::of(format!("`{missing}` of {interface}")))
+        }
+        _ => LoadError::Mismatch(chain(error)),
     }
-    text
+}
+
+/// The causes of an error, which wasmtime nests.
+fn chain(error: &wasmtime::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn digest(bytes: &[u8]) -> String {

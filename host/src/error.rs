@@ -16,7 +16,7 @@ pub use simhost_notation::{did_you_mean, list, nearest, quote, show_share};
 pub const INFALLIBLE: &str = "a String takes every write";
 
 /// Problems that a report keeps; of the others it says only how many there are.
-const SHOWN_AT_MOST: usize = 50;
+pub const SHOWN_AT_MOST: usize = 50;
 
 /// Bytes of text around a problem that a report shows. A file whose lines are
 /// longer gets the position in words.
@@ -104,12 +104,15 @@ impl Findings {
         for problem in &mut problems {
             // What a guest printed or called its routes may be in it.
             problem.message = printable(&problem.message);
+            problem.label = printable(&problem.label);
             problem.help = problem.help.as_deref().map(printable);
         }
+        let name = source.map(|(name, _)| printable(name));
         let further = further + problems.len().saturating_sub(SHOWN_AT_MOST);
         problems.truncate(SHOWN_AT_MOST);
         // One text for all: a problem each in a file of a megabyte must not cost a megabyte each.
-        let shared: Option<(&str, Arc<str>)> = source.map(|(name, text)| (name, printable(text).into()));
+        let text = source.map(|(_, text)| Arc::<str>::from(file_printable(text)));
+        let shared = name.as_deref().zip(text);
         let problems = problems
             .into_iter()
             .map(|problem| match (&shared, &problem.at) {
@@ -122,7 +125,7 @@ impl Findings {
                 _ => Found { problem, source: None },
             })
             .collect();
-        Self { file: source.map(|(name, _)| name.to_owned()), problems, further }
+        Self { file: name, problems, further }
     }
 
     /// What has not happened, for a headline.
@@ -152,7 +155,7 @@ impl Refused {
 
     /// The same refusal, for further reasons that are not in the file.
     pub fn with(mut self, more: Vec<Problem>) -> Self {
-        self.0.problems.extend(more.into_iter().map(|problem| Found { problem, source: None }));
+        self.0.problems.extend(Findings::new(None, more, 0).problems);
         self
     }
 
@@ -194,14 +197,29 @@ impl Warnings {
     }
 }
 
+/// Whether a character would steer a terminal: control characters but the end of a line and the tab, and
+/// those that change the direction of text (Unicode Standard Annex 9, table 4).
+pub fn steers_terminal(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The text with `?` for what would steer a terminal, every byte in its place.
 pub fn printable(text: &str) -> String {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    if !text.contains(steers) {
+    masked(text, |_| false)
+}
+
+/// The same for the text of a file, whose lines may end with `\r\n`.
+fn file_printable(text: &str) -> String {
+    masked(text, |at| text[at..].starts_with("\r\n"))
+}
+
+fn masked(text: &str, is_kept: impl Fn(usize) -> bool) -> String {
+    if !text.contains(steers_terminal) {
         return text.to_owned();
     }
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        match steers(c) {
+    text.char_indices().fold(String::with_capacity(text.len()), |mut shown, (at, c)| {
+        match steers_terminal(c) && !is_kept(at) {
             true => shown.extend(std::iter::repeat_n('?', c.len_utf8())),
             false => shown.push(c),
         }
@@ -306,5 +324,28 @@ impl Diagnostic for Found {
         let label = Some(self.problem.label.clone()).filter(|label| !label.is_empty());
         let span = LabeledSpan::new(label, place.start, place.end.saturating_sub(place.start));
         Some(Box::new(std::iter::once(span)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_problem_steers_the_terminal() {
+        let bad = "x\r\u{2713} x: good\u{1b}[2J \u{202e}\u{2066}\u{9b}1m";
+        let text = format!("a = 1\r\nb = 2 # {bad}\r\n");
+        let problem = || Problem::new(bad).at(7..12, bad).help(bad);
+        let refused = Refused::new(Some((bad, &text)), vec![problem()]).with(vec![Problem::new(bad)]);
+        for plain in [false, true] {
+            let shown = refused.render(Look { plain, ..Look::PLAIN });
+            assert!(!shown.contains(steers_terminal), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn printable_text_keeps_every_byte_in_its_place() {
+        assert_eq!(printable("a\r\n\tb\u{202e}c"), "a?\n\tb???c");
+        assert_eq!(file_printable("a\r\n\rb"), "a\r\n?b");
     }
 }

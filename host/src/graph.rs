@@ -5,6 +5,8 @@ mod layout;
 mod mermaid;
 mod svg;
 
+use crate::error::steers_terminal;
+
 /// Edges with labels, at most: those of larger graphs would hide one another.
 const LABELLED_AT_MOST: usize = 150;
 
@@ -93,7 +95,8 @@ impl Graph {
 
 /// A text without control characters, and without what no XML may have (XML 1.0, section 2.2).
 fn printable(text: &str) -> String {
-    let is_printable = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
+    let is_printable =
+        |c: char| !c.is_control() && !steers_terminal(c) && !matches!(c, '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if is_printable(c) { c } else { '\u{fffd}' }).collect()
 }
 

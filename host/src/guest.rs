@@ -56,22 +56,22 @@ pub struct Worker {
     /// The engine counts fuel.
     fuel: bool,
     /// Given back when the store, with what it has of the engine, is gone.
-    _place: WorkerPermit,
+    _permit: WorkerPermit,
 }
 
-/// A worker's place among those that its world may have.
+/// A worker's permit, of those that its world may have.
 struct WorkerPermit(Rc<Host>);
 
 impl WorkerPermit {
     fn take(host: &Rc<Host>) -> Option<Self> {
-        host.places.set(host.places.get().checked_sub(1)?);
+        host.permits.set(host.permits.get().checked_sub(1)?);
         Some(Self(Rc::clone(host)))
     }
 }
 
 impl Drop for WorkerPermit {
     fn drop(&mut self) {
-        self.0.places.set(self.0.places.get() + 1);
+        self.0.permits.set(self.0.permits.get() + 1);
     }
 }
 
@@ -83,7 +83,7 @@ impl Worker {
         identity: &Rc<Identity>,
         ordinal: u32,
     ) -> Result<Self, GuestFailure> {
-        let place = WorkerPermit::take(host).ok_or_else(exhausted)?;
+        let permit = WorkerPermit::take(host).ok_or_else(exhausted)?;
         let state = GuestState::new(host, identity, ordinal);
         let cpu = Rc::clone(&state.local.get().cpu);
         let mut store = Store::new(code.engine(), state);
@@ -97,7 +97,7 @@ impl Worker {
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
         };
         match instance {
-            Ok(guest) => Ok(Self { store, guest, cpu, fuel, _place: place }),
+            Ok(guest) => Ok(Self { store, guest, cpu, fuel, _permit: permit }),
             Err(error) => Err(failure(&error, store.data())),
         }
     }
@@ -133,7 +133,7 @@ impl Worker {
         self.prepare(Some(scope))
     }
 
-    /// So many bytes more of the worker's memory are lost for as long as it lives.
+    /// Takes `bytes` of the worker's memory for as long as it lives.
     ///
     /// # Errors
     /// With that it has more than it may have: drop it.

@@ -115,6 +115,8 @@ pub struct Ingress {
 pub struct Service {
     pub name: String,
     pub code: Code,
+    /// The topology's own guest, where the command line put another in its place.
+    pub replaced: Option<Code>,
     /// `service.version`.
     pub version: Option<String>,
     /// Simulated processes, at least 1.
@@ -127,8 +129,7 @@ pub struct Service {
     pub config: IndexMap<String, String>,
     /// Where each value of `config` stands, in its order.
     pub config_places: Vec<Place>,
-    /// Where the keys and tables of `config` stand, by their dotted names.
-    pub config_keys: BTreeMap<String, Place>,
+    pub config_keys: ConfigKeys,
     /// Further resource attributes.
     pub resource: IndexMap<String, Scalar>,
     pub limits: Limits,
@@ -137,10 +138,26 @@ pub struct Service {
 }
 
 impl Service {
-    /// Where a key of `config` stands, or the nearest table above it that is there.
-    pub fn config_key(&self, key: &str) -> Option<&Place> {
+    /// The configuration of a guest that a fault deploys here: `own`, on top of the service's where
+    /// that is meant for such a guest.
+    pub fn deployed_config(&self, code: &Code, own: &IndexMap<String, String>) -> IndexMap<String, String> {
+        let guests = [Some(&self.code), self.replaced.as_ref()];
+        let has_its_keys = guests.into_iter().flatten().any(|guest| guest.has_keys_of(code));
+        let mut config = if has_its_keys { self.config.clone() } else { IndexMap::new() };
+        config.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        config
+    }
+}
+
+/// Where the keys and tables of a `config` stand, by their dotted names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigKeys(pub BTreeMap<String, Place>);
+
+impl ConfigKeys {
+    /// Where a key stands, or the nearest table above it that is there.
+    pub fn place(&self, key: &str) -> Option<&Place> {
         let mut tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
-        tables.find_map(|key| self.config_keys.get(key))
+        tables.find_map(|key| self.0.get(key))
     }
 }
 
@@ -154,6 +171,22 @@ pub enum Code {
     File { path: PathBuf, place: Option<Place> },
     /// A real server: `http(s)://host[:port]`, no path.
     External(String),
+}
+
+impl Code {
+    /// Whether both are the same guest, wherever the topology names it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { path: one, .. }, Self::File { path: other, .. }) => one == other,
+            _ => self == other,
+        }
+    }
+
+    /// Whether both read the same keys of `config`, as far as can be told. One file in place of another is
+    /// most likely another build of the same program.
+    fn has_keys_of(&self, other: &Self) -> bool {
+        self.is_same(other) || matches!((self, other), (Self::File { .. }, Self::File { .. }))
+    }
 }
 
 /// A value of a resource attribute.

@@ -153,13 +153,14 @@ impl Plan {
             problems.extend(doubts);
             loaded
         });
-        let loaded = loaded.map_err(|more| problems.extend(more));
+        let mut further = 0;
+        let loaded = loaded.map_err(|found| {
+            further = found.further;
+            problems.extend(found.problems);
+        });
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
                 telemetry.notes.extend(shards::note(&options));
-                if !options.blind {
-                    telemetry.notes.extend(releases::notes(&loaded.releases));
-                }
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 let choice = &options.destinations.choice;
                 if choice.service.is_some() || choice.route.is_some() {
@@ -171,7 +172,10 @@ impl Plan {
                 let warnings = topology.doubt(doubts);
                 Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
             }
-            _ => Err(topology.refuse(sorted(if options.blind { blind(problems) } else { problems }))),
+            _ => {
+                let problems = if options.blind { blind(problems) } else { problems };
+                Err(topology.refuse(sorted(problems), further))
+            }
         }
     }
 
@@ -284,7 +288,10 @@ fn apply(
     let services: Vec<_> = model.services.iter().map(|service| service.name.clone()).collect();
     for (name, path) in &options.guests {
         match model.services.iter_mut().find(|service| service.name == *name) {
-            Some(service) => service.code = Code::File { path: path.clone(), place: None },
+            Some(service) => {
+                let code = Code::File { path: path.clone(), place: None };
+                service.replaced = Some(std::mem::replace(&mut service.code, code));
+            }
             None => problems.push(unknown("--guest", "service", name, &services)),
         }
     }

@@ -67,9 +67,9 @@ pub struct Topology {
 
 impl Topology {
     /// The refusal for problems that are found after the file was read: a
-    /// guest that does not load, a route that no guest has.
-    pub fn refuse(&self, problems: Vec<Problem>) -> Refused {
-        Refused::new(Some((&self.name, &self.text)), problems)
+    /// guest that does not load, a route that no guest has. There are `further` ones beside those given.
+    pub fn refuse(&self, problems: Vec<Problem>, further: usize) -> Refused {
+        Refused::counted(Some((&self.name, &self.text)), problems, further)
     }
 
     /// What is doubtful, with the text that it points into.

@@ -21,6 +21,7 @@ const HIGH_DEMAND: i64 = 5;
 
 fn routes() -> Router {
     config::refuse_unknown();
+    config::declare("stock.<item>");
     Router::new()
         .state(Inventory::from_config())
         .route("GET /health", health)
@@ -39,7 +40,7 @@ impl Inventory {
         let mut shelf = BTreeMap::from([("book".to_owned(), 100)]);
         for (key, _) in config::all() {
             if let Some(item) = key.strip_prefix("stock.") {
-                shelf.insert(item.to_owned(), config::parse(&key, 0));
+                shelf.insert(item.to_owned(), config::parse::<u32>(&key, 0).into());
             }
         }
         Self {

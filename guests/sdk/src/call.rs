@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Why a call has no response, as the contract has it.
 pub use bus::CallError as Cause;
+/// A reason that this version of the contract does not name.
+pub use bus::OtherError as OtherCause;
 
 /// Begins a call to a service of the topology, by its name; or to `http://host:port` where the topology allows it.
 ///
@@ -195,8 +197,8 @@ impl CallError {
     }
 
     /// The class of the error, the `exception.type` of the trace.
-    pub fn kind(&self) -> &'static str {
-        match self.cause {
+    pub fn kind(&self) -> &str {
+        match &self.cause {
             Cause::UnknownService(_) => "UnknownService",
             Cause::Timeout => "Timeout",
             Cause::DeadlineExceeded => "DeadlineExceeded",
@@ -207,6 +209,7 @@ impl CallError {
             Cause::DepthExceeded(_) => "DepthExceeded",
             Cause::MemoryExceeded(_) => "MemoryExceeded",
             Cause::Invalid(_) => "InvalidRequest",
+            Cause::Other(OtherCause { kind, .. }) => kind,
         }
     }
 }
@@ -225,6 +228,7 @@ impl fmt::Display for CallError {
             Cause::MemoryExceeded(text) => write!(f, "host memory exceeded: {text}"),
             Cause::DepthExceeded(depth) => write!(f, "the chain of calls is deeper than {depth}"),
             Cause::Invalid(text) => write!(f, "invalid request: {text}"),
+            Cause::Other(OtherCause { message, .. }) => f.write_str(message),
         }
     }
 }
@@ -243,6 +247,15 @@ mod tests {
         assert_eq!(request.bytes(), b"[1,2]");
         assert_eq!(request.headers().get("content-type"), Some("application/json"));
         assert_eq!(request.headers().get("x-tier"), Some("gold"));
+    }
+
+    #[test]
+    fn a_reason_of_a_later_host_has_the_kind_and_the_words_that_it_comes_with() {
+        let later = OtherCause { kind: "rate_limited".into(), message: "wait for 2s".into() };
+        let error = CallError::new("inventory", Cause::Other(later));
+        assert_eq!((error.kind(), error.to_string().as_str()), ("rate_limited", "inventory: wait for 2s"));
+        assert!(!error.is_timeout());
+        assert_eq!(crate::Error::gateway(error).kind(), "rate_limited");
     }
 
     #[test]

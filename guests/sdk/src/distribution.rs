@@ -1,10 +1,10 @@
 //! Random lengths of time, described as a topology describes them.
 
-use crate::duration::parse_duration;
+mod fields;
+
+use crate::problem::Problem;
 use crate::random;
 use std::time::Duration;
-
-const KINDS: &str = "fixed, normal, lognormal, exponential, uniform, pareto, percentiles";
 
 /// A random length of time. [`config::distribution`](crate::config::distribution) reads one from the topology, in the
 /// form that latencies and delays have there.
@@ -75,29 +75,10 @@ impl Distribution {
     /// `("exponential.mean", "5ms")`.
     ///
     /// # Errors
-    /// Says what is wrong, and the form that is right.
-    pub fn from_fields(fields: &[(String, String)]) -> Result<Self, String> {
-        if let [(key, text)] = fields
-            && key.is_empty()
-        {
-            return from_text(text);
-        }
-        let mut read = Fields { kind: kind_of(fields)?, left: fields.to_vec() };
-        let distribution = match read.kind.as_str() {
-            "fixed" => Self::Fixed(read.duration("")?),
-            "normal" => Self::Normal { mean: read.duration("mean")?, stddev: read.duration("stddev")? },
-            "lognormal" => Self::Lognormal { median: read.duration("median")?, sigma: read.number("sigma")? },
-            "exponential" => Self::Exponential { mean: read.duration("mean")? },
-            "uniform" => Self::Uniform { min: read.duration("min")?, max: read.duration("max")? },
-            "pareto" => Self::Pareto { min: read.duration("min")?, shape: read.number("shape")? },
-            "percentiles" => Self::Percentiles(read.percentiles()?),
-            other => return Err(format!("`{other}` is no kind of distribution; there are {KINDS}")),
-        };
-        match (read.left.first(), &distribution) {
-            (Some((unknown, _)), _) => Err(format!("`{unknown}` is no part of the distribution")),
-            (None, Self::Uniform { min, max }) if min > max => Err("min is greater than max".into()),
-            _ => Ok(distribution),
-        }
+    /// What is wrong, and what to write instead. The problem's key is that of the field at fault, `exponential.mean`;
+    /// there is none if the whole is at fault. [`Problem::within`] puts the key of the distribution in front of it.
+    pub fn from_fields(fields: &[(String, String)]) -> Result<Self, Problem> {
+        fields::read(fields)
     }
 }
 
@@ -208,139 +189,11 @@ fn interpolate(points: &[(f64, Duration)], percentile: f64) -> f64 {
     }
 }
 
-/// `5ms`, or `5ms +/- 1ms` for a normal distribution.
-fn from_text(text: &str) -> Result<Distribution, String> {
-    match text.split_once("+/-") {
-        None => parse_duration(text).map(Distribution::Fixed),
-        Some((mean, stddev)) => {
-            Ok(Distribution::Normal { mean: parse_duration(mean)?, stddev: parse_duration(stddev)? })
-        }
-    }
-}
-
-/// The one kind that all fields name.
-fn kind_of(fields: &[(String, String)]) -> Result<String, String> {
-    let kind = |key: &str| key.split('.').next().unwrap_or(key).to_owned();
-    match fields {
-        [] => Err(format!("it is empty; write a time, or one of {KINDS}")),
-        [(first, _), rest @ ..] => match rest.iter().find(|(key, _)| kind(key) != kind(first)) {
-            None => Ok(kind(first)),
-            Some((other, _)) => Err(format!("`{}` and `{}` cannot both hold", kind(first), kind(other))),
-        },
-    }
-}
-
-/// The fields of a kind that have not been read.
-struct Fields {
-    kind: String,
-    left: Vec<(String, String)>,
-}
-
-impl Fields {
-    fn take<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, String> {
-        let key = if name.is_empty() { self.kind.clone() } else { format!("{}.{name}", self.kind) };
-        let at = self.left.iter().position(|(other, _)| *other == key);
-        let (_, value) = self.left.remove(at.ok_or_else(|| format!("`{key}` is missing"))?);
-        read(&value).map_err(|problem| format!("`{key}` is `{value}`: {problem}"))
-    }
-
-    fn duration(&mut self, name: &str) -> Result<Duration, String> {
-        self.take(name, parse_duration)
-    }
-
-    fn number(&mut self, name: &str) -> Result<f64, String> {
-        self.take(name, |value| match value.parse() {
-            Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
-            _ => Err("write a number greater than 0, such as 0.5".into()),
-        })
-    }
-
-    fn percentiles(&mut self) -> Result<Vec<(f64, Duration)>, String> {
-        let mut points = Vec::new();
-        for (key, value) in std::mem::take(&mut self.left) {
-            let percent = key.strip_prefix("percentiles.p").and_then(|digits| digits.parse::<f64>().ok());
-            let Some(percent) = percent.filter(|percent| (0.0..=100.0).contains(percent)) else {
-                return Err(format!("`{key}` is no percentile: write p0 to p100, such as p50 or \"p99.9\""));
-            };
-            points.push((percent, parse_duration(&value).map_err(|problem| format!("`{key}`: {problem}"))?));
-        }
-        points.sort_by(|one: &(f64, Duration), other| one.0.total_cmp(&other.0));
-        let rises = points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
-        if points.len() < 2 || !rises {
-            return Err(
-                "percentiles are at least two points, and never fall: p50 = \"5ms\", p99 = \"80ms\"".into()
-            );
-        }
-        Ok(points)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
-
-    fn read(fields: &[(&str, &str)]) -> Result<Distribution, String> {
-        let owned = fields.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        Distribution::from_fields(&owned.collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn every_form_of_a_topology_is_read() {
-        let expected = [
-            (vec![("", "5ms")], Distribution::Fixed(5 * MS)),
-            (vec![("", "5ms +/- 1ms")], Distribution::Normal { mean: 5 * MS, stddev: MS }),
-            (vec![("fixed", "5ms")], Distribution::Fixed(5 * MS)),
-            (
-                vec![("normal.mean", "5ms"), ("normal.stddev", "1ms")],
-                Distribution::Normal { mean: 5 * MS, stddev: MS },
-            ),
-            (
-                vec![("lognormal.sigma", "0.5"), ("lognormal.median", "5ms")],
-                Distribution::Lognormal { median: 5 * MS, sigma: 0.5 },
-            ),
-            (vec![("exponential.mean", "5ms")], Distribution::Exponential { mean: 5 * MS }),
-            (
-                vec![("uniform.min", "1ms"), ("uniform.max", "5ms")],
-                Distribution::Uniform { min: MS, max: 5 * MS },
-            ),
-            (
-                vec![("pareto.min", "1ms"), ("pareto.shape", "1.5")],
-                Distribution::Pareto { min: MS, shape: 1.5 },
-            ),
-            (
-                vec![("percentiles.p99.9", "5ms"), ("percentiles.p50", "1ms")],
-                Distribution::Percentiles(vec![(50.0, MS), (99.9, 5 * MS)]),
-            ),
-        ];
-        for (fields, distribution) in expected {
-            assert_eq!(read(&fields), Ok(distribution), "{fields:?}");
-        }
-    }
-
-    #[test]
-    fn a_distribution_that_is_none_says_what_is_wrong() {
-        let expected = [
-            (vec![], "it is empty"),
-            (vec![("", "5")], "a number with a unit"),
-            (vec![("", "5ms +/- much")], "a number with a unit"),
-            (vec![("exponentiel.mean", "5ms")], "`exponentiel` is no kind of distribution"),
-            (vec![("exponential.mean", "5ms"), ("fixed", "1ms")], "cannot both hold"),
-            (vec![("exponential.median", "5ms")], "`exponential.mean` is missing"),
-            (vec![("exponential.mean", "5ms"), ("exponential.max", "1s")], "`exponential.max` is no part"),
-            (vec![("pareto.min", "1ms"), ("pareto.shape", "-1")], "greater than 0"),
-            (vec![("pareto.min", "1ms"), ("pareto.shape", "inf")], "greater than 0"),
-            (vec![("uniform.min", "2ms"), ("uniform.max", "1ms")], "min is greater than max"),
-            (vec![("percentiles.p50", "2ms")], "at least two points"),
-            (vec![("percentiles.p50", "2ms"), ("percentiles.p99", "1ms")], "never fall"),
-            (vec![("percentiles.p101", "2ms"), ("percentiles.p50", "1ms")], "no percentile"),
-        ];
-        for (fields, part) in expected {
-            let problem = read(&fields).expect_err(part);
-            assert!(problem.contains(part), "{fields:?}: {problem}");
-        }
-    }
 
     /// Evenly spread numbers in an order that has no pattern for what is drawn from them.
     fn numbers() -> impl FnMut() -> f64 {

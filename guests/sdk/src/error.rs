@@ -64,7 +64,7 @@ impl Error {
     /// For a call that failed: 504 if it took too long, else 502. Use it as `.map_err(Error::gateway)?`.
     pub fn gateway(error: CallError) -> Self {
         let status = if error.is_timeout() { 504 } else { 502 };
-        Self::new(status, error.to_string()).with_kind(error.kind())
+        Self::new(status, error.to_string()).with_kind(error.kind().to_owned())
     }
 
     /// The same error with another kind, the `exception.type` of the trace.
@@ -105,7 +105,10 @@ impl fmt::Display for Error {
 impl<E: std::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let call = (&error as &dyn Any).downcast_ref::<CallError>();
-        let kind = call.map_or_else(|| short_type_name::<E>(), CallError::kind);
+        let kind = match call {
+            Some(call) => Cow::Owned(call.kind().to_owned()),
+            None => Cow::Borrowed(short_type_name::<E>()),
+        };
         Self::unexpected(kind, error.to_string())
     }
 }

@@ -72,7 +72,7 @@ mod router;
 pub mod runtime;
 mod span;
 
-pub use call::{Call, CallError, Cause, Pending, Service, call, wait_all};
+pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};
 pub use database::Database;
 pub use distribution::Distribution;
 pub use duration::parse_duration;
@@ -90,8 +90,8 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Error, Router, Span, SpanKind, attributes, baggage, call, clock, config, health, in_span,
-        log, percent_encode, random, wait_all,
+        CallError, Error, Problem, Router, Span, SpanKind, attributes, baggage, call, clock, config, health,
+        in_span, log, percent_encode, random, wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

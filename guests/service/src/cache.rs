@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-/// Answers that a worker keeps; with so many, no other is kept until one has expired.
+/// Answers that a worker keeps. If it has this number, it keeps no other one until one has expired.
 const ENTRIES_AT_MOST: usize = 10_000;
 
 /// Which answers are still good, by the parameters of the request's path.

@@ -18,7 +18,7 @@
 //! | `database` | none | makes that span one of a database's client: its `db.system.name`, or a table, see below |
 //! | `slow-query` | none | from this length on, that span has an event `slow query` |
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
-//! | `warn` | none | likewise, a warning |
+//! | `warn` | none | a warning of each request, or of a share |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
@@ -48,7 +48,9 @@
 
 mod cache;
 mod calls;
+mod line;
 mod operation;
+mod reader;
 
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;

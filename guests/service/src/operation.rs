@@ -2,22 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use simhost_notation::{Calls, did_you_mean, nearest, parse_share, quote};
+use simhost_notation::{Calls, did_you_mean, nearest, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Database, Distribution, Problem, SpanBuilder, parse_duration};
+use simhost_sdk::{Distribution, SpanBuilder};
 
 use crate::cache::Cache;
 use crate::calls;
+use crate::line::Line;
+use crate::reader::{Reader, Settings};
 
 const SETTINGS: [&str; 10] =
     ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "slow-query", "log", "warn"];
 
-/// The largest body, beyond which no topology lets one pass.
-const BYTES_AT_MOST: usize = 1 << 30;
-
-/// What `database` may be a table of.
-const OF_DATABASE: [&str; 4] = ["system", "namespace", "address", "port"];
+/// The settings that are one value, and how to write it. The others may be tables.
+const VALUES: [(&str, &str); 9] = [
+    ("route", "\"GET /items/{id}\""),
+    ("calls", "\"stock & pricing\""),
+    ("cache", "\"10s\""),
+    ("errors", "0.05"),
+    ("response-bytes", "1024"),
+    ("span", "\"SELECT items\""),
+    ("slow-query", "\"100ms\""),
+    ("log", "\"looked up\""),
+    ("warn", "\"5% cache miss\""),
+];
 
 /// A route and what is done for it.
 #[derive(Clone, Debug)]
@@ -34,13 +43,6 @@ pub struct Operation {
     slow_query: Duration,
     log: Option<Line>,
     warn: Option<Line>,
-}
-
-/// A log record that a share of the requests leaves: `5% cache miss`.
-#[derive(Clone, Debug, PartialEq)]
-struct Line {
-    chance: f64,
-    text: String,
 }
 
 impl Operation {
@@ -75,42 +77,6 @@ impl Operation {
     }
 }
 
-impl Line {
-    /// Reads `looked up`, or `5% cache miss` and `0.05 cache miss` for a share of the requests.
-    ///
-    /// A number without `%` is a share if it has a decimal point and is at most 1. Any other number belongs to
-    /// the text: `3 items left`, `2.5 seconds late`.
-    fn parse(text: &str) -> Result<Self, String> {
-        let rest = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number = &text[..text.len() - rest.len()];
-        let is_number = number.starts_with(|c: char| c.is_ascii_digit()) && !number.ends_with('.');
-        let (share, rest) = match rest.trim_start().strip_prefix('%').filter(|_| is_number) {
-            Some(rest) => {
-                let percent = format!("{number}%");
-                (parse_share(&percent).map_err(|problem| format!("`{percent}`: {problem}"))?, rest)
-            }
-            None => {
-                let is_word = rest.is_empty() || rest.starts_with(char::is_whitespace);
-                let is_fraction = is_number && is_word && number.contains('.');
-                match parse_share(number).ok().filter(|_| is_fraction) {
-                    Some(share) => (share, rest),
-                    None => return Ok(Self { chance: 1.0, text: text.to_owned() }),
-                }
-            }
-        };
-        match rest.trim() {
-            "" => Err("it has no text behind the share; write `5% cache miss`".to_owned()),
-            rest => Ok(Self { chance: share, text: rest.to_owned() }),
-        }
-    }
-
-    fn say(&self, level: log::Level) {
-        if random::chance(self.chance) {
-            log::write(level, &self.text, []);
-        }
-    }
-}
-
 /// Reads all operations of a configuration, and says of everything in it what is wrong.
 pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
     let mut problems = Vec::new();
@@ -118,7 +84,7 @@ pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
     for (key, _) in config {
         let (first, rest) = key.split_once('.').unwrap_or((key, ""));
         match SETTINGS.contains(&first) {
-            true => {}
+            true => problems.extend(below_a_value(key, first, rest)),
             false if rest.is_empty() => problems.push(unknown(key)),
             false => _ = names.insert(first),
         }
@@ -152,27 +118,11 @@ fn unknown(key: &str) -> Problem {
     Problem::of(key, "unknown key").remedy(format!("{known}{tables}"))
 }
 
-/// One table of the configuration.
-struct Settings<'a> {
-    config: &'a [(String, String)],
-    /// The table's name; empty for what stands beside the tables.
-    prefix: &'a str,
-}
-
-impl Settings<'_> {
-    fn key(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        let key = self.key(name);
-        self.config.iter().find(|(other, _)| *other == key).map(|(_, value)| value.as_str())
-    }
-
-    /// What stands at a name and below it.
-    fn below(&self, name: &str) -> Vec<(String, String)> {
-        config::below(self.config, &self.key(name))
-    }
+/// The problem of a key below a setting that is one value: `errors.rate`.
+fn below_a_value(key: &str, name: &str, rest: &str) -> Option<Problem> {
+    let (_, example) = VALUES.iter().find(|(value, _)| *value == name).filter(|_| !rest.is_empty())?;
+    let problem = Problem::of(key, format!("{} is one value, and no table", quote(name)));
+    Some(problem.remedy(format!("write {name} = {example}")))
 }
 
 /// Reads one operation; what its table does not say is what `shared` says. What stands beside tables is not
@@ -198,8 +148,10 @@ fn operation(
     if !is_only {
         problems.extend(config::below(own.config, own.prefix).into_iter().filter_map(|(key, _)| {
             let (first, rest) = key.split_once('.').unwrap_or((&key, ""));
-            let is_known = first == "route" && rest.is_empty() || SETTINGS.contains(&first);
-            (!is_known).then(|| unknown(&own.key(first)))
+            match first == "route" || SETTINGS.contains(&first) {
+                true => below_a_value(&own.key(&key), first, rest),
+                false => Some(unknown(&own.key(first))),
+            }
         }));
     }
     let mut reader = Reader { own, shared, is_served, problems };
@@ -219,137 +171,6 @@ fn operation(
     let span = reader.span(&operation.route);
     let operation = Operation { span, ..operation };
     (problems.len() == before).then_some(operation)
-}
-
-struct Reader<'a> {
-    own: &'a Settings<'a>,
-    shared: &'a Settings<'a>,
-    is_served: bool,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Reader<'_> {
-    /// The table that a setting comes from.
-    fn from(&self, name: &str) -> &Settings<'_> {
-        if self.own.below(name).is_empty() { self.shared } else { self.own }
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.from(name).get(name).map(str::to_owned).filter(|text| !text.is_empty())
-    }
-
-    fn distribution(&mut self, name: &str) -> Distribution {
-        let from = self.from(name);
-        let (key, fields) = (from.key(name), from.below(name));
-        if fields.is_empty() {
-            return Distribution::Fixed(Duration::ZERO);
-        }
-        Distribution::from_fields(&fields).unwrap_or_else(|problem| {
-            self.problems.push(Problem::of(key, problem));
-            Distribution::Fixed(Duration::ZERO)
-        })
-    }
-
-    fn line(&mut self, name: &str) -> Option<Line> {
-        let line = Line::parse(&self.text(name)?);
-        line.map_err(|problem| {
-            let key = self.from(name).key(name);
-            self.problems.push(Problem::of(key, problem));
-        })
-        .ok()
-    }
-
-    fn duration(&mut self, name: &str) -> Duration {
-        self.value(name, parse_duration)
-    }
-
-    /// The span around the work, a database's where there is one.
-    fn span(&mut self, route: &str) -> Option<SpanBuilder> {
-        let (name, database) = (self.text("span"), self.database());
-        match (name, database) {
-            (Some(name), Some(database)) => Some(database.span(&name)),
-            (Some(name), None) => Some(Span::build(&name)),
-            (None, Some(_)) if self.is_served => {
-                let message = format!("a database has spans, and {route} has no `span`");
-                let key = self.from("database").key("database");
-                self.problems.push(Problem::of(key, message).remedy("write span = \"SELECT items\""));
-                None
-            }
-            (None, _) => None,
-        }
-    }
-
-    /// `database = "postgresql"`, or a table with the `system` and how to tell it from others.
-    fn database(&mut self) -> Option<Database> {
-        let from = self.from("database");
-        let (key, fields) = (from.key("database"), from.below("database"));
-        let get = |name: &str| {
-            let found = fields.iter().find(|(field, _)| field == name);
-            found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-        };
-        for (field, _) in fields.iter().filter(|(field, _)| !field.is_empty()) {
-            if !OF_DATABASE.contains(&field.as_str()) {
-                let known = did_you_mean(field, "keys of a database", OF_DATABASE);
-                self.problems.push(Problem::of(format!("{key}.{field}"), "unknown key").remedy(known));
-            }
-        }
-        let Some(system) = get("").or_else(|| get("system")) else {
-            if fields.iter().any(|(field, _)| !field.is_empty()) {
-                let problem = Problem::of(&key, "the table has no `system`");
-                self.problems.push(problem.remedy("write system = \"postgresql\""));
-            }
-            return None;
-        };
-        let mut database = Database::new(system);
-        if let Some(namespace) = get("namespace") {
-            database = database.namespace(namespace);
-        }
-        if let Some(address) = get("address") {
-            database = database.address(address);
-        }
-        match get("port").map(|port| (port, port.parse())) {
-            None => {}
-            Some((_, Ok(port))) => database = database.port(port),
-            Some((port, Err(_))) => {
-                let message = format!("{} is not a port", quote(port));
-                let problem = Problem::of(format!("{key}.port"), message);
-                self.problems.push(problem.remedy("write a number from 0 to 65535"));
-            }
-        }
-        Some(database)
-    }
-
-    fn calls(&mut self) -> Calls {
-        let Some(text) = self.text("calls") else { return Calls::default() };
-        Calls::parse(&text).unwrap_or_else(|problems| {
-            let key = self.from("calls").key("calls");
-            self.problems.extend(problems.into_iter().map(|problem| Problem::of(&key, problem)));
-            Calls::default()
-        })
-    }
-
-    /// `20%` or `0.2`.
-    fn share(&mut self, name: &str) -> f64 {
-        self.value(name, parse_share)
-    }
-
-    fn bytes(&mut self, name: &str) -> usize {
-        self.value(name, |text| match text.parse() {
-            Ok(bytes) if bytes <= BYTES_AT_MOST => Ok(bytes),
-            Ok(_) => Err("that is too large".to_owned()),
-            Err(error) => Err(format!("{error}")),
-        })
-    }
-
-    /// A setting that `parse` makes sense of; without it, the least.
-    fn value<T: Default>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
-        let Some(text) = self.text(name) else { return T::default() };
-        parse(&text).unwrap_or_else(|problem| {
-            let message = format!("{} is not valid: {problem}", quote(&text));
-            self.problems.push(Problem::of(self.from(name).key(name), message));
-            T::default()
-        })
-    }
 }
 
 #[cfg(test)]
@@ -402,25 +223,6 @@ mod tests {
     }
 
     #[test]
-    fn a_log_record_is_of_every_request_or_of_a_share() {
-        let line = |chance: f64, text: &str| Ok(Line { chance, text: text.to_owned() });
-        assert_eq!(Line::parse("looked up"), line(1.0, "looked up"));
-        for text in ["2.5% cache miss", "2.5 % cache miss", "0.025 cache miss"] {
-            assert_eq!(Line::parse(text), line(0.025, "cache miss"), "{text}");
-        }
-        assert_eq!(Line::parse("7% late"), Line::parse("0.07 late"), "to the last bit");
-    }
-
-    #[test]
-    fn a_number_that_is_no_share_is_part_of_the_text_of_a_log_record() {
-        for text in
-            ["disk is 80% full", "3 items left", "2.5 seconds late", "1. step", "... again", "-5% drift"]
-        {
-            assert_eq!(Line::parse(text), Ok(Line { chance: 1.0, text: text.to_owned() }));
-        }
-    }
-
-    #[test]
     fn a_database_is_a_name_or_a_table_and_both_take_nothing_unknown() {
         let span = ("span", "SELECT items");
         assert!(read(&[span, ("database.system", "mysql"), ("database.port", "3307")]).is_ok());
@@ -435,7 +237,7 @@ mod tests {
         let expected = [
             "database.host: unknown key",
             "database: the table has no `system`",
-            "show.database.port: \"many\" is not a port",
+            "show.database.port: \"many\" is not valid: write a whole number from 0 to 65535",
         ];
         assert_eq!(problems.expect_err("none of them"), expected);
     }
@@ -459,13 +261,13 @@ mod tests {
         ])
         .expect_err("nothing is right");
         let expected = [
-            "log: `120%`: that is no share",
-            "warn: it has no text",
+            "log: \"120% looked up\" is not valid: `120%`: that is no share",
+            "warn: \"5%\" is not valid: it has no text",
             "wrok: unknown key",
             "show: the table has no `route`",
-            "work: `exponential.mean` is missing",
+            "work.exponential.median: unknown key of a distribution",
             "errors: \"2\" is not valid: a share is at most 1; for 2 percent write 2%",
-            "response-bytes: \"many\" is not valid: invalid digit",
+            "response-bytes: \"many\" is not valid: write a whole number of bytes, up to 1073741824",
             "cache: \"soon\" is not valid: a duration",
             "calls: the call `50%`",
             "add.wait: unknown key",
@@ -477,6 +279,43 @@ mod tests {
             assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");
         }
         assert_eq!(problems.len(), expected.len(), "each is said once: {problems:#?}");
+    }
+
+    #[test]
+    fn every_setting_is_a_value_or_may_be_a_table() {
+        let values = VALUES.iter().map(|(name, _)| *name).filter(|name| *name != "route");
+        let mut names: Vec<_> = values.chain(["work", "database"]).collect();
+        let mut settings = SETTINGS.to_vec();
+        names.sort_unstable();
+        settings.sort_unstable();
+        assert_eq!(names, settings);
+    }
+
+    #[test]
+    fn a_key_below_a_value_is_a_problem() {
+        let problems = read(&[
+            ("errors.rate", "0.5"),
+            ("span.name", "look up"),
+            ("log.text", "x"),
+            ("cache.ttl", "1s"),
+            ("calls.a", "b"),
+            ("response-bytes.x", "1"),
+            ("show.route", "GET /show"),
+            ("show.errors.rate", "1"),
+            ("show.route.path", "1"),
+            ("show.work.exponential.mean", "1ms"),
+        ]);
+        let expected = [
+            "errors.rate: \"errors\" is one value, and no table",
+            "span.name: \"span\" is one value, and no table",
+            "log.text: \"log\" is one value, and no table",
+            "cache.ttl: \"cache\" is one value, and no table",
+            "calls.a: \"calls\" is one value, and no table",
+            "response-bytes.x: \"response-bytes\" is one value, and no table",
+            "show.errors.rate: \"errors\" is one value, and no table",
+            "show.route.path: \"route\" is one value, and no table",
+        ];
+        assert_eq!(problems.expect_err("eight of them"), expected);
     }
 
     #[test]

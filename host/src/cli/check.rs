@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::error::printable;
 use crate::model::Nanos;
 use crate::run::{Destinations, Intent, Options, Plan};
 
@@ -16,7 +17,7 @@ pub struct Check {
     #[command(flatten)]
     input: Input,
 
-    /// Check a run that lasts so long, for example 10s, 5m or 1h [default: until the loads are over]
+    /// Check a run of this length, for example 10s, 5m or 1h [default: until the loads are over]
     #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
     stop_after: Option<Nanos>,
 
@@ -37,7 +38,7 @@ impl Check {
             Ok(plan) => {
                 tell_doubts(&plan);
                 if !self.json {
-                    return print(&plan.description());
+                    return print(&printable(&plan.description()));
                 }
                 let json = serde_json::to_string_pretty(&plan.document());
                 print(&(json.expect("a document has only keys that are strings") + "\n"))

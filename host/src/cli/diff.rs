@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::diff::{Comparison, Question};
-use crate::error::Look;
+use crate::error::{Look, printable};
 use crate::model::Nanos;
 use crate::run::signals::INTERRUPTED;
 use crate::run::{Options, RequestFlag, RunEvent};
@@ -93,7 +93,7 @@ impl Diff {
             let json = serde_json::to_string_pretty(&difference);
             json.expect("a difference has only keys that are strings") + "\n"
         } else {
-            difference.text(style())
+            printable(&difference.text(style()))
         };
         let printed = print(&text);
         if exit_code && difference.differs && printed == ExitCode::SUCCESS {

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _};
 
-use crate::error::{Problem, Refused, quote};
+use crate::error::{Problem, Refused, did_you_mean, quote};
 
 use super::{Cli, print, refuse};
 
 #[derive(Debug, Args)]
 pub struct Man {
-    /// Print the page of this command [default: that of simhost itself]
+    /// Print the page of this command, for example run, or fault list [default: that of simhost itself]
     #[arg(value_name = "COMMAND")]
-    command: Option<String>,
+    command: Vec<String>,
 
     /// Write all pages into this folder instead, simhost.1, simhost-run.1 and so on
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
@@ -24,7 +24,7 @@ impl Man {
     pub fn execute(self) -> ExitCode {
         match (self.out, self.command) {
             (Some(folder), _) => write_all(&folder),
-            (None, command) => print_one(command.as_deref()),
+            (None, command) => print_one(&command),
         }
     }
 }
@@ -39,25 +39,25 @@ fn write_all(folder: &Path) -> ExitCode {
     }
 }
 
-fn print_one(command: Option<&str>) -> ExitCode {
-    let mut program = Cli::command();
+fn print_one(command: &[String]) -> ExitCode {
+    // As `generate_to` does.
+    let mut program = Cli::command().disable_help_subcommand(true);
     // Gives the commands the names that their pages have: simhost-run.
     program.build();
-    let page = match command {
-        None => program,
-        Some(name) => match program.find_subcommand(name) {
-            Some(command) => command.clone(),
+    let mut page = &program;
+    for name in command {
+        page = match page.find_subcommand(name) {
+            Some(command) => command,
             None => {
-                let names: Vec<_> = program.get_subcommands().map(clap::Command::get_name).collect();
-                let problem = Problem::new(format!("there is no command {}", quote(name)));
-                return refuse(&Refused::new(
-                    None,
-                    vec![problem.help(format!("one of {}", names.join(", ")))],
-                ));
+                let known: Vec<_> = page.get_subcommands().map(clap::Command::get_name).collect();
+                let problem =
+                    Problem::new(format!("there is no command {} of {}", quote(name), page.get_name()));
+                let problem = problem.help(did_you_mean(name, "commands", known));
+                return refuse(&Refused::new(None, vec![problem]));
             }
-        },
-    };
+        };
+    }
     let mut text = Vec::new();
-    clap_mangen::Man::new(page).render(&mut text).expect("memory takes every page");
+    clap_mangen::Man::new(page.clone()).render(&mut text).expect("memory takes every page");
     print(&String::from_utf8_lossy(&text))
 }

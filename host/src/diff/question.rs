@@ -42,7 +42,7 @@ impl Question {
         let (mut refused, mut warnings) = (Vec::new(), Vec::new());
         match after.plan() {
             Ok(plan) if problems.is_empty() => warnings.push(plan.warnings().clone()),
-            Ok(_) => refused.push(after.topology.refuse(problems)),
+            Ok(_) => refused.push(after.topology.refuse(problems, 0)),
             Err(wrong) => refused.push(wrong.with(problems)),
         }
         if refused.is_empty() || self.other.is_some() {

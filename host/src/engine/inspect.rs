@@ -13,7 +13,7 @@ use wasmparser::{ComponentTypeRef, Parser, Payload};
 
 use crate::guest::contract::{Contract, HANDLER, PACKAGE};
 
-use super::{LoadError, list};
+use super::{LoadError, list, versions};
 
 /// Functions of all modules of a component. A Python interpreter has some 15,000.
 pub(super) const FUNCTIONS: u32 = 100_000;
@@ -63,12 +63,21 @@ const OFFERED: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// Refuses what is no guest, and what is too large to be compiled. Returns the contract that the guest has,
-/// and the interfaces that it needs in a later version than the host has.
+/// What a guest is built for.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub contract: Contract,
+    /// The full name of the handler that it exports.
+    pub handler: String,
+    /// The interfaces that it imports in a later version than the host has.
+    pub later: BTreeSet<String>,
+}
+
+/// Refuses what is no guest, and what is too large to be compiled.
 ///
 /// # Errors
 /// The reason. A component that passes may still be invalid, which the compiler says.
-pub(super) fn inspect(bytes: &[u8]) -> Result<(Contract, Option<Needs>), LoadError> {
+pub(super) fn inspect(bytes: &[u8]) -> Result<Inspected, LoadError> {
     let mut parts = Parts::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| LoadError::Invalid(error.to_string()))?;
@@ -77,14 +86,27 @@ pub(super) fn inspect(bytes: &[u8]) -> Result<(Contract, Option<Needs>), LoadErr
     parts.check()
 }
 
-/// Interfaces of a later contract than this simhost has.
+/// What a guest needs of a later contract than this simhost has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needs(BTreeSet<String>);
+pub struct Needs {
+    later: BTreeSet<String>,
+    /// What it imports beside that and no version is known to have.
+    unknown: BTreeSet<String>,
+}
+
+impl Needs {
+    pub(super) fn of(what: String) -> Self {
+        Self { later: BTreeSet::from([what]), unknown: BTreeSet::new() }
+    }
+}
 
 impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has: Vec<_> = Contract::ALL.iter().map(|contract| contract.version().to_string()).collect();
-        write!(f, "needs {}; this simhost has {PACKAGE} {}", list(&self.0), has.join(" and "))
+        write!(f, "needs {}; this simhost has {}", list(&self.later), versions())?;
+        match self.unknown.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; it also imports what simhost does not offer: {}", list(&self.unknown)),
+        }
     }
 }
 
@@ -134,7 +156,7 @@ impl Parts {
         Ok(())
     }
 
-    fn check(self) -> Result<(Contract, Option<Needs>), LoadError> {
+    fn check(self) -> Result<Inspected, LoadError> {
         let bounds = [
             (self.functions as usize, FUNCTIONS as usize, "functions"),
             (self.code, CODE_BYTES, "bytes of code"),
@@ -144,57 +166,69 @@ impl Parts {
         if let Some((has, most, what)) = bounds.into_iter().find(|(has, most, _)| has > most) {
             return Err(LoadError::TooLarge(format!("{has} {what}, and {most} are the most")));
         }
-        let exported = self.exports.iter().filter_map(|name| Interface::parse(name));
-        let handlers: Vec<_> =
-            exported.filter(|export| export.package == PACKAGE && export.name == HANDLER).collect();
+        let (mut handlers, imported) = (of_contract(&self.exports), of_contract(&self.imports));
+        handlers.retain(|export| export.name == HANDLER);
         if handlers.is_empty() {
-            return Err(LoadError::NoHandler { exports: self.exports });
+            let is_unversioned = |name: &String| name.split_once('/') == Some((PACKAGE, HANDLER));
+            return Err(match self.exports.iter().any(is_unversioned) {
+                true => LoadError::NoVersion,
+                false => LoadError::NoHandler { exports: self.exports },
+            });
+        }
+        let names = |of: &mut dyn Iterator<Item = &Interface<'_>>| of.map(ToString::to_string).collect();
+        let unreleased: BTreeSet<_> = names(
+            &mut handlers.iter().chain(&imported).filter(|interface| !interface.version.pre.is_empty()),
+        );
+        if !unreleased.is_empty() {
+            return Err(LoadError::PreRelease(unreleased));
         }
         // A guest may have handlers of several versions, for hosts that have not the newest.
-        let contract = handlers
-            .iter()
-            .filter_map(|handler| Contract::of(&handler.version))
-            .max_by_key(|contract| contract.version());
-        let imported = self.imports.iter().filter_map(|name| Interface::parse(name));
-        let own = imported.filter(|import| import.package == PACKAGE);
-        let mut needs: BTreeSet<_> =
-            own.filter(Interface::may_be_added_to).map(|import| import.to_string()).collect();
-        let unknown: BTreeSet<_> = self.imports.iter().filter(|name| !offered(name)).cloned().collect();
-        let Some(contract) = contract else {
-            needs.extend(handlers.iter().map(ToString::to_string));
-            return Err(LoadError::Newer(Needs(needs)));
+        let known = handlers.iter().filter_map(|handler| Some((Contract::of(&handler.version)?, handler)));
+        let newest = known.max_by_key(|(_, handler)| &handler.version);
+        let later: BTreeSet<_> = names(&mut imported.iter().filter(|import| import.is_later()));
+        let (missing, unknown): (BTreeSet<_>, BTreeSet<_>) =
+            self.imports.iter().filter(|name| !offered(name)).cloned().partition(|name| later.contains(name));
+        let Some((contract, handler)) = newest else {
+            let all: BTreeSet<_> = names(&mut handlers.iter());
+            return Err(match handlers.iter().any(Interface::is_later) {
+                true => LoadError::Newer(Needs { later: &later | &all, unknown }),
+                false => LoadError::TooOld(all),
+            });
         };
-        let later: BTreeSet<_> = unknown.intersection(&needs).cloned().collect();
-        if !later.is_empty() {
-            return Err(LoadError::Newer(Needs(later)));
+        if !missing.is_empty() {
+            return Err(LoadError::Newer(Needs { later: missing, unknown }));
         }
         if !unknown.is_empty() {
             return Err(LoadError::UnknownImports(unknown));
         }
-        Ok((contract, Some(Needs(needs)).filter(|Needs(names)| !names.is_empty())))
+        Ok(Inspected { contract, handler: handler.to_string(), later })
     }
 }
 
+/// Those names that are interfaces of the contract.
+fn of_contract(names: &[String]) -> Vec<Interface<'_>> {
+    let interfaces = names.iter().filter_map(|name| Interface::parse(name));
+    interfaces.filter(|interface| interface.package == PACKAGE).collect()
+}
+
 /// The name of an interface: `wasi:io/poll@0.2.6`.
-struct Interface<'a> {
-    package: &'a str,
-    name: &'a str,
-    version: Version,
+pub(super) struct Interface<'a> {
+    pub package: &'a str,
+    pub name: &'a str,
+    pub version: Version,
 }
 
 impl<'a> Interface<'a> {
-    fn parse(full: &'a str) -> Option<Self> {
+    pub(super) fn parse(full: &'a str) -> Option<Self> {
         let (package, rest) = full.split_once('/')?;
         let (name, version) = rest.split_once('@')?;
         Some(Self { package, name, version: Version::parse(version).ok()? })
     }
 
-    /// Whether a later simhost may have more of it than this one has.
-    fn may_be_added_to(&self) -> bool {
-        match Contract::of(&self.version) {
-            Some(contract) => self.version > contract.version(),
-            None => Contract::ALL.iter().all(|contract| self.version > contract.version()),
-        }
+    /// Whether its version is later than every one that this simhost has. Versions before the newest are no
+    /// longer added to.
+    fn is_later(&self) -> bool {
+        Contract::ALL.iter().all(|contract| self.version > contract.version())
     }
 }
 

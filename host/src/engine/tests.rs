@@ -11,7 +11,7 @@ fn computed(config: &[(&str, &str)]) -> u64 {
     let settings = Settings { fuel: true, workers: 1, delays_spans: false, memory: 64 << 20 };
     let engine = Engine::new(settings).unwrap();
     let (_, bytes) = EMBEDDED.iter().find(|(name, _)| *name == "service").unwrap();
-    let code = engine.load(bytes).unwrap();
+    let code = engine.load("service", bytes).unwrap();
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
     let host = fixture::world(&sched, Recorder::new(|_| {}));
     let identity = fixture::replica(&sched, config);

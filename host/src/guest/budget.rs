@@ -54,7 +54,7 @@ impl Budget {
         self.recorded.set(0);
     }
 
-    /// Keeps so many bytes more of what the guest records; false where there is no room.
+    /// Keeps `bytes` of what the guest records; false if there is no room.
     pub fn record(&self, bytes: usize) -> bool {
         let has_room = self.has_room(bytes as u64);
         if has_room {
@@ -63,7 +63,7 @@ impl Budget {
         has_room
     }
 
-    /// Keeps so many bytes more of a call's; false where there is no room.
+    /// Keeps `bytes` of a call; false if there is no room.
     fn hold(&self, bytes: u64) -> bool {
         let all = self.replica.bytes.get().saturating_add(bytes);
         if !self.has_room(bytes) || all > self.replica.most {

@@ -6,7 +6,9 @@ mod v0_1;
 
 use semver::Version;
 use wasmtime::Store;
+use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{InstancePre, Linker, TypedFunc};
+use wasmtime::error::Context as _;
 
 use super::bindings::ServicePre;
 use super::bindings::exports::simhost::service::handler::Response;
@@ -50,13 +52,20 @@ impl Contract {
         format!("{PACKAGE}/{interface}@{}", self.version())
     }
 
+    /// The interfaces of this version that a guest may import.
+    pub fn interfaces(self) -> Vec<&'static str> {
+        match self {
+            Self::V0_1 => v0_1::INTERFACES.to_vec(),
+            // `http` has types and no functions, so it is not among those that are linked.
+            Self::V0_2 => {
+                std::iter::once("http").chain(host::INTERFACES.iter().map(|(name, _)| *name)).collect()
+            }
+        }
+    }
+
     /// Whether this version has an interface that a guest may import.
     pub fn offers(self, interface: &str) -> bool {
-        match self {
-            Self::V0_1 => v0_1::INTERFACES.contains(&interface),
-            // It has types and no functions, so it is not among those that are linked.
-            Self::V0_2 => interface == "http" || host::INTERFACES.iter().any(|(name, _)| *name == interface),
-        }
+        self.interfaces().contains(&interface)
     }
 }
 
@@ -112,9 +121,12 @@ pub(super) enum RoutesFunction {
 }
 
 impl GuestCode {
+    /// The code of a guest that exports `handler`, the full name of the interface.
+    ///
     /// # Errors
     /// The handler that it exports is not that of its version.
-    pub fn new(contract: Contract, code: InstancePre<GuestState>) -> wasmtime::Result<Self> {
+    pub fn new(contract: Contract, handler: &str, code: InstancePre<GuestState>) -> wasmtime::Result<Self> {
+        check_handler(contract, handler, &code)?;
         Ok(match contract {
             Contract::V0_1 => Self::V0_1(v0_1::ServicePre::new(code)?),
             Contract::V0_2 => Self::V0_2(ServicePre::new(code)?),
@@ -142,6 +154,29 @@ impl GuestCode {
             }
         })
     }
+}
+
+/// Compares the functions of a handler with those of its version. Without this, a difference would show when
+/// the guest is instantiated.
+fn check_handler(contract: Contract, handler: &str, code: &InstancePre<GuestState>) -> wasmtime::Result<()> {
+    let (engine, component) = (code.engine(), code.component().component_type());
+    let instance = component.get_export(engine, handler).map(|export| export.ty);
+    let Some(ComponentItem::ComponentInstance(instance)) = instance else {
+        wasmtime::bail!("it exports no interface {handler}");
+    };
+    let of = component.instance_type();
+    let check = |name, is_right: &dyn Fn(&types::ComponentFunc) -> wasmtime::Result<()>| {
+        let function = instance.get_export(engine, name).map(|export| export.ty);
+        let Some(ComponentItem::ComponentFunc(function)) = function else {
+            wasmtime::bail!("{handler} has the function `{name}`, which it does not export");
+        };
+        is_right(&function).with_context(|| format!("its function `{name}` is not that of {handler}"))
+    };
+    check("routes", &|routes| match contract {
+        Contract::V0_1 => routes.typecheck::<(), (Vec<v0_1::Route>,)>(&of),
+        Contract::V0_2 => routes.typecheck::<(), (RoutesResult,)>(&of),
+    })?;
+    check("handle", &|handle| handle.typecheck::<(Option<u32>,), (Response,)>(&of))
 }
 
 impl Exports {

@@ -31,7 +31,7 @@ pub(super) fn bound(store: &mut Store<GuestState>) -> bool {
     fuel
 }
 
-/// The guest may compute for so long from now on.
+/// Lets the guest compute for `cpu_time` from now on: nanoseconds.
 ///
 /// # Errors
 /// None that a store of [`bound`] has.

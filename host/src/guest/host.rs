@@ -71,11 +71,15 @@ pub fn delay_spans(tracing: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Re
 impl http::Host for GuestState {}
 
 impl GuestState {
-    /// Charges for a function that only copies something for the guest, of so many bytes.
-    fn tell<T>(&self, said: wasmtime::Result<T>, bytes: impl FnOnce(&T) -> usize) -> wasmtime::Result<T> {
-        let copied = said.as_ref().map_or(0, bytes);
+    /// Charges for a function that only copies `value` for the guest, which takes `bytes`.
+    fn charge_copy<T>(
+        &self,
+        value: wasmtime::Result<T>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> wasmtime::Result<T> {
+        let copied = value.as_ref().map_or(0, bytes);
         self.charge(FUNCTION + bill::bytes(copied));
-        said
+        value
     }
 }
 

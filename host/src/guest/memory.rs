@@ -25,7 +25,7 @@ impl MemoryLimit {
         Self { bytes, reached: false, used: 0, leaked: 0, bill }
     }
 
-    /// So many bytes more are lost; false when there is no room for them.
+    /// Takes `bytes` for ever; false if there is no room for them.
     pub fn leak(&mut self, bytes: u64) -> bool {
         self.leaked = self.leaked.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.has_room_for(self.used)

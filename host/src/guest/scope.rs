@@ -24,7 +24,7 @@ use super::endpoint::Endpoint;
 use super::identity::Identity;
 use super::waiter::Waiter;
 
-/// A guest holds at most so many spans open at once.
+/// Spans that a guest may have open at a time.
 const OPEN_SPANS: usize = 256;
 
 /// What all spans of a trace have in common within one process.
@@ -193,7 +193,7 @@ struct OpenSpan {
 }
 
 impl RequestScope {
-    /// A guest may open so many `spans` in it, and record what its `budget` has room for.
+    /// A guest may record this number of `spans` in it, within its `budget`.
     pub fn new(
         visitor: Visitor,
         request: Request,

@@ -4,13 +4,15 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
+use tracing::debug;
+
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine;
-use crate::error::{Problem, quote};
+use crate::error::{Problem, SHOWN_AT_MOST, quote};
 use crate::guest::contract::{self, Described};
 use crate::guest::{GuestFailure, Host, Worker};
-use crate::model::{Model, Service, ServiceId};
+use crate::model::{Model, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -18,14 +20,43 @@ use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
 
-use super::compile::{at, source};
 use super::identity::{ReplicaInfo, Setup, identity};
 
-/// Problems of one guest that are kept.
-const PROBLEMS: usize = 100;
+/// Characters of a guest's text that are kept.
+const TEXT_AT_MOST: usize = 500;
 
-/// A text of a guest is cut after so many characters.
-const TEXT: usize = 500;
+/// Lines of a guest's output that say why it did not give its routes.
+const LINES_AT_MOST: usize = 3;
+
+/// Why a guest has no routes.
+#[derive(Debug)]
+pub struct Refusal {
+    pub first: Reason,
+    pub others: Vec<Reason>,
+    /// Problems beside those.
+    pub further: usize,
+}
+
+/// Something that is wrong, with the key of `config` that is at fault. The problem has no place yet.
+type Reason = (Option<String>, Problem);
+
+impl Refusal {
+    /// Refused for one reason.
+    pub const fn of(problem: Problem) -> Self {
+        Self { first: (None, problem), others: Vec::new(), further: 0 }
+    }
+
+    /// Refused for the first [`SHOWN_AT_MOST`] of these reasons, and more that are counted; for the one of
+    /// `otherwise` where there are none.
+    fn of_all(reasons: impl ExactSizeIterator<Item = Reason>, otherwise: impl FnOnce() -> Problem) -> Self {
+        let further = reasons.len().saturating_sub(SHOWN_AT_MOST);
+        let mut reasons = reasons.take(SHOWN_AT_MOST);
+        match reasons.next() {
+            Some(first) => Self { first, others: reasons.collect(), further },
+            None => Self::of(otherwise()),
+        }
+    }
+}
 
 /// Instantiates a guest once, in a world of its own, and asks for its routes.
 ///
@@ -36,7 +67,7 @@ pub fn ask_routes(
     id: ServiceId,
     code: &engine::CompiledGuest,
     setup: &Setup<'_>,
-) -> Result<Routes, Vec<Problem>> {
+) -> Result<Routes, Refusal> {
     let service = model.service(id);
     let said: Rc<RefCell<Batch>> = Rc::default();
     let into = Rc::clone(&said);
@@ -45,7 +76,7 @@ pub fn ask_routes(
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
         span_limits: SpanLimits::default(),
         root: model.root(),
-        places: Cell::new(1),
+        permits: Cell::new(1),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
@@ -60,75 +91,123 @@ pub fn ask_routes(
         Err(stalled) => Err(GuestFailure { kind: "stalled", message: stalled.to_string(), backtrace: None }),
     };
     host.recorder.flush();
+    let name = quote(&service.name);
     let routes = match described {
         Ok(Described::Routes(routes)) => routes,
-        Ok(Described::Problems(problems)) => return Err(refused(service, problems)),
-        Err(failure) => return Err(vec![at(no_routes(service, &failure, &said.borrow()), service)]),
+        Ok(Described::Problems(problems)) => return Err(refused(&name, problems)),
+        Err(failure) => return Err(Refusal::of(no_routes(&name, &failure, &said.borrow()))),
     };
     Routes::new(&service.name.as_str().into(), routes).map_err(|errors| {
-        errors
+        let correct = |message: String| Problem::new(message).help("correct the guest's routes");
+        let reasons = errors
             .into_iter()
-            .map(|error| {
-                let problem = Problem::new(format!("the guest of {}: {error}", quote(&service.name)));
-                at(problem.help("mend the guest's routes"), service)
-            })
-            .collect()
+            .map(|error| (None, correct(format!("the guest of {name}: {}", shortened(&error)))));
+        Refusal::of_all(reasons, || correct(format!("the guest of {name} has routes that cannot be")))
     })
 }
 
-/// What a guest says of its configuration, each at its line of the topology.
-fn refused(service: &Service, mut problems: Vec<contract::Problem>) -> Vec<Problem> {
-    let name = quote(&service.name);
-    if problems.is_empty() {
-        let message = format!("the guest of {name} refuses its configuration and names no problem");
-        return vec![at(
-            Problem::new(message).help("its function `routes` must return what is wrong"),
-            service,
-        )];
-    }
-    let further = problems.len().saturating_sub(PROBLEMS);
-    problems.truncate(PROBLEMS);
-    let mut problems: Vec<_> = problems.into_iter().map(|problem| placed(service, &problem)).collect();
-    if further > 0 {
-        let message = format!("the guest of {name} names {further} more problems");
-        problems.push(at(Problem::new(message).help("correct the others first"), service));
-    }
-    problems
-}
-
-/// A problem of a guest, at its key of the topology if it has one.
-fn placed(service: &Service, problem: &contract::Problem) -> Problem {
-    let (name, message) = (quote(&service.name), shortened(&problem.message));
-    let message = match &problem.key {
-        Some(key) => format!("config.{} of {name}: {message}", shortened(key)),
-        None => format!("the guest of {name}: {message}"),
+/// What the guest of the service `name` reports about its configuration.
+fn refused(name: &str, problems: Vec<contract::Problem>) -> Refusal {
+    let reason = |contract::Problem { key, message, remedy }| {
+        let message = match &key {
+            Some(key) => format!("config.{} of {name}: {}", shortened(key), shortened(&message)),
+            None => format!("the guest of {name}: {}", shortened(&message)),
+        };
+        let remedy = remedy.as_deref().map(shortened).filter(|remedy| !remedy.is_empty());
+        (key, Problem { help: remedy.map(str::to_owned), ..Problem::new(message) })
     };
-    let help = problem.remedy.as_deref().map(shortened).filter(|remedy| !remedy.is_empty());
-    let placed = Problem { help: help.map(str::to_owned), ..Problem::new(message) };
-    match problem.key.as_deref().and_then(|key| service.config_key(key)) {
-        Some(place) => placed.at(place.clone(), format!("refused by {}", source(&service.code))),
-        None => at(placed, service),
-    }
+    Refusal::of_all(problems.into_iter().map(reason), || {
+        let message = format!("the guest of {name} refuses its configuration and names no problem");
+        Problem::new(message).help("its function `routes` must return what is wrong")
+    })
 }
 
 fn shortened(text: &str) -> &str {
-    text.char_indices().nth(TEXT).map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(TEXT_AT_MOST).map_or(text, |(end, _)| &text[..end])
 }
 
-/// What a person reads of a guest that did not tell its routes; what it printed says why.
-fn no_routes(service: &Service, failure: &GuestFailure, said: &Batch) -> Problem {
-    let why = match failure.kind {
+/// What a person reads if the guest of the service `name` did not return from its function `routes`.
+fn no_routes(name: &str, failure: &GuestFailure, said: &Batch) -> Problem {
+    let GuestFailure { kind, message, backtrace } = failure;
+    debug!(service = name, kind, why = message, backtrace, "guest gave no routes");
+    let why = match *kind {
         "guest_trap" => "it stopped with an error",
-        _ => &failure.message,
+        _ => message,
     };
-    let message = format!("the guest of {} does not tell its routes: {why}", quote(&service.name));
-    let lines = said.logs.iter().map(|log| log.body.to_string());
-    // For the author of a program that can be started otherwise.
-    let printed: Vec<_> = lines.filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE")).collect();
-    let last = &printed[printed.len().saturating_sub(3)..];
-    let help = match last.join(" / ") {
-        last if last.is_empty() => "its function `routes` must return".to_owned(),
-        last => format!("it printed: {last}"),
-    };
+    let lines: Vec<_> = said.logs.iter().map(|log| log.body.to_string()).collect();
+    let help = remedy(failure).unwrap_or_else(|| match printed(&lines) {
+        printed if printed.is_empty() => match *kind {
+            "guest_trap" => "run with -vv to see where it stopped".to_owned(),
+            "guest_exit" => "let its function `routes` return in place of ending the program".to_owned(),
+            _ => "correct its function `routes`, which runs before any request".to_owned(),
+        },
+        printed => format!("it printed: {}", shortened(&printed)),
+    });
+    let message = format!("the guest of {name} does not give its routes: {}", shortened(why));
     Problem::new(message).help(help)
+}
+
+/// What to do about a bound that a guest met before it gave its routes.
+fn remedy(failure: &GuestFailure) -> Option<String> {
+    match (failure.kind, failure.bound()) {
+        // Some bounds of a worker are constants, and its message names no key.
+        (_, Some(key)) if failure.message.contains(key) => {
+            Some(format!("let its function `routes` do less, or raise {key}"))
+        }
+        (_, Some(_)) => Some("let its function `routes` do less".to_owned()),
+        ("stack_overflow", _) => Some("end the recursion in its function `routes`".to_owned()),
+        ("stalled", _) => Some("let its function `routes` return without waiting".to_owned()),
+        _ => None,
+    }
+}
+
+/// The last lines that a guest has printed, without those that only a Rust program's own author needs.
+fn printed(lines: &[String]) -> String {
+    let is_of_rust = |line: &str| {
+        let is_head = line.starts_with("thread '") && line.contains(" panicked at ") && line.ends_with(':');
+        is_head || line.starts_with("note: run with `RUST_BACKTRACE")
+    };
+    let worth = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !is_of_rust(line));
+    let worth: Vec<_> = worth.collect();
+    worth[worth.len().saturating_sub(LINES_AT_MOST)..].join(" / ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_guest_printed_is_its_last_words_without_those_of_rust() {
+        let lines = [
+            "one",
+            "two",
+            "",
+            "thread '<unnamed>' (1) panicked at src/lib.rs:7:5:",
+            "there is no price",
+            "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+            "  ",
+            "three",
+        ];
+        assert_eq!(printed(&lines.map(str::to_owned)), "two / there is no price / three");
+    }
+
+    #[test]
+    fn each_bound_has_a_remedy_of_its_own() {
+        let of = |kind, message: &str| {
+            let failure = GuestFailure { kind, message: message.to_owned(), backtrace: None };
+            no_routes("\"a\"", &failure, &Batch::default()).help.unwrap()
+        };
+        for (kind, message, help) in [
+            ("cpu_time_exceeded", "longer than limits.cpu-time = 1s", "do less, or raise limits.cpu-time"),
+            ("memory_exceeded", "more than limits.memory = 64 KiB", "do less, or raise limits.memory"),
+            ("host_memory_exceeded", "held more than 16384 spans", "let its function `routes` do less"),
+            ("stack_overflow", "the guest's stack overflowed", "end the recursion"),
+            ("guest_exit", "the guest exited", "return in place of ending the program"),
+            ("guest_error", "invalid utf-8", "correct its function `routes`"),
+            ("guest_trap", "unreachable", "run with -vv"),
+        ] {
+            let said = of(kind, message);
+            assert!(said.contains(help), "{kind}: {said}");
+        }
+    }
 }

@@ -232,8 +232,7 @@ fn deployments(model: &Model, at: ServiceId) -> impl Iterator<Item = Deployment<
         Effect::Door(DoorFault::BadDeploy { code, config: own, .. })
             if fault.targets().iter().any(|target| target.service == at) =>
         {
-            let mut config = model.service(at).config.clone();
-            config.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            let config = model.service(at).deployed_config(code, own);
             Some(Deployment { fault, code, own, config })
         }
         _ => None,

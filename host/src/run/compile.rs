@@ -28,7 +28,7 @@ pub(super) fn compile(
 ) -> Vec<Result<Option<engine::CompiledGuest>, Problem>> {
     let mut different: Vec<&Code> = Vec::new();
     for service in &model.services {
-        if !different.iter().any(|code| same(code, &service.code)) {
+        if !different.iter().any(|code| code.is_same(&service.code)) {
             different.push(&service.code);
         }
     }
@@ -39,19 +39,11 @@ pub(super) fn compile(
         joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     let find = |service: &crate::model::Service| {
-        let index = different.iter().position(|code| same(code, &service.code));
+        let index = different.iter().position(|code| code.is_same(&service.code));
         let compiled = &compiled[index.expect("every service's code is among the different ones")];
         compiled.clone().map_err(|problem| at(problem, service))
     };
     model.services.iter().map(find).collect()
-}
-
-/// Whether two services run the same guest, wherever the topology names it.
-fn same(one: &Code, other: &Code) -> bool {
-    match (one, other) {
-        (Code::File { path: one, .. }, Code::File { path: other, .. }) => one == other,
-        _ => one == other,
-    }
 }
 
 fn compile_one(
@@ -75,7 +67,9 @@ pub(super) fn load(
     name: &str,
     tell: Option<fn(RunEvent)>,
 ) -> Result<engine::CompiledGuest, LoadError> {
-    let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else { return engine.load(bytes) };
+    let Some(tell) = tell.filter(|_| bytes.len() >= WORTH_TELLING) else {
+        return engine.load(name, bytes);
+    };
     std::thread::scope(|scope| {
         let (compiled, compiling) = channel::<()>();
         scope.spawn(move || {
@@ -83,7 +77,7 @@ pub(super) fn load(
                 tell(RunEvent::Compiling { guest: name.to_owned(), bytes: bytes.len() });
             }
         });
-        let code = engine.load(bytes);
+        let code = engine.load(name, bytes);
         drop(compiled);
         code
     })

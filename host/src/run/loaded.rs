@@ -66,12 +66,10 @@ pub struct LoadedRelease {
     pub name: String,
     pub target: ServiceId,
     pub canary: Canary,
-    /// The service as it is deployed; without a guest, where that is broken.
+    /// The service as it is deployed; without a guest, where that does not come up.
     pub service: LoadedService,
-    /// The service's, with the deployment's own in place of what it changes.
+    /// What the guest reads.
     pub config: IndexMap<String, String>,
-    /// What is wrong with the guest.
-    pub broken: Option<String>,
 }
 
 impl LoadedRelease {

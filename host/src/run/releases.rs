@@ -1,21 +1,19 @@
-//! The guests of deployments that go bad. They are read and compiled as those of
-//! services are; but what is wrong with one is its deployment's affair, and not the
-//! run's: its process does not come up.
+//! The guests that faults deploy. They are read and compiled as those of services are. What is wrong with
+//! one is a warning: its processes do not start, and the run goes on.
 
 use std::collections::BTreeSet;
 
-use crate::bus::routes::Routes;
-use crate::engine::{self, Engine};
-use crate::error::{Problem, Severity};
-use crate::model::{Code, DoorFault, Effect, Fault, Model, Place, ServiceId};
+use crate::engine::Engine;
+use crate::error::{Problem, Severity, quote};
+use crate::model::{Code, ConfigKeys, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
-use super::ask_routes::ask_routes;
+use super::ask_routes::{Refusal, ask_routes};
 use super::compile::{self, bytes, source};
 use super::event::RunEvent;
 use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
-/// Loads what the faults of a model deploy. Beside that gives the problems of the files that cannot be
-/// read: warnings where the fault is off.
+/// Loads what the faults of a model deploy. Beside that gives a warning for each guest that does not start,
+/// and the problems of files that cannot be read: warnings where the fault is off.
 pub fn load(
     engine: &Engine,
     model: &Model,
@@ -24,16 +22,24 @@ pub fn load(
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
-        let read = bytes(code).map_err(|problem| {
-            let why = problem.message.clone();
-            let severity = if fault.enabled { Severity::Error } else { Severity::Warning };
-            problems.push(Problem { severity, ..problem }.at(place(fault), "this guest").of_fault());
-            why
-        });
+        let read = match bytes(code) {
+            Ok(None) => continue,
+            Ok(read) => read,
+            Err(problem) => {
+                let severity = if fault.enabled { Severity::Error } else { Severity::Warning };
+                problems.push(Problem { severity, ..problem }.at(place(fault), "this guest").of_fault());
+                None
+            }
+        };
         // Of a fault that draws its target, each world draws for itself: all may be needed.
         let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
         for target in services {
-            releases.extend(release(engine, model, (index, fault), target, &read, tell));
+            let loaded = release(engine, model, (index, fault), target, read.as_ref(), tell);
+            let Some((release, problem)) = loaded else { continue };
+            releases.push(release);
+            // What is wrong with the file is the same at every target.
+            let problem = problem.filter(|problem| !problems.contains(problem));
+            problems.extend(problem);
         }
     }
     (releases, problems)
@@ -49,32 +55,30 @@ fn place(fault: &Fault) -> Place {
     }
 }
 
-/// What a fault deploys at a service, if it does. `read` is its guest, or why that cannot be read.
+/// What a fault deploys at a service, if it does, and why that does not start. `read` has the bytes and the
+/// name of its guest, if they could be read.
 fn release(
     engine: &Engine,
     model: &Model,
     (index, fault): (usize, &Fault),
     target: ServiceId,
-    read: &Result<Option<(Vec<u8>, String)>, String>,
+    read: Option<&(Vec<u8>, String)>,
     tell: Option<fn(RunEvent)>,
-) -> Option<LoadedRelease> {
-    let Effect::Door(DoorFault::BadDeploy { code, version, config, canary }) = &fault.effect else {
+) -> Option<(LoadedRelease, Option<Problem>)> {
+    let Effect::Door(DoorFault::BadDeploy { code, version, config, config_keys, canary }) = &fault.effect
+    else {
         return None;
     };
     let described = model.service(target);
-    let loaded = match read {
-        Ok(Some((bytes, name))) => {
-            compile::load(engine, bytes, name, tell).map_err(|error| error.to_string())
-        }
-        Ok(None) => return None,
-        Err(why) => Err(why.clone()),
-    };
+    let loaded = read.map(|(bytes, name)| {
+        let loaded = compile::load(engine, bytes, name, tell);
+        loaded.map_err(|error| Refusal::of(Problem::new(error.of(name)).help(error.remedy())))
+    });
     let version = version.clone().or_else(|| {
         let own = described.version.as_deref().unwrap_or("0.0.0");
-        loaded.as_ref().ok().map(|code| format!("{own}+{}", &code.digest[..12]))
+        let code = loaded.as_ref()?.as_ref().ok()?;
+        Some(format!("{own}+{}", &code.digest[..12]))
     });
-    let mut whole = described.config.clone();
-    whole.extend(config.iter().map(|(key, value)| (key.clone(), value.clone())));
     let mut release = LoadedRelease {
         fault: index,
         name: fault.name.clone(),
@@ -86,29 +90,38 @@ fn release(
             version,
             guest: None,
         },
-        config: whole,
-        broken: None,
+        config: described.deployed_config(code, config),
     };
-    match loaded.and_then(|code| Ok((routes(model, &release, &code)?, code))) {
-        Ok((routes, code)) => release.service.guest = Some(LoadedGuest { code, routes }),
-        Err(why) => release.broken = Some(why),
+    let started = loaded.map(|loaded| {
+        let code = loaded?;
+        let routes = ask_routes(model, target, &code, &release.setup())?;
+        Ok(LoadedGuest { code, routes })
+    });
+    let problem = match started {
+        Some(Ok(guest)) => {
+            release.service.guest = Some(guest);
+            None
+        }
+        Some(Err(refusal)) => Some(does_not_start(fault, config_keys, &release.service.source, refusal)),
+        None => None,
+    };
+    Some((release, problem))
+}
+
+/// The warning about a guest of a deployment that refuses to start: its first problem, and the number of
+/// the others.
+fn does_not_start(fault: &Fault, keys: &ConfigKeys, guest: &str, refusal: Refusal) -> Problem {
+    let Refusal { first: (key, first), others, further } = refusal;
+    let more = match others.len() + further {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let name = quote(&fault.name);
+    let message = format!("the fault {name} deploys {guest}, which does not start: {}{more}", first.message);
+    let problem = Problem { help: first.help, ..Problem::warning(message) };
+    match key.and_then(|key| keys.place(&key)) {
+        Some(place) => problem.at(place.clone(), format!("refused by {guest}")),
+        None => problem.at(place(fault), "deployed here"),
     }
-    Some(release)
-}
-
-/// Asks a deployment's guest for its routes.
-fn routes(model: &Model, release: &LoadedRelease, code: &engine::CompiledGuest) -> Result<Routes, String> {
-    ask_routes(model, release.target, code, &release.setup()).map_err(|problems| {
-        let said = problems.into_iter().map(|problem| problem.message);
-        said.collect::<Vec<_>>().join("; ")
-    })
-}
-
-/// What a person should know of deployments that cannot come up.
-pub fn notes(releases: &[LoadedRelease]) -> impl Iterator<Item = String> {
-    releases.iter().filter_map(|release| {
-        let why = release.broken.as_ref()?;
-        let LoadedRelease { name, service, .. } = release;
-        Some(format!("fault {name}: {} does not come up, and refuses connections: {why}", service.source))
-    })
+    .of_fault()
 }

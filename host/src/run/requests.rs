@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::bus::spans::simulated_client;
 use crate::bus::{Answer, Entry, OfClient, RequestIdentity};
-use crate::error::Problem;
+use crate::error::{Problem, steers_terminal};
 use crate::guest::endpoint::Endpoint;
 use crate::message::{Headers, Request, is_target, is_token};
 use crate::model::{Model, Nanos, ServiceId};
@@ -46,7 +46,7 @@ impl Reply {
         let mut text = format!("{} answered {} in {took}\n", self.asked, response.status);
         let body = String::from_utf8_lossy(&response.body);
         if !body.is_empty() {
-            text.extend(body.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }));
+            text.extend(body.chars().map(|c| if steers_terminal(c) { '\u{fffd}' } else { c }));
             text.push('\n');
         }
         text

@@ -52,7 +52,7 @@ pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[R
         all.extend(of_replicas(index, service, None));
     }
     all.extend(traced_loads(model).map(|load| (None, load_resource(model, telemetry, load))));
-    for release in loaded.releases.iter().filter(|release| release.broken.is_none()) {
+    for release in loaded.releases.iter().filter(|release| release.service.guest.is_some()) {
         all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
     }
     let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();

@@ -6,18 +6,27 @@ use std::sync::Arc;
 
 use crate::engine::{Engine, Settings};
 use crate::error::{Problem, quote};
-use crate::model::{Code, Effect, Model, ServiceId};
+use crate::model::{Code, Effect, Model, Service, ServiceId};
 use crate::telemetry::record::ResourceId;
 
-use super::ask_routes::ask_routes;
+use super::ask_routes::{Refusal, ask_routes};
 use super::calls::Found;
-use super::compile::{self, source};
+use super::compile::{self, at, source};
 use super::event::RunEvent;
 use super::identity::Setup;
 use super::loaded::{Loaded, LoadedGuest, LoadedService};
 use super::releases;
 
-/// Loads every guest for so many worlds, or says of all of them what is wrong.
+/// Why the guests of a run cannot be loaded.
+#[derive(Debug)]
+pub struct Unloaded {
+    /// Warnings among them.
+    pub problems: Vec<Problem>,
+    /// Problems beside those.
+    pub further: usize,
+}
+
+/// Loads every guest for this number of worlds, or says of all of them what is wrong.
 /// `lint` looks at those that could be loaded.
 ///
 /// # Errors
@@ -29,8 +38,8 @@ pub fn load(
     swapped: &[(String, PathBuf)],
     tell: Option<fn(RunEvent)>,
     lint: impl FnOnce(&Found<'_>) -> Vec<Problem>,
-) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
-    let mut problems = Vec::new();
+) -> Result<(Loaded, Vec<Problem>), Unloaded> {
+    let (mut problems, mut further) = (Vec::new(), 0);
     if virtual_time {
         problems.extend(external_in_virtual_time(model));
     }
@@ -38,9 +47,10 @@ pub fn load(
         // Of guests, nothing is known then.
         let services = vec![None; model.services.len()];
         problems.extend(lint(&Found { model, services: &services, releases: &[] }));
-        return Err(problems);
+        return Err(Unloaded { problems, further });
     }
-    let engine = engine(model, virtual_time, worlds).map_err(|problem| vec![problem])?;
+    let engine = engine(model, virtual_time, worlds)
+        .map_err(|problem| Unloaded { problems: vec![problem], further })?;
     let codes = compile::compile(&engine, model, tell);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
@@ -49,8 +59,9 @@ pub fn load(
             Ok(None) => None,
             Ok(Some(code)) => match ask_routes(model, id, &code, &Setup::of(service)) {
                 Ok(routes) => Some(LoadedGuest { code, routes }),
-                Err(more) => {
-                    problems.extend(more);
+                Err(refusal) => {
+                    further += refusal.further;
+                    problems.extend(placed(service, refusal));
                     services.push(None);
                     continue;
                 }
@@ -77,8 +88,19 @@ pub fn load(
         let first = ResourceId(0);
         Ok((Loaded { engine: Arc::new(engine), first, services, releases }, problems))
     } else {
-        Err(problems)
+        Err(Unloaded { problems, further })
     }
+}
+
+/// The problems of a service's guest, each at its key of the topology if it has one.
+fn placed(service: &Service, refusal: Refusal) -> impl Iterator<Item = Problem> {
+    let Refusal { first, others, .. } = refusal;
+    std::iter::once(first).chain(others).map(|(key, problem)| {
+        match key.and_then(|key| service.config_keys.place(&key)) {
+            Some(place) => problem.at(place.clone(), format!("refused by {}", source(&service.code))),
+            None => at(problem, service),
+        }
+    })
 }
 
 fn engine(model: &Model, virtual_time: bool, worlds: u32) -> Result<Engine, Problem> {

@@ -38,7 +38,7 @@ pub fn host(
         recorder: Rc::clone(recorder),
         span_limits: telemetry.limits,
         root: model.root(),
-        places: Cell::new(model.workers()),
+        permits: Cell::new(model.workers()),
         outbound: OnceCell::new(),
     })
 }

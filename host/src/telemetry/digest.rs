@@ -35,7 +35,8 @@ pub const VERSION: &str = "simhost digest 2\n";
 pub const GUEST_DIGEST: &str = "simhost.guest.digest";
 
 /// Attributes of a Resource that say which build made its records. They have no part in the
-/// digest, so that equal runs of two builds have equal digests.
+/// digest, so that equal runs of two builds have equal digests. A guest of `--guest`, or of a
+/// `bad-deploy` without `version`, also has its build in `service.version`, which is hashed.
 pub const BUILD: [&str; 2] = [GUEST_DIGEST, attribute::TELEMETRY_SDK_VERSION];
 
 /// Bytes that are gathered before they are hashed: small pieces cost more, and

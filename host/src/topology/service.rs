@@ -18,7 +18,7 @@ use super::section::{Named, Rule, Section, Sub};
 use super::shapes::{By, Count, Written};
 use super::types::TEXT;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Code, Limits, Place, Scalar, Service};
+use crate::model::{Code, ConfigKeys, Limits, Place, Scalar, Service};
 
 /// Services of a topology.
 const SERVICES_AT_MOST: usize = 10_000;
@@ -167,13 +167,14 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
     let mut service = Service {
         name: entry.key.to_owned(),
         code: Code::Embedded(String::new()),
+        replaced: None,
         version: None,
         replicas: REPLICAS.usual(),
         workers: WORKERS.usual(),
         queue: QUEUE.usual(),
         config: IndexMap::new(),
         config_places: Vec::new(),
-        config_keys: BTreeMap::new(),
+        config_keys: ConfigKeys::default(),
         resource: IndexMap::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
@@ -199,7 +200,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     service.queue = QUEUE.or_usual(table);
     if let Some(value) = CONFIG.get(table) {
         (service.config, service.config_places) = read_config(&value);
-        key_places(&value, "", &mut service.config_keys);
+        service.config_keys = config_keys(&value);
     }
     service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
     if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
@@ -286,7 +287,13 @@ pub(super) fn read_config(value: &Value<'_>) -> (IndexMap<String, String>, Vec<P
     (config, places)
 }
 
-/// Where the keys and the tables below a table stand, by their dotted names.
+/// Where the keys and the tables of `config` stand.
+pub(super) fn config_keys(config: &Value<'_>) -> ConfigKeys {
+    let mut places = BTreeMap::new();
+    key_places(config, "", &mut places);
+    ConfigKeys(places)
+}
+
 fn key_places(table: &Value<'_>, prefix: &str, places: &mut BTreeMap<String, Place>) {
     // That it is a table has been seen, or refused, when it was read.
     let DeValue::Table(_) = table.item() else { return };

@@ -66,13 +66,44 @@ fn every_command_has_a_manual_page() {
     for (name, words) in [("simhost.1", "flight simulator"), ("simhost-run.1", "\\-\\-virtual")] {
         assert!(page(name).contains(words), "{name}: {}", page(name));
     }
-    let printed = finish(simhost().args(["man", "run"]));
-    assert_eq!(printed.success(), page("simhost-run.1"));
+    let entries = std::fs::read_dir(folder.path()).expect("the pages");
+    let names = entries.map(|entry| entry.expect("a page").file_name().into_string().expect("a name"));
+    let mut pages: Vec<_> = names.collect();
+    pages.sort();
+    let help = finish(simhost().arg("--help")).success().to_owned();
+    let commands =
+        help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("commands");
+    for line in commands.lines() {
+        let command = line.split_whitespace().next().expect("a command");
+        if command != "help" {
+            assert!(pages.contains(&format!("simhost-{command}.1")), "{command}: {pages:?}");
+        }
+    }
+    for name in &pages {
+        let name = name.strip_suffix(".1").expect("a page");
+        let words = name.split('-').skip(1).filter(|word| *word != "help");
+        if !name.contains("help") {
+            let printed = finish(simhost().arg("man").args(words));
+            assert_eq!(printed.success(), page(&format!("{name}.1")), "{name}");
+        }
+    }
 }
 
 #[test]
 fn a_page_of_no_command_is_refused_with_the_commands_that_are() {
-    let refused = finish(simhost().args(["man", "rn"]));
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("run"), "{}", refused.stderr);
+    for (words, near) in [(vec!["rn"], "run"), (vec!["fault", "lst"], "list")] {
+        let refused = finish(simhost().arg("man").args(&words));
+        assert_eq!(refused.code, Some(2));
+        let said = &refused.stderr;
+        assert!(said.contains(&format!("did you mean \"{near}\"? Known commands: ")), "{said}");
+    }
+}
+
+#[test]
+fn a_filter_that_names_no_level_is_refused_with_the_levels() {
+    for (filter, said) in [("debgu", "did you mean \"debug\"?"), ("foo bar=", "known levels: ")] {
+        let refused = finish(simhost().args(["--log", filter, "man"]));
+        assert_eq!(refused.code, Some(2), "{filter}");
+        assert!(refused.stderr.contains(said), "{filter}: {}", refused.stderr);
+    }
 }

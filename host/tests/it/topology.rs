@@ -93,7 +93,7 @@ fn problems_that_are_found_later_point_into_the_file() {
     let topology =
         read("[topology]\nname = \"shop\"\n[services.orders]\nguest = \"orders\"\n").expect("read");
     let place = topology.model.services[0].place.clone();
-    let report = topology.refuse(vec![Problem::new("no good").at(place, "this one")]).render(Look::PLAIN);
+    let report = topology.refuse(vec![Problem::new("no good").at(place, "this one")], 0).render(Look::PLAIN);
     assert!(report.contains("it.toml:3:11]") && report.contains("this one"), "{report}");
 }
 

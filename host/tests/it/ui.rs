@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
 use simhost::model::{
-    Chance, Code, Condition, Distribution, Effect, Fault, FaultEvent, Load, Model, NetworkFault,
+    Chance, Code, Condition, Distribution, DoorFault, Effect, Fault, FaultEvent, Load, Model, NetworkFault,
     RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
 };
 use simhost::topology::{Topology, parse};
@@ -144,6 +144,10 @@ fn dump_effect(effect: &Effect) -> String {
         Effect::Worker(WorkerFault::Latency { delay }) => latency(delay, "Handler", None),
         Effect::Span(SpanFault::Latency { delay, event }) => latency(delay, "Span", event.as_ref()),
         Effect::Network(fault) => format!("{fault:?}"),
+        // Without the places of its keys.
+        Effect::Door(DoorFault::BadDeploy { code, version, config, canary, .. }) => format!(
+            "BadDeploy {{ code: {code:?}, version: {version:?}, config: {config:?}, canary: {canary:?} }}"
+        ),
         Effect::Door(fault) => format!("{fault:?}"),
         Effect::Worker(fault) => format!("{fault:?}"),
         Effect::Replica(fault) => format!("{fault:?}"),

@@ -89,5 +89,6 @@ fn name(cause: &Cause) -> &'static str {
         Cause::DepthExceeded(_) => "depth-exceeded",
         Cause::MemoryExceeded(_) => "memory-exceeded",
         Cause::Invalid(_) => "invalid",
+        Cause::Other(_) => "other",
     }
 }

@@ -1,7 +1,7 @@
 //! Guests of contract 0.1, which run unchanged.
 //!
-//! All interfaces but `bus` have the functions of today under their old names. Calls have fewer reasons for
-//! a missing response. A guest of 0.1 cannot report problems of its configuration: it traps.
+//! The functions of 0.1 are those of today, which are linked under the old names too. Two things differ:
+//! `bus` names fewer reasons for a missing response, and `routes` returns no problems of the configuration.
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
@@ -38,7 +38,7 @@ pub use bindings::ServicePre;
 pub use bindings::exports::simhost::service::handler::Route;
 use bindings::simhost::service::bus as earlier;
 
-/// The interfaces of then, which are no longer added to.
+/// The interfaces of 0.1, which are no longer added to.
 pub(super) const INTERFACES: [&str; 7] = ["http", "incoming", "bus", "tracing", "logging", "clock", "config"];
 
 /// Links what a guest of 0.1 may call.
@@ -51,7 +51,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     earlier::add_to_linker_instance::<_, HasSelf<_>>(&mut calls, |state| state)
 }
 
-/// A route of then is one of today.
+/// A route of 0.1 as one of today.
 pub(super) fn route(route: Route) -> handler::Route {
     handler::Route { method: route.method, path: route.path }
 }
@@ -94,7 +94,7 @@ fn of_today(options: earlier::CallOptions) -> bus::CallOptions {
     bus::CallOptions { timeout_ns: options.timeout_ns }
 }
 
-/// The reason of then that is nearest; its text says what it is today.
+/// The nearest reason that 0.1 has. Its text says what it is today.
 fn reason(error: bus::CallError) -> earlier::CallError {
     use bus::CallError as Today;
     use earlier::CallError as Then;
@@ -108,6 +108,7 @@ fn reason(error: bus::CallError) -> earlier::CallError {
         Today::DepthExceeded(depth) => Then::DepthExceeded(depth),
         Today::MemoryExceeded(text) => Then::Invalid(format!("host memory exceeded: {text}")),
         Today::Invalid(text) => Then::Invalid(text),
+        Today::Other(error) => Then::Refused(format!("{}: {}", error.kind, error.message)),
     }
 }
 
@@ -123,6 +124,10 @@ mod tests {
             (bus::CallError::BulkheadFull("2 wait".into()), "Refused(\"bulkhead full: 2 wait\")"),
             (bus::CallError::DeadlineExceeded, "Timeout"),
             (bus::CallError::MemoryExceeded("1 KiB".into()), "Invalid(\"host memory exceeded: 1 KiB\")"),
+            (
+                bus::CallError::Other(bus::OtherError { kind: "rate_limited".into(), message: "2s".into() }),
+                "Refused(\"rate_limited: 2s\")",
+            ),
         ];
         for (error, text) in expected {
             assert_eq!(said(error), format!("CallError::{text}"));

@@ -24,12 +24,17 @@ use crate::guest::budget::Hold;
 use crate::guest::identity::Identity;
 use crate::guest::waiter::Waiter;
 
-/// A worker has at most so many calls under way, those included that its guest
-/// does not wait for.
+/// Calls of a worker under way, at most, those included that its guest does not
+/// wait for. The WIT has the number.
 const PENDING_CALLS: u32 = 256;
 
-/// Where the response of a call under way arrives, and the call's CLIENT span.
-type PendingCall = (SpanId, sched::Receiver<Answered>);
+/// A call that the guest may wait for.
+enum PendingCall {
+    /// Its CLIENT span, and where its response arrives.
+    UnderWay(SpanId, sched::Receiver<Answered>),
+    /// It was not made, as [`PENDING_CALLS`] were under way.
+    Refused,
+}
 
 /// The response of a call, and what it holds of the worker's budget.
 type Answered = (Result<Response, CallError>, Option<Rc<Hold>>);
@@ -40,6 +45,9 @@ pub struct State {
     pending: BTreeMap<u32, PendingCall>,
     /// How many are under way, those included that nobody waits for.
     live: Rc<Cell<u32>>,
+    /// The handle of the newest call, and that of the newest one of the requests before.
+    newest: u32,
+    earlier: u32,
     /// What the worker waits for.
     pub waiter: Rc<Waiter>,
 }
@@ -47,13 +55,22 @@ pub struct State {
 impl State {
     pub fn new(identity: &Identity) -> Self {
         let waiter = Rc::new(Waiter::new(&identity.crew));
-        Self { pending: BTreeMap::new(), live: Rc::default(), waiter }
+        Self { pending: BTreeMap::new(), live: Rc::default(), newest: 0, earlier: 0, waiter }
     }
 
     /// The request has ended: nobody waits for what it left under way.
     pub fn finish(&mut self) {
         self.pending.clear();
+        self.earlier = self.newest;
         self.waiter.free();
+    }
+
+    /// Why there is no call to wait for.
+    fn missing(&self, handle: u32) -> &'static str {
+        match handle <= self.earlier {
+            true => "this call was made for an earlier request",
+            false => "this call was waited for already",
+        }
     }
 }
 
@@ -91,9 +108,11 @@ impl bus::HostPending for GuestState {
         self.charge(price(&service, &request));
         let local = self.local.get_mut();
         let handle = local.next_handle();
-        let live = Rc::clone(&local.interfaces.bus.live);
+        let calls = &mut local.interfaces.bus;
+        calls.newest = handle;
+        let live = Rc::clone(&calls.live);
         if live.get() >= PENDING_CALLS {
-            // To wait for a handle that is not there is `invalid`.
+            calls.pending.insert(handle, PendingCall::Refused);
             return Ok(Resource::new_own(handle));
         }
         let (send, receive) = sched::oneshot();
@@ -110,7 +129,7 @@ impl bus::HostPending for GuestState {
         } else {
             local.host.sched.spawn(answered);
         }
-        local.interfaces.bus.pending.insert(handle, (span, receive));
+        local.interfaces.bus.pending.insert(handle, PendingCall::UnderWay(span, receive));
         Ok(Resource::new_own(handle))
     }
 
@@ -120,19 +139,23 @@ impl bus::HostPending for GuestState {
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
         self.charge(FUNCTION);
         let local = self.local.get_mut();
-        let call = local.interfaces.bus.pending.remove(&pending.rep()).map(|(span, call)| {
-            local.wait_for(span);
-            sched::here(call)
-        });
+        let call = match local.interfaces.bus.pending.remove(&pending.rep()) {
+            Some(PendingCall::UnderWay(span, call)) => {
+                local.wait_for(span);
+                Ok(sched::here(call))
+            }
+            Some(PendingCall::Refused) => {
+                Err(format!("{PENDING_CALLS} calls of this worker were under way, which are the most"))
+            }
+            None => Err(local.interfaces.bus.missing(pending.rep()).to_owned()),
+        };
         let response = match call {
             // It is the guest's now.
-            Some(call) => match call.await {
+            Ok(call) => match call.await {
                 Ok((response, _hold)) => response,
                 Err(_) => Err(CallError::Reset("the run is over".to_owned())),
             },
-            None => Err(CallError::Invalid(format!(
-                "this call was waited for already, or was one more than {PENDING_CALLS} at a time"
-            ))),
+            Err(why) => Err(CallError::Invalid(why)),
         };
         self.local.get().interfaces.bus.waiter.goes_on();
         let answer = answer(response);
@@ -295,8 +318,20 @@ mod tests {
         };
         let (first, second) = (start(&mut fixture), start(&mut fixture));
         assert_eq!(wait(&mut fixture, first).unwrap().status, 200);
-        assert!(matches!(wait(&mut fixture, first), Err(bus::CallError::Invalid(_))));
+        let why = |answer| match answer {
+            Err(bus::CallError::Invalid(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(why(wait(&mut fixture, first)), "this call was waited for already");
         fixture.state.local.get_mut().interfaces.finish();
-        assert!(matches!(wait(&mut fixture, second), Err(bus::CallError::Invalid(_))));
+        assert_eq!(why(wait(&mut fixture, second)), "this call was made for an earlier request");
+        for _ in 0..PENDING_CALLS {
+            start(&mut fixture);
+        }
+        let one_more = start(&mut fixture);
+        let expected = "256 calls of this worker were under way, which are the most";
+        assert_eq!(why(wait(&mut fixture, one_more)), expected);
+        let wit = include_str!("../../../assets/wit/service.wit");
+        assert!(wit.contains(&format!("A worker may have {PENDING_CALLS} calls under way")));
     }
 }

@@ -23,7 +23,7 @@ impl config::Host for GuestState {
     }
 
     fn all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        self.tell(Ok(self.local.get().identity.config.clone()), |all| pairs(all))
+        self.charge_copy(Ok(self.local.get().identity.config.clone()), |all| pairs(all))
     }
 }
 

@@ -32,7 +32,7 @@ pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
         recorder: Rc::new(recorder),
         span_limits: SpanLimits::default(),
         root: 1,
-        places: Cell::new(1),
+        permits: Cell::new(1),
         outbound: OnceCell::new(),
     })
 }

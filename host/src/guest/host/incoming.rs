@@ -17,22 +17,22 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 impl incoming::Host for GuestState {
     fn method(&mut self) -> wasmtime::Result<String> {
         let method = self.local.get().serving().map(|scope| scope.request.method.clone());
-        self.tell(method, String::len)
+        self.charge_copy(method, String::len)
     }
 
     fn path_and_query(&mut self) -> wasmtime::Result<String> {
         let target = self.local.get().serving().map(|scope| scope.request.target.clone());
-        self.tell(target, String::len)
+        self.charge_copy(target, String::len)
     }
 
     fn params(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let params = self.local.get().serving().map(|scope| scope.params.clone());
-        self.tell(params, |all| pairs(all))
+        self.charge_copy(params, |all| pairs(all))
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let headers = self.local.get().serving().map(|scope| scope.headers().into_owned().0);
-        self.tell(headers, |all| pairs(all))
+        self.charge_copy(headers, |all| pairs(all))
     }
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
@@ -44,7 +44,7 @@ impl incoming::Host for GuestState {
 
     fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
         let body = self.local.get().serving().map(|scope| scope.request.body.clone());
-        self.tell(body, Vec::len)
+        self.charge_copy(body, Vec::len)
     }
 }
 

@@ -27,17 +27,17 @@ pub(super) fn link(tracing: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Re
     )
 }
 
-/// Waits as long as faults want it, and notes in the span what they let it notice.
+/// Waits for the delay of the faults that strike the span, and adds their events to it.
 async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &str) {
-    let stall = {
+    let delay = {
         let local = store.data().local.get();
         let span = local.scope.as_ref().and_then(|scope| Some((scope, scope.id_of(handle)?)));
         span.zip(local.host.outbound.get()).and_then(|((scope, id), outbound)| {
             outbound.begun(scope, &local.identity, name, id).map(sched::here)
         })
     };
-    let Some(stall) = stall else { return };
-    let events = stall.await;
+    let Some(delay) = delay else { return };
+    let events = delay.await;
     let state = store.data_mut();
     let local = state.local.get_mut();
     let Some(scope) = &mut local.scope else { return };

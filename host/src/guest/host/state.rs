@@ -41,9 +41,9 @@ pub struct Host {
     pub span_limits: SpanLimits,
     /// [`Model::root`](crate::model::Model::root): every draw is made of it.
     pub root: u64,
-    /// Workers that may still be made. The engine has places for those of all
+    /// Workers that may still be made. The engine has room for those of all
     /// worlds: no world may take another's.
-    pub places: Cell<u64>,
+    pub permits: Cell<u64>,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }
@@ -126,7 +126,7 @@ impl GuestState {
         }
     }
 
-    /// The guest owes so much fuel more for what the host does now.
+    /// Adds the price of what the host does now to what the guest owes: units of fuel.
     pub(in crate::guest) fn charge(&self, fuel: u64) {
         self.env.bill.charge(fuel);
     }

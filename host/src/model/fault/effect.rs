@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::super::{Code, Distribution, Nanos, Scalar};
+use super::super::{Code, ConfigKeys, Distribution, Nanos, Scalar};
 
 /// What a fault does, by the point at which it takes effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,13 @@ pub enum DoorFault {
     /// Requests beyond a rate are answered 429: a token bucket for each replica.
     RateLimit { per_second: f64, burst: u32, retry_after: Option<Nanos> },
     /// Another guest answers, for a share of the replicas or of the requests.
-    BadDeploy { code: Code, version: Option<String>, config: IndexMap<String, String>, canary: Canary },
+    BadDeploy {
+        code: Code,
+        version: Option<String>,
+        config: IndexMap<String, String>,
+        config_keys: ConfigKeys,
+        canary: Canary,
+    },
 }
 
 /// Who gets the other guest of a deployment.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{self, Instant};
-use tracing::debug;
+use tracing::info;
 
 use super::halves::halve;
 use super::patience::Patience;
@@ -217,7 +217,7 @@ impl Shared {
                 return Ok(());
             };
             let (signal, records) = (self.signal, count.records());
-            debug!(
+            info!(
                 ?signal,
                 records,
                 attempts,

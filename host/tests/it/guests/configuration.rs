@@ -48,10 +48,10 @@ fn every_problem_of_every_guest_is_reported_at_once() {
     for said in [
         "config.delay of \"s0\": \"soon\" is not valid: a duration is a number with a unit",
         "config.failure-rate of \"s0\": \"2\" is not valid: a probability lies between 0 and 1",
-        "config.sleeps of \"s0\": \"often\" is not valid: provided string was not `true` or `false`",
+        "config.sleeps of \"s0\": \"often\" is not valid: write true or false",
         "config.slepes of \"s0\": unknown key",
         "config.notify-timeout of \"s1\": \"5\" is not valid",
-        "config.stock.book of \"s2\": \"many\" is not valid: invalid digit",
+        "config.stock.book of \"s2\": \"many\" is not valid: write a whole number from 0",
         "6 problems",
         "help: correct it, or remove it for the default",
     ] {
@@ -64,9 +64,35 @@ fn a_problem_stands_at_its_table_where_the_key_is_missing() {
     let report = report(&[("service", "config.show = { work = { exponential = { median = '5ms' } } }")]);
     assert!(report.contains("config.show of \"s0\": the table has no `route`"), "{report}");
     assert!(report.contains("write show = { route = \"GET /show\" }"), "{report}");
-    assert!(report.contains("config.show.work of \"s0\": `exponential.mean` is missing"), "{report}");
+    let expected = "config.show.work.exponential.median of \"s0\": unknown key of a distribution";
+    assert!(report.contains(expected), "{report}");
+    assert!(report.contains("did you mean \"mean\"? Known keys: \"mean\""), "{report}");
     assert!(report.contains("topology.toml:10:8"), "at `show`: {report}");
-    assert!(report.contains("topology.toml:10:17"), "at `work`: {report}");
+    assert!(report.contains("topology.toml:10:42"), "at `median`: {report}");
+}
+
+#[test]
+fn a_table_of_any_names_is_among_the_known_keys() {
+    let report = report(&[("inventory", "config.stok.book = 5\nconfig.stock.pen = -5")]);
+    assert!(report.contains("config.stok.book of \"s0\": unknown key"), "{report}");
+    let known = "did you mean \"stock.book\"? Known keys: \"stock.<item>\"";
+    assert!(report.contains(known), "{report}");
+    assert!(
+        report.contains("config.stock.pen of \"s0\": \"-5\" is not valid: write a whole number"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_key_below_a_setting_that_is_one_value_is_an_error() {
+    let report = report(&[("service", "config.errors = { rate = 0.5 }\nconfig.work = 'soon'")]);
+    assert!(
+        report.contains("config.errors.rate of \"s0\": \"errors\" is one value, and no table"),
+        "{report}"
+    );
+    assert!(report.contains("help: write errors = 0.05"), "{report}");
+    assert!(report.contains("config.work of \"s0\": \"soon\" is not valid: a duration"), "{report}");
+    assert!(report.contains("help: write \"5ms\", \"5ms +/- 1ms\", or a distribution"), "{report}");
 }
 
 #[test]
@@ -89,7 +115,8 @@ fn a_route_that_cannot_be_one_is_a_problem_of_its_key() {
 fn a_guest_with_very_many_problems_says_the_first_and_how_many_there_are() {
     let report = World::of("hostile", "config.routes = 'problems'").refusal();
     assert!(report.contains("config.key.0 of \"front\": it is wrong"), "{report}");
-    assert!(report.contains("101 problems"), "{report}");
+    assert!(report.contains("… and 9950 more"), "{report}");
+    assert!(report.contains("10000 problems"), "{report}");
     let report = World::of("hostile", "config.routes = 'no-problems'").refusal();
     assert!(
         report.contains("the guest of \"front\" refuses its configuration and names no problem"),
@@ -104,11 +131,48 @@ fn a_long_problem_is_cut() {
 }
 
 #[test]
-fn a_deployment_whose_configuration_is_refused_does_not_come_up_for_that_reason() {
+fn a_deployment_whose_configuration_is_refused_does_not_start_for_that_reason() {
     let fault = "[[faults]]\nname = \"typo\"\nkind = \"bad-deploy\"\nguest = \"service\"\n\
-                 config.wrok = \"5ms\"\ntarget = { service = \"front\" }\n";
+                 config.wrok = \"5ms\"\nconfig.eror = 1\ntarget = { service = \"front\" }\n";
     let (_folder, mut command) = World::of_services(&[("front", "")]).with(fault).virtual_command(&["GET /"]);
     let run = finish(&mut command);
     assert!(run.stdout.contains("connection refused: nobody listens at front"), "{}", run.stdout);
-    said(&run, &["does not come up", "config.wrok of \"front\": unknown key"]);
+    let words = [
+        "the fault \"typo\" deploys service (built in), which does not start: ",
+        "config.wrok of \"front\": unknown key, and 1 more",
+        "╰── refused by service (built in)",
+        "config.wrok = \"5ms\"",
+        "did you mean \"work\"?",
+    ];
+    said(&run, &words);
+}
+
+#[test]
+fn a_deployment_of_another_built_in_guest_does_not_get_the_keys_of_the_service() {
+    let fault = |guest: &str| {
+        format!(
+            "[[faults]]\nname = \"other\"\nkind = \"bad-deploy\"\nguest = \"{guest}\"\n\
+             target = {{ service = \"front\" }}\n"
+        )
+    };
+    for (guest, status) in [("noop", 200), ("inventory", 404), ("hop", 200)] {
+        let world = World::of_services(&[("front", "config.errors = 1")]).with(&fault(guest));
+        let run = world.virtually(&["GET /"]);
+        assert_eq!(run.statuses(), [status], "{guest}");
+    }
+    let same = World::of_services(&[("front", "config.errors = 1")]).with(&fault("service"));
+    assert_eq!(same.virtually(&["GET /"]).statuses(), [500]);
+}
+
+#[test]
+fn a_guest_that_stops_before_it_gives_its_routes_is_met_with_the_remedy_for_its_bound() {
+    for (what, why, help) in [
+        ("log", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
+        ("grow", "computed longer than limits.cpu-time", "do less, or raise limits.cpu-time"),
+        ("body", "the guest asked for the request while it served none", "runs before any request"),
+    ] {
+        let report = World::of("hostile", &format!("config.routes = '{what}'")).refusal();
+        assert!(report.contains(why) && report.contains(help), "{what}: {report}");
+        assert!(report.len() < 2_000, "{what}: {}", report.len());
+    }
 }

@@ -10,7 +10,11 @@ use crate::support::{SpanKind, World, guests};
 
 /// A guest that was built when the contract was 0.1: see the note beside it.
 fn of_0_1() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract-0.1/hop.wasm").display().to_string()
+    built_for_0_1("hop.wasm")
+}
+
+fn built_for_0_1(file: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract-0.1").join(file).display().to_string()
 }
 
 /// `front`, with this guest, calls `back`, which is slow, over a link with a breaker.
@@ -40,6 +44,17 @@ fn a_guest_of_0_1_sees_an_open_circuit_as_a_refused_connection() {
 }
 
 #[test]
+fn a_guest_of_0_1_waits_for_several_calls_and_sees_too_many_as_an_invalid_one() {
+    let hostile = built_for_0_1("hostile.wasm");
+    let front = World::default().with_guest("front", &hostile, "limits.host-memory = '10MiB'");
+    let world = front.with_guest("back", &hostile, "workers = 64");
+    let run = world.virtually(&["GET /hoard/2/1000", "GET /hoard/20/1000000"]);
+    assert_eq!(run.bodies()[0], "2 calls");
+    let said = run.bodies()[1];
+    assert!(said.contains("CallError::Invalid(\"host memory exceeded: "), "{said}");
+}
+
+#[test]
 fn a_guest_of_today_sees_an_open_circuit_as_what_it_is() {
     let run = impatient("hop").virtually(&["GET /", "GET /"]);
     assert_eq!(run.statuses(), [504, 502]);
@@ -58,12 +73,17 @@ fn guests_of_both_versions_run_where_spans_may_be_delayed() {
 /// version.
 fn noop_of(version: &str) -> (TempDir, PathBuf) {
     let mut bytes = fs::read(guests().join("noop.wasm")).expect("the guest is built");
-    let (prefix, now) = (b"simhost:service/", b"@0.2.0");
+    let wit = include_str!("../../../assets/wit/service.wit");
+    let package = wit.lines().find_map(|line| line.strip_prefix("package simhost:service"));
+    let now =
+        package.and_then(|version| version.strip_suffix(';')).expect("the WIT has a version").as_bytes();
+    let prefix = b"simhost:service/";
+    assert_eq!(version.len(), now.len() - 1, "the names keep their lengths");
     let mut at = 0;
     while let Some(found) = bytes[at..].windows(prefix.len()).position(|window| window == prefix) {
         at += found + prefix.len();
         let end = bytes[at..].iter().position(|byte| *byte == b'@').expect("a version") + at;
-        assert_eq!(&bytes[end..end + now.len()], now);
+        assert_eq!(&bytes[end..end + now.len()], now, "dist/ is built from this contract");
         bytes[end + 1..end + now.len()].copy_from_slice(version.as_bytes());
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -116,9 +136,76 @@ fn a_function_that_a_later_simhost_has_is_told_from_one_that_is_wrong() {
     let import =
         |version| format!("(import \"simhost:service/clock@{version}\" (instance (export \"leap\" (func))))");
     let report = refused(&import("0.2.9"));
-    assert!(report.contains("needs simhost:service/clock@0.2.9"), "{report}");
+    assert!(report.contains("needs `leap` of simhost:service/clock@0.2.9; this simhost has"), "{report}");
     let report = refused(&import("0.2.0"));
     assert!(report.contains("is not a guest: it does not fit the contract"), "{report}");
+    // Only the interface that lacks something is named, and only what is missing is of a later simhost.
+    let config = "(import \"simhost:service/config@0.2.9\" (instance))";
+    let report = refused(&format!("{config}{}", import("0.2.9")));
+    assert!(report.contains("needs `leap` of simhost:service/clock@0.2.9; this simhost has"), "{report}");
+    let report = refused(
+        "(import \"simhost:service/clock@0.2.9\" (instance (export \"now\" (func (result string)))))",
+    );
+    assert!(report.contains("is not a guest: it does not fit the contract"), "{report}");
+    assert!(report.contains("simhost:service/clock@0.2.9") && !report.contains("update simhost"), "{report}");
+}
+
+#[test]
+fn what_is_of_no_version_is_named_beside_what_is_of_a_later_one() {
+    let report = refused(
+        "(import \"simhost:service/sql@0.3.0\" (instance)) (import \"wasi:http/types@0.2.0\" (instance))",
+    );
+    assert!(report.contains("needs simhost:service/sql@0.3.0; this simhost has"), "{report}");
+    assert!(
+        report.contains("it also imports what simhost does not offer: wasi:http/types@0.2.0"),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_interface_that_a_known_version_lacks_is_told_from_those_that_it_has() {
+    for version in ["0.1.7", "0.2.0"] {
+        let report = refused(&format!("(import \"simhost:service/clocks@{version}\" (instance))"));
+        let expected = format!("imports what simhost does not offer: simhost:service/clocks@{version}");
+        assert!(report.contains(&expected), "{report}");
+        assert!(
+            report.contains("did you mean \"clock\"? Known interfaces of simhost:service 0."),
+            "{report}"
+        );
+        assert!(!report.contains("update simhost"), "{report}");
+    }
+}
+
+#[test]
+fn a_guest_that_no_update_helps_is_told_what_to_build_it_for() {
+    let (_folder, file) = noop_of("0.0.9");
+    let report = front(&file).refusal();
+    assert!(report.contains("it is too old: it exports simhost:service/handler@0.0.9"), "{report}");
+    assert!(report.contains("help: build the guest for simhost:service 0.1.0 and 0.2.0"), "{report}");
+    let exporting = |name: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("mine.wasm");
+        let text = format!("(component (instance $handler) (export \"{name}\" (instance $handler)))");
+        fs::write(&file, wat::parse_str(text).expect("a component")).expect("the guest is written");
+        front(&file).refusal()
+    };
+    let report = exporting("simhost:service/handler@0.2.0-rc.1");
+    assert!(
+        report.contains("a version that was not released: simhost:service/handler@0.2.0-rc.1"),
+        "{report}"
+    );
+    let report = exporting("simhost:service/handler");
+    assert!(report.contains("it exports simhost:service/handler without a version"), "{report}");
+    assert!(report.contains("help: write `package simhost:service@0.2.0;` in its WIT file"), "{report}");
+}
+
+#[test]
+fn a_handler_that_is_not_that_of_its_version_is_refused_by_function_and_version() {
+    let (_folder, file) = noop_of("0.1.0");
+    let report = front(&file).refusal();
+    let expected = "it does not fit the contract: its function `routes` is not that of \
+                    simhost:service/handler@0.1.0: expected `list` found `result`";
+    assert!(report.contains(expected), "{report}");
 }
 
 #[test]

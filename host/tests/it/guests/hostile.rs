@@ -36,6 +36,7 @@ fn within_memory(server: &Serving, target: &str) -> (u16, String) {
 #[track_caller]
 fn names_the_bound(said: &(u16, String)) {
     assert_eq!(said.0, 200, "{said:?}");
+    assert!(said.1.contains("CallError::MemoryExceeded"), "{said:?}");
     assert!(said.1.contains("limits.host-memory = 10240 KiB"), "{said:?}");
 }
 

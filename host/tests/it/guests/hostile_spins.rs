@@ -106,7 +106,7 @@ fn what_a_guest_may_do_for_a_request_it_may_do_for_its_routes() {
     for way in ["nothing", "now", "sleep", "random", "log", "span", "output", "environment", "grow"] {
         let settings = format!("config = {{ routes = \"{way}\" }}\nlimits = {{ cpu-time = \"50ms\" }}");
         let said = World::of("hostile", &settings).refusal();
-        assert!(said.contains("does not tell its routes"), "{way}: {said}");
+        assert!(said.contains("does not give its routes"), "{way}: {said}");
         assert!(said.contains("limits.cpu-time = 50ms"), "{way}: {said}");
     }
 }

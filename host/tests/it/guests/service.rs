@@ -217,7 +217,7 @@ fn a_wrong_configuration_is_refused_before_the_run_with_all_that_is_wrong() {
         [("front", "config = { work.exponentiel.mean = '5ms', calls = 'a & 3 b', show = { work = '1ms' } }")];
     let report = World::of_services(&services).refusal();
     for part in [
-        "`exponentiel` is no kind of distribution",
+        "config.work.exponentiel of \"front\": unknown distribution",
         "the call `3 b`",
         "config.show of \"front\": the table has no `route`",
     ] {

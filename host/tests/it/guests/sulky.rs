@@ -3,9 +3,9 @@
 use crate::support::World;
 
 #[test]
-fn a_guest_that_does_not_tell_its_routes_is_refused_with_its_last_words() {
+fn a_guest_that_does_not_give_its_routes_is_refused_with_its_last_words() {
     let report = World::of("sulky", "").refusal();
-    assert!(report.contains("the guest of \"front\" does not tell its routes"), "{report}");
+    assert!(report.contains("the guest of \"front\" does not give its routes"), "{report}");
     assert!(report.contains("topology.toml:9"), "{report}");
-    assert!(report.contains("no routes today"), "{report}");
+    assert!(report.contains("it printed: no routes today"), "{report}");
 }

@@ -84,7 +84,8 @@ fn a_request_whose_turn_comes_too_late_costs_no_work() {
 
 /// `front` works for 50 ms, and then calls `back`; whoever asks it waits for so long.
 fn asked_with(deadline: &str) -> Run {
-    let services = [("front", "config = { work = \"50ms\", calls = \"back\" }"), ("back", "")];
+    let front = "config = { work = \"50ms\", calls = \"back\", log = \"begins\" }";
+    let services = [("front", front), ("back", "")];
     let load =
         "[[load]]\nname = \"load\"\nto = \"front\"\narrivals = { constant = \"1/s\" }\nmax-requests = 1";
     let request =
@@ -100,6 +101,8 @@ fn a_call_that_comes_too_late_is_not_made() {
     assert_eq!((call.duration(), call.error_type()), (1, &json!("deadline_exceeded")));
     assert_eq!(run.of("back", SpanKind::Server).len(), 0);
     assert_eq!(run.of("front", SpanKind::Server)[0].get("http.response.status_code"), &json!(504));
+    // The guest has the reason, and not that of a timeout.
+    assert!(run.bytes.contains("GET / failed: 504: back: the deadline has passed"), "{}", run.bytes);
 }
 
 #[test]

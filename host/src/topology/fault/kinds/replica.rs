@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::super::super::distribution::show_distribution;
 use super::super::super::key::{Key, Optional, Required, Type, Usual};
 use super::super::super::schema::any;
-use super::super::super::service::{CODE, SETTINGS, guest_code, read_config};
+use super::super::super::service::{CODE, SETTINGS, config_keys, guest_code, read_config};
 use super::super::super::shapes::{By, Written};
 use super::super::super::types::{DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT};
 use super::super::super::units::show_size;
@@ -179,7 +179,8 @@ static CONFIG: Key<Written, Optional> = Key {
     name: "config",
     of: SETTINGS,
     absent: Optional("the service's"),
-    says: "keys that differ from the service's",
+    says: "keys that differ from the service's. A built-in guest in place of another one, or of a file, gets \
+           these keys only; so does a file in place of a built-in guest",
 };
 
 static REPLICAS: Key<By<f64>, Usual> = Key {
@@ -200,7 +201,9 @@ static REQUESTS: Key<By<f64>, Optional> = Key {
 fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
     let code = keys.need(&GUEST).and_then(|value| guest_code(&value, keys.around.code));
     let version = keys.read(&VERSION);
-    let config = keys.get(&CONFIG).map(|value| read_config(&value).0).unwrap_or_default();
+    let config = keys.get(&CONFIG);
+    let (config, config_keys) =
+        config.map(|value| (read_config(&value).0, config_keys(&value))).unwrap_or_default();
     let canary = match (keys.get(&REPLICAS), keys.get(&REQUESTS)) {
         (Some(_), Some(requests)) => requests.refuse_key(
             Problem::new("the fault has both replicas and requests")
@@ -216,6 +219,6 @@ fn bad_deploy(keys: &Keys<'_, '_>) -> Option<Read> {
         Canary::Replicas(share) => format!(" to {} of the replicas", show_share(share)),
         Canary::Requests(share) => format!(" for {} of the traces", show_share(share)),
     };
-    let deploy = DoorFault::BadDeploy { code: code?, version: version?, config, canary };
+    let deploy = DoorFault::BadDeploy { code: code?, version: version?, config, config_keys, canary };
     Read::detailed(Effect::Door(deploy), detail)
 }
