@@ -9,12 +9,9 @@
 pub mod callee;
 mod caller;
 mod entry;
-mod fault_windows;
-mod network;
+mod faults;
 mod redact;
 pub mod replica_faults;
-mod serve_mortal;
-mod span_delay;
 pub mod spans;
 pub mod stats;
 mod tracing;

@@ -1,8 +1,8 @@
 //! The faults of a replica, and the requests that they strike there.
 //!
 //! A replica that no fault of the topology can strike has none of this. Windows of faults
-//! change it (`fault_windows`). A request meets it when it [arrives](ReplicaFaults::enter),
-//! while it waits, and while a worker has it (`serve_mortal`).
+//! change it (`faults::windows`). A request meets it when it [arrives](ReplicaFaults::enter),
+//! while it waits, and while a worker has it (`faults::serve_mortal`).
 
 mod active;
 mod occupant;

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::key::{Key, Optional, Required, Type};
 use super::patterns;
 use super::reader::{Table, Value};
-use super::schema::{Defs, any, text};
+use super::schema::{Defs, any, text, text_like};
 use super::section::{Rule, Section, Sub};
 use super::shapes::{By, Written};
 use super::units::{duration_of, parse_duration_of, positive_duration_of, refuse_bare_duration};
@@ -78,7 +78,7 @@ fn from_text(text: &str, parse: impl Fn(&str) -> Result<Nanos, Problem>) -> Resu
 
 /// What a latency or a delay may be.
 pub(super) fn schema(defs: &mut Defs) -> Json {
-    any([text(&patterns::varying_time()), DISTRIBUTION.refer(defs)])
+    any([text_like(&patterns::varying_time(), "350ms +/- 20ms"), DISTRIBUTION.refer(defs)])
 }
 
 static DISTRIBUTION: Section = Section {

@@ -275,7 +275,17 @@ impl<T: Type, A: Absence> Declared for Key<T, A> {
 
     fn schema(&self, defs: &mut Defs) -> Json {
         let mut schema = self.of.schema(defs);
+        let words = self.of.words();
         let mut says = sentence(self.says);
+        // A table has its own words in the schema.
+        if !words.starts_with("a table") && !words.starts_with("a list of tables") {
+            says.push_str(&format!(" Value: {}", plain(&words)));
+            let form = schema.get("anyOf").map_or(&schema, |forms| &forms[0]);
+            says.push_str(
+                &form["examples"][0].as_str().map_or(String::new(), |it| format!(", such as `\"{it}\"`")),
+            );
+            says.push('.');
+        }
         match self.absent.absence() {
             Absent::Missing => {}
             Absent::Usual(usual) => schema["default"] = default(&usual),

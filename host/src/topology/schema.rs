@@ -33,6 +33,13 @@ pub(super) fn text(pattern: &str) -> Json {
     json!({ "type": "string", "pattern": format!("^{pattern}$") })
 }
 
+/// A string of this form, such as this one.
+pub(super) fn text_like(pattern: &str, example: &str) -> Json {
+    let mut schema = text(pattern);
+    schema["examples"] = json!([example]);
+    schema
+}
+
 /// Any of these.
 pub(super) fn any<const N: usize>(of: [Json; N]) -> Json {
     json!({ "anyOf": of.as_slice() })

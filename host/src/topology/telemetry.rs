@@ -35,7 +35,7 @@ static OTLP: Key<Sub, Optional> = Key {
         rules: &[],
     }),
     absent: Optional("none"),
-    says: "a receiver: [below](#otlp)",
+    says: "a receiver: see [`otlp`](#otlp)",
 };
 
 static EXCLUDE: Key<List<By<String>>, Usual> = Key {

@@ -10,7 +10,7 @@ use super::key::Type;
 use super::patterns;
 use super::rates::{positive_share, rate, rate_from_zero, share};
 use super::reader::Value;
-use super::schema::{Defs, text};
+use super::schema::{Defs, text, text_like};
 use super::shapes::{By, Written};
 use super::units::{
     LONGEST, bandwidth, duration, duration_within, offset, positive_duration, show_size, size,
@@ -20,7 +20,7 @@ use crate::model::{Distribution, Nanos, Rate};
 
 /// A length of time, zero included.
 pub(super) const DURATION: By<Nanos> =
-    By { words: "a time", schema: |_| text(&patterns::time()), read: |value| duration(value) };
+    By { words: "a time", schema: |_| text_like(&patterns::time(), "250ms"), read: |value| duration(value) };
 
 /// A length of time above zero.
 pub(super) const TIME: By<Nanos> = By { read: |value| positive_duration(value), ..DURATION };

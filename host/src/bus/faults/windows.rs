@@ -7,10 +7,10 @@ use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
 use crate::telemetry::signal::Receivers;
 
-use super::GuestNode;
-use super::callee::CalleeSide;
-use super::replica::Replica;
-use super::replica_faults::{ProcessFate, ReplicaFaults};
+use crate::bus::GuestNode;
+use crate::bus::callee::CalleeSide;
+use crate::bus::replica::Replica;
+use crate::bus::replica_faults::{ProcessFate, ReplicaFaults};
 
 impl WindowHandler for CalleeSide {
     fn faults(&self) -> &Faults {
@@ -100,7 +100,7 @@ impl CalleeSide {
     }
 
     /// Lets a replica meet its fate.
-    pub(super) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
+    pub(in crate::bus) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
         if fate == ProcessFate::Lives {
             return;
         }

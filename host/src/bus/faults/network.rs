@@ -12,14 +12,14 @@ use crate::guest::scope::Deadline;
 use crate::model::{ContextDamage, Nanos, ServiceId};
 use crate::rng::Purpose;
 
-use super::callee::CalleeSide;
-use super::visit::{Hop, Outcome, RoundTrip, Visit, kept};
+use crate::bus::callee::CalleeSide;
+use crate::bus::visit::{Hop, Outcome, RoundTrip, Visit, kept};
 
 impl CalleeSide {
     /// Lets a request leave: asks the faults on its way, and does to it what they do
     /// before it arrives. None: nothing strikes it.
     #[inline]
-    pub(super) fn network_faults(&self, visit: &mut Visit) -> Option<Box<NetworkVerdict>> {
+    pub(in crate::bus) fn network_faults(&self, visit: &mut Visit) -> Option<Box<NetworkVerdict>> {
         if self.faults.has(Point::Network, visit.to) { self.struck(visit) } else { None }
     }
 
@@ -53,7 +53,7 @@ impl CalleeSide {
     }
 
     /// Brings a request to the callee, and the answer back.
-    pub(super) async fn convey(
+    pub(in crate::bus) async fn convey(
         self: Rc<Self>,
         mut verdict: Box<NetworkVerdict>,
         visit: &mut Visit,

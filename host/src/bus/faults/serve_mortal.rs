@@ -10,18 +10,22 @@ use crate::message::Response;
 use crate::model::{Limits, ServiceId};
 use crate::process::Process;
 
-use super::callee::{Arrival, CalleeSide, Job};
-use super::replica::Replica;
-use super::replica_faults::{Occupant, ReplicaFaults, RequestRef};
-use super::spans::OpenSpan;
-use super::visit::Outcome;
+use crate::bus::callee::{Arrival, CalleeSide, Job};
+use crate::bus::replica::Replica;
+use crate::bus::replica_faults::{Occupant, ReplicaFaults, RequestRef};
+use crate::bus::spans::OpenSpan;
+use crate::bus::visit::Outcome;
 
 /// The `error.type` of requests whose service has died.
 const RESET: &str = "connection_reset";
 
 impl CalleeSide {
     /// Serves a request, as [`attend`](CalleeSide::attend) does, at a replica that something may strike.
-    pub(super) async fn serve_mortal(&self, arrival: &mut Arrival<'_>, faults: &ReplicaFaults) -> Outcome {
+    pub(in crate::bus) async fn serve_mortal(
+        &self,
+        arrival: &mut Arrival<'_>,
+        faults: &ReplicaFaults,
+    ) -> Outcome {
         let request = RequestRef::of(arrival.visit, arrival.slot, arrival.replica.identity.resource);
         match faults.enter(request) {
             Ok(occupant) => self.attend(arrival, Some(&occupant)).await,
@@ -33,14 +37,14 @@ impl CalleeSide {
     }
 
     /// The request's process is gone: its connection breaks, and its span is lost.
-    pub(super) fn cut_off(&self, arrival: &Arrival<'_>) -> Outcome {
+    pub(in crate::bus) fn cut_off(&self, arrival: &Arrival<'_>) -> Outcome {
         self.stats.left(arrival.at(), arrival.since, self.now(), Some(RESET.into()));
         Err(CallError::Reset(format!("by {}", self.node(arrival.visit.to).name)))
     }
 
     /// Waits until a process goes on: mostly it does. False when it does not for as
     /// long as a request may last: its connection breaks.
-    pub(super) async fn goes_on(&self, process: &Rc<Process>, limits: &Limits) -> bool {
+    pub(in crate::bus) async fn goes_on(&self, process: &Rc<Process>, limits: &Limits) -> bool {
         if !process.is_paused() {
             return true;
         }
@@ -51,7 +55,7 @@ impl CalleeSide {
     }
 
     /// Waits until the process of a caller goes on: mostly it does.
-    pub(super) async fn awaken(&self, home: Option<(ServiceId, u32)>) {
+    pub(in crate::bus) async fn awaken(&self, home: Option<(ServiceId, u32)>) {
         if let Some((process, limits)) = self.at_standstill(home) {
             // In a box, as it is rare: every call would have room for it.
             Box::pin(self.goes_on(process, limits)).await;
@@ -59,7 +63,10 @@ impl CalleeSide {
     }
 
     /// The process of a caller, if it stands still.
-    pub(super) fn at_standstill(&self, home: Option<(ServiceId, u32)>) -> Option<(&Rc<Process>, &Limits)> {
+    pub(in crate::bus) fn at_standstill(
+        &self,
+        home: Option<(ServiceId, u32)>,
+    ) -> Option<(&Rc<Process>, &Limits)> {
         // Where nothing strikes replicas, a call need not look for its caller's process.
         let (service, replica) = home.filter(|_| self.is_any_mortal)?;
         let process = &self.guest(service)?.set.replicas[replica as usize].identity.process;
@@ -68,7 +75,7 @@ impl CalleeSide {
 
     /// Lets a worker do its job, as [`work`](CalleeSide::work) does, until the process dies: then there is no
     /// outcome.
-    pub(super) async fn work_mortal(
+    pub(in crate::bus) async fn work_mortal(
         &self,
         job: &mut Job,
         worker: &mut Worker,
@@ -106,7 +113,7 @@ impl CalleeSide {
     }
 
     /// A request perishes with its process: what it leaves open, nobody records.
-    pub(super) fn perish(&self, span: OpenSpan, mut worker: Worker, replica: &Replica, life: u64) {
+    pub(in crate::bus) fn perish(&self, span: OpenSpan, mut worker: Worker, replica: &Replica, life: u64) {
         self.host.recorder.lose(|| {
             worker.finish();
             drop(worker);

@@ -12,11 +12,11 @@ use crate::model::{FaultEvent, Scalar};
 use crate::rng::Purpose;
 use crate::telemetry::record::{Event, KeyValue, Text, Value};
 
-use super::callee::CalleeSide;
+use crate::bus::callee::CalleeSide;
 
 impl CalleeSide {
     /// What strikes a span that the guest has just begun: a wait, which gives events.
-    pub(super) fn span_delay(
+    pub(in crate::bus) fn span_delay(
         &self,
         scope: &RequestScope,
         identity: &Identity,
