@@ -9,7 +9,7 @@
 //! and one writes.
 
 use opentelemetry_semantic_conventions::SCHEMA_URL;
-use prost::encoding::{WireType, encoded_len_varint, key_len};
+use prost::encoding::{WireType, encoded_len_varint};
 
 use super::{Encode, Group, SCOPE_VERSION};
 use crate::context::TraceId;
@@ -40,11 +40,38 @@ pub trait Part {
 /// What takes fields in. The methods without `_always` leave out what has its
 /// default value, as proto3 does.
 pub trait Sink {
-    fn varint_always(&mut self, tag: u32, value: u64);
-    fn fixed32_always(&mut self, tag: u32, value: u32);
-    fn fixed64_always(&mut self, tag: u32, value: u64);
-    fn bytes_always(&mut self, tag: u32, bytes: &[u8]);
+    /// A number alone, as a varint: part of a field.
+    fn number(&mut self, value: u64);
+
+    /// Bytes alone: part of a field.
+    fn raw(&mut self, bytes: &[u8]);
+
     fn part(&mut self, tag: u32, part: &impl Part);
+
+    fn key(&mut self, tag: u32, kind: WireType) {
+        self.number(u64::from(tag << 3 | kind as u32));
+    }
+
+    fn varint_always(&mut self, tag: u32, value: u64) {
+        self.key(tag, WireType::Varint);
+        self.number(value);
+    }
+
+    fn fixed32_always(&mut self, tag: u32, value: u32) {
+        self.key(tag, WireType::ThirtyTwoBit);
+        self.raw(&value.to_le_bytes());
+    }
+
+    fn fixed64_always(&mut self, tag: u32, value: u64) {
+        self.key(tag, WireType::SixtyFourBit);
+        self.raw(&value.to_le_bytes());
+    }
+
+    fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
+        self.key(tag, WireType::LengthDelimited);
+        self.number(bytes.len() as u64);
+        self.raw(bytes);
+    }
 
     fn varint(&mut self, tag: u32, value: u64) {
         if value != 0 {
@@ -68,74 +95,42 @@ pub trait Sink {
 /// Counts bytes.
 struct Size(usize);
 
-impl Size {
-    fn framed(&mut self, tag: u32, length: usize) {
-        self.0 += key_len(tag) + encoded_len_varint(length as u64) + length;
-    }
-}
-
 impl Sink for Size {
-    fn varint_always(&mut self, tag: u32, value: u64) {
-        self.0 += key_len(tag) + encoded_len_varint(value);
+    fn number(&mut self, value: u64) {
+        self.0 += encoded_len_varint(value);
     }
 
-    fn fixed32_always(&mut self, tag: u32, _: u32) {
-        self.0 += key_len(tag) + 4;
-    }
-
-    fn fixed64_always(&mut self, tag: u32, _: u64) {
-        self.0 += key_len(tag) + 8;
-    }
-
-    fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
-        self.framed(tag, bytes.len());
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
     }
 
     fn part(&mut self, tag: u32, part: &impl Part) {
-        self.framed(tag, part.size());
+        let size = part.size();
+        self.key(tag, WireType::LengthDelimited);
+        self.number(size as u64);
+        self.0 += size;
     }
 }
 
 impl Sink for Vec<u8> {
-    fn varint_always(&mut self, tag: u32, value: u64) {
-        key(self, tag, WireType::Varint);
-        varint(self, value);
+    /// Seven bits in each byte, the lowest first; the eighth says that more follow.
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.push(value as u8);
     }
 
-    fn fixed32_always(&mut self, tag: u32, value: u32) {
-        key(self, tag, WireType::ThirtyTwoBit);
-        self.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn fixed64_always(&mut self, tag: u32, value: u64) {
-        key(self, tag, WireType::SixtyFourBit);
-        self.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
-        key(self, tag, WireType::LengthDelimited);
-        varint(self, bytes.len() as u64);
+    fn raw(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
 
     fn part(&mut self, tag: u32, part: &impl Part) {
-        key(self, tag, WireType::LengthDelimited);
-        varint(self, part.size() as u64);
+        self.key(tag, WireType::LengthDelimited);
+        self.number(part.size() as u64);
         part.put(self);
     }
-}
-
-fn key(out: &mut Vec<u8>, tag: u32, kind: WireType) {
-    varint(out, u64::from(tag << 3 | kind as u32));
-}
-
-/// Seven bits in each byte, the lowest first; the eighth says that more follow.
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`, ….
