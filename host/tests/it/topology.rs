@@ -35,7 +35,7 @@ fn a_file_that_is_missing_or_a_folder_is_refused() {
     assert!(report(folder.path()).contains("is a directory"));
     let missing = report(&folder.path().join("nothing.toml"));
     assert!(missing.contains("there is no file"), "{missing}");
-    assert!(missing.ends_with("cannot run: 1 problem\n"), "{missing}");
+    assert!(missing.ends_with("nothing was done: 1 problem\n"), "{missing}");
 }
 
 #[test]
