@@ -31,7 +31,7 @@ const LINES_AT_MOST: usize = 3;
 /// Why a guest has no routes.
 #[derive(Debug)]
 pub struct Refusal {
-    pub first: Reason,
+    pub first: Box<Reason>,
     pub others: Vec<Reason>,
     /// Problems beside those.
     pub further: usize,
@@ -42,8 +42,8 @@ type Reason = (Option<String>, Problem);
 
 impl Refusal {
     /// Refused for one reason.
-    pub const fn of(problem: Problem) -> Self {
-        Self { first: (None, problem), others: Vec::new(), further: 0 }
+    pub fn of(problem: Problem) -> Self {
+        Self { first: Box::new((None, problem)), others: Vec::new(), further: 0 }
     }
 
     /// Refused for the first [`SHOWN_AT_MOST`] of these reasons, and more that are counted; for the one of
@@ -52,7 +52,7 @@ impl Refusal {
         let further = reasons.len().saturating_sub(SHOWN_AT_MOST);
         let mut reasons = reasons.take(SHOWN_AT_MOST);
         match reasons.next() {
-            Some(first) => Self { first, others: reasons.collect(), further },
+            Some(first) => Self { first: Box::new(first), others: reasons.collect(), further },
             None => Self::of(otherwise()),
         }
     }

@@ -111,7 +111,8 @@ fn release(
 /// The warning about a guest of a deployment that refuses to start: its first problem, and the number of
 /// the others.
 fn does_not_start(fault: &Fault, keys: &ConfigKeys, guest: &str, refusal: Refusal) -> Problem {
-    let Refusal { first: (key, first), others, further } = refusal;
+    let Refusal { first, others, further } = refusal;
+    let (key, first) = *first;
     let more = match others.len() + further {
         0 => String::new(),
         more => format!(", and {more} more"),
