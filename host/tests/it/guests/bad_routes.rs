@@ -9,5 +9,5 @@ fn every_bad_route_is_reported_at_once_and_the_good_one_is_not() {
         assert!(report.contains(route), "{route}: {report}");
     }
     assert!(!report.contains("/health"), "{report}");
-    assert!(report.contains("mend the guest's routes") && report.contains("topology.toml:9"), "{report}");
+    assert!(report.contains("correct the guest's routes") && report.contains("topology.toml:9"), "{report}");
 }
