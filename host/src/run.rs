@@ -299,7 +299,12 @@ fn apply(
     for (name, on) in &options.faults {
         match model.faults.iter_mut().find(|fault| fault.name == *name) {
             Some(fault) => fault.enabled = *on,
-            None => problems.push(unknown("--fault", "fault", name, &faults)),
+            None => {
+                // The known names are the answers of an exercise.
+                let problem = unknown("--fault", "fault", name, &faults);
+                let help = "leave --blind out to see which faults there are";
+                problems.push(if options.blind { problem.help(help) } else { problem });
+            }
         }
     }
     // Before the files that loads name are read: their names are gone then.

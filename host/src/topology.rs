@@ -215,8 +215,9 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let links = link::links(root, &names);
     let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
     let faults = fault::faults(root, &around);
-    let loads = load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });
-    let objectives = objectives::objectives(root, &names, &loads);
+    let (loads, names_of_loads) =
+        load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });
+    let objectives = objectives::objectives(root, &names, &names_of_loads);
     let telemetry = telemetry::telemetry(root);
     let Head { name, namespace, seed, environment } = head?;
     Some(Model {

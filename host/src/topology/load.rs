@@ -141,9 +141,12 @@ static REAL_TIME: Key<By<bool>, Usual> = Key {
 };
 
 /// The loads, in the order of the file.
-pub(super) fn loads(root: &Table<'_>, around: &Surroundings<'_>) -> Vec<Load> {
+/// And the names of all, also of those with a mistake elsewhere.
+pub(super) fn loads(root: &Table<'_>, around: &Surroundings<'_>) -> (Vec<Load>, BTreeSet<String>) {
     let mut seen = BTreeSet::new();
-    LOADS.open(root, "this load").iter().filter_map(|table| load(table, around, &mut seen)).collect()
+    let tables = LOADS.open(root, "this load");
+    let loads = tables.iter().filter_map(|table| load(table, around, &mut seen)).collect();
+    (loads, seen)
 }
 
 fn load(table: &Table<'_>, around: &Surroundings<'_>, seen: &mut BTreeSet<String>) -> Option<Load> {

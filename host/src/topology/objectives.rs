@@ -1,5 +1,7 @@
 //! `[objectives]`: what a run must achieve, for routes, services and loads.
 
+use std::collections::BTreeSet;
+
 use super::address;
 use super::key::{Key, Optional};
 use super::names::Names;
@@ -12,7 +14,7 @@ use super::shapes::By;
 use super::types::{SHARE, TIME};
 use super::units::positive_duration;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Goal, Load, Measure, Objective, RequestsOf};
+use crate::model::{Goal, Measure, Objective, RequestsOf};
 
 const REMEDY: &str = r#"write what is allowed, such as { p99 = "400ms", errors = "1%" }"#;
 
@@ -60,13 +62,13 @@ const LEAST_RATE: By<f64> = By {
 };
 
 /// `[objectives]`, in the order of the file.
-pub(super) fn objectives(root: &Table<'_>, names: &Names, loads: &[Load]) -> Vec<Objective> {
+pub(super) fn objectives(root: &Table<'_>, names: &Names, loads: &BTreeSet<String>) -> Vec<Objective> {
     let table = OBJECTIVES.get(root).and_then(|value| value.table("[objectives]"));
     let entries = table.as_ref().map(Table::entries).unwrap_or_default();
     entries.iter().filter_map(|entry| objective(entry, names, loads)).collect()
 }
 
-fn objective(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Objective> {
+fn objective(entry: &Value<'_>, names: &Names, loads: &BTreeSet<String>) -> Option<Objective> {
     let of = requests_of(entry, names, loads);
     let what = format!("the objective {}", quote(entry.key));
     let goals = GOALS.open(entry, what).map(|table| goals(&table));
@@ -75,12 +77,12 @@ fn objective(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Objecti
 }
 
 /// `SERVICE`, `SERVICE METHOD /route` or `LOAD`.
-fn requests_of(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<RequestsOf> {
+fn requests_of(entry: &Value<'_>, names: &Names, loads: &BTreeSet<String>) -> Option<RequestsOf> {
     let (name, route) = match entry.key.split_once(' ') {
         Some((service, route)) => (service, Some(route)),
         None => (entry.key, None),
     };
-    let is_load = route.is_none() && loads.iter().any(|load| load.name == name);
+    let is_load = route.is_none() && loads.contains(name);
     match (names.get(name), route) {
         (Some(_), None) if is_load => entry.refuse_key(
             Problem::new(format!("{} is a service and a load", quote(name)))
@@ -95,7 +97,7 @@ fn requests_of(entry: &Value<'_>, names: &Names, loads: &[Load]) -> Option<Reque
         (None, None) if is_load => Some(RequestsOf::Load(name.to_owned())),
         (None, None) => {
             let problem = Problem::new(format!("no service and no load has the name {}", quote(name)));
-            let known = names.all().chain(loads.iter().map(|load| load.name.as_str()));
+            let known = names.all().chain(loads.iter().map(String::as_str));
             let help = did_you_mean(name, "services and loads", known);
             entry.refuse_key(problem.label("neither").help(help))
         }

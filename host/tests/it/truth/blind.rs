@@ -82,6 +82,10 @@ fn a_blind_check_and_a_blind_failure_name_no_fault() {
         assert_blind(blind.success());
         assert_blind(&blind.stderr);
     }
+    // Nor does a misspelt one.
+    let misspelt = topology.run(&["--virtual", "--request", "GET /health", "--blind", "--fault", "nope=on"]);
+    assert_eq!(misspelt.code, Some(2));
+    assert_blind(&misspelt.stderr);
     let flags = [&["--virtual", "--request", "GET /health", "--strict", "--blind"], &BOTH[..]].concat();
     let strict = topology.run(&flags);
     assert_eq!(strict.code, Some(1), "{}", strict.stderr);
