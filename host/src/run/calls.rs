@@ -153,6 +153,8 @@ impl Calls {
                 service.config_places.get(at).cloned()
             };
             let mut known = calls.add(found, &names, from, (&service.code, &service.config), place, None);
+            // What is wrong with its configuration may be a call that could not be read.
+            known &= found.services[index].is_some();
             for Deployment { fault, code, own, config } in deployments(found.model, from) {
                 // What it does not change stands where the service has it.
                 let place = |key: &str| if own.contains_key(key) { None } else { place(key) };

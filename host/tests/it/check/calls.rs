@@ -35,6 +35,15 @@ fn a_name_in_the_path_of_a_call_that_is_nearly_one_of_the_route_is_a_warning() {
     }
 }
 
+/// A mistake in one call says nothing of the others, nor of the links that they use.
+#[test]
+fn a_call_that_cannot_be_read_brings_no_second_problem() {
+    let link = "[[links]]\nfrom = \"shop\"\nto = \"stock\"\ntimeout = \"1s\"\n";
+    let checked = check(&shop("20 stock/items/{id}?", link), &[]);
+    assert_eq!(checked.code, Some(2), "{}", checked.stderr);
+    assert!(checked.stderr.contains("cannot run: 1 problem"), "{}", checked.stderr);
+}
+
 /// A shop that calls `calls` on `route`, and a stock with a route for each kind of thing.
 fn kinds(route: &str, calls: &str, more: &str) -> Topology {
     Topology::new(
