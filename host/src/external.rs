@@ -66,7 +66,7 @@ impl HttpClient {
         Self::within(runtime, BODIES)
     }
 
-    /// One whose responses hold so many bytes at most.
+    /// One whose responses hold `bodies` bytes at most.
     fn within(runtime: Handle, bodies: u64) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         // TLS comes on top of it.
@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each connection once, with a field of so many bytes and no body.
+    /// A server that answers each connection once, with a field of the given size and no body.
     fn server(bytes: usize) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -76,7 +76,7 @@ impl Process {
         }
     }
 
-    /// From now on work takes so many times as long; none is once.
+    /// From now on work takes this multiple of its time; none: its own time.
     pub fn slow_down(&self, slowness: Option<Slowness>) {
         *self.slowness.borrow_mut() = slowness;
     }

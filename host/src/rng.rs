@@ -321,7 +321,7 @@ mod tests {
         ];
         for (distribution, above, expected) in cases {
             let got = share(distribution, above);
-            // Four standard errors of a share of so many draws.
+            // Four standard errors of a share of 100,000 draws.
             let tolerance = 4.0 * libm::sqrt(expected * (1.0 - expected) / 100_000.0);
             assert!(
                 (got - expected).abs() < tolerance,

@@ -162,7 +162,7 @@ impl Lab {
         (0..effort.rounds).map(|_| run(requests) / f64::from(requests)).fold(f64::INFINITY, f64::min)
     }
 
-    /// Sends so many requests, one after the other.
+    /// Sends `requests` requests, one after the other.
     fn send(&self, request: &str, requests: u32) {
         let asked: RequestFlag = request.parse().expect("it is a request");
         let sending = async {

@@ -340,7 +340,7 @@ impl ReplicaFaults {
     }
 }
 
-/// When a fault that fades takes one worker less than it does now, of so many at most.
+/// When a fault that fades takes one worker less than it does now; at its strongest it takes `workers`.
 fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
     let (closes, ramp) = (rule.window().closes?, rule.when.ramp);
     let fades = closes.saturating_sub(ramp);
@@ -349,7 +349,7 @@ fn fewer(rule: &Rule, workers: u32, now: Nanos) -> Option<Nanos> {
     if ramp == 0 || taken < 1.0 {
         return None;
     }
-    // Where it is just so many and a half, it is the larger number still.
+    // Halves are rounded up, so that the instant itself still has the larger number.
     let left = (ramp as f64 * (taken - 0.5) / f64::from(workers)) as Nanos;
     Some(closes.saturating_sub(left).max(now) + 1)
 }

@@ -91,7 +91,7 @@ impl Stats {
         self.service(at, |service| service.inner += u64::from(inner));
     }
 
-    /// It waits for a worker; with it, so many do at its replica.
+    /// A request waits for a worker. `length` is the length of its replica's queue with it.
     pub fn queued(&self, at: ServiceId, length: usize, now: Nanos) {
         self.service(at, |service| {
             service.longest_queue = service.longest_queue.max(length as u32);

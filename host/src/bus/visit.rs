@@ -141,7 +141,7 @@ impl Visit {
         self.trace.child_id(Some(self.outermost()), SECOND_ARRIVAL)
     }
 
-    /// Which replica of so many serves it.
+    /// Which of `replicas` serves it.
     pub fn pick(&self, replicas: usize) -> usize {
         pick(&self.trace, replicas, || self.span)
     }
@@ -155,7 +155,7 @@ impl Visit {
     }
 }
 
-/// Which replica of so many serves the request of this SERVER span: any, with equal chance.
+/// Which of `replicas` serves the request of this SERVER span: any, with equal chance.
 pub(super) fn pick(trace: &Trace, replicas: usize, server: impl FnOnce() -> SpanId) -> usize {
     if replicas == 1 {
         return 0;

@@ -25,7 +25,7 @@ impl Content<'_> {
         }
         let wanted = ((length as f64 * share).round() as usize).clamp(1, length);
         let (mut stream, mut left) = (key.stream(), wanted);
-        // Each byte by its chance among those to come: so many different ones, in one
+        // Each byte by its chance among those to come: `wanted` different ones, in one
         // pass (Knuth, The Art of Computer Programming, 3.4.2, algorithm S).
         for (index, byte) in self.body.iter_mut().enumerate() {
             if stream.unit() * ((length - index) as f64) < left as f64 {

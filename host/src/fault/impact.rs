@@ -150,7 +150,7 @@ impl Tracked {
 }
 
 impl ImpactTracker {
-    /// For so many faults. `remembers` is whether all requests from outside are kept.
+    /// `faults` is their number. `remembers` is whether all requests from outside are kept.
     pub fn new(faults: usize, remembers: bool) -> Self {
         let impact =
             ImpactSummary { touched: vec![FaultImpact::default(); faults], ..ImpactSummary::default() };

@@ -19,7 +19,7 @@ pub struct WorkerVerdict {
     pub delay: Nanos,
     /// Answered then, instead of by the guest.
     pub answer: Option<Response>,
-    /// The worker loses so many bytes of its memory.
+    /// The worker loses this number of bytes of its memory.
     pub leak: u64,
     /// The replica falls of the request, for so long: nanoseconds.
     pub crash: Option<(Rc<Rule>, Nanos)>,

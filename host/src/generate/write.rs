@@ -9,7 +9,7 @@ use crate::clock;
 use crate::error::INFALLIBLE;
 use crate::model::Bounds;
 
-/// A query that takes so many times the median is slow.
+/// A query that takes this multiple of the median is slow.
 const SLOW_QUERY: u64 = 5;
 
 /// Columns of a comment.

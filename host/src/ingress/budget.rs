@@ -120,7 +120,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Holds so many more.
+    /// Holds more bytes.
     ///
     /// # Errors
     /// There is no room for them; it holds what it did.

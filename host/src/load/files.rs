@@ -51,7 +51,7 @@ pub fn read(model: &mut Model) -> Vec<Problem> {
     problems
 }
 
-/// The text of a file, of so many bytes at most.
+/// The text of a file of limited size.
 fn text(path: &Path, place: &Place, at_most: u64) -> Result<String, Problem> {
     let name = quote(&path.display().to_string());
     let problem = |message: String, help: &str| {

@@ -123,13 +123,13 @@ pub enum Test {
 pub struct Chance {
     /// `0.0..=1.0`.
     pub probability: f64,
-    /// Only the first so many that match, of each trace or of all.
+    /// Only the first of those that match, of each trace or of all.
     pub fail_first: Option<FailFirst>,
-    /// Only every so-many-th that matches: 3 strikes the third, the sixth, …
+    /// Only every n-th that matches: 3 strikes the third, the sixth, …
     pub every_nth: Option<u64>,
-    /// No more than so many at a time.
+    /// The most at a time.
     pub max_active: Option<u32>,
-    /// No more than so many in the whole run.
+    /// The most in the whole run.
     pub max_total: Option<u64>,
     /// Only requests that ask for it, by the header `x-simhost-fault` or by baggage.
     pub by_caller: bool,

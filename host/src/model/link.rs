@@ -42,7 +42,7 @@ pub struct Retry {
     pub attempts: u32,
     /// The wait before the second attempt.
     pub backoff: Nanos,
-    /// Each further wait is so many times the one before.
+    /// Each further wait is the one before times this.
     pub factor: f64,
     /// No wait is longer, but for its jitter.
     pub max_backoff: Nanos,
@@ -84,9 +84,9 @@ pub struct Breaker {
 /// What opens a breaker.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trip {
-    /// So many failures one after the other.
+    /// This number of failures one after the other.
     InARow(u32),
-    /// A share of the attempts, `0.0..=1.0`, once there were so many.
+    /// A share of the attempts, `0.0..=1.0`, once there were `least`.
     Share { rate: f64, least: u32 },
 }
 

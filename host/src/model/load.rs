@@ -20,7 +20,7 @@ pub struct Load {
     pub start: Nanos,
     /// After the load's start; none: as long as the run.
     pub lasts: Option<Nanos>,
-    /// It makes so many requests and ends.
+    /// The number of requests after which it ends.
     pub max_requests: Option<u64>,
     /// Requests under way; one more is not sent and counts as an error.
     pub max_in_flight: u32,
@@ -181,7 +181,7 @@ pub enum Draw {
     Pick(Vec<(f64, Literal)>),
     /// Any whole number of a range, its ends included.
     Int { min: i64, max: i64 },
-    /// Any number of a range, rounded to so many digits behind the point.
+    /// Any number of a range, rounded to `digits` behind the point.
     Float { min: f64, max: f64, digits: Option<u8> },
     /// Requests count: `from`, `from + step`, …
     Sequence { from: i64, step: i64 },

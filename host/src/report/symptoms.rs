@@ -12,7 +12,7 @@ use super::timeline::{Subject, TimelineRow, TimelineRows};
 /// usual interval for its rate.
 pub const ENOUGH: u64 = 20;
 
-/// Requests that intervals have which are compared, where so many groups of them remain.
+/// Intervals are compared in groups of at least `GROUP` requests, as long as there are `GROUPS` of them.
 const GROUP: f64 = 100.0;
 const GROUPS: usize = 12;
 
@@ -34,8 +34,8 @@ const TRAFFIC: f64 = 2.0;
 /// Intervals that a symptom lasts at least.
 const LASTING: usize = 2;
 
-/// Intervals without the symptom that do not end it: one of so many of the run's, and this many at
-/// least.
+/// A gap without the symptom does not end it if it is no longer than one interval in `GAP_SHARE`, or
+/// than `GAP` intervals, whichever is more.
 const GAP_SHARE: usize = 20;
 const GAP: usize = 1;
 

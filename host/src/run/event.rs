@@ -9,7 +9,7 @@ use crate::telemetry::exporter::Trouble;
 /// What happens in a run that a person may want to know at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEvent {
-    /// A guest of so many bytes is being compiled, and it takes a while.
+    /// A guest is being compiled, and it takes a while. The number is its size in bytes.
     Compiling { guest: String, bytes: usize },
     /// The ingress is open.
     Listening { address: SocketAddr, to: String },

@@ -8,7 +8,7 @@ use crate::model::Model;
 
 use super::calls::{Found, sample};
 
-/// A suggested request has at most so many bytes: it is read in a terminal.
+/// Bytes of a suggested request at most: it is read in a terminal.
 const BYTES: usize = 2_000;
 
 /// The command that sends a first request to the ingress at `base` (`http://127.0.0.1:8001`), whose service

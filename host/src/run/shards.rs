@@ -76,7 +76,7 @@ pub fn stops(
     }
 }
 
-/// What tells each of so many worlds to stop when the run is told to, and nobody else
+/// What tells each of `worlds` to stop when the run is told to, and nobody else
 /// when it stops by itself.
 pub fn followers(
     worlds: u32,

@@ -49,7 +49,7 @@ impl WorldTruth {
         Self { writer: None, opening: None, remembers: true }
     }
 
-    /// Where a world with so many faults that begins at `start` says what they do.
+    /// Where a world says what its faults do. It has `faults` of them and begins at `start`.
     pub fn ledger(self, faults: usize, start: Nanos) -> Ledger {
         let impact = ImpactTracker::new(faults, self.remembers);
         let Some((sink, names, shard)) = self.writer else { return Ledger::default().with_impact(impact) };

@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::model::Nanos;
 
-/// A cancelled timer leaves its entry in the heap; so many are left before a sweep.
+/// A cancelled timer leaves its entry in the heap; this number is left before a sweep.
 pub const STALE_TIMERS: usize = 1_024;
 
 /// The sequence of timers begins here: those of tasks in the background

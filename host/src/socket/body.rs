@@ -50,7 +50,7 @@ impl Budget {
         Arc::new(Self { most, held: AtomicU64::new(0) })
     }
 
-    /// Holds so many more, if there is room for them.
+    /// Holds more bytes, if there is room for them.
     pub fn take(&self, bytes: u64) -> bool {
         let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()

@@ -116,7 +116,7 @@ fn goals(table: &Table<'_>) -> Vec<Goal> {
     goals.filter_map(|(measure, bound)| Some(Goal { measure, limit: bound.written(table)? })).collect()
 }
 
-/// `">= 40/s"` or `"40/s"`: at least so many requests per simulated second.
+/// `">= 40/s"` or `"40/s"`: the least rate, in requests per simulated second.
 fn rate(value: &Value<'_>) -> Option<f64> {
     refuse_bare_rate(value)?;
     value.read(|text| {

@@ -40,7 +40,7 @@ pub struct Output {
     pub recorder: Rc<Recorder>,
     pub resource: ResourceId,
     bill: Bill,
-    /// Finds room for so many bytes of a record.
+    /// Finds room for bytes of a record.
     keep: Box<dyn Fn(usize) -> bool>,
     /// The span that is current in the worker.
     pub current: Cell<Current>,
@@ -52,7 +52,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// `keep` finds room for so many bytes of a record, or says that there is none.
+    /// `keep` finds room for bytes of a record, or says that there is none.
     pub fn new(
         sched: Sched,
         recorder: Rc<Recorder>,

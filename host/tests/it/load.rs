@@ -282,7 +282,7 @@ fn a_load_that_cannot_run_as_asked_is_refused() {
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
 }
 
-/// Waits until so many CLIENT spans are recorded, with requests that leave no spans.
+/// Waits until a number of CLIENT spans is recorded, with requests that leave no spans.
 fn wait_for_clients(server: &Server, topology: &Topology, count: usize) {
     let recorded = || {
         let records = fs::read_to_string(topology.beside("records.jsonl")).unwrap_or_default();

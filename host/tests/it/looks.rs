@@ -21,7 +21,7 @@ use spans::{Records, Span};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A group of so many values shows whether they repeat.
+/// A group of this number of values shows whether they repeat.
 const ENOUGH: usize = 200;
 
 /// A service that has answered so many requests has failed some: incidents have an error in five

@@ -13,7 +13,7 @@ use super::CalleeSide;
 use super::node::{GuestNode, Release, ReplicaSet};
 
 impl Release {
-    /// Whether a replica of so many runs this release while it is deployed: the last do.
+    /// Whether one of `replicas` runs this release while it is deployed: the last do.
     fn is_on(&self, replica: usize, replicas: usize) -> bool {
         match self.canary {
             // Rounded up, but not for what is no more than the error of a float: 0.28 of 25 are 7.

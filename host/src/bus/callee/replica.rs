@@ -105,7 +105,7 @@ pub enum NoWorker {
     TooLate,
     /// All workers wait for this request, or others in the queue: none ever comes free.
     Deadlock,
-    /// Faults keep so many workers that none has come for as long as a request may last.
+    /// Faults keep all workers, so that none has come for as long as a request may last.
     Taken,
 }
 

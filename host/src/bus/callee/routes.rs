@@ -12,7 +12,7 @@ use crate::guest::contract;
 use crate::message::is_target;
 use crate::telemetry::record::KeyValue;
 
-/// A guest offers at most so many routes.
+/// Routes that a guest offers at most.
 const ROUTES: usize = 1_000;
 
 /// The routes of a guest, compiled.

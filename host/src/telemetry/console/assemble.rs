@@ -413,7 +413,7 @@ impl Held {
         }
     }
 
-    /// Lets go of all but so many spans.
+    /// Lets go of all spans but `keep`.
     fn cut(&mut self, keep: usize) {
         let lost = keep_longest(&mut self.spans, keep);
         self.lost_spans += lost.count;

@@ -117,7 +117,7 @@ fn theatre(faults: &[(&str, &str)]) -> Theatre {
 }
 
 impl Theatre {
-    /// Lets so many seconds pass.
+    /// Lets a number of seconds pass.
     fn pass(&self, seconds: u64) {
         self.sched.block_on(self.sched.sleep(seconds * SECOND), || {}).expect("time passes");
     }

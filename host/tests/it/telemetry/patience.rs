@@ -32,7 +32,7 @@ fn start(url: &str, options: &Options) -> (Handoff, Pipeline) {
     Pipeline::start(resources(), vec![Box::new(otlp)], None, options.pace, options.batching).unwrap()
 }
 
-/// Sends so many batches of ten spans, and gives the account.
+/// Sends batches of ten spans, and gives the account.
 fn send(url: &str, options: &Options, batches: usize) -> Totals {
     let (handoff, pipeline) = start(url, options);
     let report = tokio::task::block_in_place(|| {

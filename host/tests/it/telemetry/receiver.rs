@@ -108,7 +108,7 @@ impl Receiver {
         Self::grpc_on(listener, answers, None)
     }
 
-    /// A gRPC receiver that accepts requests of up to so many bytes.
+    /// A gRPC receiver that accepts requests up to a size in bytes.
     pub async fn grpc_up_to(bytes: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (sender, got) = unbounded_channel();
@@ -117,7 +117,7 @@ impl Receiver {
         Self::serve(listener, Routes::new(traces), None, got)
     }
 
-    /// An HTTP receiver that accepts requests of up to so many bytes, and answers 413 to others.
+    /// An HTTP receiver that accepts requests up to a size in bytes, and answers 413 to others.
     pub async fn http_up_to(bytes: usize) -> Self {
         let (listener, router, got) = scripted([]).await;
         let router = router.layer(axum::extract::DefaultBodyLimit::max(bytes));
