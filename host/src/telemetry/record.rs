@@ -2,9 +2,14 @@
 //! those of each signal; here is what they have in common.
 
 mod log;
+mod metric;
 mod span;
 
 pub use log::{LogRecord, Severity};
+pub use metric::{
+    Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, Instrument, MetricRecord, Number,
+    NumberPoint, Points, Summary, Temporality,
+};
 pub use span::{Attributes, Event, SpanKind, SpanRecord, SpanRef, Status};
 
 use std::fmt;
