@@ -32,7 +32,7 @@ const VARIABLES: [Variable; 24] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
-        "`http://localhost:4317`; over HTTP `v1/traces` and `v1/logs` are appended",
+        "`http://localhost:4317`; over HTTP `v1/traces`, `v1/logs` and `v1/metrics` are appended",
     ),
     exporter(
         "OTEL_EXPORTER_OTLP_PROTOCOL",
