@@ -6,7 +6,7 @@ use crate::telemetry::otlp::ATTEMPT_AT_MOST;
 use crate::telemetry::pipeline::Batching;
 use crate::telemetry::signal::Signal;
 
-/// A variable. `SIGNAL` in its name stands for each signal.
+/// A variable. `{SIGNAL}` in its name stands for each signal.
 struct Variable {
     name: &'static str,
     /// What holds without it: Markdown.
@@ -28,7 +28,7 @@ const fn exporter(name: &'static str, default: fn() -> String, says: &'static st
 const PEM: &str = "a PEM file";
 
 /// In the order of the reference.
-const VARIABLES: [Variable; 24] = [
+const VARIABLES: [Variable; 25] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
@@ -59,7 +59,7 @@ const VARIABLES: [Variable; 24] = [
     exporter("OTEL_EXPORTER_OTLP_CLIENT_KEY", || "none".to_owned(), PEM),
     exporter("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", || "none".to_owned(), PEM),
     variable(
-        "OTEL_SIGNAL_EXPORTER",
+        "OTEL_{SIGNAL}_EXPORTER",
         || "`otlp` if there is an endpoint".to_owned(),
         "`otlp`, `console`, both with a comma, or `none`",
     ),
@@ -117,6 +117,11 @@ const VARIABLES: [Variable; 24] = [
         || "none".to_owned(),
         "holds where `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` is not set",
     ),
+    variable(
+        "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
+        || "span events".to_owned(),
+        "`logs`: exceptions are log records; `logs/dup`: both: see [exceptions](span-attributes.md#exceptions)",
+    ),
     variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
 ];
 
@@ -130,7 +135,7 @@ pub fn is_declared(name: &str) -> bool {
         variable.name == name
             || Signal::ALL.iter().any(|signal| {
                 let signal = signal.spec().variable;
-                variable.name.replace("SIGNAL", signal) == name
+                variable.name.replace("{SIGNAL}", signal) == name
                     || variable.per_signal
                         && variable.name.replace("OTLP_", &format!("OTLP_{signal}_")) == name
             })
@@ -141,8 +146,8 @@ pub fn is_declared(name: &str) -> bool {
 pub fn table() -> String {
     let mut table = "| variable | default | |\n|---|---|---|\n".to_owned();
     for Variable { name, default, says, .. } in &VARIABLES {
-        let names = Signal::ALL.map(|signal| code(name.replace("SIGNAL", signal.spec().variable)));
-        let names = if name.contains("SIGNAL") { names.join(", ") } else { code(name) };
+        let names = Signal::ALL.map(|signal| code(name.replace("{SIGNAL}", signal.spec().variable)));
+        let names = if name.contains("{SIGNAL}") { names.join(", ") } else { code(name) };
         table.push_str(&format!("| {names} | {} | {says} |\n", default()));
     }
     table
