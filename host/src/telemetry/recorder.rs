@@ -5,9 +5,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::record::{
-    Event, ExceptionSpan, Exceptions, LogRecord, MetricRecord, Scope, SpanRecord, SpanRef,
-};
+use super::record::{Event, ExceptionSpan, Exceptions, LogRecord, MetricRecord, Scope, SpanRecord, SpanRef};
 use super::signal::{Batch, Count, Receivers, Record, Signal};
 use crate::context::TraceId;
 
