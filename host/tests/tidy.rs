@@ -42,7 +42,7 @@ const LAYERS: [(&str, &[&str]); 35] = [
     ("process", &["model", "clock", "sched"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
-    ("link", &["model", "rng", "sched"]),
+    ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
