@@ -19,6 +19,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::otlp::Endpoints;
 use super::pipeline::Batching;
+use super::record::Exceptions;
 use super::signal::Signals;
 use crate::error::Problem;
 use crate::model;
@@ -35,6 +36,7 @@ pub struct Settings {
     pub console: Signals,
     pub sampler: Sampler,
     pub limits: SpanLimits,
+    pub exceptions: Exceptions,
     pub batching: Batching,
     /// `OTEL_RESOURCE_ATTRIBUTES`: for every service, unless the topology or
     /// simhost itself has a value for the key.
@@ -85,6 +87,7 @@ impl Settings {
             console: selected.console,
             sampler: sampler(&mut reader),
             limits: limits(&mut reader),
+            exceptions: exceptions(&mut reader),
             batching: batching(&mut reader),
             resource: resource(&mut reader),
             notes: Vec::new(),
@@ -155,6 +158,20 @@ fn limits(reader: &mut Reader<'_>) -> SpanLimits {
             .number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 0)
             .unwrap_or(default.event_attributes),
         value_length,
+    }
+}
+
+/// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN`.
+fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
+    const NAME: &str = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN";
+    match reader.text(NAME).as_deref() {
+        None => Exceptions::default(),
+        Some("logs") => Exceptions::Logs,
+        Some("logs/dup") => Exceptions::Both,
+        Some(other) => {
+            reader.refuse(NAME, other, "logs or logs/dup");
+            Exceptions::default()
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::record::{LogRecord, Scope, SpanRecord, SpanRef};
+use super::record::{Event, ExceptionSpan, Exceptions, LogRecord, Scope, SpanRecord, SpanRef};
 use super::signal::{Batch, Count, Receivers, Record, Signal};
 use crate::context::TraceId;
 
@@ -32,6 +32,7 @@ pub trait Editor {
 pub struct Recorder {
     editor: OnceCell<Rc<dyn Editor>>,
     watch: OnceCell<Watch>,
+    exceptions: Cell<Exceptions>,
     batch: RefCell<Batch>,
     /// What the guests' records in it take: bytes.
     weight: Cell<usize>,
@@ -104,6 +105,7 @@ impl Recorder {
         Self {
             editor: OnceCell::new(),
             watch: OnceCell::new(),
+            exceptions: Cell::default(),
             batch: RefCell::default(),
             weight: Cell::new(0),
             hand_over: RefCell::new(Box::new(hand_over)),
@@ -129,6 +131,26 @@ impl Recorder {
     /// Tells `watch` of each span that ends from now on. There is one, and it stays.
     pub fn watch(&self, watch: impl Fn(SpanRef, bool) + 'static) {
         assert!(self.watch.set(Box::new(watch)).is_ok(), "a recorder has one that watches");
+    }
+
+    /// Records exceptions as these from now on.
+    pub fn record_exceptions_as(&self, exceptions: Exceptions) {
+        self.exceptions.set(exceptions);
+    }
+
+    /// As what exceptions are recorded.
+    pub fn exceptions(&self) -> Exceptions {
+        self.exceptions.get()
+    }
+
+    /// Leaves an exception of the bus as a log record, where exceptions are log records, and gives it back where
+    /// they are events.
+    pub fn exception(&self, event: Event, of: &ExceptionSpan<'_>) -> Option<Event> {
+        let exceptions = self.exceptions();
+        if exceptions.are_logs() {
+            self.log(LogRecord::exception(&event, of));
+        }
+        exceptions.are_events().then_some(event)
     }
 
     /// Counts a span that has begun; whether it is recorded shows at its end.

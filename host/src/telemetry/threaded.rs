@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::console::{Console, Style};
-    use crate::telemetry::record::{LogRecord, ResourceId, Severity};
+    use crate::telemetry::record::{LogRecord, ResourceId, Scope, Severity};
     use crate::telemetry::signal::Signal;
 
     /// A terminal on which somebody has pressed ctrl-s.
@@ -125,9 +125,11 @@ mod tests {
         let log = LogRecord {
             time: 1,
             severity: Severity::Info,
+            event_name: None,
             body: "hello".into(),
             attributes: Vec::new(),
             resource: ResourceId(0),
+            scope: Scope::Guest,
             span: None,
         };
         vec![log].into()

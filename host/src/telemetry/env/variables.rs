@@ -28,7 +28,7 @@ const fn exporter(name: &'static str, default: fn() -> String, says: &'static st
 const PEM: &str = "a PEM file";
 
 /// In the order of the reference.
-const VARIABLES: [Variable; 24] = [
+const VARIABLES: [Variable; 25] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
@@ -116,6 +116,11 @@ const VARIABLES: [Variable; 24] = [
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
         || "none".to_owned(),
         "holds where `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` is not set",
+    ),
+    variable(
+        "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
+        || "span events".to_owned(),
+        "`logs`: exceptions are log records; `logs/dup`: both: see [exceptions](span-attributes.md#exceptions)",
     ),
     variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
 ];

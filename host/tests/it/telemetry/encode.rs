@@ -15,7 +15,7 @@ use simhost::context::{SpanId, TraceFlags};
 use simhost::telemetry::encode::{Packing, requests};
 use simhost::telemetry::record::KeyValue as Attribute;
 use simhost::telemetry::record::{
-    Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Value,
+    Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Text, Value,
 };
 
 use crate::telemetry::message;
@@ -186,8 +186,13 @@ prop_compose! {
         attributes in any_attributes(),
         body in ".{0,150}",
         (resource, flags, spanless) in (0..2_u32, any::<u8>(), any::<bool>()),
+        name in prop::option::of("[a-z.]{1,20}"),
     ) -> LogRecord {
-        let mut log = LogRecord { attributes, resource: ResourceId(resource), ..log(&body) };
+        // The bus logs exceptions only, which have names.
+        let scope = if name.is_some() { Scope::Bus } else { Scope::Guest };
+        let event_name = name.map(Text::Owned);
+        let mut log =
+            LogRecord { attributes, resource: ResourceId(resource), scope, event_name, ..log(&body) };
         log.span = log.span.filter(|_| !spanless).map(|(trace, span, _)| (trace, span, TraceFlags(flags)));
         log
     }

@@ -47,8 +47,7 @@ pub fn logs(logs: &[LogRecord], resources: &[Resource]) -> LogsData {
         scope_logs: scopes.into_iter().map(of_scope).collect(),
         schema_url: SCHEMA_URL.to_owned(),
     };
-    // Whatever is logged, a guest has said it.
-    let groups = grouped(logs, |log| (log.resource, Scope::Guest));
+    let groups = grouped(logs, |log| (log.resource, log.scope));
     LogsData { resource_logs: groups.into_iter().map(of_resource).collect() }
 }
 
@@ -121,6 +120,7 @@ fn log(record: &LogRecord) -> Log {
         // The numbers of `Severity` are those of the protocol.
         severity_number: record.severity as i32,
         severity_text: record.severity.text().to_owned(),
+        event_name: record.event_name.as_deref().unwrap_or_default().to_owned(),
         body: Some(AnyValue { value: Some(AnyKind::StringValue(record.body.to_string())) }),
         attributes: attributes(&record.attributes),
         ..Log::default()

@@ -90,9 +90,11 @@ pub fn log(body: &str) -> LogRecord {
     LogRecord {
         time: EPOCH + 7,
         severity: Severity::Warn,
+        event_name: None,
         body: body.to_owned().into(),
         attributes: vec![KeyValue::new("item", "book")],
         resource: ResourceId(0),
+        scope: Scope::Guest,
         span: Some((trace_id(0xa0), span_id(1), TraceFlags(TraceFlags::SAMPLED))),
     }
 }
