@@ -43,7 +43,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("metrics", &["model", "rng", "context", "telemetry"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
-    ("link", &["model", "rng", "sched"]),
+    ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
     ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
     ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
