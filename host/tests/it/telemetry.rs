@@ -10,6 +10,7 @@ mod http;
 mod log_lines;
 mod losses;
 mod message;
+mod metrics;
 mod outputs;
 mod patience;
 mod pipeline;
