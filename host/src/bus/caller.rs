@@ -4,6 +4,7 @@
 
 mod attempt;
 mod call;
+mod measured;
 mod policies;
 mod policy_spans;
 mod resolve;
@@ -18,6 +19,7 @@ use crate::model::ServiceId;
 use crate::sched::Sched;
 
 use super::callee::CalleeSide;
+pub use measured::{Destination, Sent};
 pub use resolve::address_of;
 
 /// The services of a run, as they call one another. For the core thread only.

@@ -57,6 +57,9 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    /// Each at the place of its number.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     /// As spans say it.
     pub const fn name(self) -> &'static str {
         match self {

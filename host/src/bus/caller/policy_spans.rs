@@ -7,11 +7,13 @@
 
 use opentelemetry_semantic_conventions::attribute;
 
+use crate::bus::stats::PolicyAccount;
 use crate::link::BreakerState;
 use crate::model::Nanos;
 use crate::telemetry::record::KeyValue;
 
 use super::attempt::ClientSpan;
+use super::measured::BREAKER_STATE;
 
 /// How long the caller waits for this attempt: seconds.
 const TIMEOUT: &str = "simhost.link.timeout";
@@ -24,9 +26,6 @@ const HEDGE: &str = "simhost.link.hedge";
 
 /// How long the attempt has waited for its place before it began: seconds.
 const BULKHEAD_WAIT: &str = "simhost.link.bulkhead.wait";
-
-/// `open` or `half_open`, where the breaker is not closed.
-const BREAKER_STATE: &str = "simhost.link.breaker.state";
 
 /// Event: a failure that retries are for was not tried again, although there were
 /// attempts left; [`REASON`] says why.
@@ -64,7 +63,7 @@ impl ClientSpan {
         if number > 0 {
             self.say(|span, _| span.set(attribute::HTTP_REQUEST_RESEND_COUNT, i64::from(number)));
         }
-        self.count(|account| account.resends += u64::from(number > 0));
+        self.count(PolicyAccount { resends: u64::from(number > 0), ..PolicyAccount::default() });
     }
 
     pub fn waits_at_most(&mut self, patience: Nanos) {
@@ -88,6 +87,7 @@ impl ClientSpan {
         if state != BreakerState::Closed {
             self.say(|span, _| span.set(BREAKER_STATE, state.name()));
         }
+        self.measure_breaker(state);
     }
 
     /// The breaker has changed by this attempt.
@@ -98,19 +98,22 @@ impl ClientSpan {
             BreakerState::Closed => "simhost.link.breaker.closed",
         };
         self.say(|span, now| span.happened(event, Vec::new(), now));
-        self.count(|account| account.opened += u64::from(state == BreakerState::Open));
+        self.measure_breaker(state);
+        let opened = u64::from(state == BreakerState::Open);
+        self.count(PolicyAccount { opened, ..PolicyAccount::default() });
     }
 
     pub fn gives_up(&mut self, why: GivenUp) {
         let reason = vec![KeyValue::new(REASON, why.name())];
         self.say(|span, now| span.happened(GIVEN_UP, reason, now));
-        self.count(|account| account.withheld += u64::from(why == GivenUp::Budget));
+        let withheld = u64::from(why == GivenUp::Budget);
+        self.count(PolicyAccount { withheld, ..PolicyAccount::default() });
     }
 
     pub fn falls_back(&mut self, status: u16) {
         let status = vec![KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status))];
         self.say(|span, now| span.happened(FALLBACK, status, now));
-        self.count(|account| account.fallbacks += 1);
+        self.count(PolicyAccount { fallbacks: 1, ..PolicyAccount::default() });
     }
 }
 

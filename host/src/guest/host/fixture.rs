@@ -30,6 +30,7 @@ pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::new(recorder),
+        metrics: None,
         span_limits: SpanLimits::default(),
         root: 1,
         permits: Cell::new(1),
@@ -51,6 +52,7 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         environment: Vec::new(),
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
+        memory: Arc::default(),
         crew: Rc::default(),
     })
 }
