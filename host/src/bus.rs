@@ -8,6 +8,7 @@
 
 pub mod callee;
 mod caller;
+mod collection;
 mod entry;
 mod faults;
 mod measure;
@@ -20,6 +21,7 @@ mod visit;
 
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -59,6 +61,8 @@ pub struct Bus {
     inside: Cell<u32>,
     /// Those that its replicas and clients have.
     addresses: RefCell<Addresses>,
+    /// The Resources of loads that have spans.
+    loads: Range<u32>,
 }
 
 /// What the bus takes from the model as it is.
@@ -86,12 +90,13 @@ pub struct Parts {
     pub settings: BusSettings,
     /// Those that the replicas have.
     pub addresses: Addresses,
+    /// The Resources of loads that have spans.
+    pub loads: Range<u32>,
 }
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, addresses } =
-            parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, .. } = parts;
         let BusSettings { trace_mask, bounds, exclude, allowed_hosts } = settings;
         let tracing = Tracing::new(host.root, trace_mask, sampler, exclude);
         let callee = Rc::new(CalleeSide::new(host, engine, nodes, faults, records, tracing, external));
@@ -106,7 +111,8 @@ impl Bus {
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
-            addresses: RefCell::new(addresses),
+            addresses: RefCell::new(parts.addresses),
+            loads: parts.loads,
         })
     }
 

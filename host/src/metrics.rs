@@ -17,7 +17,7 @@ mod series;
 mod settings;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
@@ -35,7 +35,7 @@ use histogram::Shape;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
-pub use requests::{Ended, RequestKey, Sizes, HttpVersion};
+pub use requests::{Ended, HttpVersion, RequestKey, Sizes};
 pub use series::{ATTRIBUTE_SETS, OVERFLOW};
 pub use settings::{ExemplarFilter, Histograms, INTERVAL, Preference, Settings};
 
@@ -50,6 +50,8 @@ pub struct Metrics {
     first: ResourceId,
     /// When the world began: nanoseconds since the Unix epoch.
     start: Nanos,
+    /// When they were collected last.
+    last: Cell<Nanos>,
     /// By Resource.
     processes: RefCell<Vec<ProcessMetrics>>,
     /// URLs of servers that are no services of the topology.
@@ -67,9 +69,20 @@ impl Metrics {
             catalogue: Catalogue::default(),
             first,
             start,
+            last: Cell::new(start),
             processes: RefCell::default(),
             strangers: RefCell::default(),
         }
+    }
+
+    /// When they were collected last, or the world began: nanoseconds since the Unix epoch.
+    pub const fn last(&self) -> Nanos {
+        self.last.get()
+    }
+
+    /// All processes were collected at `now`.
+    pub fn collected(&self, now: Nanos) {
+        self.last.set(now);
     }
 
     pub const fn settings(&self) -> &Settings {
@@ -187,6 +200,11 @@ impl Metrics {
     /// metrics a last time.
     pub fn retire(&self, of: ResourceId) {
         self.process(of, ProcessMetrics::retire);
+    }
+
+    /// It is not deployed yet.
+    pub fn undeploy(&self, of: ResourceId) {
+        self.process(of, ProcessMetrics::undeploy);
     }
 
     /// It is deployed from `now` on.

@@ -15,8 +15,8 @@ use crate::rng::Key;
 use crate::sched;
 use crate::tally;
 
-use super::caller::{Destination, Sent};
 use super::Bus;
+use super::caller::{Destination, Sent};
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::visit::{Hop, OfClient, Outcome, RoundTrip, Visit};

@@ -212,7 +212,7 @@ fn is_complete(report: &Report, lossy: bool) -> bool {
     let losses = report.telemetry.losses();
     let severity = if lossy { "warning" } else { "error" };
     const HELP: &str = "make sure that the receiver or the file takes all records; OTEL_LOGS_EXPORTER=none leaves out \
-                        log records; --lossy accepts losses";
+                        log records, OTEL_METRICS_EXPORTER=none metrics; --lossy accepts losses";
     for (at, loss) in losses.iter().enumerate() {
         let is_last = at + 1 == losses.len();
         complain(severity, loss, (is_last && !lossy).then_some(HELP));

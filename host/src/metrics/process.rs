@@ -137,6 +137,11 @@ impl ProcessMetrics {
         }
     }
 
+    /// It is not there.
+    pub fn undeploy(&mut self) {
+        *self = Self { deployment: Deployment::Gone, ..Self::new(Nanos::MAX) };
+    }
+
     /// It is to be there from `now` on.
     pub fn deploy(&mut self, now: Nanos) {
         match self.deployment {
@@ -250,7 +255,7 @@ impl ProcessMetrics {
         }
         self.guest.collect(collecting);
         if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
-            *self = Self { deployment: Deployment::Gone, ..Self::new(Nanos::MAX) };
+            self.undeploy();
         }
     }
 

@@ -267,6 +267,8 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
     Never,
+    /// The receiver has no method or path for the signal.
+    Untaken,
     /// When the backoff says so.
     Later,
     /// Not before this long, says the receiver.

@@ -5,16 +5,21 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
 
-use super::record::{Event, ExceptionSpan, Exceptions, LogRecord, Scope, SpanRecord, SpanRef};
+use super::record::{Event, ExceptionSpan, Exceptions, LogRecord, MetricRecord, Scope, SpanRecord, SpanRef};
 use super::signal::{Batch, Count, Receivers, Record, Signal};
 use crate::context::TraceId;
 
 /// Records gathered before they are handed over; fewer when the core is idle.
 const BATCH: usize = 512;
 
-/// Bytes of guests' records gathered before they are handed over; those of the bus are
-/// small.
+/// Bytes of guests' records and of metrics gathered before they are handed over; the spans of
+/// the bus are small.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// Points of an instrument that travel together take about this at most: bytes, with their
+/// attributes. As JSON they are up to four times as long, and still a line that the Collector reads
+/// ([`LINE_BYTES`](super::encode::json::LINE_BYTES)).
+const METRIC_BYTES: usize = 128 << 10;
 
 /// What becomes of records before they are kept: faults change them, hold them back
 /// or lose them.
@@ -23,6 +28,8 @@ pub trait Editor {
     fn span(&self, span: SpanRecord, keep: &mut dyn FnMut(SpanRecord)) -> bool;
 
     fn log(&self, log: LogRecord) -> LogRecord;
+
+    fn metric(&self, metric: MetricRecord) -> MetricRecord;
 
     /// Leaves what was held back until now; at the end, all of it.
     fn release(&self, is_end: bool, keep: &mut dyn FnMut(SpanRecord));
@@ -34,7 +41,7 @@ pub struct Recorder {
     watch: OnceCell<Watch>,
     exceptions: Cell<Exceptions>,
     batch: RefCell<Batch>,
-    /// What the guests' records in it take: bytes.
+    /// What the guests' records and the metrics in it take: bytes.
     weight: Cell<usize>,
     hand_over: RefCell<Box<dyn FnMut(Batch)>>,
     counts: Cell<Counts>,
@@ -195,7 +202,7 @@ impl Recorder {
     /// Leaves a record that no fault changes any more.
     #[inline]
     pub fn push<R: Record>(&self, record: R) {
-        if record.origin().1 == Scope::Guest {
+        if record.origin().1 == Scope::Guest || R::SIGNAL == Signal::Metrics {
             self.weight.set(self.weight.get() + record.weight());
         }
         self.count(|counts| counts.recorded[R::SIGNAL] += record.items() as u64);
@@ -215,6 +222,20 @@ impl Recorder {
             }
         };
         self.push(log);
+    }
+
+    /// Leaves the points of an instrument, as several records where they are many. One without
+    /// points leaves none.
+    pub fn metric(&self, mut record: MetricRecord) {
+        if let Some(editor) = self.editor.get() {
+            record = editor.metric(record);
+        }
+        while let Some(rest) = record.split_off(METRIC_BYTES) {
+            self.push(std::mem::replace(&mut record, rest));
+        }
+        if !record.points.is_empty() {
+            self.push(record);
+        }
     }
 
     /// Counts a record that is not recorded, as its guest is over its limit.

@@ -9,6 +9,7 @@ mod grpc;
 mod http;
 mod losses;
 mod message;
+mod metrics;
 mod outputs;
 mod patience;
 mod pipeline;

@@ -54,7 +54,8 @@ impl CalleeSide {
     /// A worker has the request.
     pub(in crate::bus) fn measure_begin(&self, arrival: &Arrival<'_>, served: Option<Served>) {
         let (Some(metrics), Some(Served { method, .. })) = (&self.host.metrics, served) else { return };
-        let attributes = || [spans::numbered_method(method), KeyValue::new(attribute::URL_SCHEME, "http")].into();
+        let attributes =
+            || [spans::numbered_method(method), KeyValue::new(attribute::URL_SCHEME, "http")].into();
         metrics.began(arrival.replica.identity.resource, method, attributes);
     }
 
@@ -112,7 +113,8 @@ impl CalleeSide {
     pub(in crate::bus) fn measure_return(&self, faults: &ReplicaFaults) {
         let Some(metrics) = &self.host.metrics else { return };
         let now = self.now();
-        self.at(faults).for_each(|at| metrics.comes_up(at.identity.resource, faults.comes_up().max(now), now));
+        self.at(faults)
+            .for_each(|at| metrics.comes_up(at.identity.resource, faults.comes_up().max(now), now));
     }
 
     /// A replica's process is to be there from now on, or is not.

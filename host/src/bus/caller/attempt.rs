@@ -19,13 +19,14 @@ use crate::fault::UnderWay;
 use crate::guest::budget::Share;
 use crate::guest::scope::Caller;
 use crate::guest::{Above, CallError};
-use crate::link::{BreakerState, Leg, Link};
+use crate::link::{Leg, Link};
 use crate::message::{Request, is_target, is_token};
-use crate::metrics::{HttpVersion, PolicyCounts};
+use crate::metrics::{BREAKER_STATES, HttpVersion, PolicyCounts};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
+use crate::telemetry::record::KeyValue;
 
 use super::CallerSide;
 use super::measured::{Destination, Sent};
@@ -352,18 +353,20 @@ impl ClientSpan {
     }
 
     /// Counts what the link's policies do.
-    pub fn count(&self, noted: PolicyAccount) {
+    pub fn count(&self, note: impl FnOnce(&mut PolicyAccount)) {
         let Some(services) = self.services.upgrade() else { return };
-        services.stats.policies(self.ticket, noted);
-        let PolicyAccount { resends, withheld, opened, fallbacks } = noted;
+        let mut did = PolicyAccount::default();
+        note(&mut did);
+        services.stats.policies(self.ticket, did);
+        let PolicyAccount { resends, withheld, opened, fallbacks } = did;
         let counts = PolicyCounts { retries: resends, withheld, opened, fallbacks };
         services.measure_policies(self.sent.as_ref(), counts);
     }
 
-    /// Measures what the link's breaker is.
-    pub fn measure_breaker(&self, state: BreakerState) {
+    /// Measures what the link's breaker is: a state, of all that there are.
+    pub fn measure_breaker(&self, state: usize, states: impl FnOnce() -> [KeyValue; BREAKER_STATES]) {
         if let Some(services) = self.services.upgrade() {
-            services.measure_breaker(self.sent.as_ref(), state);
+            services.measure_breaker(self.sent.as_ref(), state, states);
         }
     }
 

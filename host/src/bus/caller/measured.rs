@@ -9,7 +9,6 @@ use crate::bus::spans::{self, ClientAttributes};
 use crate::bus::visit::Outcome;
 use crate::context::{SpanId, TraceId};
 use crate::guest::scope::Caller;
-use crate::link::BreakerState;
 use crate::metrics::{
     BREAKER_STATES, Ended, HttpVersion, Metrics, OVERFLOW, Origin, PolicyCounts, RequestKey, Sizes,
 };
@@ -17,9 +16,6 @@ use crate::model::Nanos;
 use crate::telemetry::record::{KeyValue, ResourceId};
 
 use super::resolve::address_of;
-
-/// The state of a link's breaker: `open` or `half_open` on CLIENT spans, `closed` too among metrics.
-pub const BREAKER_STATE: &str = "simhost.link.breaker.state";
 
 /// A request that a process has sent, as far as metrics tell it from others.
 #[derive(Clone, Copy, Debug)]
@@ -125,17 +121,19 @@ impl CalleeSide {
         metrics.policies(sent.of, sent.callee, attributes, counts);
     }
 
-    /// The breaker of its link is in this state.
-    pub(in crate::bus) fn measure_breaker(&self, sent: Option<&Sent>, state: BreakerState) {
+    /// The breaker of its link is in this state, of all that there are.
+    pub(in crate::bus) fn measure_breaker(
+        &self,
+        sent: Option<&Sent>,
+        state: usize,
+        states: impl FnOnce() -> [KeyValue; BREAKER_STATES],
+    ) {
         let (Some(metrics), Some(sent)) = (&self.host.metrics, sent) else { return };
         let attributes = || self.callee_attributes(metrics, sent.callee).into();
-        let states = |callee: &[KeyValue]| -> [Arc<[KeyValue]>; BREAKER_STATES] {
-            BreakerState::ALL.map(|state| {
-                let state = KeyValue::new(BREAKER_STATE, state.name());
-                callee.iter().cloned().chain([state]).collect()
-            })
+        let of_states = |callee: &[KeyValue]| {
+            states().map(|state| callee.iter().cloned().chain([state]).collect::<Arc<[_]>>())
         };
-        metrics.breaker(sent.of, sent.callee, attributes, state as usize, states);
+        metrics.breaker(sent.of, sent.callee, attributes, state, of_states);
     }
 
     fn callee_attributes(&self, metrics: &Rc<Metrics>, callee: u32) -> Vec<KeyValue> {

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 

@@ -155,6 +155,18 @@ impl Serialize for Shown<'_> {
     }
 }
 
+/// A `double`, which may be one of the numbers that JSON does not have.
+pub struct Double(pub f64);
+
+impl Serialize for Double {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value => serializer.serialize_str(not_finite(value)),
+        }
+    }
+}
+
 /// Attributes, as OTLP lists them.
 pub struct AttributeList<'a>(pub &'a [KeyValue]);
 

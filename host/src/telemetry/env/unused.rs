@@ -21,7 +21,7 @@ const fn unused(name: &'static str, why: &'static str) -> Unused {
 
 /// "Environment Variable Specification", "OTLP Exporter Configuration", and those of
 /// exporters of other kinds.
-const UNUSED: [Unused; 36] = [
+const UNUSED: [Unused; 26] = [
     unused("OTEL_SERVICE_NAME", "every service of a topology has its own"),
     Unused {
         name: "OTEL_PROPAGATORS",
@@ -41,19 +41,9 @@ const UNUSED: [Unused; 36] = [
     unused("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NO_LINKS),
     unused("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "the limits of a guest hold for its log records"),
     unused("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "the limits of a guest hold for its log records"),
-    Unused { name: "OTEL_METRICS_EXPORTER", why: METRICS, harmless: &["none"] },
     unused("OTEL_METRICS_EXEMPLAR_FILTER", METRICS),
     unused("OTEL_METRIC_EXPORT_INTERVAL", METRICS),
     unused("OTEL_METRIC_EXPORT_TIMEOUT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_HEADERS", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_INSECURE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", METRICS),
     unused("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", METRICS),
     unused("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", METRICS),
     unused("OTEL_EXPORTER_PROMETHEUS_HOST", METRICS),

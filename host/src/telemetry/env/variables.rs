@@ -6,7 +6,7 @@ use crate::telemetry::otlp::ATTEMPT_AT_MOST;
 use crate::telemetry::pipeline::Batching;
 use crate::telemetry::signal::Signal;
 
-/// A variable. `SIGNAL` in its name stands for each signal.
+/// A variable. `{SIGNAL}` in its name stands for each signal.
 struct Variable {
     name: &'static str,
     /// What holds without it: Markdown.
@@ -32,7 +32,7 @@ const VARIABLES: [Variable; 25] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
-        "`http://localhost:4317`; over HTTP `v1/traces` and `v1/logs` are appended",
+        "`http://localhost:4317`; over HTTP `v1/traces`, `v1/logs` and `v1/metrics` are appended",
     ),
     exporter(
         "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -59,7 +59,7 @@ const VARIABLES: [Variable; 25] = [
     exporter("OTEL_EXPORTER_OTLP_CLIENT_KEY", || "none".to_owned(), PEM),
     exporter("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", || "none".to_owned(), PEM),
     variable(
-        "OTEL_SIGNAL_EXPORTER",
+        "OTEL_{SIGNAL}_EXPORTER",
         || "`otlp` if there is an endpoint".to_owned(),
         "`otlp`, `console`, both with a comma, or `none`",
     ),
@@ -135,7 +135,7 @@ pub fn is_declared(name: &str) -> bool {
         variable.name == name
             || Signal::ALL.iter().any(|signal| {
                 let signal = signal.spec().variable;
-                variable.name.replace("SIGNAL", signal) == name
+                variable.name.replace("{SIGNAL}", signal) == name
                     || variable.per_signal
                         && variable.name.replace("OTLP_", &format!("OTLP_{signal}_")) == name
             })
@@ -146,8 +146,8 @@ pub fn is_declared(name: &str) -> bool {
 pub fn table() -> String {
     let mut table = "| variable | default | |\n|---|---|---|\n".to_owned();
     for Variable { name, default, says, .. } in &VARIABLES {
-        let names = Signal::ALL.map(|signal| code(name.replace("SIGNAL", signal.spec().variable)));
-        let names = if name.contains("SIGNAL") { names.join(", ") } else { code(name) };
+        let names = Signal::ALL.map(|signal| code(name.replace("{SIGNAL}", signal.spec().variable)));
+        let names = if name.contains("{SIGNAL}") { names.join(", ") } else { code(name) };
         table.push_str(&format!("| {names} | {} | {says} |\n", default()));
     }
     table

@@ -29,10 +29,10 @@ fn problems(variables: Variables<'_>) -> Vec<Problem> {
 }
 
 /// Where the signals go: `http/protobuf http://localhost:4318/v1/traces`.
-fn ends(settings: &Settings) -> [Option<String>; 2] {
+fn ends(settings: &Settings) -> [Option<String>; 3] {
     let show = |endpoint: &Endpoint| format!("{:?} {endpoint}", endpoint.protocol);
     let of = |signal| settings.otlp.as_ref().and_then(|endpoints| endpoints[signal].as_ref().map(show));
-    [of(Signal::Traces), of(Signal::Logs)]
+    [of(Signal::Traces), of(Signal::Logs), of(Signal::Metrics)]
 }
 
 fn traces_end(settings: &Settings) -> Endpoint {
@@ -72,34 +72,36 @@ fn endpoints_follow_the_specification() {
     let grpc = |end: &str| Some(format!("Grpc {end}"));
     let http = |end: &str| Some(format!("HttpProtobuf {end}"));
     let localhost = "http://localhost:4317";
-    let table: [(Variables<'_>, [Option<String>; 2]); 12] = [
-        (&[(ENDPOINT, localhost)], [grpc(localhost), grpc(localhost)]),
-        (&[(TRACES_ENDPOINT, localhost)], [grpc(localhost), None]),
+    let everywhere = |end: &str| [grpc(end), grpc(end), grpc(end)];
+    let table: [(Variables<'_>, [Option<String>; 3]); 13] = [
+        (&[(ENDPOINT, localhost)], everywhere(localhost)),
+        (&[(TRACES_ENDPOINT, localhost)], [grpc(localhost), None, None]),
         (
             &[(ENDPOINT, "http://c:9/base/"), (PROTOCOL, "http/protobuf")],
-            [http("http://c:9/base/v1/traces"), http("http://c:9/base/v1/logs")],
+            ["traces", "logs", "metrics"].map(|signal| http(&format!("http://c:9/base/v1/{signal}"))),
         ),
         (
             &[(ENDPOINT, "http://c:4318"), (TRACES_ENDPOINT, "http://t:4318/here")],
-            [http("http://t:4318/here"), http("http://c:4318/v1/logs")],
+            [http("http://t:4318/here"), http("http://c:4318/v1/logs"), http("http://c:4318/v1/metrics")],
         ),
-        (&[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")], [grpc("http://c:4318"), grpc("http://c:4318")]),
+        (&[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")], everywhere("http://c:4318")),
         (
             &[(ENDPOINT, "http://c:9"), ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf")],
-            [grpc("http://c:9"), http("http://c:9/v1/logs")],
+            [grpc("http://c:9"), http("http://c:9/v1/logs"), grpc("http://c:9")],
         ),
-        (&[(ENDPOINT, "c:9")], [grpc("https://c:9"), grpc("https://c:9")]),
+        (&[(ENDPOINT, "c:9")], everywhere("https://c:9")),
+        (&[(ENDPOINT, "c:9"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")], everywhere("http://c:9")),
+        (&[(ENDPOINT, localhost), ("OTEL_LOGS_EXPORTER", "none")], [grpc(localhost), None, grpc(localhost)]),
         (
-            &[(ENDPOINT, "c:9"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")],
-            [grpc("http://c:9"), grpc("http://c:9")],
+            &[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", localhost), ("OTEL_TRACES_EXPORTER", "none")],
+            [None, None, grpc(localhost)],
         ),
-        (&[(ENDPOINT, localhost), ("OTEL_LOGS_EXPORTER", "none")], [grpc(localhost), None]),
-        (&[("OTEL_TRACES_EXPORTER", "otlp")], [grpc(localhost), None]),
+        (&[("OTEL_TRACES_EXPORTER", "otlp")], [grpc(localhost), None, None]),
         (
             &[("OTEL_TRACES_EXPORTER", "otlp"), (PROTOCOL, "http/protobuf")],
-            [http("http://localhost:4318/v1/traces"), None],
+            [http("http://localhost:4318/v1/traces"), None, None],
         ),
-        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None]),
+        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None, None]),
     ];
     for (variables, expected) in table {
         assert_eq!(ends(&settings(variables)), expected, "{variables:?}");
@@ -123,7 +125,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_topology() {
         [(ENDPOINT, "http://env:4317"), (TRACES_ENDPOINT, "http://env:1"), ("OTEL_TRACES_EXPORTER", "none")];
     let from_flag = read(&variables, Some(&topology), Some("http://flag:4318")).unwrap();
     let expected =
-        ["traces", "logs"].map(|signal| Some(format!("HttpProtobuf http://flag:4318/v1/{signal}")));
+        ["traces", "logs", "metrics"].map(|end| Some(format!("HttpProtobuf http://flag:4318/v1/{end}")));
     assert_eq!(ends(&from_flag), expected);
 
     let variables = [(PROTOCOL, "grpc"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "none")];
@@ -186,7 +188,7 @@ fn numbers_switches_and_attributes_are_read() {
     ]);
     assert!(all.disabled);
     assert_eq!(all.console, Signals::of(&[Signal::Traces, Signal::Logs]));
-    assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None]);
+    assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None, None]);
     let batching = all.batching;
     assert_eq!((batching.queue, batching.batch, batching.timeout.as_millis()), (100, 100, 250));
     assert!(batching.delay.is_zero());
@@ -217,17 +219,14 @@ fn keys_and_values_of_resource_attributes_are_percent_decoded() {
 #[test]
 fn variables_without_effect_say_so_and_why() {
     let notes = |variables: &[(&'static str, &'static str)]| settings(variables).notes;
-    for name in
-        ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"]
-    {
+    for name in ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"] {
         let said = notes(&[(name, "1")]);
         assert!(said.len() == 1 && said[0].starts_with(&format!("{name} has no effect: ")), "{said:?}");
     }
     let said = notes(&[("OTEL_PROPAGATORS", "b3")]);
     assert_eq!(said, ["OTEL_PROPAGATORS has no effect: services pass on W3C Trace Context and Baggage"]);
     // What simhost does anyway needs no word.
-    let same = [("OTEL_PROPAGATORS", "tracecontext, baggage"), ("OTEL_METRICS_EXPORTER", "none")];
-    assert_eq!(notes(&same), [""; 0]);
+    assert_eq!(notes(&[("OTEL_PROPAGATORS", "tracecontext, baggage")]), [""; 0]);
     let said = notes(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
     assert!(said.len() == 1 && said[0].starts_with("OTEL_TRACES_SAMPLER_ARG has no effect"), "{said:?}");
     let own = "service.instance.id=1,service.namespace=2,telemetry.sdk.name=3,team=4";
@@ -256,13 +255,15 @@ fn a_default_that_nobody_wrote_gives_way_to_a_resource_attribute() {
 }
 
 #[test]
-fn log_records_can_be_kept_from_a_receiver_on_the_command_line() {
+fn logs_and_metrics_can_be_kept_from_a_receiver_on_the_command_line() {
     let url = "http://localhost:4317";
     let grpc = || Some(format!("Grpc {url}"));
-    for (exporter, logs) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
+    for (exporter, end) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
         let settings = read(&[("OTEL_LOGS_EXPORTER", exporter)], None, Some(url)).unwrap();
-        assert_eq!(ends(&settings), [grpc(), logs], "{exporter:?}");
+        assert_eq!(ends(&settings), [grpc(), end.clone(), grpc()], "{exporter:?}");
         assert_eq!(settings.console[Signal::Logs], exporter == "console");
+        let settings = read(&[("OTEL_METRICS_EXPORTER", exporter)], None, Some(url)).unwrap();
+        assert_eq!(ends(&settings), [grpc(), grpc(), end], "{exporter:?}");
     }
 }
 

@@ -45,6 +45,10 @@ pub fn traces_and_logs(traces: Endpoint, logs: Endpoint) -> Endpoints {
     endpoints
 }
 
+pub fn all_signals(endpoint: &Endpoint) -> Endpoints {
+    Endpoints::from_fn(|_| Some(endpoint.clone()))
+}
+
 pub fn start(endpoints: &Endpoints, options: &Options) -> Otlp {
     Otlp::start(endpoints, options, &Handle::current()).unwrap()
 }
