@@ -33,7 +33,7 @@ impl Bus {
         });
     }
 
-    /// Collects what is left at the end of the run. At an instant of the interval it comes a nanosecond later,
+    /// Collects what is left at the end. At an instant of the interval it comes a nanosecond later,
     /// as that instant has its points already.
     pub fn collect_last(&self) {
         if let Some(metrics) = &self.host().metrics {
