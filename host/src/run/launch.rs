@@ -66,7 +66,7 @@ impl Plan {
         let listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
-        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
+        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.patience());
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
@@ -121,7 +121,7 @@ impl Plan {
                 Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
             counterfactual.close(truth, &done, took, &on_event);
         }
-        let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
+        let sent = hand_in(pipeline, telemetry.patience(), &stop, &on_event);
         let halted = std::mem::take(&mut done.halted).into_iter();
         let untold = sent.has_panicked.then(failure::telemetry);
         let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();

@@ -64,6 +64,7 @@ impl Lane {
         account: Arc<Account>,
         runtime: &Handle,
     ) -> Self {
+        let batching = options.batching[signal];
         let shared = Arc::new(Shared {
             signal,
             sender,
@@ -71,8 +72,8 @@ impl Lane {
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
-            queue: Arc::new(Queue::new(Amount { records: options.batching.queue, bytes: QUEUE_BYTES })),
-            patience: Patience::new(options.batching.timeout),
+            queue: Arc::new(Queue::new(Amount { records: batching.queue, bytes: QUEUE_BYTES })),
+            patience: Patience::new(batching.timeout),
             too_large: AtomicUsize::new(usize::MAX),
             taken: AtomicU64::new(0),
             account,

@@ -1,10 +1,16 @@
 //! The variables, one by one.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use simhost::error::Problem;
 use simhost::model::{Otlp, Protocol};
-use simhost::telemetry::env::{Settings, SpanLimits};
+use simhost::telemetry::env::{
+    ExemplarFilter, HistogramAggregation, MetricSettings, Prometheus, Settings, SpanLimits,
+    TemporalityPreference,
+};
 use simhost::telemetry::otlp::Endpoint;
+use simhost::telemetry::pipeline::Batching;
 use simhost::telemetry::signal::{Signal, Signals};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -62,8 +68,11 @@ fn nothing_said_is_nothing_sent() {
     assert_eq!(settings.console, Signals::default());
     assert_eq!(settings.limits, SpanLimits::default());
     assert_eq!(format!("{:?}", settings.sampler), "ParentBased(AlwaysOn)");
-    assert_eq!((settings.batching.queue, settings.batching.batch), (65_536, 8_192));
-    assert_eq!((settings.batching.delay.as_millis(), settings.batching.timeout.as_millis()), (1_000, 30_000));
+    for signal in [Signal::Traces, Signal::Logs] {
+        assert_eq!(settings.batching[signal], Batching::default());
+    }
+    assert_eq!(settings.batching[Signal::Metrics].timeout.as_millis(), 30_000);
+    assert_eq!(settings.metrics, MetricSettings::default());
     assert!(settings.resource.is_empty() && settings.notes.is_empty());
 }
 
@@ -189,9 +198,10 @@ fn numbers_switches_and_attributes_are_read() {
     assert!(all.disabled);
     assert_eq!(all.console, Signals::of(&[Signal::Traces, Signal::Logs]));
     assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None, None]);
-    let batching = all.batching;
+    let batching = all.batching[Signal::Traces];
     assert_eq!((batching.queue, batching.batch, batching.timeout.as_millis()), (100, 100, 250));
     assert!(batching.delay.is_zero());
+    assert_eq!(all.batching[Signal::Logs], batching, "they are gathered together");
     let limits = SpanLimits { attributes: 6, events: 0, event_attributes: 7, value_length: Some(80) };
     assert_eq!(all.limits, limits);
     assert_eq!(all.resource, [("team".to_owned(), "a b".to_owned())]);
@@ -219,7 +229,7 @@ fn keys_and_values_of_resource_attributes_are_percent_decoded() {
 #[test]
 fn variables_without_effect_say_so_and_why() {
     let notes = |variables: &[(&'static str, &'static str)]| settings(variables).notes;
-    for name in ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"] {
+    for name in ["OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"] {
         let said = notes(&[(name, "1")]);
         assert!(said.len() == 1 && said[0].starts_with(&format!("{name} has no effect: ")), "{said:?}");
     }
@@ -268,6 +278,92 @@ fn logs_and_metrics_can_be_kept_from_a_receiver_on_the_command_line() {
 }
 
 #[test]
+fn metrics_have_settings_of_their_own() {
+    let all = settings(&[
+        (ENDPOINT, "http://c:4317"),
+        ("OTEL_METRICS_EXPORTER", "otlp, console,prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10000"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "5000"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "LowMemory"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+    ]);
+    let expected = MetricSettings {
+        is_on: true,
+        interval: Duration::from_secs(10),
+        temporality: TemporalityPreference::LowMemory,
+        aggregation: HistogramAggregation::Exponential,
+        exemplars: ExemplarFilter::AlwaysOff,
+        prometheus: Some(Prometheus { host: "0.0.0.0".to_owned(), port: 0 }),
+    };
+    assert_eq!(all.metrics, expected);
+    assert!(all.console[Signal::Metrics] && ends(&all)[2].is_some());
+    assert_eq!(
+        (all.batching[Signal::Metrics].timeout, all.patience().as_millis()),
+        (Duration::from_secs(5), 30_000)
+    );
+    assert_eq!(all.notes, [""; 0]);
+}
+
+#[test]
+fn log_records_are_gathered_by_variables_of_their_own() {
+    let all = settings(&[
+        ("OTEL_BSP_SCHEDULE_DELAY", "7"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "60000"),
+    ]);
+    let Batching { delay, queue, batch, timeout } = all.batching[Signal::Logs];
+    assert_eq!((delay.as_millis(), queue, batch, timeout.as_millis()), (7, 100, 100, 60_000));
+    assert_eq!(all.batching[Signal::Traces].queue, 65_536);
+    assert_eq!(all.patience().as_millis(), 60_000);
+}
+
+#[test]
+fn prometheus_alone_leaves_metrics_out_of_a_receiver_on_the_command_line() {
+    let all = read(&[("OTEL_METRICS_EXPORTER", "prometheus")], None, Some("http://c:4317")).unwrap();
+    let prometheus = Prometheus { host: "localhost".to_owned(), port: 9464 };
+    assert_eq!(
+        (all.metrics.is_on, &all.metrics.prometheus, &ends(&all)[2]),
+        (true, &Some(prometheus), &None)
+    );
+    assert!(ends(&all)[0].is_some());
+}
+
+#[test]
+fn metrics_that_are_off_make_their_other_variables_pointless_and_a_note_says_so() {
+    let off = ("OTEL_METRICS_EXPORTER", "none");
+    let all =
+        settings(&[off, ("OTEL_METRIC_EXPORT_INTERVAL", "1000"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "1")]);
+    assert!(!all.metrics.is_on);
+    let said = [
+        "OTEL_EXPORTER_PROMETHEUS_PORT has no effect: OTEL_METRICS_EXPORTER does not name prometheus",
+        "OTEL_METRIC_EXPORT_INTERVAL has no effect: OTEL_METRICS_EXPORTER is none",
+    ];
+    assert_eq!(all.notes, said);
+    let variable = ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta");
+    let all = settings(&[("OTEL_METRICS_EXPORTER", "prometheus"), variable]);
+    let said = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is not for Prometheus, which gets cumulative values";
+    assert_eq!(all.notes, [said]);
+}
+
+#[test]
+fn an_sdk_that_is_not_enabled_is_disabled() {
+    let disabled = |variables: Variables<'_>| settings(variables).disabled;
+    assert!(disabled(&[("OTEL_ENABLED", "false")]));
+    assert!(!disabled(&[("OTEL_ENABLED", "true")]));
+    assert!(disabled(&[("OTEL_ENABLED", "False"), ("OTEL_SDK_DISABLED", "true")]));
+    let both = problems(&[("OTEL_ENABLED", "true"), ("OTEL_SDK_DISABLED", "true")]);
+    insta::assert_snapshot!(both[0].message, @"OTEL_SDK_DISABLED and OTEL_ENABLED are both `true`");
+    let help = both[0].help.as_ref().unwrap();
+    insta::assert_snapshot!(help, @"set one of them: OTEL_SDK_DISABLED=true and OTEL_ENABLED=false mean the same");
+    let overridden = read(&[("OTEL_ENABLED", "false")], None, Some("http://localhost:4317")).unwrap();
+    assert!(!overridden.disabled);
+    assert_eq!(overridden.notes, ["OTEL_ENABLED has no effect: --otlp was given"]);
+}
+
+#[test]
 fn a_receiver_on_the_command_line_undoes_a_disabled_sdk() {
     let settings = read(&[("OTEL_SDK_DISABLED", "true")], None, Some("http://localhost:4317")).unwrap();
     assert!(!settings.disabled && settings.otlp.is_some());
@@ -305,6 +401,21 @@ fn every_variable_refuses_what_it_does_not_know() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "65537"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "soon"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "65537"),
+        ("OTEL_METRICS_EXPORTER", "statsd"),
+        ("OTEL_METRICS_EXPORTER", "none,prometheus"),
+        ("OTEL_TRACES_EXPORTER", "prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "0"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "all"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "exponential"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "65536"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ("OTEL_ENABLED", "no"),
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1.5"),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4294967296"),

@@ -129,7 +129,7 @@ async fn rejected_spans_are_counted_with_the_message() {
     ];
     let receiver = Receiver::grpc(answers).await;
     let mut options = options();
-    options.batching.batch = 3;
+    options.batching[Signal::Traces].batch = 3;
     let totals = export(&traces_only(grpc(&receiver.url())), &options, &[spans(9)]);
     assert_eq!(totals.exported, count(1 + 3));
     assert_eq!(totals.rejected.count, count(2 + 3));
