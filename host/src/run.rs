@@ -184,7 +184,7 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, None);
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);

@@ -45,7 +45,10 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
+    (
+        "guest",
+        &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "metrics", "wasi"],
+    ),
     ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
     (
         "bus",
@@ -60,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "process",
             "tally",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",
@@ -69,7 +73,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("socket", &[]),
     ("control", &["model", "socket"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
-    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "bus"]),
+    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
         "load",
         &[
@@ -84,6 +88,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "topology",
             "sched",
             "telemetry",
+            "metrics",
             "fault",
             "guest",
             "bus",
@@ -107,6 +112,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "socket",
             "process",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",

@@ -10,6 +10,8 @@ pub struct Settings {
     pub temporality: Preference,
     pub histograms: Histograms,
     pub exemplars: ExemplarFilter,
+    /// Whether the sizes of bodies are measured.
+    pub body_sizes: bool,
     /// Whether explicit buckets are kept for a Prometheus endpoint, whatever else is asked.
     pub is_scraped: bool,
 }
@@ -25,6 +27,7 @@ impl Default for Settings {
             temporality: Preference::Cumulative,
             histograms: Histograms::Explicit,
             exemplars: ExemplarFilter::TraceBased,
+            body_sizes: false,
             is_scraped: false,
         }
     }

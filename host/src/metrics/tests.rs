@@ -19,7 +19,7 @@ fn origin(time: Nanos) -> Origin {
 
 /// A request that took `took` has ended at `now` with this status.
 fn serve(metrics: &Metrics, status: u16, took: Nanos, now: Nanos) {
-    let key = RequestKey { place: 0, method: 0, version: Version::Http11, status, error: None };
+    let key = RequestKey { place: 0, method: 0, version: HttpVersion::Http11, status, error: None };
     let attributes = || [KeyValue::new("http.response.status_code", i64::from(status))].into();
     metrics.served(REPLICA, key, attributes, Ended { took, sizes: None, origin: origin(now) });
 }
@@ -94,7 +94,7 @@ fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.began(REPLICA, 0, Arc::default);
-    metrics.died(REPLICA, at(25));
+    metrics.died(REPLICA, at(25), at(2));
     assert!(collect(&metrics, at(10)).is_empty());
     metrics.comes_up(REPLICA, at(15), at(15));
     let records = collect(&metrics, at(20));
@@ -127,6 +127,22 @@ fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_und
     let cpu = |preference| temporality(preference, "process.cpu.time");
     assert_eq!(cpu(Preference::Delta), (Temporality::Delta, true));
     assert_eq!(cpu(Preference::LowMemory), (Temporality::Cumulative, true));
+}
+
+#[test]
+fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
+    let metrics = metrics(Preference::Cumulative);
+    let at = |seconds| START + seconds * SECOND;
+    serve(&metrics, 200, SECOND, at(1));
+    metrics.retire(REPLICA);
+    assert_eq!(points(&collect(&metrics, at(10)), DURATION), [(1, 1.0)]);
+    assert!(collect(&metrics, at(20)).is_empty());
+    metrics.deploy(REPLICA, at(25));
+    serve(&metrics, 200, 2 * SECOND, at(28));
+    let records = collect(&metrics, at(30));
+    assert_eq!(points(&records, DURATION), [(1, 2.0)]);
+    assert_eq!(find(&records, DURATION).map(|record| record.start), Some(at(25)));
+    assert_eq!(number(&records, "simhost.process.restarts"), None);
 }
 
 fn described(name: &'static str, kind: GuestKind) -> Described {
@@ -166,17 +182,17 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
     let records = collect(&metrics, START + SECOND);
     assert_eq!(number(&records, "orders"), Some(Number::Float(3.5)));
     assert_eq!(number(&records, "load"), Some(Number::Float(-3.0)));
-    metrics.died(REPLICA, START + SECOND);
+    metrics.died(REPLICA, START + SECOND, START + SECOND);
     assert_eq!(record(counter, 1.0), Err(Rejected::Gone));
 }
 
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
     let metrics = metrics(Preference::Cumulative);
-    assert_eq!([metrics.stranger("http://a", 5), metrics.stranger("http://b", 5)], [5, 6]);
-    assert_eq!(metrics.stranger("http://a", 5), 5);
+    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
+    assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {
-        metrics.stranger(&format!("http://{number}"), 5);
+        metrics.stranger(&format!("http://{number}"));
     }
-    assert_eq!(metrics.stranger("http://one-more", 5), u32::MAX);
+    assert_eq!(metrics.stranger("http://one-more"), None);
 }

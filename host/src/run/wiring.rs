@@ -13,6 +13,7 @@ use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
 use crate::link::Links;
+use crate::metrics::Metrics;
 use crate::model::{Model, Nanos, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
@@ -32,11 +33,13 @@ pub fn host(
     recorder: &Rc<Recorder>,
     model: &Model,
     telemetry: &TelemetrySettings,
+    metrics: Option<Metrics>,
 ) -> Rc<Host> {
     recorder.record_exceptions_as(telemetry.exceptions);
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::clone(recorder),
+        metrics: metrics.map(Rc::new),
         span_limits: telemetry.limits,
         root: model.root(),
         permits: Cell::new(model.workers()),
@@ -70,7 +73,9 @@ pub fn build(
         host.recorder.watch(move |span, is_recorded| ledger.ended(span, is_recorded));
     }
     let first = loaded.first;
-    let behind = behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32;
+    let own = behind_replicas(model, &loaded).0;
+    let behind = own + traced_loads(model).count() as u32;
+    let loads = own..behind;
     let mut making = Making {
         model,
         sched: &host.sched,
@@ -105,6 +110,7 @@ pub fn build(
             allowed_hosts: model.allowed_hosts.clone(),
         },
         addresses,
+        loads,
     })
 }
 

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
+use crate::metrics::{Metrics, Settings};
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
@@ -97,7 +98,10 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let host = host(&sched, &recorder, model, self.telemetry);
+        let metrics = self.is_recorded.then(|| {
+            Metrics::new(Settings::default(), model.root(), self.loaded.first, start)
+        });
+        let host = host(&sched, &recorder, model, self.telemetry, metrics);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
@@ -106,6 +110,7 @@ impl World<'_> {
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         if let Some(listener) = self.control {
             on_event(control::attend(
                 listener,
@@ -144,6 +149,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let accounts = bus.stats().close(sched.now());
+        bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
