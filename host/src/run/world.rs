@@ -98,9 +98,9 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let metrics = self.is_recorded.then(|| {
-            Metrics::new(Settings::default(), model.root(), self.loaded.first, start)
-        });
+        let metrics = self
+            .is_recorded
+            .then(|| Metrics::new(Settings::default(), model.root(), self.loaded.first, start));
         let host = host(&sched, &recorder, model, self.telemetry, metrics);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
