@@ -273,6 +273,9 @@ fn apply(
     if let Some(seed) = options.seed {
         model.seed = seed;
     }
+    if let Some(picos) = options.compute {
+        model.compute = picos;
+    }
     if let Some(name) = &options.key_name {
         model.key_name.clone_from(name);
     }

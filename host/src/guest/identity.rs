@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::model::{Limits, ServiceId};
+use crate::model::{Compute, Limits, ServiceId};
 use crate::process::Process;
 use crate::telemetry::record::ResourceId;
 
@@ -23,6 +23,8 @@ pub struct Identity {
     pub endpoint: Rc<Endpoint>,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
+    /// How long its guest's computing takes in virtual time.
+    pub compute: Compute,
     pub limits: Limits,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,

@@ -45,7 +45,7 @@ impl logging::Host for GuestState {
         let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
         local.host.recorder.cut_log_attributes(dropped);
         local.host.recorder.log(LogRecord {
-            time: local.host.sched.now(),
+            time: local.ahead.now(),
             severity: match level {
                 logging::Level::Trace => Severity::Trace,
                 logging::Level::Debug => Severity::Debug,
