@@ -34,6 +34,7 @@ pub mod link;
 pub mod load;
 pub mod look;
 pub mod message;
+pub mod metrics;
 pub mod model;
 pub mod process;
 pub mod progress;

@@ -45,6 +45,8 @@ pub enum Purpose {
     Address = 20,
     /// Which of several targets a fault has.
     Target = 21,
+    /// Which measurement stays as an exemplar.
+    Exemplar = 22,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

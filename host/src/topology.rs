@@ -37,6 +37,7 @@ mod types;
 mod units;
 
 pub use distribution::show_distribution;
+pub use link::{PolicyRows, policy_lines};
 
 use key::{Key, Optional, Required, Usual};
 use names::Names;

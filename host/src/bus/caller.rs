@@ -5,7 +5,6 @@
 mod attempt;
 mod call;
 mod policies;
-mod policy_spans;
 mod resolve;
 
 use std::rc::Rc;
@@ -18,6 +17,7 @@ use crate::model::ServiceId;
 use crate::sched::Sched;
 
 use super::callee::CalleeSide;
+use policies::ClientStates;
 pub use resolve::address_of;
 
 /// The services of a run, as they call one another. For the core thread only.
@@ -25,6 +25,7 @@ pub struct CallerSide {
     callee: Rc<CalleeSide>,
     names: FxHashMap<Arc<str>, ServiceId>,
     links: Links,
+    states: ClientStates,
     /// `host` or `host:port` that guests may call by an absolute URL.
     allowed_hosts: Vec<String>,
     /// A call may have this many calls above it.
@@ -40,7 +41,14 @@ impl CallerSide {
     ) -> Self {
         let names = (0..).map(ServiceId).zip(&callee.nodes);
         let names = names.map(|(id, node)| (Arc::clone(&node.name), id)).collect();
-        Self { callee: Rc::clone(callee), names, links, allowed_hosts, call_depth }
+        Self {
+            callee: Rc::clone(callee),
+            names,
+            links,
+            states: ClientStates::default(),
+            allowed_hosts,
+            call_depth,
+        }
     }
 
     fn sched(&self) -> &Sched {

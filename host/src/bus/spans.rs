@@ -15,7 +15,7 @@ use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
+    Attributes, Event, ExceptionSpan, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
 
@@ -259,7 +259,7 @@ impl OpenSpan {
     }
 
     /// Notes why a call has no response.
-    pub fn call_failed(&mut self, error: &CallError, now: Nanos) {
+    pub fn call_failed(&mut self, error: &CallError, now: Nanos, recorder: &Recorder) {
         let Some(record) = &mut self.0 else { return };
         if let (CallError::Refused(_), Some(peer)) = (error, &record.attributes.peer) {
             // Which version of HTTP the peer speaks, nobody has learnt.
@@ -268,15 +268,16 @@ impl OpenSpan {
         }
         record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, error.kind()));
         record.status = Status::Error(Text::Owned(error.to_string()));
-        record.events.push(Event::exception(now, error.kind(), error.to_string(), None));
+        except(record, Event::exception(now, error.kind(), error.to_string(), None), recorder);
     }
 
     /// Notes that the guest failed, as an exception of this span.
-    pub fn guest_failed(&mut self, failure: GuestFailure, now: Nanos) {
+    pub fn guest_failed(&mut self, failure: GuestFailure, now: Nanos, recorder: &Recorder) {
         let Some(record) = &mut self.0 else { return };
         record.attributes.own.push(KeyValue::new(attribute::ERROR_TYPE, failure.kind));
         record.status = Status::Error(Text::Owned(failure.message.clone()));
-        record.events.push(Event::exception(now, failure.kind, failure.message, failure.backtrace));
+        let exception = Event::exception(now, failure.kind, failure.message, failure.backtrace);
+        except(record, exception, recorder);
     }
 
     /// Says something about the span that no other attribute of it does.
@@ -311,6 +312,20 @@ impl OpenSpan {
             recorder.span(*record);
         }
     }
+}
+
+/// Records an exception of a span: in it, as a log record, or as both.
+fn except(record: &mut SpanRecord, exception: Event, recorder: &Recorder) {
+    let of = ExceptionSpan {
+        trace_id: record.trace_id,
+        span_id: record.span_id,
+        flags: record.flags,
+        kind: record.kind,
+        name: &record.name,
+        resource: record.resource,
+        scope: record.scope,
+    };
+    record.events.extend(recorder.exception(exception, &of));
 }
 
 /// A status code as a text; those that occur cost nothing.

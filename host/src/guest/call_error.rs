@@ -52,4 +52,18 @@ impl CallError {
             Self::DeadlineExceeded => DEADLINE_EXCEEDED,
         }
     }
+
+    /// Whether a client policy of the caller's own side has refused the call: nothing was sent.
+    pub const fn is_by_policy(&self) -> bool {
+        match self {
+            Self::CircuitOpen(_) | Self::BulkheadFull(_) | Self::DeadlineExceeded => true,
+            Self::UnknownService(_)
+            | Self::Timeout
+            | Self::Refused(_)
+            | Self::Reset(_)
+            | Self::DepthExceeded(_)
+            | Self::Invalid(_)
+            | Self::HostMemory(_) => false,
+        }
+    }
 }

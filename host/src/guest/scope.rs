@@ -11,7 +11,8 @@ use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
-    Attributes, Event, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text,
+    Attributes, Event, ExceptionSpan, KeyValue, LogRecord, ResourceId, Scope, SpanKind, SpanRecord, Status,
+    Text,
 };
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::Current;
@@ -374,6 +375,21 @@ impl RequestScope {
         } else {
             span.dropped_events += 1;
         }
+    }
+
+    /// The log record of an exception in an open span; none where the span is not kept.
+    pub fn exception(&self, handle: u32, event: &Event, resource: ResourceId) -> Option<LogRecord> {
+        let span = &self.open[self.position(handle).filter(|_| self.trace.recording)?];
+        let of = ExceptionSpan {
+            trace_id: self.trace.trace_id,
+            span_id: span.id,
+            flags: self.trace.flags,
+            kind: span.kind,
+            name: &span.name,
+            resource,
+            scope: Scope::Guest,
+        };
+        Some(LogRecord::exception(event, &of))
     }
 
     /// Sets the status by OpenTelemetry's rule: `ok` is final, `unset` is ignored.

@@ -231,7 +231,7 @@ impl Span {
         }
         match outcome {
             Ok(status) => span.respond(*status),
-            Err(error) => span.call_failed(error, self.bus.now()),
+            Err(error) => span.call_failed(error, self.bus.now(), self.bus.recorder()),
         }
         self.bus.record(span);
     }

@@ -33,6 +33,7 @@ pub fn host(
     model: &Model,
     telemetry: &TelemetrySettings,
 ) -> Rc<Host> {
+    recorder.record_exceptions_as(telemetry.exceptions);
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::clone(recorder),

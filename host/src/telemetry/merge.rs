@@ -150,16 +150,18 @@ mod tests {
     use super::*;
     use crate::telemetry::memory::Memory;
     use crate::telemetry::pipeline::{Batching, Pace, Pipeline};
-    use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
+    use crate::telemetry::record::{LogRecord, ResourceId, Scope, Severity, Text};
 
     /// Log records that a world has made at an instant.
     fn batch(inlet: usize, instant: Nanos, records: usize) -> Batch {
         let log = |_| LogRecord {
             time: instant,
             severity: Severity::Info,
+            event_name: None,
             body: Text::Owned(format!("{instant} {inlet}")),
             attributes: Vec::new(),
             resource: ResourceId(0),
+            scope: Scope::Guest,
             span: None,
         };
         (0..records).map(log).collect::<Vec<_>>().into()

@@ -1,10 +1,12 @@
 //! Records as the core thread leaves them: flat, cheap to fill, close to OTLP. Below are
 //! those of each signal; here is what they have in common.
 
+mod exception;
 mod log;
 mod metric;
 mod span;
 
+pub use exception::{ExceptionSpan, Exceptions};
 pub use log::{LogRecord, Severity};
 pub use metric::{
     Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, Instrument, MetricRecord, Number,

@@ -1,5 +1,6 @@
 //! `[[links]]`: what lies between two services, and the policies of the caller, each in a file of its
-//! name. Their defaults are those of a library that people know, as said at each.
+//! name: its keys, what reads them, and what `simhost check` puts in its text and in its JSON. Their
+//! defaults are those of a library that people know, as said at each.
 
 mod breaker;
 mod bulkhead;
@@ -10,6 +11,9 @@ mod retry;
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::key::{Key, Optional, Required, Usual};
 use super::names::Names;
 use super::reader::Table;
@@ -18,11 +22,11 @@ use super::shapes::{By, Written};
 use super::types::{DISTRIBUTION, FLAG, SERVICE, TIME};
 use crate::error::Problem;
 use crate::model::{Distribution, Link, Nanos, Policies, ServiceId};
-use breaker::{BREAKER, breaker};
-use bulkhead::{BULKHEAD, bulkhead};
-use fallback::{FALLBACK, fallback};
-use hedge::{HEDGE, hedge};
-use retry::{RETRY, retry};
+use breaker::{BREAKER, BreakerRow, breaker};
+use bulkhead::{BULKHEAD, BulkheadRow, bulkhead};
+use fallback::{FALLBACK, FallbackRow, fallback};
+use hedge::{HEDGE, HedgeRow, hedge};
+use retry::{RETRY, RetryRow, retry};
 
 /// Of counts of policies that have no natural bound.
 const COUNT_AT_MOST: u32 = 1_000_000;
@@ -113,4 +117,44 @@ fn policies(table: &Table<'_>, timeout: Option<Nanos>) -> Option<Policies> {
     };
     // `deadline = false` alone is no policy.
     (policies != Policies::default()).then_some(policies)
+}
+
+/// The policies of a link as `simhost check` lists them in its text.
+pub fn policy_lines(policies: &Policies) -> Vec<String> {
+    let Policies { retry, breaker, hedge, bulkhead, fallback, deadline } = policies;
+    let parts = [
+        deadline.then(|| "tells the callee its deadline".to_owned()),
+        retry.as_ref().map(retry::line),
+        hedge.as_ref().map(hedge::line),
+        bulkhead.as_ref().map(bulkhead::line),
+        breaker.as_ref().map(breaker::line),
+        fallback.as_ref().map(fallback::line),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// The policies of a link in the JSON of `simhost check`. One that the link does not have is null.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct PolicyRows {
+    /// Whether the callee is told how long its caller will wait.
+    pub deadline: bool,
+    pub retry: Option<RetryRow>,
+    pub breaker: Option<BreakerRow>,
+    pub hedge: Option<HedgeRow>,
+    pub bulkhead: Option<BulkheadRow>,
+    pub fallback: Option<FallbackRow>,
+}
+
+impl From<&Policies> for PolicyRows {
+    fn from(policies: &Policies) -> Self {
+        let Policies { retry, breaker, hedge, bulkhead, fallback, deadline } = policies;
+        Self {
+            deadline: *deadline,
+            retry: retry.as_ref().map(RetryRow::from),
+            breaker: breaker.as_ref().map(BreakerRow::from),
+            hedge: hedge.as_ref().map(HedgeRow::from),
+            bulkhead: bulkhead.as_ref().map(BulkheadRow::from),
+            fallback: fallback.as_ref().map(FallbackRow::from),
+        }
+    }
 }

@@ -29,12 +29,7 @@ const TIME_OF_INSTRUCTION: Quantity = Quantity {
 
 pub(super) static RUN: Key<Sub, Optional> = Key {
     name: "run",
-    of: Sub(&Section {
-        name: "run",
-        says: "how the simulated world runs",
-        keys: &[&COMPUTE],
-        rules: &[],
-    }),
+    of: Sub(&Section { name: "run", says: "how the simulated world runs", keys: &[&COMPUTE], rules: &[] }),
     absent: Optional("none"),
     says: "how long computing takes in virtual time",
 };
@@ -69,7 +64,9 @@ pub(super) fn parse_time_of_instruction(text: &str) -> Result<Picos, Problem> {
     match parse(text, &TIME_OF_INSTRUCTION)? {
         picos if picos > LONGEST => {
             let problem = Problem::new(format!("{} is too long for an instruction", quote(text)));
-            Err(problem.label("too long").help(format!("write a time up to {}, or \"0\" for none", show(LONGEST))))
+            Err(problem
+                .label("too long")
+                .help(format!("write a time up to {}, or \"0\" for none", show(LONGEST))))
         }
         picos => Ok(picos),
     }

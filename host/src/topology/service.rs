@@ -53,7 +53,18 @@ pub(super) static SERVICES: Key<Named, Required> = Key {
 static SERVICE: Section = Section {
     name: "service",
     says: "a service: a guest that simhost runs, or a real server",
-    keys: &[&GUEST, &URL, &VERSION, &REPLICAS, &WORKERS, &QUEUE, &CONFIG, &RESOURCE, &COMPUTE_FACTOR, &LIMITS],
+    keys: &[
+        &GUEST,
+        &URL,
+        &VERSION,
+        &REPLICAS,
+        &WORKERS,
+        &QUEUE,
+        &CONFIG,
+        &RESOURCE,
+        &COMPUTE_FACTOR,
+        &LIMITS,
+    ],
     rules: &[
         Rule::One(&["guest", "url"]),
         Rule::NotBoth("url", "version"),

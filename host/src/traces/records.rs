@@ -3,8 +3,8 @@
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue as Attribute};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, ResourceLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -73,18 +73,24 @@ pub fn line(text: &str) -> Option<Line> {
     let mut line = Line::default();
     for of in data.resource_logs.into_iter().flatten() {
         let resource = line.add(of.resource);
-        let records = of.scope_logs.into_iter().flat_map(|scope| scope.log_records);
-        line.logs.extend(records.map(|record| log(record, resource)));
+        for of in of.scope_logs {
+            let scope = scope_of(of.scope);
+            line.logs.extend(of.log_records.into_iter().map(|record| log(record, resource, scope)));
+        }
     }
     for of in data.resource_spans.into_iter().flatten() {
         let resource = line.add(of.resource);
         for scope in of.scope_spans {
-            let is_bus = scope.scope.is_some_and(|scope| scope.name == Scope::Bus.name());
-            let scope_of = if is_bus { Scope::Bus } else { Scope::Guest };
-            line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, scope_of)));
+            let of = scope_of(scope.scope);
+            line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, of)));
         }
     }
     Some(line)
+}
+
+/// Which of simhost's scopes this is; anybody else's is a guest's.
+fn scope_of(scope: Option<InstrumentationScope>) -> Scope {
+    if scope.is_some_and(|scope| scope.name == Scope::Bus.name()) { Scope::Bus } else { Scope::Guest }
 }
 
 fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
@@ -128,7 +134,7 @@ fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
     })
 }
 
-fn log(log: Log, resource: ResourceId) -> LogRecord {
+fn log(log: Log, resource: ResourceId, scope: Scope) -> LogRecord {
     let body = log.body.and_then(|body| body.value).map(value);
     let ids = trace_id(&log.trace_id).zip(span_id(&log.span_id));
     LogRecord {
@@ -141,6 +147,7 @@ fn log(log: Log, resource: ResourceId) -> LogRecord {
             5.. => Severity::Debug,
             _ => Severity::Trace,
         },
+        event_name: (!log.event_name.is_empty()).then_some(Text::Owned(log.event_name)),
         body: match body {
             Some(Value::Text(text)) => text,
             Some(other) => Text::Owned(other.to_string()),
@@ -148,6 +155,7 @@ fn log(log: Log, resource: ResourceId) -> LogRecord {
         },
         attributes: attributes(log.attributes),
         resource,
+        scope,
         span: ids.map(|(trace, span)| (trace, span, TraceFlags(TraceFlags::SAMPLED))),
     }
 }

@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::model::Nanos;
-use crate::telemetry::record::{LogRecord, ResourceId, Severity, Text};
+use crate::telemetry::record::{LogRecord, ResourceId, Scope, Severity, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Signal;
 
@@ -138,9 +138,11 @@ impl Output {
         self.recorder.log(LogRecord {
             time,
             severity,
+            event_name: None,
             body: Text::Owned(String::from_utf8_lossy(line).into_owned()),
             attributes: Vec::new(),
             resource: self.resource,
+            scope: Scope::Guest,
             span: self.current.get(),
         });
     }

@@ -7,6 +7,7 @@ mod contract;
 mod conventions;
 mod core_module;
 mod early;
+mod exceptions;
 mod faults;
 mod hop;
 mod hostile;

@@ -81,7 +81,7 @@ impl CalleeSide {
             }
             NoWorker::Broken(failure) => {
                 let response = guest_failed(&failure);
-                span.guest_failed(failure, self.now());
+                span.guest_failed(failure, self.now(), &self.host.recorder);
                 response
             }
         };

@@ -177,7 +177,7 @@ impl CalleeSide {
                 drop(worker);
                 replica.replace();
                 let response = refusal::guest_failed(&failure);
-                span.guest_failed(failure, self.now());
+                span.guest_failed(failure, self.now(), &self.host.recorder);
                 response
             }
         };

@@ -350,7 +350,7 @@ impl ClientSpan {
                 tally::error_type(response.status)
             }
             Err(error) => {
-                span.call_failed(error, services.now());
+                span.call_failed(error, services.now(), &services.host.recorder);
                 Some(error.kind().into())
             }
         };

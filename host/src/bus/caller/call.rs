@@ -78,8 +78,10 @@ impl CallerSide {
                 return failed(error);
             }
         };
-        let link = caller.service.zip(callee.id()).and_then(|(from, to)| self.links.between(from, to));
-        if let Some(state) = link.and_then(|link| link.client_state(caller.resource.0)) {
+        let to = callee.id();
+        let link = caller.service.zip(to).and_then(|(from, to)| self.links.between(from, to));
+        let state = to.zip(link).and_then(|(to, link)| self.states.of(caller.resource.0, to, link));
+        if let Some(state) = state {
             caller.waiter = None;
             return GuardedCall::new(self, state, caller, callee, request, asked).make().boxed_local();
         }

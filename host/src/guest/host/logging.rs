@@ -3,7 +3,7 @@
 use wasmtime::component::{HasSelf, LinkerInstance};
 
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{LogRecord, Severity, Text};
+use crate::telemetry::record::{KeyValue, LogRecord, Scope, Severity, Text};
 use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
@@ -18,33 +18,38 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
     logging::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
 }
 
+impl GuestState {
+    /// Leaves a log record of the guest with these attributes, as far as its bounds allow.
+    pub(super) fn leave(&self, mut log: LogRecord, attributes: impl IntoIterator<Item = KeyValue>) {
+        let local = self.local.get();
+        let recorder = &local.host.recorder;
+        let Some(left) = local.output.left.get().checked_sub(1) else { return recorder.cut(Signal::Logs) };
+        local.output.left.set(left);
+        self.charge(RECORD);
+        if let Text::Owned(body) = &mut log.body {
+            bound(body);
+        }
+        if !local.budget.record(size_of::<LogRecord>() + log.body.len()) {
+            return recorder.cut(Signal::Logs);
+        }
+        let limits: &SpanLimits = &local.host.span_limits;
+        let (kept, bill) = (&mut log.attributes, &self.env.bill);
+        let dropped = merge(kept, attributes, limits.attributes, limits, &local.budget, bill);
+        recorder.cut_log_attributes(dropped);
+        recorder.log(log);
+    }
+}
+
 impl logging::Host for GuestState {
     fn log(
         &mut self,
         level: logging::Level,
-        mut message: String,
+        message: String,
         attributes: Attributes,
     ) -> wasmtime::Result<()> {
         self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
         let local = self.local.get();
-        let Some(left) = local.output.left.get().checked_sub(1) else {
-            local.host.recorder.cut(Signal::Logs);
-            return Ok(());
-        };
-        local.output.left.set(left);
-        self.charge(RECORD);
-        let mut kept = Vec::new();
-        let limits: &SpanLimits = &local.host.span_limits;
-        bound(&mut message);
-        if !local.budget.record(size_of::<LogRecord>() + message.len()) {
-            local.host.recorder.cut(Signal::Logs);
-            return Ok(());
-        }
-        let attributes = attributes.into_iter().map(key_value);
-        let bill = &self.env.bill;
-        let dropped = merge(&mut kept, attributes, limits.attributes, limits, &local.budget, bill);
-        local.host.recorder.cut_log_attributes(dropped);
-        local.host.recorder.log(LogRecord {
+        let log = LogRecord {
             time: local.ahead.now(),
             severity: match level {
                 logging::Level::Trace => Severity::Trace,
@@ -54,11 +59,14 @@ impl logging::Host for GuestState {
                 logging::Level::Error => Severity::Error,
                 logging::Level::Fatal => Severity::Fatal,
             },
+            event_name: None,
             body: Text::Owned(message),
-            attributes: kept,
+            attributes: Vec::new(),
             resource: local.identity.resource,
+            scope: Scope::Guest,
             span: local.output.current.get(),
-        });
+        };
+        self.leave(log, attributes.into_iter().map(key_value));
         Ok(())
     }
 }

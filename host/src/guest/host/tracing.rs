@@ -133,9 +133,20 @@ impl tracing::HostSpan for GuestState {
 
     fn record_error(&mut self, span: Resource<Span>, kind: String, message: String) -> wasmtime::Result<()> {
         self.charge(FUNCTION + RECORD + bill::bytes(kind.len() + message.len()));
-        let local = self.local.get_mut();
+        let local = self.local.get();
+        let exceptions = local.host.recorder.exceptions();
         let event = Event::exception(local.ahead.now(), kind, message, None);
-        if let Some(scope) = &mut local.scope {
+        if exceptions.are_logs()
+            && let Some(scope) = &local.scope
+            && let Some(mut log) = scope.exception(span.rep(), &event, local.identity.resource)
+        {
+            let attributes = std::mem::take(&mut log.attributes);
+            self.leave(log, attributes);
+        }
+        let local = self.local.get_mut();
+        if exceptions.are_events()
+            && let Some(scope) = &mut local.scope
+        {
             scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
         }
         Ok(())
@@ -219,8 +230,11 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 
 #[cfg(test)]
 mod tests {
+    use wasmtime::component::Resource;
+
     use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
+    use crate::telemetry::record::Exceptions;
     use crate::wasi::bill::FUNCTION;
 
     #[test]
@@ -238,6 +252,25 @@ mod tests {
         let records = fixture.recorded();
         let [span] = &records.spans[..] else { panic!("{records:?}") };
         assert_eq!((span.name.to_string().as_str(), span.span_id.to_string()), ("work", inner.span_id));
+    }
+
+    #[test]
+    fn exceptions_as_log_records_are_cut_like_those() {
+        let mut fixture = Fixture::serving();
+        fixture.state.local.get().host.recorder.record_exceptions_as(Exceptions::Logs);
+        let span =
+            HostSpan::new(&mut fixture.state, "work".to_owned(), tracing::SpanKind::Client, Vec::new());
+        let handle = span.unwrap().rep();
+        for _ in 0..12 {
+            let span = Resource::new_borrow(handle);
+            fixture.state.record_error(span, "Oh".to_owned(), "no".to_owned()).unwrap();
+        }
+        HostSpan::drop(&mut fixture.state, Resource::new_own(handle)).unwrap();
+        let records = fixture.recorded();
+        assert_eq!(records.logs.len(), 10, "the fixture allows ten records");
+        let [span] = &records.spans[..] else { panic!("{records:?}") };
+        assert!(span.events.is_empty());
+        assert!(records.logs.iter().all(|log| log.event_name == Some("work.exception".into())));
     }
 
     #[test]

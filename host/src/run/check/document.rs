@@ -1,18 +1,16 @@
 //! What `simhost check --json` says: a topology as a program reads it.
 
-mod link;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Warnings;
-use crate::model::{Code, Measure, Model, Objective, Piece, RequestsOf, ServiceId};
+use crate::model::{Code, Link, Measure, Model, Objective, Piece, RequestsOf, ServiceId};
+use crate::topology::{PolicyRows, show_distribution};
 
 use super::super::calls::{Call, Calls, Meets};
 use super::super::loaded::LoadedService;
 use super::super::resources::ENVIRONMENT;
 use super::fault;
-use link::LinkRow;
 
 /// The version of the document: it grows when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -100,6 +98,19 @@ pub struct CallRow {
     pub optional: bool,
     /// The fault that deploys the guest which makes the call; null for the service as it is.
     pub deployed_by: Option<String>,
+}
+
+/// What lies between two services. A policy that the link does not have is null.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkRow {
+    pub from: String,
+    pub to: String,
+    /// One way, as `350ms +/- 20ms`; null: the network's.
+    pub latency: Option<String>,
+    /// Of each attempt.
+    pub timeout_ns: Option<u64>,
+    #[serde(flatten)]
+    pub policies: PolicyRows,
 }
 
 /// One load.
@@ -196,7 +207,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
             .map(|ingress| IngressRow { listen: ingress.listen.to_string(), to: name(ingress.to) }),
         services: ids.map(|id| of_service(model, &services[id.index()], calls, id)).collect(),
         calls: calls.all.iter().map(|call| of_call(model, call)).collect(),
-        links: model.links.iter().map(|link| LinkRow::of(link, model)).collect(),
+        links: model.links.iter().map(|link| of_link(model, link)).collect(),
         loads: model.loads.iter().map(|load| of_load(model, load)).collect(),
         faults: model.faults.iter().map(|fault| of_fault(model, fault)).collect(),
         objectives: model.objectives.iter().flat_map(|objective| of_objective(model, objective)).collect(),
@@ -252,6 +263,16 @@ fn of_call(model: &Model, call: &Call) -> CallRow {
         parallel: what.is_parallel,
         optional: what.is_optional,
         deployed_by: call.deployed_by.clone(),
+    }
+}
+
+fn of_link(model: &Model, link: &Link) -> LinkRow {
+    LinkRow {
+        from: model.service(link.from).name.clone(),
+        to: model.service(link.to).name.clone(),
+        latency: link.latency.as_ref().map(show_distribution),
+        timeout_ns: link.timeout,
+        policies: link.policies.as_ref().map(PolicyRows::from).unwrap_or_default(),
     }
 }
 

@@ -180,7 +180,13 @@ impl Context {
             Severity::Fatal => ("FATAL", RED),
         };
         let detail = detail.text(ink, level).text(PLAIN, &self.safe(log.body.trim_end()));
-        if self.style.attributes { self.attributes(detail, log.attributes.iter()) } else { detail }
+        // A stack trace has no end, and a message that is the body is read already.
+        let shown = log.attributes.iter().filter(|attribute| match &*attribute.key {
+            semconv::EXCEPTION_STACKTRACE => false,
+            semconv::EXCEPTION_MESSAGE => attribute.value != Value::Text(log.body.clone()),
+            _ => true,
+        });
+        if self.style.attributes { self.attributes(detail, shown) } else { detail }
     }
 
     fn offset(&self, time: u64) -> String {

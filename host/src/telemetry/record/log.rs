@@ -1,17 +1,20 @@
 //! Log records as the core thread leaves them (opentelemetry-proto 1.x, `logs.proto`).
 
-use super::{KeyValue, ResourceId, Text};
+use super::{KeyValue, ResourceId, Scope, Text};
 use crate::context::{SpanId, TraceFlags, TraceId};
 
-/// One line that a guest logged or printed.
+/// One line that a guest logged or printed, or an exception.
 #[derive(Clone, Debug)]
 pub struct LogRecord {
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
     pub severity: Severity,
+    /// What kind of event it is; none for a line of a log (log data model, "Field: EventName").
+    pub event_name: Option<Text>,
     pub body: Text,
     pub attributes: Vec<KeyValue>,
     pub resource: ResourceId,
+    pub scope: Scope,
     /// The span that was current, if there was one.
     pub span: Option<(TraceId, SpanId, TraceFlags)>,
 }

@@ -9,7 +9,7 @@ use super::{Batch, PartialSuccess, Record, Signal, Spec};
 use crate::telemetry::encode::Encode;
 use crate::telemetry::encode::json::{AttributeList, Body, Shown, above_zero, entry};
 use crate::telemetry::encode::wire::{Base, Sink, TextValue};
-use crate::telemetry::record::{LogRecord, ResourceId, Scope};
+use crate::telemetry::record::{LogRecord, ResourceId, Scope, Text};
 use crate::telemetry::weight;
 
 impl Record for LogRecord {
@@ -24,7 +24,8 @@ impl Record for LogRecord {
     };
 
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.body.weight() + weight::sum(&self.attributes)
+        let name = self.event_name.as_ref().map_or(0, Text::weight);
+        size_of::<Self>() + self.body.weight() + name + weight::sum(&self.attributes)
     }
 
     fn list(batch: &Batch) -> &Vec<Self> {
@@ -45,9 +46,8 @@ fn answer(answer: Bytes) -> Result<PartialSuccess, DecodeError> {
 impl Encode for LogRecord {
     const LISTS: [&'static str; 3] = ["resourceLogs", "scopeLogs", "logRecords"];
 
-    /// Whatever is logged, a guest has said it.
     fn origin(&self) -> (ResourceId, Scope) {
-        (self.resource, Scope::Guest)
+        (self.resource, self.scope)
     }
 
     fn items(&self) -> usize {
@@ -70,6 +70,9 @@ impl Encode for LogRecord {
         }
         // The host sees a line at the instant at which the guest writes it.
         out.fixed64(11, base.time(self.time));
+        if let Some(name) = &self.event_name {
+            out.text(12, name);
+        }
     }
 
     fn fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
@@ -87,6 +90,6 @@ impl Encode for LogRecord {
             map.serialize_entry("traceId", &Shown(format_args!("{:032x}", trace_id.0)))?;
             map.serialize_entry("spanId", &Shown(format_args!("{:016x}", span_id.0)))?;
         }
-        Ok(())
+        entry(map, "eventName", self.event_name.as_deref())
     }
 }

@@ -1,13 +1,17 @@
 //! `breaker`: sends nothing for a while when too many attempts have failed.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::key::{Computed, Key, Optional, Usual};
 use super::super::reader::Table;
 use super::super::section::{Rule, Section, Sub};
 use super::super::shapes::{By, Count};
 use super::super::types::{POSITIVE_SHARE, TIME};
 use super::COUNT_AT_MOST;
-use super::failures::{FAILURES, of_the_callee, show};
-use crate::error::Problem;
+use super::failures::{FAILURES, in_words, names, of_the_callee, show};
+use crate::clock;
+use crate::error::{Problem, show_share};
 use crate::model::{Breaker, Failures, Nanos, Trip};
 
 /// Five failures in a row are Finagle's default and Envoy's; a share of 20 requests
@@ -98,6 +102,53 @@ fn trip(table: &Table<'_>) -> Option<Trip> {
                 );
             }
             IN_A_ROW.read(table).map(Trip::InARow)
+        }
+    }
+}
+
+/// A breaker, as `simhost check` puts it.
+pub(super) fn line(breaker: &Breaker) -> String {
+    let Breaker { trip, window, open_for, half_open, on } = breaker;
+    let (window, on, open_for) = (clock::show(*window), in_words(on), clock::show(*open_for));
+    let trip = match trip {
+        Trip::InARow(failures) => format!("{failures} failures in a row within {window}"),
+        Trip::Share { rate, least } => {
+            format!("{} failures of {least} attempts or more within {window}", show_share(*rate))
+        }
+    };
+    let trials = if *half_open == 1 { "one trial".to_owned() } else { format!("{half_open} trials") };
+    format!("breaker: opens for {open_for} at {trip} ({on}), then {trials}")
+}
+
+/// When a caller stops calling.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BreakerRow {
+    /// In a row; null where a share opens it.
+    pub failures: Option<u32>,
+    /// The share of attempts that opens it, once there were `min_requests`.
+    pub rate: Option<f64>,
+    pub min_requests: Option<u32>,
+    pub window_ns: u64,
+    pub open_for_ns: u64,
+    pub half_open: u32,
+    pub on: Vec<String>,
+}
+
+impl From<&Breaker> for BreakerRow {
+    fn from(breaker: &Breaker) -> Self {
+        let Breaker { trip, window, open_for, half_open, on } = breaker;
+        let (failures, rate, min_requests) = match *trip {
+            Trip::InARow(failures) => (Some(failures), None, None),
+            Trip::Share { rate, least } => (None, Some(rate), Some(least)),
+        };
+        Self {
+            failures,
+            rate,
+            min_requests,
+            window_ns: *window,
+            open_for_ns: *open_for,
+            half_open: *half_open,
+            on: names(on),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! `bulkhead`: bounds the attempts that are under way.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::key::{Key, Optional, Required, Usual};
 use super::super::reader::Table;
 use super::super::section::{Section, Sub};
@@ -36,4 +39,25 @@ static BULKHEAD_QUEUE: Key<Count, Usual> = Key {
 pub(super) fn bulkhead(table: &Table<'_>) -> Option<Bulkhead> {
     let (max_concurrent, queue) = (MAX_CONCURRENT.read(table), BULKHEAD_QUEUE.read(table));
     Some(Bulkhead { max_concurrent: max_concurrent?, queue: queue? })
+}
+
+/// A bulkhead, as `simhost check` puts it.
+pub(super) fn line(bulkhead: &Bulkhead) -> String {
+    let Bulkhead { max_concurrent, queue } = bulkhead;
+    let waiting = if *queue == 0 { String::new() } else { format!(", {queue} more wait") };
+    format!("bulkhead: {max_concurrent} at a time{waiting}")
+}
+
+/// How many attempts may be under way at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BulkheadRow {
+    pub max_concurrent: u32,
+    pub queue: u32,
+}
+
+impl From<&Bulkhead> for BulkheadRow {
+    fn from(bulkhead: &Bulkhead) -> Self {
+        let Bulkhead { max_concurrent, queue } = *bulkhead;
+        Self { max_concurrent, queue }
+    }
 }

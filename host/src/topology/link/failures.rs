@@ -1,4 +1,4 @@
-//! What a policy is about: `on` and `methods`.
+//! What a policy is about: `on` and `methods`, as they are read and as `simhost check` puts them.
 
 use serde_json::json;
 use toml::de::DeValue;
@@ -41,6 +41,43 @@ pub(super) fn show(failures: &Failures) -> String {
     let named = named.into_iter().filter(|(is_in, _)| *is_in).map(|(_, name)| name.to_owned());
     let all: Vec<_> = statuses.chain(named).map(|name| format!("\"{name}\"")).collect();
     format!("[{}]", all.join(", "))
+}
+
+/// `5xx`, `502 to 504`, `timeout`: each kind of failure as `simhost check` puts it.
+pub(super) fn names(failures: &Failures) -> Vec<String> {
+    let Failures { statuses, timeout, reset, refused } = failures;
+    let statuses = statuses.iter().map(|(from, to)| match (from, to) {
+        (from, to) if from == to => from.to_string(),
+        // As the topology has it.
+        (from, to) if from % 100 == 0 && *to == from + 99 => format!("{}xx", from / 100),
+        (from, to) => format!("{from} to {to}"),
+    });
+    let others = [(timeout, "timeout"), (reset, "reset"), (refused, "refused")];
+    let others = others.into_iter().filter(|(is_one, _)| **is_one).map(|(_, name)| name.to_owned());
+    statuses.chain(others).collect()
+}
+
+/// Kinds of failure in one line.
+pub(super) fn in_words(failures: &Failures) -> String {
+    names(failures).join(", ")
+}
+
+/// What comes behind `up to 3 attempts` in a line.
+pub(super) fn methods_in_words(methods: &Methods) -> String {
+    match methods {
+        Methods::Idempotent => " of idempotent methods".to_owned(),
+        Methods::All => String::new(),
+        Methods::These(methods) => format!(" of {}", methods.join(", ")),
+    }
+}
+
+/// The names of methods; none where every method is meant.
+pub(super) fn methods_of(methods: &Methods) -> Option<Vec<String>> {
+    match methods {
+        Methods::Idempotent => Some(Methods::IDEMPOTENT.map(str::to_owned).to_vec()),
+        Methods::All => None,
+        Methods::These(methods) => Some(methods.clone()),
+    }
 }
 
 /// Failures that have a name.

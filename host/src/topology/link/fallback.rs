@@ -1,12 +1,15 @@
 //! `fallback`: an answer in place of a failure.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::answer::answer;
 use super::super::key::{Computed, Key, Optional, Usual};
 use super::super::reader::Table;
 use super::super::section::{Rule, Section, Sub};
 use super::super::shapes::{By, Count, Written};
 use super::super::types::{ANY, ANY_TEXT, HEADER_TABLE};
-use super::failures::{FAILURES, of_the_callee, show};
+use super::failures::{FAILURES, in_words, names, of_the_callee, show};
 use crate::model::{Failures, Fallback};
 
 pub(super) static FALLBACK: Key<Sub, Optional> = Key {
@@ -56,4 +59,24 @@ pub(super) fn fallback(table: &Table<'_>) -> Option<Fallback> {
     let (body, headers) = answer?;
     let on = on?.unwrap_or_else(of_the_callee);
     Some(Fallback { status: status?, headers, body: body.unwrap_or_default(), on })
+}
+
+/// A fallback, as `simhost check` puts it.
+pub(super) fn line(fallback: &Fallback) -> String {
+    let Fallback { status, on, headers: _, body: _ } = fallback;
+    format!("fallback: {status} for {} and what the caller refuses itself", in_words(on))
+}
+
+/// What the caller gets in place of a failure.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FallbackRow {
+    pub status: u16,
+    pub on: Vec<String>,
+}
+
+impl From<&Fallback> for FallbackRow {
+    fn from(fallback: &Fallback) -> Self {
+        let Fallback { status, on, headers: _, body: _ } = fallback;
+        Self { status: *status, on: names(on) }
+    }
 }

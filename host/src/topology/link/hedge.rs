@@ -1,11 +1,14 @@
 //! `hedge`: a second request beside one that takes long.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::super::key::{Key, Optional, Required, Usual};
 use super::super::reader::Table;
 use super::super::section::{Section, Sub};
 use super::super::shapes::By;
 use super::super::types::TIME;
-use super::failures::{FAILURES, METHODS};
+use super::failures::{FAILURES, METHODS, in_words, methods_in_words, methods_of, names};
 use super::retry::{Attempts, IDEMPOTENT};
 use crate::clock;
 use crate::error::Problem;
@@ -65,4 +68,30 @@ pub(super) fn hedge(table: &Table<'_>, timeout: Option<Nanos>) -> Option<Hedge> 
     // None: every answer is one (gRPC proposal A6).
     let (on, methods) = (on?.unwrap_or_default(), methods?.unwrap_or_default());
     Some(Hedge { after: after?, attempts: attempts?, on, methods })
+}
+
+/// A hedge, as `simhost check` puts it.
+pub(super) fn line(hedge: &Hedge) -> String {
+    let Hedge { after, attempts, on, methods } = hedge;
+    let (after, methods) = (clock::show(*after), methods_in_words(methods));
+    // Where the file names no failure, every answer counts.
+    let at_once = if *on == Failures::default() { String::new() } else { format!(" or on {}", in_words(on)) };
+    format!("up to {attempts} requests at a time{methods}, another one after {after}{at_once}")
+}
+
+/// A second request where the first has no answer yet.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct HedgeRow {
+    pub after_ns: u64,
+    /// The first one included.
+    pub attempts: u32,
+    pub on: Vec<String>,
+    pub methods: Option<Vec<String>>,
+}
+
+impl From<&Hedge> for HedgeRow {
+    fn from(hedge: &Hedge) -> Self {
+        let Hedge { after, attempts, on, methods } = hedge;
+        Self { after_ns: *after, attempts: *attempts, on: names(on), methods: methods_of(methods) }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
 
@@ -12,9 +14,11 @@ use super::super::schema::{Defs, any};
 use super::super::section::{Section, Sub};
 use super::super::shapes::{By, Number, Written};
 use super::super::types::{FLAG, RATE_FROM_ZERO, SHARE, TIME};
-use super::failures::{FAILURES, METHODS, show, worth_a_retry};
+use super::failures::{
+    FAILURES, METHODS, in_words, methods_in_words, methods_of, names, show, worth_a_retry,
+};
 use crate::clock;
-use crate::error::{Problem, quote};
+use crate::error::{Problem, quote, show_share};
 use crate::model::{Budget, Failures, Methods, Nanos, Rate, Retry};
 
 /// The first attempt included. Against gRPC's five: who looks at storms wants more.
@@ -203,5 +207,74 @@ impl Type for Attempts {
 
     fn schema(&self, _: &mut Defs) -> Json {
         json!({ "type": "integer", "minimum": 2, "maximum": self.0 })
+    }
+}
+
+/// A retry, as `simhost check` puts it.
+pub(super) fn line(retry: &Retry) -> String {
+    let Retry { attempts, backoff, factor, max_backoff, jitter, on, methods, budget, retry_after } = retry;
+    let mut text = format!("up to {attempts} attempts{} on {}", methods_in_words(methods), in_words(on));
+    text.push_str(&format!(", after {}", clock::show(*backoff)));
+    if *factor != 1.0 && *attempts > 2 {
+        text.push_str(&format!(" times {factor} each, {} at most", clock::show(*max_backoff)));
+    }
+    if *jitter > 0.0 {
+        text.push_str(&format!(", +/- {}", show_share(*jitter)));
+    }
+    if let Some(Budget { share, min, window }) = budget {
+        let (share, window) = (show_share(*share), clock::show(*window));
+        text.push_str(&format!(", a budget of {share} of the calls of {window} and {min}/s besides"));
+    }
+    if *retry_after {
+        text.push_str(", heeds Retry-After");
+    }
+    text
+}
+
+/// Attempts after one that failed.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct RetryRow {
+    /// The first one included.
+    pub attempts: u32,
+    pub backoff_ns: u64,
+    pub factor: f64,
+    pub max_backoff_ns: u64,
+    pub jitter: f64,
+    /// `502 to 504`, `timeout`, `reset`, `refused`.
+    pub on: Vec<String>,
+    /// Null: every method.
+    pub methods: Option<Vec<String>>,
+    /// Whether `Retry-After` is honoured.
+    pub retry_after: bool,
+    pub budget: Option<BudgetRow>,
+}
+
+/// How many retries a caller may make.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BudgetRow {
+    pub share: f64,
+    pub min_per_second: f64,
+    pub window_ns: u64,
+}
+
+impl From<&Retry> for RetryRow {
+    fn from(retry: &Retry) -> Self {
+        let Retry { attempts, backoff, factor, max_backoff, jitter, on, methods, budget, retry_after } =
+            retry;
+        Self {
+            attempts: *attempts,
+            backoff_ns: *backoff,
+            factor: *factor,
+            max_backoff_ns: *max_backoff,
+            jitter: *jitter,
+            on: names(on),
+            methods: methods_of(methods),
+            retry_after: *retry_after,
+            budget: budget.map(|Budget { share, min, window }| BudgetRow {
+                share,
+                min_per_second: min,
+                window_ns: window,
+            }),
+        }
     }
 }

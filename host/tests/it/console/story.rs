@@ -125,9 +125,11 @@ impl Story {
         self.logs.push(LogRecord {
             time: at(time),
             severity,
+            event_name: None,
             body: body.to_owned().into(),
             attributes: Vec::new(),
             resource,
+            scope: Scope::Guest,
             span: Some((TRACE, span_id(span), TraceFlags(TraceFlags::SAMPLED))),
         });
         self

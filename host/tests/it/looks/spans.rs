@@ -54,7 +54,7 @@ pub fn read(lines: &str) -> Records {
         |resource, _, record| {
             spans.push(span(name(resource, "service.name"), name(resource, "service.version"), record));
         },
-        |resource, record| {
+        |resource, _, record| {
             logs.push(Log { service: name(resource, "service.name"), time: record.time_unix_nano });
         },
     );

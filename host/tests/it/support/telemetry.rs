@@ -54,6 +54,12 @@ pub struct Event {
 /// A log record, and the span that it belongs to.
 #[derive(Clone, Debug)]
 pub struct Log {
+    /// `service.name`.
+    pub service: String,
+    /// Who recorded it: the bus or the guest.
+    pub scope: String,
+    /// Its event name; empty for a line of a log.
+    pub event: String,
     pub severity: String,
     pub time: u64,
     pub body: String,
@@ -121,7 +127,7 @@ impl Records {
         walk(
             lines,
             |resource, scope, record| spans.push(span(resource, scope, record)),
-            |_, record| logs.push(log(record)),
+            |resource, scope, record| logs.push(log(resource, scope, record)),
         );
         records.spans.sort_by_key(|span| span.start);
         records
@@ -131,16 +137,16 @@ impl Records {
 /// The spans of a file, in its order.
 pub fn read(lines: &str) -> Vec<Span> {
     let mut spans = Vec::new();
-    walk(lines, |resource, scope, record| spans.push(span(resource, scope, record)), |_, _| ());
+    walk(lines, |resource, scope, record| spans.push(span(resource, scope, record)), |_, _, _| ());
     spans
 }
 
-/// Every span and every log record of a file, in its order, with the attributes of its Resource; a span also
-/// with the name of its scope.
+/// Every span and every log record of a file, in its order, with the attributes of its Resource and the
+/// name of its scope.
 pub fn walk(
     lines: &str,
     mut of_span: impl FnMut(&Attributes, &str, SpanRecord),
-    mut of_log: impl FnMut(&Attributes, LogRecord),
+    mut of_log: impl FnMut(&Attributes, &str, LogRecord),
 ) {
     let known = |resource: Option<Resource>| attributes(resource.unwrap_or_default().attributes);
     for line in lines.lines() {
@@ -157,8 +163,10 @@ pub fn walk(
             let data: LogsData = serde_json::from_str(line).expect("a line of LogsData");
             for group in data.resource_logs {
                 let resource = known(group.resource);
-                let records = group.scope_logs.into_iter().flat_map(|scope| scope.log_records);
-                records.for_each(|record| of_log(&resource, record));
+                for scope in group.scope_logs {
+                    let name = scope.scope.unwrap_or_default().name;
+                    scope.log_records.into_iter().for_each(|record| of_log(&resource, &name, record));
+                }
             }
         }
     }
@@ -192,8 +200,11 @@ fn event(event: SpanEvent) -> Event {
     Event { name: event.name, time: event.time_unix_nano, attributes: attributes(event.attributes) }
 }
 
-fn log(record: LogRecord) -> Log {
+fn log(resource: &Attributes, scope: &str, record: LogRecord) -> Log {
     Log {
+        service: text(&resource["service.name"]),
+        scope: scope.to_owned(),
+        event: record.event_name,
         severity: record.severity_text,
         time: record.time_unix_nano,
         body: text(&value(record.body)),

@@ -8,7 +8,7 @@ const SLICES: usize = 10;
 
 /// Counts of two kinds over the last while.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub(super) struct Window {
     /// Of one slice: nanoseconds.
     length: Nanos,
     slices: [[u64; 2]; SLICES],

@@ -7,7 +7,7 @@ use crate::rng::Key;
 /// exponential backoff with jitter around it, as gRPC has it (proposal A6, as
 /// amended in 2024): `backoff * factor^(attempt - 1)`, `max-backoff` at most,
 /// times a number that is drawn evenly from `1 - jitter` to `1 + jitter`.
-pub fn backoff(retry: &Retry, attempt: u32, chance: Key) -> Nanos {
+pub(super) fn backoff(retry: &Retry, attempt: u32, chance: Key) -> Nanos {
     let steps = f64::from(attempt.saturating_sub(1));
     let grown = retry.backoff as f64 * libm::pow(retry.factor, steps);
     let wait = grown.min(retry.max_backoff as f64);

@@ -1,10 +1,19 @@
-//! The circuit breaker: when a caller stops calling, and when it tries again.
+//! `breaker`: when a caller stops calling, and when it tries again.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use crate::bus::caller::attempt::ClientSpan;
+use crate::bus::visit::Outcome;
+use crate::clock;
+use crate::guest::CallError;
 use crate::model::{self, Nanos, Trip};
 
 use super::window::Window;
+use super::{ClientState, GuardedCall, is_among};
+
+/// `open` or `half_open`, where the breaker is not closed.
+const BREAKER_STATE: &str = "simhost.link.breaker.state";
 
 const SUCCESSES: usize = 0;
 const FAILURES: usize = 1;
@@ -12,7 +21,7 @@ const FAILURES: usize = 1;
 /// A breaker: closed, it counts failures; open, it lets nothing through for a
 /// while; half-open, it lets a few attempts through and goes by what comes of them.
 #[derive(Debug)]
-pub struct Breaker {
+pub(super) struct Breaker {
     rule: model::Breaker,
     phase: Phase,
     /// How often the phase has changed: what an attempt of an earlier one comes
@@ -50,7 +59,7 @@ enum Count {
 
 /// What a breaker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
+pub(super) enum BreakerState {
     Closed,
     Open,
     HalfOpen,
@@ -69,7 +78,7 @@ impl BreakerState {
 
 /// Why a breaker lets nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// It is open for so much longer: nanoseconds.
     Open(Nanos),
     /// It waits for what comes of the attempts that it let through.
@@ -80,7 +89,7 @@ pub enum Refusal {
 /// or [withdrawn](Breaker::withdraw) when nothing does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct BreakerPermit {
+pub(super) struct BreakerPermit {
     epoch: u64,
     pub state: BreakerState,
     /// The breaker was open until now: it is half-open by this attempt.
@@ -203,6 +212,88 @@ impl Count {
                 is_failure && all >= u64::from(*least) && failed as f64 >= *rate * all as f64
             }
         }
+    }
+}
+
+impl GuardedCall {
+    /// Asks the breaker, if the link has one, without making an attempt.
+    ///
+    /// # Errors
+    /// It lets none through.
+    pub(super) fn circuit(&self) -> Result<(), CallError> {
+        let breaker = self.state.breaker.as_ref();
+        let refusal = breaker.and_then(|breaker| breaker.borrow().refusal(self.now()));
+        refusal.map_or(Ok(()), |refusal| Err(circuit_open(refusal)))
+    }
+
+    /// The breaker's leave, if the link has one.
+    pub(super) fn permit(&self) -> Result<Option<HeldPermit>, CallError> {
+        let Some(breaker) = &self.state.breaker else { return Ok(None) };
+        let admitted = breaker.borrow_mut().admit(self.now()).map_err(circuit_open)?;
+        Ok(Some(HeldPermit { state: Rc::clone(&self.state), admitted: Some(admitted) }))
+    }
+}
+
+/// A breaker's leave for one attempt. An attempt that is given up gives it back.
+pub(super) struct HeldPermit {
+    state: Rc<ClientState>,
+    /// None once it is used up.
+    admitted: Option<BreakerPermit>,
+}
+
+impl HeldPermit {
+    /// Says on the attempt's span what the breaker is.
+    pub fn tell(&self, span: &mut ClientSpan) {
+        let Some(admitted) = self.admitted else { return };
+        span.breaker_is(admitted.state);
+        if admitted.is_first {
+            span.breaker_became(BreakerState::HalfOpen);
+        }
+    }
+
+    /// Tells the breaker what has come of the attempt.
+    pub fn report(mut self, outcome: &Outcome, now: Nanos, span: &mut ClientSpan) {
+        let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.state.breaker) else { return };
+        let policy = self.state.policies.breaker.as_ref();
+        let is_failure = policy.is_some_and(|policy| is_among(&policy.on, outcome));
+        if let Some(state) = breaker.borrow_mut().report(admitted, is_failure, now) {
+            span.breaker_became(state);
+        }
+    }
+}
+
+impl Drop for HeldPermit {
+    fn drop(&mut self) {
+        if let (Some(admitted), Some(breaker)) = (self.admitted.take(), &self.state.breaker) {
+            breaker.borrow_mut().withdraw(admitted);
+        }
+    }
+}
+
+fn circuit_open(refusal: Refusal) -> CallError {
+    CallError::CircuitOpen(match refusal {
+        Refusal::Open(left) => format!("no attempt for another {}", clock::show(left)),
+        Refusal::HalfOpen => "it waits for what comes of the attempts that try it".to_owned(),
+    })
+}
+
+impl ClientSpan {
+    /// What the breaker was when it was asked.
+    pub(super) fn breaker_is(&mut self, state: BreakerState) {
+        if state != BreakerState::Closed {
+            self.say(|span, _| span.set(BREAKER_STATE, state.name()));
+        }
+    }
+
+    /// The breaker has changed by this attempt.
+    fn breaker_became(&mut self, state: BreakerState) {
+        let event = match state {
+            BreakerState::Open => "simhost.link.breaker.opened",
+            BreakerState::HalfOpen => "simhost.link.breaker.half_opened",
+            BreakerState::Closed => "simhost.link.breaker.closed",
+        };
+        self.say(|span, now| span.happened(event, Vec::new(), now));
+        self.count(|account| account.opened += u64::from(state == BreakerState::Open));
     }
 }
 

@@ -1,16 +1,25 @@
-//! The bulkhead: how many attempts a caller has under way at a time.
+//! `bulkhead`: how many attempts a caller has under way at a time.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::model;
+use futures_util::future::Either;
+
+use crate::bus::caller::attempt::ClientSpan;
+use crate::guest::CallError;
+use crate::model::{self, Nanos};
 use crate::sched;
+
+use super::{GuardedCall, seconds};
+
+/// How long the attempt has waited for its place before it began: seconds.
+const BULKHEAD_WAIT: &str = "simhost.link.bulkhead.wait";
 
 /// Places for attempts, and a line of those that wait for one.
 #[derive(Debug)]
-pub struct Bulkhead {
+pub(super) struct Bulkhead {
     rule: model::Bulkhead,
     inside: RefCell<Inside>,
 }
@@ -23,7 +32,7 @@ struct Inside {
 
 /// What comes of asking for a place.
 #[derive(Debug)]
-pub enum BulkheadEntry {
+pub(super) enum BulkheadEntry {
     Free(BulkheadPermit),
     /// A place comes this way when one is given back.
     Line(sched::Receiver<BulkheadPermit>),
@@ -33,7 +42,7 @@ pub enum BulkheadEntry {
 
 /// A place in a bulkhead, given back when it is dropped.
 #[derive(Debug)]
-pub struct BulkheadPermit(Option<Rc<Bulkhead>>);
+pub(super) struct BulkheadPermit(Option<Rc<Bulkhead>>);
 
 impl Bulkhead {
     pub fn new(rule: model::Bulkhead) -> Rc<Self> {
@@ -64,6 +73,32 @@ impl fmt::Display for Bulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let model::Bulkhead { max_concurrent, queue } = self.rule;
         write!(f, "{max_concurrent} are under way and {queue} wait, the most that may")
+    }
+}
+
+impl GuardedCall {
+    /// A place in the bulkhead, if the link has one: at once, or after a wait.
+    pub(super) async fn place(&self) -> Result<Option<BulkheadPermit>, CallError> {
+        let Some(bulkhead) = &self.state.bulkhead else { return Ok(None) };
+        let line = match bulkhead.enter() {
+            BulkheadEntry::Free(place) => return Ok(Some(place)),
+            BulkheadEntry::Full => return Err(CallError::BulkheadFull(bulkhead.to_string())),
+            BulkheadEntry::Line(line) => line,
+        };
+        // Where no attempt is let through, it would wait for nothing.
+        self.circuit()?;
+        match self.wait(line, self.until).await {
+            Either::Left(place) => {
+                place.map(Some).map_err(|_| CallError::Reset("the run is over".to_owned()))
+            }
+            Either::Right(_) => Err(CallError::DeadlineExceeded),
+        }
+    }
+}
+
+impl ClientSpan {
+    pub(super) fn waited_for_place(&mut self, wait: Nanos) {
+        self.say(|span, _| span.set(BULKHEAD_WAIT, seconds(wait)));
     }
 }
 

@@ -11,7 +11,7 @@ const RETRIES: usize = 1;
 /// of the last while may be a share of the calls, and some per second besides,
 /// so that who calls rarely may try again at all.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     rule: model::Budget,
     recent: Window,
 }

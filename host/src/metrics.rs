@@ -1,0 +1,231 @@
+//! The metrics of a world, by the semantic conventions of OpenTelemetry: what is counted and measured as it
+//! happens, and the records that are made of it at each collection. For the core thread only.
+//!
+//! What is kept belongs to a process, which is a Resource: a replica, or a load that has spans. It is
+//! cumulative and dies with the process. [`Metrics::collect`] makes [`MetricRecord`]s of it.
+//! `docs/internals/metrics.md` says how one measures.
+
+pub mod catalogue;
+mod collecting;
+mod exemplars;
+mod exponential;
+mod guest;
+mod histogram;
+mod process;
+mod requests;
+mod series;
+mod settings;
+mod value;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::Nanos;
+use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
+
+use catalogue::Catalogue;
+use collecting::Collecting;
+pub use exemplars::Origin;
+use exemplars::Rule;
+pub use guest::{Described, GuestKind, INSTRUMENTS, InstrumentId, Refused, Rejected};
+use histogram::Shape;
+use process::ProcessMetrics;
+pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
+use requests::{CLIENT, SERVER};
+pub use requests::{Ended, RequestKey, Sizes, Version};
+pub use series::{ATTRIBUTE_SETS, OVERFLOW};
+pub use settings::{ExemplarFilter, Histograms, INTERVAL, Preference, Settings};
+
+/// The metrics of a world.
+#[derive(Debug)]
+pub struct Metrics {
+    settings: Settings,
+    shape: Shape,
+    rule: Rule,
+    catalogue: Catalogue,
+    /// The first Resource of the world.
+    first: ResourceId,
+    /// When the world began: nanoseconds since the Unix epoch.
+    start: Nanos,
+    /// By Resource.
+    processes: RefCell<Vec<ProcessMetrics>>,
+    /// Numbers of servers that are no services of the topology, by their URLs.
+    strangers: RefCell<FxHashMap<Box<str>, u32>>,
+}
+
+impl Metrics {
+    /// Of a world that begins at `start` and whose Resources begin with `first`; `root` is
+    /// [`Model::root`](crate::model::Model::root).
+    pub fn new(settings: Settings, root: u64, first: ResourceId, start: Nanos) -> Self {
+        Self {
+            settings,
+            shape: Shape::of(&settings),
+            rule: Rule::new(settings.exemplars, root),
+            catalogue: Catalogue::default(),
+            first,
+            start,
+            processes: RefCell::default(),
+            strangers: RefCell::default(),
+        }
+    }
+
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A replica has answered a request. `attributes` gives those that `key` stands for.
+    #[inline]
+    pub fn served(
+        &self,
+        of: ResourceId,
+        key: RequestKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        ended: Ended,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.process(of, |process| process.served.note(kept, SERVER, key, attributes, ended));
+    }
+
+    /// A process has an answer to a request that it has sent, or gave it up. `attributes` gives those that
+    /// `key` stands for.
+    #[inline]
+    pub fn sent(
+        &self,
+        of: ResourceId,
+        key: RequestKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        ended: Ended,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.process(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
+    }
+
+    /// A worker of a replica has a request. `attributes` gives those of its method.
+    #[inline]
+    pub fn began(&self, of: ResourceId, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
+        self.process(of, |process| process.began(method, attributes));
+    }
+
+    /// It has it no longer.
+    #[inline]
+    pub fn ended(&self, of: ResourceId, method: u8) {
+        self.process(of, |process| process.ended(method));
+    }
+
+    /// A request has waited for a worker: nanoseconds.
+    pub fn waited(&self, of: ResourceId, wait: Nanos) {
+        self.process(of, |process| process.waited(self.shape, wait));
+    }
+
+    /// A worker has computed: nanoseconds of processor time.
+    pub fn computed(&self, of: ResourceId, nanos: Nanos) {
+        self.process(of, |process| process.computed(nanos));
+    }
+
+    /// The policies of the link to `callee` did something. `attributes` gives those of the callee.
+    pub fn policies(
+        &self,
+        of: ResourceId,
+        callee: u32,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        counts: PolicyCounts,
+    ) {
+        self.process(of, |process| process.policies(callee, attributes, counts));
+    }
+
+    /// The breaker of the link to `callee` is in a state, by number. `states` gives the attributes of all
+    /// states from those of the callee.
+    pub fn breaker(
+        &self,
+        of: ResourceId,
+        callee: u32,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        state: usize,
+        states: impl FnOnce(&[KeyValue]) -> [Arc<[KeyValue]>; BREAKER_STATES],
+    ) {
+        self.process(of, |process| process.breaker(callee, attributes, state, states));
+    }
+
+    /// An instrument of a replica's guest: it is made, or is there already.
+    ///
+    /// # Errors
+    /// There are too many, or one of the same name is another.
+    pub fn instrument(&self, of: ResourceId, described: Described) -> Result<InstrumentId, Refused> {
+        self.process(of, |process| process.guest.get(described))
+    }
+
+    /// A guest has measured a value; `origin` is the span that is current in it, if there is one.
+    ///
+    /// # Errors
+    /// The value is none that the instrument can take, or the instrument has died with its process.
+    pub fn record(
+        &self,
+        of: ResourceId,
+        instrument: InstrumentId,
+        value: f64,
+        attributes: Vec<KeyValue>,
+        origin: Option<Origin>,
+    ) -> Result<(), Rejected> {
+        let kept = (self.shape, &self.rule);
+        self.process(of, |process| process.guest.record(kept, instrument, value, attributes, origin))
+    }
+
+    /// A process has died, and comes up again at `back`: [`Nanos::MAX`] if that is not known.
+    pub fn died(&self, of: ResourceId, back: Nanos) {
+        self.process(of, |process| process.die(back));
+    }
+
+    /// A process that is down comes up at `back`, as it now seems.
+    pub fn comes_up(&self, of: ResourceId, back: Nanos, now: Nanos) {
+        self.process(of, |process| {
+            if !process.is_up(now) {
+                process.set_start(back);
+            }
+        });
+    }
+
+    /// The number that stands for a server which is no service of the topology, in a
+    /// [`RequestKey`]. Those of services lie below `services`. Beyond the bound of attribute sets all
+    /// have one.
+    pub fn stranger(&self, base: &str, services: u32) -> u32 {
+        let mut strangers = self.strangers.borrow_mut();
+        if let Some(number) = strangers.get(base) {
+            return *number;
+        }
+        let number = strangers.len() as u32;
+        if number as usize >= ATTRIBUTE_SETS {
+            return u32::MAX;
+        }
+        strangers.insert(base.into(), services + number);
+        services + number
+    }
+
+    /// Leaves the records of a process at the instant `now`. `observed` is what a replica is like; none of
+    /// a load.
+    pub fn collect(
+        &self,
+        of: ResourceId,
+        observed: Option<Observed>,
+        now: Nanos,
+        leave: &mut dyn FnMut(MetricRecord),
+    ) {
+        let (settings, catalogue) = (&self.settings, &self.catalogue);
+        let (start, last) = (self.start, self.start);
+        let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
+        self.process(of, |process| process.collect(&mut collecting, observed, self.start));
+    }
+
+    fn process<T>(&self, of: ResourceId, with: impl FnOnce(&mut ProcessMetrics) -> T) -> T {
+        let mut processes = self.processes.borrow_mut();
+        let place = (of.0 - self.first.0) as usize;
+        if place >= processes.len() {
+            processes.resize_with(place + 1, || ProcessMetrics::new(self.start));
+        }
+        with(&mut processes[place])
+    }
+}
+
+#[cfg(test)]
+mod tests;

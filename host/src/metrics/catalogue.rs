@@ -1,0 +1,263 @@
+//! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
+//! "OS process metrics") where they have them. `docs/reference/metrics.md` describes them.
+
+use std::sync::Arc;
+
+use opentelemetry_semantic_conventions::metric;
+
+use crate::telemetry::record::{Instrument, Text};
+
+/// An instrument of the core, and its place in [`SPECS`]. A replica's records leave in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    ServerDuration,
+    ServerActive,
+    ServerRequestSize,
+    ServerResponseSize,
+    ClientDuration,
+    ClientRequestSize,
+    ClientResponseSize,
+    QueueLength,
+    QueueWait,
+    WorkerCount,
+    WorkerBusy,
+    RetryCount,
+    RetryWithheld,
+    BreakerOpened,
+    BreakerState,
+    FallbackCount,
+    CpuTime,
+    MemoryUsage,
+    Uptime,
+    Restarts,
+}
+
+/// What an instrument is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A sum that only grows, of what is noted as it happens.
+    Counter,
+    /// A sum that only grows, which is looked at when it is collected.
+    ObservedCounter,
+    /// A sum that may shrink.
+    UpDownCounter,
+    Gauge,
+    /// With the upper bounds of its buckets.
+    Histogram(&'static [f64]),
+}
+
+/// An instrument of the core.
+#[derive(Debug)]
+pub struct Spec {
+    pub own: Own,
+    pub name: &'static str,
+    /// By the Unified Code for Units of Measure.
+    pub unit: &'static str,
+    pub description: &'static str,
+    pub kind: Kind,
+}
+
+/// Seconds: what the conventions advise for the durations of HTTP requests.
+pub const DURATIONS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// What an SDK takes where nobody advises otherwise (OpenTelemetry specification, "Metrics SDK", "Explicit
+/// Bucket Histogram Aggregation").
+pub const DEFAULT_BOUNDS: &[f64] =
+    &[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
+
+const fn spec(
+    own: Own,
+    name: &'static str,
+    unit: &'static str,
+    kind: Kind,
+    description: &'static str,
+) -> Spec {
+    Spec { own, name, unit, description, kind }
+}
+
+/// All of them, each at the place of its [`Own`].
+pub const SPECS: [Spec; 20] = [
+    spec(
+        Own::ServerDuration,
+        metric::HTTP_SERVER_REQUEST_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of HTTP server requests.",
+    ),
+    spec(
+        Own::ServerActive,
+        metric::HTTP_SERVER_ACTIVE_REQUESTS,
+        "{request}",
+        Kind::UpDownCounter,
+        "Number of active HTTP server requests.",
+    ),
+    spec(
+        Own::ServerRequestSize,
+        metric::HTTP_SERVER_REQUEST_BODY_SIZE,
+        "By",
+        Kind::Histogram(DEFAULT_BOUNDS),
+        "Size of HTTP server request bodies.",
+    ),
+    spec(
+        Own::ServerResponseSize,
+        metric::HTTP_SERVER_RESPONSE_BODY_SIZE,
+        "By",
+        Kind::Histogram(DEFAULT_BOUNDS),
+        "Size of HTTP server response bodies.",
+    ),
+    spec(
+        Own::ClientDuration,
+        metric::HTTP_CLIENT_REQUEST_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of HTTP client requests.",
+    ),
+    spec(
+        Own::ClientRequestSize,
+        metric::HTTP_CLIENT_REQUEST_BODY_SIZE,
+        "By",
+        Kind::Histogram(DEFAULT_BOUNDS),
+        "Size of HTTP client request bodies.",
+    ),
+    spec(
+        Own::ClientResponseSize,
+        metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
+        "By",
+        Kind::Histogram(DEFAULT_BOUNDS),
+        "Size of HTTP client response bodies.",
+    ),
+    spec(
+        Own::QueueLength,
+        "simhost.queue.length",
+        "{request}",
+        Kind::UpDownCounter,
+        "Number of requests that wait for a worker.",
+    ),
+    spec(
+        Own::QueueWait,
+        "simhost.queue.wait",
+        "s",
+        Kind::Histogram(DURATIONS),
+        "How long requests waited for a worker, of those that had to wait.",
+    ),
+    spec(
+        Own::WorkerCount,
+        "simhost.worker.count",
+        "{worker}",
+        Kind::UpDownCounter,
+        "Number of workers that exist.",
+    ),
+    spec(
+        Own::WorkerBusy,
+        "simhost.worker.busy",
+        "{worker}",
+        Kind::UpDownCounter,
+        "Number of workers that have a request.",
+    ),
+    spec(
+        Own::RetryCount,
+        "simhost.retry.count",
+        "{request}",
+        Kind::Counter,
+        "Number of requests that were sent again for one call: retries and hedges.",
+    ),
+    spec(
+        Own::RetryWithheld,
+        "simhost.retry.withheld",
+        "{call}",
+        Kind::Counter,
+        "Number of calls for which the retry budget had no retry left.",
+    ),
+    spec(
+        Own::BreakerOpened,
+        "simhost.breaker.opened",
+        "{opening}",
+        Kind::Counter,
+        "Number of times the circuit breaker opened.",
+    ),
+    spec(
+        Own::BreakerState,
+        "simhost.breaker.state",
+        "1",
+        Kind::UpDownCounter,
+        "The state of the circuit breaker: 1 for the state that it is in, 0 for the others.",
+    ),
+    spec(
+        Own::FallbackCount,
+        "simhost.fallback.count",
+        "{call}",
+        Kind::Counter,
+        "Number of calls that got the fallback.",
+    ),
+    spec(
+        Own::CpuTime,
+        metric::PROCESS_CPU_TIME,
+        "s",
+        Kind::ObservedCounter,
+        "Total CPU seconds broken down by different CPU modes.",
+    ),
+    spec(
+        Own::MemoryUsage,
+        metric::PROCESS_MEMORY_USAGE,
+        "By",
+        Kind::UpDownCounter,
+        "The amount of physical memory in use.",
+    ),
+    spec(Own::Uptime, metric::PROCESS_UPTIME, "s", Kind::Gauge, "The time the process has been running."),
+    spec(
+        Own::Restarts,
+        "simhost.process.restarts",
+        "{restart}",
+        Kind::UpDownCounter,
+        "Number of times the process was started again.",
+    ),
+];
+
+impl Own {
+    pub const fn spec(self) -> &'static Spec {
+        &SPECS[self as usize]
+    }
+
+    /// The bounds of a histogram; none of another.
+    pub const fn bounds(self) -> &'static [f64] {
+        match self.spec().kind {
+            Kind::Histogram(bounds) => bounds,
+            _ => &[],
+        }
+    }
+}
+
+/// The instruments of the core as records have them, made once for a world.
+#[derive(Debug)]
+pub struct Catalogue(Box<[(Arc<Instrument>, Arc<[f64]>)]>);
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        let all = SPECS.iter().map(|spec| {
+            let Spec { name, unit, description, .. } = *spec;
+            let [name, unit, description] = [name, unit, description].map(Text::Static);
+            (Arc::new(Instrument { name, unit, description }), spec.own.bounds().into())
+        });
+        Self(all.collect())
+    }
+}
+
+impl Catalogue {
+    /// An instrument, and the bounds of its buckets.
+    pub fn get(&self, own: Own) -> &(Arc<Instrument>, Arc<[f64]>) {
+        &self.0[own as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_instrument_stands_at_its_place() {
+        for (place, spec) in SPECS.iter().enumerate() {
+            assert_eq!(spec.own as usize, place, "{}", spec.name);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A collection: the records of one replica at one instant, made of what is kept.
+
+use std::sync::Arc;
+
+use crate::model::Nanos;
+use crate::telemetry::record::{
+    Instrument, KeyValue, MetricRecord, NumberPoint, Points, ResourceId, Scope, Temporality,
+};
+
+use super::catalogue::{Catalogue, Kind, Own};
+use super::exemplars::Exemplars;
+use super::histogram::Histogram;
+use super::settings::{Histograms, Preference, Settings};
+use super::value::{Measured, Sum};
+
+/// A sum that is kept for a series of a counter.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    sum: Sum,
+    /// What it was when it was collected last, where deltas leave.
+    left: Sum,
+    pub exemplars: Exemplars,
+}
+
+impl Counter {
+    /// Nothing counted yet: the first will be of the kind of `value`.
+    pub fn new(value: Measured) -> Self {
+        let sum = Sum::none_of(value);
+        Self { sum, left: sum, exemplars: Exemplars::default() }
+    }
+
+    pub fn add(&mut self, value: Measured) {
+        self.sum.add(value);
+    }
+
+    /// What there is since the process began.
+    pub const fn sum(&self) -> Sum {
+        self.sum
+    }
+
+    /// Its point; none where deltas leave and there is none.
+    pub fn point(&mut self, attributes: &Arc<[KeyValue]>, is_delta: bool) -> Option<NumberPoint> {
+        let sum =
+            if is_delta { self.sum.since(std::mem::replace(&mut self.left, self.sum)) } else { self.sum };
+        let exemplars = self.exemplars.take();
+        let is_none = sum.as_f64() == 0.0 && exemplars.is_empty();
+        let point = || NumberPoint { attributes: Arc::clone(attributes), value: sum.number(), exemplars };
+        (!is_delta || !is_none).then(point)
+    }
+}
+
+/// Makes the records of one replica at one instant.
+pub struct Collecting<'a> {
+    pub of: ResourceId,
+    /// Since when its process is there, and when it was collected last: nanoseconds since the Unix epoch.
+    pub start: Nanos,
+    pub last: Nanos,
+    pub now: Nanos,
+    pub settings: &'a Settings,
+    pub catalogue: &'a Catalogue,
+    pub leave: &'a mut dyn FnMut(MetricRecord),
+}
+
+impl Collecting<'_> {
+    /// Whether values of such an instrument leave as deltas.
+    pub const fn is_delta(&self, kind: Kind) -> bool {
+        match (kind, self.settings.temporality) {
+            (Kind::UpDownCounter | Kind::Gauge, _) | (_, Preference::Cumulative) => false,
+            (Kind::ObservedCounter, Preference::LowMemory) => false,
+            (Kind::Counter | Kind::ObservedCounter | Kind::Histogram(_), _) => true,
+        }
+    }
+
+    /// Leaves the points of an instrument, if there are any.
+    pub fn leave(&mut self, instrument: &Arc<Instrument>, scope: Scope, points: Points) {
+        if points.is_empty() {
+            return;
+        }
+        let is_delta = match &points {
+            Points::Gauge(_) => false,
+            Points::Sum { temporality, .. }
+            | Points::Histogram { temporality, .. }
+            | Points::ExponentialHistogram { temporality, .. } => *temporality == Temporality::Delta,
+        };
+        let start = if is_delta { self.last } else { self.start };
+        let (resource, time) = (self.of, self.now);
+        let instrument = Arc::clone(instrument);
+        (self.leave)(MetricRecord { resource, scope, instrument, start, time, points });
+    }
+
+    /// Leaves histograms of an instrument of the core.
+    pub fn histograms<'b>(
+        &mut self,
+        own: Own,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
+    ) {
+        let catalogue = self.catalogue;
+        let (instrument, bounds) = catalogue.get(own);
+        let points = self.histogram_points(bounds, all);
+        self.leave(instrument, Scope::Bus, points);
+    }
+
+    /// The points of histograms.
+    pub fn histogram_points<'b>(
+        &self,
+        bounds: &Arc<[f64]>,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
+    ) -> Points {
+        let temporality = temporality(self.is_delta(Kind::Histogram(&[])));
+        match self.settings.histograms {
+            Histograms::Explicit => {
+                let points = all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds));
+                Points::Histogram { points: points.collect(), temporality }
+            }
+            Histograms::Exponential => {
+                let points =
+                    all.filter_map(|(attributes, histogram)| histogram.exponential_point(attributes));
+                Points::ExponentialHistogram { points: points.collect(), temporality }
+            }
+        }
+    }
+
+    /// Leaves sums of an instrument of the core.
+    pub fn counters<'b>(
+        &mut self,
+        own: Own,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Counter)>,
+    ) {
+        let kind = own.spec().kind;
+        let points = self.sum_points(kind, all);
+        let catalogue = self.catalogue;
+        self.leave(&catalogue.get(own).0, Scope::Bus, points);
+    }
+
+    /// The points of sums.
+    pub fn sum_points<'b>(
+        &self,
+        kind: Kind,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Counter)>,
+    ) -> Points {
+        let is_delta = self.is_delta(kind);
+        let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta));
+        let (is_monotonic, temporality) = (kind != Kind::UpDownCounter, temporality(is_delta));
+        Points::Sum { points: points.collect(), is_monotonic, temporality }
+    }
+
+    /// Leaves values that were looked at just now, of a gauge or an up-down counter of the core.
+    pub fn observed(&mut self, own: Own, all: impl IntoIterator<Item = (Arc<[KeyValue]>, Measured)>) {
+        let points = all.into_iter().map(|(attributes, value)| NumberPoint {
+            attributes,
+            value: value.number(),
+            exemplars: Vec::new(),
+        });
+        let points = points.collect();
+        let points = match own.spec().kind {
+            Kind::Gauge => Points::Gauge(points),
+            _ => Points::Sum { points, is_monotonic: false, temporality: Temporality::Cumulative },
+        };
+        let catalogue = self.catalogue;
+        self.leave(&catalogue.get(own).0, Scope::Bus, points);
+    }
+}
+
+const fn temporality(is_delta: bool) -> Temporality {
+    if is_delta { Temporality::Delta } else { Temporality::Cumulative }
+}

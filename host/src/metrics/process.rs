@@ -1,0 +1,240 @@
+//! The metrics of one process: of a replica, or of a load with spans of its own.
+
+use std::sync::Arc;
+
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::model::Nanos;
+use crate::telemetry::record::KeyValue;
+
+use super::catalogue::Own;
+use super::collecting::{Collecting, Counter};
+use super::guest::GuestInstruments;
+use super::histogram::{Histogram, Shape};
+use super::requests::{CLIENT, Requests, SERVER};
+use super::value::{Measured, seconds};
+
+/// Methods that are told apart: the known ones, and all others together.
+pub const METHODS: usize = 11;
+
+/// What a replica is like at the instant of a collection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Observed {
+    /// Requests in its queue.
+    pub waiting: u64,
+    /// Workers that exist, and those that have a request.
+    pub workers: u64,
+    pub busy: u64,
+    /// Bytes of its workers' memories.
+    pub memory: u64,
+}
+
+/// What the policies of a link did: how much is to be added.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PolicyCounts {
+    pub retries: u64,
+    pub withheld: u64,
+    pub opened: u64,
+    pub fallbacks: u64,
+}
+
+/// The states of a circuit breaker, by number.
+pub const BREAKER_STATES: usize = 3;
+
+/// What is kept for a process.
+#[derive(Clone, Debug)]
+pub struct ProcessMetrics {
+    /// When its life began: nanoseconds since the Unix epoch. It lies ahead while the process is down.
+    start: Nanos,
+    /// When it was collected last.
+    last: Nanos,
+    restarts: u64,
+    pub served: Requests,
+    pub sent: Requests,
+    /// Requests that its workers have, by method; none before the first.
+    active: Option<Box<[Active; METHODS]>>,
+    waits: Option<Box<Histogram>>,
+    /// In the order in which the callees came.
+    policies: Vec<Policies>,
+    computed: Option<Box<Counter>>,
+    pub guest: GuestInstruments,
+}
+
+/// The requests of one method, and their attributes once there were any.
+#[derive(Clone, Debug, Default)]
+struct Active {
+    count: i64,
+    attributes: Option<Arc<[KeyValue]>>,
+}
+
+/// The policies of a link to one callee.
+#[derive(Clone, Debug)]
+struct Policies {
+    callee: u32,
+    attributes: Arc<[KeyValue]>,
+    /// Retries, withheld, opened, fallbacks.
+    counts: [Counter; 4],
+    /// The breaker's state, and the attributes of each; none without a breaker.
+    breaker: Option<(usize, [Arc<[KeyValue]>; BREAKER_STATES])>,
+}
+
+impl ProcessMetrics {
+    /// Of a process that is there since `start`.
+    pub fn new(start: Nanos) -> Self {
+        Self {
+            start,
+            last: start,
+            restarts: 0,
+            served: Requests::default(),
+            sent: Requests::default(),
+            active: None,
+            waits: None,
+            policies: Vec::new(),
+            computed: None,
+            guest: GuestInstruments::default(),
+        }
+    }
+
+    /// The process has died: all it counted is lost. Another comes up at `back`.
+    pub fn die(&mut self, back: Nanos) {
+        *self = Self { restarts: self.restarts + 1, ..Self::new(back) };
+    }
+
+    /// Whether its process is there.
+    pub const fn is_up(&self, now: Nanos) -> bool {
+        self.start <= now
+    }
+
+    /// It is down, and comes up at another instant than it seemed.
+    pub const fn set_start(&mut self, start: Nanos) {
+        (self.start, self.last) = (start, start);
+    }
+
+    /// A worker has a request.
+    pub fn began(&mut self, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
+        let active = &mut self.active.get_or_insert_default()[usize::from(method)];
+        active.count += 1;
+        active.attributes.get_or_insert_with(attributes);
+    }
+
+    /// It has it no longer.
+    pub fn ended(&mut self, method: u8) {
+        if let Some(active) = &mut self.active {
+            active[usize::from(method)].count -= 1;
+        }
+    }
+
+    /// A request has waited for a worker.
+    pub fn waited(&mut self, shape: Shape, wait: Nanos) {
+        let (wait, bounds) = (Measured::Time(wait), Own::QueueWait.bounds());
+        let waits = self.waits.get_or_insert_with(|| Box::new(Histogram::new(shape, bounds, wait)));
+        waits.record(wait, bounds, None);
+    }
+
+    /// A worker has computed.
+    pub fn computed(&mut self, nanos: Nanos) {
+        let nanos = Measured::Time(nanos);
+        self.computed.get_or_insert_with(|| Box::new(Counter::new(nanos))).add(nanos);
+    }
+
+    /// The policies of the link to `callee` did something. `attributes` are the callee's.
+    pub fn policies(
+        &mut self,
+        callee: u32,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        counts: PolicyCounts,
+    ) {
+        let PolicyCounts { retries, withheld, opened, fallbacks } = counts;
+        let policies = self.link(callee, attributes);
+        for (counter, count) in policies.counts.iter_mut().zip([retries, withheld, opened, fallbacks]) {
+            counter.add(Measured::Whole(count as i64));
+        }
+    }
+
+    /// The breaker of the link to `callee` is in this state; `states` gives the attributes of each state.
+    pub fn breaker(
+        &mut self,
+        callee: u32,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        state: usize,
+        states: impl FnOnce(&[KeyValue]) -> [Arc<[KeyValue]>; BREAKER_STATES],
+    ) {
+        let Policies { attributes, breaker, .. } = self.link(callee, attributes);
+        breaker.get_or_insert_with(|| (state, states(attributes))).0 = state;
+    }
+
+    fn link(&mut self, callee: u32, attributes: impl FnOnce() -> Arc<[KeyValue]>) -> &mut Policies {
+        let known = self.policies.iter().position(|policies| policies.callee == callee);
+        let at = known.unwrap_or_else(|| {
+            let counts = [(); 4].map(|()| Counter::new(Measured::Whole(0)));
+            self.policies.push(Policies { callee, attributes: attributes(), counts, breaker: None });
+            self.policies.len() - 1
+        });
+        &mut self.policies[at]
+    }
+
+    /// Leaves what there is at an instant; `observed` is what its replica is like, if it is one.
+    /// Nothing, while it is down.
+    pub fn collect(&mut self, collecting: &mut Collecting<'_>, observed: Option<Observed>, started: Nanos) {
+        let now = collecting.now;
+        if !self.is_up(now) {
+            return;
+        }
+        (collecting.start, collecting.last) = (self.start, self.last);
+        self.last = now;
+        self.served.collect(SERVER, collecting);
+        let active = self.active.iter().flat_map(|all| all.iter());
+        let active = active.filter_map(|active| {
+            Some((Arc::clone(active.attributes.as_ref()?), Measured::Whole(active.count)))
+        });
+        collecting.observed(Own::ServerActive, active);
+        self.sent.collect(CLIENT, collecting);
+        let plain: Arc<[KeyValue]> = Arc::default();
+        let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
+        if let Some(Observed { waiting, workers, busy, .. }) = observed {
+            collecting.observed(Own::QueueLength, whole(waiting));
+            collecting.histograms(Own::QueueWait, self.waits.iter_mut().map(|waits| (&plain, &mut **waits)));
+            collecting.observed(Own::WorkerCount, whole(workers));
+            collecting.observed(Own::WorkerBusy, whole(busy));
+        }
+        self.collect_policies(collecting);
+        if let Some(Observed { memory, .. }) = observed {
+            let user: Arc<[KeyValue]> = [KeyValue::new(attribute::CPU_MODE, "user")].into();
+            let computed = self.computed.iter_mut().map(|computed| (&user, &mut **computed));
+            collecting.counters(Own::CpuTime, computed);
+            collecting.observed(Own::MemoryUsage, whole(memory));
+            let uptime = Measured::Float(seconds(now - self.start));
+            collecting.observed(Own::Uptime, [(Arc::clone(&plain), uptime)]);
+            if self.restarts > 0 {
+                // Counted from outside of the process: since the run began.
+                collecting.start = started;
+                collecting.observed(Own::Restarts, whole(self.restarts));
+                collecting.start = self.start;
+            }
+        }
+        self.guest.collect(collecting);
+    }
+
+    fn collect_policies(&mut self, collecting: &mut Collecting<'_>) {
+        let counters = [Own::RetryCount, Own::RetryWithheld, Own::BreakerOpened];
+        for (at, own) in counters.into_iter().enumerate() {
+            self.collect_count(at, own, collecting);
+        }
+        let states = self.policies.iter().filter_map(|policies| policies.breaker.as_ref());
+        let states = states.flat_map(|(is, states)| {
+            states
+                .iter()
+                .enumerate()
+                .map(|(state, attributes)| (Arc::clone(attributes), Measured::Whole(i64::from(state == *is))))
+        });
+        collecting.observed(Own::BreakerState, states);
+        self.collect_count(counters.len(), Own::FallbackCount, collecting);
+    }
+
+    fn collect_count(&mut self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
+        // What a link has no policy for never counts anything.
+        let counts =
+            self.policies.iter_mut().map(|policies| (&policies.attributes, &mut policies.counts[at]));
+        collecting.counters(own, counts.filter(|(_, counter)| counter.sum().as_f64() > 0.0));
+    }
+}
