@@ -61,7 +61,7 @@ pub fn identity(model: &Model, id: ServiceId, info: ReplicaInfo, setup: &Setup<'
         config,
         under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
-        crew: Rc::default(),
+        pool: Rc::default(),
     }
 }
 

@@ -51,7 +51,7 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         environment: Vec::new(),
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
-        crew: Rc::default(),
+        pool: Rc::default(),
     })
 }
 
