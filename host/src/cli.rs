@@ -10,6 +10,7 @@ mod generate;
 mod graph;
 mod input;
 mod log;
+mod logs;
 mod man;
 mod run;
 mod schema;

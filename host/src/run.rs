@@ -68,7 +68,7 @@ use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
 pub use event::RunEvent;
 use loaded::Loaded;
-pub use options::{Destinations, Listed, Options, Show, Stdout};
+pub use options::{Destinations, Listed, LogLines, Options, Show, Stdout};
 pub use outcome::{Failure, RunError, RunOutcome};
 pub use requests::{Reply, RequestFlag};
 pub use shards::SHARDS;

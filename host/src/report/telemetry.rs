@@ -1,4 +1,4 @@
-//! What became of the spans and log records.
+//! What became of the spans, log records and data points.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
-use crate::telemetry::signal::{Count, PerSignal, Signal};
+use crate::telemetry::signal::{Count, PerSignal, Signal, Signals};
 
 use super::words::{count, counted};
 use crate::error::INFALLIBLE;
@@ -18,14 +18,17 @@ use crate::error::INFALLIBLE;
 pub struct TelemetryRow {
     pub spans: u64,
     pub logs: u64,
+    pub data_points: u64,
     /// Not recorded, as their guests were over their limits.
     pub cut_spans: u64,
     pub cut_logs: u64,
+    pub cut_data_points: u64,
     pub cut_log_attributes: u64,
     /// Not recorded, as their processes died before they ended.
     pub lost_spans: u64,
     pub lost_logs: u64,
-    /// Dropped before they reached an exporter: spans and log records.
+    pub lost_data_points: u64,
+    /// Dropped before they reached an exporter: spans, log records and data points.
     pub dropped: u64,
     pub exporters: Vec<ExporterRow>,
 }
@@ -36,16 +39,17 @@ pub struct ExporterRow {
     pub name: String,
     pub exported_spans: u64,
     pub exported_logs: u64,
+    pub exported_data_points: u64,
     pub retried_requests: u64,
-    /// Spans and log records that the receiver took out of requests that it accepted,
+    /// Records that the receiver took out of requests that it accepted,
     /// or that are too large for it.
     pub rejected: u64,
     /// Why, as the receiver put it last.
     pub rejected_reason: Option<String>,
-    /// Spans and log records given up, with the reasons.
+    /// Records given up, with the reasons.
     pub dropped: u64,
     pub reasons: Vec<String>,
-    /// Spans and log records that a receiver or a file should have and has not: rejected
+    /// Records that a receiver or a file should have and has not: rejected
     /// or dropped, other than by a fault of the topology. Where there are any, the exit
     /// code is 1, unless `--lossy` is given.
     pub lost: u64,
@@ -58,43 +62,48 @@ pub struct ExporterRow {
     #[serde(skip)]
     losses: Vec<String>,
     #[serde(skip)]
-    is_receiver: bool,
+    must_be_whole: bool,
+    #[serde(skip)]
+    takes: Signals,
 }
 
 impl TelemetryRow {
     pub fn new(counts: Counts, sent: pipeline::Settlement) -> Self {
-        let PerSignal([spans, logs]) = counts.recorded;
-        let PerSignal([cut_spans, cut_logs]) = counts.cut;
-        let PerSignal([lost_spans, lost_logs]) = counts.lost;
+        let PerSignal([spans, logs, data_points]) = counts.recorded;
+        let PerSignal([cut_spans, cut_logs, cut_data_points]) = counts.cut;
+        let PerSignal([lost_spans, lost_logs, lost_data_points]) = counts.lost;
         Self {
             spans,
             logs,
+            data_points,
             cut_spans,
             cut_logs,
+            cut_data_points,
             cut_log_attributes: counts.cut_log_attributes,
             lost_spans,
             lost_logs,
+            lost_data_points,
             dropped: sent.dropped.records(),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
         }
     }
 
     fn recorded(&self) -> Count {
-        PerSignal([self.spans, self.logs])
+        PerSignal([self.spans, self.logs, self.data_points])
     }
 
     fn cut(&self) -> Count {
-        PerSignal([self.cut_spans, self.cut_logs])
+        PerSignal([self.cut_spans, self.cut_logs, self.cut_data_points])
     }
 
     fn lost(&self) -> Count {
-        PerSignal([self.lost_spans, self.lost_logs])
+        PerSignal([self.lost_spans, self.lost_logs, self.lost_data_points])
     }
 
     /// What receivers and files should have and have not: a line each.
     pub fn losses(&self) -> Vec<String> {
         let mut losses: Vec<_> = self.exporters.iter().filter_map(ExporterRow::loss).collect();
-        if self.dropped > 0 && self.exporters.iter().any(|row| row.is_receiver) {
+        if self.dropped > 0 && self.exporters.iter().any(|row| row.must_be_whole) {
             let (dropped, all) = (counted(self.dropped, "record"), self.recorded().records());
             losses.push(format!(
                 "{dropped} of {} came faster than the exporters take them, and were lost",
@@ -116,7 +125,7 @@ impl TelemetryRow {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;
         }
-        text.push_str(&shown(self.recorded()).collect::<Vec<_>>().join(" and "));
+        text.push_str(&and(&shown(self.recorded(), Signals::ALL).collect::<Vec<_>>()));
         text.push_str(" recorded");
         if self.exporters.is_empty() {
             text.push_str(", not exported: use --show traces, --out or --otlp");
@@ -141,7 +150,7 @@ impl TelemetryRow {
 
 impl ExporterRow {
     fn exported(&self) -> Count {
-        PerSignal([self.exported_spans, self.exported_logs])
+        PerSignal([self.exported_spans, self.exported_logs, self.exported_data_points])
     }
 
     fn loss(&self) -> Option<String> {
@@ -152,7 +161,7 @@ impl ExporterRow {
     }
 
     fn text(&self, text: &mut String) {
-        let exported = shown(self.exported()).map(|records| format!("{records} exported"));
+        let exported = shown(self.exported(), self.takes).map(|records| format!("{records} exported"));
         let rejected = (self.rejected > 0).then(|| format!("{} rejected", counted(self.rejected, "record")));
         let fates: Vec<_> = exported.chain(rejected).collect();
         write!(text, "{}: {}", self.name, fates.join(", ")).expect(INFALLIBLE);
@@ -183,10 +192,19 @@ fn above_zero(count: Count) -> impl Iterator<Item = String> {
     records.filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun))
 }
 
-/// Those of [`above_zero`], and spans in any case.
-fn shown(count: Count) -> impl Iterator<Item = String> {
-    let none = (count[Signal::Traces] == 0).then(|| counted(0, Signal::Traces.spec().noun));
+/// Those of [`above_zero`], and in any case the first that is taken: spans mostly.
+fn shown(count: Count, takes: Signals) -> impl Iterator<Item = String> {
+    let first = Signal::ALL.into_iter().find(|signal| takes[*signal]);
+    let none = first.filter(|signal| count[*signal] == 0).map(|signal| counted(0, signal.spec().noun));
     none.into_iter().chain(above_zero(count))
+}
+
+/// `17 spans, 4 log records and 6 data points`.
+fn and(all: &[String]) -> String {
+    match all {
+        [but_last @ .., last] if !but_last.is_empty() => format!("{} and {last}", but_last.join(", ")),
+        _ => all.concat(),
+    }
 }
 
 impl From<Totals> for ExporterRow {
@@ -206,10 +224,11 @@ impl From<Totals> for ExporterRow {
         }
         let unmeant = totals.dropped.iter().filter(|(why, _)| !why.is_meant());
         losses.extend(unmeant.map(|(why, lost)| reason(why, lost)));
-        let PerSignal([exported_spans, exported_logs]) = totals.exported;
+        let PerSignal([exported_spans, exported_logs, exported_data_points]) = totals.exported;
         Self {
             exported_spans,
             exported_logs,
+            exported_data_points,
             retried_requests: totals.retried,
             rejected,
             dropped: totals.dropped().records(),
@@ -217,7 +236,8 @@ impl From<Totals> for ExporterRow {
             rejected_reason: totals.rejected.message,
             lost,
             losses,
-            is_receiver: totals.is_receiver,
+            must_be_whole: totals.must_be_whole,
+            takes: totals.takes,
             warning: totals.warning,
             trouble: totals.trouble.map(|trouble| trouble.message),
             name: totals.name,

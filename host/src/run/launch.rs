@@ -66,7 +66,7 @@ impl Plan {
         let listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
-        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.batching.timeout);
+        let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.patience());
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
@@ -74,8 +74,9 @@ impl Plan {
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
         let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
-        // Traces, and the answers to requests, are for the same eyes.
-        let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
+        // Traces, log lines and the answers to requests are for the same eyes.
+        let is_free = show != Show::Traces && !options.destinations.logs_on_stderr();
+        let is_shown = more.is_empty() && is_free && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
@@ -121,7 +122,7 @@ impl Plan {
                 Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
             counterfactual.close(truth, &done, took, &on_event);
         }
-        let sent = hand_in(pipeline, telemetry.batching.timeout, &stop, &on_event);
+        let sent = hand_in(pipeline, telemetry.patience(), &stop, &on_event);
         let halted = std::mem::take(&mut done.halted).into_iter();
         let untold = sent.has_panicked.then(failure::telemetry);
         let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();
@@ -216,7 +217,7 @@ fn open_exporters(
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
     // A new destination is sorted here: whether it takes the records, so that nothing is drawn.
-    let Destinations { otlp: _, out, truth: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
+    let Destinations { otlp: _, out, truth: _, logs: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
         &options.destinations;
     let exported = telemetry.otlp.is_some() || out.is_some();
     // The traces of a load are more than anybody reads.

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use crate::model::Nanos;
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
+use crate::telemetry::log_lines::Format;
+use crate::telemetry::record::Severity;
 
 use super::event::RunEvent;
 use super::requests::RequestFlag;
@@ -142,6 +144,8 @@ pub struct Destinations {
     pub out: Option<PathBuf>,
     /// `--truth FILE`; `-` is standard output.
     pub truth: Option<PathBuf>,
+    /// `--log-format FORMAT` and its like; none: log records are not written as lines.
+    pub logs: Option<LogLines>,
     /// `--out FILE` of `simhost graph`: none of those that the topology reads.
     pub picture: Option<PathBuf>,
     /// None: traces when nothing else takes them, or some are chosen, else the report.
@@ -151,6 +155,16 @@ pub struct Destinations {
     pub json: bool,
     /// What standard output is.
     pub stdout: Stdout,
+}
+
+/// Log records as lines.
+#[derive(Clone, Debug)]
+pub struct LogLines {
+    pub format: Format,
+    /// None is standard error; `-` is standard output.
+    pub out: Option<PathBuf>,
+    /// Those below it are left out.
+    pub least: Severity,
 }
 
 /// What standard output is, as far as a run has to know; by default a file.
@@ -167,10 +181,25 @@ impl Destinations {
         self.json || self.lines_on_stdout()
     }
 
-    /// Whether the records or the truth take standard output, so that the report has
+    /// Whether records, log lines or the truth take standard output, so that the report has
     /// to go elsewhere.
     pub fn lines_on_stdout(&self) -> bool {
-        [&self.out, &self.truth].into_iter().flatten().any(|path| path.as_os_str() == "-")
+        self.on_stdout().next().is_some()
+    }
+
+    /// The flags whose lines standard output gets.
+    pub fn on_stdout(&self) -> impl Iterator<Item = &'static str> {
+        let logs = self.logs.as_ref().and_then(|logs| logs.out.as_ref());
+        let lines = [("--out", self.out.as_ref()), ("--truth", self.truth.as_ref()), ("--log-out", logs)];
+        lines
+            .into_iter()
+            .filter(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-"))
+            .map(|(flag, _)| flag)
+    }
+
+    /// Whether standard error gets the services' log records.
+    pub fn logs_on_stderr(&self) -> bool {
+        self.logs.as_ref().is_some_and(|logs| logs.out.is_none())
     }
 }
 

@@ -4,8 +4,8 @@
 //! the batches and the instant at which the run began:
 //!
 //! - The records of each signal are a text, in the order in which they were made. The
-//!   digest is that of [`VERSION`], and of the texts' digests in the order of
-//!   [`Signal::ALL`](super::signal::Signal::ALL).
+//!   digest is that of [`VERSION`], the digests of the texts of traces and of logs, and, for each
+//!   further signal that has records, its [path](super::signal::Spec::path) and its text's digest.
 //! - A text is a sequence of entries. An entry is a protobuf message: the
 //!   record's `Resource` (1) without the attributes of [`BUILD`], where the text
 //!   has not had it yet; the number of that resource (2), counted from zero as
@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use super::encode::Encode;
 use super::encode::wire::{Base, Based, Part, Sink};
 use super::record::{KeyValue, Resource};
-use super::signal::{Batch, PerSignal, Record, each_signal};
+use super::signal::{Batch, PerSignal, Record, Signal, each_signal};
 
 /// What the digest is a digest of: a change to the form above is another version.
 pub const VERSION: &str = "simhost digest 2\n";
@@ -65,7 +65,16 @@ impl Digest {
     pub fn finish(self) -> String {
         let mut whole = Sha256::new();
         whole.update(VERSION);
-        self.0.0.into_iter().for_each(|signal| whole.update(signal.finish()));
+        for (signal, of_signal) in Signal::ALL.into_iter().zip(self.0.0) {
+            let is_of_first = matches!(signal, Signal::Traces | Signal::Logs);
+            if !is_of_first && of_signal.come == 0 {
+                continue;
+            }
+            if !is_of_first {
+                whole.update(signal.spec().path);
+            }
+            whole.update(of_signal.finish());
+        }
         hex(&whole.finalize())
     }
 }

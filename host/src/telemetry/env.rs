@@ -5,11 +5,14 @@
 //! an SDK to warn about a value and go on, simhost refuses to start: a run with
 //! other settings than those asked for is worth nothing.
 
+mod batching;
+mod metrics;
 mod otlp;
 mod reader;
 mod unused;
 mod variables;
 
+pub use metrics::{ExemplarFilter, HistogramAggregation, MetricSettings, Prometheus, TemporalityPreference};
 pub use otlp::files;
 pub use variables::table as reference;
 
@@ -20,7 +23,7 @@ use opentelemetry_sdk::trace::Sampler;
 use super::otlp::Endpoints;
 use super::pipeline::Batching;
 use super::record::Exceptions;
-use super::signal::Signals;
+use super::signal::{PerSignal, Signals};
 use crate::error::Problem;
 use crate::model;
 use reader::{Keys, Reader};
@@ -37,7 +40,8 @@ pub struct Settings {
     pub sampler: Sampler,
     pub limits: SpanLimits,
     pub exceptions: Exceptions,
-    pub batching: Batching,
+    pub metrics: MetricSettings,
+    pub batching: PerSignal<Batching>,
     /// `OTEL_RESOURCE_ATTRIBUTES`: for every service, unless the topology or
     /// simhost itself has a value for the key.
     pub resource: Vec<(String, String)>,
@@ -88,7 +92,8 @@ impl Settings {
             sampler: sampler(&mut reader),
             limits: limits(&mut reader),
             exceptions: exceptions(&mut reader),
-            batching: batching(&mut reader),
+            metrics: metrics::read(&mut reader, selected.metrics),
+            batching: batching::read(&mut reader),
             resource: resource(&mut reader),
             notes: Vec::new(),
         };
@@ -98,11 +103,27 @@ impl Settings {
     }
 }
 
-/// `OTEL_SDK_DISABLED`. A receiver on the command line overrides it.
+impl Settings {
+    /// How long an exporter is waited for that takes nothing: the longest of all signals.
+    pub fn patience(&self) -> Duration {
+        self.batching.iter().map(|(_, batching)| batching.timeout).max().unwrap_or_default()
+    }
+}
+
+/// `OTEL_SDK_DISABLED`, and `OTEL_ENABLED`, its opposite, which other systems read. A receiver on the
+/// command line overrides them.
 fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
-    let disabled = reader.boolean("OTEL_SDK_DISABLED").unwrap_or(false);
+    const NAME: &str = "OTEL_SDK_DISABLED";
+    const ALIAS: &str = "OTEL_ENABLED";
+    let (by_name, by_alias) = (reader.boolean(NAME), reader.boolean(ALIAS).map(|is_enabled| !is_enabled));
+    if let Some((disabled, _)) = by_name.zip(by_alias).filter(|(name, alias)| name != alias) {
+        let problem = Problem::new(format!("{NAME} and {ALIAS} are both `{disabled}`"));
+        reader.problem(problem.help(format!("set one of them: {NAME}=true and {ALIAS}=false mean the same")));
+    }
+    let disabled = by_name.or(by_alias).unwrap_or(false);
     if disabled && flag.is_some() {
-        reader.note("OTEL_SDK_DISABLED has no effect: --otlp was given".to_owned());
+        let name = if by_name.is_some() { NAME } else { ALIAS };
+        reader.note(format!("{name} has no effect: --otlp was given"));
     }
     disabled && flag.is_none()
 }
@@ -173,27 +194,6 @@ fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
             Exceptions::default()
         }
     }
-}
-
-/// `OTEL_BSP_*`.
-fn batching(reader: &mut Reader<'_>) -> Batching {
-    const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-    let default = Batching::default();
-    let milliseconds = |value: Option<u32>| value.map(|value| Duration::from_millis(value.into()));
-    let delay = milliseconds(reader.number("OTEL_BSP_SCHEDULE_DELAY", 0)).unwrap_or(default.delay);
-    let timeout = milliseconds(reader.number("OTEL_BSP_EXPORT_TIMEOUT", 1)).unwrap_or(default.timeout);
-    let queue =
-        reader.number("OTEL_BSP_MAX_QUEUE_SIZE", 1).map_or(default.queue, |queue: u32| queue as usize);
-    let batch = match reader.number(BATCH, 1).map(|batch: u32| batch as usize) {
-        // "It must be less or equal to OTEL_BSP_MAX_QUEUE_SIZE."
-        Some(batch) if batch > queue => {
-            reader.refuse(BATCH, &batch.to_string(), &format!("at most OTEL_BSP_MAX_QUEUE_SIZE, {queue}"));
-            queue
-        }
-        Some(batch) => batch,
-        None => default.batch.min(queue),
-    };
-    Batching { delay, queue, batch, timeout }
 }
 
 /// Resource attributes whose values are simhost's own.

@@ -112,7 +112,7 @@ impl fmt::Debug for Endpoint {
 pub struct Options {
     pub pace: Pace,
     /// Its `queue`, `batch` and `timeout` count here.
-    pub batching: Batching,
+    pub batching: PerSignal<Batching>,
     /// Encoded size of a request, before compression.
     pub request_bytes: usize,
     /// Requests under way at a time, for each signal.
@@ -123,8 +123,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn new(pace: Pace, batching: Batching, jitter: Key) -> Self {
-        let retry = RetryPolicy::default();
+    pub fn new(pace: Pace, batching: impl Into<PerSignal<Batching>>, jitter: Key) -> Self {
+        let (batching, retry) = (batching.into(), RetryPolicy::default());
         Self { pace, batching, request_bytes: REQUEST_BYTES, concurrency: CONCURRENCY, retry, jitter }
     }
 }
@@ -134,7 +134,7 @@ impl Options {
 pub struct Otlp {
     name: String,
     lanes: PerSignal<Option<Lane>>,
-    packing: Packing,
+    packing: PerSignal<Packing>,
     account: Arc<Account>,
 }
 
@@ -160,17 +160,21 @@ impl Otlp {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let packing = Packing { bytes: options.request_bytes, records: options.batching.batch };
+        let packing = PerSignal::from_fn(|signal| Packing {
+            bytes: options.request_bytes,
+            records: options.batching[signal].batch,
+        });
         Ok(Self { name, lanes, packing, account })
     }
 
     fn send<R: Record>(&self, records: &[R], resources: &[Resource]) {
         let Some(lane) = &self.lanes[R::SIGNAL] else { return };
-        let too_large = encode::requests(records, resources, self.packing, |request, items| {
+        let packing = self.packing[R::SIGNAL];
+        let too_large = encode::requests(records, resources, packing, |request, items| {
             lane.push(request.into(), items);
         });
         if too_large > 0 {
-            let message = format!("encoded larger than a request may be, {} bytes", self.packing.bytes);
+            let message = format!("encoded larger than a request may be, {} bytes", packing.bytes);
             self.account.dropped(Reason::TooLarge, Count::of(R::SIGNAL, too_large), Some(message));
         }
     }
@@ -267,6 +271,8 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Again {
     Never,
+    /// The receiver has no method or path for the signal.
+    Untaken,
     /// When the backoff says so.
     Later,
     /// Not before this long, says the receiver.

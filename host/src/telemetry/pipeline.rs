@@ -24,7 +24,7 @@ use super::outage::Outage;
 use super::queue::{Amount, Queue, Wait};
 use super::record::Resource;
 use super::recycle::Recycler;
-use super::signal::{Batch, Count, Signals};
+use super::signal::{Batch, Count, PerSignal, Signal, Signals};
 use thread::PipelineThread;
 
 /// Records that wait for the pipeline in virtual time. The core thread waits
@@ -34,6 +34,10 @@ const VIRTUAL_QUEUE: usize = 16_384;
 /// What waits for the pipeline takes at most, whichever the pace: bytes. A guest decides how
 /// large its records are. The exporters have bounds of their own.
 const QUEUE_BYTES: usize = 64 << 20;
+
+/// Data points that wait for an OTLP receiver, at most: those of 1,000 services are some 60,000 at
+/// an instant. Their [bytes](super::otlp::QUEUE_BYTES) have a bound too.
+pub const METRIC_QUEUE: usize = 1 << 20;
 
 /// How much longer than an exporter's patience the pipeline's thread may take to hand in
 /// its accounts.
@@ -52,12 +56,13 @@ pub enum Pace {
     Paced,
 }
 
-/// How records are gathered: the `OTEL_BSP_*` variables.
+/// How the records of a signal are gathered: the `OTEL_BSP_*` and `OTEL_BLRP_*` variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batching {
     /// The longest time for which a record is held back to travel with others.
     pub delay: Duration,
-    /// Records that wait, at most: before the pipeline, and again before an OTLP receiver.
+    /// Records that wait before an OTLP receiver, at most. As many as those of traces are records of
+    /// all signals that wait before the pipeline.
     pub queue: usize,
     /// Records in one batch, at most, before the pipeline stops gathering.
     pub batch: usize,
@@ -72,6 +77,13 @@ impl Default for Batching {
     /// watches a simulation wants to see its spans now.
     fn default() -> Self {
         Self { delay: Duration::from_secs(1), queue: 65_536, batch: 8_192, timeout: Duration::from_secs(30) }
+    }
+}
+
+/// The same for all signals.
+impl From<Batching> for PerSignal<Batching> {
+    fn from(batching: Batching) -> Self {
+        Self::from_fn(|_| batching)
     }
 }
 
@@ -140,7 +152,7 @@ pub struct Pipeline {
 struct ExporterAccount {
     account: Arc<Account>,
     takes: Signals,
-    is_receiver: bool,
+    must_be_whole: bool,
 }
 
 impl fmt::Debug for Pipeline {
@@ -176,11 +188,13 @@ impl Pipeline {
         exporters: Vec<Box<dyn Exporter>>,
         digest: Option<Digest>,
         pace: Pace,
-        batching: Batching,
+        batching: impl Into<PerSignal<Batching>>,
     ) -> io::Result<(Handoff, Self)> {
+        let batching = batching.into();
+        let queue = batching[Signal::Traces].queue;
         let records = match pace {
-            Pace::Real => batching.queue,
-            Pace::Virtual | Pace::Paced => batching.queue.min(VIRTUAL_QUEUE),
+            Pace::Real => queue,
+            Pace::Virtual | Pace::Paced => queue.min(VIRTUAL_QUEUE),
         };
         let shared = Arc::new(Shared {
             queue: Arc::new(Queue::new(Amount { records, bytes: QUEUE_BYTES })),
@@ -192,14 +206,14 @@ impl Pipeline {
         let keep = |exporter: &dyn Exporter| ExporterAccount {
             account: exporter.account(),
             takes: exporter.takes(),
-            is_receiver: exporter.is_receiver(),
+            must_be_whole: exporter.must_be_whole(),
         };
         let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
         let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                let outage = Outage::new(batching.queue);
+                let outage = Outage::new(queue);
                 PipelineThread { resources, exporters, digest, pace, batching, outage }.run(&shared);
                 drop(alive);
             }
@@ -267,7 +281,7 @@ impl Pipeline {
         let tally = self.tally();
         let settle = |kept: &ExporterAccount| {
             let totals = kept.account.settle(tally.accepted, kept.takes);
-            Totals { is_receiver: kept.is_receiver, ..totals }
+            Totals { must_be_whole: kept.must_be_whole, ..totals }
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();

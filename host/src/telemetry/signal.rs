@@ -6,6 +6,7 @@
 //! same code for each type of record with `each_signal!`.
 
 mod log;
+mod metric;
 mod span;
 
 use std::ops::{Add, AddAssign, Index, IndexMut};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use prost::DecodeError;
 
 use super::encode::Encode;
-use super::record::{LogRecord, SpanRecord};
+use super::record::{LogRecord, MetricRecord, SpanRecord};
 
 /// A kind of record, as OTLP separates them. Each has a place in [`Signal::ALL`] and in
 /// `each_signal!` too, in the same order.
@@ -22,6 +23,7 @@ use super::record::{LogRecord, SpanRecord};
 pub enum Signal {
     Traces,
     Logs,
+    Metrics,
 }
 
 /// Runs an expression once for each signal, in the order of [`Signal::ALL`], with the
@@ -36,18 +38,23 @@ macro_rules! each_signal {
             type $record = $crate::telemetry::record::LogRecord;
             $run;
         }
+        {
+            type $record = $crate::telemetry::record::MetricRecord;
+            $run;
+        }
     }};
 }
 pub(crate) use each_signal;
 
 impl Signal {
-    pub const ALL: [Self; 2] = [Self::Traces, Self::Logs];
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Logs, Self::Metrics];
 
     /// What it is called, and how receivers answer.
     pub const fn spec(self) -> &'static Spec {
         match self {
             Self::Traces => &SpanRecord::SPEC,
             Self::Logs => &LogRecord::SPEC,
+            Self::Metrics => &MetricRecord::SPEC,
         }
     }
 }
@@ -87,7 +94,7 @@ pub struct Spec {
 /// What a receiver says of a request that it has accepted: OTLP's `partial_success`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSuccess {
-    /// Spans, log records, …: what [`Encode::items`] counts.
+    /// Spans, log records or data points: what [`Encode::items`] counts.
     pub rejected: i64,
     /// Empty where it has nothing to say.
     pub message: String,
@@ -142,7 +149,7 @@ impl Signals {
     }
 }
 
-/// A number of [items](Encode::items) of each signal: of spans, log records, ….
+/// A number of [items](Encode::items) of each signal: spans, log records and data points.
 pub type Count = PerSignal<u64>;
 
 impl Count {
@@ -191,6 +198,7 @@ impl AddAssign for Count {
 pub struct Batch {
     pub spans: Vec<SpanRecord>,
     pub logs: Vec<LogRecord>,
+    pub metrics: Vec<MetricRecord>,
     /// What has become of the receivers before these records were made; mostly nothing.
     pub receivers: Option<Receivers>,
 }

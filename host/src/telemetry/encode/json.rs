@@ -155,6 +155,18 @@ impl Serialize for Shown<'_> {
     }
 }
 
+/// A `double`, which may be one of the numbers that JSON does not have.
+pub struct Double(pub f64);
+
+impl Serialize for Double {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value => serializer.serialize_str(not_finite(value)),
+        }
+    }
+}
+
 /// Attributes, as OTLP lists them.
 pub struct AttributeList<'a>(pub &'a [KeyValue]);
 
@@ -216,7 +228,7 @@ fn array<V: Serialize>(values: impl Iterator<Item = V>) -> impl Serialize {
 }
 
 /// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
-fn not_finite(value: f64) -> &'static str {
+pub fn not_finite(value: f64) -> &'static str {
     if value.is_nan() {
         "NaN"
     } else if value > 0.0 {

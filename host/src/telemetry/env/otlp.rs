@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
+use super::metrics;
 use super::reader::{Keys, Reader};
 use crate::error::Problem;
 use crate::files;
@@ -21,6 +22,7 @@ const PEM_AT_MOST: u64 = 1 << 20;
 pub struct Selected {
     pub otlp: Option<Endpoints>,
     pub console: Signals,
+    pub metrics: metrics::Selected,
 }
 
 /// The variables of one signal, each with the one for all signals behind it.
@@ -75,10 +77,15 @@ pub fn files(get: impl Fn(&str) -> Option<String>) -> Vec<(String, PathBuf)> {
 /// Reads everything about exporters.
 pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Option<&str>) -> Selected {
     let mut console = Signals::default();
+    let mut metrics = metrics::Selected::default();
     let otlp = Endpoints::from_fn(|signal| {
         let names = Names::of(signal);
-        let wanted = wanted(reader, &names);
+        let wanted = wanted(reader, signal, &names);
         console[signal] = wanted.console;
+        if signal == Signal::Metrics {
+            let Wanted { otlp, console, prometheus, .. } = wanted;
+            metrics = metrics::Selected { is_off: !otlp && !console && !prometheus, otlp, prometheus };
+        }
         // A receiver on the command line gets the spans in any case. Other records can be left out,
         // as there are receivers that take none.
         let is_left_out = signal != Signal::Traces && !wanted.otlp && !wanted.console;
@@ -91,29 +98,37 @@ pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Opt
         source.and_then(|source| endpoint(reader, signal, &names, &source, topology))
     });
     let is_exported = otlp.iter().any(|(_, endpoint)| endpoint.is_some());
-    Selected { otlp: is_exported.then_some(otlp), console }
+    Selected { otlp: is_exported.then_some(otlp), console, metrics }
 }
 
 /// Which exporters a signal goes to.
+#[derive(Default)]
 struct Wanted {
     otlp: bool,
     /// `otlp` was asked for by name, so that it goes somewhere even if no endpoint is given.
     named: bool,
     console: bool,
+    /// For metrics only.
+    prometheus: bool,
 }
 
-/// `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`, …: a list of exporters.
-fn wanted(reader: &mut Reader<'_>, names: &Names) -> Wanted {
+/// `OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`, `OTEL_METRICS_EXPORTER`: a list of exporters.
+fn wanted(reader: &mut Reader<'_>, signal: Signal, names: &Names) -> Wanted {
     let Some(list) = reader.text(&names.exporter) else {
-        return Wanted { otlp: true, named: false, console: false };
+        return Wanted { otlp: true, ..Wanted::default() };
     };
-    let mut wanted = Wanted { otlp: false, named: false, console: false };
+    let mut wanted = Wanted::default();
     let listed: Vec<&str> = list.split(',').map(str::trim).collect();
     for exporter in &listed {
         match *exporter {
             "otlp" => (wanted.otlp, wanted.named) = (true, true),
             "console" => wanted.console = true,
+            "prometheus" if signal == Signal::Metrics => wanted.prometheus = true,
             "none" if listed.len() == 1 => {}
+            _ if signal == Signal::Metrics => {
+                let accepted = "otlp, console, prometheus, several of them with commas, or none";
+                reader.refuse(&names.exporter, &list, accepted);
+            }
             _ => reader.refuse(&names.exporter, &list, "otlp, console, otlp,console or none"),
         }
     }

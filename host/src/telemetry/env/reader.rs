@@ -90,6 +90,24 @@ impl<'a> Reader<'a> {
         )
     }
 
+    /// The number of a TCP port; 0 is any.
+    pub fn port(&mut self, name: &str) -> Option<u16> {
+        let text = self.text(name)?;
+        self.parse(name, &text, |_| true, &format!("a port from 0 to {}", u16::MAX))
+    }
+
+    /// One of these words, in any case.
+    pub fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let chosen = words.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+        if chosen.is_none() {
+            let (last, others) = words.split_last()?;
+            let others: Vec<_> = others.iter().map(|(word, _)| *word).collect();
+            self.refuse(name, &text, &format!("{} or {}", others.join(", "), last.0));
+        }
+        chosen.map(|(_, value)| *value)
+    }
+
     /// A number from 0 to 1.
     pub fn ratio(&mut self, name: &str) -> Option<f64> {
         let text = self.text(name)?;

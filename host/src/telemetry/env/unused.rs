@@ -10,8 +10,6 @@ struct Unused {
     harmless: &'static [&'static str],
 }
 
-const METRICS: &str = "simhost exports no metrics";
-const LOGS: &str = "log records travel with the spans, as OTEL_BSP_ variables say";
 const NO_LINKS: &str = "simulated spans have no links";
 const OTHER_EXPORTERS: &str = "records go out over OTLP";
 
@@ -21,7 +19,7 @@ const fn unused(name: &'static str, why: &'static str) -> Unused {
 
 /// "Environment Variable Specification", "OTLP Exporter Configuration", and those of
 /// exporters of other kinds.
-const UNUSED: [Unused; 36] = [
+const UNUSED: [Unused; 15] = [
     unused("OTEL_SERVICE_NAME", "every service of a topology has its own"),
     Unused {
         name: "OTEL_PROPAGATORS",
@@ -33,31 +31,10 @@ const UNUSED: [Unused; 36] = [
     unused("OTEL_CONFIG_FILE", "the topology and these variables say all"),
     unused("OTEL_EXPERIMENTAL_CONFIG_FILE", "the topology and these variables say all"),
     unused("OTEL_SEMCONV_STABILITY_OPT_IN", "spans follow the stable conventions"),
-    unused("OTEL_BLRP_SCHEDULE_DELAY", LOGS),
-    unused("OTEL_BLRP_EXPORT_TIMEOUT", LOGS),
-    unused("OTEL_BLRP_MAX_QUEUE_SIZE", LOGS),
-    unused("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", LOGS),
     unused("OTEL_SPAN_LINK_COUNT_LIMIT", NO_LINKS),
     unused("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", NO_LINKS),
     unused("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "the limits of a guest hold for its log records"),
     unused("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "the limits of a guest hold for its log records"),
-    Unused { name: "OTEL_METRICS_EXPORTER", why: METRICS, harmless: &["none"] },
-    unused("OTEL_METRICS_EXEMPLAR_FILTER", METRICS),
-    unused("OTEL_METRIC_EXPORT_INTERVAL", METRICS),
-    unused("OTEL_METRIC_EXPORT_TIMEOUT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_HEADERS", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_INSECURE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", METRICS),
-    unused("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", METRICS),
-    unused("OTEL_EXPORTER_PROMETHEUS_HOST", METRICS),
-    unused("OTEL_EXPORTER_PROMETHEUS_PORT", METRICS),
     unused("OTEL_EXPORTER_ZIPKIN_ENDPOINT", OTHER_EXPORTERS),
     unused("OTEL_EXPORTER_ZIPKIN_TIMEOUT", OTHER_EXPORTERS),
     unused("OTEL_EXPORTER_JAEGER_ENDPOINT", OTHER_EXPORTERS),

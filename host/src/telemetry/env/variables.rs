@@ -1,12 +1,12 @@
 //! The variables that are read. Each is declared once: the reader gets at no others, and the table of the
 //! reference is made of these.
 
-use super::SpanLimits;
+use super::{MetricSettings, SpanLimits};
 use crate::telemetry::otlp::ATTEMPT_AT_MOST;
 use crate::telemetry::pipeline::Batching;
 use crate::telemetry::signal::Signal;
 
-/// A variable. `SIGNAL` in its name stands for each signal.
+/// A variable. `{SIGNAL}` in its name stands for each signal.
 struct Variable {
     name: &'static str,
     /// What holds without it: Markdown.
@@ -28,11 +28,11 @@ const fn exporter(name: &'static str, default: fn() -> String, says: &'static st
 const PEM: &str = "a PEM file";
 
 /// In the order of the reference.
-const VARIABLES: [Variable; 25] = [
+const VARIABLES: [Variable; 37] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
-        "`http://localhost:4317`; over HTTP `v1/traces` and `v1/logs` are appended",
+        "`http://localhost:4317`; over HTTP `v1/traces`, `v1/logs` and `v1/metrics` are appended",
     ),
     exporter(
         "OTEL_EXPORTER_OTLP_PROTOCOL",
@@ -59,9 +59,9 @@ const VARIABLES: [Variable; 25] = [
     exporter("OTEL_EXPORTER_OTLP_CLIENT_KEY", || "none".to_owned(), PEM),
     exporter("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", || "none".to_owned(), PEM),
     variable(
-        "OTEL_SIGNAL_EXPORTER",
+        "OTEL_{SIGNAL}_EXPORTER",
         || "`otlp` if there is an endpoint".to_owned(),
-        "`otlp`, `console`, both with a comma, or `none`",
+        "`otlp`, `console`, both with a comma, or `none`; of metrics also `prometheus`",
     ),
     variable(
         "OTEL_TRACES_SAMPLER",
@@ -91,6 +91,50 @@ const VARIABLES: [Variable; 25] = [
     ),
     variable("OTEL_BSP_MAX_QUEUE_SIZE", || code(Batching::default().queue), "records that wait"),
     variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", || code(Batching::default().batch), "records of a batch"),
+    variable("OTEL_BLRP_SCHEDULE_DELAY", || of_spans("SCHEDULE_DELAY"), "the same for log records"),
+    variable("OTEL_BLRP_EXPORT_TIMEOUT", || of_spans("EXPORT_TIMEOUT"), "the same for log records"),
+    variable(
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        || of_spans("MAX_QUEUE_SIZE"),
+        "log records that wait for their receiver",
+    ),
+    variable(
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        || of_spans("MAX_EXPORT_BATCH_SIZE"),
+        "log records of a batch",
+    ),
+    variable(
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        || code(MetricSettings::default().interval.as_millis()),
+        "milliseconds of simulated time from one collection of metrics to the next",
+    ),
+    variable(
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        || code(Batching::default().timeout.as_millis()),
+        "milliseconds: for how long a receiver of metrics is waited for, as `OTEL_BSP_EXPORT_TIMEOUT` has it for spans",
+    ),
+    variable(
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        || code("trace_based"),
+        "which measurements may become exemplars: `trace_based`, those in sampled spans; `always_on`; `always_off`",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        || code("cumulative"),
+        "`cumulative`, `delta` or `lowmemory`, of counters and histograms over OTLP and in files; up-down counters \
+         and what Prometheus fetches are cumulative",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        || code("explicit_bucket_histogram"),
+        "or `base2_exponential_bucket_histogram`",
+    ),
+    variable(
+        "OTEL_EXPORTER_PROMETHEUS_HOST",
+        || code("localhost"),
+        "where Prometheus fetches metrics with `OTEL_METRICS_EXPORTER=prometheus`",
+    ),
+    variable("OTEL_EXPORTER_PROMETHEUS_PORT", || code(9464), "the port there; `0` takes any that is free"),
     variable(
         "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
         || code(SpanLimits::default().attributes),
@@ -123,10 +167,16 @@ const VARIABLES: [Variable; 25] = [
         "`logs`: exceptions are log records; `logs/dup`: both: see [exceptions](span-attributes.md#exceptions)",
     ),
     variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
+    variable("OTEL_ENABLED", || code(true), "`false`: the same as `OTEL_SDK_DISABLED=true`"),
 ];
 
 fn code(value: impl std::fmt::Display) -> String {
     format!("`{value}`")
+}
+
+/// The default of log records: what holds for spans.
+fn of_spans(rest: &str) -> String {
+    format!("that of `OTEL_BSP_{rest}`")
 }
 
 /// Whether a variable is declared, for all signals or for one.
@@ -135,7 +185,7 @@ pub fn is_declared(name: &str) -> bool {
         variable.name == name
             || Signal::ALL.iter().any(|signal| {
                 let signal = signal.spec().variable;
-                variable.name.replace("SIGNAL", signal) == name
+                variable.name.replace("{SIGNAL}", signal) == name
                     || variable.per_signal
                         && variable.name.replace("OTLP_", &format!("OTLP_{signal}_")) == name
             })
@@ -146,8 +196,8 @@ pub fn is_declared(name: &str) -> bool {
 pub fn table() -> String {
     let mut table = "| variable | default | |\n|---|---|---|\n".to_owned();
     for Variable { name, default, says, .. } in &VARIABLES {
-        let names = Signal::ALL.map(|signal| code(name.replace("SIGNAL", signal.spec().variable)));
-        let names = if name.contains("SIGNAL") { names.join(", ") } else { code(name) };
+        let names = Signal::ALL.map(|signal| code(name.replace("{SIGNAL}", signal.spec().variable)));
+        let names = if name.contains("{SIGNAL}") { names.join(", ") } else { code(name) };
         table.push_str(&format!("| {names} | {} | {says} |\n", default()));
     }
     table

@@ -102,6 +102,7 @@ fn judge(status: &Status) -> Failure {
         | Code::DataLoss => asked.map_or(Again::Later, Again::After),
         // Only where the receiver says that it will recover.
         Code::ResourceExhausted => asked.map_or(Again::Never, Again::After),
+        Code::Unimplemented => Again::Untaken,
         _ => Again::Never,
     };
     let message = format!("{:?}: {}", status.code(), shorten(status.message()));
@@ -215,7 +216,11 @@ mod tests {
         ];
         for number in 1..=16 {
             let code = Code::from_i32(number);
-            let expected = if retried.contains(&code) { Again::Later } else { Again::Never };
+            let expected = match code {
+                Code::Unimplemented => Again::Untaken,
+                code if retried.contains(&code) => Again::Later,
+                _ => Again::Never,
+            };
             assert_eq!(judge(&Status::new(code, "why")).again, expected, "{code:?}");
         }
     }

@@ -105,6 +105,7 @@ async fn refused(answer: Response) -> Failure {
             asked.map_or(Again::Later, Again::After)
         }
         StatusCode::PAYLOAD_TOO_LARGE => Again::Smaller,
+        StatusCode::NOT_FOUND => Again::Untaken,
         _ => Again::Never,
     };
     let is_protobuf = header(CONTENT_TYPE).is_some_and(|kind| PROTOBUF == kind);

@@ -19,7 +19,7 @@ use crate::rng::Key;
 use crate::telemetry::exporter::{Account, Reason, Trouble};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
-use crate::telemetry::signal::{Count, Signal};
+use crate::telemetry::signal::{Count, Signal, Spec};
 
 /// The pipeline's end of it.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Lane {
         account: Arc<Account>,
         runtime: &Handle,
     ) -> Self {
+        let batching = options.batching[signal];
         let shared = Arc::new(Shared {
             signal,
             sender,
@@ -71,8 +72,8 @@ impl Lane {
             timeout,
             retry: options.retry,
             jitter: options.jitter.with_name("otlp").with(signal as u64),
-            queue: Arc::new(Queue::new(Amount { records: options.batching.queue, bytes: QUEUE_BYTES })),
-            patience: Patience::new(options.batching.timeout),
+            queue: Arc::new(Queue::new(Amount { records: batching.queue, bytes: QUEUE_BYTES })),
+            patience: Patience::new(batching.timeout),
             too_large: AtomicUsize::new(usize::MAX),
             taken: AtomicU64::new(0),
             account,
@@ -196,7 +197,11 @@ impl Shared {
                 }
                 Again::Smaller => return Err(failure.message),
                 Again::Never => {
-                    self.refused(count, failure);
+                    self.refused(count, failure.message);
+                    return Ok(());
+                }
+                Again::Untaken => {
+                    self.refused(count, failure.message + &self.leave_out());
                     return Ok(());
                 }
                 Again::Later => None,
@@ -261,10 +266,19 @@ impl Shared {
     }
 
     /// The receiver has said no for good.
-    fn refused(&self, count: Count, failure: Failure) {
+    fn refused(&self, count: Count, message: String) {
         self.patience.moved();
-        self.account.trouble(Trouble::permanent(failure.message.clone()));
-        self.account.dropped(Reason::Refused, count, Some(failure.message));
+        self.account.trouble(Trouble::permanent(message.clone()));
+        self.account.dropped(Reason::Refused, count, Some(message));
+    }
+
+    /// What to do where the receiver takes other signals only. Spans are what a run is about.
+    fn leave_out(&self) -> String {
+        let Spec { noun, variable, .. } = self.signal.spec();
+        match self.signal {
+            Signal::Traces => String::new(),
+            _ => format!(" (OTEL_{variable}_EXPORTER=none leaves {noun}s out)"),
+        }
     }
 
     /// Why there is no room, for a person.

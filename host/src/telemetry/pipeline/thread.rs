@@ -12,7 +12,7 @@ use crate::telemetry::outage::Outage;
 use crate::telemetry::queue::{CloseOnDrop, Popped};
 use crate::telemetry::record::Resource;
 use crate::telemetry::recycle::Recycler;
-use crate::telemetry::signal::{Batch, Count, Receivers};
+use crate::telemetry::signal::{Batch, Count, PerSignal, Receivers, Record, each_signal};
 
 /// What is gathered before it is exported takes about this at most: bytes.
 const GATHERED_BYTES: usize = 16 << 20;
@@ -32,7 +32,7 @@ pub struct PipelineThread {
     pub exporters: Vec<Box<dyn Exporter>>,
     pub digest: Option<Digest>,
     pub pace: Pace,
-    pub batching: Batching,
+    pub batching: PerSignal<Batching>,
     pub outage: Outage,
 }
 
@@ -60,19 +60,21 @@ impl PipelineThread {
                     }
                     self.export_at_once(&batch);
                     weight += batch.weight();
+                    let delay = self.delay(&batch);
                     if gathered.is_empty() {
                         gathered = batch;
                     } else {
                         gathered.append(batch);
                     }
-                    if gathered.len() >= self.batching.batch || weight >= GATHERED_BYTES {
+                    if self.is_enough(&gathered) || weight >= GATHERED_BYTES {
                         self.export(&mut gathered, &shared.recycler);
                         (due, weight) = (None, 0);
                     }
                     if self.pace != Pace::Virtual {
                         let now = Instant::now();
                         quiet = Some(now + QUIET);
-                        due = due.or_else(|| (!gathered.is_empty()).then(|| now + self.batching.delay));
+                        let gathered_due = delay.filter(|_| !gathered.is_empty()).map(|delay| now + delay);
+                        due = due.into_iter().chain(gathered_due).min();
                     }
                 }
                 Popped::Late => {
@@ -102,6 +104,21 @@ impl PipelineThread {
         for exporter in &mut self.exporters {
             exporter.flush(Instant::now() + patience);
         }
+    }
+
+    /// For how long records of a batch are held back at most; none where it has none.
+    fn delay(&self, batch: &Batch) -> Option<Duration> {
+        let mut shortest = None;
+        each_signal!(R => if !R::list(batch).is_empty() {
+            let delay = self.batching[R::SIGNAL].delay;
+            shortest = Some(shortest.map_or(delay, |shortest: Duration| shortest.min(delay)));
+        });
+        shortest
+    }
+
+    /// Whether there are as many records as a batch of any signal has.
+    fn is_enough(&self, gathered: &Batch) -> bool {
+        self.batching.iter().any(|(_, batching)| gathered.len() >= batching.batch)
     }
 
     /// The receivers go down or come up: what has come before is not concerned.

@@ -1,6 +1,7 @@
 //! Records as OTLP messages.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -15,11 +16,13 @@ use simhost::context::{SpanId, TraceFlags};
 use simhost::telemetry::encode::{Packing, requests};
 use simhost::telemetry::record::KeyValue as Attribute;
 use simhost::telemetry::record::{
-    Attributes, Event as RecordEvent, LogRecord, ResourceId, Scope, SpanRecord, Status, Text, Value,
+    Attributes, Event as RecordEvent, Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint,
+    Instrument, LogRecord, MetricRecord, Number, NumberPoint, Points, ResourceId, Scope, SpanRecord, Status,
+    Summary, Temporality, Text, Value,
 };
 
 use crate::telemetry::message;
-use crate::telemetry::records::{EPOCH, full_span, log, resources, span};
+use crate::telemetry::records::{EPOCH, full_span, log, resources, span, span_id, trace_id};
 
 const ALL: Packing = Packing { bytes: usize::MAX, records: usize::MAX };
 
@@ -198,20 +201,117 @@ prop_compose! {
     }
 }
 
+fn any_number() -> impl Strategy<Value = Number> {
+    prop_oneof![any::<i64>().prop_map(Number::Int), any::<f64>().prop_map(Number::Float)]
+}
+
+fn any_exemplars() -> impl Strategy<Value = Vec<Exemplar>> {
+    let exemplar =
+        (any::<u64>(), any_number(), 1..=u128::MAX, 1..=u64::MAX).prop_map(|(time, value, trace, span)| {
+            Exemplar { time, value, trace_id: trace_id(trace), span_id: span_id(span) }
+        });
+    prop::collection::vec(exemplar, 0..3)
+}
+
+fn any_summary() -> impl Strategy<Value = Summary> {
+    let range = prop::option::of((any::<f64>(), any::<f64>()));
+    (any::<u64>(), prop::option::of(any::<f64>()), range).prop_map(|(count, sum, range)| Summary {
+        count,
+        sum,
+        range,
+    })
+}
+
+prop_compose! {
+    fn any_numbers()(
+        points in prop::collection::vec((any_attributes(), any_number(), any_exemplars()), 0..4),
+    ) -> Vec<NumberPoint> {
+        let point = |(attributes, value, exemplars): (Vec<Attribute>, _, _)| {
+            NumberPoint { attributes: attributes.into(), value, exemplars }
+        };
+        points.into_iter().map(point).collect()
+    }
+}
+
+prop_compose! {
+    fn any_histogram()(
+        attributes in any_attributes(),
+        summary in any_summary(),
+        bounds in prop::collection::vec(any::<f64>(), 0..4),
+        buckets in prop::collection::vec(any::<u64>(), 0..4),
+        exemplars in any_exemplars(),
+    ) -> HistogramPoint {
+        HistogramPoint { attributes: attributes.into(), summary, bounds: bounds.into(), buckets, exemplars }
+    }
+}
+
+fn any_buckets() -> impl Strategy<Value = ExponentialBuckets> {
+    (any::<i32>(), prop::collection::vec(any::<u64>(), 0..4))
+        .prop_map(|(offset, counts)| ExponentialBuckets { offset, counts })
+}
+
+prop_compose! {
+    fn any_exponential()(
+        attributes in any_attributes(),
+        summary in any_summary(),
+        (scale, zeros) in (any::<i32>(), any::<u64>()),
+        (positive, negative) in (any_buckets(), any_buckets()),
+        exemplars in any_exemplars(),
+    ) -> ExponentialPoint {
+        let attributes = attributes.into();
+        ExponentialPoint { attributes, summary, scale, zeros, positive, negative, exemplars }
+    }
+}
+
+fn any_points() -> impl Strategy<Value = Points> {
+    let temporality = || prop_oneof![Just(Temporality::Delta), Just(Temporality::Cumulative)];
+    prop_oneof![
+        any_numbers().prop_map(Points::Gauge),
+        (any_numbers(), any::<bool>(), temporality()).prop_map(|(points, is_monotonic, temporality)| {
+            Points::Sum { points, is_monotonic, temporality }
+        }),
+        (prop::collection::vec(any_histogram(), 0..4), temporality())
+            .prop_map(|(points, temporality)| Points::Histogram { points, temporality }),
+        (prop::collection::vec(any_exponential(), 0..4), temporality())
+            .prop_map(|(points, temporality)| Points::ExponentialHistogram { points, temporality }),
+    ]
+}
+
+prop_compose! {
+    fn any_metric()(
+        points in any_points(),
+        (name, unit, description) in (".{0,300}", ".{0,9}", ".{0,150}"),
+        (resource, guest, start, time) in (0..2_u32, any::<bool>(), any::<u64>(), any::<u64>()),
+    ) -> MetricRecord {
+        let texts = Instrument { name: name.into(), unit: unit.into(), description: description.into() };
+        MetricRecord {
+            resource: ResourceId(resource),
+            scope: if guest { Scope::Guest } else { Scope::Bus },
+            instrument: Arc::new(texts),
+            start,
+            time,
+            points,
+        }
+    }
+}
+
 proptest! {
     /// The bytes are those that prost makes of the same records.
     #[test]
     fn the_bytes_are_those_of_the_generated_messages(
         spans in prop::collection::vec(any_span(), 1..8),
         some_logs in prop::collection::vec(any_log(), 1..8),
+        some_metrics in prop::collection::vec(any_metric(), 1..8),
     ) {
         let resources = resources();
         let mut written = Vec::new();
         requests(&spans, &resources, ALL, |request, _| written.push(request));
         requests(&some_logs, &resources, ALL, |request, _| written.push(request));
         let traces = message::traces(&spans, &resources).encode_to_vec();
+        requests(&some_metrics, &resources, ALL, |request, _| written.push(request));
         let logs = message::logs(&some_logs, &resources).encode_to_vec();
-        prop_assert_eq!(written, [traces, logs]);
+        let metrics = message::metrics(&some_metrics, &resources).encode_to_vec();
+        prop_assert_eq!(written, [traces, logs, metrics]);
     }
 
     /// Whatever the records, no request is larger than it may be, and all arrive.

@@ -1,10 +1,16 @@
 //! The variables, one by one.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use simhost::error::Problem;
 use simhost::model::{Otlp, Protocol};
-use simhost::telemetry::env::{Settings, SpanLimits};
+use simhost::telemetry::env::{
+    ExemplarFilter, HistogramAggregation, MetricSettings, Prometheus, Settings, SpanLimits,
+    TemporalityPreference,
+};
 use simhost::telemetry::otlp::Endpoint;
+use simhost::telemetry::pipeline::Batching;
 use simhost::telemetry::signal::{Signal, Signals};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -29,10 +35,10 @@ fn problems(variables: Variables<'_>) -> Vec<Problem> {
 }
 
 /// Where the signals go: `http/protobuf http://localhost:4318/v1/traces`.
-fn ends(settings: &Settings) -> [Option<String>; 2] {
+fn ends(settings: &Settings) -> [Option<String>; 3] {
     let show = |endpoint: &Endpoint| format!("{:?} {endpoint}", endpoint.protocol);
     let of = |signal| settings.otlp.as_ref().and_then(|endpoints| endpoints[signal].as_ref().map(show));
-    [of(Signal::Traces), of(Signal::Logs)]
+    [of(Signal::Traces), of(Signal::Logs), of(Signal::Metrics)]
 }
 
 fn traces_end(settings: &Settings) -> Endpoint {
@@ -62,8 +68,11 @@ fn nothing_said_is_nothing_sent() {
     assert_eq!(settings.console, Signals::default());
     assert_eq!(settings.limits, SpanLimits::default());
     assert_eq!(format!("{:?}", settings.sampler), "ParentBased(AlwaysOn)");
-    assert_eq!((settings.batching.queue, settings.batching.batch), (65_536, 8_192));
-    assert_eq!((settings.batching.delay.as_millis(), settings.batching.timeout.as_millis()), (1_000, 30_000));
+    for signal in [Signal::Traces, Signal::Logs] {
+        assert_eq!(settings.batching[signal], Batching::default());
+    }
+    assert_eq!(settings.batching[Signal::Metrics].timeout.as_millis(), 30_000);
+    assert_eq!(settings.metrics, MetricSettings::default());
     assert!(settings.resource.is_empty() && settings.notes.is_empty());
 }
 
@@ -72,34 +81,36 @@ fn endpoints_follow_the_specification() {
     let grpc = |end: &str| Some(format!("Grpc {end}"));
     let http = |end: &str| Some(format!("HttpProtobuf {end}"));
     let localhost = "http://localhost:4317";
-    let table: [(Variables<'_>, [Option<String>; 2]); 12] = [
-        (&[(ENDPOINT, localhost)], [grpc(localhost), grpc(localhost)]),
-        (&[(TRACES_ENDPOINT, localhost)], [grpc(localhost), None]),
+    let everywhere = |end: &str| [grpc(end), grpc(end), grpc(end)];
+    let table: [(Variables<'_>, [Option<String>; 3]); 13] = [
+        (&[(ENDPOINT, localhost)], everywhere(localhost)),
+        (&[(TRACES_ENDPOINT, localhost)], [grpc(localhost), None, None]),
         (
             &[(ENDPOINT, "http://c:9/base/"), (PROTOCOL, "http/protobuf")],
-            [http("http://c:9/base/v1/traces"), http("http://c:9/base/v1/logs")],
+            ["traces", "logs", "metrics"].map(|signal| http(&format!("http://c:9/base/v1/{signal}"))),
         ),
         (
             &[(ENDPOINT, "http://c:4318"), (TRACES_ENDPOINT, "http://t:4318/here")],
-            [http("http://t:4318/here"), http("http://c:4318/v1/logs")],
+            [http("http://t:4318/here"), http("http://c:4318/v1/logs"), http("http://c:4318/v1/metrics")],
         ),
-        (&[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")], [grpc("http://c:4318"), grpc("http://c:4318")]),
+        (&[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")], everywhere("http://c:4318")),
         (
             &[(ENDPOINT, "http://c:9"), ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/protobuf")],
-            [grpc("http://c:9"), http("http://c:9/v1/logs")],
+            [grpc("http://c:9"), http("http://c:9/v1/logs"), grpc("http://c:9")],
         ),
-        (&[(ENDPOINT, "c:9")], [grpc("https://c:9"), grpc("https://c:9")]),
+        (&[(ENDPOINT, "c:9")], everywhere("https://c:9")),
+        (&[(ENDPOINT, "c:9"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")], everywhere("http://c:9")),
+        (&[(ENDPOINT, localhost), ("OTEL_LOGS_EXPORTER", "none")], [grpc(localhost), None, grpc(localhost)]),
         (
-            &[(ENDPOINT, "c:9"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")],
-            [grpc("http://c:9"), grpc("http://c:9")],
+            &[("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", localhost), ("OTEL_TRACES_EXPORTER", "none")],
+            [None, None, grpc(localhost)],
         ),
-        (&[(ENDPOINT, localhost), ("OTEL_LOGS_EXPORTER", "none")], [grpc(localhost), None]),
-        (&[("OTEL_TRACES_EXPORTER", "otlp")], [grpc(localhost), None]),
+        (&[("OTEL_TRACES_EXPORTER", "otlp")], [grpc(localhost), None, None]),
         (
             &[("OTEL_TRACES_EXPORTER", "otlp"), (PROTOCOL, "http/protobuf")],
-            [http("http://localhost:4318/v1/traces"), None],
+            [http("http://localhost:4318/v1/traces"), None, None],
         ),
-        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None]),
+        (&[(TRACES_ENDPOINT, "http://me:secret@c:4318/t")], [http("http://c:4318/t"), None, None]),
     ];
     for (variables, expected) in table {
         assert_eq!(ends(&settings(variables)), expected, "{variables:?}");
@@ -123,7 +134,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_topology() {
         [(ENDPOINT, "http://env:4317"), (TRACES_ENDPOINT, "http://env:1"), ("OTEL_TRACES_EXPORTER", "none")];
     let from_flag = read(&variables, Some(&topology), Some("http://flag:4318")).unwrap();
     let expected =
-        ["traces", "logs"].map(|signal| Some(format!("HttpProtobuf http://flag:4318/v1/{signal}")));
+        ["traces", "logs", "metrics"].map(|end| Some(format!("HttpProtobuf http://flag:4318/v1/{end}")));
     assert_eq!(ends(&from_flag), expected);
 
     let variables = [(PROTOCOL, "grpc"), ("OTEL_EXPORTER_OTLP_COMPRESSION", "none")];
@@ -186,10 +197,11 @@ fn numbers_switches_and_attributes_are_read() {
     ]);
     assert!(all.disabled);
     assert_eq!(all.console, Signals::of(&[Signal::Traces, Signal::Logs]));
-    assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None]);
-    let batching = all.batching;
+    assert_eq!(ends(&all), [Some("Grpc http://localhost:4317".to_owned()), None, None]);
+    let batching = all.batching[Signal::Traces];
     assert_eq!((batching.queue, batching.batch, batching.timeout.as_millis()), (100, 100, 250));
     assert!(batching.delay.is_zero());
+    assert_eq!(all.batching[Signal::Logs], batching, "they are gathered together");
     let limits = SpanLimits { attributes: 6, events: 0, event_attributes: 7, value_length: Some(80) };
     assert_eq!(all.limits, limits);
     assert_eq!(all.resource, [("team".to_owned(), "a b".to_owned())]);
@@ -217,17 +229,14 @@ fn keys_and_values_of_resource_attributes_are_percent_decoded() {
 #[test]
 fn variables_without_effect_say_so_and_why() {
     let notes = |variables: &[(&'static str, &'static str)]| settings(variables).notes;
-    for name in
-        ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRICS_EXPORTER", "OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"]
-    {
+    for name in ["OTEL_LOG_LEVEL", "OTEL_SPAN_LINK_COUNT_LIMIT"] {
         let said = notes(&[(name, "1")]);
         assert!(said.len() == 1 && said[0].starts_with(&format!("{name} has no effect: ")), "{said:?}");
     }
     let said = notes(&[("OTEL_PROPAGATORS", "b3")]);
     assert_eq!(said, ["OTEL_PROPAGATORS has no effect: services pass on W3C Trace Context and Baggage"]);
     // What simhost does anyway needs no word.
-    let same = [("OTEL_PROPAGATORS", "tracecontext, baggage"), ("OTEL_METRICS_EXPORTER", "none")];
-    assert_eq!(notes(&same), [""; 0]);
+    assert_eq!(notes(&[("OTEL_PROPAGATORS", "tracecontext, baggage")]), [""; 0]);
     let said = notes(&[("OTEL_TRACES_SAMPLER_ARG", "0.5")]);
     assert!(said.len() == 1 && said[0].starts_with("OTEL_TRACES_SAMPLER_ARG has no effect"), "{said:?}");
     let own = "service.instance.id=1,service.namespace=2,telemetry.sdk.name=3,team=4";
@@ -256,14 +265,102 @@ fn a_default_that_nobody_wrote_gives_way_to_a_resource_attribute() {
 }
 
 #[test]
-fn log_records_can_be_kept_from_a_receiver_on_the_command_line() {
+fn logs_and_metrics_can_be_kept_from_a_receiver_on_the_command_line() {
     let url = "http://localhost:4317";
     let grpc = || Some(format!("Grpc {url}"));
-    for (exporter, logs) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
+    for (exporter, end) in [("none", None), ("console", grpc()), ("otlp", grpc()), ("", grpc())] {
         let settings = read(&[("OTEL_LOGS_EXPORTER", exporter)], None, Some(url)).unwrap();
-        assert_eq!(ends(&settings), [grpc(), logs], "{exporter:?}");
+        assert_eq!(ends(&settings), [grpc(), end.clone(), grpc()], "{exporter:?}");
         assert_eq!(settings.console[Signal::Logs], exporter == "console");
+        let settings = read(&[("OTEL_METRICS_EXPORTER", exporter)], None, Some(url)).unwrap();
+        assert_eq!(ends(&settings), [grpc(), grpc(), end], "{exporter:?}");
     }
+}
+
+#[test]
+fn metrics_have_settings_of_their_own() {
+    let all = settings(&[
+        (ENDPOINT, "http://c:4317"),
+        ("OTEL_METRICS_EXPORTER", "otlp, console,prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10000"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "5000"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "LowMemory"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+    ]);
+    let expected = MetricSettings {
+        is_on: true,
+        interval: Duration::from_secs(10),
+        temporality: TemporalityPreference::LowMemory,
+        aggregation: HistogramAggregation::Exponential,
+        exemplars: ExemplarFilter::AlwaysOff,
+        prometheus: Some(Prometheus { host: "0.0.0.0".to_owned(), port: 0 }),
+    };
+    assert_eq!(all.metrics, expected);
+    assert!(all.console[Signal::Metrics] && ends(&all)[2].is_some());
+    assert_eq!(
+        (all.batching[Signal::Metrics].timeout, all.patience().as_millis()),
+        (Duration::from_secs(5), 30_000)
+    );
+    assert_eq!(all.notes, [""; 0]);
+}
+
+#[test]
+fn log_records_are_gathered_by_variables_of_their_own() {
+    let all = settings(&[
+        ("OTEL_BSP_SCHEDULE_DELAY", "7"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "60000"),
+    ]);
+    let Batching { delay, queue, batch, timeout } = all.batching[Signal::Logs];
+    assert_eq!((delay.as_millis(), queue, batch, timeout.as_millis()), (7, 100, 100, 60_000));
+    assert_eq!(all.batching[Signal::Traces].queue, 65_536);
+    assert_eq!(all.patience().as_millis(), 60_000);
+}
+
+#[test]
+fn prometheus_alone_leaves_metrics_out_of_a_receiver_on_the_command_line() {
+    let all = read(&[("OTEL_METRICS_EXPORTER", "prometheus")], None, Some("http://c:4317")).unwrap();
+    let prometheus = Prometheus { host: "localhost".to_owned(), port: 9464 };
+    assert_eq!(
+        (all.metrics.is_on, &all.metrics.prometheus, &ends(&all)[2]),
+        (true, &Some(prometheus), &None)
+    );
+    assert!(ends(&all)[0].is_some());
+}
+
+#[test]
+fn metrics_that_are_off_make_their_other_variables_pointless_and_a_note_says_so() {
+    let off = ("OTEL_METRICS_EXPORTER", "none");
+    let all =
+        settings(&[off, ("OTEL_METRIC_EXPORT_INTERVAL", "1000"), ("OTEL_EXPORTER_PROMETHEUS_PORT", "1")]);
+    assert!(!all.metrics.is_on);
+    let said = [
+        "OTEL_EXPORTER_PROMETHEUS_PORT has no effect: OTEL_METRICS_EXPORTER does not name prometheus",
+        "OTEL_METRIC_EXPORT_INTERVAL has no effect: OTEL_METRICS_EXPORTER is none",
+    ];
+    assert_eq!(all.notes, said);
+    let variable = ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta");
+    let all = settings(&[("OTEL_METRICS_EXPORTER", "prometheus"), variable]);
+    let said = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is not for Prometheus, which gets cumulative values";
+    assert_eq!(all.notes, [said]);
+}
+
+#[test]
+fn an_sdk_that_is_not_enabled_is_disabled() {
+    let disabled = |variables: Variables<'_>| settings(variables).disabled;
+    assert!(disabled(&[("OTEL_ENABLED", "false")]));
+    assert!(!disabled(&[("OTEL_ENABLED", "true")]));
+    assert!(disabled(&[("OTEL_ENABLED", "False"), ("OTEL_SDK_DISABLED", "true")]));
+    let both = problems(&[("OTEL_ENABLED", "true"), ("OTEL_SDK_DISABLED", "true")]);
+    insta::assert_snapshot!(both[0].message, @"OTEL_SDK_DISABLED and OTEL_ENABLED are both `true`");
+    let help = both[0].help.as_ref().unwrap();
+    insta::assert_snapshot!(help, @"set one of them: OTEL_SDK_DISABLED=true and OTEL_ENABLED=false mean the same");
+    let overridden = read(&[("OTEL_ENABLED", "false")], None, Some("http://localhost:4317")).unwrap();
+    assert!(!overridden.disabled);
+    assert_eq!(overridden.notes, ["OTEL_ENABLED has no effect: --otlp was given"]);
 }
 
 #[test]
@@ -304,6 +401,21 @@ fn every_variable_refuses_what_it_does_not_know() {
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "65537"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "soon"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "0"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "65537"),
+        ("OTEL_METRICS_EXPORTER", "statsd"),
+        ("OTEL_METRICS_EXPORTER", "none,prometheus"),
+        ("OTEL_TRACES_EXPORTER", "prometheus"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "10s"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "0"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "all"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "exponential"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "65536"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json"),
+        ("OTEL_ENABLED", "no"),
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1.5"),
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4294967296"),

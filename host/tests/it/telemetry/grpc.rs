@@ -8,9 +8,9 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::telemetry::receiver::{Answer, Got, Receiver, grpc_bytes};
-use crate::telemetry::records::{full_span, log, span, spans};
+use crate::telemetry::records::{full_span, log, metrics, span, spans};
 use crate::telemetry::sending::{
-    export, flush, grpc, options, spans as count, start, traces_and_logs, traces_only, unharmed,
+    all_signals, export, flush, grpc, options, spans as count, start, traces_and_logs, traces_only, unharmed,
 };
 use simhost::telemetry::signal::{Batch, Count, Signal};
 
@@ -19,17 +19,21 @@ fn busy(code: Code, delay: Duration) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spans_and_logs_arrive_with_headers_and_a_name() {
+async fn the_records_of_all_signals_arrive_with_headers_and_a_name() {
     let mut receiver = Receiver::grpc([]).await;
     let mut endpoint = grpc(&receiver.url());
     endpoint.headers.insert("authorization", "Bearer 123".parse().unwrap());
-    let endpoints = traces_and_logs(endpoint.clone(), endpoint);
-    let batch =
-        Batch { spans: vec![span(1), full_span()], logs: vec![log("low on books")], ..Batch::default() };
-    let totals = export(&endpoints, &options(), &[batch]);
-    unharmed(&totals, Count::of(Signal::Traces, 2) + Count::of(Signal::Logs, 1));
+    let batch = Batch {
+        spans: vec![span(1), full_span()],
+        logs: vec![log("low on books")],
+        metrics: metrics(),
+        ..Batch::default()
+    };
+    let totals = export(&all_signals(&endpoint), &options(), &[batch]);
+    let points = Count::of(Signal::Metrics, 6);
+    unharmed(&totals, Count::of(Signal::Traces, 2) + Count::of(Signal::Logs, 1) + points);
 
-    let (mut traces, mut logs) = (Vec::new(), Vec::new());
+    let (mut traces, mut logs, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
     for got in receiver.rest() {
         let headers = match got {
             Got::Traces(headers, request) => {
@@ -40,17 +44,22 @@ async fn spans_and_logs_arrive_with_headers_and_a_name() {
                 logs.push(request);
                 headers
             }
+            Got::Metrics(headers, request) => {
+                metrics.push(request);
+                headers
+            }
             Got::Http(..) => unreachable!("a gRPC receiver"),
         };
         assert_eq!(headers["authorization"], "Bearer 123");
         let agent = headers["user-agent"].to_str().unwrap();
         assert!(agent.starts_with(concat!("simhost/", env!("CARGO_PKG_VERSION"))), "{agent}");
     }
-    assert_eq!((traces.len(), logs.len()), (1, 1));
+    assert_eq!((traces.len(), logs.len(), metrics.len()), (1, 1, 1));
     let resources = &traces[0].resource_spans;
     assert_eq!(resources.len(), 2, "both services travel in one request");
     assert_eq!(resources[1].scope_spans[0].spans[0].name, "POST /stock/{item}/reserve");
     assert_eq!(logs[0].resource_logs[0].scope_logs[0].log_records[0].severity_text, "WARN");
+    assert_eq!(metrics[0].resource_metrics[0].scope_metrics[0].metrics.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +129,7 @@ async fn rejected_spans_are_counted_with_the_message() {
     ];
     let receiver = Receiver::grpc(answers).await;
     let mut options = options();
-    options.batching.batch = 3;
+    options.batching[Signal::Traces].batch = 3;
     let totals = export(&traces_only(grpc(&receiver.url())), &options, &[spans(9)]);
     assert_eq!(totals.exported, count(1 + 3));
     assert_eq!(totals.rejected.count, count(2 + 3));

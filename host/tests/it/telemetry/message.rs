@@ -7,6 +7,13 @@ use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, LogsData, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar as MetricExemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar,
+    number_data_point,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
 use opentelemetry_proto::tonic::trace::v1::span::Event as SpanEvent;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -16,7 +23,8 @@ use opentelemetry_proto::tonic::trace::v1::{
 use opentelemetry_semantic_conventions::SCHEMA_URL;
 
 use simhost::telemetry::record::{
-    Event, KeyValue, LogRecord, Resource, ResourceId, Scope, SpanRecord, Status, Value,
+    Event, Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, KeyValue, LogRecord, MetricRecord,
+    Number, NumberPoint, Points, Resource, ResourceId, Scope, SpanRecord, Status, Value,
 };
 
 /// All spans in one message.
@@ -49,6 +57,22 @@ pub fn logs(logs: &[LogRecord], resources: &[Resource]) -> LogsData {
     };
     let groups = grouped(logs, |log| (log.resource, log.scope));
     LogsData { resource_logs: groups.into_iter().map(of_resource).collect() }
+}
+
+/// The points of all instruments in one message.
+pub fn metrics(metrics: &[MetricRecord], resources: &[Resource]) -> MetricsData {
+    let of_scope = |(of, metrics): (Scope, Vec<&MetricRecord>)| ScopeMetrics {
+        scope: Some(scope(of)),
+        metrics: metrics.into_iter().map(metric).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    let of_resource = |(id, scopes): (ResourceId, Scopes<'_, MetricRecord>)| ResourceMetrics {
+        resource: Some(origin(&resources[id.0 as usize])),
+        scope_metrics: scopes.into_iter().map(of_scope).collect(),
+        schema_url: SCHEMA_URL.to_owned(),
+    };
+    let groups = grouped(metrics, |metric| (metric.resource, metric.scope));
+    MetricsData { resource_metrics: groups.into_iter().map(of_resource).collect() }
 }
 
 /// The records of one resource, by scope.
@@ -131,6 +155,108 @@ fn log(record: &LogRecord) -> Log {
         log.flags = u32::from(flags.0);
     }
     log
+}
+
+fn metric(record: &MetricRecord) -> Metric {
+    let (start, time) = (record.start, record.time);
+    let numbers = |points: &[NumberPoint], start| points.iter().map(|of| number(of, start, time)).collect();
+    let data = match &record.points {
+        // A gauge has no interval.
+        Points::Gauge(points) => Data::Gauge(Gauge { data_points: numbers(points, 0) }),
+        Points::Sum { points, is_monotonic, temporality } => Data::Sum(Sum {
+            data_points: numbers(points, start),
+            // The numbers of `Temporality` are those of the protocol.
+            aggregation_temporality: *temporality as i32,
+            is_monotonic: *is_monotonic,
+        }),
+        Points::Histogram { points, temporality } => Data::Histogram(Histogram {
+            data_points: points.iter().map(|point| histogram(point, start, time)).collect(),
+            aggregation_temporality: *temporality as i32,
+        }),
+        Points::ExponentialHistogram { points, temporality } => {
+            Data::ExponentialHistogram(ExponentialHistogram {
+                data_points: points.iter().map(|point| exponential(point, start, time)).collect(),
+                aggregation_temporality: *temporality as i32,
+            })
+        }
+    };
+    Metric {
+        name: record.instrument.name.to_string(),
+        description: record.instrument.description.to_string(),
+        unit: record.instrument.unit.to_string(),
+        data: Some(data),
+        ..Metric::default()
+    }
+}
+
+fn number(point: &NumberPoint, start_time_unix_nano: u64, time_unix_nano: u64) -> NumberDataPoint {
+    NumberDataPoint {
+        attributes: attributes(&*point.attributes),
+        start_time_unix_nano,
+        time_unix_nano,
+        value: Some(match point.value {
+            Number::Int(value) => number_data_point::Value::AsInt(value),
+            Number::Float(value) => number_data_point::Value::AsDouble(value),
+        }),
+        exemplars: point.exemplars.iter().map(metric_exemplar).collect(),
+        flags: 0,
+    }
+}
+
+fn histogram(point: &HistogramPoint, start_time_unix_nano: u64, time_unix_nano: u64) -> HistogramDataPoint {
+    HistogramDataPoint {
+        attributes: attributes(&*point.attributes),
+        start_time_unix_nano,
+        time_unix_nano,
+        count: point.summary.count,
+        sum: point.summary.sum,
+        bucket_counts: point.buckets.clone(),
+        explicit_bounds: point.bounds.to_vec(),
+        exemplars: point.exemplars.iter().map(metric_exemplar).collect(),
+        flags: 0,
+        min: point.summary.range.map(|(min, _)| min),
+        max: point.summary.range.map(|(_, max)| max),
+    }
+}
+
+fn exponential(
+    point: &ExponentialPoint,
+    start_time_unix_nano: u64,
+    time_unix_nano: u64,
+) -> ExponentialHistogramDataPoint {
+    let buckets = |buckets: &ExponentialBuckets| {
+        let of = Buckets { offset: buckets.offset, bucket_counts: buckets.counts.clone() };
+        Some(of).filter(|of| !of.bucket_counts.is_empty())
+    };
+    ExponentialHistogramDataPoint {
+        attributes: attributes(&*point.attributes),
+        start_time_unix_nano,
+        time_unix_nano,
+        count: point.summary.count,
+        sum: point.summary.sum,
+        scale: point.scale,
+        zero_count: point.zeros,
+        positive: buckets(&point.positive),
+        negative: buckets(&point.negative),
+        flags: 0,
+        exemplars: point.exemplars.iter().map(metric_exemplar).collect(),
+        min: point.summary.range.map(|(min, _)| min),
+        max: point.summary.range.map(|(_, max)| max),
+        zero_threshold: 0.0,
+    }
+}
+
+fn metric_exemplar(of: &Exemplar) -> MetricExemplar {
+    MetricExemplar {
+        filtered_attributes: Vec::new(),
+        time_unix_nano: of.time,
+        span_id: of.span_id.0.get().to_be_bytes().to_vec(),
+        trace_id: of.trace_id.0.get().to_be_bytes().to_vec(),
+        value: Some(match of.value {
+            Number::Int(value) => exemplar::Value::AsInt(value),
+            Number::Float(value) => exemplar::Value::AsDouble(value),
+        }),
+    }
 }
 
 fn attributes<'a>(all: impl IntoIterator<Item = &'a KeyValue>) -> Vec<Attribute> {

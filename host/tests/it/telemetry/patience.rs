@@ -24,7 +24,7 @@ const SHORT: Duration = Duration::from_secs(1);
 /// A queue of two requests, and `timeout` for who takes nothing.
 fn virtual_options(timeout: Duration) -> Options {
     let batching = Batching { queue: 20, batch: 10, timeout, ..Batching::default() };
-    Options { pace: Pace::Virtual, batching, ..options() }
+    Options { pace: Pace::Virtual, batching: batching.into(), ..options() }
 }
 
 fn start(url: &str, options: &Options) -> (Handoff, Pipeline) {
@@ -37,7 +37,7 @@ fn send(url: &str, options: &Options, batches: usize) -> Totals {
     let (handoff, pipeline) = start(url, options);
     let report = tokio::task::block_in_place(|| {
         (0..batches).for_each(|_| handoff.send(spans(10)));
-        pipeline.shutdown(options.batching.timeout)
+        pipeline.shutdown(options.batching[Signal::Traces].timeout)
     });
     assert_eq!(report.dropped, Count::default());
     report.exporters.into_iter().next().unwrap()
@@ -158,7 +158,8 @@ async fn the_end_waits_while_records_flow_and_no_longer() {
     let slow = |answers: usize| (0..answers).map(|_| Answer::After(SHORT / 20));
     for pace in [Pace::Virtual, Pace::Real] {
         let mut options = virtual_options(SHORT);
-        (options.pace, options.batching.queue) = (pace, 1_000);
+        options.pace = pace;
+        options.batching = Batching { queue: 1_000, ..options.batching[Signal::Traces] }.into();
         // All of it takes longer than the end waits while nothing moves.
         let receiver = Receiver::grpc(slow(40)).await;
         let totals = send(&receiver.url(), &options, 40);
@@ -175,7 +176,8 @@ async fn the_end_waits_while_records_flow_and_no_longer() {
 async fn the_end_waits_for_log_records_that_flow_on_after_the_last_span() {
     for pace in [Pace::Virtual, Pace::Real] {
         let mut options = virtual_options(SHORT);
-        (options.pace, options.batching.queue) = (pace, 1_000);
+        options.pace = pace;
+        options.batching = Batching { queue: 1_000, ..options.batching[Signal::Traces] }.into();
         // The spans alone take longer than the end waits while nothing moves, the log
         // records twice as long as the spans.
         let receiver = Receiver::grpc((0..75).map(|_| Answer::After(SHORT / 20))).await;

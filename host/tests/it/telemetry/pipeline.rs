@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use crate::telemetry::receiver::{Answer, Got, Receiver};
 use crate::telemetry::records::{log, logs, resources, span, spans};
 use crate::telemetry::sending::{
-    LONG, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
+    LONG, all_signals, flush, grpc, options, spans as count, start as start_otlp, traces_only, unharmed,
 };
-use simhost::telemetry::signal::{Batch, Count, Signal, Signals};
+use simhost::telemetry::signal::{Batch, Count, PerSignal, Signal, Signals};
 
 fn start(exporters: Vec<Box<dyn Exporter>>, pace: Pace, batching: Batching) -> (Handoff, Pipeline) {
     Pipeline::start(resources(), exporters, None, pace, batching).unwrap()
@@ -178,7 +178,7 @@ fn an_exporter_that_panics_leaves_nobody_waiting() {
 
 fn virtual_options(queue: usize) -> (Options, Batching) {
     let batching = Batching { queue, batch: 10, ..Batching::default() };
-    (Options { pace: Pace::Virtual, batching, ..options() }, batching)
+    (Options { pace: Pace::Virtual, batching: batching.into(), ..options() }, batching)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,7 +230,7 @@ async fn a_receiver_that_hangs_does_not_delay_the_end_beyond_its_deadline() {
 async fn in_real_time_what_a_slow_receiver_leaves_over_is_dropped_and_counted() {
     let mut receiver = Receiver::grpc([Answer::Hang]).await;
     let mut options = options();
-    options.batching.queue = 20;
+    options.batching[Signal::Traces].queue = 20;
     let mut otlp = start_otlp(&traces_only(grpc(&receiver.url())), &options);
     otlp.export(&spans(10), &resources());
     receiver.next().await;
@@ -277,6 +277,22 @@ async fn records_of_a_signal_that_goes_nowhere_are_not_missed() {
     let (handoff, pipeline) = start(vec![Box::new(otlp)], Pace::Real, Batching::default());
     handoff.send(Batch { logs: logs(2).logs, ..spans(3) });
     unharmed(&shutdown(pipeline, LONG).exporters[0], Count::of(Signal::Logs, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_records_leave_when_their_own_delay_is_over_and_what_is_there_goes_along() {
+    let mut receiver = Receiver::grpc([]).await;
+    let mut batching = PerSignal::from(Batching { delay: LONG, ..Batching::default() });
+    batching[Signal::Logs].delay = Duration::ZERO;
+    let otlp = start_otlp(&all_signals(&grpc(&receiver.url())), &options());
+    let (handoff, pipeline) =
+        Pipeline::start(resources(), vec![Box::new(otlp)], None, Pace::Real, batching).unwrap();
+    handoff.send(spans(3));
+    handoff.send(logs(2));
+    let got = [receiver.next().await, receiver.next().await];
+    assert!(got.iter().any(|got| matches!(got, Got::Logs(..))), "{got:?}");
+    handoff.send(spans(3));
+    shutdown(pipeline, LONG);
 }
 
 /// Stands for a defect: simhost has no exporter that panics.

@@ -14,6 +14,12 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsS
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
 };
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -47,6 +53,7 @@ pub enum Answer {
 pub enum Got {
     Traces(HeaderMap, ExportTraceServiceRequest),
     Logs(HeaderMap, ExportLogsServiceRequest),
+    Metrics(HeaderMap, ExportMetricsServiceRequest),
     /// Path, headers and body of an HTTP request.
     Http(String, HeaderMap, Bytes),
 }
@@ -64,7 +71,7 @@ impl Got {
         let request = match self {
             Self::Traces(_, request) => request,
             Self::Http(_, _, body) => prost::Message::decode(body).unwrap(),
-            Self::Logs(..) => ExportTraceServiceRequest::default(),
+            Self::Logs(..) | Self::Metrics(..) => ExportTraceServiceRequest::default(),
         };
         let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
         scopes.flat_map(|scope| scope.spans).map(|span| span.name).collect()
@@ -141,8 +148,11 @@ impl Receiver {
         let script = Arc::new(Script { answers: Mutex::new(answers.into_iter().collect()), got: sender });
         let traces =
             TraceServiceServer::from_arc(Arc::clone(&script)).accept_compressed(CompressionEncoding::Gzip);
-        let logs = LogsServiceServer::from_arc(script).accept_compressed(CompressionEncoding::Gzip);
-        Self::serve(listener, Routes::new(traces).add_service(logs), tls, got)
+        let logs =
+            LogsServiceServer::from_arc(Arc::clone(&script)).accept_compressed(CompressionEncoding::Gzip);
+        let metrics = MetricsServiceServer::from_arc(script).accept_compressed(CompressionEncoding::Gzip);
+        let routes = Routes::new(traces).add_service(logs).add_service(metrics);
+        Self::serve(listener, routes, tls, got)
     }
 
     /// An HTTP receiver that gives these answers, then accepts everything.
@@ -238,6 +248,21 @@ impl LogsService for Script {
             ExportLogsPartialSuccess { rejected_log_records, error_message }
         });
         Ok(tonic::Response::new(ExportLogsServiceResponse { partial_success }))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Script {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let rejected = self.answer(Got::Metrics(metadata.into_headers(), message)).await?;
+        let partial_success = rejected.map(|(rejected_data_points, error_message)| {
+            ExportMetricsPartialSuccess { rejected_data_points, error_message }
+        });
+        Ok(tonic::Response::new(ExportMetricsServiceResponse { partial_success }))
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::record::{
-    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanRecord,
-    Status, Value,
+    Attributes, Event, Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, Instrument, KeyValue,
+    LogRecord, MetricRecord, Number, NumberPoint, Points, Resource, ResourceId, Scope, Severity, SpanKind,
+    SpanRecord, Status, Summary, Temporality, Value,
 };
 use simhost::telemetry::signal::Batch;
 
@@ -106,4 +107,75 @@ pub fn spans(count: u64) -> Batch {
 
 pub fn logs(count: usize) -> Batch {
     (0..count).map(|number| log(&number.to_string())).collect::<Vec<_>>().into()
+}
+
+/// Points of `order-service`, of 60 seconds.
+pub fn metric(name: &'static str, points: Points) -> MetricRecord {
+    MetricRecord {
+        resource: ResourceId(0),
+        scope: Scope::Bus,
+        instrument: Arc::new(Instrument {
+            name: name.into(),
+            unit: "s".into(),
+            description: "A test.".into(),
+        }),
+        start: EPOCH,
+        time: EPOCH + 60_000_000_000,
+        points,
+    }
+}
+
+pub fn point(value: Number) -> NumberPoint {
+    let attributes = Arc::new([KeyValue::new("http.request.method", "POST")]);
+    NumberPoint { attributes, value, exemplars: Vec::new() }
+}
+
+/// Four values: 0.004, 0.02, 0.02, and 3.
+pub fn histogram() -> HistogramPoint {
+    HistogramPoint {
+        attributes: Arc::new([KeyValue::new("http.route", "/orders")]),
+        summary: Summary { count: 4, sum: Some(3.044), range: Some((0.004, 3.0)) },
+        bounds: Arc::new([0.005, 0.025, 1.0]),
+        buckets: vec![1, 2, 0, 1],
+        exemplars: vec![exemplar(Number::Float(3.0))],
+    }
+}
+
+/// Two values, 1.5 and -1.5, and a zero.
+pub fn exponential() -> ExponentialPoint {
+    ExponentialPoint {
+        attributes: Arc::new([]),
+        summary: Summary { count: 3, sum: None, range: Some((-1.5, 1.5)) },
+        scale: -1,
+        zeros: 1,
+        positive: ExponentialBuckets { offset: 0, counts: vec![1] },
+        negative: ExponentialBuckets { offset: 0, counts: vec![1] },
+        exemplars: vec![exemplar(Number::Int(-3))],
+    }
+}
+
+fn exemplar(value: Number) -> Exemplar {
+    Exemplar { time: EPOCH + 8, value, trace_id: trace_id(0xa0), span_id: span_id(1) }
+}
+
+/// One record of each kind: two gauges, a counter, an up-down counter, and two histograms.
+pub fn metrics() -> Vec<MetricRecord> {
+    let sum = |value, is_monotonic, temporality| Points::Sum {
+        points: vec![point(value)],
+        is_monotonic,
+        temporality,
+    };
+    vec![
+        metric("load", Points::Gauge(vec![point(Number::Float(0.5)), point(Number::Int(-1))])),
+        metric("orders", sum(Number::Int(17), true, Temporality::Delta)),
+        metric("http.server.active_requests", sum(Number::Int(0), false, Temporality::Cumulative)),
+        metric(
+            "http.server.request.duration",
+            Points::Histogram { points: vec![histogram()], temporality: Temporality::Cumulative },
+        ),
+        metric(
+            "balance",
+            Points::ExponentialHistogram { points: vec![exponential()], temporality: Temporality::Delta },
+        ),
+    ]
 }

@@ -45,6 +45,10 @@ pub fn traces_and_logs(traces: Endpoint, logs: Endpoint) -> Endpoints {
     endpoints
 }
 
+pub fn all_signals(endpoint: &Endpoint) -> Endpoints {
+    Endpoints::from_fn(|_| Some(endpoint.clone()))
+}
+
 pub fn start(endpoints: &Endpoints, options: &Options) -> Otlp {
     Otlp::start(endpoints, options, &Handle::current()).unwrap()
 }
@@ -69,6 +73,6 @@ pub fn spans(spans: usize) -> Count {
 
 /// That many spans were exported at once and nothing happened to them.
 pub fn unharmed(totals: &Totals, count: Count) {
-    let (name, is_receiver) = (totals.name.clone(), totals.is_receiver);
-    assert_eq!(*totals, Totals { name, is_receiver, exported: count, ..Totals::default() });
+    let (name, must_be_whole, takes) = (totals.name.clone(), totals.must_be_whole, totals.takes);
+    assert_eq!(*totals, Totals { name, must_be_whole, takes, exported: count, ..Totals::default() });
 }
