@@ -182,7 +182,7 @@ fn guest(text: &str) -> Result<(String, PathBuf), String> {
         Some((service, file)) if !service.is_empty() && !file.is_empty() => {
             Ok((service.to_owned(), PathBuf::from(file)))
         }
-        _ => Err("write it as SERVICE=FILE, for example inventory-service=./mine.wasm".to_owned()),
+        _ => Err("write it as SERVICE=GUEST, for example inventory-service=./mine.wasm".to_owned()),
     }
 }
 

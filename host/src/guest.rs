@@ -46,7 +46,7 @@ pub use identity::Identity;
 use meter::CpuMeter;
 pub use outbound::Outbound;
 use scope::{Annotations, RequestScope};
-pub use waiter::{Above, Crew, Waiter};
+pub use waiter::{Above, Waiter, WorkerPool};
 
 /// A guest that has been instantiated.
 pub struct Worker {

@@ -86,7 +86,7 @@ impl Process {
         self.skew.get().map_or(now, |skew| now.saturating_add_signed(skew(now)))
     }
 
-    /// Its clock is wrong by so much from now on, and no other way.
+    /// Its clock is wrong in this way from now on, and in no other.
     pub fn set_skew(&self, skew: Skew) {
         assert!(self.skew.set(skew).is_ok(), "a process has one clock");
     }

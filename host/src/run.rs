@@ -292,7 +292,12 @@ fn apply(
     for (name, path) in &options.guests {
         match model.services.iter_mut().find(|service| service.name == *name) {
             Some(service) => {
-                let code = Code::File { path: path.clone(), place: None };
+                // As in a topology, where a file without a folder ends with .wasm.
+                let built_in = EMBEDDED.iter().find(|(known, _)| path.as_os_str() == *known);
+                let code = match built_in {
+                    Some((known, _)) => Code::Embedded((*known).to_owned()),
+                    None => Code::File { path: path.clone(), place: None },
+                };
                 service.replaced = Some(std::mem::replace(&mut service.code, code));
             }
             None => problems.push(unknown("--guest", "service", name, &services)),

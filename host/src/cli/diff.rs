@@ -31,8 +31,9 @@ pub struct Diff {
     #[arg(long, value_name = "FAULT")]
     without: Vec<String>,
 
-    /// The change: another component runs as this service's guest; may be repeated
-    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    /// The change: another guest runs as this service, a component's file or the name of a built-in one; may
+    /// be repeated
+    #[arg(long = "guest", value_name = "SERVICE=GUEST", value_parser = guest)]
     guests: Vec<(String, PathBuf)>,
 
     /// For both runs: the seed of all chance [default: the first topology's]

@@ -30,8 +30,8 @@ pub struct Input {
     #[arg(long, value_name = "TIME", value_parser = compute)]
     compute: Option<Picos>,
 
-    /// Run another component as this service's guest; may be repeated
-    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    /// Run another guest as this service: a component's file, or the name of a built-in one; may be repeated
+    #[arg(long = "guest", value_name = "SERVICE=GUEST", value_parser = guest)]
     guests: Vec<(String, PathBuf)>,
 
     /// Switch a fault of the topology on or off; may be repeated

@@ -201,5 +201,5 @@ impl Variant {
 
 fn nothing_to_compare() -> Problem {
     Problem::new("nothing to compare the topology with")
-        .help("name the change: another topology, --with FAULT, --without FAULT or --guest SERVICE=FILE")
+        .help("name the change: another topology, --with FAULT, --without FAULT or --guest SERVICE=GUEST")
 }

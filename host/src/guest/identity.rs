@@ -8,7 +8,7 @@ use crate::telemetry::record::ResourceId;
 
 use super::budget::UnderWay;
 use super::endpoint::Endpoint;
-use super::waiter::Crew;
+use super::waiter::WorkerPool;
 
 /// One replica of a service, as its workers see it.
 #[derive(Debug)]
@@ -29,5 +29,5 @@ pub struct Identity {
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
     /// Its workers together.
-    pub crew: Rc<Crew>,
+    pub pool: Rc<WorkerPool>,
 }

@@ -62,7 +62,7 @@ pub fn identity(model: &Model, id: ServiceId, info: ReplicaInfo, setup: &Setup<'
         compute: model.compute(id),
         under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
-        crew: Rc::default(),
+        pool: Rc::default(),
     }
 }
 

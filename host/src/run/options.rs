@@ -224,7 +224,7 @@ impl Default for Listed {
 }
 
 impl Listed {
-    /// So many at most.
+    /// The most that are listed.
     pub const fn most(self) -> usize {
         match self {
             Self::All => usize::MAX,

@@ -54,7 +54,7 @@ pub struct State {
 
 impl State {
     pub fn new(identity: &Identity) -> Self {
-        let waiter = Rc::new(Waiter::new(&identity.crew));
+        let waiter = Rc::new(Waiter::new(&identity.pool));
         Self { pending: BTreeMap::new(), live: Rc::default(), newest: 0, earlier: 0, waiter }
     }
 

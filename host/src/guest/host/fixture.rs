@@ -52,7 +52,7 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         compute: Compute::NONE,
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
-        crew: Rc::default(),
+        pool: Rc::default(),
     })
 }
 
