@@ -273,6 +273,9 @@ fn apply(
     if let Some(seed) = options.seed {
         model.seed = seed;
     }
+    if let Some(picos) = options.compute {
+        model.compute = picos;
+    }
     if let Some(name) = &options.key_name {
         model.key_name.clone_from(name);
     }
@@ -289,7 +292,12 @@ fn apply(
     for (name, path) in &options.guests {
         match model.services.iter_mut().find(|service| service.name == *name) {
             Some(service) => {
-                let code = Code::File { path: path.clone(), place: None };
+                // As in a topology, where a file without a folder ends with .wasm.
+                let built_in = EMBEDDED.iter().find(|(known, _)| path.as_os_str() == *known);
+                let code = match built_in {
+                    Some((known, _)) => Code::Embedded((*known).to_owned()),
+                    None => Code::File { path: path.clone(), place: None },
+                };
                 service.replaced = Some(std::mem::replace(&mut service.code, code));
             }
             None => problems.push(unknown("--guest", "service", name, &services)),

@@ -113,7 +113,8 @@ pub struct InstrumentBuilder<I> {
 
 impl<I> InstrumentBuilder<I> {
     fn new(name: &str, kind: Kind) -> Self {
-        let definition = Definition { name: name.to_owned(), kind, unit: String::new(), description: String::new() };
+        let definition =
+            Definition { name: name.to_owned(), kind, unit: String::new(), description: String::new() };
         Self { definition, instrument: PhantomData }
     }
 

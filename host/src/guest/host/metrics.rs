@@ -106,7 +106,7 @@ impl Local {
             trace_id: scope.trace.trace_id,
             span_id: scope.current_id(),
             is_sampled: scope.trace.recording,
-            time: self.host.sched.now(),
+            time: self.ahead.now(),
         })
     }
 }
