@@ -94,7 +94,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "bus",
         ],
     ),
-    ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "load"]),
     ("traces", &["model", "error", "context", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),

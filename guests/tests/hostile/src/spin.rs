@@ -61,7 +61,7 @@ pub fn times(what: &str, turns: u64) -> Response {
             "measure" => whole.record(1, &[]),
             "measure-fraction" => fraction.record(f64::NAN, &[]),
             "measure-sets" => fraction.record(1.0, &[("turn".into(), Value::Int(turn as i64))]),
-            "measure-text" => whole.record(1, &[(text[..1_000].into(), Value::Text(text.clone()))]),
+            "measure-text" => whole.record(1, &[("turn".into(), Value::Text(format!("{turn}{text}")))]),
             "measure-many" => whole.record(-1, &attributes),
             "instrument" => drop(IntInstrument::new(&definition("hostile.whole".into(), Kind::Counter))),
             "instruments" => {

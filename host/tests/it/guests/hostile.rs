@@ -87,6 +87,23 @@ fn what_a_request_records_has_a_bound_in_bytes_and_what_is_dropped_is_counted() 
 }
 
 #[test]
+fn what_a_guest_measures_has_bounds_and_what_is_beyond_them_is_said() {
+    let server = patient().serve();
+    // Without bounds a million series, 2 GiB of texts, a thousand histograms of 200 buckets.
+    for flood in ["measure-sets/1000000", "measure-text/30000", "instruments/1000", "measure-many/1000"] {
+        assert_eq!(within_memory(&server, &format!("/spin/{flood}")).0, 200);
+    }
+    let run = server.stop();
+    for said in [
+        "998,000 measurements of hostile.fraction of front",
+        "measurements of hostile.whole of front",
+        "measurements of of.98 of front",
+    ] {
+        assert!(run.report.contains(said), "{said}: {}", run.report);
+    }
+}
+
+#[test]
 fn a_guest_that_never_gives_its_handles_back_is_stopped() {
     let server = patient().serve();
     assert_eq!(within_memory(&server, "/forget/20000").0, 500);
