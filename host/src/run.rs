@@ -184,11 +184,12 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, None);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, Some(self.loaded.first));
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         (sched, bus)
     }
 

@@ -41,7 +41,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
-    ("metrics", &["model", "rng", "context", "telemetry"]),
+    ("metrics", &["model", "clock", "rng", "context", "telemetry"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),

@@ -2,13 +2,14 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, Points, Temporality};
 
 const SECOND: Nanos = 1_000_000_000;
 const START: Nanos = 1_000 * SECOND;
 const REPLICA: ResourceId = ResourceId(7);
 
-fn metrics(temporality: Preference) -> Metrics {
+fn metrics(temporality: TemporalityPreference) -> Metrics {
     Metrics::new(Settings { temporality, ..Settings::default() }, 42, REPLICA, START)
 }
 
@@ -53,8 +54,11 @@ const DURATION: &str = "http.server.request.duration";
 #[test]
 fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collection() {
     for (preference, expected) in [
-        (Preference::Cumulative, [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]]),
-        (Preference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
+        (
+            TemporalityPreference::Cumulative,
+            [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]],
+        ),
+        (TemporalityPreference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
     ] {
         let metrics = metrics(preference);
         let at = |seconds| START + seconds * SECOND;
@@ -68,7 +72,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
         assert_eq!(all.map(|records| points(records, DURATION)), expected, "{preference:?}");
         let starts = all.map(|records| find(records, DURATION).map(|record| record.start));
         match preference {
-            Preference::Cumulative => assert_eq!(starts, [Some(START); 3]),
+            TemporalityPreference::Cumulative => assert_eq!(starts, [Some(START); 3]),
             _ => assert_eq!(starts, [Some(START), Some(at(10)), None]),
         }
         assert!(all.iter().flat_map(|records| records.iter()).all(|record| record.start <= record.time));
@@ -77,7 +81,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
 
 #[test]
 fn exemplars_lie_within_the_interval_of_their_point() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     serve(&metrics, 200, SECOND, START + SECOND);
     let exemplars = |records: &[MetricRecord]| match &find(records, DURATION).expect("it leaves").points {
         Points::Histogram { points, .. } => points[0].exemplars.clone(),
@@ -90,7 +94,7 @@ fn exemplars_lie_within_the_interval_of_their_point() {
 
 #[test]
 fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.began(REPLICA, 0, Arc::default);
@@ -120,18 +124,20 @@ fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_und
             ref other => panic!("{other:?}"),
         }
     };
-    for preference in [Preference::Cumulative, Preference::Delta, Preference::LowMemory] {
+    for preference in
+        [TemporalityPreference::Cumulative, TemporalityPreference::Delta, TemporalityPreference::LowMemory]
+    {
         let active = temporality(preference, "http.server.active_requests");
         assert_eq!(active, (Temporality::Cumulative, false), "{preference:?}");
     }
     let cpu = |preference| temporality(preference, "process.cpu.time");
-    assert_eq!(cpu(Preference::Delta), (Temporality::Delta, true));
-    assert_eq!(cpu(Preference::LowMemory), (Temporality::Cumulative, true));
+    assert_eq!(cpu(TemporalityPreference::Delta), (Temporality::Delta, true));
+    assert_eq!(cpu(TemporalityPreference::LowMemory), (Temporality::Cumulative, true));
 }
 
 #[test]
 fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.retire(REPLICA);
@@ -152,7 +158,7 @@ fn described(name: &'static str, kind: GuestKind) -> Described {
 
 #[test]
 fn guests_have_instruments_within_bounds() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter));
     assert_eq!(metrics.instrument(REPLICA, described("orders", GuestKind::Counter)), counter);
     let conflict = metrics.instrument(REPLICA, described("orders", GuestKind::Gauge));
@@ -169,7 +175,7 @@ fn guests_have_instruments_within_bounds() {
 
 #[test]
 fn values_that_an_instrument_cannot_take_count_for_nothing() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter)).expect("room");
     let gauge = metrics.instrument(REPLICA, described("load", GuestKind::Gauge)).expect("room");
     let record = |id, value| metrics.record(REPLICA, id, value, Vec::new(), None);
@@ -188,7 +194,7 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
 
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
     assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {

@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
-use crate::metrics::{Metrics, Settings};
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
@@ -98,10 +97,9 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let metrics = self.is_recorded.then(|| {
-            Metrics::new(Settings::default(), model.root(), self.loaded.first, start)
-        });
-        let host = host(&sched, &recorder, model, self.telemetry, metrics);
+        // Who wants no records wants no metrics.
+        let first = self.is_recorded.then_some(self.loaded.first);
+        let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
