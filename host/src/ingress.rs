@@ -166,7 +166,7 @@ fn server(settings: &Settings) -> auto::Builder<TokioExecutor> {
     server
 }
 
-/// Accepts connections, so many at a time; one more waits in the system's queue.
+/// Accepts connections, a bounded number at a time; one more waits in the system's queue.
 async fn accept(
     listener: TcpListener,
     server: auto::Builder<TokioExecutor>,

@@ -68,7 +68,7 @@ use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
 pub use event::RunEvent;
 use loaded::Loaded;
-pub use options::{Destinations, Listed, Options, Show, Stdout};
+pub use options::{Destinations, Listed, LogLines, Options, Show, Stdout};
 pub use outcome::{Failure, RunError, RunOutcome};
 pub use requests::{Reply, RequestFlag};
 pub use shards::SHARDS;
@@ -274,6 +274,9 @@ fn apply(
     if let Some(seed) = options.seed {
         model.seed = seed;
     }
+    if let Some(picos) = options.compute {
+        model.compute = picos;
+    }
     if let Some(name) = &options.key_name {
         model.key_name.clone_from(name);
     }
@@ -290,7 +293,12 @@ fn apply(
     for (name, path) in &options.guests {
         match model.services.iter_mut().find(|service| service.name == *name) {
             Some(service) => {
-                let code = Code::File { path: path.clone(), place: None };
+                // As in a topology, where a file without a folder ends with .wasm.
+                let built_in = EMBEDDED.iter().find(|(known, _)| path.as_os_str() == *known);
+                let code = match built_in {
+                    Some((known, _)) => Code::Embedded((*known).to_owned()),
+                    None => Code::File { path: path.clone(), place: None },
+                };
                 service.replaced = Some(std::mem::replace(&mut service.code, code));
             }
             None => problems.push(unknown("--guest", "service", name, &services)),

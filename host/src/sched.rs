@@ -337,7 +337,7 @@ impl Sched {
         }
     }
 
-    /// So many polls, and no time has passed: raises the alarm, and later gives up.
+    /// No time has passed in this number of polls: raises the alarm, and later gives up.
     #[cold]
     fn doubt(&self, polls: u64) -> Result<(), Halt> {
         if polls == POLLS_AT_ONCE / 2

@@ -2,7 +2,8 @@
 //!
 //! The core thread fills [`record`]s and hands them over in batches ([`pipeline`]); another
 //! thread encodes them ([`encode`]) and gives them to every [`exporter`]: [`otlp`],
-//! [`file`](mod@file), [`memory`]; in virtual time it takes the run's [`digest`] too. Traces
+//! [`file`](mod@file), [`log_lines`], [`console`], [`memory`]; in virtual time it takes the run's
+//! [`digest`] too. Traces
 //! and logs are two [`signal`]s, which all of these treat alike. What the environment says
 //! about all that is read by [`env`](mod@env). Nothing here ever makes a guest wait.
 
@@ -13,6 +14,8 @@ pub mod encode;
 pub mod env;
 pub mod exporter;
 pub mod file;
+mod lines;
+pub mod log_lines;
 pub mod memory;
 pub mod merge;
 pub mod otlp;

@@ -206,7 +206,7 @@ impl ReplicaFaults {
         occupants.iter_mut().filter_map(|(_, occupants)| occupants.waiting.take()).for_each(Waker::wake);
     }
 
-    /// The replica falls, for so long: nanoseconds. This outlasts the fault's window.
+    /// The replica crashes, and starts again after `restart` nanoseconds. This outlasts the fault's window.
     /// A request that is known to be struck is not struck again.
     fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> ProcessFate {
         let now = self.now();

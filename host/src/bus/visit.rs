@@ -87,7 +87,7 @@ pub(super) enum Hop {
 pub(super) struct RoundTrip {
     pub there: Nanos,
     pub back: Nanos,
-    /// So long the caller waits, or is alive at least.
+    /// How long the caller waits, or is alive at least: nanoseconds.
     pub patience: Nanos,
     /// The callee is told so: milliseconds.
     pub allowed: Option<u64>,

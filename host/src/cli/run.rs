@@ -14,6 +14,7 @@ use crate::telemetry::choice::Choice;
 
 use super::choice::Choose;
 use super::input::Input;
+use super::logs::Logs;
 use super::tell::{tell, tell_doubts};
 use super::terminal::{self, style};
 use super::{among, complain, environment, failed, length, listen, print, refuse, say};
@@ -84,6 +85,9 @@ pub struct Run {
     json: bool,
 
     #[command(flatten)]
+    logs: Logs,
+
+    #[command(flatten)]
     choose: Choose,
 }
 
@@ -127,20 +131,25 @@ impl Run {
             lossy,
             show,
             json,
+            logs,
             choose,
         } = self;
         let choice = Choice::try_from(choose).and_then(|choice| match hidden_traces(&choice, show) {
             Some(problem) => Err(problem),
             None => Ok(choice),
         });
-        let choice = match choice {
-            Ok(choice) => choice,
-            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
+        let (choice, logs) = match (choice, logs.lines()) {
+            (Ok(choice), Ok(logs)) => (choice, logs),
+            (choice, logs) => {
+                let problems = choice.err().into_iter().chain(logs.err());
+                return refuse(&Refused::new(None, problems.collect()));
+            }
         };
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
-        let destinations = Destinations { otlp: None, out, truth, picture: None, show, choice, json, stdout };
+        let destinations =
+            Destinations { out, truth, logs, show, choice, json, stdout, ..Destinations::default() };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options =

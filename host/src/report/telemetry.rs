@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
 use crate::telemetry::recorder::Counts;
-use crate::telemetry::signal::{Count, PerSignal, Signal};
+use crate::telemetry::signal::{Count, PerSignal, Signal, Signals};
 
 use super::words::{count, counted};
 use crate::error::INFALLIBLE;
@@ -62,7 +62,9 @@ pub struct ExporterRow {
     #[serde(skip)]
     losses: Vec<String>,
     #[serde(skip)]
-    is_receiver: bool,
+    must_be_whole: bool,
+    #[serde(skip)]
+    takes: Signals,
 }
 
 impl TelemetryRow {
@@ -101,7 +103,7 @@ impl TelemetryRow {
     /// What receivers and files should have and have not: a line each.
     pub fn losses(&self) -> Vec<String> {
         let mut losses: Vec<_> = self.exporters.iter().filter_map(ExporterRow::loss).collect();
-        if self.dropped > 0 && self.exporters.iter().any(|row| row.is_receiver) {
+        if self.dropped > 0 && self.exporters.iter().any(|row| row.must_be_whole) {
             let (dropped, all) = (counted(self.dropped, "record"), self.recorded().records());
             losses.push(format!(
                 "{dropped} of {} came faster than the exporters take them, and were lost",
@@ -123,7 +125,7 @@ impl TelemetryRow {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;
         }
-        text.push_str(&and(&shown(self.recorded()).collect::<Vec<_>>()));
+        text.push_str(&and(&shown(self.recorded(), Signals::ALL).collect::<Vec<_>>()));
         text.push_str(" recorded");
         if self.exporters.is_empty() {
             text.push_str(", not exported: use --show traces, --out or --otlp");
@@ -159,7 +161,7 @@ impl ExporterRow {
     }
 
     fn text(&self, text: &mut String) {
-        let exported = shown(self.exported()).map(|records| format!("{records} exported"));
+        let exported = shown(self.exported(), self.takes).map(|records| format!("{records} exported"));
         let rejected = (self.rejected > 0).then(|| format!("{} rejected", counted(self.rejected, "record")));
         let fates: Vec<_> = exported.chain(rejected).collect();
         write!(text, "{}: {}", self.name, fates.join(", ")).expect(INFALLIBLE);
@@ -190,9 +192,10 @@ fn above_zero(count: Count) -> impl Iterator<Item = String> {
     records.filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun))
 }
 
-/// Those of [`above_zero`], and spans in any case.
-fn shown(count: Count) -> impl Iterator<Item = String> {
-    let none = (count[Signal::Traces] == 0).then(|| counted(0, Signal::Traces.spec().noun));
+/// Those of [`above_zero`], and in any case the first that is taken: spans mostly.
+fn shown(count: Count, takes: Signals) -> impl Iterator<Item = String> {
+    let first = Signal::ALL.into_iter().find(|signal| takes[*signal]);
+    let none = first.filter(|signal| count[*signal] == 0).map(|signal| counted(0, signal.spec().noun));
     none.into_iter().chain(above_zero(count))
 }
 
@@ -233,7 +236,8 @@ impl From<Totals> for ExporterRow {
             rejected_reason: totals.rejected.message,
             lost,
             losses,
-            is_receiver: totals.is_receiver,
+            must_be_whole: totals.must_be_whole,
+            takes: totals.takes,
             warning: totals.warning,
             trouble: totals.trouble.map(|trouble| trouble.message),
             name: totals.name,

@@ -1,6 +1,7 @@
 //! Where a run's records go: its exporters.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -12,12 +13,13 @@ use crate::telemetry::console::{Console, Wanted};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::file::JsonLines;
+use crate::telemetry::log_lines::LogLines;
 use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::record::Resource;
 use crate::telemetry::threaded::Threaded;
 
-use super::options::{Destinations, Show};
+use super::options::{self, Destinations, Show};
 use super::outputs::cannot_write;
 
 /// What decides about the exporters of a run.
@@ -73,13 +75,16 @@ impl Exporters {
             }
             exporters.push(match pace {
                 // A terminal that is stopped must not stop what goes elsewhere.
-                Pace::Real if page.is_none() => Box::new(threaded(console, resources)?),
+                Pace::Real if page.is_none() => Box::new(threaded(console, "the console", resources)?),
                 _ => Box::new(console),
             });
         }
         if let Some(path) = &wanted.out {
             let file = JsonLines::create(path).map_err(|error| vec![cannot_write("--out", path, &error)])?;
             exporters.push(Box::new(file));
+        }
+        if let Some(logs) = &wanted.logs {
+            exporters.push(log_lines(logs, pace, resources)?);
         }
         if let Some(otlp) = &settings.otlp {
             let options = OtlpOptions::new(pace, settings.batching, Key::new(root, Purpose::Retry));
@@ -89,12 +94,31 @@ impl Exporters {
     }
 }
 
+/// `--log-format` and its like.
+fn log_lines(
+    wanted: &options::LogLines,
+    pace: Pace,
+    resources: &Arc<[Resource]>,
+) -> Result<Box<dyn Exporter>, Vec<Problem>> {
+    let options::LogLines { format, out, least } = wanted;
+    let path = out.as_deref();
+    let lines = LogLines::create(path, *format, *least);
+    let shown = path.unwrap_or(Path::new("-"));
+    let lines = lines.map_err(|error| vec![cannot_write("--log-out", shown, &error)])?;
+    Ok(match pace {
+        // So must standard error not.
+        Pace::Real if path.is_none() => Box::new(threaded(lines, "the log records", resources)?),
+        _ => Box::new(lines),
+    })
+}
+
 fn threaded(
-    console: Console<Box<dyn Write + Send>>,
+    exporter: impl Exporter + 'static,
+    what: &str,
     resources: &Arc<[Resource]>,
 ) -> Result<Threaded, Vec<Problem>> {
-    Threaded::start(console, Arc::clone(resources))
-        .map_err(|error| vec![Problem::new(format!("the system grants no thread for the console: {error}"))])
+    Threaded::start(exporter, Arc::clone(resources))
+        .map_err(|error| vec![Problem::new(format!("the system grants no thread for {what}: {error}"))])
 }
 
 /// Text that is gathered on one thread and printed by another.

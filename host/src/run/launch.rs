@@ -74,8 +74,9 @@ impl Plan {
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
         let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
-        // Traces, and the answers to requests, are for the same eyes.
-        let is_shown = more.is_empty() && show != Show::Traces && options.requests.is_empty();
+        // Traces, log lines and the answers to requests are for the same eyes.
+        let is_free = show != Show::Traces && !options.destinations.logs_on_stderr();
+        let is_shown = more.is_empty() && is_free && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
@@ -181,8 +182,8 @@ fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Opt
     is_wanted.then(|| Digest::new(start, bus::trace_mask(start)))
 }
 
-/// Sees all records through to their ends, while some are taken and then for so long as
-/// there is `patience`.
+/// Sees all records through to their ends: while some are taken, and for `patience`
+/// after that.
 fn hand_in(
     pipeline: Pipeline,
     patience: Duration,
@@ -216,7 +217,7 @@ fn open_exporters(
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
     // A new destination is sorted here: whether it takes the records, so that nothing is drawn.
-    let Destinations { otlp: _, out, truth: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
+    let Destinations { otlp: _, out, truth: _, logs: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
         &options.destinations;
     let exported = telemetry.otlp.is_some() || out.is_some();
     // The traces of a load are more than anybody reads.

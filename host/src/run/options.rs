@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
+use crate::telemetry::log_lines::Format;
+use crate::telemetry::record::Severity;
+use crate::topology;
 
 use super::event::RunEvent;
 use super::requests::RequestFlag;
@@ -48,6 +51,8 @@ pub struct Options {
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Overrides the topology's.
+    pub compute: Option<Picos>,
     /// Whether what is only doubtful is refused too.
     pub strict: bool,
     /// Leave out the runs that say what each fault has caused.
@@ -83,6 +88,7 @@ impl Options {
             loads,
             requests,
             through_ingress,
+            compute,
             // Keys of their own: topology, seed, virtual, shards.
             topology: _,
             virtual_time: _,
@@ -116,6 +122,9 @@ impl Options {
         faults.iter().for_each(|fault| flag("fault", switch(fault)));
         loads.iter().for_each(|load| flag("load", switch(load)));
         requests.iter().for_each(|asked| flag("request", asked.written()));
+        if let Some(picos) = compute {
+            flag("compute", topology::show_compute(*picos));
+        }
         if *through_ingress {
             flags.push("--through-ingress".to_owned());
         }
@@ -142,6 +151,8 @@ pub struct Destinations {
     pub out: Option<PathBuf>,
     /// `--truth FILE`; `-` is standard output.
     pub truth: Option<PathBuf>,
+    /// `--log-format FORMAT` and its like; none: log records are not written as lines.
+    pub logs: Option<LogLines>,
     /// `--out FILE` of `simhost graph`: none of those that the topology reads.
     pub picture: Option<PathBuf>,
     /// None: traces when nothing else takes them, or some are chosen, else the report.
@@ -151,6 +162,16 @@ pub struct Destinations {
     pub json: bool,
     /// What standard output is.
     pub stdout: Stdout,
+}
+
+/// Log records as lines.
+#[derive(Clone, Debug)]
+pub struct LogLines {
+    pub format: Format,
+    /// None is standard error; `-` is standard output.
+    pub out: Option<PathBuf>,
+    /// Those below it are left out.
+    pub least: Severity,
 }
 
 /// What standard output is, as far as a run has to know; by default a file.
@@ -167,10 +188,25 @@ impl Destinations {
         self.json || self.lines_on_stdout()
     }
 
-    /// Whether the records or the truth take standard output, so that the report has
+    /// Whether records, log lines or the truth take standard output, so that the report has
     /// to go elsewhere.
     pub fn lines_on_stdout(&self) -> bool {
-        [&self.out, &self.truth].into_iter().flatten().any(|path| path.as_os_str() == "-")
+        self.on_stdout().next().is_some()
+    }
+
+    /// The flags whose lines standard output gets.
+    pub fn on_stdout(&self) -> impl Iterator<Item = &'static str> {
+        let logs = self.logs.as_ref().and_then(|logs| logs.out.as_ref());
+        let lines = [("--out", self.out.as_ref()), ("--truth", self.truth.as_ref()), ("--log-out", logs)];
+        lines
+            .into_iter()
+            .filter(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-"))
+            .map(|(flag, _)| flag)
+    }
+
+    /// Whether standard error gets the services' log records.
+    pub fn logs_on_stderr(&self) -> bool {
+        self.logs.as_ref().is_some_and(|logs| logs.out.is_none())
     }
 }
 
@@ -188,7 +224,7 @@ impl Default for Listed {
 }
 
 impl Listed {
-    /// So many at most.
+    /// The most that are listed.
     pub const fn most(self) -> usize {
         match self {
             Self::All => usize::MAX,

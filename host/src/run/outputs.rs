@@ -62,11 +62,17 @@ pub fn problems(
     if !options.destinations.lines_on_stdout() {
         files.know(Identity::of_stdout(), "standard output", false);
     }
+    if options.destinations.logs_on_stderr() {
+        files.know(Identity::of_stderr(), "standard error", false);
+    }
     // A new destination is sorted here: whether it is a file.
-    let Destinations { out, truth, picture, otlp: _, show: _, choice: _, json: _, stdout: _ } =
+    let Destinations { out, truth, logs, picture, otlp: _, show: _, choice: _, json: _, stdout: _ } =
         &options.destinations;
     if let Some(out) = out {
         files.writes(out, "--out");
+    }
+    if let Some(lines) = logs.as_ref().and_then(|logs| logs.out.as_ref()) {
+        files.writes(lines, "--log-out");
     }
     if let Some(picture) = picture.as_ref().filter(|path| path.as_os_str() != "-") {
         files.writes(picture, "--out");
@@ -77,7 +83,16 @@ pub fn problems(
             files.writes(&part, "--truth");
         }
     }
+    files.problems.extend(both_on_stdout(&options.destinations));
     files.problems
+}
+
+/// Standard output takes the lines of one flag: readers could not tell those of two apart.
+fn both_on_stdout(destinations: &Destinations) -> Option<Problem> {
+    let mut flags = destinations.on_stdout();
+    let (first, second) = (flags.next()?, flags.next()?);
+    let problem = Problem::new(format!("{first} - and {second} - both want standard output"));
+    Some(problem.help(format!("name a file for one of them: {second} FILE")))
 }
 
 fn guests(model: &Model) -> impl Iterator<Item = &Path> {
@@ -178,13 +193,28 @@ impl Identity {
     /// None where it is no file.
     #[cfg(unix)]
     fn of_stdout() -> Option<Self> {
-        use std::os::fd::AsFd as _;
-        let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned().ok()?);
-        Self::existing(&stdout.metadata().ok()?, Path::new("-"))
+        Self::of_stream(&io::stdout())
+    }
+
+    /// None where it is no file.
+    #[cfg(unix)]
+    fn of_stderr() -> Option<Self> {
+        Self::of_stream(&io::stderr())
+    }
+
+    #[cfg(unix)]
+    fn of_stream(stream: &impl std::os::fd::AsFd) -> Option<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+        Self::existing(&file.metadata().ok()?, Path::new("-"))
     }
 
     #[cfg(not(unix))]
-    fn of_stdout() -> Option<Self> {
+    const fn of_stdout() -> Option<Self> {
+        None
+    }
+
+    #[cfg(not(unix))]
+    const fn of_stderr() -> Option<Self> {
         None
     }
 

@@ -149,10 +149,6 @@ pub fn problems(options: &Options) -> Vec<Problem> {
     let Some(truth) = &options.destinations.truth else { return Vec::new() };
     let mut problems = Vec::new();
     let is_stdout = truth.as_os_str() == "-";
-    if is_stdout && options.destinations.out.as_deref() == Some(truth) {
-        let problem = Problem::new("--out - and --truth - both want standard output");
-        problems.push(problem.help("name a file for one of them: --truth truth.jsonl"));
-    }
     if is_stdout && options.worlds() > 1 {
         let problem = Problem::new("--truth - was given, and several shards cannot share standard output");
         problems.push(problem.help("name a file: --truth truth.jsonl"));

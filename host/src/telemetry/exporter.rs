@@ -32,6 +32,11 @@ pub trait Exporter: Send {
         false
     }
 
+    /// Whether the run has failed if it has not taken a record: receivers and files.
+    fn must_be_whole(&self) -> bool {
+        self.is_receiver()
+    }
+
     /// Nothing has come for a while, in real time: an exporter that waits for more records
     /// may stop waiting.
     fn quiet(&mut self) {}
@@ -125,11 +130,14 @@ impl Lost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub name: String,
-    /// It stands for a receiver or a file, whose losses are a failure of the run
-    /// (see [`Exporter::is_receiver`]).
-    pub is_receiver: bool,
+    /// Its losses are a failure of the run (see [`Exporter::must_be_whole`]).
+    pub must_be_whole: bool,
+    /// Which records it wants.
+    pub takes: Signals,
     /// Accepted by the receiver, or written.
     pub exported: Count,
+    /// Left out, as they were not asked for.
+    pub skipped: Count,
     /// Requests that were sent once more.
     pub retried: u64,
     /// Accepted requests whose answer was not OTLP; the records count as exported.
@@ -151,15 +159,15 @@ impl Totals {
         self.dropped.values().fold(Count::default(), |sum, lost| sum + lost.count)
     }
 
-    /// All records that were exported, rejected or dropped.
+    /// All records that were exported, skipped, rejected or dropped.
     pub fn settled(&self) -> Count {
-        self.exported + self.rejected.count + self.dropped()
+        self.exported + self.skipped + self.rejected.count + self.dropped()
     }
 
     /// What a receiver or file should have and has not: rejected, or dropped for a reason
     /// that [was not asked for](Reason::is_meant).
     pub fn lost(&self) -> Count {
-        if !self.is_receiver {
+        if !self.must_be_whole {
             return Count::default();
         }
         let dropped = self.dropped.iter().filter(|(reason, _)| !reason.is_meant());
@@ -189,6 +197,10 @@ impl Account {
 
     pub fn exported(&self, count: Count) {
         self.lock().exported += count;
+    }
+
+    pub fn skipped(&self, count: Count) {
+        self.lock().skipped += count;
     }
 
     pub fn rejected(&self, count: Count, message: Option<String>) {
@@ -235,7 +247,7 @@ impl Account {
     /// The final account of an exporter that was given `given`. Records that are neither
     /// exported, rejected nor dropped are counted as dropped, so that none is missing.
     pub(super) fn settle(&self, given: Count, takes: Signals) -> Totals {
-        let mut totals = self.totals();
+        let mut totals = Totals { takes, ..self.totals() };
         let missing = given.only(takes).without(totals.settled());
         if missing.records() > 0 {
             let message = totals.trouble.as_ref().map(|trouble| trouble.message.clone());
@@ -289,7 +301,7 @@ mod tests {
         }
         let totals = account.settle(count(15, 0), Signals::ALL);
         assert_eq!(totals.lost(), Count::default(), "a console loses nothing");
-        let totals = Totals { is_receiver: true, ..totals };
+        let totals = Totals { must_be_whole: true, ..totals };
         assert_eq!(totals.lost(), count(3, 0));
     }
 }

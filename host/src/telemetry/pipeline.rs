@@ -152,7 +152,7 @@ pub struct Pipeline {
 struct ExporterAccount {
     account: Arc<Account>,
     takes: Signals,
-    is_receiver: bool,
+    must_be_whole: bool,
 }
 
 impl fmt::Debug for Pipeline {
@@ -206,7 +206,7 @@ impl Pipeline {
         let keep = |exporter: &dyn Exporter| ExporterAccount {
             account: exporter.account(),
             takes: exporter.takes(),
-            is_receiver: exporter.is_receiver(),
+            must_be_whole: exporter.must_be_whole(),
         };
         let accounts = exporters.iter().map(|exporter| keep(exporter.as_ref())).collect();
         let (alive, done) = mpsc::channel();
@@ -281,7 +281,7 @@ impl Pipeline {
         let tally = self.tally();
         let settle = |kept: &ExporterAccount| {
             let totals = kept.account.settle(tally.accepted, kept.takes);
-            Totals { is_receiver: kept.is_receiver, ..totals }
+            Totals { must_be_whole: kept.must_be_whole, ..totals }
         };
         let exporters = self.accounts.iter().map(settle).collect();
         let digest = self.shared.digest.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -150,8 +150,8 @@ impl Recorder {
         self.exceptions.get()
     }
 
-    /// Leaves an exception of the bus as a log record, where exceptions are log records, and gives it back where
-    /// they are events.
+    /// Leaves an exception of the bus as a log record, where exceptions are log records, and gives it back
+    /// where they are events.
     pub fn exception(&self, event: Event, of: &ExceptionSpan<'_>) -> Option<Event> {
         let exceptions = self.exceptions();
         if exceptions.are_logs() {

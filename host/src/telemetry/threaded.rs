@@ -20,6 +20,7 @@ pub struct Threaded {
     name: String,
     takes: Signals,
     at_once: bool,
+    must_be_whole: bool,
     account: Arc<Account>,
     /// Closed once it is flushed. An empty batch says that it is quiet.
     queue: Arc<Queue<Batch>>,
@@ -34,7 +35,8 @@ impl Threaded {
     /// The system gives no thread.
     pub fn start(mut exporter: impl Exporter + 'static, resources: Arc<[Resource]>) -> std::io::Result<Self> {
         let (name, takes) = (exporter.name().to_owned(), exporter.takes());
-        let (at_once, account) = (exporter.wants_at_once(), exporter.account());
+        let (at_once, must_be_whole) = (exporter.wants_at_once(), exporter.must_be_whole());
+        let account = exporter.account();
         let queue = Arc::new(Queue::<Batch>::new(BOUND));
         let waiting = CloseOnDrop(Arc::clone(&queue));
         let (alive, done) = channel();
@@ -48,7 +50,7 @@ impl Threaded {
             exporter.flush(Instant::now());
             drop(alive);
         })?;
-        Ok(Self { name, takes, at_once, account, queue, done })
+        Ok(Self { name, takes, at_once, must_be_whole, account, queue, done })
     }
 }
 
@@ -71,6 +73,10 @@ impl Exporter for Threaded {
 
     fn wants_at_once(&self) -> bool {
         self.at_once
+    }
+
+    fn must_be_whole(&self) -> bool {
+        self.must_be_whole
     }
 
     fn quiet(&mut self) {

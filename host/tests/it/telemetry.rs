@@ -7,6 +7,7 @@ mod env;
 mod file;
 mod grpc;
 mod http;
+mod log_lines;
 mod losses;
 mod message;
 mod metrics;

@@ -153,7 +153,7 @@ impl NoWorker {
 
 impl Replica {
     pub fn new(identity: Rc<Identity>, faults: Option<Rc<ReplicaFaults>>, workers: u32, queue: u32) -> Self {
-        identity.crew.size.set(workers);
+        identity.pool.size.set(workers);
         Self { identity, faults, workers, queue, state: RefCell::default() }
     }
 
@@ -357,7 +357,7 @@ impl Replica {
 
     /// Whether every worker it may have waits for a call, and nothing but an answer can free one.
     pub fn is_stuck(&self) -> bool {
-        self.faults.is_none() && self.identity.crew.all_wait()
+        self.faults.is_none() && self.identity.pool.all_wait()
     }
 
     /// Shows the workers that wait for requests in the queue, and for nothing else.

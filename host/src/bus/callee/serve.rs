@@ -92,7 +92,7 @@ impl CalleeSide {
                     self.measure_end(arrival, measured);
                 }
                 let Some(outcome) = outcome else {
-                    self.perish(job.span, worker, replica, life);
+                    self.lose_request(job.span, worker, replica, life);
                     return self.cut_off(arrival);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);

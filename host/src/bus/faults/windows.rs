@@ -27,7 +27,7 @@ impl WindowHandler for CalleeSide {
             }
             Action::Replica(fault) => {
                 for replica in self.struck_replicas(rule) {
-                    self.meet(replica, replica.strike(rule, fault));
+                    self.end_process(replica, replica.strike(rule, fault));
                 }
                 self.next_step(rule, fault)
             }
@@ -46,7 +46,7 @@ impl WindowHandler for CalleeSide {
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         let Action::Replica(fault) = self.faults.action(rule) else { return None };
         for replica in self.struck_replicas(rule) {
-            self.meet(replica, replica.step(rule, fault));
+            self.end_process(replica, replica.step(rule, fault));
             self.at(replica).for_each(Replica::call_up);
         }
         self.next_step(rule, fault)
@@ -100,8 +100,8 @@ impl CalleeSide {
         self.replicas(rule).iter().filter_map(Replica::faults)
     }
 
-    /// Lets a replica meet its fate.
-    pub(in crate::bus) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
+    /// Ends the process of a replica, if a fault has decided so.
+    pub(in crate::bus) fn end_process(&self, faults: &ReplicaFaults, fate: ProcessFate) {
         if fate == ProcessFate::Lives {
             return;
         }

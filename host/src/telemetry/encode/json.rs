@@ -228,7 +228,7 @@ fn array<V: Serialize>(values: impl Iterator<Item = V>) -> impl Serialize {
 }
 
 /// JSON has no such numbers: the text that proto3's JSON mapping of `double` has for them.
-fn not_finite(value: f64) -> &'static str {
+pub fn not_finite(value: f64) -> &'static str {
     if value.is_nan() {
         "NaN"
     } else if value > 0.0 {

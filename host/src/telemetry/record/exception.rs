@@ -42,8 +42,8 @@ pub struct ExceptionSpan<'a> {
 
 impl LogRecord {
     /// The log record of an exception whose event is this one: name and severity as the conventions have them
-    /// ("Semantic conventions for HTTP exceptions": ERROR for who serves, WARN for who calls). A span within a
-    /// service that failed has failed by itself: ERROR.
+    /// ("Semantic conventions for HTTP exceptions": ERROR for who serves, WARN for who calls). A span
+    /// within a service that failed has failed by itself: ERROR.
     pub fn exception(event: &Event, of: &ExceptionSpan<'_>) -> Self {
         let name = match (of.scope, of.kind) {
             (Scope::Bus, SpanKind::Server) => Text::Static("http.server.request.exception"),

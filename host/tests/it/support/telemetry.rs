@@ -141,8 +141,8 @@ pub fn read(lines: &str) -> Vec<Span> {
     spans
 }
 
-/// Every span and every log record of a file, in its order, with the attributes of its Resource and the name of
-/// its scope.
+/// Every span and every log record of a file, in its order, with the attributes of its Resource and the
+/// name of its scope.
 pub fn walk(
     lines: &str,
     mut of_span: impl FnMut(&Attributes, &str, SpanRecord),

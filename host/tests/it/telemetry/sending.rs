@@ -73,6 +73,6 @@ pub fn spans(spans: usize) -> Count {
 
 /// That many spans were exported at once and nothing happened to them.
 pub fn unharmed(totals: &Totals, count: Count) {
-    let (name, is_receiver) = (totals.name.clone(), totals.is_receiver);
-    assert_eq!(*totals, Totals { name, is_receiver, exported: count, ..Totals::default() });
+    let (name, must_be_whole, takes) = (totals.name.clone(), totals.must_be_whole, totals.takes);
+    assert_eq!(*totals, Totals { name, must_be_whole, takes, exported: count, ..Totals::default() });
 }

@@ -83,7 +83,7 @@ impl BreakerState {
 /// Why a breaker lets nothing through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is open for so much longer: nanoseconds.
+    /// Open for this much longer: nanoseconds.
     Open(Nanos),
     /// It waits for what comes of the attempts that it let through.
     HalfOpen,
