@@ -38,7 +38,7 @@ pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
 pub use requests::{Ended, HttpVersion, RequestKey, Sizes};
 pub use series::{ATTRIBUTE_SETS, OVERFLOW};
-pub use settings::{ExemplarFilter, Histograms, INTERVAL, Preference, Settings};
+pub use settings::Settings;
 pub use value::Measured;
 
 /// The metrics of a world.
@@ -220,6 +220,11 @@ impl Metrics {
     /// metrics a last time.
     pub fn retire(&self, of: ResourceId) {
         self.process(of, ProcessMetrics::retire);
+    }
+
+    /// Whether it is about to end.
+    pub fn is_retiring(&self, of: ResourceId) -> bool {
+        self.process(of, |process| process.is_retiring())
     }
 
     /// It is not deployed yet.

@@ -137,6 +137,11 @@ impl ProcessMetrics {
         }
     }
 
+    /// Whether it ends as soon as it is done with what it has.
+    pub fn is_retiring(&self) -> bool {
+        self.deployment == Deployment::Retiring
+    }
+
     /// It is not there.
     pub fn undeploy(&mut self) {
         *self = Self { deployment: Deployment::Gone, ..Self::new(Nanos::MAX) };

@@ -2,13 +2,14 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, NumberPoint, Points, Scope, Temporality};
 
 const SECOND: Nanos = 1_000_000_000;
 const START: Nanos = 1_000 * SECOND;
 const REPLICA: ResourceId = ResourceId(7);
 
-fn metrics(temporality: Preference) -> Metrics {
+fn metrics(temporality: TemporalityPreference) -> Metrics {
     Metrics::new(Settings { temporality, ..Settings::default() }, 42, REPLICA, START)
 }
 
@@ -53,8 +54,11 @@ const DURATION: &str = "http.server.request.duration";
 #[test]
 fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collection() {
     for (preference, expected) in [
-        (Preference::Cumulative, [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]]),
-        (Preference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
+        (
+            TemporalityPreference::Cumulative,
+            [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]],
+        ),
+        (TemporalityPreference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
     ] {
         let metrics = metrics(preference);
         let at = |seconds| START + seconds * SECOND;
@@ -68,7 +72,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
         assert_eq!(all.map(|records| points(records, DURATION)), expected, "{preference:?}");
         let starts = all.map(|records| find(records, DURATION).map(|record| record.start));
         match preference {
-            Preference::Cumulative => assert_eq!(starts, [Some(START); 3]),
+            TemporalityPreference::Cumulative => assert_eq!(starts, [Some(START); 3]),
             _ => assert_eq!(starts, [Some(START), Some(at(10)), None]),
         }
         assert!(all.iter().flat_map(|records| records.iter()).all(|record| record.start <= record.time));
@@ -77,7 +81,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
 
 #[test]
 fn exemplars_lie_within_the_interval_of_their_point() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     serve(&metrics, 200, SECOND, START + SECOND);
     let exemplars = |records: &[MetricRecord]| match &find(records, DURATION).expect("it leaves").points {
         Points::Histogram { points, .. } => points[0].exemplars.clone(),
@@ -90,7 +94,7 @@ fn exemplars_lie_within_the_interval_of_their_point() {
 
 #[test]
 fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.began(REPLICA, 0, Arc::default);
@@ -120,18 +124,20 @@ fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_und
             ref other => panic!("{other:?}"),
         }
     };
-    for preference in [Preference::Cumulative, Preference::Delta, Preference::LowMemory] {
+    for preference in
+        [TemporalityPreference::Cumulative, TemporalityPreference::Delta, TemporalityPreference::LowMemory]
+    {
         let active = temporality(preference, "http.server.active_requests");
         assert_eq!(active, (Temporality::Cumulative, false), "{preference:?}");
     }
     let cpu = |preference| temporality(preference, "process.cpu.time");
-    assert_eq!(cpu(Preference::Delta), (Temporality::Delta, true));
-    assert_eq!(cpu(Preference::LowMemory), (Temporality::Cumulative, true));
+    assert_eq!(cpu(TemporalityPreference::Delta), (Temporality::Delta, true));
+    assert_eq!(cpu(TemporalityPreference::LowMemory), (Temporality::Cumulative, true));
 }
 
 #[test]
 fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.retire(REPLICA);
@@ -159,7 +165,7 @@ fn misused(metrics: &Metrics) -> Vec<(String, Misuse, u64)> {
 
 #[test]
 fn guests_have_instruments_within_bounds() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
     for name in ["orders", "Orders"] {
         assert_eq!(metrics.instrument(REPLICA, definition(name, GuestKind::Counter)), counter);
@@ -184,7 +190,7 @@ fn guests_have_instruments_within_bounds() {
 
 #[test]
 fn values_that_an_instrument_cannot_take_count_for_nothing() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
     let gauge = metrics.instrument(REPLICA, definition("load", GuestKind::Gauge));
     let record = |id, value| metrics.record(REPLICA, id, Measured::Float(value), Vec::new(), None);
@@ -209,7 +215,7 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
 
 #[test]
 fn a_sum_stays_a_finite_number() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
     (0..3).for_each(|_| metrics.record(REPLICA, counter, Measured::Float(f64::MAX), Vec::new(), None));
     assert_eq!(number(&collect(&metrics, START + SECOND), "orders"), Some(Number::Float(f64::MAX)));
@@ -218,7 +224,7 @@ fn a_sum_stays_a_finite_number() {
 /// The attributes and values of a counter's points, and the misuses, after `sets` measurements of 1 whose
 /// attributes `attributes` gives.
 fn flood(sets: usize, attributes: impl Fn(usize) -> Vec<KeyValue>) -> (Vec<NumberPoint>, Vec<(Misuse, u64)>) {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let definition = Definition { is_whole: true, ..definition("orders", GuestKind::Counter) };
     let counter = metrics.instrument(REPLICA, definition);
     for number in 0..sets {
@@ -270,7 +276,7 @@ fn what_are_no_attributes_is_refused() {
 
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
     assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {

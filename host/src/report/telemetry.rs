@@ -82,7 +82,8 @@ impl fmt::Display for MisuseRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, instrument, measurements, misuse, .. } = self;
         let measurements = counted(*measurements, "measurement");
-        let instrument = instrument.as_ref().map(|name| format!(" of {}", name.escape_debug())).unwrap_or_default();
+        let instrument =
+            instrument.as_ref().map(|name| format!(" of {}", name.escape_debug())).unwrap_or_default();
         let fate = if misuse.is_kept() { "without their attributes" } else { "not kept" };
         write!(f, "{service}: {measurements}{instrument} {fate}: {misuse}")
     }

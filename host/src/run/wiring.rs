@@ -13,7 +13,7 @@ use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
 use crate::link::Links;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::model::{Model, Nanos, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
@@ -27,19 +27,25 @@ use super::loaded::{Loaded, LoadedRelease, LoadedService};
 use super::records::records;
 use super::resources::traced_loads;
 
-/// What all workers share.
+/// What all workers share. There are metrics if `first` says what the first Resource of the world is, and
+/// the environment has nothing against them.
 pub fn host(
     sched: &Sched,
     recorder: &Rc<Recorder>,
     model: &Model,
     telemetry: &TelemetrySettings,
-    metrics: Option<Metrics>,
+    first: Option<ResourceId>,
 ) -> Rc<Host> {
+    let is_measured = telemetry.metrics.is_on && !telemetry.disabled;
+    let metrics = first.filter(|_| is_measured).map(|first| {
+        let settings = metrics::Settings::new(&telemetry.metrics, false);
+        Rc::new(Metrics::new(settings, model.root(), first, sched.now()))
+    });
     recorder.record_exceptions_as(telemetry.exceptions);
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::clone(recorder),
-        metrics: metrics.map(Rc::new),
+        metrics,
         span_limits: telemetry.limits,
         root: model.root(),
         permits: Cell::new(model.workers()),

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
-use crate::metrics::{Metrics, Misused, Settings};
+use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
@@ -29,6 +29,7 @@ use super::drive::Drive;
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
+use super::self_telemetry::Watched;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
 use super::{Failure, Options, Reply, RunError, control, failure};
@@ -55,6 +56,8 @@ pub struct World<'a> {
     pub shortage: &'a Shortage,
     /// What is to be known of the faults, if anybody wants to.
     pub notes: Option<WorldTruth>,
+    /// Whoever watches the simulator itself.
+    pub watched: Watched,
 }
 
 /// What a world has done, when it is over.
@@ -94,16 +97,17 @@ impl World<'_> {
         on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, .. } = self;
+        let watched = self.watched;
+        watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new({
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let metrics = self
-            .is_recorded
-            .then(|| Metrics::new(Settings::default(), model.root(), self.loaded.first, start));
-        let host = host(&sched, &recorder, model, self.telemetry, metrics);
+        // Who wants no records wants no metrics.
+        let first = self.is_recorded.then_some(self.loaded.first);
+        let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
@@ -126,8 +130,8 @@ impl World<'_> {
             )?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let drive =
-            Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage: self.shortage };
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
+        let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
@@ -174,6 +178,7 @@ impl World<'_> {
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
         let misused = measured.map(|metrics| metrics.misused()).unwrap_or_default();
         let seen = bus.faults().ledger.impact().into_iter().collect();
+        watched.end(simulated, requests, &halted);
         Ok(Simulated {
             replies,
             loads,

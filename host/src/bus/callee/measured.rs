@@ -117,12 +117,18 @@ impl CalleeSide {
             .for_each(|at| metrics.comes_up(at.identity.resource, faults.comes_up().max(now), now));
     }
 
-    /// A replica's process is to be there from now on, or is not.
+    /// A replica's process is to be there from now on, or is not. Where it ends at once, it leaves its metrics
+    /// a last time.
     pub(in crate::bus) fn measure_deployment(&self, replica: &Replica, is_there: bool) {
         let Some(metrics) = &self.host.metrics else { return };
-        match is_there {
-            true => metrics.deploy(replica.identity.resource, self.now()),
-            false => metrics.retire(replica.identity.resource),
+        let (of, now) = (replica.identity.resource, self.now());
+        if !is_there {
+            return metrics.retire(of);
         }
+        if metrics.is_retiring(of) {
+            metrics
+                .collect(of, Some(replica.observed()), now, &mut |record| self.host.recorder.metric(record));
+        }
+        metrics.deploy(of, now);
     }
 }
