@@ -88,7 +88,7 @@ fn what_a_request_records_has_a_bound_in_bytes_and_what_is_dropped_is_counted() 
 
 #[test]
 fn what_a_guest_measures_has_bounds_and_what_is_beyond_them_is_said() {
-    let server = patient().serve();
+    let server = patient().measured(60_000).serve();
     // Without bounds a million series, 2 GiB of texts, a thousand histograms of 200 buckets.
     for flood in ["measure-sets/1000000", "measure-text/30000", "instruments/1000", "measure-many/1000"] {
         assert_eq!(within_memory(&server, &format!("/spin/{flood}")).0, 200);
