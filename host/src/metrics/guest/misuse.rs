@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::metrics::series::ATTRIBUTE_SETS;
+use crate::telemetry::console::text::grouped;
 use crate::telemetry::record::ResourceId;
 
 use super::bounds::{ATTRIBUTES, BOUNDS, DESCRIPTION, INSTRUMENTS, MISUSES, NAME, SERIES_BYTES, UNIT};
@@ -64,7 +65,7 @@ impl fmt::Display for Misuse {
                 "the name is not a letter and then letters, digits, `_`, `.`, `-` and `/`, up to {NAME} characters"
             ),
             Self::Unit => write!(f, "the unit is not up to {UNIT} characters of ASCII"),
-            Self::Description => write!(f, "the description is longer than {DESCRIPTION} characters"),
+            Self::Description => write!(f, "the description is longer than {} characters", grouped(DESCRIPTION as u64)),
             Self::Bounds => {
                 write!(
                     f,
@@ -80,7 +81,11 @@ impl fmt::Display for Misuse {
             Self::Attributes => {
                 write!(f, "there are more than {ATTRIBUTES} attributes, or one without a key")
             }
-            Self::Sets => write!(f, "a replica has at most {ATTRIBUTE_SETS} attribute sets of an instrument"),
+            Self::Sets => write!(
+                f,
+                "a replica has at most {} attribute sets of an instrument",
+                grouped(ATTRIBUTE_SETS as u64)
+            ),
             Self::Bytes => {
                 write!(f, "the series of a replica take at most {} MiB", SERIES_BYTES >> 20)
             }

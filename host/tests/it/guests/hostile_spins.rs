@@ -59,7 +59,7 @@ const WAYS: [(&str, u64); 38] = [
     // 200 bounds.
     ("instruments", 3 * CALLED + RECORD + MEASUREMENT + 200 * 8),
     ("lines", CALLED + LINES * (LINE + 1)),
-    ("output", PAGE + 395_000),
+    ("output", PAGE + 350_000),
     ("call", CALL),
     ("nobody", CALL),
     ("pending", CALL),
