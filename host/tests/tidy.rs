@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -91,6 +91,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     ("traces", &["model", "error", "context", "telemetry", "report"]),
+    ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (
@@ -159,6 +160,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "report",
             "progress",
             "traces",
+            "metrics_file",
             "truth",
             "run",
             "diff",

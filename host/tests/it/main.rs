@@ -29,6 +29,7 @@ mod lifecycle;
 mod load;
 mod look;
 mod looks;
+mod metrics_file;
 mod orders;
 mod program;
 #[cfg(target_os = "linux")]
