@@ -8,6 +8,7 @@ use super::read::is_truth;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
+use crate::telemetry::choice::Choice;
 use crate::telemetry::record::SpanRecord;
 
 /// Traces of a file that are looked at; spans of others are counted.
@@ -31,7 +32,6 @@ pub struct Summary {
     pub is_wanted: bool,
 }
 
-#[derive(Default)]
 pub struct Census {
     /// In the order in which they come in the file.
     pub traces: Vec<Summary>,
@@ -48,6 +48,19 @@ pub struct Census {
 }
 
 impl Census {
+    /// Nothing has been read yet.
+    pub fn of(choice: &Choice) -> Self {
+        Self {
+            traces: Vec::new(),
+            places: FxHashMap::default(),
+            beyond: 0,
+            strange: 0,
+            names: Names::of(choice),
+            lines: 0,
+            is_truth: false,
+        }
+    }
+
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {

@@ -29,6 +29,7 @@ mod lifecycle;
 mod load;
 mod look;
 mod looks;
+mod metrics;
 mod metrics_file;
 mod orders;
 mod program;
