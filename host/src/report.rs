@@ -17,6 +17,7 @@ use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+mod exemplars;
 pub mod grid;
 mod instances;
 mod objectives;
@@ -29,6 +30,7 @@ mod text;
 mod timeline;
 pub mod words;
 
+pub use exemplars::ExemplarRow;
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};

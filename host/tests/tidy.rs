@@ -33,8 +33,8 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
-    ("tally", &["model"]),
     ("context", &["message"]),
+    ("tally", &["model", "context"]),
     ("graph", &["error"]),
     ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
@@ -90,7 +90,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("traces", &["model", "error", "context", "telemetry", "report"]),
+    ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     (

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::exemplars::ExemplarRow;
 use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
 use crate::fault::{self, Suppression};
 use crate::load::LoadStats;
@@ -39,6 +40,9 @@ pub struct RouteRow {
     pub route: Option<String>,
     #[serde(flatten)]
     pub numbers: Numbers,
+    /// A trace with a request whose time is within 1 % of the p99, or the nearest to it. Not there without traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemplar: Option<ExemplarRow>,
 }
 
 /// The requests of one service, and what its workers did.
@@ -234,6 +238,7 @@ pub fn routes(accounts: &Accounts, time: Nanos) -> Vec<RouteRow> {
         service: service.name.to_string(),
         route: route.map(ToString::to_string),
         numbers: Numbers::new(tally, time),
+        exemplar: tally.exemplar(0.99).map(ExemplarRow::from),
     });
     rows.collect()
 }

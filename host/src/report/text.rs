@@ -6,6 +6,7 @@ use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
+use super::exemplars;
 use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
@@ -124,6 +125,7 @@ impl Report {
         columns.extend(table::errors(&self.routes, |row| &row.numbers));
         page.text.push('\n');
         page.table("route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        exemplars::write(&mut page, &self.routes);
         page.text.push('\n');
         page.table("service", &self.services, strain, 1, &service_columns());
         self.instances(&mut page);
@@ -205,7 +207,7 @@ fn strain(row: &ServiceRow) -> (u64, u64) {
 }
 
 /// What fails, and what is asked for most.
-const fn weight(numbers: &Numbers) -> (u64, u64) {
+pub const fn weight(numbers: &Numbers) -> (u64, u64) {
     (numbers.errors, numbers.count)
 }
 

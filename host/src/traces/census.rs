@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Wanted;
+use super::exemplar::Search;
 use super::names::Names;
 use super::records::{self, Line};
 use crate::context::TraceId;
@@ -43,6 +44,7 @@ pub struct Census {
     /// Lines that are no OTLP.
     pub strange: u64,
     pub names: Names,
+    pub search: Search,
     /// Lines that are.
     pub lines: u64,
     /// The first line is one of the truth of a run.
@@ -50,6 +52,10 @@ pub struct Census {
 }
 
 impl Census {
+    pub fn new(wanted: &Wanted) -> Self {
+        Self { search: Search::new(wanted.exemplar.clone()), ..Self::default() }
+    }
+
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {
@@ -60,6 +66,7 @@ impl Census {
         self.lines += 1;
         for span in &line.spans {
             self.names.add(span, line.resource(span), &wanted.choice);
+            self.search.add(span, line.resource(span));
             let place = match self.places.get(&span.trace_id) {
                 Some(place) => *place,
                 None if self.traces.len() >= MAX_TRACES => {
