@@ -80,7 +80,7 @@ impl Rate {
         self.start.saturating_add(simulated)
     }
 
-    /// Rounded up: who waits so long does not come too early, and need not wait again.
+    /// Rounded up: whoever waits for this time is not too early, and need not wait again.
     fn left(&self, due: Nanos) -> Duration {
         let left = due.saturating_sub(self.now());
         Duration::from_nanos(if self.speed == 1.0 { left } else { (left as f64 / self.speed).ceil() as u64 })

@@ -81,13 +81,12 @@ impl Process {
         *self.slowness.borrow_mut() = slowness;
     }
 
-    /// What its clock shows: nanoseconds since the Unix epoch.
-    pub fn wall(&self) -> Nanos {
-        let now = self.sched.now();
+    /// What its clock shows at an instant: nanoseconds since the Unix epoch.
+    pub fn wall_at(&self, now: Nanos) -> Nanos {
         self.skew.get().map_or(now, |skew| now.saturating_add_signed(skew(now)))
     }
 
-    /// Its clock is wrong by so much from now on, and no other way.
+    /// Its clock is wrong in this way from now on, and in no other.
     pub fn set_skew(&self, skew: Skew) {
         assert!(self.skew.set(skew).is_ok(), "a process has one clock");
     }

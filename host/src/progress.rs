@@ -24,8 +24,8 @@ pub const SHOWN_AFTER: Duration = Duration::from_millis(500);
 /// The line is drawn anew this often.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
-/// In virtual time the core has an idle moment at every instant: it leaves its
-/// numbers behind at one of so many.
+/// In virtual time the core has an idle moment at every instant. It leaves its
+/// numbers behind at one idle moment in 1,024.
 const BEATS: u32 = 1_024;
 
 /// How far one world of a run has come, and the line that says so of all.

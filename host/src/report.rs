@@ -178,8 +178,8 @@ impl Report {
         }
     }
 
-    /// Laws that the counts of this run break. Only of a run in virtual time in
-    /// which everything ended is so much known.
+    /// Laws that the counts of this run break. They are known only of a run in virtual time in
+    /// which everything ended.
     pub fn invariants(&self) -> &[Broken] {
         &self.broken
     }

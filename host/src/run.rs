@@ -184,11 +184,12 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, Some(self.loaded.first));
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         (sched, bus)
     }
 
@@ -273,6 +274,9 @@ fn apply(
     if let Some(seed) = options.seed {
         model.seed = seed;
     }
+    if let Some(picos) = options.compute {
+        model.compute = picos;
+    }
     if let Some(name) = &options.key_name {
         model.key_name.clone_from(name);
     }
@@ -289,7 +293,12 @@ fn apply(
     for (name, path) in &options.guests {
         match model.services.iter_mut().find(|service| service.name == *name) {
             Some(service) => {
-                let code = Code::File { path: path.clone(), place: None };
+                // As in a topology, where a file without a folder ends with .wasm.
+                let built_in = EMBEDDED.iter().find(|(known, _)| path.as_os_str() == *known);
+                let code = match built_in {
+                    Some((known, _)) => Code::Embedded((*known).to_owned()),
+                    None => Code::File { path: path.clone(), place: None },
+                };
                 service.replaced = Some(std::mem::replace(&mut service.code, code));
             }
             None => problems.push(unknown("--guest", "service", name, &services)),

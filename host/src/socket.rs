@@ -97,7 +97,7 @@ impl Line {
         self.is_asked.store(true, Ordering::Relaxed);
     }
 
-    /// An answer of ours is about to be written, in HTTP/1: its head, and so many bytes of a body.
+    /// An answer of ours is about to be written, in HTTP/1: its head, and this many bytes of a body.
     pub fn answered(&self, body: u64) {
         self.answers().push_back(body);
     }
@@ -117,7 +117,7 @@ impl Line {
     }
 
     /// Ends when the client has not said for `patience` which HTTP it speaks, or has
-    /// taken nothing for so long of what waits for it; at the latest after twice that time.
+    /// taken nothing of what waits for it in that time; at the latest after twice that time.
     pub async fn stuck(&self, patience: Duration) {
         let mut before = None;
         loop {

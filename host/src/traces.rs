@@ -63,7 +63,7 @@ pub struct Found {
 /// The file cannot be read, or has no such exemplar.
 pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let source = Source::open(wanted.file.as_deref())?;
-    let mut census = Census::new(wanted);
+    let mut census = Census::of(wanted);
     let unread = source.lines(|text| census.add(text, wanted))?;
     if census.lines == 0 && census.strange > 0 {
         return Err(source.without_otlp(census.is_truth));

@@ -17,7 +17,7 @@ use crate::clock::Stopwatch;
 /// The order of the tutorials' first `curl` line.
 pub const ORDER: &str = r#"{"item":"book","quantity":2,"price":9.99}"#;
 
-/// Sends orders over so many connections for so long; returns orders answered
+/// Sends orders over `connections` connections for `time`; returns orders answered
 /// 201 for each second of it.
 pub async fn orders(address: SocketAddr, connections: usize, time: Duration) -> std::io::Result<f64> {
     let watch = Stopwatch::start();

@@ -167,7 +167,7 @@ impl Lab {
         let asked: RequestFlag = request.parse().expect("it is a request");
         let sending = async {
             for number in 0..requests {
-                // An instant in which so much happens would count as one without end.
+                // An instant in which all of them happen would count as one without end.
                 if number % 1_000 == 0 {
                     self.sched.sleep(1).await;
                 }
@@ -179,7 +179,7 @@ impl Lab {
         self.sched.block_on(sending, || {}).expect("requests end");
     }
 
-    /// Spans that it hands over in a second of wall time, for so long.
+    /// Spans that it hands over in a second of wall time, measured for `time`.
     pub fn spans_a_second(&self, request: &str, time: Duration) -> f64 {
         let (watch, before) = (Stopwatch::start(), self.spans.get());
         while watch.elapsed() < time {

@@ -6,7 +6,7 @@ use std::thread;
 use super::lab::{Lab, ORDER};
 use super::{BenchError, Effort, orders_without_sleeps};
 
-/// Spans in a second of wall time that so many worlds record, each on a thread of
+/// Spans in a second of wall time that `worlds` worlds record, each on a thread of
 /// its own, and that as many threads beside them encode: the best round.
 pub fn spans_a_second(effort: Effort, worlds: usize) -> Result<f64, BenchError> {
     let ready = Barrier::new(worlds);

@@ -44,7 +44,7 @@ pub fn rows(effort: Effort) -> Result<Vec<Row>, BenchError> {
 }
 
 /// A hop and its stages, each measured by leaving it out. What the other threads do
-/// with its two spans, which take them so many seconds each, comes on top.
+/// with its two spans, which take them `encoding` and `sending` seconds each, comes on top.
 fn hop_rows(effort: Effort, encoding: f64, sending: f64) -> Result<Vec<Row>, BenchError> {
     let noop = Lab::new(NOOP)?;
     let call = noop.guest_call(effort)?;
@@ -76,7 +76,7 @@ fn hop_rows(effort: Effort, encoding: f64, sending: f64) -> Result<Vec<Row>, Ben
 const NOOP: &str =
     "[topology]\nname = \"noop\"\n[ingress]\nto = \"noop\"\n[services.noop]\nguest = \"noop\"\n";
 
-/// So many services that each call the next, after they have read the clock so often.
+/// `hops` services that each call the next, after they have read the clock `clock_reads` times.
 fn chain_topology(hops: usize, clock_reads: u32) -> String {
     let mut text =
         "[topology]\nname = \"chain\"\n[ingress]\nto = \"hop-0\"\n[network]\nlatency = \"0ns\"\n".to_owned();

@@ -126,6 +126,11 @@ impl ReplicaFaults {
         Ok(Occupant { faults: self, place })
     }
 
+    /// When somebody is at its address again, by the faults that it has; 0 if somebody is.
+    pub fn comes_up(&self) -> Nanos {
+        self.active.borrow().iter().map(ActiveFault::down_until).max().unwrap_or_default()
+    }
+
     /// How many of `workers` are taken.
     pub fn taken(&self, workers: u32) -> u32 {
         let now = self.now();
@@ -201,7 +206,7 @@ impl ReplicaFaults {
         occupants.iter_mut().filter_map(|(_, occupants)| occupants.waiting.take()).for_each(Waker::wake);
     }
 
-    /// The replica falls, for so long: nanoseconds. This outlasts the fault's window.
+    /// The replica crashes, and starts again after `restart` nanoseconds. This outlasts the fault's window.
     /// A request that is known to be struck is not struck again.
     fn crash(&self, by: Striker, restart: Nanos, known: Option<usize>) -> ProcessFate {
         let now = self.now();

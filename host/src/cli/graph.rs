@@ -24,8 +24,8 @@ pub struct Graph {
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Draw another component as this service's guest; may be repeated
-    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    /// Draw another guest as this service: a component's file, or the name of a built-in one; may be repeated
+    #[arg(long = "guest", value_name = "SERVICE=GUEST", value_parser = guest)]
     guests: Vec<(String, PathBuf)>,
 
     /// Leave out the calls that only guests of faults make

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::run::{Destinations, Listed, Options, RequestFlag};
 
 use super::tell::tell;
-use super::{guest, listen, seed, switch};
+use super::{compute, guest, listen, seed, switch};
 
 /// What `run` and `check` have in common.
 #[derive(Debug, Args)]
@@ -25,8 +25,13 @@ pub struct Input {
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
 
-    /// Run another component as this service's guest; may be repeated
-    #[arg(long = "guest", value_name = "SERVICE=FILE", value_parser = guest)]
+    /// Let an instruction of a guest take this long in virtual time, for example 0.04ns; 0: computing
+    /// takes no time [default: the topology's]
+    #[arg(long, value_name = "TIME", value_parser = compute)]
+    compute: Option<Picos>,
+
+    /// Run another guest as this service: a component's file, or the name of a built-in one; may be repeated
+    #[arg(long = "guest", value_name = "SERVICE=GUEST", value_parser = guest)]
     guests: Vec<(String, PathBuf)>,
 
     /// Switch a fault of the topology on or off; may be repeated
@@ -79,6 +84,7 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            compute: self.compute,
             strict: false,
             no_counterfactual: false,
             blind: self.blind,

@@ -82,7 +82,7 @@ impl Crowd {
     }
 }
 
-/// Accepts connections, so many at a time.
+/// Accepts connections, [`CONNECTIONS`] at a time.
 pub async fn accept(listener: TcpListener, router: Router, shortage: Shortage) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let crowd = Arc::<Crowd>::default();

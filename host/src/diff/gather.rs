@@ -18,10 +18,10 @@ use crate::telemetry::signal::{Batch, Signal, Signals};
 
 use super::trace::{Piece, measure};
 
-/// So long after its root a trace is held for spans that end later: a callee may
+/// How long after its root a trace is held for spans that end later: a callee may
 /// outlive its caller for as long as `limits.request-time` lets it.
 const SETTLE: Nanos = 60_000_000_000;
-/// So long after it was first seen, a trace is held whose root does not end.
+/// How long a trace whose root does not end is held after it was first seen.
 const STALE: Nanos = 600_000_000_000;
 /// Spans held in traces that are not settled; beyond, the oldest trace is.
 const MAX_HELD: usize = 1 << 18;

@@ -77,6 +77,7 @@ impl Question {
             control,
             speed,
             shards,
+            compute,
             strict,
             no_counterfactual,
             changed,
@@ -101,6 +102,7 @@ impl Question {
             control,
             speed,
             shards,
+            compute,
             strict,
             no_counterfactual,
             changed,
@@ -199,5 +201,5 @@ impl Variant {
 
 fn nothing_to_compare() -> Problem {
     Problem::new("nothing to compare the topology with")
-        .help("name the change: another topology, --with FAULT, --without FAULT or --guest SERVICE=FILE")
+        .help("name the change: another topology, --with FAULT, --without FAULT or --guest SERVICE=GUEST")
 }

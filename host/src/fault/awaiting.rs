@@ -22,7 +22,7 @@ const WAITING: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct Waiting {
     firings: BTreeMap<u64, Wait>,
-    /// So many have waited so far.
+    /// How many have waited so far.
     count: u64,
     /// Who waits for a span.
     by_span: FxHashMap<SpanId, SmallVec<[u64; 2]>>,

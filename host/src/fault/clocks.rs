@@ -18,7 +18,7 @@ const REMEMBERED: usize = 64;
 #[derive(Debug, Default)]
 pub struct Clocks(RefCell<BTreeMap<ResourceId, VecDeque<Skew>>>);
 
-/// A clock is wrong by so much, for a while.
+/// An interval in which a clock is wrong, and by how much.
 #[derive(Clone, Debug)]
 struct Skew {
     rule: Rc<Rule>,

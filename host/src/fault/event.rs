@@ -19,7 +19,7 @@ pub enum Drawn {
     /// Nanoseconds.
     Delay(Nanos),
     Status(u16),
-    /// So many bytes.
+    /// A number of bytes.
     Bytes(u64),
     /// Nanoseconds, by which a clock is ahead.
     Shift(i64),

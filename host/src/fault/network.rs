@@ -108,7 +108,7 @@ pub struct NetworkVerdict {
     back: Vec<Struck>,
     /// How the request's way ends, if not at the callee.
     pub end: Option<End>,
-    /// So much longer the request is on its way: nanoseconds.
+    /// By how much the request's way is longer: nanoseconds.
     pub delay: Nanos,
     /// The request arrives twice.
     pub doubles: bool,

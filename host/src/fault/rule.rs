@@ -47,7 +47,7 @@ pub struct Strike {
 }
 
 impl Strike {
-    /// So much of a length of time as the fault has grown in.
+    /// A length of time, as much shorter as the fault is weaker than at its full strength.
     pub fn scale(&self, nanos: Nanos) -> Nanos {
         if self.strength < 1.0 { (nanos as f64 * self.strength) as Nanos } else { nanos }
     }

@@ -15,7 +15,7 @@ const SIGNS: &[Side] = &[Side::Own, Side::Server];
 /// What strikes a span that has just begun.
 #[derive(Debug, Default)]
 pub struct SpanVerdict {
-    /// It waits so long first: nanoseconds.
+    /// How long it waits first: nanoseconds.
     pub delay: Nanos,
     /// What the service's instrumentation notices then.
     pub events: Vec<FaultEvent>,

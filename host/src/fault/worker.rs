@@ -21,7 +21,7 @@ pub struct WorkerVerdict {
     pub answer: Option<Response>,
     /// The worker loses this number of bytes of its memory.
     pub leak: u64,
-    /// The replica falls of the request, for so long: nanoseconds.
+    /// The request crashes the replica, which starts again after this many nanoseconds.
     pub crash: Option<(Rc<Rule>, Nanos)>,
     /// Kept as long as the request is under way.
     pub held: Vec<Held>,

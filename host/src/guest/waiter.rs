@@ -9,7 +9,7 @@ use crate::context::SpanId;
 /// A worker, while it has a request: whom it waits for, and who waits for it.
 #[derive(Debug)]
 pub struct Waiter {
-    crew: Rc<Crew>,
+    pool: Rc<WorkerPool>,
     /// The CLIENT span of the call that its guest waits for, and for nothing else.
     waits_for: Cell<Option<SpanId>>,
     /// The call that has brought its request; none from outside, and where the caller may give up.
@@ -28,7 +28,7 @@ pub struct Above {
 
 /// The workers of a replica.
 #[derive(Debug, Default)]
-pub struct Crew {
+pub struct WorkerPool {
     /// How many there may be.
     pub size: Cell<u32>,
     /// Those whose guest waits for a call.
@@ -40,9 +40,9 @@ pub struct Crew {
 }
 
 impl Waiter {
-    pub fn new(crew: &Rc<Crew>) -> Self {
+    pub fn new(pool: &Rc<WorkerPool>) -> Self {
         Self {
-            crew: Rc::clone(crew),
+            pool: Rc::clone(pool),
             waits_for: Cell::default(),
             above: RefCell::default(),
             marked: Cell::default(),
@@ -52,14 +52,14 @@ impl Waiter {
     /// Its guest waits for this call.
     pub fn waits_for(&self, call: SpanId) {
         if self.waits_for.replace(Some(call)).is_none() {
-            self.crew.waiting.set(self.crew.waiting.get() + 1);
+            self.pool.waiting.set(self.pool.waiting.get() + 1);
         }
     }
 
     /// Its guest goes on.
     pub fn goes_on(&self) {
         if self.waits_for.take().is_some() {
-            self.crew.waiting.set(self.crew.waiting.get() - 1);
+            self.pool.waiting.set(self.pool.waiting.get() - 1);
         }
     }
 
@@ -77,13 +77,13 @@ impl Waiter {
     /// Counts it among the marked of its replica, once in each round.
     pub fn mark(&self, round: u64) {
         if self.marked.replace(round) != round {
-            self.crew.marked.set((round, self.crew.marked(round) + 1));
+            self.pool.marked.set((round, self.pool.marked(round) + 1));
         }
     }
 
     /// Whether it is one of a replica that is suspected in this round.
     pub fn is_suspected(&self, round: u64) -> bool {
-        self.crew.suspected.get() == round
+        self.pool.suspected.get() == round
     }
 }
 
@@ -103,7 +103,7 @@ impl Above {
     }
 }
 
-impl Crew {
+impl WorkerPool {
     /// Whether every worker that there may be waits for a call.
     pub const fn all_wait(&self) -> bool {
         self.waiting.get() >= self.size.get()

@@ -124,7 +124,7 @@ impl Sum {
         Self::Lines { lines, after, total: before, lasts, last_rate }
     }
 
-    /// When so many arrivals are expected: seconds after the start; none if never.
+    /// When this number of arrivals is expected: seconds after the start; none if never.
     pub fn reaches(&self, expected: f64) -> Option<f64> {
         match self {
             Self::Wave { mean, swing, period, peak } => {
@@ -151,7 +151,7 @@ fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / SECOND
 }
 
-/// When so many are expected, of lines that expect as many.
+/// When this number is expected, of lines that expect as many.
 fn in_lines(lines: &[Line], expected: f64) -> Option<f64> {
     // The last line that begins at or before it and expects any.
     let at = lines.partition_point(|line| line.before + line.within <= expected);
@@ -164,7 +164,7 @@ fn in_lines(lines: &[Line], expected: f64) -> Option<f64> {
     Some(line.start + after.min(line.lasts))
 }
 
-/// When so many are expected of `mean + swing · cos(TAU · (t - peak) / period)`.
+/// When this number is expected of `mean + swing · cos(TAU · (t - peak) / period)`.
 fn wave_reaches(mean: Rate, swing: Rate, period: f64, peak: f64, expected: f64) -> f64 {
     let rounds = libm::floor(expected / (mean * period));
     let left = expected - rounds * mean * period;

@@ -17,7 +17,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 pub enum Who {
     /// The n-th of an open loop, from 0 on.
     Arrival(u64),
-    /// The n-th of a user, both from 0 on; and so many users there are.
+    /// The n-th of a user, both from 0 on; and the number of users.
     User { user: u32, iteration: u64, users: u32 },
 }
 

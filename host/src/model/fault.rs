@@ -151,9 +151,9 @@ impl Default for Chance {
 /// The first requests that a fault matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailFirst {
-    /// So many in each window.
+    /// This number in each window.
     Of(u64),
-    /// So many attempts of each call: the next succeeds.
+    /// This number of attempts of each call: the next succeeds.
     Attempts(u32),
 }
 
@@ -161,7 +161,7 @@ pub enum FailFirst {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct When {
     pub schedule: Schedule,
-    /// Grows in and out over so long, within the window.
+    /// How long it takes to grow in, and to grow out, within the window: nanoseconds.
     pub ramp: Nanos,
 }
 
@@ -176,8 +176,8 @@ pub enum Schedule {
     Fixed { at: Distribution, lasting: Option<Distribution>, every: Option<Nanos> },
     /// By themselves: calm for a random time, then active for a random time, over and over.
     Random { between: Distribution, hold: Distribution },
-    /// So long after another fault's window has opened: its index in the model. Both times
-    /// are drawn for each window.
+    /// Opens `delay` after the window of another fault, given by its index in the model. Both
+    /// times are drawn for each window.
     After { fault: usize, delay: Distribution, lasting: Option<Distribution> },
 }
 

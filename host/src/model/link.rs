@@ -46,7 +46,7 @@ pub struct Retry {
     pub factor: f64,
     /// No wait is longer, but for its jitter.
     pub max_backoff: Nanos,
-    /// A wait is drawn evenly from so much below to so much above: `0.0..=1.0`.
+    /// A wait is drawn evenly from `1 - jitter` to `1 + jitter` times its length: `0.0..=1.0`.
     pub jitter: f64,
     /// What is tried again.
     pub on: Failures,
@@ -73,9 +73,9 @@ pub struct Breaker {
     pub trip: Trip,
     /// Failures of this last while count.
     pub window: Nanos,
-    /// No attempt is made for so long.
+    /// How long no attempt is made.
     pub open_for: Nanos,
-    /// So many attempts are made then; when all succeed, the circuit closes.
+    /// How many attempts are made then; when all succeed, the circuit closes.
     pub half_open: u32,
     /// What counts as a failure.
     pub on: Failures,

@@ -40,7 +40,7 @@ const GAP_SHARE: usize = 20;
 const GAP: usize = 1;
 
 /// Errors that a symptom of errors has at least; and the median interval, for the lower quartile to
-/// be the usual share of errors. The counts of rare errors differ so much by chance.
+/// be the usual share of errors. Counts of rare errors below that differ by chance.
 const FAILURES: u64 = 5;
 
 /// Parts of a run below its median and its lower quartile: one of this many.

@@ -6,7 +6,7 @@ pub mod paths;
 
 pub use guests::databases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use simhost_notation::{OneCall, Part, parts};
@@ -100,6 +100,19 @@ impl<'a> Found<'a> {
             self.releases.iter().filter(move |release| release.target == service && is_on(release));
         let deployed = deployed.filter_map(|release| release.service.guest.as_ref());
         own.into_iter().chain(deployed).map(|guest| &guest.routes)
+    }
+
+    /// The names of the spans that a service makes, of all guests that may answer for it, as in
+    /// [`routes`](Self::routes); none where one of them is a guest about which nothing is known.
+    pub fn spans(&self, service: ServiceId) -> Option<BTreeSet<String>> {
+        let described = self.model.service(service);
+        let owned = |spans: Vec<&str>| spans.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let own = guests::spans(&described.code, &described.config).map(owned);
+        let deployed = deployments(self.model, service).filter(|deployment| deployment.fault.enabled);
+        let deployed =
+            deployed.map(|Deployment { code, config, .. }| guests::spans(code, &config).map(owned));
+        let all = std::iter::once(own).chain(deployed).collect::<Option<Vec<_>>>()?;
+        Some(all.into_iter().flatten().collect())
     }
 
     /// What a request meets. `path` is percent-encoded; its query does not count.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::engine::{self, EMBEDDED, Engine, LoadError};
-use crate::error::{Problem, quote};
+use crate::error::{Problem, nearest, quote};
 use crate::files;
 use crate::model::{Code, Model};
 
@@ -98,19 +98,31 @@ pub fn bytes(code: &Code) -> Result<Option<(Vec<u8>, String)>, Problem> {
             Some((bytes.to_vec(), name.clone()))
         }
         Code::File { path, place } => {
-            let begin = if place.is_some() { "at the topology's folder" } else { "at the current directory" };
-            Some((read(path, begin)?, path.display().to_string()))
+            let help = match place {
+                Some(_) => {
+                    "give the path of a built component; relative paths begin at the topology's folder"
+                        .to_owned()
+                }
+                None => {
+                    let named = path.display().to_string();
+                    let near = nearest(&named, EMBEDDED.map(|(name, _)| name));
+                    let near = near.map(|name| format!(". Did you mean the built-in guest {}?", quote(name)));
+                    format!(
+                        "give the path of a built component; relative paths begin at the current directory{}",
+                        near.unwrap_or_default()
+                    )
+                }
+            };
+            Some((read(path, &help)?, path.display().to_string()))
         }
     })
 }
 
-/// Reads a component. `begin` says where relative paths do.
-fn read(path: &Path, begin: &str) -> Result<Vec<u8>, Problem> {
+/// Reads a component. `help` says what to write where it cannot be read.
+fn read(path: &Path, help: &str) -> Result<Vec<u8>, Problem> {
     let shown = path.display();
-    let help = format!("give the path of a built component; relative paths begin {begin}");
-    let refuse = |why: String| {
-        Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help.as_str()))
-    };
+    let refuse =
+        |why: String| Err(Problem::new(format!("the guest {shown} cannot be read: {why}")).help(help));
     files::read(path, GUEST_BYTES).or_else(|reason| refuse(reason.to_string()))
 }
 

@@ -114,7 +114,7 @@ impl Drive<'_> {
         let over = async {
             loads.over().await;
             self.bus.stats().requests_end(self.sched.now());
-            // Also when the loads end earlier: so much is to be simulated. Nobody waits
+            // Also when the loads end earlier: all of this time is to be simulated. Nobody waits
             // for nothing in real time, though.
             if let Some(until) = until.filter(|_| self.sched.is_virtual()) {
                 self.sched.sleep_until(until).await;

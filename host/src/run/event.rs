@@ -23,16 +23,16 @@ pub enum RunEvent {
     /// An exporter cannot get rid of its records, for the first time; and for the first
     /// time for good.
     Trouble { exporter: String, trouble: Trouble },
-    /// A run in virtual time has simulated so much, and took so long.
+    /// How much time a run in virtual time has simulated, and how long it took.
     Simulated { simulated: Nanos, took: Duration },
-    /// The run, which took so long, is made once more without each of so many faults; none where nobody
-    /// is to know how many there are.
+    /// The run is made once more without each of `faults` faults; none where nobody is to know how
+    /// many there are. The first one took `took`.
     Comparing { faults: Option<usize>, took: Duration },
     /// An interruption has left out what faults have caused.
     Uncompared,
     /// The system gives no more connections: they wait.
     Shortage { reason: String },
     /// The run is over, and its records are not yet taken: they are waited for while some
-    /// are, and then for so long.
+    /// are, and then for `patience`.
     Flushing { patience: Duration },
 }

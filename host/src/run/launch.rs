@@ -182,8 +182,8 @@ fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Opt
     is_wanted.then(|| Digest::new(start, bus::trace_mask(start)))
 }
 
-/// Sees all records through to their ends, while some are taken and then for so long as
-/// there is `patience`.
+/// Sees all records through to their ends: while some are taken, and for `patience`
+/// after that.
 fn hand_in(
     pipeline: Pipeline,
     patience: Duration,

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
 use crate::telemetry::log_lines::Format;
 use crate::telemetry::record::Severity;
+use crate::topology;
 
 use super::event::RunEvent;
 use super::requests::RequestFlag;
@@ -50,6 +51,8 @@ pub struct Options {
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Overrides the topology's.
+    pub compute: Option<Picos>,
     /// Whether what is only doubtful is refused too.
     pub strict: bool,
     /// Leave out the runs that say what each fault has caused.
@@ -85,6 +88,7 @@ impl Options {
             loads,
             requests,
             through_ingress,
+            compute,
             // Keys of their own: topology, seed, virtual, shards.
             topology: _,
             virtual_time: _,
@@ -118,6 +122,9 @@ impl Options {
         faults.iter().for_each(|fault| flag("fault", switch(fault)));
         loads.iter().for_each(|load| flag("load", switch(load)));
         requests.iter().for_each(|asked| flag("request", asked.written()));
+        if let Some(picos) = compute {
+            flag("compute", topology::show_compute(*picos));
+        }
         if *through_ingress {
             flags.push("--through-ingress".to_owned());
         }
@@ -224,7 +231,7 @@ impl Default for Listed {
 }
 
 impl Listed {
-    /// So many at most.
+    /// The most that are listed.
     pub const fn most(self) -> usize {
         match self {
             Self::All => usize::MAX,

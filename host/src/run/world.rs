@@ -97,7 +97,9 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let host = host(&sched, &recorder, model, self.telemetry);
+        // Who wants no records wants no metrics.
+        let first = self.is_recorded.then_some(self.loaded.first);
+        let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
@@ -109,6 +111,7 @@ impl World<'_> {
             bus.stats().keep_exemplars();
         }
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         if let Some(listener) = self.control {
             on_event(control::attend(
                 listener,
@@ -147,6 +150,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let accounts = bus.stats().close(sched.now());
+        bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();

@@ -91,7 +91,7 @@ impl Timeline {
         }
     }
 
-    /// Makes the intervals so long that they reach to `end`: nanoseconds from the start of the run.
+    /// Makes the intervals long enough to reach to `end`: nanoseconds from the start of the run.
     pub fn reach(&mut self, end: Nanos) {
         while end.div_ceil(self.length()) > INTERVALS as u64 && self.length + 1 < LENGTHS.len() {
             self.lengthen();

@@ -1,8 +1,10 @@
 //! Which traces a person wants to see.
 
+mod attributes;
 mod query;
 
-pub use query::{Query, QueryError};
+pub use attributes::Attributes;
+pub use query::{Holder, Query, QueryError};
 
 use crate::context::TraceId;
 use crate::model::Nanos;

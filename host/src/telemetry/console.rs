@@ -32,9 +32,10 @@ pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 
 use self::assemble::{Assembler, Missed, Piece};
 use self::chosen::Chooser;
-use self::text::{count, grouped};
+use self::text::{count, grouped, safe};
 use self::tree::Artist;
 use crate::context::TraceId;
+use crate::error::wrap;
 use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::record::Resource;
 use crate::telemetry::signal::{Batch, Signal, Signals};
@@ -145,6 +146,11 @@ impl<W: Write + Send> Console<W> {
                 "{traces} that are among the slowest left out: {} MiB are held\n",
                 chosen::MAX_BYTES >> 20
             ));
+        }
+        for note in chooser.notes() {
+            let note = wrap(&safe(&note, self.style.unicode), usize::from(self.style.width));
+            text.push_str(note.trim_end());
+            text.push('\n');
         }
         text
     }

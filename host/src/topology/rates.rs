@@ -75,7 +75,7 @@ pub(super) fn refuse_bare_rate(value: &Value<'_>) -> Option<()> {
     let (DeValue::Integer(_) | DeValue::Float(_)) = value.item() else { return Some(()) };
     let suggestion = plain(value.written()).map(|number| format!("{number}/s"));
     let help = match suggestion.filter(|text| parse_rate(text).is_ok_and(|rate| rate > 0.0)) {
-        Some(text) => format!("if you mean so many in a second, write {}", quote(&text)),
+        Some(text) => format!("for a rate per second, write {}", quote(&text)),
         None => RATE_REMEDY.to_owned(),
     };
     let problem = Problem::new(format!("{} is a number without a unit", quote(value.key)));

@@ -34,7 +34,6 @@ pub struct Summary {
     pub is_wanted: bool,
 }
 
-#[derive(Default)]
 pub struct Census {
     /// In the order in which they come in the file.
     pub traces: Vec<Summary>,
@@ -52,8 +51,18 @@ pub struct Census {
 }
 
 impl Census {
-    pub fn new(wanted: &Wanted) -> Self {
-        Self { search: Search::new(wanted.exemplar.clone()), ..Self::default() }
+    /// Nothing has been read yet.
+    pub fn of(wanted: &Wanted) -> Self {
+        Self {
+            traces: Vec::new(),
+            places: FxHashMap::default(),
+            beyond: 0,
+            strange: 0,
+            names: Names::of(&wanted.choice),
+            search: Search::new(wanted.exemplar.clone()),
+            lines: 0,
+            is_truth: false,
+        }
     }
 
     /// Takes in a line of the file.

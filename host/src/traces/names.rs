@@ -1,10 +1,10 @@
-//! The services and the routes of a file, where one of them is asked for: what is said when the one that
-//! is asked for is not there.
+//! The services, the routes and the attributes of a file, where one of them is asked for: what is said when
+//! the one that is asked for is not there.
 
 use std::collections::BTreeSet;
 
 use crate::error::{did_you_mean, quote};
-use crate::telemetry::choice::Choice;
+use crate::telemetry::choice::{Attributes, Choice};
 use crate::telemetry::record::{Resource, SpanRecord, Value};
 
 /// Names that are kept of a file, of each kind.
@@ -18,13 +18,19 @@ struct Known {
     is_met: bool,
 }
 
-#[derive(Default)]
 pub struct Names {
     services: Known,
     routes: Known,
+    attributes: Attributes,
 }
 
 impl Names {
+    /// Nothing has been seen yet of what is asked for.
+    pub fn of(choice: &Choice) -> Self {
+        let attributes = Attributes::of(choice);
+        Self { services: Known::default(), routes: Known::default(), attributes }
+    }
+
     pub fn add(&mut self, span: &SpanRecord, resource: &Resource, choice: &Choice) {
         if choice.service.is_some() {
             self.services.is_met |= choice.is_of_service(resource);
@@ -36,13 +42,14 @@ impl Names {
                 self.routes.add(route);
             }
         }
+        self.attributes.add(span, resource);
     }
 
     /// A sentence for each name that is asked for and is not there.
     pub fn notes(&self, choice: &Choice) -> Vec<String> {
         let service = choice.service.as_ref().and_then(|name| self.services.note("service", name));
         let route = choice.route.as_ref().and_then(|name| self.routes.note("route", name));
-        service.into_iter().chain(route).collect()
+        service.into_iter().chain(route).chain(self.attributes.notes()).collect()
     }
 }
 

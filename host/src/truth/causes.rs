@@ -175,7 +175,7 @@ impl Runs<'_> {
     }
 }
 
-/// So many of the changed at most. Span ids are drawn from the seed: the least of them are
+/// Of the changed, at most `most`. Span ids are drawn from the seed: the least of them are
 /// an even sample, and the same one each time.
 fn listed(changed: &[Pair], most: usize) -> Vec<&Pair> {
     let mut chosen: Vec<&Pair> = changed.iter().collect();

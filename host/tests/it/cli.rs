@@ -292,16 +292,27 @@ fn a_guest_that_is_none_is_refused_by_its_flag() {
     refused(run(&["--guest", &core]), &["--guest payment-service", "not a component", "wasm32-wasip2"]);
     let none = run(&["--guest", "payment-service=nowhere.wasm"]);
     refused(none, &["nowhere.wasm cannot be read", "begin at the current directory"]);
+    let near = run(&["--guest", "payment-service=paymnt"]);
+    refused(near, &["paymnt cannot be read", "the built-in guest \"payment\"?"]);
     let other = format!("inventory-service={}", guest("payment"));
     let on = ["--guest", &other, "--fault", "slow-index-scan=on", "--strict"];
     refused(run(&on), &["has no route \"POST /stock/{item}/reserve\"", "POST /charges"]);
 }
 
 #[test]
+fn a_guest_that_is_built_in_runs_by_its_name_in_place_of_another() {
+    let swap = ["--virtual", "--guest", "payment-service=noop", "--request", ORDER];
+    let run = Topology::orders().run(&swap);
+    assert!(run.success().starts_with("POST /orders answered 502"), "{}", run.stdout);
+    let checked = support::finish(simhost().arg("check").arg(Topology::orders().path()).args(&swap[1..3]));
+    assert!(checked.success().contains("payment-service: noop (built in)"), "{}", checked.stdout);
+}
+
+#[test]
 fn values_of_flags_are_refused_with_what_would_do() {
     let cases: [(&str, &str, &[&str]); 12] = [
-        ("--guest", "payment-service", &["SERVICE=FILE"]),
-        ("--guest", "=file", &["SERVICE=FILE"]),
+        ("--guest", "payment-service", &["SERVICE=GUEST"]),
+        ("--guest", "=file", &["SERVICE=GUEST"]),
         ("--fault", "payment-errors", &["NAME=on or NAME=off"]),
         ("--fault", "payment-errors=maybe", &["NAME=on or NAME=off"]),
         ("--seed", "x", &["'x'", "--seed <N>", "a whole number from 0 to 18446744073709551615"]),

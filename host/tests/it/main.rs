@@ -30,6 +30,7 @@ mod lifecycle;
 mod load;
 mod look;
 mod looks;
+mod metrics;
 mod orders;
 mod program;
 #[cfg(target_os = "linux")]

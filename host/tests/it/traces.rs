@@ -209,6 +209,37 @@ fn a_run_tells_of_a_service_and_a_route_that_its_topology_does_not_have() {
 }
 
 #[test]
+fn an_attribute_that_nothing_has_is_told_with_the_nearest_that_something_has() {
+    let (topology, file) = orders("spans.jsonl");
+    let said = |query: &str| {
+        let of_file = traces(&[&file, "--query", query]);
+        let of_run = topology.run(&["--virtual", "--for", "1s", "--query", query]);
+        [of_file, of_run].map(|finished| finished.success().replace('\n', " "))
+    };
+    let wrong = [
+        (
+            "{ span.http.rout = \"/orders\" }",
+            "no span has the attribute \"http.rout\": did you mean \"http.route\"?",
+        ),
+        (
+            "{ resource.service.nme = \"a\" || name = \"none\" }",
+            "no Resource has the attribute \"service.nme\": did you mean \"service.name\"?",
+        ),
+        ("{ .retry != nil }", "no span and no Resource has the attribute \"retry\": known attributes: "),
+    ];
+    for (query, note) in wrong {
+        for text in said(query) {
+            assert!(text.contains("0 of ") && text.contains(note), "{query}: {text}");
+        }
+    }
+    for query in ["{ span.http.route = \"/none\" }", "{ .retry = nil && name = \"none\" }"] {
+        for text in said(query) {
+            assert!(text.contains("0 of ") && !text.contains("attribute"), "{query}: {text}");
+        }
+    }
+}
+
+#[test]
 fn traces_that_are_chosen_and_not_shown_are_refused() {
     let refused = Topology::orders().run(&["--virtual", "--for", "4s", "--errors", "--show", "summary"]);
     assert_eq!(refused.code, Some(2));

@@ -47,11 +47,11 @@ impl CalleeSide {
         let mut stuck: Vec<_> = self.in_cycles().filter(|replica| replica.is_stuck()).collect();
         loop {
             let (round, before) = (self.deadlocks.next(), stuck.len());
-            stuck.iter().for_each(|replica| replica.identity.crew.suspect(round));
+            stuck.iter().for_each(|replica| replica.identity.pool.suspect(round));
             stuck.iter().for_each(|replica| replica.each_waiting(|waiter| waiter.mark(round)));
             // One in whose queue none of the others waits is not what keeps them.
             stuck.retain(|replica| {
-                let is_lost = replica.identity.crew.marked(round) >= replica.workers();
+                let is_lost = replica.identity.pool.marked(round) >= replica.workers();
                 is_lost && replica.last_awaited(round).is_some()
             });
             if stuck.len() == before {

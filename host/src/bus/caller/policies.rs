@@ -104,7 +104,7 @@ pub(super) struct GuardedCall {
 #[derive(Clone, Copy, Debug)]
 enum Cause {
     First,
-    /// The one before has failed, so long ago.
+    /// The one before failed this many nanoseconds ago.
     Retry(Nanos),
     /// The one before is under way.
     Hedge,

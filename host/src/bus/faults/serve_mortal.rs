@@ -1,5 +1,5 @@
 //! Requests at replicas that something may strike: they find nobody, wait for a
-//! process that stands still, or perish with one that dies.
+//! process that stands still, or end with one that dies.
 
 use std::rc::Rc;
 
@@ -96,7 +96,7 @@ impl CalleeSide {
                 return None;
             }
             if let Some((rule, restart)) = job.verdict.crash.take() {
-                self.meet(occupant.faults, occupant.crash(&rule, restart));
+                self.end_process(occupant.faults, occupant.crash(&rule, restart));
                 return None;
             }
             let outcome = self.work(job, worker, limits).await;
@@ -114,8 +114,14 @@ impl CalleeSide {
         }
     }
 
-    /// A request perishes with its process: what it leaves open, nobody records.
-    pub(in crate::bus) fn perish(&self, span: OpenSpan, mut worker: Worker, replica: &Replica, life: u64) {
+    /// A request ends with its process: what it leaves open is not recorded.
+    pub(in crate::bus) fn lose_request(
+        &self,
+        span: OpenSpan,
+        mut worker: Worker,
+        replica: &Replica,
+        life: u64,
+    ) {
         self.host.recorder.lose(|| {
             worker.finish();
             drop(worker);

@@ -27,7 +27,7 @@ impl WindowHandler for CalleeSide {
             }
             Action::Replica(fault) => {
                 for replica in self.struck_replicas(rule) {
-                    self.meet(replica, replica.strike(rule, fault));
+                    self.end_process(replica, replica.strike(rule, fault));
                 }
                 self.next_step(rule, fault)
             }
@@ -46,7 +46,7 @@ impl WindowHandler for CalleeSide {
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
         let Action::Replica(fault) = self.faults.action(rule) else { return None };
         for replica in self.struck_replicas(rule) {
-            self.meet(replica, replica.step(rule, fault));
+            self.end_process(replica, replica.step(rule, fault));
             self.at(replica).for_each(Replica::call_up);
         }
         self.next_step(rule, fault)
@@ -59,6 +59,7 @@ impl WindowHandler for CalleeSide {
             Action::Replica(fault) => {
                 for replica in self.struck_replicas(rule) {
                     replica.end(rule, fault);
+                    self.measure_return(replica);
                     self.at(replica).for_each(Replica::call_up);
                 }
             }
@@ -87,7 +88,7 @@ impl CalleeSide {
     }
 
     /// What runs at a replica: every release of the guest.
-    fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
+    pub(in crate::bus) fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
         let sets = self.guest(faults.service).into_iter().flat_map(|guest| {
             let others = guest.releases.iter().filter_map(|release| release.set.as_ref());
             [&guest.set].into_iter().chain(others)
@@ -99,13 +100,14 @@ impl CalleeSide {
         self.replicas(rule).iter().filter_map(Replica::faults)
     }
 
-    /// Lets a replica meet its fate.
-    pub(in crate::bus) fn meet(&self, faults: &ReplicaFaults, fate: ProcessFate) {
+    /// Ends the process of a replica, if a fault has decided so.
+    pub(in crate::bus) fn end_process(&self, faults: &ReplicaFaults, fate: ProcessFate) {
         if fate == ProcessFate::Lives {
             return;
         }
         self.at(faults).for_each(Replica::forget);
         faults.process.die();
+        self.measure_death(faults);
     }
 
     /// When a rule wants to be asked again while its window is open.

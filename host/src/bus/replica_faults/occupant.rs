@@ -11,12 +11,12 @@ use super::active::{ActiveFault, State, Striker};
 use super::{Occupant, OccupantState, ProcessFate};
 
 impl Occupant<'_> {
-    /// The replica falls of this request, for so long: nanoseconds.
+    /// The request crashes the replica, which starts again after `restart` nanoseconds.
     pub fn crash(&self, rule: &Rc<Rule>, restart: Nanos) -> ProcessFate {
         self.faults.crash(Striker::now(rule, DEATH_SIGNS), restart, Some(self.place))
     }
 
-    /// The request's work has taken so much longer as the process is slow: nanoseconds.
+    /// By how much the request's work took longer because the process is slow: nanoseconds.
     pub fn worked(&self, stretched: Nanos) {
         let occupants = self.faults.occupants.borrow();
         if stretched > 0

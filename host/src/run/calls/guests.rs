@@ -1,5 +1,5 @@
-//! What built-in guests call: the guest `service` as its configuration says, the
-//! others as their code does.
+//! What built-in guests call, and the spans that they make: the guest `service` as its
+//! configuration says, the others as their code does.
 
 use indexmap::IndexMap;
 use simhost_notation::Calls;
@@ -29,6 +29,28 @@ pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<
         }
         "orders" => Some(of_orders(config)),
         "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// The names of the spans that a guest makes; none of a guest about which nothing is known.
+pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Vec<&'a str>> {
+    let Code::Embedded(name) = code else { return None };
+    match name.as_str() {
+        "service" => {
+            let is_span = |key: &str| key == "span" || key.ends_with(".span");
+            Some(config.iter().filter(|(key, _)| is_span(key)).map(|(_, name)| name.as_str()).collect())
+        }
+        "orders" => Some(vec![
+            "process_order",
+            "validate_order",
+            "check_inventory",
+            "reserve_inventory",
+            "charge_payment",
+            "send_notification",
+        ]),
+        "inventory" => Some(vec!["reserve_stock", "slow_lookup"]),
+        "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }

@@ -23,6 +23,8 @@ pub struct Document {
     pub schema: u32,
     pub topology: String,
     pub seed: u64,
+    /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.
+    pub compute_ns: f64,
     /// `deployment.environment.name` of every service.
     pub environment: String,
     /// Null where no request can come in.
@@ -64,6 +66,8 @@ pub struct ServiceRow {
     pub workers: Option<u32>,
     /// Requests that may wait in one replica.
     pub queue: Option<u32>,
+    /// Its computing takes this multiple of its time.
+    pub compute_factor: Option<f64>,
     /// `POST /orders`. None where the guest takes every request.
     pub routes: Option<Vec<String>>,
     /// Whether `calls` has all that it calls. What a guest in a file calls shows when it runs.
@@ -195,6 +199,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
         schema: SCHEMA,
         topology: model.title.clone(),
         seed: model.seed,
+        compute_ns: model.compute as f64 / 1_000.0,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
         ingress: model
             .ingress
@@ -234,6 +239,7 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         replicas: is_guest.then_some(described.replicas),
         workers: is_guest.then_some(described.workers),
         queue: is_guest.then_some(described.queue),
+        compute_factor: is_guest.then_some(described.compute_factor),
         routes,
         calls_known: calls.known(id),
     }

@@ -52,7 +52,12 @@ fn never(fault: &Fault, why: &str) -> Problem {
 /// Why a fault strikes at none of its targets, or not at some of those of which it draws one.
 fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     let of_target = |target| -> Vec<Idle> {
-        let idle = [uncalled(run, target), methods(run, fault, target), params(run, fault, target)];
+        let idle = [
+            uncalled(run, target),
+            methods(run, fault, target),
+            params(run, fault, target),
+            spans(run, target),
+        ];
         idle.into_iter().flatten().collect()
     };
     let idle: Vec<_> = fault.targets().iter().map(|target| (target, of_target(target))).collect();
@@ -170,6 +175,18 @@ fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
     let why = format!("{of_what} {has} the parameter {}", quote(wrong));
     let help = did_you_mean(wrong, "parameters", known.iter().copied());
     Some(Idle { why, place: None, label: "see its match", help, is_error: false })
+}
+
+/// A span that no guest of the target makes.
+fn spans(run: &Run<'_>, target: &Target) -> Option<Idle> {
+    let wanted = target.span.as_ref()?;
+    let known = run.found.spans(target.service)?;
+    if known.contains(wanted) {
+        return None;
+    }
+    let why = format!("{} makes no span {}", run.name(target.service), quote(wanted));
+    let help = did_you_mean(wanted, "spans", known.iter().map(String::as_str));
+    Some(Idle { why, place: None, label: "see its target", help, is_error: false })
 }
 
 /// A fault whose first window opens when no request comes any more.

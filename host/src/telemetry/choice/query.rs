@@ -71,6 +71,14 @@ enum Operand {
     Nil,
 }
 
+/// What has an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Span,
+    Resource,
+    Either,
+}
+
 /// Why a query is not understood, with a caret at the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
@@ -110,6 +118,15 @@ impl Query {
     pub fn meets(&self, span: &SpanRecord, resource: &Resource) -> bool {
         self.0.as_ref().is_none_or(|condition| condition.meets(span, resource))
     }
+
+    /// The attributes that it compares, each once; those that are not to be there are left out.
+    pub fn attributes(&self) -> Vec<(Holder, &str)> {
+        let mut found = Vec::new();
+        if let Some(condition) = &self.0 {
+            condition.attributes(&mut found);
+        }
+        found
+    }
 }
 
 impl Condition {
@@ -118,6 +135,25 @@ impl Condition {
             Self::All(parts) => parts.iter().all(|part| part.meets(span, resource)),
             Self::Any(parts) => parts.iter().any(|part| part.meets(span, resource)),
             Self::Is(comparison) => comparison.meets(span, resource),
+        }
+    }
+
+    fn attributes<'a>(&'a self, found: &mut Vec<(Holder, &'a str)>) {
+        let Comparison { field, operator, operand } = match self {
+            Self::All(parts) | Self::Any(parts) => {
+                return parts.iter().for_each(|part| part.attributes(found));
+            }
+            Self::Is(comparison) => comparison,
+        };
+        let attribute = match field {
+            Field::Duration | Field::Name | Field::Kind | Field::Status => return,
+            Field::Span(key) => (Holder::Span, key.as_str()),
+            Field::Resource(key) => (Holder::Resource, key.as_str()),
+            Field::Either(key) => (Holder::Either, key.as_str()),
+        };
+        let is_to_be_absent = matches!(operand, Operand::Nil) && *operator == Operator::Equal;
+        if !is_to_be_absent && !found.contains(&attribute) {
+            found.push(attribute);
         }
     }
 }

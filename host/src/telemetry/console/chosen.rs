@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::assemble::{Part, Piece, Trace};
 use crate::context::TraceId;
 use crate::model::Nanos;
-use crate::telemetry::choice::Choice;
+use crate::telemetry::choice::{Attributes, Choice};
 use crate::telemetry::record::{LogRecord, Resource, SpanRecord};
 use crate::telemetry::signal::Record;
 
@@ -64,6 +64,7 @@ pub struct Chooser {
     matched: u64,
     /// Traces that are among the slowest and for which there was no room.
     left_out: u64,
+    attributes: Attributes,
 }
 
 impl Chooser {
@@ -73,6 +74,7 @@ impl Chooser {
 
     fn with_room(wanted: Wanted, max_bytes: usize) -> Self {
         Self {
+            attributes: Attributes::of(&wanted.choice),
             wanted,
             held: FxHashMap::default(),
             order: BTreeMap::new(),
@@ -118,9 +120,16 @@ impl Chooser {
         (self.seen, self.matched, self.left_out)
     }
 
+    /// A sentence for each attribute that is asked for and that nothing has.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.attributes.notes()
+    }
+
     fn add(&mut self, trace: Trace, resources: &[Resource]) -> Option<Trace> {
         let id = trace.id;
         self.seen += u64::from(!matches!(trace.part, Part::Later { .. }));
+        let resource = |span: &SpanRecord| &resources[span.resource.0 as usize];
+        trace.spans.iter().for_each(|span| self.attributes.add(span, resource(span)));
         if !self.wanted.choice.names(id) {
             return None;
         }
@@ -129,7 +138,7 @@ impl Chooser {
             return Some(trace);
         }
         let Wanted { choice, origin } = &self.wanted;
-        let is_met = trace.spans.iter().any(|span| choice.meets(span, &resources[span.resource.0 as usize]));
+        let is_met = trace.spans.iter().any(|span| choice.meets(span, resource(span)));
         let origin = *origin;
         let mut candidate = match self.take(id) {
             Some(mut earlier) => {

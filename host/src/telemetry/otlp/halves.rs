@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// A request whose scopes have so many spans, two scopes to a resource.
+    /// A request whose scopes have these numbers of spans, two scopes to a resource.
     fn request(spans: &[usize]) -> ExportTraceServiceRequest {
         let mut number = 0..;
         let scope = |count: &usize| ScopeSpans {

@@ -87,7 +87,7 @@ fn trip(table: &Table<'_>) -> Option<Trip> {
         (Some(_), Some(rate)) => rate.refuse_key(
             Problem::new("the breaker has both failures and rate")
                 .label("failures are given as well")
-                .help("keep failures for so many in a row, or rate for a share of the requests"),
+                .help("keep failures, a number of them in a row, or rate, a share of the attempts"),
         ),
         (None, Some(_)) => {
             let (share, least) = (FAILURE_RATE.written(table), MIN_REQUESTS.read(table));

@@ -1,7 +1,9 @@
 //! Faults that never strike.
 
 use crate::check::{check, shop, warned};
-use crate::support::{Topology, guest, refused, said};
+use std::collections::BTreeSet;
+
+use crate::support::{Topology, guest, refused, said, telemetry};
 
 fn fault(target: &str, more: &str) -> Topology {
     let fault = format!(
@@ -41,6 +43,60 @@ fn a_match_that_contradicts_the_route_is_an_error() {
     let good = fault("service = \"stock\"", "match = { method = \"HEAD\", \"param.id\" = \"7\" }");
     let checked = check(&good, &["--strict"]);
     assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_fault_within_a_span_that_no_guest_makes_is_a_warning() {
+    let within = |target: &str, more: &str| {
+        let fault = fault(target, more);
+        fault.with("config.item = { route = \"GET /items/{id}\" }", "config.span = \"SELECT items\"")
+    };
+    let topology = within("service = \"stock\", span = \"SELECT item\"", "");
+    warned(
+        &topology,
+        &[
+            "the fault \"slow\" never strikes: \"stock\" makes no span \"SELECT item\"",
+            "did you mean \"SELECT items\"? Known spans: \"SELECT items\"",
+            "1 warning",
+        ],
+    );
+    let good = [
+        within("service = \"stock\", span = \"SELECT items\"", ""),
+        // What a deployment makes counts while it is on.
+        within(
+            "service = \"stock\", span = \"SELECT more\"",
+            "[[faults]]\nname = \"release\"\nkind = \"bad-deploy\"\nguest = \"service\"\n\
+             config.item = { route = \"GET /items/{id}\", span = \"SELECT more\" }\n\
+             target = { service = \"stock\" }",
+        ),
+    ];
+    for topology in good {
+        let checked = check(&topology, &["--strict"]);
+        assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    }
+    // What a guest in a file makes is not known.
+    let swap = format!("stock={}", guest("tests/probe"));
+    let swapped = check(&topology, &["--guest", &swap]);
+    assert!(!swapped.stderr.contains("makes no span"), "{}", swapped.stderr);
+}
+
+#[test]
+fn faults_may_name_every_span_that_the_guests_of_the_orders_make() {
+    let (finished, records) = Topology::orders().records(&["--for", "5s"]);
+    finished.success();
+    let spans = telemetry::read(&records).into_iter().filter(|span| span.scope == "simhost.guest");
+    let spans: BTreeSet<_> = spans.map(|span| (span.service, span.name)).collect();
+    assert!(spans.len() >= 8, "{spans:?}");
+    let faults = spans.iter().enumerate().map(|(number, (service, span))| {
+        format!(
+            "[[faults]]\nname = \"slow-{number}\"\nkind = \"latency\"\ndelay = \"1ms\"\n\
+             target = {{ service = \"{service}\", span = \"{span}\" }}\n"
+        )
+    });
+    let faults = faults.collect::<String>();
+    let text = std::fs::read_to_string(Topology::orders().path()).expect("a topology");
+    let checked = check(&Topology::new("orders", format!("{text}\n{faults}")), &["--strict"]);
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{spans:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const REASON: &str = "simhost.link.retry.reason";
 
 /// What follows an attempt.
 enum Next {
-    /// Another one, after so long: nanoseconds.
+    /// Another one, after this wait: nanoseconds.
     After(Nanos),
     /// None: it was good enough, no retry is for its failure, or it was the last.
     Done,

@@ -2,8 +2,8 @@
 
 use crate::model::Nanos;
 
-/// A window moves on in so many steps: what counts is as old as the window at
-/// most, and never younger than nine tenths of it.
+/// Steps in which a window moves on: what it has counted is forgotten when it is
+/// between nine tenths of the window and the window old.
 const SLICES: usize = 10;
 
 /// Counts of two kinds over the last while.
