@@ -30,11 +30,10 @@ mod text;
 mod timeline;
 pub mod words;
 
-pub use exemplars::ExemplarRow;
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ExporterRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};

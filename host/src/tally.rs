@@ -122,8 +122,8 @@ impl Tally {
         if rank <= self.instant { 0 } else { self.times.value_at_quantile(quantile).min(self.longest) }
     }
 
-    /// A request whose trace is known and whose time is near to that which a share `quantile` of the requests did
-    /// not exceed.
+    /// A request whose trace is known and whose time is near to that which a share `quantile` of the
+    /// requests did not exceed.
     pub fn exemplar(&self, quantile: f64) -> Option<Exemplar> {
         self.exemplars.as_ref()?.nearest(self.quantile(quantile))
     }

@@ -1,32 +1,12 @@
 //! Traces that a report names for the p99 of its routes.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use super::RouteRow;
 use super::grid::{Grid, Kind};
+use super::rows::RouteRow;
 use super::table::{Page, heaviest};
-use super::text::weight;
 use super::words::time;
-use crate::model::Nanos;
-use crate::tally::Exemplar;
 
 /// Digits of a trace id where whole ones have no room: as many as tell the traces of a run apart.
 const SHORT_ID: usize = 12;
-
-/// A trace that has a request of a row.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct ExemplarRow {
-    pub trace_id: String,
-    /// What that request took.
-    pub took_ns: Nanos,
-}
-
-impl From<Exemplar> for ExemplarRow {
-    fn from(exemplar: Exemplar) -> Self {
-        Self { trace_id: exemplar.trace_id.to_string(), took_ns: exemplar.took }
-    }
-}
 
 /// Writes a table of the routes that have an exemplar.
 pub fn write(page: &mut Page<'_>, routes: &[RouteRow]) {
@@ -35,7 +15,7 @@ pub fn write(page: &mut Page<'_>, routes: &[RouteRow]) {
     if rows.is_empty() {
         return;
     }
-    let rows = heaviest(&rows, |(row, _)| weight(&row.numbers));
+    let rows = heaviest(&rows, |(row, _)| row.numbers.weight());
     let filled = |digits: usize| {
         let mut grid = Grid::new([
             ("service", Kind::Name),

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exemplars::ExemplarRow;
 use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
 use crate::fault::{self, Suppression};
 use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
-use crate::tally::Tally;
+use crate::tally::{Exemplar, Tally};
 
 /// How many requests there were, how many failed, how long they took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -40,9 +39,24 @@ pub struct RouteRow {
     pub route: Option<String>,
     #[serde(flatten)]
     pub numbers: Numbers,
-    /// A trace with a request whose time is within 1 % of the p99, or the nearest to it. Not there without traces.
+    /// A trace with a request whose time is within 1 % of the p99, or the nearest to it. Not there without
+    /// traces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exemplar: Option<ExemplarRow>,
+}
+
+/// A trace that has a request of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ExemplarRow {
+    pub trace_id: String,
+    /// What that request took.
+    pub took_ns: Nanos,
+}
+
+impl From<Exemplar> for ExemplarRow {
+    fn from(exemplar: Exemplar) -> Self {
+        Self { trace_id: exemplar.trace_id.to_string(), took_ns: exemplar.took }
+    }
 }
 
 /// The requests of one service, and what its workers did.
@@ -223,6 +237,11 @@ impl Numbers {
             p99_ns: tally.quantile(0.99),
             max_ns: tally.longest,
         }
+    }
+
+    /// What fails, and what is asked for most.
+    pub const fn weight(&self) -> (u64, u64) {
+        (self.errors, self.count)
     }
 }
 

@@ -16,8 +16,8 @@ pub struct Exemplar {
 }
 
 impl Exemplar {
-    /// Of a step the longest stays; of equal ones, that of the smaller id. So what is kept depends neither on the
-    /// order of the requests nor on the worlds in which they were.
+    /// Of a step the longest stays; of equal ones, that of the smaller id. So what is kept depends neither
+    /// on the order of the requests nor on the worlds in which they were.
     const fn rank(&self) -> (Nanos, Reverse<u128>) {
         (self.took, Reverse(self.trace_id.0.get()))
     }

@@ -1,4 +1,5 @@
-//! From a row of the report to the trace that stands for its p99: `--exemplars`, the JSON, `traces --exemplar`.
+//! From a row of the report to the trace that stands for its p99: `--exemplars`, the JSON, `traces
+//! --exemplar`.
 
 use serde_json::Value;
 

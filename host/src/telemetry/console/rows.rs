@@ -48,7 +48,8 @@ pub struct Rows {
     pub hidden: usize,
 }
 
-/// Lays out a forest as lines. `hot` and what leads to it is never folded. `moments` are the times of what happened
+/// Lays out a forest as lines. `hot` and what leads to it is never folded. `moments` are the times of what
+/// happened
 /// in each span, in order, where that has lines of its own; they do not count among the lines of spans.
 pub fn rows(forest: &Forest, spans: &[SpanRecord], hot: Option<usize>, moments: &[Vec<u64>]) -> Rows {
     let path = path_to(forest, hot);

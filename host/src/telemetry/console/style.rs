@@ -28,8 +28,8 @@ pub struct Style {
     pub wraps: bool,
     /// Whether attributes are shown beyond the status code and what explains an error.
     pub attributes: bool,
-    /// Whether events and log records have lines of their own, at their times among the child spans; else they
-    /// stand below the line of their span.
+    /// Whether events and log records have lines of their own, at their times among the child spans; else
+    /// they stand below the line of their span.
     pub logs: bool,
 }
 
