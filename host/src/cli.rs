@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 use crate::error::{Look, Problem, Refused, printable, quote, wrap};
 use crate::files;
 use crate::look::{self, Color};
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::run::{RunError, signals};
 
 /// A flight simulator for microservices: every service of a topology as a
@@ -204,6 +204,10 @@ fn duration(text: &str) -> Result<Nanos, String> {
 
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
+}
+
+fn compute(text: &str) -> Result<Picos, String> {
+    crate::topology::compute(text)
 }
 
 /// How long a run goes on.

@@ -3,6 +3,7 @@
 //! This is the only place that reads the wall clock.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Nanos;
@@ -111,8 +112,30 @@ impl Stopwatch {
 /// How long this thread has computed, whatever else the machine does meanwhile;
 /// none where the system does not tell.
 pub fn thread_time() -> Option<Duration> {
-    // Its first number: nanoseconds on a processor (Linux, "sched-stats.rst").
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    computed(Path::new("/proc/thread-self/schedstat"))
+}
+
+/// How long a thread has computed, to be read by other threads while it lives.
+#[derive(Clone, Debug)]
+pub struct ThreadClock(PathBuf);
+
+impl ThreadClock {
+    /// The clock of this thread; none where the system does not tell.
+    pub fn of_this_thread() -> Option<Self> {
+        // A link to PROCESS/task/THREAD.
+        let thread = std::fs::read_link("/proc/thread-self").ok()?;
+        Some(Self(Path::new("/proc").join(thread).join("schedstat")))
+    }
+
+    /// See [`thread_time`]; none once the thread has ended.
+    pub fn elapsed(&self) -> Option<Duration> {
+        computed(&self.0)
+    }
+}
+
+fn computed(statistics: &Path) -> Option<Duration> {
+    // The first number: nanoseconds on a processor (Linux, "sched-stats.rst").
+    let statistics = std::fs::read_to_string(statistics).ok()?;
     let nanos = statistics.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))
 }

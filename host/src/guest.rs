@@ -32,7 +32,7 @@ use wasmtime::Store;
 use crate::message::Response;
 use crate::model::{Limits, Nanos};
 use crate::sched::Sched;
-use crate::wasi::Chance;
+use crate::wasi::{Chance, Lookahead};
 
 use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
@@ -53,6 +53,7 @@ pub struct Worker {
     store: Store<GuestState>,
     guest: Exports,
     cpu: Rc<CpuMeter>,
+    ahead: Rc<Lookahead>,
     /// The engine counts fuel.
     fuel: bool,
     /// Given back when the store, with what it has of the engine, is gone.
@@ -85,7 +86,7 @@ impl Worker {
     ) -> Result<Self, GuestFailure> {
         let permit = WorkerPermit::take(host).ok_or_else(exhausted)?;
         let state = GuestState::new(host, identity, ordinal);
-        let cpu = Rc::clone(&state.local.get().cpu);
+        let (cpu, ahead) = (Rc::clone(&state.local.get().cpu), Rc::clone(&state.local.get().ahead));
         let mut store = Store::new(code.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_max_component_handles(HANDLES);
@@ -93,11 +94,16 @@ impl Worker {
         let fuel = cpu::bound(&mut store);
         cpu::allow(&mut store, fuel, identity.limits.cpu_time)?;
         let instance = {
-            let instantiating = pin!(code.instantiate(&mut store));
+            let instantiating = pin!(async {
+                cpu::begin(&store, &ahead, &identity.limits);
+                let instance = code.instantiate(&mut store).await;
+                cpu::catch_up(&store, &ahead).await;
+                instance
+            });
             in_time(&host.sched, &identity.limits, cpu.measure(fuel, instantiating)).await?
         };
         match instance {
-            Ok(guest) => Ok(Self { store, guest, cpu, fuel, _permit: permit }),
+            Ok(guest) => Ok(Self { store, guest, cpu, ahead, fuel, _permit: permit }),
             Err(error) => Err(failure(&error, store.data())),
         }
     }
@@ -152,19 +158,23 @@ impl Worker {
     /// The future may be dropped before it ends; then call
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
+        cpu::begin(&self.store, &self.ahead, &self.store.data().local.get().identity.limits);
         let answer = {
             let answering = pin!(self.guest.handle.call_async(&mut self.store, (route,)));
             self.cpu.measure(self.fuel, answering).await
         };
-        match answer {
+        let outcome = match answer {
             Ok((response,)) => checked(response, &self.store.data().local.get().identity.limits),
             Err(error) => Err(failure(&error, self.store.data())),
-        }
+        };
+        // What it has computed has taken its time, also where it has failed.
+        cpu::catch_up(&self.store, &self.ahead).await;
+        outcome
     }
 
     /// How much longer the request's work has taken as its process is slow: nanoseconds.
     pub fn stretched(&self) -> Nanos {
-        self.store.data().env.stretched
+        self.ahead.stretched()
     }
 
     /// What the guest has computed for the request so far, the host's work for it
@@ -175,6 +185,12 @@ impl Worker {
         Some(self.store.data().local.get().identity.limits.cpu_time.saturating_sub(left))
     }
 
+    /// What the guest has computed for the request in simulated time, without what makes its process slow:
+    /// nanoseconds. None where computing takes no time.
+    pub fn cpu_time(&self) -> Nanos {
+        self.ahead.computed()
+    }
+
     /// Ends what the request left open, and returns what the guest said of its SERVER span.
     pub fn finish(&mut self) -> Annotations {
         let local = self.store.data_mut().local.get_mut();
@@ -182,7 +198,7 @@ impl Worker {
         local.output.current.set(None);
         local.interfaces.finish();
         let Some(scope) = &mut local.scope else { return Annotations::default() };
-        scope.end_all(&local.host.recorder, &local.host.sched, local.identity.resource);
+        scope.end_all(&local.host.recorder, local.ahead.last(), local.identity.resource);
         let annotations = std::mem::take(&mut scope.annotations);
         local.scope = None;
         annotations
@@ -196,7 +212,7 @@ impl Worker {
         local.cpu.begin();
         local.budget.begin();
         state.memory.reached = false;
-        state.env.stretched = 0;
+        local.ahead.forget_stretch();
         if let Some(scope) = &scope {
             state.env.random = Chance::of(scope.random());
             local.output.current.set(scope.current());

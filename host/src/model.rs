@@ -24,6 +24,12 @@ pub type Place = Range<usize>;
 /// Nanoseconds.
 pub type Nanos = u64;
 
+/// Picoseconds: thousandths of a nanosecond.
+pub type Picos = u64;
+
+/// Femtoseconds: millionths of a nanosecond.
+pub type Femtos = u64;
+
 /// An index into [`Model::services`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub u32);
@@ -67,6 +73,8 @@ pub struct Model {
     pub objectives: Vec<Objective>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
+    /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.
+    pub compute: Picos,
     /// Hosts outside of the topology that guests may call, as `host` or `host:port`.
     pub allowed_hosts: Vec<String>,
 }
@@ -80,6 +88,15 @@ impl Model {
 
     pub fn service(&self, id: ServiceId) -> &Service {
         &self.services[id.index()]
+    }
+
+    /// How long a service's computing takes in virtual time.
+    pub fn compute(&self, id: ServiceId) -> Compute {
+        if self.compute == 0 {
+            return Compute::NONE;
+        }
+        let times = |femtos: Femtos| (femtos as f64 * self.service(id).compute_factor).round() as Femtos;
+        Compute { instruction: times(self.compute * 1_000), host: times(HOST_WORK) }
     }
 
     /// Workers that there may be at a time, of all guests together. Services may
@@ -101,6 +118,23 @@ impl Model {
         let at = self.services.iter().position(|service| service.name == name)?;
         Some(ServiceId(at as u32))
     }
+}
+
+/// A unit of the host's work for a guest is a nanosecond, which its prices are measured in.
+const HOST_WORK: Femtos = 1_000_000;
+
+/// How long computing takes in simulated time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compute {
+    /// A unit of fuel that a guest uses itself, which is about an instruction.
+    pub instruction: Femtos,
+    /// A unit of fuel that the host's work for it costs.
+    pub host: Femtos,
+}
+
+impl Compute {
+    /// It takes no time.
+    pub const NONE: Self = Self { instruction: 0, host: 0 };
 }
 
 /// Where people and real clients come in.
@@ -132,6 +166,8 @@ pub struct Service {
     pub config_keys: ConfigKeys,
     /// Further resource attributes.
     pub resource: IndexMap<String, Scalar>,
+    /// Computing takes this multiple of [`Model::compute`]; above 0.
+    pub compute_factor: f64,
     pub limits: Limits,
     /// The service's name in the file.
     pub place: Place,
@@ -206,6 +242,8 @@ pub struct Telemetry {
     pub exclude: Vec<String>,
     /// Whether spans say which faults have struck them. Else only the truth does.
     pub label_faults: bool,
+    /// Whether the simulator sends telemetry of its own.
+    pub self_telemetry: bool,
 }
 
 /// An OTLP receiver.

@@ -81,9 +81,8 @@ impl Process {
         *self.slowness.borrow_mut() = slowness;
     }
 
-    /// What its clock shows: nanoseconds since the Unix epoch.
-    pub fn wall(&self) -> Nanos {
-        let now = self.sched.now();
+    /// What its clock shows at an instant: nanoseconds since the Unix epoch.
+    pub fn wall_at(&self, now: Nanos) -> Nanos {
         self.skew.get().map_or(now, |skew| now.saturating_add_signed(skew(now)))
     }
 

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use crate::error::{Problem, Refused, Warnings, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{Fault, Model, Nanos, Target};
+use crate::model::{Fault, Model, Nanos, Picos, Target};
 
 mod address;
 mod answer;
@@ -26,6 +26,7 @@ mod objectives;
 mod patterns;
 mod rates;
 mod reader;
+mod run;
 mod schema;
 mod section;
 mod service;
@@ -98,6 +99,19 @@ pub fn load(path: &Path, embedded: &[&str]) -> Result<Topology, Refused> {
 /// What is wrong with the text, and what to write instead.
 pub fn duration(text: &str) -> Result<Nanos, String> {
     units::parse_duration(text).map_err(in_one_line)
+}
+
+/// Reads the simulated time of an instruction as topologies write it, `0.04ns`.
+///
+/// # Errors
+/// What is wrong with the text, and what to write instead.
+pub fn compute(text: &str) -> Result<Picos, String> {
+    run::parse_time_of_instruction(text).map_err(in_one_line)
+}
+
+/// The simulated time of an instruction as topologies write it.
+pub fn show_compute(picos: Picos) -> String {
+    run::show(picos)
 }
 
 /// Reads an address as topologies write it, `127.0.0.1:8001`.
@@ -190,6 +204,7 @@ static ROOT: Section = Section {
     says: "a topology of simhost: services, what lies between them, who asks them, and what goes wrong",
     keys: &[
         &TOPOLOGY,
+        &run::RUN,
         &traffic::INGRESS,
         &traffic::NETWORK,
         &service::SERVICES,
@@ -207,6 +222,7 @@ static ROOT: Section = Section {
 fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     ROOT.keys_of(root);
     let head = head(root);
+    let compute = run::compute(root);
     let (limits, bounds) = limits::of_topology(root);
     let code = Surroundings { folder, embedded, limits };
     let services = service::services(root, &code);
@@ -238,6 +254,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         objectives,
         telemetry,
         bounds,
+        compute,
         allowed_hosts,
     })
 }

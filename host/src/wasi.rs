@@ -6,6 +6,7 @@
 //! and an empty standard input.
 
 pub mod bill;
+mod lookahead;
 mod metered;
 mod output;
 
@@ -25,12 +26,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView, async_trait};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use crate::model::Nanos;
-use crate::process::Process;
 use crate::rng::{Key, Stream};
 use crate::sched;
 use crate::telemetry::record::Severity;
 
 pub use bill::Bill;
+pub use lookahead::Lookahead;
 use output::Stdio;
 pub use output::{Current, Output};
 
@@ -39,26 +40,13 @@ const RANDOM_BYTES: u64 = 1 << 20;
 
 /// What a guest's clocks and dice are made of.
 pub struct GuestEnv {
-    pub process: Fragile<Rc<Process>>,
-    /// How much longer this request's work takes than it would in a process like any
-    /// other: nanoseconds.
-    pub stretched: Nanos,
+    /// The worker's clock.
+    pub ahead: Fragile<Rc<Lookahead>>,
     pub random: Chance,
     /// For the guest's hash maps; fixed for the life of a worker.
     pub hash_seed: u64,
     /// What the guest owes for the host's work.
     pub bill: Bill,
-}
-
-impl GuestEnv {
-    /// When work is done that begins now and would take `nanos`.
-    pub fn work(&mut self, nanos: Nanos) -> Nanos {
-        let process = self.process.get();
-        let length = process.length(nanos);
-        let due = process.sched.now().saturating_add(length);
-        self.stretched = self.stretched.saturating_add(length.saturating_sub(nanos));
-        due
-    }
 }
 
 /// The stream of a guest's draws: another for each request, so that requests do
@@ -177,13 +165,13 @@ impl GuestEnvView<'_> {
 
     fn instant(&self) -> Nanos {
         self.charge(bill::FUNCTION);
-        self.env.process.get().sched.now()
+        self.env.ahead.get().now()
     }
 
     /// A wait for an instant; who waits notices it when the process goes on.
     fn wait(&mut self, due: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
         self.charge(bill::TIMER);
-        let timer = Timer { process: self.env.process.clone(), due };
+        let timer = Timer { ahead: self.env.ahead.clone(), due };
         let timer = self.table.push(timer)?;
         subscribe(self.table, timer)
     }
@@ -192,7 +180,7 @@ impl GuestEnvView<'_> {
 impl wall_clock::Host for GuestEnvView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         self.charge(bill::FUNCTION);
-        let now = self.env.process.get().wall();
+        let now = self.env.ahead.get().wall();
         let (seconds, nanoseconds) = (now / 1_000_000_000, (now % 1_000_000_000) as u32);
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }
@@ -217,7 +205,7 @@ impl monotonic_clock::Host for GuestEnvView<'_> {
 
     fn subscribe_duration(&mut self, duration: Nanos) -> wasmtime::Result<Resource<DynPollable>> {
         // To sleep for a while is how guests work; an instant comes when it comes.
-        let due = self.env.work(duration);
+        let due = self.env.ahead.get().work(duration);
         self.wait(due)
     }
 }
@@ -250,14 +238,17 @@ impl insecure_seed::Host for GuestEnvView<'_> {
 
 /// A wait that a guest may poll among others.
 struct Timer {
-    process: Fragile<Rc<Process>>,
+    ahead: Fragile<Rc<Lookahead>>,
     due: Nanos,
 }
 
 #[async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
-        sched::here(self.process.get().wait(self.due)).await;
+        let ahead = self.ahead.get();
+        if !ahead.is_past(self.due) {
+            sched::here(ahead.process.wait(self.due)).await;
+        }
     }
 }
 
@@ -265,6 +256,8 @@ impl Pollable for Timer {
 mod tests {
     use super::*;
     use crate::clock::{Clock, VIRTUAL_START};
+    use crate::model::Compute;
+    use crate::process::Process;
     use crate::rng::Purpose;
     use crate::sched::Sched;
     use random::Host as _;
@@ -273,8 +266,7 @@ mod tests {
     fn random_bytes_are_paid_for_by_their_number() {
         let process = Process::new(&Sched::new(Clock::virtual_from(VIRTUAL_START)), false);
         let mut env = GuestEnv {
-            process: Fragile::new(process),
-            stretched: 0,
+            ahead: Fragile::new(Rc::new(Lookahead::new(&process, Compute::NONE, Bill::default()))),
             random: Chance::of(Key::new(1, Purpose::GuestStart)),
             hash_seed: 1,
             bill: Bill::default(),

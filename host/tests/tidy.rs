@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -41,11 +41,14 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
-    ("metrics", &["model", "rng", "context", "telemetry"]),
+    ("metrics", &["model", "clock", "rng", "context", "telemetry"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
+    (
+        "guest",
+        &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "metrics", "wasi"],
+    ),
     ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
     (
         "bus",
@@ -60,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "process",
             "tally",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",
@@ -69,7 +73,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("socket", &[]),
     ("control", &["model", "socket"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
-    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "bus"]),
+    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
         "load",
         &[
@@ -84,6 +88,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "topology",
             "sched",
             "telemetry",
+            "metrics",
             "fault",
             "guest",
             "bus",
@@ -93,6 +98,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("traces", &["model", "error", "context", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
     (
         "run",
         &[
@@ -107,6 +113,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "socket",
             "process",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",
@@ -120,6 +127,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "report",
             "truth",
             "progress",
+            "self_telemetry",
         ],
     ),
     (
@@ -158,6 +166,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "control",
             "report",
             "progress",
+            "self_telemetry",
             "traces",
             "truth",
             "run",

@@ -185,9 +185,9 @@ impl Stats {
         });
     }
 
-    /// Its link has policies, and this is what they do.
-    pub fn policies(&self, ticket: Ticket, note: impl FnOnce(&mut PolicyAccount)) {
-        self.link(ticket, |link| note(link.policies.get_or_insert_default()));
+    /// Its link has policies, and this is what they did.
+    pub fn policies(&self, ticket: Ticket, did: PolicyAccount) {
+        self.link(ticket, |link| link.policies.get_or_insert_default().merge(did));
     }
 
     /// Requests from outside that have ended, and how many of them failed.

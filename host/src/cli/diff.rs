@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::diff::{Comparison, Question};
 use crate::error::{Look, printable};
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::run::signals::INTERRUPTED;
 use crate::run::{Options, RequestFlag, RunEvent};
 
@@ -39,6 +39,11 @@ pub struct Diff {
     /// For both runs: the seed of all chance [default: the first topology's]
     #[arg(long, value_name = "N", value_parser = super::seed)]
     seed: Option<u64>,
+
+    /// For both runs: let an instruction of a guest take this long, for example 0.04ns; 0: computing
+    /// takes no time [default: the topology's]
+    #[arg(long, value_name = "TIME", value_parser = super::compute)]
+    compute: Option<Picos>,
 
     /// For both runs: switch a fault on or off; may be repeated
     #[arg(long = "fault", value_name = "NAME=on|off", value_parser = switch)]
@@ -111,6 +116,7 @@ impl Diff {
             without,
             guests,
             seed,
+            compute,
             faults,
             loads,
             stop_after,
@@ -118,7 +124,8 @@ impl Diff {
             json: _,
             exit_code: _,
         } = self;
-        let common = Options { topology, seed, faults, loads, requests, stop_after, ..Options::default() };
+        let common =
+            Options { topology, seed, compute, faults, loads, requests, stop_after, ..Options::default() };
         Question { common, other, with, without, guests }
     }
 }

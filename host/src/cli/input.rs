@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::run::{Destinations, Listed, Options, RequestFlag};
 
 use super::tell::tell;
-use super::{guest, listen, seed, switch};
+use super::{compute, guest, listen, seed, switch};
 
 /// What `run` and `check` have in common.
 #[derive(Debug, Args)]
@@ -24,6 +24,11 @@ pub struct Input {
     /// The seed of all chance [default: the topology's]
     #[arg(long, value_name = "N", value_parser = seed)]
     seed: Option<u64>,
+
+    /// Let an instruction of a guest take this long in virtual time, for example 0.04ns; 0: computing
+    /// takes no time [default: the topology's]
+    #[arg(long, value_name = "TIME", value_parser = compute)]
+    compute: Option<Picos>,
 
     /// Run another guest as this service: a component's file, or the name of a built-in one; may be repeated
     #[arg(long = "guest", value_name = "SERVICE=GUEST", value_parser = guest)]
@@ -79,6 +84,8 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            self_telemetry: false,
+            compute: self.compute,
             strict: false,
             no_counterfactual: false,
             blind: self.blind,

@@ -1,8 +1,10 @@
 //! A replica of a service, as its workers see it.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use crate::model::{Limits, ServiceId};
+use crate::model::{Compute, Limits, ServiceId};
 use crate::process::Process;
 use crate::telemetry::record::ResourceId;
 
@@ -23,9 +25,13 @@ pub struct Identity {
     pub endpoint: Rc<Endpoint>,
     pub config: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
+    /// How long its guest's computing takes in virtual time.
+    pub compute: Compute,
     pub limits: Limits,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
+    /// What its workers' memories take: bytes.
+    pub memory: Arc<AtomicU64>,
     /// Its workers together.
     pub pool: Rc<WorkerPool>,
 }

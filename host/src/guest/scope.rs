@@ -9,7 +9,6 @@ use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
-use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{
     Attributes, Event, ExceptionSpan, KeyValue, LogRecord, ResourceId, Scope, SpanKind, SpanRecord, Status,
@@ -325,17 +324,17 @@ impl RequestScope {
     }
 
     /// Ends a span. One that is not open any more, or never was, is ignored.
-    pub fn end(&mut self, handle: u32, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
+    pub fn end(&mut self, handle: u32, recorder: &Recorder, now: Nanos, resource: ResourceId) {
         if let Some(at) = self.position(handle) {
             let span = self.open.remove(at);
-            self.record(span, recorder, sched, resource);
+            self.record(span, recorder, now, resource);
         }
     }
 
     /// Ends all spans that are still open, the innermost first.
-    pub fn end_all(&mut self, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
+    pub fn end_all(&mut self, recorder: &Recorder, now: Nanos, resource: ResourceId) {
         while let Some(span) = self.open.pop() {
-            self.record(span, recorder, sched, resource);
+            self.record(span, recorder, now, resource);
         }
     }
 
@@ -425,7 +424,7 @@ impl RequestScope {
         self.open.iter().rposition(|span| span.handle == handle)
     }
 
-    fn record(&self, span: OpenSpan, recorder: &Recorder, sched: &Sched, resource: ResourceId) {
+    fn record(&self, span: OpenSpan, recorder: &Recorder, now: Nanos, resource: ResourceId) {
         recorder.closed();
         if !self.trace.recording {
             return;
@@ -442,7 +441,7 @@ impl RequestScope {
             kind: span.kind,
             name: Text::Owned(span.name),
             start: span.start,
-            end: sched.now(),
+            end: now,
             attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
             status: span.status,

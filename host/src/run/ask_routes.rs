@@ -11,8 +11,8 @@ use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
 use crate::guest::contract::{self, Described};
-use crate::guest::{GuestFailure, Host, Worker};
-use crate::model::{Model, ServiceId};
+use crate::guest::{GuestFailure, Host, Identity, Worker};
+use crate::model::{Compute, Model, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
@@ -74,6 +74,7 @@ pub fn ask_routes(
     let host = Rc::new(Host {
         sched: Sched::new(Clock::virtual_from(VIRTUAL_START)),
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
+        metrics: None,
         span_limits: SpanLimits::default(),
         root: model.root(),
         permits: Cell::new(1),
@@ -81,7 +82,8 @@ pub fn ask_routes(
     });
     let process = Process::new(&host.sched, false);
     let info = ReplicaInfo { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
-    let identity = Rc::new(identity(model, id, info, setup));
+    // It is before the first instant of any world: nothing takes time.
+    let identity = Rc::new(Identity { compute: Compute::NONE, ..identity(model, id, info, setup) });
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         worker.describe().await

@@ -64,6 +64,10 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         head.push(',');
     }
     write!(head, " {}", words::counted(u64::from(described.workers), "worker")).expect(INFALLIBLE);
+    if described.compute_factor != 1.0 {
+        write!(head, ", computing takes {} times as long", words::number(described.compute_factor))
+            .expect(INFALLIBLE);
+    }
     let mut text = paragraph("", &head);
     for route in guest.routes.names() {
         text.push_str(&paragraph("  ", route));

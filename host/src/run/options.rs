@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::model::Nanos;
+use crate::model::{Nanos, Picos};
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
 use crate::telemetry::log_lines::Format;
 use crate::telemetry::record::Severity;
+use crate::topology;
 
 use super::event::RunEvent;
 use super::requests::RequestFlag;
@@ -50,12 +51,16 @@ pub struct Options {
     pub speed: Option<Speed>,
     /// Worlds that run beside one another, in virtual time; none is one.
     pub shards: Option<u32>,
+    /// Overrides the topology's.
+    pub compute: Option<Picos>,
     /// Whether what is only doubtful is refused too.
     pub strict: bool,
     /// Leave out the runs that say what each fault has caused.
     pub no_counterfactual: bool,
     /// How many requests that a fault has changed the truth lists.
     pub changed: Listed,
+    /// Whether the simulator sends telemetry of its own.
+    pub self_telemetry: bool,
     /// Leave the faults out of all that is said, shown and exported.
     pub blind: bool,
     pub destinations: Destinations,
@@ -85,6 +90,7 @@ impl Options {
             loads,
             requests,
             through_ingress,
+            compute,
             // Keys of their own: topology, seed, virtual, shards.
             topology: _,
             virtual_time: _,
@@ -103,6 +109,8 @@ impl Options {
             no_counterfactual: _,
             changed: _,
             blind: _,
+            // About the program.
+            self_telemetry: _,
             destinations: _,
             tell: _,
         } = self;
@@ -118,6 +126,9 @@ impl Options {
         faults.iter().for_each(|fault| flag("fault", switch(fault)));
         loads.iter().for_each(|load| flag("load", switch(load)));
         requests.iter().for_each(|asked| flag("request", asked.written()));
+        if let Some(picos) = compute {
+            flag("compute", topology::show_compute(*picos));
+        }
         if *through_ingress {
             flags.push("--through-ingress".to_owned());
         }

@@ -4,6 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::rates::RATE_UNITS;
+use super::run::COMPUTE_UNITS;
 use super::schema::{any, text};
 use super::units::{BIT_UNITS, SIZE_UNITS, TIME_UNITS};
 
@@ -41,6 +42,11 @@ pub(super) fn time() -> String {
 /// A length of time, or a normal distribution of it.
 pub(super) fn varying_time() -> String {
     format!("\\s*{0}\\s*(\\+/-\\s*{0}\\s*)?", time())
+}
+
+/// The time of an instruction.
+pub(super) fn time_of_instruction() -> String {
+    format!("0|{NUMBER}({})", units(&COMPUTE_UNITS))
 }
 
 pub(super) fn size() -> String {

@@ -15,7 +15,7 @@ use super::patterns;
 use super::reader::{Table, Value};
 use super::schema::text;
 use super::section::{Named, Rule, Section, Sub};
-use super::shapes::{By, Count, Written};
+use super::shapes::{By, Count, Number, Written};
 use super::types::TEXT;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Code, ConfigKeys, Limits, Place, Scalar, Service};
@@ -53,7 +53,18 @@ pub(super) static SERVICES: Key<Named, Required> = Key {
 static SERVICE: Section = Section {
     name: "service",
     says: "a service: a guest that simhost runs, or a real server",
-    keys: &[&GUEST, &URL, &VERSION, &REPLICAS, &WORKERS, &QUEUE, &CONFIG, &RESOURCE, &LIMITS],
+    keys: &[
+        &GUEST,
+        &URL,
+        &VERSION,
+        &REPLICAS,
+        &WORKERS,
+        &QUEUE,
+        &CONFIG,
+        &RESOURCE,
+        &COMPUTE_FACTOR,
+        &LIMITS,
+    ],
     rules: &[
         Rule::One(&["guest", "url"]),
         Rule::NotBoth("url", "version"),
@@ -62,6 +73,7 @@ static SERVICE: Section = Section {
         Rule::NotBoth("url", "queue"),
         Rule::NotBoth("url", "config"),
         Rule::NotBoth("url", "resource"),
+        Rule::NotBoth("url", "compute-factor"),
         Rule::NotBoth("url", "limits"),
     ],
 };
@@ -118,6 +130,14 @@ static CONFIG: Key<Written, Optional> = Key {
 
 static RESOURCE: Key<Written, Optional> =
     Key { name: "resource", of: SETTINGS, absent: Optional("`{}`"), says: "further resource attributes" };
+
+static COMPUTE_FACTOR: Key<Number, Usual> = Key {
+    name: "compute-factor",
+    of: Number(0.001, 1_000.0, "a number from 0.001 to 1000"),
+    absent: Usual("1"),
+    says: "its computing takes this multiple of its time: with 2, what it executes takes twice [`compute`](#run), and \
+           what simhost does for it twice its price",
+};
 
 static LIMITS: Key<Sub, Optional> = Key {
     name: "limits",
@@ -176,6 +196,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         config_places: Vec::new(),
         config_keys: ConfigKeys::default(),
         resource: IndexMap::new(),
+        compute_factor: COMPUTE_FACTOR.usual(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
     };
@@ -203,6 +224,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
         service.config_keys = config_keys(&value);
     }
     service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
+    service.compute_factor = COMPUTE_FACTOR.or_usual(table);
     if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
         limits::set(&mut service.limits, &table);
     }

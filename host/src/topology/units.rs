@@ -77,18 +77,18 @@ const SIZE_WORDS: [(&str, &str); 12] = [
 ];
 
 /// A kind of quantity: its name, its units and its examples.
-struct Quantity {
-    what: &'static str,
-    units: &'static [(&'static str, u64)],
-    words: &'static [(&'static str, &'static str)],
+pub(super) struct Quantity {
+    pub what: &'static str,
+    pub units: &'static [(&'static str, u64)],
+    pub words: &'static [(&'static str, &'static str)],
     /// The unit that a bare number most likely meant.
-    usual: &'static str,
+    pub usual: &'static str,
     /// As a person calls it.
-    usual_name: &'static str,
-    remedy: &'static str,
-    list: &'static str,
+    pub usual_name: &'static str,
+    pub remedy: &'static str,
+    pub list: &'static str,
     /// The smallest there is, in the plural.
-    grain: &'static str,
+    pub grain: &'static str,
 }
 
 const TIME: Quantity = Quantity {
@@ -271,7 +271,7 @@ fn time_of(value: &Value<'_>, key: &str) -> &'static Quantity {
     }
 }
 
-fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
+pub(super) fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
     let number = match value.item() {
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
         DeValue::Float(float) => float.as_str(),
@@ -354,7 +354,7 @@ fn sum(text: &str, parts: &[&str], quantity: &Quantity) -> Result<u64, Problem> 
     })
 }
 
-fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
+pub(super) fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
     let what = quantity.what;
     let wrong = |label: &str| {
         Problem::new(format!("{} is not a {what}", quote(text))).label(label).help(quantity.remedy)
@@ -406,6 +406,7 @@ fn scaled(whole: &str, fraction: &str, factor: u64) -> Option<Option<u64>> {
 fn too_much(text: &str, quantity: &Quantity) -> Problem {
     let (label, help) = match quantity.grain {
         "nanoseconds" => ("longer than a year", "nothing in a topology may take longer than 365 days"),
+        "picoseconds" => ("too long", quantity.remedy),
         _ => ("larger than any machine's memory", quantity.remedy),
     };
     Problem::new(format!("{} is absurd", quote(text))).label(label).help(help)

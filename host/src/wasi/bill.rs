@@ -50,19 +50,47 @@ pub const fn search(keys: usize, length: usize) -> u64 {
 /// wants a store's data to be `Send`; loads and stores of their own cost what those of
 /// a plain number do.
 #[derive(Clone, Debug, Default)]
-pub struct Bill(Arc<AtomicU64>);
+pub struct Bill(Arc<Account>);
+
+#[derive(Debug, Default)]
+struct Account {
+    owed: AtomicU64,
+    /// What was paid so far, and the fuel that the guest had when it last called the host: noted only
+    /// where computing takes time.
+    paid: AtomicU64,
+    left: AtomicU64,
+}
 
 impl Bill {
     /// Adds `fuel` to what is owed.
     pub fn charge(&self, fuel: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).saturating_add(fuel), Ordering::Relaxed);
+        let owed = &self.0.owed;
+        owed.store(owed.load(Ordering::Relaxed).saturating_add(fuel), Ordering::Relaxed);
     }
 
     /// What is owed; from now on nothing is.
     pub fn settle(&self) -> u64 {
-        let owed = self.0.load(Ordering::Relaxed);
-        self.0.store(0, Ordering::Relaxed);
+        let owed = self.0.owed.load(Ordering::Relaxed);
+        self.0.owed.store(0, Ordering::Relaxed);
         owed
+    }
+
+    /// Notes the fuel that the guest has.
+    pub fn note_left(&self, fuel: u64) {
+        self.0.left.store(fuel, Ordering::Relaxed);
+    }
+
+    /// Notes that the guest has paid for work of the host.
+    pub fn note_paid(&self, fuel: u64) {
+        self.0.paid.store(self.0.paid.load(Ordering::Relaxed).wrapping_add(fuel), Ordering::Relaxed);
+    }
+
+    /// The fuel that the guest had when that was last noted, less what it owes; and all that the host's
+    /// work has cost so far, what it owes included. The second wraps around.
+    pub fn noted(&self) -> (u64, u64) {
+        let owed = self.0.owed.load(Ordering::Relaxed);
+        let left = self.0.left.load(Ordering::Relaxed).saturating_sub(owed);
+        (left, self.0.paid.load(Ordering::Relaxed).wrapping_add(owed))
     }
 }
 
@@ -76,6 +104,12 @@ mod tests {
         bill.clone().charge(CROSSING);
         bill.charge(bytes(7));
         assert_eq!((bill.settle(), bill.settle()), (CROSSING + 7, 0));
+        bill.note_left(100);
+        bill.charge(40);
+        assert_eq!(bill.noted(), (60, 40), "what is owed is gone already");
+        bill.note_paid(bill.settle());
+        bill.note_left(60);
+        assert_eq!(bill.noted(), (60, 40));
         bill.charge(u64::MAX);
         bill.charge(1);
         assert_eq!(bill.settle(), u64::MAX, "it does not start again from nothing");

@@ -29,6 +29,7 @@ pub(super) fn add_to_linker<T: WithGuestEnv>(linker: &mut Linker<T>) -> wasmtime
 impl poll::Host for GuestEnvView<'_> {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
         self.charge(bill::TIMER.saturating_mul(pollables.len() as u64));
+        self.env.ahead.get().reach();
         poll::Host::poll(self.table, pollables).await
     }
 }
@@ -36,11 +37,13 @@ impl poll::Host for GuestEnvView<'_> {
 impl poll::HostPollable for GuestEnvView<'_> {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         self.charge(bill::TIMER);
+        self.env.ahead.get().reach();
         poll::HostPollable::ready(self.table, pollable).await
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         self.charge(bill::TIMER);
+        self.env.ahead.get().reach();
         poll::HostPollable::block(self.table, pollable).await
     }
 

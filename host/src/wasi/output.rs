@@ -14,11 +14,12 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::context::{SpanId, TraceFlags, TraceId};
-use crate::sched::Sched;
+use crate::model::Nanos;
 use crate::telemetry::record::{LogRecord, ResourceId, Scope, Severity, Text};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Signal;
 
+use super::Lookahead;
 use super::bill::{self, Bill};
 
 /// A line of output is cut here: a guest that never ends one costs no more.
@@ -36,7 +37,7 @@ pub type Current = Option<(TraceId, SpanId, TraceFlags)>;
 
 /// Where one worker's standard output and error go: log records, one a line.
 pub struct Output {
-    pub sched: Sched,
+    ahead: Rc<Lookahead>,
     pub recorder: Rc<Recorder>,
     pub resource: ResourceId,
     bill: Bill,
@@ -54,7 +55,7 @@ pub struct Output {
 impl Output {
     /// `keep` finds room for bytes of a record, or says that there is none.
     pub fn new(
-        sched: Sched,
+        ahead: &Rc<Lookahead>,
         recorder: Rc<Recorder>,
         resource: ResourceId,
         bill: Bill,
@@ -62,7 +63,8 @@ impl Output {
     ) -> Self {
         let (current, left, lines) = (Cell::new(None), Cell::new(0), RefCell::default());
         let (keep, complaints) = (Box::new(keep), RefCell::default());
-        Self { sched, recorder, resource, bill, keep, current, left, lines, complaints }
+        let ahead = Rc::clone(ahead);
+        Self { ahead, recorder, resource, bill, keep, current, left, lines, complaints }
     }
 
     /// Takes what the guest wrote and records the lines that it completes.
@@ -81,7 +83,7 @@ impl Output {
             if end.is_some() {
                 let line = std::mem::take(line);
                 drop(lines);
-                self.record(severity, &line);
+                self.record(severity, &line, self.ahead.now());
             }
             bytes = rest;
         }
@@ -117,12 +119,12 @@ impl Output {
         for severity in [Severity::Info, Severity::Error] {
             let line = std::mem::take(&mut self.lines.borrow_mut()[Self::stream(severity)]);
             if !line.is_empty() {
-                self.record(severity, &line);
+                self.record(severity, &line, self.ahead.last());
             }
         }
     }
 
-    fn record(&self, severity: Severity, line: &[u8]) {
+    fn record(&self, severity: Severity, line: &[u8], time: Nanos) {
         self.bill.charge(LINE);
         if severity == Severity::Error {
             self.complain(&String::from_utf8_lossy(line));
@@ -134,7 +136,7 @@ impl Output {
         self.left.set(left);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.recorder.log(LogRecord {
-            time: self.sched.now(),
+            time,
             severity,
             event_name: None,
             body: Text::Owned(String::from_utf8_lossy(line).into_owned()),

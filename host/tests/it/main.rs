@@ -29,6 +29,7 @@ mod lifecycle;
 mod load;
 mod look;
 mod looks;
+mod metrics;
 mod orders;
 mod program;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ mod progress;
 mod report;
 mod resilience;
 mod schema;
+mod self_telemetry;
 mod semconv;
 mod shards;
 mod surroundings;

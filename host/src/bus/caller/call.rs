@@ -24,17 +24,21 @@ impl Outbound for Weak<CallerSide> {
         service: String,
         request: Request,
         timeout: Option<Nanos>,
+        begins: Nanos,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
-        match self.upgrade() {
-            // A process that stands still calls nobody: the CLIENT span begins when it goes on.
-            Some(side) if side.callee.at_standstill(caller.home()).is_some() => async move {
-                side.callee.awaken(caller.home()).await;
-                side.carry(caller, &service, request, timeout).await
-            }
-            .boxed_local(),
-            Some(side) => side.carry(caller, &service, request, timeout),
-            None => std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local(),
+        let Some(side) = self.upgrade() else {
+            return std::future::ready(Err(CallError::Reset("the run is over".to_owned()))).boxed_local();
+        };
+        if begins <= side.sched().now() && side.callee.at_standstill(caller.home()).is_none() {
+            return side.carry(caller, &service, request, timeout);
         }
+        async move {
+            side.sched().sleep_until(begins).await;
+            // A process that stands still calls nobody: the CLIENT span begins when it goes on.
+            side.callee.awaken(caller.home()).await;
+            side.carry(caller, &service, request, timeout).await
+        }
+        .boxed_local()
     }
 
     fn waits(&self, service: ServiceId) {
@@ -49,8 +53,9 @@ impl Outbound for Weak<CallerSide> {
         identity: &Identity,
         name: &str,
         id: SpanId,
+        began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
-        self.upgrade()?.callee.span_delay(scope, identity, name, id)
+        self.upgrade()?.callee.span_delay(scope, identity, name, id, began)
     }
 }
 

@@ -8,20 +8,21 @@ use crate::context::SpanId;
 use crate::fault::{Candidate, Json, Point, Spans};
 use crate::guest::Identity;
 use crate::guest::scope::RequestScope;
-use crate::model::{FaultEvent, Scalar};
+use crate::model::{FaultEvent, Nanos, Scalar};
 use crate::rng::Purpose;
 use crate::telemetry::record::{Event, KeyValue, Text, Value};
 
 use crate::bus::callee::CalleeSide;
 
 impl CalleeSide {
-    /// What strikes a span that the guest has just begun: a wait, which gives events.
+    /// What strikes a span that the guest has just begun, at the instant `began`: a wait, which gives events.
     pub(in crate::bus) fn span_delay(
         &self,
         scope: &RequestScope,
         identity: &Identity,
         name: &str,
         span: SpanId,
+        began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
         if !self.faults.has(Point::Span, identity.service) {
             return None;
@@ -42,11 +43,11 @@ impl CalleeSide {
             spans: Spans { server: Some(scope.server), client: None, own: Some(span) },
             key: scope.trace.chance(Purpose::Fault, span),
         };
-        let (process, now) = (Rc::clone(&identity.process), self.now());
-        let verdict = self.faults.span(&candidate, scope.server, name, now)?;
+        let process = Rc::clone(&identity.process);
+        let verdict = self.faults.span(&candidate, scope.server, name, began)?;
         let waiting = async move {
             // It ends in a process that goes on.
-            process.wait(now.saturating_add(verdict.delay)).await;
+            process.wait(began.saturating_add(verdict.delay)).await;
             verdict.events.iter().map(|event| noticed(event, process.sched.now())).collect()
         };
         Some(waiting.boxed_local())

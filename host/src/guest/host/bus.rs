@@ -139,6 +139,7 @@ impl bus::HostPending for GuestState {
     ) -> wasmtime::Result<Result<http::Response, bus::CallError>> {
         self.charge(FUNCTION);
         let local = self.local.get_mut();
+        local.ahead.reach();
         let call = match local.interfaces.bus.pending.remove(&pending.rep()) {
             Some(PendingCall::UnderWay(span, call)) => {
                 local.wait_for(span);
@@ -223,7 +224,8 @@ impl Local {
         let mut caller = scope.caller(&self.identity, Rc::clone(&hold));
         caller.waiter = Some(Rc::clone(&self.interfaces.bus.waiter));
         let span = caller.span;
-        (span, outbound.call(caller, service, request, options.timeout_ns), Some(hold))
+        let begins = self.ahead.reach();
+        (span, outbound.call(caller, service, request, options.timeout_ns, begins), Some(hold))
     }
 
     /// The guest waits for this call, which began earlier, and for nothing else.

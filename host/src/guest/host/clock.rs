@@ -16,13 +16,13 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 impl clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.charge(FUNCTION);
-        Ok(self.local.get().identity.process.wall())
+        Ok(self.env.ahead.get().wall())
     }
 
     async fn sleep(&mut self, ns: u64) -> wasmtime::Result<()> {
         self.charge(TIMER);
-        let due = self.env.work(ns);
-        sched::here(self.env.process.get().wait(due)).await;
+        let ahead = self.env.ahead.get();
+        sched::here(ahead.process.wait(ahead.work(ns))).await;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
@@ -16,7 +17,7 @@ use crate::guest::identity::Identity;
 use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
 use crate::guest::{CallError, Outbound};
 use crate::message::{Headers, Request, Response};
-use crate::model::{Limits, Nanos, ServiceId};
+use crate::model::{Compute, Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
@@ -30,6 +31,7 @@ pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::new(recorder),
+        metrics: None,
         span_limits: SpanLimits::default(),
         root: 1,
         permits: Cell::new(1),
@@ -49,8 +51,10 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         endpoint: Rc::new(Endpoint::new(Ipv4Addr::LOCALHOST, "simhost".into())),
         config: pairs.collect(),
         environment: Vec::new(),
+        compute: Compute::NONE,
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
+        memory: Arc::default(),
         pool: Rc::default(),
     })
 }
@@ -142,6 +146,7 @@ impl Outbound for Echo {
         service: String,
         _: Request,
         _: Option<Nanos>,
+        _: Nanos,
     ) -> LocalBoxFuture<'static, Result<Response, CallError>> {
         let answer = self.0.clone();
         let response = |status| Response { status, headers: Headers::default(), body: service.into_bytes() };
@@ -156,6 +161,7 @@ impl Outbound for Echo {
         _: &Identity,
         _: &str,
         _: SpanId,
+        _: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
         None
     }

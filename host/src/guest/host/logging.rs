@@ -50,7 +50,7 @@ impl logging::Host for GuestState {
         self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
         let local = self.local.get();
         let log = LogRecord {
-            time: local.host.sched.now(),
+            time: local.ahead.now(),
             severity: match level {
                 logging::Level::Trace => Severity::Trace,
                 logging::Level::Debug => Severity::Debug,

@@ -33,7 +33,7 @@ async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &s
         let local = store.data().local.get();
         let span = local.scope.as_ref().and_then(|scope| Some((scope, scope.id_of(handle)?)));
         span.zip(local.host.outbound.get()).and_then(|((scope, id), outbound)| {
-            outbound.begun(scope, &local.identity, name, id).map(sched::here)
+            outbound.begun(scope, &local.identity, name, id, local.ahead.last()).map(sched::here)
         })
     };
     let Some(delay) = delay else { return };

@@ -2,17 +2,19 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use fragile::Fragile;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::metrics::Metrics;
 use crate::model::Limits;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::recorder::Recorder;
-use crate::wasi::{self, Bill, Chance, GuestEnv, Output, WithGuestEnv};
+use crate::wasi::{self, Bill, Chance, GuestEnv, Lookahead, Output, WithGuestEnv};
 
 use super::States;
 use crate::guest::budget::Budget;
@@ -38,6 +40,8 @@ pub(in crate::guest) fn argument_bytes(limits: &Limits) -> usize {
 pub struct Host {
     pub sched: Sched,
     pub recorder: Rc<Recorder>,
+    /// None where nobody asks for any.
+    pub metrics: Option<Rc<Metrics>>,
     pub span_limits: SpanLimits,
     /// [`Model::root`](crate::model::Model::root): every draw is made of it.
     pub root: u64,
@@ -61,6 +65,7 @@ pub struct GuestState {
 pub(in crate::guest) struct Local {
     pub output: Rc<Output>,
     pub cpu: Rc<CpuMeter>,
+    pub ahead: Rc<Lookahead>,
     pub budget: Rc<Budget>,
     pub host: Rc<Host>,
     pub identity: Rc<Identity>,
@@ -94,11 +99,12 @@ impl GuestState {
             .with(u64::from(identity.replica))
             .with(u64::from(ordinal));
         let bill = Bill::default();
+        let ahead = Rc::new(Lookahead::new(&identity.process, identity.compute, bill.clone()));
         let budget = Budget::new(identity.limits.host_memory(), &identity.under_way);
         let output = {
             let (recorder, budget) = (Rc::clone(&host.recorder), Rc::clone(&budget));
             let keep = move |bytes| budget.record(bytes);
-            Rc::new(Output::new(host.sched.clone(), recorder, identity.resource, bill.clone(), keep))
+            Rc::new(Output::new(&ahead, recorder, identity.resource, bill.clone(), keep))
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
@@ -106,16 +112,16 @@ impl GuestState {
             wasi: wasi::context(&identity.environment, &output),
             table,
             env: GuestEnv {
-                process: Fragile::new(Rc::clone(&identity.process)),
-                stretched: 0,
+                ahead: Fragile::new(Rc::clone(&ahead)),
                 random: Chance::of(start),
                 hash_seed: start.draw(),
                 bill: bill.clone(),
             },
-            memory: MemoryLimit::new(identity.limits.memory as usize, bill),
+            memory: MemoryLimit::new(identity.limits.memory as usize, Arc::clone(&identity.memory), bill),
             local: Fragile::new(Local {
                 output,
                 cpu: Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone())),
+                ahead,
                 budget,
                 host: Rc::clone(host),
                 identity: Rc::clone(identity),

@@ -86,7 +86,7 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION + RECORD + bill::bytes(name.len()) + weight(&attributes));
         let local = self.local.get_mut();
         let handle = local.next_handle();
-        let now = local.host.sched.now();
+        let now = local.ahead.now();
         if let Some(scope) = &mut local.scope {
             if scope.start(handle, name, span_kind(kind), now) {
                 local.host.recorder.opened();
@@ -124,7 +124,7 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get_mut();
         bound(&mut name);
         let attributes = attributes.into_iter().map(key_value).collect();
-        let event = Event { name: Text::Owned(name), time: local.host.sched.now(), attributes };
+        let event = Event { name: Text::Owned(name), time: local.ahead.now(), attributes };
         if let Some(scope) = &mut local.scope {
             scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
         }
@@ -135,7 +135,7 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION + RECORD + bill::bytes(kind.len() + message.len()));
         let local = self.local.get();
         let exceptions = local.host.recorder.exceptions();
-        let event = Event::exception(local.host.sched.now(), kind, message, None);
+        let event = Event::exception(local.ahead.now(), kind, message, None);
         if exceptions.are_logs()
             && let Some(scope) = &local.scope
             && let Some(mut log) = scope.exception(span.rep(), &event, local.identity.resource)
@@ -199,7 +199,7 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION);
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            scope.end(span.rep(), &local.host.recorder, &local.host.sched, local.identity.resource);
+            scope.end(span.rep(), &local.host.recorder, local.ahead.now(), local.identity.resource);
         }
         local.note_current();
         Ok(())

@@ -23,8 +23,12 @@ pub struct Document {
     pub schema: u32,
     pub topology: String,
     pub seed: u64,
+    /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.
+    pub compute_ns: f64,
     /// `deployment.environment.name` of every service.
     pub environment: String,
+    /// Whether the topology asks for telemetry of the simulator itself.
+    pub self_telemetry: bool,
     /// Null where no request can come in.
     pub ingress: Option<IngressRow>,
     /// In the order of the file, as all that follows.
@@ -64,6 +68,8 @@ pub struct ServiceRow {
     pub workers: Option<u32>,
     /// Requests that may wait in one replica.
     pub queue: Option<u32>,
+    /// Its computing takes this multiple of its time.
+    pub compute_factor: Option<f64>,
     /// `POST /orders`. None where the guest takes every request.
     pub routes: Option<Vec<String>>,
     /// Whether `calls` has all that it calls. What a guest in a file calls shows when it runs.
@@ -195,7 +201,9 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
         schema: SCHEMA,
         topology: model.title.clone(),
         seed: model.seed,
+        compute_ns: model.compute as f64 / 1_000.0,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
+        self_telemetry: model.telemetry.self_telemetry,
         ingress: model
             .ingress
             .as_ref()
@@ -234,6 +242,7 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         replicas: is_guest.then_some(described.replicas),
         workers: is_guest.then_some(described.workers),
         queue: is_guest.then_some(described.queue),
+        compute_factor: is_guest.then_some(described.compute_factor),
         routes,
         calls_known: calls.known(id),
     }
