@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 37] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -98,6 +98,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
     (
         "run",
         &[
@@ -126,6 +127,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "report",
             "truth",
             "progress",
+            "self_telemetry",
         ],
     ),
     (
@@ -164,6 +166,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "control",
             "report",
             "progress",
+            "self_telemetry",
             "traces",
             "truth",
             "run",
