@@ -65,7 +65,9 @@ impl fmt::Display for Misuse {
                 "the name is not a letter and then letters, digits, `_`, `.`, `-` and `/`, up to {NAME} characters"
             ),
             Self::Unit => write!(f, "the unit is not up to {UNIT} characters of ASCII"),
-            Self::Description => write!(f, "the description is longer than {} characters", grouped(DESCRIPTION as u64)),
+            Self::Description => {
+                write!(f, "the description is longer than {} characters", grouped(DESCRIPTION as u64))
+            }
             Self::Bounds => {
                 write!(
                     f,
