@@ -38,6 +38,7 @@ pub mod metrics;
 pub mod model;
 pub mod process;
 pub mod progress;
+pub mod prometheus;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -32,6 +32,7 @@ mod records;
 mod releases;
 mod requests;
 mod resources;
+mod scrape;
 mod services;
 mod shards;
 pub mod signals;
@@ -141,6 +142,11 @@ impl Plan {
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
             problems.extend(more);
         });
+        if let Ok(telemetry) = telemetry.as_ref()
+            && intent == Intent::Run
+        {
+            problems.extend(scrape::problems(&options, telemetry));
+        }
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {

@@ -29,6 +29,7 @@ use super::network::{network, open_listener};
 use super::options::{Destinations, Options, Show};
 use super::pace::pace_and_clock;
 use super::resources::WorldResources;
+use super::scrape::Scraping;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
@@ -70,6 +71,7 @@ impl Plan {
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
+        let mut scraping = Scraping::open(&telemetry, &resources, &network)?;
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
@@ -104,6 +106,7 @@ impl Plan {
             network: &network,
             listener: ingress.take(),
             control: control.take(),
+            scraping: scraping.take(),
             stop,
             progress: progress.of_world(number),
             shortage: &shortage,

@@ -28,6 +28,7 @@ use super::drive::Drive;
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
+use super::scrape::Scraping;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
 use super::{Failure, Options, Reply, RunError, control, failure};
@@ -47,6 +48,8 @@ pub struct World<'a> {
     pub listener: Option<TcpListener>,
     /// Where faults are switched, if they can be.
     pub control: Option<TcpListener>,
+    /// Where Prometheus scrapes, if it does.
+    pub scraping: Option<Scraping>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
@@ -98,7 +101,7 @@ impl World<'_> {
             move |batch| hand_over(sched.now(), batch)
         }));
         // Who wants no records wants no metrics.
-        let first = self.is_recorded.then_some(self.loaded.first);
+        let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
@@ -119,6 +122,9 @@ impl World<'_> {
                 model,
                 self.shortage,
             )?);
+        }
+        if let Some(scraping) = self.scraping {
+            on_event(scraping.attend(&bus, network, self.shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive =
