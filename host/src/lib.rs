@@ -43,6 +43,7 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod sched;
+pub mod self_telemetry;
 pub mod socket;
 pub mod tally;
 pub mod telemetry;

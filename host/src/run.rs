@@ -33,6 +33,7 @@ mod releases;
 mod requests;
 mod resources;
 mod scrape;
+mod self_telemetry;
 mod services;
 mod shards;
 pub mod signals;
@@ -50,14 +51,15 @@ use std::sync::Arc;
 use tracing::info;
 
 use crate::bus::Bus;
-use crate::clock::{Clock, VIRTUAL_START};
+use crate::clock::{self, Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::graph::Graph;
-use crate::model::{Code, Model};
+use crate::model::{Code, Model, Nanos};
 use crate::report::words;
 use crate::sched::Sched;
+use crate::self_telemetry::Phases;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Recorder;
@@ -67,6 +69,7 @@ use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
+use compile::Told;
 pub use event::RunEvent;
 use loaded::Loaded;
 pub use options::{Destinations, Listed, LogLines, Options, Show, Stdout};
@@ -83,6 +86,8 @@ pub struct Plan {
     telemetry: TelemetrySettings,
     loaded: Loaded,
     warnings: Warnings,
+    /// What took time before the run, if somebody wants to know.
+    phases: Phases,
 }
 
 /// What a plan is made for.
@@ -105,7 +110,8 @@ impl Plan {
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::from_topology(read(&options, &environment)?, options, intent, environment)
+        let began = clock::wall();
+        Self::checked(read(&options, &environment)?, options, intent, environment, began)
     }
 
     /// Checks everything about a topology that was read already, and compiles the guests.
@@ -113,10 +119,21 @@ impl Plan {
     /// # Errors
     /// Every problem of the flags, the environment and the guests.
     pub fn from_topology(
+        topology: Topology,
+        options: Options,
+        intent: Intent,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        Self::checked(topology, options, intent, environment, clock::wall())
+    }
+
+    /// [`from_topology`](Self::from_topology); reading it began at `began`, by the wall clock.
+    fn checked(
         mut topology: Topology,
         options: Options,
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
+        began: Nanos,
     ) -> Result<Self, Refused> {
         if options.blind {
             topology.model.hide_faults();
@@ -139,14 +156,11 @@ impl Plan {
         let flag = options.destinations.otlp.as_deref();
         let strict = options.strict;
         let tolerable = |problem: &Problem| !strict && !problem.is_error();
-        let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
-            problems.extend(more);
-        });
-        if let Ok(telemetry) = telemetry.as_ref()
-            && intent == Intent::Run
-        {
-            problems.extend(scrape::problems(&options, telemetry));
-        }
+        let telemetry = TelemetrySettings::from_env(environment, otlp, flag);
+        let telemetry = telemetry.map_err(|more| problems.extend(more));
+        problems.extend(telemetry.iter().filter_map(|settings| self_telemetry::problem(&options, settings)));
+        let to_run = telemetry.iter().filter(|_| intent == Intent::Run);
+        problems.extend(to_run.flat_map(|settings| scrape::problems(&options, settings)));
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {
@@ -154,7 +168,9 @@ impl Plan {
             let lint = lint::problems(&options, &topology.text, found);
             idle.into_iter().chain(lint).collect()
         };
-        let loaded = services::load(model, virtual_time, worlds, &options.guests, options.tell, lint);
+        let phases = Phases::new(self_telemetry::is_wanted(&options, model));
+        let told = Told { tell: options.tell, phases: &phases };
+        let loaded = services::load(model, virtual_time, worlds, &options.guests, told, lint);
         let loaded = loaded.map(|(loaded, doubts)| {
             problems.extend(doubts);
             loaded
@@ -167,6 +183,7 @@ impl Plan {
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
                 telemetry.notes.extend(shards::note(&options));
+                telemetry.notes.extend(self_telemetry::note(&options, model, &telemetry));
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 let choice = &options.destinations.choice;
                 if choice.service.is_some() || choice.route.is_some() {
@@ -176,7 +193,8 @@ impl Plan {
                 // Doubts quote the topology.
                 let doubts = if options.blind { Vec::new() } else { sorted(problems) };
                 let warnings = topology.doubt(doubts);
-                Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
+                phases.enclose("check", began);
+                Ok(Self { options, model: topology.model, telemetry, loaded, warnings, phases })
             }
             _ => {
                 let problems = if options.blind { blind(problems) } else { problems };

@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 37] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -99,6 +99,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
     ("traces", &["model", "error", "context", "telemetry", "report"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
     (
         "run",
         &[
@@ -128,6 +129,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "report",
             "truth",
             "progress",
+            "self_telemetry",
         ],
     ),
     (
@@ -166,6 +168,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "control",
             "report",
             "progress",
+            "self_telemetry",
             "traces",
             "truth",
             "run",

@@ -66,6 +66,11 @@ pub struct Run {
     #[arg(long, requires = "truth", value_name = "N|all")]
     changed: Option<Listed>,
 
+    /// Send telemetry of simhost itself to the OTLP receiver too: spans of the phases of the run, metrics
+    /// of its exporters
+    #[arg(long)]
+    self_telemetry: bool,
+
     /// Refuse a topology with warnings, and fail if a fault has struck nothing, unless its probability
     /// and its counts explain that
     #[arg(long)]
@@ -127,6 +132,7 @@ impl Run {
             truth,
             no_counterfactual,
             changed,
+            self_telemetry,
             strict,
             lossy,
             show,
@@ -152,8 +158,17 @@ impl Run {
             Destinations { out, truth, logs, show, choice, json, stdout, ..Destinations::default() };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
-        let options =
-            Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
+        let options = Options {
+            start,
+            control,
+            speed,
+            shards,
+            self_telemetry,
+            strict,
+            no_counterfactual,
+            changed,
+            ..options
+        };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::from_file(options, Intent::Run, environment) {
             Ok(plan) => plan,

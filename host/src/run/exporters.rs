@@ -11,7 +11,7 @@ use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
 use crate::telemetry::console::{Console, Wanted};
 use crate::telemetry::env::Settings;
-use crate::telemetry::exporter::Exporter;
+use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::file::JsonLines;
 use crate::telemetry::log_lines::LogLines;
 use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
@@ -40,6 +40,8 @@ pub struct Exporters {
     pub exporters: Vec<Box<dyn Exporter>>,
     /// What the console has drawn, where it is to be printed at the end.
     pub page: Option<Page>,
+    /// The account of the exporter over OTLP, if there is one.
+    pub otlp: Option<Arc<Account>>,
 }
 
 impl Exporters {
@@ -55,9 +57,9 @@ impl Exporters {
     ) -> Result<Self, Vec<Problem>> {
         let ExporterOptions { settings, wanted, show, at_the_end, pace, origin } = *options;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
-        let mut page = None;
+        let (mut page, mut account) = (None, None);
         if settings.disabled {
-            return Ok(Self { exporters, page });
+            return Ok(Self { exporters, page, otlp: account });
         }
         if show == Show::Traces {
             let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
@@ -88,9 +90,11 @@ impl Exporters {
         }
         if let Some(otlp) = &settings.otlp {
             let options = OtlpOptions::new(pace, settings.batching, Key::new(root, Purpose::Retry));
-            exporters.push(Box::new(Otlp::start(otlp, &options, network)?));
+            let otlp = Otlp::start(otlp, &options, network)?;
+            account = Some(otlp.account());
+            exporters.push(Box::new(otlp));
         }
-        Ok(Self { exporters, page })
+        Ok(Self { exporters, page, otlp: account })
     }
 }
 

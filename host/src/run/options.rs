@@ -59,6 +59,8 @@ pub struct Options {
     pub no_counterfactual: bool,
     /// How many requests that a fault has changed the truth lists.
     pub changed: Listed,
+    /// Whether the simulator sends telemetry of its own.
+    pub self_telemetry: bool,
     /// Leave the faults out of all that is said, shown and exported.
     pub blind: bool,
     pub destinations: Destinations,
@@ -107,6 +109,8 @@ impl Options {
             no_counterfactual: _,
             changed: _,
             blind: _,
+            // About the program.
+            self_telemetry: _,
             destinations: _,
             tell: _,
         } = self;

@@ -29,6 +29,7 @@ use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
 use super::scrape::Scraping;
+use super::self_telemetry::Watched;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
 use super::{Failure, Options, Reply, RunError, control, failure};
@@ -57,6 +58,8 @@ pub struct World<'a> {
     pub shortage: &'a Shortage,
     /// What is to be known of the faults, if anybody wants to.
     pub notes: Option<WorldTruth>,
+    /// Whoever watches the simulator itself.
+    pub watched: Watched,
 }
 
 /// What a world has done, when it is over.
@@ -94,6 +97,8 @@ impl World<'_> {
         on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, .. } = self;
+        let watched = self.watched;
+        watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new({
@@ -127,8 +132,8 @@ impl World<'_> {
             on_event(scraping.attend(&bus, network, self.shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let drive =
-            Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage: self.shortage };
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
+        let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
@@ -174,6 +179,7 @@ impl World<'_> {
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
         let seen = bus.faults().ledger.impact().into_iter().collect();
+        watched.end(simulated, requests, &halted);
         Ok(Simulated {
             replies,
             loads,

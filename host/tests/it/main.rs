@@ -37,6 +37,7 @@ mod progress;
 mod report;
 mod resilience;
 mod schema;
+mod self_telemetry;
 mod semconv;
 mod shards;
 mod surroundings;
