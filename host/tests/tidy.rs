@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 38] = [
+const LAYERS: &[(&str, &[&str])] = &[
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
