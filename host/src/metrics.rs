@@ -244,7 +244,7 @@ impl Metrics {
     }
 
     /// Leaves cumulative records of a process at the instant `now`, with explicit buckets, as
-    /// [`collect`](Self::collect) does but without a trace: what is collected next is as if nobody had looked.
+    /// [`collect`](Self::collect) does, but nothing counts as collected.
     pub fn snapshot(
         &self,
         of: ResourceId,

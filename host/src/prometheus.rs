@@ -5,8 +5,8 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /metrics` | all services; `job` and `instance` tell their replicas apart |
-//! | `GET /metrics/SERVICE` | one service, likewise |
-//! | `GET /metrics/SERVICE/REPLICA` | one replica, as if it were asked itself; 503 while its process is down |
+//! | `GET /metrics/SERVICE` | one service, with the same labels |
+//! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
 //! | `GET /sd` | a target for each replica, for `http_sd_configs` |
 //!
 //! Formats and names are in [`text`] and [`names`]. The core is asked for a [`Snapshot`] at most every

@@ -121,15 +121,8 @@ impl World<'_> {
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            on_event(control::attend(
-                listener,
-                network,
-                stop.subscribe(),
-                &scheduler,
-                &sched,
-                model,
-                self.shortage,
-            )?);
+            let (told, shortage) = (stop.subscribe(), self.shortage);
+            on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
         }
         if let Some(scraping) = self.scraping {
             on_event(scraping.attend(&bus, network, self.shortage)?);
