@@ -18,6 +18,7 @@ mod cycles;
 mod determinism;
 mod diff;
 mod docs;
+mod exemplars;
 mod external;
 mod faults;
 mod generated;
@@ -30,6 +31,7 @@ mod load;
 mod look;
 mod looks;
 mod metrics;
+mod metrics_file;
 mod orders;
 mod program;
 #[cfg(target_os = "linux")]
