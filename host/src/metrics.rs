@@ -24,6 +24,7 @@ use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
 use crate::model::Nanos;
+use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
@@ -122,20 +123,15 @@ impl Metrics {
         self.process(of, |process| process.began(method, attributes));
     }
 
-    /// It has it no longer.
+    /// It has it no longer, and has computed this long for it: nanoseconds of processor time.
     #[inline]
-    pub fn ended(&self, of: ResourceId, method: u8) {
-        self.process(of, |process| process.ended(method));
+    pub fn ended(&self, of: ResourceId, method: u8, computed: Nanos) {
+        self.process(of, |process| process.ended(method, computed));
     }
 
     /// A request has waited for a worker: nanoseconds.
     pub fn waited(&self, of: ResourceId, wait: Nanos) {
         self.process(of, |process| process.waited(self.shape, wait));
-    }
-
-    /// A worker has computed: nanoseconds of processor time.
-    pub fn computed(&self, of: ResourceId, nanos: Nanos) {
-        self.process(of, |process| process.computed(nanos));
     }
 
     /// The policies of the link to `callee` did something. `attributes` gives those of the callee.
@@ -245,6 +241,26 @@ impl Metrics {
         let (start, last) = (self.start, self.start);
         let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
         self.process(of, |process| process.collect(&mut collecting, observed, self.start));
+    }
+
+    /// Leaves cumulative records of a process at the instant `now`, with explicit buckets, as
+    /// [`collect`](Self::collect) does, but nothing counts as collected.
+    pub fn snapshot(
+        &self,
+        of: ResourceId,
+        observed: Option<Observed>,
+        now: Nanos,
+        leave: &mut dyn FnMut(MetricRecord),
+    ) {
+        let settings = Settings {
+            temporality: TemporalityPreference::Cumulative,
+            aggregation: HistogramAggregation::Explicit,
+            ..self.settings
+        };
+        let (catalogue, start, last) = (&self.catalogue, self.start, self.start);
+        let mut collecting = Collecting { of, start, last, now, settings: &settings, catalogue, leave };
+        let mut copy = self.process(of, |process| process.clone());
+        copy.collect(&mut collecting, observed, self.start);
     }
 
     fn process<T>(&self, of: ResourceId, with: impl FnOnce(&mut ProcessMetrics) -> T) -> T {

@@ -118,7 +118,7 @@ fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_und
     let temporality = |preference, name| {
         let metrics = metrics(preference);
         metrics.began(REPLICA, 0, Arc::default);
-        metrics.computed(REPLICA, SECOND);
+        metrics.ended(REPLICA, 0, SECOND);
         match find(&collect(&metrics, START + SECOND), name).expect("it leaves").points {
             Points::Sum { temporality, is_monotonic, .. } => (temporality, is_monotonic),
             ref other => panic!("{other:?}"),

@@ -28,6 +28,7 @@ use super::drive::Drive;
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
+use super::scrape::Scraping;
 use super::self_telemetry::Watched;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
@@ -48,6 +49,8 @@ pub struct World<'a> {
     pub listener: Option<TcpListener>,
     /// Where faults are switched, if they can be.
     pub control: Option<TcpListener>,
+    /// Where Prometheus scrapes, if it does.
+    pub scraping: Option<Scraping>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
@@ -103,7 +106,7 @@ impl World<'_> {
             move |batch| hand_over(sched.now(), batch)
         }));
         // Who wants no records wants no metrics.
-        let first = self.is_recorded.then_some(self.loaded.first);
+        let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
@@ -118,15 +121,11 @@ impl World<'_> {
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            on_event(control::attend(
-                listener,
-                network,
-                stop.subscribe(),
-                &scheduler,
-                &sched,
-                model,
-                self.shortage,
-            )?);
+            let (told, shortage) = (stop.subscribe(), self.shortage);
+            on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
+        }
+        if let Some(scraping) = self.scraping {
+            on_event(scraping.attend(&bus, network, self.shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let (shortage, drains) = (self.shortage, &|| watched.drains());
