@@ -105,8 +105,7 @@ impl World<'_> {
         // Who wants no records wants no metrics.
         let first = self.is_recorded.then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
-        let sampler =
-            if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
+        let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
