@@ -17,6 +17,7 @@ use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+mod exemplars;
 pub mod grid;
 mod instances;
 mod objectives;
@@ -32,7 +33,7 @@ pub mod words;
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ExporterRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};

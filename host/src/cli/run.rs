@@ -89,6 +89,10 @@ pub struct Run {
     #[arg(long)]
     json: bool,
 
+    /// Name in the report a trace for the p99 of each route; as JSON it has them anyway
+    #[arg(long)]
+    exemplars: bool,
+
     #[command(flatten)]
     logs: Logs,
 
@@ -137,6 +141,7 @@ impl Run {
             lossy,
             show,
             json,
+            exemplars,
             logs,
             choose,
         } = self;
@@ -154,8 +159,17 @@ impl Run {
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
-        let destinations =
-            Destinations { out, truth, logs, show, choice, json, stdout, ..Destinations::default() };
+        let destinations = Destinations {
+            out,
+            truth,
+            logs,
+            show,
+            choice,
+            json,
+            exemplars,
+            stdout,
+            ..Destinations::default()
+        };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
         let options = Options {

@@ -237,8 +237,18 @@ fn open_exporters(
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
     // A new destination is sorted here: whether it takes the records, so that nothing is drawn.
-    let Destinations { otlp: _, out, truth: _, logs: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
-        &options.destinations;
+    let Destinations {
+        otlp: _,
+        out,
+        truth: _,
+        logs: _,
+        picture: _,
+        show: _,
+        choice: _,
+        json: _,
+        exemplars: _,
+        stdout: _,
+    } = &options.destinations;
     let exported = telemetry.otlp.is_some() || out.is_some();
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);

@@ -164,6 +164,8 @@ pub struct Destinations {
     /// Which traces to show.
     pub choice: Choice,
     pub json: bool,
+    /// Name a trace for the p99 of each route in the report; as JSON it has them anyway.
+    pub exemplars: bool,
     /// What standard output is.
     pub stdout: Stdout,
 }
@@ -206,6 +208,11 @@ impl Destinations {
             .into_iter()
             .filter(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-"))
             .map(|(flag, _)| flag)
+    }
+
+    /// Whether the report is to name traces.
+    pub const fn keeps_exemplars(&self) -> bool {
+        self.json || self.exemplars
     }
 
     /// Whether standard error gets the services' log records.

@@ -111,6 +111,9 @@ impl World<'_> {
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
+        if options.destinations.keeps_exemplars() {
+            bus.stats().keep_exemplars();
+        }
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {

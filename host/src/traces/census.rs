@@ -3,11 +3,11 @@
 use rustc_hash::FxHashMap;
 
 use super::Wanted;
+use super::exemplar::Search;
 use super::names::Names;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
-use crate::telemetry::choice::Choice;
 use crate::telemetry::record::SpanRecord;
 
 /// Traces of a file that are looked at; spans of others are counted.
@@ -43,6 +43,7 @@ pub struct Census {
     /// Lines that are no OTLP.
     pub strange: u64,
     pub names: Names,
+    pub search: Search,
     /// Lines that are.
     pub lines: u64,
     /// The first line is one of the truth of a run.
@@ -51,13 +52,14 @@ pub struct Census {
 
 impl Census {
     /// Nothing has been read yet.
-    pub fn of(choice: &Choice) -> Self {
+    pub fn of(wanted: &Wanted) -> Self {
         Self {
             traces: Vec::new(),
             places: FxHashMap::default(),
             beyond: 0,
             strange: 0,
-            names: Names::of(choice),
+            names: Names::of(&wanted.choice),
+            search: Search::new(wanted.exemplar.clone()),
             lines: 0,
             is_truth: false,
         }
@@ -73,6 +75,7 @@ impl Census {
         self.lines += 1;
         for span in &line.spans {
             self.names.add(span, line.resource(span), &wanted.choice);
+            self.search.add(span, line.resource(span));
             let place = match self.places.get(&span.trace_id) {
                 Some(place) => *place,
                 None if self.traces.len() >= MAX_TRACES => {

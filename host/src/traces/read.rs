@@ -32,19 +32,26 @@ pub enum ReadError {
         /// It is what --truth has written.
         is_truth: bool,
     },
+    #[error("{what}")]
+    NoExemplar {
+        what: String,
+        /// Names that the file has.
+        help: String,
+    },
     #[error("standard input has more than the {} MiB that are kept of it", .0 >> 20)]
     TooLong(u64),
 }
 
 impl ReadError {
     /// What to do about it.
-    pub const fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> &str {
         match self {
             Self::File { .. } => "name a file that --out has written, or - for standard input",
             Self::NoOtlp { is_truth: true, .. } => {
                 "this is the truth of a run, as --truth writes it: name the file of its --out"
             }
             Self::NoOtlp { is_truth: false, .. } => "name a file that --out has written",
+            Self::NoExemplar { help, .. } => help,
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
             Self::TooLong(_) => "write it to a file, and name that in place of -",
         }

@@ -18,6 +18,7 @@ mod cycles;
 mod determinism;
 mod diff;
 mod docs;
+mod exemplars;
 mod external;
 mod faults;
 mod generated;

@@ -117,8 +117,8 @@ impl CalleeSide {
             .for_each(|at| metrics.comes_up(at.identity.resource, faults.comes_up().max(now), now));
     }
 
-    /// A replica's process is to be there from now on, or is not. Where it ends at once, it leaves its metrics
-    /// a last time.
+    /// A replica's process is to be there from now on, or is not. Where it ends at once, it leaves its
+    /// metrics a last time.
     pub(in crate::bus) fn measure_deployment(&self, replica: &Replica, is_there: bool) {
         let Some(metrics) = &self.host.metrics else { return };
         let (of, now) = (replica.identity.resource, self.now());

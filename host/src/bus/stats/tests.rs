@@ -4,7 +4,7 @@ const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
 
 fn place(service: ServiceId) -> At {
-    At { service, route: Some(0), instance: ResourceId(0) }
+    At { service, route: Some(0), instance: ResourceId(0), trace: None }
 }
 
 fn stats() -> Stats {
