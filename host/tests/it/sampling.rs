@@ -18,7 +18,7 @@ struct Recorded {
 /// A minute of orders, sampled with this share.
 fn orders(sampler: &str, share: &str) -> Recorded {
     let topology = Topology::orders();
-    let mut command = topology.command(&["--virtual", "--for", "1m", "--load", "shoppers=on"]);
+    let mut command = topology.command(&["--for", "1m", "--load", "shoppers=on"]);
     command.env("OTEL_TRACES_SAMPLER", sampler).env("OTEL_TRACES_SAMPLER_ARG", share).env(METRICS, "");
     let (run, records) = topology.records_of(&mut command);
     run.success();
