@@ -35,6 +35,7 @@ pub mod load;
 pub mod look;
 pub mod message;
 pub mod metrics;
+pub mod metrics_file;
 pub mod model;
 pub mod process;
 pub mod progress;

@@ -22,7 +22,7 @@ pub mod grid;
 mod instances;
 mod objectives;
 mod rows;
-mod sparkline;
+pub mod sparkline;
 mod symptoms;
 mod table;
 mod telemetry;

@@ -23,8 +23,7 @@ use crate::telemetry::console::text::{moment, safe, shorten};
 
 use census::{Census, MAX_TRACES, Summary};
 pub use exemplar::Wish;
-pub use read::ReadError;
-use read::Source;
+pub use read::{ReadError, Source, is_truth};
 
 /// Columns of what a root is called in a list; a longer name loses its middle.
 const ROOT: usize = 60;

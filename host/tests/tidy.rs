@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 37] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -96,6 +96,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
+    ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
     ("self_telemetry", &["model", "error", "clock", "telemetry"]),
@@ -168,6 +169,7 @@ const LAYERS: [(&str, &[&str]); 37] = [
             "progress",
             "self_telemetry",
             "traces",
+            "metrics_file",
             "truth",
             "run",
             "diff",

@@ -83,8 +83,8 @@ pub fn threshold(state: &str) -> Option<Threshold> {
     Ot::of(state)?.threshold
 }
 
-/// A `tracestate` that says this threshold, or none. All else stays in it; a changed member is the first ("Mutating
-/// the tracestate Field"), and one of OpenTelemetry that cannot be read goes.
+/// A `tracestate` that says this threshold, or none. All else stays in it; a changed member is the first
+/// ("Mutating the tracestate Field"), and one of OpenTelemetry that cannot be read goes.
 pub fn with_threshold(state: Option<Arc<str>>, threshold: Option<Threshold>) -> Option<Arc<str>> {
     match changed(state.as_deref().unwrap_or_default(), threshold) {
         Some(changed) => changed,
@@ -226,12 +226,12 @@ mod tests {
     #[test]
     fn randomness_is_what_the_state_names_or_the_end_of_the_id() {
         let id = TraceId(NonZeroU128::new(0x0123_4567_89ab_cdef_fe6e_6d1a_7583_2a2f).expect("an id"));
-        assert_eq!(randomness(id, None), 0x6e6d_1a75_832a_2f);
-        assert_eq!(randomness(id, Some("a=b,ot=th:c;rv:7479cfb506891d")), 0x7479_cfb5_0689_1d);
+        assert_eq!(randomness(id, None), 0x6e_6d1a_7583_2a2f);
+        assert_eq!(randomness(id, Some("a=b,ot=th:c;rv:7479cfb506891d")), 0x74_79cf_b506_891d);
         for invalid in
             ["ot=rv:7479cfb506891", "ot=rv:7479CFB506891D", "ot=rv:7479cfb506891d;rv:00000000000000"]
         {
-            assert_eq!(randomness(id, Some(invalid)), 0x6e6d_1a75_832a_2f, "{invalid}");
+            assert_eq!(randomness(id, Some(invalid)), 0x6e_6d1a_7583_2a2f, "{invalid}");
         }
     }
 

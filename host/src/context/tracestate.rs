@@ -55,7 +55,8 @@ pub(super) fn value<'a>(list: &'a str, key: &str) -> Option<&'a str> {
     list.split(',').find_map(|member| member.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// A valid list with a member in front, in place of the one of its key; without the latter if `value` is empty.
+/// A valid list with a member in front, in place of the one of its key; without the latter if `value` is
+/// empty.
 pub(super) fn with_first(list: &str, key: &str, value: &str) -> Option<Arc<str>> {
     let first = format!("{key}={value}");
     let mut members: Members<'_> = (!value.is_empty()).then_some(first.as_str()).into_iter().collect();

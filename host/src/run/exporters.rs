@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::error::Problem;
 use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
-use crate::telemetry::console::{Console, Wanted};
+use crate::telemetry::console::{Console, PointLines, Wanted};
 use crate::telemetry::env::Settings;
 use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::file::JsonLines;
@@ -17,6 +17,7 @@ use crate::telemetry::log_lines::LogLines;
 use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::record::Resource;
+use crate::telemetry::signal::Signal;
 use crate::telemetry::threaded::Threaded;
 
 use super::options::{self, Destinations, Show};
@@ -61,24 +62,33 @@ impl Exporters {
         if settings.disabled {
             return Ok(Self { exporters, page, otlp: account });
         }
-        if show == Show::Traces {
-            let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
+        let mut out = || -> Box<dyn Write + Send> {
+            if wanted.document_on_stdout() {
                 Box::new(std::io::stderr())
             } else if at_the_end {
-                let drawn = Page::default();
-                page = Some(drawn.clone());
-                Box::new(drawn)
+                Box::new(page.get_or_insert_default().clone())
             } else {
                 Box::new(std::io::stdout())
-            };
-            let mut console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
+            }
+        };
+        let style = wanted.stdout.style;
+        // A terminal that is stopped must not stop what goes elsewhere.
+        let is_apart = pace == Pace::Real && (wanted.document_on_stdout() || !at_the_end);
+        if settings.console[Signal::Metrics] && show != Show::None {
+            let lines = PointLines::new(out(), style);
+            exporters.push(match is_apart {
+                true => Box::new(threaded(lines, "the console", resources)?),
+                false => Box::new(lines),
+            });
+        }
+        if show == Show::Traces {
+            let mut console = Console::new(out(), Arc::clone(resources), style);
             if wanted.choice.is_choosy() {
                 console = console.choosing(Wanted { choice: wanted.choice.clone(), origin });
             }
-            exporters.push(match pace {
-                // A terminal that is stopped must not stop what goes elsewhere.
-                Pace::Real if page.is_none() => Box::new(threaded(console, "the console", resources)?),
-                _ => Box::new(console),
+            exporters.push(match is_apart {
+                true => Box::new(threaded(console, "the console", resources)?),
+                false => Box::new(console),
             });
         }
         if let Some(path) = &wanted.out {

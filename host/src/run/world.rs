@@ -114,21 +114,14 @@ impl World<'_> {
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
         }
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            on_event(control::attend(
-                listener,
-                network,
-                stop.subscribe(),
-                &scheduler,
-                &sched,
-                model,
-                self.shortage,
-            )?);
+            let told = stop.subscribe();
+            on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use super::Wanted;
 use super::exemplar::Search;
 use super::names::Names;
+use super::read::is_truth;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
@@ -12,9 +13,6 @@ use crate::telemetry::record::SpanRecord;
 
 /// Traces of a file that are looked at; spans of others are counted.
 pub const MAX_TRACES: usize = 2_000_000;
-
-/// How a file of the truth begins ([`crate::truth::Record::Run`]).
-const TRUTH: &str = r#"{"record":"run","#;
 
 /// Characters that are kept of what a root is called.
 const ROOT: usize = 200;
@@ -68,7 +66,7 @@ impl Census {
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {
-            self.is_truth |= self.lines + self.strange == 0 && text.starts_with(TRUTH);
+            self.is_truth |= self.lines + self.strange == 0 && is_truth(text);
             self.strange += 1;
             return;
         };

@@ -19,6 +19,14 @@ const STDIN_BYTES: u64 = 4 << 30;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// How a file of the truth begins ([`crate::truth::Record::Run`]).
+const TRUTH: &str = r#"{"record":"run","#;
+
+/// Whether a line is the first of the truth of a run.
+pub fn is_truth(line: &str) -> bool {
+    line.starts_with(TRUTH)
+}
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

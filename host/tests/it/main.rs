@@ -31,6 +31,7 @@ mod load;
 mod look;
 mod looks;
 mod metrics;
+mod metrics_file;
 mod orders;
 mod program;
 #[cfg(target_os = "linux")]
