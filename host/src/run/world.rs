@@ -111,8 +111,7 @@ impl World<'_> {
         // Who wants no records wants no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
-        let sampler =
-            if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
+        let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
@@ -122,17 +121,17 @@ impl World<'_> {
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
         }
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            let (told, shortage) = (stop.subscribe(), self.shortage);
+            let told = stop.subscribe();
             on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
         }
         if let Some(scraping) = self.scraping {
-            on_event(scraping.attend(&bus, network, self.shortage)?);
+            on_event(scraping.attend(&bus, network, shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
