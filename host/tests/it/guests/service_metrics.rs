@@ -1,9 +1,9 @@
-//! What the guest `service` measures, as its configuration says.
+//! What the guest `service` measures, as its configuration says, and what the guest `orders` does.
 
 use serde_json::json;
 
-use crate::support::metrics::{Measured, Point};
-use crate::support::{Run, World};
+use crate::support::metrics::{self, Measured, Point};
+use crate::support::{METRICS, Run, Topology, World};
 
 /// The last points of a metric of guests, with the value of an attribute.
 fn last(run: &Run, metric: &str) -> Vec<Point> {
@@ -57,4 +57,21 @@ fn each_problem_of_an_instrument_is_reported_at_its_key() {
     assert!(said.contains("\"summary\" is no kind of instrument: \"counter\""), "{said}");
     assert!(said.contains("\"1st\" is no name of an instrument"), "{said}");
     assert!(said.contains("write KIND [VALUE] [UNIT] [KEY=VALUE]"), "{said}");
+}
+
+#[test]
+fn the_order_service_measures_the_orders_that_it_takes() {
+    let order =
+        |quantity: i64| format!("POST /orders {{\"item\":\"book\",\"quantity\":{quantity},\"price\":9.5}}");
+    let orders = [order(3), order(0), order(1), order(1_000_000)];
+    let topology = Topology::orders();
+    let mut command = topology.command(&[]);
+    orders.iter().for_each(|order| _ = command.args(["--request", order]));
+    let (_, lines) = topology.records_of(command.env(METRICS, ""));
+    let points = metrics::parse(&lines);
+    let only = |metric: &str| points.iter().find(|point| point.metric == metric).expect("a point");
+    let placed = only("orders.placed");
+    assert_eq!((placed.number(), &placed.attributes["order.item"]), (2.0, &json!("book")));
+    let items = only("orders.items").histogram();
+    assert_eq!((items.count, items.sum, items.min, items.max), (2, 4.0, 1.0, 3.0));
 }
