@@ -41,7 +41,7 @@ static COMPUTE: Key<By<Picos>, Usual> = Key {
         schema: |_| text(&patterns::time_of_instruction()),
         read: |value| time_of_instruction(value),
     },
-    absent: Usual("\"0\""),
+    absent: Usual("\"0.04ns\""),
     says: "simulated time that an instruction of a guest takes in virtual time; `\"0\"`: computing takes none. See \
            [computing takes time](../concepts/virtual-time.md#computing-takes-time)",
 };
