@@ -8,8 +8,10 @@
 
 pub mod callee;
 mod caller;
+mod collection;
 mod entry;
 mod faults;
+mod measure;
 mod redact;
 pub mod replica_faults;
 pub mod spans;
@@ -19,6 +21,7 @@ mod visit;
 
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,7 +39,7 @@ pub use callee::node::{GuestNode, Node, NodeCode, Release, ReplicaSet};
 pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
 use caller::CallerSide;
-pub use caller::address_of;
+pub use caller::{Destination, Sent, address_of};
 pub use entry::{Admitted, Answer, Entry, RequestIdentity};
 use spans::OpenSpan;
 use stats::Stats;
@@ -58,6 +61,8 @@ pub struct Bus {
     inside: Cell<u32>,
     /// Those that its replicas and clients have.
     addresses: RefCell<Addresses>,
+    /// The Resources of loads that have spans.
+    loads: Range<u32>,
 }
 
 /// What the bus takes from the model as it is.
@@ -85,12 +90,13 @@ pub struct Parts {
     pub settings: BusSettings,
     /// Those that the replicas have.
     pub addresses: Addresses,
+    /// The Resources of loads that have spans.
+    pub loads: Range<u32>,
 }
 
 impl Bus {
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, addresses } =
-            parts;
+        let Parts { host, engine, nodes, links, faults, records, sampler, external, settings, .. } = parts;
         let BusSettings { trace_mask, bounds, exclude, allowed_hosts } = settings;
         let tracing = Tracing::new(host.root, trace_mask, sampler, exclude);
         let callee = Rc::new(CalleeSide::new(host, engine, nodes, faults, records, tracing, external));
@@ -105,7 +111,8 @@ impl Bus {
             entered: Cell::new(0),
             numbered: Cell::new(0),
             inside: Cell::new(0),
-            addresses: RefCell::new(addresses),
+            addresses: RefCell::new(parts.addresses),
+            loads: parts.loads,
         })
     }
 

@@ -12,6 +12,7 @@ mod input;
 mod log;
 mod logs;
 mod man;
+mod metrics;
 mod run;
 mod schema;
 mod tell;
@@ -62,6 +63,8 @@ enum Command {
     Graph(graph::Graph),
     /// Choose traces of a file that --out has written, and draw them
     Traces(traces::Traces),
+    /// Print the metrics of a file that --out has written, by service
+    Metrics(metrics::Metrics),
     /// Run a topology twice, as it is and with a change, and say what the change causes
     Diff(diff::Diff),
     /// List the faults of a run that goes on, and switch them
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Graph(graph) => graph.execute(),
         Command::Traces(traces) => traces.execute(),
+        Command::Metrics(metrics) => metrics.execute(),
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),

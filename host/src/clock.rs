@@ -3,6 +3,7 @@
 //! This is the only place that reads the wall clock.
 
 use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Nanos;
@@ -111,8 +112,30 @@ impl Stopwatch {
 /// How long this thread has computed, whatever else the machine does meanwhile;
 /// none where the system does not tell.
 pub fn thread_time() -> Option<Duration> {
-    // Its first number: nanoseconds on a processor (Linux, "sched-stats.rst").
-    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    computed(Path::new("/proc/thread-self/schedstat"))
+}
+
+/// How long a thread has computed, to be read by other threads while it lives.
+#[derive(Clone, Debug)]
+pub struct ThreadClock(PathBuf);
+
+impl ThreadClock {
+    /// The clock of this thread; none where the system does not tell.
+    pub fn of_this_thread() -> Option<Self> {
+        // A link to PROCESS/task/THREAD.
+        let thread = std::fs::read_link("/proc/thread-self").ok()?;
+        Some(Self(Path::new("/proc").join(thread).join("schedstat")))
+    }
+
+    /// See [`thread_time`]; none once the thread has ended.
+    pub fn elapsed(&self) -> Option<Duration> {
+        computed(&self.0)
+    }
+}
+
+fn computed(statistics: &Path) -> Option<Duration> {
+    // The first number: nanoseconds on a processor (Linux, "sched-stats.rst").
+    let statistics = std::fs::read_to_string(statistics).ok()?;
     let nanos = statistics.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))
 }
@@ -127,9 +150,21 @@ pub fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A length of time in the largest unit that leaves a whole or a short number:
-/// `350ms`, `1.5s`, `12.3us`, `0ns`. At most three digits after the point.
+/// A length of time as a topology writes it: `350ms`, `1.5s`, `12.3us`, `0ns`, `3m`, `1m30s`, `2h`. At most
+/// three digits after the point.
 pub fn show(nanos: Nanos) -> String {
+    const MINUTE: Nanos = 60_000_000_000;
+    const HOUR: Nanos = 60 * MINUTE;
+    if nanos >= MINUTE {
+        let parts = [(nanos / HOUR, "h"), (nanos % HOUR / MINUTE, "m")];
+        let text: String = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, unit)| format!("{count}{unit}"))
+            .collect();
+        let rest = nanos % MINUTE;
+        return if rest < 1_000_000 { text } else { text + &show(rest) };
+    }
     let (unit, name) = match nanos {
         0..1_000 => return format!("{nanos}ns"),
         1_000..1_000_000 => (1_000, "us"),
@@ -147,7 +182,10 @@ mod tests {
 
     #[test]
     fn a_length_of_time_is_shown_in_its_largest_unit() {
-        let shown = [0, 999, 1_000, 12_345, 350_000_000, 1_500_000_000, 61_000_000_000].map(show);
-        assert_eq!(shown, ["0ns", "999ns", "1us", "12.345us", "350ms", "1.5s", "61s"]);
+        let shown = [0, 999, 1_000, 12_345, 350_000_000, 1_500_000_000].map(show);
+        assert_eq!(shown, ["0ns", "999ns", "1us", "12.345us", "350ms", "1.5s"]);
+        let seconds = [60.0, 90.5, 180.0, 3_600.0, 3_605.0, 90_000.0, 7_260.0];
+        let shown = seconds.map(|seconds| show((seconds * 1e9) as Nanos));
+        assert_eq!(shown, ["1m", "1m30.5s", "3m", "1h", "1h5s", "25h", "2h1m"]);
     }
 }

@@ -29,6 +29,7 @@ use crate::bus::spans::SYNTHETIC_AGENT;
 use crate::bus::{Answer, Entry, OfClient, RequestIdentity};
 use crate::context::SpanContext;
 use crate::message::{Headers, Request, Response};
+use crate::metrics::HttpVersion;
 use crate::model::{Bounds, Limits, ServiceId};
 use crate::socket::{self, Line, Shortage, Socket};
 use crate::telemetry::record::KeyValue;
@@ -284,6 +285,7 @@ impl Shared {
     ) -> Result<(Response, Option<SpanContext>), BrokenOff> {
         let _under_way = self.under_way.token();
         let Settings { to, bounds, .. } = &self.settings;
+        let version = HttpVersion::of(version_text(request.version()));
         let mut share = client.holdings.request();
         let (request, attributes) = match taken_in(request, &self.settings, client.peer, &mut share).await {
             Ok(taken_in) => taken_in,
@@ -294,7 +296,7 @@ impl Shared {
             }
         };
         let (reply, answered) = oneshot::channel();
-        let shown = OfClient { shared: None, own: attributes };
+        let shown = OfClient { shared: None, own: attributes, version };
         let entry = Entry { to: *to, request, shown, identity: RequestIdentity::Numbered, client: None };
         if self.core.try_send(Inbound { entry, reply, share }).is_err() {
             debug!(peer = %client.peer, bound = bounds.requests, "request refused: too many wait");
@@ -378,17 +380,21 @@ fn connection_attributes(authority: Option<&str>, version: Version, peer: Socket
         let port = i64::from(authority.port_u16().unwrap_or(80));
         attributes.push(KeyValue::new(attribute::SERVER_PORT, port));
     }
-    let version = match version {
-        Version::HTTP_2 => "2",
-        Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    };
-    attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version));
+    attributes.push(KeyValue::new(attribute::NETWORK_PROTOCOL_VERSION, version_text(version)));
     let address = peer.ip().to_string();
     attributes.push(KeyValue::new(attribute::CLIENT_ADDRESS, address.clone()));
     attributes.push(KeyValue::new(attribute::NETWORK_PEER_ADDRESS, address));
     attributes.push(KeyValue::new(attribute::NETWORK_PEER_PORT, i64::from(peer.port())));
     attributes
+}
+
+/// `network.protocol.version`.
+const fn version_text(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "2",
+        Version::HTTP_10 => "1.0",
+        _ => "1.1",
+    }
 }
 
 /// The answer as it goes over the wire, counted until the client has taken it.

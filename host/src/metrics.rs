@@ -17,10 +17,11 @@ mod series;
 mod settings;
 mod value;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
 
 use crate::model::Nanos;
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
@@ -34,9 +35,9 @@ use histogram::Shape;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
-pub use requests::{Ended, RequestKey, Sizes, Version};
+pub use requests::{Ended, HttpVersion, RequestKey, Sizes};
 pub use series::{ATTRIBUTE_SETS, OVERFLOW};
-pub use settings::{ExemplarFilter, Histograms, INTERVAL, Preference, Settings};
+pub use settings::Settings;
 
 /// The metrics of a world.
 #[derive(Debug)]
@@ -49,10 +50,12 @@ pub struct Metrics {
     first: ResourceId,
     /// When the world began: nanoseconds since the Unix epoch.
     start: Nanos,
+    /// When they were collected last.
+    last: Cell<Nanos>,
     /// By Resource.
     processes: RefCell<Vec<ProcessMetrics>>,
-    /// Numbers of servers that are no services of the topology, by their URLs.
-    strangers: RefCell<FxHashMap<Box<str>, u32>>,
+    /// URLs of servers that are no services of the topology.
+    strangers: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
 }
 
 impl Metrics {
@@ -66,9 +69,20 @@ impl Metrics {
             catalogue: Catalogue::default(),
             first,
             start,
+            last: Cell::new(start),
             processes: RefCell::default(),
             strangers: RefCell::default(),
         }
+    }
+
+    /// When they were collected last, or the world began: nanoseconds since the Unix epoch.
+    pub const fn last(&self) -> Nanos {
+        self.last.get()
+    }
+
+    /// All processes were collected at `now`.
+    pub fn collected(&self, now: Nanos) {
+        self.last.set(now);
     }
 
     pub const fn settings(&self) -> &Settings {
@@ -172,34 +186,50 @@ impl Metrics {
         self.process(of, |process| process.guest.record(kept, instrument, value, attributes, origin))
     }
 
-    /// A process has died, and comes up again at `back`: [`Nanos::MAX`] if that is not known.
-    pub fn died(&self, of: ResourceId, back: Nanos) {
-        self.process(of, |process| process.die(back));
+    /// A process has died at `now`, and another comes up at `back`: [`Nanos::MAX`] if that is not known.
+    pub fn died(&self, of: ResourceId, back: Nanos, now: Nanos) {
+        self.process(of, |process| process.die(back, now));
     }
 
     /// A process that is down comes up at `back`, as it now seems.
     pub fn comes_up(&self, of: ResourceId, back: Nanos, now: Nanos) {
-        self.process(of, |process| {
-            if !process.is_up(now) {
-                process.set_start(back);
-            }
-        });
+        self.process(of, |process| process.comes_up(back, now));
     }
 
-    /// The number that stands for a server which is no service of the topology, in a
-    /// [`RequestKey`]. Those of services lie below `services`. Beyond the bound of attribute sets all
-    /// have one.
-    pub fn stranger(&self, base: &str, services: u32) -> u32 {
+    /// A process is not deployed: it ends as soon as it is done with what it has, and leaves its
+    /// metrics a last time.
+    pub fn retire(&self, of: ResourceId) {
+        self.process(of, ProcessMetrics::retire);
+    }
+
+    /// Whether it is about to end.
+    pub fn is_retiring(&self, of: ResourceId) -> bool {
+        self.process(of, |process| process.is_retiring())
+    }
+
+    /// It is not deployed yet.
+    pub fn undeploy(&self, of: ResourceId) {
+        self.process(of, ProcessMetrics::undeploy);
+    }
+
+    /// It is deployed from `now` on.
+    pub fn deploy(&self, of: ResourceId, now: Nanos) {
+        self.process(of, |process| process.deploy(now));
+    }
+
+    /// The number of a server that is no service of the topology, from 0; none beyond the bound of
+    /// attribute sets.
+    pub fn stranger(&self, base: &str) -> Option<u32> {
         let mut strangers = self.strangers.borrow_mut();
-        if let Some(number) = strangers.get(base) {
-            return *number;
+        if let Some(number) = strangers.get_index_of(base) {
+            return Some(number as u32);
         }
-        let number = strangers.len() as u32;
-        if number as usize >= ATTRIBUTE_SETS {
-            return u32::MAX;
-        }
-        strangers.insert(base.into(), services + number);
-        services + number
+        (strangers.len() < ATTRIBUTE_SETS).then(|| strangers.insert_full(base.into()).0 as u32)
+    }
+
+    /// Its URL.
+    pub fn stranger_at(&self, number: u32) -> Option<Arc<str>> {
+        self.strangers.borrow().get_index(number as usize).cloned()
     }
 
     /// Leaves the records of a process at the instant `now`. `observed` is what a replica is like; none of

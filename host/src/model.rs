@@ -242,6 +242,8 @@ pub struct Telemetry {
     pub exclude: Vec<String>,
     /// Whether spans say which faults have struck them. Else only the truth does.
     pub label_faults: bool,
+    /// Whether the simulator sends telemetry of its own.
+    pub self_telemetry: bool,
 }
 
 /// An OTLP receiver.

@@ -50,6 +50,8 @@ pub struct Course {
     /// Simulated time until the run ends, if that is known.
     pub total: Option<Nanos>,
     pub exporters: Vec<Arc<Account>>,
+    /// Whether others than the line ask how far it has come.
+    pub is_watched: bool,
     /// Worlds that run beside one another.
     pub worlds: usize,
     /// Since the run began.
@@ -103,12 +105,22 @@ impl Progress {
         self.line.clone()
     }
 
+    /// The simulated time since the run's start as this world has left it behind, for other threads.
+    pub fn simulated(&self) -> impl Fn() -> Nanos + Send + Sync + 'static {
+        let (shared, world) = (Arc::clone(&self.shared), self.world);
+        move || {
+            let [simulated, ..] = &shared.seen[world];
+            simulated.load(Ordering::Relaxed)
+        }
+    }
+
     /// An idle moment of the core: a good time to leave the numbers behind.
     pub fn beat(&self, seen: impl FnOnce() -> Seen) {
         let beats = self.beats.get().wrapping_add(1);
         self.beats.set(beats);
         // Whether the line is hidden takes a lock to tell.
-        if self.shared.course.is_virtual && !beats.is_multiple_of(BEATS) || self.line.0.is_hidden() {
+        let Course { is_virtual, is_watched, .. } = self.shared.course;
+        if is_virtual && !beats.is_multiple_of(BEATS) || self.line.0.is_hidden() && !is_watched {
             return;
         }
         let Seen { simulated, requests, errors, spans } = seen();
@@ -204,7 +216,8 @@ mod tests {
     use super::*;
 
     fn course(is_virtual: bool, total: Option<Nanos>) -> Course {
-        Course { what: None, is_virtual, total, exporters: Vec::new(), worlds: 2, watch: Stopwatch::start() }
+        let (exporters, watch) = (Vec::new(), Stopwatch::start());
+        Course { what: None, is_virtual, total, exporters, is_watched: false, worlds: 2, watch }
     }
 
     #[test]

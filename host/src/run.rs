@@ -32,6 +32,7 @@ mod records;
 mod releases;
 mod requests;
 mod resources;
+mod self_telemetry;
 mod services;
 mod shards;
 pub mod signals;
@@ -49,14 +50,15 @@ use std::sync::Arc;
 use tracing::info;
 
 use crate::bus::Bus;
-use crate::clock::{Clock, VIRTUAL_START};
+use crate::clock::{self, Clock, VIRTUAL_START};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::graph::Graph;
-use crate::model::{Code, Model};
+use crate::model::{Code, Model, Nanos};
 use crate::report::words;
 use crate::sched::Sched;
+use crate::self_telemetry::Phases;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Recorder;
@@ -66,6 +68,7 @@ use crate::topology::{self, Topology};
 
 use calls::{Calls, Found};
 pub use check::document::{Document, SCHEMA as CHECK_SCHEMA};
+use compile::Told;
 pub use event::RunEvent;
 use loaded::Loaded;
 pub use options::{Destinations, Listed, LogLines, Options, Show, Stdout};
@@ -82,6 +85,8 @@ pub struct Plan {
     telemetry: TelemetrySettings,
     loaded: Loaded,
     warnings: Warnings,
+    /// What took time before the run, if somebody wants to know.
+    phases: Phases,
 }
 
 /// What a plan is made for.
@@ -104,7 +109,8 @@ impl Plan {
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        Self::from_topology(read(&options, &environment)?, options, intent, environment)
+        let began = clock::wall();
+        Self::checked(read(&options, &environment)?, options, intent, environment, began)
     }
 
     /// Checks everything about a topology that was read already, and compiles the guests.
@@ -112,10 +118,21 @@ impl Plan {
     /// # Errors
     /// Every problem of the flags, the environment and the guests.
     pub fn from_topology(
+        topology: Topology,
+        options: Options,
+        intent: Intent,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        Self::checked(topology, options, intent, environment, clock::wall())
+    }
+
+    /// [`from_topology`](Self::from_topology); reading it began at `began`, by the wall clock.
+    fn checked(
         mut topology: Topology,
         options: Options,
         intent: Intent,
         environment: impl Fn(&str) -> Option<String>,
+        began: Nanos,
     ) -> Result<Self, Refused> {
         if options.blind {
             topology.model.hide_faults();
@@ -138,9 +155,9 @@ impl Plan {
         let flag = options.destinations.otlp.as_deref();
         let strict = options.strict;
         let tolerable = |problem: &Problem| !strict && !problem.is_error();
-        let telemetry = TelemetrySettings::from_env(environment, otlp, flag).map_err(|more| {
-            problems.extend(more);
-        });
+        let telemetry = TelemetrySettings::from_env(environment, otlp, flag);
+        let telemetry = telemetry.map_err(|more| problems.extend(more));
+        problems.extend(telemetry.iter().filter_map(|settings| self_telemetry::problem(&options, settings)));
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {
@@ -148,7 +165,9 @@ impl Plan {
             let lint = lint::problems(&options, &topology.text, found);
             idle.into_iter().chain(lint).collect()
         };
-        let loaded = services::load(model, virtual_time, worlds, &options.guests, options.tell, lint);
+        let phases = Phases::new(self_telemetry::is_wanted(&options, model));
+        let told = Told { tell: options.tell, phases: &phases };
+        let loaded = services::load(model, virtual_time, worlds, &options.guests, told, lint);
         let loaded = loaded.map(|(loaded, doubts)| {
             problems.extend(doubts);
             loaded
@@ -161,6 +180,7 @@ impl Plan {
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
                 telemetry.notes.extend(shards::note(&options));
+                telemetry.notes.extend(self_telemetry::note(&options, model, &telemetry));
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
                 let choice = &options.destinations.choice;
                 if choice.service.is_some() || choice.route.is_some() {
@@ -170,7 +190,8 @@ impl Plan {
                 // Doubts quote the topology.
                 let doubts = if options.blind { Vec::new() } else { sorted(problems) };
                 let warnings = topology.doubt(doubts);
-                Ok(Self { options, model: topology.model, telemetry, loaded, warnings })
+                phases.enclose("check", began);
+                Ok(Self { options, model: topology.model, telemetry, loaded, warnings, phases })
             }
             _ => {
                 let problems = if options.blind { blind(problems) } else { problems };
@@ -184,11 +205,12 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, Some(self.loaded.first));
         let sampler = Sampler::new(self.telemetry.sampler);
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         (sched, bus)
     }
 

@@ -217,6 +217,12 @@ impl Sched {
         self.0.ready.is_empty() && timers.all_background()
     }
 
+    /// Whether nothing will happen by itself any more, whatever runs in the background: nobody is ready
+    /// but the task that asks, and no timer stands.
+    pub fn is_at_rest(&self) -> bool {
+        self.0.ready.is_empty() && self.0.timers.borrow().is_empty()
+    }
+
     /// How often tasks have been polled, save those that [run in the background](Self::spawn_background):
     /// what has not changed tells that nobody has done anything.
     pub fn polls(&self) -> u64 {

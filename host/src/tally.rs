@@ -1,6 +1,7 @@
 //! Counting requests: how many there were, how many failed and why, how long
 //! they took, and how many there were at a time.
 
+mod exemplars;
 pub mod timeline;
 
 use std::borrow::Cow;
@@ -8,7 +9,10 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+pub use exemplars::Exemplar;
+
 use crate::model::Nanos;
+use exemplars::Exemplars;
 
 /// The shortest time that the quantiles tell from none: nanoseconds. Finer
 /// histograms would take more memory, and a microsecond is little for a request.
@@ -48,6 +52,8 @@ pub struct Tally {
     /// a microsecond.
     instant: u64,
     times: Histogram<u32>,
+    /// None where no traces are kept.
+    exemplars: Option<Box<Exemplars>>,
 }
 
 impl Default for Tally {
@@ -69,7 +75,16 @@ impl Tally {
         let mut times = Histogram::new_with_bounds(RESOLUTION, 2 * RESOLUTION, digits)
             .expect("these bounds and digits are valid");
         times.auto(true);
-        Self { count: 0, errors: BTreeMap::new(), longest: 0, total: 0, late: 0, instant: 0, times }
+        Self {
+            count: 0,
+            errors: BTreeMap::new(),
+            longest: 0,
+            total: 0,
+            late: 0,
+            instant: 0,
+            times,
+            exemplars: None,
+        }
     }
 
     /// Notes a request that took `took` and, where it failed, its `error.type`.
@@ -83,6 +98,11 @@ impl Tally {
         }
         // It grows as it must; no time of a run is too long for it.
         self.times.record(took).ok();
+    }
+
+    /// Notes the trace of a request that is counted.
+    pub fn note_trace(&mut self, exemplar: Exemplar) {
+        self.exemplars.get_or_insert_default().note(exemplar);
     }
 
     /// Notes a request that failed before it began: it took no time that could be told.
@@ -100,6 +120,12 @@ impl Tally {
     pub fn quantile(&self, quantile: f64) -> Nanos {
         let rank = (quantile * self.times.len() as f64).ceil() as u64;
         if rank <= self.instant { 0 } else { self.times.value_at_quantile(quantile).min(self.longest) }
+    }
+
+    /// A request whose trace is known and whose time is near to that which a share `quantile` of the
+    /// requests did not exceed.
+    pub fn exemplar(&self, quantile: f64) -> Option<Exemplar> {
+        self.exemplars.as_ref()?.nearest(self.quantile(quantile))
     }
 
     /// The mean time of those that began, in nanoseconds; 0 where there were none.
@@ -125,6 +151,9 @@ impl Tally {
             *self.errors.entry(error.clone()).or_default() += count;
         }
         self.times.add(&other.times).ok();
+        if let Some(theirs) = &other.exemplars {
+            self.exemplars.get_or_insert_default().merge(theirs);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod census;
 mod draw;
+mod exemplar;
 mod names;
 mod read;
 mod records;
@@ -21,8 +22,8 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{moment, safe, shorten};
 
 use census::{Census, MAX_TRACES, Summary};
-pub use read::ReadError;
-use read::Source;
+pub use exemplar::Wish;
+pub use read::{ReadError, Source, is_truth};
 
 /// Columns of what a root is called in a list; a longer name loses its middle.
 const ROOT: usize = 60;
@@ -39,6 +40,8 @@ pub struct Wanted {
     /// None is the standard input.
     pub file: Option<PathBuf>,
     pub choice: Choice,
+    /// The one trace that is drawn is the exemplar of this.
+    pub exemplar: Option<Wish>,
     /// Traces that are drawn, or listed, at most.
     pub limit: usize,
     /// A line for each trace and no tree.
@@ -56,16 +59,18 @@ pub struct Found {
 /// Reads the file and draws what is wanted of it.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The file cannot be read, or has no such exemplar.
 pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let source = Source::open(wanted.file.as_deref())?;
-    let mut census = Census::of(&wanted.choice);
+    let mut census = Census::of(wanted);
     let unread = source.lines(|text| census.add(text, wanted))?;
     if census.lines == 0 && census.strange > 0 {
         return Err(source.without_otlp(census.is_truth));
     }
-    let Census { mut traces, beyond, strange, names, .. } = census;
-    let choice = &wanted.choice;
+    let Census { mut traces, beyond, strange, names, search, .. } = census;
+    let exemplar = search.found()?;
+    let id = exemplar.as_ref().map(|(id, _)| id.to_string());
+    let choice = &Choice { id: id.or_else(|| wanted.choice.id.clone()), ..wanted.choice.clone() };
     let total = traces.len();
     let origin = traces.iter().map(|trace| trace.start).min().unwrap_or(0);
     traces.retain(|trace| {
@@ -82,7 +87,7 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let matched = traces.len();
     let asked = &traces[..matched.min(wanted.limit)];
     let mut text = String::new();
-    let shown = if wanted.list || !wanted.choice.is_choosy() && matched > 1 {
+    let shown = if wanted.list || !choice.is_choosy() && matched > 1 {
         list(&mut text, asked, style);
         asked.len()
     } else {
@@ -91,9 +96,9 @@ pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let width = usize::from(style.width);
     let names = names.notes(choice);
     let unknown = names.iter().map(|note| wrap(&safe(note, style.unicode), width).trim_end().to_owned());
-    let notes = unknown.chain(unread.notes()).collect();
+    let notes = exemplar.map(|(_, said)| said).into_iter().chain(unknown).chain(unread.notes()).collect();
     let sums = Sums { total, matched, asked: asked.len(), shown, beyond, strange, notes };
-    close(&mut text, sums, wanted);
+    close(&mut text, sums, choice);
     Ok(Found { text, matched })
 }
 
@@ -177,14 +182,13 @@ struct Sums {
     notes: Vec<String>,
 }
 
-fn close(text: &mut String, sums: Sums, wanted: &Wanted) {
+fn close(text: &mut String, sums: Sums, choice: &Choice) {
     let Sums { total, matched, asked, shown, beyond, strange, notes } = sums;
     if !text.is_empty() {
         text.push('\n');
     }
     let traces = counted(total as u64, "trace");
-    let of =
-        if wanted.choice.is_choosy() { format!("{} of {traces}", count(matched as u64)) } else { traces };
+    let of = if choice.is_choosy() { format!("{} of {traces}", count(matched as u64)) } else { traces };
     let part = if asked < matched {
         format!(", {} shown: --limit shows more", count(asked as u64))
     } else {
@@ -192,7 +196,7 @@ fn close(text: &mut String, sums: Sums, wanted: &Wanted) {
     };
     writeln!(text, "{of}{part}").expect(INFALLIBLE);
     let mut note = |note: &str| writeln!(text, "{note}").expect(INFALLIBLE);
-    if !wanted.choice.is_choosy() && matched > 1 {
+    if !choice.is_choosy() && matched > 1 {
         note("--slowest 1 draws the slowest one, --errors those that failed, --id ID the one that you name");
     }
     if shown < asked {

@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 36] = [
+const LAYERS: [(&str, &[&str]); 38] = [
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -33,19 +33,22 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("error", &["look", "model"]),
     ("clock", &["model"]),
     ("rng", &["model"]),
-    ("tally", &["model"]),
     ("context", &["message"]),
+    ("tally", &["model", "context"]),
     ("graph", &["error"]),
     ("topology", &["model", "message", "files", "error", "clock"]),
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
-    ("metrics", &["model", "rng", "context", "telemetry"]),
+    ("metrics", &["model", "clock", "rng", "context", "telemetry"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
-    ("guest", &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "wasi"]),
+    (
+        "guest",
+        &["model", "message", "clock", "rng", "context", "sched", "process", "telemetry", "metrics", "wasi"],
+    ),
     ("engine", &["clock", "sched", "telemetry", "wasi", "guest"]),
     (
         "bus",
@@ -60,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "process",
             "tally",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",
@@ -69,7 +73,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
     ("socket", &[]),
     ("control", &["model", "socket"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
-    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "bus"]),
+    ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
         "load",
         &[
@@ -84,15 +88,18 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "topology",
             "sched",
             "telemetry",
+            "metrics",
             "fault",
             "guest",
             "bus",
         ],
     ),
     ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
-    ("traces", &["model", "error", "context", "telemetry", "report"]),
+    ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
+    ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
     (
         "run",
         &[
@@ -107,6 +114,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "socket",
             "process",
             "telemetry",
+            "metrics",
             "link",
             "fault",
             "guest",
@@ -120,6 +128,7 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "report",
             "truth",
             "progress",
+            "self_telemetry",
         ],
     ),
     (
@@ -158,7 +167,9 @@ const LAYERS: [(&str, &[&str]); 36] = [
             "control",
             "report",
             "progress",
+            "self_telemetry",
             "traces",
+            "metrics_file",
             "truth",
             "run",
             "diff",

@@ -5,6 +5,7 @@
 mod arrival;
 mod deadlock;
 mod deliver;
+mod measured;
 pub mod node;
 pub mod outside;
 mod refusal;

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod call;
+mod measured;
 mod policies;
 mod resolve;
 
@@ -17,6 +18,7 @@ use crate::model::ServiceId;
 use crate::sched::Sched;
 
 use super::callee::CalleeSide;
+pub use measured::{Destination, Sent};
 use policies::ClientStates;
 pub use resolve::address_of;
 

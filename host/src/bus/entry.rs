@@ -16,6 +16,7 @@ use crate::sched;
 use crate::tally;
 
 use super::Bus;
+use super::caller::{Destination, Sent};
 use super::spans::{ClientAttributes, OpenSpan};
 use super::stats::Ticket;
 use super::visit::{Hop, OfClient, Outcome, RoundTrip, Visit};
@@ -274,6 +275,16 @@ impl Bus {
     ) -> OpenSpan {
         self.callee.host.recorder.opened();
         OpenSpan::client(caller, request, base, attributes, self.now())
+    }
+
+    /// What metrics have to know of a request that a client outside sends now.
+    pub fn sends(&self, caller: &Caller, request: &Request, to: Destination<'_>) -> Option<Sent> {
+        self.callee.sends(caller, &request.method, request.body.len(), to)
+    }
+
+    /// It has ended: with this status, or with an error.
+    pub fn measure_sent(&self, sent: Option<Sent>, status: Option<u16>, error: Option<&'static str>) {
+        self.callee.measure_end_of(sent, status, None, error);
     }
 
     /// The number that a request's chance and trace are made of. Those of keys

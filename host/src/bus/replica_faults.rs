@@ -126,6 +126,11 @@ impl ReplicaFaults {
         Ok(Occupant { faults: self, place })
     }
 
+    /// When somebody is at its address again, by the faults that it has; 0 if somebody is.
+    pub fn comes_up(&self) -> Nanos {
+        self.active.borrow().iter().map(ActiveFault::down_until).max().unwrap_or_default()
+    }
+
     /// How many of `workers` are taken.
     pub fn taken(&self, workers: u32) -> u32 {
         let now = self.now();

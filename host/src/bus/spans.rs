@@ -36,6 +36,17 @@ fn known_method(method: &str) -> &'static str {
     METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER)
 }
 
+/// The number of a method among the known ones; all others have one behind these.
+pub fn method_number(method: &str) -> u8 {
+    METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len()) as u8
+}
+
+/// `http.request.method`, by its number.
+pub fn numbered_method(number: u8) -> KeyValue {
+    let method = METHODS.get(usize::from(number)).copied().unwrap_or(OTHER);
+    KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)
+}
+
 /// `http.request.method`.
 pub fn method_attribute(method: &str) -> KeyValue {
     KeyValue::new(attribute::HTTP_REQUEST_METHOD, known_method(method))
@@ -110,16 +121,21 @@ impl ClientAttributes {
     }
 
     fn of(&self, method: &str) -> Arc<[KeyValue]> {
-        let known = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len());
+        let known = usize::from(method_number(method));
         Arc::clone(self.by_method[known].get_or_init(|| self.list(known_method(method))))
     }
 
-    fn list(&self, method: &'static str) -> Arc<[KeyValue]> {
-        let mut attributes = vec![
-            KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+    /// Where the callee listens.
+    pub fn server(&self) -> [KeyValue; 2] {
+        [
             KeyValue::new(attribute::SERVER_ADDRESS, Arc::clone(&self.address)),
             KeyValue::new(attribute::SERVER_PORT, self.port),
-        ];
+        ]
+    }
+
+    fn list(&self, method: &'static str) -> Arc<[KeyValue]> {
+        let mut attributes = vec![KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)];
+        attributes.extend(self.server());
         attributes.extend(self.service.iter().flat_map(|service| {
             // Service graphs read only the older name yet.
             [SERVICE_PEER_NAME, "peer.service"].map(|key| KeyValue::new(key, Arc::clone(service)))
@@ -329,7 +345,7 @@ fn except(record: &mut SpanRecord, exception: Event, recorder: &Recorder) {
 }
 
 /// A status code as a text; those that occur cost nothing.
-fn status_text(status: u16) -> Text {
+pub fn status_text(status: u16) -> Text {
     Text::Static(match status {
         400 => "400",
         401 => "401",

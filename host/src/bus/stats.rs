@@ -16,8 +16,9 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 
+use crate::context::TraceId;
 use crate::model::{Nanos, ServiceId};
-use crate::tally::Tally;
+use crate::tally::{Exemplar, Tally};
 use crate::telemetry::record::ResourceId;
 
 mod accounts;
@@ -37,18 +38,21 @@ pub struct Stats {
     start: Nanos,
     /// When requests were no longer made, if that was so far.
     until: Cell<Option<Nanos>>,
+    /// Whether traces are kept that stand for the times of requests.
+    keeps_exemplars: Cell<bool>,
 }
 
 /// The `error.type` of a call that was not sent and does not say why.
 const UNSENT: &str = "cancelled";
 
 /// Where a request was: a service, the route that it met if it met one, and the instance that
-/// had it.
+/// had it; and its trace, if that is recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct At {
     pub service: ServiceId,
     pub route: Option<u32>,
     pub instance: ResourceId,
+    pub trace: Option<TraceId>,
 }
 
 /// A call that is counted and has not ended.
@@ -65,7 +69,17 @@ impl Stats {
     pub fn new(services: Vec<ServiceAccount>, start: Nanos) -> Self {
         let callers = services.iter().map(|_| Vec::new()).chain([Vec::new()]).collect();
         let accounts = Accounts { services, callers, start, ..Accounts::default() };
-        Self { accounts: RefCell::new(Some(accounts)), start, until: Cell::default() }
+        Self {
+            accounts: RefCell::new(Some(accounts)),
+            start,
+            until: Cell::default(),
+            keeps_exemplars: Cell::default(),
+        }
+    }
+
+    /// Keeps traces from now on that stand for the times of requests.
+    pub fn keep_exemplars(&self) {
+        self.keeps_exemplars.set(true);
     }
 
     /// A request has arrived at a service, from within the topology or not.
@@ -124,6 +138,7 @@ impl Stats {
     /// It is answered; `error` is its `error.type`, if it failed.
     pub fn left(&self, at: At, since: Nanos, now: Nanos, error: Option<Cow<'static, str>>) {
         let (start, late) = (self.start, self.late(since));
+        let trace = at.trace.filter(|_| self.keeps_exemplars.get());
         self.service(at.service, |service| {
             service.inside.leave(now);
             let timeline = service.timeline.get_or_insert_default();
@@ -136,6 +151,9 @@ impl Stats {
             let tally = service.tallies[slot].get_or_insert_default();
             tally.note(now - since, error);
             tally.late += late;
+            if let Some(trace_id) = trace {
+                tally.note_trace(Exemplar { trace_id, took: now - since });
+            }
         });
     }
 
@@ -185,9 +203,9 @@ impl Stats {
         });
     }
 
-    /// Its link has policies, and this is what they do.
-    pub fn policies(&self, ticket: Ticket, note: impl FnOnce(&mut PolicyAccount)) {
-        self.link(ticket, |link| note(link.policies.get_or_insert_default()));
+    /// Its link has policies, and this is what they did.
+    pub fn policies(&self, ticket: Ticket, did: PolicyAccount) {
+        self.link(ticket, |link| link.policies.get_or_insert_default().merge(did));
     }
 
     /// Requests from outside that have ended, and how many of them failed.

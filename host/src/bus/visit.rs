@@ -11,6 +11,7 @@ use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::{Deadline, Trace};
 use crate::guest::{Above, CallError, Identity};
 use crate::message::{Request, Response};
+use crate::metrics::HttpVersion;
 use crate::model::{Nanos, ServiceId};
 use crate::rng::Purpose;
 use crate::telemetry::record::KeyValue;
@@ -65,6 +66,8 @@ pub struct OfClient {
     /// What is the same for all its requests.
     pub shared: Option<Arc<[KeyValue]>>,
     pub own: Vec<KeyValue>,
+    /// Once more, for metrics.
+    pub version: HttpVersion,
 }
 
 /// How a request goes from its sender to its receiver.

@@ -84,6 +84,7 @@ impl Input {
             control: None,
             speed: None,
             shards: None,
+            self_telemetry: false,
             compute: self.compute,
             strict: false,
             no_counterfactual: false,

@@ -66,6 +66,11 @@ pub struct Run {
     #[arg(long, requires = "truth", value_name = "N|all")]
     changed: Option<Listed>,
 
+    /// Send telemetry of simhost itself to the OTLP receiver too: spans of the phases of the run, metrics
+    /// of its exporters
+    #[arg(long)]
+    self_telemetry: bool,
+
     /// Refuse a topology with warnings, and fail if a fault has struck nothing, unless its probability
     /// and its counts explain that
     #[arg(long)]
@@ -83,6 +88,10 @@ pub struct Run {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+
+    /// Name in the report a trace for the p99 of each route; as JSON it has them anyway
+    #[arg(long)]
+    exemplars: bool,
 
     #[command(flatten)]
     logs: Logs,
@@ -127,10 +136,12 @@ impl Run {
             truth,
             no_counterfactual,
             changed,
+            self_telemetry,
             strict,
             lossy,
             show,
             json,
+            exemplars,
             logs,
             choose,
         } = self;
@@ -148,12 +159,30 @@ impl Run {
         let quiet = show == Some(Show::None);
         let show = show.map(Into::into);
         let stdout = terminal::stdout();
-        let destinations =
-            Destinations { out, truth, logs, show, choice, json, stdout, ..Destinations::default() };
+        let destinations = Destinations {
+            out,
+            truth,
+            logs,
+            show,
+            choice,
+            json,
+            exemplars,
+            stdout,
+            ..Destinations::default()
+        };
         let options = input.options(stop_after, destinations);
         let changed = changed.unwrap_or_default();
-        let options =
-            Options { start, control, speed, shards, strict, no_counterfactual, changed, ..options };
+        let options = Options {
+            start,
+            control,
+            speed,
+            shards,
+            self_telemetry,
+            strict,
+            no_counterfactual,
+            changed,
+            ..options
+        };
         let lines_on_stdout = options.destinations.lines_on_stdout();
         let plan = match Plan::from_file(options, Intent::Run, environment) {
             Ok(plan) => plan,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::{control, diff, report, run, topology, truth};
+use crate::{control, diff, metrics_file, report, run, topology, truth};
 
 use super::print;
 
@@ -27,6 +27,8 @@ enum Document {
     Diff,
     /// What `check --json` prints
     Check,
+    /// What `metrics --json` prints
+    Metrics,
     /// What goes over the control API of `run --control`
     Control,
 }
@@ -39,6 +41,7 @@ impl Schema {
             Document::Truth => truth::schema(),
             Document::Diff => diff::Difference::schema(),
             Document::Check => run::Document::schema(),
+            Document::Metrics => metrics_file::Document::schema(),
             Document::Control => control::Document::schema(),
         };
         let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");

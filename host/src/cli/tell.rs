@@ -6,6 +6,7 @@ use crate::error::{Look, printable};
 use crate::progress;
 use crate::report::words;
 use crate::run::{Plan, RunEvent};
+use crate::self_telemetry::Unsent;
 
 use super::{complain, say};
 
@@ -66,6 +67,16 @@ pub fn tell(event: RunEvent) {
             ));
         }
         RunEvent::Simulated { .. } | RunEvent::Comparing { .. } => {}
+        RunEvent::Unsent(Unsent { spans, metrics, why }) => {
+            let spans = (spans > 0).then(|| words::counted(spans, "span"));
+            let metrics = metrics.then(|| "the last metrics".to_owned());
+            let lost: Vec<_> = spans.into_iter().chain(metrics).collect();
+            let (lost, why) = (lost.join(" and "), printable(&why));
+            say(&format!(
+                "warning: the receiver did not take all of simhost's own telemetry: {lost} are lost: {why}\n  \
+                 help: no record of the run is concerned; leave out --self-telemetry if nobody wants it\n"
+            ));
+        }
         RunEvent::Flushing { patience } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
             say(&format!(

@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::error::Refused;
 use crate::telemetry::choice::Choice;
-use crate::traces::{self, Wanted};
+use crate::telemetry::console::Style;
+use crate::traces::{self, Wanted, Wish};
 
 use super::choice::Choose;
 use super::terminal::style;
@@ -30,13 +31,23 @@ pub struct Traces {
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 
+    /// Give events and log records lines of their own, at their times among the spans
+    #[arg(long, conflicts_with = "list")]
+    logs: bool,
+
+    /// The trace that stands for a percentile of a route, in the words of the report:
+    /// 'order-service POST /orders p99'
+    #[arg(long, value_name = "SERVICE ROUTE PERCENTILE",
+          conflicts_with_all = ["list", "limit", "slowest", "errors", "service", "route", "id", "query", "between"])]
+    exemplar: Option<Wish>,
+
     #[command(flatten)]
     choose: Choose,
 }
 
 impl Traces {
     pub fn execute(self) -> ExitCode {
-        let Self { file, choose, list, limit } = self;
+        let Self { file, choose, list, limit, logs, exemplar } = self;
         let choice = match Choice::try_from(choose) {
             Ok(choice) => choice,
             Err(problem) => return refuse(&Refused::new(None, vec![problem])),
@@ -44,8 +55,8 @@ impl Traces {
         let few = if list || !choice.is_choosy() { LISTED } else { DRAWN };
         let most = few.max(choice.slowest.unwrap_or(0));
         let file = (file.as_os_str() != "-").then_some(file);
-        let wanted = Wanted { file, choice, limit: limit.unwrap_or(most), list };
-        match traces::find(&wanted, style()) {
+        let wanted = Wanted { file, choice, exemplar, limit: limit.unwrap_or(most), list };
+        match traces::find(&wanted, Style { logs, ..style() }) {
             Ok(found) => print(found.text()),
             Err(error) => {
                 complain("error", &error.to_string(), Some(error.remedy()));

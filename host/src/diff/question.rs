@@ -87,6 +87,7 @@ impl Question {
             seed: _,
             key_name: _,
             remembers: _,
+            self_telemetry: _,
             destinations: _,
         } = self.common.clone();
         Options {
@@ -112,6 +113,7 @@ impl Question {
             seed: Some(seed),
             key_name: Some(key_name),
             remembers: true,
+            self_telemetry: false,
             destinations: Destinations { show: Some(Show::None), ..Destinations::default() },
         }
     }

@@ -15,7 +15,7 @@ use crate::model::{Effect, Model, Nanos, RecordFault, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::record::{
-    Attributes, KeyValue, LogRecord, ResourceId, SpanKind, SpanRecord, Text, Value,
+    Attributes, KeyValue, LogRecord, MetricRecord, ResourceId, SpanKind, SpanRecord, Text, Value,
 };
 use crate::telemetry::recorder::Editor;
 
@@ -291,6 +291,16 @@ impl Editor for Records {
         log.time = log.time.saturating_add_signed(self.skew(log.resource, log.time));
         log.resource = self.resource(log.resource);
         log
+    }
+
+    fn metric(&self, mut metric: MetricRecord) -> MetricRecord {
+        let own = metric.resource;
+        let shift = |instant: &mut u64| *instant = instant.saturating_add_signed(self.skew(own, *instant));
+        shift(&mut metric.start);
+        shift(&mut metric.time);
+        metric.points.exemplars().for_each(|exemplar| shift(&mut exemplar.time));
+        metric.resource = self.resource(own);
+        metric
     }
 
     fn release(&self, is_end: bool, keep: &mut dyn FnMut(SpanRecord)) {

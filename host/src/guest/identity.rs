@@ -1,6 +1,8 @@
 //! A replica of a service, as its workers see it.
 
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::model::{Compute, Limits, ServiceId};
 use crate::process::Process;
@@ -28,6 +30,8 @@ pub struct Identity {
     pub limits: Limits,
     /// What its workers' calls hold.
     pub under_way: Rc<UnderWay>,
+    /// What its workers' memories take: bytes.
+    pub memory: Arc<AtomicU64>,
     /// Its workers together.
     pub pool: Rc<WorkerPool>,
 }

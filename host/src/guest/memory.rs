@@ -1,5 +1,8 @@
 //! The bound of a worker's memory.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use wasmtime::ResourceLimiter;
 
 use crate::wasi::bill::{self, Bill};
@@ -16,23 +19,37 @@ pub(super) struct MemoryLimit {
     used: usize,
     /// What is lost besides.
     leaked: usize,
+    /// What all workers of the replica have: bytes. A store's data has to be `Send`, hence the atomic.
+    of_replica: Arc<AtomicU64>,
     /// Growing costs the guest.
     bill: Bill,
 }
 
 impl MemoryLimit {
-    pub const fn new(bytes: usize, bill: Bill) -> Self {
-        Self { bytes, reached: false, used: 0, leaked: 0, bill }
+    pub const fn new(bytes: usize, of_replica: Arc<AtomicU64>, bill: Bill) -> Self {
+        Self { bytes, reached: false, used: 0, leaked: 0, of_replica, bill }
     }
 
     /// Takes `bytes` for ever; false if there is no room for them.
     pub fn leak(&mut self, bytes: u64) -> bool {
-        self.leaked = self.leaked.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let leaked = self.leaked.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.take((leaked - self.leaked) as u64);
+        self.leaked = leaked;
         self.has_room_for(self.used)
+    }
+
+    fn take(&self, bytes: u64) {
+        self.of_replica.fetch_add(bytes, Ordering::Relaxed);
     }
 
     const fn has_room_for(&self, used: usize) -> bool {
         used.saturating_add(self.leaked) <= self.bytes
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        self.of_replica.fetch_sub((self.used + self.leaked) as u64, Ordering::Relaxed);
     }
 }
 
@@ -41,6 +58,7 @@ impl ResourceLimiter for MemoryLimit {
         let has_room = self.has_room_for(desired);
         self.reached |= !has_room;
         if has_room {
+            self.take(desired.saturating_sub(self.used) as u64);
             self.used = desired;
             self.bill.charge(bill::PAGE * (desired.saturating_sub(now) as u64).div_ceil(PAGE_BYTES));
         }

@@ -10,13 +10,14 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
-use crate::bus::{Bus, Entry, External, OfClient, RequestIdentity, address_of};
+use crate::bus::{Bus, Destination, Entry, External, OfClient, RequestIdentity, Sent, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::scope::Caller;
 use crate::message::Request;
+use crate::metrics::HttpVersion;
 use crate::model::{Load, Nanos, ServiceId};
 use crate::rng::Key;
 use crate::sched::Sleep;
@@ -105,7 +106,7 @@ impl Client {
             transport: transport.clone(),
             user_agent,
             endpoint: Rc::new(endpoint),
-            shown: OfClient { shared, own: Vec::new() },
+            shown: OfClient { shared, own: Vec::new(), version: HttpVersion::Http11 },
             traced,
         }
     }
@@ -126,8 +127,9 @@ impl Client {
                     Entry { to: self.to, request, shown, identity: RequestIdentity::Own(key), client };
                 match self.bus.admit(entry) {
                     Ok(admitted) => {
-                        if let Some(span) = span.as_mut().and_then(|span| span.span.as_mut()) {
-                            admitted.tell(span);
+                        if let Some(span) = &mut span {
+                            span.sent.iter_mut().for_each(|sent| sent.version = HttpVersion::Http11);
+                            span.span.iter_mut().for_each(|span| admitted.tell(span));
                         }
                         entered = admitted.client(due);
                         admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
@@ -184,10 +186,15 @@ impl Client {
             waiter: None,
         };
         let span = self.bus.open_client(&caller, request, &traced.base, &traced.attributes);
+        let destination = match &self.transport {
+            Transport::Bus => Destination::Service(self.to.0),
+            Transport::Ingress { base, .. } => Destination::Base(base),
+        };
+        let sent = self.bus.sends(&caller, request, destination);
         request.headers.push("traceparent", context.traceparent());
         let under_way = self.bus.faults().ledger.calls(id, None);
         let bus = Rc::clone(&self.bus);
-        Span { id, span: Some(span), connection: Rc::default(), _under_way: under_way, bus }
+        Span { id, span: Some(span), sent, connection: Rc::default(), _under_way: under_way, bus }
     }
 }
 
@@ -216,6 +223,8 @@ async fn connection(
 pub struct Span {
     id: SpanId,
     span: Option<OpenSpan>,
+    /// What metrics have to know; none without metrics.
+    sent: Option<Sent>,
     /// What becomes known of the connection to the ingress.
     connection: Rc<OnceCell<Connection>>,
     _under_way: Option<UnderWay>,
@@ -228,7 +237,10 @@ impl Span {
         let Some(mut span) = self.span.take() else { return };
         if let Some(connection) = self.connection.get() {
             span.connected(*connection);
+            self.sent.iter_mut().for_each(|sent| sent.version = HttpVersion::of(connection.version));
         }
+        let error = outcome.as_ref().err().map(CallError::kind);
+        self.bus.measure_sent(self.sent, outcome.as_ref().ok().copied(), error);
         match outcome {
             Ok(status) => span.respond(*status),
             Err(error) => span.call_failed(error, self.bus.now(), self.bus.recorder()),
@@ -241,6 +253,7 @@ impl Drop for Span {
     fn drop(&mut self) {
         if let Some(mut span) = self.span.take() {
             span.fail("cancelled");
+            self.bus.measure_sent(self.sent, None, Some("cancelled"));
             self.bus.record(span);
         }
     }

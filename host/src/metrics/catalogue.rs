@@ -250,6 +250,27 @@ impl Catalogue {
     }
 }
 
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Counter | Self::ObservedCounter => "counter",
+            Self::UpDownCounter => "up-down counter",
+            Self::Gauge => "gauge",
+            Self::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// The table of the reference: Markdown.
+pub fn reference() -> String {
+    let row = |spec: &Spec| {
+        let Spec { name, unit, description, kind, .. } = spec;
+        format!("| `{name}` | `{unit}` | {} | {description} |\n", kind.name())
+    };
+    let rows: String = SPECS.iter().map(row).collect();
+    format!("| metric | unit | instrument | |\n|---|---|---|---|\n{rows}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Nanos;
+use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{
     Instrument, KeyValue, MetricRecord, NumberPoint, Points, ResourceId, Scope, Temporality,
 };
@@ -10,7 +11,7 @@ use crate::telemetry::record::{
 use super::catalogue::{Catalogue, Kind, Own};
 use super::exemplars::Exemplars;
 use super::histogram::Histogram;
-use super::settings::{Histograms, Preference, Settings};
+use super::settings::Settings;
 use super::value::{Measured, Sum};
 
 /// A sum that is kept for a series of a counter.
@@ -65,8 +66,8 @@ impl Collecting<'_> {
     /// Whether values of such an instrument leave as deltas.
     pub const fn is_delta(&self, kind: Kind) -> bool {
         match (kind, self.settings.temporality) {
-            (Kind::UpDownCounter | Kind::Gauge, _) | (_, Preference::Cumulative) => false,
-            (Kind::ObservedCounter, Preference::LowMemory) => false,
+            (Kind::UpDownCounter | Kind::Gauge, _) | (_, TemporalityPreference::Cumulative) => false,
+            (Kind::ObservedCounter, TemporalityPreference::LowMemory) => false,
             (Kind::Counter | Kind::ObservedCounter | Kind::Histogram(_), _) => true,
         }
     }
@@ -107,12 +108,12 @@ impl Collecting<'_> {
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
     ) -> Points {
         let temporality = temporality(self.is_delta(Kind::Histogram(&[])));
-        match self.settings.histograms {
-            Histograms::Explicit => {
+        match self.settings.aggregation {
+            HistogramAggregation::Explicit => {
                 let points = all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds));
                 Points::Histogram { points: points.collect(), temporality }
             }
-            Histograms::Exponential => {
+            HistogramAggregation::Exponential => {
                 let points =
                     all.filter_map(|(attributes, histogram)| histogram.exponential_point(attributes));
                 Points::ExponentialHistogram { points: points.collect(), temporality }

@@ -6,9 +6,9 @@
 use crate::context::{SpanId, TraceId};
 use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
+use crate::telemetry::env::ExemplarFilter;
 use crate::telemetry::record::Exemplar;
 
-use super::settings::ExemplarFilter;
 use super::value::Measured;
 
 /// Exemplars of a point of an exponential histogram: `min(20, max_buckets)` (OpenTelemetry specification,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{ExponentialPoint, HistogramPoint, KeyValue, Summary};
 
 use super::exemplars::{Candidate, Exemplars, OF_EXPONENTIAL};
 use super::exponential::Exponential;
-use super::settings::{Histograms, Preference, Settings};
+use super::settings::Settings;
 use super::value::{Measured, Sum};
 
 /// Which buckets the histograms of a run keep, and what of them leaves.
@@ -21,11 +22,11 @@ pub struct Shape {
 
 impl Shape {
     pub fn of(settings: &Settings) -> Self {
-        let is_exponential = settings.histograms == Histograms::Exponential;
+        let is_exponential = settings.aggregation == HistogramAggregation::Exponential;
         Self {
             has_explicit: !is_exponential || settings.is_scraped,
             is_exponential,
-            is_delta: settings.temporality != Preference::Cumulative,
+            is_delta: settings.temporality != TemporalityPreference::Cumulative,
         }
     }
 }

@@ -49,6 +49,7 @@ pub struct ProcessMetrics {
     /// When it was collected last.
     last: Nanos,
     restarts: u64,
+    deployment: Deployment,
     pub served: Requests,
     pub sent: Requests,
     /// Requests that its workers have, by method; none before the first.
@@ -58,6 +59,16 @@ pub struct ProcessMetrics {
     policies: Vec<Policies>,
     computed: Option<Box<Counter>>,
     pub guest: GuestInstruments,
+}
+
+/// Whether a process is meant to be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Deployment {
+    #[default]
+    Deployed,
+    /// It ends as soon as it is done with what it has.
+    Retiring,
+    Gone,
 }
 
 /// The requests of one method, and their attributes once there were any.
@@ -85,6 +96,7 @@ impl ProcessMetrics {
             start,
             last: start,
             restarts: 0,
+            deployment: Deployment::Deployed,
             served: Requests::default(),
             sent: Requests::default(),
             active: None,
@@ -96,18 +108,52 @@ impl ProcessMetrics {
     }
 
     /// The process has died: all it counted is lost. Another comes up at `back`.
-    pub fn die(&mut self, back: Nanos) {
-        *self = Self { restarts: self.restarts + 1, ..Self::new(back) };
+    pub fn die(&mut self, back: Nanos, now: Nanos) {
+        let deployment = match self.deployment {
+            Deployment::Deployed => Deployment::Deployed,
+            Deployment::Retiring | Deployment::Gone => Deployment::Gone,
+        };
+        let is_restart = deployment == Deployment::Deployed && self.is_up(now);
+        let restarts = self.restarts + u64::from(is_restart);
+        *self = Self { restarts, deployment, ..Self::new(back) };
     }
 
     /// Whether its process is there.
-    pub const fn is_up(&self, now: Nanos) -> bool {
-        self.start <= now
+    fn is_up(&self, now: Nanos) -> bool {
+        self.deployment != Deployment::Gone && self.start <= now
     }
 
-    /// It is down, and comes up at another instant than it seemed.
-    pub const fn set_start(&mut self, start: Nanos) {
-        (self.start, self.last) = (start, start);
+    /// Where it is down, it comes up at another instant than it seemed.
+    pub fn comes_up(&mut self, back: Nanos, now: Nanos) {
+        if !self.is_up(now) {
+            (self.start, self.last) = (back, back);
+        }
+    }
+
+    /// It is not to be there any more.
+    pub fn retire(&mut self) {
+        if self.deployment == Deployment::Deployed {
+            self.deployment = Deployment::Retiring;
+        }
+    }
+
+    /// Whether it ends as soon as it is done with what it has.
+    pub fn is_retiring(&self) -> bool {
+        self.deployment == Deployment::Retiring
+    }
+
+    /// It is not there.
+    pub fn undeploy(&mut self) {
+        *self = Self { deployment: Deployment::Gone, ..Self::new(Nanos::MAX) };
+    }
+
+    /// It is to be there from `now` on.
+    pub fn deploy(&mut self, now: Nanos) {
+        match self.deployment {
+            Deployment::Deployed => {}
+            Deployment::Retiring => self.deployment = Deployment::Deployed,
+            Deployment::Gone => *self = Self::new(now),
+        }
     }
 
     /// A worker has a request.
@@ -213,6 +259,9 @@ impl ProcessMetrics {
             }
         }
         self.guest.collect(collecting);
+        if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
+            self.undeploy();
+        }
     }
 
     fn collect_policies(&mut self, collecting: &mut Collecting<'_>) {

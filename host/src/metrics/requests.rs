@@ -19,7 +19,7 @@ pub struct RequestKey {
     pub place: u32,
     /// The known methods by number.
     pub method: u8,
-    pub version: Version,
+    pub version: HttpVersion,
     /// 0 without a response.
     pub status: u16,
     /// `error.type`, where it is not the status.
@@ -28,7 +28,7 @@ pub struct RequestKey {
 
 /// `network.protocol.version`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Version {
+pub enum HttpVersion {
     /// Nothing is known of the connection.
     #[default]
     Unknown,
@@ -37,7 +37,7 @@ pub enum Version {
     Http2,
 }
 
-impl Version {
+impl HttpVersion {
     /// That of a text, such as `1.1`.
     pub fn of(text: &str) -> Self {
         match text {

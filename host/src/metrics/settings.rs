@@ -1,56 +1,40 @@
 //! What is asked of metrics.
 
+use crate::clock;
 use crate::model::Nanos;
+use crate::telemetry::env::{ExemplarFilter, HistogramAggregation, MetricSettings, TemporalityPreference};
 
 /// How metrics are made, and when they leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Nanoseconds of simulated time between two collections.
     pub interval: Nanos,
-    pub temporality: Preference,
-    pub histograms: Histograms,
+    pub temporality: TemporalityPreference,
+    pub aggregation: HistogramAggregation,
     pub exemplars: ExemplarFilter,
+    /// Whether the sizes of bodies are measured.
+    pub body_sizes: bool,
     /// Whether explicit buckets are kept for a Prometheus endpoint, whatever else is asked.
     pub is_scraped: bool,
 }
 
-/// `OTEL_METRIC_EXPORT_INTERVAL`, where nothing is set.
-pub const INTERVAL: Nanos = 60_000_000_000;
-
-impl Default for Settings {
-    /// The specification's.
-    fn default() -> Self {
+impl Settings {
+    /// Those of the environment; `body_sizes` says whether the sizes of bodies are measured.
+    pub fn new(settings: &MetricSettings, body_sizes: bool) -> Self {
         Self {
-            interval: INTERVAL,
-            temporality: Preference::Cumulative,
-            histograms: Histograms::Explicit,
-            exemplars: ExemplarFilter::TraceBased,
-            is_scraped: false,
+            interval: clock::nanos(settings.interval),
+            temporality: settings.temporality,
+            aggregation: settings.aggregation,
+            exemplars: settings.exemplars,
+            body_sizes,
+            is_scraped: settings.prometheus.is_some(),
         }
     }
 }
 
-/// `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preference {
-    Cumulative,
-    /// Counters and histograms as deltas.
-    Delta,
-    /// As [`Delta`](Self::Delta), but counters that are observed stay cumulative.
-    LowMemory,
-}
-
-/// `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Histograms {
-    Explicit,
-    Exponential,
-}
-
-/// `OTEL_METRICS_EXEMPLAR_FILTER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExemplarFilter {
-    TraceBased,
-    AlwaysOn,
-    AlwaysOff,
+impl Default for Settings {
+    /// The specification's.
+    fn default() -> Self {
+        Self::new(&MetricSettings::default(), false)
+    }
 }

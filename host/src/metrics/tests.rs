@@ -2,13 +2,14 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, Points, Temporality};
 
 const SECOND: Nanos = 1_000_000_000;
 const START: Nanos = 1_000 * SECOND;
 const REPLICA: ResourceId = ResourceId(7);
 
-fn metrics(temporality: Preference) -> Metrics {
+fn metrics(temporality: TemporalityPreference) -> Metrics {
     Metrics::new(Settings { temporality, ..Settings::default() }, 42, REPLICA, START)
 }
 
@@ -19,7 +20,7 @@ fn origin(time: Nanos) -> Origin {
 
 /// A request that took `took` has ended at `now` with this status.
 fn serve(metrics: &Metrics, status: u16, took: Nanos, now: Nanos) {
-    let key = RequestKey { place: 0, method: 0, version: Version::Http11, status, error: None };
+    let key = RequestKey { place: 0, method: 0, version: HttpVersion::Http11, status, error: None };
     let attributes = || [KeyValue::new("http.response.status_code", i64::from(status))].into();
     metrics.served(REPLICA, key, attributes, Ended { took, sizes: None, origin: origin(now) });
 }
@@ -53,8 +54,11 @@ const DURATION: &str = "http.server.request.duration";
 #[test]
 fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collection() {
     for (preference, expected) in [
-        (Preference::Cumulative, [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]]),
-        (Preference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
+        (
+            TemporalityPreference::Cumulative,
+            [vec![(2, 3.0)], vec![(2, 3.0), (1, 0.5)], vec![(2, 3.0), (1, 0.5)]],
+        ),
+        (TemporalityPreference::Delta, [vec![(2, 3.0)], vec![(1, 0.5)], vec![]]),
     ] {
         let metrics = metrics(preference);
         let at = |seconds| START + seconds * SECOND;
@@ -68,7 +72,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
         assert_eq!(all.map(|records| points(records, DURATION)), expected, "{preference:?}");
         let starts = all.map(|records| find(records, DURATION).map(|record| record.start));
         match preference {
-            Preference::Cumulative => assert_eq!(starts, [Some(START); 3]),
+            TemporalityPreference::Cumulative => assert_eq!(starts, [Some(START); 3]),
             _ => assert_eq!(starts, [Some(START), Some(at(10)), None]),
         }
         assert!(all.iter().flat_map(|records| records.iter()).all(|record| record.start <= record.time));
@@ -77,7 +81,7 @@ fn cumulative_points_count_from_the_beginning_and_deltas_from_the_last_collectio
 
 #[test]
 fn exemplars_lie_within_the_interval_of_their_point() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     serve(&metrics, 200, SECOND, START + SECOND);
     let exemplars = |records: &[MetricRecord]| match &find(records, DURATION).expect("it leaves").points {
         Points::Histogram { points, .. } => points[0].exemplars.clone(),
@@ -90,11 +94,11 @@ fn exemplars_lie_within_the_interval_of_their_point() {
 
 #[test]
 fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
     metrics.began(REPLICA, 0, Arc::default);
-    metrics.died(REPLICA, at(25));
+    metrics.died(REPLICA, at(25), at(2));
     assert!(collect(&metrics, at(10)).is_empty());
     metrics.comes_up(REPLICA, at(15), at(15));
     let records = collect(&metrics, at(20));
@@ -120,13 +124,31 @@ fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_und
             ref other => panic!("{other:?}"),
         }
     };
-    for preference in [Preference::Cumulative, Preference::Delta, Preference::LowMemory] {
+    for preference in
+        [TemporalityPreference::Cumulative, TemporalityPreference::Delta, TemporalityPreference::LowMemory]
+    {
         let active = temporality(preference, "http.server.active_requests");
         assert_eq!(active, (Temporality::Cumulative, false), "{preference:?}");
     }
     let cpu = |preference| temporality(preference, "process.cpu.time");
-    assert_eq!(cpu(Preference::Delta), (Temporality::Delta, true));
-    assert_eq!(cpu(Preference::LowMemory), (Temporality::Cumulative, true));
+    assert_eq!(cpu(TemporalityPreference::Delta), (Temporality::Delta, true));
+    assert_eq!(cpu(TemporalityPreference::LowMemory), (Temporality::Cumulative, true));
+}
+
+#[test]
+fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
+    let metrics = metrics(TemporalityPreference::Cumulative);
+    let at = |seconds| START + seconds * SECOND;
+    serve(&metrics, 200, SECOND, at(1));
+    metrics.retire(REPLICA);
+    assert_eq!(points(&collect(&metrics, at(10)), DURATION), [(1, 1.0)]);
+    assert!(collect(&metrics, at(20)).is_empty());
+    metrics.deploy(REPLICA, at(25));
+    serve(&metrics, 200, 2 * SECOND, at(28));
+    let records = collect(&metrics, at(30));
+    assert_eq!(points(&records, DURATION), [(1, 2.0)]);
+    assert_eq!(find(&records, DURATION).map(|record| record.start), Some(at(25)));
+    assert_eq!(number(&records, "simhost.process.restarts"), None);
 }
 
 fn described(name: &'static str, kind: GuestKind) -> Described {
@@ -136,7 +158,7 @@ fn described(name: &'static str, kind: GuestKind) -> Described {
 
 #[test]
 fn guests_have_instruments_within_bounds() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter));
     assert_eq!(metrics.instrument(REPLICA, described("orders", GuestKind::Counter)), counter);
     let conflict = metrics.instrument(REPLICA, described("orders", GuestKind::Gauge));
@@ -153,7 +175,7 @@ fn guests_have_instruments_within_bounds() {
 
 #[test]
 fn values_that_an_instrument_cannot_take_count_for_nothing() {
-    let metrics = metrics(Preference::Cumulative);
+    let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter)).expect("room");
     let gauge = metrics.instrument(REPLICA, described("load", GuestKind::Gauge)).expect("room");
     let record = |id, value| metrics.record(REPLICA, id, value, Vec::new(), None);
@@ -166,17 +188,17 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
     let records = collect(&metrics, START + SECOND);
     assert_eq!(number(&records, "orders"), Some(Number::Float(3.5)));
     assert_eq!(number(&records, "load"), Some(Number::Float(-3.0)));
-    metrics.died(REPLICA, START + SECOND);
+    metrics.died(REPLICA, START + SECOND, START + SECOND);
     assert_eq!(record(counter, 1.0), Err(Rejected::Gone));
 }
 
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
-    let metrics = metrics(Preference::Cumulative);
-    assert_eq!([metrics.stranger("http://a", 5), metrics.stranger("http://b", 5)], [5, 6]);
-    assert_eq!(metrics.stranger("http://a", 5), 5);
+    let metrics = metrics(TemporalityPreference::Cumulative);
+    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
+    assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {
-        metrics.stranger(&format!("http://{number}"), 5);
+        metrics.stranger(&format!("http://{number}"));
     }
-    assert_eq!(metrics.stranger("http://one-more", 5), u32::MAX);
+    assert_eq!(metrics.stranger("http://one-more"), None);
 }

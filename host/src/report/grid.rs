@@ -8,7 +8,8 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 21] = [
+const LEFT_OUT: [&str; 22] = [
+    "unit",
     "spans",
     "start",
     "p90",

@@ -9,7 +9,7 @@ use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
 use crate::fault::{self, Suppression};
 use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
-use crate::tally::Tally;
+use crate::tally::{Exemplar, Tally};
 
 /// How many requests there were, how many failed, how long they took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -39,6 +39,24 @@ pub struct RouteRow {
     pub route: Option<String>,
     #[serde(flatten)]
     pub numbers: Numbers,
+    /// A trace with a request whose time is within 1 % of the p99, or the nearest to it. Not there without
+    /// traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemplar: Option<ExemplarRow>,
+}
+
+/// A trace that has a request of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ExemplarRow {
+    pub trace_id: String,
+    /// What that request took.
+    pub took_ns: Nanos,
+}
+
+impl From<Exemplar> for ExemplarRow {
+    fn from(exemplar: Exemplar) -> Self {
+        Self { trace_id: exemplar.trace_id.to_string(), took_ns: exemplar.took }
+    }
 }
 
 /// The requests of one service, and what its workers did.
@@ -220,6 +238,11 @@ impl Numbers {
             max_ns: tally.longest,
         }
     }
+
+    /// What fails, and what is asked for most.
+    pub const fn weight(&self) -> (u64, u64) {
+        (self.errors, self.count)
+    }
 }
 
 /// A mean time in whole nanoseconds.
@@ -234,6 +257,7 @@ pub fn routes(accounts: &Accounts, time: Nanos) -> Vec<RouteRow> {
         service: service.name.to_string(),
         route: route.map(ToString::to_string),
         numbers: Numbers::new(tally, time),
+        exemplar: tally.exemplar(0.99).map(ExemplarRow::from),
     });
     rows.collect()
 }

@@ -119,7 +119,7 @@ fn lines(
 }
 
 /// A bar for each value, from zero to the greatest; a space where there is none.
-fn bar_line(values: &[Option<f64>], unicode: bool) -> String {
+pub fn bar_line(values: &[Option<f64>], unicode: bool) -> String {
     let blocks = if unicode { BLOCKS } else { ASCII };
     let most = range(values).map_or(0.0, |(_, most)| most);
     let bar = |value: f64| {

@@ -74,7 +74,7 @@ impl Page<'_> {
 /// The rows that are shown, in the order of all: those with the most trouble,
 /// the first part of the weight, get up to half of the places; the busiest of
 /// the others, by the second part, get the rest.
-fn heaviest<T>(rows: &[T], weight: impl Fn(&T) -> (u64, u64)) -> Vec<&T> {
+pub fn heaviest<T>(rows: &[T], weight: impl Fn(&T) -> (u64, u64)) -> Vec<&T> {
     let mut indices: Vec<usize> = (0..rows.len()).collect();
     // Stable: of equal rows the first ones are shown.
     indices.sort_by_key(|index| Reverse(weight(&rows[*index])));

@@ -6,6 +6,7 @@ use crate::error::INFALLIBLE;
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
+use super::exemplars;
 use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
@@ -95,7 +96,7 @@ impl Report {
             columns.push(("mean", Box::new(|row| time(row.numbers.mean_ns))));
             columns.push(("max", Box::new(|row| time(row.numbers.max_ns))));
         }
-        page.table("route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        page.table("route", &self.routes, |row| row.numbers.weight(), 2, &columns);
         page.close();
     }
 
@@ -115,7 +116,7 @@ impl Report {
             columns.extend(times(|row: &LoadRow| &row.numbers, known_to_the_digit));
             columns.extend(table::errors(&self.loads, |row| &row.numbers));
             page.text.push('\n');
-            page.table("load", &self.loads, |row| weight(&row.numbers), 1, &columns);
+            page.table("load", &self.loads, |row| row.numbers.weight(), 1, &columns);
         }
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
@@ -123,7 +124,8 @@ impl Report {
         columns.extend(times(|row: &RouteRow| &row.numbers, known_to_the_digit));
         columns.extend(table::errors(&self.routes, |row| &row.numbers));
         page.text.push('\n');
-        page.table("route", &self.routes, |row| weight(&row.numbers), 2, &columns);
+        page.table("route", &self.routes, |row| row.numbers.weight(), 2, &columns);
+        exemplars::write(&mut page, &self.routes);
         page.text.push('\n');
         page.table("service", &self.services, strain, 1, &service_columns());
         self.instances(&mut page);
@@ -141,7 +143,7 @@ impl Report {
         columns.extend(policies(&self.links));
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         page.text.push('\n');
-        page.table("link", &self.links, |row| weight(&row.numbers), 2, &columns);
+        page.table("link", &self.links, |row| row.numbers.weight(), 2, &columns);
         page.close();
         sparkline::write(page.text, &self.timeline, &self.symptoms, style);
         page.text.push('\n');
@@ -162,7 +164,7 @@ impl Report {
         if !apart.is_empty() {
             page.text.push('\n');
         }
-        page.table("instance", &apart, |row| weight(&row.numbers), 3, &columns);
+        page.table("instance", &apart, |row| row.numbers.weight(), 3, &columns);
     }
 }
 
@@ -202,11 +204,6 @@ fn policies<'a>(links: &[LinkRow]) -> Vec<Column<'a, LinkRow>> {
 /// Where requests wait, and where workers are busy: in millionths.
 fn strain(row: &ServiceRow) -> (u64, u64) {
     ((row.waiting_mean * 1e6) as u64, (row.utilisation * 1e6) as u64)
-}
-
-/// What fails, and what is asked for most.
-const fn weight(numbers: &Numbers) -> (u64, u64) {
-    (numbers.errors, numbers.count)
 }
 
 fn route_names<'a>() -> Vec<Column<'a, RouteRow>> {

@@ -3,21 +3,9 @@
 use crate::model::Nanos;
 
 pub use crate::error::show_share as share;
+use crate::telemetry::console::quantity::digits;
+pub use crate::telemetry::console::quantity::{number, time};
 pub use crate::telemetry::console::text::grouped as count;
-
-/// A length of time in the unit that suits it: `0s`, `36.7ms`, `1.5s`, `1m30s`, `2h05m`.
-pub fn time(nanos: Nanos) -> String {
-    // What rounds to a thousand of a unit is one of the next: 999.9us is 1ms.
-    let (unit, name) = match nanos {
-        0 => return "0s".to_owned(),
-        1..1_000 => (1, "ns"),
-        1_000..999_500 => (1_000, "us"),
-        999_500..999_500_000 => (1_000_000, "ms"),
-        999_500_000..59_950_000_000 => (1_000_000_000, "s"),
-        _ => return long(nanos.saturating_add(500_000_000) / 1_000_000_000),
-    };
-    format!("{}{name}", digits(nanos as f64 / f64::from(unit)))
-}
 
 /// A time with two digits, for one that is known within 1 %: `37ms`, `600us`.
 /// What rounds to more than `longest` is that.
@@ -25,21 +13,6 @@ pub fn about(nanos: Nanos, longest: Nanos) -> String {
     let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(1));
     let rounded = nanos.saturating_add(unit / 2) / unit * unit;
     time(rounded.min(longest))
-}
-
-/// A minute or more, in whole seconds.
-fn long(seconds: u64) -> String {
-    let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    let two = |high: u64, one: &str, low: u64, other: &str| match low {
-        0 => format!("{}{one}", count(high)),
-        _ => format!("{}{one}{low:02}{other}", count(high)),
-    };
-    if hours > 0 { two(hours, "h", minutes, "m") } else { two(minutes, "m", rest, "s") }
-}
-
-/// A number with three significant digits, whole ones in groups: `0.0123`, `50`, `1,204`.
-pub fn number(number: f64) -> String {
-    if number.abs() >= 999.5 { count(number.round() as u64) } else { digits(number) }
 }
 
 /// A share, `0.0..=1.0`, in percent: `0%`, `1.25%`, `100%`.
@@ -51,19 +24,6 @@ pub fn percent(share: f64) -> String {
 pub fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
-}
-
-/// Three significant digits, without zeros behind the point at the end.
-fn digits(number: f64) -> String {
-    // The form that rounds first: "9.996" has its point behind two digits.
-    let rounded = format!("{number:.2e}");
-    let exponent: i32 = rounded.split_once('e').map_or(0, |(_, exponent)| exponent.parse().unwrap_or(0));
-    let decimals = (2 - exponent).clamp(0, 12) as usize;
-    let text = format!("{number:.decimals$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
 }
 
 #[cfg(test)]

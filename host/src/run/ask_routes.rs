@@ -74,6 +74,7 @@ pub fn ask_routes(
     let host = Rc::new(Host {
         sched: Sched::new(Clock::virtual_from(VIRTUAL_START)),
         recorder: Rc::new(Recorder::new(move |batch| into.borrow_mut().logs.extend(batch.logs))),
+        metrics: None,
         span_limits: SpanLimits::default(),
         root: model.root(),
         permits: Cell::new(1),

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
+
 use crate::engine::{self, EMBEDDED, Engine, LoadError};
 use crate::error::{Problem, nearest, quote};
 use crate::files;
 use crate::model::{Code, Model};
+use crate::self_telemetry::Phases;
 
 use super::event::RunEvent;
 
@@ -20,11 +23,20 @@ const LONG: Duration = Duration::from_millis(300);
 /// A smaller guest takes as long only where the machine is busy with other things: bytes.
 const WORTH_TELLING: usize = 512 << 10;
 
+/// Who is told of guests that are compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// At once, if it takes long.
+    pub tell: Option<fn(RunEvent)>,
+    /// When it is done.
+    pub phases: &'a Phases,
+}
+
 /// Compiles all guests at once; services with the same guest share its code.
 pub(super) fn compile(
     engine: &Engine,
     model: &Model,
-    tell: Option<fn(RunEvent)>,
+    told: Told<'_>,
 ) -> Vec<Result<Option<engine::CompiledGuest>, Problem>> {
     let mut different: Vec<&Code> = Vec::new();
     for service in &model.services {
@@ -33,7 +45,7 @@ pub(super) fn compile(
         }
     }
     let compiled: Vec<_> = std::thread::scope(|scope| {
-        let compile = |code| scope.spawn(move || compile_one(engine, code, tell));
+        let compile = |code| scope.spawn(move || compile_one(engine, code, told));
         let threads: Vec<_> = different.iter().map(|code| compile(*code)).collect();
         let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
         joined.map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
@@ -49,10 +61,10 @@ pub(super) fn compile(
 fn compile_one(
     engine: &Engine,
     code: &Code,
-    tell: Option<fn(RunEvent)>,
+    told: Told<'_>,
 ) -> Result<Option<engine::CompiledGuest>, Problem> {
     let Some((bytes, name)) = bytes(code)? else { return Ok(None) };
-    load(engine, &bytes, &name, tell)
+    load(engine, &bytes, &name, told)
         .map(Some)
         .map_err(|error: LoadError| Problem::new(error.of(&name)).help(error.remedy()))
 }
@@ -62,6 +74,16 @@ fn compile_one(
 /// # Errors
 /// What is wrong with the bytes.
 pub(super) fn load(
+    engine: &Engine,
+    bytes: &[u8],
+    name: &str,
+    told: Told<'_>,
+) -> Result<engine::CompiledGuest, LoadError> {
+    let attributes = || vec![KeyValue::new("simhost.guest.name", name.to_owned())];
+    told.phases.note("compile", attributes, || load_and_tell(engine, bytes, name, told.tell))
+}
+
+fn load_and_tell(
     engine: &Engine,
     bytes: &[u8],
     name: &str,

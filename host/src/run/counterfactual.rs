@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Stopwatch};
 use crate::model::{Model, Nanos};
 use crate::progress::{Course, Progress};
+use crate::self_telemetry::Phase;
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::pipeline::Pace;
@@ -22,6 +23,7 @@ use crate::truth::{Closing, Record, Runs, Skipped};
 
 use super::event::RunEvent;
 use super::loaded::Loaded;
+use super::self_telemetry::Watched;
 use super::truth::{Truth, WorldTruth};
 use super::watch::show_later;
 use super::world::{Simulated, World};
@@ -39,6 +41,8 @@ pub struct Counterfactual<'a> {
     pub stop: &'a Arc<watch::Sender<bool>>,
     /// Whether a line of progress may be drawn.
     pub is_shown: bool,
+    /// The span of the whole, where the simulator has telemetry of its own.
+    pub run: Option<&'a Phase>,
 }
 
 impl Counterfactual<'_> {
@@ -51,13 +55,14 @@ impl Counterfactual<'_> {
             on_event(RunEvent::Comparing { faults, took });
         }
         truth.gather();
-        if !self.write(truth, done) {
+        let comparing = self.run.map(|run| run.child("compare", Vec::new()));
+        if !self.write(truth, done, comparing.as_ref()) {
             on_event(RunEvent::Uncompared);
         }
     }
 
     /// Writes it. False if an interruption has left any of the runs out.
-    fn write(&self, truth: &Truth, done: &Simulated) -> bool {
+    fn write(&self, truth: &Truth, done: &Simulated, comparing: Option<&Phase>) -> bool {
         let names = Arc::clone(&truth.names);
         let closing = Closing {
             model: self.model,
@@ -83,6 +88,9 @@ impl Counterfactual<'_> {
                 true => "again for the truth".to_owned(),
                 false => format!("without {} ({number} of {fired})", fault.name),
             };
+            // Nor does it name the fault elsewhere: this goes where the records go.
+            let shown = comparing.filter(|_| !self.options.blind);
+            let _phase = shown.map(|comparing| comparing.child("counterfactual", Vec::new()));
             let other = self.without(index, done.start, what);
             let other = other.ok().filter(|other| other.halted.is_empty()).ok_or(Skipped::Failed)?;
             // A run that was cut short is no measure.
@@ -147,6 +155,7 @@ impl Counterfactual<'_> {
             is_virtual: true,
             total: loads::length(self.options, &model),
             exporters: Vec::new(),
+            is_watched: false,
             worlds: models.len(),
             watch: Stopwatch::start(),
         };
@@ -169,6 +178,7 @@ impl Counterfactual<'_> {
             shortage: &shortage,
             progress: progress.of_world(number),
             notes: Some(WorldTruth::remembered()),
+            watched: Watched::default(),
         });
         let done = shards::simulate(worlds.collect(), None, |_| {});
         progress.line().finish();

@@ -39,6 +39,8 @@ pub struct Drive<'a> {
     pub stop: &'a watch::Sender<bool>,
     /// Who is told when the system gives no more connections.
     pub shortage: &'a Shortage,
+    /// Is called when nothing more comes in.
+    pub drains: &'a dyn Fn(),
 }
 
 impl Drive<'_> {
@@ -58,6 +60,7 @@ impl Drive<'_> {
             Some(listener) => self.serve(listener, network, on_event).await?,
             None => self.wait(on_event).await,
         };
+        (self.drains)();
         if self.sched.is_virtual() {
             // Patience costs nothing.
             self.sched.drained().await;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::Nanos;
+use crate::self_telemetry::Unsent;
 use crate::telemetry::exporter::Trouble;
 
 /// What happens in a run that a person may want to know at once.
@@ -32,6 +33,8 @@ pub enum RunEvent {
     Uncompared,
     /// The system gives no more connections: they wait.
     Shortage { reason: String },
+    /// The receiver has not taken all of the simulator's own telemetry.
+    Unsent(Unsent),
     /// The run is over, and its records are not yet taken: they are waited for while some
     /// are, and then for `patience`.
     Flushing { patience: Duration },

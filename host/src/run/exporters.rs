@@ -9,14 +9,15 @@ use tokio::runtime::Handle;
 use crate::error::Problem;
 use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
-use crate::telemetry::console::{Console, Wanted};
+use crate::telemetry::console::{Console, PointLines, Wanted};
 use crate::telemetry::env::Settings;
-use crate::telemetry::exporter::Exporter;
+use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::file::JsonLines;
 use crate::telemetry::log_lines::LogLines;
 use crate::telemetry::otlp::{Options as OtlpOptions, Otlp};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::record::Resource;
+use crate::telemetry::signal::Signal;
 use crate::telemetry::threaded::Threaded;
 
 use super::options::{self, Destinations, Show};
@@ -40,6 +41,8 @@ pub struct Exporters {
     pub exporters: Vec<Box<dyn Exporter>>,
     /// What the console has drawn, where it is to be printed at the end.
     pub page: Option<Page>,
+    /// The account of the exporter over OTLP, if there is one.
+    pub otlp: Option<Arc<Account>>,
 }
 
 impl Exporters {
@@ -55,28 +58,37 @@ impl Exporters {
     ) -> Result<Self, Vec<Problem>> {
         let ExporterOptions { settings, wanted, show, at_the_end, pace, origin } = *options;
         let mut exporters: Vec<Box<dyn Exporter>> = Vec::new();
-        let mut page = None;
+        let (mut page, mut account) = (None, None);
         if settings.disabled {
-            return Ok(Self { exporters, page });
+            return Ok(Self { exporters, page, otlp: account });
         }
-        if show == Show::Traces {
-            let out: Box<dyn Write + Send> = if wanted.document_on_stdout() {
+        let mut out = || -> Box<dyn Write + Send> {
+            if wanted.document_on_stdout() {
                 Box::new(std::io::stderr())
             } else if at_the_end {
-                let drawn = Page::default();
-                page = Some(drawn.clone());
-                Box::new(drawn)
+                Box::new(page.get_or_insert_default().clone())
             } else {
                 Box::new(std::io::stdout())
-            };
-            let mut console = Console::new(out, Arc::clone(resources), wanted.stdout.style);
+            }
+        };
+        let style = wanted.stdout.style;
+        // A terminal that is stopped must not stop what goes elsewhere.
+        let is_apart = pace == Pace::Real && (wanted.document_on_stdout() || !at_the_end);
+        if settings.console[Signal::Metrics] && show != Show::None {
+            let lines = PointLines::new(out(), style);
+            exporters.push(match is_apart {
+                true => Box::new(threaded(lines, "the console", resources)?),
+                false => Box::new(lines),
+            });
+        }
+        if show == Show::Traces {
+            let mut console = Console::new(out(), Arc::clone(resources), style);
             if wanted.choice.is_choosy() {
                 console = console.choosing(Wanted { choice: wanted.choice.clone(), origin });
             }
-            exporters.push(match pace {
-                // A terminal that is stopped must not stop what goes elsewhere.
-                Pace::Real if page.is_none() => Box::new(threaded(console, "the console", resources)?),
-                _ => Box::new(console),
+            exporters.push(match is_apart {
+                true => Box::new(threaded(console, "the console", resources)?),
+                false => Box::new(console),
             });
         }
         if let Some(path) = &wanted.out {
@@ -88,9 +100,11 @@ impl Exporters {
         }
         if let Some(otlp) = &settings.otlp {
             let options = OtlpOptions::new(pace, settings.batching, Key::new(root, Purpose::Retry));
-            exporters.push(Box::new(Otlp::start(otlp, &options, network)?));
+            let otlp = Otlp::start(otlp, &options, network)?;
+            account = Some(otlp.account());
+            exporters.push(Box::new(otlp));
         }
-        Ok(Self { exporters, page })
+        Ok(Self { exporters, page, otlp: account })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -62,6 +63,7 @@ pub fn identity(model: &Model, id: ServiceId, info: ReplicaInfo, setup: &Setup<'
         compute: model.compute(id),
         under_way: UnderWay::new(service.limits.host_memory(), service.workers),
         limits: service.limits.clone(),
+        memory: Arc::default(),
         pool: Rc::default(),
     }
 }

@@ -12,6 +12,7 @@ use crate::error::Refused;
 use crate::model::{Model, Nanos};
 use crate::progress::Progress;
 use crate::report::{Facts, Report};
+use crate::self_telemetry::Phases;
 use crate::socket::Shortage;
 use crate::telemetry::digest::Digest;
 use crate::telemetry::env::Settings as TelemetrySettings;
@@ -29,6 +30,7 @@ use super::network::{network, open_listener};
 use super::options::{Destinations, Options, Show};
 use super::pace::pace_and_clock;
 use super::resources::WorldResources;
+use super::self_telemetry::Own;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
 use super::unread::Unread;
@@ -59,7 +61,7 @@ impl Plan {
         more: Vec<Box<dyn Exporter>>,
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<RunOutcome, RunError> {
-        let Self { options, model, telemetry, loaded, .. } = self;
+        let Self { options, model, telemetry, loaded, phases, .. } = self;
         let watch = Stopwatch::start();
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
@@ -76,16 +78,22 @@ impl Plan {
         let exporter_options = ExporterOptions { settings, wanted, show, at_the_end, pace, origin };
         // Traces, log lines and the answers to requests are for the same eyes.
         let is_free = show != Show::Traces && !options.destinations.logs_on_stderr();
-        let is_shown = more.is_empty() && is_free && options.requests.is_empty();
+        let is_part = !more.is_empty();
+        let is_shown = !is_part && is_free && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
         let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
         let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
         let digest = digest(&options, &telemetry, clock.now());
-        let (page, exporters) = (exporters.page, exporters.exporters);
+        // What is a part of something else says nothing of itself.
+        let phases = if is_part { Phases::default() } else { phases };
+        let mut own = Own::start(&options, &model, &telemetry, phases, &network)?;
+        let Exporters { exporters, page, otlp } = exporters;
         let is_recorded = digest.is_some() || !exporters.is_empty();
         let (handoff, pipeline) =
             Pipeline::start(Arc::clone(&resources), exporters, digest, pace, telemetry.batching)?;
-        let progress = Progress::new(watchers::course(&options, &model, &pipeline, watch), is_shown);
+        let course = watchers::course(&options, &model, &pipeline, own.is_some(), watch);
+        let progress = Progress::new(course, is_shown);
+        own.observe(&options, &telemetry, otlp, &pipeline, &progress);
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
         let shortage = Shortage::default();
@@ -111,18 +119,29 @@ impl Plan {
                 Some(truth) => Some(truth.notes(number)),
                 None => options.remembers.then(WorldTruth::remembered),
             },
+            watched: own.world(number),
         });
         let mut done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
         progress.line().finish();
         let took = watch.elapsed();
         if let Some(truth) = &mut truth {
             let (options, model, telemetry, loaded) = (&options, &model, &telemetry, &loaded);
-            let (network, stop) = (&network, &stop);
-            let counterfactual =
-                Counterfactual { options, model, telemetry, loaded, is_recorded, network, stop, is_shown };
+            let (network, stop, run) = (&network, &stop, own.run());
+            let counterfactual = Counterfactual {
+                options,
+                model,
+                telemetry,
+                loaded,
+                is_recorded,
+                network,
+                stop,
+                is_shown,
+                run,
+            };
             counterfactual.close(truth, &done, took, &on_event);
         }
-        let sent = hand_in(pipeline, telemetry.patience(), &stop, &on_event);
+        let patience = telemetry.patience();
+        let sent = own.phase("flush", || hand_in(pipeline, patience, &stop, &on_event));
         let halted = std::mem::take(&mut done.halted).into_iter();
         let untold = sent.has_panicked.then(failure::telemetry);
         let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();
@@ -130,7 +149,8 @@ impl Plan {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
         let elapsed = (!options.virtual_time).then(|| watch.elapsed());
-        let report = report(&options, &model, &resources, &mut done, sent, elapsed);
+        let report = own.phase("report", || report(&options, &model, &resources, &mut done, sent, elapsed));
+        own.end(&on_event);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
@@ -217,8 +237,18 @@ fn open_exporters(
 /// Traces for a person who looks, unless the records go somewhere else.
 fn default_show(options: &Options, model: &Model, telemetry: &TelemetrySettings) -> Show {
     // A new destination is sorted here: whether it takes the records, so that nothing is drawn.
-    let Destinations { otlp: _, out, truth: _, logs: _, picture: _, show: _, choice: _, json: _, stdout: _ } =
-        &options.destinations;
+    let Destinations {
+        otlp: _,
+        out,
+        truth: _,
+        logs: _,
+        picture: _,
+        show: _,
+        choice: _,
+        json: _,
+        exemplars: _,
+        stdout: _,
+    } = &options.destinations;
     let exported = telemetry.otlp.is_some() || out.is_some();
     // The traces of a load are more than anybody reads.
     let loaded = model.loads.iter().any(|load| load.enabled);

@@ -59,6 +59,8 @@ pub struct Options {
     pub no_counterfactual: bool,
     /// How many requests that a fault has changed the truth lists.
     pub changed: Listed,
+    /// Whether the simulator sends telemetry of its own.
+    pub self_telemetry: bool,
     /// Leave the faults out of all that is said, shown and exported.
     pub blind: bool,
     pub destinations: Destinations,
@@ -107,6 +109,8 @@ impl Options {
             no_counterfactual: _,
             changed: _,
             blind: _,
+            // About the program.
+            self_telemetry: _,
             destinations: _,
             tell: _,
         } = self;
@@ -160,6 +164,8 @@ pub struct Destinations {
     /// Which traces to show.
     pub choice: Choice,
     pub json: bool,
+    /// Name a trace for the p99 of each route in the report; as JSON it has them anyway.
+    pub exemplars: bool,
     /// What standard output is.
     pub stdout: Stdout,
 }
@@ -202,6 +208,11 @@ impl Destinations {
             .into_iter()
             .filter(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-"))
             .map(|(flag, _)| flag)
+    }
+
+    /// Whether the report is to name traces.
+    pub const fn keeps_exemplars(&self) -> bool {
+        self.json || self.exemplars
     }
 
     /// Whether standard error gets the services' log records.

@@ -66,8 +66,18 @@ pub fn problems(
         files.know(Identity::of_stderr(), "standard error", false);
     }
     // A new destination is sorted here: whether it is a file.
-    let Destinations { out, truth, logs, picture, otlp: _, show: _, choice: _, json: _, stdout: _ } =
-        &options.destinations;
+    let Destinations {
+        out,
+        truth,
+        logs,
+        picture,
+        otlp: _,
+        show: _,
+        choice: _,
+        json: _,
+        exemplars: _,
+        stdout: _,
+    } = &options.destinations;
     if let Some(out) = out {
         files.writes(out, "--out");
     }

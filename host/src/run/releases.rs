@@ -8,17 +8,12 @@ use crate::error::{Problem, Severity, quote};
 use crate::model::{Code, ConfigKeys, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
 use super::ask_routes::{Refusal, ask_routes};
-use super::compile::{self, bytes, source};
-use super::event::RunEvent;
+use super::compile::{self, Told, bytes, source};
 use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
 
 /// Loads what the faults of a model deploy. Beside that gives a warning for each guest that does not start,
 /// and the problems of files that cannot be read: warnings where the fault is off.
-pub fn load(
-    engine: &Engine,
-    model: &Model,
-    tell: Option<fn(RunEvent)>,
-) -> (Vec<LoadedRelease>, Vec<Problem>) {
+pub fn load(engine: &Engine, model: &Model, told: Told<'_>) -> (Vec<LoadedRelease>, Vec<Problem>) {
     let (mut releases, mut problems) = (Vec::new(), Vec::new());
     for (index, fault) in model.faults.iter().enumerate() {
         let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect else { continue };
@@ -34,7 +29,7 @@ pub fn load(
         // Of a fault that draws its target, each world draws for itself: all may be needed.
         let services: BTreeSet<_> = fault.targets().iter().map(|target| target.service).collect();
         for target in services {
-            let loaded = release(engine, model, (index, fault), target, read.as_ref(), tell);
+            let loaded = release(engine, model, (index, fault), target, read.as_ref(), told);
             let Some((release, problem)) = loaded else { continue };
             releases.push(release);
             // What is wrong with the file is the same at every target.
@@ -63,7 +58,7 @@ fn release(
     (index, fault): (usize, &Fault),
     target: ServiceId,
     read: Option<&(Vec<u8>, String)>,
-    tell: Option<fn(RunEvent)>,
+    told: Told<'_>,
 ) -> Option<(LoadedRelease, Option<Problem>)> {
     let Effect::Door(DoorFault::BadDeploy { code, version, config, config_keys, canary }) = &fault.effect
     else {
@@ -71,7 +66,7 @@ fn release(
     };
     let described = model.service(target);
     let loaded = read.map(|(bytes, name)| {
-        let loaded = compile::load(engine, bytes, name, tell);
+        let loaded = compile::load(engine, bytes, name, told);
         loaded.map_err(|error| Refusal::of(Problem::new(error.of(name)).help(error.remedy())))
     });
     let version = version.clone().or_else(|| {

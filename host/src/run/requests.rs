@@ -8,6 +8,7 @@ use crate::bus::{Answer, Entry, OfClient, RequestIdentity};
 use crate::error::{Problem, steers_terminal};
 use crate::guest::endpoint::Endpoint;
 use crate::message::{Headers, Request, is_target, is_token};
+use crate::metrics::HttpVersion;
 use crate::model::{Model, Nanos, ServiceId};
 use crate::report::words;
 
@@ -112,7 +113,7 @@ impl RequestFlag {
 pub fn client(address: Ipv4Addr, service: &str) -> OfClient {
     let endpoint = Endpoint::new(address, USER_AGENT.into());
     let shared = simulated_client(&service.into(), &endpoint, Vec::new());
-    OfClient { shared: Some(shared), own: Vec::new() }
+    OfClient { shared: Some(shared), own: Vec::new(), version: HttpVersion::Http11 }
 }
 
 /// What keeps requests from coming in.

@@ -11,8 +11,7 @@ use crate::telemetry::record::ResourceId;
 
 use super::ask_routes::{Refusal, ask_routes};
 use super::calls::Found;
-use super::compile::{self, at, source};
-use super::event::RunEvent;
+use super::compile::{self, Told, at, source};
 use super::identity::Setup;
 use super::loaded::{Loaded, LoadedGuest, LoadedService};
 use super::releases;
@@ -36,7 +35,7 @@ pub fn load(
     virtual_time: bool,
     worlds: u32,
     swapped: &[(String, PathBuf)],
-    tell: Option<fn(RunEvent)>,
+    told: Told<'_>,
     lint: impl FnOnce(&Found<'_>) -> Vec<Problem>,
 ) -> Result<(Loaded, Vec<Problem>), Unloaded> {
     let (mut problems, mut further) = (Vec::new(), 0);
@@ -51,7 +50,7 @@ pub fn load(
     }
     let engine = engine(model, virtual_time, worlds)
         .map_err(|problem| Unloaded { problems: vec![problem], further })?;
-    let codes = compile::compile(&engine, model, tell);
+    let codes = compile::compile(&engine, model, told);
     let mut services = Vec::new();
     for ((index, service), code) in model.services.iter().enumerate().zip(codes) {
         let id = ServiceId(index as u32);
@@ -80,7 +79,7 @@ pub fn load(
             guest,
         }));
     }
-    let (releases, more) = releases::load(&engine, model, tell);
+    let (releases, more) = releases::load(&engine, model, told);
     problems.extend(more);
     problems.extend(lint(&Found { model, services: &services, releases: &releases }));
     let services = services.into_iter().flatten().collect();

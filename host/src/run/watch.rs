@@ -37,12 +37,19 @@ pub fn spawn_watchers(
 }
 
 /// What the line of progress is about.
-pub fn course(options: &Options, model: &Model, pipeline: &Pipeline, watch: Stopwatch) -> Course {
+pub fn course(
+    options: &Options,
+    model: &Model,
+    pipeline: &Pipeline,
+    is_watched: bool,
+    watch: Stopwatch,
+) -> Course {
     Course {
         what: None,
         is_virtual: options.virtual_time,
         total: loads::length(options, model),
         exporters: pipeline.accounts(),
+        is_watched,
         worlds: options.worlds() as usize,
         watch,
     }

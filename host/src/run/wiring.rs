@@ -13,6 +13,7 @@ use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
 use crate::link::Links;
+use crate::metrics::{self, Metrics};
 use crate::model::{Model, Nanos, ServiceId};
 use crate::process::Process;
 use crate::sched::Sched;
@@ -26,17 +27,25 @@ use super::loaded::{Loaded, LoadedRelease, LoadedService};
 use super::records::records;
 use super::resources::traced_loads;
 
-/// What all workers share.
+/// What all workers share. There are metrics if `first` says what the first Resource of the world is, and
+/// the environment has nothing against them.
 pub fn host(
     sched: &Sched,
     recorder: &Rc<Recorder>,
     model: &Model,
     telemetry: &TelemetrySettings,
+    first: Option<ResourceId>,
 ) -> Rc<Host> {
+    let is_measured = telemetry.metrics.is_on && !telemetry.disabled;
+    let metrics = first.filter(|_| is_measured).map(|first| {
+        let settings = metrics::Settings::new(&telemetry.metrics, false);
+        Rc::new(Metrics::new(settings, model.root(), first, sched.now()))
+    });
     recorder.record_exceptions_as(telemetry.exceptions);
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::clone(recorder),
+        metrics,
         span_limits: telemetry.limits,
         root: model.root(),
         permits: Cell::new(model.workers()),
@@ -70,7 +79,9 @@ pub fn build(
         host.recorder.watch(move |span, is_recorded| ledger.ended(span, is_recorded));
     }
     let first = loaded.first;
-    let behind = behind_replicas(model, &loaded).0 + traced_loads(model).count() as u32;
+    let own = behind_replicas(model, &loaded).0;
+    let behind = own + traced_loads(model).count() as u32;
+    let loads = own..behind;
     let mut making = Making {
         model,
         sched: &host.sched,
@@ -105,6 +116,7 @@ pub fn build(
             allowed_hosts: model.allowed_hosts.clone(),
         },
         addresses,
+        loads,
     })
 }
 

@@ -28,6 +28,7 @@ use super::drive::Drive;
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
+use super::self_telemetry::Watched;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
 use super::{Failure, Options, Reply, RunError, control, failure};
@@ -54,6 +55,8 @@ pub struct World<'a> {
     pub shortage: &'a Shortage,
     /// What is to be known of the faults, if anybody wants to.
     pub notes: Option<WorldTruth>,
+    /// Whoever watches the simulator itself.
+    pub watched: Watched,
 }
 
 /// What a world has done, when it is over.
@@ -91,13 +94,17 @@ impl World<'_> {
         on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, .. } = self;
+        let watched = self.watched;
+        watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();
         let recorder = Rc::new(Recorder::new({
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        let host = host(&sched, &recorder, model, self.telemetry);
+        // Who wants no records wants no metrics.
+        let first = self.is_recorded.then_some(self.loaded.first);
+        let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
         let external = external(options, model, network)?;
@@ -105,7 +112,11 @@ impl World<'_> {
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
+        if options.destinations.keeps_exemplars() {
+            bus.stats().keep_exemplars();
+        }
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
+        bus.begin_collections();
         if let Some(listener) = self.control {
             on_event(control::attend(
                 listener,
@@ -118,8 +129,8 @@ impl World<'_> {
             )?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let drive =
-            Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage: self.shortage };
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
+        let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
         let idle = || {
@@ -144,6 +155,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let accounts = bus.stats().close(sched.now());
+        bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
@@ -164,6 +176,7 @@ impl World<'_> {
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
         let seen = bus.faults().ledger.impact().into_iter().collect();
+        watched.end(simulated, requests, &halted);
         Ok(Simulated {
             replies,
             loads,

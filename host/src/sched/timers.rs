@@ -73,6 +73,11 @@ impl Timers {
         self.slots.len() == self.background
     }
 
+    /// Whether none stands.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// The instant of the next timer that still stands.
     pub fn next_due(&mut self) -> Option<Nanos> {
         while let Some(Reverse((due, sequence, slot))) = self.heap.peek() {

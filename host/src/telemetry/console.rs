@@ -13,6 +13,8 @@ mod header;
 mod label;
 mod layout;
 mod pair;
+mod points;
+pub mod quantity;
 mod rows;
 mod style;
 pub mod text;
@@ -27,6 +29,7 @@ use rustc_hash::FxHashMap;
 pub use self::assemble::{MAX_LOGS, MAX_RECORDS, MAX_SPANS, MAX_TRACES, SETTLE, STALE, keep_longest};
 pub use self::chosen::Wanted;
 pub use self::pair::Pair;
+pub use self::points::PointLines;
 pub use self::rows::{MAX_ALIKE, MAX_ROWS};
 pub use self::style::{DEFAULT_WIDTH, MAX_WIDTH, MIN_WIDTH, Style};
 

@@ -6,6 +6,7 @@
 //! other settings than those asked for is worth nothing.
 
 mod batching;
+mod metric_variables;
 mod metrics;
 mod otlp;
 mod reader;
@@ -92,14 +93,16 @@ impl Settings {
             sampler: sampler(&mut reader),
             limits: limits(&mut reader),
             exceptions: exceptions(&mut reader),
-            metrics: metrics::read(&mut reader, selected.metrics),
+            metrics: metric_variables::read(&mut reader, selected.metrics),
             batching: batching::read(&mut reader),
             resource: resource(&mut reader),
             notes: Vec::new(),
         };
         unused::note(&mut reader);
         let notes = reader.finish()?;
-        Ok(Self { notes, ..settings })
+        let is_on = settings.metrics.is_on && !settings.disabled;
+        let metrics = MetricSettings { is_on, ..settings.metrics.clone() };
+        Ok(Self { notes, metrics, ..settings })
     }
 }
 

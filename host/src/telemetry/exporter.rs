@@ -1,5 +1,7 @@
 //! What an exporter is, and how it accounts for every record it was given.
 
+mod traffic;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +11,9 @@ use tokio::time::Instant;
 
 use super::record::Resource;
 use super::signal::{Batch, Count, Signals};
+
+use traffic::Traffic;
+pub use traffic::{Held, Operation};
 
 /// A place that records go to. It lives on the pipeline's thread.
 pub trait Exporter: Send {
@@ -84,12 +89,28 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// As `error.type` of an attribute has it.
+    pub const fn error_type(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unread => "unread",
+            Self::TooLarge => "too_large",
+            Self::Deadline => "timeout",
+            Self::Down => "down",
+        }
+    }
+
     /// Whether it was asked for: by a fault of the topology, or by a reader that closed the
     /// output. Any other reason is a loss.
     pub const fn is_meant(self) -> bool {
         matches!(self, Self::Unread | Self::Down)
     }
 }
+
+/// `error.type` of records that a receiver has taken out of a request that it accepted.
+pub const REJECTED: &str = "rejected";
 
 /// What goes wrong with an exporter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,12 +203,14 @@ pub struct Account {
     totals: Mutex<Totals>,
     /// Notified when the reader of the output has closed it.
     unread: Notify,
+    /// What is on its way to an OTLP receiver; other exporters have nothing there.
+    pub traffic: Traffic,
 }
 
 impl Account {
     pub fn new(name: impl Into<String>) -> Arc<Self> {
         let totals = Totals { name: name.into(), ..Totals::default() };
-        Arc::new(Self { totals: Mutex::new(totals), unread: Notify::new() })
+        Arc::new(Self { totals: Mutex::new(totals), unread: Notify::new(), traffic: Traffic::default() })
     }
 
     /// A copy of the account as it stands.
@@ -247,13 +270,14 @@ impl Account {
     /// The final account of an exporter that was given `given`. Records that are neither
     /// exported, rejected nor dropped are counted as dropped, so that none is missing.
     pub(super) fn settle(&self, given: Count, takes: Signals) -> Totals {
-        let mut totals = Totals { takes, ..self.totals() };
+        let mut totals = self.lock();
+        totals.takes = takes;
         let missing = given.only(takes).without(totals.settled());
         if missing.records() > 0 {
             let message = totals.trouble.as_ref().map(|trouble| trouble.message.clone());
             totals.dropped.entry(Reason::Deadline).or_default().add(missing, message);
         }
-        totals
+        totals.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Totals> {

@@ -33,6 +33,8 @@ use crate::clock;
 use crate::error::Problem;
 use crate::model::Protocol;
 use crate::rng::Key;
+pub use grpc::channel;
+pub use http::client;
 use lane::Lane;
 pub use patience::UNREACHED;
 use retry::RetryPolicy;

@@ -137,6 +137,27 @@ struct Tally {
     dropped: Count,
 }
 
+/// What waits for the pipeline's thread.
+#[derive(Clone, Debug)]
+pub struct Backlog(Arc<Shared>);
+
+impl Backlog {
+    /// Records in its queue.
+    pub fn waiting(&self) -> usize {
+        self.0.queue.amount().records
+    }
+
+    /// Records that fit into its queue.
+    pub fn capacity(&self) -> usize {
+        self.0.queue.bound().records
+    }
+
+    /// Records that found no room in it, so far.
+    pub fn dropped(&self) -> Count {
+        self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).dropped
+    }
+}
+
 /// The pipeline's thread, and the accounts of its exporters.
 pub struct Pipeline {
     shared: Arc<Shared>,
@@ -227,6 +248,11 @@ impl Pipeline {
     /// The exporters' accounts, to be read by others while the run goes on.
     pub fn accounts(&self) -> Vec<Arc<Account>> {
         self.accounts.iter().map(|kept| Arc::clone(&kept.account)).collect()
+    }
+
+    /// What waits for the pipeline's thread, to be asked by others while the run goes on.
+    pub fn backlog(&self) -> Backlog {
+        Backlog(Arc::clone(&self.shared))
     }
 
     /// The accounts as they stand, for a progress line.

@@ -167,9 +167,13 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// What the queue may hold.
+    pub const fn bound(&self) -> Amount {
+        self.bound
+    }
+
     /// What the queue holds now.
-    #[cfg(test)]
-    fn amount(&self) -> Amount {
+    pub fn amount(&self) -> Amount {
         self.lock().amount
     }
 

@@ -29,6 +29,8 @@ pub trait Editor {
 
     fn log(&self, log: LogRecord) -> LogRecord;
 
+    fn metric(&self, metric: MetricRecord) -> MetricRecord;
+
     /// Leaves what was held back until now; at the end, all of it.
     fn release(&self, is_end: bool, keep: &mut dyn FnMut(SpanRecord));
 }
@@ -225,6 +227,9 @@ impl Recorder {
     /// Leaves the points of an instrument, as several records where they are many. One without
     /// points leaves none.
     pub fn metric(&self, mut record: MetricRecord) {
+        if let Some(editor) = self.editor.get() {
+            record = editor.metric(record);
+        }
         while let Some(rest) = record.split_off(METRIC_BYTES) {
             self.push(std::mem::replace(&mut record, rest));
         }

@@ -19,7 +19,7 @@ pub(super) static TELEMETRY: Key<Sub, Optional> = Key {
     of: Sub(&Section {
         name: "telemetry",
         says: "where spans and log records go, and what is not recorded",
-        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS],
+        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS, &SELF],
         rules: &[],
     }),
     absent: Optional("none"),
@@ -55,6 +55,13 @@ static LABEL_FAULTS: Key<By<bool>, Usual> = Key {
     says: "spans that a fault has struck name it: see [labels](../concepts/truth.md#labels-in-the-spans)",
 };
 
+static SELF: Key<By<bool>, Usual> = Key {
+    name: "self",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "the simulator sends telemetry of its own: see [self-telemetry](../guides/self-telemetry.md)",
+};
+
 /// `[telemetry]`.
 pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
     match TELEMETRY.open(root, "[telemetry]") {
@@ -62,8 +69,14 @@ pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
             otlp: OTLP.open(&table, "otlp").and_then(|table| otlp(&table)),
             exclude: EXCLUDE.or_usual(&table),
             label_faults: LABEL_FAULTS.or_usual(&table),
+            self_telemetry: SELF.or_usual(&table),
         },
-        None => Telemetry { otlp: None, exclude: EXCLUDE.usual(), label_faults: LABEL_FAULTS.usual() },
+        None => Telemetry {
+            otlp: None,
+            exclude: EXCLUDE.usual(),
+            label_faults: LABEL_FAULTS.usual(),
+            self_telemetry: SELF.usual(),
+        },
     }
 }
 

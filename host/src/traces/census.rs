@@ -3,18 +3,16 @@
 use rustc_hash::FxHashMap;
 
 use super::Wanted;
+use super::exemplar::Search;
 use super::names::Names;
+use super::read::is_truth;
 use super::records::{self, Line};
 use crate::context::TraceId;
 use crate::model::Nanos;
-use crate::telemetry::choice::Choice;
 use crate::telemetry::record::SpanRecord;
 
 /// Traces of a file that are looked at; spans of others are counted.
 pub const MAX_TRACES: usize = 2_000_000;
-
-/// How a file of the truth begins ([`crate::truth::Record::Run`]).
-const TRUTH: &str = r#"{"record":"run","#;
 
 /// Characters that are kept of what a root is called.
 const ROOT: usize = 200;
@@ -43,6 +41,7 @@ pub struct Census {
     /// Lines that are no OTLP.
     pub strange: u64,
     pub names: Names,
+    pub search: Search,
     /// Lines that are.
     pub lines: u64,
     /// The first line is one of the truth of a run.
@@ -51,13 +50,14 @@ pub struct Census {
 
 impl Census {
     /// Nothing has been read yet.
-    pub fn of(choice: &Choice) -> Self {
+    pub fn of(wanted: &Wanted) -> Self {
         Self {
             traces: Vec::new(),
             places: FxHashMap::default(),
             beyond: 0,
             strange: 0,
-            names: Names::of(choice),
+            names: Names::of(&wanted.choice),
+            search: Search::new(wanted.exemplar.clone()),
             lines: 0,
             is_truth: false,
         }
@@ -66,13 +66,14 @@ impl Census {
     /// Takes in a line of the file.
     pub fn add(&mut self, text: &str, wanted: &Wanted) {
         let Some(line) = records::line(text) else {
-            self.is_truth |= self.lines + self.strange == 0 && text.starts_with(TRUTH);
+            self.is_truth |= self.lines + self.strange == 0 && is_truth(text);
             self.strange += 1;
             return;
         };
         self.lines += 1;
         for span in &line.spans {
             self.names.add(span, line.resource(span), &wanted.choice);
+            self.search.add(span, line.resource(span));
             let place = match self.places.get(&span.trace_id) {
                 Some(place) => *place,
                 None if self.traces.len() >= MAX_TRACES => {

@@ -19,6 +19,14 @@ const STDIN_BYTES: u64 = 4 << 30;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// How a file of the truth begins ([`crate::truth::Record::Run`]).
+const TRUTH: &str = r#"{"record":"run","#;
+
+/// Whether a line is the first of the truth of a run.
+pub fn is_truth(line: &str) -> bool {
+    line.starts_with(TRUTH)
+}
+
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -32,19 +40,26 @@ pub enum ReadError {
         /// It is what --truth has written.
         is_truth: bool,
     },
+    #[error("{what}")]
+    NoExemplar {
+        what: String,
+        /// Names that the file has.
+        help: String,
+    },
     #[error("standard input has more than the {} MiB that are kept of it", .0 >> 20)]
     TooLong(u64),
 }
 
 impl ReadError {
     /// What to do about it.
-    pub const fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> &str {
         match self {
             Self::File { .. } => "name a file that --out has written, or - for standard input",
             Self::NoOtlp { is_truth: true, .. } => {
                 "this is the truth of a run, as --truth writes it: name the file of its --out"
             }
             Self::NoOtlp { is_truth: false, .. } => "name a file that --out has written",
+            Self::NoExemplar { help, .. } => help,
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
             Self::TooLong(_) => "write it to a file, and name that in place of -",
         }

@@ -12,8 +12,15 @@ use story::{
     Client, INVENTORY, Internal, NOTIFICATION, ORDER, PAYMENT, Server, Story, at, span_id, told, trace_id,
 };
 
-const PAPER: Style =
-    Style { width: 100, colour: false, unicode: true, plain: false, wraps: true, attributes: true };
+const PAPER: Style = Style {
+    width: 100,
+    colour: false,
+    unicode: true,
+    plain: false,
+    wraps: true,
+    attributes: true,
+    logs: false,
+};
 
 #[test]
 fn a_small_order_is_quick() {
@@ -29,6 +36,26 @@ fn a_large_order_is_slow_in_one_place() {
 fn an_order_fits_on_terminals_of_every_width() {
     for width in [60, 80, 140] {
         assert_snapshot!(format!("{width}_columns"), order(8).told(Style { width, ..PAPER }));
+    }
+}
+
+#[test]
+fn what_happened_can_stand_among_the_spans_at_its_time() {
+    let mut story = order(8);
+    story.log(1, Severity::Info, 100, "order received");
+    story.log(
+        1,
+        Severity::Error,
+        306_000,
+        "a message that is longer than a line has room for, and therefore is cut",
+    );
+    story.log(5, Severity::Warn, 3_000, "stock is low");
+    for (name, style) in [
+        ("moments", PAPER),
+        ("moments_60_columns", Style { width: 60, ..PAPER }),
+        ("moments_plain", Style { plain: true, unicode: false, ..PAPER }),
+    ] {
+        assert_snapshot!(name, story.told(Style { logs: true, ..style }));
     }
 }
 

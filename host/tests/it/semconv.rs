@@ -30,11 +30,13 @@ fn quoted(text: &str) -> BTreeSet<String> {
     names.filter(is_name).map(|name| format!("simhost.{name}")).collect()
 }
 
-/// The names that the registry defines: attributes by their `id`, events by their `name`.
+/// The names that the registry defines: attributes by their `id`, events by their `name`, metrics by
+/// their `metric_name`.
 fn registered() -> BTreeSet<String> {
     let text = fs::read_to_string(root().join("docs/semconv/simhost.yaml")).expect("the registry");
     let lines = text.lines().map(|line| line.trim_start().trim_start_matches("- "));
-    let names = lines.filter_map(|line| line.strip_prefix("id: ").or_else(|| line.strip_prefix("name: ")));
+    let names = lines
+        .filter_map(|line| ["id: ", "name: ", "metric_name: "].iter().find_map(|key| line.strip_prefix(key)));
     let defined = names.filter(|name| name.starts_with("simhost.")).map(str::to_owned);
     defined.collect()
 }

@@ -36,7 +36,8 @@ impl<'a> Arrival<'a> {
 
     /// Where it is counted.
     pub fn at(&self) -> At {
-        At { service: self.visit.to, route: self.slot, instance: self.replica.identity.resource }
+        let trace = Some(self.visit.trace.trace_id).filter(|_| self.visit.trace.recording);
+        At { service: self.visit.to, route: self.slot, instance: self.replica.identity.resource, trace }
     }
 
     /// The route that answers it, if it meets one.

@@ -34,7 +34,9 @@ impl CalleeSide {
         let mut span = self.server_span(arrival, route);
         span.respond(response.status);
         self.record(span);
-        self.stats.left(arrival.at(), arrival.since, self.now(), None);
+        let now = self.now();
+        self.measure(arrival, self.measured(arrival), now, &response, None);
+        self.stats.left(arrival.at(), arrival.since, now, None);
         response
     }
 
@@ -48,6 +50,7 @@ impl CalleeSide {
         let mut span = self.server_span(arrival, arrival.route());
         span.respond(response.status);
         self.record(span);
+        self.measure(arrival, self.measured(arrival), now, &response, None);
         self.stats.left(arrival.at(), arrival.since, now, tally::error_type(response.status));
         Some(response)
     }

@@ -108,8 +108,16 @@ impl CalleeSide {
                 self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.set.replicas.len())
             });
             replica.retire(is_replaced);
+            self.measure_deployment(replica, !is_replaced);
         }
         let deployed = release.set.iter().flat_map(|set| &set.replicas);
-        deployed.for_each(|replica| replica.retire(!rule.is_active()));
+        for (index, replica) in deployed.enumerate() {
+            replica.retire(!rule.is_active());
+            let is_there = match release.canary {
+                Canary::Replicas(_) => release.is_on(index, guest.set.replicas.len()),
+                Canary::Requests(_) => true,
+            };
+            self.measure_deployment(replica, rule.is_active() && is_there);
+        }
     }
 }

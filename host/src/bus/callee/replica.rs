@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::{Either, select};
 
@@ -13,6 +14,7 @@ use crate::engine::CompiledGuest;
 use crate::guest::{
     Above, DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Waiter, Worker,
 };
+use crate::metrics::Observed;
 use crate::model::Nanos;
 use crate::sched;
 
@@ -175,6 +177,16 @@ impl Replica {
         self.workers
     }
 
+    /// What it is like at this instant. Workers that faults have taken look as if they were busy.
+    pub fn observed(&self) -> Observed {
+        let state = self.state.borrow();
+        let taken = self.workers as usize - self.room();
+        let busy = (state.busy() + taken).min(self.workers as usize);
+        let workers = busy.max(state.alive as usize);
+        let memory = self.identity.memory.load(Ordering::Relaxed);
+        Observed { waiting: state.waiting.len() as u64, workers: workers as u64, busy: busy as u64, memory }
+    }
+
     /// Requests that may wait.
     pub const fn queue(&self) -> u32 {
         self.queue
@@ -224,6 +236,9 @@ impl Replica {
             Some(occupant) => Box::pin(self.in_time(turn, host, occupant)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
+        if let Some(metrics) = host.metrics.as_ref().filter(|_| self.life() == life) {
+            metrics.waited(self.identity.resource, host.sched.now() - arrived);
+        }
         match waited {
             // The turn is of the life that it was given in.
             Waited::Turn(_) if self.life() != life => Acquired::Dead,

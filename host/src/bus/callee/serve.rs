@@ -65,6 +65,7 @@ impl CalleeSide {
         if let Some(response) = self.refuse(arrival) {
             return Ok(response);
         }
+        let measured = self.measured(arrival);
         let wanted = WorkerRequest {
             code: &arrival.set.code,
             host: &self.host,
@@ -74,31 +75,36 @@ impl CalleeSide {
             above: arrival.visit.above.as_ref(),
             queued: &|| self.untangle(to),
         };
-        let (response, failure) = match replica.acquire(&wanted).await {
+        let (response, failure, span_began) = match replica.acquire(&wanted).await {
             Acquired::Worker(mut worker) => {
                 // Who may die frees its callers.
                 worker.brought(arrival.visit.above.take().filter(|_| occupant.is_none()));
                 let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
                 let mut job = self.accept(arrival, worker.budget());
+                self.measure_begin(arrival, measured);
                 let outcome = match occupant {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
                     Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant).await,
                 };
                 self.stats.done(to, begun, self.now());
+                if replica.life() == life {
+                    self.measure_end(arrival, measured);
+                }
                 let Some(outcome) = outcome else {
                     self.lose_request(job.span, worker, replica, life);
                     return self.cut_off(arrival);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
-                (self.conclude(job.span, worker, replica, outcome), failure)
+                (self.conclude(job.span, worker, replica, outcome), failure, begun)
             }
             Acquired::Refused(reason) => {
                 let kind = reason.kind();
-                (self.no_worker(arrival, reason), Some(kind))
+                (self.no_worker(arrival, reason), Some(kind), self.now())
             }
             Acquired::Dead => return self.cut_off(arrival),
         };
+        self.measure(arrival, measured, span_began, &response, failure);
         let error = failure.map(Cow::Borrowed).or_else(|| tally::error_type(response.status));
         self.stats.left(arrival.at(), since, self.now(), error);
         Ok(response)

@@ -21,12 +21,15 @@ use crate::guest::scope::Caller;
 use crate::guest::{Above, CallError};
 use crate::link::{Leg, Link};
 use crate::message::{Request, is_target, is_token};
+use crate::metrics::{BREAKER_STATES, HttpVersion, PolicyCounts};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::tally;
+use crate::telemetry::record::KeyValue;
 
 use super::CallerSide;
+use super::measured::{Destination, Sent};
 use super::resolve::{Callee, address_of};
 
 /// One request that is to leave its caller, and for how long the caller waits.
@@ -68,7 +71,12 @@ impl Attempt {
             }
             Callee::Foreign(base) => foreign_span(caller, request, base, now),
         };
-        ClientSpan::new(services, caller, callee.id(), span)
+        let destination = match callee {
+            Callee::Known(id) => Destination::Service(id.0),
+            Callee::Foreign(base) => Destination::Base(base),
+        };
+        let sent = services.sends(caller, &request.method, request.body.len(), destination);
+        ClientSpan::new(services, caller, callee.id(), span, sent)
     }
 
     /// Sends the request on its way, over the link to its callee, if the topology has one.
@@ -132,8 +140,11 @@ impl Flight {
 impl CallerSide {
     /// Leaves the CLIENT span of a call that leads nowhere.
     pub(super) fn unresolved(&self, caller: &Caller, service: &str, request: &Request, error: &CallError) {
-        let span = foreign_span(caller, request, &redact::origin(service), self.sched().now());
-        ClientSpan::new(&self.callee, caller, None, span).finish(&Err(error.clone()));
+        let origin = redact::origin(service);
+        let span = foreign_span(caller, request, &origin, self.sched().now());
+        let (size, destination) = (request.body.len(), Destination::Base(&origin));
+        let sent = self.callee.sends(caller, &request.method, size, destination);
+        ClientSpan::new(&self.callee, caller, None, span, sent).finish(&Err(error.clone()));
     }
 
     /// Refuses a request that could not go over the wire, or is over a bound.
@@ -291,16 +302,24 @@ pub(super) struct ClientSpan {
     span: Option<OpenSpan>,
     /// What becomes known of the connection to a real server.
     connection: Option<Rc<OnceCell<Connection>>>,
+    /// What metrics have to know; none without metrics.
+    sent: Option<Sent>,
     _under_way: Option<UnderWay>,
 }
 
 impl ClientSpan {
-    fn new(services: &Rc<CalleeSide>, caller: &Caller, to: Option<ServiceId>, span: OpenSpan) -> Self {
+    fn new(
+        services: &Rc<CalleeSide>,
+        caller: &Caller,
+        to: Option<ServiceId>,
+        span: OpenSpan,
+        sent: Option<Sent>,
+    ) -> Self {
         services.host.recorder.opened();
         let ticket = services.stats.calling(caller.service, to);
         let under_way = services.faults.ledger.calls(caller.span, caller.within);
         let services = Rc::downgrade(services);
-        Self { services, ticket, span: Some(span), connection: None, _under_way: under_way }
+        Self { services, ticket, span: Some(span), connection: None, sent, _under_way: under_way }
     }
 
     /// The request goes on its way.
@@ -308,6 +327,9 @@ impl ClientSpan {
         let Attempt { caller, callee, .. } = attempt;
         let guest = callee.id().and_then(|to| services.guest(to));
         services.stats.sent(&mut self.ticket, guest.is_some(), services.now());
+        if let Some(sent) = self.sent.as_mut().filter(|_| guest.is_some()) {
+            sent.version = HttpVersion::Http11;
+        }
         if let (Some(guest), Some(span)) = (guest, &mut self.span)
             && caller.trace.recording
         {
@@ -332,8 +354,19 @@ impl ClientSpan {
 
     /// Counts what the link's policies do.
     pub fn count(&self, note: impl FnOnce(&mut PolicyAccount)) {
+        let Some(services) = self.services.upgrade() else { return };
+        let mut did = PolicyAccount::default();
+        note(&mut did);
+        services.stats.policies(self.ticket, did);
+        let PolicyAccount { resends, withheld, opened, fallbacks } = did;
+        let counts = PolicyCounts { retries: resends, withheld, opened, fallbacks };
+        services.measure_policies(self.sent.as_ref(), counts);
+    }
+
+    /// Measures what the link's breaker is: a state, of all that there are.
+    pub fn measure_breaker(&self, state: usize, states: impl FnOnce() -> [KeyValue; BREAKER_STATES]) {
         if let Some(services) = self.services.upgrade() {
-            services.stats.policies(self.ticket, note);
+            services.measure_breaker(self.sent.as_ref(), state, states);
         }
     }
 
@@ -343,7 +376,13 @@ impl ClientSpan {
         let Some(services) = self.services.upgrade() else { return };
         if let Some(connection) = self.connection.as_ref().and_then(|connection| connection.get()) {
             span.connected(*connection);
+            self.sent.iter_mut().for_each(|sent| sent.version = HttpVersion::of(connection.version));
         }
+        if let (Some(sent), Err(CallError::Refused(_))) = (&mut self.sent, outcome) {
+            // Which version the callee speaks, nobody has learnt.
+            sent.version = HttpVersion::Unknown;
+        }
+        services.measure_sent(self.sent, outcome);
         let error = match outcome {
             Ok(response) => {
                 span.respond(response.status);
@@ -368,6 +407,7 @@ impl Drop for ClientSpan {
         const CANCELLED: &str = "cancelled";
         if let (Some(mut span), Some(services)) = (self.span.take(), self.services.upgrade()) {
             span.fail(CANCELLED);
+            services.measure_given_up(self.sent, CANCELLED);
             self.end(&services, span, Some(CANCELLED.into()));
         }
     }

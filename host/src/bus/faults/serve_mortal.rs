@@ -14,6 +14,7 @@ use crate::bus::callee::{Arrival, CalleeSide, Job};
 use crate::bus::replica::Replica;
 use crate::bus::replica_faults::{Occupant, ReplicaFaults, RequestRef};
 use crate::bus::spans::OpenSpan;
+use crate::bus::stats::At;
 use crate::bus::visit::Outcome;
 
 /// The `error.type` of requests whose service has died.
@@ -38,7 +39,8 @@ impl CalleeSide {
 
     /// The request's process is gone: its connection breaks, and its span is lost.
     pub(in crate::bus) fn cut_off(&self, arrival: &Arrival<'_>) -> Outcome {
-        self.stats.left(arrival.at(), arrival.since, self.now(), Some(RESET.into()));
+        let at = At { trace: None, ..arrival.at() };
+        self.stats.left(at, arrival.since, self.now(), Some(RESET.into()));
         Err(CallError::Reset(format!("by {}", self.node(arrival.visit.to).name)))
     }
 

@@ -59,6 +59,7 @@ impl WindowHandler for CalleeSide {
             Action::Replica(fault) => {
                 for replica in self.struck_replicas(rule) {
                     replica.end(rule, fault);
+                    self.measure_return(replica);
                     self.at(replica).for_each(Replica::call_up);
                 }
             }
@@ -87,7 +88,7 @@ impl CalleeSide {
     }
 
     /// What runs at a replica: every release of the guest.
-    fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
+    pub(in crate::bus) fn at<'a>(&'a self, faults: &'a ReplicaFaults) -> impl Iterator<Item = &'a Replica> {
         let sets = self.guest(faults.service).into_iter().flat_map(|guest| {
             let others = guest.releases.iter().filter_map(|release| release.set.as_ref());
             [&guest.set].into_iter().chain(others)
@@ -106,6 +107,7 @@ impl CalleeSide {
         }
         self.at(faults).for_each(Replica::forget);
         faults.process.die();
+        self.measure_death(faults);
     }
 
     /// When a rule wants to be asked again while its window is open.

@@ -61,9 +61,14 @@ impl ActiveFault {
     }
 
     pub const fn is_down(&self, now: Nanos) -> bool {
+        self.down_until() > now
+    }
+
+    /// Nobody is at the replica's address before this instant; 0 where it takes nobody away.
+    pub const fn down_until(&self) -> Nanos {
         match self.state {
-            State::DownUntil(until) | State::Falling { down_until: until, .. } => until > now,
-            State::Slow(_) | State::Paused | State::Taken(_) => false,
+            State::DownUntil(until) | State::Falling { down_until: until, .. } => until,
+            State::Slow(_) | State::Paused | State::Taken(_) => 0,
         }
     }
 }

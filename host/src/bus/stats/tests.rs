@@ -4,7 +4,7 @@ const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
 
 fn place(service: ServiceId) -> At {
-    At { service, route: Some(0), instance: ResourceId(0) }
+    At { service, route: Some(0), instance: ResourceId(0), trace: None }
 }
 
 fn stats() -> Stats {
@@ -105,7 +105,7 @@ fn two_worlds_merged_break_no_law_and_have_twice_the_replicas() {
     let did = PolicyAccount { resends: 1, withheld: 2, opened: 3, fallbacks: 4 };
     for (stats, times) in [(&one, 2), (&two, 1)] {
         let ticket = stats.calling(Some(B), Some(A));
-        (0..times).for_each(|_| stats.policies(ticket, |account| account.merge(did)));
+        (0..times).for_each(|_| stats.policies(ticket, did));
         stats.called(ticket, 300, Some("circuit_open".into()));
     }
     let mut merged = one.close(1_000);

@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
 use std::num::{NonZeroU64, NonZeroU128};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
@@ -30,6 +31,7 @@ pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::new(recorder),
+        metrics: None,
         span_limits: SpanLimits::default(),
         root: 1,
         permits: Cell::new(1),
@@ -52,6 +54,7 @@ pub fn replica(sched: &Sched, config: &[(&str, &str)]) -> Rc<Identity> {
         compute: Compute::NONE,
         limits: Limits::default(),
         under_way: UnderWay::new(1 << 20, 1),
+        memory: Arc::default(),
         pool: Rc::default(),
     })
 }

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use fragile::Fragile;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::metrics::Metrics;
 use crate::model::Limits;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
@@ -38,6 +40,8 @@ pub(in crate::guest) fn argument_bytes(limits: &Limits) -> usize {
 pub struct Host {
     pub sched: Sched,
     pub recorder: Rc<Recorder>,
+    /// None where nobody asks for any.
+    pub metrics: Option<Rc<Metrics>>,
     pub span_limits: SpanLimits,
     /// [`Model::root`](crate::model::Model::root): every draw is made of it.
     pub root: u64,
@@ -113,7 +117,7 @@ impl GuestState {
                 hash_seed: start.draw(),
                 bill: bill.clone(),
             },
-            memory: MemoryLimit::new(identity.limits.memory as usize, bill),
+            memory: MemoryLimit::new(identity.limits.memory as usize, Arc::clone(&identity.memory), bill),
             local: Fragile::new(Local {
                 output,
                 cpu: Rc::new(CpuMeter::new(identity.limits.cpu_time, host.sched.clone())),

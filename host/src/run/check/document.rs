@@ -27,6 +27,8 @@ pub struct Document {
     pub compute_ns: f64,
     /// `deployment.environment.name` of every service.
     pub environment: String,
+    /// Whether the topology asks for telemetry of the simulator itself.
+    pub self_telemetry: bool,
     /// Null where no request can come in.
     pub ingress: Option<IngressRow>,
     /// In the order of the file, as all that follows.
@@ -201,6 +203,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
         seed: model.seed,
         compute_ns: model.compute as f64 / 1_000.0,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
+        self_telemetry: model.telemetry.self_telemetry,
         ingress: model
             .ingress
             .as_ref()

@@ -4,7 +4,7 @@ use opentelemetry_semantic_conventions::attribute as semconv;
 
 use super::style::{DIM, Glyphs, Ink, PLAIN, RED, Style, YELLOW};
 use super::text::{Unit, count, safe};
-use crate::telemetry::record::{Event, KeyValue, LogRecord, Severity, SpanRecord, Status, Value};
+use crate::telemetry::record::{Event, KeyValue, LogRecord, ResourceId, Severity, SpanRecord, Status, Value};
 
 /// Events and log lines of one span that are shown.
 pub const MAX_MOMENTS: usize = 20;
@@ -56,6 +56,14 @@ impl Detail {
     }
 }
 
+/// Something that happened at an instant of a span: an event, or a log record.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    pub time: u64,
+    pub resource: ResourceId,
+    pub detail: Detail,
+}
+
 /// What all details of a picture share.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
@@ -74,18 +82,16 @@ impl Context {
             let detail = self.attributes(Detail::default(), shown);
             details.extend((!detail.words.is_empty()).then_some(detail));
         }
-        details.extend(self.moments(span, logs));
+        if !self.style.logs {
+            let (moments, more) = self.moments(span, logs);
+            details.extend(moments.into_iter().map(|moment| self.at(moment)).chain(more));
+        }
         let dropped = [(span.dropped_attributes, "attribute"), (span.dropped_events, "event")];
         for (dropped, noun) in dropped.into_iter().filter(|(dropped, _)| *dropped > 0) {
             let text = format!("{} over the limit", count(dropped as usize, noun));
             details.push(self.more(&text));
         }
         details
-    }
-
-    /// A log line that belongs to no trace, without a time to count from.
-    pub fn log(&self, log: &LogRecord) -> Detail {
-        self.log_words(Detail::default(), log)
     }
 
     /// `… 12 more events`.
@@ -144,33 +150,36 @@ impl Context {
         texts.iter().take(MAX_MOMENTS).map(error).collect()
     }
 
-    /// Events and log lines, as they came.
-    fn moments(&self, span: &SpanRecord, logs: &[&LogRecord]) -> Vec<Detail> {
+    /// Events and log records of a span, as they came, and what says that there are more.
+    pub fn moments(&self, span: &SpanRecord, logs: &[&LogRecord]) -> (Vec<Moment>, Option<Detail>) {
         let events = span.events.iter().filter(|event| !is_exception(event));
-        let mut moments: Vec<(u64, Detail)> = events.map(|event| (event.time, self.event(event))).collect();
-        moments.extend(logs.iter().map(|log| {
-            let detail = Detail::default().word(DIM, self.offset(log.time));
-            (log.time, self.log_words(detail, log))
-        }));
-        moments.sort_by_key(|(time, _)| *time);
+        let of_event =
+            |event: &Event| Moment { time: event.time, resource: span.resource, detail: self.event(event) };
+        let of_log =
+            |log: &&LogRecord| Moment { time: log.time, resource: log.resource, detail: self.log(log) };
+        let mut moments: Vec<_> = events.map(of_event).chain(logs.iter().map(of_log)).collect();
+        moments.sort_by_key(|moment| moment.time);
         let over = moments.len().saturating_sub(MAX_MOMENTS);
         moments.truncate(MAX_MOMENTS);
-        let mut details: Vec<Detail> = moments.into_iter().map(|(_, detail)| detail).collect();
-        if over > 0 {
-            details.push(self.more(&format!("{over} more events and log lines")));
-        }
-        details
+        (moments, (over > 0).then(|| self.more(&format!("{over} more events and log lines"))))
+    }
+
+    /// What happened, with its time before it.
+    pub fn at(&self, moment: Moment) -> Detail {
+        let Moment { time, mut detail, .. } = moment;
+        detail.words.insert(0, (DIM, self.offset(time)));
+        detail
     }
 
     fn event(&self, event: &Event) -> Detail {
         let detail = Detail::default()
-            .word(DIM, self.offset(event.time))
             .word(PLAIN, self.glyphs().event.to_owned())
             .text(PLAIN, &self.safe(&event.name));
         if self.style.attributes { self.attributes(detail, event.attributes.iter()) } else { detail }
     }
 
-    fn log_words(&self, detail: Detail, log: &LogRecord) -> Detail {
+    /// What a log record says, without its time.
+    pub fn log(&self, log: &LogRecord) -> Detail {
         let (level, ink) = match log.severity {
             Severity::Trace => ("TRACE", DIM),
             Severity::Debug => ("DEBUG", DIM),
@@ -179,7 +188,7 @@ impl Context {
             Severity::Error => ("ERROR", RED),
             Severity::Fatal => ("FATAL", RED),
         };
-        let detail = detail.text(ink, level).text(PLAIN, &self.safe(log.body.trim_end()));
+        let detail = Detail::new(ink, level).text(PLAIN, &self.safe(log.body.trim_end()));
         // A stack trace has no end, and a message that is the body is read already.
         let shown = log.attributes.iter().filter(|attribute| match &*attribute.key {
             semconv::EXCEPTION_STACKTRACE => false,
@@ -189,7 +198,7 @@ impl Context {
         if self.style.attributes { self.attributes(detail, shown) } else { detail }
     }
 
-    fn offset(&self, time: u64) -> String {
+    pub fn offset(&self, time: u64) -> String {
         format!("+{}", self.unit.show(time.saturating_sub(self.start)))
     }
 }

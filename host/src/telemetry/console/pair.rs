@@ -137,13 +137,14 @@ impl<'a> Drawing<'a> {
         };
         // Of those that changed alike, the one that stands above.
         let hot = forest.walk().into_iter().rev().max_by_key(shift).filter(|at| shift(at) > 0);
-        let rows = rows(&forest, &trace.spans, hot);
+        let rows = rows(&forest, &trace.spans, hot, &[]);
         let style = artist.style;
         let unit = Unit::of(length);
         let axis = Axis { start: 0, length, columns: 0, unicode: style.unicode };
         let context = Context { style, unit, start: 0 };
         let layout = Layout::default();
-        let picture = Picture { artist, trace, forest, rows, hot: None, axis, context, layout };
+        let picture =
+            Picture { artist, trace, forest, rows, moments: Vec::new(), hot: None, axis, context, layout };
         let columns = |time: &dyn Fn(Seen<'_>) -> u64| {
             let seen =
                 sides.iter().flat_map(|side| side.spans.iter().filter_map(|span| side.find(span.span_id)));
@@ -165,6 +166,7 @@ impl<'a> Drawing<'a> {
             let (label, span) = match &row.what {
                 What::Span(at) => (self.picture.label_of(*at), &trace.spans[*at]),
                 What::Fold(fold) => (self.picture.fold_label(fold), &trace.spans[fold.siblings[0]]),
+                What::Moment { .. } => continue,
             };
             labels.push((row.depth, label.width()));
             need.service = need.service.max(width(&artist.tag(span.resource)));
@@ -187,6 +189,8 @@ impl<'a> Drawing<'a> {
                     out.truncate(out.trim_end().len());
                     out.push('\n');
                 }
+                // A pair has none.
+                What::Moment { .. } => {}
             }
         }
         if self.picture.rows.hidden > 0 {

@@ -26,6 +26,11 @@ pub enum What {
     Span(usize),
     /// Siblings like the ones above, with all that is below them.
     Fold(Fold),
+    /// One of the moments of a span.
+    Moment {
+        span: usize,
+        moment: usize,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,18 +48,22 @@ pub struct Rows {
     pub hidden: usize,
 }
 
-/// Lays out a forest as lines. `hot` and what leads to it is never folded.
-pub fn rows(forest: &Forest, spans: &[SpanRecord], hot: Option<usize>) -> Rows {
+/// Lays out a forest as lines. `hot` and what leads to it is never folded. `moments` are the times of what
+/// happened
+/// in each span, in order, where that has lines of its own; they do not count among the lines of spans.
+pub fn rows(forest: &Forest, spans: &[SpanRecord], hot: Option<usize>, moments: &[Vec<u64>]) -> Rows {
     let path = path_to(forest, hot);
     let mut rows = Vec::new();
-    let mut accounted = 0;
+    let (mut accounted, mut lines) = (0, 0);
     let mut waiting = Vec::new();
     push(&mut waiting, fold(forest, spans, &path, &forest.tops), 0, &[]);
     while let Some(row) = waiting.pop() {
-        if rows.len() == MAX_ROWS {
+        if lines == MAX_ROWS {
             break;
         }
+        lines += usize::from(!matches!(row.what, What::Moment { .. }));
         match &row.what {
+            What::Moment { .. } => {}
             What::Fold(fold) => accounted += fold.spans,
             What::Span(at) => {
                 accounted += 1;
@@ -63,7 +72,8 @@ pub fn rows(forest: &Forest, spans: &[SpanRecord], hot: Option<usize>) -> Rows {
                     guides.push(!row.last);
                 }
                 let children = fold(forest, spans, &path, &forest.nodes[*at].children);
-                push(&mut waiting, children, row.depth + 1, &guides);
+                let times = moments.get(*at).map_or(&[][..], Vec::as_slice);
+                push(&mut waiting, woven(children, spans, *at, times), row.depth + 1, &guides);
             }
         }
         rows.push(row);
@@ -122,6 +132,25 @@ fn fold(forest: &Forest, spans: &[SpanRecord], path: &[bool], siblings: &[usize]
             None => Some(What::Span(*at)),
         })
         .collect()
+}
+
+/// The children of a span and what happened in it, in the order of time.
+fn woven(children: Vec<What>, spans: &[SpanRecord], span: usize, times: &[u64]) -> Vec<What> {
+    let mut moments = times.iter().enumerate().peekable();
+    let mut woven = Vec::with_capacity(children.len() + times.len());
+    for child in children {
+        let start = match &child {
+            What::Span(at) => spans[*at].start,
+            What::Fold(fold) => fold.siblings.last().map_or(0, |at| spans[*at].start),
+            What::Moment { .. } => 0,
+        };
+        while let Some((moment, _)) = moments.next_if(|(_, time)| **time <= start) {
+            woven.push(What::Moment { span, moment });
+        }
+        woven.push(child);
+    }
+    woven.extend(moments.map(|(moment, _)| What::Moment { span, moment }));
+    woven
 }
 
 fn summed_up(forest: &Forest, spans: &[SpanRecord], siblings: Vec<usize>) -> Fold {

@@ -28,6 +28,9 @@ pub struct Style {
     pub wraps: bool,
     /// Whether attributes are shown beyond the status code and what explains an error.
     pub attributes: bool,
+    /// Whether events and log records have lines of their own, at their times among the child spans; else
+    /// they stand below the line of their span.
+    pub logs: bool,
 }
 
 impl Default for Style {
@@ -39,6 +42,7 @@ impl Default for Style {
             plain: false,
             wraps: false,
             attributes: true,
+            logs: false,
         }
     }
 }
@@ -74,7 +78,8 @@ impl Style {
         // No locale at all is common in containers, whose terminal is a modern one all the same.
         let ascii = matches!(locale.as_deref(), Some("C" | "POSIX"));
         let width = terminal_width.unwrap_or(DEFAULT_WIDTH).clamp(MIN_WIDTH, MAX_WIDTH);
-        Self { width, colour, unicode: !dumb && !ascii, plain: plain || dumb, wraps: true, attributes: true }
+        let (unicode, plain) = (!dumb && !ascii, plain || dumb);
+        Self { width, colour, unicode, plain, wraps: true, ..Self::default() }
     }
 
     pub fn columns(&self) -> usize {

@@ -6,13 +6,13 @@ use rustc_hash::FxHashMap;
 
 use super::assemble::{Part, Trace};
 use super::bar::{Axis, Cell};
-use super::detail::{Context, Detail, MAX_LINES};
+use super::detail::{Context, Detail, MAX_LINES, Moment};
 use super::forest::{Forest, Tops};
-use super::layout::{Layout, continued};
+use super::layout::{Layout, continued, prefix};
 use super::rows::{Fold, Row, Rows, What, rows};
 use super::style::{BOLD, DIM, Glyphs, Ink, PLAIN, RED, Style, service_ink};
 use super::text::{Unit, safe, shorten, width};
-use crate::telemetry::record::{LogRecord, Resource, ResourceId};
+use crate::telemetry::record::{LogRecord, Resource, ResourceId, SpanRecord};
 
 /// Draws traces in one style.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Picture<'a> {
     pub trace: &'a Trace,
     pub forest: Forest,
     pub rows: Rows,
+    /// What happened in each span, where that has lines of its own.
+    pub moments: Vec<Vec<Moment>>,
     /// The span that spends the most time of its own, with its share in percent.
     pub hot: Option<(usize, u64)>,
     pub axis: Axis,
@@ -101,6 +103,25 @@ impl Artist<'_> {
         }
         lines
     }
+
+    /// Writes as many words of a detail as have room in `columns`, and returns how many of these they take.
+    fn cut(&self, out: &mut String, detail: &Detail, columns: usize) -> usize {
+        let ellipsis = self.style.glyphs().ellipsis;
+        let (mut used, mut words) = (0, detail.words.iter().peekable());
+        while let Some((ink, word)) = words.next() {
+            let space = usize::from(used > 0);
+            let rest = if words.peek().is_some() { 1 + width(ellipsis) } else { 0 };
+            if used > 0 && used + space + width(word) + rest > columns {
+                self.style.paint(out, DIM, &format!(" {ellipsis}"));
+                return used + 1 + width(ellipsis);
+            }
+            let word = shorten(word, columns.saturating_sub(rest), ellipsis);
+            pad(out, space);
+            self.style.paint(out, *ink, &word);
+            used += space + width(&word);
+        }
+        used
+    }
 }
 
 impl<'a> Picture<'a> {
@@ -118,12 +139,18 @@ impl<'a> Picture<'a> {
         }
         let length = end.saturating_sub(start);
         let hot = if matches!(trace.part, Part::Later { .. }) { None } else { hottest(&forest, length) };
-        let rows = rows(&forest, spans, hot.map(|(at, _)| at));
         let style = artist.style;
         let axis = Axis { start, length, columns: 0, unicode: style.unicode };
         let context = Context { style, unit: Unit::of(length), start };
         let layout = Layout::default();
-        let mut picture = Self { artist, trace, forest, rows, hot, axis, context, layout };
+        let (none, moments) = (Rows::default(), Vec::new());
+        let mut picture = Self { artist, trace, forest, rows: none, moments, hot, axis, context, layout };
+        if style.logs {
+            picture.moments = picture.find_moments();
+        }
+        let times: Vec<Vec<u64>> =
+            picture.moments.iter().map(|of| of.iter().map(|moment| moment.time).collect()).collect();
+        picture.rows = rows(&picture.forest, spans, hot.map(|(at, _)| at), &times);
         picture.layout = picture.measure();
         picture.axis.columns = picture.layout.bar;
         picture
@@ -139,21 +166,19 @@ impl<'a> Picture<'a> {
 
     fn draw(&self, out: &mut String) {
         self.header(out);
-        let mut logs: FxHashMap<usize, Vec<&LogRecord>> = FxHashMap::default();
-        for (at, log) in self.logs() {
-            logs.entry(at).or_default().push(log);
-        }
+        let logs = self.logs();
         for row in &self.rows.rows {
             match &row.what {
                 What::Span(at) => self.span(out, row, *at, logs.get(at).map_or(&[], Vec::as_slice)),
                 What::Fold(fold) => self.fold(out, row, fold),
+                What::Moment { span, moment } => self.moment(out, row, &self.moments[*span][*moment]),
             }
         }
         self.notes(out);
     }
 
-    /// Each log line with the span it stands below: the first top when its own is missing.
-    fn logs(&self) -> Vec<(usize, &LogRecord)> {
+    /// The log records of each span: those of a missing one are of the first top.
+    fn logs(&self) -> FxHashMap<usize, Vec<&LogRecord>> {
         let mut by_id = FxHashMap::default();
         for (at, span) in self.trace.spans.iter().enumerate() {
             by_id.entry(span.span_id).or_insert(at);
@@ -161,7 +186,23 @@ impl<'a> Picture<'a> {
         let first = self.forest.tops.first().copied().unwrap_or_default();
         let place =
             |log: &LogRecord| log.span.and_then(|(_, span, _)| by_id.get(&span).copied()).unwrap_or(first);
-        self.trace.logs.iter().map(|log| (place(log), log)).collect()
+        let mut logs: FxHashMap<usize, Vec<&LogRecord>> = FxHashMap::default();
+        for log in &self.trace.logs {
+            logs.entry(place(log)).or_default().push(log);
+        }
+        logs
+    }
+
+    fn find_moments(&self) -> Vec<Vec<Moment>> {
+        let logs = self.logs();
+        let of = |(at, span): (usize, &SpanRecord)| {
+            let logs = logs.get(&at).map_or(&[][..], Vec::as_slice);
+            let (mut moments, more) = self.context.moments(span, logs);
+            let last = moments.last().cloned();
+            moments.extend(last.zip(more).map(|(last, detail)| Moment { detail, ..last }));
+            moments
+        };
+        self.trace.spans.iter().enumerate().map(of).collect()
     }
 
     fn span(&self, out: &mut String, row: &Row, at: usize, logs: &[&LogRecord]) {
@@ -177,12 +218,32 @@ impl<'a> Picture<'a> {
         self.bar(out, if hot { ink.bold() } else { ink }, &self.axis.bar(span.start, span.end, &node.own));
         let offset = format!("+{}", self.context.unit.show(span.start.saturating_sub(self.axis.start)));
         self.numbers(out, &offset, &self.context.unit.show(span.end.saturating_sub(span.start)), hot);
+        let is_parent = !node.children.is_empty() || self.moments.get(at).is_some_and(|own| !own.is_empty());
         for (ink, badge) in dropped {
-            self.detail(out, row, !node.children.is_empty(), &Detail::new(ink, &badge));
+            self.detail(out, row, is_parent, &Detail::new(ink, &badge));
         }
         for detail in self.context.details(span, logs) {
-            self.detail(out, row, !node.children.is_empty(), &detail);
+            self.detail(out, row, is_parent, &detail);
         }
+    }
+
+    /// A line for what happened in a span: as many of its words as there is room for, and its time.
+    fn moment(&self, out: &mut String, row: &Row, moment: &Moment) {
+        self.tag(out, &self.artist.tag(moment.resource), self.artist.ink(moment.resource));
+        let lines = prefix(self.glyphs(), &self.layout, row);
+        self.style().paint(out, DIM, &lines);
+        let bar = if self.style().plain { 0 } else { self.layout.bar };
+        let room = (self.layout.name + 1 + bar).saturating_sub(width(&lines));
+        let Some(columns) = self.layout.offset else {
+            let room = room + 1 + self.layout.duration;
+            self.artist.cut(out, &self.context.at(moment.clone()), room);
+            return out.push('\n');
+        };
+        let used = self.artist.cut(out, &moment.detail, room);
+        let offset = self.context.offset(moment.time);
+        pad(out, room - used + 1 + columns.saturating_sub(width(&offset)));
+        self.style().paint(out, DIM, &offset);
+        out.push('\n');
     }
 
     fn fold(&self, out: &mut String, row: &Row, fold: &Fold) {
@@ -268,6 +329,7 @@ impl<'a> Picture<'a> {
             let (label, first) = match &row.what {
                 What::Span(at) => (self.label_of(*at), *at),
                 What::Fold(fold) => (self.fold_label(fold), fold.siblings[0]),
+                What::Moment { .. } => continue,
             };
             labels.push((row.depth, label.width()));
             let span = &spans[first];

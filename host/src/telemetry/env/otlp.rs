@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
-use super::metrics;
+use super::metric_variables;
 use super::reader::{Keys, Reader};
 use crate::error::Problem;
 use crate::files;
@@ -22,7 +22,7 @@ const PEM_AT_MOST: u64 = 1 << 20;
 pub struct Selected {
     pub otlp: Option<Endpoints>,
     pub console: Signals,
-    pub metrics: metrics::Selected,
+    pub metrics: metric_variables::Selected,
 }
 
 /// The variables of one signal, each with the one for all signals behind it.
@@ -77,14 +77,15 @@ pub fn files(get: impl Fn(&str) -> Option<String>) -> Vec<(String, PathBuf)> {
 /// Reads everything about exporters.
 pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Option<&str>) -> Selected {
     let mut console = Signals::default();
-    let mut metrics = metrics::Selected::default();
+    let mut metrics = metric_variables::Selected::default();
     let otlp = Endpoints::from_fn(|signal| {
         let names = Names::of(signal);
         let wanted = wanted(reader, signal, &names);
         console[signal] = wanted.console;
         if signal == Signal::Metrics {
             let Wanted { otlp, console, prometheus, .. } = wanted;
-            metrics = metrics::Selected { is_off: !otlp && !console && !prometheus, otlp, prometheus };
+            metrics =
+                metric_variables::Selected { is_off: !otlp && !console && !prometheus, otlp, prometheus };
         }
         // A receiver on the command line gets the spans in any case. Other records can be left out,
         // as there are receivers that take none.

@@ -1,7 +1,8 @@
 //! The variables that are read. Each is declared once: the reader gets at no others, and the table of the
 //! reference is made of these.
 
-use super::{MetricSettings, SpanLimits};
+use super::SpanLimits;
+use super::metrics::MetricSettings;
 use crate::telemetry::otlp::ATTEMPT_AT_MOST;
 use crate::telemetry::pipeline::Batching;
 use crate::telemetry::signal::Signal;

@@ -29,19 +29,8 @@ pub struct Grpc {
 
 impl Grpc {
     pub fn new(signal: Signal, endpoint: &Endpoint, runtime: &Handle) -> Result<Self, String> {
-        let describe = |error: tonic::transport::Error| chain(&error);
-        let mut target = Channel::from_shared(endpoint.to_string())
-            .map_err(|error| error.to_string())?
-            .user_agent(USER_AGENT)
-            .map_err(describe)?
-            .connect_timeout(endpoint.timeout);
-        if endpoint.url.scheme() == "https" {
-            target = target.tls_config(endpoint.tls.for_grpc()).map_err(describe)?;
-        }
-        // The channel's own task starts on the runtime that is entered.
-        let _entered = runtime.enter();
-        let mut client =
-            tonic::client::Grpc::new(target.connect_lazy()).max_decoding_message_size(REPLY_LIMIT);
+        let channel = channel(endpoint, runtime)?;
+        let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(REPLY_LIMIT);
         if endpoint.gzip {
             client = client
                 .send_compressed(CompressionEncoding::Gzip)
@@ -64,6 +53,26 @@ impl Grpc {
             false => judge(&status),
         })
     }
+}
+
+/// A connection to a receiver, made when it is needed. Its task is one of `runtime`.
+///
+/// # Errors
+/// What is wrong with the endpoint or its certificates.
+pub fn channel(endpoint: &Endpoint, runtime: &Handle) -> Result<Channel, String> {
+    let describe = |error: tonic::transport::Error| chain(&error);
+    let mut target = Channel::from_shared(endpoint.to_string())
+        .map_err(|error| error.to_string())?
+        .user_agent(USER_AGENT)
+        .map_err(describe)?
+        .timeout(endpoint.timeout)
+        .connect_timeout(endpoint.timeout);
+    if endpoint.url.scheme() == "https" {
+        target = target.tls_config(endpoint.tls.for_grpc()).map_err(describe)?;
+    }
+    // The channel's own task starts on the runtime that is entered.
+    let _entered = runtime.enter();
+    Ok(target.connect_lazy())
 }
 
 /// The largest answer for tonic. A receiver that is made of tonic refuses a request

@@ -36,19 +36,7 @@ impl Http {
         if endpoint.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let mut client = Client::builder();
-        if is_loopback(&endpoint.url) {
-            // HTTP_PROXY and its like are for the world outside of this machine.
-            client = client.no_proxy();
-        }
-        let client = client
-            .tls_backend_preconfigured(endpoint.tls.for_http()?)
-            // A redirected POST turns into a GET, and credentials would go along.
-            .redirect(Policy::none())
-            .connect_timeout(endpoint.timeout)
-            .build()
-            .map_err(|error| chain(&error))?;
-        Ok(Self { client, url: endpoint.url.clone(), headers, gzip: endpoint.gzip })
+        Ok(Self { client: client(endpoint)?, url: endpoint.url.clone(), headers, gzip: endpoint.gzip })
     }
 
     pub fn prepare(&self, request: Bytes) -> Bytes {
@@ -77,6 +65,25 @@ impl Http {
             },
         })
     }
+}
+
+/// A client of a receiver, which trusts the certificates that the endpoint names.
+///
+/// # Errors
+/// What is wrong with the certificates.
+pub fn client(endpoint: &Endpoint) -> Result<Client, String> {
+    let mut client = Client::builder();
+    if is_loopback(&endpoint.url) {
+        // HTTP_PROXY and its like are for the world outside of this machine.
+        client = client.no_proxy();
+    }
+    client
+        .tls_backend_preconfigured(endpoint.tls.for_http()?)
+        // A redirected POST turns into a GET, and credentials would go along.
+        .redirect(Policy::none())
+        .connect_timeout(endpoint.timeout)
+        .build()
+        .map_err(|error| chain(&error))
 }
 
 fn is_loopback(url: &Url) -> bool {

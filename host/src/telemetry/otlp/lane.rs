@@ -16,7 +16,7 @@ use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
 use super::{Again, Failure, Options, QUEUE_BYTES, Sender};
 use crate::rng::Key;
-use crate::telemetry::exporter::{Account, Reason, Trouble};
+use crate::telemetry::exporter::{Account, Held, Operation, REJECTED, Reason, Trouble};
 use crate::telemetry::pipeline::Pace;
 use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
 use crate::telemetry::signal::{Count, Signal, Spec};
@@ -39,7 +39,7 @@ struct Shared {
     timeout: Duration,
     retry: RetryPolicy,
     jitter: Key,
-    queue: Arc<Queue<Request>>,
+    queue: Arc<Queue<(Request, Held)>>,
     patience: Patience,
     /// Bytes of the smallest request that was too large for the receiver.
     too_large: AtomicUsize,
@@ -86,7 +86,8 @@ impl Lane {
                 let guard = CloseOnDrop(Arc::clone(&shared.queue));
                 let task = async move {
                     let _guard = guard;
-                    while let Some(request) = shared.queue.pop().await {
+                    while let Some((request, waiting)) = shared.queue.pop().await {
+                        let _in_flight = waiting.set_out();
                         shared.deliver(request).await;
                     }
                     drop(alive);
@@ -109,7 +110,8 @@ impl Lane {
             Pace::Real => Wait::Never,
             Pace::Virtual | Pace::Paced => Wait::Until(shared.patience.due(began, Duration::MAX)),
         };
-        if shared.queue.push(Request { bytes, count }, amount, wait).is_err() {
+        let waiting = Held::waiting(&shared.account, shared.signal, records);
+        if shared.queue.push((Request { bytes, count }, waiting), amount, wait).is_err() {
             let message = shared.why_full();
             if shared.pace != Pace::Real {
                 shared.patience.give_up();
@@ -153,7 +155,14 @@ impl Shared {
                 parts.extend(halves);
                 continue;
             }
-            let Err(refusal) = self.send(&part).await else { continue };
+            let began = Instant::now();
+            let sent = self.send(&part).await;
+            self.account.traffic.ended(|| Operation {
+                signal: self.signal,
+                took: began.elapsed(),
+                error: *sent.as_ref().unwrap_or(&Some(Reason::TooLarge.error_type())),
+            });
+            let Err(refusal) = sent else { continue };
             self.too_large.fetch_min(part.bytes.len(), Ordering::Relaxed);
             if let Some(halves) = self.halve(&part) {
                 self.account.retried(refusal);
@@ -172,11 +181,12 @@ impl Shared {
         Some([request(second), request(first)])
     }
 
-    /// Sends one request until it is accepted, refused, or not worth another attempt.
+    /// Sends one request until it is accepted, refused, or not worth another attempt. It tells the
+    /// `error.type` of how that ended; none if all was accepted.
     ///
     /// # Errors
     /// What the receiver said, if the request is larger than it takes.
-    async fn send(&self, request: &Request) -> Result<(), String> {
+    async fn send(&self, request: &Request) -> Result<Option<&'static str>, String> {
         let count = request.count;
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let mut backoff = Backoff::new(self.retry, self.jitter.with(number));
@@ -185,24 +195,23 @@ impl Shared {
         loop {
             let failure = match self.attempt(prepared.clone()).await {
                 Ok(answer) => {
-                    self.accept(count, answer);
-                    return Ok(());
+                    return Ok(self.accept(count, answer));
                 }
                 Err(failure) => failure,
             };
             let asked = match failure.again {
                 Again::Accepted => {
                     self.accept_garbled(count, failure.message);
-                    return Ok(());
+                    return Ok(None);
                 }
                 Again::Smaller => return Err(failure.message),
                 Again::Never => {
                     self.refused(count, failure.message);
-                    return Ok(());
+                    return Ok(Some(Reason::Refused.error_type()));
                 }
                 Again::Untaken => {
                     self.refused(count, failure.message + &self.leave_out());
-                    return Ok(());
+                    return Ok(Some(Reason::Refused.error_type()));
                 }
                 Again::Later => None,
                 Again::After(delay) => Some(delay),
@@ -219,7 +228,7 @@ impl Shared {
                 let message = format!("{} (attempt {attempts}, the last)", failure.message);
                 self.account.trouble(Trouble::passing(message.clone()));
                 self.account.dropped(Reason::Failed, count, Some(message));
-                return Ok(());
+                return Ok(Some(Reason::Failed.error_type()));
             };
             let (signal, records) = (self.signal, count.records());
             info!(
@@ -240,10 +249,14 @@ impl Shared {
         answer.unwrap_or_else(|_late| Err(Failure::late(self.timeout)))
     }
 
-    fn accept(&self, count: Count, answer: Bytes) {
+    /// The receiver has said yes: the `error.type`, if it did not take all records.
+    fn accept(&self, count: Count, answer: Bytes) -> Option<&'static str> {
         let partial = match (self.signal.spec().answer)(answer) {
             Ok(partial) => partial,
-            Err(error) => return self.accept_garbled(count, format!("the answer is not OTLP: {error}")),
+            Err(error) => {
+                self.accept_garbled(count, format!("the answer is not OTLP: {error}"));
+                return None;
+            }
         };
         self.patience.moved();
         // A receiver cannot have rejected more than it was sent.
@@ -256,6 +269,7 @@ impl Shared {
             self.account.warned(format!("the receiver says: {warning}"));
         }
         self.account.exported(count.without(rejected));
+        (rejected.records() > 0).then_some(REJECTED)
     }
 
     /// The receiver has said yes, and then something that makes no sense.

@@ -50,6 +50,21 @@ impl Points {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The exemplars of all points.
+    pub fn exemplars(&mut self) -> Box<dyn Iterator<Item = &mut Exemplar> + '_> {
+        match self {
+            Self::Gauge(points) | Self::Sum { points, .. } => {
+                Box::new(points.iter_mut().flat_map(|point| &mut point.exemplars))
+            }
+            Self::Histogram { points, .. } => {
+                Box::new(points.iter_mut().flat_map(|point| &mut point.exemplars))
+            }
+            Self::ExponentialHistogram { points, .. } => {
+                Box::new(points.iter_mut().flat_map(|point| &mut point.exemplars))
+            }
+        }
+    }
 }
 
 /// `AggregationTemporality`, with its numbers: what a point counts.

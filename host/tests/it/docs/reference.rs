@@ -35,8 +35,11 @@ fn tables() -> BTreeMap<&'static str, Keys> {
         let rows = lines[2..].iter().map(|row| (key(row), (*row).to_owned()));
         Keys { head: lines[..2].concat(), rows: rows.collect() }
     };
-    let environment = [("environment", simhost::telemetry::env::reference())];
-    let tables = simhost::topology::reference_tables().into_iter().chain(environment);
+    let others = [
+        ("environment", simhost::telemetry::env::reference()),
+        ("metrics", simhost::metrics::catalogue::reference()),
+    ];
+    let tables = simhost::topology::reference_tables().into_iter().chain(others);
     tables.map(|(name, table)| (name, read(&table))).collect()
 }
 

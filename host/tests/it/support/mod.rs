@@ -9,6 +9,7 @@ pub mod component;
 pub mod cost;
 mod golden;
 pub mod http;
+pub mod metrics;
 mod process;
 pub mod schema;
 pub mod server;
@@ -24,7 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use golden::golden;
-pub use process::{Finished, finish, interrupt, refused, said, simhost};
+pub use process::{Finished, METRICS, finish, interrupt, refused, said, simhost};
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
 pub use topology::{EXACT_RUN, Topology, guest};

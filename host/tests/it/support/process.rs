@@ -11,13 +11,20 @@ use serde_json::Value;
 use super::PATIENCE;
 
 /// The program, with nothing of the tester's environment but the way to `kill`
-/// and its like, and a cache of compiled guests that belongs to the build.
+/// and its like, and a cache of compiled guests that belongs to the build. It makes no metrics:
+/// what is tested of other signals is not to depend on them. [`METRICS`] has the variable.
 pub fn simhost() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simhost"));
-    command.env_clear().env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    command
+        .env_clear()
+        .env(METRICS, "none")
+        .env("XDG_CACHE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     command.stdin(Stdio::null());
     command
 }
+
+/// Says where metrics go. Empty, it says nothing, so that they go wherever spans do.
+pub const METRICS: &str = "OTEL_METRICS_EXPORTER";
 
 /// A run that has ended.
 #[derive(Debug)]

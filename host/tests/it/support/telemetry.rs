@@ -159,7 +159,7 @@ pub fn walk(
                     scope.spans.into_iter().for_each(|record| of_span(&resource, &name, record));
                 }
             }
-        } else {
+        } else if !line.starts_with(r#"{"resourceMetrics""#) {
             let data: LogsData = serde_json::from_str(line).expect("a line of LogsData");
             for group in data.resource_logs {
                 let resource = known(group.resource);
@@ -215,7 +215,7 @@ fn log(resource: &Attributes, scope: &str, record: LogRecord) -> Log {
 }
 
 /// The attributes; a key that is there twice is a defect.
-fn attributes(all: Vec<KeyValue>) -> Attributes {
+pub fn attributes(all: Vec<KeyValue>) -> Attributes {
     let mut attributes = Attributes::new();
     for KeyValue { key, value: of_key, .. } in all {
         let earlier = attributes.insert(key.clone(), value(of_key));

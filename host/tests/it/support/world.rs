@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{self, Answer};
-use super::process::{finish, refused, simhost};
+use super::metrics::{self, Point};
+use super::process::{METRICS, finish, refused, simhost};
 use super::serving::Serving;
 use super::telemetry::{Log, Records, Span, SpanKind};
 use super::topology::EXACT_RUN;
@@ -75,6 +76,11 @@ impl World {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Makes metrics too, collected at this interval: milliseconds.
+    pub fn measured(self, interval: u64) -> Self {
+        self.env(METRICS, "").env("OTEL_METRIC_EXPORT_INTERVAL", &interval.to_string())
     }
 
     /// Further flags of `simhost run`.
@@ -212,6 +218,11 @@ impl Run {
     /// The spans whose parent is `parent`.
     pub fn children(&self, parent: &Span) -> Vec<&Span> {
         self.spans().iter().filter(|span| span.parent == parent.id && span.trace == parent.trace).collect()
+    }
+
+    /// All data points, in order.
+    pub fn points(&self) -> Vec<Point> {
+        metrics::parse(&self.bytes)
     }
 
     /// All log records, in order.

@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::MetricsData;
 use prost::Message;
+use simhost::telemetry::console::{PointLines, Style};
 use simhost::telemetry::digest::Digest;
 use simhost::telemetry::encode::json::{self, LINE_BYTES};
 use simhost::telemetry::encode::{Packing, requests};
@@ -56,7 +57,7 @@ fn odd() -> Vec<MetricRecord> {
         summary: Summary { count: 1, sum: Some(1.5), range: Some((1.5, 1.5)) },
         scale: 20,
         zeros: 0,
-        positive: ExponentialBuckets { offset: 613_407, counts: vec![1] },
+        positive: ExponentialBuckets { offset: 613_377, counts: vec![1] },
         negative: ExponentialBuckets::default(),
         ..exponential()
     };
@@ -260,4 +261,30 @@ async fn a_receiver_that_is_busy_with_metrics_is_asked_again() {
     let batch = Batch { metrics: metrics(), ..Batch::default() };
     let totals = export(&all_signals(&grpc(&receiver.url())), &options(), &[batch]);
     assert_eq!((totals.exported, totals.retried), (points(6), 1));
+}
+
+/// What a console prints.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_console_has_a_line_for_each_data_point() {
+    let printed = Printed::default();
+    let mut console = PointLines::new(printed.clone(), Style { unicode: true, ..Style::default() });
+    let all = [metrics(), odd()].concat();
+    console.export(&Batch { metrics: all, ..spans(2) }, &resources());
+    assert_eq!(console.account().totals().exported, points(10));
+    let text = String::from_utf8(printed.0.lock().unwrap().clone()).unwrap();
+    insta::assert_snapshot!(text);
 }

@@ -6,7 +6,8 @@ use simhost::telemetry::exporter::{Reason, Totals};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
-use crate::telemetry::receiver::Receiver;
+use crate::support::{ORDER, Topology, finish};
+use crate::telemetry::receiver::{Got, Receiver};
 use crate::telemetry::records::spans;
 use crate::telemetry::sending::{export, options, spans as count, unharmed};
 
@@ -122,4 +123,30 @@ async fn a_client_shows_its_certificate() {
     let without = world.export(&receiver, "http/protobuf", &[AUTHORITY]);
     // The server's word for it may come behind the end of the connection.
     assert_eq!((without.exported, without.dropped()), (count(0), count(3)), "{without:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_simulators_own_telemetry_has_the_certificates_of_the_run() {
+    let world = World::new();
+    for protocol in ["grpc", "http/protobuf"] {
+        let mut receiver = match protocol {
+            "grpc" => Receiver::grpc_tls(world.strict_server()).await,
+            _ => Receiver::http2([], Some(world.strict_server())).await,
+        };
+        let topology = Topology::orders();
+        let url = format!("https://localhost:{}", receiver.address.port());
+        let mut command =
+            topology.command(&["--virtual", "--request", ORDER, "--otlp", &url, "--self-telemetry"]);
+        command.env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        command.envs(CLIENT.map(|(variable, file)| (variable, world.file(file))));
+        let finished = tokio::task::block_in_place(|| finish(&mut command));
+        finished.success();
+        assert!(!finished.stderr.contains("own telemetry"), "{protocol}: {}", finished.stderr);
+        let traces = receiver.rest().into_iter().filter(|got| match got {
+            Got::Http(path, ..) => path.ends_with("/v1/traces"),
+            got => matches!(got, Got::Traces(..)),
+        });
+        let names: Vec<_> = traces.flat_map(Got::span_names).collect();
+        assert!(names.iter().any(|name| name == "simulate"), "{protocol}: {names:?}");
+    }
 }

@@ -8,11 +8,12 @@ use crate::bus::visit::Outcome;
 use crate::clock;
 use crate::guest::CallError;
 use crate::model::{self, Nanos, Trip};
+use crate::telemetry::record::KeyValue;
 
 use super::window::Window;
 use super::{ClientState, GuardedCall, is_among};
 
-/// `open` or `half_open`, where the breaker is not closed.
+/// `open` or `half_open`, where the breaker is not closed; among metrics `closed` too.
 const BREAKER_STATE: &str = "simhost.link.breaker.state";
 
 const SUCCESSES: usize = 0;
@@ -66,6 +67,9 @@ pub(super) enum BreakerState {
 }
 
 impl BreakerState {
+    /// Each at the place of its number.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     /// As spans say it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -283,6 +287,7 @@ impl ClientSpan {
         if state != BreakerState::Closed {
             self.say(|span, _| span.set(BREAKER_STATE, state.name()));
         }
+        self.measure_state(state);
     }
 
     /// The breaker has changed by this attempt.
@@ -294,6 +299,13 @@ impl ClientSpan {
         };
         self.say(|span, now| span.happened(event, Vec::new(), now));
         self.count(|account| account.opened += u64::from(state == BreakerState::Open));
+        self.measure_state(state);
+    }
+
+    fn measure_state(&self, state: BreakerState) {
+        self.measure_breaker(state as usize, || {
+            BreakerState::ALL.map(|state| KeyValue::new(BREAKER_STATE, state.name()))
+        });
     }
 }
 

@@ -13,8 +13,8 @@ use crate::telemetry::record::{
 pub fn fields<M: SerializeMap>(record: &MetricRecord, map: &mut M) -> Result<(), M::Error> {
     let instrument = &*record.instrument;
     map.serialize_entry("name", &*instrument.name)?;
-    entry(map, "description", filled(&*instrument.description))?;
-    entry(map, "unit", filled(&*instrument.unit))?;
+    entry(map, "description", filled(&instrument.description))?;
+    entry(map, "unit", filled(&instrument.unit))?;
     let at = Instants { start: Some(record.start), time: record.time };
     match &record.points {
         Points::Gauge(points) => {

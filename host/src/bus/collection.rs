@@ -1,0 +1,76 @@
+//! When metrics are collected: at regular instants of simulated time, and once at the end.
+
+use std::rc::Rc;
+
+use crate::metrics::Metrics;
+use crate::model::Nanos;
+use crate::telemetry::record::ResourceId;
+
+use super::replica::Replica;
+use super::{Bus, Node, NodeCode};
+
+impl Bus {
+    /// Collects metrics at each interval from now on, as long as anything can happen. Without metrics it does
+    /// nothing.
+    pub fn begin_collections(self: &Rc<Self>) {
+        let Some(metrics) = self.host().metrics.clone() else { return };
+        for release in self.nodes().iter().flat_map(released) {
+            metrics.undeploy(release.identity.resource);
+        }
+        let (bus, sched) = (Rc::downgrade(self), self.host().sched.clone());
+        let (start, interval) = (sched.now(), metrics.settings().interval);
+        sched.clone().spawn_background(async move {
+            loop {
+                let next = (sched.now() - start) / interval + 1;
+                sched.sleep_until(start.saturating_add(next.saturating_mul(interval))).await;
+                // The world would not come to its end as long as there is this timer.
+                if sched.is_virtual() && sched.is_at_rest() {
+                    return;
+                }
+                let Some(bus) = bus.upgrade() else { return };
+                bus.collect(&metrics, sched.now());
+            }
+        });
+    }
+
+    /// Collects what is left at the end. At an instant of the interval it comes a nanosecond later,
+    /// as that instant has its points already.
+    pub fn collect_last(&self) {
+        if let Some(metrics) = &self.host().metrics {
+            self.collect(metrics, self.now().max(metrics.last() + 1));
+        }
+    }
+
+    /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, and what
+    /// faults have deployed. A process that stands still leaves nothing.
+    fn collect(&self, metrics: &Metrics, now: Nanos) {
+        let leave = &mut |record| self.recorder().metric(record);
+        let (own, released) = (self.nodes().iter().flat_map(own), self.nodes().iter().flat_map(released));
+        let goes_on = |replica: &&Replica| !replica.identity.process.is_paused();
+        for replica in own.filter(goes_on) {
+            metrics.collect(replica.identity.resource, Some(replica.observed()), now, leave);
+        }
+        for load in self.loads.clone() {
+            metrics.collect(ResourceId(load), None, now, leave);
+        }
+        for replica in released.filter(goes_on) {
+            metrics.collect(replica.identity.resource, Some(replica.observed()), now, leave);
+        }
+        metrics.collected(now);
+    }
+}
+
+/// The replicas of a service, as the topology has them.
+fn own(node: &Node) -> impl Iterator<Item = &Replica> {
+    let NodeCode::Guest(guest) = &node.code else { return [].iter() };
+    guest.set.replicas.iter()
+}
+
+/// Those of what faults deploy.
+fn released(node: &Node) -> impl Iterator<Item = &Replica> {
+    let releases = match &node.code {
+        NodeCode::Guest(guest) => &guest.releases[..],
+        NodeCode::External => &[],
+    };
+    releases.iter().filter_map(|release| release.set.as_ref()).flat_map(|set| &set.replicas)
+}

@@ -1,0 +1,234 @@
+//! Histograms of both kinds as one: how many values lie between two bounds.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::line::{ExponentialPoint, HistogramPoint};
+
+/// A range of values, the lower bound left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    pub lower: f64,
+    pub upper: f64,
+}
+
+impl Eq for Bucket {}
+
+/// By their upper bounds.
+impl Ord for Bucket {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.upper.total_cmp(&other.upper).then(self.lower.total_cmp(&other.lower))
+    }
+}
+
+impl PartialOrd for Bucket {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// How many values each bucket has; those that have none are left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Buckets(BTreeMap<Bucket, u64>);
+
+impl Buckets {
+    pub fn add(&mut self, other: &Self) {
+        other.0.iter().for_each(|(bucket, count)| *self.0.entry(*bucket).or_default() += count);
+    }
+
+    fn put(&mut self, bucket: Bucket, count: u64) {
+        if count > 0 {
+            *self.0.entry(bucket).or_default() += count;
+        }
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The value below which a share of all lies, as if they were spread evenly over each bucket,
+    /// and within the range of all, where that is known. None of no values.
+    pub fn quantile(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
+        let rank = share * self.count() as f64;
+        let mut below = 0_u64;
+        let last = *self.0.keys().next_back()?;
+        let within = self.0.iter().find(|(_, count)| {
+            let is_within = (below + **count) as f64 >= rank;
+            below += if is_within { 0 } else { **count };
+            is_within
+        });
+        let (bucket, count) = within.map_or((last, 1), |(bucket, count)| (*bucket, *count));
+        let (least, most) = range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let lower = if bucket.lower.is_finite() { bucket.lower.max(least) } else { least };
+        let upper = if bucket.upper.is_finite() { bucket.upper.min(most) } else { most };
+        // Without the range, nothing is known of the other end of the first and the last bucket.
+        Some(match (lower.is_finite(), upper.is_finite()) {
+            (true, true) => lower + (upper - lower).max(0.0) * (rank - below as f64) / count as f64,
+            (true, false) => lower,
+            _ => upper,
+        })
+    }
+}
+
+/// The values of a point, as they can be told from those of an earlier one of its series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Counted {
+    Explicit { bounds: Vec<f64>, counts: Vec<u64> },
+    Exponential { scale: i32, zeros: u64, positive: BTreeMap<i32, u64>, negative: BTreeMap<i32, u64> },
+}
+
+impl From<&HistogramPoint> for Counted {
+    fn from(point: &HistogramPoint) -> Self {
+        let (bounds, mut counts) = (point.bounds(), point.counts());
+        if counts.is_empty() {
+            // OTLP allows a histogram of no buckets: only its values are counted.
+            counts.push(point.summary.count());
+        }
+        Self::Explicit { bounds, counts }
+    }
+}
+
+impl From<&ExponentialPoint> for Counted {
+    fn from(point: &ExponentialPoint) -> Self {
+        Self::Exponential {
+            scale: point.scale,
+            zeros: point.zeros(),
+            positive: point.positive.filled().collect(),
+            negative: point.negative.filled().collect(),
+        }
+    }
+}
+
+impl Counted {
+    /// What has come since an earlier point of the series; none where that has more of something, so
+    /// that the series has begun anew.
+    pub fn since(&self, earlier: &Self) -> Option<Self> {
+        let less = |now: &BTreeMap<i32, u64>, before: BTreeMap<i32, u64>| -> Option<BTreeMap<i32, u64>> {
+            let mut now = now.clone();
+            for (index, count) in before {
+                let left = now.get_mut(&index)?;
+                *left = left.checked_sub(count)?;
+            }
+            Some(now)
+        };
+        match (self, earlier) {
+            (Self::Explicit { bounds, counts }, Self::Explicit { bounds: same, counts: before })
+                if bounds == same && counts.len() == before.len() =>
+            {
+                let counts = counts.iter().zip(before).map(|(now, before)| now.checked_sub(*before));
+                Some(Self::Explicit { bounds: bounds.clone(), counts: counts.collect::<Option<_>>()? })
+            }
+            (
+                Self::Exponential { scale, zeros, positive, negative },
+                Self::Exponential { scale: was, zeros: zeros_before, positive: up, negative: down },
+            ) if was >= scale => {
+                // A histogram halves its resolution as its values spread.
+                let shift = was - scale;
+                Some(Self::Exponential {
+                    scale: *scale,
+                    zeros: zeros.checked_sub(*zeros_before)?,
+                    positive: less(positive, coarser(up, shift))?,
+                    negative: less(negative, coarser(down, shift))?,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    pub fn buckets(&self) -> Buckets {
+        let mut buckets = Buckets::default();
+        match self {
+            Self::Explicit { bounds, counts } => {
+                let is_positive = bounds.first().is_none_or(|first| *first > 0.0);
+                let mut lower = if is_positive { 0.0 } else { f64::NEG_INFINITY };
+                let upper = bounds.iter().copied().chain([f64::INFINITY]);
+                for (upper, count) in upper.zip(counts) {
+                    buckets.put(Bucket { lower, upper }, *count);
+                    lower = upper;
+                }
+            }
+            Self::Exponential { scale, zeros, positive, negative } => {
+                let bound = |index: i32| libm::exp2(f64::from(index) * libm::exp2(-f64::from(*scale)));
+                buckets.put(Bucket { lower: 0.0, upper: 0.0 }, *zeros);
+                for (index, count) in positive {
+                    buckets
+                        .put(Bucket { lower: bound(*index), upper: bound(index.saturating_add(1)) }, *count);
+                }
+                for (index, count) in negative {
+                    buckets.put(
+                        Bucket { lower: -bound(index.saturating_add(1)), upper: -bound(*index) },
+                        *count,
+                    );
+                }
+            }
+        }
+        buckets
+    }
+}
+
+/// The same counts in buckets of `2^shift` each.
+fn coarser(counts: &BTreeMap<i32, u64>, shift: i32) -> BTreeMap<i32, u64> {
+    let mut merged = BTreeMap::new();
+    for (index, count) in counts {
+        *merged.entry(index >> shift.min(31)).or_default() += count;
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explicit(bounds: &[f64], counts: &[u64]) -> Counted {
+        Counted::Explicit { bounds: bounds.to_vec(), counts: counts.to_vec() }
+    }
+
+    fn exponential(scale: i32, zeros: u64, positive: &[(i32, u64)]) -> Counted {
+        let positive = positive.iter().copied().collect();
+        Counted::Exponential { scale, zeros, positive, negative: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_quantile_lies_in_its_bucket_and_within_the_range() {
+        let buckets = explicit(&[1.0, 2.0, 4.0], &[10, 80, 0, 10]).buckets();
+        assert_eq!(buckets.quantile(0.5, None), Some(1.5));
+        assert_eq!(buckets.quantile(0.1, None), Some(1.0));
+        assert_eq!(buckets.quantile(0.99, None), Some(4.0), "the last bucket has no end");
+        assert_eq!(buckets.quantile(0.95, Some((0.5, 8.0))), Some(6.0));
+        assert_eq!(buckets.quantile(0.05, Some((0.5, 8.0))), Some(0.75));
+        assert_eq!(Buckets::default().quantile(0.5, None), None);
+    }
+
+    #[test]
+    fn one_value_is_every_quantile_of_an_exponential_histogram() {
+        let buckets = exponential(20, 0, &[(613_377, 1)]).buckets();
+        for share in [0.0, 0.5, 0.99] {
+            let value = buckets.quantile(share, Some((1.5, 1.5))).unwrap();
+            assert!((value - 1.5).abs() < 1e-6, "{value}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_negative_values_come_before_positive_ones() {
+        let negative = [(0, 1)].into();
+        let counted = Counted::Exponential { scale: 0, zeros: 2, positive: [(0, 1)].into(), negative };
+        let buckets = counted.buckets();
+        assert_eq!(buckets.quantile(0.25, None), Some(-1.0));
+        assert_eq!(buckets.quantile(0.5, None), Some(0.0));
+        assert_eq!(buckets.quantile(1.0, None), Some(2.0));
+    }
+
+    #[test]
+    fn what_has_come_since_is_told_across_a_change_of_scale() {
+        let earlier = exponential(1, 1, &[(2, 3), (3, 1), (4, 1)]);
+        let now = exponential(0, 1, &[(1, 6), (2, 1)]);
+        assert_eq!(now.since(&earlier), Some(exponential(0, 0, &[(1, 2), (2, 0)])));
+        assert_eq!(earlier.since(&now), None, "a scale never grows");
+        assert_eq!(explicit(&[1.0], &[1, 1]).since(&explicit(&[1.0], &[2, 0])), None);
+        assert_eq!(
+            explicit(&[1.0], &[3, 1]).since(&explicit(&[1.0], &[2, 0])),
+            Some(explicit(&[1.0], &[1, 1]))
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! A line of OTLP as JSON, as far as it is of metrics.
+//!
+//! The types of `opentelemetry-proto` do not read the numbers that JSON does not have, which are
+//! text in OTLP (`"NaN"`), and would lose the whole line.
+
+use std::fmt;
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_semantic_conventions::attribute;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde_json::Value;
+
+/// The name of what has no `service.name` (OpenTelemetry specification, "Resource SDK").
+const UNKNOWN: &str = "unknown_service";
+
+/// A line as it is written (OTLP file exporter: `MetricsData`, `TracesData` or `LogsData`).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    resource_metrics: Option<Vec<OfResource>>,
+    resource_spans: Option<IgnoredAny>,
+    resource_logs: Option<IgnoredAny>,
+}
+
+/// `ResourceMetrics`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OfResource {
+    resource: Option<Resource>,
+    pub scope_metrics: Vec<OfScope>,
+}
+
+/// `ScopeMetrics`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct OfScope {
+    pub metrics: Vec<Metric>,
+}
+
+/// `Metric`. Of its data there is one.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metric {
+    pub name: String,
+    pub unit: String,
+    pub gauge: Option<Points<NumberPoint>>,
+    pub sum: Option<Points<NumberPoint>>,
+    pub histogram: Option<Points<HistogramPoint>>,
+    pub exponential_histogram: Option<Points<ExponentialPoint>>,
+}
+
+impl Metric {
+    /// The instants of its points: nanoseconds since the Unix epoch.
+    pub fn times(&self) -> impl Iterator<Item = u64> {
+        let numbers = self.gauge.iter().chain(&self.sum).flat_map(|of| &of.data_points);
+        let explicit = self.histogram.iter().flat_map(|of| &of.data_points);
+        let exponential = self.exponential_histogram.iter().flat_map(|of| &of.data_points);
+        let numbers = numbers.map(|point| &point.common).chain(explicit.map(|point| &point.common));
+        numbers.chain(exponential.map(|point| &point.common)).map(Common::time)
+    }
+}
+
+/// `Gauge`, `Sum`, `Histogram` and `ExponentialHistogram`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Points<P> {
+    #[serde(default = "Vec::new")]
+    pub data_points: Vec<P>,
+    #[serde(default)]
+    aggregation_temporality: Value,
+    #[serde(default)]
+    pub is_monotonic: bool,
+}
+
+impl<P> Points<P> {
+    /// Whether a point counts since the one before; else since its series began.
+    pub fn is_delta(&self) -> bool {
+        self.aggregation_temporality == 1 || self.aggregation_temporality == "AGGREGATION_TEMPORALITY_DELTA"
+    }
+}
+
+/// What points of all kinds have.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Common {
+    attributes: Vec<Value>,
+    start_time_unix_nano: Whole,
+    time_unix_nano: Whole,
+}
+
+impl Common {
+    /// Nanoseconds since the Unix epoch; 0 where it is not known.
+    pub const fn start(&self) -> u64 {
+        self.start_time_unix_nano.0
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn time(&self) -> u64 {
+        self.time_unix_nano.0
+    }
+
+    /// The attributes as text, the same in whichever order they stand.
+    pub fn key(&self) -> String {
+        let mut texts: Vec<_> = self.attributes.iter().map(Value::to_string).collect();
+        texts.sort();
+        texts.join(",")
+    }
+}
+
+/// `NumberDataPoint`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NumberPoint {
+    #[serde(flatten)]
+    pub common: Common,
+    as_double: Option<Real>,
+    as_int: Option<Real>,
+}
+
+impl NumberPoint {
+    /// None where the point has no value, or one that is not a number.
+    pub fn value(&self) -> Option<f64> {
+        let value = self.as_double.or(self.as_int)?.0;
+        (!value.is_nan()).then_some(value)
+    }
+}
+
+/// What histograms of both kinds have.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    count: Whole,
+    min: Option<Real>,
+    max: Option<Real>,
+}
+
+impl Summary {
+    pub const fn count(&self) -> u64 {
+        self.count.0
+    }
+
+    /// The smallest and the largest value.
+    pub fn range(&self) -> Option<(f64, f64)> {
+        self.min.zip(self.max).map(|(min, max)| (min.0, max.0))
+    }
+}
+
+/// `HistogramDataPoint`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HistogramPoint {
+    #[serde(flatten)]
+    pub common: Common,
+    #[serde(flatten)]
+    pub summary: Summary,
+    bucket_counts: Vec<Whole>,
+    explicit_bounds: Vec<Real>,
+}
+
+impl HistogramPoint {
+    pub fn counts(&self) -> Vec<u64> {
+        self.bucket_counts.iter().map(|count| count.0).collect()
+    }
+
+    pub fn bounds(&self) -> Vec<f64> {
+        self.explicit_bounds.iter().map(|bound| bound.0).collect()
+    }
+}
+
+/// `ExponentialHistogramDataPoint`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExponentialPoint {
+    #[serde(flatten)]
+    pub common: Common,
+    #[serde(flatten)]
+    pub summary: Summary,
+    pub scale: i32,
+    zero_count: Whole,
+    pub positive: Buckets,
+    pub negative: Buckets,
+}
+
+impl ExponentialPoint {
+    pub const fn zeros(&self) -> u64 {
+        self.zero_count.0
+    }
+}
+
+/// `ExponentialHistogramDataPoint.Buckets`.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Buckets {
+    offset: i32,
+    bucket_counts: Vec<Whole>,
+}
+
+impl Buckets {
+    /// The index of each bucket that has values, and how many it has.
+    pub fn filled(&self) -> impl Iterator<Item = (i32, u64)> {
+        let indices = (0..).map(|index| self.offset.saturating_add(index));
+        indices
+            .zip(&self.bucket_counts)
+            .map(|(index, count)| (index, count.0))
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+impl OfResource {
+    /// Its `service.name`.
+    pub fn service(&self) -> String {
+        let attributes = self.resource.iter().flat_map(|resource| &resource.attributes);
+        let mut names =
+            attributes.filter(|of| of.key == attribute::SERVICE_NAME).filter_map(|of| of.value.as_ref());
+        match names.next().and_then(|name| name.value.clone()) {
+            Some(AnyKind::StringValue(name)) => name,
+            _ => UNKNOWN.to_owned(),
+        }
+    }
+
+    /// All that tells it from others, as text.
+    pub fn key(&self) -> String {
+        let attributes = self.resource.as_ref().map(|resource| &resource.attributes);
+        serde_json::to_string(&attributes).unwrap_or_default()
+    }
+}
+
+/// The metrics of a line, none for one of another signal; or nothing, where it is no OTLP.
+pub fn line(text: &str) -> Option<Vec<OfResource>> {
+    let data: Data = serde_json::from_str(text).ok()?;
+    match data {
+        Data { resource_metrics: Some(metrics), .. } => Some(metrics),
+        Data { resource_spans: None, resource_logs: None, .. } => None,
+        Data { .. } => Some(Vec::new()),
+    }
+}
+
+/// A whole number of 64 bits, as text or as a number.
+#[derive(Clone, Copy, Default)]
+struct Whole(u64);
+
+/// A number, also one that JSON does not have, as text or as a number.
+#[derive(Clone, Copy, Default)]
+struct Real(f64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WholeVisitor)
+    }
+}
+
+struct WholeVisitor;
+
+impl Visitor<'_> for WholeVisitor {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or one as text")
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+        Ok(Whole(value))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Whole, E> {
+        text.parse().map(Whole).map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Real {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RealVisitor)
+    }
+}
+
+struct RealVisitor;
+
+impl Visitor<'_> for RealVisitor {
+    type Value = Real;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, or one as text")
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Real, E> {
+        Ok(Real(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Real, E> {
+        Ok(Real(value as f64))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Real, E> {
+        Ok(Real(value as f64))
+    }
+
+    /// `NaN`, `Infinity` and `-Infinity` too, which Rust spells the same.
+    fn visit_str<E: Error>(self, text: &str) -> Result<Real, E> {
+        text.parse().map(Real).map_err(E::custom)
+    }
+}
