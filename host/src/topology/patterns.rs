@@ -46,7 +46,7 @@ pub(super) fn varying_time() -> String {
 
 /// The time of an instruction.
 pub(super) fn time_of_instruction() -> String {
-    format!("0|{NUMBER}({})", units(&COMPUTE_UNITS))
+    format!("(0|{NUMBER}({}))", units(&COMPUTE_UNITS))
 }
 
 pub(super) fn size() -> String {
