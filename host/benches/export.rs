@@ -1,5 +1,6 @@
 //! What it costs to turn records into OTLP, for each batch of 512 spans that
 //! look like those of the orders topology; and what to record and digest them.
+//! And the same for 1,024 data points, half of them of histograms.
 
 #[expect(dead_code, reason = "it encodes spans only")]
 #[path = "../tests/it/telemetry/message.rs"]
@@ -15,7 +16,8 @@ use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::digest::Digest;
 use simhost::telemetry::encode::{Packing, REQUEST_BYTES, requests};
 use simhost::telemetry::record::{
-    Attributes, KeyValue, Resource, ResourceId, Scope, SpanKind, SpanRecord, Status, Value,
+    Attributes, HistogramPoint, Instrument, KeyValue, MetricRecord, Number, NumberPoint, Points, Resource,
+    ResourceId, Scope, SpanKind, SpanRecord, Status, Summary, Temporality, Value,
 };
 use simhost::telemetry::recorder::Recorder;
 use simhost::telemetry::signal::Batch;
@@ -85,6 +87,75 @@ fn spans() -> Vec<SpanRecord> {
         .collect()
 }
 
+/// The points of 64 services: histograms by the conventions' bounds with 8 series each, and counters.
+fn metrics() -> Vec<MetricRecord> {
+    let bounds: Arc<[f64]> =
+        Arc::new([0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]);
+    let attributes = |status: i64| -> Arc<[KeyValue]> {
+        Arc::new([
+            KeyValue::new("http.request.method", "POST"),
+            KeyValue::new("http.route", "/stock/{item}/reserve"),
+            KeyValue::new("url.scheme", "http"),
+            KeyValue::new("network.protocol.version", "1.1"),
+            KeyValue { key: "http.response.status_code".into(), value: Value::Int(status) },
+        ])
+    };
+    let instrument = |name: &'static str, unit: &'static str| {
+        let description = "Duration of HTTP server requests.".into();
+        Arc::new(Instrument { name: name.into(), unit: unit.into(), description })
+    };
+    let (duration, count) =
+        (instrument("http.server.request.duration", "s"), instrument("orders", "{order}"));
+    let temporality = Temporality::Cumulative;
+    let histogram = |status| HistogramPoint {
+        attributes: attributes(status),
+        summary: Summary { count: 1_234, sum: Some(45.678), range: Some((0.001, 2.3)) },
+        bounds: Arc::clone(&bounds),
+        buckets: vec![1, 20, 300, 500, 200, 100, 50, 30, 20, 10, 2, 1, 0, 0, 0],
+        exemplars: Vec::new(),
+    };
+    let number = |status| NumberPoint {
+        attributes: attributes(status),
+        value: Number::Int(1_234),
+        exemplars: Vec::new(),
+    };
+    let of_service = |service: u32| {
+        let histograms = Points::Histogram { points: (200..208).map(histogram).collect(), temporality };
+        let sums = Points::Sum { points: (200..208).map(number).collect(), is_monotonic: true, temporality };
+        [(Arc::clone(&duration), histograms), (Arc::clone(&count), sums)].map(|(instrument, points)| {
+            MetricRecord {
+                resource: ResourceId(service % SERVICES),
+                scope: Scope::Bus,
+                instrument,
+                start: 1_700_000_000_000_000_000,
+                time: 1_700_000_060_000_000_000,
+                points,
+            }
+        })
+    };
+    (0..64).flat_map(of_service).collect()
+}
+
+fn export_metrics(criterion: &mut Criterion) {
+    let (metrics, resources) = (metrics(), resources());
+    let packing = Packing { bytes: REQUEST_BYTES, records: usize::MAX };
+    let mut group = criterion.benchmark_group("export");
+    group.throughput(Throughput::Elements(metrics.iter().map(|metric| metric.points.len() as u64).sum()));
+    group.bench_function("encode 1,024 data points", |bencher| {
+        bencher.iter(|| {
+            requests(black_box(&metrics), &resources, packing, |request, _| {
+                black_box(request);
+            })
+        });
+    });
+    group.bench_function("digest 1,024 data points", |bencher| {
+        let batch = Batch::from(metrics.clone());
+        let mut digest = Digest::new(0, 0);
+        bencher.iter(|| digest.take(black_box(&batch), &resources));
+    });
+    group.finish();
+}
+
 fn export(criterion: &mut Criterion) {
     let (spans, resources) = (spans(), resources());
     let packing = Packing { bytes: REQUEST_BYTES, records: usize::MAX };
@@ -120,5 +191,5 @@ fn export(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, export);
+criterion_group!(benches, export, export_metrics);
 criterion_main!(benches);

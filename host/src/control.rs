@@ -37,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::socket::Shortage;
 
 pub use document::{Document, Listing, Order, State, Trouble};
+pub(crate) use open::accept;
 
 /// Requests that wait for the core thread; one more is answered 503.
 const WAITING: usize = 256;
@@ -96,7 +97,8 @@ impl Control {
     ) -> std::io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let address = listener.local_addr()?;
         let (core, inbound) = mpsc::channel(WAITING);
-        tokio::spawn(open::accept(listener, router(RouterState { core, stop }), shortage));
+        let router = router(RouterState { core, stop });
+        tokio::spawn(accept(listener, router, shortage, open::explain));
         Ok((Self { address }, inbound))
     }
 }

@@ -185,10 +185,10 @@ impl Worker {
         Some(self.store.data().local.get().identity.limits.cpu_time.saturating_sub(left))
     }
 
-    /// What the guest has computed for the request in simulated time, without what makes its process slow:
-    /// nanoseconds. None where computing takes no time.
+    /// What the guest has computed for the request, without what makes its process slow: nanoseconds, of
+    /// real time where time is real. None where computing takes no time.
     pub fn cpu_time(&self) -> Nanos {
-        self.ahead.computed()
+        if self.fuel { self.ahead.computed() } else { self.cpu.spent() }
     }
 
     /// Ends what the request left open, and returns what the guest said of its SERVER span.

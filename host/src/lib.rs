@@ -39,6 +39,7 @@ pub mod metrics_file;
 pub mod model;
 pub mod process;
 pub mod progress;
+pub mod prometheus;
 pub mod report;
 pub mod rng;
 pub mod run;

@@ -32,6 +32,7 @@ mod records;
 mod releases;
 mod requests;
 mod resources;
+mod scrape;
 mod self_telemetry;
 mod services;
 mod shards;
@@ -158,6 +159,8 @@ impl Plan {
         let telemetry = TelemetrySettings::from_env(environment, otlp, flag);
         let telemetry = telemetry.map_err(|more| problems.extend(more));
         problems.extend(telemetry.iter().filter_map(|settings| self_telemetry::problem(&options, settings)));
+        let to_run = telemetry.iter().filter(|_| intent == Intent::Run);
+        problems.extend(to_run.flat_map(|settings| scrape::problems(&options, settings)));
         let worlds = options.worlds();
         let (model, virtual_time) = (&topology.model, options.virtual_time);
         let lint = |found: &Found<'_>| {

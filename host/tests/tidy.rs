@@ -25,7 +25,7 @@ const GUEST_COLUMNS: usize = 120;
 
 /// What each module may import, from the bottom up: a module is named below
 /// those that it uses, so nothing can go round in circles.
-const LAYERS: [(&str, &[&str]); 38] = [
+const LAYERS: &[(&str, &[&str])] = &[
     ("look", &[]),
     ("model", &[]),
     ("message", &[]),
@@ -72,6 +72,7 @@ const LAYERS: [(&str, &[&str]); 38] = [
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
+    ("prometheus", &["clock", "telemetry", "socket", "control"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
@@ -94,7 +95,7 @@ const LAYERS: [(&str, &[&str]); 38] = [
             "bus",
         ],
     ),
-    ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "load"]),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
@@ -121,6 +122,7 @@ const LAYERS: [(&str, &[&str]); 38] = [
             "engine",
             "bus",
             "control",
+            "prometheus",
             "external",
             "graph",
             "ingress",

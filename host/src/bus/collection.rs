@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::metrics::Metrics;
 use crate::model::Nanos;
-use crate::telemetry::record::ResourceId;
+use crate::telemetry::record::{MetricRecord, ResourceId};
 
 use super::replica::Replica;
 use super::{Bus, Node, NodeCode};
@@ -39,6 +39,29 @@ impl Bus {
         if let Some(metrics) = &self.host().metrics {
             self.collect(metrics, self.now().max(metrics.last() + 1));
         }
+    }
+
+    /// The Resources of all replicas: those of the topology, and those of what faults deploy.
+    pub fn processes(&self) -> impl Iterator<Item = ResourceId> {
+        let own = self.nodes().iter().flat_map(own);
+        own.chain(self.nodes().iter().flat_map(released)).map(|replica| replica.identity.resource)
+    }
+
+    /// Cumulative metrics of all processes at this instant, with explicit buckets. Nothing is
+    /// counted as collected.
+    pub fn snapshot(&self) -> Vec<MetricRecord> {
+        let mut records = Vec::new();
+        let Some(metrics) = &self.host().metrics else { return records };
+        let now = self.now();
+        let mut leave = |record| records.push(record);
+        let replicas = self.nodes().iter().flat_map(own).chain(self.nodes().iter().flat_map(released));
+        for replica in replicas.filter(|replica| !replica.identity.process.is_paused()) {
+            metrics.snapshot(replica.identity.resource, Some(replica.observed()), now, &mut leave);
+        }
+        for load in self.loads.clone() {
+            metrics.snapshot(ResourceId(load), None, now, &mut leave);
+        }
+        records
     }
 
     /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, and what

@@ -37,6 +37,7 @@ pub fn tell(event: RunEvent) {
             say(&printable(&format!("no load runs: {load}send a request:\n  {curl}\n")));
         }
         RunEvent::Control { address } => say(&format!("control on http://{address}\n")),
+        RunEvent::Prometheus { address } => say(&format!("metrics on http://{address} for Prometheus\n")),
         RunEvent::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         RunEvent::Trouble { exporter, trouble } => {
             let again = if trouble.is_permanent { "" } else { ", and tries again" };

@@ -82,8 +82,9 @@ impl Crowd {
     }
 }
 
-/// Accepts connections, [`CONNECTIONS`] at a time.
-pub async fn accept(listener: TcpListener, router: Router, shortage: Shortage) {
+/// Accepts connections, [`CONNECTIONS`] at a time. `explain` says why
+/// the library refuses a request by itself: the body for a status.
+pub async fn accept(listener: TcpListener, router: Router, shortage: Shortage, explain: fn(u16) -> Vec<u8>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let crowd = Arc::<Crowd>::default();
     let mut server = http1::Builder::new();
@@ -101,7 +102,7 @@ pub async fn accept(listener: TcpListener, router: Router, shortage: Shortage) {
         let (server, router, crowd) = (server.clone(), router.clone(), Arc::clone(&crowd));
         let connection = crowd.join();
         tokio::spawn(async move {
-            serve(stream, &server, router, &crowd, &connection).await;
+            serve(stream, &server, (router, explain), &crowd, &connection).await;
             crowd.part(&connection);
             drop(slot);
         });
@@ -112,7 +113,7 @@ pub async fn accept(listener: TcpListener, router: Router, shortage: Shortage) {
 async fn serve(
     stream: TcpStream,
     server: &http1::Builder,
-    router: Router,
+    (router, explain): (Router, fn(u16) -> Vec<u8>),
     crowd: &Arc<Crowd>,
     connection: &Arc<Connection>,
 ) {
@@ -152,7 +153,7 @@ async fn serve(
 }
 
 /// Why the library refuses a request by itself.
-fn explain(status: u16) -> Vec<u8> {
+pub fn explain(status: u16) -> Vec<u8> {
     let (error, help) = match status {
         414 | 431 => (
             format!("the head of a request has at most {HEAD} bytes"),

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::model::Nanos;
 use crate::sched::Sched;
 
@@ -51,6 +51,11 @@ impl CpuMeter {
             self.spent.set(self.spent.get() + turn.elapsed());
             poll
         })
+    }
+
+    /// What the guest has computed since the request began: nanoseconds.
+    pub fn spent(&self) -> Nanos {
+        clock::nanos(self.spent.get())
     }
 
     /// Whether the guest has computed as long as it may: looked at within a turn.

@@ -179,7 +179,7 @@ pub const SPECS: [Spec; 20] = [
     spec(
         Own::BreakerState,
         "simhost.breaker.state",
-        "1",
+        "{breaker}",
         Kind::UpDownCounter,
         "The state of the circuit breaker: 1 for the state that it is in, 0 for the others.",
     ),

@@ -107,15 +107,17 @@ impl Collecting<'_> {
         bounds: &Arc<[f64]>,
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
     ) -> Points {
-        let temporality = temporality(self.is_delta(Kind::Histogram(&[])));
+        let is_delta = self.is_delta(Kind::Histogram(&[]));
+        let temporality = temporality(is_delta);
         match self.settings.aggregation {
             HistogramAggregation::Explicit => {
-                let points = all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds));
+                let points =
+                    all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds, is_delta));
                 Points::Histogram { points: points.collect(), temporality }
             }
             HistogramAggregation::Exponential => {
-                let points =
-                    all.filter_map(|(attributes, histogram)| histogram.exponential_point(attributes));
+                let points = all
+                    .filter_map(|(attributes, histogram)| histogram.exponential_point(attributes, is_delta));
                 Points::ExponentialHistogram { points: points.collect(), temporality }
             }
         }

@@ -67,6 +67,15 @@ impl Histogram {
         Self { count: 0, sum, range: None, buckets, exponential, left, exemplars: Exemplars::default() }
     }
 
+    /// Bytes that one with this number of bounds takes at most.
+    pub const fn bytes(shape: Shape, bounds: usize) -> usize {
+        let buckets = if shape.has_explicit { bounds + 1 } else { 0 };
+        let (exponential, exemplars) =
+            if shape.is_exponential { (Exponential::BYTES, OF_EXPONENTIAL) } else { (0, buckets) };
+        let left = if shape.is_delta { size_of::<Left>() + buckets * size_of::<u64>() } else { 0 };
+        size_of::<Self>() + buckets * size_of::<u64>() + left + exponential + Exemplars::bytes(exemplars)
+    }
+
     /// Counts a value. `bounds` are those it was made with.
     #[inline]
     pub fn record(&mut self, value: Measured, bounds: &[f64], candidate: Option<Candidate>) {
@@ -93,40 +102,49 @@ impl Histogram {
         }
     }
 
-    /// Its point with explicit buckets; none where deltas leave and there was no value.
-    pub fn point(&mut self, attributes: &Arc<[KeyValue]>, bounds: &Arc<[f64]>) -> Option<HistogramPoint> {
-        let buckets = match &self.left {
-            Some(left) => self.buckets.iter().zip(&left.buckets).map(|(now, left)| now - left).collect(),
+    /// Its point with explicit buckets; none where a delta leaves and there was no value.
+    pub fn point(
+        &mut self,
+        attributes: &Arc<[KeyValue]>,
+        bounds: &Arc<[f64]>,
+        is_delta: bool,
+    ) -> Option<HistogramPoint> {
+        let left = self.left.as_mut().filter(|_| is_delta);
+        let buckets = match left {
+            Some(left) => {
+                let buckets = self.buckets.iter().zip(&left.buckets).map(|(now, left)| now - left).collect();
+                left.buckets.clone_from(&self.buckets);
+                buckets
+            }
             None => self.buckets.to_vec(),
         };
-        let summary = self.leave()?;
-        if let Some(left) = &mut self.left {
-            left.buckets.clone_from(&self.buckets);
-        }
+        let summary = self.leave(is_delta)?;
         let exemplars = self.exemplars.take();
         let (attributes, bounds) = (Arc::clone(attributes), Arc::clone(bounds));
         Some(HistogramPoint { attributes, summary, bounds, buckets, exemplars })
     }
 
-    /// Its point with exponential buckets; none where it keeps none, and where deltas leave and there was
+    /// Its point with exponential buckets; none where it keeps none, and where a delta leaves and there was
     /// no value.
-    pub fn exponential_point(&mut self, attributes: &Arc<[KeyValue]>) -> Option<ExponentialPoint> {
+    pub fn exponential_point(
+        &mut self,
+        attributes: &Arc<[KeyValue]>,
+        is_delta: bool,
+    ) -> Option<ExponentialPoint> {
         self.exponential.as_ref()?;
-        let summary = self.leave()?;
+        let summary = self.leave(is_delta)?;
         let exponential = self.exponential.as_mut()?;
-        let Exponential { scale, zeros, positive, negative } = match self.left {
-            // Each interval begins at the finest scale.
-            Some(_) => std::mem::take(&mut **exponential),
-            None => (**exponential).clone(),
-        };
+        // Each interval begins at the finest scale.
+        let buckets = if is_delta { std::mem::take(&mut **exponential) } else { (**exponential).clone() };
+        let Exponential { scale, zeros, positive, negative } = buckets;
         let (attributes, exemplars) = (Arc::clone(attributes), self.exemplars.take());
         Some(ExponentialPoint { attributes, summary, scale, zeros, positive, negative, exemplars })
     }
 
     /// Count, sum and range of what leaves now.
-    fn leave(&mut self) -> Option<Summary> {
+    fn leave(&mut self, is_delta: bool) -> Option<Summary> {
         let (mut count, mut sum, range) = (self.count, self.sum, self.range);
-        if let Some(left) = &mut self.left {
+        if let Some(left) = self.left.as_mut().filter(|_| is_delta) {
             (count, sum) = (self.count - left.count, self.sum.since(left.sum));
             (left.count, left.sum) = (self.count, self.sum);
             self.range = None;
@@ -159,7 +177,7 @@ mod tests {
         let mut histogram = new(shape(false, false));
         record(&mut histogram, &[0, 5_000_000, 5_000_001, 10_000_000, 100_000_000, 100_000_001]);
         assert_eq!(*histogram.buckets, [2, 2, 1, 1]);
-        let point = histogram.point(&[].into(), &BOUNDS.into()).expect("it has values");
+        let point = histogram.point(&[].into(), &BOUNDS.into(), false).expect("it has values");
         assert_eq!(point.summary.range, Some((0.0, 0.100_000_001)));
         assert_eq!(point.summary.sum, Some(0.220_000_002));
     }
@@ -175,9 +193,9 @@ mod tests {
                 record(&mut delta, times);
                 record(&mut cumulative, times);
                 let summary = if is_exponential {
-                    delta.exponential_point(&[].into()).map(|point| point.summary)
+                    delta.exponential_point(&[].into(), true).map(|point| point.summary)
                 } else {
-                    delta.point(&[].into(), &BOUNDS.into()).map(|point| point.summary)
+                    delta.point(&[].into(), &BOUNDS.into(), true).map(|point| point.summary)
                 };
                 assert_eq!(summary.is_none(), times.is_empty());
                 let Some(summary) = summary else { continue };
@@ -186,7 +204,7 @@ mod tests {
                 sum.count += summary.count;
                 sum.sum = Some(sum.sum.unwrap_or(0.0) + summary.sum.expect("no value is negative"));
             }
-            let all = cumulative.leave().expect("it has values");
+            let all = cumulative.leave(false).expect("it has values");
             assert_eq!(all.count, sum.count);
             assert!((all.sum.expect("a sum") - sum.sum.expect("a sum")).abs() < 1e-12);
         }
@@ -197,7 +215,7 @@ mod tests {
         let mut histogram = Histogram::new(shape(false, true), &[], Measured::Float(0.0));
         histogram.record(Measured::Float(-2.0), &[], None);
         histogram.record(Measured::Float(3.0), &[], None);
-        let point = histogram.exponential_point(&[].into()).expect("it has values");
+        let point = histogram.exponential_point(&[].into(), false).expect("it has values");
         assert_eq!((point.summary.sum, point.summary.range), (None, Some((-2.0, 3.0))));
     }
 }

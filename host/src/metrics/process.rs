@@ -163,10 +163,14 @@ impl ProcessMetrics {
         active.attributes.get_or_insert_with(attributes);
     }
 
-    /// It has it no longer.
-    pub fn ended(&mut self, method: u8) {
+    /// It has it no longer, and has computed for it.
+    pub fn ended(&mut self, method: u8, computed: Nanos) {
         if let Some(active) = &mut self.active {
             active[usize::from(method)].count -= 1;
+        }
+        if computed > 0 {
+            let computed = Measured::Time(computed);
+            self.computed.get_or_insert_with(|| Box::new(Counter::new(computed))).add(computed);
         }
     }
 
@@ -175,12 +179,6 @@ impl ProcessMetrics {
         let (wait, bounds) = (Measured::Time(wait), Own::QueueWait.bounds());
         let waits = self.waits.get_or_insert_with(|| Box::new(Histogram::new(shape, bounds, wait)));
         waits.record(wait, bounds, None);
-    }
-
-    /// A worker has computed.
-    pub fn computed(&mut self, nanos: Nanos) {
-        let nanos = Measured::Time(nanos);
-        self.computed.get_or_insert_with(|| Box::new(Counter::new(nanos))).add(nanos);
     }
 
     /// The policies of the link to `callee` did something. `attributes` are the callee's.

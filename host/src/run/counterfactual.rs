@@ -174,6 +174,7 @@ impl Counterfactual<'_> {
             network: self.network,
             listener: None,
             control: None,
+            scraping: None,
             stop,
             shortage: &shortage,
             progress: progress.of_world(number),

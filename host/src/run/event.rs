@@ -19,6 +19,8 @@ pub enum RunEvent {
     Idle { curl: String, load: Option<String> },
     /// Faults can be switched there.
     Control { address: SocketAddr },
+    /// Prometheus can scrape metrics there.
+    Prometheus { address: SocketAddr },
     /// Told to stop: what is under way is finished.
     Draining,
     /// An exporter cannot get rid of its records, for the first time; and for the first

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::bus;
 use crate::clock::Stopwatch;
-use crate::error::Refused;
+use crate::error::{Problem, Refused};
 use crate::model::{Model, Nanos};
 use crate::progress::Progress;
 use crate::report::{Facts, Report};
@@ -30,6 +30,7 @@ use super::network::{network, open_listener};
 use super::options::{Destinations, Options, Show};
 use super::pace::pace_and_clock;
 use super::resources::WorldResources;
+use super::scrape::Scraping;
 use super::self_telemetry::Own;
 use super::signals::stop_on_signal;
 use super::truth::{Truth, WorldTruth};
@@ -65,13 +66,14 @@ impl Plan {
         let watch = Stopwatch::start();
         let network = network()?;
         // Before anything else starts: a taken port is the commonest trouble.
-        let listener = open_listener(&options, &model, &network)?;
+        let mut listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
         let stop = Arc::new(watch::channel(false).0);
         let _signals = stop_on_signal(Arc::clone(&stop), ENDS_WITHIN + telemetry.patience());
         let show = options.destinations.show.unwrap_or_else(|| default_show(&options, &model, &telemetry));
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
+        let mut scraping = Scraping::open(&telemetry, &resources, &network)?;
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
@@ -81,8 +83,7 @@ impl Plan {
         let is_part = !more.is_empty();
         let is_shown = !is_part && is_free && options.requests.is_empty();
         let exporters = open_exporters(&exporter_options, &model, &resources, &network, more)?;
-        let truth = Truth::open(&options, &model, &loaded, (&resources, &firsts));
-        let mut truth = truth.map_err(|problem| Refused::new(None, vec![problem]))?;
+        let mut truth = Truth::open(&options, &model, &loaded, (&resources, &firsts)).map_err(refused)?;
         let digest = digest(&options, &telemetry, clock.now());
         // What is a part of something else says nothing of itself.
         let phases = if is_part { Phases::default() } else { phases };
@@ -100,7 +101,6 @@ impl Plan {
         watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
-        let mut ingress = listener;
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
             options: &options,
             model,
@@ -110,8 +110,9 @@ impl Plan {
             pace,
             is_recorded,
             network: &network,
-            listener: ingress.take(),
+            listener: listener.take(),
             control: control.take(),
+            scraping: scraping.take(),
             stop,
             progress: progress.of_world(number),
             shortage: &shortage,
@@ -158,6 +159,10 @@ impl Plan {
     }
 }
 
+fn refused(problem: Problem) -> Refused {
+    Refused::new(None, vec![problem])
+}
+
 fn outcome(
     done: Simulated,
     page: Vec<u8>,
@@ -187,6 +192,7 @@ fn report(
         faults: std::mem::take(&mut done.faults),
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
+        misused: std::mem::take(&mut done.misused),
         sent,
         requests: done.requests,
         tasks: done.tasks,

@@ -43,6 +43,8 @@ pub enum RunError {
     Listen { address: SocketAddr, error: std::io::Error },
     #[error("cannot listen on {address}: {error}")]
     Control { address: SocketAddr, error: std::io::Error },
+    #[error("cannot listen on {address} for Prometheus: {error}")]
+    Prometheus { address: String, error: std::io::Error },
     #[error("the operating system refuses what simhost needs: {0}")]
     System(#[from] std::io::Error),
     #[error(transparent)]
@@ -65,6 +67,10 @@ impl RunError {
             Self::Control { .. } => {
                 Some("choose another port of this machine: --control 127.0.0.1:0 takes any free one")
             }
+            Self::Prometheus { .. } => Some(
+                "choose another port with OTEL_EXPORTER_PROMETHEUS_PORT, 0 for any that is free, or another host with \
+                 OTEL_EXPORTER_PROMETHEUS_HOST",
+            ),
             Self::Partial(failure) => Some(failure.help),
             // EMFILE and ENFILE.
             Self::System(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {

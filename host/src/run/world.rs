@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
+use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
@@ -28,6 +29,7 @@ use super::drive::Drive;
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
+use super::scrape::Scraping;
 use super::self_telemetry::Watched;
 use super::truth::WorldTruth;
 use super::wiring::{behind_replicas, build, host};
@@ -48,6 +50,8 @@ pub struct World<'a> {
     pub listener: Option<TcpListener>,
     /// Where faults are switched, if they can be.
     pub control: Option<TcpListener>,
+    /// Where Prometheus scrapes, if it does.
+    pub scraping: Option<Scraping>,
     /// Turns true when the world is told to stop, and when it cannot go on.
     pub stop: &'a watch::Sender<bool>,
     pub progress: Progress,
@@ -70,6 +74,8 @@ pub struct Simulated {
     /// Whom the faults struck, of each world, where that is noted.
     pub seen: Vec<ImpactSummary>,
     pub recorded: Counts,
+    /// What guests have done wrong with their instruments.
+    pub misused: Vec<Misused>,
     /// When it began: nanoseconds since the Unix epoch.
     pub start: Nanos,
     /// Nanoseconds from its start to its end.
@@ -103,7 +109,7 @@ impl World<'_> {
             move |batch| hand_over(sched.now(), batch)
         }));
         // Who wants no records wants no metrics.
-        let first = self.is_recorded.then_some(self.loaded.first);
+        let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler =
             if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
@@ -111,6 +117,7 @@ impl World<'_> {
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
+        let measured = host.metrics.clone();
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
@@ -118,15 +125,11 @@ impl World<'_> {
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            on_event(control::attend(
-                listener,
-                network,
-                stop.subscribe(),
-                &scheduler,
-                &sched,
-                model,
-                self.shortage,
-            )?);
+            let (told, shortage) = (stop.subscribe(), self.shortage);
+            on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
+        }
+        if let Some(scraping) = self.scraping {
+            on_event(scraping.attend(&bus, network, self.shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let (shortage, drains) = (self.shortage, &|| watched.drains());
@@ -175,6 +178,7 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
+        let misused = measured.map(|metrics| metrics.misused()).unwrap_or_default();
         let seen = bus.faults().ledger.impact().into_iter().collect();
         watched.end(simulated, requests, &halted);
         Ok(Simulated {
@@ -184,6 +188,7 @@ impl World<'_> {
             faults,
             seen,
             recorded,
+            misused,
             start,
             simulated,
             requests,
@@ -211,6 +216,7 @@ impl Simulated {
         }
         self.seen.extend(other.seen);
         self.recorded += other.recorded;
+        self.misused.extend(other.misused);
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
         self.tasks += other.tasks;

@@ -55,9 +55,9 @@ fn an_order_arrives_whole(protocol: Protocol) {
     collector.wait_for_calls(&spans);
 }
 
-/// Every field of every span, through the Collector's reader of files and its writer.
+/// Every field of every span and data point, through the Collector's reader of files and its writer.
 #[test]
-fn a_file_of_many_lines_is_read_back_to_the_span() {
+fn a_file_of_many_lines_is_read_back_to_the_span_and_the_data_point() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("spans.jsonl");
     let Some(collector) = Collector::start_with(Some(&file)) else { return };
@@ -74,43 +74,51 @@ fn a_file_of_many_lines_is_read_back_to_the_span() {
     let text = fs::read_to_string(&file).expect("the file");
     let longest = text.lines().map(str::len).max().expect("lines");
     assert!(text.lines().count() > 3 && longest < 1 << 20, "{longest}");
-    let written = whole_spans(&exports(&text));
-    let read = collector.wait("traces.jsonl", |exports| {
-        let read = whole_spans(exports);
-        if read.len() >= written.len() { Ok(read) } else { Err(format!("{} spans", read.len())) }
-    });
-    assert_eq!(read.len(), written.len());
-    for (read, written) in read.iter().zip(&written) {
-        assert_eq!(read, written);
+    for (file, lists) in [
+        ("traces.jsonl", ["resourceSpans", "scopeSpans", "spans"]),
+        ("own-metrics.jsonl", ["resourceMetrics", "scopeMetrics", "metrics"]),
+    ] {
+        let written = whole(&exports(&text), lists);
+        assert!(!written.is_empty(), "{file}");
+        let read = collector.wait(file, |exports| {
+            let read = whole(exports, lists);
+            if read.len() >= written.len() { Ok(read) } else { Err(format!("{} records", read.len())) }
+        });
+        assert_eq!(read.len(), written.len(), "{file}");
+        for (read, written) in read.iter().zip(&written) {
+            assert_eq!(read, written, "{file}");
+        }
     }
 }
 
-/// Every span with its resource and scope, without what is empty, in order.
-fn whole_spans(exports: &[Value]) -> Vec<String> {
-    let mut spans = Vec::new();
-    for resource in exports.iter().flat_map(|export| array(&export["resourceSpans"])) {
-        for scope in array(&resource["scopeSpans"]) {
-            for span in array(&scope["spans"]) {
-                let mut whole = [span, &scope["scope"], &resource["resource"]].map(Value::clone);
+/// Every record with its resource and scope, without what is empty, in order.
+fn whole(exports: &[Value], [resources, scopes, records]: [&str; 3]) -> Vec<String> {
+    let mut all = Vec::new();
+    for resource in exports.iter().flat_map(|export| array(&export[resources])) {
+        for scope in array(&resource[scopes]) {
+            for record in array(&scope[records]) {
+                let mut whole = [record, &scope["scope"], &resource["resource"]].map(Value::clone);
                 whole.iter_mut().for_each(prune);
-                spans.push(whole.map(|part| part.to_string()).join(" "));
+                all.push(whole.map(|part| part.to_string()).join(" "));
             }
         }
     }
-    spans.sort_unstable();
-    spans
+    all.sort_unstable();
+    all
 }
 
-/// Takes away what proto3's JSON mapping may leave out.
+/// Takes away what proto3's JSON mapping may leave out, and writes a number in one way: 1.0 may be 1.
 fn prune(value: &mut Value) {
     let is_empty = |value: &Value| {
         value.is_null()
-            || *value == 0
+            || value.as_f64() == Some(0.0)
             || *value == ""
+            || *value == "0"
             || *value == Value::Array(Vec::new())
             || *value == Value::Object(serde_json::Map::new())
     };
     match value {
+        Value::Number(number) => *value = number.as_f64().map_or(Value::Null, Value::from),
         Value::Array(list) => list.iter_mut().for_each(prune),
         Value::Object(map) => {
             map.values_mut().for_each(prune);
@@ -227,6 +235,7 @@ impl Collector {
             .env("SIMHOST_HEALTH_ENDPOINT", health.to_string())
             .env("SIMHOST_TRACES_FILE", folder.path().join("traces.jsonl"))
             .env("SIMHOST_METRICS_FILE", folder.path().join("metrics.jsonl"))
+            .env("SIMHOST_OWN_METRICS_FILE", folder.path().join("own-metrics.jsonl"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -2,6 +2,7 @@
 
 mod lives;
 mod processes;
+mod prometheus;
 mod spans;
 
 use std::collections::BTreeMap;

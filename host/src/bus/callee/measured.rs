@@ -59,10 +59,10 @@ impl CalleeSide {
         metrics.began(arrival.replica.identity.resource, method, attributes);
     }
 
-    /// The worker has it no longer.
-    pub(in crate::bus) fn measure_end(&self, arrival: &Arrival<'_>, served: Option<Served>) {
+    /// The worker has it no longer, and has computed this long for it.
+    pub(in crate::bus) fn measure_end(&self, arrival: &Arrival<'_>, served: Option<Served>, computed: Nanos) {
         let (Some(metrics), Some(Served { method, .. })) = (&self.host.metrics, served) else { return };
-        metrics.ended(arrival.replica.identity.resource, method);
+        metrics.ended(arrival.replica.identity.resource, method, computed);
     }
 
     /// The request is answered, and its SERVER span began at `since`.

@@ -89,7 +89,7 @@ impl CalleeSide {
                 };
                 self.stats.done(to, begun, self.now());
                 if replica.life() == life {
-                    self.measure_end(arrival, measured);
+                    self.measure_end(arrival, measured, worker.cpu_time());
                 }
                 let Some(outcome) = outcome else {
                     self.lose_request(job.span, worker, replica, life);

@@ -101,8 +101,8 @@ fn what_a_fault_deploys_is_a_process_of_its_own() {
             points.iter().filter(move |point| point.service == "back" && point.time == VIRTUAL_START + time);
         at.map(Point::number).collect::<Vec<_>>()
     };
-    // From the twelfth second to the seventeenth one of two replicas runs the other release. What ends leaves its
-    // metrics a last time, at once where another takes its place.
+    // From the twelfth second to the seventeenth one of two replicas runs the other release. What ends leaves
+    // its metrics a last time, at once where another takes its place.
     let expected = [(10, vec![10.0, 10.0]), (17, vec![17.0]), (20, vec![20.0, 3.0, 8.0])];
     for (seconds, uptimes) in expected {
         assert_eq!(of_back(seconds * SECOND), uptimes, "after {seconds} s");

@@ -64,6 +64,21 @@ fn a_process_has_memory_and_an_uptime_and_a_load_has_none() {
 }
 
 #[test]
+fn the_time_of_the_processor_is_what_requests_took_that_only_compute() {
+    let load = "[[load]]\nname = \"steady\"\nto = \"front\"\narrivals = { constant = \"10/s\" }\n\
+                request = { path = \"/spans\" }";
+    let world = World::of("probe", "").with(load).measured(10_000);
+    let run = world.clone().flags(&["--for", "15s", "--compute", "1ns"]).virtually(&[]);
+    let computed = numbers(&run, "front", "process.cpu.time");
+    let spans = run.of("front", SpanKind::Server);
+    let took: u64 = spans.iter().map(|span| span.duration()).sum();
+    let (_, last) = computed.last().expect("it computes");
+    assert!(took > 0 && (last - took as f64 / 1e9).abs() < 1e-9 * spans.len() as f64, "{last} s, {took} ns");
+    let none = world.flags(&["--for", "15s", "--compute", "0"]).virtually(&[]);
+    assert!(numbers(&none, "front", "process.cpu.time").is_empty());
+}
+
+#[test]
 fn policies_count_what_the_report_does() {
     let link = "[[links]]\nfrom = \"front\"\nto = \"back\"\n\
                 retry = { attempts = 3, backoff = \"10ms\" }\n\

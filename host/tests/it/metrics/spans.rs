@@ -205,6 +205,14 @@ fn deltas_add_up_to_the_cumulative_points() {
 }
 
 #[test]
+fn paths_without_spans_are_measured_all_the_same() {
+    let run = callers("[telemetry]\nexclude = [\"/spans\"]").virtually(&[]);
+    assert!(run.of("back", SpanKind::Server).is_empty());
+    let counts = last(&run, SERVER).into_values().filter(|point| point.service == "back");
+    assert_eq!(counts.map(|point| point.histogram().count).sum::<u64>(), 1_000);
+}
+
+#[test]
 fn exponential_histograms_have_the_same_counts_and_sums() {
     let name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
     let run = callers("").env(name, "base2_exponential_bucket_histogram").virtually(&[]);

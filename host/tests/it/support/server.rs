@@ -22,11 +22,14 @@ pub struct Server {
     pub address: SocketAddr,
     /// Where its faults are switched, if `--control` asks for that.
     pub control: Option<SocketAddr>,
+    /// Where Prometheus scrapes it, if the environment asks for that.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What a run says when its door is open, and when its control is.
 const LISTENING: &str = "listening on http://";
 const CONTROL: &str = "control on http://";
+const SCRAPED: &str = "metrics on http://";
 
 impl Server {
     pub fn start(topology: &Topology, arguments: &[&str]) -> Self {
@@ -43,6 +46,7 @@ impl Server {
         let line = server.wait_for(LISTENING);
         server.address = address(&line, LISTENING).expect("an address");
         server.control = server.said.lines().find_map(|line| address(line, CONTROL));
+        server.metrics = server.said.lines().find_map(|line| address(line, SCRAPED));
         server
     }
 
@@ -73,7 +77,16 @@ impl Server {
             }
         });
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { child, lines, said: String::new(), stdout: None, unread: None, address, control: None }
+        Self {
+            child,
+            lines,
+            said: String::new(),
+            stdout: None,
+            unread: None,
+            address,
+            control: None,
+            metrics: None,
+        }
     }
 
     /// Starts the server, and reads nothing of what it writes to standard output.

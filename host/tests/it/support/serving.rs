@@ -17,6 +17,8 @@ pub struct Serving {
     pub client: Client,
     /// Where its faults are switched, if `--control` asks for that.
     pub control: Option<Client>,
+    /// Where Prometheus scrapes it, if the environment asks for that.
+    pub metrics: Option<Client>,
     server: Server,
     folder: TempDir,
 }
@@ -27,7 +29,8 @@ impl Serving {
         let is_virtual = command.get_args().any(|flag| flag == "--virtual");
         let server = if is_virtual { Server::controlled(&mut command) } else { Server::spawn(&mut command) };
         let client = Client(server.address);
-        Self { client, control: server.control.map(Client), server, folder }
+        let (control, metrics) = (server.control.map(Client), server.metrics.map(Client));
+        Self { client, control, metrics, server, folder }
     }
 
     /// The most memory that it has had so far: bytes; 0 where that is not known.

@@ -1,0 +1,238 @@
+//! The Prometheus endpoint: who scrapes it gets the metrics of this instant.
+//!
+//! It is HTTP/1.1 on a port of its own, off unless `OTEL_METRICS_EXPORTER` names `prometheus`.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /metrics` | all services; `job` and `instance` tell their replicas apart |
+//! | `GET /metrics/SERVICE` | one service, with the same labels |
+//! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
+//! | `GET /sd` | a target for each replica, for `http_sd_configs` |
+//!
+//! Formats and names are in [`text`] and [`names`]. The core is asked for a [`Snapshot`] at most every
+//! [`FRESH`], however often somebody scrapes.
+
+pub mod names;
+pub mod text;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State as Shared};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use opentelemetry_semantic_conventions::attribute;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Stopwatch;
+use crate::control;
+use crate::socket::Shortage;
+use crate::telemetry::record::{MetricRecord, Resource, ResourceId};
+
+use text::{Format, Page};
+
+/// A snapshot that is younger than this answers a scrape: the core makes no other meanwhile.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Where the core is to leave a snapshot's records.
+pub type Query = oneshot::Sender<Vec<MetricRecord>>;
+
+/// The open port.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where it really listens: the port is chosen by the system if it was 0.
+    pub address: SocketAddr,
+}
+
+/// Cumulative points of all processes at one instant, and the pages that were made of them.
+#[derive(Debug, Default)]
+struct Snapshot {
+    records: Vec<MetricRecord>,
+    pages: Mutex<BTreeMap<(Scope, Format), Bytes>>,
+}
+
+/// What a page has.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    All,
+    Service(String),
+    Replica(ResourceId),
+}
+
+struct RouterState {
+    core: mpsc::Sender<Query>,
+    resources: Arc<[Resource]>,
+    /// The replicas that have a page, by service, in the order of their numbers.
+    replicas: BTreeMap<Arc<str>, Vec<ResourceId>>,
+    /// The last snapshot and its age. Who waits for a new one lets others wait for it too.
+    last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Snapshot>)>>,
+}
+
+impl Endpoint {
+    /// Serves on `listener` as long as the runtime does, within which it has to be called. `replicas`
+    /// are the Resources of replicas, in their order.
+    ///
+    /// # Errors
+    /// The socket has no local address.
+    pub fn open(
+        listener: TcpListener,
+        resources: &Arc<[Resource]>,
+        replicas: impl Iterator<Item = ResourceId>,
+        shortage: Shortage,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Query>)> {
+        let address = listener.local_addr()?;
+        let (core, queries) = mpsc::channel(1);
+        let mut by_service: BTreeMap<Arc<str>, Vec<ResourceId>> = BTreeMap::new();
+        for replica in replicas {
+            let service = &resources[replica.0 as usize].service;
+            by_service.entry(Arc::clone(service)).or_default().push(replica);
+        }
+        let resources = Arc::clone(resources);
+        let state =
+            RouterState { core, resources, replicas: by_service, last: tokio::sync::Mutex::default() };
+        tokio::spawn(control::accept(listener, router(Arc::new(state)), shortage, explain));
+        Ok((Self { address }, queries))
+    }
+}
+
+fn router(state: Arc<RouterState>) -> Router {
+    let unknown =
+        || async { plain(StatusCode::NOT_FOUND, "there is nothing at this path: see /metrics and /sd\n") };
+    Router::new()
+        .route("/metrics", get(all))
+        .route("/metrics/{service}", get(of_service))
+        .route("/metrics/{service}/{replica}", get(of_replica))
+        .route("/sd", get(targets))
+        .fallback(unknown)
+        .with_state(state)
+}
+
+async fn all(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) -> Response {
+    state.answer(Scope::All, &headers).await
+}
+
+async fn of_service(
+    Shared(state): Shared<Arc<RouterState>>,
+    Path(service): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !state.replicas.contains_key(&*service) {
+        return plain(StatusCode::NOT_FOUND, "no service has this name: see /sd\n");
+    }
+    state.answer(Scope::Service(service), &headers).await
+}
+
+async fn of_replica(
+    Shared(state): Shared<Arc<RouterState>>,
+    Path((service, replica)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let replicas = state.replicas.get(&*service);
+    let number = replica.parse::<usize>().ok();
+    let resource = replicas.zip(number).and_then(|(replicas, number)| replicas.get(number));
+    match resource {
+        Some(resource) => state.answer(Scope::Replica(*resource), &headers).await,
+        None => plain(StatusCode::NOT_FOUND, "no replica has this name and number: see /sd\n"),
+    }
+}
+
+/// A target of `http_sd_configs`.
+#[derive(Serialize)]
+struct Target {
+    targets: [String; 1],
+    labels: BTreeMap<&'static str, String>,
+}
+
+async fn targets(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let all = state.replicas.iter().flat_map(|(service, replicas)| {
+        replicas.iter().enumerate().map(move |(number, resource)| (service, number, *resource))
+    });
+    let targets = all.map(|(service, number, resource)| {
+        let resource = &state.resources[resource.0 as usize];
+        let labels = BTreeMap::from([
+            ("__metrics_path__", format!("/metrics/{service}/{number}")),
+            ("job", names::job(resource)),
+            ("instance", names::attribute(resource, attribute::SERVICE_INSTANCE_ID)),
+        ]);
+        Target { targets: [host.to_owned()], labels }
+    });
+    let targets: Vec<_> = targets.collect();
+    let text = serde_json::to_vec(&targets).expect("labels are texts");
+    respond(StatusCode::OK, "application/json", text.into())
+}
+
+impl RouterState {
+    async fn answer(&self, scope: Scope, headers: &HeaderMap) -> Response {
+        let Some(snapshot) = self.snapshot().await else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the run is over\n");
+        };
+        let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+        match snapshot.page(scope, format, &self.resources) {
+            Some(page) => respond(StatusCode::OK, format.content_type(), page),
+            None => plain(StatusCode::SERVICE_UNAVAILABLE, "the process is down\n"),
+        }
+    }
+
+    /// The last snapshot, if it is fresh, or another one; none when the core is gone.
+    async fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let mut last = self.last.lock().await;
+        if let Some((age, snapshot)) = &*last
+            && age.elapsed() < FRESH
+        {
+            return Some(Arc::clone(snapshot));
+        }
+        let (query, records) = oneshot::channel();
+        self.core.send(query).await.ok()?;
+        let snapshot = Arc::new(Snapshot { records: records.await.ok()?, pages: Mutex::default() });
+        *last = Some((Stopwatch::start(), Arc::clone(&snapshot)));
+        Some(snapshot)
+    }
+}
+
+impl Snapshot {
+    /// A page, made once; none of a replica that leaves nothing.
+    fn page(&self, scope: Scope, format: Format, resources: &[Resource]) -> Option<Bytes> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = pages.get(&(scope.clone(), format)) {
+            return Some(page.clone());
+        }
+        let is_meant = |record: &&MetricRecord| match &scope {
+            Scope::All => true,
+            Scope::Service(name) => *resources[record.resource.0 as usize].service == **name,
+            Scope::Replica(resource) => record.resource == *resource,
+        };
+        let records: Vec<_> = self.records.iter().filter(is_meant).collect();
+        let is_replica = matches!(scope, Scope::Replica(_));
+        if is_replica && records.is_empty() {
+            return None;
+        }
+        let page = Page { records: &records, resources, is_shared: !is_replica };
+        let page = Bytes::from(page.write(format));
+        pages.insert((scope, format), page.clone());
+        Some(page)
+    }
+}
+
+/// Why the library refuses a request by itself.
+fn explain(_: u16) -> Vec<u8> {
+    b"this is not a request of HTTP/1.1: see GET /metrics\n".to_vec()
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    respond(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

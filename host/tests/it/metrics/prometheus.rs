@@ -1,0 +1,148 @@
+//! The Prometheus endpoint, asked over HTTP as Prometheus does, and compared with the spans of the same run.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::client::{Answer, Client, Request};
+use crate::support::{METRICS, Serving, SpanKind, World, finish};
+
+const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+
+fn world() -> World {
+    let world = World::of("probe", "").and("back", "probe", "replicas = 2").env(METRICS, "prometheus");
+    world.env("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1").env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+}
+
+fn endpoint(server: &Serving) -> Client {
+    server.metrics.expect("it can be scraped")
+}
+
+fn scrape(at: Client, target: &str, accept: &str) -> Answer {
+    at.send(Request { method: "GET", target, headers: &[("accept", accept)], body: "" })
+}
+
+/// The samples of a page: names with labels, and values.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let sample = |line: &str| {
+        let line = line.split_once(" # ").map_or(line, |(line, _)| line);
+        let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no sample"));
+        (name.to_owned(), value.parse().unwrap_or_else(|_| panic!("{line:?} has no value")))
+    };
+    let mut samples = BTreeMap::new();
+    for (name, value) in lines.map(sample) {
+        assert!(samples.insert(name.clone(), value).is_none(), "{name} is there twice");
+    }
+    samples
+}
+
+/// The sum of the samples of a name whose labels have all of these.
+fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+    let all = samples.iter().filter(|(key, _)| {
+        key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label))
+    });
+    all.map(|(_, value)| value).sum()
+}
+
+#[test]
+fn who_scrapes_gets_what_the_spans_measure() {
+    let server = world().serve();
+    for _ in 0..5 {
+        server.get("/call?service=back&path=/spans");
+    }
+    server.get("/nowhere");
+    let page = scrape(endpoint(&server), "/metrics", OPEN_METRICS);
+    let run = server.stop();
+    let kind = page.header("content-type").expect("a type");
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(page.body.ends_with("# EOF\n"), "{}", page.body);
+    let samples = samples(&page.body);
+    let count = "http_server_request_duration_seconds_count";
+    for (service, status, expected) in [("front", 200, 5.0), ("front", 404, 1.0), ("back", 200, 5.0)] {
+        let labels = [&format!("/{service}\""), &format!("http_response_status_code=\"{status}\"") as &str];
+        assert_eq!(sum(&samples, count, &labels), expected, "{}", page.body);
+    }
+    let spans = run.of("back", SpanKind::Server);
+    let took = spans.iter().map(|span| span.duration() as f64 / 1e9).sum::<f64>();
+    let summed = sum(&samples, "http_server_request_duration_seconds_sum", &["/back\""]);
+    assert!((summed - took).abs() < 1e-8, "{summed} is not {took}");
+    let exemplar =
+        page.body.lines().find(|line| line.contains("/back\"") && line.contains(" # {")).expect("one");
+    let (_, exemplar) = exemplar.split_once(" # {").expect("an exemplar");
+    assert!(
+        spans.iter().any(|span| exemplar.contains(&span.trace) && exemplar.contains(&span.id)),
+        "{exemplar}"
+    );
+    assert_eq!(sum(&samples, "target_info", &["service_name="]), 3.0);
+    assert!(page.body.contains("# TYPE target info\n"));
+}
+
+#[test]
+fn a_page_without_open_metrics_is_text_of_the_older_format() {
+    let server = world().serve();
+    server.get("/spans");
+    let page = endpoint(&server).get("/metrics/front");
+    assert_eq!(page.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(!page.body.contains("# EOF") && !page.body.contains(" # {") && !page.body.contains("# UNIT"));
+    assert!(page.body.contains("# TYPE http_server_request_duration_seconds histogram\n"), "{}", page.body);
+    assert!(page.body.contains("# TYPE target_info gauge\n"));
+    assert!(samples(&page.body).keys().all(|name| !name.contains("/back\"")), "{}", page.body);
+    let bucket = "http_server_request_duration_seconds_bucket";
+    assert_eq!(sum(&samples(&page.body), bucket, &["le=\"+Inf\""]), 1.0);
+    server.stop();
+}
+
+#[test]
+fn each_replica_is_a_target_with_a_page_of_its_own() {
+    let server = world().serve();
+    for _ in 0..20 {
+        server.get("/call?service=back&path=/spans");
+    }
+    let at = endpoint(&server);
+    let found = at.get("/sd").json();
+    let targets = found.as_array().expect("targets");
+    let paths: Vec<_> = targets.iter().map(|target| &target["labels"]["__metrics_path__"]).collect();
+    assert_eq!(paths, ["/metrics/back/0", "/metrics/back/1", "/metrics/front/0"]);
+    assert_eq!(targets[0]["targets"], json!([at.0.to_string()]));
+    let count = "http_server_request_duration_seconds_count";
+    let mut served = 0.0;
+    for number in 0..2 {
+        let page = at.get(&format!("/metrics/back/{number}"));
+        let samples = samples(&page.body);
+        served += sum(&samples, count, &["http_route=\"/spans\""]);
+        assert!(
+            samples.keys().all(|name| !name.contains("job=")),
+            "Prometheus says whose it is: {}",
+            page.body
+        );
+        let instance = targets[number]["labels"]["instance"].as_str().expect("an id");
+        assert_eq!(sum(&samples, "target_info", &[&format!("service_instance_id=\"{instance}\"")]), 1.0);
+    }
+    assert_eq!(served, 20.0);
+    for (target, status) in
+        [("/metrics/back/2", 404), ("/metrics/nobody", 404), ("/other", 404), ("/sd", 200)]
+    {
+        assert_eq!(at.get(target).status, status, "{target}");
+    }
+    server.stop();
+}
+
+#[test]
+fn nobody_can_scrape_a_run_whose_time_jumps() {
+    let said = world().refusal();
+    assert!(said.contains("OTEL_METRICS_EXPORTER names prometheus, but time jumps"), "{said}");
+    assert!(said.contains("--speed 1"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_with_a_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let (_folder, mut command) = world().flags(&["--speed", "1"]).virtual_command(&["GET /spans"]);
+    let finished = finish(command.env("OTEL_EXPORTER_PROMETHEUS_PORT", port));
+    assert_eq!(finished.code, Some(1), "{finished:?}");
+    let told = finished.told();
+    assert!(told.contains("for Prometheus") && told.contains("OTEL_EXPORTER_PROMETHEUS_PORT"), "{told}");
+}
