@@ -39,6 +39,7 @@ mod program;
 mod progress;
 mod report;
 mod resilience;
+mod sampling;
 mod schema;
 mod self_telemetry;
 mod semconv;
