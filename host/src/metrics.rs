@@ -31,7 +31,8 @@ use catalogue::Catalogue;
 use collecting::Collecting;
 pub use exemplars::Origin;
 use exemplars::Rule;
-pub use guest::{Described, GuestKind, INSTRUMENTS, InstrumentId, Refused, Rejected};
+use guest::Misuses;
+pub use guest::{DEFAULT_BOUNDS, Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
 use histogram::Shape;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
@@ -39,6 +40,7 @@ use requests::{CLIENT, SERVER};
 pub use requests::{Ended, HttpVersion, RequestKey, Sizes};
 pub use series::{ATTRIBUTE_SETS, OVERFLOW};
 pub use settings::Settings;
+pub use value::Measured;
 
 /// The metrics of a world.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct Metrics {
     processes: RefCell<Vec<ProcessMetrics>>,
     /// URLs of servers that are no services of the topology.
     strangers: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
+    /// What guests do wrong. It is kept when a process dies.
+    misuses: RefCell<Misuses>,
 }
 
 impl Metrics {
@@ -73,6 +77,7 @@ impl Metrics {
             last: Cell::new(start),
             processes: RefCell::default(),
             strangers: RefCell::default(),
+            misuses: RefCell::default(),
         }
     }
 
@@ -158,28 +163,43 @@ impl Metrics {
         self.process(of, |process| process.breaker(callee, attributes, state, states));
     }
 
-    /// An instrument of a replica's guest: it is made, or is there already.
-    ///
-    /// # Errors
-    /// There are too many, or one of the same name is another.
-    pub fn instrument(&self, of: ResourceId, described: Described) -> Result<InstrumentId, Refused> {
-        self.process(of, |process| process.guest.get(described))
+    /// An instrument of a replica's guest: it is made, or is there already. Where there cannot be such a one, what
+    /// is recorded with the id is counted as misuse.
+    pub fn instrument(&self, of: ResourceId, definition: Definition) -> InstrumentId {
+        self.process(of, |process| process.guest.get(&definition)).unwrap_or_else(|misuse| {
+            let name = &definition.instrument.name;
+            InstrumentId::of_misuse(self.misuses.borrow_mut().place(of, name, misuse))
+        })
     }
 
-    /// A guest has measured a value; `origin` is the span that is current in it, if there is one.
-    ///
-    /// # Errors
-    /// The value is none that the instrument can take, or the instrument has died with its process.
+    /// A guest has measured a value, a whole number where those of its instrument are; `origin` is the span that is
+    /// current in it, if there is one.
     pub fn record(
         &self,
         of: ResourceId,
         instrument: InstrumentId,
-        value: f64,
+        value: Measured,
         attributes: Vec<KeyValue>,
         origin: Option<Origin>,
-    ) -> Result<(), Rejected> {
+    ) {
+        if let Some(place) = instrument.misuse() {
+            return self.misuses.borrow_mut().measured(of, place);
+        }
         let kept = (self.shape, &self.rule);
-        self.process(of, |process| process.guest.record(kept, instrument, value, attributes, origin))
+        self.process(of, |process| {
+            if let Err(misuse) = process.guest.record(kept, instrument, value, attributes, origin)
+                && let Some(described) = process.guest.described(instrument)
+            {
+                let mut misuses = self.misuses.borrow_mut();
+                let place = misuses.place(of, &described.name, misuse);
+                misuses.measured(of, place);
+            }
+        });
+    }
+
+    /// What guests have done wrong with their instruments, by replica.
+    pub fn misused(&self) -> Vec<Misused> {
+        self.misuses.borrow().all()
     }
 
     /// A process has died at `now`, and another comes up at `back`: [`Nanos::MAX`] if that is not known.

@@ -12,6 +12,7 @@ use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
 use crate::fault;
 use crate::load::LoadStats;
+use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
 use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
@@ -35,7 +36,7 @@ use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use symptoms::{Measure, Symptom};
-pub use telemetry::{ExporterRow, TelemetryRow};
+pub use telemetry::{ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
@@ -119,6 +120,8 @@ pub struct Facts<'a> {
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
     pub recorded: Counts,
+    /// What guests have done wrong with their instruments.
+    pub misused: Vec<Misused>,
     pub sent: pipeline::Settlement,
     /// Requests that came from outside.
     pub requests: u64,
@@ -172,7 +175,7 @@ impl Report {
             faults: if facts.is_blind { Vec::new() } else { faults },
             objectives,
             digest: facts.sent.digest.clone(),
-            telemetry: TelemetryRow::new(recorded, facts.sent),
+            telemetry: TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent),
             broken,
         }
     }

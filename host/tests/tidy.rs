@@ -95,7 +95,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
-    ("report", &["model", "error", "clock", "tally", "telemetry", "fault", "bus", "load"]),
+    ("report", &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "load"]),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),

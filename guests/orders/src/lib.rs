@@ -1,7 +1,8 @@
 //! The order service: one `POST /orders` fans out to inventory, payment and notification.
 //!
 //! It shows a handler of several steps, each in a span of its own; errors that stop the order (a step's span and
-//! `process_order` record them); and a call whose failure is nobody's business, the notification.
+//! `process_order` record them); a call whose failure is nobody's business, the notification; and what it measures of
+//! each order that it takes: `orders.placed` and `orders.items`.
 //!
 //! | config | default | |
 //! |---|---|---|
@@ -10,9 +11,25 @@
 //! | `notification` | `notification-service` | the service to tell |
 //! | `notify-timeout` | `500ms` | how long the notification may take |
 
+use simhost_sdk::metrics::{Counter, Histogram, meter};
 use simhost_sdk::prelude::*;
+use std::sync::LazyLock;
 
 simhost_sdk::service!(routes);
+
+static PLACED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    meter()
+        .u64_counter("orders.placed")
+        .with_unit("{order}")
+        .with_description("Orders that were taken.")
+        .build()
+});
+
+static ITEMS: LazyLock<Histogram<u64>> = LazyLock::new(|| {
+    let items =
+        meter().u64_histogram("orders.items").with_unit("{item}").with_description("Items of an order.");
+    items.with_boundaries([1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]).build()
+});
 
 fn routes() -> Router {
     config::refuse_unknown();
@@ -90,6 +107,8 @@ fn create_order(
 
         let order_id = random::uuid_v4();
         span.set("order.id", &order_id);
+        PLACED.add(1, attributes!["order.item" => &order.item]);
+        ITEMS.record(order.quantity.unsigned_abs(), []);
         send_notification(&services, &order, &order_id);
 
         Ok((201, Json(Created { order_id, status: "created" })))

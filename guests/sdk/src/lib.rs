@@ -36,7 +36,7 @@
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
-//! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`baggage`]: telemetry.
+//! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`metrics`], [`baggage`]: telemetry.
 //! - [`config`], [`Problem`]: the service's settings, and what is wrong with them.
 //! - [`clock`], [`random`]: the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
@@ -62,6 +62,7 @@ pub mod http;
 pub mod log;
 #[cfg(all(feature = "memory", target_family = "wasm", not(target_feature = "atomics")))]
 mod memory;
+pub mod metrics;
 mod params;
 mod pattern;
 mod percent;
@@ -91,7 +92,7 @@ pub mod prelude {
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
         CallError, Error, Problem, Router, Span, SpanKind, attributes, baggage, call, clock, config, health,
-        in_span, log, percent_encode, random, wait_all,
+        in_span, log, metrics, percent_encode, random, wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -19,6 +19,7 @@
 //! | `slow-query` | none | from this length on, that span has an event `slow query` |
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
 //! | `warn` | none | a warning of each request, or of a share |
+//! | `metrics` | none | a table of instruments, see below |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
@@ -36,6 +37,17 @@
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
 //!
+//! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each request
+//! that succeeds:
+//!
+//! ```toml
+//! config.metrics = { "orders.placed" = "counter 1 {order} channel=web", "order.items" = "histogram 1..20 {item}" }
+//! ```
+//!
+//! The kind is `counter`, `up-down-counter`, `gauge` or `histogram`. The value is a number, or a range from which each
+//! request draws one; 1 if none is written. A name in braces in an attribute's value stands for the parameter of that name
+//! in the request's own path.
+//!
 //! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&`
 //! between them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:
 //!
@@ -49,6 +61,7 @@
 mod cache;
 mod calls;
 mod line;
+mod metric;
 mod operation;
 mod reader;
 

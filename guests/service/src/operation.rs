@@ -10,10 +10,22 @@ use simhost_sdk::{Distribution, SpanBuilder};
 use crate::cache::Cache;
 use crate::calls;
 use crate::line::Line;
+use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
 
-const SETTINGS: [&str; 10] =
-    ["work", "calls", "cache", "errors", "response-bytes", "span", "database", "slow-query", "log", "warn"];
+const SETTINGS: [&str; 11] = [
+    "work",
+    "calls",
+    "cache",
+    "errors",
+    "response-bytes",
+    "span",
+    "database",
+    "slow-query",
+    "log",
+    "warn",
+    "metrics",
+];
 
 /// The settings that are one value, and how to write it. The others may be tables.
 const VALUES: [(&str, &str); 9] = [
@@ -43,6 +55,7 @@ pub struct Operation {
     slow_query: Duration,
     log: Option<Line>,
     warn: Option<Line>,
+    metrics: Vec<Metric>,
 }
 
 impl Operation {
@@ -59,6 +72,7 @@ impl Operation {
             log::error(format!("{} failed: {error}", self.route));
         }
         made?;
+        self.metrics.iter().for_each(|metric| metric.measure(params));
         Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
@@ -104,10 +118,18 @@ pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
     if tables.is_empty() {
         operations.extend(only);
     }
+    problems.extend(conflicts(&operations));
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
     problems.retain(|problem| said.insert((problem.key.clone(), problem.message.clone())));
     (operations, problems)
+}
+
+/// Instruments of one name that are not the same.
+fn conflicts(operations: &[Operation]) -> Vec<Problem> {
+    let all: Vec<_> = operations.iter().flat_map(|operation| &operation.metrics).collect();
+    let before = |at: usize, metric: &Metric| all[..at].iter().find_map(|other| metric.conflict(other));
+    all.iter().enumerate().filter_map(|(at, metric)| before(at, metric)).collect()
 }
 
 /// A key that means nothing: beside the tables, or in one of them.
@@ -167,6 +189,7 @@ fn operation(
         slow_query: reader.duration("slow-query"),
         log: reader.line("log"),
         warn: reader.line("warn"),
+        metrics: reader.metrics(),
     };
     let span = reader.span(&operation.route);
     let operation = Operation { span, ..operation };
@@ -243,6 +266,37 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_a_table_of_instruments_each_with_its_problems() {
+        let metric = ("metrics.orders.placed", "counter 1 {order} channel={channel}");
+        assert_eq!(read(&[metric]).unwrap()[0].metrics.len(), 1);
+        let problems = read(&[
+            metric,
+            ("metrics.carts", "summary"),
+            ("show.route", "GET /items"),
+            ("show.metrics.Orders.Placed", "counter 1 {item}"),
+            ("add.route", "POST /items"),
+            ("add.metrics", "counter"),
+        ])
+        .expect_err("three are wrong");
+        let expected = [
+            "metrics.carts: \"summary\" is no kind of instrument",
+            "add.metrics: the setting is a table of instruments",
+        ];
+        for part in expected {
+            assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part}: {problems:#?}");
+        }
+        let problems = read(&[
+            ("show.route", "GET /items"),
+            ("show.metrics.Orders.Placed", "counter 1 {item}"),
+            ("add.route", "POST /items"),
+            metric,
+        ]);
+        let said = "show.metrics.Orders.Placed: \"Orders.Placed\" has another kind, unit or type of number at \
+                    metrics.orders.placed";
+        assert_eq!(problems.expect_err("they differ"), [said]);
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let problems = read(&[
             ("log", "120% looked up"),
@@ -284,7 +338,7 @@ mod tests {
     #[test]
     fn every_setting_is_a_value_or_may_be_a_table() {
         let values = VALUES.iter().map(|(name, _)| *name).filter(|name| *name != "route");
-        let mut names: Vec<_> = values.chain(["work", "database"]).collect();
+        let mut names: Vec<_> = values.chain(["work", "database", "metrics"]).collect();
         let mut settings = SETTINGS.to_vec();
         names.sort_unstable();
         settings.sort_unstable();

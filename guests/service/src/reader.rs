@@ -5,6 +5,7 @@ use simhost_sdk::prelude::*;
 use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::line::Line;
+use crate::metric::Metric;
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
@@ -138,6 +139,27 @@ impl Reader<'_> {
             self.problems.extend(problems);
             Calls::default()
         })
+    }
+
+    /// `{ "orders.placed" = "counter 1 {order}" }`.
+    pub fn metrics(&mut self) -> Vec<Metric> {
+        let from = self.from("metrics");
+        let (key, fields) = (from.key("metrics"), from.below("metrics"));
+        let mut metrics = Vec::new();
+        for (name, text) in fields {
+            let metric = match name.as_str() {
+                "" => {
+                    let problem = Problem::of(&key, "the setting is a table of instruments by their names");
+                    Err(problem.remedy("write metrics = { \"orders.placed\" = \"counter 1 {order}\" }"))
+                }
+                _ => Metric::parse(format!("{key}.{name}"), &name, &text),
+            };
+            match metric {
+                Ok(metric) => metrics.push(metric),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        metrics
     }
 
     /// `20%` or `0.2`.

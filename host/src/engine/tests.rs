@@ -13,7 +13,7 @@ fn computed(config: &[(&str, &str)]) -> u64 {
     let (_, bytes) = EMBEDDED.iter().find(|(name, _)| *name == "service").unwrap();
     let code = engine.load("service", bytes).unwrap();
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
-    let host = fixture::world(&sched, Recorder::new(|_| {}));
+    let host = fixture::world(&sched, Recorder::new(|_| {}), None);
     let identity = fixture::replica(&sched, config);
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await.unwrap();

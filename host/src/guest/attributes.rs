@@ -26,18 +26,7 @@ pub fn merge(
     let (mut dropped, mut searched) = (0, 0);
     for mut attribute in attributes {
         let into_len = into.len();
-        match &mut attribute.value {
-            Value::Text(Text::Owned(text)) => truncate(text, limits),
-            Value::Texts(texts) => {
-                texts.truncate(LIST_LENGTH);
-                texts.iter_mut().for_each(|text| truncate(text, limits));
-            }
-            Value::Ints(values) => values.truncate(LIST_LENGTH),
-            _ => {}
-        }
-        if let Text::Owned(key) = &mut attribute.key {
-            bound(key);
-        }
+        fit(&mut attribute, limits.value_length);
         searched += bill::search(into_len, attribute.key.weight());
         let known = into.iter_mut().find(|known| known.key == attribute.key);
         let is_over = attribute.key.is_empty() || known.is_none() && into_len >= most as usize;
@@ -53,9 +42,26 @@ pub fn merge(
     dropped
 }
 
-/// Cuts a text after as many characters as the limits allow.
-fn truncate(text: &mut String, limits: &SpanLimits) {
-    let Some(limit) = limits.value_length else { return bound(text) };
+/// Cuts what is too long of an attribute; `value_length` is the limit of characters that is set for
+/// its texts, if there is one.
+pub fn fit(attribute: &mut KeyValue, value_length: Option<u32>) {
+    match &mut attribute.value {
+        Value::Text(Text::Owned(text)) => truncate(text, value_length),
+        Value::Texts(texts) => {
+            texts.truncate(LIST_LENGTH);
+            texts.iter_mut().for_each(|text| truncate(text, value_length));
+        }
+        Value::Ints(values) => values.truncate(LIST_LENGTH),
+        _ => {}
+    }
+    if let Text::Owned(key) = &mut attribute.key {
+        bound(key);
+    }
+}
+
+/// Cuts a text after as many characters as the limit allows.
+fn truncate(text: &mut String, limit: Option<u32>) {
+    let Some(limit) = limit else { return bound(text) };
     if let Some((end, _)) = text.char_indices().nth(limit as usize) {
         text.truncate(end);
     }

@@ -10,6 +10,14 @@ pub struct Pending;
 #[derive(Debug)]
 pub struct Span;
 
+/// An instrument for whole numbers that the guest holds: its number among those of the replica.
+#[derive(Debug)]
+pub struct IntInstrument;
+
+/// The same for fractions.
+#[derive(Debug)]
+pub struct FloatInstrument;
+
 wasmtime::component::bindgen!({
     path: "assets/wit",
     world: "service",
@@ -23,5 +31,7 @@ wasmtime::component::bindgen!({
     with: {
         "simhost:service/bus.pending": Pending,
         "simhost:service/tracing.span": Span,
+        "simhost:service/metrics.int-instrument": IntInstrument,
+        "simhost:service/metrics.float-instrument": FloatInstrument,
     },
 });

@@ -10,6 +10,7 @@ mod config;
 pub(crate) mod fixture;
 mod incoming;
 mod logging;
+mod metrics;
 mod span_delay;
 mod state;
 mod tracing;
@@ -55,6 +56,7 @@ interfaces! {
     bus with State,
     tracing,
     logging,
+    metrics,
     clock,
     config,
 }

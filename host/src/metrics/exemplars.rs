@@ -75,6 +75,11 @@ struct Kept {
 }
 
 impl Exemplars {
+    /// Bytes that so many take.
+    pub const fn bytes(number: usize) -> usize {
+        number * size_of::<Kept>()
+    }
+
     /// One stays for each bucket (`AlignedHistogramBucketExemplarReservoir`).
     pub fn offer_to_bucket(&mut self, bucket: usize, candidate: Candidate) {
         let Candidate { draw, exemplar } = candidate;

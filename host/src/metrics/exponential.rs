@@ -35,6 +35,9 @@ impl Default for Exponential {
 }
 
 impl Exponential {
+    /// Bytes that one takes at most.
+    pub const BYTES: usize = size_of::<Self>() + 2 * MAX_SIZE as usize * size_of::<u64>();
+
     /// Counts a finite value.
     pub fn record(&mut self, value: f64) {
         if value == 0.0 {

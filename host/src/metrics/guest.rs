@@ -1,70 +1,70 @@
 //! Instruments of guests: what a service measures of its own accord.
 
+mod bounds;
+mod definition;
+mod misuse;
+mod sets;
+
 use std::sync::Arc;
 
 use crate::telemetry::record::{Instrument, KeyValue, NumberPoint, Points, Scope};
 
 use super::catalogue::Kind;
 use super::collecting::{Collecting, Counter};
-use super::exemplars::{Exemplars, OF_NUMBER, Origin, Rule};
+use super::exemplars::{Candidate, Exemplars, OF_NUMBER, Origin, Rule};
 use super::histogram::{Histogram, Shape};
-use super::series::{AttributeSet, Series};
+use super::series::ATTRIBUTE_SETS;
 use super::value::Measured;
+pub use bounds::INSTRUMENTS;
+use bounds::{ATTRIBUTES, SERIES_BYTES};
+pub use definition::{DEFAULT_BOUNDS, Definition, GuestKind};
+pub use misuse::{Misuse, Misused, Misuses};
+use sets::{AttributeSet, Sets};
 
-/// Instruments that a replica's guest has at most.
-pub const INSTRUMENTS: usize = 100;
-
-/// What an instrument of a guest is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestKind {
-    Counter,
-    UpDownCounter,
-    Gauge,
-    Histogram,
-}
-
-/// An instrument, as a guest asks for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Described {
-    pub instrument: Instrument,
-    pub kind: GuestKind,
-    /// The upper bounds of a histogram's buckets, in ascending order; empty for another.
-    pub bounds: Vec<f64>,
-}
-
-/// Which instrument of its replica it is, for as long as the process lives.
+/// Which instrument of its replica it is, for as long as the process lives; or which misuse, where it is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstrumentId(u32);
 
-/// Why a guest gets no instrument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It has [`INSTRUMENTS`] already.
-    TooMany,
-    /// It has another of this name, which differs in kind, unit, description or bounds.
-    Conflict,
-}
+/// Ids from here on stand for misuses.
+const REFUSED: u32 = 1 << 31;
 
-/// Why a measurement counts for nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
-    NotFinite,
-    /// A counter only grows.
-    Negative,
-    /// The process that had the instrument has died.
-    Gone,
+impl InstrumentId {
+    /// What stands for no instrument, but for the misuse at this place.
+    pub const fn of_misuse(place: usize) -> Self {
+        Self(REFUSED + place as u32)
+    }
+
+    /// The place of its misuse, where it is no instrument.
+    pub const fn misuse(self) -> Option<usize> {
+        if self.0 >= REFUSED { Some((self.0 - REFUSED) as usize) } else { None }
+    }
+
+    /// As a number, which a guest's handle stands for.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// That of such a number.
+    pub const fn of_number(number: u32) -> Self {
+        Self(number)
+    }
 }
 
 /// The instruments of a replica's guest.
 #[derive(Clone, Debug, Default)]
-pub struct GuestInstruments(Vec<GuestInstrument>);
+pub struct GuestInstruments {
+    all: Vec<GuestInstrument>,
+    /// What their series take.
+    bytes: usize,
+}
 
 #[derive(Clone, Debug)]
 struct GuestInstrument {
     instrument: Arc<Instrument>,
     kind: GuestKind,
+    is_whole: bool,
     bounds: Arc<[f64]>,
-    series: Series<AttributeSet, State>,
+    series: Sets<State>,
 }
 
 #[derive(Clone, Debug)]
@@ -75,72 +75,134 @@ enum State {
     Histogram(Box<Histogram>),
 }
 
-impl GuestInstruments {
-    /// The instrument of this description: one is made, or is there already.
-    ///
-    /// # Errors
-    /// There are too many, or one of the same name is another.
-    pub fn get(&mut self, described: Described) -> Result<InstrumentId, Refused> {
-        let Described { instrument, kind, bounds } = described;
-        if let Some(at) = self.0.iter().position(|known| known.instrument.name == instrument.name) {
-            let known = &self.0[at];
-            let is_same = *known.instrument == instrument && known.kind == kind && *known.bounds == *bounds;
-            return if is_same { Ok(InstrumentId(at as u32)) } else { Err(Refused::Conflict) };
+impl State {
+    /// Without a value yet: the first will be of the kind of `value`.
+    fn new(kind: GuestKind, shape: Shape, bounds: &[f64], value: Measured) -> Self {
+        match kind {
+            GuestKind::Counter | GuestKind::UpDownCounter => Self::Sum(Counter::new(value)),
+            GuestKind::Gauge => Self::Gauge(value, Exemplars::default()),
+            GuestKind::Histogram => Self::Histogram(Box::new(Histogram::new(shape, bounds, value))),
         }
-        if self.0.len() >= INSTRUMENTS {
-            return Err(Refused::TooMany);
-        }
-        let (instrument, bounds) = (Arc::new(instrument), bounds.into());
-        self.0.push(GuestInstrument { instrument, kind, bounds, series: Series::default() });
-        Ok(InstrumentId(self.0.len() as u32 - 1))
     }
 
-    /// Notes a value; `origin` is the span that is current in the guest, if there is one.
+    fn record(&mut self, value: Measured, bounds: &[f64], candidate: Option<Candidate>) {
+        let exemplars = match self {
+            Self::Sum(counter) => {
+                counter.add(value);
+                &mut counter.exemplars
+            }
+            Self::Gauge(last, exemplars) => {
+                *last = value;
+                exemplars
+            }
+            Self::Histogram(histogram) => return histogram.record(value, bounds, candidate),
+        };
+        candidate.into_iter().for_each(|candidate| exemplars.offer(OF_NUMBER, candidate));
+    }
+}
+
+impl GuestInstrument {
+    /// Bytes that a series takes at most, besides its attributes.
+    fn series_bytes(&self, shape: Shape) -> usize {
+        size_of::<State>()
+            + match self.kind {
+                GuestKind::Histogram => Histogram::bytes(shape, self.bounds.len()),
+                _ => Exemplars::bytes(OF_NUMBER),
+            }
+    }
+
+    /// Whether it can take the value.
+    fn check(&self, value: Measured) -> Result<(), Misuse> {
+        let number = value.as_f64();
+        if !number.is_finite() {
+            return Err(Misuse::NotFinite);
+        }
+        if self.kind == GuestKind::Counter && number < 0.0 { Err(Misuse::Negative) } else { Ok(()) }
+    }
+}
+
+impl GuestInstruments {
+    /// The instrument of this definition: one is made, or is there already. Of two descriptions, the first stands.
     ///
     /// # Errors
-    /// The value is none that the instrument can take.
+    /// The definition is none, there are too many, or one of the same name is another.
+    pub fn get(&mut self, definition: &Definition) -> Result<InstrumentId, Misuse> {
+        definition.check()?;
+        let Definition { instrument, kind, is_whole, bounds } = definition;
+        let is_named = |known: &GuestInstrument| known.instrument.name.eq_ignore_ascii_case(&instrument.name);
+        if let Some(at) = self.all.iter().position(is_named) {
+            let known = &self.all[at];
+            let is_same = known.instrument.unit == instrument.unit
+                && (known.kind, known.is_whole) == (*kind, *is_whole)
+                && *known.bounds == *bounds;
+            return if is_same { Ok(InstrumentId(at as u32)) } else { Err(Misuse::Conflict) };
+        }
+        if self.all.len() >= INSTRUMENTS {
+            return Err(Misuse::TooMany);
+        }
+        self.all.push(GuestInstrument {
+            instrument: Arc::new(instrument.clone()),
+            kind: *kind,
+            is_whole: *is_whole,
+            bounds: bounds.as_slice().into(),
+            series: Sets::default(),
+        });
+        Ok(InstrumentId(self.all.len() as u32 - 1))
+    }
+
+    /// What an instrument was described as; none if it has died with its process.
+    pub fn described(&self, id: InstrumentId) -> Option<&Instrument> {
+        Some(&self.all.get(id.0 as usize)?.instrument)
+    }
+
+    /// Notes a value; `origin` is the span that is current in the guest, if there is one. That of an instrument which
+    /// has died with its process is lost, as all that the process had counted is.
+    ///
+    /// # Errors
+    /// The value is none that the instrument can take; or it is beyond the bounds of attribute sets, and counts for
+    /// the series of all that are.
     pub fn record(
         &mut self,
         (shape, rule): (Shape, &Rule),
         id: InstrumentId,
-        value: f64,
+        value: Measured,
         attributes: Vec<KeyValue>,
         origin: Option<Origin>,
-    ) -> Result<(), Rejected> {
-        let Some(instrument) = self.0.get_mut(id.0 as usize) else { return Err(Rejected::Gone) };
-        let GuestInstrument { kind, bounds, series, .. } = instrument;
-        if !value.is_finite() {
-            return Err(Rejected::NotFinite);
+    ) -> Result<(), Misuse> {
+        let Some(instrument) = self.all.get_mut(id.0 as usize) else { return Ok(()) };
+        instrument.check(value)?;
+        if attributes.len() > ATTRIBUTES || attributes.iter().any(|attribute| attribute.key.is_empty()) {
+            return Err(Misuse::Attributes);
         }
-        if *kind == GuestKind::Counter && value < 0.0 {
-            return Err(Rejected::Negative);
-        }
-        let value = Measured::Float(value);
-        let candidate = origin.and_then(|origin| rule.candidate(value, origin));
         let set = AttributeSet::new(attributes);
-        let attributes = Arc::clone(&set.0);
-        let new = || match kind {
-            GuestKind::Counter | GuestKind::UpDownCounter => State::Sum(Counter::new(value)),
-            GuestKind::Gauge => State::Gauge(value, Exemplars::default()),
-            GuestKind::Histogram => State::Histogram(Box::new(Histogram::new(shape, bounds, value))),
+        let candidate = origin.and_then(|origin| rule.candidate(value, origin));
+        let state_bytes = instrument.series_bytes(shape);
+        let GuestInstrument { kind, bounds, series, .. } = instrument;
+        let new = || State::new(*kind, shape, bounds, value);
+        let (state, fits) = match series.find(&set) {
+            Some(state) => (state, Ok(())),
+            None => {
+                let bytes = self.bytes + set.bytes() + state_bytes;
+                let fits = match () {
+                    () if series.len() >= ATTRIBUTE_SETS => Err(Misuse::Sets),
+                    () if bytes > SERIES_BYTES => Err(Misuse::Bytes),
+                    () => Ok(()),
+                };
+                if fits.is_ok() {
+                    self.bytes = bytes;
+                    (series.insert(set, new()), fits)
+                } else {
+                    (series.overflow(new), fits)
+                }
+            }
         };
-        match series.at(set, || attributes, new) {
-            State::Sum(counter) => {
-                counter.add(value);
-                candidate.into_iter().for_each(|candidate| counter.exemplars.offer(OF_NUMBER, candidate));
-            }
-            State::Gauge(last, exemplars) => {
-                *last = value;
-                candidate.into_iter().for_each(|candidate| exemplars.offer(OF_NUMBER, candidate));
-            }
-            State::Histogram(histogram) => histogram.record(value, bounds, candidate),
-        }
-        Ok(())
+        state.record(value, bounds, candidate);
+        fits
     }
 
     /// Leaves what there is, in the order in which the instruments came.
     pub fn collect(&mut self, collecting: &mut Collecting<'_>) {
-        for GuestInstrument { instrument, kind, bounds, series } in &mut self.0 {
+        for GuestInstrument { instrument, kind, bounds, series, .. } in &mut self.all {
             let all = series.iter_mut().map(|one| (&one.attributes, &mut one.state));
             let points = match kind {
                 GuestKind::Counter | GuestKind::UpDownCounter => {

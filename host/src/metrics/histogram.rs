@@ -67,6 +67,15 @@ impl Histogram {
         Self { count: 0, sum, range: None, buckets, exponential, left, exemplars: Exemplars::default() }
     }
 
+    /// Bytes that one with this number of bounds takes at most.
+    pub const fn bytes(shape: Shape, bounds: usize) -> usize {
+        let buckets = if shape.has_explicit { bounds + 1 } else { 0 };
+        let (exponential, exemplars) =
+            if shape.is_exponential { (Exponential::BYTES, OF_EXPONENTIAL) } else { (0, buckets) };
+        let left = if shape.is_delta { size_of::<Left>() + buckets * size_of::<u64>() } else { 0 };
+        size_of::<Self>() + buckets * size_of::<u64>() + left + exponential + Exemplars::bytes(exemplars)
+    }
+
     /// Counts a value. `bounds` are those it was made with.
     #[inline]
     pub fn record(&mut self, value: Measured, bounds: &[f64], candidate: Option<Candidate>) {

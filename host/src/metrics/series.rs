@@ -1,11 +1,11 @@
 //! The attribute sets of an instrument, and what is kept for each.
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::telemetry::record::{KeyValue, Value};
+use crate::telemetry::record::KeyValue;
 
 /// Attribute sets of an instrument, of one replica: the cardinality limit (OpenTelemetry specification,
 /// "Metrics SDK", "Cardinality limits"). Values of further sets go into one of their own.
@@ -82,44 +82,6 @@ impl<K: Eq + Hash, S> Series<K, S> {
     }
 }
 
-/// Attributes as a key: in the order of their names, each name once.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttributeSet(pub Arc<[KeyValue]>);
-
-impl AttributeSet {
-    /// Of several attributes of one name, the last counts.
-    pub fn new(attributes: Vec<KeyValue>) -> Self {
-        let mut set: Vec<KeyValue> = Vec::with_capacity(attributes.len());
-        for attribute in attributes {
-            match set.binary_search_by(|known| known.key.cmp(&attribute.key)) {
-                Ok(at) => set[at] = attribute,
-                Err(at) => set.insert(at, attribute),
-            }
-        }
-        Self(set.into())
-    }
-}
-
-/// A float that is not a number equals no other: each is a set of its own, within the limit.
-impl Eq for AttributeSet {}
-
-impl Hash for AttributeSet {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for KeyValue { key, value } in &*self.0 {
-            key.as_bytes().hash(state);
-            match value {
-                Value::Text(text) => text.as_bytes().hash(state),
-                Value::Bool(value) => value.hash(state),
-                Value::Int(value) => value.hash(state),
-                // Zero has two signs, which are equal.
-                Value::Float(value) => (value + 0.0).to_bits().hash(state),
-                Value::Texts(texts) => texts.hash(state),
-                Value::Ints(ints) => ints.hash(state),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,14 +112,5 @@ mod tests {
             *series.at(key, || set(0), || 0) += 1;
         }
         assert_eq!(series.iter_mut().map(|one| one.state).collect::<Vec<_>>(), [3]);
-    }
-
-    #[test]
-    fn the_order_in_which_attributes_are_given_does_not_matter() {
-        let new = |pairs: &[(&'static str, i64)]| {
-            AttributeSet::new(pairs.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect())
-        };
-        assert_eq!(new(&[("a", 1), ("b", 2)]), new(&[("b", 2), ("a", 9), ("a", 1)]));
-        assert_ne!(new(&[("a", 1)]), new(&[("a", 2)]));
     }
 }

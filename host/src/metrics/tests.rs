@@ -3,7 +3,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 use super::*;
 use crate::context::{SpanId, TraceId};
 use crate::telemetry::env::TemporalityPreference;
-use crate::telemetry::record::{Instrument, Number, Points, Temporality};
+use crate::telemetry::record::{Instrument, Number, NumberPoint, Points, Scope, Temporality};
 
 const SECOND: Nanos = 1_000_000_000;
 const START: Nanos = 1_000 * SECOND;
@@ -151,45 +151,127 @@ fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
     assert_eq!(number(&records, "simhost.process.restarts"), None);
 }
 
-fn described(name: &'static str, kind: GuestKind) -> Described {
-    let instrument = Instrument { name: name.into(), unit: "1".into(), description: "".into() };
-    Described { instrument, kind, bounds: Vec::new() }
+fn definition(name: &str, kind: GuestKind) -> Definition {
+    let instrument = Instrument { name: name.to_owned().into(), unit: "1".into(), description: "".into() };
+    let bounds = if kind == GuestKind::Histogram { vec![1.0, 10.0] } else { Vec::new() };
+    Definition { instrument, kind, is_whole: false, bounds }
+}
+
+/// The misuses so far: instrument, what it is, how many measurements.
+fn misused(metrics: &Metrics) -> Vec<(String, Misuse, u64)> {
+    let all = metrics.misused().into_iter();
+    all.map(|one| (one.instrument.to_string(), one.misuse, one.measurements)).collect()
 }
 
 #[test]
 fn guests_have_instruments_within_bounds() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter));
-    assert_eq!(metrics.instrument(REPLICA, described("orders", GuestKind::Counter)), counter);
-    let conflict = metrics.instrument(REPLICA, described("orders", GuestKind::Gauge));
-    assert_eq!(conflict, Err(Refused::Conflict));
-    let names: Vec<String> = (1..INSTRUMENTS).map(|number| format!("other.{number}")).collect();
-    for name in names {
-        let instrument = Instrument { name: name.into(), unit: "1".into(), description: "".into() };
-        let more = Described { instrument, kind: GuestKind::Gauge, bounds: Vec::new() };
-        assert!(metrics.instrument(REPLICA, more).is_ok());
+    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
+    for name in ["orders", "Orders"] {
+        assert_eq!(metrics.instrument(REPLICA, definition(name, GuestKind::Counter)), counter);
     }
-    let one_more = metrics.instrument(REPLICA, described("one.more", GuestKind::Gauge));
-    assert_eq!(one_more, Err(Refused::TooMany));
+    let mut further = definition("orders", GuestKind::Counter);
+    further.instrument.description = "another one".into();
+    assert_eq!(metrics.instrument(REPLICA, further.clone()), counter, "the first description stands");
+    further.instrument.unit = "s".into();
+    let whole = Definition { is_whole: true, ..definition("orders", GuestKind::Counter) };
+    for conflict in [further, whole, definition("orders", GuestKind::Gauge)] {
+        let conflict = metrics.instrument(REPLICA, conflict);
+        metrics.record(REPLICA, conflict, Measured::Float(1.0), Vec::new(), None);
+    }
+    for number in 1..INSTRUMENTS + 3 {
+        metrics.instrument(REPLICA, definition(&format!("other.{number}"), GuestKind::Gauge));
+    }
+    let expected = [("orders".to_owned(), Misuse::Conflict, 3), ("other.100".to_owned(), Misuse::TooMany, 0)];
+    assert_eq!(misused(&metrics), expected);
+    let records = collect(&metrics, START + SECOND);
+    assert!(records.iter().all(|record| record.scope != Scope::Guest), "without values there are no points");
 }
 
 #[test]
 fn values_that_an_instrument_cannot_take_count_for_nothing() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    let counter = metrics.instrument(REPLICA, described("orders", GuestKind::Counter)).expect("room");
-    let gauge = metrics.instrument(REPLICA, described("load", GuestKind::Gauge)).expect("room");
-    let record = |id, value| metrics.record(REPLICA, id, value, Vec::new(), None);
-    for (value, rejected) in
-        [(f64::NAN, Rejected::NotFinite), (f64::INFINITY, Rejected::NotFinite), (-1.0, Rejected::Negative)]
-    {
-        assert_eq!(record(counter, value), Err(rejected));
+    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
+    let gauge = metrics.instrument(REPLICA, definition("load", GuestKind::Gauge));
+    let record = |id, value| metrics.record(REPLICA, id, Measured::Float(value), Vec::new(), None);
+    for value in [f64::NAN, f64::INFINITY, -1.0, 1.5, 2.0] {
+        record(counter, value);
     }
-    assert_eq!([record(counter, 1.5), record(counter, 2.0), record(gauge, -3.0)], [Ok(()); 3]);
+    record(gauge, -3.0);
+    record(gauge, f64::NEG_INFINITY);
+    let expected = [
+        ("orders".to_owned(), Misuse::NotFinite, 2),
+        ("orders".to_owned(), Misuse::Negative, 1),
+        ("load".to_owned(), Misuse::NotFinite, 1),
+    ];
+    assert_eq!(misused(&metrics), expected);
     let records = collect(&metrics, START + SECOND);
     assert_eq!(number(&records, "orders"), Some(Number::Float(3.5)));
     assert_eq!(number(&records, "load"), Some(Number::Float(-3.0)));
     metrics.died(REPLICA, START + SECOND, START + SECOND);
-    assert_eq!(record(counter, 1.0), Err(Rejected::Gone));
+    record(counter, 1.0);
+    assert_eq!(misused(&metrics), expected, "what dies with its process is no misuse");
+}
+
+#[test]
+fn a_sum_stays_a_finite_number() {
+    let metrics = metrics(TemporalityPreference::Cumulative);
+    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
+    (0..3).for_each(|_| metrics.record(REPLICA, counter, Measured::Float(f64::MAX), Vec::new(), None));
+    assert_eq!(number(&collect(&metrics, START + SECOND), "orders"), Some(Number::Float(f64::MAX)));
+}
+
+/// The attributes and values of a counter's points, and the misuses, after `sets` measurements of 1 whose
+/// attributes `attributes` gives.
+fn flood(sets: usize, attributes: impl Fn(usize) -> Vec<KeyValue>) -> (Vec<NumberPoint>, Vec<(Misuse, u64)>) {
+    let metrics = metrics(TemporalityPreference::Cumulative);
+    let definition = Definition { is_whole: true, ..definition("orders", GuestKind::Counter) };
+    let counter = metrics.instrument(REPLICA, definition);
+    for number in 0..sets {
+        metrics.record(REPLICA, counter, Measured::Whole(1), attributes(number), None);
+    }
+    let records = collect(&metrics, START + SECOND);
+    let points = match records.into_iter().find(|record| *record.instrument.name == *"orders") {
+        Some(MetricRecord { points: Points::Sum { points, .. }, .. }) => points,
+        _ => Vec::new(),
+    };
+    (points, misused(&metrics).into_iter().map(|(_, misuse, times)| (misuse, times)).collect())
+}
+
+fn total(points: &[NumberPoint]) -> i64 {
+    let whole = |point: &NumberPoint| match point.value {
+        Number::Int(value) => value,
+        Number::Float(value) => panic!("{value} is no whole number"),
+    };
+    points.iter().map(whole).sum()
+}
+
+#[test]
+fn a_flood_of_attribute_sets_shares_one_and_loses_no_value() {
+    let (points, misused) = flood(3_000, |number| vec![KeyValue::new("order", number as i64)]);
+    assert_eq!((points.len(), total(&points)), (ATTRIBUTE_SETS + 1, 3_000));
+    assert_eq!(misused, [(Misuse::Sets, 1_000)]);
+    let overflow = points.last().expect("there are points");
+    assert_eq!(
+        (&*overflow.attributes, overflow.value),
+        (&[KeyValue::new(OVERFLOW, true)][..], Number::Int(1_000))
+    );
+}
+
+#[test]
+fn large_attribute_sets_have_a_bound_in_bytes() {
+    let large = |number| vec![KeyValue::new("order", "x".repeat(65_530) + &format!("{number:06}"))];
+    let (points, misused) = flood(1_000, large);
+    assert_eq!(total(&points), 1_000);
+    assert!((200..257).contains(&points.len()), "of 64 KiB each: {}", points.len());
+    assert_eq!(misused, [(Misuse::Bytes, 1_001 - points.len() as u64)]);
+}
+
+#[test]
+fn what_are_no_attributes_is_refused() {
+    let many = |number| (0..=128 + number as i64).map(|key| KeyValue::new(key.to_string(), 1)).collect();
+    assert_eq!(flood(3, many), (Vec::new(), vec![(Misuse::Attributes, 3)]));
+    assert_eq!(flood(1, |_| vec![KeyValue::new("", 1)]), (Vec::new(), vec![(Misuse::Attributes, 1)]));
 }
 
 #[test]

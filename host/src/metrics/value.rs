@@ -63,7 +63,8 @@ impl Sum {
         match (self, value) {
             (Self::Time(sum), Measured::Time(nanos)) => *sum += i128::from(nanos),
             (Self::Whole(sum), Measured::Whole(value)) => *sum += i128::from(value),
-            (Self::Float(sum), Measured::Float(value)) => *sum += value,
+            // Beyond the largest number there is none that every receiver takes.
+            (Self::Float(sum), Measured::Float(value)) => *sum = (*sum + value).clamp(f64::MIN, f64::MAX),
             _ => debug_assert!(false, "an instrument measures values of one kind"),
         }
     }

@@ -1,12 +1,14 @@
 //! What became of the spans, log records and data points.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::metrics::{Misuse, Misused};
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
+use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 use crate::telemetry::signal::{Count, PerSignal, Signal, Signals};
 
@@ -30,7 +32,61 @@ pub struct TelemetryRow {
     pub lost_data_points: u64,
     /// Dropped before they reached an exporter: spans, log records and data points.
     pub dropped: u64,
+    /// What guests have done wrong with their instruments, by service.
+    pub misuses: Vec<MisuseRow>,
     pub exporters: Vec<ExporterRow>,
+}
+
+/// One thing that the guests of a service have done wrong with an instrument.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct MisuseRow {
+    pub service: String,
+    /// The instrument's name, as the guest has it; of a flood of instruments the first. Null for
+    /// errors beyond those that are told apart.
+    pub instrument: Option<String>,
+    /// Its name in the reference of the contract: `negative`.
+    pub problem: &'static str,
+    /// Measurements that were not kept, or that count for the overflow set.
+    pub measurements: u64,
+    #[serde(skip)]
+    misuse: Misuse,
+}
+
+impl MisuseRow {
+    /// Those of all replicas, a row for each service and instrument.
+    fn all(misused: Vec<Misused>, resources: &[Resource]) -> Vec<Self> {
+        let mut rows: Vec<Self> = Vec::new();
+        for Misused { of, instrument, misuse, measurements } in misused {
+            let service = resources.get(of.0 as usize).map_or("", |resource| &*resource.service);
+            let is_same = |row: &&mut Self| {
+                let name = row.instrument.as_deref().unwrap_or_default();
+                row.service == service && row.misuse == misuse && *name == *instrument
+            };
+            if let Some(row) = rows.iter_mut().find(is_same) {
+                row.measurements += measurements;
+                continue;
+            }
+            rows.push(Self {
+                service: service.to_owned(),
+                instrument: Some(instrument.into()).filter(|name: &String| !name.is_empty()),
+                problem: misuse.name(),
+                measurements,
+                misuse,
+            });
+        }
+        rows
+    }
+}
+
+impl fmt::Display for MisuseRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, instrument, measurements, misuse, .. } = self;
+        let measurements = counted(*measurements, "measurement");
+        let instrument =
+            instrument.as_ref().map(|name| format!(" of {}", name.escape_debug())).unwrap_or_default();
+        let fate = if misuse.is_kept() { "without their attributes" } else { "not kept" };
+        write!(f, "{service}: {measurements}{instrument} {fate}: {misuse}")
+    }
 }
 
 /// What one exporter did.
@@ -68,7 +124,12 @@ pub struct ExporterRow {
 }
 
 impl TelemetryRow {
-    pub fn new(counts: Counts, sent: pipeline::Settlement) -> Self {
+    pub fn new(
+        counts: Counts,
+        misused: Vec<Misused>,
+        resources: &[Resource],
+        sent: pipeline::Settlement,
+    ) -> Self {
         let PerSignal([spans, logs, data_points]) = counts.recorded;
         let PerSignal([cut_spans, cut_logs, cut_data_points]) = counts.cut;
         let PerSignal([lost_spans, lost_logs, lost_data_points]) = counts.lost;
@@ -84,6 +145,7 @@ impl TelemetryRow {
             lost_logs,
             lost_data_points,
             dropped: sent.dropped.records(),
+            misuses: MisuseRow::all(misused, resources),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
         }
     }
@@ -142,6 +204,9 @@ impl TelemetryRow {
             write!(text, "; {} dropped: the exporters could not keep up", self.dropped).expect(INFALLIBLE);
         }
         text.push('\n');
+        for misuse in &self.misuses {
+            writeln!(text, "{misuse}").expect(INFALLIBLE);
+        }
         for exporter in &self.exporters {
             exporter.text(text);
         }

@@ -192,6 +192,7 @@ fn report(
         faults: std::mem::take(&mut done.faults),
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
+        misused: std::mem::take(&mut done.misused),
         sent,
         requests: done.requests,
         tasks: done.tasks,

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
+use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
 use crate::progress::{Progress, Seen};
 use crate::sched::Sched;
@@ -73,6 +74,8 @@ pub struct Simulated {
     /// Whom the faults struck, of each world, where that is noted.
     pub seen: Vec<ImpactSummary>,
     pub recorded: Counts,
+    /// What guests have done wrong with their instruments.
+    pub misused: Vec<Misused>,
     /// When it began: nanoseconds since the Unix epoch.
     pub start: Nanos,
     /// Nanoseconds from its start to its end.
@@ -114,6 +117,7 @@ impl World<'_> {
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
+        let measured = host.metrics.clone();
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
@@ -174,6 +178,7 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
+        let misused = measured.map(|metrics| metrics.misused()).unwrap_or_default();
         let seen = bus.faults().ledger.impact().into_iter().collect();
         watched.end(simulated, requests, &halted);
         Ok(Simulated {
@@ -183,6 +188,7 @@ impl World<'_> {
             faults,
             seen,
             recorded,
+            misused,
             start,
             simulated,
             requests,
@@ -210,6 +216,7 @@ impl Simulated {
         }
         self.seen.extend(other.seen);
         self.recorded += other.recorded;
+        self.misused.extend(other.misused);
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
         self.tasks += other.tasks;

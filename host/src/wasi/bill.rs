@@ -26,6 +26,9 @@ pub const CALL: u64 = 10_000;
 /// A span, an event or a log record that is begun.
 pub const RECORD: u64 = 500;
 
+/// A measurement: finding its series among as many as there may be, and its bucket.
+pub const MEASUREMENT: u64 = 300;
+
 /// A key of an attribute that is compared with another, besides a unit for each 16 of its bytes.
 const COMPARISON: u64 = 4;
 

@@ -18,6 +18,7 @@ mod no_handler;
 mod noop;
 mod probe;
 mod probe_calls;
+mod probe_metrics;
 mod probe_telemetry;
 mod refusals;
 mod service;

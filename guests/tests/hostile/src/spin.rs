@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::io::Write as _;
 
 use super::exports::simhost::service::handler::{Problem, Response, Route};
+use super::simhost::service::metrics::{Definition, FloatInstrument, IntInstrument, Kind};
 use super::simhost::service::tracing::{self, Span, SpanKind, Value};
 use super::simhost::service::{bus, clock, config, incoming, logging};
 use super::{PATIENT, answer, request};
@@ -21,7 +22,9 @@ pub fn times(what: &str, turns: u64) -> Response {
     let lines = vec![b'\n'; 4 << 10];
     let text = "x".repeat(64 << 10);
     let mut buffer = vec![0; 1 << 20];
-    let attributes = if what == "attributes" { attributes() } else { Vec::new() };
+    let attributes = if matches!(what, "attributes" | "measure-many") { attributes() } else { Vec::new() };
+    let whole = IntInstrument::new(&definition("hostile.whole".into(), Kind::Counter));
+    let fraction = FloatInstrument::new(&definition("hostile.fraction".into(), Kind::Histogram(None)));
     for turn in 0..turns {
         match what {
             "nothing" => {
@@ -55,6 +58,18 @@ pub fn times(what: &str, turns: u64) -> Response {
             "attributes" => tracing::annotate(&attributes),
             "baggage" => tracing::set_baggage(&format!("k{}", turn % 64), &text[..100]),
             "get-baggage" => drop(black_box(tracing::get_baggage("k0"))),
+            "measure" => whole.record(1, &[]),
+            "measure-fraction" => fraction.record(f64::NAN, &[]),
+            "measure-sets" => fraction.record(1.0, &[("turn".into(), Value::Int(turn as i64))]),
+            "measure-text" => whole.record(1, &[("turn".into(), Value::Text(format!("{turn}{text}")))]),
+            "measure-many" => whole.record(-1, &attributes),
+            "instrument" => drop(IntInstrument::new(&definition("hostile.whole".into(), Kind::Counter))),
+            "instruments" => {
+                let bounds = (0..200).map(|bound| f64::from(bound) + turn as f64).collect();
+                let one =
+                    FloatInstrument::new(&definition(format!("of.{turn}"), Kind::Histogram(Some(bounds))));
+                one.record(1.0, &[]);
+            }
             "lines" => std::io::stdout().write_all(&lines).expect("there is standard output"),
             "output" => std::io::stdout().write_all(text.as_bytes()).expect("there is standard output"),
             "call" => drop(black_box(bus::call("back", &request("/ok".into(), Vec::new()), PATIENT))),
@@ -67,6 +82,10 @@ pub fn times(what: &str, turns: u64) -> Response {
         }
     }
     answer(&format!("{turns} times"))
+}
+
+fn definition(name: String, kind: Kind) -> Definition {
+    Definition { name, kind, unit: "1".into(), description: "What is measured without end".into() }
 }
 
 /// More attributes than a span keeps. No two keys are equal, and each differs from the others at its end only.

@@ -9,6 +9,8 @@
 //! | `GET /print` | stdout and stderr in lines and pieces, log records with attributes |
 //! | `GET /files` | what the file system and the network say |
 //! | `GET /spans` | spans: nested, with all kinds of values, an error, ended out of order, leaked |
+//! | `GET /measure` | instruments of all kinds, with values of both types, in a span and outside of one |
+//! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
 //! | `GET /call?service=&path=&method=&timeout-ms=` | one call, and its result or error by name |
 //! | `GET /parallel?ms=` | three calls at a time to `next` at `/sleep/{ms}`, and how long they took together |
@@ -22,6 +24,7 @@
 //! | `next` | none | the service that `/parallel`, `/baggage` and others call |
 
 mod calls;
+mod measured;
 mod telemetry;
 mod world;
 
@@ -40,6 +43,8 @@ fn routes() -> Router {
         .route("GET /print", world::print)
         .route("GET /files", world::files)
         .route("GET /spans", telemetry::spans)
+        .route("GET /measure", measured::measure)
+        .route("GET /misuse", measured::misuse)
         .route("GET /baggage", telemetry::baggage)
         .route("GET /call", calls::call_any)
         .route("GET /parallel", calls::parallel)

@@ -17,21 +17,22 @@ use crate::guest::identity::Identity;
 use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
 use crate::guest::{CallError, Outbound};
 use crate::message::{Headers, Request, Response};
+use crate::metrics::{Metrics, Settings};
 use crate::model::{Compute, Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
-use crate::telemetry::record::{Event, ResourceId};
+use crate::telemetry::record::{Event, MetricRecord, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
 
 /// A world without a bus, with room for one worker.
-pub fn world(sched: &Sched, recorder: Recorder) -> Rc<Host> {
+pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<Host> {
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::new(recorder),
-        metrics: None,
+        metrics: metrics.map(Rc::new),
         span_limits: SpanLimits::default(),
         root: 1,
         permits: Cell::new(1),
@@ -70,6 +71,15 @@ pub struct Fixture {
 impl Fixture {
     /// One that serves no request, with this configuration.
     pub fn idle(config: &[(&str, &str)]) -> Self {
+        Self::new(config, None)
+    }
+
+    /// One that serves no request, in a world with metrics.
+    pub fn measured() -> Self {
+        Self::new(&[], Some(Metrics::new(Settings::default(), 1, ResourceId(0), VIRTUAL_START)))
+    }
+
+    fn new(config: &[(&str, &str)], metrics: Option<Metrics>) -> Self {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let records: Rc<RefCell<Batch>> = Rc::default();
         let into = Rc::clone(&records);
@@ -77,14 +87,19 @@ impl Fixture {
             let mut records = into.borrow_mut();
             records.append(batch);
         });
-        let host = world(&sched, recorder);
+        let host = world(&sched, recorder, metrics);
         let identity = replica(&sched, config);
         Self { state: GuestState::new(&host, &identity, 0), sched, host, records }
     }
 
     /// One that serves `POST /stock/book?verbose=1` with a header and a body.
     pub fn serving() -> Self {
-        let mut fixture = Self::idle(&[]);
+        Self::idle(&[]).with_request()
+    }
+
+    /// The same with this request, whatever it is without it.
+    pub fn with_request(self) -> Self {
+        let mut fixture = self;
         let request = Request {
             method: "POST".to_owned(),
             target: "/stock/book?verbose=1".to_owned(),
@@ -133,6 +148,15 @@ impl Fixture {
     pub fn recorded(&self) -> Batch {
         self.host.recorder.flush();
         self.records.take()
+    }
+
+    /// What has been measured.
+    pub fn collected(&self) -> Vec<MetricRecord> {
+        let mut records = Vec::new();
+        if let Some(metrics) = &self.host.metrics {
+            metrics.collect(ResourceId(0), None, self.sched.now(), &mut |record| records.push(record));
+        }
+        records
     }
 }
 

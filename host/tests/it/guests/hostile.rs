@@ -87,6 +87,24 @@ fn what_a_request_records_has_a_bound_in_bytes_and_what_is_dropped_is_counted() 
 }
 
 #[test]
+fn what_a_guest_measures_has_bounds_and_what_is_beyond_them_is_said() {
+    let server = patient().measured(60_000).serve();
+    // Without bounds 300 MiB of texts.
+    for flood in ["measure-sets/20000", "measure-text/5000", "instruments/1000", "measure-many/100"] {
+        assert_eq!(within_memory(&server, &format!("/spin/{flood}")).0, 200);
+    }
+    let run = server.stop();
+    for said in [
+        "front: 18,000 measurements of hostile.fraction without their attributes: a replica has at most 2,000",
+        "measurements of hostile.whole without their attributes: the series of a replica take at most 16 MiB",
+        "front: 1 measurement of of.0 without their attributes: the series of a replica take",
+        "measurements not kept: there are more such errors",
+    ] {
+        assert!(run.report.contains(said), "{said}: {}", run.report);
+    }
+}
+
+#[test]
 fn a_guest_that_never_gives_its_handles_back_is_stopped() {
     let server = patient().serve();
     assert_eq!(within_memory(&server, "/forget/20000").0, 500);

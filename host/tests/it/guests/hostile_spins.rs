@@ -11,6 +11,7 @@ const CROSSING: u64 = 50;
 const CALLED: u64 = CROSSING + 150;
 const TIMER: u64 = CROSSING + 500;
 const RECORD: u64 = 500;
+const MEASUREMENT: u64 = 300;
 const CALL: u64 = CROSSING + 10_000;
 const LINE: u64 = 50;
 
@@ -22,7 +23,7 @@ const LINES: u64 = 4 << 10;
 /// That is what the host's work costs, or a memory's operations, and where the guest's own
 /// instructions cost as much, some of those too: so much that the test fails when the price of
 /// one function of the host is missing.
-const WAYS: [(&str, u64); 31] = [
+const WAYS: [(&str, u64); 38] = [
     ("nothing", 1),
     ("now", CALLED),
     ("sleep", TIMER),
@@ -49,8 +50,16 @@ const WAYS: [(&str, u64); 31] = [
     ("attributes", CALLED + 1_000 * 64 + (1_000 - 128) * 128 * (4 + 64 / 16)),
     ("baggage", CALLED + 100),
     ("get-baggage", CALLED),
+    ("measure", CALLED + MEASUREMENT),
+    ("measure-fraction", CALLED + MEASUREMENT),
+    ("measure-sets", CALLED + MEASUREMENT + 4),
+    ("measure-text", CALLED + MEASUREMENT + 4 + PAGE),
+    ("measure-many", CALLED + MEASUREMENT + 1_000 * 64),
+    ("instrument", 2 * CALLED + RECORD + 13 + 1 + 29),
+    // 200 bounds.
+    ("instruments", 3 * CALLED + RECORD + MEASUREMENT + 200 * 8),
     ("lines", CALLED + LINES * (LINE + 1)),
-    ("output", PAGE + 395_000),
+    ("output", PAGE + 350_000),
     ("call", CALL),
     ("nobody", CALL),
     ("pending", CALL),
