@@ -5,6 +5,7 @@
 //! answers, and what it returns is valid and within its limits.
 
 mod baggage;
+pub mod probability;
 mod traceparent;
 mod tracestate;
 

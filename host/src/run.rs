@@ -63,7 +63,6 @@ use crate::self_telemetry::Phases;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Recorder;
-use crate::telemetry::sampler::Sampler;
 use crate::telemetry::signal::Batch;
 use crate::topology::{self, Topology};
 
@@ -209,7 +208,7 @@ impl Plan {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
         let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, Some(self.loaded.first));
-        let sampler = Sampler::new(self.telemetry.sampler);
+        let sampler = self.telemetry.sampler;
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);
         FaultScheduler::begin(bus.stage(), &sched);

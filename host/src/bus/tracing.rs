@@ -38,10 +38,11 @@ impl Tracing {
         let new_id = || self.id_of(Key::new(self.root, Purpose::TraceId).with(number));
         let trace_id = parent.as_ref().map_or_else(new_id, |parent| parent.trace_id);
         let sampled = !excluded && self.sampler.decide(parent.as_ref(), trace_id);
-        let (flags, trace_state) = match parent {
-            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, trace_state),
+        let (flags, incoming) = match parent {
+            Some(SpanContext { flags, trace_state, .. }) => (flags.0 & TraceFlags::RANDOM, Some(trace_state)),
             None => (TraceFlags::RANDOM, None),
         };
+        let trace_state = self.sampler.trace_state(incoming, trace_id, sampled);
         let flags = TraceFlags(flags | if sampled { TraceFlags::SAMPLED } else { 0 });
         Trace { trace_id, flags, trace_state, recording: sampled, key }
     }
@@ -50,8 +51,8 @@ impl Tracing {
     /// id. What is drawn for the request stays, so that nothing else changes.
     pub fn restart(&self, trace: &mut Trace, key: Key, request: &Request) {
         trace.trace_id = self.id_of(key);
-        trace.trace_state = None;
         trace.recording = !self.excludes(request) && self.sampler.decide(None, trace.trace_id);
+        trace.trace_state = self.sampler.trace_state(None, trace.trace_id, trace.recording);
         let sampled = if trace.recording { TraceFlags::SAMPLED } else { 0 };
         trace.flags = TraceFlags(TraceFlags::RANDOM | sampled);
     }

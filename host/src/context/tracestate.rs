@@ -50,6 +50,22 @@ pub(super) fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Option<Arc<str
     (!members.is_empty()).then(|| join(&members))
 }
 
+/// The value of a member of a valid list.
+pub(super) fn value<'a>(list: &'a str, key: &str) -> Option<&'a str> {
+    list.split(',').find_map(|member| member.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// A valid list with a member in front, in place of the one of its key; without the latter if `value` is
+/// empty.
+pub(super) fn with_first(list: &str, key: &str, value: &str) -> Option<Arc<str>> {
+    let first = format!("{key}={value}");
+    let mut members: Members<'_> = (!value.is_empty()).then_some(first.as_str()).into_iter().collect();
+    members.extend(list.split(',').filter(|member| !member.is_empty() && !is_of(member, key)));
+    members.truncate(MAX_MEMBERS);
+    shorten(&mut members);
+    (!members.is_empty()).then(|| join(&members))
+}
+
 /// The key of a valid member.
 fn key(member: &str) -> Option<&str> {
     let (key, value) = member.split_once('=')?;

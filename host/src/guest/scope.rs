@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::context::probability::with_threshold;
 use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
@@ -46,9 +47,10 @@ impl Trace {
         self.key.with(purpose as u64).with(span.0.get())
     }
 
-    /// From here on nothing is kept.
-    pub const fn stop_recording(&mut self) {
+    /// From here on nothing is kept, and nothing says by which threshold.
+    pub fn stop_recording(&mut self) {
         self.recording = false;
+        self.trace_state = with_threshold(self.trace_state.take(), None);
         self.flags = TraceFlags(self.flags.0 & !TraceFlags::SAMPLED);
     }
 

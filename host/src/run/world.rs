@@ -111,28 +111,26 @@ impl World<'_> {
         // Who wants no records wants no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
-        let sampler =
-            if self.is_recorded { Sampler::new(self.telemetry.sampler.clone()) } else { Sampler::off() };
+        let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
-        let measured = host.metrics.clone();
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
         }
+        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let scheduler = FaultScheduler::begin(bus.stage(), &sched);
         bus.begin_collections();
         if let Some(listener) = self.control {
-            let (told, shortage) = (stop.subscribe(), self.shortage);
+            let told = stop.subscribe();
             on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
         }
         if let Some(scraping) = self.scraping {
-            on_event(scraping.attend(&bus, network, self.shortage)?);
+            on_event(scraping.attend(&bus, network, shortage)?);
         }
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
-        let (shortage, drains) = (self.shortage, &|| watched.drains());
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
         // batches go, as time moves too often for any other.
@@ -178,7 +176,6 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
-        let misused = measured.map(|metrics| metrics.misused()).unwrap_or_default();
         let seen = bus.faults().ledger.impact().into_iter().collect();
         watched.end(simulated, requests, &halted);
         Ok(Simulated {
@@ -188,7 +185,7 @@ impl World<'_> {
             faults,
             seen,
             recorded,
-            misused,
+            misused: bus.misused(),
             start,
             simulated,
             requests,

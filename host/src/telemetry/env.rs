@@ -19,12 +19,14 @@ pub use variables::table as reference;
 
 use std::time::Duration;
 
-use opentelemetry_sdk::trace::Sampler;
+use opentelemetry_sdk::trace::Sampler as SdkSampler;
 
 use super::otlp::Endpoints;
 use super::pipeline::Batching;
 use super::record::Exceptions;
+use super::sampler::Sampler;
 use super::signal::{PerSignal, Signals};
+use crate::context::probability::Threshold;
 use crate::error::Problem;
 use crate::model;
 use reader::{Keys, Reader};
@@ -136,34 +138,47 @@ fn sampler(reader: &mut Reader<'_>) -> Sampler {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let name = reader.text(NAME);
-    let ratio = match name.as_deref() {
+    let share = match name.as_deref() {
         Some("traceidratio" | "parentbased_traceidratio") => reader.ratio(ARGUMENT),
+        Some("probability" | "parentbased_probability") => share(reader, ARGUMENT),
         _ => None,
     };
-    if ratio.is_none() && reader.text(ARGUMENT).is_some() {
+    if share.is_none() && reader.text(ARGUMENT).is_some() {
         reader.note(format!(
-            "{ARGUMENT} has no effect: {NAME} is not traceidratio or parentbased_traceidratio"
+            "{ARGUMENT} has no effect: {NAME} is none of traceidratio, probability, parentbased_traceidratio and \
+             parentbased_probability"
         ));
     }
     // "If OTEL_TRACES_SAMPLER_ARG is not set: 1.0".
-    let ratio = Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0));
-    match name.as_deref() {
-        None | Some("parentbased_always_on") => Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
-        Some("always_on") => Sampler::AlwaysOn,
-        Some("always_off") => Sampler::AlwaysOff,
+    let share = share.unwrap_or(1.0);
+    let ratio = SdkSampler::TraceIdRatioBased(share);
+    Sampler::Sdk(match name.as_deref() {
+        None | Some("parentbased_always_on") => SdkSampler::ParentBased(Box::new(SdkSampler::AlwaysOn)),
+        Some("always_on") => SdkSampler::AlwaysOn,
+        Some("always_off") => SdkSampler::AlwaysOff,
         Some("traceidratio") => ratio,
-        Some("parentbased_always_off") => Sampler::ParentBased(Box::new(Sampler::AlwaysOff)),
-        Some("parentbased_traceidratio") => Sampler::ParentBased(Box::new(ratio)),
+        Some("parentbased_always_off") => SdkSampler::ParentBased(Box::new(SdkSampler::AlwaysOff)),
+        Some("parentbased_traceidratio") => SdkSampler::ParentBased(Box::new(ratio)),
+        Some("probability") => return Sampler::probability(share, false),
+        Some("parentbased_probability") => return Sampler::probability(share, true),
         Some(other) => {
             reader.refuse(
                 NAME,
                 other,
-                "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off \
-                 or parentbased_traceidratio",
+                "always_on, always_off, traceidratio, probability, or one of these after parentbased_",
             );
-            Sampler::AlwaysOff
+            SdkSampler::AlwaysOff
         }
+    })
+}
+
+/// A share that 56 bits of randomness can tell from none.
+fn share(reader: &mut Reader<'_>, name: &str) -> Option<f64> {
+    let share = reader.ratio(name)?;
+    if share > 0.0 && share < Threshold::LEAST {
+        reader.refuse(name, &share.to_string(), "0, or a number from 2^-56, about 1.4e-17, to 1.0");
     }
+    Some(share)
 }
 
 /// The limits of spans; the variables for all records stand in for those of spans.

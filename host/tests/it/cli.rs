@@ -156,10 +156,10 @@ kind = "collector-down"
 fault slow: on, latency of some 350ms at inventory-service (replica 0) called by order-service (replica 0) if \
 method is one of \"GET\", \"POST\" and header.x-tier is \"gold\" and body./quantity is above 5, where the caller \
 asks for it, the first 2 attempts of each call, 7% of them, at most 5 at a time, at most 100 in all, from 30s for \
-120s every 600s, growing over 10s
-fault lost: on, lose-spans at inventory-service GET /stock/{item} in slow_lookup, by itself: after 600s on average \
+2m every 10m, growing over 10s
+fault lost: on, lose-spans at inventory-service GET /stock/{item} in slow_lookup, by itself: after 10m on average \
 for 5s to 15s
-fault behind: off, clock-skew of 250ms behind at inventory-service, 5s after lost for 60s
+fault behind: off, clock-skew of 250ms behind at inventory-service, 5s after lost for 1m
 fault silence: on, collector-down
 ";
     assert_eq!(checked(text, "fault slow:"), expected);

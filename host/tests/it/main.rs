@@ -38,6 +38,7 @@ mod program;
 mod progress;
 mod report;
 mod resilience;
+mod sampling;
 mod schema;
 mod self_telemetry;
 mod semconv;

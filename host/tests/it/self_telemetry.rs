@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message;
 
-use crate::support::{Finished, ORDER, Topology, finish, refused, said, simhost};
+use crate::support::{Finished, METRICS, ORDER, Topology, finish, refused, said, simhost};
 use crate::telemetry::receiver::{Got, Receiver};
 
 /// All that a receiver has got of one run.
@@ -179,7 +179,7 @@ fn end(command: &mut Command) -> Finished {
 
 fn command(topology: &Topology, url: &str, flags: &[&str]) -> Command {
     let mut command = topology.command(&["--otlp", url, "--self-telemetry"]);
-    command.args(flags).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    command.args(flags).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env(METRICS, "");
     command
 }
 
@@ -280,7 +280,7 @@ async fn the_run_and_its_records_are_the_same_with_it() {
         let url = receiver.url();
         *flags.last_mut().unwrap() = &url;
         let mut command = topology.command(&flags);
-        command.arg("--out").arg(&out).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        command.arg("--out").arg(&out).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env(METRICS, "");
         if own {
             command.arg("--self-telemetry");
         }
@@ -303,6 +303,7 @@ async fn a_dead_receiver_costs_its_own_telemetry_alone_and_that_is_said() {
         let flags = ["--virtual", "--request", ORDER, "--otlp", &url, "--lossy", "--json"];
         let mut command = topology.command(&flags);
         command.args(own).env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").env("OTEL_BSP_EXPORT_TIMEOUT", "100");
+        command.env(METRICS, "").env("OTEL_METRIC_EXPORT_TIMEOUT", "100");
         end(&mut command)
     };
     let (without, with) = (run(&[]), run(&["--self-telemetry"]));

@@ -67,12 +67,13 @@ const VARIABLES: [Variable; 37] = [
     variable(
         "OTEL_TRACES_SAMPLER",
         || code("parentbased_always_on"),
-        "or `always_on`, `always_off`, `traceidratio`, `parentbased_always_off`, `parentbased_traceidratio`",
+        "or `always_on`, `always_off`, `traceidratio`, `parentbased_always_off`, `parentbased_traceidratio`, `probability`, \
+         `parentbased_probability`: see [sampling](../guides/sampling.md)",
     ),
     variable(
         "OTEL_TRACES_SAMPLER_ARG",
         || code("1.0"),
-        "the ratio of `traceidratio` and `parentbased_traceidratio`",
+        "the share of traces that `traceidratio`, `probability` and their `parentbased_` kin keep",
     ),
     variable(
         "OTEL_RESOURCE_ATTRIBUTES",

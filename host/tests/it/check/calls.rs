@@ -168,7 +168,7 @@ fn a_cycle_over_a_link_with_a_timeout_ends_with_it() {
     let failed = fails_of(&timed);
     assert!(failed.contains("answered 504 in 701ms") && !failed.contains("deadlock"), "{failed}");
     let policy = itself(&format!("config.calls = \"a\"\n\n{link}retry = {{ attempts = 2 }}\n"));
-    warned(&policy, &["A request for which none is left fails after 60s, its limits.request-time"]);
+    warned(&policy, &["A request for which none is left fails after 1m, its limits.request-time"]);
 }
 
 #[test]

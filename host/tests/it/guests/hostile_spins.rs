@@ -123,7 +123,7 @@ fn what_a_guest_may_do_for_a_request_it_may_do_for_its_routes() {
 #[test]
 fn routes_that_never_come_or_are_too_many_are_refused() {
     for (way, bound) in [
-        ("sleep-for-ever", "limits.request-time = 60s"),
+        ("sleep-for-ever", "limits.request-time = 1m"),
         ("million", "limits.host-memory"),
         ("long", "limits.host-memory"),
     ] {

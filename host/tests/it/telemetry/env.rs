@@ -169,6 +169,8 @@ fn samplers_follow_the_specification() {
         ("parentbased_always_on", "ParentBased(AlwaysOn)"),
         ("parentbased_always_off", "ParentBased(AlwaysOff)"),
         ("parentbased_traceidratio", "ParentBased(TraceIdRatioBased(0.25))"),
+        ("probability", "Probability(th:c)"),
+        ("parentbased_probability", "ParentBased(Probability(th:c))"),
     ];
     for (name, expected) in table {
         let variables = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", "0.25")];
