@@ -163,8 +163,8 @@ impl Metrics {
         self.process(of, |process| process.breaker(callee, attributes, state, states));
     }
 
-    /// An instrument of a replica's guest: it is made, or is there already. Where there cannot be such a one, what
-    /// is recorded with the id is counted as misuse.
+    /// An instrument of a replica's guest: it is made, or is there already. Where there cannot be such a one,
+    /// what is recorded with the id is counted as misuse.
     pub fn instrument(&self, of: ResourceId, definition: Definition) -> InstrumentId {
         self.process(of, |process| process.guest.get(&definition)).unwrap_or_else(|misuse| {
             let name = &definition.instrument.name;
@@ -172,8 +172,8 @@ impl Metrics {
         })
     }
 
-    /// A guest has measured a value, a whole number where those of its instrument are; `origin` is the span that is
-    /// current in it, if there is one.
+    /// A guest has measured a value, a whole number where those of its instrument are; `origin` is the span
+    /// that is current in it, if there is one.
     pub fn record(
         &self,
         of: ResourceId,

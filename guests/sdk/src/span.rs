@@ -8,7 +8,7 @@ pub use tracing::{SpanContext, SpanKind, Status, Value};
 /// A key and a value. [`attributes!`](crate::attributes!) makes an array of them.
 pub type Attribute = (String, Value);
 
-/// Attributes of a span, an event, a log record or a measurement: `attributes!["order.item" => &item, "order.quantity" => 2]`.
+/// Attributes of a span, an event, a record or a value: `attributes!["order.item" => &item, "order.quantity" => 2]`.
 #[macro_export]
 macro_rules! attributes {
     ($($key:expr => $value:expr),* $(,)?) => {

@@ -37,16 +37,16 @@
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
 //!
-//! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each request
-//! that succeeds:
+//! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each
+//! request that succeeds:
 //!
 //! ```toml
 //! config.metrics = { "orders.placed" = "counter 1 {order} channel=web", "order.items" = "histogram 1..20 {item}" }
 //! ```
 //!
 //! The kind is `counter`, `up-down-counter`, `gauge` or `histogram`. The value is a number, or a range from which each
-//! request draws one; 1 if none is written. A name in braces in an attribute's value stands for the parameter of that name
-//! in the request's own path.
+//! request draws one; 1 if none is written. A name in braces in an attribute's value stands for the parameter of that
+//! name in the request's own path.
 //!
 //! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&`
 //! between them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Misused};
 use crate::model::Nanos;
 use crate::telemetry::record::{MetricRecord, ResourceId};
 
@@ -39,6 +39,11 @@ impl Bus {
         if let Some(metrics) = &self.host().metrics {
             self.collect(metrics, self.now().max(metrics.last() + 1));
         }
+    }
+
+    /// What guests have done wrong with their instruments.
+    pub fn misused(&self) -> Vec<Misused> {
+        self.host().metrics.as_ref().map(|metrics| metrics.misused()).unwrap_or_default()
     }
 
     /// The Resources of all replicas: those of the topology, and those of what faults deploy.

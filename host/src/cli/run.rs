@@ -49,7 +49,7 @@ pub struct Run {
     #[arg(long, conflicts_with = "requests", value_name = "N", value_parser = among(&SHARDS))]
     shards: Option<u32>,
 
-    /// Write spans and log records to this file as OTLP JSON lines; - is standard output
+    /// Write spans, log records and metrics to this file as OTLP JSON lines; - is standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 

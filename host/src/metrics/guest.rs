@@ -21,7 +21,8 @@ pub use definition::{DEFAULT_BOUNDS, Definition, GuestKind};
 pub use misuse::{Misuse, Misused, Misuses};
 use sets::{AttributeSet, Sets};
 
-/// Which instrument of its replica it is, for as long as the process lives; or which misuse, where it is none.
+/// Which instrument of its replica it is, for as long as the process lives; or which misuse, where it is
+/// none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstrumentId(u32);
 
@@ -122,7 +123,8 @@ impl GuestInstrument {
 }
 
 impl GuestInstruments {
-    /// The instrument of this definition: one is made, or is there already. Of two descriptions, the first stands.
+    /// The instrument of this definition: one is made, or is there already. Of two descriptions, the first
+    /// stands.
     ///
     /// # Errors
     /// The definition is none, there are too many, or one of the same name is another.
@@ -155,12 +157,12 @@ impl GuestInstruments {
         Some(&self.all.get(id.0 as usize)?.instrument)
     }
 
-    /// Notes a value; `origin` is the span that is current in the guest, if there is one. That of an instrument which
-    /// has died with its process is lost, as all that the process had counted is.
+    /// Notes a value; `origin` is the span that is current in the guest, if there is one. That of an
+    /// instrument which has died with its process is lost, as all that the process had counted is.
     ///
     /// # Errors
-    /// The value is none that the instrument can take; or it is beyond the bounds of attribute sets, and counts for
-    /// the series of all that are.
+    /// The value is none that the instrument can take; or it is beyond the bounds of attribute sets, and
+    /// counts for the series of all that are.
     pub fn record(
         &mut self,
         (shape, rule): (Shape, &Rule),

@@ -122,7 +122,7 @@ fn grid(form: &Form, lines: &[Line<'_>], bars: usize, style: Style) -> Grid {
             grid.row(std::iter::once(name).chain(std::iter::repeat_n(String::new(), width - 1)));
         }
         let unit = safe(&row.unit, style.unicode);
-        let mut cells = vec![format!("  {}", safe(metric, style.unicode)), unit];
+        let mut cells = vec![format!(" {}", safe(metric, style.unicode)), unit];
         cells.extend(values(row));
         cells.extend((bars > 0).then(|| over_time(row, bars, style)));
         grid.row(cells);

@@ -115,7 +115,6 @@ impl World<'_> {
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
-        let measured = host.metrics.clone();
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
@@ -176,7 +175,6 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
-        let misused = measured.map(|metrics| metrics.misused()).unwrap_or_default();
         let seen = bus.faults().ledger.impact().into_iter().collect();
         watched.end(simulated, requests, &halted);
         Ok(Simulated {
@@ -186,7 +184,7 @@ impl World<'_> {
             faults,
             seen,
             recorded,
-            misused,
+            misused: bus.misused(),
             start,
             simulated,
             requests,

@@ -22,6 +22,7 @@ mod probe_metrics;
 mod probe_telemetry;
 mod refusals;
 mod service;
+mod service_metrics;
 mod sulky;
 mod trouble;
 mod trouble_floods;

@@ -1,7 +1,7 @@
 //! `simhost:service/metrics`: instruments of the guest's own.
 //!
-//! What is kept is the replica's, in [`crate::metrics`]. Where nobody asks for metrics nothing is kept, and each
-//! function has the same price: what a guest computes does not depend on who looks.
+//! What is kept is the replica's, in [`crate::metrics`]. Where nobody asks for metrics nothing is kept, and
+//! each function has the same price: what a guest computes does not depend on who looks.
 
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 

@@ -5,8 +5,8 @@ use crate::telemetry::record::Instrument;
 use super::bounds::{BOUNDS, DESCRIPTION, NAME, UNIT};
 use super::misuse::Misuse;
 
-/// The bounds of a histogram that names none (OpenTelemetry specification, "Metrics SDK", "Explicit bucket histogram
-/// aggregation").
+/// The bounds of a histogram that names none (OpenTelemetry specification, "Metrics SDK", "Explicit bucket
+/// histogram aggregation").
 pub const DEFAULT_BOUNDS: [f64; 15] = [
     0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0, 7_500.0,
     10_000.0,

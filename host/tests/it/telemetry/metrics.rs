@@ -22,6 +22,7 @@ use simhost::telemetry::signal::{Batch, Count, Signal};
 use tokio::net::TcpListener;
 use tonic::Status;
 
+use crate::support::{Topology, finish};
 use crate::telemetry::message;
 use crate::telemetry::receiver::{Answer, Got, Receiver, http as answer};
 use crate::telemetry::records::{
@@ -287,4 +288,19 @@ fn the_console_has_a_line_for_each_data_point() {
     assert_eq!(console.account().totals().exported, points(10));
     let text = String::from_utf8(printed.0.lock().unwrap().clone()).unwrap();
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_run_prints_its_metrics_on_the_console_beside_its_report() {
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--for", "5s"]);
+    let finished = finish(command.env("OTEL_METRICS_EXPORTER", "console"));
+    let durations: Vec<_> = finished
+        .success()
+        .lines()
+        .filter(|line| line.contains(" [order-service] http.server.request.duration "))
+        .collect();
+    let [line] = &durations[..] else { panic!("{}", finished.stdout) };
+    assert!(line.contains(" values, mean ") && line.contains("http.route=/orders"), "{line}");
+    assert!(finished.stdout.contains("console metrics: "), "{}", finished.stdout);
 }
