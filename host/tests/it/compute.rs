@@ -1,4 +1,4 @@
-//! Computing takes simulated time: a guest's instructions as the topology says, the host's work by its prices.
+//! Computing takes simulated time: instructions what the topology says, the host's work its prices.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ fn an_instruction_takes_what_the_topology_says_and_the_hosts_work_its_price() {
     let instructions = two - one;
     assert!((four - two).abs_diff(2 * instructions) <= 2, "{one} {two} {four}");
     assert!(instructions > US, "{one} {two}");
-    // Each reading of the clock is a crossing of 50 ns and a function of 150 ns, whatever an instruction takes.
+    // A reading of the clock is a crossing of 50 ns and a function of 150 ns, whatever an instruction takes.
     let prices = |compute, instructions: u64| {
         let of = |clock_reads| takes(&reads(clock_reads, "").with(&run(compute)));
         let (few, many, rest) = (of(100), of(1_100), instructions);
