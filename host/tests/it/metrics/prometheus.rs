@@ -110,7 +110,7 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
     assert_eq!(targets[0]["targets"], json!([at.0.to_string()]));
     let count = "http_server_request_duration_seconds_count";
     let mut served = 0.0;
-    for number in 0..2 {
+    for (number, target) in targets[..2].iter().enumerate() {
         let page = at.get(&format!("/metrics/back/{number}"));
         let samples = samples(&page.body);
         served += sum(&samples, count, &["http_route=\"/spans\""]);
@@ -119,7 +119,7 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
             "Prometheus says whose it is: {}",
             page.body
         );
-        let instance = targets[number]["labels"]["instance"].as_str().expect("an id");
+        let instance = target["labels"]["instance"].as_str().expect("an id");
         assert_eq!(sum(&samples, "target_info", &[&format!("service_instance_id=\"{instance}\"")]), 1.0);
     }
     assert_eq!(served, 20.0);
