@@ -212,7 +212,7 @@ impl Worker {
         local.cpu.begin();
         local.budget.begin();
         state.memory.reached = false;
-        local.ahead.forget_stretch();
+        local.ahead.forget();
         if let Some(scope) = &scope {
             state.env.random = Chance::of(scope.random());
             local.output.current.set(scope.current());

@@ -244,6 +244,8 @@ pub struct Telemetry {
     pub label_faults: bool,
     /// Whether the simulator sends telemetry of its own.
     pub self_telemetry: bool,
+    /// Whether the sizes of bodies are measured.
+    pub body_sizes: bool,
 }
 
 /// An OTLP receiver.

@@ -48,6 +48,18 @@ impl Meter {
     }
 }
 
+/// Variables of an environment, by their names.
+type Variables = [(&'static str, &'static str); 2];
+
+/// Spans are recorded, and nothing is measured.
+pub const RECORDED: Variables = [("OTEL_TRACES_SAMPLER", "always_on"), ("OTEL_METRICS_EXPORTER", "none")];
+
+/// Nothing is recorded.
+pub const UNRECORDED: Variables = [("OTEL_TRACES_SAMPLER", "always_off"), ("OTEL_METRICS_EXPORTER", "none")];
+
+/// Spans are recorded, and metrics are made.
+pub const MEASURED: Variables = [("OTEL_TRACES_SAMPLER", "always_on"), ("OTEL_METRICS_EXPORTER", "console")];
+
 /// A topology on a bus of its own. Its records go to another thread, as they do
 /// in a run; they are counted, and the last are kept.
 pub struct Lab {
@@ -62,17 +74,17 @@ pub struct Lab {
 impl Lab {
     /// Batches end on another thread, all but the last.
     pub fn new(text: &str) -> Result<Self, Refused> {
-        Self::with(text, "always_on")
+        Self::with(text, RECORDED)
     }
 
-    /// A bus whose batches end on another thread, with a sampler as `OTEL_TRACES_SAMPLER` has it.
-    pub fn with(text: &str, sampler: &str) -> Result<Self, Refused> {
-        Self::start(text, sampler, |_, _| {})
+    /// A bus whose batches end on another thread, with these variables.
+    pub fn with(text: &str, variables: Variables) -> Result<Self, Refused> {
+        Self::start(text, variables, |_, _| {})
     }
 
     /// The other thread encodes each batch, as an exporter would.
     pub fn encoding_beside(text: &str) -> Result<Self, Refused> {
-        Self::start(text, "always_on", |batch, resources| {
+        Self::start(text, RECORDED, |batch, resources| {
             let packing = Packing { bytes: REQUEST_BYTES, records: batch.spans.len() };
             requests(&batch.spans, resources, packing, |bytes, _| {
                 std::hint::black_box(bytes);
@@ -82,13 +94,16 @@ impl Lab {
 
     fn start(
         text: &str,
-        sampler: &str,
+        variables: Variables,
         beside: impl Fn(&Batch, &[Resource]) + Send + 'static,
     ) -> Result<Self, Refused> {
         let embedded = EMBEDDED.map(|(name, _)| name);
         let topology = topology::parse("bench.toml", text, Path::new(""), &embedded)?;
         let options = Options { virtual_time: true, ..Options::default() };
-        let environment = |name: &str| (name == "OTEL_TRACES_SAMPLER").then(|| sampler.to_owned());
+        let environment = |name: &str| {
+            let variable = variables.iter().find(|(known, _)| *known == name);
+            variable.map(|(_, value)| (*value).to_owned())
+        };
         let plan = Plan::from_topology(topology, options, Intent::Describe, environment)?;
         let resources = plan.resources();
         let last: Arc<Mutex<Batch>> = Arc::default();

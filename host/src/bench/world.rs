@@ -1,6 +1,6 @@
 //! What a bus in virtual time costs: guest calls, hops, orders, spans.
 
-use super::lab::{Lab, ORDER};
+use super::lab::{Lab, MEASURED, ORDER, UNRECORDED};
 use super::{BenchError, Effort, Row, at_least, at_most, orders_without_sleeps, shards, stage};
 
 /// Hops of the chain whose cost is divided by their number.
@@ -51,8 +51,9 @@ fn hop_rows(effort: Effort, encoding: f64, sending: f64) -> Result<Vec<Row>, Ben
     let answer = noop.seconds_each(effort, "GET /");
     let each = |chain: f64| (chain - answer) / CHAIN as f64 * 1e6;
     let hop = each(Lab::new(&chain_topology(CHAIN, 0))?.seconds_each(effort, "GET /"));
-    let unrecorded = Lab::with(&chain_topology(CHAIN, 0), "always_off")?.seconds_each(effort, "GET /");
+    let unrecorded = Lab::with(&chain_topology(CHAIN, 0), UNRECORDED)?.seconds_each(effort, "GET /");
     let spans = hop - each(unrecorded);
+    let measured = each(Lab::with(&chain_topology(CHAIN, 0), MEASURED)?.seconds_each(effort, "GET /"));
     let silent = Lab::new(&chain_topology(1, 0))?.seconds_each(effort, "GET /");
     let reading = Lab::new(&chain_topology(1, CLOCK_READS))?.seconds_each(effort, "GET /");
     let host_call = (reading - silent) / f64::from(CLOCK_READS) * 1e6;
@@ -63,6 +64,7 @@ fn hop_rows(effort: Effort, encoding: f64, sending: f64) -> Result<Vec<Row>, Ben
         stage("— a call into a guest that answers at once, without the bus", call, hop),
         stage("— a call from a guest into the host, of one that reads the clock", host_call, hop),
         stage("— both spans, with their attributes", spans, hop),
+        stage("— on top of it: metrics, where they are made", measured - hop, hop),
         stage("— the rest: bus, context, queue, scheduler, the message, the guest's code", rest, hop),
         stage("— beside it, on another thread: encoding both spans", 2.0 * encoding * 1e6, hop),
         stage(

@@ -230,7 +230,10 @@ impl Own {
 
 /// The instruments of the core as records have them, made once for a world.
 #[derive(Debug)]
-pub struct Catalogue(Box<[(Arc<Instrument>, Arc<[f64]>)]>);
+pub struct Catalogue(Box<[Made]>);
+
+/// An instrument, and the bounds of its buckets.
+type Made = (Arc<Instrument>, Arc<[f64]>);
 
 impl Default for Catalogue {
     fn default() -> Self {
@@ -245,7 +248,7 @@ impl Default for Catalogue {
 
 impl Catalogue {
     /// An instrument, and the bounds of its buckets.
-    pub fn get(&self, own: Own) -> &(Arc<Instrument>, Arc<[f64]>) {
+    pub fn get(&self, own: Own) -> &Made {
         &self.0[own as usize]
     }
 }

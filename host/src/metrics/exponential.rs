@@ -127,7 +127,7 @@ mod tests {
 
     /// The bounds of the bucket of a value, by the definition.
     fn bounds(index: i32, scale: i32) -> (f64, f64) {
-        let base = |power: i32| 2_f64.powf(f64::from(power) * 2_f64.powi(-scale));
+        let base = |power: i32| libm::exp2(f64::from(power) * libm::exp2(f64::from(-scale)));
         (base(index), base(index + 1))
     }
 

@@ -37,7 +37,8 @@ pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) ->
     if !options.virtual_time {
         return (Pace::Real, Clock::real(speed.unwrap_or(1.0)));
     }
-    let to_backend = telemetry.otlp.is_some() && !telemetry.disabled;
+    let is_scraped = telemetry.metrics.prometheus.is_some();
+    let to_backend = (telemetry.otlp.is_some() || is_scraped) && !telemetry.disabled;
     let start = match options.start {
         Some(Start::At(start)) => start,
         Some(Start::Now) => clock::wall(),

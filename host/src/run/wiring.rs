@@ -38,7 +38,7 @@ pub fn host(
 ) -> Rc<Host> {
     let is_measured = telemetry.metrics.is_on && !telemetry.disabled;
     let metrics = first.filter(|_| is_measured).map(|first| {
-        let settings = metrics::Settings::new(&telemetry.metrics, false);
+        let settings = metrics::Settings::new(&telemetry.metrics, model.telemetry.body_sizes);
         Rc::new(Metrics::new(settings, model.root(), first, sched.now()))
     });
     recorder.record_exceptions_as(telemetry.exceptions);

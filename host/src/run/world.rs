@@ -99,8 +99,7 @@ impl World<'_> {
         mut hand_over: impl FnMut(Nanos, Batch) + 'static,
         on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
-        let Self { options, model, network, stop, progress, pace, .. } = self;
-        let watched = self.watched;
+        let Self { options, model, network, stop, progress, pace, watched, .. } = self;
         watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();

@@ -4,9 +4,8 @@
 use serde_json::{Value as Json, json};
 
 use super::rates::RATE_UNITS;
-use super::run::COMPUTE_UNITS;
 use super::schema::{any, text};
-use super::units::{BIT_UNITS, SIZE_UNITS, TIME_UNITS};
+use super::units::{BIT_UNITS, INSTRUCTION_UNITS, SIZE_UNITS, TIME_UNITS};
 
 /// The name of a topology, a load or a fault.
 pub(super) const NAME: &str = "[A-Za-z0-9._-]{1,100}";
@@ -46,7 +45,7 @@ pub(super) fn varying_time() -> String {
 
 /// The time of an instruction.
 pub(super) fn time_of_instruction() -> String {
-    format!("0|{NUMBER}({})", units(&COMPUTE_UNITS))
+    format!("(0|{NUMBER}({}))", units(&INSTRUCTION_UNITS))
 }
 
 pub(super) fn size() -> String {

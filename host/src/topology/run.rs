@@ -6,19 +6,17 @@ use super::reader::{Table, Value};
 use super::schema::text;
 use super::section::{Section, Sub};
 use super::shapes::By;
-use super::units::{Quantity, parse, refuse_bare};
+use super::units::{INSTRUCTION_UNITS, Quantity, parse, refuse_bare};
 use crate::error::{Problem, quote};
 use crate::model::Picos;
 
 /// No instruction may take longer: a microsecond.
 const LONGEST: Picos = 1_000_000;
 
-pub(super) const COMPUTE_UNITS: [(&str, u64); 3] = [("ps", 1), ("ns", 1_000), ("us", 1_000_000)];
-
 /// The time of an instruction: to thousandths of what other times are made of.
 const TIME_OF_INSTRUCTION: Quantity = Quantity {
     what: "time of an instruction",
-    units: &COMPUTE_UNITS,
+    units: &INSTRUCTION_UNITS,
     words: &[("\u{b5}s", "us"), ("\u{3bc}s", "us")],
     usual: "ns",
     usual_name: "nanoseconds",
@@ -41,7 +39,7 @@ static COMPUTE: Key<By<Picos>, Usual> = Key {
         schema: |_| text(&patterns::time_of_instruction()),
         read: |value| time_of_instruction(value),
     },
-    absent: Usual("\"0\""),
+    absent: Usual("\"0.04ns\""),
     says: "simulated time that an instruction of a guest takes in virtual time; `\"0\"`: computing takes none. See \
            [computing takes time](../concepts/virtual-time.md#computing-takes-time)",
 };

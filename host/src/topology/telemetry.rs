@@ -19,7 +19,7 @@ pub(super) static TELEMETRY: Key<Sub, Optional> = Key {
     of: Sub(&Section {
         name: "telemetry",
         says: "where spans and log records go, and what is not recorded",
-        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS, &SELF],
+        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS, &SELF, &BODY_SIZES],
         rules: &[],
     }),
     absent: Optional("none"),
@@ -62,6 +62,13 @@ static SELF: Key<By<bool>, Usual> = Key {
     says: "the simulator sends telemetry of its own: see [self-telemetry](../guides/self-telemetry.md)",
 };
 
+static BODY_SIZES: Key<By<bool>, Usual> = Key {
+    name: "body-sizes",
+    of: FLAG,
+    absent: Usual("false"),
+    says: "metrics of the sizes of bodies, which the conventions make opt-in: see [metrics](metrics.md#requests)",
+};
+
 /// `[telemetry]`.
 pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
     match TELEMETRY.open(root, "[telemetry]") {
@@ -70,12 +77,14 @@ pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
             exclude: EXCLUDE.or_usual(&table),
             label_faults: LABEL_FAULTS.or_usual(&table),
             self_telemetry: SELF.or_usual(&table),
+            body_sizes: BODY_SIZES.or_usual(&table),
         },
         None => Telemetry {
             otlp: None,
             exclude: EXCLUDE.usual(),
             label_faults: LABEL_FAULTS.usual(),
             self_telemetry: SELF.usual(),
+            body_sizes: BODY_SIZES.usual(),
         },
     }
 }

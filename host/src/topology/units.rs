@@ -21,6 +21,8 @@ pub(super) const TIME_UNITS: [(&str, u64); 6] = [
     ("h", 3_600_000_000_000),
 ];
 
+pub(super) const INSTRUCTION_UNITS: [(&str, u64); 3] = [("ps", 1), ("ns", 1_000), ("us", 1_000_000)];
+
 /// What else people write for a unit of time.
 const TIME_WORDS: [(&str, &str); 22] = [
     ("nsec", "ns"),

@@ -64,13 +64,13 @@ impl Lookahead {
         self.at.set(0);
         self.noted.set(self.bill.noted());
         self.rest.set(0);
-        self.computed.set(0);
         self.until.set(self.process.sched.now().saturating_add(patience));
     }
 
-    /// The request's work so far was no longer than it would be in any process.
-    pub fn forget_stretch(&self) {
+    /// Another request begins: nothing was computed for it.
+    pub fn forget(&self) {
         self.stretched.set(0);
+        self.computed.set(0);
     }
 
     /// How much longer the request's work took so far than it would in a process like any other:

@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod clients;
 mod collector;
+mod compute;
 mod console;
 mod context;
 mod cycles;

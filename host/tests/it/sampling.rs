@@ -15,10 +15,10 @@ struct Recorded {
     metrics: Vec<Value>,
 }
 
-/// A minute of orders, sampled with this share.
+/// Half a minute of orders, sampled with this share.
 fn orders(sampler: &str, share: &str) -> Recorded {
     let topology = Topology::orders();
-    let mut command = topology.command(&["--for", "1m", "--load", "shoppers=on"]);
+    let mut command = topology.command(&["--for", "30s", "--load", "shoppers=on"]);
     command.env("OTEL_TRACES_SAMPLER", sampler).env("OTEL_TRACES_SAMPLER_ARG", share).env(METRICS, "");
     let (run, records) = topology.records_of(&mut command);
     run.success();
@@ -66,7 +66,7 @@ fn kept(all: &Recorded, threshold: &str) -> BTreeSet<String> {
 #[test]
 fn the_traces_that_are_kept_are_those_whose_ids_say_so_and_all_their_spans_name_the_threshold() {
     let all = orders("always_on", "");
-    assert!(all.traces.len() > 200, "{}", all.traces.len());
+    assert!(all.traces.len() > 100, "{}", all.traces.len());
     assert!(all.traces.values().flatten().all(String::is_empty), "a sampler of the SDK says nothing");
     let mut more = all.traces.keys().cloned().collect::<BTreeSet<_>>();
     for (sampler, share, threshold, said) in [

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::support::shipped::{Shipped, TRUTH};
-use crate::support::{at_once, finish, simhost};
+use crate::support::{at_once, finish};
 
 /// Firings of each fault that a golden file has, and requests that it changed.
 const FIRINGS: usize = 3;
@@ -33,7 +33,7 @@ fn every_topology_does_what_its_golden_file_says() {
 fn differences(shipped: &Shipped) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let truth = if shipped.has_truth { &TRUTH[..] } else { &[] };
-    let finished = finish(simhost().current_dir(folder.path()).args(shipped.arguments()).args(truth));
+    let finished = finish(shipped.run().current_dir(folder.path()).args(truth));
     let said = format!("{}\n{}", shipped.command(), finished.success());
     assert!(said.contains("\ndigest: "), "{} tells no digest:\n{said}", shipped.name);
     let golden = shipped.golden();

@@ -39,7 +39,9 @@ impl Lab {
     /// Sets up a topology.
     pub fn of(topology: Topology, spans: Spans) -> Self {
         let model = topology.model.clone();
-        let options = Options { virtual_time: true, ..Options::default() };
+        // Formulas are of the work that is written, unless the topology says how long computing takes.
+        let compute = (!topology.text.contains("[run]")).then_some(0);
+        let options = Options { virtual_time: true, compute, ..Options::default() };
         let environment = |name: &str| {
             (name == "OTEL_TRACES_SAMPLER" && spans == Spans::Off).then(|| "always_off".to_owned())
         };

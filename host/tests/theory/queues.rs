@@ -20,6 +20,8 @@ struct Queue<'a> {
     /// Requests that may wait.
     places: u32,
     work: &'a str,
+    /// What an instruction takes; none: computing takes no time.
+    compute: Option<&'a str>,
     arrivals: &'a str,
     /// Requests per second.
     rate: f64,
@@ -34,20 +36,35 @@ impl Queue<'_> {
         let rate = offered * f64::from(workers) / SERVICE;
         // More than ever wait, at the utilisations below.
         let places = 10_000;
-        Self { workers, places, work: EXPONENTIAL, arrivals: "poisson", rate }
+        Self { workers, places, work: EXPONENTIAL, compute: None, arrivals: "poisson", rate }
     }
 
     fn topology(&self) -> String {
-        let Self { workers, places, work, arrivals, rate } = self;
+        let Self { workers, places, work, compute, arrivals, rate } = self;
+        let run = compute.map_or_else(String::new, |compute| format!("[run]\ncompute = '{compute}'\n"));
+        let factor = if compute.is_some() { "compute-factor = 3\n" } else { "" };
         // Each has chance of its own: together they say more.
         let seed = (rate * 1e3) as u64 + u64::from(*places);
         format!(
-            "[topology]\nname = 'theory'\nseed = {seed}\n[network]\nlatency = '0ns'\n\
-             [services.queue]\nguest = 'service'\nworkers = {workers}\nqueue = {places}\n\
+            "[topology]\nname = 'theory'\nseed = {seed}\n{run}[network]\nlatency = '0ns'\n\
+             [services.queue]\nguest = 'service'\nworkers = {workers}\nqueue = {places}\n{factor}\
              config.work = {work}\n\
              [[load]]\nname = 'customers'\nto = 'queue'\nrequest = {{ path = '/' }}\n\
              arrivals = {{ {arrivals} = '{rate}/s' }}\n"
         )
+    }
+
+    /// What a request computes beside work that always takes [`SERVICE`]: seconds. It is measured where no
+    /// request waits, by SERVER spans.
+    fn computed(&self) -> f64 {
+        let quiet = Queue { work: "'10ms'", arrivals: "constant", rate: 10.0, ..*self };
+        let lab = Lab::new(&quiet.topology(), Path::new(""), Spans::Kept);
+        lab.run(1_000_000_000, 10);
+        // The first request finds a memory that is not set up.
+        let taken: Vec<_> =
+            lab.spans().iter().map(|span| (span.end - span.start) as f64 / 1e9).skip(1).collect();
+        assert!(taken.len() > 90);
+        taken.iter().sum::<f64>() / taken.len() as f64 - SERVICE
     }
 
     /// Runs it, and holds it against a theory.
@@ -127,6 +144,27 @@ fn work_of_any_distribution_waits_by_its_mean_and_variance() {
         Queue { work: "{ lognormal = { median = '7827045ns', sigma = 0.7 } }", ..Queue::with(1, 0.7) };
     let variation = libm::expm1(sigma * sigma);
     queue.agrees("M/G/1, lognormal, ρ = 0.7", &|rate, service| mg1(rate, service, variation));
+}
+
+/// What an instruction takes in these tests: much, so that it is noticed.
+const SLOW: Option<&str> = Some("1us");
+
+#[test]
+fn computing_is_work_too_where_work_always_takes_as_long() {
+    let queue = Queue { work: "'10ms'", compute: SLOW, ..Queue::with(1, 0.6) };
+    let computed = queue.computed();
+    assert!(computed > 2.0 * NOTICED * SERVICE, "{computed}");
+    queue.agrees("M/D/1 with computing", &|rate, service| mg1(rate, service + computed, 0.0));
+}
+
+#[test]
+fn computing_adds_to_the_mean_of_random_work_and_not_to_its_variance() {
+    let queue = Queue { compute: SLOW, ..Queue::with(1, 0.6) };
+    let computed = queue.computed();
+    queue.agrees("M/G/1, exponential and computing", &|rate, service| {
+        let share = service / (service + computed);
+        mg1(rate, service + computed, share * share)
+    });
 }
 
 #[test]

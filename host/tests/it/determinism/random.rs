@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::determinism::left::{Left, assert_same};
-use crate::support::Topology;
+use crate::support::{EXACT_RUN, Topology};
 
 /// A service of a random system. It calls services that come after it, so there are no cycles.
 #[derive(Clone, Debug)]
@@ -65,12 +65,16 @@ impl System {
                  config = {{ work = {work}, calls = '{calls}', errors = {errors} }}\n"
             );
         }
+        if ample {
+            // Nor does a request find a cold worker that another would have found.
+            text += EXACT_RUN;
+        }
         let Self { rate, .. } = self;
         text += &format!(
             "[[load]]\nname = \"load\"\nto = \"s0\"\nrequest = {{ path = \"/\" }}\n\
              arrivals = {{ poisson = \"{rate}/s\" }}\nmax-requests = 100\n{sections}"
         );
-        Topology::new("drawn", text)
+        Topology::as_written("drawn", text)
     }
 
     fn calls(&self, at: usize) -> String {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::determinism::difference;
 use crate::determinism::left::{Left, assert_same};
+use crate::support::at_once;
 use crate::support::shipped::Shipped;
-use crate::support::{at_once, simhost};
 
 /// Leaves out the runs without each fault, which take several times as long as the run itself.
 const ALONE: &str = "--no-counterfactual";
@@ -14,7 +14,7 @@ const ALONE: &str = "--no-counterfactual";
 fn every_topology_that_ships_runs_twice_the_same() {
     at_once(&Shipped::all(), |shipped| {
         // The runs without each fault are the golden files' to compare.
-        let run = || Left::by(simhost().args(shipped.arguments()).arg(ALONE));
+        let run = || Left::by(shipped.run().arg(ALONE));
         let (one, other) = (run(), run());
         assert_same(&shipped.name, &one, &other);
         let truth = difference::first(&one.truth, &other.truth);
@@ -52,8 +52,8 @@ fn another_build_runs_every_topology_the_same() {
     let mut runs: Vec<_> = Shipped::all()
         .iter()
         .map(|shipped| {
-            let mut command = simhost();
-            command.args(shipped.arguments()).arg(ALONE);
+            let mut command = shipped.run();
+            command.arg(ALONE);
             (shipped.name.clone(), command)
         })
         .collect();

@@ -79,6 +79,27 @@ fn the_time_of_the_processor_is_what_requests_took_that_only_compute() {
 }
 
 #[test]
+fn sizes_of_bodies_are_measured_on_both_sides_where_the_topology_asks_for_it() {
+    let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
+    let of_client = ["http.client.request.body.size", "http.client.response.body.size"];
+    let run = callers("").virtually(&[]);
+    assert!(sizes.iter().chain(&of_client).all(|metric| of_metric(&run, metric).is_empty()));
+    let run = callers("[telemetry]\nbody-sizes = true").virtually(&[]);
+    let total = |metric: &str, service: &str| {
+        let points = last(&run, metric).into_values().filter(|point| point.service == service);
+        points.fold((0, 0.0), |(count, sum), point| {
+            assert_eq!(point.unit, "By");
+            (count + point.histogram().count, sum + point.histogram().sum)
+        })
+    };
+    for (server, client) in sizes.iter().zip(of_client) {
+        let (served, sent) = (total(server, "back"), total(client, "front"));
+        assert_eq!((served, served.0), (sent, 1_000), "{server}");
+    }
+    assert!(total(sizes[1], "back").1 > 0.0);
+}
+
+#[test]
 fn policies_count_what_the_report_does() {
     let link = "[[links]]\nfrom = \"front\"\nto = \"back\"\n\
                 retry = { attempts = 3, backoff = \"10ms\" }\n\

@@ -1,7 +1,9 @@
 //! The Prometheus endpoint, asked over HTTP as Prometheus does, and compared with the spans of the same run.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -108,7 +110,7 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
     assert_eq!(targets[0]["targets"], json!([at.0.to_string()]));
     let count = "http_server_request_duration_seconds_count";
     let mut served = 0.0;
-    for number in 0..2 {
+    for (number, target) in targets[..2].iter().enumerate() {
         let page = at.get(&format!("/metrics/back/{number}"));
         let samples = samples(&page.body);
         served += sum(&samples, count, &["http_route=\"/spans\""]);
@@ -117,7 +119,7 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
             "Prometheus says whose it is: {}",
             page.body
         );
-        let instance = targets[number]["labels"]["instance"].as_str().expect("an id");
+        let instance = target["labels"]["instance"].as_str().expect("an id");
         assert_eq!(sum(&samples, "target_info", &[&format!("service_instance_id=\"{instance}\"")]), 1.0);
     }
     assert_eq!(served, 20.0);
@@ -127,6 +129,24 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
         assert_eq!(at.get(target).status, status, "{target}");
     }
     server.stop();
+}
+
+/// It runs where Debian's package `prometheus` is installed.
+#[test]
+fn promtool_finds_nothing_wrong_with_a_page_but_names_that_end_in_count() {
+    let server = world().serve();
+    server.get("/call?service=back&path=/spans");
+    let page = endpoint(&server).get("/metrics").body;
+    server.stop();
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = promtool.spawn() else { return };
+    child.stdin.take().expect("a pipe").write_all(page.as_bytes()).expect("promtool reads");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // The conventions have such names: `db.client.connection.count`.
+    let trouble: Vec<_> = said.lines().filter(|line| !line.contains("\"_count\" suffix")).collect();
+    assert!(trouble.is_empty(), "{trouble:?}");
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn exponential_histograms_have_the_same_counts_and_sums() {
         let (scale, offset, counts, zeros) = exponential.exponential.clone().expect("exponential buckets");
         assert_eq!(counts.iter().sum::<u64>() + zeros, exponential.count);
         assert!((-10..=20).contains(&scale) && counts.len() <= 160);
-        let bound = |index: i32| 2_f64.powf(f64::from(index) * 2_f64.powi(-scale));
+        let bound = |index: i32| libm::exp2(f64::from(index) * libm::exp2(f64::from(-scale)));
         assert!(exponential.max <= bound(offset + counts.len() as i32) * (1.0 + 1e-9));
         assert!(point.exemplars.len() <= 20);
     }

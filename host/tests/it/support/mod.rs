@@ -28,7 +28,7 @@ pub use golden::golden;
 pub use process::{Finished, METRICS, finish, interrupt, refused, said, simhost};
 pub use serving::Serving;
 pub use telemetry::{Span, SpanKind};
-pub use topology::{Topology, guest};
+pub use topology::{EXACT_RUN, Topology, guest};
 pub use world::{OUT, Run, World, guests};
 
 /// No run of a test takes longer; one that does is killed.

@@ -17,6 +17,7 @@ use super::metrics::{self, Point};
 use super::process::{METRICS, finish, refused, simhost};
 use super::serving::Serving;
 use super::telemetry::{Log, Records, Span, SpanKind};
+use super::topology::EXACT_RUN;
 
 const TOPOLOGY: &str = "topology.toml";
 /// The file of the records.
@@ -133,14 +134,15 @@ impl World {
         let head = format!(
             "[topology]\nname = \"tests\"\n\n[ingress]\nlisten = \"127.0.0.1:0\"\nto = \"{entry}\"\n"
         );
-        // Times add up where messages take the same and timers are exact; a test of the network
-        // writes a section of its own.
+        // Times add up where messages take the same, timers are exact and computing takes no time; a test
+        // of these writes a section of its own.
         const EXACT: &str = "[network]\ntimer-slack = \"0s\"";
         let text = match (self.rest.contains("[network]"), self.rest.contains("timer-slack")) {
             (_, true) => format!("{head}{}{}", self.services, self.rest),
             (true, false) => format!("{head}{}{}", self.services, self.rest.replacen("[network]", EXACT, 1)),
             (false, false) => format!("{head}{}{}\n{EXACT}\nlatency = \"300us\"\n", self.services, self.rest),
         };
+        let text = if text.contains("[run]") { text } else { text + EXACT_RUN };
         fs::write(folder.path().join(TOPOLOGY), text).expect("the topology is written");
         folder
     }
