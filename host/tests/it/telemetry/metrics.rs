@@ -95,13 +95,13 @@ fn a_line_has_no_field_without_a_value_and_numbers_of_64_bits_as_text() {
 fn numbers_that_json_does_not_have_are_text_and_protobuf_has_them() {
     let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
     let record = metric("odd", Points::Gauge(values.map(|value| point(Number::Float(value))).to_vec()));
-    let (line, _) = lines(&[record.clone()]).remove(0);
+    let (line, _) = lines(std::slice::from_ref(&record)).remove(0);
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
     let read = &json["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"];
     let read: Vec<_> = read.as_array().unwrap().iter().map(|point| point["asDouble"].clone()).collect();
     assert_eq!(read, ["NaN", "Infinity", "-Infinity"]);
     let mut bytes = Vec::new();
-    requests(&[record.clone()], &resources(), ALL, |request, _| bytes = request);
+    requests(std::slice::from_ref(&record), &resources(), ALL, |request, _| bytes = request);
     assert_eq!(bytes, message::metrics(&[record], &resources()).encode_to_vec());
 }
 
