@@ -25,7 +25,7 @@ use super::otlp::Endpoints;
 use super::pipeline::Batching;
 use super::record::Exceptions;
 use super::sampler::Sampler;
-use super::signal::{PerSignal, Signals};
+use super::signal::{PerSignal, Signal, Signals};
 use crate::context::probability::Threshold;
 use crate::error::Problem;
 use crate::model;
@@ -109,9 +109,11 @@ impl Settings {
 }
 
 impl Settings {
-    /// How long an exporter is waited for that takes nothing: the longest of all signals.
+    /// How long an exporter is waited for that takes nothing: the longest of the signals that there are.
     pub fn patience(&self) -> Duration {
-        self.batching.iter().map(|(_, batching)| batching.timeout).max().unwrap_or_default()
+        let is_made = |signal| signal != Signal::Metrics || self.metrics.is_on;
+        let made = self.batching.iter().filter(|(signal, _)| is_made(*signal));
+        made.map(|(_, batching)| batching.timeout).max().unwrap_or_default()
     }
 }
 

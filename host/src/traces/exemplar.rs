@@ -46,10 +46,12 @@ impl FromStr for Wish {
         if route.len() != 2 {
             return Err(FORM.to_owned());
         }
-        let number = percentile.strip_prefix('p').and_then(|number| number.parse::<f64>().ok());
-        let quantile = match (*percentile, number) {
+        // Read as a share, as a division by 100 is not exact: 99.9 would be a bit more than 0.999.
+        let share =
+            percentile.strip_prefix('p').and_then(|number| format!("{number}e-2").parse::<f64>().ok());
+        let quantile = match (*percentile, share) {
             ("max", _) => 1.0,
-            (_, Some(number)) if number > 0.0 && number < 100.0 => number / 100.0,
+            (_, Some(share)) if share > 0.0 && share < 1.0 => share,
             _ => return Err(format!("{} is no percentile: write p50, p99, p99.9 or max", quote(percentile))),
         };
         let (service, percentile) = ((*service).to_owned(), (*percentile).to_owned());

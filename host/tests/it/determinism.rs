@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use crate::support::http::Dead;
 use crate::support::telemetry::{self, Span};
-use crate::support::{Finished, ORDER, Topology, finish};
+use crate::support::{Finished, ORDER, Topology, finish, said};
 
 /// Orders of all kinds, and one that fails.
 const ORDERS: [&str; 8] = [
@@ -189,9 +189,10 @@ fn a_start_that_cannot_be_is_refused_with_everything_else() {
     let late = ["--virtual", "--start", "2554-07-21T00:00:00Z", "--for", "48h"];
     let finished = topology.run(&late);
     assert_eq!(finished.code, Some(2));
-    let said =
-        "--for 172800s from --start \"2554-07-21T00:00:00Z\" on leads beyond the end of simulated time";
-    assert!(finished.stderr.contains(said), "{}", finished.stderr);
+    said(
+        &finished,
+        &["--for 48h from --start \"2554-07-21T00:00:00Z\" on leads beyond the end of simulated time"],
+    );
 }
 
 /// The spans, with times that count from the first start, and without trace ids.

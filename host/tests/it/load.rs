@@ -267,7 +267,7 @@ fn a_load_that_cannot_run_as_asked_is_refused() {
         (&endless, &["--virtual", "--for", "1s", "--listen", "127.0.0.1:0"], "--listen has no effect"),
         (&endless, &["--through-ingress", "--load", "endless=off"], "no load runs"),
         (&endless, &["--virtual", "--for", "1s", "--through-ingress"], "cannot be used with"),
-        (&late, &["--virtual", "--for", "1m"], "the load \"late\" starts after 3600s"),
+        (&late, &["--virtual", "--for", "1m"], "the load \"late\" starts after 1h"),
     ];
     for (topology, arguments, words) in cases {
         let refused = topology.run(arguments);

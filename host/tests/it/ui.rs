@@ -15,7 +15,7 @@ use simhost::model::{
 };
 use simhost::topology::{Topology, parse};
 
-const EMBEDDED: [&str; 4] = ["inventory", "notification", "orders", "payment"];
+const EMBEDDED: [&str; 5] = ["inventory", "notification", "orders", "payment", "service"];
 
 #[test]
 fn every_file_is_read_or_refused_as_its_golden_file_says() {

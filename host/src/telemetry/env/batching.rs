@@ -29,13 +29,12 @@ const LOGS: Names = Names {
     batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
 };
 
-/// Those of all signals. Log records are gathered as spans are where their own variables are not
-/// set: they have one pipeline.
+/// Those of all signals. Where the variables of log records and metrics are not set, what those of spans
+/// say holds for them: they have one pipeline, and one wait for receivers at its end.
 pub fn read(reader: &mut Reader<'_>) -> PerSignal<Batching> {
     let spans = of(reader, &SPANS, Batching::default());
     let logs = of(reader, &LOGS, spans);
-    let timeout =
-        milliseconds(reader, "OTEL_METRIC_EXPORT_TIMEOUT", 1).unwrap_or(Batching::default().timeout);
+    let timeout = milliseconds(reader, "OTEL_METRIC_EXPORT_TIMEOUT", 1).unwrap_or(spans.timeout);
     let metrics = Batching { queue: METRIC_QUEUE, timeout, ..spans };
     PerSignal::from_fn(|signal| match signal {
         Signal::Traces => spans,

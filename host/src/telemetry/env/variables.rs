@@ -112,8 +112,8 @@ const VARIABLES: [Variable; 37] = [
     ),
     variable(
         "OTEL_METRIC_EXPORT_TIMEOUT",
-        || code(Batching::default().timeout.as_millis()),
-        "milliseconds: for how long a receiver of metrics is waited for, as `OTEL_BSP_EXPORT_TIMEOUT` has it for spans",
+        || "that of `OTEL_BSP_EXPORT_TIMEOUT`".to_owned(),
+        "milliseconds: for how long a receiver of metrics is waited for",
     ),
     variable(
         "OTEL_METRICS_EXEMPLAR_FILTER",

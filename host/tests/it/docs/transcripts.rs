@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Block, blocks, root, text};
-use crate::support::{Topology, at_once, finish, simhost};
+use crate::support::{METRICS, Topology, at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
 const NOT_RUN: usize = 26;
@@ -93,7 +93,9 @@ impl Stage {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut shell = Command::new("/bin/sh");
-        let program = simhost();
+        let mut program = simhost();
+        // As readers have it: with metrics.
+        program.env_remove(METRICS);
         shell.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         shell.env("PATH", path).current_dir(self.0.path()).args(["-c", &step.short()]);
         shell.stdin(std::process::Stdio::null());
