@@ -29,7 +29,8 @@ fi
 # check.yaml takes its addresses and files from the test.
 export SIMHOST_OTLP_ENDPOINT=localhost:4317 SIMHOST_OTLP_HTTP_ENDPOINT=localhost:4318
 export SIMHOST_HEALTH_ENDPOINT=localhost:13133
-export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl SIMHOST_JSON_FILE=spans.jsonl
+export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl
+export SIMHOST_OWN_METRICS_FILE=own-metrics.jsonl SIMHOST_JSON_FILE=spans.jsonl
 
 # A configuration is one file, or a file and what is merged over it.
 validate() {
