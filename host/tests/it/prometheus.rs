@@ -12,7 +12,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -111,12 +110,6 @@ fn labels(object: &Value) -> BTreeMap<String, String> {
     let object = object.as_object().unwrap_or_else(|| panic!("no labels: {object}"));
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     object.iter().map(|(name, value)| (name.clone(), text(value))).collect()
-}
-
-/// The time of this machine, as Prometheus has it: seconds since the epoch.
-#[allow(clippy::disallowed_methods, reason = "another program has this time")]
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64()
 }
 
 /// Values are texts, because JSON has neither NaN nor infinity.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Prometheus, binary, labels, now};
+use super::{Prometheus, binary, labels};
 use crate::support::client::Client;
 use crate::support::http::Connection;
+use crate::support::program::now;
 use crate::support::server::Server;
 use crate::support::telemetry::read;
 use crate::support::{METRICS, Span, SpanKind, Topology, finish, simhost};
@@ -14,7 +15,7 @@ use crate::support::{METRICS, Span, SpanKind, Topology, finish, simhost};
 /// Small orders, a large one, and one that is refused with 400.
 const QUANTITIES: [i64; 8] = [2, 2, 1, 8, 3, 2, 0, 1];
 
-/// By way of `/sd`, a target for each replica; and by way of the page of all, which says itself whose its series are.
+/// By way of `/sd`, a target for each replica; and by way of the page of all, which names the services.
 fn configuration(run: Client) -> String {
     let address = run.0;
     format!(
@@ -69,7 +70,7 @@ fn scraped() -> Option<Scraped> {
         let ready = up.len() == 5 && up.iter().all(|(_, up)| *up == 1.0) && counts.len() >= 8;
         if ready { Ok(()) } else { Err(format!("targets {up:#?}, series {counts:#?}")) }
     });
-    let at = now();
+    let at = now().as_secs_f64();
     the_targets_are_the_replicas(&prometheus);
     let finished = run.stop();
     let report = finished.json();
@@ -136,7 +137,7 @@ fn the_buckets_that_prometheus_has_are_those_of_the_spans() {
             span.kind == SpanKind::Server
                 && *job == format!("orders/{}", span.service)
                 && span.text("http.route") == Some(route)
-                && span.get("http.response.status_code").to_string() == *status
+                && span.int("http.response.status_code") == status.parse().ok()
         };
         let within = scraped.spans.iter().filter(is_of).filter(|span| span.duration() as f64 / 1e9 <= bound);
         assert_eq!(*count, within.count() as f64, "{job} {route} {status}, up to {bound} s");

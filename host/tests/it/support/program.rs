@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
@@ -97,6 +97,11 @@ pub fn find(variable: &str, places: impl IntoIterator<Item = PathBuf>) -> Option
         return Some(named);
     }
     places.into_iter().find(|place| place.is_file())
+}
+
+/// The time of this machine, as other programs have it: since the epoch.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970")
 }
 
 /// Free at this moment. Held together until all are known, so that they differ.
