@@ -22,10 +22,11 @@ else
     mkdir -p "$out"
     # The module itself has to be the main one, because it replaces modules that it depends on.
     source=$(cd "$out" && go mod download -json "github.com/prometheus/prometheus@$module" |
-        sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')
+        sed -n 's/^[[:space:]]*"Dir": "\(.*\)",*$/\1/p')
     cp -R "$source" "$out/src"
     chmod -R u+w "$out/src"
-    (cd "$out/src" && GOWORK=off go build -tags remove_all_sd -o "$out" ./cmd/prometheus ./cmd/promtool)
+    (cd "$out/src" && GOWORK=off go build -tags remove_all_sd \
+        -ldflags "-X github.com/prometheus/common/version.Version=$version" -o "$out" ./cmd/prometheus ./cmd/promtool)
     rm -rf "$out/src"
     # The last, so that an interrupted build leaves nothing that looks finished.
     echo "$version" >"$out/version"
