@@ -149,8 +149,7 @@ mod tests {
             all.concat().into_iter().map(|(at, scope)| record(at, scope, "a", Type::Gauge)).collect();
         assert_eq!(sorted(&records), (vec!["a".to_owned()], Vec::new()));
         let (counter, gauge) = (Type::Counter, Type::Gauge);
-        let records =
-            [record(0, Scope::Guest, "orders", counter), record(1, Scope::Guest, "orders", gauge)];
+        let records = [record(0, Scope::Guest, "orders", counter), record(1, Scope::Guest, "orders", gauge)];
         assert_eq!(sorted(&records).1, [("orders".to_owned(), "orders of shop".to_owned())]);
     }
 
@@ -158,7 +157,8 @@ mod tests {
     fn no_guest_takes_a_name_from_the_core_or_the_page() {
         let guest = |name| record(0, Scope::Guest, name, Type::Gauge);
         let core = record(1, Scope::Bus, "http.server.request.duration", Type::Histogram);
-        let records = [guest("http.server.request.duration.sum"), guest("target"), guest("target.info"), core];
+        let records =
+            [guest("http.server.request.duration.sum"), guest("target"), guest("target.info"), core];
         let (families, left_out) = sorted(&records);
         assert_eq!(families, ["http_server_request_duration"]);
         let others: Vec<_> = left_out.iter().map(|(_, other)| other.as_str()).collect();

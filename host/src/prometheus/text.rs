@@ -203,7 +203,12 @@ fn histogram(text: &mut String, format: Format, name: &str, labels: &Labels, poi
     for (bound, count) in bounds.zip(&point.buckets) {
         below += count;
         let separator = if labels.is_empty() { "" } else { "," };
-        put(text, &bucket, &format!("{labels}{separator}{}=\"{}\"", names::BOUND, float(bound)), &below.to_string());
+        put(
+            text,
+            &bucket,
+            &format!("{labels}{separator}{}=\"{}\"", names::BOUND, float(bound)),
+            &below.to_string(),
+        );
         let is_within = |exemplar: &&Exemplar| {
             let value = as_f64(exemplar.value);
             least < value && value <= bound
@@ -239,9 +244,8 @@ fn add(text: &mut String, format: Format, exemplar: Option<&Exemplar>) {
 }
 
 fn written(labels: &BTreeMap<String, String>) -> Labels {
-    let label = |(name, value): (&String, &String)| {
-        format!("{name}=\"{}\"", escaped(value).replace('"', "\\\""))
-    };
+    let label =
+        |(name, value): (&String, &String)| format!("{name}=\"{}\"", escaped(value).replace('"', "\\\""));
     labels.iter().map(label).collect::<Vec<_>>().join(",")
 }
 

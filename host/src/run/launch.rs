@@ -100,7 +100,15 @@ impl Plan {
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
         let shortage = Shortage::default();
-        watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, clashes.as_ref(), &on_event);
+        watchers::spawn_watchers(
+            &network,
+            &pipeline,
+            truth.as_ref(),
+            &unread,
+            &shortage,
+            clashes.as_ref(),
+            &on_event,
+        );
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
@@ -152,7 +160,8 @@ impl Plan {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
         let elapsed = (!options.virtual_time).then(|| watch.elapsed());
-        let report = own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, elapsed));
+        let report =
+            own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, elapsed));
         own.end(&on_event);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();

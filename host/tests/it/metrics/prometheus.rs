@@ -208,11 +208,16 @@ fn what_would_have_the_name_of_another_metric_is_left_out_and_the_report_has_it(
         assert_eq!(sum(&samples, "orders_total", &[]), 1.0);
         assert!(families(&own.body).contains(&("orders", "gauge")), "{}", own.body);
         let clashes = &run.json()["telemetry"]["clashes"];
-        let found: Vec<_> = clashes.as_array().expect("rows").iter().map(|row| {
-            let text = |key: &str| row[key].as_str().expect("a text").to_owned();
-            assert!(row["data_points"].as_u64() >= Some(1));
-            (text("service"), text("metric"), text("reason"))
-        }).collect();
+        let found: Vec<_> = clashes
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| {
+                let text = |key: &str| row[key].as_str().expect("a text").to_owned();
+                assert!(row["data_points"].as_u64() >= Some(1));
+                (text("service"), text("metric"), text("reason"))
+            })
+            .collect();
         let of = |service: &str, metric: &str, other: &str| {
             let reason = format!("its name, or one of its samples, is that of {other} of front");
             (service.to_owned(), metric.to_owned(), reason)
