@@ -81,10 +81,11 @@ pub fn tell(event: RunEvent) {
                  help: no record of the run is concerned; leave out --self-telemetry if nobody wants it\n"
             ));
         }
-        RunEvent::Flushing { patience } => {
+        RunEvent::Flushing { patience, is_told } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));
+            let signal = if is_told { "ctrl-c again quits at once" } else { "ctrl-c ends the wait" };
             say(&format!(
-                "waiting for the records to be taken, for up to {patience} while none is; ctrl-c quits at once\n"
+                "waiting for the records to be taken, for up to {patience} while none is\n  {signal}\n"
             ));
         }
     }

@@ -285,12 +285,31 @@ enum Again {
     Accepted,
 }
 
-/// Keeps what a receiver says about itself to a length that a report can show.
+/// Keeps what a receiver says about itself to a line, and to a length that a report can show: it shall
+/// not look like a line of the report's own.
 fn shorten(text: &str) -> String {
     const LONGEST: usize = 200;
-    let text = text.trim();
+    // All of it may be an endless list of blanks.
+    let words = text.split(|sign: char| sign.is_whitespace() || sign.is_control());
+    let words = words.filter(|word| !word.is_empty()).take(LONGEST).collect::<Vec<_>>();
+    let text = words.join(" ");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_says_stays_on_one_line_and_is_short() {
+        assert_eq!(
+            shorten(" no\ndigest: 00\r\n\tlost\u{b}it\u{2028}all \u{85}"),
+            "no digest: 00 lost it all"
+        );
+        assert_eq!(shorten(&"x ".repeat(500)).chars().count(), 201);
+        assert_eq!(shorten(&"ü".repeat(200)), "ü".repeat(200));
     }
 }
