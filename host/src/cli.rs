@@ -120,8 +120,9 @@ fn among(range: &std::ops::RangeInclusive<u32>) -> clap::builder::RangedI64Value
     clap::value_parser!(u32).range(i64::from(*range.start())..=i64::from(*range.end()))
 }
 
+/// A variable of the environment. What of its value is no UTF-8 becomes `U+FFFD`.
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 /// Says why a run could not be done.

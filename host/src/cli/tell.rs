@@ -7,6 +7,7 @@ use crate::progress;
 use crate::report::words;
 use crate::run::{Plan, RunEvent};
 use crate::self_telemetry::Unsent;
+use crate::telemetry::env;
 
 use super::{complain, say};
 
@@ -16,7 +17,8 @@ const WORTH_TELLING: Duration = Duration::from_secs(1);
 /// Says what may be a mistake, and what a person should know before the run.
 pub fn tell_doubts(plan: &Plan) {
     say(&plan.warnings().render(Look::of_stderr()));
-    for note in plan.notes() {
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for note in plan.notes().iter().chain(&env::misspelt(set)) {
         complain("note", note, None);
     }
 }

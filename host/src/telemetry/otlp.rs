@@ -117,7 +117,8 @@ pub struct Options {
     pub batching: PerSignal<Batching>,
     /// Encoded size of a request, before compression.
     pub request_bytes: usize,
-    /// Requests under way at a time, for each signal.
+    /// Requests under way at a time, for each signal but metrics: the points of a series are sent in
+    /// their order ("Metrics SDK", "Periodic exporting MetricReader": exports are not concurrent).
     pub concurrency: usize,
     pub retry: RetryPolicy,
     /// Names the stream that the jitter of retries is drawn from.
@@ -147,10 +148,7 @@ impl Otlp {
     /// # Errors
     /// A certificate, a key or a URL that cannot be used.
     pub fn start(endpoints: &Endpoints, options: &Options, runtime: &Handle) -> Result<Self, Vec<Problem>> {
-        let name = match endpoints.iter().find_map(|(_, endpoint)| endpoint.as_ref()) {
-            Some(endpoint) => format!("otlp {endpoint}"),
-            None => "otlp".to_owned(),
-        };
+        let name = name(endpoints);
         let account = Account::new(name.clone());
         let mut problems = Vec::new();
         let lanes = PerSignal::from_fn(|signal| {
@@ -212,6 +210,21 @@ impl Exporter for Otlp {
     fn account(&self) -> Arc<Account> {
         Arc::clone(&self.account)
     }
+}
+
+/// What a report calls receivers: by their addresses, which differ in the path at most, mostly.
+fn name(endpoints: &Endpoints) -> String {
+    let mut addresses: Vec<String> = Vec::new();
+    let all = || endpoints.iter().filter_map(|(_, endpoint)| endpoint.as_ref());
+    for endpoint in all() {
+        let mut origin = endpoint.clone();
+        origin.url.set_path("/");
+        let address = if all().count() == 1 { endpoint.to_string() } else { origin.to_string() };
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    format!("otlp {}", addresses.join(", "))
 }
 
 /// One attempt at a request, over either protocol.

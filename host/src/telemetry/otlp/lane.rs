@@ -80,7 +80,8 @@ impl Lane {
             account,
         });
         let (alive, done) = mpsc::channel();
-        let tasks = (0..options.concurrency.max(1))
+        let concurrency = if signal == Signal::Metrics { 1 } else { options.concurrency.max(1) };
+        let tasks = (0..concurrency)
             .map(|_| {
                 let (shared, alive) = (Arc::clone(&shared), alive.clone());
                 // Out here, so that it works even if the runtime never runs the task.

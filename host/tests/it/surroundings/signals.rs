@@ -125,7 +125,7 @@ fn a_signal_ends_the_wait_for_a_receiver_that_does_not_answer() {
     run.signal("-TERM");
     let ended = run.ended();
     assert_eq!(ended.code, Some(1), "records are lost");
-    for said in ["digest: ", "records, out of time"] {
+    for said in ["digest: ", "spans, out of time"] {
         assert!(ended.stdout.contains(said) || ended.stderr.contains(said), "{said}: {ended:?}");
     }
 }

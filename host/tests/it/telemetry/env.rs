@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use simhost::error::Problem;
 use simhost::model::{Otlp, Protocol};
 use simhost::telemetry::env::{
-    ExemplarFilter, HistogramAggregation, MetricSettings, Prometheus, Settings, SpanLimits,
+    ExemplarFilter, Flags, HistogramAggregation, MetricSettings, Prometheus, Settings, SpanLimits,
     TemporalityPreference,
 };
 use simhost::telemetry::otlp::Endpoint;
@@ -23,7 +23,7 @@ fn read(
     let get = |name: &str| {
         variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
     };
-    Settings::from_env(get, topology, flag)
+    Settings::from_env(get, topology, Flags { otlp: flag, ..Flags::default() })
 }
 
 fn settings(variables: Variables<'_>) -> Settings {
