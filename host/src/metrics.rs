@@ -28,11 +28,12 @@ use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
+pub use catalogue::{DEFAULT_BOUNDS, DURATIONS};
 use collecting::Collecting;
+use exemplars::ExemplarRule;
 pub use exemplars::Origin;
-use exemplars::Rule;
 use guest::Misuses;
-pub use guest::{DEFAULT_BOUNDS, Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
+pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
 use histogram::Shape;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
@@ -47,7 +48,7 @@ pub use value::Measured;
 pub struct Metrics {
     settings: Settings,
     shape: Shape,
-    rule: Rule,
+    rule: ExemplarRule,
     catalogue: Catalogue,
     /// The first Resource of the world.
     first: ResourceId,
@@ -70,7 +71,7 @@ impl Metrics {
         Self {
             settings,
             shape: Shape::of(&settings),
-            rule: Rule::new(settings.exemplars, root),
+            rule: ExemplarRule::new(settings.exemplars, root),
             catalogue: Catalogue::default(),
             first,
             start,
@@ -279,8 +280,7 @@ impl Metrics {
         };
         let (catalogue, start, last) = (&self.catalogue, self.start, self.start);
         let mut collecting = Collecting { of, start, last, now, settings: &settings, catalogue, leave };
-        let mut copy = self.process(of, |process| process.clone());
-        copy.collect(&mut collecting, observed, self.start);
+        self.process(of, |process| process.leave(&mut collecting, observed, self.start));
     }
 
     fn process<T>(&self, of: ResourceId, with: impl FnOnce(&mut ProcessMetrics) -> T) -> T {

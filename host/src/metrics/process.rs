@@ -42,7 +42,7 @@ pub struct PolicyCounts {
 pub const BREAKER_STATES: usize = 3;
 
 /// What is kept for a process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProcessMetrics {
     /// When its life began: nanoseconds since the Unix epoch. It lies ahead while the process is down.
     start: Nanos,
@@ -79,7 +79,7 @@ struct Active {
 }
 
 /// The policies of a link to one callee.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Policies {
     callee: u32,
     attributes: Arc<[KeyValue]>,
@@ -217,34 +217,52 @@ impl ProcessMetrics {
         &mut self.policies[at]
     }
 
-    /// Leaves what there is at an instant; `observed` is what its replica is like, if it is one.
-    /// Nothing, while it is down.
+    /// Leaves what there is at an instant, and another interval begins; `observed` is what its replica is
+    /// like, if it is one. Nothing, while it is down.
     pub fn collect(&mut self, collecting: &mut Collecting<'_>, observed: Option<Observed>, started: Nanos) {
+        if !self.is_up(collecting.now) {
+            return;
+        }
+        self.leave(collecting, observed, started);
+        self.last = collecting.now;
+        for requests in [&mut self.served, &mut self.sent] {
+            requests.collected();
+        }
+        self.waits.iter_mut().for_each(|waits| waits.collected());
+        let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
+        counters.chain(self.computed.as_deref_mut()).for_each(Counter::collected);
+        self.guest.collected();
+        if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
+            self.undeploy();
+        }
+    }
+
+    /// Leaves what there is at an instant, and changes nothing.
+    pub fn leave(&self, collecting: &mut Collecting<'_>, observed: Option<Observed>, started: Nanos) {
         let now = collecting.now;
         if !self.is_up(now) {
             return;
         }
         (collecting.start, collecting.last) = (self.start, self.last);
-        self.last = now;
-        self.served.collect(SERVER, collecting);
+        self.served.leave(SERVER, collecting);
         let active = self.active.iter().flat_map(|all| all.iter());
         let active = active.filter_map(|active| {
             Some((Arc::clone(active.attributes.as_ref()?), Measured::Whole(active.count)))
         });
         collecting.observed(Own::ServerActive, active);
-        self.sent.collect(CLIENT, collecting);
+        self.sent.leave(CLIENT, collecting);
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {
             collecting.observed(Own::QueueLength, whole(waiting));
-            collecting.histograms(Own::QueueWait, self.waits.iter_mut().map(|waits| (&plain, &mut **waits)));
+            collecting.histograms(Own::QueueWait, self.waits.iter().map(|waits| (&plain, &**waits)));
             collecting.observed(Own::WorkerCount, whole(workers));
             collecting.observed(Own::WorkerBusy, whole(busy));
         }
-        self.collect_policies(collecting);
+        self.leave_policies(collecting);
         if let Some(Observed { memory, .. }) = observed {
             let user: Arc<[KeyValue]> = [KeyValue::new(attribute::CPU_MODE, "user")].into();
-            let computed = self.computed.iter_mut().map(|computed| (&user, &mut **computed));
+            let computed = self.computed.iter().map(|computed| (&user, &**computed));
             collecting.counters(Own::CpuTime, computed);
             collecting.observed(Own::MemoryUsage, whole(memory));
             let uptime = Measured::Float(seconds(now - self.start));
@@ -256,16 +274,13 @@ impl ProcessMetrics {
                 collecting.start = self.start;
             }
         }
-        self.guest.collect(collecting);
-        if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
-            self.undeploy();
-        }
+        self.guest.leave(collecting);
     }
 
-    fn collect_policies(&mut self, collecting: &mut Collecting<'_>) {
+    fn leave_policies(&self, collecting: &mut Collecting<'_>) {
         let counters = [Own::RetryCount, Own::RetryWithheld, Own::BreakerOpened];
         for (at, own) in counters.into_iter().enumerate() {
-            self.collect_count(at, own, collecting);
+            self.leave_count(at, own, collecting);
         }
         let states = self.policies.iter().filter_map(|policies| policies.breaker.as_ref());
         let states = states.flat_map(|(is, states)| {
@@ -275,13 +290,12 @@ impl ProcessMetrics {
                 .map(|(state, attributes)| (Arc::clone(attributes), Measured::Whole(i64::from(state == *is))))
         });
         collecting.observed(Own::BreakerState, states);
-        self.collect_count(counters.len(), Own::FallbackCount, collecting);
+        self.leave_count(counters.len(), Own::FallbackCount, collecting);
     }
 
-    fn collect_count(&mut self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
+    fn leave_count(&self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
         // What a link has no policy for never counts anything.
-        let counts =
-            self.policies.iter_mut().map(|policies| (&policies.attributes, &mut policies.counts[at]));
+        let counts = self.policies.iter().map(|policies| (&policies.attributes, &policies.counts[at]));
         collecting.counters(own, counts.filter(|(_, counter)| counter.sum().as_f64() > 0.0));
     }
 }

@@ -2,6 +2,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::console::text::grouped;
 use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, NumberPoint, Points, Scope, Temporality};
 
@@ -28,6 +29,12 @@ fn serve(metrics: &Metrics, status: u16, took: Nanos, now: Nanos) {
 fn collect(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
     let mut records = Vec::new();
     metrics.collect(REPLICA, Some(Observed::default()), now, &mut |record| records.push(record));
+    records
+}
+
+fn snapshot(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
+    let mut records = Vec::new();
+    metrics.snapshot(REPLICA, Some(Observed::default()), now, &mut |record| records.push(record));
     records
 }
 
@@ -211,6 +218,59 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
     metrics.died(REPLICA, START + SECOND, START + SECOND);
     record(counter, 1.0);
     assert_eq!(misused(&metrics), expected, "what dies with its process is no misuse");
+}
+
+#[test]
+fn each_delta_of_fractions_is_the_sum_of_its_interval() {
+    let metrics = metrics(TemporalityPreference::Delta);
+    let counter = metrics.instrument(REPLICA, definition("weight", GuestKind::Counter));
+    let histogram = metrics.instrument(REPLICA, definition("weights", GuestKind::Histogram));
+    let expected: f64 = (0..20).map(|_| 0.1).sum();
+    for interval in 1..=500 {
+        for _ in 0..20 {
+            metrics.record(REPLICA, counter, Measured::Float(0.1), Vec::new(), None);
+            metrics.record(REPLICA, histogram, Measured::Float(0.1), Vec::new(), None);
+        }
+        let records = collect(&metrics, START + interval * SECOND);
+        assert_eq!(number(&records, "weight"), Some(Number::Float(expected)), "{interval}");
+        assert_eq!(points(&records, "weights"), [(20, expected)], "{interval}");
+    }
+    let cumulative = number(&snapshot(&metrics, START + 501 * SECOND), "weight");
+    let Some(Number::Float(sum)) = cumulative else { panic!("{cumulative:?}") };
+    assert!((sum - 1_000.0).abs() < 1e-6, "{sum}");
+}
+
+#[test]
+fn a_snapshot_changes_nothing() {
+    for temporality in [TemporalityPreference::Cumulative, TemporalityPreference::Delta] {
+        let [seen, unseen] = [(); 2].map(|()| metrics(temporality));
+        for metrics in [&seen, &unseen] {
+            serve(metrics, 200, SECOND, START + 1);
+            let gauge = metrics.instrument(REPLICA, definition("load", GuestKind::Gauge));
+            metrics.record(REPLICA, gauge, Measured::Float(1.5), Vec::new(), Some(origin(START + 2)));
+        }
+        let now = START + SECOND;
+        let [one, other] = [(); 2].map(|()| format!("{:?}", snapshot(&seen, now)));
+        assert_eq!(one, other);
+        assert!(one.contains("span_id"), "it has exemplars: {one}");
+        assert_eq!(format!("{:?}", collect(&seen, now)), format!("{:?}", collect(&unseen, now)));
+    }
+}
+
+#[test]
+fn a_series_takes_what_the_reference_says() {
+    let reference = std::fs::read_to_string("../docs/reference/bounds.md").expect("it is there");
+    let bytes = |aggregation, temporality| {
+        let shape = Shape::of(&Settings { aggregation, temporality, ..Settings::default() });
+        grouped(histogram::Histogram::bytes(shape, DURATIONS.len()) as u64)
+    };
+    let [explicit, exponential] = [HistogramAggregation::Explicit, HistogramAggregation::Exponential].map(|of| {
+        let [cumulative, delta] =
+            [TemporalityPreference::Cumulative, TemporalityPreference::Delta].map(|when| bytes(of, when));
+        format!("{cumulative} bytes, {delta} where deltas leave")
+    });
+    let said = format!("{explicit}; with exponential buckets {exponential}");
+    assert!(reference.contains(&said), "the reference does not say: {said}");
 }
 
 #[test]
