@@ -122,6 +122,8 @@ pub struct Facts<'a> {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// Scrapes that were answered with metrics; none where nobody can scrape the run.
+    pub scrapes: Option<u64>,
     pub sent: pipeline::Settlement,
     /// Requests that came from outside.
     pub requests: u64,
@@ -175,7 +177,10 @@ impl Report {
             faults: if facts.is_blind { Vec::new() } else { faults },
             objectives,
             digest: facts.sent.digest.clone(),
-            telemetry: TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent),
+            telemetry: TelemetryRow {
+                scrapes: facts.scrapes,
+                ..TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent)
+            },
             broken,
         }
     }

@@ -35,6 +35,8 @@ pub struct TelemetryRow {
     /// What guests have done wrong with their instruments, by service.
     pub misuses: Vec<MisuseRow>,
     pub exporters: Vec<ExporterRow>,
+    /// Scrapes of Prometheus that were answered with metrics. Null where it cannot scrape the run.
+    pub scrapes: Option<u64>,
 }
 
 /// One thing that the guests of a service have done wrong with an instrument.
@@ -147,6 +149,7 @@ impl TelemetryRow {
             dropped: sent.dropped.records(),
             misuses: MisuseRow::all(misused, resources),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
+            scrapes: None,
         }
     }
 
@@ -183,6 +186,13 @@ impl TelemetryRow {
 
     /// For a person.
     pub fn text(&self, text: &mut String) {
+        self.records_text(text);
+        if let Some(scrapes) = self.scrapes {
+            writeln!(text, "Prometheus: {} answered", counted(scrapes, "scrape")).expect(INFALLIBLE);
+        }
+    }
+
+    fn records_text(&self, text: &mut String) {
         if self.exporters.is_empty() && self.spans == 0 {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;

@@ -193,6 +193,7 @@ fn report(
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
+        scrapes: done.scrapes,
         sent,
         requests: done.requests,
         tasks: done.tasks,
