@@ -9,9 +9,11 @@
 //! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
 //! | `GET /sd` | a target for each replica, for `http_sd_configs` |
 //!
-//! Formats and names are in [`text`] and [`names`]. The core is asked for a [`Snapshot`] at most every
+//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is asked for a [`Snapshot`] at most every
 //! [`FRESH`], however often somebody scrapes.
 
+pub mod clash;
+mod family;
 pub mod names;
 pub mod text;
 
@@ -37,6 +39,7 @@ use crate::control;
 use crate::socket::Shortage;
 use crate::telemetry::record::{MetricRecord, Resource, ResourceId};
 
+use clash::Clashes;
 use text::{Format, Page};
 
 /// A snapshot that is younger than this answers a scrape: the core makes no other meanwhile.
@@ -57,12 +60,12 @@ pub struct Endpoint {
 #[derive(Debug, Default)]
 struct Snapshot {
     records: Vec<MetricRecord>,
-    pages: Mutex<BTreeMap<(Scope, Format), Bytes>>,
+    pages: Mutex<BTreeMap<(View, Format), Bytes>>,
 }
 
-/// What a page has.
+/// Whose metrics a page has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Scope {
+enum View {
     All,
     Service(String),
     Replica(ResourceId),
@@ -71,6 +74,7 @@ enum Scope {
 struct RouterState {
     core: mpsc::Sender<Query>,
     resources: Arc<[Resource]>,
+    clashes: Arc<Clashes>,
     /// The replicas that have a page, by service, in the order of their numbers.
     replicas: BTreeMap<Arc<str>, Vec<ResourceId>>,
     /// Scrapes that were answered with metrics.
@@ -81,7 +85,7 @@ struct RouterState {
 
 impl Endpoint {
     /// Serves on `listener` as long as the runtime does, within which it has to be called. `replicas`
-    /// are the Resources of replicas, in their order.
+    /// are the Resources of replicas, in their order. What pages cannot have is added to `clashes`.
     ///
     /// # Errors
     /// The socket has no local address.
@@ -89,6 +93,7 @@ impl Endpoint {
         listener: TcpListener,
         resources: &Arc<[Resource]>,
         replicas: impl Iterator<Item = ResourceId>,
+        clashes: Arc<Clashes>,
         shortage: Shortage,
     ) -> std::io::Result<(Self, mpsc::Receiver<Query>)> {
         let address = listener.local_addr()?;
@@ -102,6 +107,7 @@ impl Endpoint {
         let state = RouterState {
             core,
             resources,
+            clashes,
             replicas: by_service,
             answered: Arc::clone(&answered),
             last: tokio::sync::Mutex::default(),
@@ -129,7 +135,7 @@ fn router(state: Arc<RouterState>) -> Router {
 }
 
 async fn all(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) -> Response {
-    state.answer(Scope::All, &headers).await
+    state.answer(View::All, &headers).await
 }
 
 async fn of_service(
@@ -140,7 +146,7 @@ async fn of_service(
     if !state.replicas.contains_key(&*service) {
         return plain(StatusCode::NOT_FOUND, "no service has this name: see /sd\n");
     }
-    state.answer(Scope::Service(service), &headers).await
+    state.answer(View::Service(service), &headers).await
 }
 
 async fn of_replica(
@@ -152,7 +158,7 @@ async fn of_replica(
     let number = replica.parse::<usize>().ok();
     let resource = replicas.zip(number).and_then(|(replicas, number)| replicas.get(number));
     match resource {
-        Some(resource) => state.answer(Scope::Replica(*resource), &headers).await,
+        Some(resource) => state.answer(View::Replica(*resource), &headers).await,
         None => plain(StatusCode::NOT_FOUND, "no replica has this name and number: see /sd\n"),
     }
 }
@@ -184,12 +190,12 @@ async fn targets(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) ->
 }
 
 impl RouterState {
-    async fn answer(&self, scope: Scope, headers: &HeaderMap) -> Response {
+    async fn answer(&self, view: View, headers: &HeaderMap) -> Response {
         let Some(snapshot) = self.snapshot().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the run is over\n");
         };
         let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
-        match snapshot.page(scope, format, &self.resources) {
+        match snapshot.page(view, format, self) {
             Some(page) => {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 respond(StatusCode::OK, format.content_type(), page)
@@ -216,24 +222,26 @@ impl RouterState {
 
 impl Snapshot {
     /// A page, made once; none of a replica that leaves nothing.
-    fn page(&self, scope: Scope, format: Format, resources: &[Resource]) -> Option<Bytes> {
+    fn page(&self, view: View, format: Format, state: &RouterState) -> Option<Bytes> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(page) = pages.get(&(scope.clone(), format)) {
+        if let Some(page) = pages.get(&(view.clone(), format)) {
             return Some(page.clone());
         }
-        let is_meant = |record: &&MetricRecord| match &scope {
-            Scope::All => true,
-            Scope::Service(name) => *resources[record.resource.0 as usize].service == **name,
-            Scope::Replica(resource) => record.resource == *resource,
+        let is_meant = |record: &&MetricRecord| match &view {
+            View::All => true,
+            View::Service(name) => *state.resources[record.resource.0 as usize].service == **name,
+            View::Replica(resource) => record.resource == *resource,
         };
         let records: Vec<_> = self.records.iter().filter(is_meant).collect();
-        let is_replica = matches!(scope, Scope::Replica(_));
+        let is_replica = matches!(view, View::Replica(_));
         if is_replica && records.is_empty() {
             return None;
         }
-        let page = Page { records: &records, resources, is_shared: !is_replica };
-        let page = Bytes::from(page.write(format));
-        pages.insert((scope, format), page.clone());
+        let page = Page { records: &records, resources: &state.resources, is_shared: !is_replica };
+        let (page, left_out) = page.write(format);
+        state.clashes.add(left_out);
+        let page = Bytes::from(page);
+        pages.insert((view, format), page.clone());
         Some(page)
     }
 }

@@ -59,7 +59,8 @@ impl Serving {
         let report = finished.success().to_owned();
         let bytes = fs::read_to_string(self.folder.path().join(OUT)).expect("simhost writes its records");
         let records = Records::parse(&bytes);
-        Run { answers: Vec::new(), report, stdout: finished.stdout, records, bytes }
+        let told = finished.told();
+        Run { answers: Vec::new(), report, told, stdout: finished.stdout, records, bytes }
     }
 }
 
