@@ -19,6 +19,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub type Query = oneshot::Sender<Vec<MetricRecord>>;
 pub struct Endpoint {
     /// Where it really listens: the port is chosen by the system if it was 0.
     pub address: SocketAddr,
+    answered: Arc<AtomicU64>,
 }
 
 /// Cumulative points of all processes at one instant, and the pages that were made of them.
@@ -75,6 +77,8 @@ struct RouterState {
     clashes: Arc<Clashes>,
     /// The replicas that have a page, by service, in the order of their numbers.
     replicas: BTreeMap<Arc<str>, Vec<ResourceId>>,
+    /// Scrapes that were answered with metrics.
+    answered: Arc<AtomicU64>,
     /// The last snapshot and its age. Who waits for a new one lets others wait for it too.
     last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Snapshot>)>>,
 }
@@ -99,11 +103,22 @@ impl Endpoint {
             let service = &resources[replica.0 as usize].service;
             by_service.entry(Arc::clone(service)).or_default().push(replica);
         }
-        let resources = Arc::clone(resources);
-        let last = tokio::sync::Mutex::default();
-        let state = RouterState { core, resources, clashes, replicas: by_service, last };
+        let (resources, answered) = (Arc::clone(resources), Arc::<AtomicU64>::default());
+        let state = RouterState {
+            core,
+            resources,
+            clashes,
+            replicas: by_service,
+            answered: Arc::clone(&answered),
+            last: tokio::sync::Mutex::default(),
+        };
         tokio::spawn(control::accept(listener, router(Arc::new(state)), shortage, explain));
-        Ok((Self { address }, queries))
+        Ok((Self { address, answered }, queries))
+    }
+
+    /// How many scrapes were answered with metrics so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 }
 
@@ -181,7 +196,10 @@ impl RouterState {
         };
         let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
         match snapshot.page(view, format, self) {
-            Some(page) => respond(StatusCode::OK, format.content_type(), page),
+            Some(page) => {
+                self.answered.fetch_add(1, Ordering::Relaxed);
+                respond(StatusCode::OK, format.content_type(), page)
+            }
             None => plain(StatusCode::SERVICE_UNAVAILABLE, "the process is down\n"),
         }
     }

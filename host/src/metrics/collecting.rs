@@ -41,19 +41,19 @@ impl Counter {
         self.sum
     }
 
-    /// Its point; none where deltas leave and there is none.
-    pub fn point(&self, attributes: &Arc<[KeyValue]>, is_delta: bool) -> Option<NumberPoint> {
+    /// Its point at this instant; none where deltas leave and there is none.
+    pub fn point(&self, attributes: &Arc<[KeyValue]>, is_delta: bool, now: Nanos) -> Option<NumberPoint> {
         let sum = if is_delta { self.interval } else { self.sum };
-        let exemplars = self.exemplars.sorted();
+        let exemplars = self.exemplars.sorted(now);
         let is_none = sum.as_f64() == 0.0 && exemplars.is_empty();
         let point = || NumberPoint { attributes: Arc::clone(attributes), value: sum.number(), exemplars };
         (!is_delta || !is_none).then(point)
     }
 
-    /// Its point has left: another interval begins.
-    pub fn collected(&mut self) {
+    /// Its point has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
         self.interval.reset();
-        self.exemplars.clear();
+        self.exemplars.clear(now);
     }
 }
 
@@ -114,17 +114,18 @@ impl Collecting<'_> {
         bounds: &Arc<[f64]>,
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Histogram)>,
     ) -> Points {
-        let is_delta = self.is_delta(Kind::Histogram(&[]));
+        let (is_delta, now) = (self.is_delta(Kind::Histogram(&[])), self.now);
         let temporality = temporality(is_delta);
         match self.settings.aggregation {
             HistogramAggregation::Explicit => {
-                let points =
-                    all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds, is_delta));
+                let points = all
+                    .filter_map(|(attributes, histogram)| histogram.point(attributes, bounds, is_delta, now));
                 Points::Histogram { points: points.collect(), temporality }
             }
             HistogramAggregation::Exponential => {
-                let points = all
-                    .filter_map(|(attributes, histogram)| histogram.exponential_point(attributes, is_delta));
+                let points = all.filter_map(|(attributes, histogram)| {
+                    histogram.exponential_point(attributes, is_delta, now)
+                });
                 Points::ExponentialHistogram { points: points.collect(), temporality }
             }
         }
@@ -144,8 +145,8 @@ impl Collecting<'_> {
         kind: Kind,
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Counter)>,
     ) -> Points {
-        let is_delta = self.is_delta(kind);
-        let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta));
+        let (is_delta, now) = (self.is_delta(kind), self.now);
+        let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta, now));
         let (is_monotonic, temporality) = (kind != Kind::UpDownCounter, temporality(is_delta));
         Points::Sum { points: points.collect(), is_monotonic, temporality }
     }

@@ -114,16 +114,17 @@ impl Exemplars {
         all.push(kept);
     }
 
-    /// All of them, in the order of their buckets, and of their times within one.
-    pub fn sorted(&self) -> Vec<Exemplar> {
-        let mut kept: Vec<_> = self.0.iter().collect();
+    /// Those up to an instant, in the order of their buckets, and of their times within one. A worker that is
+    /// ahead of its world has later ones: they are left for the next time.
+    pub fn sorted(&self, until: Nanos) -> Vec<Exemplar> {
+        let mut kept: Vec<_> = self.0.iter().filter(|kept| kept.exemplar.time <= until).collect();
         kept.sort_by_key(|kept| (kept.bucket, kept.exemplar.time, kept.draw));
         kept.into_iter().map(|kept| kept.exemplar).collect()
     }
 
-    /// Another interval begins.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// Another interval begins at this instant.
+    pub fn clear(&mut self, now: Nanos) {
+        self.0.retain(|kept| kept.exemplar.time > now);
     }
 }
 
@@ -164,10 +165,26 @@ mod tests {
                 fixed.offer(OF_EXPONENTIAL, candidate);
             }
             assert!(aligned.0.capacity() <= 3 && fixed.0.capacity() <= OF_EXPONENTIAL);
-            (spans(aligned.sorted()), spans(fixed.sorted()))
+            (spans(aligned.sorted(Nanos::MAX)), spans(fixed.sorted(Nanos::MAX)))
         };
         let (aligned, fixed) = choose(&mut (1..500));
         assert_eq!((aligned.len(), fixed.len()), (3, OF_EXPONENTIAL));
         assert_eq!(choose(&mut (1..500).rev()), (aligned, fixed));
+    }
+
+    #[test]
+    fn an_exemplar_that_is_later_than_its_point_leaves_with_the_next_one() {
+        let rule = ExemplarRule::new(ExemplarFilter::TraceBased, 42);
+        let mut exemplars = Exemplars::default();
+        for (bucket, time) in [(0, 10), (1, 30), (2, 20)] {
+            let candidate = rule.candidate(Measured::Time(time), origin(time, true)).expect("sampled");
+            exemplars.offer_to_bucket(3, bucket, candidate);
+        }
+        let taken = [20, 29, 30].map(|until| {
+            let taken = spans(exemplars.sorted(until));
+            exemplars.clear(until);
+            taken
+        });
+        assert_eq!(taken, [vec![10, 20], vec![], vec![30]]);
     }
 }

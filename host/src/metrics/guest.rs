@@ -7,6 +7,7 @@ mod sets;
 
 use std::sync::Arc;
 
+use crate::model::Nanos;
 use crate::telemetry::record::{Instrument, KeyValue, NumberPoint, Points, Scope};
 
 use super::catalogue::Kind;
@@ -215,7 +216,10 @@ impl GuestInstruments {
                     let kind = if *kind == GuestKind::Counter { Kind::Counter } else { Kind::UpDownCounter };
                     collecting.sum_points(kind, all)
                 }
-                GuestKind::Gauge => Points::Gauge(all.filter_map(gauge_point).collect()),
+                GuestKind::Gauge => {
+                    let now = collecting.now;
+                    Points::Gauge(all.filter_map(|one| gauge_point(one, now)).collect())
+                }
                 GuestKind::Histogram => {
                     let all = all.filter_map(|(attributes, state)| match state {
                         State::Histogram(histogram) => Some((attributes, &**histogram)),
@@ -228,20 +232,20 @@ impl GuestInstruments {
         }
     }
 
-    /// It has left: another interval begins.
-    pub fn collected(&mut self) {
+    /// It has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
         for one in self.all.iter_mut().flat_map(|instrument| instrument.series.iter_mut()) {
             match &mut one.state {
-                State::Sum(counter) => counter.collected(),
-                State::Gauge(_, exemplars) => exemplars.clear(),
-                State::Histogram(histogram) => histogram.collected(),
+                State::Sum(counter) => counter.collected(now),
+                State::Gauge(_, exemplars) => exemplars.clear(now),
+                State::Histogram(histogram) => histogram.collected(now),
             }
         }
     }
 }
 
-fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &State)) -> Option<NumberPoint> {
+fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &State), now: Nanos) -> Option<NumberPoint> {
     let State::Gauge(value, exemplars) = state else { return None };
-    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.sorted());
+    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.sorted(now));
     Some(NumberPoint { attributes, value, exemplars })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::Nanos;
 use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{ExponentialPoint, HistogramPoint, KeyValue, Summary};
 
@@ -111,12 +112,13 @@ impl Histogram {
         }
     }
 
-    /// Its point with explicit buckets; none where a delta leaves and there was no value.
+    /// Its point with explicit buckets at this instant; none where a delta leaves and there was no value.
     pub fn point(
         &self,
         attributes: &Arc<[KeyValue]>,
         bounds: &Arc<[f64]>,
         is_delta: bool,
+        now: Nanos,
     ) -> Option<HistogramPoint> {
         let summary = self.summary(is_delta)?;
         let buckets = match self.interval.as_ref().filter(|_| is_delta) {
@@ -125,28 +127,29 @@ impl Histogram {
             }
             None => self.buckets.to_vec(),
         };
-        let exemplars = self.exemplars.sorted();
+        let exemplars = self.exemplars.sorted(now);
         let (attributes, bounds) = (Arc::clone(attributes), Arc::clone(bounds));
         Some(HistogramPoint { attributes, summary, bounds, buckets, exemplars })
     }
 
-    /// Its point with exponential buckets; none where it keeps none, and where a delta leaves and there was
-    /// no value.
+    /// Its point with exponential buckets at this instant; none where it keeps none, and where a delta leaves
+    /// and there was no value.
     pub fn exponential_point(
         &self,
         attributes: &Arc<[KeyValue]>,
         is_delta: bool,
+        now: Nanos,
     ) -> Option<ExponentialPoint> {
         let exponential = self.exponential.as_ref()?;
         let summary = self.summary(is_delta)?;
         let Exponential { scale, zeros, positive, negative } = (**exponential).clone();
-        let (attributes, exemplars) = (Arc::clone(attributes), self.exemplars.sorted());
+        let (attributes, exemplars) = (Arc::clone(attributes), self.exemplars.sorted(now));
         Some(ExponentialPoint { attributes, summary, scale, zeros, positive, negative, exemplars })
     }
 
-    /// Its point has left: another interval begins.
-    pub fn collected(&mut self) {
-        self.exemplars.clear();
+    /// Its point has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
+        self.exemplars.clear(now);
         let Some(interval) = &mut self.interval else { return };
         interval.count = self.count;
         interval.sum.reset();
@@ -195,7 +198,7 @@ mod tests {
         let mut histogram = new(shape(false, false));
         record(&mut histogram, &[0, 5_000_000, 5_000_001, 10_000_000, 100_000_000, 100_000_001]);
         assert_eq!(*histogram.buckets, [2, 2, 1, 1]);
-        let point = histogram.point(&[].into(), &BOUNDS.into(), false).expect("it has values");
+        let point = histogram.point(&[].into(), &BOUNDS.into(), false, 0).expect("it has values");
         assert_eq!(point.summary.range, Some((0.0, 0.100_000_001)));
         assert_eq!(point.summary.sum, Some(0.220_000_002));
     }
@@ -211,12 +214,12 @@ mod tests {
                 record(&mut delta, times);
                 record(&mut cumulative, times);
                 let summary = if is_exponential {
-                    delta.exponential_point(&[].into(), true).map(|point| point.summary)
+                    delta.exponential_point(&[].into(), true, 0).map(|point| point.summary)
                 } else {
-                    delta.point(&[].into(), &BOUNDS.into(), true).map(|point| point.summary)
+                    delta.point(&[].into(), &BOUNDS.into(), true, 0).map(|point| point.summary)
                 };
                 assert_eq!(summary.is_none(), times.is_empty());
-                delta.collected();
+                delta.collected(0);
                 let Some(summary) = summary else { continue };
                 let longest = times.iter().max().map(|nanos| *nanos as f64 / 1e9);
                 assert_eq!(summary.range.map(|(_, most)| most), longest, "of the interval alone");
@@ -234,7 +237,7 @@ mod tests {
         let mut histogram = Histogram::new(shape(false, true), &[], Measured::Float(0.0));
         histogram.record(Measured::Float(-2.0), &[], None);
         histogram.record(Measured::Float(3.0), &[], None);
-        let point = histogram.exponential_point(&[].into(), false).expect("it has values");
+        let point = histogram.exponential_point(&[].into(), false, 0).expect("it has values");
         assert_eq!((point.summary.sum, point.summary.range), (None, Some((-2.0, 3.0))));
     }
 }

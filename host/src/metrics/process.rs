@@ -220,18 +220,19 @@ impl ProcessMetrics {
     /// Leaves what there is at an instant, and another interval begins; `observed` is what its replica is
     /// like, if it is one. Nothing, while it is down.
     pub fn collect(&mut self, collecting: &mut Collecting<'_>, observed: Option<Observed>, started: Nanos) {
-        if !self.is_up(collecting.now) {
+        let now = collecting.now;
+        if !self.is_up(now) {
             return;
         }
         self.leave(collecting, observed, started);
-        self.last = collecting.now;
+        self.last = now;
         for requests in [&mut self.served, &mut self.sent] {
-            requests.collected();
+            requests.collected(now);
         }
-        self.waits.iter_mut().for_each(|waits| waits.collected());
+        self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
-        counters.chain(self.computed.as_deref_mut()).for_each(Counter::collected);
-        self.guest.collected();
+        counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
+        self.guest.collected(now);
         if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
             self.undeploy();
         }

@@ -128,11 +128,11 @@ impl Requests {
         }
     }
 
-    /// It has left: another interval begins.
-    pub fn collected(&mut self) {
+    /// It has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
         for One { state: Of { duration, sizes }, .. } in self.0.iter_mut() {
-            duration.collected();
-            sizes.iter_mut().flat_map(|sizes| sizes.iter_mut()).for_each(Histogram::collected);
+            duration.collected(now);
+            sizes.iter_mut().flat_map(|sizes| sizes.iter_mut()).for_each(|of| of.collected(now));
         }
     }
 }

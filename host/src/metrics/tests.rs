@@ -264,11 +264,12 @@ fn a_series_takes_what_the_reference_says() {
         let shape = Shape::of(&Settings { aggregation, temporality, ..Settings::default() });
         grouped(histogram::Histogram::bytes(shape, DURATIONS.len()) as u64)
     };
-    let [explicit, exponential] = [HistogramAggregation::Explicit, HistogramAggregation::Exponential].map(|of| {
-        let [cumulative, delta] =
-            [TemporalityPreference::Cumulative, TemporalityPreference::Delta].map(|when| bytes(of, when));
-        format!("{cumulative} bytes, {delta} where deltas leave")
-    });
+    let [explicit, exponential] =
+        [HistogramAggregation::Explicit, HistogramAggregation::Exponential].map(|of| {
+            let [cumulative, delta] =
+                [TemporalityPreference::Cumulative, TemporalityPreference::Delta].map(|when| bytes(of, when));
+            format!("{cumulative} bytes, {delta} where deltas leave")
+        });
     let said = format!("{explicit}; with exponential buckets {exponential}");
     assert!(reference.contains(&said), "the reference does not say: {said}");
 }

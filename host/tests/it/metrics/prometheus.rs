@@ -11,23 +11,24 @@ use crate::prometheus::promtool;
 use crate::support::client::{Answer, Client, Request};
 use crate::support::{METRICS, Serving, SpanKind, World, finish};
 
-const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+pub(super) const OPEN_METRICS: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::of("probe", "").and("back", "probe", "replicas = 2").env(METRICS, "prometheus");
     world.env("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1").env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
 }
 
-fn endpoint(server: &Serving) -> Client {
+pub(super) fn endpoint(server: &Serving) -> Client {
     server.metrics.expect("it can be scraped")
 }
 
-fn scrape(at: Client, target: &str, accept: &str) -> Answer {
+pub(super) fn scrape(at: Client, target: &str, accept: &str) -> Answer {
     at.send(Request { method: "GET", target, headers: &[("accept", accept)], body: "" })
 }
 
 /// The samples of a page: names with labels, and values.
-fn samples(page: &str) -> BTreeMap<String, f64> {
+pub(super) fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
         let line = line.split_once(" # ").map_or(line, |(line, _)| line);
@@ -42,7 +43,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 }
 
 /// The sum of the samples of a name whose labels have all of these.
-fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+pub(super) fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let all = samples.iter().filter(|(key, _)| {
         key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label))
     });
