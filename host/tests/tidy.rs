@@ -72,7 +72,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("prometheus", &["clock", "telemetry", "socket", "control"]),
+    ("prometheus", &["clock", "telemetry", "metrics", "socket", "control"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
