@@ -32,8 +32,8 @@ pub(super) fn weight(attributes: &tracing::Attributes) -> u64 {
     bill::bytes(sizes.sum())
 }
 
-/// What it costs to find the keys of these attributes among those of `before` others and of one another, where
-/// `most` may be kept.
+/// What it costs to find the keys of these attributes among those of `before` others and of one another,
+/// where `most` may be kept.
 pub(super) fn searches(attributes: &tracing::Attributes, before: u32, most: u32) -> u64 {
     attributes::searches(attributes.iter().map(|(key, _)| key.len()), before, most)
 }
