@@ -9,14 +9,17 @@
 //! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
 //! | `GET /sd` | a target for each process that is deployed, for `http_sd_configs` |
 //!
-//! Formats and names are in [`text`] and [`names`]. The core is asked for a [`Snapshot`] at most every
-//! [`FRESH`], however often somebody scrapes.
+//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is asked
+//! for a [`Snapshot`] at most every [`FRESH`], however often somebody scrapes.
 
+pub mod clash;
+mod family;
 pub mod names;
 pub mod text;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +40,7 @@ use crate::metrics::Snapshot;
 use crate::socket::Shortage;
 use crate::telemetry::record::{MetricRecord, Resource, ResourceId};
 
+use clash::Clashes;
 use text::{Format, Page};
 
 /// A snapshot that is younger than this answers a scrape: the core makes no other meanwhile.
@@ -50,18 +54,19 @@ pub type Query = oneshot::Sender<Snapshot>;
 pub struct Endpoint {
     /// Where it really listens: the port is chosen by the system if it was 0.
     pub address: SocketAddr,
+    answered: Arc<AtomicU64>,
 }
 
 /// A snapshot, and the pages that were made of it.
 #[derive(Debug)]
 struct Scraped {
     of: Snapshot,
-    pages: Mutex<BTreeMap<(Scope, Format), Bytes>>,
+    pages: Mutex<BTreeMap<(View, Format), Bytes>>,
 }
 
-/// What a page has.
+/// Whose metrics a page has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Scope {
+enum View {
     All,
     Service(String),
     Replica(ResourceId),
@@ -70,15 +75,19 @@ enum Scope {
 struct RouterState {
     core: mpsc::Sender<Query>,
     resources: Arc<[Resource]>,
+    clashes: Arc<Clashes>,
     /// All processes, by service or load, in the order of their numbers. Some are not deployed yet.
     processes: BTreeMap<Arc<str>, Vec<ResourceId>>,
+    /// Scrapes that were answered with metrics.
+    answered: Arc<AtomicU64>,
     /// The last snapshot and its age. Who waits for a new one lets others wait for it too.
     last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Scraped>)>>,
 }
 
 impl Endpoint {
     /// Serves on `listener` as long as the runtime does, within which it has to be called. `processes`
-    /// are the Resources of all that may ever be there, in their order.
+    /// are the Resources of all that may ever be there, in their order. What pages cannot have is added
+    /// to `clashes`.
     ///
     /// # Errors
     /// The socket has no local address.
@@ -86,6 +95,7 @@ impl Endpoint {
         listener: TcpListener,
         resources: &Arc<[Resource]>,
         processes: impl Iterator<Item = ResourceId>,
+        clashes: Arc<Clashes>,
         shortage: Shortage,
     ) -> std::io::Result<(Self, mpsc::Receiver<Query>)> {
         let address = listener.local_addr()?;
@@ -95,11 +105,22 @@ impl Endpoint {
             let service = &resources[process.0 as usize].service;
             by_service.entry(Arc::clone(service)).or_default().push(process);
         }
-        let resources = Arc::clone(resources);
-        let state =
-            RouterState { core, resources, processes: by_service, last: tokio::sync::Mutex::default() };
+        let (resources, answered) = (Arc::clone(resources), Arc::<AtomicU64>::default());
+        let state = RouterState {
+            core,
+            resources,
+            clashes,
+            processes: by_service,
+            answered: Arc::clone(&answered),
+            last: tokio::sync::Mutex::default(),
+        };
         tokio::spawn(control::accept(listener, router(Arc::new(state)), shortage, explain));
-        Ok((Self { address }, queries))
+        Ok((Self { address, answered }, queries))
+    }
+
+    /// How many scrapes were answered with metrics so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 }
 
@@ -116,7 +137,7 @@ fn router(state: Arc<RouterState>) -> Router {
 }
 
 async fn all(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) -> Response {
-    state.answer(Scope::All, &headers).await
+    state.answer(View::All, &headers).await
 }
 
 async fn of_service(
@@ -127,7 +148,7 @@ async fn of_service(
     if !state.processes.contains_key(&*service) {
         return plain(StatusCode::NOT_FOUND, "no service has this name: see /sd\n");
     }
-    state.answer(Scope::Service(service), &headers).await
+    state.answer(View::Service(service), &headers).await
 }
 
 async fn of_replica(
@@ -138,7 +159,7 @@ async fn of_replica(
     let processes = state.processes.get(&*service);
     let number = replica.parse::<usize>().ok();
     match processes.zip(number).and_then(|(processes, number)| processes.get(number)) {
-        Some(resource) => state.answer(Scope::Replica(*resource), &headers).await,
+        Some(resource) => state.answer(View::Replica(*resource), &headers).await,
         None => unknown_replica(),
     }
 }
@@ -172,9 +193,9 @@ async fn targets(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) ->
 }
 
 impl RouterState {
-    async fn answer(&self, scope: Scope, headers: &HeaderMap) -> Response {
+    async fn answer(&self, view: View, headers: &HeaderMap) -> Response {
         let Some(scraped) = self.snapshot().await else { return over() };
-        if let Scope::Replica(resource) = scope {
+        if let View::Replica(resource) = view {
             match scraped.presence(resource) {
                 Some(true) => {}
                 Some(false) => return plain(StatusCode::SERVICE_UNAVAILABLE, "the process is down\n"),
@@ -182,7 +203,8 @@ impl RouterState {
             }
         }
         let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
-        respond(StatusCode::OK, format.content_type(), scraped.page(scope, format, &self.resources))
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        respond(StatusCode::OK, format.content_type(), scraped.page(view, format, self))
     }
 
     /// The last snapshot, if it is fresh, or another one; none when the core is gone.
@@ -209,21 +231,23 @@ impl Scraped {
     }
 
     /// A page, made once.
-    fn page(&self, scope: Scope, format: Format, resources: &[Resource]) -> Bytes {
+    fn page(&self, view: View, format: Format, state: &RouterState) -> Bytes {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(page) = pages.get(&(scope.clone(), format)) {
+        if let Some(page) = pages.get(&(view.clone(), format)) {
             return page.clone();
         }
-        let is_meant = |record: &&MetricRecord| match &scope {
-            Scope::All => true,
-            Scope::Service(name) => *resources[record.resource.0 as usize].service == **name,
-            Scope::Replica(resource) => record.resource == *resource,
+        let is_meant = |record: &&MetricRecord| match &view {
+            View::All => true,
+            View::Service(name) => *state.resources[record.resource.0 as usize].service == **name,
+            View::Replica(resource) => record.resource == *resource,
         };
         let records: Vec<_> = self.of.records.iter().filter(is_meant).collect();
-        let is_replica = matches!(scope, Scope::Replica(_));
-        let page = Page { records: &records, resources, is_shared: !is_replica };
-        let page = Bytes::from(page.write(format));
-        pages.insert((scope, format), page.clone());
+        let is_replica = matches!(view, View::Replica(_));
+        let page = Page { records: &records, resources: &state.resources, is_shared: !is_replica };
+        let (page, left_out) = page.write(format);
+        state.clashes.add(left_out);
+        let page = Bytes::from(page);
+        pages.insert((view, format), page.clone());
         page
     }
 }

@@ -79,6 +79,19 @@ fn the_time_of_the_processor_is_what_requests_took_that_only_compute() {
 }
 
 #[test]
+fn in_real_time_the_processor_runs_by_the_clock_of_the_run() {
+    let world = World::of("hostile", "limits = { cpu-time = \"1m\", request-time = \"1h\" }");
+    let server = world.measured(3_600_000).flags(&["--speed", "20"]).serve();
+    assert_eq!(server.get("/spin/now/100000").body, "100000 times");
+    let run = server.stop();
+    let spans = run.of("front", SpanKind::Server);
+    let took = spans.iter().map(|span| span.duration()).sum::<u64>() as f64 / 1e9;
+    let computed: f64 = last(&run, "process.cpu.time").values().map(super::Point::number).sum();
+    // It does nothing else.
+    assert!((0.5 * took..=took).contains(&computed), "{computed} s of {took} s");
+}
+
+#[test]
 fn sizes_of_bodies_are_measured_on_both_sides_where_the_topology_asks_for_it() {
     let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
     let of_client = ["http.client.request.body.size", "http.client.response.body.size"];
