@@ -9,8 +9,8 @@
 //! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
 //! | `GET /sd` | a target for each process that is deployed, for `http_sd_configs` |
 //!
-//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is asked
-//! for a [`Snapshot`] at most every [`FRESH`], however often somebody scrapes.
+//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is
+//! asked for a [`Snapshot`] at most every [`FRESH`], however often somebody scrapes.
 
 pub mod clash;
 mod family;
