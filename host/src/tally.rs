@@ -51,7 +51,7 @@ pub struct Tally {
     /// Of all, the ones that began when no more requests were made: what requests that
     /// were still under way led to. They are not part of any rate.
     pub late: u64,
-    /// Those that took no time at all, as all do that neither wait nor compute: no histogram is made for them.
+    /// Those that took no time at all, as all do that neither wait nor compute: they need no histogram.
     instant: u64,
     /// Times below [`SHORT`]; none before the first.
     short: Option<Box<Histogram<u32>>>,

@@ -72,7 +72,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("prometheus", &["error", "clock", "telemetry", "socket", "control"]),
+    ("prometheus", &["error", "clock", "telemetry", "metrics", "socket", "control"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (

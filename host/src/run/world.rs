@@ -109,7 +109,7 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        // Who wants no records wants no metrics.
+        // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };

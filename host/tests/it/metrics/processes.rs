@@ -113,6 +113,24 @@ fn sizes_of_bodies_are_measured_on_both_sides_where_the_topology_asks_for_it() {
 }
 
 #[test]
+fn a_load_measures_the_sizes_that_its_service_does() {
+    let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\nspan = true\narrivals = { constant = \"5/s\" }\n\
+                request = { path = \"/spans\" }\n[telemetry]\nbody-sizes = true";
+    let run = World::of("probe", "").with(load).measured(60_000).flags(&["--for", "15s"]).virtually(&[]);
+    let of = |metric: &str, service: &str| {
+        let points = last(&run, metric).into_values().filter(|point| point.service == service);
+        points.fold((0, 0.0), |(count, sum), point| {
+            (count + point.histogram().count, sum + point.histogram().sum)
+        })
+    };
+    for body in ["request", "response"] {
+        let served = of(&format!("http.server.{body}.body.size"), "front");
+        let sent = of(&format!("http.client.{body}.body.size"), "shoppers");
+        assert_eq!((served, served.0), (sent, 75), "{body}");
+    }
+}
+
+#[test]
 fn policies_count_what_the_report_does() {
     let link = "[[links]]\nfrom = \"front\"\nto = \"back\"\n\
                 retry = { attempts = 3, backoff = \"10ms\" }\n\

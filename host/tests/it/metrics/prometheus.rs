@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::prometheus::promtool;
 use crate::support::client::{Answer, Client, Request};
-use crate::support::{METRICS, Serving, SpanKind, World, finish};
+use crate::support::{METRICS, Serving, SpanKind, World, finish, guests};
 
 pub(super) const OPEN_METRICS: &str =
     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
@@ -131,6 +131,36 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
         assert_eq!(at.get(target).status, status, "{target}");
     }
     server.stop();
+}
+
+#[test]
+fn a_load_with_spans_is_a_target_and_what_a_fault_may_deploy_is_none_before_it_does() {
+    let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\nspan = true\narrivals = { constant = \"20/s\" }\n\
+                request = { path = \"/spans\" }";
+    let deploy = |when: &str| {
+        let guest = guests().join("probe.wasm");
+        let guest = guest.display();
+        format!(
+            "[[faults]]\nname = \"it\"\nkind = \"bad-deploy\"\nguest = '{guest}'\nversion = \"2.0.0\"\n\
+             replicas = 0.5\ntarget = {{ service = \"back\" }}\n{when}"
+        )
+    };
+    let ahead = ["/metrics/back/0", "/metrics/back/1", "/metrics/front/0", "/metrics/shoppers/0"];
+    let deployed = ["/metrics/back/0", "/metrics/back/3", "/metrics/front/0", "/metrics/shoppers/0"];
+    for (when, expected) in [("when = { at = \"1h\" }", ahead), ("", deployed)] {
+        let server = world().with(load).with(&deploy(when)).serve();
+        let at = endpoint(&server);
+        let found = at.get("/sd").json();
+        let targets = found.as_array().expect("targets");
+        let paths: Vec<_> = targets.iter().map(|target| &target["labels"]["__metrics_path__"]).collect();
+        assert_eq!(paths, expected);
+        for path in ["/metrics/back/1", "/metrics/back/2", "/metrics/back/3", "/metrics/shoppers/0"] {
+            let status = if expected.contains(&path) { 200 } else { 404 };
+            assert_eq!(at.get(path).status, status, "{path} {when}");
+        }
+        assert_eq!(at.get("/metrics/shoppers").status, 200);
+        server.stop();
+    }
 }
 
 #[test]
