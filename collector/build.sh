@@ -31,6 +31,7 @@ export SIMHOST_OTLP_ENDPOINT=localhost:4317 SIMHOST_OTLP_HTTP_ENDPOINT=localhost
 export SIMHOST_HEALTH_ENDPOINT=localhost:13133
 export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl
 export SIMHOST_OWN_METRICS_FILE=own-metrics.jsonl SIMHOST_JSON_FILE=spans.jsonl
+export SIMHOST_LOGS_FILE=logs.jsonl SIMHOST_SAMPLED_FILE=sampled.jsonl
 
 # A configuration is one file, or a file and what is merged over it.
 validate() {
@@ -50,3 +51,5 @@ validate otelcol.yaml otelcol-tail-sampling.yaml otelcol-jaeger.yaml
 validate otelcol-local.yaml
 validate check.yaml
 validate check.yaml check-file.yaml
+validate check.yaml check-tutorial.yaml
+validate check.yaml check-probability.yaml

@@ -14,6 +14,7 @@ use crate::fault;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
+use crate::prometheus::clash::Clash;
 use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
@@ -36,7 +37,7 @@ use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
 pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use symptoms::{Measure, Symptom};
-pub use telemetry::{ExporterRow, MisuseRow, TelemetryRow};
+pub use telemetry::{ClashRow, ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
@@ -122,6 +123,10 @@ pub struct Facts<'a> {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// Scrapes that were answered with metrics; none where nobody can scrape the run.
+    pub scrapes: Option<u64>,
+    /// Metrics that pages for Prometheus could not have, each with the data points that they are without.
+    pub clashes: Vec<(Clash, u64)>,
     pub sent: pipeline::Settlement,
     /// Requests that came from outside.
     pub requests: u64,
@@ -175,7 +180,11 @@ impl Report {
             faults: if facts.is_blind { Vec::new() } else { faults },
             objectives,
             digest: facts.sent.digest.clone(),
-            telemetry: TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent),
+            telemetry: TelemetryRow {
+                scrapes: facts.scrapes,
+                clashes: facts.clashes.into_iter().map(ClashRow::from).collect(),
+                ..TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent)
+            },
             broken,
         }
     }

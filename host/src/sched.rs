@@ -17,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use fragile::Fragile;
 
@@ -166,6 +167,12 @@ impl Sched {
         let done = compute();
         self.0.instant.set(before.map(|_| self.0.clock.now()));
         done
+    }
+
+    /// How much simulated time passes while something is done that takes this long in reality:
+    /// nanoseconds, none in virtual time.
+    pub fn simulated(&self, took: Duration) -> Nanos {
+        self.0.clock.simulated(took)
     }
 
     /// Polls a future at one instant.
@@ -421,17 +428,17 @@ pub struct Sleep {
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.sched.now() >= self.due {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { sched, due, timer } = self.get_mut();
+        if sched.now() >= *due {
             return Poll::Ready(());
         }
-        let world = Rc::clone(&self.sched.0);
-        let mut timers = world.timers.borrow_mut();
-        match self.timer.and_then(|id| timers.get(id)) {
-            Some(timer) => timer.waker.clone_from(context.waker()),
+        let mut timers = sched.0.timers.borrow_mut();
+        match timer.and_then(|id| timers.get(id)) {
+            Some(standing) => standing.waker.clone_from(context.waker()),
             None => {
-                let background = world.background.get();
-                self.timer = Some(timers.insert(self.due, context.waker().clone(), background));
+                let background = sched.0.background.get();
+                *timer = Some(timers.insert(*due, context.waker().clone(), background));
             }
         }
         Poll::Pending

@@ -72,7 +72,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("prometheus", &["clock", "telemetry", "socket", "control"]),
+    ("prometheus", &["error", "clock", "telemetry", "metrics", "socket", "control"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
@@ -95,7 +95,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
-    ("report", &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "load"]),
+    (
+        "report",
+        &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "prometheus", "load"],
+    ),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),

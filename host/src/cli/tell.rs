@@ -38,6 +38,9 @@ pub fn tell(event: RunEvent) {
         }
         RunEvent::Control { address } => say(&format!("control on http://{address}\n")),
         RunEvent::Prometheus { address } => say(&format!("metrics on http://{address} for Prometheus\n")),
+        RunEvent::Clash(clash) => say(&printable(&format!(
+            "warning: {clash}\n  help: rename it or its attributes; the report has all such metrics\n"
+        ))),
         RunEvent::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         RunEvent::Trouble { exporter, trouble } => {
             let again = if trouble.is_permanent { "" } else { ", and tries again" };

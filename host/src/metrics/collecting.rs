@@ -39,11 +39,11 @@ impl Counter {
         self.sum
     }
 
-    /// Its point; none where deltas leave and there is none.
-    pub fn point(&mut self, attributes: &Arc<[KeyValue]>, is_delta: bool) -> Option<NumberPoint> {
+    /// Its point at this instant; none where deltas leave and there is none.
+    pub fn point(&mut self, attributes: &Arc<[KeyValue]>, is_delta: bool, now: Nanos) -> Option<NumberPoint> {
         let sum =
             if is_delta { self.sum.since(std::mem::replace(&mut self.left, self.sum)) } else { self.sum };
-        let exemplars = self.exemplars.take();
+        let exemplars = self.exemplars.take(now);
         let is_none = sum.as_f64() == 0.0 && exemplars.is_empty();
         let point = || NumberPoint { attributes: Arc::clone(attributes), value: sum.number(), exemplars };
         (!is_delta || !is_none).then(point)
@@ -107,17 +107,18 @@ impl Collecting<'_> {
         bounds: &Arc<[f64]>,
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
     ) -> Points {
-        let is_delta = self.is_delta(Kind::Histogram(&[]));
+        let (is_delta, now) = (self.is_delta(Kind::Histogram(&[])), self.now);
         let temporality = temporality(is_delta);
         match self.settings.aggregation {
             HistogramAggregation::Explicit => {
-                let points =
-                    all.filter_map(|(attributes, histogram)| histogram.point(attributes, bounds, is_delta));
+                let points = all
+                    .filter_map(|(attributes, histogram)| histogram.point(attributes, bounds, is_delta, now));
                 Points::Histogram { points: points.collect(), temporality }
             }
             HistogramAggregation::Exponential => {
-                let points = all
-                    .filter_map(|(attributes, histogram)| histogram.exponential_point(attributes, is_delta));
+                let points = all.filter_map(|(attributes, histogram)| {
+                    histogram.exponential_point(attributes, is_delta, now)
+                });
                 Points::ExponentialHistogram { points: points.collect(), temporality }
             }
         }
@@ -141,8 +142,8 @@ impl Collecting<'_> {
         kind: Kind,
         all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Counter)>,
     ) -> Points {
-        let is_delta = self.is_delta(kind);
-        let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta));
+        let (is_delta, now) = (self.is_delta(kind), self.now);
+        let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta, now));
         let (is_monotonic, temporality) = (kind != Kind::UpDownCounter, temporality(is_delta));
         Points::Sum { points: points.collect(), is_monotonic, temporality }
     }

@@ -105,9 +105,11 @@ impl Exemplars {
         }
     }
 
-    /// Those since the last time, in the order of their buckets, and of their times within one.
-    pub fn take(&mut self) -> Vec<Exemplar> {
+    /// Those since the last time and up to an instant, in the order of their buckets, and of their times
+    /// within one. A worker that is ahead of its world has later ones: they are left for the next time.
+    pub fn take(&mut self, until: Nanos) -> Vec<Exemplar> {
         let mut kept = std::mem::take(&mut self.0);
+        self.0 = kept.extract_if(.., |kept| kept.exemplar.time > until).collect();
         kept.sort_by_key(|kept| (kept.bucket, kept.exemplar.time, kept.draw));
         kept.into_iter().map(|kept| kept.exemplar).collect()
     }
@@ -149,10 +151,22 @@ mod tests {
                 aligned.offer_to_bucket((span % 3) as usize, candidate);
                 fixed.offer(OF_EXPONENTIAL, candidate);
             }
-            (spans(aligned.take()), spans(fixed.take()))
+            (spans(aligned.take(Nanos::MAX)), spans(fixed.take(Nanos::MAX)))
         };
         let (aligned, fixed) = choose(&mut (1..500));
         assert_eq!((aligned.len(), fixed.len()), (3, OF_EXPONENTIAL));
         assert_eq!(choose(&mut (1..500).rev()), (aligned, fixed));
+    }
+
+    #[test]
+    fn an_exemplar_that_is_later_than_its_point_leaves_with_the_next_one() {
+        let rule = Rule::new(ExemplarFilter::TraceBased, 42);
+        let mut exemplars = Exemplars::default();
+        for (bucket, time) in [(0, 10), (1, 30), (2, 20)] {
+            let candidate = rule.candidate(Measured::Time(time), origin(time, true)).expect("sampled");
+            exemplars.offer_to_bucket(bucket, candidate);
+        }
+        let taken = [20, 29, 30].map(|until| spans(exemplars.take(until)));
+        assert_eq!(taken, [vec![10, 20], vec![], vec![30]]);
     }
 }

@@ -7,6 +7,7 @@ mod sets;
 
 use std::sync::Arc;
 
+use crate::model::Nanos;
 use crate::telemetry::record::{Instrument, KeyValue, NumberPoint, Points, Scope};
 
 use super::catalogue::Kind;
@@ -215,7 +216,10 @@ impl GuestInstruments {
                     let kind = if *kind == GuestKind::Counter { Kind::Counter } else { Kind::UpDownCounter };
                     collecting.sum_points(kind, all)
                 }
-                GuestKind::Gauge => Points::Gauge(all.filter_map(gauge_point).collect()),
+                GuestKind::Gauge => {
+                    let now = collecting.now;
+                    Points::Gauge(all.filter_map(|one| gauge_point(one, now)).collect())
+                }
                 GuestKind::Histogram => {
                     let all = all.filter_map(|(attributes, state)| match state {
                         State::Histogram(histogram) => Some((attributes, &mut **histogram)),
@@ -229,8 +233,8 @@ impl GuestInstruments {
     }
 }
 
-fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &mut State)) -> Option<NumberPoint> {
+fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &mut State), now: Nanos) -> Option<NumberPoint> {
     let State::Gauge(value, exemplars) = state else { return None };
-    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.take());
+    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.take(now));
     Some(NumberPoint { attributes, value, exemplars })
 }

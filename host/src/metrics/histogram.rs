@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::Nanos;
 use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{ExponentialPoint, HistogramPoint, KeyValue, Summary};
 
@@ -102,12 +103,13 @@ impl Histogram {
         }
     }
 
-    /// Its point with explicit buckets; none where a delta leaves and there was no value.
+    /// Its point with explicit buckets at this instant; none where a delta leaves and there was no value.
     pub fn point(
         &mut self,
         attributes: &Arc<[KeyValue]>,
         bounds: &Arc<[f64]>,
         is_delta: bool,
+        now: Nanos,
     ) -> Option<HistogramPoint> {
         let left = self.left.as_mut().filter(|_| is_delta);
         let buckets = match left {
@@ -118,26 +120,29 @@ impl Histogram {
             }
             None => self.buckets.to_vec(),
         };
+        // Also where none leaves: they are of this interval.
+        let exemplars = self.exemplars.take(now);
         let summary = self.leave(is_delta)?;
-        let exemplars = self.exemplars.take();
         let (attributes, bounds) = (Arc::clone(attributes), Arc::clone(bounds));
         Some(HistogramPoint { attributes, summary, bounds, buckets, exemplars })
     }
 
-    /// Its point with exponential buckets; none where it keeps none, and where a delta leaves and there was
-    /// no value.
+    /// Its point with exponential buckets at this instant; none where it keeps none, and where a delta leaves
+    /// and there was no value.
     pub fn exponential_point(
         &mut self,
         attributes: &Arc<[KeyValue]>,
         is_delta: bool,
+        now: Nanos,
     ) -> Option<ExponentialPoint> {
         self.exponential.as_ref()?;
+        let exemplars = self.exemplars.take(now);
         let summary = self.leave(is_delta)?;
         let exponential = self.exponential.as_mut()?;
         // Each interval begins at the finest scale.
         let buckets = if is_delta { std::mem::take(&mut **exponential) } else { (**exponential).clone() };
         let Exponential { scale, zeros, positive, negative } = buckets;
-        let (attributes, exemplars) = (Arc::clone(attributes), self.exemplars.take());
+        let attributes = Arc::clone(attributes);
         Some(ExponentialPoint { attributes, summary, scale, zeros, positive, negative, exemplars })
     }
 
@@ -177,7 +182,7 @@ mod tests {
         let mut histogram = new(shape(false, false));
         record(&mut histogram, &[0, 5_000_000, 5_000_001, 10_000_000, 100_000_000, 100_000_001]);
         assert_eq!(*histogram.buckets, [2, 2, 1, 1]);
-        let point = histogram.point(&[].into(), &BOUNDS.into(), false).expect("it has values");
+        let point = histogram.point(&[].into(), &BOUNDS.into(), false, 0).expect("it has values");
         assert_eq!(point.summary.range, Some((0.0, 0.100_000_001)));
         assert_eq!(point.summary.sum, Some(0.220_000_002));
     }
@@ -193,9 +198,9 @@ mod tests {
                 record(&mut delta, times);
                 record(&mut cumulative, times);
                 let summary = if is_exponential {
-                    delta.exponential_point(&[].into(), true).map(|point| point.summary)
+                    delta.exponential_point(&[].into(), true, 0).map(|point| point.summary)
                 } else {
-                    delta.point(&[].into(), &BOUNDS.into(), true).map(|point| point.summary)
+                    delta.point(&[].into(), &BOUNDS.into(), true, 0).map(|point| point.summary)
                 };
                 assert_eq!(summary.is_none(), times.is_empty());
                 let Some(summary) = summary else { continue };
@@ -215,7 +220,7 @@ mod tests {
         let mut histogram = Histogram::new(shape(false, true), &[], Measured::Float(0.0));
         histogram.record(Measured::Float(-2.0), &[], None);
         histogram.record(Measured::Float(3.0), &[], None);
-        let point = histogram.exponential_point(&[].into(), false).expect("it has values");
+        let point = histogram.exponential_point(&[].into(), false, 0).expect("it has values");
         assert_eq!((point.summary.sum, point.summary.range), (None, Some((-2.0, 3.0))));
     }
 }

@@ -18,6 +18,8 @@ pub const OVERFLOW: &str = "otel.metric.overflow";
 #[derive(Clone, Debug)]
 pub struct Series<K, S> {
     places: FxHashMap<K, u32>,
+    /// The key that was asked for last, and its place: most often the next one is the same.
+    last: Option<(K, u32)>,
     /// In the order in which they came.
     all: Vec<One<S>>,
     /// The place of the set that has all further values.
@@ -33,11 +35,11 @@ pub struct One<S> {
 
 impl<K, S> Default for Series<K, S> {
     fn default() -> Self {
-        Self { places: FxHashMap::default(), all: Vec::new(), overflow: None }
+        Self { places: FxHashMap::default(), last: None, all: Vec::new(), overflow: None }
     }
 }
 
-impl<K: Eq + Hash, S> Series<K, S> {
+impl<K: Copy + Eq + Hash, S> Series<K, S> {
     /// What is kept for a key. `attributes` gives its set, where there is none yet, and `new` what is
     /// kept for it.
     pub fn at(
@@ -46,9 +48,14 @@ impl<K: Eq + Hash, S> Series<K, S> {
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         new: impl FnOnce() -> S,
     ) -> &mut S {
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.insert(key, attributes, new),
+        let place = match &self.last {
+            Some((last, place)) if *last == key => *place,
+            _ => {
+                let known = self.places.get(&key).copied();
+                let place = known.unwrap_or_else(|| self.insert(key, attributes, new));
+                self.last = Some((key, place));
+                place
+            }
         };
         &mut self.all[place as usize].state
     }

@@ -3,13 +3,19 @@
 //! Written by hand: the encoder of the crate `prometheus-client` takes no exemplars of histograms but
 //! those that it has drawn itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use opentelemetry_semantic_conventions::attribute;
+
+use crate::error::INFALLIBLE;
 use crate::telemetry::record::{
-    Exemplar, HistogramPoint, MetricRecord, Number, NumberPoint, Points, Resource, ResourceId,
+    Exemplar, HistogramPoint, MetricRecord, Number, NumberPoint, Points, Resource, ResourceId, Scope,
 };
 
+use super::clash::{Cause, Clash};
+use super::family::{Families, Family};
 use super::names::{self, Type};
 
 /// A text format.
@@ -58,51 +64,20 @@ pub struct Page<'a> {
 type Labels = String;
 
 impl Page<'_> {
-    /// The page in a format.
-    pub fn write(&self, format: Format) -> String {
-        let mut text = String::new();
-        let mut families: BTreeMap<String, (Type, Option<String>, Vec<&MetricRecord>)> = BTreeMap::new();
-        for record in self.records {
-            let of = Type::of(&record.points);
-            let (name, unit) = names::family(&record.instrument, of);
-            let family = families.entry(name).or_insert_with(|| (of, unit, Vec::new()));
-            // A name has one type: guests of two services may not agree on it.
-            if family.0 == of {
-                family.2.push(record);
-            } else {
-                tracing::debug!(metric = &*record.instrument.name, "left out: the name has another type");
-            }
-        }
-        self.targets(format, &mut text);
-        for (name, (of, unit, records)) in &families {
-            let help = &records[0].instrument.description;
-            head(&mut text, format, name, *of, unit.as_deref(), help);
-            records.iter().for_each(|record| self.record(&mut text, format, name, record));
+    /// The page in a format, and the points that it cannot have.
+    pub fn write(&self, format: Format) -> (String, Vec<(Clash, u64)>) {
+        let mut writing = Writing { page: self, format, text: String::new(), left_out: Vec::new() };
+        let Families { all, left_out, .. } = Families::of(self.records, self.resources);
+        writing.targets();
+        for (name, family) in &all {
+            writing.head(name, family);
+            family.records.iter().for_each(|record| writing.record(name, record));
         }
         if format == Format::OpenMetrics {
-            text.push_str("# EOF\n");
+            writing.text.push_str("# EOF\n");
         }
-        text
-    }
-
-    /// `target_info` of all processes: the attributes of their Resources.
-    fn targets(&self, format: Format, text: &mut String) {
-        let mut all: Vec<ResourceId> = self.records.iter().map(|record| record.resource).collect();
-        all.sort_unstable();
-        all.dedup();
-        if all.is_empty() {
-            return;
-        }
-        text.push_str(match format {
-            Format::Prometheus => "# HELP target_info Target metadata\n# TYPE target_info gauge\n",
-            Format::OpenMetrics => "# HELP target Target metadata\n# TYPE target info\n",
-        });
-        for resource in all {
-            let mut labels = names::labels(&self.resources[resource.0 as usize].attributes);
-            labels.extend(self.identity(resource));
-            put(text, "target_info", &written(&labels), "1");
-            text.push('\n');
-        }
+        writing.left_out.extend(left_out);
+        (writing.text, writing.left_out)
     }
 
     /// `job` and `instance`, where a page has several processes.
@@ -111,28 +86,73 @@ impl Page<'_> {
             return Vec::new();
         }
         let resource = &self.resources[resource.0 as usize];
-        let instance = names::attribute(resource, "service.instance.id");
+        let instance = names::attribute(resource, attribute::SERVICE_INSTANCE_ID);
         vec![("job".to_owned(), names::job(resource)), ("instance".to_owned(), instance)]
     }
+}
 
-    fn record(&self, text: &mut String, format: Format, name: &str, record: &MetricRecord) {
-        let labels = |attributes| {
-            let mut labels = names::labels(attributes);
-            labels.insert("otel_scope_name".to_owned(), record.scope.name().to_owned());
-            labels.extend(self.identity(record.resource));
-            written(&labels)
-        };
+/// A page that is being written.
+struct Writing<'a> {
+    page: &'a Page<'a>,
+    format: Format,
+    text: String,
+    left_out: Vec<(Clash, u64)>,
+}
+
+impl Writing<'_> {
+    /// `target_info` of all processes: the attributes of their Resources.
+    fn targets(&mut self) {
+        let mut all: Vec<ResourceId> = self.page.records.iter().map(|record| record.resource).collect();
+        all.sort_unstable();
+        all.dedup();
+        if all.is_empty() {
+            return;
+        }
+        self.text.push_str(match self.format {
+            Format::Prometheus => "# HELP target_info Target metadata\n# TYPE target_info gauge\n",
+            Format::OpenMetrics => "# HELP target Target metadata\n# TYPE target info\n",
+        });
+        for resource in all {
+            let attributes = &self.page.resources[resource.0 as usize].attributes;
+            let mut labels = names::labels(attributes, &names::OURS);
+            labels.extend(self.page.identity(resource));
+            put(&mut self.text, "target_info", &written(&labels), "1");
+            self.text.push('\n');
+        }
+    }
+
+    fn head(&mut self, name: &str, Family { of, unit, records, .. }: &Family<'_>) {
+        let (text, format) = (&mut self.text, self.format);
+        let help = escaped(&records[0].instrument.description);
+        // Before OpenMetrics a counter had the name of its samples.
+        let total = if *of == Type::Counter && format == Format::Prometheus { "_total" } else { "" };
+        if !help.is_empty() {
+            let help = if format == Format::OpenMetrics { help.replace('"', "\\\"") } else { help };
+            writeln!(text, "# HELP {name}{total} {help}").expect(INFALLIBLE);
+        }
+        writeln!(text, "# TYPE {name}{total} {}", of.name()).expect(INFALLIBLE);
+        if let Some(unit) = unit.as_deref().filter(|_| format == Format::OpenMetrics) {
+            writeln!(text, "# UNIT {name} {unit}").expect(INFALLIBLE);
+        }
+    }
+
+    fn record(&mut self, name: &str, record: &MetricRecord) {
+        let all = self.labels(record);
+        let labelled = |at: usize| all[at].as_ref();
+        let (text, format) = (&mut self.text, self.format);
         match &record.points {
             Points::Gauge(points) => {
-                for NumberPoint { attributes, value, .. } in points {
-                    put(text, name, &labels(&**attributes), &number(*value));
+                for (at, NumberPoint { value, .. }) in points.iter().enumerate() {
+                    let Some(labels) = labelled(at) else { continue };
+                    put(text, name, labels, &number(*value));
                     text.push('\n');
                 }
             }
             Points::Sum { points, is_monotonic, .. } => {
                 let name = if *is_monotonic { format!("{name}_total") } else { name.to_owned() };
-                for NumberPoint { attributes, value, exemplars } in points {
-                    put(text, &name, &labels(&**attributes), &number(*value));
+                for (at, NumberPoint { value, exemplars, .. }) in points.iter().enumerate() {
+                    let Some(labels) = labelled(at) else { continue };
+                    put(text, &name, labels, &number(*value));
                     if *is_monotonic {
                         add(text, format, exemplars.first());
                     }
@@ -140,27 +160,39 @@ impl Page<'_> {
                 }
             }
             Points::Histogram { points, .. } => {
-                for point in points {
-                    histogram(text, format, name, &labels(&*point.attributes), point);
+                for (at, point) in points.iter().enumerate() {
+                    let Some(labels) = labelled(at) else { continue };
+                    histogram(text, format, name, labels, point);
                 }
             }
             // A snapshot has explicit buckets.
             Points::ExponentialHistogram { .. } => {}
         }
     }
-}
 
-fn head(text: &mut String, format: Format, name: &str, of: Type, unit: Option<&str>, help: &str) {
-    let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-    // Before OpenMetrics a counter had the name of its samples.
-    let total = if of == Type::Counter && format == Format::Prometheus { "_total" } else { "" };
-    if !help.is_empty() {
-        let help = if format == Format::OpenMetrics { help.replace('"', "\\\"") } else { help };
-        writeln!(text, "# HELP {name}{total} {help}").expect(INFALLIBLE);
-    }
-    writeln!(text, "# TYPE {name}{total} {}", of.name()).expect(INFALLIBLE);
-    if let Some(unit) = unit.filter(|_| format == Format::OpenMetrics) {
-        writeln!(text, "# UNIT {name} {unit}").expect(INFALLIBLE);
+    /// The labels of each point; none of one whose labels another has.
+    fn labels(&mut self, record: &MetricRecord) -> Vec<Option<Labels>> {
+        let mut ours = names::OURS.to_vec();
+        ours.extend(matches!(record.points, Points::Histogram { .. }).then_some(names::BOUND));
+        let identity = self.page.identity(record.resource);
+        let mut known = BTreeSet::new();
+        let labels = record.points.attributes().map(|attributes| {
+            let mut labels = names::labels(&**attributes, &ours);
+            labels.insert(names::SCOPE.to_owned(), record.scope.name().to_owned());
+            labels.extend(identity.iter().cloned());
+            let labels = written(&labels);
+            // The attributes of the core have other labels each.
+            let is_new = record.scope == Scope::Bus || known.insert(labels.clone());
+            is_new.then_some(labels)
+        });
+        let labels: Vec<_> = labels.collect();
+        let equal = labels.iter().filter(|labels| labels.is_none()).count() as u64;
+        if equal > 0 {
+            let service = Arc::clone(&self.page.resources[record.resource.0 as usize].service);
+            let metric = (*record.instrument.name).into();
+            self.left_out.push((Clash { service, metric, cause: Cause::Labels }, equal));
+        }
+        labels
     }
 }
 
@@ -171,7 +203,12 @@ fn histogram(text: &mut String, format: Format, name: &str, labels: &Labels, poi
     for (bound, count) in bounds.zip(&point.buckets) {
         below += count;
         let separator = if labels.is_empty() { "" } else { "," };
-        put(text, &bucket, &format!("{labels}{separator}le=\"{}\"", float(bound)), &below.to_string());
+        put(
+            text,
+            &bucket,
+            &format!("{labels}{separator}{}=\"{}\"", names::BOUND, float(bound)),
+            &below.to_string(),
+        );
         let is_within = |exemplar: &&Exemplar| {
             let value = as_f64(exemplar.value);
             least < value && value <= bound
@@ -180,12 +217,13 @@ fn histogram(text: &mut String, format: Format, name: &str, labels: &Labels, poi
         text.push('\n');
         least = bound;
     }
+    // Without a sum there is no count either (OpenMetrics 1.0, "Histogram"): the last bucket has it.
     if let Some(sum) = point.summary.sum {
         put(text, &format!("{name}_sum"), labels, &float(sum));
         text.push('\n');
+        put(text, &format!("{name}_count"), labels, &point.summary.count.to_string());
+        text.push('\n');
     }
-    put(text, &format!("{name}_count"), labels, &point.summary.count.to_string());
-    text.push('\n');
 }
 
 fn put(text: &mut String, name: &str, labels: &Labels, value: &str) {
@@ -206,11 +244,14 @@ fn add(text: &mut String, format: Format, exemplar: Option<&Exemplar>) {
 }
 
 fn written(labels: &BTreeMap<String, String>) -> Labels {
-    let label = |(name, value): (&String, &String)| {
-        let value = value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
-        format!("{name}=\"{value}\"")
-    };
+    let label =
+        |(name, value): (&String, &String)| format!("{name}=\"{}\"", escaped(value).replace('"', "\\\""));
     labels.iter().map(label).collect::<Vec<_>>().join(",")
+}
+
+/// Prometheus takes a text with a NUL for the end of the page.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\0', "\u{fffd}")
 }
 
 fn as_f64(number: Number) -> f64 {
@@ -235,8 +276,6 @@ fn float(value: f64) -> String {
         value => format!("{value:?}"),
     }
 }
-
-const INFALLIBLE: &str = "a String takes every write";
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::metrics::{Misuse, Misused};
+use crate::prometheus::clash::Clash;
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
@@ -34,7 +35,11 @@ pub struct TelemetryRow {
     pub dropped: u64,
     /// What guests have done wrong with their instruments, by service.
     pub misuses: Vec<MisuseRow>,
+    /// Metrics that a page for Prometheus could not have, or not with all their series.
+    pub clashes: Vec<ClashRow>,
     pub exporters: Vec<ExporterRow>,
+    /// Scrapes of Prometheus that were answered with metrics. Null where it cannot scrape the run.
+    pub scrapes: Option<u64>,
 }
 
 /// One thing that the guests of a service have done wrong with an instrument.
@@ -86,6 +91,33 @@ impl fmt::Display for MisuseRow {
             instrument.as_ref().map(|name| format!(" of {}", name.escape_debug())).unwrap_or_default();
         let fate = if misuse.is_kept() { "without their attributes" } else { "not kept" };
         write!(f, "{service}: {measurements}{instrument} {fate}: {misuse}")
+    }
+}
+
+/// A metric that a page for Prometheus could not have, or not with all its series.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ClashRow {
+    pub service: String,
+    /// The instrument's name. Null for metrics beyond those that are told apart.
+    pub metric: Option<String>,
+    /// Data points that pages are without, added up over all pages.
+    pub data_points: u64,
+    pub reason: String,
+}
+
+impl From<(Clash, u64)> for ClashRow {
+    fn from((Clash { service, metric, cause }, data_points): (Clash, u64)) -> Self {
+        let metric = Some(metric.into()).filter(|metric: &String| !metric.is_empty());
+        Self { service: service.to_string(), metric, data_points, reason: cause.to_string() }
+    }
+}
+
+impl fmt::Display for ClashRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, metric, data_points, reason } = self;
+        let points = counted(*data_points, "data point");
+        let of = metric.as_ref().map(|metric| format!("{service}: {points} of {}", metric.escape_debug()));
+        write!(f, "{} not on a page for Prometheus: {reason}", of.unwrap_or(points))
     }
 }
 
@@ -146,7 +178,9 @@ impl TelemetryRow {
             lost_data_points,
             dropped: sent.dropped.records(),
             misuses: MisuseRow::all(misused, resources),
+            clashes: Vec::new(),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
+            scrapes: None,
         }
     }
 
@@ -183,6 +217,13 @@ impl TelemetryRow {
 
     /// For a person.
     pub fn text(&self, text: &mut String) {
+        self.records_text(text);
+        if let Some(scrapes) = self.scrapes {
+            writeln!(text, "Prometheus: {} answered", counted(scrapes, "scrape")).expect(INFALLIBLE);
+        }
+    }
+
+    fn records_text(&self, text: &mut String) {
         if self.exporters.is_empty() && self.spans == 0 {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;
@@ -206,6 +247,9 @@ impl TelemetryRow {
         text.push('\n');
         for misuse in &self.misuses {
             writeln!(text, "{misuse}").expect(INFALLIBLE);
+        }
+        for clash in &self.clashes {
+            writeln!(text, "{clash}").expect(INFALLIBLE);
         }
         for exporter in &self.exporters {
             exporter.text(text);

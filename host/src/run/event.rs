@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::Nanos;
+use crate::prometheus::clash::Clash;
 use crate::self_telemetry::Unsent;
 use crate::telemetry::exporter::Trouble;
 
@@ -21,6 +22,8 @@ pub enum RunEvent {
     Control { address: SocketAddr },
     /// Prometheus can scrape metrics there.
     Prometheus { address: SocketAddr },
+    /// A page for Prometheus cannot have a metric, for the first time.
+    Clash(Clash),
     /// Told to stop: what is under way is finished.
     Draining,
     /// An exporter cannot get rid of its records, for the first time; and for the first

@@ -11,6 +11,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Problem, Refused};
 use crate::model::{Model, Nanos};
 use crate::progress::Progress;
+use crate::prometheus::clash::Clashes;
 use crate::report::{Facts, Report};
 use crate::self_telemetry::Phases;
 use crate::socket::Shortage;
@@ -74,6 +75,7 @@ impl Plan {
         let models = shards::models(&options, &model);
         let WorldResources { all: resources, firsts } = WorldResources::new(&models, &telemetry, &loaded);
         let mut scraping = Scraping::open(&telemetry, &resources, &network)?;
+        let clashes = scraping.as_ref().map(|scraping| Arc::clone(&scraping.clashes));
         let (pace, clock) = pace_and_clock(&options, &model, &telemetry);
         let at_the_end = !options.requests.is_empty();
         let (settings, wanted, origin) = (&telemetry, &options.destinations, clock.now());
@@ -98,7 +100,15 @@ impl Plan {
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
         let shortage = Shortage::default();
-        watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
+        watchers::spawn_watchers(
+            &network,
+            &pipeline,
+            truth.as_ref(),
+            &unread,
+            &shortage,
+            clashes.as_ref(),
+            &on_event,
+        );
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
@@ -150,7 +160,8 @@ impl Plan {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
         let elapsed = (!options.virtual_time).then(|| watch.elapsed());
-        let report = own.phase("report", || report(&options, &model, &resources, &mut done, sent, elapsed));
+        let report =
+            own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, elapsed));
         own.end(&on_event);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
@@ -182,6 +193,7 @@ fn report(
     resources: &[Resource],
     done: &mut Simulated,
     sent: pipeline::Settlement,
+    clashes: Option<Arc<Clashes>>,
     elapsed: Option<Duration>,
 ) -> Report {
     Report::new(Facts {
@@ -193,6 +205,8 @@ fn report(
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
+        scrapes: done.scrapes,
+        clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,
         requests: done.requests,
         tasks: done.tasks,

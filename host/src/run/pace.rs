@@ -41,7 +41,7 @@ pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) ->
     let to_backend = (telemetry.otlp.is_some() || is_scraped) && !telemetry.disabled;
     let start = match options.start {
         Some(Start::At(start)) => start,
-        Some(Start::Now) => clock::wall(),
+        Some(Start::Now) => to_the_second(clock::wall()),
         None if to_backend => before_now(clock::wall(), loads::length(options, model).unwrap_or(0), speed),
         // A file is to be the same every time.
         None => VIRTUAL_START,
@@ -56,7 +56,13 @@ pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) ->
 /// lasts `length` begins so that it is now when it ends.
 fn before_now(now: Nanos, length: Nanos, speed: Option<f64>) -> Nanos {
     let takes = speed.map_or(0, |speed| (length as f64 / speed) as Nanos);
-    now.saturating_sub(length.saturating_sub(takes))
+    to_the_second(now.saturating_sub(length.saturating_sub(takes)))
+}
+
+/// The second that has begun. Guests compute with seconds and nanoseconds, which carries over more or less
+/// often where a run begins between two seconds: they would need some instructions more, or fewer.
+const fn to_the_second(instant: Nanos) -> Nanos {
+    instant - instant % 1_000_000_000
 }
 
 #[cfg(test)]
@@ -72,5 +78,6 @@ mod tests {
         assert_eq!(before_now(now, hour, Some(2.0)), now - hour / 2);
         assert_eq!(before_now(now, hour, Some(0.5)), now, "it falls behind");
         assert_eq!(before_now(5, hour, None), 0);
+        assert_eq!(before_now(now + 999_999_999, hour, None), now - hour, "at a whole second");
     }
 }

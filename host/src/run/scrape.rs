@@ -9,11 +9,11 @@ use tokio::runtime::Runtime;
 use crate::bus::Bus;
 use crate::error::Problem;
 use crate::prometheus::Endpoint;
+use crate::prometheus::clash::Clashes;
 use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 
-use super::event::RunEvent;
 use super::{Options, RunError};
 
 /// What keeps a run from being scraped.
@@ -40,6 +40,8 @@ pub fn problems(options: &Options, telemetry: &TelemetrySettings) -> Vec<Problem
 pub struct Scraping {
     listener: TcpListener,
     resources: Arc<[Resource]>,
+    /// What its pages cannot have.
+    pub clashes: Arc<Clashes>,
 }
 
 impl Scraping {
@@ -60,17 +62,17 @@ impl Scraping {
             let address = format!("{}:{}", wanted.host, wanted.port);
             RunError::Prometheus { address, error }
         })?;
-        Ok(Some(Self { listener, resources: Arc::clone(resources) }))
+        Ok(Some(Self { listener, resources: Arc::clone(resources), clashes: Arc::default() }))
     }
 
     /// Answers scrapes, on the core thread, from now on.
     ///
     /// # Errors
     /// The socket has no local address.
-    pub fn attend(self, bus: &Rc<Bus>, network: &Runtime, shortage: &Shortage) -> Result<RunEvent, RunError> {
+    pub fn attend(self, bus: &Rc<Bus>, network: &Runtime, shortage: &Shortage) -> Result<Endpoint, RunError> {
         let (endpoint, mut queries) = {
             let _network = network.enter();
-            Endpoint::open(self.listener, &self.resources, bus.processes(), shortage.clone())?
+            Endpoint::open(self.listener, &self.resources, bus.processes(), self.clashes, shortage.clone())?
         };
         let weak = Rc::downgrade(bus);
         bus.host().sched.spawn_background(async move {
@@ -80,6 +82,6 @@ impl Scraping {
                 query.send(bus.snapshot()).ok();
             }
         });
-        Ok(RunEvent::Prometheus { address: endpoint.address })
+        Ok(endpoint)
     }
 }

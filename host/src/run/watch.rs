@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 use crate::clock::Stopwatch;
 use crate::model::Model;
 use crate::progress::{self, Course, Line};
+use crate::prometheus::clash::{Clash, Clashes};
 use crate::socket::Shortage;
 use crate::telemetry::exporter::{Account, Totals};
 use crate::telemetry::pipeline::Pipeline;
@@ -24,6 +25,7 @@ pub fn spawn_watchers(
     truth: Option<&Truth>,
     unread: &Unread,
     shortage: &Shortage,
+    clashes: Option<&Arc<Clashes>>,
     on_event: &(impl Fn(RunEvent) + Clone + Send + 'static),
 ) {
     for account in pipeline.accounts() {
@@ -34,6 +36,9 @@ pub fn spawn_watchers(
         network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
     }
     network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
+    if let Some(clashes) = clashes {
+        network.spawn(watch_pages(clashes.noticed(), on_event.clone()));
+    }
 }
 
 /// What the line of progress is about.
@@ -83,6 +88,11 @@ async fn watch_exporters(accounts: Vec<Arc<Account>>, on_event: impl Fn(RunEvent
 async fn watch_doors(noticed: impl Future<Output = String>, on_event: impl Fn(RunEvent)) {
     let reason = noticed.await;
     on_event(RunEvent::Shortage { reason });
+}
+
+/// Says when a page cannot have a metric, once.
+async fn watch_pages(noticed: impl Future<Output = Option<Clash>>, on_event: impl Fn(RunEvent)) {
+    noticed.await.into_iter().for_each(|clash| on_event(RunEvent::Clash(clash)));
 }
 
 /// Says when the file of the truth takes no more; ends the run when nobody reads it.

@@ -15,10 +15,16 @@ pub const STALE_TIMERS: usize = 1_024;
 /// have numbers below, and are first at an instant.
 const BEHIND: u64 = 1 << 63;
 
+/// When a timer is due, its sequence, and its slot.
+type Entry = (Nanos, u64, usize);
+
 #[derive(Default)]
 pub struct Timers {
+    /// No entry of the heap comes before this one. A timer that is made last is often due first: it
+    /// has no need of the heap.
+    first: Option<Entry>,
     /// What is due when; entries of cancelled timers stay until they are met or swept.
-    pub heap: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
+    pub heap: BinaryHeap<Reverse<Entry>>,
     pub slots: Slab<Timer>,
     sequence: u64,
     stale: usize,
@@ -44,8 +50,20 @@ impl Timers {
         let sequence = if background { self.sequence } else { self.sequence | BEHIND };
         self.background += usize::from(background);
         let slot = self.slots.insert(Timer { sequence, waker, background });
-        self.heap.push(Reverse((due, sequence, slot)));
+        self.enqueue((due, sequence, slot));
         TimerId { slot, sequence }
+    }
+
+    fn enqueue(&mut self, entry: Entry) {
+        let is_first = match (self.first, self.heap.peek()) {
+            (Some(first), _) => entry < first,
+            (None, Some(Reverse(next))) => entry < *next,
+            (None, None) => true,
+        };
+        let later = if is_first { self.first.replace(entry) } else { Some(entry) };
+        if let Some(later) = later {
+            self.heap.push(Reverse(later));
+        }
     }
 
     /// The timer, unless it has fired: its slot may be another's by then.
@@ -58,6 +76,10 @@ impl Timers {
             return;
         }
         self.remove(id.slot);
+        if self.first.is_some_and(|(_, sequence, _)| sequence == id.sequence) {
+            self.first = None;
+            return;
+        }
         self.stale += 1;
         if self.stale > STALE_TIMERS && self.stale * 2 > self.heap.len() {
             let slots = &self.slots;
@@ -80,6 +102,9 @@ impl Timers {
 
     /// The instant of the next timer that still stands.
     pub fn next_due(&mut self) -> Option<Nanos> {
+        if let Some((due, ..)) = self.first {
+            return Some(due);
+        }
         while let Some(Reverse((due, sequence, slot))) = self.heap.peek() {
             if self.slots.get(*slot).is_some_and(|timer| timer.sequence == *sequence) {
                 return Some(*due);
@@ -95,7 +120,10 @@ impl Timers {
         if self.next_due()? > now {
             return None;
         }
-        let Reverse((_, _, slot)) = self.heap.pop()?;
+        let (_, _, slot) = match self.first.take() {
+            Some(first) => first,
+            None => self.heap.pop()?.0,
+        };
         Some(self.remove(slot))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::telemetry;
-use crate::support::{ORDER, Run, Span, SpanKind, Topology, World};
+use crate::support::{ORDER, Run, Span, SpanKind, Topology, World, finish, simhost};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
@@ -236,4 +236,16 @@ fn the_same_seed_gives_the_same_bytes() {
     let orders = Topology::orders_as_it_ships();
     let of = |compute| orders.run(&["--virtual", "--compute", compute, "--request", ORDER]).stdout;
     assert_ne!(of("3ns"), of("4ns"));
+}
+
+#[test]
+fn a_run_that_begins_now_computes_what_one_does_that_begins_at_another_time() {
+    let digest = |start| {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../topologies/incidents/retry-storm.toml");
+        let flags = ["--virtual", "--for", "10s", "--start", start];
+        let finished = finish(simhost().args(["run", path]).args(flags));
+        let digest = finished.success().lines().find(|line| line.starts_with("digest: "));
+        digest.expect("a digest").to_owned()
+    };
+    assert_eq!(digest("now"), digest("2026-01-01T00:00:00Z"));
 }

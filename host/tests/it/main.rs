@@ -37,6 +37,7 @@ mod orders;
 mod program;
 #[cfg(target_os = "linux")]
 mod progress;
+mod prometheus;
 mod report;
 mod resilience;
 mod sampling;

@@ -26,6 +26,10 @@ pub(super) fn request<R: Encode>(groups: &[Group<'_, R>], resources: &[Resource]
 
 /// A message, without its tag and length.
 pub trait Part {
+    /// Bytes that its length will probably take, as a varint: where it takes another number, the
+    /// message is moved once it is written.
+    const LENGTH_WIDTH: usize = 1;
+
     /// Puts its fields, in the order of their numbers.
     fn put(&self, out: &mut impl Sink);
 
@@ -34,6 +38,11 @@ pub trait Part {
         let mut size = Size(0);
         self.put(&mut size);
         size.0
+    }
+
+    /// Its length, where that is quicker to tell than to write the message and look.
+    fn known_size(&self) -> Option<usize> {
+        None
     }
 }
 
@@ -46,45 +55,53 @@ pub trait Sink {
     /// Bytes alone: part of a field.
     fn raw(&mut self, bytes: &[u8]);
 
-    fn part(&mut self, tag: u32, part: &impl Part);
+    fn part<P: Part>(&mut self, tag: u32, part: &P);
 
+    #[inline]
     fn key(&mut self, tag: u32, kind: WireType) {
         self.number(u64::from(tag << 3 | kind as u32));
     }
 
+    #[inline]
     fn varint_always(&mut self, tag: u32, value: u64) {
         self.key(tag, WireType::Varint);
         self.number(value);
     }
 
+    #[inline]
     fn fixed32_always(&mut self, tag: u32, value: u32) {
         self.key(tag, WireType::ThirtyTwoBit);
         self.raw(&value.to_le_bytes());
     }
 
+    #[inline]
     fn fixed64_always(&mut self, tag: u32, value: u64) {
         self.key(tag, WireType::SixtyFourBit);
         self.raw(&value.to_le_bytes());
     }
 
+    #[inline]
     fn bytes_always(&mut self, tag: u32, bytes: &[u8]) {
         self.key(tag, WireType::LengthDelimited);
         self.number(bytes.len() as u64);
         self.raw(bytes);
     }
 
+    #[inline]
     fn varint(&mut self, tag: u32, value: u64) {
         if value != 0 {
             self.varint_always(tag, value);
         }
     }
 
+    #[inline]
     fn fixed64(&mut self, tag: u32, value: u64) {
         if value != 0 {
             self.fixed64_always(tag, value);
         }
     }
 
+    #[inline]
     fn text(&mut self, tag: u32, text: &str) {
         if !text.is_empty() {
             self.bytes_always(tag, text.as_bytes());
@@ -104,8 +121,8 @@ impl Sink for Size {
         self.0 += bytes.len();
     }
 
-    fn part(&mut self, tag: u32, part: &impl Part) {
-        let size = part.size();
+    fn part<P: Part>(&mut self, tag: u32, part: &P) {
+        let size = part.known_size().unwrap_or_else(|| part.size());
         self.key(tag, WireType::LengthDelimited);
         self.number(size as u64);
         self.0 += size;
@@ -114,6 +131,7 @@ impl Sink for Size {
 
 impl Sink for Vec<u8> {
     /// Seven bits in each byte, the lowest first; the eighth says that more follow.
+    #[inline]
     fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.push(value as u8 | 0x80);
@@ -122,15 +140,47 @@ impl Sink for Vec<u8> {
         self.push(value as u8);
     }
 
+    #[inline]
     fn raw(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
 
-    fn part(&mut self, tag: u32, part: &impl Part) {
+    fn part<P: Part>(&mut self, tag: u32, part: &P) {
         self.key(tag, WireType::LengthDelimited);
-        self.number(part.size() as u64);
+        if let Some(size) = part.known_size() {
+            self.number(size as u64);
+            return part.put(self);
+        }
+        // To count first would go through the message twice, and through each part of it once more.
+        let at = self.len();
+        self.resize(at + P::LENGTH_WIDTH, 0);
         part.put(self);
+        let size = self.len() - at - P::LENGTH_WIDTH;
+        if P::LENGTH_WIDTH == 1 && size < 0x80 {
+            self[at] = size as u8;
+        } else {
+            fill_in_length(self, at, P::LENGTH_WIDTH);
+        }
     }
+}
+
+/// Writes the length of the message that ends `out` before it, where `width` bytes from `at` on are for it.
+fn fill_in_length(out: &mut Vec<u8>, at: usize, width: usize) {
+    let message = at + width;
+    let mut size = out.len() - message;
+    let needed = encoded_len_varint(size as u64);
+    if needed != width {
+        let end = out.len();
+        out.resize(end + needed.saturating_sub(width), 0);
+        out.copy_within(message..end, at + needed);
+        out.truncate(at + needed + size);
+    }
+    let (last, others) = out[at..at + needed].split_last_mut().expect("a varint has a byte");
+    for byte in others {
+        *byte = size as u8 | 0x80;
+        size >>= 7;
+    }
+    *last = size as u8;
 }
 
 /// `ExportTraceServiceRequest`, `ExportLogsServiceRequest`, ….
@@ -162,6 +212,11 @@ impl<R: Encode> Part for OfResource<'_, R> {
         }
         out.text(3, SCHEMA_URL);
     }
+
+    /// It holds much, and most of that has a known size.
+    fn known_size(&self) -> Option<usize> {
+        Some(self.size())
+    }
 }
 
 /// `ScopeSpans`, `ScopeLogs`, ….
@@ -172,6 +227,10 @@ impl<R: Encode> Part for Group<'_, R> {
             out.part(2, &Measured { record: *record, size: *size });
         }
         out.text(3, SCHEMA_URL);
+    }
+
+    fn known_size(&self) -> Option<usize> {
+        Some(self.size())
     }
 }
 
@@ -188,6 +247,10 @@ impl<R: Encode> Part for Measured<'_, R> {
 
     fn size(&self) -> usize {
         self.size
+    }
+
+    fn known_size(&self) -> Option<usize> {
+        Some(self.size)
     }
 }
 
@@ -233,6 +296,9 @@ pub struct Based<'a, R> {
 }
 
 impl<R: Encode> Part for Based<'_, R> {
+    /// Few records take less than 128 bytes, and few more than 16 KiB.
+    const LENGTH_WIDTH: usize = 2;
+
     fn put(&self, out: &mut impl Sink) {
         self.record.put(self.base, out);
     }

@@ -51,6 +51,19 @@ impl Points {
         self.len() == 0
     }
 
+    /// The attributes of each point.
+    pub fn attributes(&self) -> Box<dyn Iterator<Item = &Arc<[KeyValue]>> + '_> {
+        match self {
+            Self::Gauge(points) | Self::Sum { points, .. } => {
+                Box::new(points.iter().map(|point| &point.attributes))
+            }
+            Self::Histogram { points, .. } => Box::new(points.iter().map(|point| &point.attributes)),
+            Self::ExponentialHistogram { points, .. } => {
+                Box::new(points.iter().map(|point| &point.attributes))
+            }
+        }
+    }
+
     /// The exemplars of all points.
     pub fn exemplars(&mut self) -> Box<dyn Iterator<Item = &mut Exemplar> + '_> {
         match self {

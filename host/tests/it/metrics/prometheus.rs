@@ -7,26 +7,28 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::prometheus::promtool;
 use crate::support::client::{Answer, Client, Request};
-use crate::support::{METRICS, Serving, SpanKind, World, finish};
+use crate::support::{METRICS, Serving, SpanKind, World, finish, guests};
 
-const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+pub(super) const OPEN_METRICS: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::of("probe", "").and("back", "probe", "replicas = 2").env(METRICS, "prometheus");
     world.env("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1").env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
 }
 
-fn endpoint(server: &Serving) -> Client {
+pub(super) fn endpoint(server: &Serving) -> Client {
     server.metrics.expect("it can be scraped")
 }
 
-fn scrape(at: Client, target: &str, accept: &str) -> Answer {
+pub(super) fn scrape(at: Client, target: &str, accept: &str) -> Answer {
     at.send(Request { method: "GET", target, headers: &[("accept", accept)], body: "" })
 }
 
 /// The samples of a page: names with labels, and values.
-fn samples(page: &str) -> BTreeMap<String, f64> {
+pub(super) fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
         let line = line.split_once(" # ").map_or(line, |(line, _)| line);
@@ -41,7 +43,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 }
 
 /// The sum of the samples of a name whose labels have all of these.
-fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+pub(super) fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let all = samples.iter().filter(|(key, _)| {
         key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label))
     });
@@ -131,22 +133,156 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
     server.stop();
 }
 
-/// It runs where Debian's package `prometheus` is installed.
+#[test]
+fn a_load_with_spans_is_a_target_and_what_a_fault_may_deploy_is_none_before_it_does() {
+    let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\nspan = true\narrivals = { constant = \"20/s\" }\n\
+                request = { path = \"/spans\" }";
+    let deploy = |when: &str| {
+        let guest = guests().join("probe.wasm");
+        let guest = guest.display();
+        format!(
+            "[[faults]]\nname = \"it\"\nkind = \"bad-deploy\"\nguest = '{guest}'\nversion = \"2.0.0\"\n\
+             replicas = 0.5\ntarget = {{ service = \"back\" }}\n{when}"
+        )
+    };
+    let ahead = ["/metrics/back/0", "/metrics/back/1", "/metrics/front/0", "/metrics/shoppers/0"];
+    let deployed = ["/metrics/back/0", "/metrics/back/3", "/metrics/front/0", "/metrics/shoppers/0"];
+    for (when, expected) in [("when = { at = \"1h\" }", ahead), ("", deployed)] {
+        let server = world().with(load).with(&deploy(when)).serve();
+        let at = endpoint(&server);
+        let found = at.get("/sd").json();
+        let targets = found.as_array().expect("targets");
+        let paths: Vec<_> = targets.iter().map(|target| &target["labels"]["__metrics_path__"]).collect();
+        assert_eq!(paths, expected);
+        for path in ["/metrics/back/1", "/metrics/back/2", "/metrics/back/3", "/metrics/shoppers/0"] {
+            let status = if expected.contains(&path) { 200 } else { 404 };
+            assert_eq!(at.get(path).status, status, "{path} {when}");
+        }
+        assert_eq!(at.get("/metrics/shoppers").status, 200);
+        server.stop();
+    }
+}
+
 #[test]
 fn promtool_finds_nothing_wrong_with_a_page_but_names_that_end_in_count() {
+    let Some(promtool) = promtool() else { return };
     let server = world().serve();
     server.get("/call?service=back&path=/spans");
     let page = endpoint(&server).get("/metrics").body;
     server.stop();
-    let mut promtool = Command::new("promtool");
+    let mut promtool = Command::new(promtool);
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let Ok(mut child) = promtool.spawn() else { return };
+    let mut child = promtool.spawn().expect("promtool starts");
     child.stdin.take().expect("a pipe").write_all(page.as_bytes()).expect("promtool reads");
     let output = child.wait_with_output().expect("promtool ends");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // The conventions have such names: `db.client.connection.count`.
     let trouble: Vec<_> = said.lines().filter(|line| !line.contains("\"_count\" suffix")).collect();
     assert!(trouble.is_empty(), "{trouble:?}");
+}
+
+/// A run whose services measure what their configurations say, and the page of all after a request to each.
+fn pages_of(services: &[(&str, &str)], accept: &str) -> (Serving, Answer) {
+    let world = World::of_services(services).flags(&["--json"]).env(METRICS, "prometheus");
+    let world = world.env("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1");
+    let server = world.env("OTEL_EXPORTER_PROMETHEUS_PORT", "0").serve();
+    server.get("/");
+    let page = scrape(endpoint(&server), "/metrics", accept);
+    (server, page)
+}
+
+/// The names of the families of a page, each with its type.
+fn families(page: &str) -> Vec<(&str, &str)> {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|family| family.split_once(' ').expect("a name and a type")).collect()
+}
+
+#[test]
+fn no_attribute_of_a_guest_takes_a_label_that_the_page_sets() {
+    let front = "config.metrics = { size = \"histogram 3 By le=web job=x instance=y otel.scope.name=z a.b=1 a_b=2\" }";
+    for accept in [OPEN_METRICS, "text/plain"] {
+        let (server, page) = pages_of(&[("front", front)], accept);
+        server.stop();
+        let samples = samples(&page.body);
+        let labels = ["exported_le=\"web\"", "exported_job=\"x\"", "exported_instance=\"y\"", "a_b=\"1;2\""];
+        let scopes = ["otel_scope_name=\"simhost.guest\"", "exported_otel_scope_name=\"z\""];
+        let labels = [&labels[..], &scopes].concat();
+        assert_eq!(sum(&samples, "size_bytes_sum", &labels), 3.0, "{}", page.body);
+        for sample in samples.keys().filter(|key| key.contains('{')) {
+            let mut names: Vec<_> = sample.split('{').nth(1).expect("labels").split("=\"").collect();
+            names.pop();
+            let names: Vec<_> = names.iter().map(|text| text.rsplit([',', '"']).next()).collect();
+            let mut once = names.clone();
+            once.sort_unstable();
+            once.dedup();
+            assert_eq!(once.len(), names.len(), "{sample}");
+        }
+    }
+}
+
+#[test]
+fn what_would_have_the_name_of_another_metric_is_left_out_and_the_report_has_it() {
+    let front = "config.home = { route = \"GET /\", calls = \"stock/\", metrics = { orders = \"counter\", \
+                 \"orders.total\" = \"gauge 7\", size = \"histogram 3\", \"size.count\" = \"gauge 9\" } }";
+    let stock = "config.metrics = { orders = \"gauge 5\", size = \"histogram 4\" }";
+    for accept in [OPEN_METRICS, "text/plain"] {
+        let (server, page) = pages_of(&[("front", front), ("stock", stock)], accept);
+        let own = scrape(endpoint(&server), "/metrics/stock", accept);
+        let run = server.stop();
+        let mut names = families(&page.body);
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup_by_key(|(name, _)| *name);
+        assert_eq!(names.len(), all, "{}", page.body);
+        let samples = samples(&page.body);
+        assert_eq!(sum(&samples, "size_sum", &[]), 7.0);
+        assert_eq!(sum(&samples, "orders_total", &[]), 1.0);
+        assert!(families(&own.body).contains(&("orders", "gauge")), "{}", own.body);
+        let clashes = &run.json()["telemetry"]["clashes"];
+        let found: Vec<_> = clashes
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| {
+                let text = |key: &str| row[key].as_str().expect("a text").to_owned();
+                assert!(row["data_points"].as_u64() >= Some(1));
+                (text("service"), text("metric"), text("reason"))
+            })
+            .collect();
+        let of = |service: &str, metric: &str, other: &str| {
+            let reason = format!("its name, or one of its samples, is that of {other} of front");
+            (service.to_owned(), metric.to_owned(), reason)
+        };
+        let expected = [
+            of("front", "orders.total", "orders"),
+            of("front", "size.count", "size"),
+            of("stock", "orders", "orders"),
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_metric_that_is_left_out_is_said_once() {
+    let front = "config.metrics = { orders = \"counter\", \"orders.total\" = \"gauge 7\" }";
+    let (server, _) = pages_of(&[("front", front)], OPEN_METRICS);
+    for _ in 0..3 {
+        scrape(endpoint(&server), "/metrics", "text/plain");
+    }
+    let told = server.stop().told;
+    let said = "warning: a page for Prometheus is without the metric orders.total of front: its name, or one of its \
+                samples, is that of orders of front";
+    assert_eq!(told.matches(said).count(), 1, "{told}");
+}
+
+#[test]
+fn a_histogram_without_a_sum_has_no_count_either() {
+    let front = "config.metrics = { drift = \"histogram -3..-1\" }";
+    let (server, page) = pages_of(&[("front", front)], OPEN_METRICS);
+    server.stop();
+    let samples = samples(&page.body);
+    assert_eq!(sum(&samples, "drift_bucket", &["le=\"+Inf\""]), 1.0, "{}", page.body);
+    assert!(!page.body.contains("drift_sum") && !page.body.contains("drift_count"), "{}", page.body);
 }
 
 #[test]

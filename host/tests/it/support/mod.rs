@@ -11,6 +11,7 @@ mod golden;
 pub mod http;
 pub mod metrics;
 mod process;
+pub mod program;
 pub mod schema;
 pub mod server;
 pub mod serving;

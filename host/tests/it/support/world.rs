@@ -94,10 +94,10 @@ impl World {
         let (folder, mut command) = self.virtual_command(requests);
         let finished = finish(&mut command);
         finished.success();
-        let stdout = finished.stdout;
+        let (told, stdout) = (finished.told(), finished.stdout);
         let bytes = fs::read_to_string(folder.path().join(OUT)).expect("simhost writes its records");
         let (answers, report) = client::printed(&stdout, requests);
-        Run { answers, report, stdout, records: Records::parse(&bytes), bytes }
+        Run { answers, report, told, stdout, records: Records::parse(&bytes), bytes }
     }
 
     /// What does that, and the folder in which it does.
@@ -165,6 +165,8 @@ pub struct Run {
     pub answers: Vec<Answer>,
     /// The report at the end of standard output.
     pub report: String,
+    /// The words on its standard error, in one line.
+    pub told: String,
     pub stdout: String,
     /// The file of `--out`, as it is.
     pub bytes: String,
