@@ -52,3 +52,4 @@ validate otelcol-local.yaml
 validate check.yaml
 validate check.yaml check-file.yaml
 validate check.yaml check-tutorial.yaml
+validate check.yaml check-probability.yaml

@@ -40,7 +40,7 @@ pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
 use caller::CallerSide;
 pub use caller::{Destination, Sent, address_of};
-pub use entry::{Admitted, Answer, Entry, RequestIdentity};
+pub use entry::{Admitted, Answer, Entry, Received, RequestIdentity};
 use spans::OpenSpan;
 use stats::Stats;
 use tracing::Tracing;
@@ -104,7 +104,7 @@ impl Bus {
         let outbound: Rc<dyn Outbound> = Rc::new(Rc::downgrade(&caller));
         // A second bus on one host would be a defect of the wiring.
         assert!(callee.host.outbound.set(outbound).is_ok(), "a host has one bus");
-        Rc::new(Self {
+        let bus = Rc::new(Self {
             callee,
             _caller: caller,
             requests: bounds.requests,
@@ -113,7 +113,9 @@ impl Bus {
             inside: Cell::new(0),
             addresses: RefCell::new(parts.addresses),
             loads: parts.loads,
-        })
+        });
+        bus.await_deployments();
+        bus
     }
 
     /// The address of a client that sends requests to the bus: no replica and no other client has it.

@@ -55,6 +55,15 @@ impl Clock {
         }
     }
 
+    /// How long that is for the simulated world, which took this long in reality while the clock ran.
+    /// Nothing of a virtual clock: it stands while something is done.
+    pub fn simulated(&self, took: Duration) -> Nanos {
+        match self {
+            Self::Real(rate) => rate.simulated(took),
+            Self::Virtual { .. } => 0,
+        }
+    }
+
     pub const fn is_virtual(&self) -> bool {
         matches!(self, Self::Virtual { .. })
     }
@@ -75,10 +84,13 @@ impl Rate {
 
     /// It stays at the end of time.
     fn now(&self) -> Nanos {
-        let elapsed = nanos(instant().duration_since(self.origin));
+        self.start.saturating_add(self.simulated(instant().duration_since(self.origin)))
+    }
+
+    fn simulated(&self, took: Duration) -> Nanos {
+        let took = nanos(took);
         // A float holds a hundred days to the nanosecond; at the usual speed it need not.
-        let simulated = if self.speed == 1.0 { elapsed } else { (elapsed as f64 * self.speed) as Nanos };
-        self.start.saturating_add(simulated)
+        if self.speed == 1.0 { took } else { (took as f64 * self.speed) as Nanos }
     }
 
     /// Rounded up: whoever waits for this time is not too early, and need not wait again.

@@ -74,13 +74,19 @@ pub fn cut(headers: &mut Headers) {
     }
 }
 
-/// Lets `traceparent` say that the trace is not sampled.
+/// Lets `traceparent` say that the trace is not sampled, and `tracestate` no threshold by which it would be.
 pub fn unsample(headers: &mut Headers) {
     for value in values(headers, TRACEPARENT) {
-        if let Ok(context) = value.parse::<SpanContext>() {
-            let flags = TraceFlags(context.flags.0 & !TraceFlags::SAMPLED);
-            *value = SpanContext { flags, ..context }.traceparent();
+        if let Ok(mut context) = value.parse::<SpanContext>() {
+            context.unsample();
+            *value = context.traceparent();
         }
+    }
+    let said = tracestate::parse(headers.get_all(TRACESTATE));
+    let left = probability::with_threshold(said.clone(), None);
+    if said != left {
+        headers.remove(TRACESTATE);
+        left.into_iter().for_each(|left| headers.push(TRACESTATE, left.as_ref()));
     }
 }
 
@@ -129,6 +135,12 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
+    /// From here on the trace is not sampled, and nothing says by which threshold it was.
+    pub fn unsample(&mut self) {
+        self.flags = TraceFlags(self.flags.0 & !TraceFlags::SAMPLED);
+        self.trace_state = probability::with_threshold(self.trace_state.take(), None);
+    }
+
     /// The value of `traceparent`, in version 00.
     pub fn traceparent(&self) -> String {
         traceparent::format(self.trace_id, self.span_id, self.flags)

@@ -185,8 +185,8 @@ impl Worker {
         Some(self.store.data().local.get().identity.limits.cpu_time.saturating_sub(left))
     }
 
-    /// What the guest has computed for the request, without what makes its process slow: nanoseconds, of
-    /// real time where time is real. None where computing takes no time.
+    /// What the guest has computed for the request, without what makes its process slow: nanoseconds of
+    /// simulated time, also where that follows real time. None where computing takes no time.
     pub fn cpu_time(&self) -> Nanos {
         if self.fuel { self.ahead.computed() } else { self.cpu.spent() }
     }

@@ -340,9 +340,10 @@ impl Running {
                 span.conclude(&outcome);
             }
             if let Some(entered) = entered {
-                entered.answered(load.sched.now(), outcome.as_ref().copied().map_err(CallError::kind));
+                let answer = outcome.as_ref().map(|received| received.status);
+                entered.answered(load.sched.now(), answer.map_err(CallError::kind));
             }
-            load.finish(due, &outcome);
+            load.finish(due, outcome.as_ref().map(|received| received.status));
             if let Some(answered) = answered {
                 answered.send(()).ok();
             }
@@ -354,9 +355,9 @@ impl Running {
     }
 
     /// Notes how the request that was due at `due` has ended.
-    fn finish(&self, due: Nanos, outcome: &Result<u16, CallError>) {
+    fn finish(&self, due: Nanos, outcome: Result<u16, &CallError>) {
         let error = match outcome {
-            Ok(status) => tally::error_type(*status),
+            Ok(status) => tally::error_type(status),
             Err(error) => Some(Cow::Borrowed(error.kind())),
         };
         let now = self.sched.now();

@@ -11,6 +11,7 @@ mod exemplars;
 mod exponential;
 mod guest;
 mod histogram;
+mod life;
 mod process;
 mod requests;
 mod series;
@@ -28,12 +29,15 @@ use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
+pub use catalogue::{DEFAULT_BOUNDS, DURATIONS};
 use collecting::Collecting;
+use exemplars::ExemplarRule;
 pub use exemplars::Origin;
-use exemplars::Rule;
 use guest::Misuses;
-pub use guest::{DEFAULT_BOUNDS, Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
+pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
 use histogram::Shape;
+pub use life::Change;
+use life::Life;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
@@ -42,12 +46,30 @@ pub use series::{ATTRIBUTE_SETS, OVERFLOW};
 pub use settings::Settings;
 pub use value::Measured;
 
+/// What there is at one instant.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// In the order of their processes.
+    pub records: Vec<MetricRecord>,
+    /// The processes that are deployed, and whether each could be asked: it is not down and does not stand
+    /// still.
+    pub processes: Vec<(ResourceId, bool)>,
+}
+
+/// A process, which may die: what is measured for one that is no more counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    of: ResourceId,
+    /// How many there were with this Resource before.
+    number: u32,
+}
+
 /// The metrics of a world.
 #[derive(Debug)]
 pub struct Metrics {
     settings: Settings,
     shape: Shape,
-    rule: Rule,
+    rule: ExemplarRule,
     catalogue: Catalogue,
     /// The first Resource of the world.
     first: ResourceId,
@@ -70,7 +92,7 @@ impl Metrics {
         Self {
             settings,
             shape: Shape::of(&settings),
-            rule: Rule::new(settings.exemplars, root),
+            rule: ExemplarRule::new(settings.exemplars, root),
             catalogue: Catalogue::default(),
             first,
             start,
@@ -99,13 +121,13 @@ impl Metrics {
     #[inline]
     pub fn served(
         &self,
-        of: ResourceId,
+        of: Incarnation,
         key: RequestKey,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         ended: Ended,
     ) {
         let kept = (self.shape, &self.rule);
-        self.process(of, |process| process.served.note(kept, SERVER, key, attributes, ended));
+        self.alive(of, |process| process.served.note(kept, SERVER, key, attributes, ended));
     }
 
     /// A process has an answer to a request that it has sent, or gave it up. `attributes` gives those that
@@ -113,62 +135,64 @@ impl Metrics {
     #[inline]
     pub fn sent(
         &self,
-        of: ResourceId,
+        of: Incarnation,
         key: RequestKey,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         ended: Ended,
     ) {
         let kept = (self.shape, &self.rule);
-        self.process(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
+        self.alive(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
     }
 
     /// A worker of a replica has a request. `attributes` gives those of its method.
     #[inline]
-    pub fn began(&self, of: ResourceId, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
-        self.process(of, |process| process.began(method, attributes));
+    pub fn began(&self, of: Incarnation, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
+        self.alive(of, |process| process.began(method, attributes));
     }
 
-    /// It has it no longer, and has computed this long for it: nanoseconds of processor time.
+    /// A worker no longer has a request, and has computed this long for it: nanoseconds of processor time.
     #[inline]
-    pub fn ended(&self, of: ResourceId, method: u8, computed: Nanos) {
-        self.process(of, |process| process.ended(method, computed));
+    pub fn ended(&self, of: Incarnation, method: u8, computed: Nanos) {
+        self.alive(of, |process| process.ended(method, computed));
     }
 
     /// A request has waited for a worker: nanoseconds.
-    pub fn waited(&self, of: ResourceId, wait: Nanos) {
-        self.process(of, |process| process.waited(self.shape, wait));
+    pub fn waited(&self, of: Incarnation, wait: Nanos) {
+        self.alive(of, |process| process.waited(self.shape, wait));
     }
 
     /// The policies of the link to `callee` did something. `attributes` gives those of the callee.
     pub fn policies(
         &self,
-        of: ResourceId,
+        of: Incarnation,
         callee: u32,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         counts: PolicyCounts,
     ) {
-        self.process(of, |process| process.policies(callee, attributes, counts));
+        self.alive(of, |process| process.policies(callee, attributes, counts));
     }
 
     /// The breaker of the link to `callee` is in a state, by number. `states` gives the attributes of all
     /// states from those of the callee.
     pub fn breaker(
         &self,
-        of: ResourceId,
+        of: Incarnation,
         callee: u32,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         state: usize,
         states: impl FnOnce(&[KeyValue]) -> [Arc<[KeyValue]>; BREAKER_STATES],
     ) {
-        self.process(of, |process| process.breaker(callee, attributes, state, states));
+        self.alive(of, |process| process.breaker(callee, attributes, state, states));
     }
 
     /// An instrument of a replica's guest: it is made, or is there already. Where there cannot be such a one,
     /// what is recorded with the id is counted as misuse.
-    pub fn instrument(&self, of: ResourceId, definition: Definition) -> InstrumentId {
-        self.process(of, |process| process.guest.get(&definition)).unwrap_or_else(|misuse| {
+    pub fn instrument(&self, of: Incarnation, definition: Definition) -> InstrumentId {
+        // One of a process that is dead is never measured with.
+        let of_dead = Ok(InstrumentId::of_number(0));
+        self.alive(of, |process| process.guest.get(&definition)).unwrap_or(of_dead).unwrap_or_else(|misuse| {
             let name = &definition.instrument.name;
-            InstrumentId::of_misuse(self.misuses.borrow_mut().place(of, name, misuse))
+            InstrumentId::of_misuse(self.misuses.borrow_mut().place(of.of, name, misuse))
         })
     }
 
@@ -176,23 +200,23 @@ impl Metrics {
     /// that is current in it, if there is one.
     pub fn record(
         &self,
-        of: ResourceId,
+        of: Incarnation,
         instrument: InstrumentId,
         value: Measured,
         attributes: Vec<KeyValue>,
         origin: Option<Origin>,
     ) {
         if let Some(place) = instrument.misuse() {
-            return self.misuses.borrow_mut().measured(of, place);
+            return self.misuses.borrow_mut().measured(of.of, place);
         }
         let kept = (self.shape, &self.rule);
-        self.process(of, |process| {
+        self.alive(of, |process| {
             if let Err(misuse) = process.guest.record(kept, instrument, value, attributes, origin)
                 && let Some(described) = process.guest.described(instrument)
             {
                 let mut misuses = self.misuses.borrow_mut();
-                let place = misuses.place(of, &described.name, misuse);
-                misuses.measured(of, place);
+                let place = misuses.place(of.of, &described.name, misuse);
+                misuses.measured(of.of, place);
             }
         });
     }
@@ -202,35 +226,25 @@ impl Metrics {
         self.misuses.borrow().all()
     }
 
-    /// A process has died at `now`, and another comes up at `back`: [`Nanos::MAX`] if that is not known.
-    pub fn died(&self, of: ResourceId, back: Nanos, now: Nanos) {
-        self.process(of, |process| process.die(back, now));
+    /// The process that is there, or comes up.
+    #[inline]
+    pub fn incarnation(&self, of: ResourceId) -> Incarnation {
+        Incarnation { of, number: self.process(of, |process| process.number()) }
     }
 
-    /// A process that is down comes up at `back`, as it now seems.
-    pub fn comes_up(&self, of: ResourceId, back: Nanos, now: Nanos) {
-        self.process(of, |process| process.comes_up(back, now));
+    /// Something happens to a process at `now`.
+    pub fn change(&self, of: ResourceId, change: Change, now: Nanos) {
+        self.process(of, |process| process.change(change, now));
     }
 
-    /// A process is not deployed: it ends as soon as it is done with what it has, and leaves its
-    /// metrics a last time.
-    pub fn retire(&self, of: ResourceId) {
-        self.process(of, ProcessMetrics::retire);
+    /// A process is not there until a fault deploys it.
+    pub fn await_deployment(&self, of: ResourceId) {
+        self.process(of, |process| *process = ProcessMetrics::new(Life::Gone));
     }
 
     /// Whether it is about to end.
-    pub fn is_retiring(&self, of: ResourceId) -> bool {
-        self.process(of, |process| process.is_retiring())
-    }
-
-    /// It is not deployed yet.
-    pub fn undeploy(&self, of: ResourceId) {
-        self.process(of, ProcessMetrics::undeploy);
-    }
-
-    /// It is deployed from `now` on.
-    pub fn deploy(&self, of: ResourceId, now: Nanos) {
-        self.process(of, |process| process.deploy(now));
+    pub fn is_retiring(&self, of: ResourceId, now: Nanos) -> bool {
+        matches!(self.process(of, |process| process.life(now)), Life::Retiring(_))
     }
 
     /// The number of a server that is no service of the topology, from 0; none beyond the bound of
@@ -248,8 +262,8 @@ impl Metrics {
         self.strangers.borrow().get_index(number as usize).cloned()
     }
 
-    /// Leaves the records of a process at the instant `now`. `observed` is what a replica is like; none of
-    /// a load.
+    /// Leaves the records of a process at the instant `now`, if it is there. `observed` is what a replica is
+    /// like; none of a load.
     pub fn collect(
         &self,
         of: ResourceId,
@@ -257,37 +271,75 @@ impl Metrics {
         now: Nanos,
         leave: &mut dyn FnMut(MetricRecord),
     ) {
-        let (settings, catalogue) = (&self.settings, &self.catalogue);
-        let (start, last) = (self.start, self.start);
-        let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
-        self.process(of, |process| process.collect(&mut collecting, observed, self.start));
+        self.process(of, |process| {
+            if self.leave((of, process), &self.settings, observed, now, leave) {
+                process.collected(observed, now);
+            }
+        });
     }
 
-    /// Leaves cumulative records of a process at the instant `now`, with explicit buckets, as
-    /// [`collect`](Self::collect) does, but nothing counts as collected.
+    /// Adds a process to a snapshot at the instant `now`, unless it is not deployed, or is replaced and done:
+    /// cumulative records with explicit buckets, if it is there and does not stand still. Nothing counts as
+    /// collected.
     pub fn snapshot(
         &self,
         of: ResourceId,
         observed: Option<Observed>,
+        stands_still: bool,
         now: Nanos,
-        leave: &mut dyn FnMut(MetricRecord),
+        into: &mut Snapshot,
     ) {
         let settings = Settings {
             temporality: TemporalityPreference::Cumulative,
             aggregation: HistogramAggregation::Explicit,
             ..self.settings
         };
-        let (catalogue, start, last) = (&self.catalogue, self.start, self.start);
-        let mut collecting = Collecting { of, start, last, now, settings: &settings, catalogue, leave };
-        let mut copy = self.process(of, |process| process.clone());
-        copy.collect(&mut collecting, observed, self.start);
+        self.process(of, |process| {
+            let is_idle = observed.is_none_or(|observed| observed.busy == 0);
+            let life = process.life(now);
+            let life = if is_idle { life.after(Change::Ended, now) } else { life };
+            if life == Life::Gone {
+                return;
+            }
+            let is_there = life.since().is_some() && !stands_still;
+            into.processes.push((of, is_there));
+            if is_there {
+                let leave = &mut |record| into.records.push(record);
+                self.leave((of, process), &settings, observed, now, leave);
+            }
+        });
+    }
+
+    /// Leaves the records of a process, and changes nothing; whether it is there.
+    fn leave(
+        &self,
+        (of, process): (ResourceId, &ProcessMetrics),
+        settings: &Settings,
+        observed: Option<Observed>,
+        now: Nanos,
+        leave: &mut dyn FnMut(MetricRecord),
+    ) -> bool {
+        let Some((start, last)) = process.interval(now) else { return false };
+        let catalogue = &self.catalogue;
+        let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
+        process.leave(&mut collecting, observed, self.start);
+        true
+    }
+
+    /// What is kept for a process, if it is not dead.
+    fn alive<T>(
+        &self,
+        Incarnation { of, number }: Incarnation,
+        with: impl FnOnce(&mut ProcessMetrics) -> T,
+    ) -> Option<T> {
+        self.process(of, |process| (process.number() == number).then(|| with(process)))
     }
 
     fn process<T>(&self, of: ResourceId, with: impl FnOnce(&mut ProcessMetrics) -> T) -> T {
         let mut processes = self.processes.borrow_mut();
         let place = (of.0 - self.first.0) as usize;
         if place >= processes.len() {
-            processes.resize_with(place + 1, || ProcessMetrics::new(self.start));
+            processes.resize_with(place + 1, || ProcessMetrics::new(Life::Up(self.start)));
         }
         with(&mut processes[place])
     }

@@ -13,10 +13,12 @@ use indexmap::IndexMap;
 mod fault;
 mod link;
 mod load;
+mod sampling;
 
 pub use fault::*;
 pub use link::*;
 pub use load::*;
+pub use sampling::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
 pub type Place = Range<usize>;
@@ -190,10 +192,16 @@ impl Service {
 pub struct ConfigKeys(pub BTreeMap<String, Place>);
 
 impl ConfigKeys {
-    /// Where a key stands, or the nearest table above it that is there.
+    /// Where a key stands, or the nearest table above it that is there. A table that is there only in the
+    /// names of its keys, as `a` of `"a.b" = 1`, stands at the first of them.
     pub fn place(&self, key: &str) -> Option<&Place> {
         let mut tables = std::iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
-        tables.find_map(|key| self.0.get(key))
+        let within = |table: &str| {
+            let prefix = format!("{table}.");
+            let (key, place) = self.0.range(prefix.clone()..).next()?;
+            key.starts_with(&prefix).then_some(place)
+        };
+        tables.find_map(|key| self.0.get(key).or_else(|| within(key)))
     }
 }
 
@@ -235,9 +243,11 @@ pub enum Scalar {
 }
 
 /// Where records go when neither the command line nor the environment says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telemetry {
     pub otlp: Option<Otlp>,
+    /// Which traces are kept, when the environment does not say so.
+    pub sampling: Option<Sampling>,
     /// Paths (without query) that get no spans, on every service.
     pub exclude: Vec<String>,
     /// Whether spans say which faults have struck them. Else only the truth does.

@@ -5,12 +5,12 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /metrics` | all services; `job` and `instance` tell their replicas apart |
-//! | `GET /metrics/SERVICE` | one service, with the same labels |
+//! | `GET /metrics/SERVICE` | one service, or one load with spans, with the same labels |
 //! | `GET /metrics/SERVICE/REPLICA` | one replica, without these labels; 503 while its process is down |
-//! | `GET /sd` | a target for each replica, for `http_sd_configs` |
+//! | `GET /sd` | a target for each process that is deployed, for `http_sd_configs` |
 //!
-//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is asked for a [`Snapshot`] at most every
-//! [`FRESH`], however often somebody scrapes.
+//! Formats and names are in [`text`] and [`names`], and what a page cannot have in [`clash`]. The core is
+//! asked for a [`Snapshot`] at most every [`FRESH`], however often somebody scrapes.
 
 pub mod clash;
 mod family;
@@ -19,6 +19,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Stopwatch;
 use crate::control;
+use crate::metrics::Snapshot;
 use crate::socket::Shortage;
 use crate::telemetry::record::{MetricRecord, Resource, ResourceId};
 
@@ -44,20 +46,21 @@ use text::{Format, Page};
 /// A snapshot that is younger than this answers a scrape: the core makes no other meanwhile.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// Where the core is to leave a snapshot's records.
-pub type Query = oneshot::Sender<Vec<MetricRecord>>;
+/// Where the core is to leave a snapshot.
+pub type Query = oneshot::Sender<Snapshot>;
 
 /// The open port.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Where it really listens: the port is chosen by the system if it was 0.
     pub address: SocketAddr,
+    answered: Arc<AtomicU64>,
 }
 
-/// Cumulative points of all processes at one instant, and the pages that were made of them.
-#[derive(Debug, Default)]
-struct Snapshot {
-    records: Vec<MetricRecord>,
+/// A snapshot, and the pages that were made of it.
+#[derive(Debug)]
+struct Scraped {
+    of: Snapshot,
     pages: Mutex<BTreeMap<(View, Format), Bytes>>,
 }
 
@@ -73,37 +76,51 @@ struct RouterState {
     core: mpsc::Sender<Query>,
     resources: Arc<[Resource]>,
     clashes: Arc<Clashes>,
-    /// The replicas that have a page, by service, in the order of their numbers.
-    replicas: BTreeMap<Arc<str>, Vec<ResourceId>>,
+    /// All processes, by service or load, in the order of their numbers. Some are not deployed yet.
+    processes: BTreeMap<Arc<str>, Vec<ResourceId>>,
+    /// Scrapes that were answered with metrics.
+    answered: Arc<AtomicU64>,
     /// The last snapshot and its age. Who waits for a new one lets others wait for it too.
-    last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Snapshot>)>>,
+    last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Scraped>)>>,
 }
 
 impl Endpoint {
-    /// Serves on `listener` as long as the runtime does, within which it has to be called. `replicas`
-    /// are the Resources of replicas, in their order. What pages cannot have is added to `clashes`.
+    /// Serves on `listener` as long as the runtime does, within which it has to be called. `processes`
+    /// are the Resources of all that may ever be there, in their order. What pages cannot have is added
+    /// to `clashes`.
     ///
     /// # Errors
     /// The socket has no local address.
     pub fn open(
         listener: TcpListener,
         resources: &Arc<[Resource]>,
-        replicas: impl Iterator<Item = ResourceId>,
+        processes: impl Iterator<Item = ResourceId>,
         clashes: Arc<Clashes>,
         shortage: Shortage,
     ) -> std::io::Result<(Self, mpsc::Receiver<Query>)> {
         let address = listener.local_addr()?;
         let (core, queries) = mpsc::channel(1);
         let mut by_service: BTreeMap<Arc<str>, Vec<ResourceId>> = BTreeMap::new();
-        for replica in replicas {
-            let service = &resources[replica.0 as usize].service;
-            by_service.entry(Arc::clone(service)).or_default().push(replica);
+        for process in processes {
+            let service = &resources[process.0 as usize].service;
+            by_service.entry(Arc::clone(service)).or_default().push(process);
         }
-        let resources = Arc::clone(resources);
-        let last = tokio::sync::Mutex::default();
-        let state = RouterState { core, resources, clashes, replicas: by_service, last };
+        let (resources, answered) = (Arc::clone(resources), Arc::<AtomicU64>::default());
+        let state = RouterState {
+            core,
+            resources,
+            clashes,
+            processes: by_service,
+            answered: Arc::clone(&answered),
+            last: tokio::sync::Mutex::default(),
+        };
         tokio::spawn(control::accept(listener, router(Arc::new(state)), shortage, explain));
-        Ok((Self { address }, queries))
+        Ok((Self { address, answered }, queries))
+    }
+
+    /// How many scrapes were answered with metrics so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 }
 
@@ -128,7 +145,7 @@ async fn of_service(
     Path(service): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    if !state.replicas.contains_key(&*service) {
+    if !state.processes.contains_key(&*service) {
         return plain(StatusCode::NOT_FOUND, "no service has this name: see /sd\n");
     }
     state.answer(View::Service(service), &headers).await
@@ -139,12 +156,11 @@ async fn of_replica(
     Path((service, replica)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let replicas = state.replicas.get(&*service);
+    let processes = state.processes.get(&*service);
     let number = replica.parse::<usize>().ok();
-    let resource = replicas.zip(number).and_then(|(replicas, number)| replicas.get(number));
-    match resource {
+    match processes.zip(number).and_then(|(processes, number)| processes.get(number)) {
         Some(resource) => state.answer(View::Replica(*resource), &headers).await,
-        None => plain(StatusCode::NOT_FOUND, "no replica has this name and number: see /sd\n"),
+        None => unknown_replica(),
     }
 }
 
@@ -156,11 +172,13 @@ struct Target {
 }
 
 async fn targets(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) -> Response {
+    let Some(scraped) = state.snapshot().await else { return over() };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let all = state.replicas.iter().flat_map(|(service, replicas)| {
-        replicas.iter().enumerate().map(move |(number, resource)| (service, number, *resource))
+    let all = state.processes.iter().flat_map(|(service, processes)| {
+        processes.iter().enumerate().map(move |(number, resource)| (service, number, *resource))
     });
-    let targets = all.map(|(service, number, resource)| {
+    let deployed = all.filter(|(.., resource)| scraped.presence(*resource).is_some());
+    let targets = deployed.map(|(service, number, resource)| {
         let resource = &state.resources[resource.0 as usize];
         let labels = BTreeMap::from([
             ("__metrics_path__", format!("/metrics/{service}/{number}")),
@@ -176,61 +194,75 @@ async fn targets(Shared(state): Shared<Arc<RouterState>>, headers: HeaderMap) ->
 
 impl RouterState {
     async fn answer(&self, view: View, headers: &HeaderMap) -> Response {
-        let Some(snapshot) = self.snapshot().await else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the run is over\n");
-        };
-        let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
-        match snapshot.page(view, format, self) {
-            Some(page) => respond(StatusCode::OK, format.content_type(), page),
-            None => plain(StatusCode::SERVICE_UNAVAILABLE, "the process is down\n"),
+        let Some(scraped) = self.snapshot().await else { return over() };
+        if let View::Replica(resource) = view {
+            match scraped.presence(resource) {
+                Some(true) => {}
+                Some(false) => return plain(StatusCode::SERVICE_UNAVAILABLE, "the process is down\n"),
+                None => return unknown_replica(),
+            }
         }
+        let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        respond(StatusCode::OK, format.content_type(), scraped.page(view, format, self))
     }
 
     /// The last snapshot, if it is fresh, or another one; none when the core is gone.
-    async fn snapshot(&self) -> Option<Arc<Snapshot>> {
+    async fn snapshot(&self) -> Option<Arc<Scraped>> {
         let mut last = self.last.lock().await;
-        if let Some((age, snapshot)) = &*last
+        if let Some((age, scraped)) = &*last
             && age.elapsed() < FRESH
         {
-            return Some(Arc::clone(snapshot));
+            return Some(Arc::clone(scraped));
         }
-        let (query, records) = oneshot::channel();
+        let (query, snapshot) = oneshot::channel();
         self.core.send(query).await.ok()?;
-        let snapshot = Arc::new(Snapshot { records: records.await.ok()?, pages: Mutex::default() });
-        *last = Some((Stopwatch::start(), Arc::clone(&snapshot)));
-        Some(snapshot)
+        let scraped = Arc::new(Scraped { of: snapshot.await.ok()?, pages: Mutex::default() });
+        *last = Some((Stopwatch::start(), Arc::clone(&scraped)));
+        Some(scraped)
     }
 }
 
-impl Snapshot {
-    /// A page, made once; none of a replica that leaves nothing.
-    fn page(&self, view: View, format: Format, state: &RouterState) -> Option<Bytes> {
+impl Scraped {
+    /// Whether a process can be asked; none of one that is not deployed.
+    fn presence(&self, process: ResourceId) -> Option<bool> {
+        let known = self.of.processes.iter().find(|(known, _)| *known == process);
+        known.map(|(_, is_there)| *is_there)
+    }
+
+    /// A page, made once.
+    fn page(&self, view: View, format: Format, state: &RouterState) -> Bytes {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(page) = pages.get(&(view.clone(), format)) {
-            return Some(page.clone());
+            return page.clone();
         }
         let is_meant = |record: &&MetricRecord| match &view {
             View::All => true,
             View::Service(name) => *state.resources[record.resource.0 as usize].service == **name,
             View::Replica(resource) => record.resource == *resource,
         };
-        let records: Vec<_> = self.records.iter().filter(is_meant).collect();
+        let records: Vec<_> = self.of.records.iter().filter(is_meant).collect();
         let is_replica = matches!(view, View::Replica(_));
-        if is_replica && records.is_empty() {
-            return None;
-        }
         let page = Page { records: &records, resources: &state.resources, is_shared: !is_replica };
         let (page, left_out) = page.write(format);
         state.clashes.add(left_out);
         let page = Bytes::from(page);
         pages.insert((view, format), page.clone());
-        Some(page)
+        page
     }
 }
 
 /// Why the library refuses a request by itself.
 fn explain(_: u16) -> Vec<u8> {
     b"this is not a request of HTTP/1.1: see GET /metrics\n".to_vec()
+}
+
+fn over() -> Response {
+    plain(StatusCode::SERVICE_UNAVAILABLE, "the run is over\n")
+}
+
+fn unknown_replica() -> Response {
+    plain(StatusCode::NOT_FOUND, "no replica has this name and number: see /sd\n")
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -123,6 +123,8 @@ pub struct Facts<'a> {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// Scrapes that were answered with metrics; none where nobody can scrape the run.
+    pub scrapes: Option<u64>,
     /// Metrics that pages for Prometheus could not have, each with the data points that they are without.
     pub clashes: Vec<(Clash, u64)>,
     pub sent: pipeline::Settlement,
@@ -179,6 +181,7 @@ impl Report {
             objectives,
             digest: facts.sent.digest.clone(),
             telemetry: TelemetryRow {
+                scrapes: facts.scrapes,
                 clashes: facts.clashes.into_iter().map(ClashRow::from).collect(),
                 ..TelemetryRow::new(recorded, facts.misused, facts.resources, facts.sent)
             },

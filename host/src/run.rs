@@ -56,7 +56,7 @@ use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::graph::Graph;
-use crate::model::{Code, Model, Nanos};
+use crate::model::{Code, Model, Nanos, Telemetry};
 use crate::report::words;
 use crate::sched::Sched;
 use crate::self_telemetry::Phases;
@@ -151,11 +151,10 @@ impl Plan {
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
         problems.extend(truth::problems(&options));
-        let otlp = topology.model.telemetry.otlp.as_ref();
         let flags = options.destinations.flags();
         let strict = options.strict;
         let tolerable = |problem: &Problem| !strict && !problem.is_error();
-        let telemetry = TelemetrySettings::from_env(environment, otlp, flags);
+        let telemetry = TelemetrySettings::from_env(environment, &topology.model.telemetry, flags);
         let telemetry = telemetry.map_err(|more| problems.extend(more));
         problems.extend(telemetry.iter().filter_map(|settings| self_telemetry::problem(&options, settings)));
         let to_run = telemetry.iter().filter(|_| intent == Intent::Run);
@@ -267,8 +266,8 @@ impl Plan {
 /// Reads the topology; one that is refused is refused with what the environment says wrong.
 fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<Topology, Refused> {
     topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name)).map_err(|refused| {
-        let flags = options.destinations.flags();
-        refused.with(TelemetrySettings::from_env(environment, None, flags).err().unwrap_or_default())
+        let (flags, unknown) = (options.destinations.flags(), Telemetry::default());
+        refused.with(TelemetrySettings::from_env(environment, &unknown, flags).err().unwrap_or_default())
     })
 }
 

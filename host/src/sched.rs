@@ -17,6 +17,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use fragile::Fragile;
 
@@ -166,6 +167,12 @@ impl Sched {
         let done = compute();
         self.0.instant.set(before.map(|_| self.0.clock.now()));
         done
+    }
+
+    /// How much simulated time passes while something is done that takes this long in reality:
+    /// nanoseconds, none in virtual time.
+    pub fn simulated(&self, took: Duration) -> Nanos {
+        self.0.clock.simulated(took)
     }
 
     /// Polls a future at one instant.

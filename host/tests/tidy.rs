@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Lines of a file under `host/src`, and of a function in it.
+/// Lines of a file under `host/src` and `sql/src`, and of a function in it.
 const FILE_LINES: usize = 500;
 const FUNCTION_LINES: usize = 100;
 
@@ -72,7 +72,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("socket", &[]),
     ("control", &["model", "socket"]),
-    ("prometheus", &["error", "clock", "telemetry", "socket", "control"]),
+    ("prometheus", &["error", "clock", "telemetry", "metrics", "socket", "control"]),
     ("external", &["message", "socket", "telemetry", "guest", "bus"]),
     ("ingress", &["model", "message", "clock", "context", "socket", "telemetry", "metrics", "bus"]),
     (
@@ -103,7 +103,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
-    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry", "metrics"]),
     (
         "run",
         &[
@@ -245,6 +245,11 @@ impl File {
         self.is_rust() && self.path.starts_with("host/src/")
     }
 
+    /// Code that is held to the lengths.
+    fn is_ours(&self) -> bool {
+        self.is_host() || (self.is_rust() && self.path.starts_with("sql/src/"))
+    }
+
     fn is_test(&self) -> bool {
         ["/tests/", "/tests.rs", "/benches/"].iter().any(|part| self.path.contains(part))
     }
@@ -298,12 +303,12 @@ fn hold(which: impl Fn(&File) -> bool, rule: impl Fn(&File) -> Vec<(usize, Strin
 
 #[test]
 fn files_are_short() {
-    hold(File::is_host, |file| too_many_lines(&file.text, FILE_LINES));
+    hold(File::is_ours, |file| too_many_lines(&file.text, FILE_LINES));
 }
 
 #[test]
 fn functions_are_short() {
-    hold(File::is_host, |file| long_functions(&file.text, FUNCTION_LINES));
+    hold(File::is_ours, |file| long_functions(&file.text, FUNCTION_LINES));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::metrics::{Metrics, Misused};
+use crate::metrics::{Metrics, Misused, Snapshot};
 use crate::model::Nanos;
-use crate::telemetry::record::{MetricRecord, ResourceId};
+use crate::telemetry::record::ResourceId;
 
 use super::replica::Replica;
 use super::{Bus, Node, NodeCode};
@@ -14,9 +14,6 @@ impl Bus {
     /// nothing.
     pub fn begin_collections(self: &Rc<Self>) {
         let Some(metrics) = self.host().metrics.clone() else { return };
-        for release in self.nodes().iter().flat_map(released) {
-            metrics.undeploy(release.identity.resource);
-        }
         let (bus, sched) = (Rc::downgrade(self), self.host().sched.clone());
         let (start, interval) = (sched.now(), metrics.settings().interval);
         sched.clone().spawn_background(async move {
@@ -46,27 +43,37 @@ impl Bus {
         self.host().metrics.as_ref().map(|metrics| metrics.misused()).unwrap_or_default()
     }
 
-    /// The Resources of all replicas: those of the topology, and those of what faults deploy.
+    /// What faults deploy is not there before they do.
+    pub(super) fn await_deployments(&self) {
+        let Some(metrics) = &self.host().metrics else { return };
+        for replica in self.nodes().iter().flat_map(released) {
+            metrics.await_deployment(replica.identity.resource);
+        }
+    }
+
+    /// The Resources of all processes: of the replicas of the topology, of loads that have spans, and of what
+    /// faults deploy.
     pub fn processes(&self) -> impl Iterator<Item = ResourceId> {
-        let own = self.nodes().iter().flat_map(own);
-        own.chain(self.nodes().iter().flat_map(released)).map(|replica| replica.identity.resource)
+        let of = |replica: &Replica| replica.identity.resource;
+        let own = self.nodes().iter().flat_map(own).map(of);
+        let released = self.nodes().iter().flat_map(released).map(of);
+        own.chain(self.loads.clone().map(ResourceId)).chain(released)
     }
 
     /// Cumulative metrics of all processes at this instant, with explicit buckets. Nothing is
     /// counted as collected.
-    pub fn snapshot(&self) -> Vec<MetricRecord> {
-        let mut records = Vec::new();
-        let Some(metrics) = &self.host().metrics else { return records };
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let Some(metrics) = &self.host().metrics else { return snapshot };
         let now = self.now();
-        let mut leave = |record| records.push(record);
-        let replicas = self.nodes().iter().flat_map(own).chain(self.nodes().iter().flat_map(released));
-        for replica in replicas.filter(|replica| !replica.identity.process.is_paused()) {
-            metrics.snapshot(replica.identity.resource, Some(replica.observed()), now, &mut leave);
+        for replica in self.nodes().iter().flat_map(own).chain(self.nodes().iter().flat_map(released)) {
+            let (of, observed) = (replica.identity.resource, replica.observed());
+            metrics.snapshot(of, Some(observed), replica.identity.process.is_paused(), now, &mut snapshot);
         }
         for load in self.loads.clone() {
-            metrics.snapshot(ResourceId(load), None, now, &mut leave);
+            metrics.snapshot(ResourceId(load), None, false, now, &mut snapshot);
         }
-        records
+        snapshot
     }
 
     /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, and what

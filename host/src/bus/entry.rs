@@ -52,6 +52,20 @@ pub struct Answer {
     pub context: Option<SpanContext>,
 }
 
+/// What a client outside keeps of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    pub status: u16,
+    /// Bytes of its body.
+    pub body: usize,
+}
+
+impl From<&Response> for Received {
+    fn from(response: &Response) -> Self {
+        Self { status: response.status, body: response.body.len() }
+    }
+}
+
 /// A request that was let in, and is about to be served.
 #[derive(Debug)]
 pub struct Admitted {
@@ -282,9 +296,14 @@ impl Bus {
         self.callee.sends(caller, &request.method, request.body.len(), to)
     }
 
-    /// It has ended: with this status, or with an error.
-    pub fn measure_sent(&self, sent: Option<Sent>, status: Option<u16>, error: Option<&'static str>) {
-        self.callee.measure_end_of(sent, status, None, error);
+    /// A request that a client outside has sent has ended: with this answer, or with an error.
+    pub fn measure_sent(&self, sent: Option<Sent>, outcome: Result<Received, &'static str>) {
+        match outcome {
+            Ok(Received { status, body }) => {
+                self.callee.measure_end_of(sent, Some(status), Some(body), None);
+            }
+            Err(error) => self.callee.measure_end_of(sent, None, None, Some(error)),
+        }
     }
 
     /// The number that a request's chance and trace are made of. Those of keys

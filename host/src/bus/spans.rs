@@ -13,6 +13,7 @@ use crate::guest::endpoint::{Endpoint, HTTP_VERSION, SIMULATED_PORT};
 use crate::guest::scope::{Annotations, Caller, Trace};
 use crate::guest::{CallError, GuestFailure};
 use crate::message::Request;
+use crate::metrics;
 use crate::model::Nanos;
 use crate::telemetry::record::{
     Attributes, Event, ExceptionSpan, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
@@ -28,6 +29,8 @@ const SERVICE_PEER_NAME: &str = "service.peer.name";
 /// Methods that the conventions know; another is `_OTHER`.
 const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+
+const _: () = assert!(METHODS.len() + 1 == metrics::METHODS, "metrics tell the same methods apart");
 
 const OTHER: &str = "_OTHER";
 

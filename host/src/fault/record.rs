@@ -375,7 +375,7 @@ fn is_meant(rule: &Rule, fault: &RecordFault, span: &SpanRecord) -> bool {
     let Some(target) = &rule.target else { return true };
     let is_server = span.kind == SpanKind::Server;
     let of_route = target.route.as_ref().is_none_or(|(route, _)| is_server && *span.name == **route);
-    let of_name = target.span.as_ref().is_none_or(|name| *span.name == **name);
+    let of_name = target.span.as_ref().is_none_or(|(name, _)| *span.name == **name);
     let is_any = target.span.is_some() || !matches!(fault, RecordFault::Cardinality { .. });
     of_route && of_name && (is_any || is_server)
 }

@@ -36,7 +36,8 @@ impl Faults {
         let rules = self.at(Point::Span, candidate.service, candidate.route)?;
         let mut verdict: Option<SpanVerdict> = None;
         for rule in rules.iter() {
-            let meant = rule.target.as_ref().and_then(|target| target.span.as_deref());
+            let target = rule.target.as_ref().and_then(|target| target.span.as_ref());
+            let meant = target.map(|(name, _)| name.as_str());
             let Action::Span(SpanFault::Latency { delay, event }) = self.action(rule) else { continue };
             let Some(strike) = (meant == Some(name)).then(|| rule.strike(candidate, now)).flatten() else {
                 continue;

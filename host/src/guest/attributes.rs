@@ -2,7 +2,7 @@
 
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{KeyValue, Text, Value};
-use crate::wasi::bill::{self, Bill};
+use crate::wasi::bill;
 
 use super::budget::Budget;
 
@@ -13,21 +13,34 @@ const TEXT_BYTES: usize = 16 << 10;
 /// Elements of an attribute that is a list; the rest is cut off.
 const LIST_LENGTH: usize = 128;
 
+/// Attributes of a span or a record that a key is compared with, as its price has it: as many as an SDK keeps
+/// by default ("SDK configuration" of the specification).
+const COMPARED: u32 = 128;
+
+/// What it costs to find keys of these lengths among those of `before` attributes and of one another:
+/// units of fuel. It depends on what the guest sets, not on what is kept of it, so that no limit, no bound
+/// and no sampler changes how long a guest computes. A limit of `most` attributes makes each search
+/// longer only where it is larger than [`COMPARED`] and the guest sets as many.
+pub fn searches(keys: impl Iterator<Item = usize>, before: u32, most: u32) -> u64 {
+    let bound = most.max(COMPARED);
+    let search =
+        |(length, before): (usize, u32)| bill::search(before.min(bound) as usize, length.min(TEXT_BYTES));
+    keys.zip(before..).map(search).sum()
+}
+
 /// Sets attributes, at most `most` of them and as far as the budget has room; returns how
-/// many were kept out. The bill is for finding the keys among those that are set already.
+/// many were kept out.
 pub fn merge(
     into: &mut Vec<KeyValue>,
     attributes: impl IntoIterator<Item = KeyValue>,
     most: u32,
     limits: &SpanLimits,
     budget: &Budget,
-    bill: &Bill,
 ) -> u32 {
-    let (mut dropped, mut searched) = (0, 0);
+    let mut dropped = 0;
     for mut attribute in attributes {
         let into_len = into.len();
         fit(&mut attribute, limits.value_length);
-        searched += bill::search(into_len, attribute.key.weight());
         let known = into.iter_mut().find(|known| known.key == attribute.key);
         let is_over = attribute.key.is_empty() || known.is_none() && into_len >= most as usize;
         if is_over || !budget.record(attribute.weight()) {
@@ -38,7 +51,6 @@ pub fn merge(
             into.push(attribute);
         }
     }
-    bill.charge(searched);
     dropped
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::clock::{self, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::model::Nanos;
 use crate::sched::Sched;
 
@@ -53,9 +53,9 @@ impl CpuMeter {
         })
     }
 
-    /// What the guest has computed since the request began: nanoseconds.
+    /// How long the guest has computed since the request began, by the clock of its world: nanoseconds.
     pub fn spent(&self) -> Nanos {
-        clock::nanos(self.spent.get())
+        self.sched.simulated(self.spent.get())
     }
 
     /// Whether the guest has computed as long as it may: looked at within a turn.

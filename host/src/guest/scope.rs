@@ -17,7 +17,6 @@ use crate::telemetry::record::{
 };
 use crate::telemetry::recorder::Recorder;
 use crate::wasi::Current;
-use crate::wasi::bill::Bill;
 
 use super::attributes::{bound, merge};
 use super::budget::{Budget, Hold};
@@ -175,6 +174,8 @@ pub struct Annotations {
     pub attributes: Vec<KeyValue>,
     /// Attributes that were kept out.
     pub dropped: u32,
+    /// Attributes that it has set, kept or not.
+    set: u32,
 }
 
 #[derive(Debug)]
@@ -188,6 +189,8 @@ struct OpenSpan {
     kind: SpanKind,
     start: Nanos,
     attributes: Vec<KeyValue>,
+    /// Attributes that the guest has set, kept or not.
+    set: u32,
     events: Vec<Event>,
     status: Status,
     dropped_attributes: u32,
@@ -317,6 +320,7 @@ impl RequestScope {
             kind,
             start: now,
             attributes: Vec::new(),
+            set: 0,
             events: Vec::new(),
             status: Status::Unset,
             dropped_attributes: 0,
@@ -343,27 +347,32 @@ impl RequestScope {
     pub fn set_attributes(
         &mut self,
         handle: u32,
-        attributes: impl IntoIterator<Item = KeyValue>,
+        attributes: impl ExactSizeIterator<Item = KeyValue>,
         limits: &SpanLimits,
-        bill: &Bill,
     ) {
         let Some(at) = self.position(handle) else { return };
         let (span, budget) = (&mut self.open[at], &self.budget);
-        span.dropped_attributes +=
-            merge(&mut span.attributes, attributes, limits.attributes, limits, budget, bill);
+        span.set = span.set.saturating_add(attributes.len() as u32);
+        span.dropped_attributes += merge(&mut span.attributes, attributes, limits.attributes, limits, budget);
     }
 
-    pub fn annotate(
-        &mut self,
-        attributes: impl IntoIterator<Item = KeyValue>,
-        limits: &SpanLimits,
-        bill: &Bill,
-    ) {
-        let Annotations { attributes: kept, dropped } = &mut self.annotations;
-        *dropped += merge(kept, attributes, limits.attributes, limits, &self.budget, bill);
+    pub fn annotate(&mut self, attributes: impl ExactSizeIterator<Item = KeyValue>, limits: &SpanLimits) {
+        let Annotations { attributes: kept, dropped, set } = &mut self.annotations;
+        *set = set.saturating_add(attributes.len() as u32);
+        *dropped += merge(kept, attributes, limits.attributes, limits, &self.budget);
     }
 
-    pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits, bill: &Bill) {
+    /// How many attributes the guest has set on a span; none where it is not open.
+    pub fn attributes_set(&self, handle: u32) -> Option<u32> {
+        self.position(handle).map(|at| self.open[at].set)
+    }
+
+    /// How many attributes the guest has set on its SERVER span.
+    pub const fn annotations_set(&self) -> u32 {
+        self.annotations.set
+    }
+
+    pub fn add_event(&mut self, handle: u32, event: Event, limits: &SpanLimits) {
         let Some(at) = self.position(handle) else { return };
         let (span, budget) = (&mut self.open[at], &self.budget);
         let fits = span.events.len() < limits.events as usize
@@ -372,7 +381,7 @@ impl RequestScope {
             let mut kept = Vec::new();
             // OTLP counts what is dropped of an event on the event; ours is the span's.
             span.dropped_attributes +=
-                merge(&mut kept, event.attributes, limits.event_attributes, limits, budget, bill);
+                merge(&mut kept, event.attributes, limits.event_attributes, limits, budget);
             span.events.push(Event { attributes: kept, ..event });
         } else {
             span.dropped_events += 1;

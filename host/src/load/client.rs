@@ -10,7 +10,7 @@ use opentelemetry_semantic_conventions::attribute;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::spans::{ClientAttributes, Connection, OpenSpan, SYNTHETIC_AGENT, simulated_client};
-use crate::bus::{Bus, Destination, Entry, External, OfClient, RequestIdentity, Sent, address_of};
+use crate::bus::{Bus, Destination, Entry, External, OfClient, Received, RequestIdentity, Sent, address_of};
 use crate::context::{Baggage, SpanContext, SpanId};
 use crate::fault::{Entered, UnderWay};
 use crate::guest::CallError;
@@ -71,8 +71,8 @@ pub struct SentRequest {
     pub span: Option<Span>,
     /// Where its end is noted, if anybody keeps account.
     pub entered: Option<Entered>,
-    /// The status of its response, or why there is none.
-    pub answer: LocalBoxFuture<'static, Result<u16, CallError>>,
+    /// Its response, or why there is none.
+    pub answer: LocalBoxFuture<'static, Result<Received, CallError>>,
 }
 
 /// What the CLIENT spans of a load have in common.
@@ -132,9 +132,12 @@ impl Client {
                             span.span.iter_mut().for_each(|span| admitted.tell(span));
                         }
                         entered = admitted.client(due);
-                        admitted.serve().map(|outcome| outcome.map(|response| response.status)).boxed_local()
+                        admitted
+                            .serve()
+                            .map(|outcome| outcome.map(|response| Received::from(&response)))
+                            .boxed_local()
                     }
-                    Err(refusal) => std::future::ready(Ok(refusal.status)).boxed_local(),
+                    Err(refusal) => std::future::ready(Ok(Received::from(&refusal))).boxed_local(),
                 }
             }
             Transport::Ingress { client, base, connections } => {
@@ -148,7 +151,7 @@ impl Client {
                     if let Some(told) = told {
                         told.set(exchange.connection).ok();
                     }
-                    Ok(exchange.response.status)
+                    Ok(Received::from(&exchange.response))
                 })
             }
         };
@@ -233,16 +236,15 @@ pub struct Span {
 
 impl Span {
     /// Ends the span as its request has ended.
-    pub fn conclude(mut self, outcome: &Result<u16, CallError>) {
+    pub fn conclude(mut self, outcome: &Result<Received, CallError>) {
         let Some(mut span) = self.span.take() else { return };
         if let Some(connection) = self.connection.get() {
             span.connected(*connection);
             self.sent.iter_mut().for_each(|sent| sent.version = HttpVersion::of(connection.version));
         }
-        let error = outcome.as_ref().err().map(CallError::kind);
-        self.bus.measure_sent(self.sent, outcome.as_ref().ok().copied(), error);
+        self.bus.measure_sent(self.sent, outcome.as_ref().copied().map_err(CallError::kind));
         match outcome {
-            Ok(status) => span.respond(*status),
+            Ok(received) => span.respond(received.status),
             Err(error) => span.call_failed(error, self.bus.now(), self.bus.recorder()),
         }
         self.bus.record(span);
@@ -253,7 +255,7 @@ impl Drop for Span {
     fn drop(&mut self) {
         if let Some(mut span) = self.span.take() {
             span.fail("cancelled");
-            self.bus.measure_sent(self.sent, None, Some("cancelled"));
+            self.bus.measure_sent(self.sent, Err("cancelled"));
             self.bus.record(span);
         }
     }

@@ -11,10 +11,11 @@ use super::catalogue::Own;
 use super::collecting::{Collecting, Counter};
 use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
+use super::life::{Change, Life};
 use super::requests::{CLIENT, Requests, SERVER};
 use super::value::{Measured, seconds};
 
-/// Methods that are told apart: the known ones, and all others together.
+/// Methods that are told apart: the known ones, and one for all others.
 pub const METHODS: usize = 11;
 
 /// What a replica is like at the instant of a collection.
@@ -42,14 +43,14 @@ pub struct PolicyCounts {
 pub const BREAKER_STATES: usize = 3;
 
 /// What is kept for a process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProcessMetrics {
-    /// When its life began: nanoseconds since the Unix epoch. It lies ahead while the process is down.
-    start: Nanos,
-    /// When it was collected last.
-    last: Nanos,
+    life: Life,
+    /// How many processes there were here before.
+    number: u32,
+    /// When it was collected last, if it was.
+    collected: Option<Nanos>,
     restarts: u64,
-    deployment: Deployment,
     pub served: Requests,
     pub sent: Requests,
     /// Requests that its workers have, by method; none before the first.
@@ -61,16 +62,6 @@ pub struct ProcessMetrics {
     pub guest: GuestInstruments,
 }
 
-/// Whether a process is meant to be there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Deployment {
-    #[default]
-    Deployed,
-    /// It ends as soon as it is done with what it has.
-    Retiring,
-    Gone,
-}
-
 /// The requests of one method, and their attributes once there were any.
 #[derive(Clone, Debug, Default)]
 struct Active {
@@ -79,7 +70,7 @@ struct Active {
 }
 
 /// The policies of a link to one callee.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Policies {
     callee: u32,
     attributes: Arc<[KeyValue]>,
@@ -90,13 +81,13 @@ struct Policies {
 }
 
 impl ProcessMetrics {
-    /// Of a process that is there since `start`.
-    pub fn new(start: Nanos) -> Self {
+    /// Nothing counted yet.
+    pub fn new(life: Life) -> Self {
         Self {
-            start,
-            last: start,
+            life,
+            number: 0,
+            collected: None,
             restarts: 0,
-            deployment: Deployment::Deployed,
             served: Requests::default(),
             sent: Requests::default(),
             active: None,
@@ -107,53 +98,29 @@ impl ProcessMetrics {
         }
     }
 
-    /// The process has died: all it counted is lost. Another comes up at `back`.
-    pub fn die(&mut self, back: Nanos, now: Nanos) {
-        let deployment = match self.deployment {
-            Deployment::Deployed => Deployment::Deployed,
-            Deployment::Retiring | Deployment::Gone => Deployment::Gone,
+    /// How many processes there were here before the one that is there, or comes up.
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// What it is at an instant.
+    pub const fn life(&self, now: Nanos) -> Life {
+        self.life.at(now)
+    }
+
+    /// Something happens to it at this instant. With another process all is lost that was counted.
+    pub fn change(&mut self, change: Change, now: Nanos) {
+        let (before, after) = (self.life.at(now), self.life.after(change, now));
+        if after == before || before.since().is_some() && after.since() == before.since() {
+            self.life = after;
+            return;
+        }
+        let restarts = match (before, after) {
+            (Life::Up(_), Life::Down(_)) => self.restarts + 1,
+            (Life::Down(_), Life::Down(_)) => self.restarts,
+            _ => 0,
         };
-        let is_restart = deployment == Deployment::Deployed && self.is_up(now);
-        let restarts = self.restarts + u64::from(is_restart);
-        *self = Self { restarts, deployment, ..Self::new(back) };
-    }
-
-    /// Whether its process is there.
-    fn is_up(&self, now: Nanos) -> bool {
-        self.deployment != Deployment::Gone && self.start <= now
-    }
-
-    /// Where it is down, it comes up at another instant than it seemed.
-    pub fn comes_up(&mut self, back: Nanos, now: Nanos) {
-        if !self.is_up(now) {
-            (self.start, self.last) = (back, back);
-        }
-    }
-
-    /// It is not to be there any more.
-    pub fn retire(&mut self) {
-        if self.deployment == Deployment::Deployed {
-            self.deployment = Deployment::Retiring;
-        }
-    }
-
-    /// Whether it ends as soon as it is done with what it has.
-    pub fn is_retiring(&self) -> bool {
-        self.deployment == Deployment::Retiring
-    }
-
-    /// It is not there.
-    pub fn undeploy(&mut self) {
-        *self = Self { deployment: Deployment::Gone, ..Self::new(Nanos::MAX) };
-    }
-
-    /// It is to be there from `now` on.
-    pub fn deploy(&mut self, now: Nanos) {
-        match self.deployment {
-            Deployment::Deployed => {}
-            Deployment::Retiring => self.deployment = Deployment::Deployed,
-            Deployment::Gone => *self = Self::new(now),
-        }
+        *self = Self { number: self.number + 1, restarts, ..Self::new(after) };
     }
 
     /// A worker has a request.
@@ -163,7 +130,7 @@ impl ProcessMetrics {
         active.attributes.get_or_insert_with(attributes);
     }
 
-    /// It has it no longer, and has computed for it.
+    /// A worker no longer has a request, and has computed for it.
     pub fn ended(&mut self, method: u8, computed: Nanos) {
         if let Some(active) = &mut self.active {
             active[usize::from(method)].count -= 1;
@@ -217,55 +184,68 @@ impl ProcessMetrics {
         &mut self.policies[at]
     }
 
-    /// Leaves what there is at an instant; `observed` is what its replica is like, if it is one.
-    /// Nothing, while it is down.
-    pub fn collect(&mut self, collecting: &mut Collecting<'_>, observed: Option<Observed>, started: Nanos) {
-        let now = collecting.now;
-        if !self.is_up(now) {
-            return;
+    /// Since when it is there, and when it was collected last, or came up; none where nobody is there.
+    pub fn interval(&self, now: Nanos) -> Option<(Nanos, Nanos)> {
+        let start = self.life.at(now).since()?;
+        Some((start, self.collected.unwrap_or(start)))
+    }
+
+    /// Its records have left: another interval begins at this instant, and a process that is replaced and
+    /// done ends. `observed` is what its replica is like, if it is one.
+    pub fn collected(&mut self, observed: Option<Observed>, now: Nanos) {
+        self.collected = Some(now);
+        for requests in [&mut self.served, &mut self.sent] {
+            requests.collected(now);
         }
-        (collecting.start, collecting.last) = (self.start, self.last);
-        self.last = now;
-        self.served.collect(SERVER, collecting);
+        self.waits.iter_mut().for_each(|waits| waits.collected(now));
+        let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
+        counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
+        self.guest.collected(now);
+        if observed.is_none_or(|observed| observed.busy == 0) {
+            self.change(Change::Ended, now);
+        }
+    }
+
+    /// Leaves what there is at the instant of the collection, in which it is there, and changes nothing;
+    /// `observed` is what its replica is like, if it is one. `began` is when the world did.
+    pub fn leave(&self, collecting: &mut Collecting<'_>, observed: Option<Observed>, began: Nanos) {
+        self.served.leave(SERVER, collecting);
         let active = self.active.iter().flat_map(|all| all.iter());
         let active = active.filter_map(|active| {
             Some((Arc::clone(active.attributes.as_ref()?), Measured::Whole(active.count)))
         });
         collecting.observed(Own::ServerActive, active);
-        self.sent.collect(CLIENT, collecting);
+        self.sent.leave(CLIENT, collecting);
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {
             collecting.observed(Own::QueueLength, whole(waiting));
-            collecting.histograms(Own::QueueWait, self.waits.iter_mut().map(|waits| (&plain, &mut **waits)));
+            collecting.histograms(Own::QueueWait, self.waits.iter().map(|waits| (&plain, &**waits)));
             collecting.observed(Own::WorkerCount, whole(workers));
             collecting.observed(Own::WorkerBusy, whole(busy));
         }
-        self.collect_policies(collecting);
+        self.leave_policies(collecting);
         if let Some(Observed { memory, .. }) = observed {
             let user: Arc<[KeyValue]> = [KeyValue::new(attribute::CPU_MODE, "user")].into();
-            let computed = self.computed.iter_mut().map(|computed| (&user, &mut **computed));
+            let computed = self.computed.iter().map(|computed| (&user, &**computed));
             collecting.counters(Own::CpuTime, computed);
             collecting.observed(Own::MemoryUsage, whole(memory));
-            let uptime = Measured::Float(seconds(now - self.start));
+            let uptime = Measured::Float(seconds(collecting.now - collecting.start));
             collecting.observed(Own::Uptime, [(Arc::clone(&plain), uptime)]);
             if self.restarts > 0 {
                 // Counted from outside of the process: since the run began.
-                collecting.start = started;
+                let start = std::mem::replace(&mut collecting.start, began);
                 collecting.observed(Own::Restarts, whole(self.restarts));
-                collecting.start = self.start;
+                collecting.start = start;
             }
         }
-        self.guest.collect(collecting);
-        if self.deployment == Deployment::Retiring && observed.is_none_or(|observed| observed.busy == 0) {
-            self.undeploy();
-        }
+        self.guest.leave(collecting);
     }
 
-    fn collect_policies(&mut self, collecting: &mut Collecting<'_>) {
+    fn leave_policies(&self, collecting: &mut Collecting<'_>) {
         let counters = [Own::RetryCount, Own::RetryWithheld, Own::BreakerOpened];
         for (at, own) in counters.into_iter().enumerate() {
-            self.collect_count(at, own, collecting);
+            self.leave_count(at, own, collecting);
         }
         let states = self.policies.iter().filter_map(|policies| policies.breaker.as_ref());
         let states = states.flat_map(|(is, states)| {
@@ -275,13 +255,12 @@ impl ProcessMetrics {
                 .map(|(state, attributes)| (Arc::clone(attributes), Measured::Whole(i64::from(state == *is))))
         });
         collecting.observed(Own::BreakerState, states);
-        self.collect_count(counters.len(), Own::FallbackCount, collecting);
+        self.leave_count(counters.len(), Own::FallbackCount, collecting);
     }
 
-    fn collect_count(&mut self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
+    fn leave_count(&self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
         // What a link has no policy for never counts anything.
-        let counts =
-            self.policies.iter_mut().map(|policies| (&policies.attributes, &mut policies.counts[at]));
+        let counts = self.policies.iter().map(|policies| (&policies.attributes, &policies.counts[at]));
         collecting.counters(own, counts.filter(|(_, counter)| counter.sum().as_f64() > 0.0));
     }
 }

@@ -2,6 +2,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::console::text::grouped;
 use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, NumberPoint, Points, Scope, Temporality};
 
@@ -22,13 +23,24 @@ fn origin(time: Nanos) -> Origin {
 fn serve(metrics: &Metrics, status: u16, took: Nanos, now: Nanos) {
     let key = RequestKey { place: 0, method: 0, version: HttpVersion::Http11, status, error: None };
     let attributes = || [KeyValue::new("http.response.status_code", i64::from(status))].into();
-    metrics.served(REPLICA, key, attributes, Ended { took, sizes: None, origin: origin(now) });
+    metrics.served(
+        metrics.incarnation(REPLICA),
+        key,
+        attributes,
+        Ended { took, sizes: None, origin: origin(now) },
+    );
 }
 
 fn collect(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
     let mut records = Vec::new();
     metrics.collect(REPLICA, Some(Observed::default()), now, &mut |record| records.push(record));
     records
+}
+
+fn snapshot(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
+    let mut snapshot = Snapshot::default();
+    metrics.snapshot(REPLICA, Some(Observed::default()), false, now, &mut snapshot);
+    snapshot.records
 }
 
 fn find<'a>(records: &'a [MetricRecord], name: &str) -> Option<&'a MetricRecord> {
@@ -97,10 +109,10 @@ fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
     let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
-    metrics.began(REPLICA, 0, Arc::default);
-    metrics.died(REPLICA, at(25), at(2));
+    metrics.began(metrics.incarnation(REPLICA), 0, Arc::default);
+    metrics.change(REPLICA, Change::Died(at(25)), at(2));
     assert!(collect(&metrics, at(10)).is_empty());
-    metrics.comes_up(REPLICA, at(15), at(15));
+    metrics.change(REPLICA, Change::Returns(at(15)), at(15));
     let records = collect(&metrics, at(20));
     assert_eq!(points(&records, DURATION), []);
     assert_eq!(number(&records, "http.server.active_requests"), None);
@@ -109,16 +121,48 @@ fn a_process_that_died_begins_anew_and_leaves_nothing_while_it_is_down() {
     assert_eq!(find(&records, "process.memory.usage").map(|record| record.start), Some(at(15)));
     assert_eq!(find(&records, "simhost.process.restarts").map(|record| record.start), Some(START));
     // It is up: only its death changes when it began.
-    metrics.comes_up(REPLICA, at(30), at(30));
+    metrics.change(REPLICA, Change::Returns(at(30)), at(30));
     assert_eq!(number(&collect(&metrics, at(40)), "process.uptime"), Some(Number::Float(25.0)));
+}
+
+#[test]
+fn what_is_measured_for_a_dead_process_counts_for_nothing() {
+    let metrics = metrics(TemporalityPreference::Cumulative);
+    let process = metrics.incarnation(REPLICA);
+    let counter = metrics.instrument(process, definition("orders", GuestKind::Counter));
+    metrics.change(REPLICA, Change::Died(START + SECOND), START + SECOND);
+    let key = RequestKey { place: 0, method: 0, version: HttpVersion::Http11, status: 200, error: None };
+    let ended = || Ended { took: SECOND, sizes: None, origin: origin(START + SECOND) };
+    metrics.served(process, key, Arc::default, ended());
+    metrics.sent(process, key, Arc::default, ended());
+    metrics.began(process, 0, Arc::default);
+    metrics.ended(process, 0, SECOND);
+    metrics.waited(process, SECOND);
+    metrics.policies(process, 0, Arc::default, PolicyCounts { retries: 1, ..PolicyCounts::default() });
+    metrics.breaker(process, 0, Arc::default, 0, |_| Default::default());
+    metrics.record(process, counter, Measured::Float(1.0), Vec::new(), None);
+    metrics.record(process, counter, Measured::Float(-1.0), Vec::new(), None);
+    let late = metrics.instrument(process, definition("late", GuestKind::Counter));
+    metrics.record(process, late, Measured::Float(1.0), Vec::new(), None);
+    let records = collect(&metrics, START + 2 * SECOND);
+    let names: Vec<_> = records.iter().map(|record| &*record.instrument.name).collect();
+    let expected = [
+        "simhost.queue.length",
+        "simhost.worker.count",
+        "simhost.worker.busy",
+        "process.memory.usage",
+        "process.uptime",
+        "simhost.process.restarts",
+    ];
+    assert_eq!((names, misused(&metrics)), (expected.to_vec(), Vec::new()));
 }
 
 #[test]
 fn what_may_shrink_is_cumulative_under_every_preference_and_what_is_observed_under_lowmemory() {
     let temporality = |preference, name| {
         let metrics = metrics(preference);
-        metrics.began(REPLICA, 0, Arc::default);
-        metrics.ended(REPLICA, 0, SECOND);
+        metrics.began(metrics.incarnation(REPLICA), 0, Arc::default);
+        metrics.ended(metrics.incarnation(REPLICA), 0, SECOND);
         match find(&collect(&metrics, START + SECOND), name).expect("it leaves").points {
             Points::Sum { temporality, is_monotonic, .. } => (temporality, is_monotonic),
             ref other => panic!("{other:?}"),
@@ -140,10 +184,10 @@ fn a_process_that_is_replaced_leaves_its_metrics_a_last_time() {
     let metrics = metrics(TemporalityPreference::Cumulative);
     let at = |seconds| START + seconds * SECOND;
     serve(&metrics, 200, SECOND, at(1));
-    metrics.retire(REPLICA);
+    metrics.change(REPLICA, Change::Replaced, at(5));
     assert_eq!(points(&collect(&metrics, at(10)), DURATION), [(1, 1.0)]);
     assert!(collect(&metrics, at(20)).is_empty());
-    metrics.deploy(REPLICA, at(25));
+    metrics.change(REPLICA, Change::Deployed(at(25)), at(25));
     serve(&metrics, 200, 2 * SECOND, at(28));
     let records = collect(&metrics, at(30));
     assert_eq!(points(&records, DURATION), [(1, 2.0)]);
@@ -166,21 +210,31 @@ fn misused(metrics: &Metrics) -> Vec<(String, Misuse, u64)> {
 #[test]
 fn guests_have_instruments_within_bounds() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("orders", GuestKind::Counter));
     for name in ["orders", "Orders"] {
-        assert_eq!(metrics.instrument(REPLICA, definition(name, GuestKind::Counter)), counter);
+        assert_eq!(
+            metrics.instrument(metrics.incarnation(REPLICA), definition(name, GuestKind::Counter)),
+            counter
+        );
     }
     let mut further = definition("orders", GuestKind::Counter);
     further.instrument.description = "another one".into();
-    assert_eq!(metrics.instrument(REPLICA, further.clone()), counter, "the first description stands");
+    assert_eq!(
+        metrics.instrument(metrics.incarnation(REPLICA), further.clone()),
+        counter,
+        "the first description stands"
+    );
     further.instrument.unit = "s".into();
     let whole = Definition { is_whole: true, ..definition("orders", GuestKind::Counter) };
     for conflict in [further, whole, definition("orders", GuestKind::Gauge)] {
-        let conflict = metrics.instrument(REPLICA, conflict);
-        metrics.record(REPLICA, conflict, Measured::Float(1.0), Vec::new(), None);
+        let conflict = metrics.instrument(metrics.incarnation(REPLICA), conflict);
+        metrics.record(metrics.incarnation(REPLICA), conflict, Measured::Float(1.0), Vec::new(), None);
     }
     for number in 1..INSTRUMENTS + 3 {
-        metrics.instrument(REPLICA, definition(&format!("other.{number}"), GuestKind::Gauge));
+        metrics.instrument(
+            metrics.incarnation(REPLICA),
+            definition(&format!("other.{number}"), GuestKind::Gauge),
+        );
     }
     let expected = [("orders".to_owned(), Misuse::Conflict, 3), ("other.100".to_owned(), Misuse::TooMany, 0)];
     assert_eq!(misused(&metrics), expected);
@@ -191,9 +245,10 @@ fn guests_have_instruments_within_bounds() {
 #[test]
 fn values_that_an_instrument_cannot_take_count_for_nothing() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
-    let gauge = metrics.instrument(REPLICA, definition("load", GuestKind::Gauge));
-    let record = |id, value| metrics.record(REPLICA, id, Measured::Float(value), Vec::new(), None);
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("orders", GuestKind::Counter));
+    let gauge = metrics.instrument(metrics.incarnation(REPLICA), definition("load", GuestKind::Gauge));
+    let process = metrics.incarnation(REPLICA);
+    let record = |id, value| metrics.record(process, id, Measured::Float(value), Vec::new(), None);
     for value in [f64::NAN, f64::INFINITY, -1.0, 1.5, 2.0] {
         record(counter, value);
     }
@@ -208,16 +263,80 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
     let records = collect(&metrics, START + SECOND);
     assert_eq!(number(&records, "orders"), Some(Number::Float(3.5)));
     assert_eq!(number(&records, "load"), Some(Number::Float(-3.0)));
-    metrics.died(REPLICA, START + SECOND, START + SECOND);
+    metrics.change(REPLICA, Change::Died(START + SECOND), START + SECOND);
     record(counter, 1.0);
     assert_eq!(misused(&metrics), expected, "what dies with its process is no misuse");
 }
 
 #[test]
+fn each_delta_of_fractions_is_the_sum_of_its_interval() {
+    let metrics = metrics(TemporalityPreference::Delta);
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("weight", GuestKind::Counter));
+    let histogram =
+        metrics.instrument(metrics.incarnation(REPLICA), definition("weights", GuestKind::Histogram));
+    let expected: f64 = (0..20).map(|_| 0.1).sum();
+    for interval in 1..=500 {
+        for _ in 0..20 {
+            metrics.record(metrics.incarnation(REPLICA), counter, Measured::Float(0.1), Vec::new(), None);
+            metrics.record(metrics.incarnation(REPLICA), histogram, Measured::Float(0.1), Vec::new(), None);
+        }
+        let records = collect(&metrics, START + interval * SECOND);
+        assert_eq!(number(&records, "weight"), Some(Number::Float(expected)), "{interval}");
+        assert_eq!(points(&records, "weights"), [(20, expected)], "{interval}");
+    }
+    let cumulative = number(&snapshot(&metrics, START + 501 * SECOND), "weight");
+    let Some(Number::Float(sum)) = cumulative else { panic!("{cumulative:?}") };
+    assert!((sum - 1_000.0).abs() < 1e-6, "{sum}");
+}
+
+#[test]
+fn a_snapshot_changes_nothing() {
+    for temporality in [TemporalityPreference::Cumulative, TemporalityPreference::Delta] {
+        let [seen, unseen] = [(); 2].map(|()| metrics(temporality));
+        for metrics in [&seen, &unseen] {
+            serve(metrics, 200, SECOND, START + 1);
+            let gauge =
+                metrics.instrument(metrics.incarnation(REPLICA), definition("load", GuestKind::Gauge));
+            metrics.record(
+                metrics.incarnation(REPLICA),
+                gauge,
+                Measured::Float(1.5),
+                Vec::new(),
+                Some(origin(START + 2)),
+            );
+        }
+        let now = START + SECOND;
+        let [one, other] = [(); 2].map(|()| format!("{:?}", snapshot(&seen, now)));
+        assert_eq!(one, other);
+        assert!(one.contains("span_id"), "it has exemplars: {one}");
+        assert_eq!(format!("{:?}", collect(&seen, now)), format!("{:?}", collect(&unseen, now)));
+    }
+}
+
+#[test]
+fn a_series_takes_what_the_reference_says() {
+    let reference = std::fs::read_to_string("../docs/reference/bounds.md").expect("it is there");
+    let bytes = |aggregation, temporality| {
+        let shape = Shape::of(&Settings { aggregation, temporality, ..Settings::default() });
+        grouped(histogram::Histogram::bytes(shape, DURATIONS.len()) as u64)
+    };
+    let [explicit, exponential] =
+        [HistogramAggregation::Explicit, HistogramAggregation::Exponential].map(|of| {
+            let [cumulative, delta] =
+                [TemporalityPreference::Cumulative, TemporalityPreference::Delta].map(|when| bytes(of, when));
+            format!("{cumulative} bytes, {delta} where deltas leave")
+        });
+    let said = format!("{explicit}; with exponential buckets {exponential}");
+    assert!(reference.contains(&said), "the reference does not say: {said}");
+}
+
+#[test]
 fn a_sum_stays_a_finite_number() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    let counter = metrics.instrument(REPLICA, definition("orders", GuestKind::Counter));
-    (0..3).for_each(|_| metrics.record(REPLICA, counter, Measured::Float(f64::MAX), Vec::new(), None));
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("orders", GuestKind::Counter));
+    (0..3).for_each(|_| {
+        metrics.record(metrics.incarnation(REPLICA), counter, Measured::Float(f64::MAX), Vec::new(), None)
+    });
     assert_eq!(number(&collect(&metrics, START + SECOND), "orders"), Some(Number::Float(f64::MAX)));
 }
 
@@ -226,9 +345,9 @@ fn a_sum_stays_a_finite_number() {
 fn flood(sets: usize, attributes: impl Fn(usize) -> Vec<KeyValue>) -> (Vec<NumberPoint>, Vec<(Misuse, u64)>) {
     let metrics = metrics(TemporalityPreference::Cumulative);
     let definition = Definition { is_whole: true, ..definition("orders", GuestKind::Counter) };
-    let counter = metrics.instrument(REPLICA, definition);
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition);
     for number in 0..sets {
-        metrics.record(REPLICA, counter, Measured::Whole(1), attributes(number), None);
+        metrics.record(metrics.incarnation(REPLICA), counter, Measured::Whole(1), attributes(number), None);
     }
     let records = collect(&metrics, START + SECOND);
     let points = match records.into_iter().find(|record| *record.instrument.name == *"orders") {

@@ -30,6 +30,8 @@ pub struct Fault {
     pub enabled: bool,
     /// The fault's name in the file.
     pub place: Place,
+    /// Its `when`, if it has one, else its name.
+    pub when_place: Place,
 }
 
 /// A kind of fault, as the key `kind` names it: what all faults of it have in common. The
@@ -78,8 +80,10 @@ pub struct Target {
     pub replica: Option<u32>,
     /// A replica of the calling service, from 0.
     pub from_replica: Option<u32>,
-    /// The name of a span that the guest makes.
-    pub span: Option<String>,
+    /// The name of a span that the guest makes, and where the file says so.
+    pub span: Option<(String, Place)>,
+    /// Where the file names the service, or the link.
+    pub place: Place,
 }
 
 /// What must hold of a request.
@@ -87,6 +91,8 @@ pub struct Target {
 pub struct Condition {
     pub of: Part,
     pub test: Test,
+    /// Where the file says so.
+    pub place: Place,
 }
 
 /// A part of a request.

@@ -38,6 +38,8 @@ pub struct TelemetryRow {
     /// Metrics that a page for Prometheus could not have, or not with all their series.
     pub clashes: Vec<ClashRow>,
     pub exporters: Vec<ExporterRow>,
+    /// Scrapes of Prometheus that were answered with metrics. Null where it cannot scrape the run.
+    pub scrapes: Option<u64>,
 }
 
 /// One thing that the guests of a service have done wrong with an instrument.
@@ -178,6 +180,7 @@ impl TelemetryRow {
             misuses: MisuseRow::all(misused, resources),
             clashes: Vec::new(),
             exporters: sent.exporters.into_iter().map(ExporterRow::from).collect(),
+            scrapes: None,
         }
     }
 
@@ -214,6 +217,13 @@ impl TelemetryRow {
 
     /// For a person.
     pub fn text(&self, text: &mut String) {
+        self.records_text(text);
+        if let Some(scrapes) = self.scrapes {
+            writeln!(text, "Prometheus: {} answered", counted(scrapes, "scrape")).expect(INFALLIBLE);
+        }
+    }
+
+    fn records_text(&self, text: &mut String) {
         if self.exporters.is_empty() && self.spans == 0 {
             text.push_str("no spans recorded: use --show traces, --out or --otlp\n");
             return;

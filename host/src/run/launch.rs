@@ -205,6 +205,7 @@ fn report(
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
+        scrapes: done.scrapes,
         clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,
         requests: done.requests,

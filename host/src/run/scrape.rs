@@ -14,7 +14,6 @@ use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 
-use super::event::RunEvent;
 use super::start::Speed;
 use super::{Options, RunError};
 
@@ -88,7 +87,7 @@ impl Scraping {
     ///
     /// # Errors
     /// The socket has no local address.
-    pub fn attend(self, bus: &Rc<Bus>, network: &Runtime, shortage: &Shortage) -> Result<RunEvent, RunError> {
+    pub fn attend(self, bus: &Rc<Bus>, network: &Runtime, shortage: &Shortage) -> Result<Endpoint, RunError> {
         let (endpoint, mut queries) = {
             let _network = network.enter();
             Endpoint::open(self.listener, &self.resources, bus.processes(), self.clashes, shortage.clone())?
@@ -101,6 +100,6 @@ impl Scraping {
                 query.send(bus.snapshot()).ok();
             }
         });
-        Ok(RunEvent::Prometheus { address: endpoint.address })
+        Ok(endpoint)
     }
 }

@@ -76,6 +76,8 @@ pub struct Simulated {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// Scrapes that were answered with metrics; none where nobody can scrape it.
+    pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
     pub start: Nanos,
     /// Nanoseconds from its start to its end.
@@ -107,7 +109,7 @@ impl World<'_> {
             let sched = sched.clone();
             move |batch| hand_over(sched.now(), batch)
         }));
-        // Who wants no records wants no metrics.
+        // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
@@ -126,9 +128,8 @@ impl World<'_> {
             let told = stop.subscribe();
             on_event(control::attend(listener, network, told, &scheduler, &sched, model, shortage)?);
         }
-        if let Some(scraping) = self.scraping {
-            on_event(scraping.attend(&bus, network, shortage)?);
-        }
+        let endpoint = self.scraping.map(|scraping| scraping.attend(&bus, network, shortage)).transpose()?;
+        endpoint.iter().for_each(|endpoint| on_event(RunEvent::Prometheus { address: endpoint.address }));
         let client = if options.through_ingress { Some(http_client(network)?) } else { None };
         let drive = Drive { bus: &bus, sched: &sched, model, options, loads, client, stop, shortage, drains };
         // In real time a person waits for the records; in virtual time only full
@@ -185,6 +186,7 @@ impl World<'_> {
             seen,
             recorded,
             misused: bus.misused(),
+            scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
             requests,

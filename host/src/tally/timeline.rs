@@ -157,6 +157,8 @@ struct Sketch {
     /// The number of the first bucket in `counts`.
     first: u16,
     counts: Vec<u32>,
+    /// The shortest time and the longest, where there are any: no quantile is beyond them.
+    range: (Nanos, Nanos),
 }
 
 /// Buckets for each power of two, as a power of two.
@@ -168,6 +170,7 @@ const SHORTEST: u32 = 10;
 impl Sketch {
     fn note(&mut self, time: Nanos) {
         let bucket = bucket(time);
+        self.widen((time, time));
         self.make_room(bucket, bucket);
         let count = &mut self.counts[usize::from(bucket - self.first)];
         *count = count.saturating_add(1);
@@ -185,11 +188,19 @@ impl Sketch {
             seen += u64::from(*count);
             seen >= rank
         });
-        found.map(|index| middle(self.first + index as u16))
+        let (shortest, longest) = self.range;
+        found.map(|index| middle(self.first + index as u16).clamp(shortest, longest))
+    }
+
+    /// To be called before there is room for what it is widened for.
+    fn widen(&mut self, (shortest, longest): (Nanos, Nanos)) {
+        let (least, most) = if self.counts.is_empty() { (shortest, longest) } else { self.range };
+        self.range = (least.min(shortest), most.max(longest));
     }
 
     fn merge(&mut self, other: &Self) {
         let Some(more) = other.counts.len().checked_sub(1) else { return };
+        self.widen(other.range);
         self.make_room(other.first, other.first + more as u16);
         let offset = usize::from(other.first - self.first);
         for (mine, theirs) in self.counts[offset..].iter_mut().zip(&other.counts) {
@@ -246,6 +257,20 @@ mod tests {
         for time in (0..64).map(|power| 1_u64 << power).chain([u64::MAX]) {
             let off = middle(bucket(time)).abs_diff(time) as f64;
             assert!(time < 1 << SHORTEST || off <= 0.032 * time as f64, "{time}");
+        }
+    }
+
+    #[test]
+    fn no_quantile_of_an_interval_is_beyond_its_times() {
+        for times in [[0, 0], [371, 489], [1_030, 1_030], [38_800_000, 38_900_000]] {
+            let mut timeline = Timeline::default();
+            times.iter().for_each(|took| timeline.note(0, Some(*took), false));
+            let mut interval = Interval::sum(timeline.intervals());
+            interval.merge(&Interval::default());
+            for quantile in [0.0, 0.5, 0.95, 1.0] {
+                let found = interval.quantile(quantile).expect("it has times");
+                assert!((times[0]..=times[1]).contains(&found), "{found} for {times:?}");
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use super::sampler::Sampler;
 use super::signal::{PerSignal, Signal, Signals};
 use crate::context::probability::Threshold;
 use crate::error::{Problem, nearest};
-use crate::model;
+use crate::model::{self, NamedSampler, SAMPLERS, SamplerKind, Sampling};
 use reader::{Keys, Reader};
 
 /// All of it, checked.
@@ -91,18 +91,18 @@ impl Settings {
     /// Every value that is not accepted, with what is.
     pub fn from_env(
         get: impl Fn(&str) -> Option<String>,
-        topology: Option<&model::Otlp>,
+        topology: &model::Telemetry,
         flags: Flags<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(&get);
         variables::names().for_each(|name| reader.text_as_it_is(&name));
         let disabled = disabled(&mut reader, flags);
-        let selected = otlp::select(&mut reader, topology, flags.otlp);
+        let selected = otlp::select(&mut reader, topology.otlp.as_ref(), flags.otlp);
         let settings = Self {
             disabled,
             otlp: selected.otlp,
             console: selected.console,
-            sampler: sampler(&mut reader),
+            sampler: sampler(&mut reader, topology.sampling),
             limits: limits(&mut reader),
             exceptions: exceptions(&mut reader),
             metrics: metric_variables::read(&mut reader, selected.metrics),
@@ -176,15 +176,30 @@ fn disabled(reader: &mut Reader<'_>, flags: Flags<'_>) -> bool {
     disabled && flag.is_none()
 }
 
-/// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
-fn sampler(reader: &mut Reader<'_>) -> Sampler {
+/// `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`; each counts in place of what the topology says.
+fn sampler(reader: &mut Reader<'_>, topology: Option<Sampling>) -> Sampler {
     const NAME: &str = "OTEL_TRACES_SAMPLER";
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
     let name = reader.text(NAME);
-    let share = match name.as_deref() {
-        Some("traceidratio" | "parentbased_traceidratio") => reader.ratio(ARGUMENT),
-        Some("probability" | "parentbased_probability") => share(reader, ARGUMENT),
-        _ => None,
+    let named = name.as_deref().map(|name| SAMPLERS.iter().find(|(known, _)| *known == name));
+    let own = topology.filter(|_| name.is_none());
+    let NamedSampler { kind, is_parent_based } = match (named, own) {
+        (Some(Some((_, sampler))), _) => *sampler,
+        (None, Some(sampling)) => sampling.sampler,
+        (None, None) => NamedSampler::default(),
+        (Some(None), _) => {
+            reader.refuse(
+                NAME,
+                name.as_deref().unwrap_or_default(),
+                "always_on, always_off, traceidratio, probability, or one of these after parentbased_",
+            );
+            NamedSampler::default()
+        }
+    };
+    let share = match kind {
+        SamplerKind::TraceIdRatio => reader.ratio(ARGUMENT),
+        SamplerKind::Probability => share(reader, ARGUMENT),
+        SamplerKind::AlwaysOn | SamplerKind::AlwaysOff => None,
     };
     if share.is_none() && reader.text(ARGUMENT).is_some() {
         reader.note(format!(
@@ -193,26 +208,14 @@ fn sampler(reader: &mut Reader<'_>) -> Sampler {
         ));
     }
     // "If OTEL_TRACES_SAMPLER_ARG is not set: 1.0".
-    let share = share.unwrap_or(1.0);
-    let ratio = SdkSampler::TraceIdRatioBased(share);
-    Sampler::Sdk(match name.as_deref() {
-        None | Some("parentbased_always_on") => SdkSampler::ParentBased(Box::new(SdkSampler::AlwaysOn)),
-        Some("always_on") => SdkSampler::AlwaysOn,
-        Some("always_off") => SdkSampler::AlwaysOff,
-        Some("traceidratio") => ratio,
-        Some("parentbased_always_off") => SdkSampler::ParentBased(Box::new(SdkSampler::AlwaysOff)),
-        Some("parentbased_traceidratio") => SdkSampler::ParentBased(Box::new(ratio)),
-        Some("probability") => return Sampler::probability(share, false),
-        Some("parentbased_probability") => return Sampler::probability(share, true),
-        Some(other) => {
-            reader.refuse(
-                NAME,
-                other,
-                "always_on, always_off, traceidratio, probability, or one of these after parentbased_",
-            );
-            SdkSampler::AlwaysOff
-        }
-    })
+    let share = share.or(own.and_then(|sampling| sampling.share)).unwrap_or(1.0);
+    let sampler = match kind {
+        SamplerKind::AlwaysOn => SdkSampler::AlwaysOn,
+        SamplerKind::AlwaysOff => SdkSampler::AlwaysOff,
+        SamplerKind::TraceIdRatio => SdkSampler::TraceIdRatioBased(share),
+        SamplerKind::Probability => return Sampler::probability(share, is_parent_based),
+    };
+    Sampler::Sdk(if is_parent_based { SdkSampler::ParentBased(Box::new(sampler)) } else { sampler })
 }
 
 /// A share that 56 bits of randomness can tell from none.

@@ -130,6 +130,11 @@ impl Recorder {
         self.losing.set(outer);
     }
 
+    /// Whether spans that end now are lost.
+    pub const fn is_losing(&self) -> bool {
+        self.losing.get()
+    }
+
     /// Lets all records go through an editor from now on. There is one, and it stays.
     pub fn edit(&self, editor: Rc<dyn Editor>) {
         assert!(self.editor.set(editor).is_ok(), "a recorder has one editor");

@@ -176,7 +176,7 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
-        let (targets, read) = (targets?, read?);
+        let (targets, read, place) = (targets?, read?, name?.place());
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),
             kind: &declared?.kind,
@@ -188,7 +188,8 @@ impl<'a> Reader<'_, 'a> {
             chance: chance?,
             when: when?,
             enabled: enabled?,
-            place: name?.place(),
+            when_place: when::WHEN.get(table).map_or(place.clone(), |value| value.place()),
+            place,
         })
     }
 }

@@ -10,16 +10,16 @@ use super::reader::{Table, Value};
 use super::schema::text;
 use super::section::{Section, Sub};
 use super::shapes::{By, Choice, List, Written};
-use super::types::FLAG;
+use super::types::{FLAG, SHARE};
 use crate::error::{Problem, quote};
-use crate::model::{Otlp, Protocol, Telemetry};
+use crate::model::{NamedSampler, Otlp, Protocol, SAMPLERS, Sampling, Telemetry};
 
 pub(super) static TELEMETRY: Key<Sub, Optional> = Key {
     name: "telemetry",
     of: Sub(&Section {
         name: "telemetry",
         says: "where spans and log records go, and what is not recorded",
-        keys: &[&OTLP, &EXCLUDE, &LABEL_FAULTS, &SELF, &BODY_SIZES],
+        keys: &[&OTLP, &SAMPLER, &SAMPLER_ARG, &EXCLUDE, &LABEL_FAULTS, &SELF, &BODY_SIZES],
         rules: &[],
     }),
     absent: Optional("none"),
@@ -36,6 +36,20 @@ static OTLP: Key<Sub, Optional> = Key {
     }),
     absent: Optional("none"),
     says: "a receiver: see [`otlp`](#otlp)",
+};
+
+static SAMPLER: Key<Choice<NamedSampler>, Optional> = Key {
+    name: "sampler",
+    of: Choice { what: "sampler", words: &SAMPLERS },
+    absent: Optional("`\"parentbased_always_on\"`"),
+    says: "which traces are kept: see [sampling](../guides/sampling.md). `OTEL_TRACES_SAMPLER` overrides it",
+};
+
+static SAMPLER_ARG: Key<By<f64>, Optional> = Key {
+    name: "sampler-arg",
+    of: SHARE,
+    absent: Optional("`1.0`"),
+    says: "the share of traces that the sampler keeps. `OTEL_TRACES_SAMPLER_ARG` overrides it",
 };
 
 static EXCLUDE: Key<List<By<String>>, Usual> = Key {
@@ -74,6 +88,7 @@ pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
     match TELEMETRY.open(root, "[telemetry]") {
         Some(table) => Telemetry {
             otlp: OTLP.open(&table, "otlp").and_then(|table| otlp(&table)),
+            sampling: sampling(&table),
             exclude: EXCLUDE.or_usual(&table),
             label_faults: LABEL_FAULTS.or_usual(&table),
             self_telemetry: SELF.or_usual(&table),
@@ -81,12 +96,26 @@ pub(super) fn telemetry(root: &Table<'_>) -> Telemetry {
         },
         None => Telemetry {
             otlp: None,
+            sampling: None,
             exclude: EXCLUDE.usual(),
             label_faults: LABEL_FAULTS.usual(),
             self_telemetry: SELF.usual(),
             body_sizes: BODY_SIZES.usual(),
         },
     }
+}
+
+/// The sampler, with its share. A share without a sampler that takes one is doubtful.
+fn sampling(table: &Table<'_>) -> Option<Sampling> {
+    let (sampler, share) = (SAMPLER.read(table), SAMPLER_ARG.read(table));
+    let (sampler, share) = (sampler?, share?);
+    let takes_share = sampler.is_some_and(|sampler| sampler.kind.takes_share());
+    if let Some(value) = SAMPLER_ARG.get(table).filter(|_| !takes_share) {
+        let problem =
+            Problem::new("sampler-arg has no effect: no sampler takes a share").label("a share of what?");
+        value.doubt(problem.help("write sampler = \"parentbased_probability\", or leave sampler-arg out"));
+    }
+    sampler.map(|sampler| Sampling { sampler, share: share.filter(|_| takes_share) })
 }
 
 /// A path that gets no spans. It is compared as a whole: what looks like a pattern is none.

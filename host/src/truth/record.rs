@@ -190,7 +190,7 @@ impl Aim {
             service_instance_id: instance(target.service, target.replica),
             from_replica: target.from_replica,
             from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
-            span: target.span.clone(),
+            span: target.span.as_ref().map(|(name, _)| name.clone()),
         }
     }
 }

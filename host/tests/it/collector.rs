@@ -4,6 +4,7 @@
 //! tests say so and pass. `SIMHOST_OTELCOL` names another binary, which then
 //! has to exist.
 
+mod probability;
 mod read;
 mod running;
 mod tutorial;
@@ -55,15 +56,21 @@ fn an_order_arrives_whole(protocol: Protocol) {
 }
 
 /// All three signals, to every field of every record: over the wire, through the Collector and its writer.
+/// Cumulative points with explicit buckets, and deltas with exponential ones.
 #[test]
 fn what_arrives_of_all_three_signals_is_what_a_file_of_the_same_run_has() {
-    for protocol in [Protocol::Grpc, Protocol::Http] {
+    let others: [(&str, &str); 2] = [
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+    ];
+    for (protocol, settings) in [(Protocol::Grpc, &[] as &[_]), (Protocol::Http, &others)] {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("out.jsonl");
         let Some(collector) = Collector::start() else { return };
         let mut run = collector.run(protocol);
         run.args(["topologies/generated/services-10.toml", "--virtual", "--for", "20s", "--json", "--out"]);
-        let finished = finish(run.arg(&file).env("OTEL_METRIC_EXPORT_INTERVAL", "5000"));
+        let finished =
+            finish(run.arg(&file).env("OTEL_METRIC_EXPORT_INTERVAL", "5000").envs(settings.iter().copied()));
         assert_eq!(finished.code, Some(0), "{finished:?}");
         let written = fs::read_to_string(&file).expect("the file");
         let read = collector.wait_for_all(&written);

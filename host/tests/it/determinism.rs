@@ -5,6 +5,7 @@ mod difference;
 mod left;
 mod names;
 mod random;
+mod recorded;
 mod runaway;
 mod shop;
 mod surroundings;

@@ -23,6 +23,7 @@ mod probe_telemetry;
 mod refusals;
 mod service;
 mod service_metrics;
+mod service_series;
 mod sulky;
 mod trouble;
 mod trouble_floods;

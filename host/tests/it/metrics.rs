@@ -3,6 +3,7 @@
 mod lives;
 mod processes;
 mod prometheus;
+mod scrapes;
 mod spans;
 
 use std::collections::BTreeMap;

@@ -64,9 +64,10 @@ impl Prometheus {
         vector.iter().map(|series| (labels(&series["metric"]), value(&series["value"][1]))).collect()
     }
 
-    /// All exemplars of a metric, with the labels of their series.
-    fn exemplars(&self, metric: &str) -> Vec<(BTreeMap<String, String>, Exemplar)> {
-        let all = self.ask("query_exemplars", &[("query", metric), ("start", "0"), ("end", "9999999999")]);
+    /// The exemplars of a metric up to an instant, with the labels of their series: seconds since the epoch.
+    fn exemplars(&self, metric: &str, end: f64) -> Vec<(BTreeMap<String, String>, Exemplar)> {
+        let end = format!("{end:.3}");
+        let all = self.ask("query_exemplars", &[("query", metric), ("start", "0"), ("end", &end)]);
         let mut exemplars = Vec::new();
         for series in all.as_array().expect("a list") {
             for exemplar in series["exemplars"].as_array().expect("a list") {

@@ -1,5 +1,7 @@
 //! Consistent probability sampling, in whole runs: which traces are kept, and what they say of it.
 
+mod ingress;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

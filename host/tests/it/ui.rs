@@ -116,15 +116,15 @@ fn dump(model: &Model) -> String {
 fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
     let Fault { name, effect, conditions, chance, when, enabled, .. } = fault;
     line(format!("fault {name} {} enabled={enabled}", dump_effect(effect)));
-    for Target { service, route, from, replica, from_replica, span } in fault.targets() {
-        let (route, from) =
-            (route.as_ref().map(|(route, _)| route), from.map(|from| &model.service(from).name));
+    for Target { service, route, from, replica, from_replica, span, .. } in fault.targets() {
+        let [route, span] = [route, span].map(|named| named.as_ref().map(|(name, _)| name));
+        let from = from.map(|from| &model.service(from).name);
         line(format!("  target {} route={route:?} from={from:?}", model.service(*service).name));
         if replica.or(*from_replica).is_some() || span.is_some() {
             line(format!("  replica={replica:?} from-replica={from_replica:?} span={span:?}"));
         }
     }
-    conditions.iter().for_each(|Condition { of, test }| line(format!("  {of:?} {test:?}")));
+    conditions.iter().for_each(|Condition { of, test, .. }| line(format!("  {of:?} {test:?}")));
     if *chance != Chance::default() {
         line(format!("  {chance:?}"));
     }

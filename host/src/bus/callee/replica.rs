@@ -14,7 +14,7 @@ use crate::engine::CompiledGuest;
 use crate::guest::{
     Above, DEADLINE_EXCEEDED, GuestFailure, Host, Identity, WORKERS_EXHAUSTED, Waiter, Worker,
 };
-use crate::metrics::Observed;
+use crate::metrics::{Incarnation, Observed};
 use crate::model::Nanos;
 use crate::sched;
 
@@ -82,6 +82,8 @@ pub struct WorkerRequest<'a> {
     pub above: Option<&'a Above>,
     /// Called when the request is in the queue, and what waits for it may wait for ever.
     pub queued: &'a dyn Fn(),
+    /// The process that it has come to; none without metrics.
+    pub process: Option<Incarnation>,
 }
 
 /// What a waiting request gets.
@@ -195,7 +197,7 @@ impl Replica {
     /// Takes a worker, or waits for one in the queue. Give it back with
     /// [`release`](Self::release) or, when it is spent, [`replace`](Self::replace).
     pub async fn acquire(&self, wanted: &WorkerRequest<'_>) -> Acquired {
-        let WorkerRequest { code, host, stats, deadline, occupant, above, queued } = wanted;
+        let WorkerRequest { code, host, stats, deadline, occupant, above, queued, process } = wanted;
         let service = self.identity.service;
         let (arrived, life) = (host.sched.now(), self.life());
         let is_late = |now| deadline.is_some_and(|deadline| now >= deadline);
@@ -236,8 +238,8 @@ impl Replica {
             Some(occupant) => Box::pin(self.in_time(turn, host, occupant)).await,
         };
         stats.called_up(service, arrived, host.sched.now());
-        if let Some(metrics) = host.metrics.as_ref().filter(|_| self.life() == life) {
-            metrics.waited(self.identity.resource, host.sched.now() - arrived);
+        if let (Some(metrics), Some(process)) = (&host.metrics, process) {
+            metrics.waited(*process, host.sched.now() - arrived);
         }
         match waited {
             // The turn is of the life that it was given in.

@@ -74,6 +74,7 @@ impl CalleeSide {
             occupant,
             above: arrival.visit.above.as_ref(),
             queued: &|| self.untangle(to),
+            process: measured.map(|measured| measured.of),
         };
         let (response, failure, span_began) = match replica.acquire(&wanted).await {
             Acquired::Worker(mut worker) => {
@@ -82,15 +83,13 @@ impl CalleeSide {
                 let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
                 let mut job = self.accept(arrival, worker.budget());
-                self.measure_begin(arrival, measured);
+                self.measure_begin(measured);
                 let outcome = match occupant {
                     None => Some(self.work(&mut job, &mut worker, limits).await),
                     Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant).await,
                 };
                 self.stats.done(to, begun, self.now());
-                if replica.life() == life {
-                    self.measure_end(arrival, measured, worker.cpu_time());
-                }
+                self.measure_end(measured, worker.cpu_time());
                 let Some(outcome) = outcome else {
                     self.lose_request(job.span, worker, replica, life);
                     return self.cut_off(arrival);

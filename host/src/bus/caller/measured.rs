@@ -10,17 +10,18 @@ use crate::bus::visit::Outcome;
 use crate::context::{SpanId, TraceId};
 use crate::guest::scope::Caller;
 use crate::metrics::{
-    BREAKER_STATES, Ended, HttpVersion, Metrics, OVERFLOW, Origin, PolicyCounts, RequestKey, Sizes,
+    BREAKER_STATES, Ended, HttpVersion, Incarnation, Metrics, OVERFLOW, Origin, PolicyCounts, RequestKey,
+    Sizes,
 };
 use crate::model::Nanos;
-use crate::telemetry::record::{KeyValue, ResourceId};
+use crate::telemetry::record::KeyValue;
 
 use super::resolve::address_of;
 
 /// A request that a process has sent, as far as metrics tell it from others.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
-    of: ResourceId,
+    of: Incarnation,
     callee: u32,
     method: u8,
     pub version: HttpVersion,
@@ -62,7 +63,7 @@ impl CalleeSide {
             Destination::Base(base) => metrics.stranger(base).map_or(FURTHER, |number| STRANGERS + number),
         };
         Some(Sent {
-            of: caller.resource,
+            of: metrics.incarnation(caller.resource),
             callee,
             method: spans::method_number(method),
             version: HttpVersion::Unknown,
@@ -74,7 +75,7 @@ impl CalleeSide {
         })
     }
 
-    /// It has ended so.
+    /// A request that a caller has sent has ended with this outcome.
     pub(in crate::bus) fn measure_sent(&self, sent: Option<Sent>, outcome: &Outcome) {
         match outcome {
             Ok(response) => self.measure_end_of(sent, Some(response.status), Some(response.body.len()), None),
@@ -82,12 +83,13 @@ impl CalleeSide {
         }
     }
 
-    /// Nobody waits for its end any more.
+    /// Nobody waits any more for the end of a request that a caller has sent.
     pub(in crate::bus) fn measure_given_up(&self, sent: Option<Sent>, error: &'static str) {
         self.measure_end_of(sent, None, None, Some(error));
     }
 
-    /// It has ended. `size` is that of the response's body.
+    /// A request that a caller has sent has ended. `size` is that of the response's body. Where its span is
+    /// lost, as its worker is, so is the measurement.
     pub(in crate::bus) fn measure_end_of(
         &self,
         sent: Option<Sent>,
@@ -96,6 +98,9 @@ impl CalleeSide {
         error: Option<&'static str>,
     ) {
         let (Some(metrics), Some(sent)) = (&self.host.metrics, sent) else { return };
+        if self.host.recorder.is_losing() {
+            return;
+        }
         let Sent { of, callee, method, version, is_sampled, began, span, trace, .. } = sent;
         let key = RequestKey { place: callee, method, version, status: status.unwrap_or(0), error };
         let attributes = || {

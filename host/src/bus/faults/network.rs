@@ -153,7 +153,7 @@ fn unsample(visit: &mut Visit) {
     visit.trace.stop_recording();
     match &mut visit.hop {
         Hop::BetweenServices(_, Some(context)) => {
-            context.flags = visit.trace.flags;
+            context.unsample();
             context::unsample(&mut visit.request.headers);
         }
         _ => context::unsample(&mut visit.request.headers),

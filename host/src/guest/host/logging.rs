@@ -8,7 +8,7 @@ use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
 use super::state::GuestState;
-use super::tracing::{key_value, weight};
+use super::tracing::{key_value, searches, weight};
 use crate::guest::attributes::{bound, merge};
 use crate::guest::bindings::simhost::service::logging;
 use crate::guest::bindings::simhost::service::tracing::Attributes;
@@ -25,7 +25,6 @@ impl GuestState {
         let recorder = &local.host.recorder;
         let Some(left) = local.output.left.get().checked_sub(1) else { return recorder.cut(Signal::Logs) };
         local.output.left.set(left);
-        self.charge(RECORD);
         if let Text::Owned(body) = &mut log.body {
             bound(body);
         }
@@ -33,8 +32,8 @@ impl GuestState {
             return recorder.cut(Signal::Logs);
         }
         let limits: &SpanLimits = &local.host.span_limits;
-        let (kept, bill) = (&mut log.attributes, &self.env.bill);
-        let dropped = merge(kept, attributes, limits.attributes, limits, &local.budget, bill);
+        let kept = &mut log.attributes;
+        let dropped = merge(kept, attributes, limits.attributes, limits, &local.budget);
         recorder.cut_log_attributes(dropped);
         recorder.log(log);
     }
@@ -49,8 +48,11 @@ impl logging::Host for GuestState {
     ) -> wasmtime::Result<()> {
         self.charge(FUNCTION + bill::bytes(message.len()) + weight(&attributes));
         let local = self.local.get();
+        let time = local.ahead.now();
+        // Whether or not it is kept: exceptions may have taken its place.
+        self.charge(RECORD + searches(&attributes, 0, local.host.span_limits.attributes));
         let log = LogRecord {
-            time: local.ahead.now(),
+            time,
             severity: match level {
                 logging::Level::Trace => Severity::Trace,
                 logging::Level::Debug => Severity::Debug,

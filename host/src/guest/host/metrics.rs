@@ -80,21 +80,23 @@ impl GuestState {
         let texts = name.len() + unit.len() + description.len();
         self.charge(FUNCTION + RECORD + bill::bytes(texts + size_of_val(bounds.as_slice())));
         let local = self.local.get();
-        let Some(metrics) = &local.host.metrics else { return 0 };
+        let (Some(metrics), Some(process)) = (&local.host.metrics, local.process) else { return 0 };
         let instrument = Instrument { name: name.into(), unit: unit.into(), description: description.into() };
         let definition = Definition { instrument, kind, is_whole, bounds };
-        metrics.instrument(local.identity.resource, definition).number()
+        metrics.instrument(process, definition).number()
     }
 
     /// Records a value with an instrument, which is what the guest's handle stands for.
     fn measure(&self, instrument: u32, value: Measured, attributes: Attributes) {
         self.charge(FUNCTION + MEASUREMENT + weight(&attributes));
         let local = self.local.get();
-        let Some(metrics) = &local.host.metrics else { return };
+        // Reading the worker's clock takes time, so it is read whether or not there are metrics.
+        let origin = local.origin();
+        let (Some(metrics), Some(process)) = (&local.host.metrics, local.process) else { return };
         let mut attributes: Vec<KeyValue> = attributes.into_iter().map(key_value).collect();
         attributes.iter_mut().for_each(|attribute| fit(attribute, None));
         let id = InstrumentId::of_number(instrument);
-        metrics.record(local.identity.resource, id, value, attributes, local.origin());
+        metrics.record(process, id, value, attributes, origin);
     }
 }
 

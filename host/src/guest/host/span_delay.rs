@@ -38,10 +38,9 @@ async fn wait(store: &mut StoreContextMut<'_, GuestState>, handle: u32, name: &s
     };
     let Some(delay) = delay else { return };
     let events = delay.await;
-    let state = store.data_mut();
-    let local = state.local.get_mut();
+    let local = store.data_mut().local.get_mut();
     let Some(scope) = &mut local.scope else { return };
     for event in events {
-        scope.add_event(handle, event, &local.host.span_limits, &state.env.bill);
+        scope.add_event(handle, event, &local.host.span_limits);
     }
 }

@@ -8,7 +8,7 @@ use fragile::Fragile;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Incarnation, Metrics};
 use crate::model::Limits;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
@@ -69,6 +69,8 @@ pub(in crate::guest) struct Local {
     pub budget: Rc<Budget>,
     pub host: Rc<Host>,
     pub identity: Rc<Identity>,
+    /// The process that the worker is in; none without metrics.
+    pub process: Option<Incarnation>,
     /// In a box, as it goes from hand to hand.
     pub scope: Option<Box<RequestScope>>,
     /// What single interfaces keep for the worker.
@@ -125,6 +127,7 @@ impl GuestState {
                 budget,
                 host: Rc::clone(host),
                 identity: Rc::clone(identity),
+                process: host.metrics.as_ref().map(|metrics| metrics.incarnation(identity.resource)),
                 scope: None,
                 interfaces: States::new(identity),
                 handles: 0,

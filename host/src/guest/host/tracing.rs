@@ -7,7 +7,7 @@ use crate::telemetry::signal::Signal;
 use crate::wasi::bill::{self, FUNCTION, RECORD};
 
 use super::state::GuestState;
-use crate::guest::attributes::bound;
+use crate::guest::attributes::{self, bound};
 use crate::guest::bindings::Span;
 use crate::guest::bindings::simhost::service::tracing;
 use crate::guest::scope::RequestScope;
@@ -32,6 +32,12 @@ pub(super) fn weight(attributes: &tracing::Attributes) -> u64 {
     bill::bytes(sizes.sum())
 }
 
+/// What it costs to find the keys of these attributes among those of `before` others and of one another,
+/// where `most` may be kept.
+pub(super) fn searches(attributes: &tracing::Attributes, before: u32, most: u32) -> u64 {
+    attributes::searches(attributes.iter().map(|(key, _)| key.len()), before, most)
+}
+
 /// Bytes that are looked at for one member of the baggage, and copied when one changes.
 fn baggage_size(scope: &RequestScope) -> usize {
     scope.baggage.header().map_or(0, str::len)
@@ -52,8 +58,9 @@ impl tracing::Host for GuestState {
         self.charge(FUNCTION + weight(&attributes));
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            let attributes = attributes.into_iter().map(key_value);
-            scope.annotate(attributes, &local.host.span_limits, &self.env.bill);
+            let limits = &local.host.span_limits;
+            self.env.bill.charge(searches(&attributes, scope.annotations_set(), limits.attributes));
+            scope.annotate(attributes.into_iter().map(key_value), limits);
         }
         Ok(())
     }
@@ -93,8 +100,11 @@ impl tracing::HostSpan for GuestState {
             } else if scope.trace.recording {
                 local.host.recorder.cut(Signal::Traces);
             }
-            let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(handle, attributes, &local.host.span_limits, &self.env.bill);
+            let limits = &local.host.span_limits;
+            if let Some(before) = scope.attributes_set(handle) {
+                self.env.bill.charge(searches(&attributes, before, limits.attributes));
+            }
+            scope.set_attributes(handle, attributes.into_iter().map(key_value), limits);
         }
         local.note_current();
         Ok(Resource::new_own(handle))
@@ -108,8 +118,11 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION + weight(&attributes));
         let local = self.local.get_mut();
         if let Some(scope) = &mut local.scope {
-            let attributes = attributes.into_iter().map(key_value);
-            scope.set_attributes(span.rep(), attributes, &local.host.span_limits, &self.env.bill);
+            let limits = &local.host.span_limits;
+            if let Some(before) = scope.attributes_set(span.rep()) {
+                self.env.bill.charge(searches(&attributes, before, limits.attributes));
+            }
+            scope.set_attributes(span.rep(), attributes.into_iter().map(key_value), limits);
         }
         Ok(())
     }
@@ -123,10 +136,13 @@ impl tracing::HostSpan for GuestState {
         self.charge(FUNCTION + RECORD + bill::bytes(name.len()) + weight(&attributes));
         let local = self.local.get_mut();
         bound(&mut name);
+        let time = local.ahead.now();
+        let limits = &local.host.span_limits;
+        self.env.bill.charge(searches(&attributes, 0, limits.event_attributes));
         let attributes = attributes.into_iter().map(key_value).collect();
-        let event = Event { name: Text::Owned(name), time: local.ahead.now(), attributes };
+        let event = Event { name: Text::Owned(name), time, attributes };
         if let Some(scope) = &mut local.scope {
-            scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
+            scope.add_event(span.rep(), event, limits);
         }
         Ok(())
     }
@@ -136,6 +152,9 @@ impl tracing::HostSpan for GuestState {
         let local = self.local.get();
         let exceptions = local.host.recorder.exceptions();
         let event = Event::exception(local.ahead.now(), kind, message, None);
+        // An exception costs the same as an event, as a log record, and where it is not kept.
+        let keys = event.attributes.iter().map(|attribute| attribute.key.weight());
+        self.charge(attributes::searches(keys, 0, local.host.span_limits.event_attributes));
         if exceptions.are_logs()
             && let Some(scope) = &local.scope
             && let Some(mut log) = scope.exception(span.rep(), &event, local.identity.resource)
@@ -147,7 +166,7 @@ impl tracing::HostSpan for GuestState {
         if exceptions.are_events()
             && let Some(scope) = &mut local.scope
         {
-            scope.add_event(span.rep(), event, &local.host.span_limits, &self.env.bill);
+            scope.add_event(span.rep(), event, &local.host.span_limits);
         }
         Ok(())
     }
@@ -232,10 +251,11 @@ pub(super) fn key_value((key, value): (String, tracing::Value)) -> KeyValue {
 mod tests {
     use wasmtime::component::Resource;
 
+    use crate::guest::bindings::simhost::service::logging::{Host as _, Level};
     use crate::guest::bindings::simhost::service::tracing::{self, Host as _, HostSpan};
     use crate::guest::host::fixture::Fixture;
     use crate::telemetry::record::Exceptions;
-    use crate::wasi::bill::FUNCTION;
+    use crate::wasi::bill::{self, FUNCTION, RECORD};
 
     #[test]
     fn a_span_is_current_until_it_is_dropped_and_then_recorded() {
@@ -271,6 +291,46 @@ mod tests {
         let [span] = &records.spans[..] else { panic!("{records:?}") };
         assert!(span.events.is_empty());
         assert!(records.logs.iter().all(|log| log.event_name == Some("work.exception".into())));
+    }
+
+    #[test]
+    fn an_exception_has_one_price_however_it_is_recorded_and_whether_or_not_it_is_kept() {
+        for exceptions in [Exceptions::Events, Exceptions::Logs, Exceptions::Both] {
+            for recording in [true, false] {
+                let mut fixture = Fixture::serving();
+                let local = fixture.state.local.get_mut();
+                local.host.recorder.record_exceptions_as(exceptions);
+                local.scope.as_mut().expect("a request").trace.recording = recording;
+                let kind = tracing::SpanKind::Internal;
+                let handle = HostSpan::new(&mut fixture.state, "work".to_owned(), kind, Vec::new());
+                let handle = handle.unwrap().rep();
+                fixture.owes();
+                // The fixture allows ten log records.
+                for _ in 0..12 {
+                    let span = Resource::new_borrow(handle);
+                    fixture.state.record_error(span, "Oh".to_owned(), "no".to_owned()).unwrap();
+                    // The second key is compared with the first; both are texts of the host.
+                    let compared = bill::search(1, 0);
+                    assert_eq!(fixture.owes(), FUNCTION + RECORD + 4 + compared, "{exceptions:?}");
+                }
+                fixture.state.log(Level::Info, String::new(), Vec::new()).unwrap();
+                assert_eq!(fixture.owes(), FUNCTION + RECORD, "{exceptions:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn attributes_are_compared_with_all_that_were_set_before_whatever_is_kept() {
+        let mut fixture = Fixture::serving();
+        let kind = tracing::SpanKind::Internal;
+        let handle = HostSpan::new(&mut fixture.state, "work".to_owned(), kind, Vec::new()).unwrap().rep();
+        fixture.owes();
+        for before in [0, 1, 2] {
+            let attribute = vec![("key".to_owned(), tracing::Value::Bool(true))];
+            let price = FUNCTION + super::weight(&attribute) + bill::search(before, 3);
+            fixture.state.set_attributes(Resource::new_borrow(handle), attribute).unwrap();
+            assert_eq!(fixture.owes(), price);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Warnings;
-use crate::model::{Code, Link, Measure, Model, Objective, Piece, RequestsOf, ServiceId};
+use crate::model::{Code, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, ServiceId};
 use crate::topology::{PolicyRows, show_distribution};
 
 use super::super::calls::{Call, Calls, Meets};
@@ -29,6 +29,8 @@ pub struct Document {
     pub environment: String,
     /// Whether the topology asks for telemetry of the simulator itself.
     pub self_telemetry: bool,
+    /// Which traces are kept, as the topology says; null where it does not.
+    pub sampler: Option<SamplerRow>,
     /// Null where no request can come in.
     pub ingress: Option<IngressRow>,
     /// In the order of the file, as all that follows.
@@ -41,6 +43,21 @@ pub struct Document {
     pub objectives: Vec<ObjectiveRow>,
     /// What may be a mistake, at most the first 50.
     pub warnings: Vec<WarningRow>,
+}
+
+/// A sampler, by the name that `OTEL_TRACES_SAMPLER` has for it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SamplerRow {
+    pub name: String,
+    /// The share of traces that it keeps; null where it takes none, or 1.
+    pub share: Option<f64>,
+}
+
+impl From<Sampling> for SamplerRow {
+    fn from(Sampling { sampler, share }: Sampling) -> Self {
+        let name = SAMPLERS.iter().find(|(_, known)| *known == sampler).map(|(name, _)| (*name).to_owned());
+        Self { name: name.unwrap_or_default(), share }
+    }
 }
 
 /// Where requests come in.
@@ -204,6 +221,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
         compute_ns: model.compute as f64 / 1_000.0,
         environment: model.environment.clone().unwrap_or_else(|| ENVIRONMENT.to_owned()),
         self_telemetry: model.telemetry.self_telemetry,
+        sampler: model.telemetry.sampling.map(SamplerRow::from),
         ingress: model
             .ingress
             .as_ref()

@@ -37,7 +37,7 @@ fn of_target(target: &Target, model: &Model) -> String {
     if let Some((route, _)) = &target.route {
         text.push_str(&format!(" {route}"));
     }
-    if let Some(span) = &target.span {
+    if let Some((span, _)) = &target.span {
         text.push_str(&format!(" in {span}"));
     }
     if let Some(from) = target.from {

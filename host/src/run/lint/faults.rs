@@ -13,8 +13,7 @@ use super::{Run, graded};
 /// Why a fault does not strike at one of its targets.
 struct Idle {
     why: String,
-    /// None: the fault's.
-    place: Option<Place>,
+    place: Place,
     label: &'static str,
     help: String,
     /// Nothing else can be meant.
@@ -76,8 +75,7 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
                 idle.why
             )),
         };
-        let place = idle.place.unwrap_or_else(|| fault.place.clone());
-        let problem = problem.at(place, idle.label).help(idle.help);
+        let problem = problem.at(idle.place, idle.label).help(idle.help);
         let problem = graded(problem, is_error && idle.is_error);
         if !problems.contains(&problem) {
             problems.push(problem);
@@ -97,7 +95,8 @@ fn uncalled(run: &Run<'_>, target: &Target) -> Option<Idle> {
             list(run.callees(from))
         );
         let why = format!("{caller} does not call {to}");
-        return Some(Idle { why, place: None, label: "no such call", help, is_error: false });
+        let place = target.place.clone();
+        return Some(Idle { why, place, label: "no such call", help, is_error: false });
     }
     let (route, place) = target.route.as_ref()?;
     let mut met: Vec<&str> = Vec::new();
@@ -116,7 +115,7 @@ fn uncalled(run: &Run<'_>, target: &Target) -> Option<Idle> {
         false => format!("{caller} calls {}", list(met)),
     };
     let why = format!("{caller} does not call {} of {to}", quote(route));
-    let place = Some(place.clone());
+    let place = place.clone();
     Some(Idle { why, place, label: "not called from there", help, is_error: false })
 }
 
@@ -149,7 +148,7 @@ fn methods(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
         None => format!("no route of {} has", quote(&service.name)),
     };
     let why = format!("its match wants a method that {of_what}");
-    let place = target.route.as_ref().map(|(_, place)| place.clone());
+    let place = target.route.as_ref().map_or(&tests[0].place, |(_, place)| place).clone();
     let help = format!("match one of {}, or leave method out of match", list(methods));
     // A route has a method, so nothing else can be meant.
     Some(Idle { why, place, label: "match contradicts it", help, is_error: target.route.is_some() })
@@ -164,9 +163,12 @@ fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
     let mut known: Vec<&str> = routes.iter().flat_map(|route| parameters(route)).collect();
     known.dedup();
     let wrong = fault.conditions.iter().find_map(|condition| match &condition.of {
-        Part::Param(name) if !routes.is_empty() && !known.contains(&name.as_str()) => Some(name),
+        Part::Param(name) if !routes.is_empty() && !known.contains(&name.as_str()) => {
+            Some((name, &condition.place))
+        }
         _ => None,
-    })?;
+    });
+    let (wrong, place) = wrong?;
     let of_what = match &target.route {
         Some((route, _)) => quote(route),
         None => format!("no route of {}", run.name(target.service)),
@@ -174,19 +176,19 @@ fn params(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Idle> {
     let has = if target.route.is_some() { "does not have" } else { "has" };
     let why = format!("{of_what} {has} the parameter {}", quote(wrong));
     let help = did_you_mean(wrong, "parameters", known.iter().copied());
-    Some(Idle { why, place: None, label: "see its match", help, is_error: false })
+    Some(Idle { why, place: place.clone(), label: "no such parameter", help, is_error: false })
 }
 
 /// A span that no guest of the target makes.
 fn spans(run: &Run<'_>, target: &Target) -> Option<Idle> {
-    let wanted = target.span.as_ref()?;
+    let (wanted, place) = target.span.as_ref()?;
     let known = run.found.spans(target.service)?;
     if known.contains(wanted) {
         return None;
     }
     let why = format!("{} makes no span {}", run.name(target.service), quote(wanted));
     let help = did_you_mean(wanted, "spans", known.iter().map(String::as_str));
-    Some(Idle { why, place: None, label: "see its target", help, is_error: false })
+    Some(Idle { why, place: place.clone(), label: "no such span", help, is_error: false })
 }
 
 /// A fault whose first window opens when no request comes any more.
@@ -199,7 +201,7 @@ fn too_late(run: &Run<'_>, index: usize, end: Nanos) -> Option<Problem> {
     let (opens, end) = (clock::show(opens), clock::show(end));
     let problem = never(fault, &format!("its window opens at {opens}, and the run ends at {end}"));
     let help = "let the window open earlier, or run for longer: --for";
-    Some(problem.at(fault.place.clone(), "after the end").help(help))
+    Some(problem.at(fault.when_place.clone(), "after the end").help(help))
 }
 
 /// The shortest time that is ever drawn.

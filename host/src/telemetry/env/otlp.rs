@@ -92,9 +92,8 @@ pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Opt
         }
         // There are receivers that take one signal alone.
         let is_left_out = !wanted.otlp && !wanted.console;
-        if flag.is_some() && is_left_out {
-            let noun = signal.spec().noun;
-            reader.note(format!("{} leaves {noun}s out, also with --otlp", names.exporter));
+        if flag.is_some() && is_left_out && signal == Signal::Traces {
+            reader.note(format!("{} leaves the spans out, also with --otlp", names.exporter));
         }
         let source = match flag.filter(|_| !is_left_out) {
             Some(url) => Some(Source { name: "--otlp".to_owned(), url: url.to_owned(), whole: false }),

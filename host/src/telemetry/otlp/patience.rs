@@ -76,12 +76,8 @@ impl Patience {
         if state.is_given_up {
             return began;
         }
-        let since = match (state.asked, state.moved) {
-            (Some(asked), _) => asked.min(began),
-            (None, Some(moved)) => moved.max(began),
-            (None, None) => began,
-        };
-        since + self.longest_of(&state).min(most)
+        let began = state.asked.map_or(began, |asked| asked.min(began));
+        state.moved.map_or(began, |moved| moved.max(began)) + self.longest_of(&state).min(most)
     }
 
     /// A wait has ended without a record accepted.

@@ -145,7 +145,7 @@ pub(super) fn is_pointer<'n>(entry: &Value<'_>, pointer: &'n str) -> Option<&'n 
 fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
     let DeValue::Table(_) = value.item() else {
         let test = Test::Eq(wanted(value, part)?);
-        return Some(vec![Condition { of: part.clone(), test }]);
+        return Some(vec![Condition { of: part.clone(), test, place: value.place() }]);
     };
     let table = TESTS.open(value, format!("the test of {}", quote(value.key)))?;
     let read = of_table(&table, part);
@@ -160,7 +160,8 @@ fn tests(value: &Value<'_>, part: &Part) -> Option<Vec<Condition>> {
         let help = format!("write a value, or a test: {}", list(section::names(TESTS.keys)));
         return value.refuse(problem.label("empty").help(help));
     }
-    let conditions = read?.into_iter().map(|test| Condition { of: part.clone(), test });
+    let condition = |test| Condition { of: part.clone(), test, place: value.place() };
+    let conditions = read?.into_iter().map(condition);
     Some(conditions.collect())
 }
 

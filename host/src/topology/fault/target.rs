@@ -199,7 +199,7 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
         ),
         _ => replica_of(&FROM_REPLICA, table, from, around),
     };
-    let span = SPAN.read(table);
+    let span = SPAN.read(table).map(|span| span.zip(SPAN.get(table).map(|value| value.place())));
     Some(Target {
         service: service?,
         route: route?,
@@ -207,6 +207,7 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
         replica: replica?,
         from_replica: from_replica?,
         span: span?,
+        place: ends?.place.place(),
     })
 }
 

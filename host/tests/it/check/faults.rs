@@ -57,6 +57,8 @@ fn a_fault_within_a_span_that_no_guest_makes_is_a_warning() {
         &[
             "the fault \"slow\" never strikes: \"stock\" makes no span \"SELECT item\"",
             "did you mean \"SELECT items\"? Known spans: \"SELECT items\"",
+            "span = \"SELECT item\" }",
+            "no such span",
             "1 warning",
         ],
     );

@@ -136,8 +136,16 @@ impl Collector {
     /// Reads the exports in `file` until `check` is content with them.
     #[track_caller]
     pub fn wait<T>(&self, file: &str, check: impl Fn(&[Value]) -> Result<T, String>) -> T {
+        self.wait_for_lines(file, |lines| check(&exports(lines)))
+    }
+
+    /// The same with the lines that are written whole: the file grows while it is read.
+    #[track_caller]
+    pub fn wait_for_lines<T>(&self, file: &str, check: impl Fn(&str) -> Result<T, String>) -> T {
         self.program.until(|| {
-            check(&exports(&self.program.read(file))).map_err(|missing| format!("{file}: {missing}"))
+            let text = self.program.read(file);
+            let whole = text.rfind('\n').map_or(0, |last| last + 1);
+            check(&text[..whole]).map_err(|missing| format!("{file}: {missing}"))
         })
     }
 }

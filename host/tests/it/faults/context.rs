@@ -76,6 +76,19 @@ fn a_callee_that_is_told_not_to_sample_leaves_no_spans() {
 }
 
 #[test]
+fn who_is_told_not_to_sample_is_told_no_threshold() {
+    let world = |enabled: &str| {
+        let world = between("unsample", enabled).env("OTEL_TRACES_SAMPLER", "probability");
+        world.env("OTEL_TRACES_SAMPLER_ARG", "1")
+    };
+    let whole = world("enabled = false").virtually(&[HEADERS]);
+    assert_eq!(header(&whole, "tracestate").as_deref(), Some("ot=th:0"));
+    let run = world("").virtually(&[HEADERS]);
+    assert_eq!(header(&run, "tracestate"), None);
+    assert_eq!(run.of("front", SpanKind::Client)[0].trace_state, "ot=th:0", "the caller has kept it");
+}
+
+#[test]
 fn the_context_of_a_client_is_dropped_as_well() {
     let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\narrivals = { constant = \"1/s\" }\n\
                 max-requests = 3\nspan = true\nrequest = { path = \"/now\" }";

@@ -72,6 +72,20 @@ fn a_problem_stands_at_its_table_where_the_key_is_missing() {
 }
 
 #[test]
+fn a_key_with_a_dot_in_its_name_is_found() {
+    let metrics = "config.metrics = { good = \"counter 1\", \"orders.placed\" = \"summary 1\" }";
+    let of_inner = report(&[("service", metrics)]);
+    assert!(of_inner.contains("topology.toml:10:40"), "{of_inner}");
+    for (settings, column) in
+        [("config.\"a.b\" = 3", 8), ("config = { x = { route = \"GET /\" }, \"a.b\" = 3 }", 37)]
+    {
+        let report = report(&[("service", settings)]);
+        assert!(report.contains("config.a of \"s0\": the table has no `route`"), "{report}");
+        assert!(report.contains(&format!("topology.toml:10:{column}")), "{report}");
+    }
+}
+
+#[test]
 fn a_table_of_any_names_is_among_the_known_keys() {
     let report = report(&[("inventory", "config.stok.book = 5\nconfig.stock.pen = -5")]);
     assert!(report.contains("config.stok.book of \"s0\": unknown key"), "{report}");

@@ -96,6 +96,25 @@ fn an_exemplar_points_to_the_span_that_was_current() {
 }
 
 #[test]
+fn an_exemplar_of_a_worker_that_is_ahead_leaves_with_the_point_that_is_not_before_it() {
+    // It computes for longer than there is between two collections.
+    let world = World::of("probe", "").measured(1).with("[run]\ncompute = \"1us\"");
+    let run = world.virtually(&["GET /measure"]);
+    let points = run.points().into_iter().filter(|point| point.metric == "probe.fractions");
+    let points: Vec<_> = points.collect();
+    let first = &points[0];
+    assert_eq!((first.number(), first.exemplars.len()), (0.5, 0), "it counts at once: {points:?}");
+    let at = points.iter().position(|point| !point.exemplars.is_empty()).expect("it leaves");
+    let (before, point) = (&points[at - 1], &points[at]);
+    let exemplar = &point.exemplars[0];
+    assert!((before.time + 1..=point.time).contains(&exemplar.time), "{exemplar:?}, {point:?}");
+    assert_eq!(points.iter().map(|point| point.exemplars.len()).sum::<usize>(), 1);
+    for point in run.points() {
+        assert!(point.exemplars.iter().all(|exemplar| exemplar.time <= point.time), "{point:?}");
+    }
+}
+
+#[test]
 fn what_is_misused_is_not_kept_and_said_with_its_reason() {
     let requests = ["GET /measure", "GET /misuse"];
     let (_folder, mut command) = world("").flags(&["--json"]).virtual_command(&requests);

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use simhost::clock::VIRTUAL_START;
 
-use super::{SECOND, SERVER, callers, numbers, of_metric};
-use crate::support::metrics::Point;
-use crate::support::{Run, SpanKind, guests};
+use super::{CLIENT, SECOND, SERVER, callers, exemplars, numbers, of_metric};
+use crate::support::{Run, Span, SpanKind, guests};
 
 fn fault(kind: &str, lines: &str) -> String {
     format!("[[faults]]\nname = \"it\"\nkind = \"{kind}\"\n{lines}\n")
@@ -29,13 +28,18 @@ fn a_process_that_dies_loses_what_it_has_counted_and_begins_anew() {
     // It is down from the seventh second to the twelfth, and so at the first collection.
     assert_eq!(instants(&run, "front"), [20 * SECOND, end]);
     assert_eq!(instants(&run, "back"), [10 * SECOND, 20 * SECOND, end]);
-    let points: Vec<_> =
-        of_metric(&run, SERVER).into_iter().filter(|point| point.service == "front").collect();
-    assert!(points.iter().all(|point| point.start == VIRTUAL_START + 12 * SECOND), "{points:?}");
-    let spans = run.of("front", SpanKind::Server);
-    let since = spans.iter().filter(|span| span.start >= VIRTUAL_START + 12 * SECOND).count() as u64;
-    let at_end = points.iter().filter(|point| point.time == VIRTUAL_START + end);
-    assert_eq!(at_end.map(|point| point.histogram().count).sum::<u64>(), since);
+    for (metric, kind) in [(SERVER, SpanKind::Server), (CLIENT, SpanKind::Client)] {
+        let points = of_metric(&run, metric).into_iter().filter(|point| point.service == "front");
+        let points: Vec<_> = points.collect();
+        assert!(points.iter().all(|point| point.start == VIRTUAL_START + 12 * SECOND), "{points:?}");
+        let spans = run.of("front", kind);
+        let since = spans.iter().filter(|span| span.start >= VIRTUAL_START + 12 * SECOND).count() as u64;
+        let at_end = points.iter().filter(|point| point.time == VIRTUAL_START + end);
+        assert_eq!(at_end.map(|point| point.histogram().count).sum::<u64>(), since, "{metric}");
+        for (_, exemplar) in exemplars(&points) {
+            assert!(spans.iter().any(|span| span.id == exemplar.span), "{metric}: {exemplar:?}");
+        }
+    }
     assert_eq!(numbers(&run, "front", "process.uptime")[0], (20 * SECOND, 8.0));
     assert_eq!(numbers(&run, "front", "simhost.process.restarts")[0], (20 * SECOND, 1.0));
     assert!(numbers(&run, "back", "simhost.process.restarts").is_empty());
@@ -84,27 +88,65 @@ fn metrics_come_under_a_wrong_name_as_spans_do() {
     assert_eq!(numbers(&run, "back", "process.uptime").len(), 4, "two at first, then the other one alone");
 }
 
+/// A release of `back`, at this share of its replicas.
+fn deploy(replicas: f64, when: &str) -> String {
+    let guest = guests().join("probe.wasm");
+    let guest = guest.display();
+    let lines = format!(
+        "target = {{ service = \"back\" }}\nguest = '{guest}'\nreplicas = {replicas:?}\n\
+         version = \"2.0.0\"\n{when}"
+    );
+    fault("bad-deploy", &lines)
+}
+
+/// The uptimes of the processes of `back` at an instant since the beginning.
+fn uptimes(run: &Run, time: u64) -> Vec<f64> {
+    let points = of_metric(run, "process.uptime").into_iter();
+    let at = points.filter(|point| point.service == "back" && point.time == VIRTUAL_START + time);
+    at.map(|point| point.number()).collect()
+}
+
 #[test]
 fn what_a_fault_deploys_is_a_process_of_its_own() {
-    let deploy = fault(
-        "bad-deploy",
-        &format!(
-            "target = {{ service = \"back\" }}\nguest = '{}'\nreplicas = 0.5\nversion = \"2.0.0\"\n\
-             when = {{ at = \"12s\", for = \"5s\" }}",
-            guests().join("probe.wasm").display()
-        ),
-    );
-    let run = callers(&deploy).virtually(&[]);
-    let points = of_metric(&run, "process.uptime");
-    let of_back = |time: u64| {
-        let at =
-            points.iter().filter(move |point| point.service == "back" && point.time == VIRTUAL_START + time);
-        at.map(Point::number).collect::<Vec<_>>()
-    };
+    let run = callers(&deploy(0.5, "when = { at = \"12s\", for = \"5s\" }")).virtually(&[]);
     // From the twelfth second to the seventeenth one of two replicas runs the other release. What ends leaves
     // its metrics a last time, at once where another takes its place.
     let expected = [(10, vec![10.0, 10.0]), (17, vec![17.0]), (20, vec![20.0, 3.0, 8.0])];
     for (seconds, uptimes) in expected {
-        assert_eq!(of_back(seconds * SECOND), uptimes, "after {seconds} s");
+        assert_eq!(self::uptimes(&run, seconds * SECOND), uptimes, "after {seconds} s");
     }
+}
+
+#[test]
+fn what_is_deployed_from_the_first_instant_is_measured_and_what_it_replaces_was_never_there() {
+    for (replicas, versions) in [(0.5, 2), (1.0, 1)] {
+        let run = callers(&deploy(replicas, "")).virtually(&[]);
+        for seconds in [10, 20] {
+            let expected = [seconds as f64; 2];
+            assert_eq!(uptimes(&run, seconds * SECOND), expected, "{replicas} after {seconds} s");
+        }
+        let spans = run.of("back", SpanKind::Server);
+        let version = |span: &Span| span.resource.get("service.version").map(ToString::to_string);
+        let found: BTreeSet<_> = spans.iter().map(|span| version(span)).collect();
+        assert_eq!(found.len(), versions);
+        let measured = super::last(&run, SERVER).into_values().filter(|point| point.service == "back");
+        assert_eq!(measured.map(|point| point.histogram().count).sum::<u64>(), spans.len() as u64);
+    }
+}
+
+#[test]
+fn of_two_faults_of_a_replica_none_brings_a_process_back_that_the_other_keeps_away() {
+    let down = "[[faults]]\nname = \"down\"\nkind = \"down\"\n\
+                target = { service = \"back\", replica = 1 }\nwhen = { at = \"11s\", for = \"8s\" }";
+    let canary = deploy(0.5, "when = { at = \"2s\", for = \"10s\" }");
+    let run = callers(&format!("{canary}\n{down}")).measured(5_000).virtually(&[]);
+    // The release is rolled back while its replica is down: its process never comes up again, and the one of
+    // the topology comes up only when the other fault ends.
+    let expected = [(5, vec![5.0, 5.0, 3.0]), (10, vec![10.0, 8.0]), (15, vec![15.0]), (20, vec![20.0, 1.0])];
+    for (seconds, expected) in expected {
+        assert_eq!(uptimes(&run, seconds * SECOND), expected, "after {seconds} s");
+    }
+    let ends = of_metric(&run, "process.uptime").into_iter().map(|point| point.time).max().expect("points");
+    assert_eq!(uptimes(&run, ends - VIRTUAL_START).len(), 2);
+    assert!(numbers(&run, "back", "simhost.process.restarts").is_empty(), "what is deployed is no restart");
 }

@@ -79,6 +79,19 @@ fn the_time_of_the_processor_is_what_requests_took_that_only_compute() {
 }
 
 #[test]
+fn in_real_time_the_processor_runs_by_the_clock_of_the_run() {
+    let world = World::of("hostile", "limits = { cpu-time = \"1m\", request-time = \"1h\" }");
+    let server = world.measured(3_600_000).flags(&["--speed", "20"]).serve();
+    assert_eq!(server.get("/spin/now/100000").body, "100000 times");
+    let run = server.stop();
+    let spans = run.of("front", SpanKind::Server);
+    let took = spans.iter().map(|span| span.duration()).sum::<u64>() as f64 / 1e9;
+    let computed: f64 = last(&run, "process.cpu.time").values().map(super::Point::number).sum();
+    // It does nothing else.
+    assert!((0.5 * took..=took).contains(&computed), "{computed} s of {took} s");
+}
+
+#[test]
 fn sizes_of_bodies_are_measured_on_both_sides_where_the_topology_asks_for_it() {
     let sizes = ["http.server.request.body.size", "http.server.response.body.size"];
     let of_client = ["http.client.request.body.size", "http.client.response.body.size"];
@@ -97,6 +110,24 @@ fn sizes_of_bodies_are_measured_on_both_sides_where_the_topology_asks_for_it() {
         assert_eq!((served, served.0), (sent, 1_000), "{server}");
     }
     assert!(total(sizes[1], "back").1 > 0.0);
+}
+
+#[test]
+fn a_load_measures_the_sizes_that_its_service_does() {
+    let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\nspan = true\narrivals = { constant = \"5/s\" }\n\
+                request = { path = \"/spans\" }\n[telemetry]\nbody-sizes = true";
+    let run = World::of("probe", "").with(load).measured(60_000).flags(&["--for", "15s"]).virtually(&[]);
+    let of = |metric: &str, service: &str| {
+        let points = last(&run, metric).into_values().filter(|point| point.service == service);
+        points.fold((0, 0.0), |(count, sum), point| {
+            (count + point.histogram().count, sum + point.histogram().sum)
+        })
+    };
+    for body in ["request", "response"] {
+        let served = of(&format!("http.server.{body}.body.size"), "front");
+        let sent = of(&format!("http.client.{body}.body.size"), "shoppers");
+        assert_eq!((served, served.0), (sent, 75), "{body}");
+    }
 }
 
 #[test]

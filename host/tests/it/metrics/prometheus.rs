@@ -9,25 +9,26 @@ use serde_json::json;
 
 use crate::prometheus::promtool;
 use crate::support::client::{Answer, Client, Request};
-use crate::support::{METRICS, Serving, SpanKind, World, finish};
+use crate::support::{METRICS, Serving, SpanKind, World, finish, guests};
 
-const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+pub(super) const OPEN_METRICS: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::of("probe", "").and("back", "probe", "replicas = 2").env(METRICS, "prometheus");
     world.env("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1").env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
 }
 
-fn endpoint(server: &Serving) -> Client {
+pub(super) fn endpoint(server: &Serving) -> Client {
     server.metrics.expect("it can be scraped")
 }
 
-fn scrape(at: Client, target: &str, accept: &str) -> Answer {
+pub(super) fn scrape(at: Client, target: &str, accept: &str) -> Answer {
     at.send(Request { method: "GET", target, headers: &[("accept", accept)], body: "" })
 }
 
 /// The samples of a page: names with labels, and values.
-fn samples(page: &str) -> BTreeMap<String, f64> {
+pub(super) fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
         let line = line.split_once(" # ").map_or(line, |(line, _)| line);
@@ -42,7 +43,7 @@ fn samples(page: &str) -> BTreeMap<String, f64> {
 }
 
 /// The sum of the samples of a name whose labels have all of these.
-fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+pub(super) fn sum(samples: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let all = samples.iter().filter(|(key, _)| {
         key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label))
     });
@@ -130,6 +131,36 @@ fn each_replica_is_a_target_with_a_page_of_its_own() {
         assert_eq!(at.get(target).status, status, "{target}");
     }
     server.stop();
+}
+
+#[test]
+fn a_load_with_spans_is_a_target_and_what_a_fault_may_deploy_is_none_before_it_does() {
+    let load = "[[load]]\nname = \"shoppers\"\nto = \"front\"\nspan = true\narrivals = { constant = \"20/s\" }\n\
+                request = { path = \"/spans\" }";
+    let deploy = |when: &str| {
+        let guest = guests().join("probe.wasm");
+        let guest = guest.display();
+        format!(
+            "[[faults]]\nname = \"it\"\nkind = \"bad-deploy\"\nguest = '{guest}'\nversion = \"2.0.0\"\n\
+             replicas = 0.5\ntarget = {{ service = \"back\" }}\n{when}"
+        )
+    };
+    let ahead = ["/metrics/back/0", "/metrics/back/1", "/metrics/front/0", "/metrics/shoppers/0"];
+    let deployed = ["/metrics/back/0", "/metrics/back/3", "/metrics/front/0", "/metrics/shoppers/0"];
+    for (when, expected) in [("when = { at = \"1h\" }", ahead), ("", deployed)] {
+        let server = world().with(load).with(&deploy(when)).serve();
+        let at = endpoint(&server);
+        let found = at.get("/sd").json();
+        let targets = found.as_array().expect("targets");
+        let paths: Vec<_> = targets.iter().map(|target| &target["labels"]["__metrics_path__"]).collect();
+        assert_eq!(paths, expected);
+        for path in ["/metrics/back/1", "/metrics/back/2", "/metrics/back/3", "/metrics/shoppers/0"] {
+            let status = if expected.contains(&path) { 200 } else { 404 };
+            assert_eq!(at.get(path).status, status, "{path} {when}");
+        }
+        assert_eq!(at.get("/metrics/shoppers").status, 200);
+        server.stop();
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Prometheus, binary};
 use crate::support::metrics::{Exemplar as Measurement, Point, parse};
+use crate::support::program::now;
 use crate::support::{METRICS, Topology};
 
 /// The binary to test with; none, and a line that says why, where there is none that takes OTLP.
@@ -73,7 +74,7 @@ fn a_run_in_virtual_time_leaves_its_whole_course_in_prometheus() {
     }
     assert_eq!(compared, 5 * 7, "five routes at six intervals and at the end");
     let measured: Vec<_> = points.iter().flat_map(|point| &point.exemplars).collect();
-    let kept = prometheus.exemplars("http_server_request_duration_seconds_bucket");
+    let kept = prometheus.exemplars("http_server_request_duration_seconds_bucket", now().as_secs_f64());
     assert!(kept.len() > 10, "{kept:?}");
     for (_, exemplar) in &kept {
         let same = |one: &&&Measurement| (&one.trace, &one.span) == (&exemplar.trace, &exemplar.span);

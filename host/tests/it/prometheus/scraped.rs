@@ -36,7 +36,8 @@ struct Scraped {
     topology: Topology,
     report: Value,
     spans: Vec<Span>,
-    /// When Prometheus had scraped it: seconds since the epoch. What it cannot scrape any longer is gone.
+    /// When Prometheus had scraped it: seconds since the epoch. Later its series are gone, and another run may
+    /// have its port.
     at: f64,
 }
 
@@ -146,8 +147,8 @@ fn the_buckets_that_prometheus_has_are_those_of_the_spans() {
 
 #[test]
 fn an_exemplar_that_prometheus_keeps_leads_to_a_trace_of_the_run() {
-    let Some(Scraped { prometheus, spans, topology, .. }) = scraped() else { return };
-    let exemplars = prometheus.exemplars("http_server_request_duration_seconds_bucket{way=\"sd\"}");
+    let Some(Scraped { prometheus, spans, topology, at, .. }) = scraped() else { return };
+    let exemplars = prometheus.exemplars("http_server_request_duration_seconds_bucket{way=\"sd\"}", at);
     assert!(exemplars.len() >= 6, "one for each series at least: {exemplars:?}");
     for (labels, exemplar) in &exemplars {
         let label =

@@ -59,6 +59,15 @@ impl Server {
         server
     }
 
+    /// Starts a run that listens nowhere but where Prometheus scrapes it.
+    pub fn scraped(command: &mut Command) -> Self {
+        let mut server = Self::launch(command);
+        let line = server.wait_for(SCRAPED);
+        server.address = address(&line, SCRAPED).expect("an address");
+        server.metrics = Some(server.address);
+        server
+    }
+
     /// Starts a run that need not listen.
     pub fn launch(command: &mut Command) -> Self {
         let mut server = Self::started(command);

@@ -25,9 +25,13 @@ pub struct Serving {
 
 impl Serving {
     pub(super) fn start(folder: TempDir, mut command: Command) -> Self {
-        // A run in virtual time opens no door: what it serves is its control alone.
-        let is_virtual = command.get_args().any(|flag| flag == "--virtual");
-        let server = if is_virtual { Server::controlled(&mut command) } else { Server::spawn(&mut command) };
+        // A run in virtual time opens no door: what it serves is its control or its metrics alone.
+        let has = |wanted: &str| command.get_args().any(|flag| flag == wanted);
+        let server = match (has("--virtual"), has("--control")) {
+            (false, _) => Server::spawn(&mut command),
+            (true, true) => Server::controlled(&mut command),
+            (true, false) => Server::scraped(&mut command),
+        };
         let client = Client(server.address);
         let (control, metrics) = (server.control.map(Client), server.metrics.map(Client));
         Self { client, control, metrics, server, folder }

@@ -117,7 +117,10 @@ async fn retries_end_when_the_policy_says_so() {
     let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
     let lost = &totals.dropped[&Reason::Failed];
     assert_eq!(lost.count, count(3));
-    assert_eq!(lost.message.as_deref(), Some("Unavailable: busy (attempt 1, the last)"));
+    assert_eq!(
+        lost.message.as_deref(),
+        Some("Unavailable: busy (attempt 1, the last; it asks for a wait of over 1m)")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +159,7 @@ async fn a_receiver_that_is_slow_is_told_from_one_that_is_not_there() {
     options.retry.max_elapsed = Duration::ZERO;
     let totals = export(&traces_only(endpoint), &options, &[spans(3)]);
     let lost = &totals.dropped[&Reason::Failed];
-    let message = "no answer within 50ms (attempt 1, the last)";
+    let message = "no answer within 50ms (attempt 1, the last; it asks for a wait of over 1m)";
     assert_eq!((lost.count, lost.message.as_deref()), (count(3), Some(message)));
 }
 

@@ -91,7 +91,7 @@ async fn each_signal_can_be_left_out_beside_a_receiver_on_the_command_line() {
     let http = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
     let finished = order(&[("OTEL_TRACES_EXPORTER", "none"), http], &["--otlp", &url]);
     finished.success();
-    said(&finished, &["note: OTEL_TRACES_EXPORTER leaves spans out, also with --otlp"]);
+    said(&finished, &["note: OTEL_TRACES_EXPORTER leaves the spans out, also with --otlp"]);
     let mut receiver = receiver;
     let paths: Vec<String> = receiver.rest().into_iter().map(|got| got.http().0).collect();
     assert!(paths.iter().any(|path| path == "/v1/metrics"), "{paths:?}");
@@ -133,7 +133,7 @@ fn a_file_that_may_grow_no_more_is_an_error_with_whole_lines() {
     let out = topology.beside("records.jsonl");
     let program = simhost().get_program().to_owned();
     let run = format!(
-        "ulimit -f 100; exec {:?} run {:?} --virtual --for 20s --load shoppers=on --show none --out {:?}",
+        "ulimit -f 1000; exec {:?} run {:?} --virtual --for 20s --load shoppers=on --show none --out {:?}",
         program,
         topology.path(),
         out

@@ -65,7 +65,7 @@ impl World {
             "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
             _ => files.iter().find(|(variable, _)| *variable == name).map(|(_, file)| self.file(file)),
         };
-        let settings = Settings::from_env(get, None, Flags::default()).unwrap();
+        let settings = Settings::from_env(get, &Default::default(), Flags::default()).unwrap();
         let mut options = options();
         options.retry.max_elapsed = std::time::Duration::ZERO;
         export(&settings.otlp.unwrap(), &options, &[spans(3)])

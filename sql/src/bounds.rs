@@ -1,0 +1,77 @@
+//! Every bound of a database, in one place. A bound that is reached is a [`Failure`](crate::Failure) with a name.
+
+/// What a database may use. The defaults suit a simulated database of some hundred thousand rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a statement's text, and of each statement of a schema.
+    pub statement_bytes: usize,
+    /// Bytes of a schema file.
+    pub schema_bytes: usize,
+    /// Tokens between two commas, which is what the depth of an expression can grow to.
+    pub chain_tokens: usize,
+    /// How deep subqueries and parentheses may be nested.
+    pub depth: usize,
+    /// Parameters of a statement, and values of a row.
+    pub parameters: usize,
+    /// Bytes of one value, one row and one translated statement.
+    pub value_bytes: usize,
+    /// Rows of a result.
+    pub rows: usize,
+    /// Bytes of a result.
+    pub result_bytes: usize,
+    /// Steps of a statement, unless its [`Call`](crate::Call) allows fewer.
+    pub steps: u64,
+    /// Bytes of the tables and indexes of a database.
+    pub database_bytes: usize,
+    /// Rows that the open transactions have locked or written, all together.
+    pub locks: usize,
+    /// Open transactions.
+    pub transactions: usize,
+    /// Savepoints of a transaction.
+    pub savepoints: usize,
+    /// Bytes of the cache of parsed statements.
+    pub cache_bytes: usize,
+    /// Tables, views, indexes and sequences of a database, all together.
+    pub relations: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            statement_bytes: 128 << 10,
+            schema_bytes: 4 << 20,
+            chain_tokens: 1_000,
+            depth: 40,
+            parameters: 10_000,
+            value_bytes: 1_000_000,
+            rows: 100_000,
+            result_bytes: 16 << 20,
+            steps: 50_000_000,
+            database_bytes: 256 << 20,
+            locks: 500_000,
+            transactions: 10_000,
+            savepoints: 32,
+            cache_bytes: 1 << 20,
+            relations: 2_000,
+        }
+    }
+}
+
+/// Prepared statements that SQLite keeps for a database.
+pub(crate) const PREPARED: usize = 128;
+
+/// Steps between two looks at whether a statement may go on.
+pub(crate) const STEPS_PER_LOOK: i32 = 1_000;
+
+/// Bytes that SQLite may use in this process, for what the bounds of single databases leave open: sorting and
+/// temporary results. A statement that reaches it fails with 53200.
+pub(crate) const HEAP_BYTES: u64 = 2 << 30;
+
+/// Bytes of a pattern of LIKE: matching takes the product of text and pattern.
+pub(crate) const PATTERN_BYTES: i32 = 1_000;
+
+/// Bytes of a page: `database_bytes` is counted in them.
+pub(crate) const PAGE_BYTES: usize = 4_096;
+
+/// Characters of a query summary, by the conventions.
+pub(crate) const SUMMARY_CHARACTERS: usize = 255;

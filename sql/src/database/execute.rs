@@ -1,0 +1,353 @@
+//! One statement, from its parameters to its locks.
+
+mod conflict;
+mod other;
+mod values;
+
+use std::sync::Arc;
+
+use super::{Blocked, Call, Database, Done, Failed, Outcome, no_transaction};
+use crate::engine::{Rows, Work};
+use crate::error::{Failure, Result, sqlstate};
+use crate::failure;
+use crate::lock::{Row, Strength, TableMode, Transaction};
+use crate::state::Written;
+use crate::statement::Statement;
+use crate::translate::{Control, Plan, Run};
+use crate::value::Value;
+use values::{converted, described, typed};
+
+/// What a statement that ran has to lock, before others may see that it did.
+struct Touched {
+    rows: Vec<(Row, Strength)>,
+    /// Entries of unique indexes that it made.
+    keys: Vec<Vec<u8>>,
+    wrote: Vec<Written>,
+}
+
+impl Database {
+    /// Executes a statement, in a transaction or as one of its own.
+    pub fn execute(
+        &mut self,
+        transaction: Option<Transaction>,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        call: Call,
+    ) -> Outcome {
+        let outcome = match self.ready(transaction, statement) {
+            Ok(statement) => self.dispatch(transaction, &statement, params, call),
+            Err(failure) => self.failed(transaction, failure, Work::default()),
+        };
+        let single = transaction.filter(|own| self.open.get(own).is_some_and(|open| open.single));
+        let Some(single) = single else { return outcome };
+        match outcome {
+            Outcome::Blocked(_) => outcome,
+            Outcome::Failed(_) => {
+                self.end(single);
+                outcome
+            }
+            Outcome::Done(done) => match self.commit(single) {
+                Ok(_) => Outcome::Done(done),
+                Err(failure) => Outcome::Failed(Failed { failure, work: done.work }),
+            },
+        }
+    }
+
+    /// The statement for the tables that there are now; fails if the transaction takes none.
+    fn ready(
+        &mut self,
+        transaction: Option<Transaction>,
+        statement: &Arc<Statement>,
+    ) -> Result<Arc<Statement>> {
+        if let Some(own) = transaction {
+            let open = self.open.get(&own).ok_or_else(no_transaction)?;
+            let may = matches!(statement.plan, Plan::RollbackTo(_) | Plan::Control(_));
+            if open.failed && !may {
+                let message =
+                    "current transaction is aborted, commands ignored until end of transaction block";
+                return Err(Failure::new(sqlstate::FAILED_TRANSACTION, message).hint("roll it back"));
+            }
+        }
+        if statement.version == self.version { Ok(statement.clone()) } else { self.prepare(statement.text()) }
+    }
+
+    fn dispatch(
+        &mut self,
+        transaction: Option<Transaction>,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        call: Call,
+    ) -> Outcome {
+        let began =
+            transaction.and_then(|own| self.open.get(&own)).map_or(call.now, |open| match open.single {
+                true => call.now,
+                false => open.began,
+            });
+        {
+            let mut state = self.shared.lock();
+            (state.now, state.began, state.current) = (call.now, began, transaction);
+            if let Some(own) = transaction {
+                state.locks.wait_no_more(own);
+            }
+        }
+        match &statement.plan {
+            Plan::Run(run) => self.run(transaction, statement, run, params, call),
+            Plan::Explain(_) => self.explain(transaction, statement),
+            Plan::Ddl(ddl) => self.run_ddl(transaction, ddl, call),
+            Plan::Truncate { tables, restart } => self.truncate(transaction, tables, *restart, call),
+            Plan::Lock { tables, mode, nowait } => self.lock_tables(transaction, tables, *mode, *nowait),
+            Plan::Savepoint(_) | Plan::Release(_) | Plan::RollbackTo(_) => {
+                match self.savepoint(transaction, &statement.plan) {
+                    Ok(()) => nothing(Work::default()),
+                    Err(failure) => self.failed(transaction, failure, Work::default()),
+                }
+            }
+            Plan::Control(control) => {
+                let (word, function) = match control {
+                    Control::Begin => ("BEGIN", "begin"),
+                    Control::Commit => ("COMMIT", "commit"),
+                    Control::Rollback => ("ROLLBACK", "rollback"),
+                };
+                let failure = Failure::unsupported(
+                    format!("{word} as a statement"),
+                    format!("use the function `{function}`"),
+                );
+                Outcome::Failed(Failed { failure, work: Work::default() })
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        transaction: Option<Transaction>,
+        statement: &Statement,
+        run: &Run,
+        params: &[Value],
+        call: Call,
+    ) -> Outcome {
+        let values = match converted(params, &run.params) {
+            Ok(values) => values,
+            Err(failure) => return self.failed(transaction, failure, Work::default()),
+        };
+        let tables: Vec<(u32, TableMode)> =
+            run.tables.iter().filter_map(|(name, mode)| Some((self.number(name)?, *mode))).collect();
+        if let Some(blocked) = self.blocked_at_tables(transaction, &tables) {
+            return blocked;
+        }
+        let has_images =
+            transaction.and_then(|own| self.open.get(&own)).is_some_and(|open| !open.images.is_empty());
+        let others = self.shared.lock().locks.held_by_others(transaction);
+        let wanted = transaction.filter(|_| has_images || run.writes);
+        // A statement alone needs a transaction of SQLite only if others may be in its way.
+        let scratch = transaction.is_none() && run.writes && others;
+        let mark = wanted.is_some() && run.writes && others;
+        let entered = self.enter(wanted).and_then(|()| {
+            if mark {
+                self.engine.mark()?;
+            }
+            if scratch { self.engine.begin() } else { Ok(()) }
+        });
+        if let Err(failure) = entered {
+            return self.failed(transaction, failure, Work::default());
+        }
+        let watching = run.writes && (transaction.is_some() || others);
+        let (work, result) = self.run_counted(statement, run, &values, call, watching);
+        let result = result.and_then(|rows| self.touched(transaction, run, rows, others));
+        let undo = Undo { scratch, mark };
+        match result {
+            Err(failure) => self.after_failure(transaction, run, failure, work, undo),
+            Ok((rows, touched)) => {
+                if others && let Some(outcome) = self.in_the_way(transaction, run, &touched, work, undo) {
+                    return outcome;
+                }
+                self.finish(transaction, statement, rows, touched, work, undo)
+            }
+        }
+    }
+
+    /// Runs the statement itself.
+    fn run_counted(
+        &mut self,
+        statement: &Statement,
+        run: &Run,
+        values: &[Value],
+        call: Call,
+        watching: bool,
+    ) -> (Work, Result<Rows>) {
+        {
+            let mut state = self.shared.lock();
+            state.watching = watching;
+            state.wrote.clear();
+        }
+        self.shared.allow(call.steps.unwrap_or(u64::MAX).min(self.bounds.steps));
+        let ran = match self.engine.prepare(&run.sql) {
+            Ok(mut prepared) => {
+                let columns = || described(&prepared, run, &self.catalogue);
+                statement.columns.get_or_init(columns);
+                self.engine.run(&mut prepared, values, &self.bounds)
+            }
+            Err(failure) => (Work::default(), Err(failure)),
+        };
+        self.shared.allow(u64::MAX);
+        self.shared.lock().watching = false;
+        ran
+    }
+
+    /// What of a result its reader gets, and what has to be locked for it.
+    fn touched(
+        &self,
+        transaction: Option<Transaction>,
+        run: &Run,
+        mut rows: Rows,
+        others: bool,
+    ) -> Result<(Rows, Touched)> {
+        let mut locked: Vec<(Row, Strength)> = Vec::new();
+        if let Some(lock) = &run.row_lock {
+            for row in &mut rows.rows {
+                let hidden = row.split_off(row.len() - lock.tables.len());
+                for (table, rowid) in lock.tables.iter().zip(hidden) {
+                    if let Value::Int(rowid) = rowid {
+                        locked.push(((*table as u32, rowid), lock.strength));
+                    }
+                }
+            }
+        }
+        let mut wrote = std::mem::take(&mut self.shared.lock().wrote);
+        wrote.sort_unstable();
+        wrote.dedup_by_key(|written| (written.table, written.rowid));
+        let mut keys = Vec::new();
+        if transaction.is_some() || others {
+            locked.extend(wrote.iter().map(|written| ((written.table, written.rowid), run.strength)));
+            if run.strength == Strength::Update {
+                self.keys(&wrote, &mut keys)?;
+            }
+            self.parents(&wrote, &mut locked)?;
+        }
+        Ok((rows, Touched { rows: locked, keys, wrote }))
+    }
+
+    fn after_failure(
+        &mut self,
+        transaction: Option<Transaction>,
+        run: &Run,
+        failure: Failure,
+        work: Work,
+        undo: Undo,
+    ) -> Outcome {
+        let undone = self.undo(transaction, undo);
+        let by = match failure::table_of(&failure, &self.catalogue).and_then(|table| self.number(&table)) {
+            // The key may be free when the other transaction ends.
+            Some(table) if failure.sqlstate == sqlstate::UNIQUE => {
+                self.shared.lock().locks.freed_by_others(transaction, table)
+            }
+            _ => Vec::new(),
+        };
+        match undone {
+            Ok(()) if !by.is_empty() => self.blocked(transaction, by, work),
+            _ => {
+                let mut changed = run.tables.iter().filter(|(_, mode)| **mode == TableMode::RowExclusive);
+                let changed = changed.next().map(|(name, _)| name.as_str());
+                self.failed(transaction, failure::named(failure, &self.catalogue, changed), work)
+            }
+        }
+    }
+
+    /// Takes the locks, and gives the result.
+    fn finish(
+        &mut self,
+        transaction: Option<Transaction>,
+        statement: &Statement,
+        rows: Rows,
+        touched: Touched,
+        work: Work,
+        undo: Undo,
+    ) -> Outcome {
+        if undo.scratch
+            && let Err(failure) = self.engine.commit()
+        {
+            let _ = self.engine.rollback();
+            return self.failed(transaction, failure, work);
+        }
+        if undo.mark
+            && let Err(failure) = self.engine.unmark()
+        {
+            return self.failed(transaction, failure, work);
+        }
+        if let Some(own) = transaction {
+            let mut state = self.shared.lock();
+            let count = state.locks.count() + touched.rows.len() + touched.keys.len();
+            if count > self.bounds.locks {
+                drop(state);
+                let message =
+                    format!("the open transactions would lock more than {} rows and keys", self.bounds.locks);
+                let failure =
+                    Failure::new(sqlstate::LIMIT, message).hint("change fewer rows in one transaction");
+                return self.failed(transaction, failure, work);
+            }
+            for (row, strength) in &touched.rows {
+                state.locks.lock_row(own, *row, *strength);
+            }
+            for key in touched.keys {
+                state.locks.lock_key(own, key);
+            }
+            let Some(open) = self.open.get_mut(&own) else { return nothing(work) };
+            for written in &touched.wrote {
+                open.images.wrote((written.table, written.rowid));
+                if written.was_there {
+                    state.locks.free_keys(own, written.table);
+                }
+            }
+        }
+        let columns = statement.columns.get().cloned().unwrap_or_else(|| Arc::from([]));
+        let affected = if statement.writes() { rows.changed } else { rows.rows.len() as u64 };
+        let rows = typed(rows.rows, &columns);
+        Outcome::Done(Done { columns, rows, affected, work })
+    }
+
+    pub(super) fn number(&self, table: &str) -> Option<u32> {
+        self.catalogue.tables.get(table).map(|table| table.number as u32)
+    }
+
+    fn failed(&mut self, transaction: Option<Transaction>, failure: Failure, work: Work) -> Outcome {
+        if let Some(own) = transaction {
+            self.fail(own);
+        }
+        Outcome::Failed(Failed { failure, work })
+    }
+
+    fn blocked(&mut self, transaction: Option<Transaction>, by: Vec<Transaction>, work: Work) -> Outcome {
+        match self.waiting(transaction) {
+            Ok(own) => {
+                self.shared.lock().locks.wait(own, by.clone());
+                Outcome::Blocked(Blocked { by, transaction: own, work })
+            }
+            Err(failure) => self.failed(transaction, failure, work),
+        }
+    }
+
+    /// The transaction that waits: a statement alone gets one of its own.
+    fn waiting(&mut self, transaction: Option<Transaction>) -> Result<Transaction> {
+        if let Some(own) = transaction {
+            return Ok(own);
+        }
+        let now = self.shared.lock().now;
+        let own = self.begin(now)?;
+        if let Some(open) = self.open.get_mut(&own) {
+            open.single = true;
+        }
+        Ok(own)
+    }
+}
+
+/// How the changes of a statement that must not stay are taken back.
+#[derive(Clone, Copy)]
+struct Undo {
+    /// It has a transaction of SQLite of its own.
+    scratch: bool,
+    /// It stands behind a mark.
+    mark: bool,
+}
+
+fn nothing(work: Work) -> Outcome {
+    Outcome::Done(Done { columns: Arc::from([]), rows: Vec::new(), affected: 0, work })
+}

@@ -1,0 +1,215 @@
+//! SQLite's errors as PostgreSQL's.
+
+use rusqlite::ffi;
+
+use crate::catalogue::{Catalogue, Foreign};
+use crate::error::{Failure, sqlstate};
+use crate::translate::JSON_CHECK;
+
+/// An error of SQLite. Those of constraints get their names by [`named`].
+pub(crate) fn of(error: rusqlite::Error) -> Failure {
+    let (code, message) = match error {
+        rusqlite::Error::SqliteFailure(error, message) => (error.extended_code, message.unwrap_or_default()),
+        rusqlite::Error::SqlInputError { error, msg, .. } => (error.extended_code, msg),
+        other => return Failure::new(sqlstate::INTERNAL, other.to_string()),
+    };
+    if let Some(failure) = Failure::from_carried(&message) {
+        return failure;
+    }
+    match code {
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID => {
+            Failure::new(sqlstate::UNIQUE, message)
+        }
+        ffi::SQLITE_CONSTRAINT_NOTNULL => Failure::new(sqlstate::NOT_NULL, message),
+        ffi::SQLITE_CONSTRAINT_CHECK => Failure::new(sqlstate::CHECK, message),
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Failure::new(sqlstate::FOREIGN_KEY, message),
+        ffi::SQLITE_CONSTRAINT_DATATYPE => Failure::new(sqlstate::TYPE_MISMATCH, message),
+        _ => by_primary_code(code & 0xff, message),
+    }
+}
+
+fn by_primary_code(code: i32, message: String) -> Failure {
+    match code {
+        ffi::SQLITE_INTERRUPT => {
+            Failure::new(sqlstate::QUERY_CANCELED, "canceling statement due to statement timeout")
+                .hint("it took more steps than a statement may: add a condition, an index or a LIMIT")
+        }
+        ffi::SQLITE_FULL => Failure::new(sqlstate::DISK_FULL, "the database has no room for more rows")
+            .hint("delete rows and drop indexes"),
+        ffi::SQLITE_NOMEM => {
+            Failure::new(sqlstate::OUT_OF_MEMORY, "out of memory").hint("sort and group less at a time")
+        }
+        ffi::SQLITE_TOOBIG => {
+            Failure::new(sqlstate::LIMIT, "a value or a row is too long").hint("store it in parts")
+        }
+        ffi::SQLITE_MISMATCH => Failure::new(sqlstate::TYPE_MISMATCH, message),
+        ffi::SQLITE_AUTH => Failure::new(sqlstate::NOT_SUPPORTED, message).hint("it is not allowed here"),
+        _ => by_message(&message),
+    }
+}
+
+fn by_message(message: &str) -> Failure {
+    let behind = |prefix: &str| message.strip_prefix(prefix).map(|rest| rest.trim().to_owned());
+    if let Some(name) = behind("no such column:") {
+        let name = name.split(" - should this be").next().unwrap_or_default().replace('"', "");
+        let message = format!("column \"{name}\" does not exist");
+        return Failure::new(sqlstate::UNDEFINED_COLUMN, message);
+    }
+    if let Some(name) = behind("ambiguous column name:") {
+        let message = format!("column reference \"{name}\" is ambiguous");
+        return Failure::new(sqlstate::AMBIGUOUS_COLUMN, message).hint("write the table before it: t.column");
+    }
+    if let Some(name) = behind("no such table:") {
+        return Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"));
+    }
+    let by_part = [
+        ("malformed JSON", sqlstate::INVALID_TEXT, "invalid input syntax for type json"),
+        ("integer overflow", sqlstate::OUT_OF_RANGE, "bigint out of range"),
+        (
+            "ON CONFLICT clause does not match",
+            sqlstate::INVALID_COLUMN_REFERENCE,
+            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        ),
+        ("misuse of aggregate", sqlstate::GROUPING, "aggregate functions are not allowed here"),
+        ("misuse of window function", sqlstate::WRONG_OBJECT, "window functions are not allowed here"),
+        (
+            "do not have the same number of result columns",
+            sqlstate::SYNTAX,
+            "each UNION, INTERSECT or EXCEPT query must have the same number of columns",
+        ),
+        ("columns - expected", sqlstate::SYNTAX, "a subquery has a wrong number of columns"),
+        ("too many terms", sqlstate::TOO_COMPLEX, "too many SELECTs in one UNION"),
+        ("Expression tree is too large", sqlstate::TOO_COMPLEX, "an expression is nested too deep"),
+        ("too many columns", sqlstate::TOO_COMPLEX, "too many columns"),
+        ("LIKE or GLOB pattern too complex", sqlstate::LIMIT, "the pattern of LIKE is too long"),
+        (
+            "non-constant default",
+            sqlstate::NOT_SUPPORTED,
+            "a default that is computed is not supported in ADD COLUMN",
+        ),
+        (
+            "NOT NULL column with default value NULL",
+            sqlstate::NOT_NULL,
+            "the new column contains null values",
+        ),
+        ("no such window", sqlstate::UNDEFINED_OBJECT, "the window does not exist"),
+        (
+            "cannot join using column",
+            sqlstate::UNDEFINED_COLUMN,
+            "a column of USING does not exist on both sides",
+        ),
+        ("circular reference", sqlstate::UNDEFINED_TABLE, "a WITH refers to itself: write WITH RECURSIVE"),
+    ];
+    match by_part.into_iter().find(|(part, ..)| message.contains(part)) {
+        Some((_, code, text)) => Failure::new(code, text),
+        None => Failure::new(sqlstate::NOT_SUPPORTED, format!("the engine refuses it: {message}"))
+            .hint("write the statement in another way"),
+    }
+}
+
+/// The failure of a constraint with PostgreSQL's message and the name of the constraint.
+///
+/// `changed` is the table that the statement changes, if it changes one.
+pub(crate) fn named(failure: Failure, catalogue: &Catalogue, changed: Option<&str>) -> Failure {
+    let Failure { sqlstate: code, message, .. } = &failure;
+    let behind = |prefix: &str| message.strip_prefix(prefix).unwrap_or(message).to_owned();
+    match *code {
+        sqlstate::UNIQUE => {
+            let name = constraint_of(&behind("UNIQUE constraint failed: "), catalogue);
+            let message = format!("duplicate key value violates unique constraint \"{name}\"");
+            Failure::new(code, message).hint("use ON CONFLICT, or another key")
+        }
+        sqlstate::NOT_NULL if message.starts_with("NOT NULL constraint failed: ") => {
+            let column = behind("NOT NULL constraint failed: ");
+            let (table, column) = column.split_once('.').unwrap_or(("", &column));
+            let message = format!(
+                "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
+            );
+            Failure::new(code, message).hint("give the column a value")
+        }
+        sqlstate::CHECK => {
+            let name = behind("CHECK constraint failed: ");
+            if name.starts_with(JSON_CHECK) {
+                return Failure::new(sqlstate::INVALID_TEXT, "invalid input syntax for type json");
+            }
+            let table = changed.unwrap_or_default();
+            Failure::new(
+                code,
+                format!("new row for relation \"{table}\" violates check constraint \"{name}\""),
+            )
+            .hint("give a value that it allows")
+        }
+        sqlstate::FOREIGN_KEY => reference(catalogue, changed.unwrap_or_default()),
+        sqlstate::NOT_NULL
+            if message.starts_with("null value in column") && !message.contains("of relation") =>
+        {
+            let of = format!(" of relation \"{}\" violates", changed.unwrap_or_default());
+            Failure::new(code, message.replacen(" violates", &of, 1)).hint("give the column a value")
+        }
+        sqlstate::TYPE_MISMATCH if message.starts_with("cannot store") => {
+            let (value, column) = message.rsplit_once(' ').unwrap_or(("", message));
+            let stored = value.trim_start_matches("cannot store ").split(' ').next().unwrap_or_default();
+            Failure::new(
+                code,
+                format!("column {column} does not take a value of type {}", stored.to_lowercase()),
+            )
+            .hint("cast the value to the type of the column")
+        }
+        _ => failure,
+    }
+}
+
+/// SQLite does not say which reference is broken: it is named if there is only one that can be.
+fn reference(catalogue: &Catalogue, table: &str) -> Failure {
+    let own =
+        catalogue.tables.get(table).into_iter().flat_map(|own| &own.foreign).map(|foreign| (foreign, table));
+    let others = catalogue.tables.iter().flat_map(|(name, other)| {
+        other
+            .foreign
+            .iter()
+            .filter(|foreign| foreign.parent == table)
+            .map(move |foreign| (foreign, name.as_str()))
+    });
+    let candidates: Vec<(&Foreign, &str)> = own.chain(others).collect();
+    let message = match candidates.as_slice() {
+        [(foreign, of)] if *of == table => {
+            format!(
+                "insert or update on table \"{table}\" violates foreign key constraint \"{}\"",
+                foreign.name
+            )
+        }
+        [(foreign, of)] => format!(
+            "update or delete on table \"{table}\" violates foreign key constraint \"{}\" on table \"{of}\"",
+            foreign.name
+        ),
+        _ => format!("the change of table \"{table}\" violates a foreign key constraint"),
+    };
+    Failure::new(sqlstate::FOREIGN_KEY, message)
+        .hint("insert the row that is referred to first, or delete the rows that refer to it")
+}
+
+/// The name of the unique constraint with these columns: `stock.sku`, or `index 'name'`.
+fn constraint_of(columns: &str, catalogue: &Catalogue) -> String {
+    if let Some(name) = columns.strip_prefix("index '") {
+        return name.trim_end_matches('\'').to_owned();
+    }
+    let mut table = "";
+    let mut names = Vec::new();
+    for column in columns.split(", ") {
+        let (of, name) = column.split_once('.').unwrap_or(("", column));
+        table = of;
+        names.push(name.to_owned());
+    }
+    let found =
+        catalogue.indexes_of(table).find(|(_, index)| index.unique && index.columns.as_ref() == Some(&names));
+    found.map_or_else(|| columns.to_owned(), |(name, _)| name.clone())
+}
+
+/// The table that the failure of a unique constraint names.
+pub(crate) fn table_of(failure: &Failure, catalogue: &Catalogue) -> Option<String> {
+    let rest = failure.message.strip_prefix("UNIQUE constraint failed: ")?;
+    match rest.strip_prefix("index '") {
+        Some(index) => catalogue.indexes.get(index.trim_end_matches('\'')).map(|index| index.table.clone()),
+        None => rest.split_once('.').map(|(table, _)| table.to_owned()),
+    }
+}

@@ -1,0 +1,175 @@
+//! PostgreSQL's functions that SQLite has not, or has with another meaning.
+
+mod numbers;
+mod system;
+mod texts;
+mod times;
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::{Connection, Error};
+
+use crate::error::{Failure, Result, sqlstate};
+use crate::state::Shared;
+use crate::types::{Type, convert};
+use crate::value::Value;
+
+/// Makes all functions known to a connection.
+pub(crate) fn define(connection: &Connection, shared: &Shared, value_bytes: usize) -> rusqlite::Result<()> {
+    numbers::define(connection)?;
+    texts::define(connection, value_bytes)?;
+    times::define(connection, shared)?;
+    system::define(connection, shared)?;
+    pure(connection, "pg_cast", 2, |args| cast(args, true))?;
+    pure(connection, "pg_assign", 2, |args| cast(args, false))?;
+    any(connection, "pg_required", 2, |args| match args {
+        [Value::Null, Value::Text(column)] => {
+            let message = format!("null value in column \"{column}\" violates not-null constraint");
+            Err(Failure::new(sqlstate::NOT_NULL, message).hint("give the column a value"))
+        }
+        [value, _] => Ok(value.clone()),
+        _ => Ok(Value::Null),
+    })?;
+    pure(connection, "pg_array", 2, |args| match args {
+        [Value::Text(text), Value::Int(code)] => array(text, Type::from_code(*code)),
+        _ => Err(Failure::new(sqlstate::INVALID_TEXT, "an array is a text, such as {1,2,3}")),
+    })?;
+    any(connection, "pg_greatest", -1, |args| Ok(extreme(args, true)))?;
+    any(connection, "pg_least", -1, |args| Ok(extreme(args, false)))
+}
+
+fn cast(args: &[Value], explicit: bool) -> Result<Value> {
+    match args {
+        [value, Value::Int(code)] => convert(value.clone(), Type::from_code(*code), explicit),
+        _ => Ok(Value::Null),
+    }
+}
+
+/// The largest or the smallest of the values that are not NULL.
+fn extreme(args: &[Value], largest: bool) -> Value {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    let wanted = if largest { Greater } else { Less };
+    let order = |a: &Value, b: &Value| match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Int(a), Value::Float(b)) => (*a as f64).total_cmp(b),
+        (Value::Float(a), Value::Int(b)) => a.total_cmp(&(*b as f64)),
+        (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        _ => Equal,
+    };
+    let mut found = &Value::Null;
+    for value in args.iter().filter(|value| **value != Value::Null) {
+        if *found == Value::Null || order(value, found) == wanted {
+            found = value;
+        }
+    }
+    found.clone()
+}
+
+/// `{a,"b c",NULL}` or `["a", "b c", null]`, as JSON with elements of one type.
+fn array(text: &str, kind: Type) -> Result<Value> {
+    let trimmed = text.trim();
+    if trimmed.starts_with('[') {
+        return Ok(Value::Text(text.to_owned()));
+    }
+    let wrong = || {
+        let message = format!("malformed array literal: \"{text}\"");
+        Failure::new(sqlstate::INVALID_TEXT, message).hint("write {1,2,3} or [1, 2, 3]")
+    };
+    let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
+    let mut elements = Vec::new();
+    let mut chars = inner.chars().peekable();
+    while chars.peek().is_some() {
+        let (mut element, mut quoted) = (String::new(), false);
+        while let Some(c) = chars.next() {
+            match c {
+                '"' if !quoted && element.trim().is_empty() => {
+                    quoted = true;
+                    element.clear();
+                    loop {
+                        match chars.next().ok_or_else(wrong)? {
+                            '\\' => element.push(chars.next().ok_or_else(wrong)?),
+                            '"' => break,
+                            c => element.push(c),
+                        }
+                    }
+                }
+                ',' => break,
+                '{' | '}' => return Err(wrong()),
+                c if quoted && c.is_whitespace() => {}
+                _ if quoted => return Err(wrong()),
+                c => element.push(c),
+            }
+        }
+        let element = if quoted { element } else { element.trim().to_owned() };
+        let null = !quoted && element.eq_ignore_ascii_case("null");
+        let value = if null { Value::Null } else { convert(Value::Text(element), kind, false)? };
+        elements.push(json(&value));
+    }
+    Ok(Value::Text(format!("[{}]", elements.join(","))))
+}
+
+fn json(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => u8::from(*truth).to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => format!("{number:?}"),
+        Value::Text(text) => {
+            let mut quoted = String::from("\"");
+            for c in text.chars() {
+                match c {
+                    '"' | '\\' => quoted.extend(['\\', c]),
+                    c if c < ' ' => quoted.push_str(&format!("\\u{:04x}", c as u32)),
+                    c => quoted.push(c),
+                }
+            }
+            quoted + "\""
+        }
+        Value::Bytes(_) => "null".to_owned(),
+    }
+}
+
+/// A function whose value follows from its arguments, and is NULL if one of them is.
+fn pure(
+    connection: &Connection,
+    name: &str,
+    args: i32,
+    function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    any(connection, name, args, move |args| match args.contains(&Value::Null) {
+        true => Ok(Value::Null),
+        false => function(args),
+    })
+}
+
+/// A function whose value follows from its arguments, NULL or not.
+fn any(
+    connection: &Connection,
+    name: &str,
+    args: i32,
+    function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function(name, args, flags, move |context| carried(context, &function))
+}
+
+/// A function that depends on more than its arguments.
+fn impure(
+    connection: &Connection,
+    name: &str,
+    args: i32,
+    function: impl Fn(&[Value]) -> Result<Value> + Send + 'static,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function(name, args, flags, move |context| carried(context, &function))
+}
+
+fn carried(context: &Context<'_>, function: &impl Fn(&[Value]) -> Result<Value>) -> rusqlite::Result<Value> {
+    let args: Vec<Value> = (0..context.len()).map(|at| Value::from_ref(context.get_raw(at))).collect();
+    function(&args).map_err(|failure| Error::UserFunctionError(failure.carried().into()))
+}
+
+fn out_of_range(what: &str) -> Failure {
+    Failure::new(sqlstate::OUT_OF_RANGE, format!("{what} out of range"))
+}

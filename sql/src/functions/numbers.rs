@@ -1,0 +1,100 @@
+//! Arithmetic: errors where SQLite gives NULL, and the same digits on every machine.
+
+use rusqlite::Connection;
+
+use super::{out_of_range, pure};
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::round;
+use crate::value::Value;
+
+pub(super) fn define(connection: &Connection) -> rusqlite::Result<()> {
+    pure(connection, "pg_div", 2, |args| {
+        divided(args, |a, b| a.checked_div(b).ok_or_else(|| out_of_range("bigint")), |a, b| a / b)
+    })?;
+    pure(connection, "pg_mod", 2, |args| divided(args, |a, b| Ok(a.wrapping_rem(b)), libm::fmod))?;
+    pure(connection, "pg_power", 2, |args| finite(libm::pow(number(&args[0])?, number(&args[1])?)))?;
+    pure(connection, "pg_sqrt", 1, |args| {
+        let number = number(&args[0])?;
+        if number < 0.0 {
+            return Err(Failure::new(sqlstate::POWER, "cannot take square root of a negative number"));
+        }
+        Ok(Value::Float(libm::sqrt(number)))
+    })?;
+    pure(connection, "pg_exp", 1, |args| finite(libm::exp(number(&args[0])?)))?;
+    pure(connection, "pg_ln", 1, |args| Ok(Value::Float(libm::log(positive(&args[0])?))))?;
+    pure(connection, "pg_log", 1, |args| Ok(Value::Float(libm::log10(positive(&args[0])?))))?;
+    pure(connection, "pg_ceil", 1, |args| of_float(&args[0], libm::ceil))?;
+    pure(connection, "pg_floor", 1, |args| of_float(&args[0], libm::floor))?;
+    for count in [1, 2] {
+        pure(connection, "pg_round", count, |args| {
+            let digits = digits(args)?;
+            of_float(&args[0], |number| round(number, digits))
+        })?;
+        pure(connection, "pg_trunc", count, |args| {
+            let size = libm::pow(10.0, digits(args)? as f64);
+            of_float(&args[0], |number| libm::trunc(number * size) / size)
+        })?;
+    }
+    Ok(())
+}
+
+fn number(value: &Value) -> Result<f64> {
+    match value {
+        Value::Int(number) => Ok(*number as f64),
+        Value::Float(number) => Ok(*number),
+        other => Err(no_number(other)),
+    }
+}
+
+fn no_number(value: &Value) -> Failure {
+    let text = crate::types::text(value.clone());
+    Failure::new(
+        sqlstate::INVALID_TEXT,
+        format!("invalid input syntax for type double precision: \"{text}\""),
+    )
+}
+
+fn positive(value: &Value) -> Result<f64> {
+    let number = number(value)?;
+    if number > 0.0 {
+        return Ok(number);
+    }
+    let what = if number == 0.0 { "zero" } else { "a negative number" };
+    Err(Failure::new(sqlstate::LOGARITHM, format!("cannot take logarithm of {what}")))
+}
+
+fn finite(number: f64) -> Result<Value> {
+    if number.is_finite() { Ok(Value::Float(number)) } else { Err(out_of_range("double precision")) }
+}
+
+fn divided(
+    args: &[Value],
+    integers: impl Fn(i64, i64) -> Result<i64>,
+    floats: impl Fn(f64, f64) -> f64,
+) -> Result<Value> {
+    let zero = || Failure::new(sqlstate::DIVISION_BY_ZERO, "division by zero").hint("divide by nullif(x, 0)");
+    match (&args[0], &args[1]) {
+        (Value::Int(_), Value::Int(0)) => Err(zero()),
+        (Value::Int(a), Value::Int(b)) => integers(*a, *b).map(Value::Int),
+        (a, b) => {
+            let (a, b) = (number(a)?, number(b)?);
+            if b == 0.0 { Err(zero()) } else { finite(floats(a, b)) }
+        }
+    }
+}
+
+/// Whole numbers stay as they are.
+fn of_float(value: &Value, function: impl Fn(f64) -> f64) -> Result<Value> {
+    match value {
+        Value::Int(number) => Ok(Value::Int(*number)),
+        other => number(other).map(|number| Value::Float(function(number))),
+    }
+}
+
+fn digits(args: &[Value]) -> Result<i64> {
+    match args.get(1) {
+        None => Ok(0),
+        Some(Value::Int(digits)) if (-300..=300).contains(digits) => Ok(*digits),
+        Some(other) => Err(no_number(other)),
+    }
+}

@@ -1,0 +1,129 @@
+//! Texts: characters of Unicode in place of ASCII, and bounds.
+
+use rusqlite::Connection;
+
+use super::pure;
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::text;
+use crate::value::Value;
+
+pub(super) fn define(connection: &Connection, most: usize) -> rusqlite::Result<()> {
+    pure(connection, "pg_lower", 1, |args| Ok(Value::Text(of(args, 0).to_lowercase())))?;
+    pure(connection, "pg_upper", 1, |args| Ok(Value::Text(of(args, 0).chars().map(upper).collect())))?;
+    pure(connection, "pg_initcap", 1, |args| Ok(Value::Text(initcap(&of(args, 0)))))?;
+    pure(connection, "pg_reverse", 1, |args| Ok(Value::Text(of(args, 0).chars().rev().collect())))?;
+    pure(connection, "pg_left", 2, |args| {
+        let (text, count) = (of(args, 0), whole(args, 1)?);
+        Ok(Value::Text(text.chars().take(end(&text, count)).collect()))
+    })?;
+    pure(connection, "pg_right", 2, |args| {
+        let (text, count) = (of(args, 0), whole(args, 1)?);
+        let length = text.chars().count();
+        Ok(Value::Text(text.chars().skip(length - end(&text, count).min(length)).collect()))
+    })?;
+    for count in [2, 3] {
+        pure(connection, "pg_lpad", count, move |args| padded(args, most, true))?;
+        pure(connection, "pg_rpad", count, move |args| padded(args, most, false))?;
+        pure(connection, "pg_substr", count, substring)?;
+    }
+    pure(connection, "pg_repeat", 2, move |args| {
+        let (text, count) = (of(args, 0), usize::try_from(whole(args, 1)?).unwrap_or(0));
+        within(text.len().saturating_mul(count), most)?;
+        Ok(Value::Text(text.repeat(count)))
+    })?;
+    pure(connection, "pg_split_part", 3, |args| split_part(&of(args, 0), &of(args, 1), whole(args, 2)?))?;
+    pure(connection, "pg_starts_with", 2, |args| Ok(Value::Bool(of(args, 0).starts_with(&of(args, 1)))))?;
+    pure(connection, "pg_to_hex", 1, |args| Ok(Value::Text(format!("{:x}", whole(args, 0)?))))
+}
+
+fn of(args: &[Value], at: usize) -> String {
+    text(args[at].clone())
+}
+
+fn whole(args: &[Value], at: usize) -> Result<i64> {
+    match &args[at] {
+        Value::Int(number) => Ok(*number),
+        other => {
+            let message = format!("invalid input syntax for type integer: \"{}\"", text(other.clone()));
+            Err(Failure::new(sqlstate::INVALID_TEXT, message))
+        }
+    }
+}
+
+fn within(bytes: usize, most: usize) -> Result<()> {
+    if bytes <= most {
+        return Ok(());
+    }
+    let message = format!("a value of {bytes} bytes is longer than {most} bytes");
+    Err(Failure::new(sqlstate::LIMIT, message).hint("make a shorter text"))
+}
+
+/// How many characters `left` takes: all but the last ones, if `count` is negative.
+fn end(text: &str, count: i64) -> usize {
+    let length = text.chars().count();
+    match usize::try_from(count) {
+        Ok(count) => count,
+        Err(_) => length.saturating_sub(usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)),
+    }
+}
+
+/// Character by character: PostgreSQL makes no two of one.
+fn upper(c: char) -> char {
+    let mut cased = c.to_uppercase();
+    match (cased.next(), cased.next()) {
+        (Some(upper), None) => upper,
+        _ => c,
+    }
+}
+
+fn initcap(text: &str) -> String {
+    let mut inside = false;
+    let capital = |c: char| {
+        let cased: String = if inside { c.to_lowercase().collect() } else { c.to_uppercase().collect() };
+        inside = c.is_alphanumeric();
+        cased
+    };
+    text.chars().map(capital).collect()
+}
+
+fn padded(args: &[Value], most: usize, left: bool) -> Result<Value> {
+    let (text, count) = (of(args, 0), usize::try_from(whole(args, 1)?).unwrap_or(0));
+    let fill = if args.len() > 2 { of(args, 2) } else { " ".to_owned() };
+    within(count.saturating_mul(fill.chars().map(char::len_utf8).max().unwrap_or(1)), most)?;
+    let length = text.chars().count();
+    if length >= count {
+        return Ok(Value::Text(text.chars().take(count).collect()));
+    }
+    let padding: String =
+        if fill.is_empty() { String::new() } else { fill.chars().cycle().take(count - length).collect() };
+    Ok(Value::Text(if left { padding + &text } else { text + &padding }))
+}
+
+/// Characters from a place on, where places below 1 count too.
+fn substring(args: &[Value]) -> Result<Value> {
+    let (text, from) = (of(args, 0), whole(args, 1)?);
+    let end = match args.get(2) {
+        None => i64::MAX,
+        Some(_) => {
+            let count = whole(args, 2)?;
+            if count < 0 {
+                return Err(Failure::new(sqlstate::SUBSTRING, "negative substring length not allowed"));
+            }
+            from.saturating_add(count)
+        }
+    };
+    let first = from.max(1);
+    let count = usize::try_from(end.saturating_sub(first)).unwrap_or(0);
+    let skipped = usize::try_from(first - 1).unwrap_or(usize::MAX);
+    Ok(Value::Text(text.chars().skip(skipped).take(count).collect()))
+}
+
+fn split_part(text: &str, delimiter: &str, at: i64) -> Result<Value> {
+    if at == 0 {
+        return Err(Failure::new(sqlstate::INVALID_PARAMETER, "field position must not be zero"));
+    }
+    let parts: Vec<&str> = if delimiter.is_empty() { vec![text] } else { text.split(delimiter).collect() };
+    let index = if at > 0 { at - 1 } else { parts.len() as i64 + at };
+    let part = usize::try_from(index).ok().and_then(|index| parts.get(index)).copied();
+    Ok(Value::Text(part.unwrap_or_default().to_owned()))
+}

@@ -1,0 +1,185 @@
+//! Statements, parsed once, and the cache of them.
+
+use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap;
+use sqlparser::ast;
+use sqlparser::tokenizer::TokenWithSpan;
+
+use crate::bounds::Bounds;
+use crate::catalogue::Catalogue;
+use crate::error::{Failure, Result, sqlstate};
+use crate::text;
+use crate::translate::{Control, Plan, translate};
+use crate::types::Type;
+
+/// A statement as [`Database::prepare`](crate::Database::prepare) gives it.
+#[derive(Debug)]
+pub struct Statement {
+    text: String,
+    class: Class,
+    summary: String,
+    shown: String,
+    parameters: bool,
+    pub(crate) plan: Plan,
+    /// The version of the schema that it was translated for.
+    pub(crate) version: u64,
+    pub(crate) columns: OnceLock<Arc<[Column]>>,
+    pub(crate) loops: OnceLock<Vec<String>>,
+}
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Select,
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+    /// CREATE, ALTER, DROP.
+    Ddl,
+    /// LOCK TABLE.
+    Lock,
+    Explain,
+    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    Savepoint,
+    /// BEGIN, COMMIT, ROLLBACK: the caller calls the functions for them.
+    Control(Control),
+}
+
+/// A column of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub kind: Type,
+}
+
+impl Statement {
+    pub(crate) fn parse(sql: &str, catalogue: &Catalogue, version: u64, bounds: &Bounds) -> Result<Self> {
+        if sql.len() > bounds.statement_bytes {
+            let message =
+                format!("a statement of {} bytes is longer than {}", sql.len(), bounds.statement_bytes);
+            return Err(Failure::new(sqlstate::LIMIT, message).hint("send several statements"));
+        }
+        let mut statement = Self::of_tokens(text::tokens(sql)?, catalogue, version, bounds)?;
+        if statement.parameters {
+            sql.trim().clone_into(&mut statement.shown);
+        }
+        sql.clone_into(&mut statement.text);
+        Ok(statement)
+    }
+
+    /// A statement of a schema, which is run once: it has no text.
+    pub(crate) fn of_tokens(
+        tokens: Vec<TokenWithSpan>,
+        catalogue: &Catalogue,
+        version: u64,
+        bounds: &Bounds,
+    ) -> Result<Self> {
+        let parameters = text::has_parameters(&tokens);
+        let summary = text::summary(&tokens);
+        let shown = text::without_values(&tokens);
+        let parsed = text::parse(tokens, bounds)?;
+        let plan = translate(&parsed, catalogue, bounds)?;
+        let class = class(&parsed, &plan);
+        let (columns, loops) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { text: String::new(), class, summary, shown, parameters, plan, version, columns, loops })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// `db.query.summary`, which is the name of the span: `SELECT stock`. At most 255 characters.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// `db.query.text`: as it was written if it has parameters, else with `?` for each value.
+    pub fn query_text(&self) -> &str {
+        &self.shown
+    }
+
+    pub fn has_parameters(&self) -> bool {
+        self.parameters
+    }
+
+    /// The types of its parameters, Unknown where none follows from the statement.
+    pub fn parameters(&self) -> &[Type] {
+        match &self.plan {
+            Plan::Run(run) | Plan::Explain(run) => &run.params,
+            _ => &[],
+        }
+    }
+
+    /// The statement that SQLite runs.
+    pub fn translated(&self) -> &str {
+        match &self.plan {
+            Plan::Run(run) | Plan::Explain(run) => &run.sql,
+            Plan::Ddl(ddl) => ddl.statements.first().map_or("", String::as_str),
+            _ => "",
+        }
+    }
+
+    /// Whether it changes rows, so that a commit is charged.
+    pub fn writes(&self) -> bool {
+        match &self.plan {
+            Plan::Run(run) => run.writes,
+            Plan::Truncate { .. } | Plan::Ddl(_) => true,
+            _ => false,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        // Text, text without values, and the translation, beside the tree that is gone.
+        512 + self.text.len() + self.shown.len() + self.translated().len()
+    }
+}
+
+fn class(statement: &ast::Statement, plan: &Plan) -> Class {
+    match (plan, statement) {
+        (Plan::Explain(_), _) => Class::Explain,
+        (Plan::Ddl(_), _) => Class::Ddl,
+        (Plan::Truncate { .. }, _) => Class::Truncate,
+        (Plan::Lock { .. }, _) => Class::Lock,
+        (Plan::Savepoint(_) | Plan::Release(_) | Plan::RollbackTo(_), _) => Class::Savepoint,
+        (Plan::Control(control), _) => Class::Control(*control),
+        (Plan::Run(_), ast::Statement::Insert(_)) => Class::Insert,
+        (Plan::Run(_), ast::Statement::Update(_)) => Class::Update,
+        (Plan::Run(_), ast::Statement::Delete(_)) => Class::Delete,
+        (Plan::Run(_), _) => Class::Select,
+    }
+}
+
+/// Statements by their texts, in two generations: what is not used while one fills, is gone with the next.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    young: FxHashMap<String, Arc<Statement>>,
+    old: FxHashMap<String, Arc<Statement>>,
+    bytes: usize,
+}
+
+impl Cache {
+    pub(crate) fn get(&mut self, text: &str, version: u64, bytes: usize) -> Option<Arc<Statement>> {
+        if let Some(found) = self.young.get(text) {
+            return (found.version == version).then(|| found.clone());
+        }
+        let found = self.old.remove(text).filter(|found| found.version == version)?;
+        self.put(found.clone(), bytes);
+        Some(found)
+    }
+
+    pub(crate) fn put(&mut self, statement: Arc<Statement>, bytes: usize) {
+        self.bytes += statement.weight();
+        if self.bytes > bytes / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = statement.weight();
+        }
+        self.young.insert(statement.text.clone(), statement);
+    }
+}

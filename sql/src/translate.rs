@@ -1,0 +1,297 @@
+//! PostgreSQL's statements as SQLite's. Every part of a statement is written by a rule of its own, so what has no
+//! rule is refused: no text of a statement reaches SQLite as it is.
+
+mod call;
+mod ddl;
+mod dml;
+mod expr;
+mod from;
+mod group;
+mod infer;
+mod insert;
+mod operator;
+mod predicate;
+mod query;
+mod relation;
+mod row_lock;
+
+use std::collections::BTreeMap;
+
+use sqlparser::ast::{self, Ident, ObjectName, ObjectNamePart};
+
+use crate::bounds::Bounds;
+use crate::catalogue::{Catalogue, Output};
+use crate::error::{Failure, Result, sqlstate};
+use crate::lock::{Strength, TableMode};
+use crate::types::Type;
+
+pub(crate) use ddl::create_table::JSON_CHECK;
+pub(crate) use ddl::{Change, Ddl};
+
+/// What a row lock does about one that another transaction holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfLocked {
+    Wait,
+    Fail,
+    Skip,
+}
+
+/// SELECT … FOR UPDATE or FOR SHARE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowLock {
+    pub strength: Strength,
+    pub if_locked: IfLocked,
+    /// The numbers of the tables whose rowids are the last columns of the result, which nobody sees.
+    pub tables: Vec<usize>,
+}
+
+/// A statement that reads or writes rows, as SQLite runs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub sql: String,
+    /// The types that follow from the statement for `$1`, `$2` ….
+    pub params: Vec<Type>,
+    /// What its columns are; none where SQLite has to say, because of a `*` over a join by name.
+    pub outputs: Option<Vec<Output>>,
+    pub tables: BTreeMap<String, TableMode>,
+    pub row_lock: Option<RowLock>,
+    /// How strongly the rows that it changes are locked.
+    pub strength: Strength,
+    pub writes: bool,
+}
+
+/// What a statement comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Plan {
+    Run(Run),
+    /// EXPLAIN of it.
+    Explain(Run),
+    Ddl(Ddl),
+    Truncate {
+        tables: Vec<String>,
+        restart: bool,
+    },
+    Lock {
+        tables: Vec<String>,
+        mode: TableMode,
+        nowait: bool,
+    },
+    Savepoint(String),
+    Release(String),
+    RollbackTo(String),
+    /// BEGIN, COMMIT, ROLLBACK: the caller's part.
+    Control(Control),
+}
+
+/// A statement that begins or ends a transaction, for callers that take such statements as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    Begin,
+    Commit,
+    Rollback,
+}
+
+pub(crate) struct Translator<'a> {
+    catalogue: &'a Catalogue,
+    bounds: &'a Bounds,
+    out: String,
+    params: Vec<Type>,
+    tables: BTreeMap<String, TableMode>,
+    /// The relations of the queries around, the innermost last.
+    scopes: Vec<Vec<Relation>>,
+    /// Common table expressions, the innermost last.
+    ctes: Vec<(String, Vec<Output>)>,
+    row_lock: Option<RowLock>,
+    /// The statement changes rows, so a lock in one of its subqueries is taken by the change.
+    changes_rows: bool,
+    /// It writes a RETURNING.
+    returning: bool,
+}
+
+/// A table, view or subquery in a FROM.
+#[derive(Clone, Debug)]
+struct Relation {
+    alias: String,
+    /// The table's name, if it is one.
+    table: Option<String>,
+    outputs: Vec<Output>,
+}
+
+/// What `statement` comes to in a database with these tables.
+pub(crate) fn translate(statement: &ast::Statement, catalogue: &Catalogue, bounds: &Bounds) -> Result<Plan> {
+    let mut translator = Translator::new(catalogue, bounds);
+    match statement {
+        ast::Statement::Query(query) => Ok(Plan::Run(translator.top_query(query)?)),
+        ast::Statement::Insert(insert) => Ok(Plan::Run(translator.top_insert(insert)?)),
+        ast::Statement::Update(update) => Ok(Plan::Run(translator.top_update(update)?)),
+        ast::Statement::Delete(delete) => Ok(Plan::Run(translator.top_delete(delete)?)),
+        ast::Statement::Explain { analyze, statement, .. } => explain(statement, *analyze, catalogue, bounds),
+        ast::Statement::Truncate(truncate) => translator.truncate(truncate),
+        ast::Statement::Lock(lock) => translator.lock_tables(lock),
+        ast::Statement::Savepoint { name } => Ok(Plan::Savepoint(folded(name))),
+        ast::Statement::ReleaseSavepoint { name } => Ok(Plan::Release(folded(name))),
+        ast::Statement::Rollback { savepoint: Some(name), .. } => Ok(Plan::RollbackTo(folded(name))),
+        ast::Statement::Rollback { chain: false, savepoint: None } => Ok(Plan::Control(Control::Rollback)),
+        ast::Statement::Commit { chain: false, .. } => Ok(Plan::Control(Control::Commit)),
+        ast::Statement::StartTransaction { modes, .. } => {
+            within_isolation(modes)?;
+            Ok(Plan::Control(Control::Begin))
+        }
+        other => translator.ddl(other).map(Plan::Ddl),
+    }
+}
+
+fn explain(
+    statement: &ast::Statement,
+    analyze: bool,
+    catalogue: &Catalogue,
+    bounds: &Bounds,
+) -> Result<Plan> {
+    if analyze {
+        return Err(Failure::unsupported(
+            "EXPLAIN ANALYZE",
+            "use EXPLAIN, or run the statement and read its work",
+        ));
+    }
+    match translate(statement, catalogue, bounds)? {
+        Plan::Run(run) => Ok(Plan::Explain(run)),
+        _ => Err(Failure::unsupported(
+            "EXPLAIN of this statement",
+            "use it with SELECT, INSERT, UPDATE or DELETE",
+        )),
+    }
+}
+
+/// READ COMMITTED is all there is.
+fn within_isolation(modes: &[ast::TransactionMode]) -> Result<()> {
+    use ast::{TransactionIsolationLevel as Level, TransactionMode as Mode};
+    for mode in modes {
+        if let Mode::IsolationLevel(level @ (Level::RepeatableRead | Level::Serializable | Level::Snapshot)) =
+            mode
+        {
+            return Err(Failure::unsupported(
+                format!("the isolation level {level}"),
+                "use READ COMMITTED, with SELECT … FOR UPDATE for rows that must not change",
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Translator<'a> {
+    fn new(catalogue: &'a Catalogue, bounds: &'a Bounds) -> Self {
+        Self {
+            catalogue,
+            bounds,
+            out: String::new(),
+            params: Vec::new(),
+            tables: BTreeMap::new(),
+            scopes: Vec::new(),
+            ctes: Vec::new(),
+            row_lock: None,
+            changes_rows: false,
+            returning: false,
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Writes `name` in quotes.
+    fn name(&mut self, name: &str) {
+        self.out.push_str(&quoted(name));
+    }
+
+    /// Writes each of `items` by `write`, with commas between them.
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T) -> Result<()>) -> Result<()> {
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.put(", ");
+            }
+            write(self, item)?;
+        }
+        Ok(())
+    }
+
+    /// What `write` puts, apart from what stands there already.
+    fn apart(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<String> {
+        let before = std::mem::take(&mut self.out);
+        let written = write(self);
+        let text = std::mem::replace(&mut self.out, before);
+        written.map(|()| text)
+    }
+
+    /// Notes that the statement needs `mode` on a table, or on the tables of a view.
+    fn uses(&mut self, table: &str, mode: TableMode) {
+        let held = self.tables.entry(table.to_owned()).or_insert(mode);
+        *held = (*held).max(mode);
+    }
+
+    fn run(self, outputs: Option<Vec<Output>>, strength: Strength) -> Result<Run> {
+        if self.out.len() > self.bounds.value_bytes {
+            let message =
+                format!("the statement has more than {} bytes after translation", self.bounds.value_bytes);
+            return Err(Failure::new(sqlstate::LIMIT, message).hint("send fewer rows in one statement"));
+        }
+        Ok(Run {
+            sql: self.out,
+            params: self.params,
+            outputs,
+            tables: self.tables,
+            row_lock: self.row_lock,
+            strength,
+            writes: self.changes_rows,
+        })
+    }
+}
+
+/// An identifier as PostgreSQL keeps it: in small letters, unless it is in quotes.
+fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+/// A name in SQLite's quotes.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as a literal of SQL.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The name of a relation; all of them lie in the schema `public`.
+fn relation_name(name: &ObjectName) -> Result<String> {
+    let mut parts = Vec::new();
+    for part in &name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => parts.push(ident),
+            ObjectNamePart::Function(_) => {
+                return Err(Failure::unsupported(format!("the name {name}"), "write the name of a table"));
+            }
+        }
+    }
+    let failure = match parts.as_slice() {
+        [only] => return Ok(folded(only)),
+        [schema, only] if folded(schema) == "public" => return Ok(folded(only)),
+        [schema, _] if ["pg_catalog", "information_schema"].contains(&folded(schema).as_str()) => {
+            Failure::unsupported(format!("the system catalogue {name}"), "list tables by `simhost sql`")
+        }
+        [schema, _] => {
+            let message = format!("schema \"{}\" does not exist", folded(schema));
+            Failure::new(sqlstate::INVALID_SCHEMA, message).hint("leave it out: all tables are in public")
+        }
+        _ => Failure::unsupported(format!("the name {name}"), "write the name of a table alone"),
+    };
+    let place = parts.first().map(|ident| ident.span.start);
+    Err(place.map_or_else(|| failure.clone(), |place| failure.clone().at(place.line, place.column)))
+}
+
+fn undefined_table(name: &str) -> Failure {
+    Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
+}
+
+fn undefined_column(name: &str) -> Failure {
+    Failure::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
+}

@@ -1,0 +1,317 @@
+//! Calls of functions: those that there are, and what they are in SQLite.
+
+mod table;
+
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Value as Literal, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec,
+    WindowType,
+};
+
+use super::{Translator, folded, literal};
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::Type;
+use table::Gives::{Is, Same, Sum};
+use table::{AGGREGATES, Known, REFUSED, SCALARS, Takes, WINDOWS};
+
+fn find(name: &str) -> Option<&'static Known> {
+    SCALARS.iter().chain(AGGREGATES).chain(WINDOWS).find(|known| known.0 == name)
+}
+
+fn name_of(function: &Function) -> String {
+    let name = function.name.to_string().to_lowercase();
+    name.trim_start_matches("pg_catalog.").trim_matches('"').to_owned()
+}
+
+pub(super) fn is_count(function: &Function) -> bool {
+    name_of(function) == "count"
+}
+
+/// Whether it makes one value of many rows.
+pub(super) fn is_aggregate(function: &Function) -> bool {
+    let name = name_of(function);
+    function.over.is_none() && AGGREGATES.iter().any(|known| known.0 == name)
+}
+
+/// Whether an aggregate stands in `expr`, outside of its subqueries.
+pub(super) fn aggregates(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => is_aggregate(function) || arguments(function).into_iter().any(aggregates),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
+            aggregates(inner)
+        }
+        Expr::BinaryOp { left, right, .. } => aggregates(left) || aggregates(right),
+        Expr::Case { operand, conditions, else_result, .. } => {
+            let parts = conditions.iter().flat_map(|when| [&when.condition, &when.result]);
+            let rest = operand.as_deref().into_iter().chain(else_result.as_deref());
+            parts.chain(rest).any(aggregates)
+        }
+        _ => false,
+    }
+}
+
+/// The arguments that are expressions.
+pub(super) fn arguments(function: &Function) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let expr = |arg| match arg {
+        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
+        _ => None,
+    };
+    list.args.iter().filter_map(expr).collect()
+}
+
+pub(super) fn type_of(translator: &Translator<'_>, function: &Function) -> Type {
+    let name = name_of(function);
+    let arguments = arguments(function);
+    let first = || translator.first_type(arguments.iter().copied());
+    match name.as_str() {
+        // A moment without a zone stays without one.
+        "date_trunc" => match arguments.get(1).map(|arg| translator.type_of(arg)) {
+            Some(Type::Timestamp) => Type::Timestamp,
+            _ => Type::Timestamptz,
+        },
+        "nextval" | "currval" | "setval" => Type::Int8,
+        _ => match find(&name).map(|known| known.5) {
+            Some(Is(kind)) => kind,
+            Some(Same) => first(),
+            Some(Sum) => match first() {
+                kind if kind.is_integer() => Type::Int8,
+                Type::Unknown => Type::Unknown,
+                _ => Type::Float8,
+            },
+            None => Type::Unknown,
+        },
+    }
+}
+
+impl Translator<'_> {
+    pub(super) fn call(&mut self, function: &Function, expected: Type) -> Result<()> {
+        let name = name_of(function);
+        if ["nextval", "currval", "setval"].contains(&name.as_str()) {
+            return self.sequence(&name, function);
+        }
+        let known = find(&name).ok_or_else(|| unknown(&name))?;
+        let windows = WINDOWS.iter().any(|known| known.0 == name);
+        if windows && function.over.is_none() {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(
+                Failure::new(sqlstate::WRONG_OBJECT, message).hint("write OVER (ORDER BY …) behind it")
+            );
+        }
+        if function.over.is_some() && !windows && !AGGREGATES.iter().any(|known| known.0 == name) {
+            let message =
+                format!("OVER specified, but {name} is not a window function nor an aggregate function");
+            return Err(Failure::new(sqlstate::WRONG_OBJECT, message).hint("leave OVER out"));
+        }
+        self.arguments(&name, known, function, expected)?;
+        if let Some(filter) = &function.filter {
+            self.put(" FILTER (WHERE ");
+            self.condition(filter)?;
+            self.put(")");
+        }
+        match &function.over {
+            None => Ok(()),
+            Some(WindowType::NamedWindow(window)) => {
+                self.put(" OVER ");
+                self.name(&folded(window));
+                Ok(())
+            }
+            Some(WindowType::WindowSpec(spec)) => {
+                self.put(" OVER ");
+                self.window(spec)
+            }
+        }
+    }
+
+    fn arguments(&mut self, name: &str, known: &Known, function: &Function, expected: Type) -> Result<()> {
+        let odd = !function.within_group.is_empty() || function.null_treatment.is_some();
+        let (list, distinct, clauses) = match &function.args {
+            FunctionArguments::None => (&[][..], false, &[][..]),
+            FunctionArguments::List(list) => {
+                let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+                (list.args.as_slice(), distinct, list.clauses.as_slice())
+            }
+            FunctionArguments::Subquery(_) => {
+                return Err(Failure::unsupported(
+                    format!("{name} of a subquery"),
+                    "put it in parentheses twice",
+                ));
+            }
+        };
+        if odd {
+            return Err(Failure::unsupported(
+                format!("this form of {name}"),
+                "leave WITHIN GROUP and NULLS out",
+            ));
+        }
+        let &Known(_, fewest, most, emitted, takes, _) = known;
+        let star = matches!(list, [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+        if !(fewest..=most).contains(&list.len())
+            || (star && name != "count")
+            || (name == "count" && list.is_empty())
+        {
+            let message = format!("function {name} with {} arguments does not exist", list.len());
+            let many = if fewest == most { format!("{fewest}") } else { format!("{fewest} to {most}") };
+            return Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint(format!("it takes {many}")));
+        }
+        let exprs = arguments(function);
+        if !star && exprs.len() != list.len() {
+            return Err(Failure::unsupported("an argument with a name", "write the value alone"));
+        }
+        // SQLite's needs two.
+        let emitted = if name == "coalesce" && exprs.len() == 1 { "" } else { emitted };
+        self.put(emitted);
+        self.put("(");
+        if distinct {
+            if exprs.len() != 1 {
+                return Err(Failure::unsupported(
+                    format!("DISTINCT in {name}"),
+                    "select distinct rows in a subquery",
+                ));
+            }
+            self.put("DISTINCT ");
+        }
+        let same = match takes {
+            Takes::Same => self.first_type(exprs.iter().copied()),
+            _ => Type::Unknown,
+        };
+        let same = if same == Type::Unknown && type_follows(name) { expected } else { same };
+        for (at, expr) in exprs.iter().enumerate() {
+            if at > 0 {
+                self.put(", ");
+            }
+            match (takes, at) {
+                (Takes::Texts, _) | (Takes::TextNumbers | Takes::PartMoment, 0) => {
+                    self.expr(expr, Type::Text)?
+                }
+                (Takes::PartMoment, _) => self.moment(expr)?,
+                (Takes::TextNumbers, _) => self.expr(expr, Type::Int4)?,
+                (Takes::Numbers | Takes::Any, _) => self.expr(expr, Type::Unknown)?,
+                // A separator, an offset: arguments that are not like the first.
+                (Takes::Same, _) if type_follows(name) || at == 0 => self.expr(expr, same)?,
+                (Takes::Same, _) => self.expr(expr, Type::Unknown)?,
+            }
+        }
+        if star {
+            self.put("*");
+        }
+        self.clauses(name, clauses)?;
+        self.put(")");
+        Ok(())
+    }
+
+    fn clauses(&mut self, name: &str, clauses: &[FunctionArgumentClause]) -> Result<()> {
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(terms) => {
+                    self.put(" ORDER BY ");
+                    self.order(terms)?;
+                }
+                other => return Err(Failure::unsupported(format!("`{other}` in {name}"), "leave it out")),
+            }
+        }
+        Ok(())
+    }
+
+    /// nextval('name'), currval('name'), setval('name', value).
+    fn sequence(&mut self, name: &str, function: &Function) -> Result<()> {
+        let arguments = arguments(function);
+        let wrong = || {
+            let message = format!("{name} with these arguments");
+            Failure::unsupported(message, "write nextval('name'), currval('name') or setval('name', 42)")
+        };
+        let (Some(Expr::Value(value)), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default())
+        else {
+            return Err(wrong());
+        };
+        let Literal::SingleQuotedString(sequence) = &value.value else { return Err(wrong()) };
+        if rest.len() != usize::from(name == "setval") {
+            return Err(wrong());
+        }
+        let number =
+            *self.catalogue.sequences.get(sequence.trim_start_matches("public.")).ok_or_else(|| {
+                let place = value.span.start;
+                Failure::new(sqlstate::UNDEFINED_TABLE, format!("relation \"{sequence}\" does not exist"))
+                    .hint("a serial column c of table t has the sequence t_c_seq")
+                    .at(place.line, place.column)
+            })?;
+        if name != "currval" {
+            self.changes_rows = true;
+        }
+        self.put(&format!("pg_{name}({number}, {}", literal(sequence)));
+        if let [next] = rest {
+            self.put(", ");
+            self.expr(next, Type::Int8)?;
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    /// What stands behind OVER, or behind AS in a WINDOW clause.
+    pub(super) fn window(&mut self, spec: &WindowSpec) -> Result<()> {
+        self.put("(");
+        if let Some(name) = &spec.window_name {
+            self.name(&folded(name));
+        }
+        if !spec.partition_by.is_empty() {
+            self.put(" PARTITION BY ");
+            self.list(&spec.partition_by, |this, expr| this.expr(expr, Type::Unknown))?;
+        }
+        if !spec.order_by.is_empty() {
+            self.put(" ORDER BY ");
+            self.order(&spec.order_by)?;
+        }
+        if let Some(frame) = &spec.window_frame {
+            self.frame(frame)?;
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: &WindowFrame) -> Result<()> {
+        self.put(match frame.units {
+            WindowFrameUnits::Rows => " ROWS ",
+            WindowFrameUnits::Range => " RANGE ",
+            WindowFrameUnits::Groups => " GROUPS ",
+        });
+        match &frame.end_bound {
+            None => self.frame_bound(&frame.start_bound),
+            Some(end) => {
+                self.put("BETWEEN ");
+                self.frame_bound(&frame.start_bound)?;
+                self.put(" AND ");
+                self.frame_bound(end)
+            }
+        }
+    }
+
+    fn frame_bound(&mut self, bound: &WindowFrameBound) -> Result<()> {
+        let (distance, word) = match bound {
+            WindowFrameBound::CurrentRow => {
+                self.put("CURRENT ROW");
+                return Ok(());
+            }
+            WindowFrameBound::Preceding(distance) => (distance, " PRECEDING"),
+            WindowFrameBound::Following(distance) => (distance, " FOLLOWING"),
+        };
+        match distance {
+            None => self.put("UNBOUNDED"),
+            Some(distance) => self.expr(distance, Type::Int8)?,
+        }
+        self.put(word);
+        Ok(())
+    }
+}
+
+/// Functions whose arguments are all of the type that they give.
+fn type_follows(name: &str) -> bool {
+    ["coalesce", "nullif", "greatest", "least", "min", "max"].contains(&name)
+}
+
+fn unknown(name: &str) -> Failure {
+    if let Some((_, hint)) = REFUSED.iter().find(|(known, _)| *known == name) {
+        return Failure::unsupported(format!("the function {name}"), *hint);
+    }
+    Failure::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name} does not exist"))
+        .hint("see which functions there are in the reference of databases")
+}

@@ -1,0 +1,212 @@
+//! UPDATE, DELETE, TRUNCATE and LOCK TABLE.
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, CascadeOption, Delete, Expr, FromTable, Lock, LockTableMode, SelectItem,
+    TableFactor, TableWithJoins, Truncate, TruncateIdentityOption, Update, UpdateTableFromKind,
+};
+
+use super::{Plan, Relation, Run, Translator, folded, quoted, relation_name, undefined_column};
+use crate::catalogue::{Output, Table};
+use crate::error::{Failure, Result, sqlstate};
+use crate::lock::{Strength, TableMode};
+
+impl Translator<'_> {
+    pub(super) fn top_update(mut self, update: &Update) -> Result<Run> {
+        self.changes_rows = true;
+        let odd = update.or.is_some()
+            || update.limit.is_some()
+            || !update.order_by.is_empty()
+            || update.output.is_some();
+        if odd || !update.table.joins.is_empty() {
+            let hint = "write UPDATE t SET a = 1 FROM other WHERE … RETURNING …";
+            return Err(Failure::unsupported("this form of UPDATE", hint));
+        }
+        let (name, alias) = self.target(&update.table.relation, "UPDATE")?;
+        let Some(table) = self.catalogue.tables.get(&name) else { return Err(undefined_column(&name)) };
+        let relation = Relation { alias: alias.clone(), table: Some(name.clone()), outputs: table.outputs() };
+        let from = match &update.from {
+            None => &[][..],
+            Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => from,
+        };
+        let mut scope = vec![relation];
+        scope.extend(self.relations(from)?);
+        self.scopes.push(scope);
+        self.put(&format!("UPDATE {}", quoted(&name)));
+        if alias != name {
+            self.put(&format!(" AS {}", quoted(&alias)));
+        }
+        self.put(" SET ");
+        self.assignments(&update.assignments, table)?;
+        if !from.is_empty() {
+            self.put(" FROM ");
+            self.from(from)?;
+        }
+        self.filter(update.selection.as_ref())?;
+        let outputs = self.returning(update.returning.as_deref())?;
+        let strength = self.strength(&name, &update.assignments);
+        self.run(Some(outputs), strength)
+    }
+
+    pub(super) fn top_delete(mut self, delete: &Delete) -> Result<Run> {
+        self.changes_rows = true;
+        let FromTable::WithFromKeyword(from) = &delete.from else {
+            return Err(
+                Failure::new(sqlstate::SYNTAX, "DELETE without FROM").hint("write DELETE FROM t WHERE …")
+            );
+        };
+        let odd = !delete.tables.is_empty() || delete.limit.is_some() || !delete.order_by.is_empty();
+        let [TableWithJoins { relation, joins }] = from.as_slice() else {
+            return Err(Failure::unsupported("DELETE from several tables", "use one DELETE for each"));
+        };
+        if odd || !joins.is_empty() || delete.output.is_some() {
+            let hint = "write DELETE FROM t USING other WHERE … RETURNING …";
+            return Err(Failure::unsupported("this form of DELETE", hint));
+        }
+        let (name, alias) = self.target(relation, "DELETE FROM")?;
+        let outputs = self.catalogue.tables.get(&name).map(Table::outputs).unwrap_or_default();
+        let target = Relation { alias: alias.clone(), table: Some(name.clone()), outputs };
+        self.put(&format!("DELETE FROM {}", quoted(&name)));
+        if alias != name {
+            self.put(&format!(" AS {}", quoted(&alias)));
+        }
+        match delete.using.as_deref() {
+            None => {
+                self.scopes.push(vec![target]);
+                self.filter(delete.selection.as_ref())?;
+            }
+            Some(using) => {
+                let mut scope = vec![target];
+                scope.extend(self.relations(using)?);
+                self.scopes.push(scope);
+                let known = quoted(&alias);
+                self.put(&format!(" WHERE {known}.rowid IN (SELECT {known}.rowid FROM {}", quoted(&name)));
+                if alias != name {
+                    self.put(&format!(" AS {known}"));
+                }
+                self.put(", ");
+                self.from(using)?;
+                self.filter(delete.selection.as_ref())?;
+                self.put(")");
+            }
+        }
+        let outputs = self.returning(delete.returning.as_deref())?;
+        self.run(Some(outputs), Strength::Update)
+    }
+
+    /// The table of an UPDATE or a DELETE, and the name by which the statement calls it.
+    fn target(&mut self, factor: &TableFactor, word: &str) -> Result<(String, String)> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let known = self.changed_table(name)?;
+                let alias = alias.as_ref().map_or(known.clone(), |alias| folded(&alias.name));
+                Ok((known, alias))
+            }
+            other => Err(Failure::unsupported(format!("{word} {other}"), "name a table")),
+        }
+    }
+
+    /// A WHERE always: without one, SQLite empties a table without saying which rows it had.
+    fn filter(&mut self, selection: Option<&Expr>) -> Result<()> {
+        self.put(" WHERE ");
+        match selection {
+            Some(selection) => self.condition(selection),
+            None => {
+                self.put("TRUE");
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn returning(&mut self, returning: Option<&[SelectItem]>) -> Result<Vec<Output>> {
+        let Some(items) = returning else { return Ok(Vec::new()) };
+        self.put(" RETURNING ");
+        self.returning = true;
+        self.projection(items)?;
+        self.returning = false;
+        let outputs = items.iter().flat_map(|item| self.projected_item(item)).collect();
+        Ok(outputs)
+    }
+
+    pub(super) fn assignments(&mut self, assignments: &[Assignment], table: &Table) -> Result<()> {
+        self.list(assignments, |this, assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(name) => {
+                let name = relation_name(name)?;
+                let column = table.column(&name).ok_or_else(|| undefined_column(&name))?;
+                if column.is_rowid {
+                    let hint = "insert the row anew, and delete the old one";
+                    return Err(Failure::unsupported("an UPDATE of a primary key of whole numbers", hint));
+                }
+                this.put(&format!("{} = ", quoted(&name)));
+                this.assigned(&assignment.value, column)
+            }
+            AssignmentTarget::Tuple(names) => {
+                let names = names.iter().map(relation_name).collect::<Result<Vec<_>>>()?;
+                let text: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+                this.put(&format!("({}) = ", text.join(", ")));
+                match &assignment.value {
+                    Expr::Tuple(values) if values.len() == names.len() => {
+                        let cells: Vec<(&Expr, &String)> = values.iter().zip(&names).collect();
+                        this.put("(");
+                        this.list(&cells, |this, (value, name)| {
+                            let column = table.column(name).ok_or_else(|| undefined_column(name))?;
+                            this.assigned(value, column)
+                        })?;
+                        this.put(")");
+                        Ok(())
+                    }
+                    Expr::Subquery(query) => {
+                        this.put("(");
+                        this.query(query)?;
+                        this.put(")");
+                        Ok(())
+                    }
+                    _ => {
+                        let hint = "give one value for each column";
+                        let message = "number of columns does not match number of values";
+                        Err(Failure::new(sqlstate::SYNTAX, message).hint(hint))
+                    }
+                }
+            }
+        })
+    }
+
+    pub(super) fn truncate(mut self, truncate: &Truncate) -> Result<Plan> {
+        if truncate.cascade == Some(CascadeOption::Cascade) {
+            let hint = "name the tables that refer to it as well: TRUNCATE a, b";
+            return Err(Failure::unsupported("TRUNCATE … CASCADE", hint));
+        }
+        let mut tables = Vec::new();
+        for target in &truncate.table_names {
+            tables.push(self.changed_table(&target.name)?);
+        }
+        for table in &tables {
+            let child = self.catalogue.tables.iter().find(|(name, other)| {
+                !tables.contains(name) && other.foreign.iter().any(|foreign| foreign.parent == *table)
+            });
+            if let Some((child, _)) = child {
+                let message = "cannot truncate a table referenced in a foreign key constraint";
+                let hint = format!("truncate table \"{child}\" at the same time");
+                return Err(Failure::new(sqlstate::NOT_SUPPORTED, message).hint(hint));
+            }
+        }
+        Ok(Plan::Truncate { tables, restart: truncate.identity == Some(TruncateIdentityOption::Restart) })
+    }
+
+    pub(super) fn lock_tables(mut self, lock: &Lock) -> Result<Plan> {
+        let mode = match lock.lock_mode {
+            Some(LockTableMode::AccessShare) => TableMode::AccessShare,
+            Some(LockTableMode::RowShare) => TableMode::RowShare,
+            Some(LockTableMode::RowExclusive) => TableMode::RowExclusive,
+            Some(LockTableMode::ShareUpdateExclusive) => TableMode::ShareUpdateExclusive,
+            Some(LockTableMode::Share) => TableMode::Share,
+            Some(LockTableMode::ShareRowExclusive) => TableMode::ShareRowExclusive,
+            Some(LockTableMode::Exclusive) => TableMode::Exclusive,
+            Some(LockTableMode::AccessExclusive) | None => TableMode::AccessExclusive,
+        };
+        let mut tables = Vec::new();
+        for target in &lock.tables {
+            tables.push(self.changed_table(&target.name)?);
+        }
+        Ok(Plan::Lock { tables, mode, nowait: lock.nowait })
+    }
+}

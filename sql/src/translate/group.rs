@@ -1,0 +1,111 @@
+//! GROUP BY, and that every column of the result is grouped or aggregated.
+
+use sqlparser::ast::{Expr, GroupByExpr, Ident, Select, SelectItem};
+
+use super::relation::column_name;
+use super::{Translator, call, folded};
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::Type;
+
+impl Translator<'_> {
+    pub(super) fn grouping(&mut self, select: &Select) -> Result<()> {
+        let GroupByExpr::Expressions(list, modifiers) = &select.group_by else {
+            return Err(Failure::unsupported("GROUP BY ALL", "name the columns"));
+        };
+        if !modifiers.is_empty() {
+            return Err(Failure::unsupported("this GROUP BY", "use UNION ALL of several GROUP BY"));
+        }
+        self.all_grouped(select, list)?;
+        if !list.is_empty() {
+            self.put(" GROUP BY ");
+            self.list(list, |this, expr| this.expr(expr, Type::Unknown))?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a column is neither grouped nor aggregated: SQLite would take the value of any row.
+    fn all_grouped(&self, select: &Select, list: &[Expr]) -> Result<()> {
+        let projected = select.projection.iter().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some((None, expr)),
+            SelectItem::ExprWithAlias { expr, alias } => Some((Some(folded(alias)), expr)),
+            _ => None,
+        });
+        let projected: Vec<(Option<String>, &Expr)> = projected.collect();
+        let aggregated = list.is_empty()
+            && (select.having.is_some() || projected.iter().any(|(_, expr)| call::aggregates(expr)));
+        if list.is_empty() && !aggregated {
+            return Ok(());
+        }
+        // Numbers and aliases stand for columns of the SELECT.
+        let meant = |expr: &Expr| match expr {
+            Expr::Value(value) => {
+                let at = value.value.to_string().parse::<usize>().ok();
+                at.and_then(|at| projected.get(at.wrapping_sub(1)))
+                    .map_or(expr.clone(), |(_, e)| (*e).clone())
+            }
+            Expr::Identifier(name) if self.resolve(std::slice::from_ref(name)).is_none() => {
+                let alias = folded(name);
+                let named = projected.iter().find(|(known, _)| known.as_ref() == Some(&alias));
+                named.map_or(expr.clone(), |(_, e)| (*e).clone())
+            }
+            _ => expr.clone(),
+        };
+        let groups: Vec<Expr> = list.iter().map(meant).collect();
+        let all = projected.iter().map(|(_, expr)| *expr).chain(&select.having);
+        match all.into_iter().find_map(|expr| self.ungrouped(expr, &groups)) {
+            None => Ok(()),
+            Some(column) => {
+                let message = format!(
+                    "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                );
+                Err(Failure::new(sqlstate::GROUPING, message)
+                    .hint("add it to the GROUP BY, or use min() or max()"))
+            }
+        }
+    }
+
+    fn ungrouped(&self, expr: &Expr, groups: &[Expr]) -> Option<String> {
+        if groups.contains(expr) {
+            return None;
+        }
+        match expr {
+            Expr::Identifier(name) => {
+                self.is_ungrouped(std::slice::from_ref(name), groups).then(|| folded(name))
+            }
+            Expr::CompoundIdentifier(names) => self.is_ungrouped(names, groups).then(|| expr.to_string()),
+            Expr::Function(function) if call::is_aggregate(function) => None,
+            Expr::Function(function) => {
+                call::arguments(function).into_iter().find_map(|arg| self.ungrouped(arg, groups))
+            }
+            Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
+                self.ungrouped(inner, groups)
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                self.ungrouped(left, groups).or_else(|| self.ungrouped(right, groups))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_ungrouped(&self, name: &[Ident], groups: &[Expr]) -> bool {
+        let Some(last) = name.last().map(folded) else { return false };
+        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        let qualifier = name.len().checked_sub(2).map(|at| folded(&name[at]));
+        let of = scope.iter().find(|relation| match &qualifier {
+            Some(qualifier) => *qualifier == relation.alias,
+            None => relation.outputs.iter().any(|output| output.name == last),
+        });
+        // A column of a query around this one is the same for all rows.
+        let Some(relation) = of else { return false };
+        let grouped: Vec<String> = groups.iter().map(column_name).collect();
+        if grouped.contains(&last) {
+            return false;
+        }
+        // The other columns of a row follow from its primary key.
+        let table = relation.table.as_deref().unwrap_or_default();
+        let primary = self.catalogue.indexes_of(table).find(|(_, index)| index.primary);
+        !primary
+            .and_then(|(_, index)| index.columns.as_ref())
+            .is_some_and(|keys| keys.iter().all(|k| grouped.contains(k)))
+    }
+}

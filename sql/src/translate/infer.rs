@@ -1,0 +1,178 @@
+//! The types of expressions, as far as they follow from columns, casts and functions.
+
+use sqlparser::ast::{BinaryOperator as Op, Expr, Ident, Query, SelectItem, SetExpr, UnaryOperator, Value};
+
+use super::call;
+use super::{Relation, Translator, folded};
+use crate::catalogue::Output;
+use crate::types::Type;
+
+impl Translator<'_> {
+    /// The column that `name` means, by the scopes from the inside out.
+    pub(super) fn resolve(&self, name: &[Ident]) -> Option<&Output> {
+        let (column, qualifier) = match name {
+            [column] => (column, None),
+            [relation, column] | [_, relation, column] => (column, Some(folded(relation))),
+            _ => return None,
+        };
+        let column = folded(column);
+        let of = |relation: &&Relation| qualifier.as_ref().is_none_or(|name| *name == relation.alias);
+        self.scopes.iter().rev().find_map(|scope| {
+            let outputs = scope.iter().filter(of).flat_map(|relation| &relation.outputs);
+            outputs.into_iter().find(|output| output.name == column)
+        })
+    }
+
+    /// The type of an expression; Unknown for literals in quotes, parameters, and what nothing says.
+    pub(super) fn type_of(&self, expr: &Expr) -> Type {
+        match expr {
+            Expr::Identifier(name) => self.column_type(std::slice::from_ref(name)),
+            Expr::CompoundIdentifier(names) => self.column_type(names),
+            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.type_of(inner),
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    if text.parse::<i32>().is_ok() { Type::Int4 } else { Type::Int8 }
+                }
+                Value::Number(..) => Type::Numeric(None),
+                Value::Boolean(_) => Type::Bool,
+                Value::Placeholder(text) => self.parameter_type(text),
+                _ => Type::Unknown,
+            },
+            Expr::Cast { data_type, .. } => Type::of(data_type).map_or(Type::Unknown, |(kind, _)| kind),
+            Expr::TypedString(typed) => Type::of(&typed.data_type).map_or(Type::Unknown, |(kind, _)| kind),
+            Expr::UnaryOp { op: UnaryOperator::Not, .. } => Type::Bool,
+            Expr::UnaryOp { expr, .. } => self.type_of(expr),
+            Expr::BinaryOp { left, op, right } => self.type_of_operation(left, op, right),
+            Expr::Case { conditions, else_result, .. } => {
+                let results = conditions.iter().map(|when| &when.result);
+                self.first_type(results.chain(else_result.as_deref()))
+            }
+            Expr::Function(function) => call::type_of(self, function),
+            Expr::Extract { .. } => Type::Float8,
+            Expr::Ceil { expr, .. } | Expr::Floor { expr, .. } => self.type_of(expr),
+            Expr::Position { .. } => Type::Int4,
+            Expr::Substring { .. } | Expr::Trim { .. } | Expr::Overlay { .. } => Type::Text,
+            Expr::AtTimeZone { timestamp, .. } => match self.type_of(timestamp) {
+                Type::Timestamptz => Type::Timestamp,
+                _ => Type::Timestamptz,
+            },
+            Expr::Subquery(query) => match query.body.as_ref() {
+                SetExpr::Select(select) => match select.projection.as_slice() {
+                    [SelectItem::UnnamedExpr(Expr::Function(function))]
+                    | [SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }]
+                        if call::is_count(function) =>
+                    {
+                        Type::Int8
+                    }
+                    _ => self.type_of_subquery(query),
+                },
+                _ => Type::Unknown,
+            },
+            boolean if is_boolean(boolean) => Type::Bool,
+            _ => Type::Unknown,
+        }
+    }
+
+    fn type_of_subquery(&self, query: &Query) -> Type {
+        let mut translator = Translator::new(self.catalogue, self.bounds);
+        translator.scopes.clone_from(&self.scopes);
+        translator.ctes.clone_from(&self.ctes);
+        match translator.describe(query).as_deref() {
+            Ok([only]) => only.kind,
+            _ => Type::Unknown,
+        }
+    }
+
+    fn column_type(&self, name: &[Ident]) -> Type {
+        self.resolve(name).map_or(Type::Unknown, |output| output.kind)
+    }
+
+    fn parameter_type(&self, text: &str) -> Type {
+        let number = text.trim_start_matches('$').parse::<usize>().unwrap_or(0);
+        number.checked_sub(1).and_then(|at| self.params.get(at)).copied().unwrap_or(Type::Unknown)
+    }
+
+    pub(super) fn first_type<'e>(&self, mut exprs: impl Iterator<Item = &'e Expr>) -> Type {
+        exprs
+            .find_map(|expr| Some(self.type_of(expr)).filter(|kind| *kind != Type::Unknown))
+            .unwrap_or(Type::Unknown)
+    }
+
+    fn type_of_operation(&self, left: &Expr, op: &Op, right: &Expr) -> Type {
+        match op {
+            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
+                let (left, right) = (self.type_of(left), self.type_of(right));
+                match (left, right) {
+                    (Type::Date, Type::Date) => Type::Int4,
+                    (Type::Date, other) if other.is_integer() => Type::Date,
+                    (Type::Date, _) => Type::Timestamp,
+                    (Type::Timestamp | Type::Timestamptz, _) => left,
+                    (_, Type::Timestamp | Type::Timestamptz) => right,
+                    _ => wider(left, right),
+                }
+            }
+            Op::StringConcat | Op::LongArrow | Op::HashLongArrow => Type::Text,
+            Op::Arrow | Op::HashArrow => Type::Jsonb,
+            Op::PGExp => Type::Float8,
+            Op::BitwiseAnd
+            | Op::BitwiseOr
+            | Op::PGBitwiseXor
+            | Op::PGBitwiseShiftLeft
+            | Op::PGBitwiseShiftRight => wider(self.type_of(left), self.type_of(right)),
+            _ => Type::Bool,
+        }
+    }
+
+    /// Whether no value of `expr` is NULL, as far as a column says it.
+    pub(super) fn is_never_null(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Identifier(name) => {
+                self.resolve(std::slice::from_ref(name)).is_some_and(|output| output.not_null)
+            }
+            Expr::CompoundIdentifier(names) => self.resolve(names).is_some_and(|output| output.not_null),
+            Expr::Nested(inner) => self.is_never_null(inner),
+            _ => false,
+        }
+    }
+}
+
+/// The type of a sum: of integers the longer one, of all else a floating-point number.
+fn wider(left: Type, right: Type) -> Type {
+    let rank = |kind: Type| match kind {
+        Type::Int2 => 1,
+        Type::Int4 => 2,
+        Type::Int8 => 3,
+        Type::Numeric(_) => 4,
+        Type::Float4 => 5,
+        Type::Float8 => 6,
+        _ => 0,
+    };
+    let wider = if rank(left) >= rank(right) { left } else { right };
+    match wider {
+        Type::Numeric(_) => Type::Numeric(None),
+        other => other,
+    }
+}
+
+fn is_boolean(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::In { .. }
+            | Expr::Between { .. }
+            | Expr::Like { .. }
+            | Expr::ILike { .. }
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. }
+            | Expr::Exists { .. }
+    )
+}

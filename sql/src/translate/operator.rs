@@ -1,0 +1,253 @@
+//! Operators: of truth values, numbers, texts, moments and JSON.
+
+use sqlparser::ast::{BinaryOperator as Op, DataType, Expr, UnaryOperator, Value as Literal};
+
+use super::{Translator, literal};
+use crate::error::{Failure, Result, sqlstate};
+use crate::time::Interval;
+use crate::types::{Category, Type};
+
+impl Translator<'_> {
+    pub(super) fn operation(&mut self, left: &Expr, op: &Op, right: &Expr, expected: Type) -> Result<()> {
+        match op {
+            Op::And | Op::Or => {
+                self.condition(left)?;
+                self.put(if *op == Op::And { " AND " } else { " OR " });
+                self.condition(right)
+            }
+            Op::Eq => self.comparison(left, " = ", right),
+            Op::NotEq => self.comparison(left, " <> ", right),
+            Op::Lt => self.comparison(left, " < ", right),
+            Op::LtEq => self.comparison(left, " <= ", right),
+            Op::Gt => self.comparison(left, " > ", right),
+            Op::GtEq => self.comparison(left, " >= ", right),
+            Op::Plus | Op::Minus => self.sum(left, op, right, expected),
+            Op::Multiply => self.arithmetic("", left, " * ", right, ""),
+            // A division by a constant other than zero needs no function.
+            Op::Divide if is_nonzero(right) => self.arithmetic("", left, " / ", right, ""),
+            Op::Modulo if is_nonzero(right) && self.type_of(left).is_integer() => {
+                self.arithmetic("", left, " % ", right, "")
+            }
+            Op::Divide => self.arithmetic("pg_div(", left, ", ", right, ")"),
+            Op::Modulo => self.arithmetic("pg_mod(", left, ", ", right, ")"),
+            Op::PGExp => self.arithmetic("pg_power(", left, ", ", right, ")"),
+            Op::BitwiseAnd => self.arithmetic("", left, " & ", right, ""),
+            Op::BitwiseOr => self.arithmetic("", left, " | ", right, ""),
+            Op::PGBitwiseShiftLeft => self.arithmetic("", left, " << ", right, ""),
+            Op::PGBitwiseShiftRight => self.arithmetic("", left, " >> ", right, ""),
+            Op::StringConcat => {
+                self.text_operand(left)?;
+                self.put(" || ");
+                self.text_operand(right)
+            }
+            Op::Arrow => self.json_step(left, " -> ", right),
+            Op::LongArrow => {
+                self.put("CAST(");
+                self.json_step(left, " ->> ", right)?;
+                self.put(" AS TEXT)");
+                Ok(())
+            }
+            Op::PGLikeMatch => self.like(false, left, right, None, false),
+            Op::PGNotLikeMatch => self.like(true, left, right, None, false),
+            Op::PGILikeMatch => self.like(false, left, right, None, true),
+            Op::PGNotILikeMatch => self.like(true, left, right, None, true),
+            Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGRegexNotMatch | Op::PGRegexNotIMatch => {
+                Err(Failure::unsupported(format!("the operator {op}"), "use LIKE or ILIKE"))
+            }
+            other => Err(Failure::unsupported(
+                format!("the operator {other}"),
+                "use comparison, arithmetic, ||, LIKE, -> and ->>",
+            )),
+        }
+    }
+
+    fn arithmetic(&mut self, before: &str, left: &Expr, op: &str, right: &Expr, behind: &str) -> Result<()> {
+        for side in [left, right] {
+            let kind = self.type_of(side);
+            if !matches!(kind.category(), Category::Number | Category::Unknown) {
+                let message = format!("operator does not exist: {}{op}…", kind.name());
+                return Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint("use it with numbers"));
+            }
+        }
+        self.put(before);
+        self.number_operand(left, right)?;
+        self.put(op);
+        self.number_operand(right, left)?;
+        self.put(behind);
+        Ok(())
+    }
+
+    /// A literal in quotes or a parameter takes the type of the other operand.
+    fn number_operand(&mut self, expr: &Expr, other: &Expr) -> Result<()> {
+        let expected = self.type_of(other);
+        let plain = matches!(
+            expr,
+            Expr::Identifier(_)
+                | Expr::CompoundIdentifier(_)
+                | Expr::Value(_)
+                | Expr::Nested(_)
+                | Expr::Function(_)
+        );
+        if plain { self.expr(expr, expected) } else { self.inside("(", expr, expected, ")") }
+    }
+
+    /// `+` and `-`, of numbers and of moments.
+    fn sum(&mut self, left: &Expr, op: &Op, right: &Expr, expected: Type) -> Result<()> {
+        let minus = *op == Op::Minus;
+        if let Some((interval, factor)) = interval(right) {
+            return self.shifted(left, &interval?, factor, minus, expected);
+        }
+        if let (Some((interval, factor)), false) = (interval(left), minus) {
+            return self.shifted(right, &interval?, factor, false, expected);
+        }
+        let (from, to) = (self.type_of(left), self.type_of(right));
+        match (from.category(), to.category()) {
+            (Category::Date, Category::Date) if from == Type::Date && to == Type::Date && minus => {
+                self.inside("(pg_day(", left, Type::Unknown, ") - pg_day(")?;
+                self.inside("", right, Type::Unknown, "))")
+            }
+            (Category::Date, Category::Number) if from == Type::Date => {
+                self.inside("pg_date_add(", left, Type::Unknown, if minus { ", -(" } else { ", (" })?;
+                self.inside("", right, Type::Unknown, "))")
+            }
+            (Category::Date | Category::Time, _) | (_, Category::Date | Category::Time) => {
+                Err(Failure::unsupported(
+                    "this calculation with dates",
+                    "add or subtract an interval, or use extract(epoch FROM …) for differences in seconds",
+                ))
+            }
+            _ => self.arithmetic("", left, if minus { " - " } else { " + " }, right, ""),
+        }
+    }
+
+    /// A moment plus or minus an interval, which may be multiplied.
+    fn shifted(
+        &mut self,
+        moment: &Expr,
+        interval: &str,
+        factor: Option<&Expr>,
+        minus: bool,
+        expected: Type,
+    ) -> Result<()> {
+        let kind = match self.type_of(moment) {
+            Type::Timestamptz => Type::Timestamptz,
+            Type::Unknown if expected == Type::Timestamptz => Type::Timestamptz,
+            _ => Type::Timestamp,
+        };
+        self.inside("pg_shift(", moment, kind, &format!(", {}, ", literal(interval)))?;
+        self.put(if minus { "-(" } else { "(" });
+        match factor {
+            Some(factor) => self.expr(factor, Type::Float8)?,
+            None => self.put("1"),
+        }
+        self.put(&format!("), {})", kind.code()));
+        Ok(())
+    }
+
+    /// The argument of a function of moments: a literal in quotes is a timestamp.
+    pub(super) fn moment(&mut self, expr: &Expr) -> Result<()> {
+        let kind = self.type_of(expr);
+        if !matches!(kind.category(), Category::Date | Category::Unknown) {
+            let message = format!("a value of type {} is no date or timestamp", kind.name());
+            return Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message).hint("cast it: `::timestamptz`"));
+        }
+        self.expr(expr, Type::Timestamptz)
+    }
+
+    pub(super) fn at_time_zone(&mut self, timestamp: &Expr, zone: &Expr) -> Result<()> {
+        let utc = match zone {
+            Expr::Value(value) => match &value.value {
+                Literal::SingleQuotedString(name) => {
+                    ["utc", "gmt", "z", "etc/utc"].contains(&name.to_lowercase().as_str())
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if !utc {
+            return Err(Failure::unsupported("a time zone other than UTC", "write AT TIME ZONE 'UTC'"));
+        }
+        let to = match self.type_of(timestamp) {
+            Type::Timestamptz => Type::Timestamp,
+            _ => Type::Timestamptz,
+        };
+        self.inside("pg_cast(", timestamp, Type::Unknown, &format!(", {})", to.code()))
+    }
+
+    /// An operand of `||`: booleans are text there.
+    fn text_operand(&mut self, expr: &Expr) -> Result<()> {
+        match self.type_of(expr) {
+            Type::Bool => self.cast(expr, &DataType::Text),
+            Type::Float4 | Type::Float8 | Type::Numeric(_) => self.cast(expr, &DataType::Text),
+            _ => self.operand(expr, Type::Text),
+        }
+    }
+
+    fn json_step(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<()> {
+        self.operand(left, Type::Unknown)?;
+        self.put(op);
+        match self.type_of(right) {
+            Type::Unknown => self.operand(right, Type::Text),
+            _ => self.operand(right, Type::Unknown),
+        }
+    }
+
+    pub(super) fn unary(&mut self, op: &UnaryOperator, expr: &Expr, expected: Type) -> Result<()> {
+        match op {
+            UnaryOperator::Not => {
+                self.put("NOT ");
+                self.condition(expr)
+            }
+            UnaryOperator::Minus => {
+                // `-9223372036854775808` and `- -1`: the sign belongs to the number, and is no comment.
+                self.put("-");
+                self.operand(expr, expected)
+            }
+            UnaryOperator::Plus => self.operand(expr, expected),
+            UnaryOperator::BitwiseNot => {
+                self.put("~");
+                self.operand(expr, expected)
+            }
+            other => {
+                Err(Failure::unsupported(format!("the operator {other}"), "use the function of that name"))
+            }
+        }
+    }
+}
+
+fn is_nonzero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Literal::Number(digits, _) => digits.parse::<f64>().is_ok_and(|number| number != 0.0),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// `interval '1 day'`, `'1 day'::interval`, and either times a number.
+fn interval(expr: &Expr) -> Option<(Result<String>, Option<&Expr>)> {
+    match expr {
+        Expr::Nested(inner) => interval(inner),
+        Expr::Interval(interval) => {
+            let Expr::Value(value) = interval.value.as_ref() else { return None };
+            let text = value.value.clone().into_string()?;
+            let text = match &interval.leading_field {
+                Some(field) => format!("{text} {}", field.to_string().to_lowercase()),
+                None => text,
+            };
+            Some((Interval::parse(&text).map(|_| text.clone()), None))
+        }
+        Expr::Cast { expr, data_type: DataType::Interval { .. }, .. } => {
+            let Expr::Value(value) = expr.as_ref() else { return None };
+            let text = value.value.clone().into_string()?;
+            Some((Interval::parse(&text).map(|_| text.clone()), None))
+        }
+        Expr::BinaryOp { left, op: Op::Multiply, right } => match (interval(left), interval(right)) {
+            (Some((text, None)), None) => Some((text, Some(right))),
+            (None, Some((text, None))) => Some((text, Some(left))),
+            _ => None,
+        },
+        _ => None,
+    }
+}

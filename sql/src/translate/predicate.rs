@@ -1,0 +1,247 @@
+//! Conditions: comparisons, lists, patterns, and the functions with a syntax of their own.
+
+use sqlparser::ast::{BinaryOperator as Op, Expr, InTarget, TrimWhereField, Value as Literal};
+
+use super::expr::unsupported;
+use super::{Translator, literal};
+use crate::error::{Failure, Result, sqlstate};
+use crate::types::{Category, Type};
+
+impl Translator<'_> {
+    /// Conditions, and the functions with a syntax of their own.
+    pub(super) fn predicate(&mut self, expr: &Expr) -> Result<()> {
+        match expr {
+            Expr::IsNull(inner) | Expr::IsUnknown(inner) => {
+                self.inside("(", inner, Type::Unknown, ") IS NULL")
+            }
+            Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => {
+                self.inside("(", inner, Type::Unknown, ") IS NOT NULL")
+            }
+            Expr::IsTrue(inner) => self.inside("(", inner, Type::Bool, ") IS TRUE"),
+            Expr::IsNotTrue(inner) => self.inside("(", inner, Type::Bool, ") IS NOT TRUE"),
+            Expr::IsFalse(inner) => self.inside("(", inner, Type::Bool, ") IS FALSE"),
+            Expr::IsNotFalse(inner) => self.inside("(", inner, Type::Bool, ") IS NOT FALSE"),
+            Expr::IsDistinctFrom(left, right) => self.comparison(left, " IS NOT ", right),
+            Expr::IsNotDistinctFrom(left, right) => self.comparison(left, " IS ", right),
+            Expr::In { expr, target, negated, .. } => self.in_list(expr, target, *negated),
+            Expr::Between { expr, negated, low, high } => {
+                let kind = self.common(expr, low).or_else(|_| self.common(expr, high))?;
+                self.common(expr, high)?;
+                self.operand(expr, kind)?;
+                self.put(if *negated { " NOT BETWEEN " } else { " BETWEEN " });
+                self.operand(low, kind)?;
+                self.put(" AND ");
+                self.operand(high, kind)
+            }
+            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+                self.like(*negated, expr, pattern, escape_char.as_deref(), false)
+            }
+            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
+                self.like(*negated, expr, pattern, escape_char.as_deref(), true)
+            }
+            Expr::AnyOp { left, compare_op: Op::Eq, right, .. } => self.any(left, right, false),
+            Expr::AllOp { left, compare_op: Op::NotEq, right } => self.any(left, right, true),
+            Expr::Extract { field, expr, .. } => {
+                self.put(&format!("pg_extract({}, ", literal(&field.to_string().to_lowercase())));
+                self.moment(expr)?;
+                self.put(")");
+                Ok(())
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone),
+            Expr::Ceil { expr, .. } => self.inside("pg_ceil(", expr, Type::Unknown, ")"),
+            Expr::Floor { expr, .. } => self.inside("pg_floor(", expr, Type::Unknown, ")"),
+            Expr::Position { expr, r#in } => {
+                self.inside("instr(", r#in, Type::Text, ", ")?;
+                self.inside("", expr, Type::Text, ")")
+            }
+            Expr::Substring { expr, substring_from, substring_for, .. } => {
+                self.inside("pg_substr(", expr, Type::Text, ", ")?;
+                match substring_from {
+                    Some(from) => self.expr(from, Type::Int4)?,
+                    None => self.put("1"),
+                }
+                if let Some(length) = substring_for {
+                    self.inside(", ", length, Type::Int4, "")?;
+                }
+                self.put(")");
+                Ok(())
+            }
+            Expr::Trim { trim_where, trim_what, expr, trim_characters: None } => {
+                self.put(match trim_where {
+                    Some(TrimWhereField::Leading) => "ltrim(",
+                    Some(TrimWhereField::Trailing) => "rtrim(",
+                    Some(TrimWhereField::Both) | None => "trim(",
+                });
+                self.expr(expr, Type::Text)?;
+                if let Some(what) = trim_what {
+                    self.inside(", ", what, Type::Text, "")?;
+                }
+                self.put(")");
+                Ok(())
+            }
+            other => Err(unsupported(other)),
+        }
+    }
+
+    /// An operand of a comparison: in parentheses, if it is one itself.
+    pub(super) fn operand(&mut self, expr: &Expr, expected: Type) -> Result<()> {
+        let kind = self.type_of(expr);
+        if kind != expected && kind.category() == Category::Date && expected.category() == Category::Date {
+            self.put("pg_cast(");
+            return self.inside("", expr, Type::Unknown, &format!(", {})", expected.code()));
+        }
+        let plain = matches!(
+            expr,
+            Expr::Identifier(_)
+                | Expr::CompoundIdentifier(_)
+                | Expr::Value(_)
+                | Expr::Nested(_)
+                | Expr::Function(_)
+        );
+        if plain { self.expr(expr, expected) } else { self.inside("(", expr, expected, ")") }
+    }
+
+    /// An operand of AND, OR and NOT, or all of a WHERE: a truth value.
+    pub(super) fn condition(&mut self, expr: &Expr) -> Result<()> {
+        let kind = self.type_of(expr);
+        if !matches!(kind, Type::Bool | Type::Unknown) {
+            let message = format!("a condition must be type boolean, not type {}", kind.name());
+            return Err(Failure::new(sqlstate::TYPE_MISMATCH, message).hint("compare it: `column <> 0`"));
+        }
+        self.inside("(", expr, Type::Bool, ")")
+    }
+
+    /// The type in which two operands are compared.
+    fn common(&self, left: &Expr, right: &Expr) -> Result<Type> {
+        let (left, right) = (self.type_of(left), self.type_of(right));
+        match (left.category(), right.category()) {
+            (_, Category::Unknown) => Ok(left),
+            (Category::Unknown, _) => Ok(right),
+            (Category::Date, Category::Date) if left != right => Ok(Type::Timestamptz),
+            (a, b) if a == b => Ok(left),
+            _ => {
+                let message = format!("operator does not exist: {} = {}", left.name(), right.name());
+                Err(Failure::new(sqlstate::UNDEFINED_FUNCTION, message)
+                    .hint("add a cast, such as `::text` or `::integer`, to one of the two"))
+            }
+        }
+    }
+
+    pub(super) fn comparison(&mut self, left: &Expr, op: &str, right: &Expr) -> Result<()> {
+        let kind = self.common(left, right)?;
+        self.operand(left, kind)?;
+        self.put(op);
+        self.operand(right, kind)
+    }
+
+    fn in_list(&mut self, expr: &Expr, target: &InTarget, negated: bool) -> Result<()> {
+        let not = if negated { " NOT IN (" } else { " IN (" };
+        match target {
+            InTarget::List(items) => {
+                let mut kind = self.type_of(expr);
+                for item in items {
+                    kind = if kind == Type::Unknown { self.common(expr, item)? } else { kind };
+                    self.common(expr, item)?;
+                }
+                self.operand(expr, kind)?;
+                self.put(not);
+                self.list(items, |this, item| this.operand(item, kind))?;
+                self.put(")");
+                Ok(())
+            }
+            InTarget::Subquery(query) => {
+                self.operand(expr, Type::Unknown)?;
+                self.subquery(not, query)
+            }
+            _ => Err(Failure::unsupported("IN of this form", "write IN (1, 2) or IN (SELECT …)")),
+        }
+    }
+
+    /// `= ANY (…)` and `<> ALL (…)`, of a subquery, of ARRAY[…], or of a text such as `{1,2}`.
+    fn any(&mut self, left: &Expr, right: &Expr, negated: bool) -> Result<()> {
+        let not = if negated { " NOT IN (" } else { " IN (" };
+        let kind = self.type_of(left);
+        let right = match right {
+            Expr::Nested(inner) => inner,
+            other => other,
+        };
+        match right {
+            Expr::Subquery(query) => {
+                self.operand(left, Type::Unknown)?;
+                self.subquery(not, query)
+            }
+            Expr::Array(array) => {
+                self.operand(left, kind)?;
+                self.put(not);
+                self.list(&array.elem, |this, item| this.operand(item, kind))?;
+                self.put(")");
+                Ok(())
+            }
+            other => {
+                self.operand(left, kind)?;
+                self.put(not);
+                self.put("SELECT value FROM ");
+                self.elements(other, kind)?;
+                self.put(")");
+                Ok(())
+            }
+        }
+    }
+
+    /// The elements of an array that is a text or a parameter, as a table with the column `value`.
+    pub(super) fn elements(&mut self, array: &Expr, expected: Type) -> Result<()> {
+        let (array, kind) = match array {
+            Expr::Cast { expr, data_type, .. } => match Type::of_elements(data_type) {
+                Some(kind) => (expr.as_ref(), kind?),
+                None => return Err(unsupported(array)),
+            },
+            other => (other, expected),
+        };
+        if !matches!(array, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            return Err(unsupported(array));
+        }
+        self.put("json_each(pg_array(");
+        self.expr(array, Type::Unknown)?;
+        self.put(&format!(", {}))", kind.code()));
+        Ok(())
+    }
+
+    pub(super) fn like(
+        &mut self,
+        negated: bool,
+        expr: &Expr,
+        pattern: &Expr,
+        escape: Option<&Expr>,
+        any_case: bool,
+    ) -> Result<()> {
+        if negated {
+            self.put("NOT ");
+        }
+        let (before, behind) = if any_case { ("pg_lower(", ")") } else { ("", "") };
+        self.put("(");
+        self.inside(before, expr, Type::Text, behind)?;
+        self.put(" LIKE ");
+        self.inside(before, pattern, Type::Text, behind)?;
+        match escape {
+            Some(escape) => {
+                self.put(" ESCAPE ");
+                self.expr(escape, Type::Text)?;
+            }
+            // A backslash escapes, unless the pattern shows that there is none.
+            None if !is_plain_pattern(pattern) => self.put(" ESCAPE '\\'"),
+            None => {}
+        }
+        self.put(")");
+        Ok(())
+    }
+}
+
+fn is_plain_pattern(pattern: &Expr) -> bool {
+    match pattern {
+        Expr::Value(value) => match &value.value {
+            Literal::SingleQuotedString(text) => !text.contains('\\'),
+            _ => false,
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,295 @@
+//! What stands in a FROM, and which columns it has.
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, TrimWhereField,
+    Value as Literal, With,
+};
+
+use super::{Relation, Translator, call, folded, literal, relation_name, undefined_table};
+use crate::catalogue::Output;
+use crate::error::{Failure, Result};
+use crate::types::Type;
+
+/// How a query names a column for which it gives no name.
+pub(super) fn column_name(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(name) => folded(name),
+        Expr::CompoundIdentifier(names) => names.last().map(folded).unwrap_or_default(),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => column_name(inner),
+        Expr::Function(function) => {
+            function.name.0.last().map(ToString::to_string).unwrap_or_default().to_lowercase()
+        }
+        Expr::Cast { expr, data_type, .. } => match column_name(expr) {
+            name if name == UNNAMED => match Type::of(data_type) {
+                Ok((kind, _)) => short_name(kind),
+                Err(_) => name,
+            },
+            name => name,
+        },
+        Expr::Case { .. } => "case".to_owned(),
+        Expr::Exists { negated: false, .. } => "exists".to_owned(),
+        Expr::AtTimeZone { .. } => "timezone".to_owned(),
+        Expr::Extract { .. } => "extract".to_owned(),
+        Expr::Ceil { .. } => "ceil".to_owned(),
+        Expr::Floor { .. } => "floor".to_owned(),
+        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Position { .. } => "position".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Leading), .. } => "ltrim".to_owned(),
+        Expr::Trim { trim_where: Some(TrimWhereField::Trailing), .. } => "rtrim".to_owned(),
+        Expr::Trim { .. } => "btrim".to_owned(),
+        Expr::Subquery(query) => match query.body.as_ref() {
+            SetExpr::Select(select) => match select.projection.as_slice() {
+                [SelectItem::ExprWithAlias { alias, .. }] => folded(alias),
+                [SelectItem::UnnamedExpr(expr)] => column_name(expr),
+                _ => UNNAMED.to_owned(),
+            },
+            _ => UNNAMED.to_owned(),
+        },
+        _ => UNNAMED.to_owned(),
+    }
+}
+
+/// Whether all that an expression of no other type gives are literals in quotes.
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_text(inner),
+        Expr::Value(value) => {
+            matches!(
+                value.value,
+                Literal::SingleQuotedString(_)
+                    | Literal::EscapedStringLiteral(_)
+                    | Literal::DollarQuotedString(_)
+            )
+        }
+        Expr::Case { conditions, .. } => conditions.iter().any(|when| is_text(&when.result)),
+        Expr::Function(function) => call::arguments(function).into_iter().any(is_text),
+        _ => false,
+    }
+}
+
+const UNNAMED: &str = "?column?";
+
+/// PostgreSQL's inner name of a type, by which a cast names its column.
+fn short_name(kind: Type) -> String {
+    match kind {
+        Type::Bool => "bool",
+        Type::Int2 => "int2",
+        Type::Int4 => "int4",
+        Type::Int8 => "int8",
+        Type::Float4 => "float4",
+        Type::Float8 => "float8",
+        Type::Varchar(_) => "varchar",
+        Type::Char(_) => "bpchar",
+        Type::Time => "time",
+        Type::Timestamp => "timestamp",
+        Type::Timestamptz => "timestamptz",
+        other => other.name(),
+    }
+    .to_owned()
+}
+
+impl Translator<'_> {
+    /// The columns of a query, without writing it.
+    pub(super) fn describe(&mut self, query: &Query) -> Result<Vec<Output>> {
+        let outer = self.ctes.len();
+        if let Some(with) = &query.with {
+            self.describe_with(with)?;
+        }
+        let outputs = self.describe_body(&query.body);
+        self.ctes.truncate(outer);
+        outputs
+    }
+
+    fn describe_with(&mut self, with: &With) -> Result<()> {
+        for cte in &with.cte_tables {
+            let outputs = renamed(self.describe(&cte.query)?, &cte.alias);
+            self.ctes.push((folded(&cte.alias.name), outputs));
+        }
+        Ok(())
+    }
+
+    fn describe_body(&mut self, body: &SetExpr) -> Result<Vec<Output>> {
+        match body {
+            SetExpr::Select(select) => {
+                let relations = self.relations(&select.from)?;
+                self.scopes.push(relations);
+                let outputs = self.projected(select);
+                self.scopes.pop();
+                Ok(outputs)
+            }
+            SetExpr::Query(query) => self.describe(query),
+            SetExpr::SetOperation { left, .. } => self.describe_body(left),
+            SetExpr::Values(values) => {
+                let first = values.rows.first().map(|row| row.content.as_slice()).unwrap_or_default();
+                let output = |(at, expr): (usize, &Expr)| Output {
+                    name: format!("column{}", at + 1),
+                    kind: self.output(String::new(), expr).kind,
+                    not_null: false,
+                };
+                Ok(first.iter().enumerate().map(output).collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The columns of a SELECT, whose relations are the innermost scope.
+    pub(super) fn projected(&self, select: &Select) -> Vec<Output> {
+        select.projection.iter().flat_map(|item| self.projected_item(item)).collect()
+    }
+
+    pub(super) fn projected_item(&self, item: &SelectItem) -> Vec<Output> {
+        let scope = self.scopes.last().map(Vec::as_slice).unwrap_or_default();
+        match item {
+            SelectItem::UnnamedExpr(expr) => vec![self.output(column_name(expr), expr)],
+            SelectItem::ExprWithAlias { expr, alias } => vec![self.output(folded(alias), expr)],
+            SelectItem::Wildcard(_) => scope.iter().flat_map(|relation| relation.outputs.clone()).collect(),
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                let name = relation_name(name).unwrap_or_default();
+                let named = scope.iter().filter(|relation| relation.alias == name);
+                named.flat_map(|relation| relation.outputs.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn output(&self, name: String, expr: &Expr) -> Output {
+        let kind = self.type_of(expr);
+        let kind = if kind == Type::Unknown && is_text(expr) { Type::Text } else { kind };
+        Output { name, kind, not_null: self.is_never_null(expr) }
+    }
+
+    /// What a FROM makes visible.
+    pub(super) fn relations(&mut self, from: &[TableWithJoins]) -> Result<Vec<Relation>> {
+        let mut relations = Vec::new();
+        for item in from {
+            self.relation_of(&item.relation, &mut relations)?;
+            for join in &item.joins {
+                let before = relations.len();
+                self.relation_of(&join.relation, &mut relations)?;
+                let (left, right) = relations.split_at_mut(before);
+                // An outer join fills up with NULL.
+                let optional: &mut [&mut [Relation]] = match join.join_operator {
+                    JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => &mut [right],
+                    JoinOperator::Right(_) | JoinOperator::RightOuter(_) => &mut [left],
+                    JoinOperator::FullOuter(_) => &mut [left, right],
+                    _ => &mut [],
+                };
+                for output in
+                    optional.iter_mut().flat_map(|side| side.iter_mut()).flat_map(|r| &mut r.outputs)
+                {
+                    output.not_null = false;
+                }
+            }
+        }
+        Ok(relations)
+    }
+
+    fn relation_of(&mut self, factor: &TableFactor, relations: &mut Vec<Relation>) -> Result<()> {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let (name, table, outputs) = self.named(name)?;
+                let known = alias.as_ref().map_or(name, |alias| folded(&alias.name));
+                relations.push(Relation { alias: known, table, outputs });
+            }
+            TableFactor::Table { name, alias, args: Some(args), .. } => {
+                relations.push(self.function_relation(name, &args.args, alias.as_ref()));
+            }
+            TableFactor::Function { name, args, alias, .. } => {
+                relations.push(self.function_relation(name, args, alias.as_ref()));
+            }
+            TableFactor::UNNEST { alias, array_exprs, .. } => {
+                let name = function_column("unnest", alias.as_ref());
+                let kind = match array_exprs.first() {
+                    Some(Expr::Cast { data_type, .. }) => Type::of_elements(data_type).and_then(Result::ok),
+                    _ => None,
+                };
+                let kind = kind.unwrap_or(Type::Unknown);
+                let known = alias.as_ref().map_or("unnest".to_owned(), |alias| folded(&alias.name));
+                let output = Output { name, kind, not_null: false };
+                relations.push(Relation { alias: known, table: None, outputs: vec![output] });
+            }
+            TableFactor::Derived { subquery, alias, .. } => {
+                let mut outputs = self.describe(subquery)?;
+                let mut known = String::new();
+                if let Some(alias) = alias {
+                    outputs = renamed(outputs, alias);
+                    known = folded(&alias.name);
+                }
+                relations.push(Relation { alias: known, table: None, outputs });
+            }
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                relations.extend(self.relations(std::slice::from_ref(table_with_joins))?);
+            }
+            other => return Err(unsupported(other)),
+        }
+        Ok(())
+    }
+
+    /// A common table expression, a table or a view: its name, the table it is, its columns.
+    pub(super) fn named(&self, name: &ObjectName) -> Result<(String, Option<String>, Vec<Output>)> {
+        let known = relation_name(name)?;
+        if let Some((_, outputs)) = self.ctes.iter().rev().find(|(cte, _)| *cte == known) {
+            return Ok((known, None, outputs.clone()));
+        }
+        if let Some(table) = self.catalogue.tables.get(&known) {
+            return Ok((known.clone(), Some(known), table.outputs()));
+        }
+        if let Some(view) = self.catalogue.views.get(&known) {
+            return Ok((known, None, view.outputs.clone()));
+        }
+        let failure = undefined_table(&known);
+        let first = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span.start);
+        Err(match first {
+            Some(place) => failure.at(place.line, place.column),
+            None => failure,
+        })
+    }
+
+    fn function_relation(
+        &self,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+    ) -> Relation {
+        let function = name.to_string().to_lowercase();
+        let kind = match args.first() {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => self.type_of(expr),
+            _ => Type::Unknown,
+        };
+        let kind = if kind == Type::Unknown && function == "generate_series" { Type::Int4 } else { kind };
+        let known = alias.map_or(function.clone(), |alias| folded(&alias.name));
+        let output = Output { name: function_column(&function, alias), kind, not_null: true };
+        Relation { alias: known, table: None, outputs: vec![output] }
+    }
+}
+
+/// The column of a function in FROM: that of the alias, the alias, or the function's name.
+pub(super) fn function_column(function: &str, alias: Option<&TableAlias>) -> String {
+    match alias {
+        None => function.to_owned(),
+        Some(alias) => folded(alias.columns.first().map_or(&alias.name, |column| &column.name)),
+    }
+}
+
+fn renamed(mut outputs: Vec<Output>, alias: &TableAlias) -> Vec<Output> {
+    for (output, column) in outputs.iter_mut().zip(&alias.columns) {
+        output.name = folded(&column.name);
+    }
+    outputs
+}
+
+pub(super) fn unsupported(factor: &TableFactor) -> Failure {
+    let hint = match factor {
+        TableFactor::Derived { lateral: true, .. } | TableFactor::Function { lateral: true, .. } => {
+            "use a join, or a subquery in the SELECT"
+        }
+        _ => "use tables, views, subqueries, generate_series and joins",
+    };
+    Failure::unsupported(format!("{} in FROM", literal(&factor.to_string())), hint)
+}
+
+/// Names of columns as a list of identifiers.
+pub(super) fn names(columns: &[Ident]) -> Vec<String> {
+    columns.iter().map(folded).collect()
+}

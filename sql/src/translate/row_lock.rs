@@ -1,0 +1,91 @@
+//! FOR UPDATE and FOR SHARE.
+
+use sqlparser::ast::{GroupByExpr, LockClause, LockType, NonBlock, Select, SelectItem};
+
+use super::{IfLocked, Relation, RowLock, Translator, call, quoted, relation_name, undefined_table};
+use crate::error::{Failure, Result, sqlstate};
+use crate::lock::{Strength, TableMode};
+
+impl Translator<'_> {
+    /// Adds what a lock needs to the columns, and gives the condition for SKIP LOCKED.
+    pub(super) fn row_locks(
+        &mut self,
+        select: &Select,
+        locks: &[LockClause],
+        top: bool,
+    ) -> Result<Option<String>> {
+        let Some(lock) = locks.first() else { return Ok(None) };
+        if locks.len() > 1 {
+            return Err(Failure::unsupported(
+                "more than one FOR UPDATE or FOR SHARE",
+                "use one, with OF for tables",
+            ));
+        }
+        let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty());
+        let aggregates = select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => call::aggregates(expr),
+            _ => false,
+        });
+        for (found, what) in [
+            (select.distinct.is_some(), "DISTINCT clause"),
+            (grouped || select.having.is_some(), "GROUP BY clause"),
+            (aggregates, "aggregate functions"),
+        ] {
+            if found {
+                return Err(not_lockable(lock, what));
+            }
+        }
+        let tables = self.locked_tables(lock)?;
+        let strength = if lock.lock_type == LockType::Update { Strength::Update } else { Strength::Share };
+        let if_locked = match lock.nonblock {
+            None => IfLocked::Wait,
+            Some(NonBlock::Nowait) => IfLocked::Fail,
+            Some(NonBlock::SkipLocked) => IfLocked::Skip,
+        };
+        let rowids: Vec<(usize, String)> =
+            tables.iter().map(|(number, alias)| (*number, format!("{}.rowid", quoted(alias)))).collect();
+        if top {
+            rowids.iter().for_each(|(_, rowid)| self.put(&format!(", {rowid}")));
+            let tables = rowids.iter().map(|(number, _)| *number).collect();
+            self.row_lock = Some(RowLock { strength, if_locked, tables });
+        } else if if_locked != IfLocked::Skip && !self.changes_rows {
+            let hint = "lock rows in the outermost SELECT, or in a subquery of the UPDATE or DELETE that changes them";
+            return Err(Failure::unsupported(format!("{} in this subquery", lock.lock_type), hint));
+        }
+        if if_locked != IfLocked::Skip {
+            return Ok(None);
+        }
+        let free: Vec<String> = rowids
+            .iter()
+            .map(|(number, rowid)| format!("pg_unlocked({number}, {rowid}, {})", strength as i64))
+            .collect();
+        Ok(Some(free.join(" AND ")))
+    }
+
+    /// The numbers and aliases of the tables that a lock concerns.
+    fn locked_tables(&mut self, lock: &LockClause) -> Result<Vec<(usize, String)>> {
+        let of = lock.of.as_ref().map(relation_name).transpose()?;
+        let scope: Vec<Relation> = self.scopes.last().cloned().unwrap_or_default();
+        let mut tables = Vec::new();
+        for relation in scope.iter().filter(|relation| of.as_ref().is_none_or(|of| *of == relation.alias)) {
+            if let Some(table) = relation.table.as_ref().and_then(|table| self.catalogue.tables.get(table)) {
+                tables.push((table.number, relation.alias.clone()));
+            }
+            if let Some(table) = &relation.table {
+                self.uses(table, TableMode::RowShare);
+            }
+        }
+        match of {
+            Some(of) if tables.is_empty() => {
+                Err(undefined_table(&of).hint("name an alias of the FROM behind OF"))
+            }
+            _ => Ok(tables),
+        }
+    }
+}
+
+pub(super) fn not_lockable(lock: &LockClause, what: &str) -> Failure {
+    let message =
+        format!("FOR {} is not allowed with {what}", lock.lock_type.to_string().trim_start_matches("FOR "));
+    Failure::new(sqlstate::NOT_SUPPORTED, message).hint("lock the rows in a SELECT of their own")
+}

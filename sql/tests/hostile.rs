@@ -1,0 +1,215 @@
+//! Statements that take too much: each is refused with a name, and the database goes on.
+
+mod support;
+
+use std::fmt::Write;
+
+use simhost_sql::{Bounds, Call, Database, Failure, Options, Outcome, Value};
+use support::{database, done, execute, failed};
+
+fn refused(database: &mut Database, sql: &str) -> Failure {
+    let outcome = match database.prepare(sql) {
+        Ok(statement) => database.execute(None, &statement, &[], Call::at(0)),
+        Err(failure) => return failure,
+    };
+    failed(outcome)
+}
+
+/// Fewer steps than by default, so that the tests take no time.
+fn narrow() -> Database {
+    let bounds = Bounds { steps: 2_000_000, rows: 1_000, ..Bounds::default() };
+    Database::open("CREATE TABLE t (a TEXT)", Options { bounds, ..Options::default() }).expect("a schema")
+}
+
+#[test]
+fn what_never_ends_or_is_too_large_is_refused_with_a_name() {
+    let mut database = narrow();
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let doubling =
+        "WITH RECURSIVE d(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM d) SELECT count(*) FROM d";
+    let product = "SELECT count(*) FROM generate_series(1, 10000) a, generate_series(1, 10000) b";
+    for (sql, code) in [
+        (endless, "57014"),
+        (product, "57014"),
+        (doubling, "54000"),
+        ("SELECT * FROM generate_series(1, 10000000)", "54000"),
+        ("SELECT repeat('x', 2000000000)", "54000"),
+        ("SELECT lpad('', 2000000000, 'x')", "54000"),
+        ("SELECT repeat('x', 900000) FROM generate_series(1, 100)", "54000"),
+        ("INSERT INTO t SELECT 'x' FROM generate_series(1, 100000000)", "57014"),
+        ("SELECT 'a' LIKE repeat('%a', 1000)", "54000"),
+    ] {
+        let failure = refused(&mut database, sql);
+        assert_eq!(failure.sqlstate, code, "{sql}: {failure}");
+    }
+    assert_eq!(done(execute(&mut database, None, "SELECT count(*) FROM t")).rows, [[Value::Int(0)]]);
+}
+
+#[test]
+fn a_statement_ends_after_the_steps_that_its_caller_allows() {
+    let mut database = database("");
+    let sql = "SELECT count(*) FROM generate_series(1, 10000)";
+    let statement = database.prepare(sql).expect("it parses");
+    let steps = |database: &mut Database, steps| {
+        database.execute(None, &statement, &[], Call { now: 0, steps: Some(steps) })
+    };
+    let Outcome::Failed(failed) = steps(&mut database, 5_000) else { panic!("it ran") };
+    assert_eq!(failed.failure.sqlstate, "57014");
+    assert!((4_000..=6_000).contains(&failed.work.steps), "{:?}", failed.work);
+    let work = done(steps(&mut database, 1_000_000)).work;
+    assert!(work.steps > 50_000, "{work:?}");
+}
+
+#[test]
+fn a_statement_that_is_too_long_or_nested_too_deep_is_refused() {
+    let mut database = narrow();
+    let many = |text: &str, count: usize| text.repeat(count);
+    for (sql, code) in [
+        (format!("SELECT '{}'", many("x", 1 << 20)), "54000"),
+        (format!("SELECT 1{}", many(" + 1", 20_000)), "54001"),
+        (format!("SELECT {}1{}", many("(", 10_000), many(")", 10_000)), "54001"),
+        (format!("SELECT {}1{}", many("(", 100), many(")", 100)), "54001"),
+        (format!("SELECT {}1{}", many("(SELECT ", 60), many(")", 60)), "54001"),
+        (format!("SELECT 1 WHERE {}true", many("NOT ", 5_000)), "54001"),
+        (format!("SELECT 1{}", many(" UNION ALL SELECT 1", 5_000)), "54001"),
+        (format!("SELECT {}1", many("- ", 5_000)), "54001"),
+        (format!("SELECT 1{}", many("::int", 5_000)), "54001"),
+        (format!("SELECT {}1{}", many("abs(", 300), many(")", 300)), "54001"),
+        (format!("SELECT CASE {} END", many("WHEN true THEN 1 ", 5_000)), "54001"),
+    ] {
+        let failure = refused(&mut database, &sql);
+        assert_eq!(failure.sqlstate, code, "{}…: {failure}", &sql[..60]);
+    }
+    // Lists are flat, however long they are.
+    let list: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    done(execute(&mut database, None, &format!("SELECT 1 WHERE 7 IN ({})", list.join(", "))));
+    let mut rows = String::from("INSERT INTO t VALUES ('x')");
+    (0..2_000).for_each(|n| write!(rows, ", ('{n}')").expect("a string"));
+    assert_eq!(done(execute(&mut database, None, &rows)).affected, 2_001);
+}
+
+#[test]
+fn a_database_does_not_grow_without_end() {
+    let bounds = Bounds { database_bytes: 1 << 20, ..Bounds::default() };
+    let options = Options { bounds, ..Options::default() };
+    let mut database = Database::open("CREATE TABLE t (a TEXT)", options).expect("a schema");
+    let failure =
+        refused(&mut database, "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
+    assert_eq!(failure.sqlstate, "53100");
+    assert_eq!(done(execute(&mut database, None, "SELECT count(*) FROM t")).rows, [[Value::Int(0)]]);
+    done(execute(&mut database, None, "INSERT INTO t VALUES ('x')"));
+    assert!(database.bytes().expect("a size") <= 1 << 20);
+}
+
+#[test]
+fn a_transaction_locks_no_more_than_its_bound() {
+    let bounds = Bounds { locks: 100, transactions: 2, savepoints: 2, ..Bounds::default() };
+    let options = Options { bounds, ..Options::default() };
+    let schema = "CREATE TABLE t (a INT); INSERT INTO t SELECT n FROM generate_series(1, 101) AS n";
+    let mut database = Database::open(schema, options).expect("a schema");
+    let own = database.begin(0).expect("it begins");
+    assert_eq!(failed(execute(&mut database, Some(own), "UPDATE t SET a = 0")).sqlstate, "54000");
+    database.rollback(own).expect("it is open");
+    let own = database.begin(0).expect("it begins");
+    done(execute(&mut database, Some(own), "UPDATE t SET a = 0 WHERE a > 50"));
+    done(execute(&mut database, Some(own), "SAVEPOINT a"));
+    done(execute(&mut database, Some(own), "SAVEPOINT a"));
+    assert_eq!(failed(execute(&mut database, Some(own), "SAVEPOINT a")).sqlstate, "54000");
+    database.begin(0).expect("a second one");
+    assert_eq!(database.begin(0).expect_err("a third one").sqlstate, "54000");
+    // Alone, a statement has no locks to keep.
+    database.rollback(own).expect("it is open");
+    assert_eq!(done(execute(&mut database, None, "UPDATE t SET a = 0")).affected, 101);
+}
+
+#[test]
+fn a_transaction_that_ran_out_of_steps_leaves_nothing_behind() {
+    let mut database = narrow();
+    let own = database.begin(0).expect("it begins");
+    done(execute(&mut database, Some(own), "INSERT INTO t VALUES ('a')"));
+    let sql = "INSERT INTO t SELECT 'x' FROM generate_series(1, 100000000)";
+    assert_eq!(failed(execute(&mut database, Some(own), sql)).sqlstate, "57014");
+    assert_eq!(failed(execute(&mut database, Some(own), "SELECT 1")).sqlstate, "25P02");
+    database.rollback(own).expect("it is open");
+    assert_eq!(done(execute(&mut database, None, "SELECT count(*) FROM t")).rows, [[Value::Int(0)]]);
+}
+
+#[test]
+fn nothing_of_sqlite_itself_can_be_reached() {
+    let mut database = database("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('x')");
+    for sql in [
+        "SELECT rowid FROM t",
+        "SELECT t.rowid FROM t",
+        "SELECT \"rowid\" FROM t",
+        "SELECT _rowid_ FROM t",
+        "SELECT * FROM sqlite_master",
+        "SELECT * FROM main.sqlite_schema",
+        "SELECT * FROM pragma_table_info('t')",
+        "SELECT * FROM json_each('[1]')",
+        "SELECT pg_rowid(0)",
+        "SELECT pg_nextval(0, 'x')",
+        "SELECT sqlite_version()",
+        "SELECT randomblob(10)",
+        "SELECT printf('%1000000000d', 1)",
+        "SELECT a FROM t INDEXED BY x",
+        "INSERT OR REPLACE INTO t VALUES ('y')",
+        "REPLACE INTO t VALUES ('y')",
+        "PRAGMA user_version = 3",
+        "ATTACH 'x.db' AS x",
+        "SELECT \"missing\" FROM t",
+        "CREATE TABLE rowids (rowid INT)",
+        "SELECT 1 -- \0",
+    ] {
+        let failure = refused(&mut database, sql);
+        assert!(
+            ["42703", "42P01", "42883", "0A000", "42601", "3F000"].contains(&failure.sqlstate),
+            "{sql}: {failure}"
+        );
+    }
+    assert_eq!(done(execute(&mut database, None, "SELECT * FROM t")).rows, [[Value::from("x")]]);
+}
+
+#[test]
+fn parameters_are_checked_by_their_types_and_number() {
+    let mut database = database("CREATE TABLE t (a INT, b TEXT, c BOOLEAN, d TIMESTAMPTZ, e VARCHAR(2))");
+    let statement = database.prepare("INSERT INTO t VALUES ($1, $2, $3, $4, $5)").expect("it parses");
+    let values = |at: usize, value: Value| {
+        let mut values = vec![Value::Null; 5];
+        values[at] = value;
+        values
+    };
+    for (at, value, code) in [
+        (0, Value::from("x"), "22P02"),
+        (0, Value::from(3_000_000_000_i64), "22003"),
+        (0, Value::from(1.5), "22P02"),
+        (1, Value::from("a\0b"), "22021"),
+        (2, Value::from("maybe"), "22P02"),
+        (2, Value::from(7_i64), "42804"),
+        (3, Value::from("soon"), "22007"),
+        (3, Value::from(5_i64), "42804"),
+        (4, Value::from("abc"), "22001"),
+    ] {
+        let outcome = database.execute(None, &statement, &values(at, value.clone()), Call::at(0));
+        let failure = failed(outcome);
+        assert_eq!(failure.sqlstate, code, "{value:?}: {failure}");
+    }
+    let few = database.execute(None, &statement, &[Value::Null], Call::at(0));
+    assert_eq!(failed(few).sqlstate, "08P01");
+    let good = [
+        Value::from("5"),
+        Value::from(7_i64),
+        Value::from("t"),
+        Value::from("2026-01-31T10:00:00+01:00"),
+        Value::from("ab "),
+    ];
+    done(database.execute(None, &statement, &good, Call::at(0)));
+    let rows = done(execute(&mut database, None, "SELECT * FROM t")).rows;
+    let stored = [
+        Value::Int(5),
+        Value::from("7"),
+        Value::Bool(true),
+        Value::from("2026-01-31 09:00:00+00"),
+        Value::from("ab"),
+    ];
+    assert_eq!(rows, [stored]);
+}

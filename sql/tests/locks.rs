@@ -1,0 +1,269 @@
+//! Transactions against one another: who sees what, who waits for whom, and what is left at the end.
+
+mod support;
+
+use simhost_sql::{Call, Ended, Outcome, TableMode, Value};
+use support::{Sessions, blocked, database, done, failed};
+
+const STOCK: &str = "
+    CREATE TABLE stock (id INT PRIMARY KEY, sku TEXT UNIQUE, available INT NOT NULL);
+    INSERT INTO stock VALUES (1, 'a', 10), (2, 'b', 10), (3, 'c', 10);
+    CREATE TABLE orders (id SERIAL PRIMARY KEY, stock_id INT REFERENCES stock (id), note TEXT);
+";
+
+fn available(sessions: &mut Sessions, id: i64) -> i64 {
+    match sessions.alone(&format!("SELECT available FROM stock WHERE id = {id}")) {
+        Outcome::Done(done) => match done.rows[0][0] {
+            Value::Int(number) => number,
+            ref other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn others_do_not_see_what_is_not_committed() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    done(sessions.run(0, "UPDATE stock SET available = 9 WHERE id = 1"));
+    assert_eq!(available(&mut sessions, 1), 10);
+    let own = done(sessions.run(0, "SELECT available FROM stock WHERE id = 1"));
+    assert_eq!(own.rows, [[Value::Int(9)]]);
+    assert_eq!(sessions.commit(0), Ended::Committed { rows: 1 });
+    assert_eq!(available(&mut sessions, 1), 9);
+}
+
+#[test]
+fn a_second_writer_of_a_row_waits_and_then_sees_the_first_ones_value() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    done(sessions.run(0, "UPDATE stock SET available = available - 1 WHERE id = 1"));
+    done(sessions.run(1, "UPDATE stock SET available = available - 2 WHERE id = 2"));
+    let waits = blocked(sessions.run(1, "UPDATE stock SET available = available - 5 WHERE id = 1"));
+    assert_eq!(waits.by, [sessions.of(0)]);
+    sessions.commit(0);
+    done(sessions.run(1, "UPDATE stock SET available = available - 5 WHERE id = 1"));
+    sessions.commit(1);
+    assert_eq!((available(&mut sessions, 1), available(&mut sessions, 2)), (4, 8));
+}
+
+#[test]
+fn a_statement_outside_of_a_transaction_waits_in_one_of_its_own() {
+    let mut sessions = Sessions::new(STOCK, 1);
+    done(sessions.run(0, "UPDATE stock SET available = 0 WHERE id = 1"));
+    let sql = "UPDATE stock SET available = available + 1 WHERE id = 1 RETURNING available";
+    let waits = blocked(sessions.alone(sql));
+    assert_eq!(waits.by, [sessions.of(0)]);
+    sessions.commit(0);
+    let statement = sessions.database.prepare(sql).expect("it parses");
+    let again = sessions.database.execute(Some(waits.transaction), &statement, &[], Call::at(0));
+    assert_eq!(done(again).rows, [[Value::Int(1)]]);
+    assert!(!sessions.database.is_open(waits.transaction));
+    assert_eq!(available(&mut sessions, 1), 1);
+}
+
+#[test]
+fn two_that_wait_for_one_another_are_a_deadlock_and_the_other_goes_on() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    done(sessions.run(0, "UPDATE stock SET available = 1 WHERE id = 1"));
+    done(sessions.run(1, "UPDATE stock SET available = 2 WHERE id = 2"));
+    blocked(sessions.run(1, "UPDATE stock SET available = 3 WHERE id = 1"));
+    let (first, second) = (sessions.of(0), sessions.of(1));
+    assert_eq!(sessions.database.deadlock(second), None);
+    blocked(sessions.run(0, "UPDATE stock SET available = 4 WHERE id = 2"));
+    let failure = sessions.database.deadlock(first).expect("a circle");
+    assert_eq!(failure.sqlstate, "40P01");
+    assert_eq!(failed(sessions.run(0, "SELECT 1")).sqlstate, "25P02");
+    assert_eq!(sessions.commit(0), Ended::RolledBack);
+    assert_eq!(sessions.database.deadlock(second), None);
+    done(sessions.run(1, "UPDATE stock SET available = 3 WHERE id = 1"));
+    sessions.commit(1);
+    assert_eq!((available(&mut sessions, 1), available(&mut sessions, 2)), (3, 2));
+}
+
+#[test]
+fn two_inserts_of_one_key_wait_at_the_insert() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "INSERT INTO stock VALUES (7, 'x', 1)"));
+    blocked(sessions.run(1, "INSERT INTO stock VALUES (8, 'x', 1)"));
+    blocked(
+        sessions.run(2, "INSERT INTO stock VALUES (7, 'y', 1) ON CONFLICT (id) DO UPDATE SET available = 5"),
+    );
+    sessions.commit(0);
+    assert_eq!(failed(sessions.run(1, "INSERT INTO stock VALUES (8, 'x', 1)")).sqlstate, "23505");
+    done(
+        sessions.run(2, "INSERT INTO stock VALUES (7, 'y', 1) ON CONFLICT (id) DO UPDATE SET available = 5"),
+    );
+    sessions.commit(2);
+    assert_eq!(available(&mut sessions, 7), 5);
+}
+
+#[test]
+fn a_key_that_another_one_frees_is_waited_for() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    done(sessions.run(0, "DELETE FROM stock WHERE id = 3"));
+    blocked(sessions.run(1, "INSERT INTO stock VALUES (9, 'c', 1)"));
+    sessions.commit(0);
+    done(sessions.run(1, "INSERT INTO stock VALUES (9, 'c', 1)"));
+    sessions.commit(1);
+    assert_eq!(available(&mut sessions, 9), 1);
+}
+
+#[test]
+fn rows_without_keys_never_collide() {
+    let schema = "CREATE TABLE log (line TEXT); CREATE TABLE counted (id SERIAL PRIMARY KEY, line TEXT);";
+    let mut sessions = Sessions::new(schema, 2);
+    for line in ["a", "b"] {
+        for session in [0, 1] {
+            done(sessions.run(session, &format!("INSERT INTO log VALUES ('{line}')")));
+            done(sessions.run(session, &format!("INSERT INTO counted (line) VALUES ('{line}')")));
+        }
+    }
+    sessions.commit(1);
+    sessions.commit(0);
+    let rows = done(sessions.alone("SELECT id, line FROM counted ORDER BY id")).rows;
+    let expected = [(1, "a"), (2, "a"), (3, "b"), (4, "b")];
+    assert_eq!(rows, expected.map(|(id, line)| vec![Value::Int(id), Value::from(line)]));
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM log")).rows, [[Value::Int(4)]]);
+}
+
+#[test]
+fn a_row_that_is_referred_to_stays_and_may_change_otherwise() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "INSERT INTO orders (stock_id) VALUES (1)"));
+    blocked(sessions.run(1, "DELETE FROM stock WHERE id = 1"));
+    done(sessions.run(2, "UPDATE stock SET available = 0 WHERE id = 1"));
+    sessions.commit(2);
+    sessions.commit(0);
+    assert_eq!(failed(sessions.run(1, "DELETE FROM stock WHERE id = 1")).sqlstate, "23503");
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM orders")).rows, [[Value::Int(1)]]);
+}
+
+#[test]
+fn a_row_that_is_being_deleted_cannot_be_referred_to() {
+    let mut sessions = Sessions::new(STOCK, 2);
+    done(sessions.run(0, "DELETE FROM stock WHERE id = 1"));
+    blocked(sessions.run(1, "INSERT INTO orders (stock_id) VALUES (1)"));
+    sessions.commit(0);
+    assert_eq!(failed(sessions.run(1, "INSERT INTO orders (stock_id) VALUES (1)")).sqlstate, "23503");
+}
+
+#[test]
+fn for_update_locks_the_rows_of_a_result() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    let rows = done(sessions.run(0, "SELECT sku FROM stock WHERE id = 1 FOR UPDATE"));
+    assert_eq!((rows.columns.len(), rows.rows[0].len()), (1, 1));
+    blocked(sessions.run(1, "UPDATE stock SET available = 1 WHERE id = 1"));
+    assert_eq!(failed(sessions.alone("SELECT sku FROM stock FOR UPDATE NOWAIT")).sqlstate, "55P03");
+    let free = done(sessions.run(2, "SELECT id FROM stock ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"));
+    assert_eq!(free.rows, [[Value::Int(2)]]);
+    let claim = "UPDATE stock SET available = 0 WHERE id = (SELECT id FROM stock ORDER BY id LIMIT 1 \
+                 FOR UPDATE SKIP LOCKED) RETURNING id";
+    assert_eq!(done(sessions.alone(claim)).rows, [[Value::Int(3)]]);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM stock")).rows, [[Value::Int(3)]]);
+}
+
+#[test]
+fn shared_locks_are_held_together_and_keep_writers_out() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "SELECT * FROM stock WHERE id = 1 FOR SHARE"));
+    done(sessions.run(1, "SELECT * FROM stock WHERE id = 1 FOR SHARE"));
+    let waits = blocked(sessions.run(2, "UPDATE stock SET available = 1 WHERE id = 1"));
+    assert_eq!(waits.by, [sessions.of(0), sessions.of(1)]);
+    sessions.commit(0);
+    blocked(sessions.run(2, "UPDATE stock SET available = 1 WHERE id = 1"));
+    sessions.rollback(1);
+    done(sessions.run(2, "UPDATE stock SET available = 1 WHERE id = 1"));
+}
+
+#[test]
+fn a_table_that_is_locked_keeps_all_waiting_in_the_order_of_arrival() {
+    let mut sessions = Sessions::new(STOCK, 3);
+    done(sessions.run(0, "SELECT * FROM stock"));
+    let locker = sessions.of(1);
+    let waits = blocked(sessions.database.lock_table(locker, "stock", TableMode::AccessExclusive));
+    assert_eq!(waits.by, [sessions.of(0)]);
+    // Who comes later waits behind the one that waits, although what it needs is free.
+    assert_eq!(blocked(sessions.run(2, "SELECT * FROM stock")).by, [locker]);
+    sessions.commit(0);
+    done(sessions.database.lock_table(locker, "stock", TableMode::AccessExclusive));
+    assert_eq!(blocked(sessions.alone("SELECT 1 FROM stock")).by, [locker]);
+    sessions.rollback(1);
+    done(sessions.run(2, "SELECT * FROM stock"));
+}
+
+#[test]
+fn changes_of_the_schema_wait_for_writers_and_writers_for_them() {
+    let mut sessions = Sessions::new(STOCK, 1);
+    done(sessions.run(0, "UPDATE stock SET available = 1 WHERE id = 1"));
+    blocked(sessions.alone("ALTER TABLE stock ADD COLUMN more INT"));
+    blocked(sessions.alone("CREATE INDEX i ON stock (available)"));
+    assert_eq!(failed(sessions.run(0, "CREATE TABLE t (a INT)")).sqlstate, "0A000");
+}
+
+#[test]
+fn savepoints_give_back_what_was_there() {
+    let mut sessions = Sessions::new(STOCK, 1);
+    done(sessions.run(0, "UPDATE stock SET available = 1 WHERE id = 1"));
+    done(sessions.run(0, "SAVEPOINT a"));
+    done(sessions.run(0, "UPDATE stock SET available = 2 WHERE id = 1"));
+    done(sessions.run(0, "DELETE FROM stock WHERE id = 2"));
+    assert_eq!(failed(sessions.run(0, "SELECT 1 / 0")).sqlstate, "22012");
+    assert_eq!(failed(sessions.run(0, "SELECT 1")).sqlstate, "25P02");
+    done(sessions.run(0, "ROLLBACK TO a"));
+    let rows = done(sessions.run(0, "SELECT available FROM stock ORDER BY id")).rows;
+    assert_eq!(rows, [[Value::Int(1)], [Value::Int(10)], [Value::Int(10)]]);
+    done(sessions.run(0, "RELEASE a"));
+    assert_eq!(failed(sessions.run(0, "ROLLBACK TO a")).sqlstate, "3B001");
+    assert_eq!(sessions.commit(0), Ended::RolledBack);
+    assert_eq!(available(&mut sessions, 1), 10);
+}
+
+#[test]
+fn a_transaction_survives_others_with_all_that_it_did() {
+    let schema = "
+        CREATE TABLE parent (id INT PRIMARY KEY, name TEXT UNIQUE);
+        CREATE TABLE child (parent_id INT REFERENCES parent (id) ON DELETE CASCADE, note TEXT);
+        INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+        INSERT INTO child VALUES (1, 'x'), (2, 'y');
+    ";
+    let mut sessions = Sessions::new(schema, 1);
+    // Swapped keys, a cascade, an entry that is freed and taken again: put back in any order, they would collide.
+    for sql in [
+        "UPDATE parent SET name = 'c' WHERE id = 1",
+        "UPDATE parent SET name = 'a' WHERE id = 2",
+        "UPDATE parent SET name = 'b' WHERE id = 1",
+        "DELETE FROM parent WHERE id = 2",
+        "INSERT INTO parent VALUES (3, 'a')",
+        "INSERT INTO child VALUES (3, 'z')",
+    ] {
+        done(sessions.run(0, sql));
+        let others = done(
+            sessions.alone("SELECT p.id, p.name, c.note FROM parent p JOIN child c ON c.parent_id = p.id"),
+        );
+        assert_eq!(others.rows.len(), 2, "after {sql}");
+    }
+    sessions.commit(0);
+    let rows =
+        done(sessions.alone("SELECT p.id, p.name, c.note FROM parent p JOIN child c ON c.parent_id = p.id"))
+            .rows;
+    let row = |id: i64, name: &str, note: &str| vec![Value::Int(id), Value::from(name), Value::from(note)];
+    assert_eq!(rows, [row(1, "b", "x"), row(3, "a", "z")]);
+}
+
+#[test]
+fn truncate_in_a_transaction_can_be_taken_back() {
+    let mut sessions = Sessions::new(STOCK, 1);
+    done(sessions.run(0, "TRUNCATE orders, stock"));
+    assert_eq!(done(sessions.run(0, "SELECT count(*) FROM stock")).rows, [[Value::Int(0)]]);
+    blocked(sessions.alone("SELECT * FROM stock"));
+    sessions.rollback(0);
+    assert_eq!(done(sessions.alone("SELECT count(*) FROM stock")).rows, [[Value::Int(3)]]);
+}
+
+#[test]
+fn the_time_of_a_transaction_is_that_of_its_beginning() {
+    let mut database = database("");
+    let own = database.begin(1_000_000).expect("it begins");
+    let statement = database.prepare("SELECT now(), clock_timestamp()").expect("it parses");
+    let rows = done(database.execute(Some(own), &statement, &[], Call::at(5_000_000))).rows;
+    assert_eq!(rows, [["1970-01-01 00:00:01+00", "1970-01-01 00:00:05+00"].map(Value::from)]);
+}
