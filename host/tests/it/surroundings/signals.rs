@@ -119,7 +119,7 @@ fn a_signal_ends_the_wait_for_a_receiver_that_does_not_answer() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     let topology = Topology::orders();
-    let load = ["--load", "orders=on", "--otlp", &url];
+    let load = ["--load", "shoppers=on", "--otlp", &url];
     let mut run = Server::launch(topology.command(&["--virtual", "--for", "1s"]).args(load));
     run.wait_for("ctrl-c ends the wait");
     run.signal("-TERM");
@@ -136,7 +136,7 @@ fn a_run_that_a_receiver_holds_up_ends_in_order_when_it_is_told_to() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     let topology = Topology::orders();
-    let mut command = topology.command(&["--virtual", "--for", "8000h", "--load", "orders=on"]);
+    let mut command = topology.command(&["--virtual", "--for", "8000h", "--load", "shoppers=on"]);
     command.env("OTEL_BSP_EXPORT_TIMEOUT", "2000").env("OTEL_BSP_MAX_QUEUE_SIZE", "512");
     command.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512");
     let run = Server::launch(command.args(["--otlp", &url]));
