@@ -29,11 +29,12 @@ use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
+pub use catalogue::{DEFAULT_BOUNDS, DURATIONS};
 use collecting::Collecting;
+use exemplars::ExemplarRule;
 pub use exemplars::Origin;
-use exemplars::Rule;
 use guest::Misuses;
-pub use guest::{DEFAULT_BOUNDS, Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
+pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
 use histogram::Shape;
 pub use life::Change;
 use life::Life;
@@ -68,7 +69,7 @@ pub struct Incarnation {
 pub struct Metrics {
     settings: Settings,
     shape: Shape,
-    rule: Rule,
+    rule: ExemplarRule,
     catalogue: Catalogue,
     /// The first Resource of the world.
     first: ResourceId,
@@ -79,7 +80,7 @@ pub struct Metrics {
     /// By Resource.
     processes: RefCell<Vec<ProcessMetrics>>,
     /// URLs of servers that are no services of the topology.
-    strangers: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
+    externals: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
     /// What guests do wrong. It is kept when a process dies.
     misuses: RefCell<Misuses>,
 }
@@ -91,13 +92,13 @@ impl Metrics {
         Self {
             settings,
             shape: Shape::of(&settings),
-            rule: Rule::new(settings.exemplars, root),
+            rule: ExemplarRule::new(settings.exemplars, root),
             catalogue: Catalogue::default(),
             first,
             start,
             last: Cell::new(start),
             processes: RefCell::default(),
-            strangers: RefCell::default(),
+            externals: RefCell::default(),
             misuses: RefCell::default(),
         }
     }
@@ -248,17 +249,17 @@ impl Metrics {
 
     /// The number of a server that is no service of the topology, from 0; none beyond the bound of
     /// attribute sets.
-    pub fn stranger(&self, base: &str) -> Option<u32> {
-        let mut strangers = self.strangers.borrow_mut();
-        if let Some(number) = strangers.get_index_of(base) {
+    pub fn external(&self, base: &str) -> Option<u32> {
+        let mut externals = self.externals.borrow_mut();
+        if let Some(number) = externals.get_index_of(base) {
             return Some(number as u32);
         }
-        (strangers.len() < ATTRIBUTE_SETS).then(|| strangers.insert_full(base.into()).0 as u32)
+        (externals.len() < ATTRIBUTE_SETS).then(|| externals.insert_full(base.into()).0 as u32)
     }
 
     /// Its URL.
-    pub fn stranger_at(&self, number: u32) -> Option<Arc<str>> {
-        self.strangers.borrow().get_index(number as usize).cloned()
+    pub fn external_at(&self, number: u32) -> Option<Arc<str>> {
+        self.externals.borrow().get_index(number as usize).cloned()
     }
 
     /// Leaves the records of a process at the instant `now`, if it is there. `observed` is what a replica is
@@ -270,7 +271,11 @@ impl Metrics {
         now: Nanos,
         leave: &mut dyn FnMut(MetricRecord),
     ) {
-        self.process(of, |process| self.leave((of, process), &self.settings, observed, now, leave));
+        self.process(of, |process| {
+            if self.leave((of, process), &self.settings, observed, now, leave) {
+                process.collected(observed, now);
+            }
+        });
     }
 
     /// Adds a process to a snapshot at the instant `now`, unless it is not deployed, or is replaced and done:
@@ -284,38 +289,41 @@ impl Metrics {
         now: Nanos,
         into: &mut Snapshot,
     ) {
-        let mut copy = self.process(of, |process| process.clone());
-        if observed.is_none_or(|observed| observed.busy == 0) {
-            copy.change(Change::Ended, now);
-        }
-        let life = copy.life(now);
-        if life == Life::Gone {
-            return;
-        }
-        let is_there = life.since().is_some() && !stands_still;
-        into.processes.push((of, is_there));
-        if is_there {
-            let settings = Settings {
-                temporality: TemporalityPreference::Cumulative,
-                aggregation: HistogramAggregation::Explicit,
-                ..self.settings
-            };
-            self.leave((of, &mut copy), &settings, observed, now, &mut |record| into.records.push(record));
-        }
+        let settings = Settings {
+            temporality: TemporalityPreference::Cumulative,
+            aggregation: HistogramAggregation::Explicit,
+            ..self.settings
+        };
+        self.process(of, |process| {
+            let is_idle = observed.is_none_or(|observed| observed.busy == 0);
+            let life = process.life(now);
+            let life = if is_idle { life.after(Change::Ended, now) } else { life };
+            if life == Life::Gone {
+                return;
+            }
+            let is_there = life.since().is_some() && !stands_still;
+            into.processes.push((of, is_there));
+            if is_there {
+                let leave = &mut |record| into.records.push(record);
+                self.leave((of, process), &settings, observed, now, leave);
+            }
+        });
     }
 
+    /// Leaves the records of a process, and changes nothing; whether it is there.
     fn leave(
         &self,
-        (of, process): (ResourceId, &mut ProcessMetrics),
+        (of, process): (ResourceId, &ProcessMetrics),
         settings: &Settings,
         observed: Option<Observed>,
         now: Nanos,
         leave: &mut dyn FnMut(MetricRecord),
-    ) {
-        let Some((start, last)) = process.interval(now) else { return };
+    ) -> bool {
+        let Some((start, last)) = process.interval(now) else { return false };
         let catalogue = &self.catalogue;
         let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
-        process.collect(&mut collecting, observed, self.start);
+        process.leave(&mut collecting, observed, self.start);
+        true
     }
 
     /// What is kept for a process, if it is not dead.

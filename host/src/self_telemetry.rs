@@ -22,7 +22,9 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanLimits,
+};
 use tokio::runtime::Handle;
 
 use crate::clock::Stopwatch;
@@ -33,7 +35,7 @@ use crate::telemetry::signal::Signal;
 pub use cores::{Core, Ratio};
 pub use instruments::Sources;
 pub use losses::Unsent;
-use losses::{Counted, Losses};
+use losses::{CountingExporter, Losses};
 pub use phase::{Past, Phase, Phases};
 
 /// The end of a run waits for the receiver of its own telemetry this long at most.
@@ -80,6 +82,8 @@ impl SelfTelemetry {
         let mut tracers = SdkTracerProvider::builder()
             // The sampler of the environment is for simulated requests.
             .with_sampler(Sampler::AlwaysOn)
+            // So are the limits of spans.
+            .with_span_limits(SpanLimits::default())
             .with_resource(resource.clone());
         if let Some(endpoint) = endpoint(Signal::Traces) {
             let exporter = transport::spans(endpoint, network)?;
@@ -88,13 +92,13 @@ impl SelfTelemetry {
                 .with_max_export_batch_size(SPANS_OF_A_REQUEST)
                 .with_scheduled_delay(SPANS_LEAVE_AFTER)
                 .build();
-            let processor = BatchSpanProcessor::builder(Counted::new(exporter, &losses));
+            let processor = BatchSpanProcessor::builder(CountingExporter::new(exporter, &losses));
             tracers = tracers.with_span_processor(processor.with_batch_config(batches).build());
             losses.expect_spans();
         }
         let mut meters = SdkMeterProvider::builder().with_resource(resource);
         if let Some(endpoint) = endpoint(Signal::Metrics) {
-            let exporter = Counted::new(transport::metrics(endpoint, network)?, &losses);
+            let exporter = CountingExporter::new(transport::metrics(endpoint, network)?, &losses);
             meters =
                 meters.with_reader(PeriodicReader::builder(exporter).with_interval(EXPORTED_EVERY).build());
         }

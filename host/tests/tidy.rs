@@ -104,7 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
     ("truth", &["model", "files", "context", "fault"]),
     ("progress", &["model", "clock", "telemetry", "report"]),
-    ("self_telemetry", &["model", "error", "clock", "telemetry"]),
+    ("self_telemetry", &["model", "error", "clock", "telemetry", "metrics"]),
     (
         "run",
         &[

@@ -61,8 +61,8 @@ pub struct Spec {
 pub const DURATIONS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// What an SDK takes where nobody advises otherwise (OpenTelemetry specification, "Metrics SDK", "Explicit
-/// Bucket Histogram Aggregation").
+/// What an SDK takes where nobody advises otherwise, as for sizes and for a guest's histogram without bounds
+/// (OpenTelemetry specification, "Metrics SDK", "Explicit Bucket Histogram Aggregation").
 pub const DEFAULT_BOUNDS: &[f64] =
     &[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
 

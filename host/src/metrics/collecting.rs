@@ -15,11 +15,12 @@ use super::settings::Settings;
 use super::value::{Measured, Sum};
 
 /// A sum that is kept for a series of a counter.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Counter {
     sum: Sum,
-    /// What it was when it was collected last, where deltas leave.
-    left: Sum,
+    /// Of the values since it was collected last. The difference of two sums of fractions has the errors of
+    /// both, which grow with them.
+    interval: Sum,
     pub exemplars: Exemplars,
 }
 
@@ -27,11 +28,12 @@ impl Counter {
     /// Nothing counted yet: the first will be of the kind of `value`.
     pub fn new(value: Measured) -> Self {
         let sum = Sum::none_of(value);
-        Self { sum, left: sum, exemplars: Exemplars::default() }
+        Self { sum, interval: sum, exemplars: Exemplars::default() }
     }
 
     pub fn add(&mut self, value: Measured) {
         self.sum.add(value);
+        self.interval.add(value);
     }
 
     /// What there is since the process began.
@@ -40,13 +42,18 @@ impl Counter {
     }
 
     /// Its point at this instant; none where deltas leave and there is none.
-    pub fn point(&mut self, attributes: &Arc<[KeyValue]>, is_delta: bool, now: Nanos) -> Option<NumberPoint> {
-        let sum =
-            if is_delta { self.sum.since(std::mem::replace(&mut self.left, self.sum)) } else { self.sum };
-        let exemplars = self.exemplars.take(now);
+    pub fn point(&self, attributes: &Arc<[KeyValue]>, is_delta: bool, now: Nanos) -> Option<NumberPoint> {
+        let sum = if is_delta { self.interval } else { self.sum };
+        let exemplars = self.exemplars.sorted(now);
         let is_none = sum.as_f64() == 0.0 && exemplars.is_empty();
         let point = || NumberPoint { attributes: Arc::clone(attributes), value: sum.number(), exemplars };
         (!is_delta || !is_none).then(point)
+    }
+
+    /// Its point has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
+        self.interval.reset();
+        self.exemplars.clear(now);
     }
 }
 
@@ -93,7 +100,7 @@ impl Collecting<'_> {
     pub fn histograms<'b>(
         &mut self,
         own: Own,
-        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Histogram)>,
     ) {
         let catalogue = self.catalogue;
         let (instrument, bounds) = catalogue.get(own);
@@ -105,7 +112,7 @@ impl Collecting<'_> {
     pub fn histogram_points<'b>(
         &self,
         bounds: &Arc<[f64]>,
-        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Histogram)>,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Histogram)>,
     ) -> Points {
         let (is_delta, now) = (self.is_delta(Kind::Histogram(&[])), self.now);
         let temporality = temporality(is_delta);
@@ -125,11 +132,7 @@ impl Collecting<'_> {
     }
 
     /// Leaves sums of an instrument of the core.
-    pub fn counters<'b>(
-        &mut self,
-        own: Own,
-        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Counter)>,
-    ) {
+    pub fn counters<'b>(&mut self, own: Own, all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Counter)>) {
         let kind = own.spec().kind;
         let points = self.sum_points(kind, all);
         let catalogue = self.catalogue;
@@ -140,7 +143,7 @@ impl Collecting<'_> {
     pub fn sum_points<'b>(
         &self,
         kind: Kind,
-        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b mut Counter)>,
+        all: impl Iterator<Item = (&'b Arc<[KeyValue]>, &'b Counter)>,
     ) -> Points {
         let (is_delta, now) = (self.is_delta(kind), self.now);
         let points = all.filter_map(|(attributes, counter)| counter.point(attributes, is_delta, now));

@@ -38,12 +38,12 @@ pub struct Candidate {
 
 /// Which measurements may become exemplars, and what draws among them.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
+pub struct ExemplarRule {
     filter: ExemplarFilter,
     key: Key,
 }
 
-impl Rule {
+impl ExemplarRule {
     pub const fn new(filter: ExemplarFilter, root: u64) -> Self {
         Self { filter, key: Key::new(root, Purpose::Exemplar) }
     }
@@ -64,7 +64,7 @@ impl Rule {
 }
 
 /// The exemplars of a point, since it was collected last.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Exemplars(Vec<Kept>);
 
 #[derive(Clone, Copy, Debug)]
@@ -75,19 +75,19 @@ struct Kept {
 }
 
 impl Exemplars {
-    /// Bytes that so many take.
+    /// Bytes that this number of exemplars takes.
     pub const fn bytes(number: usize) -> usize {
         number * size_of::<Kept>()
     }
 
-    /// One stays for each bucket (`AlignedHistogramBucketExemplarReservoir`).
-    pub fn offer_to_bucket(&mut self, bucket: usize, candidate: Candidate) {
+    /// One stays for each of `buckets` buckets (`AlignedHistogramBucketExemplarReservoir`).
+    pub fn offer_to_bucket(&mut self, buckets: usize, bucket: usize, candidate: Candidate) {
         let Candidate { draw, exemplar } = candidate;
         let offered = Kept { draw, bucket: bucket as u32, exemplar };
         match self.0.iter_mut().find(|kept| kept.bucket == offered.bucket) {
             Some(kept) if draw < kept.draw => *kept = offered,
             Some(_) => {}
-            None => self.0.push(offered),
+            None => self.push(buckets, offered),
         }
     }
 
@@ -96,7 +96,7 @@ impl Exemplars {
         let Candidate { draw, exemplar } = candidate;
         let offered = Kept { draw, bucket: 0, exemplar };
         if self.0.len() < room {
-            return self.0.push(offered);
+            return self.push(room, offered);
         }
         if let Some(worst) = self.0.iter_mut().max_by_key(|kept| kept.draw)
             && draw < worst.draw
@@ -105,13 +105,26 @@ impl Exemplars {
         }
     }
 
-    /// Those since the last time and up to an instant, in the order of their buckets, and of their times
-    /// within one. A worker that is ahead of its world has later ones: they are left for the next time.
-    pub fn take(&mut self, until: Nanos) -> Vec<Exemplar> {
-        let mut kept = std::mem::take(&mut self.0);
-        self.0 = kept.extract_if(.., |kept| kept.exemplar.time > until).collect();
+    /// Adds one, in memory for no more than `room` of them.
+    fn push(&mut self, room: usize, kept: Kept) {
+        let Self(all) = self;
+        if all.len() == all.capacity() {
+            all.reserve_exact(all.len().max(1).min(room - all.len()));
+        }
+        all.push(kept);
+    }
+
+    /// Those up to an instant, in the order of their buckets, and of their times within one. A worker that is
+    /// ahead of its world has later ones: they are left for the next time.
+    pub fn sorted(&self, until: Nanos) -> Vec<Exemplar> {
+        let mut kept: Vec<_> = self.0.iter().filter(|kept| kept.exemplar.time <= until).collect();
         kept.sort_by_key(|kept| (kept.bucket, kept.exemplar.time, kept.draw));
         kept.into_iter().map(|kept| kept.exemplar).collect()
+    }
+
+    /// Another interval begins at this instant.
+    pub fn clear(&mut self, now: Nanos) {
+        self.0.retain(|kept| kept.exemplar.time > now);
     }
 }
 
@@ -133,7 +146,7 @@ mod tests {
     #[test]
     fn the_filter_decides_which_measurements_may_be_exemplars() {
         let is_candidate = |filter, is_sampled| {
-            Rule::new(filter, 42).candidate(Measured::Time(1), origin(1, is_sampled)).is_some()
+            ExemplarRule::new(filter, 42).candidate(Measured::Time(1), origin(1, is_sampled)).is_some()
         };
         assert!(is_candidate(ExemplarFilter::TraceBased, true));
         assert!(!is_candidate(ExemplarFilter::TraceBased, false));
@@ -143,15 +156,16 @@ mod tests {
 
     #[test]
     fn which_exemplar_stays_does_not_depend_on_the_order() {
-        let rule = Rule::new(ExemplarFilter::TraceBased, 42);
+        let rule = ExemplarRule::new(ExemplarFilter::TraceBased, 42);
         let choose = |order: &mut dyn Iterator<Item = u64>| {
             let (mut aligned, mut fixed) = (Exemplars::default(), Exemplars::default());
             for span in order {
                 let candidate = rule.candidate(Measured::Time(span), origin(span, true)).expect("sampled");
-                aligned.offer_to_bucket((span % 3) as usize, candidate);
+                aligned.offer_to_bucket(3, (span % 3) as usize, candidate);
                 fixed.offer(OF_EXPONENTIAL, candidate);
             }
-            (spans(aligned.take(Nanos::MAX)), spans(fixed.take(Nanos::MAX)))
+            assert!(aligned.0.capacity() <= 3 && fixed.0.capacity() <= OF_EXPONENTIAL);
+            (spans(aligned.sorted(Nanos::MAX)), spans(fixed.sorted(Nanos::MAX)))
         };
         let (aligned, fixed) = choose(&mut (1..500));
         assert_eq!((aligned.len(), fixed.len()), (3, OF_EXPONENTIAL));
@@ -160,13 +174,17 @@ mod tests {
 
     #[test]
     fn an_exemplar_that_is_later_than_its_point_leaves_with_the_next_one() {
-        let rule = Rule::new(ExemplarFilter::TraceBased, 42);
+        let rule = ExemplarRule::new(ExemplarFilter::TraceBased, 42);
         let mut exemplars = Exemplars::default();
         for (bucket, time) in [(0, 10), (1, 30), (2, 20)] {
             let candidate = rule.candidate(Measured::Time(time), origin(time, true)).expect("sampled");
-            exemplars.offer_to_bucket(bucket, candidate);
+            exemplars.offer_to_bucket(3, bucket, candidate);
         }
-        let taken = [20, 29, 30].map(|until| spans(exemplars.take(until)));
+        let taken = [20, 29, 30].map(|until| {
+            let taken = spans(exemplars.sorted(until));
+            exemplars.clear(until);
+            taken
+        });
         assert_eq!(taken, [vec![10, 20], vec![], vec![30]]);
     }
 }

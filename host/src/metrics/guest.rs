@@ -12,13 +12,13 @@ use crate::telemetry::record::{Instrument, KeyValue, NumberPoint, Points, Scope}
 
 use super::catalogue::Kind;
 use super::collecting::{Collecting, Counter};
-use super::exemplars::{Candidate, Exemplars, OF_NUMBER, Origin, Rule};
+use super::exemplars::{Candidate, ExemplarRule, Exemplars, OF_NUMBER, Origin};
 use super::histogram::{Histogram, Shape};
 use super::series::ATTRIBUTE_SETS;
 use super::value::Measured;
 pub use bounds::INSTRUMENTS;
 use bounds::{ATTRIBUTES, SERIES_BYTES};
-pub use definition::{DEFAULT_BOUNDS, Definition, GuestKind};
+pub use definition::{Definition, GuestKind};
 pub use misuse::{Misuse, Misused, Misuses};
 use sets::{AttributeSet, Sets};
 
@@ -53,14 +53,14 @@ impl InstrumentId {
 }
 
 /// The instruments of a replica's guest.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct GuestInstruments {
     all: Vec<GuestInstrument>,
     /// What their series take.
     bytes: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct GuestInstrument {
     instrument: Arc<Instrument>,
     kind: GuestKind,
@@ -69,7 +69,7 @@ struct GuestInstrument {
     series: Sets<State>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum State {
     Sum(Counter),
     /// The last value.
@@ -166,7 +166,7 @@ impl GuestInstruments {
     /// counts for the series of all that are.
     pub fn record(
         &mut self,
-        (shape, rule): (Shape, &Rule),
+        (shape, rule): (Shape, &ExemplarRule),
         id: InstrumentId,
         value: Measured,
         attributes: Vec<KeyValue>,
@@ -204,9 +204,9 @@ impl GuestInstruments {
     }
 
     /// Leaves what there is, in the order in which the instruments came.
-    pub fn collect(&mut self, collecting: &mut Collecting<'_>) {
-        for GuestInstrument { instrument, kind, bounds, series, .. } in &mut self.all {
-            let all = series.iter_mut().map(|one| (&one.attributes, &mut one.state));
+    pub fn leave(&self, collecting: &mut Collecting<'_>) {
+        for GuestInstrument { instrument, kind, bounds, series, .. } in &self.all {
+            let all = series.iter().map(|one| (&one.attributes, &one.state));
             let points = match kind {
                 GuestKind::Counter | GuestKind::UpDownCounter => {
                     let all = all.filter_map(|(attributes, state)| match state {
@@ -222,7 +222,7 @@ impl GuestInstruments {
                 }
                 GuestKind::Histogram => {
                     let all = all.filter_map(|(attributes, state)| match state {
-                        State::Histogram(histogram) => Some((attributes, &mut **histogram)),
+                        State::Histogram(histogram) => Some((attributes, &**histogram)),
                         _ => None,
                     });
                     collecting.histogram_points(bounds, all)
@@ -231,10 +231,21 @@ impl GuestInstruments {
             collecting.leave(instrument, Scope::Guest, points);
         }
     }
+
+    /// It has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
+        for one in self.all.iter_mut().flat_map(|instrument| instrument.series.iter_mut()) {
+            match &mut one.state {
+                State::Sum(counter) => counter.collected(now),
+                State::Gauge(_, exemplars) => exemplars.clear(now),
+                State::Histogram(histogram) => histogram.collected(now),
+            }
+        }
+    }
 }
 
-fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &mut State), now: Nanos) -> Option<NumberPoint> {
+fn gauge_point((attributes, state): (&Arc<[KeyValue]>, &State), now: Nanos) -> Option<NumberPoint> {
     let State::Gauge(value, exemplars) = state else { return None };
-    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.take(now));
+    let (attributes, value, exemplars) = (Arc::clone(attributes), value.number(), exemplars.sorted(now));
     Some(NumberPoint { attributes, value, exemplars })
 }

@@ -34,7 +34,7 @@ impl Shape {
 
 /// A series of a histogram. Count, sum and explicit buckets are cumulative; the rest is of the interval
 /// where deltas leave.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Histogram {
     pub count: u64,
     pub sum: Sum,
@@ -43,16 +43,18 @@ pub struct Histogram {
     /// One more than there are bounds; none where only exponential ones are kept.
     pub buckets: Box<[u64]>,
     exponential: Option<Box<Exponential>>,
-    /// What had left when it was collected last, where deltas leave.
-    left: Option<Box<Left>>,
+    /// The interval since it was collected last, where deltas leave.
+    interval: Option<Box<Interval>>,
     pub exemplars: Exemplars,
 }
 
-#[derive(Clone, Debug)]
-struct Left {
+#[derive(Debug)]
+struct Interval {
+    /// Count and explicit buckets at its beginning.
     count: u64,
-    sum: Sum,
     buckets: Box<[u64]>,
+    /// Of the values in it. The difference of two sums of fractions has the errors of both.
+    sum: Sum,
 }
 
 impl Histogram {
@@ -60,12 +62,12 @@ impl Histogram {
     pub fn new(shape: Shape, bounds: &[f64], value: Measured) -> Self {
         let buckets = if shape.has_explicit { bounds.len() + 1 } else { 0 };
         let (buckets, sum): (Box<[u64]>, _) = (vec![0; buckets].into(), Sum::none_of(value));
-        let left = shape.is_delta.then(|| {
+        let interval = shape.is_delta.then(|| {
             let buckets = if shape.is_exponential { Box::default() } else { buckets.clone() };
-            Box::new(Left { count: 0, sum, buckets })
+            Box::new(Interval { count: 0, buckets, sum })
         });
         let exponential = shape.is_exponential.then(Box::default);
-        Self { count: 0, sum, range: None, buckets, exponential, left, exemplars: Exemplars::default() }
+        Self { count: 0, sum, range: None, buckets, exponential, interval, exemplars: Exemplars::default() }
     }
 
     /// Bytes that one with this number of bounds takes at most.
@@ -73,8 +75,9 @@ impl Histogram {
         let buckets = if shape.has_explicit { bounds + 1 } else { 0 };
         let (exponential, exemplars) =
             if shape.is_exponential { (Exponential::BYTES, OF_EXPONENTIAL) } else { (0, buckets) };
-        let left = if shape.is_delta { size_of::<Left>() + buckets * size_of::<u64>() } else { 0 };
-        size_of::<Self>() + buckets * size_of::<u64>() + left + exponential + Exemplars::bytes(exemplars)
+        let counts = buckets * size_of::<u64>();
+        let interval = if shape.is_delta { size_of::<Interval>() + counts } else { 0 };
+        size_of::<Self>() + counts + interval + exponential + Exemplars::bytes(exemplars)
     }
 
     /// Counts a value. `bounds` are those it was made with.
@@ -82,6 +85,9 @@ impl Histogram {
     pub fn record(&mut self, value: Measured, bounds: &[f64], candidate: Option<Candidate>) {
         self.count += 1;
         self.sum.add(value);
+        if let Some(interval) = &mut self.interval {
+            interval.sum.add(value);
+        }
         let value = value.as_f64();
         self.range = Some(match self.range {
             Some((least, most)) => (least.min(value), most.max(value)),
@@ -98,31 +104,30 @@ impl Histogram {
                 candidate.into_iter().for_each(|candidate| self.exemplars.offer(OF_EXPONENTIAL, candidate));
             }
             None => {
-                candidate.into_iter().for_each(|candidate| self.exemplars.offer_to_bucket(bucket, candidate))
+                let buckets = bounds.len() + 1;
+                candidate
+                    .into_iter()
+                    .for_each(|candidate| self.exemplars.offer_to_bucket(buckets, bucket, candidate))
             }
         }
     }
 
     /// Its point with explicit buckets at this instant; none where a delta leaves and there was no value.
     pub fn point(
-        &mut self,
+        &self,
         attributes: &Arc<[KeyValue]>,
         bounds: &Arc<[f64]>,
         is_delta: bool,
         now: Nanos,
     ) -> Option<HistogramPoint> {
-        let left = self.left.as_mut().filter(|_| is_delta);
-        let buckets = match left {
-            Some(left) => {
-                let buckets = self.buckets.iter().zip(&left.buckets).map(|(now, left)| now - left).collect();
-                left.buckets.clone_from(&self.buckets);
-                buckets
+        let summary = self.summary(is_delta)?;
+        let buckets = match self.interval.as_ref().filter(|_| is_delta) {
+            Some(interval) => {
+                self.buckets.iter().zip(&interval.buckets).map(|(now, then)| now - then).collect()
             }
             None => self.buckets.to_vec(),
         };
-        // Also where none leaves: they are of this interval.
-        let exemplars = self.exemplars.take(now);
-        let summary = self.leave(is_delta)?;
+        let exemplars = self.exemplars.sorted(now);
         let (attributes, bounds) = (Arc::clone(attributes), Arc::clone(bounds));
         Some(HistogramPoint { attributes, summary, bounds, buckets, exemplars })
     }
@@ -130,30 +135,41 @@ impl Histogram {
     /// Its point with exponential buckets at this instant; none where it keeps none, and where a delta leaves
     /// and there was no value.
     pub fn exponential_point(
-        &mut self,
+        &self,
         attributes: &Arc<[KeyValue]>,
         is_delta: bool,
         now: Nanos,
     ) -> Option<ExponentialPoint> {
-        self.exponential.as_ref()?;
-        let exemplars = self.exemplars.take(now);
-        let summary = self.leave(is_delta)?;
-        let exponential = self.exponential.as_mut()?;
-        // Each interval begins at the finest scale.
-        let buckets = if is_delta { std::mem::take(&mut **exponential) } else { (**exponential).clone() };
-        let Exponential { scale, zeros, positive, negative } = buckets;
-        let attributes = Arc::clone(attributes);
+        let exponential = self.exponential.as_ref()?;
+        let summary = self.summary(is_delta)?;
+        let Exponential { scale, zeros, positive, negative } = (**exponential).clone();
+        let (attributes, exemplars) = (Arc::clone(attributes), self.exemplars.sorted(now));
         Some(ExponentialPoint { attributes, summary, scale, zeros, positive, negative, exemplars })
     }
 
-    /// Count, sum and range of what leaves now.
-    fn leave(&mut self, is_delta: bool) -> Option<Summary> {
-        let (mut count, mut sum, range) = (self.count, self.sum, self.range);
-        if let Some(left) = self.left.as_mut().filter(|_| is_delta) {
-            (count, sum) = (self.count - left.count, self.sum.since(left.sum));
-            (left.count, left.sum) = (self.count, self.sum);
-            self.range = None;
+    /// Its point has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
+        self.exemplars.clear(now);
+        let Some(interval) = &mut self.interval else { return };
+        interval.count = self.count;
+        interval.sum.reset();
+        if !interval.buckets.is_empty() {
+            interval.buckets.copy_from_slice(&self.buckets);
         }
+        self.range = None;
+        // Each begins at the finest scale.
+        if let Some(exponential) = &mut self.exponential {
+            **exponential = Exponential::default();
+        }
+    }
+
+    /// Count, sum and range; none where there is no value.
+    fn summary(&self, is_delta: bool) -> Option<Summary> {
+        let (count, sum) = match self.interval.as_ref().filter(|_| is_delta) {
+            Some(interval) => (self.count - interval.count, interval.sum),
+            None => (self.count, self.sum),
+        };
+        let range = self.range;
         let may_shrink = range.is_some_and(|(least, _)| least < 0.0);
         (count > 0).then(|| Summary { count, sum: (!may_shrink).then(|| sum.as_f64()), range })
     }
@@ -203,13 +219,14 @@ mod tests {
                     delta.point(&[].into(), &BOUNDS.into(), true, 0).map(|point| point.summary)
                 };
                 assert_eq!(summary.is_none(), times.is_empty());
+                delta.collected(0);
                 let Some(summary) = summary else { continue };
                 let longest = times.iter().max().map(|nanos| *nanos as f64 / 1e9);
                 assert_eq!(summary.range.map(|(_, most)| most), longest, "of the interval alone");
                 sum.count += summary.count;
                 sum.sum = Some(sum.sum.unwrap_or(0.0) + summary.sum.expect("no value is negative"));
             }
-            let all = cumulative.leave(false).expect("it has values");
+            let all = cumulative.summary(false).expect("it has values");
             assert_eq!(all.count, sum.count);
             assert!((all.sum.expect("a sum") - sum.sum.expect("a sum")).abs() < 1e-12);
         }

@@ -43,7 +43,7 @@ pub struct PolicyCounts {
 pub const BREAKER_STATES: usize = 3;
 
 /// What is kept for a process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProcessMetrics {
     life: Life,
     /// How many processes there were here before.
@@ -70,7 +70,7 @@ struct Active {
 }
 
 /// The policies of a link to one callee.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Policies {
     callee: u32,
     attributes: Arc<[KeyValue]>,
@@ -190,33 +190,47 @@ impl ProcessMetrics {
         Some((start, self.collected.unwrap_or(start)))
     }
 
-    /// Leaves what there is at the instant of the collection, in which it is there; `observed` is what its
-    /// replica is like, if it is one. `began` is when the world did.
-    pub fn collect(&mut self, collecting: &mut Collecting<'_>, observed: Option<Observed>, began: Nanos) {
-        let now = collecting.now;
+    /// Its records have left: another interval begins at this instant, and a process that is replaced and
+    /// done ends. `observed` is what its replica is like, if it is one.
+    pub fn collected(&mut self, observed: Option<Observed>, now: Nanos) {
         self.collected = Some(now);
-        self.served.collect(SERVER, collecting);
+        for requests in [&mut self.served, &mut self.sent] {
+            requests.collected(now);
+        }
+        self.waits.iter_mut().for_each(|waits| waits.collected(now));
+        let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
+        counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
+        self.guest.collected(now);
+        if observed.is_none_or(|observed| observed.busy == 0) {
+            self.change(Change::Ended, now);
+        }
+    }
+
+    /// Leaves what there is at the instant of the collection, in which it is there, and changes nothing;
+    /// `observed` is what its replica is like, if it is one. `began` is when the world did.
+    pub fn leave(&self, collecting: &mut Collecting<'_>, observed: Option<Observed>, began: Nanos) {
+        self.served.leave(SERVER, collecting);
         let active = self.active.iter().flat_map(|all| all.iter());
         let active = active.filter_map(|active| {
             Some((Arc::clone(active.attributes.as_ref()?), Measured::Whole(active.count)))
         });
         collecting.observed(Own::ServerActive, active);
-        self.sent.collect(CLIENT, collecting);
+        self.sent.leave(CLIENT, collecting);
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {
             collecting.observed(Own::QueueLength, whole(waiting));
-            collecting.histograms(Own::QueueWait, self.waits.iter_mut().map(|waits| (&plain, &mut **waits)));
+            collecting.histograms(Own::QueueWait, self.waits.iter().map(|waits| (&plain, &**waits)));
             collecting.observed(Own::WorkerCount, whole(workers));
             collecting.observed(Own::WorkerBusy, whole(busy));
         }
-        self.collect_policies(collecting);
+        self.leave_policies(collecting);
         if let Some(Observed { memory, .. }) = observed {
             let user: Arc<[KeyValue]> = [KeyValue::new(attribute::CPU_MODE, "user")].into();
-            let computed = self.computed.iter_mut().map(|computed| (&user, &mut **computed));
+            let computed = self.computed.iter().map(|computed| (&user, &**computed));
             collecting.counters(Own::CpuTime, computed);
             collecting.observed(Own::MemoryUsage, whole(memory));
-            let uptime = Measured::Float(seconds(now - collecting.start));
+            let uptime = Measured::Float(seconds(collecting.now - collecting.start));
             collecting.observed(Own::Uptime, [(Arc::clone(&plain), uptime)]);
             if self.restarts > 0 {
                 // Counted from outside of the process: since the run began.
@@ -225,16 +239,13 @@ impl ProcessMetrics {
                 collecting.start = start;
             }
         }
-        self.guest.collect(collecting);
-        if observed.is_none_or(|observed| observed.busy == 0) {
-            self.change(Change::Ended, now);
-        }
+        self.guest.leave(collecting);
     }
 
-    fn collect_policies(&mut self, collecting: &mut Collecting<'_>) {
+    fn leave_policies(&self, collecting: &mut Collecting<'_>) {
         let counters = [Own::RetryCount, Own::RetryWithheld, Own::BreakerOpened];
         for (at, own) in counters.into_iter().enumerate() {
-            self.collect_count(at, own, collecting);
+            self.leave_count(at, own, collecting);
         }
         let states = self.policies.iter().filter_map(|policies| policies.breaker.as_ref());
         let states = states.flat_map(|(is, states)| {
@@ -244,13 +255,12 @@ impl ProcessMetrics {
                 .map(|(state, attributes)| (Arc::clone(attributes), Measured::Whole(i64::from(state == *is))))
         });
         collecting.observed(Own::BreakerState, states);
-        self.collect_count(counters.len(), Own::FallbackCount, collecting);
+        self.leave_count(counters.len(), Own::FallbackCount, collecting);
     }
 
-    fn collect_count(&mut self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
+    fn leave_count(&self, at: usize, own: Own, collecting: &mut Collecting<'_>) {
         // What a link has no policy for never counts anything.
-        let counts =
-            self.policies.iter_mut().map(|policies| (&policies.attributes, &mut policies.counts[at]));
+        let counts = self.policies.iter().map(|policies| (&policies.attributes, &policies.counts[at]));
         collecting.counters(own, counts.filter(|(_, counter)| counter.sum().as_f64() > 0.0));
     }
 }

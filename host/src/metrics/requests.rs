@@ -7,9 +7,9 @@ use crate::telemetry::record::KeyValue;
 
 use super::catalogue::Own;
 use super::collecting::Collecting;
-use super::exemplars::{Origin, Rule};
+use super::exemplars::{ExemplarRule, Origin};
 use super::histogram::{Histogram, Shape};
-use super::series::Series;
+use super::series::{One, Series};
 use super::value::Measured;
 
 /// Stands for the attributes of a request: small numbers that the bus has anyway.
@@ -75,11 +75,11 @@ pub struct Sizes {
 }
 
 /// The requests of one side.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Requests(Series<RequestKey, Of>);
 
 /// Those with the same attributes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Of {
     duration: Histogram,
     sizes: Option<Box<[Histogram; 2]>>,
@@ -95,7 +95,7 @@ impl Requests {
     /// Counts a request that has ended.
     pub fn note(
         &mut self,
-        (shape, rule): (Shape, &Rule),
+        (shape, rule): (Shape, &ExemplarRule),
         [durations, requests, responses]: Side,
         key: RequestKey,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
@@ -118,15 +118,21 @@ impl Requests {
     }
 
     /// Leaves what there is.
-    pub fn collect(&mut self, [durations, requests, responses]: Side, collecting: &mut Collecting<'_>) {
-        let all = self.0.iter_mut().map(|one| (&one.attributes, &mut one.state.duration));
+    pub fn leave(&self, [durations, requests, responses]: Side, collecting: &mut Collecting<'_>) {
+        let all = self.0.iter().map(|one| (&one.attributes, &one.state.duration));
         collecting.histograms(durations, all);
         for (at, own) in [requests, responses].into_iter().enumerate() {
-            let all = self
-                .0
-                .iter_mut()
-                .filter_map(|one| Some((&one.attributes, &mut one.state.sizes.as_mut()?[at])));
+            let all = self.0.iter();
+            let all = all.filter_map(|one| Some((&one.attributes, &one.state.sizes.as_ref()?[at])));
             collecting.histograms(own, all);
+        }
+    }
+
+    /// It has left: another interval begins at this instant.
+    pub fn collected(&mut self, now: Nanos) {
+        for One { state: Of { duration, sizes }, .. } in self.0.iter_mut() {
+            duration.collected(now);
+            sizes.iter_mut().flat_map(|sizes| sizes.iter_mut()).for_each(|of| of.collected(now));
         }
     }
 }

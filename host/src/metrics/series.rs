@@ -15,7 +15,7 @@ pub const ATTRIBUTE_SETS: usize = 2_000;
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
 /// What is kept for each attribute set of an instrument. A key stands for a set, and is quick to find.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Series<K, S> {
     places: FxHashMap<K, u32>,
     /// The key that was asked for last, and its place: most often the next one is the same.
@@ -27,7 +27,7 @@ pub struct Series<K, S> {
 }
 
 /// A series: an attribute set, and what is kept for it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct One<S> {
     pub attributes: Arc<[KeyValue]>,
     pub state: S,
@@ -74,7 +74,7 @@ impl<K: Copy + Eq + Hash, S> Series<K, S> {
             });
         }
         let attributes = attributes();
-        // Two keys may stand for one set, such as two paths without a route.
+        // Two keys may stand for one set: two names of a service lead to one address.
         let known = self.all.iter().position(|one| one.attributes == attributes);
         let place = known.unwrap_or_else(|| {
             self.all.push(One { attributes, state: new() });
@@ -82,6 +82,10 @@ impl<K: Copy + Eq + Hash, S> Series<K, S> {
         });
         self.places.insert(key, place as u32);
         place as u32
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &One<S>> {
+        self.all.iter()
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut One<S>> {

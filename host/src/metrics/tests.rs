@@ -2,6 +2,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use super::*;
 use crate::context::{SpanId, TraceId};
+use crate::telemetry::console::text::grouped;
 use crate::telemetry::env::TemporalityPreference;
 use crate::telemetry::record::{Instrument, Number, NumberPoint, Points, Scope, Temporality};
 
@@ -34,6 +35,12 @@ fn collect(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
     let mut records = Vec::new();
     metrics.collect(REPLICA, Some(Observed::default()), now, &mut |record| records.push(record));
     records
+}
+
+fn snapshot(metrics: &Metrics, now: Nanos) -> Vec<MetricRecord> {
+    let mut snapshot = Snapshot::default();
+    metrics.snapshot(REPLICA, Some(Observed::default()), false, now, &mut snapshot);
+    snapshot.records
 }
 
 fn find<'a>(records: &'a [MetricRecord], name: &str) -> Option<&'a MetricRecord> {
@@ -262,6 +269,68 @@ fn values_that_an_instrument_cannot_take_count_for_nothing() {
 }
 
 #[test]
+fn each_delta_of_fractions_is_the_sum_of_its_interval() {
+    let metrics = metrics(TemporalityPreference::Delta);
+    let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("weight", GuestKind::Counter));
+    let histogram =
+        metrics.instrument(metrics.incarnation(REPLICA), definition("weights", GuestKind::Histogram));
+    let expected: f64 = (0..20).map(|_| 0.1).sum();
+    for interval in 1..=500 {
+        for _ in 0..20 {
+            metrics.record(metrics.incarnation(REPLICA), counter, Measured::Float(0.1), Vec::new(), None);
+            metrics.record(metrics.incarnation(REPLICA), histogram, Measured::Float(0.1), Vec::new(), None);
+        }
+        let records = collect(&metrics, START + interval * SECOND);
+        assert_eq!(number(&records, "weight"), Some(Number::Float(expected)), "{interval}");
+        assert_eq!(points(&records, "weights"), [(20, expected)], "{interval}");
+    }
+    let cumulative = number(&snapshot(&metrics, START + 501 * SECOND), "weight");
+    let Some(Number::Float(sum)) = cumulative else { panic!("{cumulative:?}") };
+    assert!((sum - 1_000.0).abs() < 1e-6, "{sum}");
+}
+
+#[test]
+fn a_snapshot_changes_nothing() {
+    for temporality in [TemporalityPreference::Cumulative, TemporalityPreference::Delta] {
+        let [seen, unseen] = [(); 2].map(|()| metrics(temporality));
+        for metrics in [&seen, &unseen] {
+            serve(metrics, 200, SECOND, START + 1);
+            let gauge =
+                metrics.instrument(metrics.incarnation(REPLICA), definition("load", GuestKind::Gauge));
+            metrics.record(
+                metrics.incarnation(REPLICA),
+                gauge,
+                Measured::Float(1.5),
+                Vec::new(),
+                Some(origin(START + 2)),
+            );
+        }
+        let now = START + SECOND;
+        let [one, other] = [(); 2].map(|()| format!("{:?}", snapshot(&seen, now)));
+        assert_eq!(one, other);
+        assert!(one.contains("span_id"), "it has exemplars: {one}");
+        assert_eq!(format!("{:?}", collect(&seen, now)), format!("{:?}", collect(&unseen, now)));
+    }
+}
+
+#[test]
+fn a_series_takes_what_the_reference_says() {
+    let reference = std::fs::read_to_string("../docs/reference/bounds.md").expect("it is there");
+    let bytes = |aggregation, temporality| {
+        let shape = Shape::of(&Settings { aggregation, temporality, ..Settings::default() });
+        grouped(histogram::Histogram::bytes(shape, DURATIONS.len()) as u64)
+    };
+    let [explicit, exponential] =
+        [HistogramAggregation::Explicit, HistogramAggregation::Exponential].map(|of| {
+            let [cumulative, delta] =
+                [TemporalityPreference::Cumulative, TemporalityPreference::Delta].map(|when| bytes(of, when));
+            format!("{cumulative} bytes, {delta} where deltas leave")
+        });
+    let said = format!("{explicit}; with exponential buckets {exponential}");
+    assert!(reference.contains(&said), "the reference does not say: {said}");
+}
+
+#[test]
 fn a_sum_stays_a_finite_number() {
     let metrics = metrics(TemporalityPreference::Cumulative);
     let counter = metrics.instrument(metrics.incarnation(REPLICA), definition("orders", GuestKind::Counter));
@@ -327,10 +396,10 @@ fn what_are_no_attributes_is_refused() {
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
-    assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
+    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.external(base)), [0, 1, 0].map(Some));
+    assert_eq!(metrics.external_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {
-        metrics.stranger(&format!("http://{number}"));
+        metrics.external(&format!("http://{number}"));
     }
-    assert_eq!(metrics.stranger("http://one-more"), None);
+    assert_eq!(metrics.external("http://one-more"), None);
 }

@@ -69,14 +69,11 @@ impl Sum {
         }
     }
 
-    /// What was added since the sum was `earlier`.
-    #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
-        match (self, earlier) {
-            (Self::Time(sum), Self::Time(earlier)) => Self::Time(sum - earlier),
-            (Self::Whole(sum), Self::Whole(earlier)) => Self::Whole(sum - earlier),
-            (Self::Float(sum), Self::Float(earlier)) => Self::Float(sum - earlier),
-            (sum, _) => sum,
+    /// No value any more.
+    pub const fn reset(&mut self) {
+        match self {
+            Self::Time(sum) | Self::Whole(sum) => *sum = 0,
+            Self::Float(sum) => *sum = 0.0,
         }
     }
 

@@ -73,12 +73,12 @@ impl Buckets {
 
 /// The values of a point, as they can be told from those of an earlier one of its series.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Counted {
+pub enum BucketCounts {
     Explicit { bounds: Vec<f64>, counts: Vec<u64> },
     Exponential { scale: i32, zeros: u64, positive: BTreeMap<i32, u64>, negative: BTreeMap<i32, u64> },
 }
 
-impl From<&HistogramPoint> for Counted {
+impl From<&HistogramPoint> for BucketCounts {
     fn from(point: &HistogramPoint) -> Self {
         let (bounds, mut counts) = (point.bounds(), point.counts());
         if counts.is_empty() {
@@ -89,7 +89,7 @@ impl From<&HistogramPoint> for Counted {
     }
 }
 
-impl From<&ExponentialPoint> for Counted {
+impl From<&ExponentialPoint> for BucketCounts {
     fn from(point: &ExponentialPoint) -> Self {
         Self::Exponential {
             scale: point.scale,
@@ -100,7 +100,7 @@ impl From<&ExponentialPoint> for Counted {
     }
 }
 
-impl Counted {
+impl BucketCounts {
     /// What has come since an earlier point of the series; none where that has more of something, so
     /// that the series has begun anew.
     pub fn since(&self, earlier: &Self) -> Option<Self> {
@@ -180,13 +180,13 @@ fn coarser(counts: &BTreeMap<i32, u64>, shift: i32) -> BTreeMap<i32, u64> {
 mod tests {
     use super::*;
 
-    fn explicit(bounds: &[f64], counts: &[u64]) -> Counted {
-        Counted::Explicit { bounds: bounds.to_vec(), counts: counts.to_vec() }
+    fn explicit(bounds: &[f64], counts: &[u64]) -> BucketCounts {
+        BucketCounts::Explicit { bounds: bounds.to_vec(), counts: counts.to_vec() }
     }
 
-    fn exponential(scale: i32, zeros: u64, positive: &[(i32, u64)]) -> Counted {
+    fn exponential(scale: i32, zeros: u64, positive: &[(i32, u64)]) -> BucketCounts {
         let positive = positive.iter().copied().collect();
-        Counted::Exponential { scale, zeros, positive, negative: BTreeMap::new() }
+        BucketCounts::Exponential { scale, zeros, positive, negative: BTreeMap::new() }
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn zeros_and_negative_values_come_before_positive_ones() {
         let negative = [(0, 1)].into();
-        let counted = Counted::Exponential { scale: 0, zeros: 2, positive: [(0, 1)].into(), negative };
+        let counted = BucketCounts::Exponential { scale: 0, zeros: 2, positive: [(0, 1)].into(), negative };
         let buckets = counted.buckets();
         assert_eq!(buckets.quantile(0.25, None), Some(-1.0));
         assert_eq!(buckets.quantile(0.5, None), Some(0.0));

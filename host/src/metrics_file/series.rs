@@ -9,7 +9,7 @@ use std::hash::Hasher as _;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::buckets::{Buckets, Counted};
+use super::buckets::{BucketCounts, Buckets};
 use super::line::{Common, Metric, OfResource, Points, Summary};
 use super::timeline::Timeline;
 
@@ -74,7 +74,7 @@ struct Last {
 #[derive(Clone, Debug, PartialEq)]
 enum Seen {
     Number(f64),
-    Histogram(Counted),
+    Histogram(BucketCounts),
 }
 
 impl Table {
@@ -113,11 +113,11 @@ impl Table {
 
 fn histograms<P>(mut of: Of<'_>, points: &Points<P>, parts: impl Fn(&P) -> (&Common, Summary))
 where
-    Counted: for<'p> From<&'p P>,
+    BucketCounts: for<'p> From<&'p P>,
 {
     for point in &points.data_points {
         let (common, summary) = parts(point);
-        of.histogram(common, summary, Counted::from(point), points.is_delta());
+        of.histogram(common, summary, BucketCounts::from(point), points.is_delta());
     }
 }
 
@@ -158,7 +158,7 @@ impl Of<'_> {
         row.slots[slot].count += value - before;
     }
 
-    fn histogram(&mut self, common: &Common, summary: Summary, counted: Counted, is_delta: bool) {
+    fn histogram(&mut self, common: &Common, summary: Summary, counted: BucketCounts, is_delta: bool) {
         let Some((row, slot, last)) = self.point(common, Seen::Histogram(counted.clone())) else { return };
         let since = match &last {
             Some(Last { start, seen: Seen::Histogram(before), .. })

@@ -11,6 +11,7 @@ use opentelemetry::metrics::Meter;
 use opentelemetry_semantic_conventions::{attribute, metric};
 
 use super::cores::{Core, Rates};
+use crate::metrics::DURATIONS;
 use crate::model::Protocol;
 use crate::telemetry::exporter::{Account, REJECTED, Reason, Totals};
 use crate::telemetry::otlp::{Endpoint, Endpoints};
@@ -30,9 +31,6 @@ pub struct Sources {
     /// The threads of the worlds.
     pub cores: Vec<Arc<Core>>,
 }
-
-/// Upper bounds of durations, in seconds: the conventions' advice for operations of this kind.
-const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// What the conventions call the metrics of one signal.
 struct Names {
@@ -106,7 +104,7 @@ fn durations(meter: &Meter, account: &Account, endpoints: &Endpoints) {
         .f64_histogram(metric::OTEL_SDK_EXPORTER_OPERATION_DURATION)
         .with_unit("s")
         .with_description("The duration of exporting a batch of telemetry records.")
-        .with_boundaries(SECONDS.to_vec())
+        .with_boundaries(DURATIONS.to_vec())
         .build();
     let components = PerSignal::from_fn(|signal| {
         endpoints[signal].as_ref().map(|endpoint| component(signal, endpoint)).unwrap_or_default()
@@ -172,10 +170,8 @@ fn processor(meter: &Meter, signal: Signal, queue: usize, account: &Arc<Account>
         .with_unit(unit)
         .with_description("Items that were passed to the exporter, or dropped before.")
         .with_callback(move |to| {
-            let totals = own.totals();
-            let unsent = totals.dropped.get(&full).map_or(0, |lost| lost.count[signal]);
-            let settled = totals.settled()[signal].saturating_sub(unsent);
-            to.observe(settled + own.traffic.in_flight()[signal], &attributes);
+            let unsent = own.totals().dropped.get(&full).map_or(0, |lost| lost.count[signal]);
+            to.observe(own.traffic.set_out()[signal], &attributes);
             let dropped = unsent + backlog.dropped()[signal];
             if dropped > 0 {
                 to.observe(dropped, &with(&attributes, failed(full.error_type())));

@@ -71,18 +71,18 @@ impl Losses {
 
 /// An exporter whose results are counted.
 #[derive(Debug)]
-pub struct Counted<E> {
+pub struct CountingExporter<E> {
     exporter: E,
     losses: Arc<Losses>,
 }
 
-impl<E> Counted<E> {
+impl<E> CountingExporter<E> {
     pub fn new(exporter: E, losses: &Arc<Losses>) -> Self {
         Self { exporter, losses: Arc::clone(losses) }
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Counted<E> {
+impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
         let result = self.exporter.export(batch).await;
@@ -106,7 +106,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
-impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
+impl<E: PushMetricExporter> PushMetricExporter for CountingExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
         self.losses.note(&result);

@@ -11,6 +11,7 @@ use opentelemetry_otlp::{
     Compression, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig,
 };
+use opentelemetry_sdk::metrics::Temporality;
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataMap;
 
@@ -20,11 +21,11 @@ use crate::telemetry::otlp::{self, Endpoint, REPLY_BYTES};
 
 /// Builds an exporter of either signal, which differ in their types alone.
 macro_rules! exporter {
-    ($exporter:ident, $endpoint:ident, $network:ident) => {
+    ($builder:expr, $endpoint:ident, $network:ident) => {
         match $endpoint.protocol {
             model::Protocol::Grpc => {
                 let channel = otlp::channel($endpoint, $network).map_err(|why| refused($endpoint, &why))?;
-                let builder = $exporter::builder()
+                let builder = $builder
                     .with_tonic()
                     .with_channel(channel)
                     .with_metadata(MetadataMap::from_headers($endpoint.headers.clone()))
@@ -34,7 +35,7 @@ macro_rules! exporter {
             }
             model::Protocol::HttpProtobuf => {
                 let client = Client::new($endpoint, $network).map_err(|why| refused($endpoint, &why))?;
-                let builder = $exporter::builder()
+                let builder = $builder
                     .with_http()
                     .with_http_client(client)
                     .with_endpoint($endpoint.url.as_str())
@@ -54,7 +55,7 @@ macro_rules! exporter {
 /// # Errors
 /// What is wrong with the endpoint or its certificates.
 pub fn spans(endpoint: &Endpoint, network: &Handle) -> Result<SpanExporter, Problem> {
-    exporter!(SpanExporter, endpoint, network)
+    exporter!(SpanExporter::builder(), endpoint, network)
 }
 
 /// An exporter of metrics, whose connection belongs to `network`.
@@ -62,7 +63,9 @@ pub fn spans(endpoint: &Endpoint, network: &Handle) -> Result<SpanExporter, Prob
 /// # Errors
 /// What is wrong with the endpoint or its certificates.
 pub fn metrics(endpoint: &Endpoint, network: &Handle) -> Result<MetricExporter, Problem> {
-    exporter!(MetricExporter, endpoint, network)
+    // The preference of the environment is about the services' metrics. Cumulative ones have what is lost.
+    let builder = MetricExporter::builder().with_temporality(Temporality::Cumulative);
+    exporter!(builder, endpoint, network)
 }
 
 fn refused(endpoint: &Endpoint, why: &str) -> Problem {

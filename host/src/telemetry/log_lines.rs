@@ -182,12 +182,15 @@ fn text(log: &LogRecord, service: &str) -> String {
     let level = log.severity.text();
     let mut line = format!("{time} {level:<5} {} {}", safe(service, true), safe(log.body.trim_end(), true));
     let mut add = |key: &str, value: &str| {
-        let is_plain = !value.is_empty() && !value.contains([' ', '"', '=']);
-        let (key, value) = (safe(key, true), safe(value, true));
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\');
+        let key = safe(&key.replace(is_odd, "_"), true);
+        // Before control characters are escaped, so that no other backslash looks like one of theirs.
+        let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
+        let value = safe(&quoted, true);
         // A String takes whatever is written to it.
-        let _ = match is_plain {
-            true => write!(line, " {key}={value}"),
-            false => write!(line, " {key}=\"{}\"", value.replace('"', "\\\"")),
+        let _ = match quoted.is_empty() || quoted.contains(is_odd) {
+            true => write!(line, " {key}=\"{value}\""),
+            false => write!(line, " {key}={value}"),
         };
     };
     for KeyValue { key, value } in &log.attributes {
@@ -198,4 +201,42 @@ fn text(log: &LogRecord, service: &str) -> String {
         add("span_id", &span_id.to_string());
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::record::{ResourceId, Scope};
+
+    /// What of a text line comes after the message.
+    fn attributes(attributes: Vec<KeyValue>) -> String {
+        let log = LogRecord {
+            resource: ResourceId(0),
+            scope: Scope::Guest,
+            time: 0,
+            severity: Severity::Info,
+            body: "done".into(),
+            event_name: None,
+            attributes,
+            span: None,
+        };
+        text(&log, "front").split_once("done ").expect("attributes").1.to_owned()
+    }
+
+    #[test]
+    fn no_value_of_an_attribute_looks_like_more_than_it_is() {
+        for (value, written) in [
+            ("plain", "key=plain"),
+            ("", r#"key="""#),
+            ("two words", r#"key="two words""#),
+            ("x \\", r#"key="x \\""#),
+            ("C:\\new", r#"key="C:\\new""#),
+            ("a\nb", r#"key="a\nb""#),
+            ("\" level=ERROR", r#"key="\" level=ERROR""#),
+            ("a\u{2003}b", "key=\"a\u{2003}b\""),
+        ] {
+            assert_eq!(attributes(vec![KeyValue::new("key", value)]), written, "{value:?}");
+        }
+        assert_eq!(attributes(vec![KeyValue::new("a=b \"c", 1)]), "a_b__c=1");
+    }
 }

@@ -13,7 +13,7 @@ fn run(compute: &str) -> String {
     format!("[run]\ncompute = '{compute}'\n[network]\nlatency = '0s'")
 }
 
-/// A service that reads the clock so many times and answers.
+/// A service that reads the clock a number of times and answers.
 fn reads(clock_reads: u32, settings: &str) -> World {
     World::of("hop", &format!("workers = 1\nconfig.clock-reads = {clock_reads}\n{settings}"))
 }

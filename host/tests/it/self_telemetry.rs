@@ -8,7 +8,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::{
-    Metric, NumberDataPoint, ResourceMetrics, metric::Data, number_data_point::Value as Number,
+    AggregationTemporality, Metric, NumberDataPoint, ResourceMetrics, metric::Data,
+    number_data_point::Value as Number,
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message;
@@ -213,6 +214,30 @@ async fn a_receiver_gets_a_span_of_each_phase_in_wall_time() {
     for key in ["service.instance.id", "host.arch", "os.type", "process.pid", "process.executable.name"] {
         assert!(resource.contains_key(key), "{key}: {resource:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_environment_says_of_the_services_is_not_for_it() {
+    let mut receiver = Receiver::grpc([]).await;
+    let topology = Topology::orders();
+    let mut command = command(&topology, &receiver.url(), &["--virtual", "--request", ORDER]);
+    for kind in ["ATTRIBUTE", "EVENT", "LINK"] {
+        command.env(format!("OTEL_SPAN_{kind}_COUNT_LIMIT"), "1");
+    }
+    command.env("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta");
+    end(command.env("OTEL_TRACES_SAMPLER", "always_off")).success();
+    let received = Received::of(&mut receiver);
+    let run = received.own_spans.iter().find(|span| span.name == "run").expect("a span of the run");
+    assert!(run.attributes.len() > 1 && run.dropped_attributes_count == 0, "{run:?}");
+    let sums = received.own_metrics.iter().flatten().filter_map(|metric| match &metric.data {
+        Some(Data::Sum(sum)) => Some(sum.aggregation_temporality()),
+        _ => None,
+    });
+    let sums: Vec<_> = sums.collect();
+    assert!(
+        !sums.is_empty() && sums.iter().all(|sum| *sum == AggregationTemporality::Cumulative),
+        "{sums:?}"
+    );
 }
 
 fn wall() -> u64 {

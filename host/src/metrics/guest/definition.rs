@@ -5,13 +5,6 @@ use crate::telemetry::record::Instrument;
 use super::bounds::{BOUNDS, DESCRIPTION, NAME, UNIT};
 use super::misuse::Misuse;
 
-/// The bounds of a histogram that names none (OpenTelemetry specification, "Metrics SDK", "Explicit bucket
-/// histogram aggregation").
-pub const DEFAULT_BOUNDS: [f64; 15] = [
-    0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0, 7_500.0,
-    10_000.0,
-];
-
 /// What an instrument of a guest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestKind {
@@ -61,6 +54,7 @@ impl Definition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::catalogue::DEFAULT_BOUNDS;
 
     fn check(name: &str, unit: &str, description: &str, bounds: &[f64]) -> Result<(), Misuse> {
         let text = |text: &str| text.to_owned().into();
@@ -89,7 +83,7 @@ mod tests {
 
     #[test]
     fn bounds_ascend_and_are_finite() {
-        assert_eq!(check("a", "", "", &DEFAULT_BOUNDS), Ok(()));
+        assert_eq!(check("a", "", "", DEFAULT_BOUNDS), Ok(()));
         let many: Vec<f64> = (0..=BOUNDS).map(|bound| bound as f64).collect();
         assert_eq!(check("a", "", "", &many[1..]), Ok(()));
         for bounds in

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::metrics::series::{OVERFLOW, One};
 use crate::telemetry::record::{KeyValue, Value};
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sets<S> {
     places: BTreeMap<AttributeSet, usize>,
     /// In the order in which they came.
@@ -52,6 +52,10 @@ impl<S> Sets<S> {
             self.all.len() - 1
         });
         &mut self.all[place].state
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &One<S>> {
+        self.all.iter()
     }
 
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut One<S>> {

@@ -14,6 +14,7 @@ use crate::telemetry::signal::{Count, PerSignal, Signal};
 pub struct Traffic {
     waiting: PerSignal<AtomicU64>,
     in_flight: PerSignal<AtomicU64>,
+    set_out: PerSignal<AtomicU64>,
     watcher: OnceLock<Watcher>,
 }
 
@@ -35,6 +36,7 @@ impl fmt::Debug for Traffic {
         f.debug_struct("Traffic")
             .field("waiting", &self.waiting)
             .field("in_flight", &self.in_flight)
+            .field("set_out", &self.set_out)
             .finish_non_exhaustive()
     }
 }
@@ -48,6 +50,11 @@ impl Traffic {
     /// Items in requests that are being sent, or that wait for another attempt.
     pub fn in_flight(&self) -> Count {
         Count::from_fn(|signal| self.in_flight[signal].load(Ordering::Relaxed))
+    }
+
+    /// Items that have left the queues to be sent, since the run began.
+    pub fn set_out(&self) -> Count {
+        Count::from_fn(|signal| self.set_out[signal].load(Ordering::Relaxed))
     }
 
     /// Lets `watcher` be told of every operation that ends from now on. The first one stays.
@@ -86,7 +93,15 @@ impl Held {
         self.counter().fetch_sub(self.items, Ordering::Relaxed);
         self.is_in_flight = true;
         self.counter().fetch_add(self.items, Ordering::Relaxed);
+        self.account.traffic.set_out[self.signal].fetch_add(self.items, Ordering::Relaxed);
         self
+    }
+
+    /// A part of the request, with this number of items, is accepted or given up.
+    pub fn settle(&mut self, items: u64) {
+        let items = items.min(self.items);
+        self.counter().fetch_sub(items, Ordering::Relaxed);
+        self.items -= items;
     }
 
     fn counter(&self) -> &AtomicU64 {
@@ -112,10 +127,13 @@ mod tests {
         let first = Held::waiting(&account, Signal::Traces, 7);
         let second = Held::waiting(&account, Signal::Logs, 2);
         assert_eq!(counts(), (9, 0));
-        let first = first.set_out();
+        let mut first = first.set_out();
         assert_eq!(counts(), (2, 7));
+        first.settle(3);
+        assert_eq!(counts(), (2, 4));
         drop(second);
         drop(first);
         assert_eq!(counts(), (0, 0));
+        assert_eq!(account.traffic.set_out().records(), 7);
     }
 }

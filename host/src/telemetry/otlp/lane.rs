@@ -87,8 +87,7 @@ impl Lane {
                 let task = async move {
                     let _guard = guard;
                     while let Some((request, waiting)) = shared.queue.pop().await {
-                        let _in_flight = waiting.set_out();
-                        shared.deliver(request).await;
+                        shared.deliver(request, waiting.set_out()).await;
                     }
                     drop(alive);
                 };
@@ -145,8 +144,8 @@ impl Lane {
 
 impl Shared {
     /// Sends one request, in parts if the receiver wants it smaller, until each is
-    /// accepted, refused, or not worth another attempt.
-    async fn deliver(&self, request: Request) {
+    /// accepted, refused, or not worth another attempt; what is not yet counts as `in_flight`.
+    async fn deliver(&self, request: Request, mut in_flight: Held) {
         let mut parts = vec![request];
         while let Some(part) = parts.pop() {
             if part.bytes.len() >= self.too_large.load(Ordering::Relaxed)
@@ -157,6 +156,9 @@ impl Shared {
             }
             let began = Instant::now();
             let sent = self.send(&part).await;
+            if sent.is_ok() {
+                in_flight.settle(part.count.records());
+            }
             self.account.traffic.ended(|| Operation {
                 signal: self.signal,
                 took: began.elapsed(),
@@ -170,6 +172,7 @@ impl Shared {
             } else {
                 self.patience.moved();
                 self.account.rejected(part.count, Some(refusal));
+                in_flight.settle(part.count.records());
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use simhost::clock::VIRTUAL_START;
 
 use super::{CLIENT, Of, SECOND, SERVER, callers, exemplars, last, of, of_metric};
-use crate::support::metrics::Histogram;
+use crate::support::metrics::{Exemplar, Histogram, Point};
 use crate::support::telemetry::Attributes;
 use crate::support::{METRICS, Run, SpanKind};
 
@@ -113,6 +113,20 @@ fn an_interval_longer_than_the_run_has_one_collection() {
     assert!(!points.is_empty());
 }
 
+/// Whether the span of an exemplar is there, and is what the point measures.
+#[track_caller]
+fn assert_names_its_span(run: &Run, kind: SpanKind, point: &Point, exemplar: &Exemplar) {
+    let span = run.spans().iter().find(|span| span.id == exemplar.span && span.trace == exemplar.trace);
+    let span = span.unwrap_or_else(|| panic!("no span of {exemplar:?}"));
+    assert_eq!((span.kind, &span.instance), (kind, &point.instance));
+    for (key, value) in &point.attributes {
+        assert_eq!(span.attributes.get(key), Some(value), "{key}: {span:?}");
+    }
+    assert!((span.duration() as f64 / 1e9 - exemplar.value).abs() < 1.001e-9, "{exemplar:?}, {span:?}");
+    // It was measured since the collection before, and that was at most 10 seconds earlier.
+    assert!(exemplar.time <= point.time && point.time - exemplar.time <= 10 * SECOND);
+}
+
 #[test]
 fn exemplars_name_spans_whose_durations_they_have() {
     let run = callers("").virtually(&[]);
@@ -120,16 +134,7 @@ fn exemplars_name_spans_whose_durations_they_have() {
         let points = of_metric(&run, metric);
         let mut seen = 0;
         for (point, exemplar) in exemplars(&points) {
-            let span =
-                run.spans().iter().find(|span| span.id == exemplar.span && span.trace == exemplar.trace);
-            let span = span.unwrap_or_else(|| panic!("no span of {exemplar:?}"));
-            assert_eq!((span.kind, &span.instance), (kind, &point.instance));
-            assert!(
-                (span.duration() as f64 / 1e9 - exemplar.value).abs() < 1.001e-9,
-                "{exemplar:?}, {span:?}"
-            );
-            // It was measured since the collection before, and that was at most 10 seconds earlier.
-            assert!(exemplar.time <= point.time && point.time - exemplar.time <= 10 * SECOND);
+            assert_names_its_span(&run, kind, point, exemplar);
             seen += 1;
         }
         assert!(seen > 10, "{seen} exemplars of {metric}");
@@ -212,21 +217,55 @@ fn paths_without_spans_are_measured_all_the_same() {
     assert_eq!(counts.map(|point| point.histogram().count).sum::<u64>(), 1_000);
 }
 
+/// Whether exponential buckets are those of these durations. One of no time is recorded with a nanosecond.
+#[track_caller]
+fn assert_buckets_are_of(histogram: &Histogram, durations: &[u64]) {
+    let (scale, offset, counts, zeros) = histogram.exponential.clone().expect("exponential buckets");
+    assert!((-10..=20).contains(&scale) && counts.len() <= 160, "{histogram:?}");
+    assert_eq!(zeros, durations.iter().filter(|nanos| **nanos <= 1).count() as u64, "{histogram:?}");
+    let bound = |index: i32| libm::exp2(f64::from(index) * libm::exp2(f64::from(-scale)));
+    let seconds = || durations.iter().filter(|nanos| **nanos > 1).map(|nanos| *nanos as f64 / 1e9);
+    for (at, count) in (offset..).zip(&counts) {
+        let (low, high) = (bound(at), bound(at + 1));
+        let within = seconds().filter(|took| low < *took && *took <= high).count() as u64;
+        assert_eq!(*count, within, "from {low} to {high}: {histogram:?}");
+    }
+    assert_eq!(counts.iter().sum::<u64>() + zeros, durations.len() as u64);
+}
+
 #[test]
-fn exponential_histograms_have_the_same_counts_and_sums() {
+fn exponential_histograms_are_those_of_the_spans() {
     let name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
     let run = callers("").env(name, "base2_exponential_bucket_histogram").virtually(&[]);
-    let explicit = last(&callers("").virtually(&[]), SERVER);
-    for (series, point) in last(&run, SERVER) {
+    let (spans, explicit) =
+        (durations(&run, SpanKind::Server, &OF_SERVER), last(&callers("").virtually(&[]), SERVER));
+    let points = last(&run, SERVER);
+    assert_eq!(spans.keys().collect::<Vec<_>>(), points.keys().collect::<Vec<_>>());
+    let mut scales = Vec::new();
+    for (series, point) in points {
         let (exponential, explicit) = (point.histogram(), explicit[&series].histogram());
         let of = |histogram: &Histogram| (histogram.count, histogram.sum, histogram.min, histogram.max);
         assert_eq!(of(exponential), of(explicit));
-        let (scale, offset, counts, zeros) = exponential.exponential.clone().expect("exponential buckets");
-        assert_eq!(counts.iter().sum::<u64>() + zeros, exponential.count);
-        assert!((-10..=20).contains(&scale) && counts.len() <= 160);
-        let bound = |index: i32| libm::exp2(f64::from(index) * libm::exp2(f64::from(-scale)));
-        assert!(exponential.max <= bound(offset + counts.len() as i32) * (1.0 + 1e-9));
-        assert!(point.exemplars.len() <= 20);
+        assert_buckets_are_of(exponential, &spans[&series]);
+        scales.extend(exponential.exponential.as_ref().map(|(scale, ..)| *scale));
+    }
+    assert!(scales.iter().any(|scale| *scale < 20), "some series have values far apart: {scales:?}");
+}
+
+#[test]
+fn exponential_histograms_have_an_exemplar_of_each_measurement_up_to_twenty() {
+    let name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    let run = callers("").env(name, "base2_exponential_bucket_histogram").virtually(&[]);
+    let points = of_metric(&run, SERVER);
+    let mut counts: BTreeMap<Of, u64> = BTreeMap::new();
+    for point in &points {
+        let series = of(&point.service, &point.instance, &point.attributes);
+        let before = counts.insert(series, point.histogram().count).unwrap_or(0);
+        let measured = point.histogram().count - before;
+        assert_eq!(point.exemplars.len() as u64, measured.min(20), "{point:?}");
+    }
+    for (point, exemplar) in exemplars(&points) {
+        assert_names_its_span(&run, SpanKind::Server, point, exemplar);
     }
 }
 

@@ -1,14 +1,18 @@
 //! What does not arrive is said and is an exit code: whole runs of the program, with
 //! receivers that refuse, reject and cut.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::Value;
-use simhost::telemetry::exporter::Reason;
+use simhost::telemetry::exporter::{Exporter as _, Reason};
 use tonic::Status;
 
 use crate::support::{Finished, ORDER, Topology, finish};
 use crate::telemetry::receiver::{Answer, Receiver, http as answer};
-use crate::telemetry::records::spans;
-use crate::telemetry::sending::{export, grpc, http, options, spans as count, traces_only};
+use crate::telemetry::records::{resources, spans};
+use crate::telemetry::sending::{
+    LONG, export, flush, grpc, http, options, spans as count, start, traces_only,
+};
 use simhost::telemetry::signal::Count;
 
 /// An order's run in virtual time that exports to `url`.
@@ -143,6 +147,24 @@ async fn a_request_that_is_too_large_arrives_in_parts() {
             receiver.rest().into_iter().flat_map(crate::telemetry::receiver::Got::span_names).collect();
         assert_eq!(names.len(), 149, "each once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_request_that_is_accepted_is_no_longer_in_flight() {
+    let receiver = Receiver::grpc_up_to(1_500).await;
+    let mut exporter = start(&traces_only(grpc(&receiver.url())), &options());
+    let account = exporter.account();
+    let (of, seen) = (Arc::clone(&account), Arc::new(Mutex::new(Vec::new())));
+    let all = Arc::clone(&seen);
+    account.traffic.watch(move |_| {
+        let (exported, in_flight) = (of.totals().exported.records(), of.traffic.in_flight().records());
+        all.lock().unwrap().push((exported, exported + in_flight, of.traffic.set_out().records()));
+    });
+    exporter.export(&spans(100), &resources());
+    flush(&mut exporter, LONG);
+    let seen = seen.lock().unwrap();
+    assert!(seen.iter().any(|(exported, ..)| (1..100).contains(exported)), "{seen:?}");
+    assert!(seen.iter().all(|(_, all, set_out)| (*all, *set_out) == (100, 100)), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
