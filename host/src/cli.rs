@@ -15,6 +15,7 @@ mod man;
 mod metrics;
 mod run;
 mod schema;
+mod sql;
 mod tell;
 mod terminal;
 mod traces;
@@ -71,6 +72,8 @@ enum Command {
     Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(generate::Generate),
+    /// Ask a database of a topology, as its schema makes it
+    Sql(sql::Sql),
     /// Print the JSON Schema of a topology, or of a document that simhost prints
     Schema(schema::Schema),
     /// Measure what things cost on this machine, beside the targets
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
+        Command::Sql(sql) => sql.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Completions(completions) => completions.execute(),

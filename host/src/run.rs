@@ -52,6 +52,7 @@ use tracing::info;
 
 use crate::bus::Bus;
 use crate::clock::{self, Clock, VIRTUAL_START};
+use crate::database;
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
@@ -147,6 +148,7 @@ impl Plan {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
+        problems.extend(database::problems(&topology.model, VIRTUAL_START));
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
