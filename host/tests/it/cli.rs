@@ -383,8 +383,7 @@ fn who_names_a_receiver_that_is_not_there_is_told_before_the_report() {
     let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", "http://127.0.0.1:1"]);
     command.env("OTEL_BSP_EXPORT_TIMEOUT", "1500");
     let told = contains("warning: otlp http://127.0.0.1:1 has trouble, and tries again");
-    let lost =
-        contains("error: otlp http://127.0.0.1:1: 17 of 17 records were lost: 17 spans, out of time");
+    let lost = contains("error: otlp http://127.0.0.1:1: 17 of 17 records were lost: 17 spans, out of time");
     assert_cmd(&mut command).code(1).stderr(told.and(lost));
 }
 

@@ -121,7 +121,7 @@ fn a_signal_ends_the_wait_for_a_receiver_that_does_not_answer() {
     let topology = Topology::orders();
     let load = ["--load", "shoppers=on", "--otlp", &url];
     let mut run = Server::launch(topology.command(&["--virtual", "--for", "1s"]).args(load));
-    run.wait_for("ctrl-c ends the wait");
+    run.wait_for("  ctrl-c ends the wait");
     run.signal("-TERM");
     let ended = run.ended();
     assert_eq!(ended.code, Some(1), "records are lost");
