@@ -4,6 +4,7 @@
 //! functions of the interface, `link`, and `State` if the interface keeps something for a worker.
 
 mod bus;
+mod cache;
 mod clock;
 mod config;
 #[cfg(test)]
@@ -57,6 +58,7 @@ interfaces! {
     tracing,
     logging,
     metrics,
+    cache,
     clock,
     config,
 }

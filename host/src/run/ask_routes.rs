@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tracing::debug;
 
 use crate::bus::routes::Routes;
+use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::engine;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
@@ -78,6 +79,7 @@ pub fn ask_routes(
         span_limits: SpanLimits::default(),
         root: model.root(),
         permits: Cell::new(1),
+        caches: Caches::new(model),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);

@@ -11,6 +11,8 @@
 //! | `GET /spans` | spans: nested, with all kinds of values, an error, ended out of order, leaked |
 //! | `GET /measure` | instruments of all kinds, with values of both types, in a span and outside of one |
 //! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
+//! | `GET /cache/all`, `/cache/get?cache=&key=`, `set`, `delete`, `increment`, `get-many`, `made` | what a cache answers |
+//! | `GET /cache/misuse?cache=` | what it refuses |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
 //! | `GET /call?service=&path=&method=&timeout-ms=` | one call, and its result or error by name |
 //! | `GET /parallel?ms=` | three calls at a time to `next` at `/sleep/{ms}`, and how long they took together |
@@ -23,6 +25,7 @@
 //! |---|---|---|
 //! | `next` | none | the service that `/parallel`, `/baggage` and others call |
 
+mod caches;
 mod calls;
 mod measured;
 mod telemetry;
@@ -45,6 +48,14 @@ fn routes() -> Router {
         .route("GET /spans", telemetry::spans)
         .route("GET /measure", measured::measure)
         .route("GET /misuse", measured::misuse)
+        .route("GET /cache/all", caches::all)
+        .route("GET /cache/get", caches::get)
+        .route("GET /cache/set", caches::set)
+        .route("GET /cache/delete", caches::delete)
+        .route("GET /cache/increment", caches::increment)
+        .route("GET /cache/get-many", caches::get_many)
+        .route("GET /cache/made", caches::made)
+        .route("GET /cache/misuse", caches::misuse)
         .route("GET /baggage", telemetry::baggage)
         .route("GET /call", calls::call_any)
         .route("GET /parallel", calls::parallel)
