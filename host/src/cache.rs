@@ -1,6 +1,6 @@
 //! Caches of a topology: a simulated Redis, whose entries all services share that may use it.
 //!
-//! What is kept is in [`Store`]. The way there and back, the spans and the metrics are in the guest's interface.
+//! What is kept is in [`Store`]. The way there and back, spans and metrics are in the guest's interface.
 
 mod store;
 
@@ -103,8 +103,8 @@ impl Caches {
 }
 
 impl Cache {
-    /// What all CLIENT spans of an operation share, by the conventions for Redis ("Semantic conventions for Redis
-    /// client operations", 1.44).
+    /// What all CLIENT spans of an operation share, by the semantic conventions 1.44 ("Semantic conventions
+    /// for Redis client operations").
     pub fn attributes(&self, operation: Operation) -> Arc<[KeyValue]> {
         let list = || {
             let peer: Arc<str> = self.settings.name.as_str().into();

@@ -146,8 +146,8 @@ impl Metrics {
         self.alive(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
     }
 
-    /// A process has the answer of a database or a cache, or gave it up, after `took` nanoseconds; `origin` is the
-    /// CLIENT span. `attributes` gives those that `key` stands for.
+    /// A process has the answer of a database or a cache, or gave it up, after `took` nanoseconds; `origin`
+    /// is the CLIENT span. `attributes` gives those that `key` stands for.
     pub fn operated(
         &self,
         of: Incarnation,

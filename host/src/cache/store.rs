@@ -23,7 +23,7 @@ pub enum Refused {
     NotANumber,
 }
 
-/// What a cache keeps. Keys are ordered, not hashed: guests choose them, and no choice makes them slow to find.
+/// What a cache keeps. Keys are ordered, not hashed: guests choose them, and none is slow to find.
 #[derive(Debug)]
 pub struct Store {
     memory: u64,

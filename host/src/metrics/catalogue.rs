@@ -1,5 +1,6 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
-//! "Database client metrics", "OS process metrics") where they have them. `docs/reference/metrics.md` describes them.
+//! "Database client metrics", "OS process metrics") where they have them.
+//! `docs/reference/metrics.md` describes them.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 //! | `GET /spans` | spans: nested, with all kinds of values, an error, ended out of order, leaked |
 //! | `GET /measure` | instruments of all kinds, with values of both types, in a span and outside of one |
 //! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
-//! | `GET /cache/all`, `/cache/get?cache=&key=`, `set`, `delete`, `increment`, `get-many`, `made` | what a cache answers |
+//! | `GET /cache/{all,get,set,delete,increment,get-many,made}?cache=&key=` | what a cache answers |
 //! | `GET /cache/misuse?cache=` | what it refuses |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
 //! | `GET /call?service=&path=&method=&timeout-ms=` | one call, and its result or error by name |
