@@ -33,6 +33,10 @@ use crate::look::{self, Color};
 use crate::model::{Nanos, Picos};
 use crate::run::{RunError, signals};
 
+/// What no flag says.
+const AFTER_RUN: &str = "Variables of OpenTelemetry (OTEL_…) say what is sampled, which metrics there are and \
+                         how often, and where records go: docs/reference/environment.md";
+
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
 #[derive(Debug, Parser)]
@@ -57,6 +61,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a topology: listen for requests, or send those of --request
+    #[command(after_help = AFTER_RUN)]
     Run(Box<run::Run>),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
