@@ -15,6 +15,7 @@ mod man;
 mod metrics;
 mod run;
 mod schema;
+mod sql;
 mod tell;
 mod terminal;
 mod traces;
@@ -32,6 +33,10 @@ use crate::look::{self, Color};
 use crate::model::{Nanos, Picos};
 use crate::run::{RunError, signals};
 use crate::telemetry::console::text::safe_json;
+
+/// What no flag says.
+const AFTER_RUN: &str = "Variables of OpenTelemetry (OTEL_…) say what is sampled, which metrics there are and \
+                         how often, and where records go: docs/reference/environment.md";
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -57,6 +62,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a topology: listen for requests, or send those of --request
+    #[command(after_help = AFTER_RUN)]
     Run(Box<run::Run>),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
@@ -72,6 +78,8 @@ enum Command {
     Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(generate::Generate),
+    /// Ask a database of a topology, as its schema makes it
+    Sql(sql::Sql),
     /// Print the JSON Schema of a topology, or of a document that simhost prints
     Schema(schema::Schema),
     /// Measure what things cost on this machine, beside the targets
@@ -110,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
+        Command::Sql(sql) => sql.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Completions(completions) => completions.execute(),
@@ -121,8 +130,9 @@ fn among(range: &std::ops::RangeInclusive<u32>) -> clap::builder::RangedI64Value
     clap::value_parser!(u32).range(i64::from(*range.start())..=i64::from(*range.end()))
 }
 
+/// A variable of the environment. What of its value is no UTF-8 becomes `U+FFFD`.
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 /// Says why a run could not be done.

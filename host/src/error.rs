@@ -32,6 +32,13 @@ pub enum Severity {
     Warning,
 }
 
+/// A file that a topology names, for problems in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceText {
+    pub name: String,
+    pub text: String,
+}
+
 /// One thing that is wrong with the input, or may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -40,6 +47,8 @@ pub struct Problem {
     pub message: String,
     /// Where in the topology; none when the command line or the environment is at fault.
     pub at: Option<Place>,
+    /// The file that `at` points into, if it is another one than the topology.
+    pub source: Option<Arc<SourceText>>,
     /// A few words under the caret.
     pub label: String,
     /// What to do about it.
@@ -52,7 +61,7 @@ impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
         let severity = Severity::Error;
         let (message, label) = (message.into(), String::new());
-        Self { severity, message, at: None, label, help: None, is_of_fault: false }
+        Self { severity, message, at: None, source: None, label, help: None, is_of_fault: false }
     }
 
     /// A problem that may be none: the input is accepted.
@@ -116,6 +125,7 @@ impl Findings {
         let problems = problems
             .into_iter()
             .map(|problem| match (&shared, &problem.at) {
+                (_, Some(_)) if problem.source.is_some() => in_other_file(problem),
                 (Some((name, text)), Some(at)) if snippet(text, at).len() > SNIPPET_AT_MOST => {
                     Found { problem: in_words(problem, name, text), source: None }
                 }
@@ -234,6 +244,19 @@ fn snippet<'a>(text: &'a str, at: &Place) -> &'a str {
     let after = text.get(at.end..).unwrap_or("");
     let end = after.match_indices('\n').nth(1).map_or(text.len(), |(more, _)| at.end + more);
     text.get(start..end).unwrap_or(text)
+}
+
+/// A problem of a file that the topology names.
+fn in_other_file(problem: Problem) -> Found {
+    let (Some(source), Some(at)) = (&problem.source, &problem.at) else {
+        return Found { problem, source: None };
+    };
+    let (name, text) = (printable(&source.name), file_printable(&source.text));
+    if snippet(&text, at).len() > SNIPPET_AT_MOST {
+        return Found { problem: in_words(problem, &name, &text), source: None };
+    }
+    let source = NamedSource::new(name, Arc::<str>::from(text));
+    Found { problem, source: Some(source) }
 }
 
 /// The problem with its position in the message, for lines too long to show.

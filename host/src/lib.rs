@@ -20,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod context;
 pub mod control;
+pub mod database;
 pub mod diff;
 pub mod engine;
 pub mod error;

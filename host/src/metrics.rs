@@ -80,7 +80,7 @@ pub struct Metrics {
     /// By Resource.
     processes: RefCell<Vec<ProcessMetrics>>,
     /// URLs of servers that are no services of the topology.
-    strangers: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
+    externals: RefCell<IndexSet<Arc<str>, FxBuildHasher>>,
     /// What guests do wrong. It is kept when a process dies.
     misuses: RefCell<Misuses>,
 }
@@ -98,7 +98,7 @@ impl Metrics {
             start,
             last: Cell::new(start),
             processes: RefCell::default(),
-            strangers: RefCell::default(),
+            externals: RefCell::default(),
             misuses: RefCell::default(),
         }
     }
@@ -249,17 +249,17 @@ impl Metrics {
 
     /// The number of a server that is no service of the topology, from 0; none beyond the bound of
     /// attribute sets.
-    pub fn stranger(&self, base: &str) -> Option<u32> {
-        let mut strangers = self.strangers.borrow_mut();
-        if let Some(number) = strangers.get_index_of(base) {
+    pub fn external(&self, base: &str) -> Option<u32> {
+        let mut externals = self.externals.borrow_mut();
+        if let Some(number) = externals.get_index_of(base) {
             return Some(number as u32);
         }
-        (strangers.len() < ATTRIBUTE_SETS).then(|| strangers.insert_full(base.into()).0 as u32)
+        (externals.len() < ATTRIBUTE_SETS).then(|| externals.insert_full(base.into()).0 as u32)
     }
 
     /// Its URL.
-    pub fn stranger_at(&self, number: u32) -> Option<Arc<str>> {
-        self.strangers.borrow().get_index(number as usize).cloned()
+    pub fn external_at(&self, number: u32) -> Option<Arc<str>> {
+        self.externals.borrow().get_index(number as usize).cloned()
     }
 
     /// Leaves the records of a process at the instant `now`, if it is there. `observed` is what a replica is

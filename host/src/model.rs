@@ -10,11 +10,13 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod database;
 mod fault;
 mod link;
 mod load;
 mod sampling;
 
+pub use database::*;
 pub use fault::*;
 pub use link::*;
 pub use load::*;
@@ -73,6 +75,8 @@ pub struct Model {
     pub loads: Vec<Load>,
     /// In the order of the file.
     pub objectives: Vec<Objective>,
+    /// In the order of the file.
+    pub databases: Vec<Database>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
     /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.

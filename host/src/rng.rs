@@ -47,6 +47,8 @@ pub enum Purpose {
     Target = 21,
     /// Which measurement stays as an exemplar.
     Exemplar = 22,
+    /// Where the draws of a database begin.
+    Database = 23,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -15,6 +15,7 @@ use crate::model::{Fault, Model, Nanos, Picos, Target};
 
 mod address;
 mod answer;
+mod database;
 mod distribution;
 mod fault;
 mod key;
@@ -208,6 +209,7 @@ static ROOT: Section = Section {
         &traffic::INGRESS,
         &traffic::NETWORK,
         &service::SERVICES,
+        &database::DATABASES,
         &link::LINKS,
         &fault::FAULTS,
         &load::LOADS,
@@ -226,6 +228,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let (limits, bounds) = limits::of_topology(root);
     let code = Surroundings { folder, embedded, limits };
     let services = service::services(root, &code);
+    let databases = database::databases(root, folder);
     let names = Names::new(&services);
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
     let ingress = traffic::ingress(root, &names);
@@ -252,6 +255,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         faults,
         loads,
         objectives,
+        databases,
         telemetry,
         bounds,
         compute,

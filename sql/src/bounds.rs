@@ -1,4 +1,5 @@
-//! Every bound of a database, in one place. A bound that is reached is a [`Failure`](crate::Failure) with a name.
+//! Every bound of a database, in one place. A bound that is reached is a [`Failure`](crate::Failure) with a
+//! name.
 
 /// What a database may use. The defaults suit a simulated database of some hundred thousand rows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,8 +63,8 @@ pub struct Done {
     pub work: Work,
 }
 
-/// A statement that waits for others. It has changed nothing: execute it again, in `transaction`, when one of `by`
-/// has ended, or give up by [`Database::rollback`].
+/// A statement that waits for others. It has changed nothing: execute it again, in `transaction`, when one
+/// of `by` has ended, or give up by [`Database::rollback`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
     pub by: Vec<Transaction>,
@@ -231,8 +231,8 @@ impl Database {
         self.open.contains_key(&transaction)
     }
 
-    /// Whether a transaction waits, over others, for itself; then it has failed with 40P01. PostgreSQL looks when a
-    /// statement has waited for `deadlock_timeout`.
+    /// Whether a transaction waits, over others, for itself; then it has failed with 40P01. PostgreSQL looks
+    /// when a statement has waited for `deadlock_timeout`.
     pub fn deadlock(&mut self, transaction: Transaction) -> Option<Failure> {
         let circle = self.shared.lock().locks.circle(transaction)?;
         self.fail(transaction);

@@ -19,8 +19,8 @@ use crate::value::Value;
 pub struct Work {
     /// Instructions of SQLite's virtual machine.
     pub steps: u64,
-    /// Rows that were read one after the other, without an index. It is blind to ranges of an index, and counts
-    /// one less than the rows of a table that is read to its end.
+    /// Rows that were read one after the other, without an index. It is blind to ranges of an index, and
+    /// counts one less than the rows of a table that is read to its end.
     pub scanned: u64,
     /// Results that had to be sorted.
     pub sorts: u64,
@@ -239,7 +239,8 @@ impl Engine {
     }
 }
 
-/// Functions of SQLite that read a clock, draw chance or load code. None of them is written by the translator.
+/// Functions of SQLite that read a clock, draw chance or load code. None of them is written by the
+/// translator.
 const FORBIDDEN: [&str; 15] = [
     "load_extension",
     "fts3_tokenizer",

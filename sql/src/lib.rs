@@ -1,16 +1,17 @@
 //! The SQL engine behind simhost's databases: PostgreSQL's dialect, types, errors and row locks over SQLite.
 //!
-//! It is synchronous, for one thread at a time, and reads no clock: the time is an argument, chance comes from a seed,
-//! and waiting is the caller's. The same calls give the same results and the same [`Work`] on every machine.
+//! It is synchronous, for one thread at a time, and reads no clock: the time is an argument, chance comes
+//! from a seed, and waiting is the caller's. The same calls give the same results and the same [`Work`] on
+//! every machine.
 //!
 //! Start here: [`Database::open`], then [`Database::prepare`] and [`Database::execute`].
 //!
 //! | module | what |
 //! |---|---|
-//! | `database` | schema, transactions, and how a statement is executed (`execute`); rows of transactions (`images`) |
+//! | `database` | schema; transactions and their rows; `execute`: how a statement is executed |
 //! | `statement` | statements, parsed once, and the cache of them |
 //! | `text` | a statement as text: tokens, summary, the text without its values |
-//! | `translate` | PostgreSQL's statements as SQLite's, a file for each part of them; what has no rule is refused |
+//! | `translate` | PostgreSQL's statements as SQLite's, by parts; what has no rule is refused |
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
 //! | `functions` | functions that SQLite has not, or has with another meaning |

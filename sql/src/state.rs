@@ -1,4 +1,5 @@
-//! What SQLite's callbacks share with the database: time, chance, counters, locks, and which rows were written.
+//! What SQLite's callbacks share with the database: time, chance, counters, locks, and which rows were
+//! written.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,8 +94,8 @@ impl State {
     }
 }
 
-/// Random numbers from the seed of the database: SplitMix64, by Steele, Lea and Flood, "Fast splittable pseudorandom
-/// number generators", 2014.
+/// Random numbers from the seed of the database: SplitMix64, by Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", 2014.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Chance(pub u64);
 

@@ -1,6 +1,7 @@
 //! Timestamps as microseconds since 1970 in UTC, and as PostgreSQL writes them.
 //!
-//! They are stored as text in one format, so that their order as text is their order in time for years 0001 to 9999.
+//! They are stored as text in one format, so that their order as text is their order in time for years 0001
+//! to 9999.
 
 use crate::error::{Failure, Result, sqlstate};
 

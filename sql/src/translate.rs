@@ -1,5 +1,5 @@
-//! PostgreSQL's statements as SQLite's. Every part of a statement is written by a rule of its own, so what has no
-//! rule is refused: no text of a statement reaches SQLite as it is.
+//! PostgreSQL's statements as SQLite's. Every part of a statement is written by a rule of its own, so what
+//! has no rule is refused: no text of a statement reaches SQLite as it is.
 
 mod call;
 mod ddl;

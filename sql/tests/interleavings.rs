@@ -1,5 +1,5 @@
-//! Transactions in random orders, compared with a model of READ COMMITTED: a row has what was committed and what its
-//! reader has added, nothing is lost, and nothing stays locked.
+//! Transactions in random orders, compared with a model of READ COMMITTED: a row has what was committed and
+//! what its reader has added, nothing is lost, and nothing stays locked.
 
 mod support;
 

@@ -226,7 +226,8 @@ fn a_transaction_survives_others_with_all_that_it_did() {
         INSERT INTO child VALUES (1, 'x'), (2, 'y');
     ";
     let mut sessions = Sessions::new(schema, 1);
-    // Swapped keys, a cascade, an entry that is freed and taken again: put back in any order, they would collide.
+    // Swapped keys, a cascade, an entry that is freed and taken again: put back in any order, they would
+    // collide.
     for sql in [
         "UPDATE parent SET name = 'c' WHERE id = 1",
         "UPDATE parent SET name = 'a' WHERE id = 2",

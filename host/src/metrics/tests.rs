@@ -396,10 +396,10 @@ fn what_are_no_attributes_is_refused() {
 #[test]
 fn servers_outside_have_numbers_of_their_own_within_a_bound() {
     let metrics = metrics(TemporalityPreference::Cumulative);
-    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.stranger(base)), [0, 1, 0].map(Some));
-    assert_eq!(metrics.stranger_at(1).as_deref(), Some("http://b"));
+    assert_eq!(["http://a", "http://b", "http://a"].map(|base| metrics.external(base)), [0, 1, 0].map(Some));
+    assert_eq!(metrics.external_at(1).as_deref(), Some("http://b"));
     for number in 2..ATTRIBUTE_SETS {
-        metrics.stranger(&format!("http://{number}"));
+        metrics.external(&format!("http://{number}"));
     }
-    assert_eq!(metrics.stranger("http://one-more"), None);
+    assert_eq!(metrics.external("http://one-more"), None);
 }

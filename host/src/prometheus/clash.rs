@@ -22,7 +22,7 @@ pub struct Clash {
 /// What keeps points from a page.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Another metric of its kind, or one of another kind, has a name that its family or its samples would have.
+    /// Another metric has a name that its family or its samples would have.
     Name { service: Arc<str>, metric: Box<str> },
     /// The page itself has the name: `target_info`.
     Target,

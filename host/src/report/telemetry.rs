@@ -344,7 +344,7 @@ fn and(all: &[String]) -> String {
 impl From<Totals> for ExporterRow {
     fn from(totals: Totals) -> Self {
         let reason = |what: &dyn std::fmt::Display, Lost { count, message }: &Lost| {
-            let records = counted(count.records(), "record");
+            let records = and(&above_zero(*count).collect::<Vec<_>>());
             match message {
                 Some(message) => format!("{records}, {what}: {message}"),
                 None => format!("{records}, {what}"),

@@ -33,6 +33,10 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
         let to = &model.service(ingress.to).name;
         writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect(INFALLIBLE);
     }
+    for database in &model.databases {
+        let schema = database.schema.display();
+        text.push_str(&paragraph("", &format!("database {}: {schema}", database.name)));
+    }
     for link in &model.links {
         text.push_str(&paragraph("", &link::line(link, model)));
     }

@@ -64,8 +64,7 @@ impl Plan {
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<RunOutcome, RunError> {
         let Self { options, model, telemetry, loaded, phases, .. } = self;
-        let watch = Stopwatch::start();
-        let network = network()?;
+        let (watch, network) = (Stopwatch::start(), network()?);
         // Before anything else starts: a taken port is the commonest trouble.
         let mut listener = open_listener(&options, &model, &network)?;
         let mut control = control::open_listener(&options, &network)?;
@@ -100,15 +99,8 @@ impl Plan {
         let unread = Unread::new(Arc::clone(&stop));
         let on_event = unread.quiet(watchers::above_line(progress.line(), on_event));
         let shortage = Shortage::default();
-        watchers::spawn_watchers(
-            &network,
-            &pipeline,
-            truth.as_ref(),
-            &unread,
-            &shortage,
-            clashes.as_ref(),
-            &on_event,
-        );
+        watchers::spawn_watchers(&network, &pipeline, truth.as_ref(), &unread, &shortage, &on_event);
+        watchers::spawn_page_watcher(&network, clashes.as_ref(), &on_event);
         network.spawn(watchers::show_later(progress.line()));
         let stops = shards::stops(&options, &stop, &network);
         let worlds = models.iter().zip(&stops).enumerate().map(|(number, (model, stop))| World {
@@ -151,17 +143,15 @@ impl Plan {
             };
             counterfactual.close(truth, &done, took, &on_event);
         }
-        let patience = telemetry.patience();
-        let sent = own.phase("flush", || hand_in(pipeline, patience, &stop, &on_event));
+        let sent = own.phase("flush", || hand_in(pipeline, telemetry.patience(), &stop, &on_event));
         let halted = std::mem::take(&mut done.halted).into_iter();
         let untold = sent.has_panicked.then(failure::telemetry);
         let failures = halted.chain(untold).chain(truth.and_then(|truth| truth.failure())).collect();
         if options.virtual_time && options.requests.is_empty() && done.simulated > 0 {
             on_event(RunEvent::Simulated { simulated: done.simulated, took });
         }
-        let elapsed = (!options.virtual_time).then(|| watch.elapsed());
         let report =
-            own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, elapsed));
+            own.phase("report", || report(&options, &model, &resources, &mut done, sent, clashes, watch));
         own.end(&on_event);
         // Its threads may hold a receiver that does not answer: not for long.
         network.shutdown_background();
@@ -186,7 +176,7 @@ fn outcome(
     RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, failures }
 }
 
-/// What the run has done, taken out of `done`; `elapsed` is how long it took, in real time.
+/// What the run has done, taken out of `done`; `watch` began with it.
 fn report(
     options: &Options,
     model: &Model,
@@ -194,7 +184,7 @@ fn report(
     done: &mut Simulated,
     sent: pipeline::Settlement,
     clashes: Option<Arc<Clashes>>,
-    elapsed: Option<Duration>,
+    watch: Stopwatch,
 ) -> Report {
     Report::new(Facts {
         model,
@@ -211,7 +201,7 @@ fn report(
         requests: done.requests,
         tasks: done.tasks,
         simulated: done.simulated,
-        elapsed,
+        elapsed: (!options.virtual_time).then(|| watch.elapsed()),
         idle_is_missed: options.requests.is_empty(),
         is_blind: options.blind,
     })
@@ -223,7 +213,7 @@ fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Opt
 }
 
 /// Sees all records through to their ends: while some are taken, and for `patience`
-/// after that.
+/// after that. A signal ends the wait; the second one, where the run was told to stop before, the process.
 fn hand_in(
     pipeline: Pipeline,
     patience: Duration,
@@ -233,11 +223,11 @@ fn hand_in(
     /// Who waits for longer is told what for.
     const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
+    let is_told = *stop.borrow();
     if !pipeline.ends_within(SOON) {
-        stop.send_replace(true);
-        on_event(RunEvent::Flushing { patience });
+        on_event(RunEvent::Flushing { patience, is_told });
     }
-    pipeline.finish(patience)
+    pipeline.finish(patience, || !is_told && *stop.borrow())
 }
 
 /// What the command line names, and `more`.

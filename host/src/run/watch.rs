@@ -25,7 +25,6 @@ pub fn spawn_watchers(
     truth: Option<&Truth>,
     unread: &Unread,
     shortage: &Shortage,
-    clashes: Option<&Arc<Clashes>>,
     on_event: &(impl Fn(RunEvent) + Clone + Send + 'static),
 ) {
     for account in pipeline.accounts() {
@@ -36,6 +35,14 @@ pub fn spawn_watchers(
         network.spawn(watch_truth(truth.watch(), on_event.clone(), unread.clone()));
     }
     network.spawn(watch_doors(shortage.noticed(), on_event.clone()));
+}
+
+/// Lets it be said that a page for Prometheus cannot have a metric.
+pub fn spawn_page_watcher(
+    network: &Runtime,
+    clashes: Option<&Arc<Clashes>>,
+    on_event: &(impl Fn(RunEvent) + Clone + Send + 'static),
+) {
     if let Some(clashes) = clashes {
         network.spawn(watch_pages(clashes.noticed(), on_event.clone()));
     }

@@ -45,6 +45,7 @@ mod schema;
 mod self_telemetry;
 mod semconv;
 mod shards;
+mod sql;
 mod surroundings;
 mod telemetry;
 mod topologies;

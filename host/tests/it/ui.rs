@@ -109,6 +109,12 @@ fn dump(model: &Model) -> String {
         let goals: Vec<_> = goals.collect();
         line(format!("objective {:?} {}", objective.of, goals.join(", ")));
     }
+    for database in &model.databases {
+        line(format!("database {} {}", database.name, database.schema.display()));
+        for rows in &database.rows {
+            line(format!("  {} {} {:?}", rows.count, rows.table, rows.values));
+        }
+    }
     line(format!("{:?}", model.telemetry));
     text
 }

@@ -150,7 +150,8 @@ impl Database {
         self.catalogue.indexes.iter().map(info).collect()
     }
 
-    /// Drops an index for a time; [`restore_index`](Self::restore_index) creates it again. Open transactions go on.
+    /// Drops an index for a time; [`restore_index`](Self::restore_index) creates it again. Open transactions
+    /// go on.
     pub fn drop_index(&mut self, name: &str) -> Result<()> {
         let Some(index) = self.catalogue.indexes.get(name).cloned() else {
             let message = format!("index \"{name}\" does not exist");

@@ -5,7 +5,8 @@ use crate::error::{Failure, Result, sqlstate};
 use crate::time;
 use crate::value::Value;
 
-/// `value` as one of type `to`: the input of a parameter, a literal, an assignment, and, if `explicit`, a cast.
+/// `value` as one of type `to`: the input of a parameter, a literal, an assignment, and, if `explicit`, a
+/// cast.
 pub(crate) fn convert(value: Value, to: Type, explicit: bool) -> Result<Value> {
     if value == Value::Null {
         return Ok(value);

@@ -43,7 +43,7 @@ pub enum Destination<'a> {
 }
 
 /// Servers that are no services have numbers from here on.
-const STRANGERS: u32 = 1 << 31;
+const EXTERNALS: u32 = 1 << 31;
 
 /// All of them that are too many have this one.
 const FURTHER: u32 = u32::MAX;
@@ -60,7 +60,7 @@ impl CalleeSide {
         let metrics = self.host.metrics.as_ref()?;
         let callee = match to {
             Destination::Service(number) => number,
-            Destination::Base(base) => metrics.stranger(base).map_or(FURTHER, |number| STRANGERS + number),
+            Destination::Base(base) => metrics.external(base).map_or(FURTHER, |number| EXTERNALS + number),
         };
         Some(Sent {
             of: metrics.incarnation(caller.resource),
@@ -142,10 +142,10 @@ impl CalleeSide {
     }
 
     fn callee_attributes(&self, metrics: &Rc<Metrics>, callee: u32) -> Vec<KeyValue> {
-        let Some(stranger) = callee.checked_sub(STRANGERS) else {
+        let Some(external) = callee.checked_sub(EXTERNALS) else {
             return self.nodes[callee as usize].client.server().into();
         };
-        let Some(base) = metrics.stranger_at(stranger) else { return Vec::new() };
+        let Some(base) = metrics.external_at(external) else { return Vec::new() };
         let (address, port) = address_of(&base);
         ClientAttributes::new(&address, port, None).server().into()
     }

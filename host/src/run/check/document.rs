@@ -37,6 +37,7 @@ pub struct Document {
     pub services: Vec<ServiceRow>,
     /// Who calls whom, as far as it is known before a run.
     pub calls: Vec<CallRow>,
+    pub databases: Vec<DatabaseRow>,
     pub links: Vec<LinkRow>,
     pub loads: Vec<LoadRow>,
     pub faults: Vec<FaultRow>,
@@ -117,6 +118,14 @@ pub struct CallRow {
     pub optional: bool,
     /// The fault that deploys the guest which makes the call; null for the service as it is.
     pub deployed_by: Option<String>,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct DatabaseRow {
+    pub name: String,
+    /// The file with its tables.
+    pub schema: String,
 }
 
 /// What lies between two services. A policy that the link does not have is null.
@@ -228,6 +237,14 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
             .map(|ingress| IngressRow { listen: ingress.listen.to_string(), to: name(ingress.to) }),
         services: ids.map(|id| of_service(model, &services[id.index()], calls, id)).collect(),
         calls: calls.all.iter().map(|call| of_call(model, call)).collect(),
+        databases: model
+            .databases
+            .iter()
+            .map(|database| DatabaseRow {
+                name: database.name.clone(),
+                schema: database.schema.display().to_string(),
+            })
+            .collect(),
         links: model.links.iter().map(|link| of_link(model, link)).collect(),
         loads: model.loads.iter().map(|load| of_load(model, load)).collect(),
         faults: model.faults.iter().map(|fault| of_fault(model, fault)).collect(),

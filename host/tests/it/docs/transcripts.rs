@@ -1,11 +1,12 @@
 //! Every console block of the book and of README.md is run, and what it shows is what is printed.
 //!
 //! The blocks of a page run in order in one folder, which has `topologies/` and the program on its
-//! path. A TOML example that begins with `# NAME.toml` is a file there, one that begins with
-//! `# Add to NAME.toml` is added to it. A line `…` stands for lines that are left out, and `…` within
-//! a line for any text. A command that shows nothing has to succeed, and runs for two simulated
-//! seconds where the page has minutes. Marks of a fence: `no-run` for what needs a browser, another
-//! terminal, a container or a compiler; `needs-TOOL` for what is run where TOOL is installed.
+//! path. A TOML example that begins with `# NAME.toml` is a file there, SQL that begins with `-- NAME.sql`
+//! as well, and TOML that begins with `# Add to NAME.toml` is added to its file. A line `…` stands for
+//! lines that are left out, and `…` within a line for any text. A command that shows nothing has to
+//! succeed, and runs for two simulated seconds where the page has minutes. Marks of a fence: `no-run` for
+//! what needs a browser, another terminal, a container or a compiler; `needs-TOOL` for what is run where
+//! TOOL is installed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -73,16 +74,16 @@ impl Stage {
 
     fn write(&self, example: &str) {
         let first = example.lines().next().unwrap_or_default();
-        let named = |prefix| {
+        let named = |prefix, ending| {
             let rest: &str = first.strip_prefix(prefix)?;
-            let (name, _) = rest.split_once(".toml")?;
+            let (name, _) = rest.split_once(ending)?;
             let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            is_name.then(|| self.0.path().join(format!("{name}.toml")))
+            is_name.then(|| self.0.path().join(format!("{name}{ending}")))
         };
-        if let Some(path) = named("# Add to ") {
+        if let Some(path) = named("# Add to ", ".toml") {
             let whole = std::fs::read_to_string(&path).expect("a file to add to") + example;
             std::fs::write(path, whole).expect("a file");
-        } else if let Some(path) = named("# ") {
+        } else if let Some(path) = named("# ", ".toml").or_else(|| named("-- ", ".sql")) {
             std::fs::write(path, example).expect("a file");
         }
     }
@@ -163,7 +164,7 @@ fn play(page: &str) -> Vec<String> {
     let stage = Stage::new();
     let mut wrong = Vec::new();
     for block in blocks(&text(page)) {
-        if block.language == "toml" {
+        if ["toml", "sql"].contains(&block.language.as_str()) {
             stage.write(&block.text);
         }
         let Some(marks) = marks(&block) else { continue };

@@ -1,0 +1,145 @@
+//! `simhost sql`, and what is said of databases that cannot be opened.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::support::{Finished, finish, simhost};
+
+const TOPOLOGY: &str = r#"[topology]
+name = "shop"
+
+[services.shop]
+guest = "service"
+
+[databases.inventory]
+schema = "inventory.sql"
+rows.stock = { count = 95000, values = { sku = "SKU-{n:06}", available = 100 } }
+"#;
+
+const SCHEMA: &str =
+    "CREATE TABLE stock (id SERIAL PRIMARY KEY, sku TEXT NOT NULL, available INTEGER NOT NULL);
+CREATE INDEX stock_sku_idx ON stock (sku);
+CREATE TABLE tokens (token UUID NOT NULL DEFAULT gen_random_uuid(), made TIMESTAMPTZ NOT NULL DEFAULT now());
+INSERT INTO tokens DEFAULT VALUES;
+";
+
+/// A topology with a schema beside it.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new(topology: &str, schema: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("shop.toml"), topology).expect("a topology");
+        fs::write(folder.path().join("inventory.sql"), schema).expect("a schema");
+        Self { folder }
+    }
+
+    fn topology(&self) -> PathBuf {
+        self.folder.path().join("shop.toml")
+    }
+
+    fn sql(&self, arguments: &[&str]) -> Finished {
+        finish(simhost().arg("sql").arg(self.topology()).args(arguments))
+    }
+}
+
+#[test]
+fn tables_are_listed_with_their_rows() {
+    let finished = Files::new(TOPOLOGY, SCHEMA).sql(&["inventory"]);
+    let expected = "stock: 95000 rows
+  id integer
+  sku text
+  available integer
+  index stock_pkey (id), unique
+  index stock_sku_idx (sku)
+tokens: 1 rows
+  token uuid
+  made timestamp with time zone
+";
+    assert_eq!((finished.code, finished.stdout.as_str(), finished.stderr.as_str()), (Some(0), expected, ""));
+}
+
+#[test]
+fn a_statement_says_its_rows_and_what_it_took() {
+    let files = Files::new(TOPOLOGY, SCHEMA);
+    let finished = files
+        .sql(&["inventory", "SELECT id, sku, available > 5 AS enough FROM stock WHERE sku = 'SKU-004711'"]);
+    let expected = "  id | sku        | enough\n-----+------------+-------\n4711 | SKU-004711 | true\n";
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), expected));
+    assert!(
+        finished.stderr.contains("plan: SEARCH stock USING INDEX stock_sku_idx (sku=?)"),
+        "{}",
+        finished.stderr
+    );
+    let scan = files.sql(&["inventory", "SELECT count(*) FROM stock WHERE available = 100"]);
+    assert_eq!(scan.stdout, "count\n-----\n95000\n");
+    assert!(scan.stderr.contains("; rows scanned: 94999\nplan: SCAN stock\n"), "{}", scan.stderr);
+}
+
+#[test]
+fn a_seed_gives_the_same_tokens_and_another_one_others() {
+    let files = Files::new(TOPOLOGY, SCHEMA);
+    let tokens = |seed: &str| files.sql(&["inventory", "SELECT * FROM tokens", "--seed", seed]).stdout;
+    assert!(tokens("1").contains("2026-01-01 00:00:00+00"), "{}", tokens("1"));
+    assert_eq!(tokens("1"), tokens("1"));
+    assert_ne!(tokens("1"), tokens("2"));
+}
+
+#[test]
+fn a_statement_that_fails_says_why_and_what_to_write() {
+    let files = Files::new(TOPOLOGY, SCHEMA);
+    for (statement, expected) in [
+        ("SELECT skv FROM stock", "column \"skv\" does not exist (SQLSTATE 42703)"),
+        ("SELECT array_agg(sku) FROM stock", "help: use json_agg or string_agg"),
+        ("SELECT FROM WHERE", "(SQLSTATE 42601) at line 1, column"),
+    ] {
+        let finished = files.sql(&["inventory", statement]);
+        assert_eq!(finished.code, Some(2), "{statement}");
+        assert!(finished.stderr.contains(expected), "{}", finished.stderr);
+    }
+    let finished = files.sql(&["inventry"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("did you mean \"inventory\"?"), "{}", finished.stderr);
+}
+
+#[test]
+fn every_mistake_of_a_schema_is_shown_with_its_line() {
+    let schema =
+        "CREATE TABLE stock (\n  id SERIAL PRIMARY KEY,\n  sku TXT\n);\nINSERT INTO stok VALUES (1);\n";
+    let files = Files::new(TOPOLOGY, schema);
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    assert_eq!(checked.code, Some(2));
+    for expected in [
+        "type \"txt\" does not exist (SQLSTATE 42704)",
+        "inventory.sql:3:3",
+        "3 │   sku TXT",
+        "relation \"stok\" does not exist (SQLSTATE 42P01)",
+        "inventory.sql:5:13",
+    ] {
+        assert!(checked.stderr.contains(expected), "{expected} is missing in:\n{}", checked.stderr);
+    }
+}
+
+#[test]
+fn rows_and_files_that_are_wrong_are_shown_in_the_topology() {
+    let files = Files::new(TOPOLOGY, "CREATE TABLE stock (sku TEXT UNIQUE);");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    let expected = "rows of \"stock\": column \"available\" of the table does not exist (SQLSTATE 42703)";
+    assert_eq!(checked.code, Some(2));
+    assert!(
+        checked.stderr.contains(expected) && checked.stderr.contains("shop.toml:9:"),
+        "{}",
+        checked.stderr
+    );
+    let twice = TOPOLOGY.replace("SKU-{n:06}", "SKU");
+    let files = Files::new(&twice, "CREATE TABLE stock (sku TEXT UNIQUE, available INT);");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    assert!(checked.stderr.contains("violates unique constraint \"stock_sku_key\""), "{}", checked.stderr);
+    let files = Files::new(&TOPOLOGY.replace("inventory.sql", "nowhere.sql"), "");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    assert!(checked.stderr.contains("there is no such file"), "{}", checked.stderr);
+}
