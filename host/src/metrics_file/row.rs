@@ -119,7 +119,8 @@ impl Row {
         has_errors.then(|| self.errors as f64 / count as f64)
     }
 
-    /// The value of a slot: the p95 of a histogram, the rate of a counter by the second, the last value of others.
+    /// The value of a slot: the p95 of a histogram, the rate of a counter by the second, the last value of
+    /// others.
     pub fn at(&self, slot: usize, kind: Kind, timeline: &Timeline) -> Option<f64> {
         match kind {
             Kind::Histogram => self.slots.get(slot)?.buckets.quantile(0.95, self.range),

@@ -146,7 +146,7 @@ fn what_is_misused_is_not_kept_and_said_with_its_reason() {
 fn a_person_reads_what_is_misused_in_the_report() {
     let (run, points) = measured(&["GET /misuse"]);
     for said in [
-        "front: 3 measurements of probe.counter not kept: an instrument of this name has another kind, unit,",
+        "front: 3 measurements of probe.counter not kept: an instrument of this name has another kind,",
         "front: 1 measurement of 1st not kept: the name is not a letter and then",
         "front: 1 measurement of probe.fractions not kept: the value of a counter is below 0",
     ] {

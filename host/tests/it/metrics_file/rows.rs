@@ -175,7 +175,8 @@ fn states_of_a_thing_have_a_row_each() {
 fn summaries_are_counted_and_numbers_of_any_size_are_shown() {
     let one = |value: Value| vec![point(MINUTE, NONE, value)];
     let summary = json!({ "dataPoints": one(json!({ "count": "3", "sum": 3, "quantileValues": [] })) });
-    let full = json!({ "count": u64::MAX.to_string(), "bucketCounts": [u64::MAX.to_string(), "7"], "explicitBounds": [1.0] });
+    let most = u64::MAX.to_string();
+    let full = json!({ "count": most, "bucketCounts": [most, "7"], "explicitBounds": [1.0] });
     let (_folder, path) = file(&[
         ("", json!({ "name": "old", "summary": summary })),
         ("", gauge("greatest", "", one(json!({ "asDouble": f64::MAX })))),
