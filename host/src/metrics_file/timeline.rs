@@ -4,7 +4,7 @@
 //! slot is as long as one collection or several, and each process has as many of them in it. What is
 //! collected less than half an interval after a process's last regular collection belongs to that.
 
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// Slots at most: bars of a line.
 pub const SLOTS: u64 = 60;
@@ -26,7 +26,7 @@ pub struct Instants {
     /// The first and the last point.
     range: Option<(u64, u64)>,
     /// The first and the last collection of each process.
-    processes: FxHashMap<u64, (u64, u64)>,
+    processes: BTreeMap<u64, (u64, u64)>,
     gaps: Vec<u64>,
 }
 
@@ -70,7 +70,7 @@ pub struct Timeline {
     per_slot: u64,
     slots: u64,
     /// The first collection of each process.
-    phases: FxHashMap<u64, u64>,
+    phases: BTreeMap<u64, u64>,
 }
 
 impl From<Instants> for Timeline {
