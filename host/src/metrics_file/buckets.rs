@@ -67,7 +67,7 @@ impl Buckets {
         let upper = if bucket.upper.is_finite() { bucket.upper.min(most) } else { most };
         // Without the range, nothing is known of the other end of the first and the last bucket.
         match (lower.is_finite(), upper.is_finite()) {
-            (true, true) => Some(lower + (upper - lower).max(0.0) * (rank - below as f64) / count as f64),
+            (true, true) => Some(lower + (upper - lower).max(0.0) * ((rank - below as f64) / count as f64)),
             (true, false) => Some(lower),
             (false, true) => Some(upper),
             (false, false) => None,
