@@ -121,7 +121,8 @@ fn what_is_misused_is_not_kept_and_said_with_its_reason() {
     let misuses = finish(&mut command).json()["telemetry"]["misuses"].clone();
     let row = |instrument: &str, problem: &str, measurements: u64| {
         json!({
-            "service": "front", "instrument": instrument, "instruments": 1, "problem": problem, "measurements": measurements,
+            "service": "front", "instrument": instrument, "instruments": 1,
+            "problem": problem, "measurements": measurements,
         })
     };
     let expected = json!([
