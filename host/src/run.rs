@@ -153,10 +153,10 @@ impl Plan {
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
         problems.extend(truth::problems(&options));
-        let flag = options.destinations.otlp.as_deref();
+        let flags = options.destinations.flags();
         let strict = options.strict;
         let tolerable = |problem: &Problem| !strict && !problem.is_error();
-        let telemetry = TelemetrySettings::from_env(environment, &topology.model.telemetry, flag);
+        let telemetry = TelemetrySettings::from_env(environment, &topology.model.telemetry, flags);
         let telemetry = telemetry.map_err(|more| problems.extend(more));
         problems.extend(telemetry.iter().filter_map(|settings| self_telemetry::problem(&options, settings)));
         let to_run = telemetry.iter().filter(|_| intent == Intent::Run);
@@ -182,6 +182,9 @@ impl Plan {
         });
         match (telemetry, loaded) {
             (Ok(mut telemetry), Ok(loaded)) if problems.iter().all(tolerable) => {
+                telemetry.notes.extend(pace::note(&options));
+                telemetry.notes.extend(scrape::notes(&options, &telemetry));
+                telemetry.notes.extend(exporters::notes(&options.destinations, &telemetry));
                 telemetry.notes.extend(shards::note(&options));
                 telemetry.notes.extend(self_telemetry::note(&options, model, &telemetry));
                 telemetry.notes.extend(loaded.engine.uncached().map(str::to_owned));
@@ -265,8 +268,8 @@ impl Plan {
 /// Reads the topology; one that is refused is refused with what the environment says wrong.
 fn read(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<Topology, Refused> {
     topology::load(&options.topology, &EMBEDDED.map(|(name, _)| name)).map_err(|refused| {
-        let (flag, unknown) = (options.destinations.otlp.as_deref(), Telemetry::default());
-        refused.with(TelemetrySettings::from_env(environment, &unknown, flag).err().unwrap_or_default())
+        let (flags, unknown) = (options.destinations.flags(), Telemetry::default());
+        refused.with(TelemetrySettings::from_env(environment, &unknown, flags).err().unwrap_or_default())
     })
 }
 

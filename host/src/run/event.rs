@@ -41,6 +41,7 @@ pub enum RunEvent {
     /// The receiver has not taken all of the simulator's own telemetry.
     Unsent(Unsent),
     /// The run is over, and its records are not yet taken: they are waited for while some
-    /// are, and then for `patience`.
-    Flushing { patience: Duration },
+    /// are, and then for `patience`. A signal ends the wait; where the run `is_told` to stop already, it
+    /// ends the process.
+    Flushing { patience: Duration, is_told: bool },
 }

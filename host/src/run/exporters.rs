@@ -23,6 +23,17 @@ use crate::telemetry::threaded::Threaded;
 use super::options::{self, Destinations, Show};
 use super::outputs::cannot_write;
 
+/// What a person should know who asks for a console that is not shown.
+pub fn notes(wanted: &Destinations, settings: &Settings) -> Vec<String> {
+    if wanted.show != Some(Show::None) {
+        return Vec::new();
+    }
+    let named = Signal::ALL.into_iter().filter(|signal| settings.console[*signal]);
+    named
+        .map(|signal| format!("OTEL_{}_EXPORTER=console has no effect: --show none", signal.spec().variable))
+        .collect()
+}
+
 /// What decides about the exporters of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct ExporterOptions<'a> {

@@ -213,7 +213,7 @@ fn digest(options: &Options, telemetry: &TelemetrySettings, start: Nanos) -> Opt
 }
 
 /// Sees all records through to their ends: while some are taken, and for `patience`
-/// after that.
+/// after that. A signal ends the wait; the second one, where the run was told to stop before, the process.
 fn hand_in(
     pipeline: Pipeline,
     patience: Duration,
@@ -223,11 +223,11 @@ fn hand_in(
     /// Who waits for longer is told what for.
     const SOON: Duration = Duration::from_secs(1);
     pipeline.close(patience);
+    let is_told = *stop.borrow();
     if !pipeline.ends_within(SOON) {
-        stop.send_replace(true);
-        on_event(RunEvent::Flushing { patience });
+        on_event(RunEvent::Flushing { patience, is_told });
     }
-    pipeline.finish(patience)
+    pipeline.finish(patience, || !is_told && *stop.borrow())
 }
 
 /// What the command line names, and `more`.

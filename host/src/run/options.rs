@@ -1,12 +1,13 @@
 //! What a run is asked for, by the command line or by whoever embeds simhost.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::model::{Nanos, Picos};
 use crate::telemetry::choice::Choice;
 use crate::telemetry::console::Style;
+use crate::telemetry::env::Flags;
 use crate::telemetry::log_lines::Format;
 use crate::telemetry::record::Severity;
 use crate::topology;
@@ -170,6 +171,18 @@ pub struct Destinations {
     pub stdout: Stdout,
 }
 
+impl Destinations {
+    /// What of it the settings of telemetry depend on.
+    pub fn flags(&self) -> Flags<'_> {
+        Flags { otlp: self.otlp.as_deref(), is_written: self.out.is_some() }
+    }
+}
+
+/// Whether a path is standard output, by this or another of its names.
+fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path.as_os_str() == *name)
+}
+
 /// Log records as lines.
 #[derive(Clone, Debug)]
 pub struct LogLines {
@@ -200,14 +213,12 @@ impl Destinations {
         self.on_stdout().next().is_some()
     }
 
-    /// The flags whose lines standard output gets.
-    pub fn on_stdout(&self) -> impl Iterator<Item = &'static str> {
+    /// The flags whose lines standard output gets, and what they name.
+    pub fn on_stdout(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let logs = self.logs.as_ref().and_then(|logs| logs.out.as_ref());
         let lines = [("--out", self.out.as_ref()), ("--truth", self.truth.as_ref()), ("--log-out", logs)];
-        lines
-            .into_iter()
-            .filter(|(_, path)| path.is_some_and(|path| path.as_os_str() == "-"))
-            .map(|(flag, _)| flag)
+        let given = lines.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())));
+        given.filter(|(_, path)| is_stdout(path))
     }
 
     /// Whether the report is to name traces.

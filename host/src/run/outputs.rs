@@ -22,6 +22,8 @@ const LINKS: usize = 40;
 pub struct Files {
     known: Vec<Known>,
     problems: Vec<Problem>,
+    /// Two flags name standard output: that is said once.
+    is_stdout_shared: bool,
 }
 
 /// A file, and what it is to the run.
@@ -48,7 +50,8 @@ pub fn problems(
     model: &Model,
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Vec<Problem> {
-    let mut files = Files::default();
+    let both_on_stdout = both_on_stdout(&options.destinations);
+    let mut files = Files { is_stdout_shared: both_on_stdout.is_some(), ..Files::default() };
     files.reads(&options.topology, "the topology itself");
     for path in guests(model) {
         files.reads(path, "a guest itself");
@@ -93,15 +96,16 @@ pub fn problems(
             files.writes(&part, "--truth");
         }
     }
-    files.problems.extend(both_on_stdout(&options.destinations));
+    files.problems.extend(both_on_stdout);
     files.problems
 }
 
 /// Standard output takes the lines of one flag: readers could not tell those of two apart.
 fn both_on_stdout(destinations: &Destinations) -> Option<Problem> {
     let mut flags = destinations.on_stdout();
-    let (first, second) = (flags.next()?, flags.next()?);
-    let problem = Problem::new(format!("{first} - and {second} - both want standard output"));
+    let ((first, one), (second, other)) = (flags.next()?, flags.next()?);
+    let (one, other) = (one.display(), other.display());
+    let problem = Problem::new(format!("{first} {one} and {second} {other} both want standard output"));
     Some(problem.help(format!("name a file for one of them: {second} FILE")))
 }
 
@@ -153,7 +157,8 @@ impl Files {
         let shown = path.display();
         let unwritable = if is_stdout { None } else { files::can_create(path).err() };
         self.problems.extend(unwritable.map(|error| cannot_write(flag, path, &error)));
-        if let Some(known) = self.known.iter().find(|known| known.identity == identity) {
+        let known = self.known.iter().find(|known| known.identity == identity);
+        if let Some(known) = known.filter(|_| !(is_stdout && self.is_stdout_shared)) {
             let problem = match known {
                 Known { is_read: true, what, .. } => {
                     let problem = Problem::new(format!("{flag} {shown} is {what}, and would be lost"));

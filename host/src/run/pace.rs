@@ -31,6 +31,13 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     problems
 }
 
+/// What a person should know of flags without effect.
+pub fn note(options: &Options) -> Option<String> {
+    let is_in_vain = options.compute.is_some() && !options.virtual_time;
+    is_in_vain
+        .then(|| "--compute has no effect: in real time computing takes the time that it takes".to_owned())
+}
+
 /// How the pipeline takes records, and the run's clock at its start.
 pub fn pace_and_clock(options: &Options, model: &Model, telemetry: &Settings) -> (Pace, Clock) {
     let speed = options.speed.map(Speed::factor);

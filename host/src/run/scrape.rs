@@ -14,6 +14,7 @@ use crate::socket::Shortage;
 use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::Resource;
 
+use super::start::Speed;
 use super::{Options, RunError};
 
 /// What keeps a run from being scraped.
@@ -34,6 +35,23 @@ pub fn problems(options: &Options, telemetry: &TelemetrySettings) -> Vec<Problem
         problems.push(Problem::new(what).help("leave --shards out, or write OTEL_METRICS_EXPORTER=otlp"));
     }
     problems
+}
+
+/// What a person should know who scrapes it.
+pub fn notes(options: &Options, telemetry: &TelemetrySettings) -> Vec<String> {
+    if telemetry.metrics.prometheus.is_none() || telemetry.disabled {
+        return Vec::new();
+    }
+    let factor = options.speed.map_or(1.0, Speed::factor);
+    let is_hasty = factor.total_cmp(&1.0).is_ne();
+    let hasty = is_hasty.then(|| {
+        format!(
+            "--speed {factor}: Prometheus tells time by its own clock, and sees rates {factor} times as high"
+        )
+    });
+    let is_brief = !options.virtual_time && !options.requests.is_empty();
+    let brief = is_brief.then(|| "Prometheus can ask only until the requests are answered".to_owned());
+    hasty.into_iter().chain(brief).collect()
 }
 
 /// A port that is to be scraped, and the Resources of the run.

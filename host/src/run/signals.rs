@@ -33,6 +33,7 @@ pub fn catch() {
         let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
         let caught = {
             let _runtime = runtime.enter();
+            outlive_large_files();
             Signals::catch()
         };
         let Ok(mut signals) = caught else { return };
@@ -46,6 +47,17 @@ pub fn catch() {
         let thread = thread::Builder::new().name("simhost-signals".to_owned());
         thread.spawn(move || runtime.block_on(watching)).ok();
     });
+}
+
+/// A file that may grow no more (`ulimit -f`) is to be an error of who writes it. The system ends a process
+/// that does not catch its signal.
+fn outlive_large_files() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Once caught, it stays so.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())));
+    }
 }
 
 /// As long as the guard lives, a signal has `stop` turn true. A run that is not over

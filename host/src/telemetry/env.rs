@@ -27,7 +27,7 @@ use super::record::Exceptions;
 use super::sampler::Sampler;
 use super::signal::{PerSignal, Signal, Signals};
 use crate::context::probability::Threshold;
-use crate::error::Problem;
+use crate::error::{Problem, nearest};
 use crate::model::{self, NamedSampler, SAMPLERS, SamplerKind, Sampling};
 use reader::{Keys, Reader};
 
@@ -70,9 +70,18 @@ impl Default for SpanLimits {
     }
 }
 
+/// What the command line says of where records go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags<'a> {
+    /// The URL of `--otlp`.
+    pub otlp: Option<&'a str>,
+    /// `--out` was given.
+    pub is_written: bool,
+}
+
 impl Settings {
     /// Reads the variables through `get`. For each setting the command line
-    /// (`flag`, the URL of `--otlp`) wins over the environment, and that over
+    /// (`flags`) wins over the environment, and that over
     /// the topology. A variable that is empty counts as not set.
     ///
     /// The topology's `otlp` table describes one receiver: if another one is
@@ -83,11 +92,12 @@ impl Settings {
     pub fn from_env(
         get: impl Fn(&str) -> Option<String>,
         topology: &model::Telemetry,
-        flag: Option<&str>,
+        flags: Flags<'_>,
     ) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(&get);
-        let disabled = disabled(&mut reader, flag);
-        let selected = otlp::select(&mut reader, topology.otlp.as_ref(), flag);
+        variables::names().for_each(|name| reader.text_as_it_is(&name));
+        let disabled = disabled(&mut reader, flags);
+        let selected = otlp::select(&mut reader, topology.otlp.as_ref(), flags.otlp);
         let settings = Self {
             disabled,
             otlp: selected.otlp,
@@ -117,9 +127,39 @@ impl Settings {
     }
 }
 
-/// `OTEL_SDK_DISABLED`, and `OTEL_ENABLED`, its opposite, which other systems read. A receiver on the
-/// command line overrides them.
-fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
+/// How the variables of SDKs and agents begin that are for one language: they are others' business.
+const OF_LANGUAGES: [&str; 10] = [
+    "OTEL_CPP_",
+    "OTEL_DOTNET_",
+    "OTEL_GO_",
+    "OTEL_INSTRUMENTATION_",
+    "OTEL_JAVA",
+    "OTEL_NODE_",
+    "OTEL_PHP_",
+    "OTEL_PYTHON_",
+    "OTEL_RUBY_",
+    "OTEL_RUST_",
+];
+
+/// What a person should know of variables that nobody reads: most likely they are misspelt. `set` are the
+/// names of those that are set.
+pub fn misspelt(set: impl IntoIterator<Item = String>) -> Vec<String> {
+    let known: Vec<String> = variables::names().collect();
+    let misspelt = set.into_iter().filter(|name| name.starts_with("OTEL_") && !known.contains(name));
+    let mut notes: Vec<_> = misspelt
+        .filter(|name| !unused::is_known(name) && !OF_LANGUAGES.iter().any(|start| name.starts_with(start)))
+        .filter_map(|name| {
+            let near = nearest(&name, known.iter().map(String::as_str))?;
+            Some(format!("{name} has no effect: did you mean {near}?"))
+        })
+        .collect();
+    notes.sort();
+    notes
+}
+
+/// `OTEL_SDK_DISABLED`, and `OTEL_ENABLED`, its opposite, which other systems read. A receiver or a file on
+/// the command line overrides them.
+fn disabled(reader: &mut Reader<'_>, flags: Flags<'_>) -> bool {
     const NAME: &str = "OTEL_SDK_DISABLED";
     const ALIAS: &str = "OTEL_ENABLED";
     let (by_name, by_alias) = (reader.boolean(NAME), reader.boolean(ALIAS).map(|is_enabled| !is_enabled));
@@ -128,9 +168,10 @@ fn disabled(reader: &mut Reader<'_>, flag: Option<&str>) -> bool {
         reader.problem(problem.help(format!("set one of them: {NAME}=true and {ALIAS}=false mean the same")));
     }
     let disabled = by_name.or(by_alias).unwrap_or(false);
-    if disabled && flag.is_some() {
+    let flag = flags.otlp.map(|_| "--otlp").or(flags.is_written.then_some("--out"));
+    if let Some(flag) = flag.filter(|_| disabled) {
         let name = if by_name.is_some() { NAME } else { ALIAS };
-        reader.note(format!("{name} has no effect: --otlp was given"));
+        reader.note(format!("{name} has no effect: {flag} was given"));
     }
     disabled && flag.is_none()
 }
@@ -181,7 +222,8 @@ fn sampler(reader: &mut Reader<'_>, topology: Option<Sampling>) -> Sampler {
 fn share(reader: &mut Reader<'_>, name: &str) -> Option<f64> {
     let share = reader.ratio(name)?;
     if share > 0.0 && share < Threshold::LEAST {
-        reader.refuse(name, &share.to_string(), "0, or a number from 2^-56, about 1.4e-17, to 1.0");
+        let text = reader.text(name).unwrap_or_default();
+        reader.refuse(name, &text, "0, or a number from 2^-56, about 1.4e-17, to 1.0");
     }
     Some(share)
 }

@@ -253,10 +253,11 @@ impl Account {
         totals.trouble = Some(Trouble::passing(trouble));
     }
 
-    pub fn garbled(&self, trouble: String) {
+    /// A request was accepted, and the answer is not OTLP: `how`. Somebody else may listen at the address.
+    pub fn garbled(&self, how: &str) {
         let mut totals = self.lock();
         totals.garbled += 1;
-        totals.trouble = Some(Trouble::passing(trouble));
+        totals.warning = Some(format!("accepted, but {how}; check that it is an OTLP receiver"));
     }
 
     pub fn trouble(&self, trouble: Trouble) {

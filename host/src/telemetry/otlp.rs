@@ -117,7 +117,8 @@ pub struct Options {
     pub batching: PerSignal<Batching>,
     /// Encoded size of a request, before compression.
     pub request_bytes: usize,
-    /// Requests under way at a time, for each signal.
+    /// Requests under way at a time, for each signal but metrics: the points of a series are sent in
+    /// their order ("Metrics SDK", "Periodic exporting MetricReader": exports are not concurrent).
     pub concurrency: usize,
     pub retry: RetryPolicy,
     /// Names the stream that the jitter of retries is drawn from.
@@ -147,10 +148,7 @@ impl Otlp {
     /// # Errors
     /// A certificate, a key or a URL that cannot be used.
     pub fn start(endpoints: &Endpoints, options: &Options, runtime: &Handle) -> Result<Self, Vec<Problem>> {
-        let name = match endpoints.iter().find_map(|(_, endpoint)| endpoint.as_ref()) {
-            Some(endpoint) => format!("otlp {endpoint}"),
-            None => "otlp".to_owned(),
-        };
+        let name = name(endpoints);
         let account = Account::new(name.clone());
         let mut problems = Vec::new();
         let lanes = PerSignal::from_fn(|signal| {
@@ -212,6 +210,21 @@ impl Exporter for Otlp {
     fn account(&self) -> Arc<Account> {
         Arc::clone(&self.account)
     }
+}
+
+/// What a report calls receivers: by their addresses, which differ in the path at most, mostly.
+fn name(endpoints: &Endpoints) -> String {
+    let mut addresses: Vec<String> = Vec::new();
+    let all = || endpoints.iter().filter_map(|(_, endpoint)| endpoint.as_ref());
+    for endpoint in all() {
+        let mut origin = endpoint.clone();
+        origin.url.set_path("/");
+        let address = if all().count() == 1 { endpoint.to_string() } else { origin.to_string() };
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    format!("otlp {}", addresses.join(", "))
 }
 
 /// One attempt at a request, over either protocol.
@@ -285,12 +298,31 @@ enum Again {
     Accepted,
 }
 
-/// Keeps what a receiver says about itself to a length that a report can show.
+/// Keeps what a receiver says about itself to a line, and to a length that a report can show: it shall
+/// not look like a line of the report's own.
 fn shorten(text: &str) -> String {
     const LONGEST: usize = 200;
-    let text = text.trim();
+    // All of it may be an endless list of blanks.
+    let words = text.split(|sign: char| sign.is_whitespace() || sign.is_control());
+    let words = words.filter(|word| !word.is_empty()).take(LONGEST).collect::<Vec<_>>();
+    let text = words.join(" ");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_says_stays_on_one_line_and_is_short() {
+        assert_eq!(
+            shorten(" no\ndigest: 00\r\n\tlost\u{b}it\u{2028}all \u{85}"),
+            "no digest: 00 lost it all"
+        );
+        assert_eq!(shorten(&"x ".repeat(500)).chars().count(), 201);
+        assert_eq!(shorten(&"ü".repeat(200)), "ü".repeat(200));
     }
 }

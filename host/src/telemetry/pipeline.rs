@@ -18,6 +18,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fmt, io};
 
+use tokio::time::Instant;
+
 use super::digest::Digest;
 use super::exporter::{Account, Exporter, Totals};
 use super::outage::Outage;
@@ -42,6 +44,9 @@ pub const METRIC_QUEUE: usize = 1 << 20;
 /// How much longer than an exporter's patience the pipeline's thread may take to hand in
 /// its accounts.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// Who waits for the end looks this often whether the wait is to go on.
+pub const LOOK: Duration = Duration::from_millis(100);
 
 /// Which clock the run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,7 +278,7 @@ impl Pipeline {
     /// the report. What is handed over from now on is dropped.
     pub fn shutdown(self, patience: Duration) -> Settlement {
         self.close(patience);
-        self.finish(patience)
+        self.finish(patience, || false)
     }
 
     /// Begins the end of it: see [`shutdown`](Self::shutdown). Records flow on.
@@ -289,20 +294,21 @@ impl Pipeline {
         self.done.recv_timeout(soon) == Err(mpsc::RecvTimeoutError::Disconnected)
     }
 
-    /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown).
-    pub fn finish(mut self, patience: Duration) -> Settlement {
+    /// The end that [`close`](Self::close) has begun: see [`shutdown`](Self::shutdown). It is not waited
+    /// for any more once `is_enough`.
+    pub fn finish(mut self, patience: Duration, is_enough: impl Fn() -> bool) -> Settlement {
         let settled =
             || self.accounts.iter().map(|kept| kept.account.totals().settled().records()).sum::<u64>();
         let mut before = settled();
+        let mut moved = Instant::now();
         // Where an exporter is stuck, the thread ends with the process.
-        let mut has_ended = self.ends_within(patience + GRACE);
-        while !has_ended {
+        let mut has_ended = self.ends_within(Duration::ZERO);
+        while !has_ended && !is_enough() && moved.elapsed() < patience + GRACE {
+            has_ended = self.ends_within(LOOK.min(patience + GRACE));
             let now = settled();
-            if now == before {
-                break;
+            if now != before {
+                (before, moved) = (now, Instant::now());
             }
-            before = now;
-            has_ended = self.ends_within(patience + GRACE);
         }
         let tally = self.tally();
         let settle = |kept: &ExporterAccount| {

@@ -383,8 +383,7 @@ fn who_names_a_receiver_that_is_not_there_is_told_before_the_report() {
     let mut command = topology.command(&["--virtual", "--request", ORDER, "--otlp", "http://127.0.0.1:1"]);
     command.env("OTEL_BSP_EXPORT_TIMEOUT", "1500");
     let told = contains("warning: otlp http://127.0.0.1:1 has trouble, and tries again");
-    let lost =
-        contains("error: otlp http://127.0.0.1:1: 17 of 17 records were lost: 17 records, out of time");
+    let lost = contains("error: otlp http://127.0.0.1:1: 17 of 17 records were lost: 17 spans, out of time");
     assert_cmd(&mut command).code(1).stderr(told.and(lost));
 }
 
@@ -536,11 +535,11 @@ fn records_that_cannot_be_written_are_counted_and_the_run_goes_on_but_fails() {
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(stdout.starts_with("POST /orders answered 201"), "{stdout}");
     assert!(
-        stdout.contains("file /dev/full: 0 spans exported\n  lost: 17 records, failed: cannot write"),
+        stdout.contains("file /dev/full: 0 spans exported\n  lost: 17 spans, failed: cannot write"),
         "{stdout}"
     );
     assert!(stdout.contains("\ndigest: "), "{stdout}");
-    let said = "error: file /dev/full: 17 of 17 records were lost: 17 records, failed: cannot write to file \
+    let said = "error: file /dev/full: 17 of 17 records were lost: 17 spans, failed: cannot write to file \
                 /dev/full: No space left";
     assert!(told.contains(said) && told.contains("--lossy accepts losses"), "{told}");
 }

@@ -100,7 +100,7 @@ fn a_receiver_that_is_dead_changes_nothing_but_when_the_run_began() {
     assert!(exported[0].start > quiet[0].start);
     assert!(exported.iter().all(|span| quiet.iter().all(|other| other.trace != span.trace)));
     assert!(report.contains(&format!("otlp {endpoint}: 0 spans exported")), "{report}");
-    assert!(report.contains(&format!("lost: {} records", exported.len())), "{report}");
+    assert!(report.contains(&format!("lost: {} spans", exported.len())), "{report}");
 }
 
 /// The line of the report that tells the digest.

@@ -217,7 +217,7 @@ fn a_dead_receiver_costs_clients_nothing() {
     let finished = server.stop();
     let report = finished.success();
     assert!(report.contains("20 spans recorded\n"), "{report}");
-    assert!(report.contains("lost: 20 records"), "{report}");
+    assert!(report.contains("lost: 20 spans"), "{report}");
 }
 
 /// A receiver that takes a connection and says nothing.
@@ -236,7 +236,7 @@ fn a_receiver_that_hangs_costs_clients_nothing() {
         assert_eq!(server.connect().get("/now", &[]).status(), 200);
     }
     let finished = server.stop();
-    assert!(finished.success().contains("lost: 21 records"), "{}", finished.stdout);
+    assert!(finished.success().contains("lost: 21 spans"), "{}", finished.stdout);
 }
 
 /// A run that would take days, told to stop as soon as it has shown something.

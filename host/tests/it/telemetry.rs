@@ -17,4 +17,5 @@ mod pipeline;
 pub mod receiver;
 mod records;
 mod sending;
+mod surroundings;
 mod tls;

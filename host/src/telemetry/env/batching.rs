@@ -1,8 +1,6 @@
 //! How records are gathered: `OTEL_BSP_*` for spans, `OTEL_BLRP_*` for log records, and
 //! `OTEL_METRIC_EXPORT_TIMEOUT`.
 
-use std::time::Duration;
-
 use super::reader::Reader;
 use crate::telemetry::pipeline::{Batching, METRIC_QUEUE};
 use crate::telemetry::signal::{PerSignal, Signal};
@@ -34,7 +32,7 @@ const LOGS: Names = Names {
 pub fn read(reader: &mut Reader<'_>) -> PerSignal<Batching> {
     let spans = of(reader, &SPANS, Batching::default());
     let logs = of(reader, &LOGS, spans);
-    let timeout = milliseconds(reader, "OTEL_METRIC_EXPORT_TIMEOUT", 1).unwrap_or(spans.timeout);
+    let timeout = reader.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 1).unwrap_or(spans.timeout);
     let metrics = Batching { queue: METRIC_QUEUE, timeout, ..spans };
     PerSignal::from_fn(|signal| match signal {
         Signal::Traces => spans,
@@ -44,8 +42,8 @@ pub fn read(reader: &mut Reader<'_>) -> PerSignal<Batching> {
 }
 
 fn of(reader: &mut Reader<'_>, names: &Names, default: Batching) -> Batching {
-    let delay = milliseconds(reader, names.delay, 0).unwrap_or(default.delay);
-    let timeout = milliseconds(reader, names.timeout, 1).unwrap_or(default.timeout);
+    let delay = reader.milliseconds(names.delay, 0).unwrap_or(default.delay);
+    let timeout = reader.milliseconds(names.timeout, 1).unwrap_or(default.timeout);
     let queue = reader.number(names.queue, 1).map_or(default.queue, |queue| queue as usize);
     let batch = match reader.number(names.batch, 1).map(|batch| batch as usize) {
         // "It must be less or equal to OTEL_BSP_MAX_QUEUE_SIZE."
@@ -57,8 +55,4 @@ fn of(reader: &mut Reader<'_>, names: &Names, default: Batching) -> Batching {
         None => default.batch.min(queue),
     };
     Batching { delay, queue, batch, timeout }
-}
-
-fn milliseconds(reader: &mut Reader<'_>, name: &str, least: u32) -> Option<Duration> {
-    reader.number(name, least).map(|value| Duration::from_millis(value.into()))
 }

@@ -1,8 +1,6 @@
 //! The variables of metrics ("Environment Variable Specification"; "OTLP Metrics Exporter";
 //! "Prometheus Exporter").
 
-use std::time::Duration;
-
 use super::metrics::{
     ExemplarFilter, HistogramAggregation, MetricSettings, Prometheus, TemporalityPreference,
 };
@@ -13,6 +11,7 @@ use super::reader::Reader;
 pub struct Selected {
     pub is_off: bool,
     pub otlp: bool,
+    pub console: bool,
     pub prometheus: bool,
 }
 
@@ -27,7 +26,7 @@ const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 /// Reads the variables of metrics.
 pub fn read(reader: &mut Reader<'_>, selected: Selected) -> MetricSettings {
     let default = MetricSettings::default();
-    let interval = reader.number(INTERVAL, 1).map(|interval| Duration::from_millis(interval.into()));
+    let interval = reader.milliseconds(INTERVAL, 1);
     let temporality = reader.choice(
         TEMPORALITY,
         &[
@@ -56,9 +55,14 @@ pub fn read(reader: &mut Reader<'_>, selected: Selected) -> MetricSettings {
         let unused = [INTERVAL, TIMEOUT, EXEMPLARS, TEMPORALITY, AGGREGATION];
         no_effect(reader, &unused, "OTEL_METRICS_EXPORTER is none");
     }
-    let is_cumulative = temporality.unwrap_or_default() == TemporalityPreference::Cumulative;
-    if prometheus.is_some() && !selected.otlp && !is_cumulative {
-        reader.note(format!("{TEMPORALITY} is not for Prometheus, which gets cumulative values"));
+    if prometheus.is_some() && !selected.otlp && !selected.console {
+        if temporality.is_some_and(|temporality| temporality != TemporalityPreference::Cumulative) {
+            reader.note(format!("{TEMPORALITY} is not for Prometheus, which gets cumulative values"));
+        }
+        if aggregation == Some(HistogramAggregation::Exponential) {
+            reader.note(format!("{AGGREGATION} is not for Prometheus, which gets explicit buckets"));
+        }
+        no_effect(reader, &[INTERVAL, TIMEOUT], "Prometheus collects when it asks");
     }
     MetricSettings {
         is_on: !selected.is_off,
@@ -78,6 +82,8 @@ fn prometheus(reader: &mut Reader<'_>, selected: Selected) -> Option<Prometheus>
         no_effect(reader, &[HOST, PORT], "OTEL_METRICS_EXPORTER does not name prometheus");
         return None;
     }
+    // As URLs have an address of IPv6.
+    let host = host.map(|host| host.trim_start_matches('[').trim_end_matches(']').to_owned());
     Some(Prometheus { host: host.unwrap_or_else(|| "localhost".to_owned()), port: port.unwrap_or(9464) })
 }
 

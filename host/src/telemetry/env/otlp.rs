@@ -1,7 +1,6 @@
 //! Which receivers there are, and how to talk to them.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
@@ -84,21 +83,36 @@ pub fn select(reader: &mut Reader<'_>, topology: Option<&model::Otlp>, flag: Opt
         console[signal] = wanted.console;
         if signal == Signal::Metrics {
             let Wanted { otlp, console, prometheus, .. } = wanted;
-            metrics =
-                metric_variables::Selected { is_off: !otlp && !console && !prometheus, otlp, prometheus };
+            metrics = metric_variables::Selected {
+                is_off: !otlp && !console && !prometheus,
+                otlp,
+                console,
+                prometheus,
+            };
         }
-        // A receiver on the command line gets the spans in any case. Other records can be left out,
-        // as there are receivers that take none.
-        let is_left_out = signal != Signal::Traces && !wanted.otlp && !wanted.console;
+        // There are receivers that take one signal alone.
+        let is_left_out = !wanted.otlp && !wanted.console;
+        if flag.is_some() && is_left_out && signal == Signal::Traces {
+            reader.note(format!("{} leaves the spans out, also with --otlp", names.exporter));
+        }
         let source = match flag.filter(|_| !is_left_out) {
             Some(url) => Some(Source { name: "--otlp".to_owned(), url: url.to_owned(), whole: false }),
             None if wanted.otlp => source(reader, &names, topology, wanted.named),
             None => None,
         };
         let topology = topology.filter(|_| source.as_ref().is_some_and(|source| source.name == TOPOLOGY));
-        source.and_then(|source| endpoint(reader, signal, &names, &source, topology))
+        match source {
+            Some(source) => endpoint(reader, signal, &names, &source, topology),
+            None => {
+                check(reader, &names);
+                None
+            }
+        }
     });
     let is_exported = otlp.iter().any(|(_, endpoint)| endpoint.is_some());
+    if !is_exported && reader.is_well() {
+        Signal::ALL.map(Names::of).iter().for_each(|names| unused(reader, names));
+    }
     Selected { otlp: is_exported.then_some(otlp), console, metrics }
 }
 
@@ -173,6 +187,25 @@ fn source(reader: &Reader<'_>, names: &Names, topology: Option<&model::Otlp>, na
     named.then(|| Source { name: ENDPOINT.to_owned(), url: url.to_owned(), whole: false })
 }
 
+/// Looks at the variables of a signal that goes to no receiver: what is wrong is wrong anyway.
+fn check(reader: &mut Reader<'_>, names: &Names) {
+    protocol(reader, names);
+    headers(reader, names, None);
+    compression(reader, names);
+    names.timeout.iter().for_each(|name| _ = reader.milliseconds(name, 1));
+    names.insecure.iter().for_each(|name| _ = reader.boolean(name));
+}
+
+/// Notes what is set for receivers, where none is named.
+fn unused(reader: &mut Reader<'_>, names: &Names) {
+    let all = [&names.protocol, &names.headers, &names.compression, &names.timeout, &names.insecure];
+    for name in all.into_iter().flatten() {
+        if reader.text(name).is_some() {
+            reader.note(format!("{name} has no effect: no OTLP receiver is named"));
+        }
+    }
+}
+
 /// The endpoint of one signal; `topology` only if it is the topology's.
 fn endpoint(
     reader: &mut Reader<'_>,
@@ -184,7 +217,8 @@ fn endpoint(
     let protocol = protocol(reader, names);
     let headers = headers(reader, names, topology);
     let gzip = compression(reader, names).unwrap_or_else(|| topology.is_some_and(|otlp| otlp.gzip));
-    let timeout = names.timeout.each_ref().map(|name| reader.number(name, 1)).into_iter().flatten().next();
+    let timeout =
+        names.timeout.each_ref().map(|name| reader.milliseconds(name, 1)).into_iter().flatten().next();
     let insecure = names.insecure.each_ref().map(|name| reader.boolean(name)).into_iter().flatten().next();
     let named = protocol.or_else(|| topology.map(|otlp| otlp.protocol));
     let url = url(reader, source, named, insecure)?;
@@ -196,7 +230,7 @@ fn endpoint(
     };
     let tls = if url.scheme() == "https" { tls(reader, names) } else { Tls::default() };
     let defaults = Endpoint::new(url, protocol);
-    let timeout = timeout.map_or(defaults.timeout, |timeout| Duration::from_millis(timeout.into()));
+    let timeout = timeout.unwrap_or(defaults.timeout);
     Some(Endpoint { headers, gzip, timeout, tls, ..defaults })
 }
 

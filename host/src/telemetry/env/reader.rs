@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
@@ -43,11 +44,32 @@ impl<'a> Reader<'a> {
 
     /// The value of a variable is not accepted; this is.
     pub fn refuse(&mut self, name: &str, value: &str, accepted: &str) {
-        self.problem(Problem::new(format!("{name} is `{value}`")).help(format!("it can be {accepted}")));
+        /// Characters of a value that is quoted.
+        const QUOTED: usize = 100;
+        let quoted = match value.char_indices().nth(QUOTED) {
+            Some((end, _)) => format!("{}…", &value[..end]),
+            None => value.to_owned(),
+        };
+        self.problem(Problem::new(format!("{name} is `{quoted}`")).help(format!("it can be {accepted}")));
     }
 
+    /// Refuses a value that was no UTF-8 in the environment.
+    pub fn text_as_it_is(&mut self, name: &str) {
+        if (self.get)(name).is_some_and(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
+            self.problem(Problem::new(format!("{name} is not UTF-8")).help("write it as UTF-8, or unset it"));
+        }
+    }
+
+    /// A note, once.
     pub fn note(&mut self, note: String) {
-        self.notes.push(note);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Whether nothing was refused so far.
+    pub const fn is_well(&self) -> bool {
+        self.problems.is_empty()
     }
 
     /// The variable's value, without the space around it; none when it is empty.
@@ -88,6 +110,14 @@ impl<'a> Reader<'a> {
             |value| *value >= least,
             &format!("a whole number from {least} to {}", u32::MAX),
         )
+    }
+
+    /// A length of time in milliseconds, `least` or more.
+    pub fn milliseconds(&mut self, name: &str, least: u32) -> Option<Duration> {
+        let text = self.text(name)?;
+        let accepted = format!("milliseconds, a whole number from {least} to {}: 5000 for 5s", u32::MAX);
+        let value: Option<u32> = self.parse(name, &text, |value| *value >= least, &accepted);
+        value.map(|value| Duration::from_millis(value.into()))
     }
 
     /// The number of a TCP port; 0 is any.

@@ -41,6 +41,11 @@ const UNUSED: [Unused; 15] = [
     unused("OTEL_EXPORTER_JAEGER_AGENT_HOST", OTHER_EXPORTERS),
 ];
 
+/// Whether it is one of them.
+pub fn is_known(name: &str) -> bool {
+    UNUSED.iter().any(|unused| unused.name == name)
+}
+
 /// Notes each that is set.
 pub fn note(reader: &mut Reader<'_>) {
     for Unused { name, why, harmless } in &UNUSED {

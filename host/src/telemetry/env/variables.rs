@@ -183,14 +183,20 @@ fn of_spans(rest: &str) -> String {
 
 /// Whether a variable is declared, for all signals or for one.
 pub fn is_declared(name: &str) -> bool {
-    VARIABLES.iter().any(|variable| {
-        variable.name == name
-            || Signal::ALL.iter().any(|signal| {
-                let signal = signal.spec().variable;
-                variable.name.replace("{SIGNAL}", signal) == name
-                    || variable.per_signal
-                        && variable.name.replace("OTLP_", &format!("OTLP_{signal}_")) == name
-            })
+    names().any(|declared| declared == name)
+}
+
+/// The names of all variables, those of each signal among them.
+pub fn names() -> impl Iterator<Item = String> {
+    VARIABLES.iter().flat_map(|variable| {
+        let of_signals = Signal::ALL.iter().filter_map(|signal| {
+            let signal = signal.spec().variable;
+            let is_named = variable.name.contains("{SIGNAL}");
+            let own = || variable.name.replace("OTLP_", &format!("OTLP_{signal}_"));
+            (is_named.then(|| variable.name.replace("{SIGNAL}", signal))).or(variable.per_signal.then(own))
+        });
+        let shared = (!variable.name.contains("{SIGNAL}")).then(|| variable.name.to_owned());
+        shared.into_iter().chain(of_signals).collect::<Vec<_>>()
     })
 }
 

@@ -15,9 +15,10 @@ use super::halves::halve;
 use super::patience::Patience;
 use super::retry::{Backoff, RetryPolicy};
 use super::{Again, Failure, Options, QUEUE_BYTES, Sender};
+use crate::clock;
 use crate::rng::Key;
 use crate::telemetry::exporter::{Account, Held, Operation, REJECTED, Reason, Trouble};
-use crate::telemetry::pipeline::Pace;
+use crate::telemetry::pipeline::{LOOK, Pace};
 use crate::telemetry::queue::{Amount, CloseOnDrop, Queue, Wait};
 use crate::telemetry::signal::{Count, Signal, Spec};
 
@@ -79,7 +80,8 @@ impl Lane {
             account,
         });
         let (alive, done) = mpsc::channel();
-        let tasks = (0..options.concurrency.max(1))
+        let concurrency = if signal == Signal::Metrics { 1 } else { options.concurrency.max(1) };
+        let tasks = (0..concurrency)
             .map(|_| {
                 let (shared, alive) = (Arc::clone(&shared), alive.clone());
                 // Out here, so that it works even if the runtime never runs the task.
@@ -131,8 +133,9 @@ impl Lane {
         loop {
             let due = self.shared.patience.due(began, longest);
             let left = due.saturating_duration_since(Instant::now());
-            // Nothing is ever sent: the channel ends when the last task does.
-            if self.done.recv_timeout(left) != Err(mpsc::RecvTimeoutError::Timeout) {
+            // Nothing is ever sent: the channel ends when the last task does. That nobody is there may
+            // show only while it is waited for.
+            if self.done.recv_timeout(left.min(LOOK)) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
             if left.is_zero() {
@@ -204,7 +207,7 @@ impl Shared {
             };
             let asked = match failure.again {
                 Again::Accepted => {
-                    self.accept_garbled(count, failure.message);
+                    self.accept_garbled(count, &failure.message);
                     return Ok(None);
                 }
                 Again::Smaller => return Err(failure.message),
@@ -228,7 +231,11 @@ impl Shared {
             };
             let attempts = backoff.attempts();
             let Some(wait) = backoff.next(elapsed, asked) else {
-                let message = format!("{} (attempt {attempts}, the last)", failure.message);
+                let most = self.retry.max_elapsed;
+                let asks = asked.filter(|asked| *asked > most).map(|_| clock::show(clock::nanos(most)));
+                let asks = asks.map(|most| format!("; it asks for a wait of over {most}"));
+                let asks = asks.unwrap_or_default();
+                let message = format!("{} (attempt {attempts}, the last{asks})", failure.message);
                 self.account.trouble(Trouble::passing(message.clone()));
                 self.account.dropped(Reason::Failed, count, Some(message));
                 return Ok(Some(Reason::Failed.error_type()));
@@ -248,6 +255,7 @@ impl Shared {
     }
 
     async fn attempt(&self, prepared: Bytes) -> Result<Bytes, Failure> {
+        self.patience.asks();
         let answer = time::timeout(self.timeout, self.sender.send(prepared)).await;
         answer.unwrap_or_else(|_late| Err(Failure::late(self.timeout)))
     }
@@ -257,7 +265,7 @@ impl Shared {
         let partial = match (self.signal.spec().answer)(answer) {
             Ok(partial) => partial,
             Err(error) => {
-                self.accept_garbled(count, format!("the answer is not OTLP: {error}"));
+                self.accept_garbled(count, &format!("the answer is not OTLP: {error}"));
                 return None;
             }
         };
@@ -276,9 +284,9 @@ impl Shared {
     }
 
     /// The receiver has said yes, and then something that makes no sense.
-    fn accept_garbled(&self, count: Count, trouble: String) {
+    fn accept_garbled(&self, count: Count, how: &str) {
         self.patience.moved();
-        self.account.garbled(trouble);
+        self.account.garbled(how);
         self.account.exported(count);
     }
 

@@ -26,6 +26,8 @@ pub struct Patience {
 struct State {
     /// When it last accepted, or refused for good, some of the records.
     moved: Option<Instant>,
+    /// When it was first asked since then.
+    asked: Option<Instant>,
     /// It has answered, even if with an error.
     is_reached: bool,
     /// An attempt has failed without an answer, and there has been no answer so far.
@@ -48,6 +50,11 @@ impl Patience {
         *state = State { moved: Some(Instant::now()), is_reached: true, ..State::default() };
     }
 
+    /// It is asked to accept records.
+    pub fn asks(&self) {
+        self.lock().asked.get_or_insert_with(Instant::now);
+    }
+
     /// It has answered `later` where `is_answer`; else it could not be reached, or broke off.
     pub fn failed(&self, is_answer: bool) {
         let mut state = self.lock();
@@ -62,12 +69,14 @@ impl Patience {
     }
 
     /// When a wait ends that began at `began`; `most` is the longest wait without a record
-    /// accepted. The instant has passed if the receiver is not waited for.
+    /// accepted. The instant has passed if the receiver is not waited for. What was asked of it
+    /// before and has had no answer counts for the wait: by the end of a run it may be over.
     pub fn due(&self, began: Instant, most: Duration) -> Instant {
         let state = self.lock();
         if state.is_given_up {
             return began;
         }
+        let began = state.asked.map_or(began, |asked| asked.min(began));
         state.moved.map_or(began, |moved| moved.max(began)) + self.longest_of(&state).min(most)
     }
 
@@ -127,6 +136,17 @@ mod tests {
         assert_eq!(patience.due(began, Duration::MAX), began + LONGEST);
         patience.failed(false);
         assert_eq!(patience.due(began, Duration::MAX), began + LONGEST, "it was there, so it may come back");
+    }
+
+    #[test]
+    fn what_was_asked_before_a_wait_and_has_had_no_answer_counts_for_it() {
+        let patience = Patience::new(LONGEST);
+        patience.asks();
+        let asked = Instant::now();
+        let later = asked + LONGEST / 2;
+        assert!(patience.due(later, Duration::MAX) <= asked + LONGEST);
+        patience.moved();
+        assert_eq!(patience.due(later, Duration::MAX), later + LONGEST, "it has accepted what it was asked");
     }
 
     #[test]

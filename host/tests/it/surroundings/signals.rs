@@ -119,10 +119,33 @@ fn a_signal_ends_the_wait_for_a_receiver_that_does_not_answer() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", silent.local_addr().expect("an address"));
     let topology = Topology::orders();
-    let mut run = Server::launch(&mut topology.command(&["--virtual", "--for", "1s", "--otlp", &url]));
-    run.wait_for("waiting for the records to be taken");
+    let load = ["--load", "shoppers=on", "--otlp", &url];
+    let mut run = Server::launch(topology.command(&["--virtual", "--for", "1s"]).args(load));
+    run.wait_for("  ctrl-c ends the wait");
     run.signal("-TERM");
-    assert_eq!(run.ended().code, Some(130));
+    let ended = run.ended();
+    assert_eq!(ended.code, Some(1), "records are lost");
+    for said in ["digest: ", "spans, out of time"] {
+        assert!(ended.stdout.contains(said) || ended.stderr.contains(said), "{said}: {ended:?}");
+    }
+}
+
+/// The world waits for the receiver when the signal comes, and is not waited for twice.
+#[test]
+fn a_run_that_a_receiver_holds_up_ends_in_order_when_it_is_told_to() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let topology = Topology::orders();
+    let mut command = topology.command(&["--virtual", "--for", "8000h", "--load", "shoppers=on"]);
+    command.env("OTEL_BSP_EXPORT_TIMEOUT", "2000").env("OTEL_BSP_MAX_QUEUE_SIZE", "512");
+    command.env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512");
+    let run = Server::launch(command.args(["--otlp", &url]));
+    let asked = silent.accept().expect("it is asked");
+    run.signal("-TERM");
+    let ended = run.ended();
+    assert_eq!(ended.code, Some(1), "records are lost");
+    assert!(ended.stdout.contains("digest: "), "{ended:?}");
+    drop(asked);
 }
 
 /// The pipe is full, and nobody reads it: the run cannot end in good order.

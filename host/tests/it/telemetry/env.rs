@@ -6,7 +6,7 @@ mod refusals;
 
 use simhost::error::Problem;
 use simhost::model::{Otlp, SAMPLERS, Sampling, Telemetry};
-use simhost::telemetry::env::{MetricSettings, Settings, SpanLimits};
+use simhost::telemetry::env::{Flags, MetricSettings, Settings, SpanLimits};
 use simhost::telemetry::otlp::Endpoint;
 use simhost::telemetry::pipeline::Batching;
 use simhost::telemetry::signal::{Signal, Signals};
@@ -24,7 +24,7 @@ fn read(
         variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
     };
     let topology = Telemetry { otlp: topology.cloned(), ..Telemetry::default() };
-    Settings::from_env(get, &topology, flag)
+    Settings::from_env(get, &topology, Flags { otlp: flag, ..Flags::default() })
 }
 
 fn settings(variables: Variables<'_>) -> Settings {
@@ -91,7 +91,7 @@ fn the_sampler_of_the_topology_gives_way_to_that_of_the_environment() {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        format!("{:?}", Settings::from_env(get, &telemetry, None).unwrap().sampler)
+        format!("{:?}", Settings::from_env(get, &telemetry, Flags::default()).unwrap().sampler)
     };
     let [name, argument] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
     let quarter = "parentbased_probability";

@@ -117,7 +117,10 @@ async fn retries_end_when_the_policy_says_so() {
     let totals = export(&traces_only(grpc(&receiver.url())), &options(), &[spans(3)]);
     let lost = &totals.dropped[&Reason::Failed];
     assert_eq!(lost.count, count(3));
-    assert_eq!(lost.message.as_deref(), Some("Unavailable: busy (attempt 1, the last)"));
+    assert_eq!(
+        lost.message.as_deref(),
+        Some("Unavailable: busy (attempt 1, the last; it asks for a wait of over 1m)")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

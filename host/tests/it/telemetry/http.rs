@@ -81,7 +81,8 @@ async fn a_delay_beyond_all_patience_ends_the_retries() {
     let receiver = Receiver::http([answer(429, &[("retry-after", "3600")], "slow down")]).await;
     let totals = export(&traces_only(http(&traces_url(&receiver))), &options(), &[spans(3)]);
     let lost = &totals.dropped[&Reason::Failed];
-    let message = "HTTP 429 Too Many Requests: slow down (attempt 1, the last)";
+    let message =
+        "HTTP 429 Too Many Requests: slow down (attempt 1, the last; it asks for a wait of over 1m)";
     assert_eq!((lost.count, lost.message.as_deref()), (count(3), Some(message)));
 }
 

@@ -38,7 +38,7 @@ async fn rejected_records_are_said_and_an_exit_code_whatever_is_shown() {
         let receiver = Receiver::grpc([Answer::Partial(3, "one was too blue")]).await;
         let Finished { code, stdout, stderr } = order(&receiver.url(), shown);
         let said = format!(
-            "error: otlp {}: 3 of 17 records were lost: 3 records, rejected: one was too blue\n",
+            "error: otlp {}: 3 of 17 records were lost: 3 spans, rejected: one was too blue\n",
             receiver.url()
         );
         assert!(stderr.contains(&said), "{shown:?}: {stderr}");
@@ -108,7 +108,7 @@ async fn a_refusal_for_good_says_so_and_is_not_tried_again() {
 fn refused_for_good(finished: &Finished) {
     let stderr = finished.told();
     assert_eq!(finished.code, Some(1), "{stderr}");
-    assert!(stderr.contains(": 17 of 17 records were lost: 17 records, refused for good: "), "{stderr}");
+    assert!(stderr.contains(": 17 of 17 records were lost: 17 spans, refused for good: "), "{stderr}");
     assert!(!stderr.contains("tries again"), "{stderr}");
 }
 

@@ -164,7 +164,22 @@ impl Receiver {
         Self { address, got, task }
     }
 
-    /// The same over HTTP/2, with or without TLS: a gRPC server that is none.
+    /// An HTTP receiver whose answer depends on the path.
+    pub async fn http_of(answer: impl Fn(&str) -> Response<Body> + Clone + Send + Sync + 'static) -> Self {
+        let (sender, got) = unbounded_channel();
+        let answer = move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let _nobody_looks = sender.send(Got::Http(uri.to_string(), headers, body));
+            std::future::ready(answer(uri.path()))
+        };
+        let router = axum::Router::new().fallback(any(answer));
+        let router = router.layer(axum::extract::DefaultBodyLimit::disable());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, got, task }
+    }
+
+    /// [`http`](Self::http) over HTTP/2, with or without TLS: a gRPC server that is none.
     pub async fn http2(
         answers: impl IntoIterator<Item = Response<Body>>,
         tls: Option<ServerTlsConfig>,

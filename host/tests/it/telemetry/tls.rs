@@ -1,7 +1,7 @@
 //! TLS, with an authority that nobody else knows.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use simhost::telemetry::env::Settings;
+use simhost::telemetry::env::{Flags, Settings};
 use simhost::telemetry::exporter::{Reason, Totals};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
@@ -65,7 +65,7 @@ impl World {
             "OTEL_EXPORTER_OTLP_PROTOCOL" => Some(protocol.to_owned()),
             _ => files.iter().find(|(variable, _)| *variable == name).map(|(_, file)| self.file(file)),
         };
-        let settings = Settings::from_env(get, &Default::default(), None).unwrap();
+        let settings = Settings::from_env(get, &Default::default(), Flags::default()).unwrap();
         let mut options = options();
         options.retry.max_elapsed = std::time::Duration::ZERO;
         export(&settings.otlp.unwrap(), &options, &[spans(3)])

@@ -76,7 +76,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_topology() {
     assert!(from_env.headers.is_empty() && !from_env.gzip, "the topology's are for its receiver");
 
     let variables =
-        [(ENDPOINT, "http://env:4317"), (TRACES_ENDPOINT, "http://env:1"), ("OTEL_TRACES_EXPORTER", "none")];
+        [(ENDPOINT, "http://env:4317"), (TRACES_ENDPOINT, "http://env:1"), ("OTEL_TRACES_EXPORTER", "otlp")];
     let from_flag = read(&variables, Some(&topology), Some("http://flag:4318")).unwrap();
     let expected =
         ["traces", "logs", "metrics"].map(|end| Some(format!("HttpProtobuf http://flag:4318/v1/{end}")));
