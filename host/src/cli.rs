@@ -162,8 +162,8 @@ fn refuse(refused: &Refused) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-/// Prints what was asked for, which is JSON or has nothing that a terminal would obey. Who closed the pipe has
-/// seen enough, which is no error.
+/// Prints what was asked for, which is JSON or has nothing that a terminal would obey. Who closed the
+/// pipe has seen enough, which is no error.
 fn print(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout();
     let text = if stdout.is_terminal() { safe_json(text) } else { text.into() };
