@@ -72,7 +72,7 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Opens those of a topology whose schemas were [read](read).
+    /// Opens those of a topology whose schemas were [`read`].
     ///
     /// # Panics
     /// If one of them does not open: it did when it was read, and opens the same way each time.
