@@ -174,6 +174,8 @@ pub struct Service {
     pub resource: IndexMap<String, Scalar>,
     /// Computing takes this multiple of [`Model::compute`]; above 0.
     pub compute_factor: f64,
+    /// The databases that it may ask.
+    pub databases: Vec<ConnectionPool>,
     pub limits: Limits,
     /// The service's name in the file.
     pub place: Place,

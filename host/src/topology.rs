@@ -226,7 +226,8 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let head = head(root);
     let compute = run::compute(root);
     let (limits, bounds) = limits::of_topology(root);
-    let code = Surroundings { folder, embedded, limits };
+    let databases = database::names(root);
+    let code = Surroundings { folder, embedded, limits, databases: &databases };
     let services = service::services(root, &code);
     let databases = database::databases(root, folder);
     let names = Names::new(&services);

@@ -37,6 +37,7 @@
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
 //! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`metrics`], [`baggage`]: telemetry.
+//! - [`sql`]: the databases that the topology gives the service.
 //! - [`config`], [`Problem`]: the service's settings, and what is wrong with them.
 //! - [`clock`], [`random`]: the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
@@ -72,6 +73,7 @@ mod router;
 #[doc(hidden)]
 pub mod runtime;
 mod span;
+pub mod sql;
 
 pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};
 pub use database::Database;

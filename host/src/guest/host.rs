@@ -12,6 +12,7 @@ mod incoming;
 mod logging;
 mod metrics;
 mod span_delay;
+mod sql;
 mod state;
 mod tracing;
 
@@ -57,6 +58,7 @@ interfaces! {
     tracing,
     logging,
     metrics,
+    sql with State,
     clock,
     config,
 }

@@ -279,6 +279,11 @@ impl RequestScope {
         (parent, self.trace.child_id(Some(parent), *children))
     }
 
+    /// A span of the host's own below the current one: its parent and its id.
+    pub fn child(&mut self) -> (SpanId, SpanId) {
+        self.next_child()
+    }
+
     /// Prepares an outgoing call from within the current span.
     pub fn caller(&mut self, identity: &Identity, hold: Rc<Hold>) -> Caller {
         let (parent, span) = self.next_child();

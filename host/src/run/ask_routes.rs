@@ -8,6 +8,7 @@ use tracing::debug;
 
 use crate::bus::routes::Routes;
 use crate::clock::{Clock, VIRTUAL_START};
+use crate::database::Databases;
 use crate::engine;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
 use crate::guest::contract::{self, Described};
@@ -78,6 +79,7 @@ pub fn ask_routes(
         span_limits: SpanLimits::default(),
         root: model.root(),
         permits: Cell::new(1),
+        databases: Databases::default(),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);

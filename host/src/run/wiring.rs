@@ -9,6 +9,7 @@ use crate::bus::replica::Replica;
 use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, ReplicaSet};
+use crate::database::Databases;
 use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
@@ -49,6 +50,7 @@ pub fn host(
         span_limits: telemetry.limits,
         root: model.root(),
         permits: Cell::new(model.workers()),
+        databases: Databases::new(model, sched),
         outbound: OnceCell::new(),
     })
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use super::address;
+use super::database;
 use super::key::{Key, Optional, Required, Usual};
 use super::limits;
 use super::patterns;
@@ -41,6 +42,8 @@ pub(super) struct Surroundings<'a> {
     pub embedded: &'a [&'a str],
     /// The limits of a service that sets none.
     pub limits: Limits,
+    /// The names of all databases.
+    pub databases: &'a [String],
 }
 
 pub(super) static SERVICES: Key<Named, Required> = Key {
@@ -63,6 +66,7 @@ static SERVICE: Section = Section {
         &CONFIG,
         &RESOURCE,
         &COMPUTE_FACTOR,
+        &database::OF_SERVICE,
         &LIMITS,
     ],
     rules: &[
@@ -197,6 +201,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         config_keys: ConfigKeys::default(),
         resource: IndexMap::new(),
         compute_factor: COMPUTE_FACTOR.usual(),
+        databases: Vec::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
     };
@@ -225,6 +230,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     }
     service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
     service.compute_factor = COMPUTE_FACTOR.or_usual(table);
+    service.databases = database::of_service(table, around.databases);
     if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
         limits::set(&mut service.limits, &table);
     }

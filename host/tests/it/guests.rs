@@ -19,6 +19,7 @@ mod noop;
 mod probe;
 mod probe_calls;
 mod probe_metrics;
+mod probe_sql;
 mod probe_telemetry;
 mod refusals;
 mod service;

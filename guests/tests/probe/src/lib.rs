@@ -11,6 +11,8 @@
 //! | `GET /spans` | spans: nested, with all kinds of values, an error, ended out of order, leaked |
 //! | `GET /measure` | instruments of all kinds, with values of both types, in a span and outside of one |
 //! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
+//! | `POST /sql/{database}` | one statement with its parameters, its result, and what it was to the database |
+//! | `POST /transaction/{database}` | statements in one transaction, which is committed, rolled back or left |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
 //! | `GET /call?service=&path=&method=&timeout-ms=` | one call, and its result or error by name |
 //! | `GET /parallel?ms=` | three calls at a time to `next` at `/sleep/{ms}`, and how long they took together |
@@ -25,6 +27,7 @@
 
 mod calls;
 mod measured;
+mod statements;
 mod telemetry;
 mod world;
 
@@ -45,6 +48,8 @@ fn routes() -> Router {
         .route("GET /spans", telemetry::spans)
         .route("GET /measure", measured::measure)
         .route("GET /misuse", measured::misuse)
+        .route("POST /sql/{database}", statements::query)
+        .route("POST /transaction/{database}", statements::transaction)
         .route("GET /baggage", telemetry::baggage)
         .route("GET /call", calls::call_any)
         .route("GET /parallel", calls::parallel)
