@@ -20,7 +20,7 @@ mod tell;
 mod terminal;
 mod traces;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +32,11 @@ use crate::files;
 use crate::look::{self, Color};
 use crate::model::{Nanos, Picos};
 use crate::run::{RunError, signals};
+use crate::telemetry::console::text::safe_json;
+
+/// What no flag says.
+const AFTER_RUN: &str = "Variables of OpenTelemetry (OTEL_…) say what is sampled, which metrics there are and \
+                         how often, and where records go: docs/reference/environment.md";
 
 /// A flight simulator for microservices: every service of a topology as a
 /// WebAssembly guest in one process, with real traces.
@@ -57,6 +62,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a topology: listen for requests, or send those of --request
+    #[command(after_help = AFTER_RUN)]
     Run(Box<run::Run>),
     /// Say everything that is wrong with a topology, or what it would run
     Check(check::Check),
@@ -156,9 +162,11 @@ fn refuse(refused: &Refused) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-/// Prints what was asked for. Who closed the pipe has seen enough, which is no error.
+/// Prints what was asked for, which is JSON or has nothing that a terminal would obey. Who closed the
+/// pipe has seen enough, which is no error.
 fn print(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout();
+    let text = if stdout.is_terminal() { safe_json(text) } else { text.into() };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             say(&format!("error: cannot write to standard output: {error}\n"));

@@ -1,62 +1,125 @@
 //! Databases of a topology, opened: SQLite with PostgreSQL's words, from the crate `simhost-sql`.
 
-use std::path::Path;
+mod live;
+mod pool;
+mod slots;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use simhost_sql::{Bounds, Database, Failure, Options, Place as SqlPlace, Value};
 
-use crate::error::{Problem, SourceText, quote};
+use crate::error::{Problem, SourceText, did_you_mean, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{self, Cell, CellPart, Model, Nanos, TableRows};
+use crate::model::{self, Cell, CellPart, ConnectionPool, Model, Nanos, ServiceId, TableRows};
 use crate::rng::{Key, Purpose};
+use crate::sched::Sched;
 
-/// Rows of each table that are tried before a run. Two show whether a value has to differ.
-const TRIED: u64 = 2;
+pub use live::{Answer, Live, Open};
+pub use pool::{Connection, NoConnection, Pool};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///
 /// # Errors
 /// Everything that is wrong with the schema, or with rows that the topology adds.
 pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Database, Vec<Problem>> {
-    filled(model, database, now, u64::MAX)
-}
-
-/// What is wrong with the databases of a topology.
-pub fn problems(model: &Model, now: Nanos) -> Vec<Problem> {
-    let opened = model.databases.iter().map(|database| filled(model, database, now, TRIED));
-    opened.filter_map(Result::err).flatten().collect()
-}
-
-fn filled(
-    model: &Model,
-    database: &model::Database,
-    now: Nanos,
-    rows_at_most: u64,
-) -> Result<Database, Vec<Problem>> {
     let bounds = Bounds::default();
-    let text = text(database, &bounds).map_err(|problem| vec![problem])?;
+    let text = match &database.text {
+        Some(text) => Arc::clone(text),
+        None => text(database, &bounds).map_err(|problem| vec![problem])?,
+    };
     let seed = Key::new(model.root(), Purpose::Database).with_name(&database.name).draw();
     let now = i64::try_from(now / 1_000).unwrap_or(i64::MAX);
     let options = Options { seed, now, bounds };
     let mut opened = Database::open(&text, options).map_err(|problems| {
-        let source = Arc::new(SourceText { name: database.schema.display().to_string(), text: text.clone() });
+        let source =
+            Arc::new(SourceText { name: database.schema.display().to_string(), text: text.to_string() });
         problems
             .into_iter()
             .map(|problem| in_schema(&problem.failure, problem.place, &source))
             .collect::<Vec<_>>()
     })?;
     let wrong: Vec<Problem> =
-        database.rows.iter().filter_map(|rows| fill(&mut opened, rows, now, rows_at_most).err()).collect();
+        database.rows.iter().filter_map(|rows| fill(&mut opened, rows, now).err()).collect();
     if wrong.is_empty() { Ok(opened) } else { Err(wrong) }
 }
 
+/// Reads the schemas, in place of their names. Gives what is wrong with the databases.
+pub fn read(model: &mut Model, now: Nanos) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for at in 0..model.databases.len() {
+        match text(&model.databases[at], &Bounds::default()) {
+            Ok(text) => model.databases[at].text = Some(text),
+            Err(problem) => problems.push(problem),
+        }
+        if model.databases[at].text.is_some() {
+            problems.extend(open(model, &model.databases[at], now).err().unwrap_or_default());
+        }
+    }
+    problems
+}
+
+/// The databases of a world, and the connections of its replicas.
+#[derive(Default)]
+pub struct Databases {
+    live: Vec<Rc<Live>>,
+    /// By service, what it has of which database.
+    clients: Vec<Vec<ConnectionPool>>,
+    /// By service, replica and database.
+    pools: RefCell<BTreeMap<(ServiceId, u32, usize), Rc<Pool>>>,
+}
+
+impl Databases {
+    /// Opens those of a topology whose schemas were [`read`].
+    ///
+    /// # Panics
+    /// If one of them does not open: it did when it was read, and opens the same way each time.
+    pub fn new(model: &Model, sched: &Sched) -> Self {
+        let open = |database: &model::Database| {
+            let engine = open(model, database, sched.now()).unwrap_or_else(|problems| {
+                let said: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+                panic!(
+                    "the database {} was opened before, and is not now: {}",
+                    database.name,
+                    said.join("; ")
+                )
+            });
+            Live::new(database.clone(), engine, sched)
+        };
+        Self {
+            live: model.databases.iter().map(open).collect(),
+            clients: model.services.iter().map(|service| service.databases.clone()).collect(),
+            pools: RefCell::default(),
+        }
+    }
+
+    /// The connections of a replica to the database of this name.
+    ///
+    /// # Errors
+    /// The service has no database of this name; the text says which it has.
+    pub fn pool(&self, service: ServiceId, replica: u32, name: &str) -> Result<Rc<Pool>, String> {
+        let clients = self.clients.get(service.index()).map(Vec::as_slice).unwrap_or_default();
+        let of = |client: &&ConnectionPool| self.live[client.database].settings.name == name;
+        let Some(client) = clients.iter().find(of) else {
+            let names = clients.iter().map(|client| self.live[client.database].settings.name.as_str());
+            return Err(did_you_mean(name, "databases of this service", names));
+        };
+        let mut pools = self.pools.borrow_mut();
+        let pool = pools.entry((service, replica, client.database));
+        let new = || Pool::new(Rc::clone(&self.live[client.database]), client);
+        Ok(Rc::clone(pool.or_insert_with(new)))
+    }
+}
+
 /// The text of the schema.
-fn text(database: &model::Database, bounds: &Bounds) -> Result<String, Problem> {
+fn text(database: &model::Database, bounds: &Bounds) -> Result<Arc<str>, Problem> {
     let name = quote(&database.schema.display().to_string());
     let problem = |message: String, help: &str| {
         Problem::new(message).at(database.schema_place.clone(), "this file").help(help)
     };
-    let bytes = match read(&database.schema, bounds) {
+    let bytes = match files::read(&database.schema, bounds.schema_bytes as u64) {
         Ok(bytes) => bytes,
         Err(Unreadable::TooLarge(most)) => {
             let help = "let `rows` make the rows";
@@ -67,11 +130,8 @@ fn text(database: &model::Database, bounds: &Bounds) -> Result<String, Problem> 
             return Err(problem(format!("cannot read {name}: {reason}"), help));
         }
     };
-    String::from_utf8(bytes).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
-}
-
-fn read(path: &Path, bounds: &Bounds) -> Result<Vec<u8>, Unreadable> {
-    files::read(path, bounds.schema_bytes as u64)
+    let text = String::from_utf8(bytes);
+    text.map(Arc::from).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
 }
 
 /// A problem of a schema, at its place in the file.
@@ -96,11 +156,10 @@ fn said(failure: &Failure) -> Problem {
 }
 
 /// Inserts the rows that the topology adds.
-fn fill(database: &mut Database, rows: &TableRows, now: i64, rows_at_most: u64) -> Result<(), Problem> {
+fn fill(database: &mut Database, rows: &TableRows, now: i64) -> Result<(), Problem> {
     let columns: Vec<&str> = rows.values.iter().map(|(column, _)| column.as_str()).collect();
     let row = |number| rows.values.iter().map(|(_, cell)| value(cell, number)).collect();
-    let numbers = 1..=rows.count.min(rows_at_most);
-    database.insert_rows(&rows.table, &columns, numbers.map(row), now).map(drop).map_err(|failure| {
+    database.insert_rows(&rows.table, &columns, (1..=rows.count).map(row), now).map(drop).map_err(|failure| {
         let Problem { message, help, .. } = said(&failure);
         let problem = Problem::new(format!("rows of {}: {message}", quote(&rows.table)));
         Problem { help, ..problem.at(rows.place.clone(), "these rows") }

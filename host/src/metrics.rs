@@ -35,7 +35,7 @@ use collecting::Collecting;
 use exemplars::ExemplarRule;
 pub use exemplars::Origin;
 use guest::Misuses;
-pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused};
+pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused, OTHERS};
 use histogram::Shape;
 pub use life::Change;
 use life::Life;

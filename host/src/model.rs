@@ -178,6 +178,8 @@ pub struct Service {
     pub resource: IndexMap<String, Scalar>,
     /// Computing takes this multiple of [`Model::compute`]; above 0.
     pub compute_factor: f64,
+    /// The databases that it may ask.
+    pub databases: Vec<ConnectionPool>,
     /// The caches that it may use: indexes into [`Model::caches`].
     pub caches: Vec<usize>,
     pub limits: Limits,

@@ -19,7 +19,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ use text::{Format, Page};
 
 /// A snapshot that is younger than this answers a scrape: the core makes no other meanwhile.
 const FRESH: Duration = Duration::from_millis(100);
+
+/// Pages that somebody still reads take this together, and one page more: bytes. Further scrapes are
+/// refused.
+const PAGES_BYTES: usize = 64 << 20;
 
 /// Where the core is to leave a snapshot.
 pub type Query = oneshot::Sender<Snapshot>;
@@ -80,6 +84,8 @@ struct RouterState {
     processes: BTreeMap<Arc<str>, Vec<ResourceId>>,
     /// Scrapes that were answered with metrics.
     answered: Arc<AtomicU64>,
+    /// Bytes of the pages that there are.
+    held: Arc<AtomicUsize>,
     /// The last snapshot and its age. Who waits for a new one lets others wait for it too.
     last: tokio::sync::Mutex<Option<(Stopwatch, Arc<Scraped>)>>,
 }
@@ -112,6 +118,7 @@ impl Endpoint {
             clashes,
             processes: by_service,
             answered: Arc::clone(&answered),
+            held: Arc::default(),
             last: tokio::sync::Mutex::default(),
         };
         tokio::spawn(control::accept(listener, router(Arc::new(state)), shortage, explain));
@@ -203,8 +210,14 @@ impl RouterState {
             }
         }
         let format = Format::accepted(headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()));
+        let Some(page) = scraped.page(view, format, self) else {
+            return plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "pages that were asked for are not read: read them\n",
+            );
+        };
         self.answered.fetch_add(1, Ordering::Relaxed);
-        respond(StatusCode::OK, format.content_type(), scraped.page(view, format, self))
+        respond(StatusCode::OK, format.content_type(), page)
     }
 
     /// The last snapshot, if it is fresh, or another one; none when the core is gone.
@@ -230,11 +243,14 @@ impl Scraped {
         known.map(|(_, is_there)| *is_there)
     }
 
-    /// A page, made once.
-    fn page(&self, view: View, format: Format, state: &RouterState) -> Bytes {
+    /// A page, made once; none when those that there are take too much.
+    fn page(&self, view: View, format: Format, state: &RouterState) -> Option<Bytes> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(page) = pages.get(&(view.clone(), format)) {
-            return page.clone();
+            return Some(page.clone());
+        }
+        if state.held.load(Ordering::Relaxed) > PAGES_BYTES {
+            return None;
         }
         let is_meant = |record: &&MetricRecord| match &view {
             View::All => true,
@@ -246,9 +262,34 @@ impl Scraped {
         let page = Page { records: &records, resources: &state.resources, is_shared: !is_replica };
         let (page, left_out) = page.write(format);
         state.clashes.add(left_out);
-        let page = Bytes::from(page);
+        let page = Bytes::from_owner(Held::new(page.into(), &state.held));
         pages.insert((view, format), page.clone());
-        page
+        Some(page)
+    }
+}
+
+/// The bytes of a page, which count as long as somebody has them.
+struct Held {
+    bytes: Vec<u8>,
+    all: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn new(bytes: Vec<u8>, all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self { bytes, all: Arc::clone(all) }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes.len(), Ordering::Relaxed);
     }
 }
 
@@ -274,4 +315,20 @@ fn respond(status: StatusCode, kind: &'static str, body: Bytes) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_counts_as_long_as_somebody_reads_it() {
+        let all = Arc::default();
+        let page = Bytes::from_owner(Held::new(vec![0; 10], &all));
+        let read = page.slice(4..);
+        drop(page);
+        assert_eq!(all.load(Ordering::Relaxed), 10);
+        drop(read);
+        assert_eq!(all.load(Ordering::Relaxed), 0);
+    }
 }

@@ -148,7 +148,7 @@ impl Plan {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
-        problems.extend(database::problems(&topology.model, VIRTUAL_START));
+        problems.extend(database::read(&mut topology.model, VIRTUAL_START));
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));

@@ -229,8 +229,9 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let head = head(root);
     let compute = run::compute(root);
     let (limits, bounds) = limits::of_topology(root);
+    let databases = database::names(root);
     let caches = cache::names(root);
-    let code = Surroundings { folder, embedded, limits, caches: &caches };
+    let code = Surroundings { folder, embedded, limits, databases: &databases, caches: &caches };
     let services = service::services(root, &code);
     let databases = database::databases(root, folder);
     let caches = cache::caches(root);

@@ -63,10 +63,8 @@ pub struct Found {
 pub fn find(wanted: &Wanted, style: Style) -> Result<Found, ReadError> {
     let source = Source::open(wanted.file.as_deref())?;
     let mut census = Census::of(wanted);
-    let unread = source.lines(|text| census.add(text, wanted))?;
-    if census.lines == 0 && census.strange > 0 {
-        return Err(source.without_otlp(census.is_truth));
-    }
+    let mut unread = source.lines(|text| census.add(text, wanted))?;
+    source.check(census.lines, census.strange, census.is_truth, &mut unread)?;
     let Census { mut traces, beyond, strange, names, search, .. } = census;
     let exemplar = search.found()?;
     let id = exemplar.as_ref().map(|(id, _)| id.to_string());

@@ -235,13 +235,18 @@ impl Database {
     /// when a statement has waited for `deadlock_timeout`.
     pub fn deadlock(&mut self, transaction: Transaction) -> Option<Failure> {
         let circle = self.shared.lock().locks.circle(transaction)?;
-        self.fail(transaction);
-        self.shared.lock().locks.wait_no_more(transaction);
+        self.cancel(transaction);
         let message = format!("deadlock detected: {} transactions wait for one another", circle.len());
         Some(
             Failure::new(sqlstate::DEADLOCK, message)
                 .hint("lock rows in the same order everywhere, and try again"),
         )
+    }
+
+    /// Gives up a statement of the transaction that waits: as if it had failed.
+    pub fn cancel(&mut self, transaction: Transaction) {
+        self.fail(transaction);
+        self.shared.lock().locks.give_up(transaction);
     }
 
     /// Locks a table, as LOCK TABLE does.

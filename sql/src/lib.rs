@@ -42,7 +42,7 @@ pub use database::{Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Opti
 pub use engine::Work;
 pub use error::{Failure, Place, Problem, sqlstate};
 pub use lock::{TableMode, Transaction};
-pub use statement::{Class, Column, Statement};
+pub use statement::{Class, Column, Statement, described};
 pub use translate::Control;
 pub use types::Type;
 pub use value::Value;

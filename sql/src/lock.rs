@@ -216,6 +216,12 @@ impl Locks {
         self.waits.remove(&mine);
     }
 
+    /// `mine` waits for nothing any more, and has no place in a queue.
+    pub(crate) fn give_up(&mut self, mine: Transaction) {
+        self.waits.remove(&mine);
+        self.queue.retain(|(_, waiter, _)| *waiter != mine);
+    }
+
     /// The transactions of a circle of waiting in which `mine` is, beginning with it.
     pub(crate) fn circle(&self, mine: Transaction) -> Option<Vec<Transaction>> {
         let mut path = vec![mine];

@@ -141,6 +141,15 @@ impl Statement {
     }
 }
 
+/// The summary of a text that is no statement, and the text without its values; both empty if it has no
+/// tokens.
+pub fn described(text: &str) -> (String, String) {
+    match text::tokens(text) {
+        Ok(tokens) => (text::summary(&tokens), text::without_values(&tokens)),
+        Err(_) => (String::new(), String::new()),
+    }
+}
+
 fn class(statement: &ast::Statement, plan: &Plan) -> Class {
     match (plan, statement) {
         (Plan::Explain(_), _) => Class::Explain,

@@ -38,6 +38,7 @@
 //! - [`call()`]: other services, one after another or in parallel.
 //! - [`cache()`]: caches that services share.
 //! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`metrics`], [`baggage`]: telemetry.
+//! - [`sql`]: the databases that the topology gives the service.
 //! - [`config`], [`Problem`]: the service's settings, and what is wrong with them.
 //! - [`clock`], [`random`]: the simulated world.
 //! - [`bindings`]: the raw contract, for what is not covered here.
@@ -74,6 +75,7 @@ mod router;
 #[doc(hidden)]
 pub mod runtime;
 mod span;
+pub mod sql;
 
 pub use cache::{Cache, CacheCause, CacheError, cache};
 pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};

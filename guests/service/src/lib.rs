@@ -46,8 +46,8 @@
 //! ```
 //!
 //! The kind is `counter`, `up-down-counter`, `gauge` or `histogram`. The value is a number, or a range from which each
-//! request draws one; 1 if none is written. A name in braces in an attribute's value stands for the parameter of that
-//! name in the request's own path.
+//! request draws one; 1 if none is written. A unit that begins with a letter needs a value before it. A name in braces
+//! in an attribute's value stands for the parameter of that name in the request's own path, which a route must have.
 //!
 //! `calls` holds steps with `,` between them, done one after the other. A step is a call, or several with `&`
 //! between them, which run at the same time. A call is `[SHARE%] [TIMESx or TIMES||] [METHOD] SERVICE[/PATH][?]`:

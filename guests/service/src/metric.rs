@@ -62,17 +62,24 @@ impl Metric {
         };
         let begins_number =
             |word: &&str| word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-        let value = match words.next_if(begins_number) {
-            Some(word) => Amount::parse(word).map_err(&wrong)?,
+        let value = words.next_if(begins_number).map(Amount::parse).transpose().map_err(&wrong)?;
+        let has_value = value.is_some();
+        let value = match value {
+            Some(value) => value,
             None => Amount { low: 1.0, high: 1.0, is_whole: true },
         };
         if matches!(kind, Kind::Counter) && value.low < 0.0 {
             return Err(wrong("a counter only grows: its value is not below 0".to_owned()));
         }
         let unit = words.next_if(|word| !word.contains('=')).unwrap_or_default().to_owned();
-        if unit.len() > UNIT_AT_MOST || !unit.is_ascii() {
+        // Where there is no number yet, letters are a slip in one: `ten`, `NaN`.
+        if !has_value && unit.starts_with(|c: char| c.is_alphabetic()) {
+            let unit = quote(&unit);
+            return Err(wrong(format!("{unit} is no number: a unit of letters stands behind the value")));
+        }
+        if unit.len() > UNIT_AT_MOST || !unit.bytes().all(|c| c.is_ascii_graphic()) {
             return Err(wrong(format!(
-                "the unit {} is not up to {UNIT_AT_MOST} characters of ASCII",
+                "the unit {} is not up to {UNIT_AT_MOST} printable characters of ASCII",
                 quote(&unit)
             )));
         }
@@ -82,7 +89,12 @@ impl Metric {
             }
             _ => Err(wrong(format!("{} is no attribute", quote(word)))),
         };
-        let attributes = words.map(pair).collect::<Result<_, _>>()?;
+        let attributes: Vec<(String, String)> = words.map(pair).collect::<Result<_, _>>()?;
+        for (at, (key, _)) in attributes.iter().enumerate() {
+            if attributes[..at].iter().any(|(before, _)| before == key) {
+                return Err(wrong(format!("the attribute {} is there twice", quote(key))));
+            }
+        }
         let definition = Definition { name: name.to_owned(), kind, unit, description: String::new() };
         Ok(Self { key, definition, value, attributes, instrument: Rc::default() })
     }
@@ -116,6 +128,14 @@ impl Metric {
         }
         let message = format!("{} has another kind, unit or type of number at {}", quote(name), other.key);
         Some(Problem::of(&self.key, message).remedy("write both alike, or give one another name"))
+    }
+
+    /// Names of parameters that its attributes have.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().flat_map(|(_, value)| parts(value)).filter_map(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Text(_) => None,
+        })
     }
 
     fn kind(&self) -> &'static str {
@@ -209,6 +229,7 @@ mod tests {
         );
         assert_eq!(parse("gauge 0.5..1.5").unwrap().value, Amount { low: 0.5, high: 1.5, is_whole: false });
         assert_eq!(parse("counter channel=web").unwrap().definition.unit, "");
+        assert_eq!(parse("counter {order}").unwrap().definition.unit, "{order}");
     }
 
     #[test]
@@ -224,6 +245,11 @@ mod tests {
             ("counter 1 {order} =web", "\"=web\" is no attribute"),
             ("counter 1 {order} a={b", "\"a={b\" is no attribute"),
             ("counter 1 °C", "the unit \"°C\" is not"),
+            ("counter 1 \u{7f}", "the unit \"\\u{7f}\" is not"),
+            ("counter ten", "\"ten\" is no number"),
+            ("gauge NaN", "\"NaN\" is no number"),
+            ("gauge inf s", "\"inf\" is no number"),
+            ("counter 1 {order} a=1 b=2 a=3", "the attribute \"a\" is there twice"),
         ] {
             let problem = parse(text).expect_err(text);
             assert!(problem.starts_with(said), "{text}: {problem}");

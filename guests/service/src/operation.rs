@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use simhost_notation::{Calls, did_you_mean, nearest, quote};
+use simhost_notation::{Calls, did_you_mean, list, nearest, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 use simhost_sdk::{Distribution, SpanBuilder};
@@ -122,6 +122,7 @@ pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
         operations.extend(only);
     }
     problems.extend(conflicts(&operations));
+    problems.extend(unknown_names(&operations));
     // What is shared was read for every operation.
     let mut said = BTreeSet::new();
     problems.retain(|problem| said.insert((problem.key.clone(), problem.message.clone())));
@@ -133,6 +134,33 @@ fn conflicts(operations: &[Operation]) -> Vec<Problem> {
     let all: Vec<_> = operations.iter().flat_map(|operation| &operation.metrics).collect();
     let before = |at: usize, metric: &Metric| all[..at].iter().find_map(|other| metric.conflict(other));
     all.iter().enumerate().filter_map(|(at, metric)| before(at, metric)).collect()
+}
+
+/// Attributes of instruments that name a parameter which no route of theirs has.
+fn unknown_names(operations: &[Operation]) -> Vec<Problem> {
+    let has_key = |operation: &Operation, key: &str| operation.metrics.iter().any(|metric| metric.key == key);
+    let mut problems = Vec::new();
+    for metric in operations.iter().flat_map(|operation| &operation.metrics) {
+        let routes = operations.iter().filter(|operation| has_key(operation, &metric.key));
+        let known: Vec<&str> = routes.flat_map(|operation| parameters(&operation.route)).collect();
+        for name in metric.names().filter(|name| !known.contains(name)) {
+            let problem = Problem::of(&metric.key, format!("no route has the parameter {{{name}}}"));
+            problems.push(match known.is_empty() {
+                true => problem.remedy("write a value without braces, or a route with that parameter"),
+                false => problem.remedy(format!("write one of those of the route: {}", list(known.clone()))),
+            });
+        }
+    }
+    problems
+}
+
+/// The names of a route's parameters.
+fn parameters(route: &str) -> impl Iterator<Item = &str> {
+    route
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name.trim_start_matches('*'))
 }
 
 /// A key that means nothing: beside the tables, or in one of them.
@@ -270,7 +298,7 @@ mod tests {
 
     #[test]
     fn metrics_are_a_table_of_instruments_each_with_its_problems() {
-        let metric = ("metrics.orders.placed", "counter 1 {order} channel={channel}");
+        let metric = ("metrics.orders.placed", "counter 1 {order} channel=web");
         assert_eq!(read(&[metric]).unwrap()[0].metrics.len(), 1);
         let problems = read(&[
             metric,
@@ -297,6 +325,18 @@ mod tests {
         let said = "show.metrics.Orders.Placed: \"Orders.Placed\" has another kind, unit or type of number at \
                     metrics.orders.placed";
         assert_eq!(problems.expect_err("they differ"), [said]);
+    }
+
+    #[test]
+    fn attributes_of_a_metric_name_parameters_of_a_route() {
+        let of = |key| (key, "counter 1 {order} kind={kind} rest={rest}");
+        let routes = [("add.route", "POST /{kind}/{*rest}"), ("show.route", "GET /items")];
+        assert!(read(&[&routes[..], &[of("add.metrics.orders")]].concat()).is_ok());
+        assert!(read(&[&routes[..], &[of("metrics.orders")]].concat()).is_ok(), "one of them has the names");
+        let problems = read(&[&routes[..], &[of("show.metrics.orders")]].concat()).expect_err("it has none");
+        let said = ["kind", "rest"]
+            .map(|name| format!("show.metrics.orders: no route has the parameter {{{name}}}"));
+        assert_eq!(problems, said);
     }
 
     #[test]

@@ -40,15 +40,16 @@ pub fn tell(event: RunEvent) {
         }
         RunEvent::Control { address } => say(&format!("control on http://{address}\n")),
         RunEvent::Prometheus { address } => say(&format!("metrics on http://{address} for Prometheus\n")),
-        RunEvent::Clash(clash) => say(&printable(&format!(
-            "warning: {clash}\n  help: rename it or its attributes; the report has all such metrics\n"
-        ))),
+        RunEvent::Clash(clash) => {
+            let help = "rename it or its attributes; the report has all such metrics";
+            complain("warning", &clash.to_string(), Some(help));
+        }
         RunEvent::Draining => say("finishing what is under way; ctrl-c again quits at once\n"),
         RunEvent::Trouble { exporter, trouble } => {
             let again = if trouble.is_permanent { "" } else { ", and tries again" };
             let (kind, message) =
                 (if trouble.is_permanent { "lasting trouble" } else { "trouble" }, trouble.message);
-            say(&format!("warning: {exporter} has {kind}{again}: {}\n", printable(&message)));
+            complain("warning", &format!("{exporter} has {kind}{again}: {message}"), None);
         }
         RunEvent::Simulated { simulated, took } if took >= WORTH_TELLING => {
             let factor = words::number(progress::factor(simulated, took));
@@ -64,24 +65,22 @@ pub fn tell(event: RunEvent) {
             say(&format!("{what}; ctrl-c leaves that out\n"));
         }
         RunEvent::Uncompared => {
-            say("note: the run was interrupted: the truth has no comparison (causes: null)\n");
+            complain("note", "the run was interrupted: the truth has no comparison (causes: null)", None);
         }
         RunEvent::Shortage { reason } => {
-            say(&format!(
-                "warning: new connections wait: {reason}\n  help: raise the system's limit (ulimit -n), or \
-                 lower limits.connections\n"
-            ));
+            let help = "raise the system's limit (ulimit -n), or lower limits.connections";
+            complain("warning", &format!("new connections wait: {reason}"), Some(help));
         }
         RunEvent::Simulated { .. } | RunEvent::Comparing { .. } => {}
         RunEvent::Unsent(Unsent { spans, metrics, why }) => {
             let spans = (spans > 0).then(|| words::counted(spans, "span"));
             let metrics = metrics.then(|| "the last metrics".to_owned());
             let lost: Vec<_> = spans.into_iter().chain(metrics).collect();
-            let (lost, why) = (lost.join(" and "), printable(&why));
-            say(&format!(
-                "warning: the receiver did not take all of simhost's own telemetry: {lost} are lost: {why}\n  \
-                 help: no record of the run is concerned; leave out --self-telemetry if nobody wants it\n"
-            ));
+            let lost = lost.join(" and ");
+            let what =
+                format!("the receiver did not take all of simhost's own telemetry: {lost} are lost: {why}");
+            let help = "no record of the run is concerned; leave out --self-telemetry if nobody wants it";
+            complain("warning", &what, Some(help));
         }
         RunEvent::Flushing { patience, is_told } => {
             let patience = crate::clock::show(crate::clock::nanos(patience));

@@ -143,7 +143,8 @@ mod private {
             }
             match (data.is_dir(), data.is_file()) {
                 (true, _) => within(&path, is_closed, depth + 1, seen)?,
-                (_, true) if data.nlink() == 1 => {}
+                // It has no name any more where it was removed meanwhile.
+                (_, true) if data.nlink() <= 1 => {}
                 _ => return Err(format!("{} is not a file of its own", path.display())),
             }
         }

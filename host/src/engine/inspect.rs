@@ -266,7 +266,7 @@ mod tests {
         }
         for name in [
             "simhost:service/bus@0.3.0",
-            "simhost:service/sql@0.2.0",
+            "simhost:service/nothing@0.2.0",
             "wasi:io/poll@0.3.0",
             "wasi:io/poll",
             "wasi:http/types@0.2.0",

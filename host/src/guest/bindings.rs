@@ -18,6 +18,10 @@ pub struct IntInstrument;
 #[derive(Debug)]
 pub struct FloatInstrument;
 
+/// A transaction that the guest holds: a number of the worker's own.
+#[derive(Debug)]
+pub struct Transaction;
+
 wasmtime::component::bindgen!({
     path: "assets/wit",
     world: "service",
@@ -25,6 +29,11 @@ wasmtime::component::bindgen!({
         "simhost:service/bus.call": async | trappable,
         "simhost:service/bus.[method]pending.wait": async | trappable,
         "simhost:service/clock.sleep": async | trappable,
+        "simhost:service/sql.query": async | trappable,
+        "simhost:service/sql.[static]transaction.begin": async | trappable,
+        "simhost:service/sql.[method]transaction.query": async | trappable,
+        "simhost:service/sql.[method]transaction.commit": async | trappable,
+        "simhost:service/sql.[method]transaction.rollback": async | trappable,
         "simhost:service/cache.get": async | trappable,
         "simhost:service/cache.get-many": async | trappable,
         "simhost:service/cache.set": async | trappable,
@@ -38,5 +47,6 @@ wasmtime::component::bindgen!({
         "simhost:service/tracing.span": Span,
         "simhost:service/metrics.int-instrument": IntInstrument,
         "simhost:service/metrics.float-instrument": FloatInstrument,
+        "simhost:service/sql.transaction": Transaction,
     },
 });

@@ -13,6 +13,7 @@ mod incoming;
 mod logging;
 mod metrics;
 mod span_delay;
+mod sql;
 mod state;
 mod tracing;
 
@@ -58,6 +59,7 @@ interfaces! {
     tracing,
     logging,
     metrics,
+    sql with State,
     cache,
     clock,
     config,

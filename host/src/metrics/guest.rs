@@ -19,7 +19,7 @@ use super::value::Measured;
 pub use bounds::INSTRUMENTS;
 use bounds::{ATTRIBUTES, SERIES_BYTES};
 pub use definition::{Definition, GuestKind};
-pub use misuse::{Misuse, Misused, Misuses};
+pub use misuse::{Misuse, Misused, Misuses, OTHERS};
 use sets::{AttributeSet, Sets};
 
 /// Which instrument of its replica it is, for as long as the process lives; or which misuse, where it is

@@ -33,29 +33,32 @@ pub struct Buckets(BTreeMap<Bucket, u64>);
 
 impl Buckets {
     pub fn add(&mut self, other: &Self) {
-        other.0.iter().for_each(|(bucket, count)| *self.0.entry(*bucket).or_default() += count);
+        other.0.iter().for_each(|(bucket, count)| self.put(*bucket, *count));
     }
 
     fn put(&mut self, bucket: Bucket, count: u64) {
         if count > 0 {
-            *self.0.entry(bucket).or_default() += count;
+            let all = self.0.entry(bucket).or_default();
+            *all = all.saturating_add(count);
         }
     }
 
     /// How many values there are.
     pub fn count(&self) -> u64 {
-        self.0.values().sum()
+        self.0.values().fold(0, |all, count| all.saturating_add(*count))
     }
 
     /// The value below which a share of all lies, as if they were spread evenly over each bucket,
-    /// and within the range of all, where that is known. None of no values.
+    /// and within the range of all, where that is known. None of no values, and of values of which nothing is
+    /// known.
     pub fn quantile(&self, share: f64, range: Option<(f64, f64)>) -> Option<f64> {
         let rank = share * self.count() as f64;
         let mut below = 0_u64;
         let last = *self.0.keys().next_back()?;
         let within = self.0.iter().find(|(_, count)| {
-            let is_within = (below + **count) as f64 >= rank;
-            below += if is_within { 0 } else { **count };
+            let with = below.saturating_add(**count);
+            let is_within = with as f64 >= rank;
+            below = if is_within { below } else { with };
             is_within
         });
         let (bucket, count) = within.map_or((last, 1), |(bucket, count)| (*bucket, *count));
@@ -63,11 +66,12 @@ impl Buckets {
         let lower = if bucket.lower.is_finite() { bucket.lower.max(least) } else { least };
         let upper = if bucket.upper.is_finite() { bucket.upper.min(most) } else { most };
         // Without the range, nothing is known of the other end of the first and the last bucket.
-        Some(match (lower.is_finite(), upper.is_finite()) {
-            (true, true) => lower + (upper - lower).max(0.0) * (rank - below as f64) / count as f64,
-            (true, false) => lower,
-            _ => upper,
-        })
+        match (lower.is_finite(), upper.is_finite()) {
+            (true, true) => Some(lower + (upper - lower).max(0.0) * ((rank - below as f64) / count as f64)),
+            (true, false) => Some(lower),
+            (false, true) => Some(upper),
+            (false, false) => None,
+        }
     }
 }
 
@@ -140,7 +144,7 @@ impl BucketCounts {
         let mut buckets = Buckets::default();
         match self {
             Self::Explicit { bounds, counts } => {
-                let is_positive = bounds.first().is_none_or(|first| *first > 0.0);
+                let is_positive = bounds.first().is_some_and(|first| *first > 0.0);
                 let mut lower = if is_positive { 0.0 } else { f64::NEG_INFINITY };
                 let upper = bounds.iter().copied().chain([f64::INFINITY]);
                 for (upper, count) in upper.zip(counts) {
@@ -149,7 +153,12 @@ impl BucketCounts {
                 }
             }
             Self::Exponential { scale, zeros, positive, negative } => {
-                let bound = |index: i32| libm::exp2(f64::from(index) * libm::exp2(-f64::from(*scale)));
+                // Values are finite, and so are the bounds between which they lie.
+                let power = |index: i32| match index {
+                    0 => 0.0,
+                    _ => f64::from(index) * libm::exp2(-f64::from(*scale)),
+                };
+                let bound = |index: i32| libm::exp2(power(index)).min(f64::MAX);
                 buckets.put(Bucket { lower: 0.0, upper: 0.0 }, *zeros);
                 for (index, count) in positive {
                     buckets
@@ -171,7 +180,8 @@ impl BucketCounts {
 fn coarser(counts: &BTreeMap<i32, u64>, shift: i32) -> BTreeMap<i32, u64> {
     let mut merged = BTreeMap::new();
     for (index, count) in counts {
-        *merged.entry(index >> shift.min(31)).or_default() += count;
+        let all: &mut u64 = merged.entry(index >> shift.min(31)).or_default();
+        *all = all.saturating_add(*count);
     }
     merged
 }
@@ -217,6 +227,24 @@ mod tests {
         assert_eq!(buckets.quantile(0.25, None), Some(-1.0));
         assert_eq!(buckets.quantile(0.5, None), Some(0.0));
         assert_eq!(buckets.quantile(1.0, None), Some(2.0));
+    }
+
+    #[test]
+    fn quantiles_are_finite_and_ascend_at_any_scale() {
+        for scale in [i32::MIN, -20, 20, i32::MAX] {
+            for offset in [i32::MIN, -1, 0, i32::MAX] {
+                let negative = [(5, 7)].into();
+                let positive = [(offset, 2)].into();
+                let buckets = BucketCounts::Exponential { scale, zeros: 1, positive, negative }.buckets();
+                let quantiles: Vec<f64> =
+                    [0.1, 0.5, 0.75, 0.95, 1.0].iter().filter_map(|of| buckets.quantile(*of, None)).collect();
+                assert!(quantiles.len() == 5 && quantiles.is_sorted(), "{scale} {offset}: {quantiles:?}");
+                assert!(quantiles.iter().all(|of| of.is_finite()), "{scale} {offset}: {quantiles:?}");
+            }
+        }
+        let counted = BucketCounts::Explicit { bounds: Vec::new(), counts: vec![3] };
+        assert_eq!(counted.buckets().quantile(0.5, None), None, "without buckets nothing is known");
+        assert_eq!(counted.buckets().quantile(0.5, Some((1.0, 3.0))), Some(2.0));
     }
 
     #[test]

@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_semantic_conventions::attribute;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
@@ -32,11 +30,33 @@ pub struct OfResource {
     pub scope_metrics: Vec<OfScope>,
 }
 
+/// `Resource`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resource {
+    attributes: Vec<Attribute>,
+}
+
 /// `ScopeMetrics`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct OfScope {
+    scope: Option<InstrumentationScope>,
     pub metrics: Vec<Metric>,
+}
+
+impl OfScope {
+    /// The name of what measures; empty where it is not known.
+    pub fn name(&self) -> &str {
+        self.scope.as_ref().map_or("", |scope| &scope.name)
+    }
+}
+
+/// `InstrumentationScope`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct InstrumentationScope {
+    name: String,
 }
 
 /// `Metric`. Of its data there is one.
@@ -49,16 +69,23 @@ pub struct Metric {
     pub sum: Option<Points<NumberPoint>>,
     pub histogram: Option<Points<HistogramPoint>>,
     pub exponential_histogram: Option<Points<ExponentialPoint>>,
+    /// Quantiles of one process, which cannot be added to others.
+    summary: Option<Points<IgnoredAny>>,
 }
 
 impl Metric {
-    /// The instants of its points: nanoseconds since the Unix epoch.
-    pub fn times(&self) -> impl Iterator<Item = u64> {
+    /// What its points have, of whichever kind they are.
+    pub fn points(&self) -> impl Iterator<Item = &Common> {
         let numbers = self.gauge.iter().chain(&self.sum).flat_map(|of| &of.data_points);
         let explicit = self.histogram.iter().flat_map(|of| &of.data_points);
         let exponential = self.exponential_histogram.iter().flat_map(|of| &of.data_points);
         let numbers = numbers.map(|point| &point.common).chain(explicit.map(|point| &point.common));
-        numbers.chain(exponential.map(|point| &point.common)).map(Common::time)
+        numbers.chain(exponential.map(|point| &point.common))
+    }
+
+    /// Points of summaries.
+    pub fn summaries(&self) -> u64 {
+        self.summary.iter().map(|of| of.data_points.len() as u64).sum()
     }
 }
 
@@ -85,12 +112,55 @@ impl<P> Points<P> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Common {
-    attributes: Vec<Value>,
+    attributes: Vec<Attribute>,
     start_time_unix_nano: Whole,
     time_unix_nano: Whole,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// `KeyValue`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attribute {
+    key: String,
+    /// `AnyValue`.
+    value: Value,
+}
+
+/// `Exemplar`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Exemplar {
+    time_unix_nano: Whole,
+    as_double: Option<Real>,
+    as_int: Option<Real>,
+    pub trace_id: String,
+    pub span_id: String,
+}
+
+impl Exemplar {
+    /// Nanoseconds since the Unix epoch.
+    pub const fn time(&self) -> u64 {
+        self.time_unix_nano.0
+    }
+
+    /// None where it has no value, or one that is not finite.
+    pub fn value(&self) -> Option<f64> {
+        self.as_double.or(self.as_int).map(|value| value.0).filter(|value| value.is_finite())
+    }
 }
 
 impl Common {
+    /// The attribute of this name, as text.
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        self.attributes.iter().find(|of| of.key == key).map(|of| shown(&of.value))
+    }
+
+    /// The names of its attributes.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().map(|of| of.key.as_str())
+    }
+
     /// Nanoseconds since the Unix epoch; 0 where it is not known.
     pub const fn start(&self) -> u64 {
         self.start_time_unix_nano.0
@@ -103,9 +173,20 @@ impl Common {
 
     /// The attributes as text, the same in whichever order they stand.
     pub fn key(&self) -> String {
-        let mut texts: Vec<_> = self.attributes.iter().map(Value::to_string).collect();
+        let mut texts: Vec<_> =
+            self.attributes.iter().map(|of| format!("{:?}={}", of.key, of.value)).collect();
         texts.sort();
         texts.join(",")
+    }
+}
+
+/// An `AnyValue` as text: what is in it, without its type.
+fn shown(value: &Value) -> String {
+    let inner = value.as_object().and_then(|of| of.values().next());
+    match inner.unwrap_or(value) {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
     }
 }
 
@@ -120,10 +201,9 @@ pub struct NumberPoint {
 }
 
 impl NumberPoint {
-    /// None where the point has no value, or one that is not a number.
+    /// None where the point has no value.
     pub fn value(&self) -> Option<f64> {
-        let value = self.as_double.or(self.as_int)?.0;
-        (!value.is_nan()).then_some(value)
+        Some(self.as_double.or(self.as_int)?.0)
     }
 }
 
@@ -141,9 +221,10 @@ impl Summary {
         self.count.0
     }
 
-    /// The smallest and the largest value.
+    /// The smallest and the largest value, if both are finite.
     pub fn range(&self) -> Option<(f64, f64)> {
-        self.min.zip(self.max).map(|(min, max)| (min.0, max.0))
+        let range = self.min.zip(self.max).map(|(min, max)| (min.0, max.0));
+        range.filter(|(min, max)| min.is_finite() && max.is_finite() && self.count() > 0)
     }
 }
 
@@ -209,21 +290,30 @@ impl Buckets {
 }
 
 impl OfResource {
+    fn attributes(&self) -> &[Attribute] {
+        self.resource.as_ref().map_or(&[], |resource| &resource.attributes)
+    }
+
     /// Its `service.name`.
     pub fn service(&self) -> String {
-        let attributes = self.resource.iter().flat_map(|resource| &resource.attributes);
-        let mut names =
-            attributes.filter(|of| of.key == attribute::SERVICE_NAME).filter_map(|of| of.value.as_ref());
-        match names.next().and_then(|name| name.value.clone()) {
-            Some(AnyKind::StringValue(name)) => name,
-            _ => UNKNOWN.to_owned(),
-        }
+        let name = self.attributes().iter().find(|of| of.key == attribute::SERVICE_NAME);
+        let name = name.and_then(|of| of.value.get("stringValue")).and_then(Value::as_str);
+        name.unwrap_or(UNKNOWN).to_owned()
+    }
+
+    /// The attribute of this name, as text.
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        self.attributes().iter().find(|of| of.key == key).map(|of| shown(&of.value))
+    }
+
+    /// The names of its attributes.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.attributes().iter().map(|of| of.key.as_str())
     }
 
     /// All that tells it from others, as text.
     pub fn key(&self) -> String {
-        let attributes = self.resource.as_ref().map(|resource| &resource.attributes);
-        serde_json::to_string(&attributes).unwrap_or_default()
+        self.attributes().iter().map(|of| format!("{:?}={},", of.key, of.value)).collect()
     }
 }
 
@@ -238,11 +328,11 @@ pub fn line(text: &str) -> Option<Vec<OfResource>> {
 }
 
 /// A whole number of 64 bits, as text or as a number.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Whole(u64);
 
 /// A number, also one that JSON does not have, as text or as a number.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Real(f64);
 
 impl<'de> Deserialize<'de> for Whole {

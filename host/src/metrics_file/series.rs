@@ -1,5 +1,5 @@
 //! What the points of a file say of each metric of a service: the sum over its series, which are the
-//! points with equal attributes of one resource.
+//! points with equal attributes of one resource and one scope.
 //!
 //! A delta point says what has come. Of a cumulative one that is what it has more than the one
 //! before; all that it has where there is none before, or where its series has begun anew.
@@ -7,67 +7,51 @@
 use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 
+use opentelemetry_semantic_conventions::attribute::ERROR_TYPE;
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::buckets::{BucketCounts, Buckets};
+use super::buckets::BucketCounts;
 use super::line::{Common, Metric, OfResource, Points, Summary};
+use super::row::{Kind, Name, Row};
 use super::timeline::Timeline;
 
 /// Series of which the last point is remembered, at most; the points of further ones are left out.
 pub const MAX_SERIES: usize = 200_000;
 
-/// What a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Histogram,
-    Counter,
-    UpDownCounter,
-    Gauge,
-}
+/// Rows, at most; the points of further ones are left out.
+pub const MAX_ROWS: usize = 10_000;
 
-/// A metric of a service, summed over its series.
-#[derive(Debug)]
-pub struct Row {
-    pub kind: Kind,
-    pub unit: String,
-    pub series: u64,
-    /// Nanoseconds since the Unix epoch: when counting began, and the last point.
-    pub start: u64,
-    pub end: u64,
-    /// The least and the greatest value: of points, or those that histograms tell.
-    pub range: Option<(f64, f64)>,
-    /// Of a histogram.
-    pub buckets: Buckets,
-    /// One for each slot of the timeline.
-    pub slots: Vec<Slot>,
-}
-
-/// What has come in a slot.
-#[derive(Clone, Debug, Default)]
-pub struct Slot {
-    /// Values of a histogram, or what a counter has counted.
-    pub count: f64,
-    pub buckets: Buckets,
-    /// Of gauges and up-down counters: the sum of the last values of each series, and of how many.
-    pub values: (f64, u64),
-}
+/// The end of an attribute's name that tells the states of a thing apart (`simhost.breaker.state`,
+/// `db.client.connection.state`). A sum over the states says nothing of any.
+const STATE: &str = ".state";
 
 /// All that is remembered while a file is read.
 #[derive(Debug)]
 pub struct Table {
-    timeline: Timeline,
-    /// By service and metric.
-    pub rows: BTreeMap<(String, String), Row>,
+    pub timeline: Timeline,
+    pub rows: BTreeMap<Name, Row>,
+    /// The attributes by which rows are told apart.
+    by: Vec<String>,
     series: FxHashMap<u64, Last>,
-    /// Points of further series.
+    pub left_out: LeftOut,
+}
+
+/// Data points that are in no row.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    /// Of series beyond [`MAX_SERIES`] and of rows beyond [`MAX_ROWS`].
     pub beyond: u64,
+    /// Their value is not a finite number.
+    pub not_finite: u64,
+    /// Of summaries.
+    pub summaries: u64,
 }
 
 /// The last point of a series.
 #[derive(Clone, Debug, PartialEq)]
 struct Last {
     start: u64,
-    slot: usize,
+    instant: usize,
     seen: Seen,
 }
 
@@ -78,40 +62,52 @@ enum Seen {
 }
 
 impl Table {
-    pub fn new(timeline: Timeline) -> Self {
-        Self { timeline, rows: BTreeMap::new(), series: FxHashMap::default(), beyond: 0 }
+    pub fn new(timeline: Timeline, by: Vec<String>) -> Self {
+        Self {
+            timeline,
+            rows: BTreeMap::new(),
+            by,
+            series: FxHashMap::default(),
+            left_out: LeftOut::default(),
+        }
     }
 
     /// Takes the points of a metric.
-    pub fn add(&mut self, resource: &OfResource, metric: &Metric) {
-        let (service, origin) = (&*resource.service(), &*format!("{} {}", resource.key(), metric.name));
+    pub fn add(&mut self, resource: &OfResource, scope: &str, metric: &Metric) {
+        let service = &*resource.service();
+        let process = process(resource);
+        self.left_out.summaries += metric.summaries();
+        let mut of = Of { table: self, resource, service, scope, metric, process, kind: Kind::Gauge };
         if let Some(Points { data_points, .. }) = &metric.gauge {
-            let mut of = Of { table: self, service, metric, kind: Kind::Gauge, origin };
             let points = data_points.iter().filter_map(|point| Some((point, point.value()?)));
-            points.for_each(|(point, value)| of.value(&point.common, value));
+            points.for_each(|(point, value)| of.value(&point.common, value, false));
         }
         if let Some(sum) = &metric.sum {
-            let kind = if sum.is_monotonic { Kind::Counter } else { Kind::UpDownCounter };
-            let mut of = Of { table: self, service, metric, kind, origin };
+            of.kind = if sum.is_monotonic { Kind::Counter } else { Kind::UpDownCounter };
             let points = sum.data_points.iter().filter_map(|point| Some((point, point.value()?)));
-            points.for_each(|(point, value)| match kind {
+            points.for_each(|(point, value)| match of.kind {
                 Kind::Counter => of.count(&point.common, value, sum.is_delta()),
-                _ => of.value(&point.common, value),
+                _ => of.value(&point.common, value, sum.is_delta()),
             });
         }
-        let kind = Kind::Histogram;
+        of.kind = Kind::Histogram;
         if let Some(histogram) = &metric.histogram {
-            let of = Of { table: self, service, metric, kind, origin };
-            histograms(of, histogram, |point| (&point.common, point.summary));
+            histograms(&mut of, histogram, |point| (&point.common, point.summary));
         }
         if let Some(histogram) = &metric.exponential_histogram {
-            let of = Of { table: self, service, metric, kind, origin };
-            histograms(of, histogram, |point| (&point.common, point.summary));
+            histograms(&mut of, histogram, |point| (&point.common, point.summary));
         }
     }
 }
 
-fn histograms<P>(mut of: Of<'_>, points: &Points<P>, parts: impl Fn(&P) -> (&Common, Summary))
+/// What tells a process from others.
+pub fn process(resource: &OfResource) -> u64 {
+    let mut hash = FxHasher::default();
+    hash.write(resource.key().as_bytes());
+    hash.finish()
+}
+
+fn histograms<P>(of: &mut Of<'_>, points: &Points<P>, parts: impl Fn(&P) -> (&Common, Summary))
 where
     BucketCounts: for<'p> From<&'p P>,
 {
@@ -124,29 +120,43 @@ where
 /// Where the points of a metric go.
 struct Of<'a> {
     table: &'a mut Table,
+    resource: &'a OfResource,
     service: &'a str,
+    scope: &'a str,
     metric: &'a Metric,
+    process: u64,
     kind: Kind,
-    origin: &'a str,
+}
+
+/// A point that has a place.
+struct Placed<'a> {
+    row: &'a mut Row,
+    instant: usize,
+    slot: usize,
+    /// The point before it in its series.
+    last: Option<Last>,
 }
 
 impl Of<'_> {
     /// A gauge's or an up-down counter's.
-    fn value(&mut self, common: &Common, value: f64) {
-        let Some((row, slot, last)) = self.point(common, Seen::Number(value)) else { return };
-        let values = &mut row.slots[slot].values;
-        match last {
-            Some(Last { slot: same, seen: Seen::Number(before), .. }) if same == slot => {
-                values.0 += value - before
-            }
-            _ => *values = (values.0 + value, values.1 + 1),
+    fn value(&mut self, common: &Common, value: f64, is_delta: bool) {
+        let kind = self.kind;
+        let before = match self.last(common) {
+            Some(Last { seen: Seen::Number(before), .. }) if is_delta => *before,
+            _ => 0.0,
+        };
+        let value = before + value;
+        let Some(Placed { row, instant, last, .. }) = self.number(common, value) else { return };
+        // What comes shortly after a collection, as at the end of a process, is not another one.
+        if last.is_none_or(|last| last.instant != instant) {
+            row.put(instant, value, kind);
         }
-        widen(&mut row.range, (value, value));
+        row.keep_exemplars(common);
     }
 
     /// A counter's.
     fn count(&mut self, common: &Common, value: f64, is_delta: bool) {
-        let Some((row, slot, last)) = self.point(common, Seen::Number(value)) else { return };
+        let Some(Placed { row, slot, last, .. }) = self.number(common, value) else { return };
         let before = match last {
             Some(Last { start, seen: Seen::Number(before), .. })
                 if !is_delta && start == common.start() && before <= value =>
@@ -155,11 +165,14 @@ impl Of<'_> {
             }
             _ => 0.0,
         };
-        row.slots[slot].count += value - before;
+        row.slot(slot).count += value - before;
+        row.keep_exemplars(common);
     }
 
     fn histogram(&mut self, common: &Common, summary: Summary, counted: BucketCounts, is_delta: bool) {
-        let Some((row, slot, last)) = self.point(common, Seen::Histogram(counted.clone())) else { return };
+        let is_error = common.attribute(ERROR_TYPE).is_some_and(|error| !error.is_empty());
+        let placed = self.place(common, Seen::Histogram(counted.clone()));
+        let Some(Placed { row, slot, last, .. }) = placed else { return };
         let since = match &last {
             Some(Last { start, seen: Seen::Histogram(before), .. })
                 if !is_delta && *start == common.start() =>
@@ -169,79 +182,77 @@ impl Of<'_> {
             _ => None,
         };
         let new = since.as_ref().unwrap_or(&counted).buckets();
-        row.slots[slot].count += new.count() as f64;
-        row.slots[slot].buckets.add(&new);
+        let of_slot = row.slot(slot);
+        of_slot.count += new.count() as f64;
+        of_slot.buckets.add(&new);
         row.buckets.add(&new);
-        if let Some(range) = summary.range().filter(|_| summary.count() > 0) {
-            widen(&mut row.range, range);
+        row.errors = row.errors.saturating_add(if is_error { new.count() } else { 0 });
+        if let Some(range) = summary.range() {
+            row.widen(range);
         }
+        row.keep_exemplars(common);
     }
 
-    /// The row and the slot of a point, and the point before it in its series.
-    fn point(&mut self, common: &Common, seen: Seen) -> Option<(&mut Row, usize, Option<Last>)> {
-        let Self { table, service, metric, kind, origin } = self;
-        let mut hash = FxHasher::default();
-        hash.write(origin.as_bytes());
-        hash.write(common.key().as_bytes());
-        let (series, slot) = (hash.finish(), table.timeline.slot(common.time()));
-        if table.series.len() >= MAX_SERIES && !table.series.contains_key(&series) {
-            table.beyond += 1;
+    /// The place of a point with a number, if that is finite.
+    fn number(&mut self, common: &Common, value: f64) -> Option<Placed<'_>> {
+        if !value.is_finite() {
+            self.table.left_out.not_finite += 1;
             return None;
         }
-        let last = table.series.insert(series, Last { start: common.start(), slot, seen });
-        let slots = table.timeline.slots();
-        let row = table.rows.entry(((*service).to_owned(), metric.name.clone())).or_insert_with(|| Row {
-            kind: *kind,
-            unit: metric.unit.clone(),
-            series: 0,
-            start: u64::MAX,
-            end: 0,
-            range: None,
-            buckets: Buckets::default(),
-            slots: vec![Slot::default(); slots],
-        });
-        let start = if common.start() == 0 { common.time() } else { common.start() };
-        (row.start, row.end) = (row.start.min(start), row.end.max(common.time()));
-        row.series += u64::from(last.is_none());
-        Some((row, slot, last))
-    }
-}
-
-fn widen(range: &mut Option<(f64, f64)>, (least, most): (f64, f64)) {
-    let (low, high) = range.unwrap_or((least, most));
-    *range = Some((low.min(least), high.max(most)));
-}
-
-impl Row {
-    /// What was counted.
-    pub fn count(&self) -> f64 {
-        self.slots.iter().map(|slot| slot.count).sum()
+        self.place(common, Seen::Number(value))
     }
 
-    /// That by the second; none where no time has passed.
-    pub fn rate(&self) -> Option<f64> {
-        let seconds = self.end.saturating_sub(self.start) as f64 / 1e9;
-        (seconds > 0.0).then(|| self.count() / seconds)
-    }
-
-    pub fn quantile(&self, share: f64) -> Option<f64> {
-        self.buckets.quantile(share, self.range)
-    }
-
-    /// The value of a slot: the p95 of a histogram, what a counter has counted, the sum of an up-down
-    /// counter over its series, the mean of a gauge.
-    pub fn at(&self, slot: &Slot) -> Option<f64> {
-        let (sum, series) = slot.values;
-        match self.kind {
-            Kind::Histogram => slot.buckets.quantile(0.95, self.range),
-            Kind::Counter => Some(slot.count),
-            Kind::UpDownCounter => (series > 0).then_some(sum),
-            Kind::Gauge => (series > 0).then(|| sum / series as f64),
+    /// The place of a point, if there is room for it.
+    fn place(&mut self, common: &Common, seen: Seen) -> Option<Placed<'_>> {
+        let (series, name) = (self.series(common), self.name(common));
+        let table = &mut *self.table;
+        let is_beyond = table.series.len() >= MAX_SERIES && !table.series.contains_key(&series)
+            || table.rows.len() >= MAX_ROWS && !table.rows.contains_key(&name);
+        if is_beyond {
+            table.left_out.beyond += 1;
+            return None;
         }
+        let (instant, slot) = table.timeline.place(self.process, common.time());
+        let last = table.series.insert(series, Last { start: common.start(), instant, seen });
+        let row = table.rows.entry(name).or_default();
+        row.series += u64::from(last.is_none());
+        Some(Placed { row, instant, slot, last })
     }
 
-    /// The value of the last slot that has one.
-    pub fn last(&self) -> Option<f64> {
-        self.slots.iter().rev().find_map(|slot| self.at(slot))
+    /// The last point of a point's series.
+    fn last(&self, common: &Common) -> Option<&Last> {
+        self.table.series.get(&self.series(common))
+    }
+
+    /// What tells a series from others.
+    fn series(&self, common: &Common) -> u64 {
+        let mut hash = FxHasher::default();
+        hash.write_u64(self.process);
+        for part in [self.scope, &*self.metric.name, &*self.metric.unit, &*common.key()] {
+            hash.write(part.as_bytes());
+            hash.write_u8(0xff);
+        }
+        hash.write_u8(self.kind as u8);
+        hash.finish()
+    }
+
+    /// The row of a point.
+    fn name(&self, common: &Common) -> Name {
+        let of = |key: &str| common.attribute(key).or_else(|| self.resource.attribute(key));
+        let asked = self.table.by.iter().filter_map(|key| Some((key.clone(), of(key)?)));
+        let is_state = |key: &&str| {
+            key.ends_with(STATE)
+                && matches!(self.kind, Kind::Gauge | Kind::UpDownCounter)
+                && !self.table.by.iter().any(|by| by == key)
+        };
+        let states = common.keys().filter(is_state).filter_map(|key| Some((key.to_owned(), of(key)?)));
+        Name {
+            service: self.service.to_owned(),
+            metric: self.metric.name.clone(),
+            by: asked.chain(states).collect(),
+            kind: self.kind,
+            unit: self.metric.unit.clone(),
+            scope: self.scope.to_owned(),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Databases of a topology.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::Place;
+use super::{Nanos, Place};
 
 /// `[databases.NAME]`: what services ask with SQL.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,8 +12,44 @@ pub struct Database {
     /// The file with its tables.
     pub schema: PathBuf,
     pub schema_place: Place,
+    /// Its text, once it is read.
+    pub text: Option<Arc<str>>,
     /// Rows beside those that the schema inserts, in the order of the file.
     pub rows: Vec<TableRows>,
+    /// Statements that it executes at a time.
+    pub cores: u32,
+    /// Connections of all clients together.
+    pub connections: u32,
+    /// From a client to the database, and back again.
+    pub latency: Nanos,
+    pub cost: Cost,
+    /// How long a statement may take, waiting included.
+    pub statement_timeout: Option<Nanos>,
+    /// How long a statement may wait for a lock.
+    pub lock_timeout: Option<Nanos>,
+}
+
+/// What executing takes: nanoseconds of simulated time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    pub statement: Nanos,
+    /// Of the database's virtual machine.
+    pub step: Nanos,
+    /// Of a result.
+    pub row: Nanos,
+    /// That changes rows.
+    pub commit: Nanos,
+}
+
+/// `[services.X.databases.NAME]`: what one replica has of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionPool {
+    /// An index into [`Model::databases`](super::Model::databases).
+    pub database: usize,
+    /// Connections at a time.
+    pub max: u32,
+    /// How long a request waits for a connection.
+    pub wait: Nanos,
 }
 
 /// Rows of one table.

@@ -8,8 +8,7 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 22] = [
-    "unit",
+const LEFT_OUT: [&str; 21] = [
     "spans",
     "start",
     "p90",
@@ -32,6 +31,11 @@ const LEFT_OUT: [&str; 22] = [
     "over",
     "p99",
 ];
+
+/// Whether a narrow page may be without the column of this head.
+pub fn is_optional(head: &str) -> bool {
+    LEFT_OUT.contains(&head)
+}
 
 /// Columns that a name keeps.
 const NAME: usize = 12;
@@ -77,6 +81,12 @@ impl Grid {
             column.cells.push(cell);
         }
         self.rows += 1;
+    }
+
+    /// Adds a row that has only its first cell.
+    pub fn title(&mut self, cell: String) {
+        let rest = std::iter::repeat_n(String::new(), self.columns.len().saturating_sub(1));
+        self.row(std::iter::once(cell).chain(rest));
     }
 
     pub const fn is_empty(&self) -> bool {

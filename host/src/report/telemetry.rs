@@ -1,11 +1,12 @@
 //! What became of the spans, log records and data points.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::metrics::{Misuse, Misused};
+use crate::metrics::{Misuse, Misused, OTHERS};
 use crate::prometheus::clash::Clash;
 use crate::telemetry::exporter::{Lost, Totals};
 use crate::telemetry::pipeline;
@@ -49,34 +50,46 @@ pub struct MisuseRow {
     /// The instrument's name, as the guest has it; of a flood of instruments the first. Null for
     /// errors beyond those that are told apart.
     pub instrument: Option<String>,
+    /// How many instruments it concerns: several only where they are too many, and then up to 1,001.
+    pub instruments: u64,
     /// Its name in the reference of the contract: `negative`.
     pub problem: &'static str,
     /// Measurements that were not kept, or that count for the overflow set.
     pub measurements: u64,
     #[serde(skip)]
     misuse: Misuse,
+    #[serde(skip)]
+    others: BTreeSet<Box<str>>,
 }
 
 impl MisuseRow {
     /// Those of all replicas, a row for each service and instrument.
     fn all(misused: Vec<Misused>, resources: &[Resource]) -> Vec<Self> {
         let mut rows: Vec<Self> = Vec::new();
-        for Misused { of, instrument, misuse, measurements } in misused {
+        for Misused { of, instrument, others, misuse, measurements } in misused {
             let service = resources.get(of.0 as usize).map_or("", |resource| &*resource.service);
             let is_same = |row: &&mut Self| {
                 let name = row.instrument.as_deref().unwrap_or_default();
-                row.service == service && row.misuse == misuse && *name == *instrument
+                row.service == service
+                    && row.misuse == misuse
+                    && (*name == *instrument || misuse == Misuse::TooMany)
             };
             if let Some(row) = rows.iter_mut().find(is_same) {
                 row.measurements += measurements;
+                let name = row.instrument.as_deref().unwrap_or_default();
+                let names = others.into_iter().chain([instrument]).filter(|other| **other != *name);
+                row.others.extend(names);
+                row.instruments = 1 + row.others.len() as u64;
                 continue;
             }
             rows.push(Self {
                 service: service.to_owned(),
                 instrument: Some(instrument.into()).filter(|name: &String| !name.is_empty()),
+                instruments: 1 + others.len() as u64,
                 problem: misuse.name(),
                 measurements,
                 misuse,
+                others,
             });
         }
         rows
@@ -85,10 +98,22 @@ impl MisuseRow {
 
 impl fmt::Display for MisuseRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, instrument, measurements, misuse, .. } = self;
+        let Self { service, instrument, instruments, measurements, misuse, others, .. } = self;
         let measurements = counted(*measurements, "measurement");
-        let instrument =
-            instrument.as_ref().map(|name| format!(" of {}", name.escape_debug())).unwrap_or_default();
+        let name = instrument.as_ref().map(|name| name.escape_debug().to_string());
+        let instrument = match (name, others.first()) {
+            (Some(name), Some(other)) => {
+                let more = if others.len() > 1 { ", …" } else { "" };
+                let most = if others.len() >= OTHERS { "at least " } else { "" };
+                format!(
+                    " of {most}{} instruments ({name}, {}{more})",
+                    count(*instruments),
+                    other.escape_debug()
+                )
+            }
+            (Some(name), None) => format!(" of {name}"),
+            (None, _) => String::new(),
+        };
         let fate = if misuse.is_kept() { "without their attributes" } else { "not kept" };
         write!(f, "{service}: {measurements}{instrument} {fate}: {misuse}")
     }

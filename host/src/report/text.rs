@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::error::INFALLIBLE;
+use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
@@ -24,6 +24,16 @@ const TOLD_APART: u64 = 20;
 
 /// Characters of a `service.instance.id` that tell instances apart.
 const INSTANCE: usize = 8;
+
+/// Lines that are longer than the page go on below, further in.
+fn folded(text: &str, width: usize) -> String {
+    const FURTHER: usize = 4;
+    let fold = |line: &str| match line.chars().count() > width {
+        true => wrap(line, width - FURTHER).replace('\n', &format!("\n{:FURTHER$}", "")),
+        false => line.to_owned(),
+    };
+    text.lines().map(|line| fold(line) + "\n").collect()
+}
 
 impl Report {
     /// The report as a person reads it: the busiest rows of each table. A run of
@@ -52,7 +62,9 @@ impl Report {
             let left = counted(self.unfinished, "request");
             writeln!(text, "{left} still under way were given up; their spans are lost").expect(INFALLIBLE);
         }
-        self.telemetry.text(&mut text);
+        let mut telemetry = String::new();
+        self.telemetry.text(&mut telemetry);
+        text.push_str(&folded(&telemetry, style.width.into()));
         if let Some(digest) = &self.digest {
             writeln!(text, "digest: {digest}").expect(INFALLIBLE);
         }

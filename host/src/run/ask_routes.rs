@@ -9,6 +9,7 @@ use tracing::debug;
 use crate::bus::routes::Routes;
 use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
+use crate::database::Databases;
 use crate::engine;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
 use crate::guest::contract::{self, Described};
@@ -79,6 +80,7 @@ pub fn ask_routes(
         span_limits: SpanLimits::default(),
         root: model.root(),
         permits: Cell::new(1),
+        databases: Databases::default(),
         caches: Caches::new(model),
         outbound: OnceCell::new(),
     });

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use flate2::write::GzEncoder;
 
 use crate::files;
 
+use super::console::text::safe_json;
 use super::exporter::{Account, Reason, Trouble};
 use super::signal::Count;
 
@@ -28,6 +29,8 @@ const ZSTD_LEVEL: i32 = 3;
 pub struct Lines {
     out: Box<dyn Write + Send>,
     name: String,
+    /// A terminal would obey some characters: lines, which are JSON or safe, have escapes for them.
+    is_terminal: bool,
     /// For a file on a disk: what is taken off again when a line goes in by half.
     file: Option<File>,
     /// Bytes of whole lines, or frames of them, that were written.
@@ -64,7 +67,9 @@ impl Lines {
     /// The file cannot be created.
     pub fn create(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self::new(name(path), Box::new(io::stdout())));
+            let stdout = io::stdout();
+            let is_terminal = stdout.is_terminal();
+            return Ok(Self { is_terminal, ..Self::new(name(path), Box::new(stdout)) });
         }
         let packer = Packer::of(path)?;
         let file = files::create(path)?;
@@ -80,6 +85,7 @@ impl Lines {
             out,
             account,
             name,
+            is_terminal: false,
             file: None,
             whole: 0,
             packer: None,
@@ -107,7 +113,9 @@ impl Lines {
     /// compressed.
     pub fn put(&mut self, lines: &[u8], count: Count) {
         if self.packer.is_none() {
-            return self.write(lines, count);
+            let text = self.is_terminal.then(|| String::from_utf8_lossy(lines));
+            let text = text.as_deref().map(safe_json);
+            return self.write(text.as_ref().map_or(lines, |text| text.as_bytes()), count);
         }
         self.frame.extend_from_slice(lines);
         self.framed += count;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use tokio::time::Instant;
 
-use super::console::text::safe;
+use super::console::text::{safe, safe_json};
 use super::encode::json::{Shown, not_finite};
 use super::exporter::{Account, Exporter};
 use super::lines::Lines;
@@ -57,8 +57,11 @@ impl LogLines {
 
     fn add(&mut self, log: &LogRecord, service: &str) {
         match self.format {
-            Format::Json => serde_json::to_writer(&mut self.buffer, &Line { log, service })
-                .expect("a line has only keys that are strings, and a Vec takes whatever is written to it"),
+            Format::Json => {
+                let line = serde_json::to_string(&Line { log, service });
+                let line = line.expect("a line has only keys that are strings");
+                self.buffer.extend_from_slice(safe_json(&line).as_bytes());
+            }
             Format::Text => self.buffer.extend_from_slice(text(log, service).as_bytes()),
         }
         self.buffer.push(b'\n');
@@ -208,9 +211,8 @@ mod tests {
     use super::*;
     use crate::telemetry::record::{ResourceId, Scope};
 
-    /// What of a text line comes after the message.
-    fn attributes(attributes: Vec<KeyValue>) -> String {
-        let log = LogRecord {
+    fn record(attributes: Vec<KeyValue>) -> LogRecord {
+        LogRecord {
             resource: ResourceId(0),
             scope: Scope::Guest,
             time: 0,
@@ -219,8 +221,25 @@ mod tests {
             event_name: None,
             attributes,
             span: None,
-        };
-        text(&log, "front").split_once("done ").expect("attributes").1.to_owned()
+        }
+    }
+
+    /// What of a text line comes after the message.
+    fn attributes(attributes: Vec<KeyValue>) -> String {
+        text(&record(attributes), "front").split_once("done ").expect("attributes").1.to_owned()
+    }
+
+    #[test]
+    fn a_json_line_has_nothing_that_a_terminal_obeys_and_means_the_same() {
+        let odd = "\u{202e} rtl \u{2028} ls \u{85} nel \u{9b}31m \x1b[31m";
+        let lines = Lines::new("a test", Box::new(io::sink()));
+        let mut lines = LogLines { lines, format: Format::Json, least: Severity::Trace, buffer: Vec::new() };
+        let log = LogRecord { body: odd.into(), ..record(vec![KeyValue::new(odd.to_owned(), odd)]) };
+        lines.add(&log, odd);
+        let line = std::str::from_utf8(&lines.buffer).expect("text");
+        assert!(line.trim_end().chars().all(|c| c.is_ascii() && !c.is_control()), "{line}");
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!((&value["message"], &value["attributes"][odd]), (&odd.into(), &odd.into()));
     }
 
     #[test]

@@ -6,15 +6,15 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use super::address;
-use super::key::{Key, Optional, Required};
+use super::key::{Key, Optional, Required, Usual};
 use super::load::json;
 use super::patterns;
 use super::reader::{Table, Value};
-use super::section::{Named, Section};
-use super::shapes::{By, Whole, Written};
-use super::types::TEXT;
-use crate::error::{Problem, quote};
-use crate::model::{Cell, CellPart, Database, TableRows};
+use super::section::{Named, Section, Sub};
+use super::shapes::{By, Count, Whole, Written};
+use super::types::{DURATION, TEXT, TIME};
+use crate::error::{Problem, did_you_mean, quote};
+use crate::model::{Cell, CellPart, ConnectionPool, Cost, Database, Nanos, TableRows};
 
 /// Rows of a table: with some columns, as many as fit into a database.
 const ROWS_AT_MOST: u64 = 5_000_000;
@@ -32,7 +32,7 @@ pub(super) static DATABASES: Key<Named, Optional> = Key {
 static DATABASE: Section = Section {
     name: "database",
     says: "a database: the tables of a schema, and their rows",
-    keys: &[&SCHEMA, &ROWS],
+    keys: &[&SCHEMA, &ROWS, &CORES, &CONNECTIONS, &LATENCY, &COST, &STATEMENT_TIMEOUT, &LOCK_TIMEOUT],
     rules: &[],
 };
 
@@ -49,6 +49,140 @@ static ROWS: Key<Named, Optional> = Key {
     absent: Optional("none"),
     says: "rows beside those of the schema, by table: `{ stock = { count = 95000, values = { sku = \"SKU-{n:06}\" } } }`",
 };
+
+static CORES: Key<Count, Usual> = Key {
+    name: "cores",
+    of: Count(1, 1_000),
+    absent: Usual("4"),
+    says: "statements that it executes at a time; others wait",
+};
+
+static CONNECTIONS: Key<Count, Usual> = Key {
+    name: "connections",
+    of: Count(1, 100_000),
+    absent: Usual("100"),
+    says: "connections of all clients together; one more fails with SQLSTATE 53300",
+};
+
+static LATENCY: Key<By<Nanos>, Usual> = Key {
+    name: "latency",
+    of: DURATION,
+    absent: Usual("\"200us\""),
+    says: "from a client to the database, and back again",
+};
+
+static COST: Key<Sub, Optional> = Key {
+    name: "cost",
+    of: Sub(&COSTS),
+    absent: Optional("the defaults"),
+    says: "what executing takes in simulated time",
+};
+
+static COSTS: Section = Section {
+    name: "cost",
+    says: "what executing takes in simulated time",
+    keys: &[&STATEMENT, &STEP, &ROW, &COMMIT],
+    rules: &[],
+};
+
+static STATEMENT: Key<By<Nanos>, Usual> =
+    Key { name: "statement", of: DURATION, absent: Usual("\"100us\""), says: "each statement" };
+
+static STEP: Key<By<Nanos>, Usual> = Key {
+    name: "step",
+    of: DURATION,
+    absent: Usual("\"100ns\""),
+    says: "each step, of which a row that is read takes about four",
+};
+
+static ROW: Key<By<Nanos>, Usual> =
+    Key { name: "row", of: DURATION, absent: Usual("\"1us\""), says: "each row of the result" };
+
+static COMMIT: Key<By<Nanos>, Usual> =
+    Key { name: "commit", of: DURATION, absent: Usual("\"1ms\""), says: "each commit that changes rows" };
+
+static STATEMENT_TIMEOUT: Key<By<Nanos>, Optional> = Key {
+    name: "statement-timeout",
+    of: TIME,
+    absent: Optional("none"),
+    says: "a statement that takes longer, waiting included, fails with SQLSTATE 57014",
+};
+
+static LOCK_TIMEOUT: Key<By<Nanos>, Optional> = Key {
+    name: "lock-timeout",
+    of: TIME,
+    absent: Optional("none"),
+    says: "a statement that waits longer for a lock fails with SQLSTATE 55P03",
+};
+
+/// `databases` of a service.
+pub(super) static OF_SERVICE: Key<Named, Optional> = Key {
+    name: "databases",
+    of: Named { of: &CLIENT, pattern: || format!("^{}$", patterns::SERVICE_NAME), least: 0 },
+    absent: Optional("none"),
+    says: "the databases that its guest may ask: see [databases](databases.md#connections)",
+};
+
+static CLIENT: Section =
+    Section { name: "client", says: "what a service has of a database", keys: &[&POOL], rules: &[] };
+
+static POOL: Key<Sub, Optional> = Key {
+    name: "pool",
+    of: Sub(&POOLS),
+    absent: Optional("the defaults"),
+    says: "the connections of each replica",
+};
+
+static POOLS: Section =
+    Section { name: "pool", says: "the connections of each replica", keys: &[&MAX, &WAIT], rules: &[] };
+
+static MAX: Key<Count, Usual> =
+    Key { name: "max", of: Count(1, 10_000), absent: Usual("10"), says: "connections at a time" };
+
+static WAIT: Key<By<Nanos>, Usual> = Key {
+    name: "wait",
+    of: DURATION,
+    absent: Usual("\"30s\""),
+    says: "how long a request waits for one; then its guest gets `pool-timeout`",
+};
+
+/// The names of all databases, of those with a mistake too.
+pub(super) fn names(root: &Table<'_>) -> Vec<String> {
+    let Some(value) = DATABASES.get(root) else { return Vec::new() };
+    // Whether it is a table is said by who reads it.
+    match value.item() {
+        DeValue::Table(table) => {
+            let mut names: Vec<_> = table.iter().map(|(key, _)| (key.span().start, key.get_ref())).collect();
+            names.sort();
+            names.into_iter().map(|(_, name)| name.clone().into_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The databases of a service, by their indexes in `names`.
+pub(super) fn of_service(table: &Table<'_>, names: &[String]) -> Vec<ConnectionPool> {
+    let of = OF_SERVICE.get(table).and_then(|value| value.table("the databases"));
+    let entries = of.as_ref().map(Table::entries).unwrap_or_default();
+    entries.iter().filter_map(|entry| client(entry, names)).collect()
+}
+
+fn client(entry: &Value<'_>, names: &[String]) -> Option<ConnectionPool> {
+    let table = CLIENT.open(entry, format!("the database {}", quote(entry.key)))?;
+    let (max, wait) = match POOL.open(&table, "the pool") {
+        Some(pool) => (MAX.read(&pool)?, WAIT.read(&pool)?),
+        None => (MAX.usual(), WAIT.usual()),
+    };
+    let Some(database) = names.iter().position(|name| name == entry.key) else {
+        let help = match names {
+            [] => format!("define it: [databases.{}] with schema = \"…\"", entry.key),
+            names => did_you_mean(entry.key, "databases", names.iter().map(String::as_str)),
+        };
+        let problem = Problem::new(format!("unknown database {}", quote(entry.key)));
+        return entry.refuse_key(problem.label("not defined").help(help));
+    };
+    Some(ConnectionPool { database, max, wait })
+}
 
 static TABLE_ROWS: Section =
     Section { name: "rows", says: "rows of one table", keys: &[&COUNT, &VALUES], rules: &[] };
@@ -97,12 +231,36 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
     let tables = ROWS.get(&table).and_then(|value| value.table("rows"));
     let entries = tables.as_ref().map(Table::entries).unwrap_or_default();
     let rows: Vec<_> = entries.iter().map(table_rows).collect();
+    let (cores, connections, latency) = (CORES.read(&table), CONNECTIONS.read(&table), LATENCY.read(&table));
+    let cost = match COST.get(&table) {
+        Some(_) => cost(&COST.open(&table, "the cost")?),
+        None => Some(Cost {
+            statement: STATEMENT.usual(),
+            step: STEP.usual(),
+            row: ROW.usual(),
+            commit: COMMIT.usual(),
+        }),
+    };
+    let (statement_timeout, lock_timeout) = (STATEMENT_TIMEOUT.read(&table), LOCK_TIMEOUT.read(&table));
     Some(Database {
         name: entry.key.to_owned(),
         schema: folder.join(schema?),
         schema_place: place?,
+        text: None,
         rows: rows.into_iter().collect::<Option<_>>()?,
+        cores: cores?,
+        connections: connections?,
+        latency: latency?,
+        cost: cost?,
+        statement_timeout: statement_timeout?,
+        lock_timeout: lock_timeout?,
     })
+}
+
+fn cost(table: &Table<'_>) -> Option<Cost> {
+    let (statement, step) = (STATEMENT.read(table), STEP.read(table));
+    let (row, commit) = (ROW.read(table), COMMIT.read(table));
+    Some(Cost { statement: statement?, step: step?, row: row?, commit: commit? })
 }
 
 fn table_rows(entry: &Value<'_>) -> Option<TableRows> {

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use super::address;
 use super::cache;
+use super::database;
 use super::key::{Key, Optional, Required, Usual};
 use super::limits;
 use super::patterns;
@@ -42,6 +43,8 @@ pub(super) struct Surroundings<'a> {
     pub embedded: &'a [&'a str],
     /// The limits of a service that sets none.
     pub limits: Limits,
+    /// The names of all databases.
+    pub databases: &'a [String],
     /// The names of all caches.
     pub caches: &'a [&'a str],
 }
@@ -66,6 +69,7 @@ static SERVICE: Section = Section {
         &CONFIG,
         &RESOURCE,
         &COMPUTE_FACTOR,
+        &database::OF_SERVICE,
         &cache::OF_SERVICE,
         &LIMITS,
     ],
@@ -202,6 +206,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         config_keys: ConfigKeys::default(),
         resource: IndexMap::new(),
         compute_factor: COMPUTE_FACTOR.usual(),
+        databases: Vec::new(),
         caches: Vec::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
@@ -231,6 +236,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     }
     service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
     service.compute_factor = COMPUTE_FACTOR.or_usual(table);
+    service.databases = database::of_service(table, around.databases);
     service.caches = cache::of_service(table, around.caches);
     if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
         limits::set(&mut service.limits, &table);

@@ -40,6 +40,8 @@ pub enum ReadError {
         /// It is what --truth has written.
         is_truth: bool,
     },
+    #[error("nothing of {} can be read: {error}", quote(&path.display().to_string()))]
+    Cut { path: PathBuf, error: io::Error },
     #[error("{what}")]
     NoExemplar {
         what: String,
@@ -58,7 +60,10 @@ impl ReadError {
             Self::NoOtlp { is_truth: true, .. } => {
                 "this is the truth of a run, as --truth writes it: name the file of its --out"
             }
-            Self::NoOtlp { is_truth: false, .. } => "name a file that --out has written",
+            Self::NoOtlp { is_truth: false, .. } => {
+                "name a file that --out has written; of one that is cut off, whole lines are read"
+            }
+            Self::Cut { .. } => "the file is damaged or cut off within its first line: copy it again",
             Self::NoExemplar { help, .. } => help,
             Self::Spool(_) => "name a folder with room for it in TMPDIR, or name a file in place of -",
             Self::TooLong(_) => "write it to a file, and name that in place of -",
@@ -92,9 +97,26 @@ impl Source {
         Ok(Self { file: File::open(path).map_err(fail)?, path: path.to_owned() })
     }
 
-    /// Why its traces are not shown: it has none.
-    pub fn without_otlp(&self, is_truth: bool) -> ReadError {
-        ReadError::NoOtlp { path: self.path.clone(), is_truth }
+    /// Whether it is OTLP: how many of its lines are, how many are not, and what could not be read.
+    ///
+    /// # Errors
+    /// It has other lines only, or cannot be read as far as the end of the first.
+    pub fn check(
+        &self,
+        lines: u64,
+        strange: u64,
+        is_truth: bool,
+        unread: &mut Unread,
+    ) -> Result<(), ReadError> {
+        let path = || self.path.clone();
+        if lines > 0 {
+            return Ok(());
+        }
+        match unread.end.take() {
+            Some(error) if strange == 0 => Err(ReadError::Cut { path: path(), error }),
+            _ if strange > 0 => Err(ReadError::NoOtlp { path: path(), is_truth }),
+            _ => Ok(()),
+        }
     }
 
     /// Gives each line to `take`, and returns what it could not give.

@@ -20,6 +20,7 @@ mod probe;
 mod probe_caches;
 mod probe_calls;
 mod probe_metrics;
+mod probe_sql;
 mod probe_telemetry;
 mod refusals;
 mod service;

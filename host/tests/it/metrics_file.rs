@@ -1,5 +1,7 @@
 //! `simhost metrics`: the metrics of a file, by the real program.
 
+mod rows;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -172,8 +174,9 @@ fn a_narrow_page_is_kept_and_says_what_is_left_out() {
         let found = finish(simhost().arg("metrics").arg(&path).env("COLUMNS", columns));
         let widest = found.success().lines().map(|line| line.chars().count()).max();
         assert!(widest <= columns.parse().ok(), "{columns}: {}", found.stdout);
-        let is_said = found.stdout.contains("left out, as the page is narrow: unit");
-        assert!(columns == "80" || is_said == (columns == "60"), "{}", found.stdout);
+        let is_said = found.stdout.contains("left out, as the page is narrow: ");
+        assert_eq!(is_said, columns != "120", "{}", found.stdout);
+        assert!(columns == "60" || found.stdout.contains(" p50 "), "{}", found.stdout);
     }
 }
 
@@ -208,7 +211,7 @@ fn counts_and_rates_are_those_of_the_measurements_however_they_are_told() {
             let cpu = row(&document, "process.cpu.time");
             within(&cpu["count"], all.iter().sum());
             for (minute, times) in TIMES.iter().enumerate() {
-                within(&cpu["over_time"][minute], times.iter().sum());
+                within(&cpu["over_time"][minute], times.iter().sum::<f64>() / 60.0);
             }
         }
     }
@@ -221,7 +224,8 @@ fn values_of_replicas_add_up_for_up_down_counters_and_have_a_mean_for_gauges() {
     assert_eq!(document["metrics"].as_array().map(Vec::len), Some(2));
     let active = row(&document, "http.server.active_requests");
     assert_eq!((&active["kind"], &active["series"]), (&"up-down-counter".into(), &2.into()));
-    assert_eq!((active["last"].as_f64(), active["min"].as_f64()), (Some(9.0), Some(1.0)));
+    assert_eq!((active["last"].as_f64(), active["min"].as_f64()), (Some(9.0), Some(3.0)));
+    assert_eq!(active["max"].as_f64(), Some(9.0), "the greatest sum, not the greatest of a replica");
     let memory = row(&document, "process.memory.usage");
     assert_eq!((memory["last"].as_f64(), memory["max"].as_f64()), (Some(4.5e6), Some(5e6)));
     assert_eq!(memory["over_time"], serde_json::json!([1.5e6, 2.5e6, 3.5e6, 4.5e6]));
@@ -232,8 +236,8 @@ fn a_counter_that_begins_anew_is_counted_from_zero() {
     let mut records = records(PLAIN);
     records.retain(|record| &*record.instrument.name == "process.cpu.time");
     for (index, record) in records.iter_mut().enumerate() {
-        // A process that is restarted after two minutes.
-        let value = [3.0, 5.0, 2.0, 4.0][index];
+        // A process that is restarted after two minutes: what it counts in each is 3, 2, 2 and 2.
+        let value = [3.0, 5.0, 2.0, 4.0][index] * 60.0;
         record.start = START + [0, 0, 2, 2][index] * MINUTE;
         record.points =
             Points::Sum { points: number(value), is_monotonic: true, temporality: Temporality::Cumulative };
@@ -246,35 +250,49 @@ fn a_counter_that_begins_anew_is_counted_from_zero() {
 }
 
 #[test]
-fn numbers_that_are_none_are_left_out_and_infinite_ones_are_shown_as_such() {
+fn values_that_are_not_finite_are_left_out_and_counted() {
     let gauge = |value| Points::Gauge(number(value));
     let mut records = records(PLAIN);
-    records.truncate(2);
+    records.truncate(4);
     records[0].points = gauge(f64::NAN);
     records[1].points = gauge(f64::INFINITY);
     let (_folder, path) = file("metrics.jsonl", records);
     let found = metrics(&path, &[]);
-    assert!(
-        found.success().contains("process.cpu.time") && found.stdout.contains(" inf"),
-        "{}",
-        found.stdout
-    );
-    assert!(!found.stdout.contains("http.server"), "{}", found.stdout);
-    assert_eq!(row(&json(&path, &[]), "process.cpu.time")["last"], Value::Null);
+    let said = "2 data points left out: the value is not a finite number";
+    assert!(found.success().contains(said), "{}", found.stdout);
+    assert!(!found.stdout.contains("order-service"), "{}", found.stdout);
+    assert_eq!(json(&path, &[])["metrics"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]
-fn a_filter_that_meets_nothing_names_what_is_near() {
+fn a_filter_takes_a_name_or_a_part_and_one_that_meets_nothing_is_refused() {
     let (_folder, path) = file("metrics.jsonl", records(PLAIN));
     let said = |arguments: &[&str]| metrics(&path, arguments).success().to_owned();
     assert!(said(&["--metric", "memory"]).contains("process.memory.usage"));
-    let service = said(&["--service", "order-servise"]);
-    assert!(service.contains("no metric of the file is of service \"order-servise\""), "{service}");
+    assert!(said(&["--service", "order"]).contains("\n order-service\n"));
+    // A whole name is that one, and not others that have it in them.
+    let mut twins = records(PLAIN);
+    twins[0].instrument =
+        Arc::new(Instrument { name: "process.cpu.time.total".into(), ..(*twins[1].instrument).clone() });
+    let (_folder, other) = file("metrics.jsonl", twins);
+    assert_eq!(json(&other, &["--metric", "process.cpu.time"])["metrics"].as_array().map(Vec::len), Some(1));
+    assert_eq!(json(&other, &["--metric", "process.cpu.tim"])["metrics"].as_array().map(Vec::len), Some(2));
+
+    let refused = |arguments: &[&str]| {
+        let found = metrics(&path, arguments);
+        assert_eq!((found.code, &*found.stdout), (Some(2), ""), "{arguments:?}");
+        found.stderr
+    };
+    let service = refused(&["--service", "order-servise"]);
+    assert!(service.contains("no service of the file has \"order-servise\" in its name"), "{service}");
     assert!(service.contains("did you mean \"order-service\"?"), "{service}");
-    let metric = said(&["--metric", "latency"]);
-    assert!(metric.contains("no metric has \"latency\" in its name: "), "{metric}");
-    let both = said(&["--service", "order-service", "--metric", "memory"]);
-    assert!(both.contains("no metric has \"memory\" in its name: "), "{both}");
+    let metric = refused(&["--metric", "latency"]);
+    assert!(metric.contains("no metric has \"latency\" in its name"), "{metric}");
+    let both = refused(&["--service", "order-service", "--metric", "memory"]);
+    assert!(both.contains("no metric of \"order-service\" has \"memory\" in its name"), "{both}");
+    let by = refused(&["--by", "http.rout"]);
+    assert!(by.contains("has the attribute \"http.rout\""), "{by}");
+    assert!(by.contains("did you mean \"http.route\"?"), "{by}");
 }
 
 #[test]
@@ -315,4 +333,29 @@ fn what_is_no_otlp_is_refused() {
     let found = metrics(&path, &[]);
     assert_eq!(found.code, Some(2));
     assert!(found.stderr.contains("no line of "), "{}", found.stderr);
+}
+
+#[test]
+fn a_file_that_is_cut_off_gives_its_whole_lines_and_without_one_is_refused() {
+    let (_folder, path) = file("metrics.jsonl", records(PLAIN));
+    let text = std::fs::read_to_string(&path).expect("text");
+    let cut = |bytes: usize| {
+        std::fs::write(&path, &text[..bytes]).expect("a file");
+        metrics(&path, &[])
+    };
+    let most = cut(text.len() - 10);
+    assert!(most.code == Some(2) || most.stdout.contains("1 line left out: no OTLP as JSON"), "{most:?}");
+    let none = cut(100);
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("of one that is cut off, whole lines are read"), "{}", none.stderr);
+
+    let (_folder, path) = file("metrics.jsonl.gz", records(PLAIN));
+    let packed = std::fs::read(&path).expect("a file");
+    std::fs::write(&path, &packed[..40]).expect("a file");
+    for command in ["metrics", "traces"] {
+        let found = finish(simhost().arg(command).arg(&path));
+        assert_eq!(found.code, Some(2), "{command}: {}", found.stdout);
+        assert!(found.stderr.contains("error: nothing of "), "{command}: {}", found.stderr);
+        assert!(found.stderr.contains("cut off within its first line"), "{command}: {}", found.stderr);
+    }
 }

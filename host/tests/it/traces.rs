@@ -356,7 +356,10 @@ fn a_file_without_a_line_of_otlp_is_refused() {
             found.stderr
         );
     };
-    refused("{\"spans\":[]}\n[1]\n", "help: name a file that --out has written\n");
+    refused(
+        "{\"spans\":[]}\n[1]\n",
+        "help: name a file that --out has written; of one that is cut off, whole lines are read\n",
+    );
     let topology = Topology::orders();
     topology.run(&["--virtual", "--for", "1s", "--truth", "truth.jsonl", "--show", "none"]).success();
     let truth = std::fs::read_to_string(topology.beside("truth.jsonl")).expect("the truth");

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
 use simhost::model::{
-    Chance, Code, Condition, Distribution, DoorFault, Effect, Fault, FaultEvent, Load, Model, NetworkFault,
-    RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
+    self, Chance, Code, Condition, Distribution, DoorFault, Effect, Fault, FaultEvent, Load, Model,
+    NetworkFault, RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
 };
 use simhost::topology::{Topology, parse};
 
@@ -111,6 +111,10 @@ fn dump(model: &Model) -> String {
     }
     for database in &model.databases {
         line(format!("database {} {}", database.name, database.schema.display()));
+        let model::Database { cores, connections, latency, cost, statement_timeout, lock_timeout, .. } =
+            database;
+        line(format!("  cores={cores} connections={connections} latency={latency} {cost:?}"));
+        line(format!("  statement-timeout={statement_timeout:?} lock-timeout={lock_timeout:?}"));
         for rows in &database.rows {
             line(format!("  {} {} {:?}", rows.count, rows.table, rows.values));
         }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::exports::simhost::service::handler::{Problem, Response, Route};
 use super::simhost::service::metrics::{Definition, FloatInstrument, IntInstrument, Kind};
 use super::simhost::service::tracing::{self, Span, SpanKind, Value};
-use super::simhost::service::{bus, cache, clock, config, incoming, logging};
+use super::simhost::service::{bus, cache, clock, config, incoming, logging, sql};
 use super::{PATIENT, answer, request};
 
 /// Attributes of the list that is set at once.
@@ -64,6 +64,9 @@ pub fn times(what: &str, turns: u64) -> Response {
             "measure-sets" => fraction.record(1.0, &[("turn".into(), Value::Int(turn as i64))]),
             "measure-text" => whole.record(1, &[("turn".into(), Value::Text(format!("{turn}{text}")))]),
             "measure-many" => whole.record(-1, &attributes),
+            "query" => drop(black_box(sql::query("nobody", "SELECT 1", &[]))),
+            "transaction" => drop(black_box(sql::Transaction::begin("nobody"))),
+            "last-work" => drop(black_box(sql::last_work())),
             "instrument" => drop(IntInstrument::new(&definition("hostile.whole".into(), Kind::Counter))),
             "instruments" => {
                 let bounds = (0..200).map(|bound| f64::from(bound) + turn as f64).collect();

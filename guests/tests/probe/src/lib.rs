@@ -11,6 +11,8 @@
 //! | `GET /spans` | spans: nested, with all kinds of values, an error, ended out of order, leaked |
 //! | `GET /measure` | instruments of all kinds, with values of both types, in a span and outside of one |
 //! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
+//! | `POST /sql/{database}` | one statement with its parameters, its result, and what it was to the database |
+//! | `POST /transaction/{database}` | statements in one transaction, which is committed, rolled back or left |
 //! | `GET /cache/{all,get,set,delete,increment,get-many,made}?cache=&key=` | what a cache answers |
 //! | `GET /cache/misuse?cache=` | what it refuses |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
@@ -28,6 +30,7 @@
 mod caches;
 mod calls;
 mod measured;
+mod statements;
 mod telemetry;
 mod world;
 
@@ -48,6 +51,8 @@ fn routes() -> Router {
         .route("GET /spans", telemetry::spans)
         .route("GET /measure", measured::measure)
         .route("GET /misuse", measured::misuse)
+        .route("POST /sql/{database}", statements::query)
+        .route("POST /transaction/{database}", statements::transaction)
         .route("GET /cache/all", caches::all)
         .route("GET /cache/get", caches::get)
         .route("GET /cache/set", caches::set)

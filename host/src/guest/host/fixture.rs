@@ -12,6 +12,7 @@ use super::state::{GuestState, Host};
 use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
+use crate::database::Databases;
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::identity::Identity;
@@ -37,6 +38,7 @@ pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<
         span_limits: SpanLimits::default(),
         root: 1,
         permits: Cell::new(1),
+        databases: Databases::default(),
         caches: caches(),
         outbound: OnceCell::new(),
     })

@@ -9,6 +9,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::cache::Caches;
+use crate::database::Databases;
 use crate::metrics::{Incarnation, Metrics};
 use crate::model::Limits;
 use crate::rng::{Key, Purpose};
@@ -49,6 +50,7 @@ pub struct Host {
     /// Workers that may still be made. The engine has room for those of all
     /// worlds: no world may take another's.
     pub permits: Cell<u64>,
+    pub databases: Databases,
     pub caches: Caches,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,

@@ -37,7 +37,8 @@ impl Definition {
         if !starts_well || name.len() > NAME || !name.bytes().all(is_inner) {
             return Err(Misuse::Name);
         }
-        if unit.len() > UNIT || !unit.is_ascii() {
+        // Of ASCII, those that are shown: a unit of UCUM has no others.
+        if unit.len() > UNIT || !unit.bytes().all(|c| c == b' ' || c.is_ascii_graphic()) {
             return Err(Misuse::Unit);
         }
         if description.chars().nth(DESCRIPTION).is_some() {
@@ -77,7 +78,10 @@ mod tests {
     fn units_and_descriptions_have_their_lengths() {
         assert_eq!(check("a", &"u".repeat(UNIT), &"ü".repeat(DESCRIPTION), &[]), Ok(()));
         assert_eq!(check("a", &"u".repeat(UNIT + 1), "", &[]), Err(Misuse::Unit));
-        assert_eq!(check("a", "°C", "", &[]), Err(Misuse::Unit));
+        assert_eq!(check("a", "{order item}/s", "", &[]), Ok(()));
+        for unit in ["°C", "a\x1b[31m", "\n", "\x7f", "\0"] {
+            assert_eq!(check("a", unit, "", &[]), Err(Misuse::Unit), "{unit:?}");
+        }
         assert_eq!(check("a", "", &"ü".repeat(DESCRIPTION + 1), &[]), Err(Misuse::Description));
     }
 

@@ -1,6 +1,6 @@
 //! What guests do wrong with their instruments. It harms nobody, and the report says it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::metrics::series::ATTRIBUTE_SETS;
@@ -11,6 +11,9 @@ use super::bounds::{ATTRIBUTES, BOUNDS, DESCRIPTION, INSTRUMENTS, MISUSES, NAME,
 
 /// Bytes of a name that are kept, where it is too long to be one.
 const CUT: usize = 60;
+
+/// Instruments that are told apart, of those for which a replica has no room.
+pub const OTHERS: usize = 1_000;
 
 /// Why an instrument or a measurement counts for nothing, or not for what it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +67,7 @@ impl fmt::Display for Misuse {
                 f,
                 "the name is not a letter and then letters, digits, `_`, `.`, `-` and `/`, up to {NAME} characters"
             ),
-            Self::Unit => write!(f, "the unit is not up to {UNIT} characters of ASCII"),
+            Self::Unit => write!(f, "the unit is not up to {UNIT} printable characters of ASCII"),
             Self::Description => {
                 write!(f, "the description is longer than {} characters", grouped(DESCRIPTION as u64))
             }
@@ -102,6 +105,8 @@ pub struct Misused {
     pub of: ResourceId,
     /// Its name, cut where it is too long to be one.
     pub instrument: Box<str>,
+    /// Other instruments that it concerns: those that are too many are one misuse. [`OTHERS`] at most.
+    pub others: BTreeSet<Box<str>>,
     pub misuse: Misuse,
     /// Measurements that it concerns.
     pub measurements: u64,
@@ -118,13 +123,23 @@ impl Misuses {
         let all = self.0.entry(of).or_default();
         let name = if name.len() > NAME { &name[..name.floor_char_boundary(CUT)] } else { name };
         let is_known = |known: &Misused| {
-            // Of a flood of instruments, the first name stands for all.
+            // A flood of instruments is one misuse.
             known.misuse == misuse && (misuse == Misuse::TooMany || *known.instrument == *name)
         };
         if let Some(place) = all.iter().position(is_known) {
+            let Misused { instrument, others, .. } = &mut all[place];
+            if **instrument != *name && others.len() < OTHERS && !others.contains(name) {
+                others.insert(name.into());
+            }
             return place;
         }
-        let new = |name: &str, misuse| Misused { of, instrument: name.into(), misuse, measurements: 0 };
+        let new = |name: &str, misuse| Misused {
+            of,
+            instrument: name.into(),
+            others: BTreeSet::new(),
+            misuse,
+            measurements: 0,
+        };
         if all.len() < MISUSES {
             all.push(new(name, misuse));
         } else if all.len() == MISUSES {
@@ -166,6 +181,7 @@ mod tests {
         assert!(all.iter().all(|misused| misused.instrument.len() <= CUT));
         let too_many = all.iter().find(|misused| misused.misuse == Misuse::TooMany).expect("it is there");
         assert_eq!((&*too_many.instrument, too_many.measurements), ("orders.0", 1_000));
+        assert_eq!(too_many.others.len(), 999);
         assert_eq!(all.last().map(|misused| misused.misuse), Some(Misuse::Further));
     }
 }

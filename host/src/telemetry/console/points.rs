@@ -48,7 +48,7 @@ impl<W> PointLines<W> {
             moment(metric.time).unwrap_or_default(),
             safe(&resource.service, style.unicode)
         );
-        let unit = &*metric.instrument.unit;
+        let unit = &*safe(&metric.instrument.unit, style.unicode);
         let mut text = String::new();
         let mut line = |value: String, attributes: &[KeyValue]| {
             let pairs: Vec<_> = attributes.iter().map(|of| format!("{}={}", &*of.key, of.value)).collect();

@@ -7,6 +7,12 @@ use crate::model::Nanos;
 /// Factors of bytes.
 const BYTES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
+/// A longer time is shown as a number: nanoseconds of more have no room in 64 bits.
+const MOST_SECONDS: f64 = 1.8e10;
+
+/// A greater number has a power of ten: not all of its digits mean something.
+const MOST_DIGITS: f64 = 1e15;
+
 /// A measured value in a unit of the Unified Code for Units of Measure: times and bytes in the unit
 /// that suits them, others as numbers, with a unit that is no more than a remark left out.
 pub fn measured(value: f64, unit: &str) -> String {
@@ -22,7 +28,7 @@ pub fn measured(value: f64, unit: &str) -> String {
     }
     let sign = if value < 0.0 { "-" } else { "" };
     let size = value.abs();
-    if let Some(seconds) = seconds {
+    if let Some(seconds) = seconds.filter(|seconds| size * seconds < MOST_SECONDS) {
         return format!("{sign}{}", time((size * seconds * 1e9).round() as Nanos));
     }
     if unit == "By" {
@@ -60,9 +66,18 @@ fn long(seconds: u64) -> String {
     if hours > 0 { two(hours, "h", minutes, "m") } else { two(minutes, "m", rest, "s") }
 }
 
-/// A number with three significant digits, whole ones in groups: `0.0123`, `50`, `1,204`.
+/// A number with three significant digits, whole ones in groups: `0.0123`, `50`, `1,204`, `9.22e18`.
 pub fn number(number: f64) -> String {
-    if number.abs() >= 999.5 { count(number.round() as u64) } else { digits(number) }
+    let sign = if number < 0.0 { "-" } else { "" };
+    match number.abs() {
+        size if size >= MOST_DIGITS => {
+            let text = format!("{number:.2e}");
+            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+            format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.'))
+        }
+        size if size >= 999.5 => format!("{sign}{}", count(size.round() as u64)),
+        _ => digits(number),
+    }
 }
 
 /// Three significant digits, without zeros behind the point at the end.
@@ -93,5 +108,9 @@ mod tests {
         assert_eq!(shown.map(|(of, unit)| measured(of, unit)), ["3", "0.25", "-1,500", "21.5 Cel"]);
         let shown = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(|value| measured(value, "s"));
         assert_eq!(shown, ["NaN", "inf", "-inf"]);
+        let shown = [(i64::MAX as f64, ""), (-1.797e308, "1"), (1e300, "s"), (1.8e301, "By"), (1e-300, "")];
+        let shown = shown.map(|(of, unit)| measured(of, unit));
+        assert_eq!(shown, ["9.22e18", "-1.8e308", "1e300 s", "1.64e289 TiB", "0"]);
+        assert_eq!([-1_204.4, 999_999_999_999_999.0].map(number), ["-1,204", "999,999,999,999,999"]);
     }
 }

@@ -1,9 +1,12 @@
 //! Text that is safe to print, its width in columns, and numbers in columns.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthChar;
+
+use crate::error::INFALLIBLE;
 
 /// Marks that may sit on one character; what is stacked higher only smears over other lines.
 const MAX_MARKS: usize = 3;
@@ -32,6 +35,26 @@ pub fn safe(text: &str, unicode: bool) -> String {
         }
     }
     out
+}
+
+/// JSON with nothing in it that a terminal would obey: what strings have of it is written as escapes, which
+/// mean the same. JSON itself escapes no more than the first 32 characters.
+pub fn safe_json(json: &str) -> Cow<'_, str> {
+    let is_plain = |byte: &u8| *byte < 0x7f;
+    if json.as_bytes().iter().all(is_plain) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char == '\n' || !char.is_control() && !is_invisible(char) {
+            out.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            write!(out, "\\u{unit:04x}").expect(INFALLIBLE);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Joiners, selectors, direction marks and line separators: they change what
@@ -144,6 +167,20 @@ mod tests {
         assert_eq!(safe("abc\u{202e}fed\u{200d}\u{fe0f}", true), "abc\\u{202e}fed\\u{200d}\\u{fe0f}");
         assert_eq!(safe("Größe 訂單", true), "Größe 訂單");
         assert_eq!(safe("Größe", false), "Gr\\u{f6}\\u{df}e");
+    }
+
+    #[test]
+    fn json_that_is_safe_means_the_same() {
+        let odd = "Größe 訂單 \u{9b}2J \u{85} \u{2028} \u{202e} \u{7f} \u{e0041} \x1b\n \"";
+        let json = serde_json::to_string(odd).expect("a text");
+        let safe = safe_json(&json);
+        assert!(
+            safe.contains("Größe 訂單 \\u009b2J \\u0085 \\u2028 \\u202e \\u007f \\udb40\\udc41"),
+            "{safe}"
+        );
+        assert!(safe.chars().all(|char| !char.is_control() && !is_invisible(char)), "{safe}");
+        assert_eq!(serde_json::from_str::<String>(&safe).expect("a text"), odd);
+        assert!(matches!(safe_json("[1,\n2]\n"), Cow::Borrowed(_)));
     }
 
     #[test]

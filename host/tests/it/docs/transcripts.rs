@@ -4,8 +4,9 @@
 //! path. A TOML example that begins with `# NAME.toml` is a file there, SQL that begins with `-- NAME.sql`
 //! as well, and TOML that begins with `# Add to NAME.toml` is added to its file. A line `…` stands for
 //! lines that are left out, and `…` within a line for any text. A command that shows nothing has to
-//! succeed, and runs for two simulated seconds where the page has minutes. Marks of a fence: `no-run` for what needs a browser, another
-//! terminal, a container or a compiler; `needs-TOOL` for what is run where TOOL is installed.
+//! succeed, and runs for two simulated seconds where the page has minutes. Marks of a fence: `no-run` for
+//! what needs a browser, another terminal, a container or a compiler; `needs-TOOL` for what is run where
+//! TOOL is installed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,7 +16,7 @@ use super::{Block, blocks, root, text};
 use crate::support::{METRICS, Topology, at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
-const NOT_RUN: usize = 30;
+const NOT_RUN: usize = 31;
 
 /// A command of a block, and what it shows below.
 struct Step {

@@ -25,7 +25,7 @@ const LINES: u64 = 4 << 10;
 /// That is what the host's work costs, or a memory's operations, and where the guest's own
 /// instructions cost as much, some of those too: so much that the test fails when the price of
 /// one function of the host is missing.
-const WAYS: [(&str, u64); 43] = [
+const WAYS: [(&str, u64); 46] = [
     ("nothing", 1),
     ("now", CALLED),
     ("sleep", TIMER),
@@ -57,6 +57,9 @@ const WAYS: [(&str, u64); 43] = [
     ("measure-sets", CALLED + MEASUREMENT + 4),
     ("measure-text", CALLED + MEASUREMENT + 4 + PAGE),
     ("measure-many", CALLED + MEASUREMENT + 1_000 * 64),
+    ("query", CALL),
+    ("transaction", CALL),
+    ("last-work", CALLED),
     ("instrument", 2 * CALLED + RECORD + 13 + 1 + 29),
     // 200 bounds.
     ("instruments", 3 * CALLED + RECORD + MEASUREMENT + 200 * 8),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::metrics::{self, Measured, Point};
-use crate::support::{METRICS, Run, Topology, World};
+use crate::support::{METRICS, Run, Topology, World, finish};
 
 /// The last points of a metric of guests, with the value of an attribute.
 fn last(run: &Run, metric: &str) -> Vec<Point> {
@@ -57,6 +57,34 @@ fn each_problem_of_an_instrument_is_reported_at_its_key() {
     assert!(said.contains("\"summary\" is no kind of instrument: \"counter\""), "{said}");
     assert!(said.contains("\"1st\" is no name of an instrument"), "{said}");
     assert!(said.contains("write KIND [VALUE] [UNIT] [KEY=VALUE]"), "{said}");
+}
+
+#[test]
+fn a_slip_in_a_value_or_in_the_name_of_a_parameter_is_reported_at_its_key() {
+    let front = "config.place = { route = \"POST /orders/{channel}\", metrics = { a = \"gauge NaN\", \
+                 b = \"counter ten\", c = \"counter 1 {order} channel={chanel}\", d = \"counter 1 s x=1 x=2\" } }";
+    let said = World::of_services(&[("front", front)]).refusal();
+    for part in ["\"NaN\" is no number", "\"ten\" is no number", "the attribute \"x\" is there twice"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let front = "config.place = { route = \"POST /orders/{channel}\", metrics = { \
+                 c = \"counter 1 {order} channel={chanel}\" } }";
+    let said = World::of_services(&[("front", front)]).refusal();
+    assert!(said.contains("no route has the parameter {chanel}"), "{said}");
+    assert!(said.contains("write one of those of the route: \"channel\""), "{said}");
+}
+
+#[test]
+fn instruments_that_are_too_many_are_counted_and_two_of_them_are_named() {
+    let metrics: Vec<_> = (1..=131).map(|number| format!("m{number:03} = \"counter\"")).collect();
+    let front = format!("guest = \"service\"\nconfig.metrics = {{ {} }}", metrics.join(", "));
+    let text = format!("[topology]\nname = \"many\"\n[ingress]\nto = \"front\"\n[services.front]\n{front}\n");
+    let topology = Topology::new("many", text);
+    let mut command =
+        topology.command(&["--virtual", "--show", "summary", "--request", "GET /", "--request", "GET /"]);
+    let run = finish(command.env(METRICS, ""));
+    let said = "front: 62 measurements of 31 instruments (m101, m102, …) not kept";
+    assert!(run.success().contains(said) || run.stderr.contains(said), "{run:?}");
 }
 
 #[test]

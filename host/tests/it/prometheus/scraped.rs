@@ -36,8 +36,8 @@ struct Scraped {
     topology: Topology,
     report: Value,
     spans: Vec<Span>,
-    /// When Prometheus had scraped it: seconds since the epoch. Later its series are gone, and another run may
-    /// have its port.
+    /// When Prometheus had scraped it: seconds since the epoch. Later its series are gone, and another run
+    /// may have its port.
     at: f64,
 }
 

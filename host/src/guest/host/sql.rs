@@ -1,0 +1,363 @@
+//! `simhost:service/sql`: statements for the databases of the topology.
+
+mod span;
+mod values;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use simhost_sql::{Done, Ended, Failure, Statement, Value, Work};
+use wasmtime::component::{HasSelf, LinkerInstance, Resource};
+
+use crate::context::SpanId;
+use crate::database::{Connection, Live, NoConnection, Open, Pool};
+use crate::model::Nanos;
+use crate::process::Process;
+use crate::sched::{self, Sched};
+use crate::wasi::bill::{self, CALL, FUNCTION};
+
+use super::state::{GuestState, Local};
+use crate::guest::bindings::Transaction;
+use crate::guest::bindings::simhost::service::sql;
+use crate::guest::identity::Identity;
+use span::Said;
+use values::{given, price, refusal, taken};
+
+/// What the host computes for a step of a database: nanoseconds, rounded up.
+const STEP: u64 = 10;
+
+/// Transactions that a worker has open at a time.
+const TRANSACTIONS: usize = 64;
+
+/// A worker's transactions, and what its last statement was.
+pub struct State {
+    open: BTreeMap<u32, Held>,
+    last: Option<(Work, Rc<Live>, Arc<Statement>)>,
+}
+
+/// An open transaction, and the connection below it: that is given back when the transaction has ended.
+struct Held {
+    open: Open,
+    connection: Connection,
+}
+
+impl State {
+    pub const fn new(_: &Identity) -> Self {
+        Self { open: BTreeMap::new(), last: None }
+    }
+
+    /// The request has ended: what it left open is rolled back.
+    pub fn finish(&mut self) {
+        self.open.clear();
+        self.last = None;
+    }
+}
+
+/// Links the interface.
+pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::Result<()> {
+    sql::add_to_linker_instance::<_, HasSelf<_>>(instance, |state| state)
+}
+
+/// What needs a connection, which it may not get.
+type Connected<T> = LocalBoxFuture<'static, Result<T, sql::Error>>;
+
+/// A CLIENT span to be: its parent and its id.
+type Span = (SpanId, SpanId);
+
+/// Where a call of a guest goes on: on the clock of the world.
+struct Way {
+    process: Rc<Process>,
+    sched: Sched,
+    /// The instant to which the guest has computed.
+    begins: Nanos,
+    span: Span,
+}
+
+/// What became of a statement.
+struct Asked {
+    said: Said,
+    result: Result<Done, Failure>,
+    work: Work,
+    of: Option<(Rc<Live>, Arc<Statement>)>,
+}
+
+impl Way {
+    /// A connection, when the world has come to the guest's instant.
+    async fn connect(&self, pool: &Rc<Pool>) -> Result<Connection, sql::Error> {
+        self.sched.sleep_until(self.begins).await;
+        pool.take(&self.sched, &self.process).await.map_err(|reason| match reason {
+            NoConnection::Timeout => sql::Error::PoolTimeout,
+            NoConnection::Refused(failure) => sql::Error::Refused(refusal(failure)),
+        })
+    }
+
+    /// What the span of a word says that begins or ends a transaction, now.
+    fn control(&self, word: &str, connection: &Connection, began: Nanos) -> Said {
+        let database = connection.pool.live.settings.name.clone();
+        Said { database, summary: word.to_owned(), text: word.to_owned(), began, ended: self.sched.now() }
+    }
+
+    /// Asks one statement, within a transaction if there is one.
+    async fn ask(&self, live: &Rc<Live>, open: Option<&mut Open>, text: &str, params: &[Value]) -> Asked {
+        let began = self.sched.now();
+        let database = live.settings.name.clone();
+        let (summary, query, result, work, of) = match live.prepare(text) {
+            Ok(statement) => {
+                let answer = match open {
+                    Some(open) => open.execute(&statement, params).await,
+                    None => live.execute(&statement, params).await,
+                };
+                let (summary, query) = (statement.summary().to_owned(), statement.query_text().to_owned());
+                (summary, query, answer.result, answer.work, Some((Rc::clone(live), statement)))
+            }
+            Err(failure) => {
+                if let Some(open) = open {
+                    open.fail();
+                }
+                live.refuse().await;
+                let (summary, query) = simhost_sql::described(text);
+                (summary, query, Err(failure), Work::default(), None)
+            }
+        };
+        let said = Said { database, summary, text: query, began, ended: self.sched.now() };
+        Asked { said, result, work, of }
+    }
+}
+
+impl sql::Host for GuestState {
+    async fn query(
+        &mut self,
+        database: String,
+        statement: String,
+        params: Vec<sql::Value>,
+    ) -> wasmtime::Result<Result<sql::Rows, sql::Error>> {
+        self.charge(price(&statement, &params));
+        let asked = match self.local.get_mut().start_query(&database, statement, params) {
+            Ok(asked) => sched::here(asked),
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(match asked.await {
+            Ok((span, asked)) => self.answered(span, asked),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
+        self.charge(FUNCTION);
+        let last = self.local.get().interfaces.sql.last.as_ref().map(|(work, live, statement)| sql::Work {
+            steps: work.steps,
+            rows_scanned: work.scanned,
+            sorts: work.sorts,
+            plan: live.plan(statement),
+        });
+        let bytes = last.iter().flat_map(|work| &work.plan).map(String::len).sum();
+        self.charge(bill::bytes(bytes));
+        Ok(last)
+    }
+}
+
+impl sql::HostTransaction for GuestState {
+    async fn begin(
+        &mut self,
+        database: String,
+    ) -> wasmtime::Result<Result<Resource<Transaction>, sql::Error>> {
+        self.charge(FUNCTION + CALL);
+        let begun = match self.local.get_mut().start_transaction(&database) {
+            Ok(begun) => sched::here(begun),
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(match begun.await {
+            Ok((span, said, held)) => {
+                let local = self.local.get_mut();
+                local.record_query(span, said, None);
+                let handle = local.next_handle();
+                local.interfaces.sql.open.insert(handle, held);
+                Ok(Resource::new_own(handle))
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn query(
+        &mut self,
+        transaction: Resource<Transaction>,
+        statement: String,
+        params: Vec<sql::Value>,
+    ) -> wasmtime::Result<Result<sql::Rows, sql::Error>> {
+        self.charge(price(&statement, &params));
+        let asked = match self.local.get_mut().start_within(transaction.rep(), statement, params) {
+            Ok(asked) => sched::here(asked),
+            Err(error) => return Ok(Err(error)),
+        };
+        let (span, asked, held) = asked.await;
+        self.local.get_mut().interfaces.sql.open.insert(transaction.rep(), held);
+        Ok(self.answered(span, asked))
+    }
+
+    async fn commit(
+        &mut self,
+        transaction: Resource<Transaction>,
+    ) -> wasmtime::Result<Result<(), sql::Error>> {
+        self.charge(FUNCTION + CALL);
+        let ended = match self.local.get_mut().start_end(transaction.rep(), true) {
+            Ok(ended) => sched::here(ended),
+            Err(error) => return Ok(Err(error)),
+        };
+        let (span, said, failed) = ended.await;
+        self.local.get_mut().record_query(span, said, failed.as_ref());
+        Ok(failed.map_or(Ok(()), |failure| Err(sql::Error::Refused(refusal(failure)))))
+    }
+
+    async fn rollback(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
+        self.charge(FUNCTION + CALL);
+        let ended = match self.local.get_mut().start_end(transaction.rep(), false) {
+            Ok(ended) => sched::here(ended),
+            // It has ended already.
+            Err(_) => return Ok(()),
+        };
+        let (span, said, failed) = ended.await;
+        self.local.get_mut().record_query(span, said, failed.as_ref());
+        Ok(())
+    }
+
+    fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
+        self.charge(FUNCTION);
+        self.local.get_mut().interfaces.sql.open.remove(&transaction.rep());
+        Ok(())
+    }
+}
+
+impl Local {
+    fn start_query(
+        &mut self,
+        database: &str,
+        statement: String,
+        params: Vec<sql::Value>,
+    ) -> Result<Connected<(Span, Asked)>, sql::Error> {
+        let (pool, way) = (self.pool(database)?, self.way()?);
+        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let asked = async move {
+            let connection = way.connect(&pool).await?;
+            let asked = way.ask(&connection.pool.live, None, &statement, &params).await;
+            Ok((way.span, asked))
+        };
+        Ok(asked.boxed_local())
+    }
+
+    fn start_transaction(&mut self, database: &str) -> Result<Connected<(Span, Said, Held)>, sql::Error> {
+        if self.interfaces.sql.open.len() >= TRANSACTIONS {
+            let text = format!("{TRANSACTIONS} transactions of this worker are open, which are the most");
+            return Err(sql::Error::Invalid(text));
+        }
+        let (pool, way) = (self.pool(database)?, self.way()?);
+        let begun = async move {
+            let connection = way.connect(&pool).await?;
+            let began = way.sched.now();
+            let begun = connection.pool.live.begin().await;
+            let open = begun.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
+            let said = way.control("BEGIN", &connection, began);
+            Ok((way.span, said, Held { open, connection }))
+        };
+        Ok(begun.boxed_local())
+    }
+
+    fn start_within(
+        &mut self,
+        transaction: u32,
+        statement: String,
+        params: Vec<sql::Value>,
+    ) -> Result<LocalBoxFuture<'static, (Span, Asked, Held)>, sql::Error> {
+        let (mut held, way) = self.held(transaction)?;
+        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let asked = async move {
+            way.sched.sleep_until(way.begins).await;
+            let live = Rc::clone(&held.connection.pool.live);
+            let asked = way.ask(&live, Some(&mut held.open), &statement, &params).await;
+            (way.span, asked, held)
+        };
+        Ok(asked.boxed_local())
+    }
+
+    /// Commits or rolls back; why it could not be committed.
+    fn start_end(
+        &mut self,
+        transaction: u32,
+        commits: bool,
+    ) -> Result<LocalBoxFuture<'static, (Span, Said, Option<Failure>)>, sql::Error> {
+        let (Held { open, connection }, way) = self.held(transaction)?;
+        let ended = async move {
+            way.sched.sleep_until(way.begins).await;
+            let began = way.sched.now();
+            if commits {
+                let failed = match open.commit().await {
+                    Ok(Ended::Committed { .. }) => None,
+                    Ok(Ended::RolledBack) => Some(rolled_back()),
+                    Err(failure) => Some(failure),
+                };
+                return (way.span, way.control("COMMIT", &connection, began), failed);
+            }
+            drop(open);
+            way.sched.sleep(connection.pool.live.settings.latency.saturating_mul(2)).await;
+            (way.span, way.control("ROLLBACK", &connection, began), None)
+        };
+        Ok(ended.boxed_local())
+    }
+}
+
+/// A statement of the transaction had failed.
+fn rolled_back() -> Failure {
+    Failure {
+        sqlstate: "25P02",
+        message: "a statement had failed: the transaction was rolled back".to_owned(),
+        hint: Some("look at the result of each statement".to_owned()),
+        place: None,
+    }
+}
+
+impl GuestState {
+    /// Records the CLIENT span of a statement, charges for its work, and gives the guest its result.
+    fn answered(&mut self, span: Span, asked: Asked) -> Result<sql::Rows, sql::Error> {
+        let Asked { said, result, work, of } = asked;
+        let local = self.local.get_mut();
+        local.record_query(span, said, result.as_ref().err());
+        local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
+        self.charge(work.steps.saturating_mul(STEP));
+        let done = result.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
+        let cells = done.rows.iter().flatten().map(Value::weight).sum();
+        self.charge(bill::bytes(cells));
+        Ok(sql::Rows {
+            columns: done.columns.iter().map(|column| column.name.clone()).collect(),
+            rows: done.rows.into_iter().map(|row| row.into_iter().map(given).collect()).collect(),
+            affected: done.affected,
+        })
+    }
+}
+
+impl Local {
+    fn pool(&self, database: &str) -> Result<Rc<Pool>, sql::Error> {
+        let Identity { service, replica, .. } = *self.identity;
+        self.host.databases.pool(service, replica, database).map_err(|known| {
+            sql::Error::UnknownDatabase(format!("no database {database:?} for this service: {known}"))
+        })
+    }
+
+    fn way(&mut self) -> Result<Way, sql::Error> {
+        let Some(scope) = &mut self.scope else {
+            return Err(sql::Error::Invalid("statements are executed while a request is served".to_owned()));
+        };
+        let span = scope.child();
+        let process = Rc::clone(&self.identity.process);
+        Ok(Way { process, sched: self.host.sched.clone(), begins: self.ahead.reach(), span })
+    }
+
+    /// A transaction, for the length of one call.
+    fn held(&mut self, handle: u32) -> Result<(Held, Way), sql::Error> {
+        let way = self.way()?;
+        match self.interfaces.sql.open.remove(&handle) {
+            Some(held) => Ok((held, way)),
+            None => Err(sql::Error::Invalid("this transaction has ended".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Statements of a guest: what they give, what they take, and how their spans look.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::World;
+
+const SCHEMA: &str =
+    "CREATE TABLE stock (id INT PRIMARY KEY, sku TEXT UNIQUE, region TEXT, available INT NOT NULL);
+INSERT INTO stock SELECT n, 'SKU-' || n, 'eu', 10 FROM generate_series(1, 500) AS n;
+";
+
+/// A world with a database, and the folder of its schema.
+fn world(keys: &str, pool: &str) -> (TempDir, World) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("inventory.sql");
+    std::fs::write(&schema, SCHEMA).expect("a schema");
+    let database = format!("[databases.inventory]\nschema = '{}'\n{keys}", schema.display());
+    let world = World::of("probe", &format!("databases.inventory = {{ {pool} }}")).with(&database);
+    (folder, world)
+}
+
+fn ask(statement: &str, params: Value) -> String {
+    format!("POST /sql/inventory {}", json!({ "statement": statement, "params": params }))
+}
+
+fn within(statements: &[&str], end: &str) -> String {
+    format!("POST /transaction/inventory {}", json!({ "statements": statements, "end": end }))
+}
+
+#[test]
+fn a_statement_gives_typed_values_and_takes_the_time_of_its_work() {
+    let (_folder, world) =
+        world("latency = '2ms'\ncost = { statement = '3ms', step = '1us', row = '5ms' }", "");
+    let run = world.flags(&["--compute", "0"]).virtually(&[
+        &ask("SELECT id, sku, available > 5 AS enough FROM stock WHERE sku = $1", json!(["SKU-7"])),
+        &ask("SELECT count(*) FROM stock WHERE region = 'us'", json!([])),
+    ]);
+    let found = run.answers[0].json();
+    assert_eq!(found["rows"], json!([[7, "SKU-7", true]]), "{found}");
+    assert_eq!(found["work"]["plan"], json!(["SEARCH stock USING INDEX stock_sku_key (sku=?)"]));
+    let scan = run.answers[1].json();
+    assert_eq!((&scan["rows"], &scan["work"]["scanned"]), (&json!([[0]]), &json!(499)));
+    for answer in [&found, &scan] {
+        let steps = answer["work"]["steps"].as_u64().expect("a number");
+        let span = run.named("SELECT stock")[usize::from(answer["work"]["scanned"] == 499)];
+        assert_eq!(span.end - span.start, 2 * 2_000_000 + 3_000_000 + steps * 1_000 + 5_000_000);
+    }
+}
+
+#[test]
+fn spans_of_statements_follow_the_conventions() {
+    let (_folder, world) = world("", "");
+    let run = world.virtually(&[
+        &ask("SELECT id FROM stock WHERE sku = 'SKU-7'", json!([])),
+        &ask("INSERT INTO stock VALUES (1, 'x', 'eu', 1)", json!([])),
+        &ask("SELEC 1", json!([])),
+    ]);
+    let span = run.span("SELECT stock");
+    for (key, expected) in [
+        ("db.system.name", "postgresql"),
+        ("db.namespace", "inventory|public"),
+        ("db.query.summary", "SELECT stock"),
+        ("db.query.text", "SELECT id FROM stock WHERE sku = ?"),
+        ("server.address", "inventory"),
+    ] {
+        assert_eq!(span.attributes[key], *expected, "{key}");
+    }
+    let refused = run.span("INSERT stock");
+    assert_eq!(
+        (refused.error_type(), &refused.attributes["db.response.status_code"]),
+        (&json!("23505"), &json!("23505"))
+    );
+    let answer = run.answers[1].json();
+    assert_eq!(answer["sqlstate"], "23505", "{answer}");
+    assert_eq!(run.answers[2].json()["sqlstate"], "42601");
+}
+
+#[test]
+fn a_transaction_is_all_or_nothing_and_one_that_is_left_open_is_nothing() {
+    let (_folder, world) = world("connections = 1", "pool = { max = 1, wait = '1s' }");
+    let take = "UPDATE stock SET available = available - 1 WHERE id = 1";
+    let left = ask("SELECT available FROM stock WHERE id = 1", json!([]));
+    let requests = [
+        within(&[take, take], "commit"),
+        left.clone(),
+        within(&[take], "rollback"),
+        within(&[take], "leave"),
+        within(&[take, "SELECT 1 / 0", take], "commit"),
+        left.clone(),
+    ];
+    let run = world.virtually(&requests.each_ref().map(String::as_str));
+    assert_eq!(run.statuses(), [200; 6], "{:?}", run.bodies());
+    assert_eq!(run.answers[1].json()["rows"], json!([[8]]));
+    assert_eq!(run.answers[5].json()["rows"], json!([[8]]));
+    let spoiled = run.answers[4].json();
+    let codes: Vec<&Value> =
+        spoiled["results"].as_array().expect("results").iter().map(|r| &r["sqlstate"]).collect();
+    assert_eq!(codes, [&Value::Null, &json!("22012"), &json!("25P02")]);
+    assert_eq!(spoiled["end"]["sqlstate"], "25P02");
+    let names: Vec<usize> = ["BEGIN", "COMMIT", "ROLLBACK"].map(|name| run.named(name).len()).to_vec();
+    assert_eq!(names, [4, 2, 1]);
+}
+
+#[test]
+fn a_database_that_the_service_has_not_is_named() {
+    let (_folder, world) = world("", "");
+    let run = world.virtually(&["POST /sql/stock {\"statement\": \"SELECT 1\"}"]);
+    let said = run.answers[0].json()["error"].clone();
+    assert_eq!(
+        said,
+        "no database \"stock\" for this service: known databases of this service: \"inventory\""
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_records() {
+    let (_folder, world) = world("", "");
+    let requests = [
+        ask("INSERT INTO stock VALUES (501, gen_random_uuid()::text, 'us', 1) RETURNING *", json!([])),
+        ask("SELECT random(), now()", json!([])),
+    ];
+    let requests = requests.each_ref().map(String::as_str);
+    let (one, other) = (world.virtually(&requests), world.virtually(&requests));
+    assert_eq!((one.bodies(), &one.bytes), (other.bodies(), &other.bytes));
+}
