@@ -88,8 +88,10 @@ pub struct ServiceRow {
     pub queue: Option<u32>,
     /// Its computing takes this multiple of its time.
     pub compute_factor: Option<f64>,
-    /// `POST /orders`. None where the guest takes every request.
+    /// `POST /orders`. None where the guest takes every request, or none.
     pub routes: Option<Vec<String>>,
+    /// The names of its jobs.
+    pub jobs: Option<Vec<String>>,
     /// Whether `calls` has all that it calls. What a guest in a file calls shows when it runs.
     pub calls_known: bool,
 }
@@ -279,6 +281,7 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         queue: is_guest.then_some(described.queue),
         compute_factor: is_guest.then_some(described.compute_factor),
         routes,
+        jobs: service.guest.as_ref().map(|guest| guest.jobs.clone()),
         calls_known: calls.known(id),
     }
 }
