@@ -21,7 +21,8 @@ fn a_configuration_that_a_guest_with_jobs_refuses_is_reported_at_its_keys() {
 
 #[test]
 fn the_ingress_and_loads_do_not_lead_to_a_guest_that_serves_no_requests() {
-    let load = "[[load]]\nname = \"users\"\nto = \"front\"\nrequest.path = \"/\"\narrivals.poisson = \"1/s\"\n";
+    let load =
+        "[[load]]\nname = \"users\"\nto = \"front\"\nrequest.path = \"/\"\narrivals.poisson = \"1/s\"\n";
     let report = World::of("chores", "").with(load).refusal();
     let why = "whose guest does not export `handler` and serves no requests";
     for said in [
@@ -37,7 +38,11 @@ fn the_ingress_and_loads_do_not_lead_to_a_guest_that_serves_no_requests() {
 fn what_calls_a_guest_that_serves_no_requests_is_refused_once_for_each_caller() {
     let front = World::default().with_guest("front", "service", "config.calls = \"chores, 2x chores\"");
     let report = front.and("chores", "chores", "").refusal();
-    assert_eq!(report.matches("\"front\" calls \"chores\", whose guest does not export").count(), 1, "{report}");
+    assert_eq!(
+        report.matches("\"front\" calls \"chores\", whose guest does not export").count(),
+        1,
+        "{report}"
+    );
     assert!(!report.contains("no such route"), "{report}");
 }
 
