@@ -8,7 +8,7 @@
 //! guest = "gateway"
 //! config.timeout = "10s"
 //! config.orders = { route = "POST /orders", to = "order-service" }
-//! config.show = { route = "GET /orders/{id}", to = "order-service", path = "/v1/orders/{id}", auth = "auth-service/verify" }
+//! config.show = { route = "GET /orders/{id}", to = "order-service", auth = "auth-service/verify" }
 //! ```
 //!
 //! Each table is a route. What stands beside the tables holds for all that do not say otherwise:
@@ -18,10 +18,11 @@
 //! | `route` | required | the route, in tables only |
 //! | `to` | required | the service that gets its requests |
 //! | `path` | that of the request | another path there; a name in braces stands for the parameter of that name |
-//! | `auth` | none | a service and a path, `"auth-service/verify"`: what answers 2xx to a GET with the request's headers lets it pass |
+//! | `auth` | none | a service and a path, `"auth-service/verify"`, that lets requests pass, below |
 //! | `timeout` | `30s` | how long each call may take |
 //!
-//! A request that `auth` does not let pass gets what `auth` answers. A call without a response answers 502, or 504 if
+//! `auth` is asked with a GET that has the headers of the request. Its answer 2xx lets the request pass; any other is
+//! the answer to the request. A call without a response answers 502, or 504 if
 //! it took too long. Headers that end at each hop (RFC 9110, section 7.6.1) are not passed on.
 
 mod proxy;

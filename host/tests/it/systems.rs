@@ -1,6 +1,6 @@
-//! The systems of the tutorials, as they ship: what each answers, and the traces, logs and metrics that it leaves.
-//! Each case has a golden file `tests/it/systems/SYSTEM.CASE.golden`; the page of the system in the book shows the
-//! same requests.
+//! The systems of the tutorials, as they ship: what each answers, and the traces, logs and metrics that
+//! it leaves. Each case has a golden file `tests/it/systems/SYSTEM.CASE.golden`; the page of the system
+//! in the book shows the same requests.
 //!
 //! `BLESS=1 cargo test --test it systems::` writes them anew; read the difference before committing it.
 
@@ -144,7 +144,7 @@ fn served(
     let (target, body) = rest.split_once(' ').unwrap_or((rest, ""));
     let headers = [("content-type", "application/json")];
     let answer = Client(server.address).send(Request { method, target, headers: &headers, body });
-    (answer, server.signal_until_ended("-INT"))
+    (answer, server.stop())
 }
 
 #[test]

@@ -15,7 +15,8 @@ use simhost::model::{
 };
 use simhost::topology::{Topology, parse};
 
-const EMBEDDED: [&str; 5] = ["inventory", "notification", "orders", "payment", "service"];
+const EMBEDDED: [&str; 9] =
+    ["checkout", "gateway", "inventory", "items", "notification", "orders", "payment", "service", "stock"];
 
 #[test]
 fn every_file_is_read_or_refused_as_its_golden_file_says() {

@@ -218,6 +218,11 @@ fn the_tutorial_shows_what_is_printed() {
 }
 
 #[test]
+fn the_pages_of_the_systems_show_what_is_printed() {
+    hold(&pages("docs/systems"));
+}
+
+#[test]
 fn the_guides_show_what_is_printed() {
     hold(&pages("docs/guides"));
 }
