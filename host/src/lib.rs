@@ -16,6 +16,7 @@
 
 pub mod bench;
 pub mod bus;
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod context;

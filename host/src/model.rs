@@ -10,12 +10,14 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod cache;
 mod database;
 mod fault;
 mod link;
 mod load;
 mod sampling;
 
+pub use cache::*;
 pub use database::*;
 pub use fault::*;
 pub use link::*;
@@ -77,6 +79,8 @@ pub struct Model {
     pub objectives: Vec<Objective>,
     /// In the order of the file.
     pub databases: Vec<Database>,
+    /// In the order of the file.
+    pub caches: Vec<Cache>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
     /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.
@@ -176,6 +180,8 @@ pub struct Service {
     pub compute_factor: f64,
     /// The databases that it may ask.
     pub databases: Vec<ConnectionPool>,
+    /// The caches that it may use: indexes into [`Model::caches`].
+    pub caches: Vec<usize>,
     pub limits: Limits,
     /// The service's name in the file.
     pub place: Place,

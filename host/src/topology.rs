@@ -15,6 +15,7 @@ use crate::model::{Fault, Model, Nanos, Picos, Target};
 
 mod address;
 mod answer;
+mod cache;
 mod database;
 mod distribution;
 mod fault;
@@ -39,6 +40,7 @@ mod units;
 
 pub use distribution::show_distribution;
 pub use link::{PolicyRows, policy_lines};
+pub use units::show_size;
 
 use key::{Key, Optional, Required, Usual};
 use names::Names;
@@ -210,6 +212,7 @@ static ROOT: Section = Section {
         &traffic::NETWORK,
         &service::SERVICES,
         &database::DATABASES,
+        &cache::CACHES,
         &link::LINKS,
         &fault::FAULTS,
         &load::LOADS,
@@ -227,9 +230,11 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let compute = run::compute(root);
     let (limits, bounds) = limits::of_topology(root);
     let databases = database::names(root);
-    let code = Surroundings { folder, embedded, limits, databases: &databases };
+    let caches = cache::names(root);
+    let code = Surroundings { folder, embedded, limits, databases: &databases, caches: &caches };
     let services = service::services(root, &code);
     let databases = database::databases(root, folder);
+    let caches = cache::caches(root);
     let names = Names::new(&services);
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
     let ingress = traffic::ingress(root, &names);
@@ -257,6 +262,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         loads,
         objectives,
         databases,
+        caches,
         telemetry,
         bounds,
         compute,

@@ -24,7 +24,7 @@ pub struct Transaction;
 
 wasmtime::component::bindgen!({
     path: "assets/wit",
-    world: "service",
+    world: "guest",
     imports: {
         "simhost:service/bus.call": async | trappable,
         "simhost:service/bus.[method]pending.wait": async | trappable,
@@ -34,6 +34,11 @@ wasmtime::component::bindgen!({
         "simhost:service/sql.[method]transaction.query": async | trappable,
         "simhost:service/sql.[method]transaction.commit": async | trappable,
         "simhost:service/sql.[method]transaction.rollback": async | trappable,
+        "simhost:service/cache.get": async | trappable,
+        "simhost:service/cache.get-many": async | trappable,
+        "simhost:service/cache.set": async | trappable,
+        "simhost:service/cache.delete": async | trappable,
+        "simhost:service/cache.increment": async | trappable,
         default: trappable,
     },
     exports: { default: async },

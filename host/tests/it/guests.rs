@@ -2,6 +2,7 @@
 //! module of its name here. The guests are described in `guests/tests`.
 
 mod bad_routes;
+mod chores;
 mod configuration;
 mod contract;
 mod conventions;
@@ -17,12 +18,14 @@ mod links;
 mod no_handler;
 mod noop;
 mod probe;
+mod probe_caches;
 mod probe_calls;
 mod probe_metrics;
 mod probe_sql;
 mod probe_telemetry;
 mod refusals;
 mod service;
+mod service_caches;
 mod service_metrics;
 mod service_series;
 mod sulky;
