@@ -8,6 +8,7 @@ mod diff;
 mod fault;
 mod generate;
 mod graph;
+mod import;
 mod input;
 mod log;
 mod logs;
@@ -78,6 +79,8 @@ enum Command {
     Fault(fault::Fault),
     /// Write a topology of many services that call one another, drawn from a seed
     Generate(generate::Generate),
+    /// Sketch a topology from recorded traces, of any origin
+    Import(import::Import),
     /// Ask a database of a topology, as its schema makes it
     Sql(sql::Sql),
     /// Print the JSON Schema of a topology, or of a document that simhost prints
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Diff(diff) => diff.execute(),
         Command::Fault(fault) => fault.execute(),
         Command::Generate(generate) => generate.execute(),
+        Command::Import(import) => import.execute(),
         Command::Sql(sql) => sql.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Bench(bench) => bench.execute(),

@@ -31,6 +31,7 @@ pub mod files;
 pub mod generate;
 pub mod graph;
 pub mod guest;
+pub mod import;
 pub mod ingress;
 pub mod link;
 pub mod load;

@@ -24,6 +24,7 @@ use crate::telemetry::console::text::{moment, safe, shorten};
 use census::{Census, MAX_TRACES, Summary};
 pub use exemplar::Wish;
 pub use read::{ReadError, Source, is_truth};
+pub use records::{Line, line};
 
 /// Columns of what a root is called in a list; a longer name loses its middle.
 const ROOT: usize = 60;

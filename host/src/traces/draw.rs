@@ -85,7 +85,7 @@ impl Picked {
 
     /// Keeps what is wanted of a line.
     fn add(&mut self, line: Line) {
-        let Line { resources, spans, logs } = line;
+        let Line { resources, spans, logs, .. } = line;
         let mut known = vec![None; resources.len()];
         for mut span in spans {
             let Some(place) = self.place(span.trace_id) else { continue };

@@ -34,6 +34,8 @@ pub struct Line {
     pub resources: Vec<Resource>,
     pub spans: Vec<SpanRecord>,
     pub logs: Vec<LogRecord>,
+    /// Spans that were left out, as they have no ids.
+    pub without_ids: u64,
 }
 
 /// A line as it is written (OTLP file exporter: `TracesData`, `LogsData` or `MetricsData`).
@@ -64,7 +66,7 @@ impl Line {
 }
 
 /// The records of a line; none where it is no OTLP. Spans without ids, which nobody may send,
-/// are left out, and metrics.
+/// are left out and counted; metrics are left out.
 pub fn line(text: &str) -> Option<Line> {
     let data: Data = serde_json::from_str(text).ok()?;
     if let Data { resource_spans: None, resource_logs: None, resource_metrics: None } = data {
@@ -82,7 +84,9 @@ pub fn line(text: &str) -> Option<Line> {
         let resource = line.add(of.resource);
         for scope in of.scope_spans {
             let of = scope_of(scope.scope);
+            let (all, before) = (scope.spans.len(), line.spans.len());
             line.spans.extend(scope.spans.into_iter().filter_map(|record| span(record, resource, of)));
+            line.without_ids += (all - (line.spans.len() - before)) as u64;
         }
     }
     Some(line)

@@ -1,0 +1,306 @@
+//! One trace: its requests, and which calls each made.
+//!
+//! A request is a SERVER or CONSUMER span, a root without one, or what spans have in common whose
+//! parent is missing. A span of the same service belongs to the request of its parent. A call is a CLIENT span,
+//! or a request whose parent is another service's without one.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::Nanos;
+
+use super::names::Names;
+use super::notes::{LeftOut, Reason};
+use super::span::{NONE, Role, Span};
+
+/// What a service did for one request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub route: u32,
+    pub start: Nanos,
+    pub end: Nanos,
+    pub has_failed: bool,
+    pub instance: u32,
+    pub bytes: u32,
+    /// It has no SERVER span: it is a message, a job, or a request whose span is missing.
+    pub is_guessed: bool,
+    /// No request of the trace led to it.
+    pub is_entry: bool,
+    /// By their start.
+    pub calls: Vec<Call>,
+    /// Statement and length of each span of a database.
+    pub statements: Vec<(u32, Nanos)>,
+}
+
+/// One call of a request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The callee's route: its own, or as its caller has it; [`NONE`] where nothing names the callee.
+    pub to: u32,
+    pub start: Nanos,
+    pub end: Nanos,
+    /// The callee has no span for it.
+    pub is_guessed: bool,
+    pub has_failed: bool,
+    pub is_resent: bool,
+    /// From the CLIENT span's start to the SERVER span's, and between their ends; negative
+    /// where the clocks differ.
+    pub gaps: Option<(i64, i64)>,
+}
+
+/// Spans of one service between a call and the outermost call around it.
+const MAX_LAYERS: usize = 64;
+
+/// Where a span belongs: an index into the requests; none of what lies outside of all.
+type Owner = Option<usize>;
+
+struct Fold<'a> {
+    spans: &'a [Span],
+    places: FxHashMap<u64, usize>,
+    requests: Vec<Request>,
+    /// Of each span, once it is known.
+    owners: Vec<Option<Owner>>,
+    /// Of each span, for which one it was last passed on the way up.
+    passed: Vec<usize>,
+    /// CLIENT spans below which another service serves.
+    answered: FxHashSet<u64>,
+    /// Requests without a span, by service and missing parent.
+    missing: FxHashMap<(u32, u64), usize>,
+    names: &'a mut Names,
+    left_out: &'a mut LeftOut,
+}
+
+/// The requests of the spans of one trace.
+pub fn requests(spans: &[Span], names: &mut Names, left_out: &mut LeftOut) -> Vec<Request> {
+    let places = spans.iter().enumerate().map(|(at, span)| (span.id, at)).collect();
+    let owners = vec![None; spans.len()];
+    let served = spans.iter().filter(|span| span.role == Role::Serves);
+    let mut fold = Fold {
+        spans,
+        places,
+        requests: Vec::new(),
+        owners,
+        passed: vec![usize::MAX; spans.len()],
+        answered: served.map(|span| span.parent).collect(),
+        missing: FxHashMap::default(),
+        names,
+        left_out,
+    };
+    for at in 0..spans.len() {
+        fold.owner(at);
+    }
+    fold.calls();
+    for request in &mut fold.requests {
+        request.calls.sort_by_key(|call| (call.start, call.end, call.to));
+        request.statements.sort_unstable();
+    }
+    fold.requests
+}
+
+impl Fold<'_> {
+    fn parent(&self, at: usize) -> Option<usize> {
+        let parent = *self.places.get(&self.spans[at].parent)?;
+        (parent != at).then_some(parent)
+    }
+
+    /// The request that a span belongs to. The walk up is a loop: a trace may be as deep as it likes, and
+    /// its parents may go round in a circle.
+    fn owner(&mut self, at: usize) -> Owner {
+        let mut way = Vec::new();
+        let mut here = at;
+        let owner = loop {
+            if let Some(known) = self.owners[here] {
+                break known;
+            }
+            way.push(here);
+            self.passed[here] = at;
+            if self.is_request(here) {
+                break Some(self.open(here));
+            }
+            match self.parent(here) {
+                Some(parent) if self.is_around(parent, here) && self.passed[parent] != at => {
+                    here = parent;
+                },
+                _ => break self.without_parent(here),
+            }
+        };
+        for place in way {
+            self.owners[place] = Some(owner);
+        }
+        owner
+    }
+
+    /// Whether a parent is of the same service, so that both belong to one request.
+    fn is_around(&self, parent: usize, at: usize) -> bool {
+        self.spans[parent].service == self.spans[at].service
+    }
+
+    fn is_request(&self, at: usize) -> bool {
+        let span = &self.spans[at];
+        match span.role {
+            // A second SERVER span within the first is another layer of the same service.
+            Role::Serves => {
+                span.is_root
+                    || self.parent(at).is_none_or(|parent| {
+                        !self.is_around(parent, at) || self.spans[parent].role == Role::Calls
+                    })
+            }
+            Role::Works => span.parent == 0,
+            Role::Calls | Role::Asks | Role::Publishes => false,
+        }
+    }
+
+    fn open(&mut self, at: usize) -> usize {
+        let Span { name, start, end, has_failed, instance, bytes, role, is_root, .. } = self.spans[at];
+        self.requests.push(Request {
+            route: name,
+            start,
+            end,
+            has_failed,
+            instance,
+            bytes,
+            is_guessed: is_root || role != Role::Serves,
+            is_entry: true,
+            calls: Vec::new(),
+            statements: Vec::new(),
+        });
+        self.requests.len() - 1
+    }
+
+    /// The request of a span whose parent the file does not have, or has of another service.
+    fn without_parent(&mut self, at: usize) -> Owner {
+        let span = self.spans[at];
+        // Who calls without being called is a client outside, as long as the callee says what it did.
+        if span.role == Role::Calls && span.parent == 0 && self.answered.contains(&span.id) {
+            return None;
+        }
+        let key = (span.service, if span.parent == 0 { span.id } else { span.parent });
+        let known = self.missing.get(&key).copied();
+        let request = match known {
+            Some(request) => request,
+            None => {
+                let route = self.names.route(span.service, "GET".to_owned(), "/".to_owned());
+                let Some(route) = route else {
+                    self.left_out.add(Reason::TooManyRoutes);
+                    return None;
+                };
+                let request = self.open(at);
+                self.requests[request].route = route;
+                self.requests[request].has_failed = false;
+                self.missing.insert(key, request);
+                request
+            }
+        };
+        let around = &mut self.requests[request];
+        (around.start, around.end) = (around.start.min(span.start), around.end.max(span.end));
+        Some(request)
+    }
+
+    /// The outermost CLIENT span around a span in its service; itself, if there is no other.
+    fn outermost(&self, at: usize) -> usize {
+        let (mut outermost, mut here) = (at, at);
+        for _ in 0..MAX_LAYERS {
+            match self.parent(here) {
+                Some(parent) if self.is_around(parent, here) && self.spans[parent].role != Role::Serves => {
+                    here = parent;
+                    if self.spans[here].role == Role::Calls {
+                        outermost = here;
+                    }
+                }
+                _ => break,
+            }
+        }
+        outermost
+    }
+
+    /// Gives every request its calls.
+    fn calls(&mut self) {
+        let mut answered = FxHashSet::default();
+        for at in 0..self.spans.len() {
+            let span = self.spans[at];
+            if span.role == Role::Serves && self.is_request(at) && !span.is_root {
+                self.called(at, &mut answered);
+            }
+        }
+        for at in 0..self.spans.len() {
+            let span = self.spans[at];
+            let Some(Some(owner)) = self.owners[at] else { continue };
+            match span.role {
+                Role::Calls if !answered.contains(&at) && self.outermost(at) == at => {
+                    let call = Call {
+                        to: span.name,
+                        start: span.start,
+                        end: span.end,
+                        is_guessed: true,
+                        has_failed: span.has_failed,
+                        is_resent: span.is_resent,
+                        gaps: None,
+                    };
+                    self.requests[owner].calls.push(call);
+                }
+                Role::Asks if span.name != NONE => {
+                    self.requests[owner].statements.push((span.name, span.end - span.start));
+                }
+                Role::Publishes => self.left_out.add(Reason::Messages),
+                _ => {}
+            }
+        }
+        self.missing_callers();
+    }
+
+    /// A request with its own span: who called it?
+    fn called(&mut self, at: usize, answered: &mut FxHashSet<usize>) {
+        let span = self.spans[at];
+        let Some(Some(request)) = self.owners[at] else { return };
+        let Some(parent) = self.parent(at) else {
+            if span.parent != 0 {
+                self.left_out.add(Reason::MissingParent);
+            }
+            return;
+        };
+        let near = self.spans[parent];
+        if near.role == Role::Publishes || near.role == Role::Asks {
+            return;
+        }
+        let client = (near.role == Role::Calls).then(|| self.outermost(parent));
+        let around = client.map_or(span, |client| self.spans[client]);
+        if let Some(client) = client {
+            answered.insert(client);
+        }
+        let Some(Some(owner)) = self.owners[client.unwrap_or(parent)] else { return };
+        self.requests[request].is_entry = false;
+        let gap = |from: Nanos, to: Nanos| i64::try_from(i128::from(to) - i128::from(from)).unwrap_or(0);
+        self.requests[owner].calls.push(Call {
+            to: span.name,
+            start: around.start,
+            end: around.end,
+            is_guessed: false,
+            has_failed: span.has_failed,
+            is_resent: around.is_resent,
+            gaps: client.map(|_| (gap(near.start, span.start), gap(span.end, near.end))),
+        });
+    }
+
+    /// Requests without a span of their own, whose parent is another service's span.
+    fn missing_callers(&mut self) {
+        let mut missing: Vec<_> = self.missing.iter().map(|((_, parent), request)| (*parent, *request)).collect();
+        missing.sort_unstable();
+        for (parent, request) in missing {
+            let Some(&parent) = self.places.get(&parent) else { continue };
+            let Some(Some(owner)) = self.owners[parent] else { continue };
+            if owner == request {
+                continue;
+            }
+            let Request { route, start, end, has_failed, .. } = self.requests[request];
+            self.requests[request].is_entry = false;
+            self.requests[owner].calls.push(Call {
+                to: route,
+                start,
+                end,
+                is_guessed: false,
+                has_failed,
+                is_resent: false,
+                gaps: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A sketch as a topology's text.
+
+use std::fmt::Write as _;
+
+use crate::error::{INFALLIBLE, quote};
+use crate::model::Bounds;
+use crate::report::words::counted;
+
+use super::names::Statement;
+use super::notes::comment;
+use super::path;
+use super::sketch::{Link, Load, RouteSketch, Service, Sketch, seconds, values};
+use super::{Read, Wanted};
+
+/// Ports of a database that its spans do not name.
+const DEFAULT_PORTS: [(&str, u16); 4] =
+    [("postgresql", 5432), ("mysql", 3306), ("redis", 6379), ("mongodb", 27017)];
+
+/// A route's own failures that are none: requests are too few to tell.
+const FEWEST_ERRORS: f64 = 1e-9;
+
+pub fn write(wanted: &Wanted, read: &Read, sketch: &Sketch) -> String {
+    let mut text = String::new();
+    head(&mut text, wanted, read, sketch);
+    sketch.services.iter().for_each(|of| service(&mut text, of));
+    sketch.links.iter().for_each(|of| link(&mut text, of));
+    sketch.loads.iter().for_each(|of| load(&mut text, of));
+    text
+}
+
+fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
+    let Wanted { name, seed, file, out, .. } = wanted;
+    let title = out.clone().unwrap_or_else(|| format!("{name}.toml"));
+    writeln!(text, "# {title}: simhost import {} --name {name} --seed {seed}\n#", shown(file)).expect(INFALLIBLE);
+    let traces = format!(
+        "A sketch of what {} of {} within {:.1} s of traces did. Computing takes no time, because recorded times \
+         have it in them, and so have they the waiting for workers: there are twice as many workers as were busy at \
+         the busiest moment. Lines with \"guessed\" have no span that says so.",
+        counted(read.requests, "request"),
+        counted(sketch.services.len() as u64, "service"),
+        seconds(read.window),
+    );
+    comment(text, &traces);
+    write!(
+        text,
+        "\n[topology]\nname = \"{name}\"\nseed = {seed}\n\n[run]\ncompute = \"0\"\n\n[ingress]\nto = \"{}\"\n\n[network]\n",
+        sketch.entry
+    )
+    .expect(INFALLIBLE);
+    match &sketch.latency {
+        Some(latency) => writeln!(text, "latency = {latency}").expect(INFALLIBLE),
+        None => {
+            comment(text, "guessed: no call has the spans of both ends, so the way between them takes no time");
+            writeln!(text, "latency = \"0ms\"").expect(INFALLIBLE);
+        }
+    }
+    let workers: u64 = sketch.services.iter().map(|service| service.replicas * service.workers).sum();
+    if workers > u64::from(Bounds::default().workers) {
+        writeln!(text, "\n[limits]\nworkers = {workers}").expect(INFALLIBLE);
+    }
+}
+
+fn service(text: &mut String, service: &Service) {
+    let Service { name, recorded, is_guessed, version, replicas, workers, routes } = service;
+    text.push('\n');
+    if let Some(recorded) = recorded {
+        comment(text, &format!("{} in the traces.", quote(recorded)));
+    }
+    if *is_guessed {
+        comment(text, "guessed: no span is of this service; its times are those that its callers saw");
+    }
+    writeln!(text, "[services.{name}]\nguest = \"service\"").expect(INFALLIBLE);
+    if let Some(version) = version {
+        writeln!(text, "version = {}", quoted(version)).expect(INFALLIBLE);
+    }
+    if *replicas > 1 {
+        writeln!(text, "replicas = {replicas}").expect(INFALLIBLE);
+    }
+    writeln!(text, "workers = {workers}").expect(INFALLIBLE);
+    let mut keys = std::collections::BTreeSet::new();
+    for of in routes {
+        let plain = path::slug(&format!("{} {}", of.method, of.path));
+        let (mut key, mut number) = (plain.clone(), 2);
+        while !keys.insert(key.clone()) {
+            key = format!("{plain}-{number}");
+            number += 1;
+        }
+        route(text, name, &key, of);
+    }
+}
+
+fn route(text: &mut String, service: &str, key: &str, route: &RouteSketch) {
+    let RouteSketch { method, path, work, errors, statement, calls, response_bytes, is_guessed } = route;
+    text.push('\n');
+    if *is_guessed {
+        comment(text, "guessed: messages, jobs or requests whose own span is missing, drawn as requests");
+    }
+    writeln!(text, "[services.{service}.config.{key}]\nroute = \"{method} {path}\"\nwork = {work}")
+        .expect(INFALLIBLE);
+    if *errors > FEWEST_ERRORS {
+        writeln!(text, "errors = {:?}", digits(*errors)).expect(INFALLIBLE);
+    }
+    if let Some(statement) = statement {
+        self::statement(text, statement);
+    }
+    if !calls.is_empty() {
+        writeln!(text, "calls = \"{calls}\"").expect(INFALLIBLE);
+    }
+    if let Some(bytes) = response_bytes {
+        writeln!(text, "response-bytes = {bytes}").expect(INFALLIBLE);
+    }
+}
+
+fn statement(text: &mut String, statement: &Statement) {
+    let Statement { name, system, namespace, address, port } = statement;
+    writeln!(text, "span = {}", quoted(name)).expect(INFALLIBLE);
+    let is_usual = |port: &u16| DEFAULT_PORTS.contains(&(system.as_str(), *port));
+    let parts = [
+        namespace.as_ref().map(|namespace| format!(", namespace = {}", quoted(namespace))),
+        address.as_ref().map(|address| format!(", address = {}", quoted(address))),
+        port.filter(|port| !is_usual(port)).map(|port| format!(", port = {port}")),
+    ];
+    let parts: String = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        writeln!(text, "database = {}", quoted(system)).expect(INFALLIBLE);
+    } else {
+        writeln!(text, "database = {{ system = {}{parts} }}", quoted(system)).expect(INFALLIBLE);
+    }
+}
+
+fn link(text: &mut String, link: &Link) {
+    let Link { from, to, latency } = link;
+    text.push('\n');
+    let latency = latency.clone().unwrap_or_else(|| {
+        comment(text, "guessed: the way is in the callee's times");
+        "\"0ms\"".to_owned()
+    });
+    writeln!(text, "[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\nlatency = {latency}").expect(INFALLIBLE);
+}
+
+fn load(text: &mut String, load: &Load) {
+    let Load { to, rate, requests } = load;
+    text.push('\n');
+    if rate.is_none() {
+        comment(text, "guessed: all requests came at once, so there is no rate");
+    }
+    let rate = per_time(rate.unwrap_or(1.0));
+    writeln!(
+        text,
+        "[[load]]\nname = \"clients-of-{to}\"\nto = \"{to}\"\narrivals = {{ poisson = \"{rate}\" }}\nreal-time = false"
+    )
+    .expect(INFALLIBLE);
+    for name in values(std::slice::from_ref(load)) {
+        writeln!(text, "values.{name} = {{ range = [1, 1000] }}").expect(INFALLIBLE);
+    }
+    if let [(_, method, path)] = &requests[..] {
+        writeln!(text, "request = {{ method = \"{method}\", path = \"{path}\" }}").expect(INFALLIBLE);
+        return;
+    }
+    writeln!(text, "requests = [").expect(INFALLIBLE);
+    for (weight, method, path) in requests {
+        writeln!(text, "    {{ weight = {weight}, method = \"{method}\", path = \"{path}\" }},")
+            .expect(INFALLIBLE);
+    }
+    writeln!(text, "]").expect(INFALLIBLE);
+}
+
+/// A rate in the unit of time in which it is at least one.
+fn per_time(per_second: f64) -> String {
+    let units = [(1.0, "s"), (60.0, "m"), (3_600.0, "h")];
+    let found = units.iter().find(|(seconds, _)| per_second * seconds >= 1.0);
+    let (seconds, unit) = found.unwrap_or(&units[2]);
+    format!("{}/{unit}", digits(per_second * seconds))
+}
+
+/// Four digits of a number above 0.
+fn digits(number: f64) -> f64 {
+    let places = 3 - libm::floor(libm::log10(number)) as i32;
+    let unit = libm::pow(10.0, f64::from(places.abs()));
+    if places >= 0 { libm::round(number * unit) / unit } else { libm::round(number / unit) * unit }
+}
+
+/// A name of a file, in a line of its own.
+fn shown(file: &str) -> String {
+    file.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A basic string of TOML 1.0.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)).expect(INFALLIBLE),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_in_the_unit_in_which_they_are_one_or_more() {
+        assert_eq!([49.982_31, 0.05, 0.000_9, 12_345.6].map(per_time), ["49.98/s", "3/m", "3.24/h", "12350/s"]);
+    }
+
+    #[test]
+    fn any_text_is_a_string_of_toml() {
+        for text in ["SELECT \"a\\b\"", "a\u{7}b\nc\u{7f}", "ü"] {
+            let table: toml::Table = format!("a = {}", quoted(text)).parse().expect("TOML");
+            assert_eq!(table["a"].as_str(), Some(text));
+        }
+    }
+}
