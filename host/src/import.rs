@@ -21,10 +21,11 @@ use std::path::PathBuf;
 
 use crate::error::quote;
 use crate::model::Nanos;
-use crate::report::words::counted;
+use crate::report::words::{count, counted};
 use crate::topology::FILE_AT_MOST;
 use crate::traces::{self, ReadError, Source, is_truth};
 
+use bounds::MAX_SPANS;
 use keep::Keep;
 use names::Names;
 use notes::{LeftOut, Reason};
@@ -59,8 +60,10 @@ pub enum ImportError {
     Read(#[from] ReadError),
     #[error("{} has no spans", quote(.file))]
     NoSpans { file: String },
-    #[error("{} of {} belong to no request", counted(*.spans, "span"), quote(.file))]
+    #[error("the {} of {} belong to no request", counted(*.spans, "span"), quote(.file))]
     NoRequests { file: String, spans: u64 },
+    #[error("each trace of {} has more spans than the {} that are held", quote(.file), count(MAX_SPANS as u64))]
+    LongTraces { file: String },
     #[error("one route of {} alone makes a topology of more than {} KiB", quote(.file), FILE_AT_MOST >> 10)]
     TooLong { file: String },
 }
@@ -77,6 +80,7 @@ impl ImportError {
             Self::NoRequests { .. } => {
                 "record SERVER, CLIENT or CONSUMER spans: requests and calls are found by them"
             }
+            Self::LongTraces { .. } => "import a file with traces of fewer spans",
             Self::TooLong { .. } => "import fewer traces",
         }
     }
@@ -125,6 +129,9 @@ pub fn import(wanted: &Wanted) -> Result<Imported, ImportError> {
         system.add(&requests, &names, &mut left_out);
     }
     drop(kept);
+    if system.requests == 0 && scale > 1.0 {
+        return Err(ImportError::LongTraces { file: file() });
+    }
     if system.requests == 0 {
         return Err(ImportError::NoRequests { file: file(), spans });
     }

@@ -14,6 +14,9 @@ pub const MAX_KNOWN_ROUTES: usize = 100_000;
 /// Routes that are written: those with the most requests.
 pub const MAX_ROUTES: usize = 4_000;
 
+/// Routes of a service that are written: a guest has 1,000, its own `GET /health` among them.
+pub const MAX_SERVICE_ROUTES: usize = 999;
+
 /// Callees of a route that are told apart.
 pub const MAX_CALLS: usize = 50;
 
@@ -25,6 +28,10 @@ pub const MAX_PATH: usize = 200;
 
 /// Points of a distribution by percentiles.
 pub const MAX_POINTS: usize = 10;
+
+/// Repetitions of a call, one after the other and at the same time: a worker may wait for 256 calls.
+pub const MAX_TIMES: f64 = 1_000.0;
+pub const MAX_PARALLEL: f64 = 200.0;
 
 /// Replicas and workers that a service may have in a topology.
 pub const MAX_REPLICAS: u64 = 1_000;

@@ -5,17 +5,21 @@ use crate::model::Nanos;
 
 use super::bounds::MAX_POINTS;
 
-/// Times from which on a log-normal distribution is tried: fewer meet one by chance.
-const MANY: usize = 50;
+/// Times from which on a log-normal distribution is tried: fewer meet any.
+const MANY: usize = 10;
 
-/// What a log-normal distribution may be off, of a percentile's logarithm.
-const LOGNORMAL_OFF: f64 = 0.03;
+/// What a log-normal distribution may be off, of a percentile's logarithm; and how many standard errors of a
+/// median more, as measured percentiles vary.
+const LOGNORMAL_OFF: f64 = 0.02;
+const ERRORS_OFF: f64 = 2.5;
 
 /// Times closer together than this share are one time.
 const SAME: f64 = 0.02;
 
-/// What straight lines between percentiles may be off, relative to the time.
+/// What straight lines between percentiles may be off, relative to the time; and what more, divided by the root of
+/// the number of times.
 const LINES_OFF: f64 = 0.02;
+const LINES_ERROR: f64 = 0.3;
 
 /// Times below this are compared as if they were as long: nanoseconds.
 const SHORT: f64 = 1_000.0;
@@ -40,9 +44,12 @@ pub fn distribution(times: &mut [Nanos]) -> String {
     lognormal(times).unwrap_or_else(|| percentiles(times))
 }
 
-/// The time below which so many in a thousand lie. The times are sorted, and there is one.
+/// The time below which so many in a thousand lie, on a straight line between two. The times are sorted, and there is one.
 pub fn quantile(times: &[Nanos], permille: u32) -> Nanos {
-    times[(times.len() - 1) * permille as usize / 1_000]
+    let thousandth = (times.len() - 1) as u128 * u128::from(permille);
+    let (at, rest) = ((thousandth / 1_000) as usize, thousandth % 1_000);
+    let (low, high) = (times[at], times[(at + 1).min(times.len() - 1)]);
+    low + (u128::from(high - low) * rest / 1_000) as Nanos
 }
 
 fn fixed(time: Nanos) -> String {
@@ -73,9 +80,9 @@ fn lognormal(times: &[Nanos]) -> Option<String> {
     let logarithm = |permille| libm::log(quantile(times, permille) as f64);
     let median = logarithm(500);
     let sigma = (logarithm(900) - logarithm(100)) / (2.0 * 1.281_552);
-    let is_near = |&(permille, normal): &(u32, f64)| {
-        (logarithm(permille) - median - sigma * normal).abs() <= LOGNORMAL_OFF
-    };
+    let tolerance = LOGNORMAL_OFF + ERRORS_OFF * sigma / libm::sqrt(times.len() as f64);
+    let is_near =
+        |&(permille, normal): &(u32, f64)| (logarithm(permille) - median - sigma * normal).abs() <= tolerance;
     let sigma = libm::round(sigma * 1_000.0) / 1_000.0;
     if sigma <= 0.0 || !NORMAL.iter().all(is_near) {
         return None;
@@ -87,13 +94,16 @@ fn lognormal(times: &[Nanos]) -> Option<String> {
 /// As few points as straight lines between them need to be near all percentiles.
 fn percentiles(times: &[Nanos]) -> String {
     let mut points: Vec<u32> = vec![0, 1_000];
-    while points.len() < MAX_POINTS {
+    let tolerance = LINES_OFF + LINES_ERROR / libm::sqrt(times.len() as f64);
+    // Few times do not tell many points.
+    let most = MAX_POINTS.min(3 + times.len().ilog2() as usize / 2);
+    while points.len() < most {
         let worst = points.windows(2).filter_map(|ends| worst(times, ends[0], ends[1]));
         let Some((off, at)) = worst.max_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)))
         else {
             break;
         };
-        if off <= LINES_OFF {
+        if off <= tolerance {
             break;
         }
         points.insert(points.partition_point(|point| *point < at), at);
@@ -152,7 +162,9 @@ mod tests {
         // Nine in ten from 20 to 50 ms, one in ten from 270 to 300 ms.
         let mode = |from: u64, count: u64| (0..count).map(move |at| (from + at * 30 / count) * MS);
         let mut times: Vec<_> = mode(20, 9_000).chain(mode(270, 1_000)).collect();
-        let Distribution::Percentiles(points) = read(&distribution(&mut times)) else { panic!("no percentiles") };
+        let Distribution::Percentiles(points) = read(&distribution(&mut times)) else {
+            panic!("no percentiles")
+        };
         assert!(points.len() <= MAX_POINTS, "{points:?}");
         let between = points.iter().filter(|(_, time)| (50 * MS..270 * MS).contains(time)).count();
         assert_eq!(between, 0, "{points:?}");

@@ -83,7 +83,7 @@ mod tests {
             role: Role::Works,
             has_failed: false,
             is_root: false,
-            is_resent: false,
+            resent: 0,
         }
     }
 

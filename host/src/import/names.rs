@@ -35,9 +35,12 @@ pub struct Names {
     /// `service.name`, or what callers call it.
     pub services: Known<String>,
     pub routes: Known<RouteKey>,
-    /// Of each route, its path as it was first seen.
+    /// Of each route, its path: as the callee's first span has it, or its callers'.
     pub paths: Vec<String>,
+    is_own: Vec<bool>,
     pub statements: Known<Statement>,
+    /// Of each service, whether it has requests of its own.
+    serves: Vec<bool>,
     /// Service and `service.instance.id`.
     pub instances: Known<(u32, String)>,
     /// Of each service, the `service.version` that was first seen.
@@ -86,14 +89,26 @@ impl Names {
         Some(number)
     }
 
-    /// None when there are too many routes.
-    pub fn route(&mut self, service: u32, method: String, path: String) -> Option<u32> {
+    /// None when there are too many routes. What a service says of its own route counts, and not its callers'
+    /// guess.
+    pub fn route(&mut self, service: u32, method: String, path: String, is_own: bool) -> Option<u32> {
+        self.serves.resize(self.services.len(), false);
+        self.serves[service as usize] |= is_own;
         let key = RouteKey { service, method, shape: path::shape(&path) };
         let number = self.routes.number(key, MAX_KNOWN_ROUTES)?;
         if self.paths.len() < self.routes.len() {
             self.paths.push(path);
+            self.is_own.push(is_own);
+        } else if is_own && !self.is_own[number as usize] {
+            self.paths[number as usize] = path;
+            self.is_own[number as usize] = true;
         }
         Some(number)
+    }
+
+    /// Whether the file has requests that a service served.
+    pub fn serves(&self, service: u32) -> bool {
+        self.serves.get(service as usize).is_some_and(|serves| *serves)
     }
 
     /// None when there are too many statements.

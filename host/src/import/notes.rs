@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::error::INFALLIBLE;
-use crate::report::words::counted;
+use crate::report::words::{count, counted};
+
+use super::bounds::{MAX_CALLS, MAX_KNOWN_ROUTES, MAX_NAMES, MAX_SERVICE_ROUTES, MAX_SERVICES, MAX_SPANS};
 
 /// Why something of the file is in no part of the topology.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +18,6 @@ pub enum Reason {
     TooManyNames,
     Sampled,
     Messages,
-    Resent,
     CalleeUnnamed,
     RouteUnknown,
     Cycle,
@@ -27,28 +28,78 @@ pub enum Reason {
 }
 
 /// In the order in which they are said.
-const REASONS: [(Reason, &str, &str); 16] = [
-    (Reason::WithoutIds, "span", "left out: no trace id or span id"),
-    (Reason::Twice, "span", "left out: in the file before"),
-    (Reason::Sampled, "span", "left out with their whole traces: simhost holds 2,000,000 spans; rates are scaled"),
-    (Reason::TooManyServices, "span", "left out: of services beyond the 2,000th"),
-    (Reason::TooManyRoutes, "span", "left out: of routes beyond the 100,000th"),
-    (Reason::TooManyNames, "span", "without their instance or statement: beyond the 100,000th"),
-    (Reason::TooManyCallees, "call", "left out: a route has more than 50 callees"),
-    (Reason::Messages, "span", "of messages left out: their time is part of the request around them"),
-    (Reason::Resent, "repeated attempt", "left out: add a retry to the link"),
-    (Reason::CalleeUnnamed, "call", "left out: no attribute names the callee"),
-    (Reason::RouteUnknown, "call", "left out: the callee's spans have no such route"),
-    (Reason::Cycle, "call", "left out: they close a cycle of routes"),
-    (Reason::RouteUnwritten, "route", "left out: the file would be too long"),
-    (
-        Reason::FurtherStatements,
-        "database span",
-        "not drawn by themselves: a route has one, and their time is in it",
-    ),
-    (Reason::ClientErrors, "4xx answer", "drawn as successes: the scripted service fails with 5xx"),
-    (Reason::MissingParent, "request", "drawn as from outside: the file does not have their parents"),
+const REASONS: [Reason; 15] = [
+    Reason::WithoutIds,
+    Reason::Twice,
+    Reason::Sampled,
+    Reason::TooManyServices,
+    Reason::TooManyRoutes,
+    Reason::TooManyNames,
+    Reason::TooManyCallees,
+    Reason::Messages,
+    Reason::CalleeUnnamed,
+    Reason::RouteUnknown,
+    Reason::Cycle,
+    Reason::RouteUnwritten,
+    Reason::FurtherStatements,
+    Reason::ClientErrors,
+    Reason::MissingParent,
 ];
+
+impl Reason {
+    /// What is left out, in the singular.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::WithoutIds | Self::Twice | Self::Sampled => "span",
+            Self::TooManyServices | Self::TooManyRoutes | Self::TooManyNames => "span",
+            Self::Messages => "span",
+            Self::TooManyCallees | Self::CalleeUnnamed | Self::RouteUnknown | Self::Cycle => "call",
+            Self::RouteUnwritten => "route",
+            Self::FurtherStatements => "database span",
+            Self::ClientErrors => "4xx answer",
+            Self::MissingParent => "request",
+        }
+    }
+
+    /// What became of it, and why.
+    fn why(self) -> String {
+        let number = |bound: usize| count(bound as u64);
+        match self {
+            Self::WithoutIds => "left out: no trace id or span id".to_owned(),
+            Self::Twice => "left out: in the file before".to_owned(),
+            Self::Sampled => {
+                let most = number(MAX_SPANS);
+                format!("left out with their whole traces: {most} spans are held, and rates are scaled")
+            }
+            Self::TooManyServices => {
+                format!("left out: there are more than {} services", number(MAX_SERVICES))
+            }
+            Self::TooManyRoutes => {
+                format!("left out: there are more than {} routes", number(MAX_KNOWN_ROUTES))
+            }
+            Self::TooManyNames => {
+                format!("without instance or statement: more than {} are named", number(MAX_NAMES))
+            }
+            Self::TooManyCallees => format!("left out: a route has more than {MAX_CALLS} callees"),
+            Self::Messages => {
+                "of messages left out: their time is part of the request around them".to_owned()
+            }
+            Self::CalleeUnnamed => "left out: no attribute names the callee".to_owned(),
+            Self::RouteUnknown => "left out: the callee has no such route that is written".to_owned(),
+            Self::Cycle => "left out: with them, routes would call themselves without end".to_owned(),
+            Self::RouteUnwritten => {
+                format!(
+                    "left out, those with the fewest requests: a service has {MAX_SERVICE_ROUTES} at most"
+                )
+            }
+            Self::FurtherStatements => {
+                "not drawn by themselves: a route has one, and their time is in its work".to_owned()
+            }
+            Self::ClientErrors => "drawn as successes: the guest fails with 5xx alone".to_owned(),
+            Self::MissingParent => "drawn as from outside: the file does not have their parents".to_owned(),
+        }
+    }
+}
 
 /// How much was left out, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,11 +116,10 @@ impl LeftOut {
 
     /// A sentence for each reason that there was.
     pub fn notes(&self) -> Vec<String> {
-        let of = |(reason, what, why): &(Reason, &str, &str)| {
-            let count = self.0[*reason as usize];
-            (count > 0).then(|| format!("{} {why}", counted(count, what)))
-        };
-        REASONS.iter().filter_map(of).collect()
+        let there = REASONS.iter().filter(|reason| self.0[**reason as usize] > 0);
+        there
+            .map(|reason| format!("{} {}", counted(self.0[*reason as usize], reason.what()), reason.why()))
+            .collect()
     }
 }
 
@@ -95,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_sentence_in_its_place() {
-        for (at, (reason, ..)) in REASONS.iter().enumerate() {
+        for (at, reason) in REASONS.iter().enumerate() {
             let mut left_out = LeftOut::default();
             left_out.add(*reason);
             assert_eq!(left_out.notes().len(), 1, "{at}");

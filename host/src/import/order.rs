@@ -2,14 +2,12 @@
 
 use crate::error::{nearest, show_share};
 
+use super::bounds::{MAX_PARALLEL, MAX_TIMES};
 use super::path;
 use super::system::{Calls, Route};
 
 /// Calls that a share or a repetition may be off: smaller differences are not written.
 const WHOLE: f64 = 0.999;
-
-/// The most repetitions of a call that the guest makes.
-const MOST_TIMES: f64 = 1_000.0;
 
 /// A call that is drawn.
 #[derive(Clone, Debug)]
@@ -60,7 +58,9 @@ fn written(route: &Route, call: &Drawn, own: &str) -> (Option<String>, Option<St
     let failed_before = route.failed_for_callee - before_failure;
     let reached = route.served.count.saturating_sub(route.served.failed + failed_before).max(1);
     let expected = made as f64 / reached as f64;
-    let times = libm::round(made as f64 / requests.max(1) as f64).clamp(1.0, MOST_TIMES);
+    let is_parallel = overlapping * 2 > repeated;
+    let most = if is_parallel { MAX_PARALLEL } else { MAX_TIMES };
+    let times = libm::round(made as f64 / requests.max(1) as f64).clamp(1.0, most);
     let share = expected / times;
     let target = {
         let method = if call.method == "GET" { String::new() } else { format!("{} ", call.method) };
@@ -75,7 +75,7 @@ fn written(route: &Route, call: &Drawn, own: &str) -> (Option<String>, Option<St
         None => None,
     };
     let (share, more) = if share > 1.0 { (1.0, (share - 1.0) * times) } else { (share, 0.0) };
-    let sign = if overlapping * 2 > repeated { "||" } else { "x" };
+    let sign = if is_parallel { "||" } else { "x" };
     let main = match (show(share), times as u32) {
         (None, _) => None,
         (Some(_), 1) => of_share(share),

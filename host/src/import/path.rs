@@ -11,8 +11,7 @@ const ID: &str = "{id}";
 const HEX_DIGITS: usize = 8;
 
 /// The methods of HTTP (RFC 9110, RFC 5789) that a span's name may begin with.
-const METHODS: [&str; 9] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// The method that the name of a span begins with, and the rest of the name.
 pub fn split_method(name: &str) -> (Option<&str>, &str) {
@@ -33,10 +32,11 @@ pub fn route(path: &str) -> String {
     build(path, |segment| parameter(segment).map(str::to_owned))
 }
 
-/// The path of a request, without its query: numbers and ids become `{id}`.
+/// The path of a request, without its query: numbers and ids become `{id}`, and what has a name in braces keeps it.
 pub fn of_request(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    build(path, |segment| is_id(segment).then(|| "id".to_owned()))
+    let named = |segment: &str| parameter(segment).filter(|_| segment.starts_with('{')).map(str::to_owned);
+    build(path, |segment| named(segment).or_else(|| is_id(segment).then(|| "id".to_owned())))
 }
 
 /// The path within a URL: `http://host:80/path?query`.
@@ -200,6 +200,7 @@ mod tests {
             ("/orders/0b6e6c2e-5b1f-4f7e-9c55-0d6c7f1f2a3b/lines/3", "/orders/{id}/lines/{id2}"),
             ("/stock/SKU-001/reserve", "/stock/{id}/reserve"),
             ("/oauth2/token", "/oauth2/token"),
+            ("/stock/{sku}/7", "/stock/{sku}/{id}"),
             ("/deadbeef", "/deadbeef"),
             ("/", "/"),
         ];

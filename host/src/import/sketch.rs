@@ -1,6 +1,7 @@
 //! The topology before it is written: which services and routes there are, and what each does.
 
 mod callees;
+mod links;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,8 @@ use super::order::{self, Drawn};
 use super::path;
 use super::system::{Route, Served, System};
 use callees::Callees;
+pub use links::{Latency, Link};
 use services::Sizes;
-
-/// Pairs of spans from which on a link has a latency of its own.
-const LINK_PAIRS: usize = 30;
-
-/// What a link's median or 90th percentile differs from the network's before it is written.
-const LINK_DIFFERS: f64 = 0.15;
 
 /// Bytes of an answer that are drawn at most: they take memory.
 const MOST_BYTES: u64 = 1 << 20;
@@ -67,14 +63,6 @@ pub struct RouteSketch {
 }
 
 #[derive(Debug)]
-pub struct Link {
-    pub from: String,
-    pub to: String,
-    /// None: the callee's times have it in them.
-    pub latency: Option<String>,
-}
-
-#[derive(Debug)]
 pub struct Load {
     pub to: String,
     /// Per second; none where all requests came at once.
@@ -107,7 +95,7 @@ pub fn sketch(
     let mut loads = loads(system, names, &callees, &sizes, scale, left_out);
     loads.sort_by(|one, other| other.requests_sum().cmp(&one.requests_sum()).then(one.to.cmp(&other.to)));
     let entry = loads.first().map_or_else(String::new, |load| load.to.clone());
-    let (latency, links) = latencies(system, names, &callees, &sizes);
+    let (latency, links) = links::links(system, names, &callees, &sizes);
     Sketch { services, latency, links, loads, entry }
 }
 
@@ -141,7 +129,8 @@ fn route(
     let calls = order::text(route, drawn.collect(), own_path);
     let statement = statement(route, names, left_out);
     let (answers, bytes) = route.answers;
-    let response_bytes = (answers > 0).then(|| bytes.div_ceil(answers).min(MOST_BYTES)).filter(|bytes| *bytes > 0);
+    let response_bytes =
+        (answers > 0).then(|| bytes.div_ceil(answers).min(MOST_BYTES)).filter(|bytes| *bytes > 0);
     let is_guessed = route.without_span > 0;
     let route = &mut system.routes[number as usize];
     let served: &mut Served = if route.served.count > 0 { &mut route.served } else { &mut route.guessed };
@@ -159,7 +148,8 @@ fn route(
 
 /// The statement that took the most time; the others are counted.
 fn statement(route: &Route, names: &Names, left_out: &mut LeftOut) -> Option<Statement> {
-    let most = route.statements.iter().max_by_key(|(number, (_, time))| (*time, std::cmp::Reverse(**number)))?;
+    let most =
+        route.statements.iter().max_by_key(|(number, (_, time))| (*time, std::cmp::Reverse(**number)))?;
     let others = route.statements.iter().filter(|(number, _)| *number != most.0);
     left_out.add_many(Reason::FurtherStatements, others.map(|(_, (count, _))| count).sum());
     Some(names.statements.get(*most.0).clone())
@@ -201,44 +191,6 @@ fn loads(
 /// Nanoseconds as seconds.
 pub fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
-}
-
-/// The latency of the network, and of the links that differ from it.
-fn latencies(
-    system: &mut System,
-    names: &Names,
-    callees: &Callees,
-    sizes: &Sizes,
-) -> (Option<String>, Vec<Link>) {
-    let mut all: Vec<Nanos> = system.gaps.values().flatten().copied().collect();
-    let mut links = Vec::new();
-    let latency = (!all.is_empty()).then(|| fit::distribution(&mut all));
-    let pairs: BTreeSet<(u32, u32)> = callees
-        .written()
-        .flat_map(|from| callees.calls(from).iter().map(move |(_, to, _)| (from, *to)))
-        .map(|(from, to)| [from, to].map(|route| callees.service(names.routes.get(route).service)))
-        .map(|[from, to]| (from, to))
-        .collect();
-    for (from, to) in pairs {
-        let link = |latency| Link { from: sizes.name(from).to_owned(), to: sizes.name(to).to_owned(), latency };
-        if !callees.has_spans(to) {
-            links.extend(latency.is_some().then(|| link(None)));
-            continue;
-        }
-        let Some(gaps) = system.gaps.get_mut(&(from, to)).filter(|gaps| gaps.len() >= LINK_PAIRS) else {
-            continue;
-        };
-        gaps.sort_unstable();
-        let differs = |permille| {
-            let (own, network) = (fit::quantile(gaps, permille) as f64, fit::quantile(&all, permille) as f64);
-            (own - network).abs() > LINK_DIFFERS * network.max(1.0)
-        };
-        if differs(500) || differs(900) {
-            links.push(link(Some(fit::distribution(gaps))));
-        }
-    }
-    links.sort_by(|one, other| (&one.from, &one.to).cmp(&(&other.from, &other.to)));
-    (latency, links)
 }
 
 /// The names of all values in the paths of loads.

@@ -48,8 +48,8 @@ pub struct Span {
     pub has_failed: bool,
     /// It begins by itself: a job, or a message that came.
     pub is_root: bool,
-    /// A further attempt of a request that was sent before.
-    pub is_resent: bool,
+    /// How many attempts of the same request were sent before.
+    pub resent: u8,
 }
 
 /// Attributes of one span, by the first of several names.
@@ -82,6 +82,10 @@ const PATH: [&str; 2] = ["url.path", "http.target"];
 const URL: [&str; 2] = ["url.full", "http.url"];
 const HOST: [&str; 4] = ["server.address", "net.peer.name", "http.host", "net.peer.ip"];
 const SYSTEM: [&str; 2] = ["db.system.name", "db.system"];
+const RESENT: [&str; 2] = ["http.request.resend_count", "http.resend_count"];
+
+/// A link repeats a request at most nine times.
+const MAX_RESENT: i64 = 9;
 const BODY: [&str; 2] = ["http.response.body.size", "http.response_content_length"];
 
 /// The span as an import holds it; none, and counted, where it cannot be.
@@ -128,9 +132,7 @@ pub fn take(
         role,
         has_failed,
         is_root: role == Role::Serves && record.kind == SpanKind::Consumer,
-        is_resent: attributes
-            .number(&["http.request.resend_count", "http.resend_count"])
-            .is_some_and(|count| count > 0),
+        resent: attributes.number(&RESENT).map_or(0, |count| count.clamp(0, MAX_RESENT) as u8),
     })
 }
 
@@ -177,10 +179,10 @@ fn of_rpc(attributes: &Attributes<'_>) -> Option<String> {
 fn served(attributes: &Attributes<'_>, service: u32, names: &mut Names) -> Option<u32> {
     let method = method_of(attributes);
     if let Some(route) = attributes.text(&["http.route"]) {
-        return names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path::route(route));
+        return names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path::route(route), true);
     }
     if let Some(path) = of_rpc(attributes) {
-        return names.route(service, method.unwrap_or_else(|| "POST".to_owned()), path);
+        return names.route(service, method.unwrap_or_else(|| "POST".to_owned()), path, true);
     }
     let (_, rest) = path::split_method(&attributes.0.name);
     let is_path = rest.starts_with('/');
@@ -192,14 +194,14 @@ fn served(attributes: &Attributes<'_>, service: u32, names: &mut Names) -> Optio
         None if is_path => path::of_request(&path::route(rest)),
         None => path::of_name(rest),
     };
-    names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path)
+    names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path, true)
 }
 
 /// The route of a root that no request led to: a job.
 fn worked(record: &SpanRecord, service: u32, names: &mut Names) -> Option<u32> {
     let (method, rest) = path::split_method(&record.name);
     let path = if rest.starts_with('/') { path::route(rest) } else { path::of_name(rest) };
-    names.route(service, method.unwrap_or("POST").to_owned(), path)
+    names.route(service, method.unwrap_or("POST").to_owned(), path, true)
 }
 
 /// The route that a call asks for; none where no attribute names the callee.
@@ -210,12 +212,12 @@ fn called(attributes: &Attributes<'_>, names: &mut Names) -> Option<u32> {
     let service = names.service(callee, None)?;
     let method = method_of(attributes);
     if let Some(path) = of_rpc(attributes) {
-        return names.route(service, method.unwrap_or_else(|| "POST".to_owned()), path);
+        return names.route(service, method.unwrap_or_else(|| "POST".to_owned()), path, false);
     }
     let template = attributes.text(&["url.template", "http.route"]).map(path::route);
     let recorded = || attributes.text(&PATH).or_else(|| url.map(path::of_url)).map(path::of_request);
     let path = template.or_else(recorded).unwrap_or_else(|| "/".to_owned());
-    names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path)
+    names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path, false)
 }
 
 fn asked(attributes: &Attributes<'_>, names: &mut Names) -> Option<u32> {

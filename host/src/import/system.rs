@@ -19,6 +19,8 @@ pub struct System {
     pub routes: Vec<Route>,
     /// One way each, by caller and callee: nanoseconds.
     pub gaps: BTreeMap<(u32, u32), Vec<Nanos>>,
+    /// By caller and callee, the most attempts that were sent after the first.
+    pub retries: BTreeMap<(u32, u32), u8>,
     /// Of each service, when requests began (+1) and ended (-1).
     pub moments: BTreeMap<u32, Vec<(Nanos, i8)>>,
     /// Of each instance, its service, its first and its last request.
@@ -99,14 +101,18 @@ impl System {
             let seen = self.instances.entry(request.instance).or_insert((start, end));
             *seen = (seen.0.min(start), seen.1.max(end));
         }
-        let calls = drawn(request, left_out);
+        let calls = drawn(request, names, left_out);
         for call in &calls {
             let callee = names.routes.get(call.to).service;
             if let Some(gaps) = call.gaps {
                 self.gaps.entry((service, callee)).or_default().extend(ways(gaps));
             }
+            if call.resent > 0 {
+                let most = self.retries.entry((service, callee)).or_default();
+                *most = call.resent.max(*most);
+            }
             if call.is_guessed {
-                self.routes[call.to as usize].guessed.add(call.has_failed, call.end - call.start);
+                self.routes[call.to as usize].guessed.add(call.is_lost, call.end - call.start);
                 self.moments.entry(callee).or_default().extend([(call.start, 1), (call.end, -1)]);
             }
         }
@@ -114,17 +120,24 @@ impl System {
     }
 }
 
-/// The calls that are drawn; the others are counted.
-fn drawn(request: &Request, left_out: &mut LeftOut) -> Vec<Call> {
-    let mut calls = request.calls.clone();
-    calls.retain(|call| {
-        match (call.is_resent, call.to) {
-            (true, _) => left_out.add(Reason::Resent),
-            (_, NONE) => left_out.add(Reason::CalleeUnnamed),
-            _ => return true,
+/// The calls that are drawn; the others are counted. Several attempts are one call, with the outcome of the last.
+fn drawn(request: &Request, names: &Names, left_out: &mut LeftOut) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let callee = |call: &Call| names.routes.get(call.to).service;
+    for call in &request.calls {
+        if call.to == NONE {
+            left_out.add(Reason::CalleeUnnamed);
+            continue;
         }
-        false
-    });
+        let first = calls.iter_mut().rev().find(|first| call.resent > 0 && callee(first) == callee(call));
+        match first {
+            Some(first) => {
+                (first.has_failed, first.is_lost) = (call.has_failed, call.is_lost);
+                (first.resent, first.end) = (call.resent, call.end.max(first.end));
+            }
+            None => calls.push(Call { resent: 0, ..call.clone() }),
+        }
+    }
     calls
 }
 
@@ -140,7 +153,9 @@ fn own_time(request: &Request) -> Nanos {
     let (mut own, mut covered) = (request.end - request.start, request.start);
     // What names no callee is not drawn: its time is the request's own.
     for call in request.calls.iter().filter(|call| call.to != NONE) {
-        let (start, end) = (call.start.max(covered), call.end.min(request.end));
+        // The wait before a further attempt is the link's.
+        let start = if call.resent > 0 { covered } else { call.start.max(covered) };
+        let end = call.end.min(request.end);
         own -= end.saturating_sub(start);
         covered = covered.max(end);
     }
@@ -193,14 +208,14 @@ impl Route {
         }
         for (rank, (place, group)) in groups.iter().enumerate() {
             let calls = &mut self.calls[*place];
-            let has_failed = group.iter().any(|call| call.has_failed);
+            let is_lost = group.iter().any(|call| call.is_lost);
             calls.requests += 1;
             calls.ranks += rank as u64;
             calls.made += if failed_alone { 0 } else { group.len() as u64 };
             calls.repeated += u64::from(group.len() > 1);
             calls.overlapping += u64::from(group.windows(2).any(|pair| overlap(pair[0], pair[1])));
-            calls.failed += u64::from(has_failed);
-            calls.survived += u64::from(has_failed && !request.has_failed);
+            calls.failed += u64::from(is_lost);
+            calls.survived += u64::from(is_lost && !request.has_failed);
             calls.before_failure += u64::from(request.has_failed && was_caused);
             for (other, others) in groups.iter().take(rank) {
                 let pair = (*place.min(other), *place.max(other));
@@ -234,7 +249,11 @@ fn any_overlap(ones: &[&Call], others: &[&Call]) -> bool {
         if overlap(one, other) {
             return true;
         }
-        if one.end <= other.end { ones.next() } else { others.next() };
+        if one.end <= other.end {
+            ones.next()
+        } else {
+            others.next()
+        };
     }
     false
 }

@@ -40,8 +40,12 @@ pub struct Call {
     pub end: Nanos,
     /// The callee has no span for it.
     pub is_guessed: bool,
+    /// The callee says that it has failed.
     pub has_failed: bool,
-    pub is_resent: bool,
+    /// The caller saw a failure, be it the callee's or one on the way.
+    pub is_lost: bool,
+    /// How many attempts of it were sent before.
+    pub resent: u8,
     /// From the CLIENT span's start to the SERVER span's, and between their ends; negative
     /// where the clocks differ.
     pub gaps: Option<(i64, i64)>,
@@ -119,7 +123,7 @@ impl Fold<'_> {
             match self.parent(here) {
                 Some(parent) if self.is_around(parent, here) && self.passed[parent] != at => {
                     here = parent;
-                },
+                }
                 _ => break self.without_parent(here),
             }
         };
@@ -169,6 +173,10 @@ impl Fold<'_> {
     /// The request of a span whose parent the file does not have, or has of another service.
     fn without_parent(&mut self, at: usize) -> Owner {
         let span = self.spans[at];
+        // A message alone does not tell of a request.
+        if span.role == Role::Publishes {
+            return None;
+        }
         // Who calls without being called is a client outside, as long as the callee says what it did.
         if span.role == Role::Calls && span.parent == 0 && self.answered.contains(&span.id) {
             return None;
@@ -178,7 +186,7 @@ impl Fold<'_> {
         let request = match known {
             Some(request) => request,
             None => {
-                let route = self.names.route(span.service, "GET".to_owned(), "/".to_owned());
+                let route = self.names.route(span.service, "GET".to_owned(), "/".to_owned(), false);
                 let Some(route) = route else {
                     self.left_out.add(Reason::TooManyRoutes);
                     return None;
@@ -223,6 +231,9 @@ impl Fold<'_> {
         }
         for at in 0..self.spans.len() {
             let span = self.spans[at];
+            if span.role == Role::Publishes {
+                self.left_out.add(Reason::Messages);
+            }
             let Some(Some(owner)) = self.owners[at] else { continue };
             match span.role {
                 Role::Calls if !answered.contains(&at) && self.outermost(at) == at => {
@@ -231,8 +242,10 @@ impl Fold<'_> {
                         start: span.start,
                         end: span.end,
                         is_guessed: true,
-                        has_failed: span.has_failed,
-                        is_resent: span.is_resent,
+                        // Of a callee that says what it served, this is a failure on the way.
+                        has_failed: span.has_failed && !self.is_told(span.name),
+                        is_lost: span.has_failed,
+                        resent: span.resent,
                         gaps: None,
                     };
                     self.requests[owner].calls.push(call);
@@ -240,11 +253,15 @@ impl Fold<'_> {
                 Role::Asks if span.name != NONE => {
                     self.requests[owner].statements.push((span.name, span.end - span.start));
                 }
-                Role::Publishes => self.left_out.add(Reason::Messages),
                 _ => {}
             }
         }
         self.missing_callers();
+    }
+
+    /// Whether the callee of a route has spans elsewhere in the file.
+    fn is_told(&self, route: u32) -> bool {
+        route != NONE && self.names.serves(self.names.routes.get(route).service)
     }
 
     /// A request with its own span: who called it?
@@ -275,14 +292,16 @@ impl Fold<'_> {
             end: around.end,
             is_guessed: false,
             has_failed: span.has_failed,
-            is_resent: around.is_resent,
+            is_lost: span.has_failed || around.has_failed,
+            resent: around.resent,
             gaps: client.map(|_| (gap(near.start, span.start), gap(span.end, near.end))),
         });
     }
 
     /// Requests without a span of their own, whose parent is another service's span.
     fn missing_callers(&mut self) {
-        let mut missing: Vec<_> = self.missing.iter().map(|((_, parent), request)| (*parent, *request)).collect();
+        let mut missing: Vec<_> =
+            self.missing.iter().map(|((_, parent), request)| (*parent, *request)).collect();
         missing.sort_unstable();
         for (parent, request) in missing {
             let Some(&parent) = self.places.get(&parent) else { continue };
@@ -298,7 +317,8 @@ impl Fold<'_> {
                 end,
                 is_guessed: false,
                 has_failed,
-                is_resent: false,
+                is_lost: has_failed,
+                resent: 0,
                 gaps: None,
             });
         }

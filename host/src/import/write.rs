@@ -9,7 +9,7 @@ use crate::report::words::counted;
 use super::names::Statement;
 use super::notes::comment;
 use super::path;
-use super::sketch::{Link, Load, RouteSketch, Service, Sketch, seconds, values};
+use super::sketch::{Latency, Link, Load, RouteSketch, Service, Sketch, seconds, values};
 use super::{Read, Wanted};
 
 /// Ports of a database that its spans do not name.
@@ -31,7 +31,9 @@ pub fn write(wanted: &Wanted, read: &Read, sketch: &Sketch) -> String {
 fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
     let Wanted { name, seed, file, out, .. } = wanted;
     let title = out.clone().unwrap_or_else(|| format!("{name}.toml"));
-    writeln!(text, "# {title}: simhost import {} --name {name} --seed {seed}\n#", shown(file)).expect(INFALLIBLE);
+    let out = out.as_ref().map_or_else(String::new, |out| format!(" --out {}", shown(out)));
+    let command = format!("simhost import {} --name {name} --seed {seed}{out}", shown(file));
+    writeln!(text, "# {}: {command}\n#", shown(&title)).expect(INFALLIBLE);
     let traces = format!(
         "A sketch of what {} of {} within {:.1} s of traces did. Computing takes no time, because recorded times \
          have it in them, and so have they the waiting for workers: there are twice as many workers as were busy at \
@@ -50,7 +52,10 @@ fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
     match &sketch.latency {
         Some(latency) => writeln!(text, "latency = {latency}").expect(INFALLIBLE),
         None => {
-            comment(text, "guessed: no call has the spans of both ends, so the way between them takes no time");
+            comment(
+                text,
+                "guessed: no call has the spans of both ends, so the way between them takes no time",
+            );
             writeln!(text, "latency = \"0ms\"").expect(INFALLIBLE);
         }
     }
@@ -129,13 +134,24 @@ fn statement(text: &mut String, statement: &Statement) {
 }
 
 fn link(text: &mut String, link: &Link) {
-    let Link { from, to, latency } = link;
-    text.push('\n');
-    let latency = latency.clone().unwrap_or_else(|| {
-        comment(text, "guessed: the way is in the callee's times");
-        "\"0ms\"".to_owned()
-    });
-    writeln!(text, "[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\nlatency = {latency}").expect(INFALLIBLE);
+    let Link { from, to, latency, attempts } = link;
+    writeln!(text, "\n[[links]]\nfrom = \"{from}\"\nto = \"{to}\"").expect(INFALLIBLE);
+    match latency {
+        Latency::OfNetwork => {}
+        Latency::Own(latency) => writeln!(text, "latency = {latency}").expect(INFALLIBLE),
+        Latency::InCallee => {
+            comment(text, "guessed: the way is in the callee's times");
+            writeln!(text, "latency = \"0ms\"").expect(INFALLIBLE);
+        }
+    }
+    if let Some(attempts) = attempts {
+        comment(text, "guessed: which failures are tried again, and when");
+        writeln!(
+            text,
+            "retry = {{ attempts = {attempts}, on = [\"5xx\", \"timeout\", \"reset\", \"refused\"], methods = \"all\" }}"
+        )
+        .expect(INFALLIBLE);
+    }
 }
 
 fn load(text: &mut String, load: &Load) {
@@ -205,7 +221,10 @@ mod tests {
 
     #[test]
     fn rates_are_in_the_unit_in_which_they_are_one_or_more() {
-        assert_eq!([49.982_31, 0.05, 0.000_9, 12_345.6].map(per_time), ["49.98/s", "3/m", "3.24/h", "12350/s"]);
+        assert_eq!(
+            [49.982_31, 0.05, 0.000_9, 12_345.6].map(per_time),
+            ["49.98/s", "3/m", "3.24/h", "12350/s"]
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod faults;
 mod generated;
 mod graph;
 mod guests;
+mod import;
 mod ingress;
 mod inventory;
 mod lifecycle;

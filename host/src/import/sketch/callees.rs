@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::names::Names;
+use super::super::bounds::MAX_SERVICE_ROUTES;
+use super::super::names::{Names, RouteKey};
 use super::super::notes::{LeftOut, Reason};
 use super::super::path;
 use super::super::system::{Calls, System};
@@ -37,8 +38,16 @@ impl Callees {
             route.served.count.max(route.guessed.count)
         };
         written.sort_by_key(|number| (std::cmp::Reverse(requests(*number)), *number));
-        left_out.add_many(Reason::RouteUnwritten, written.len().saturating_sub(most) as u64);
+        let found = written.len();
+        let mut of_service = vec![0; names.services.len()];
+        written.retain(|number| {
+            let count: &mut usize =
+                &mut of_service[callees.service(names.routes.get(*number).service) as usize];
+            *count += 1;
+            *count <= MAX_SERVICE_ROUTES
+        });
         written.truncate(most);
+        left_out.add_many(Reason::RouteUnwritten, (found - written.len()) as u64);
         for number in &written {
             callees.calls[*number as usize] = Some(Vec::new());
         }
@@ -95,7 +104,7 @@ impl Callees {
                 of_service.entry((key.service, &key.method)).or_default().push(number as u32);
             }
         }
-        let target = |(number, key): (usize, &super::super::names::RouteKey)| {
+        let target = |(number, key): (usize, &RouteKey)| {
             let route = &system.routes[number];
             let service = self.service(key.service);
             if route.served.count > 0 || route.guessed.count > 0 && !self.has_spans(service) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Nanos;
+use crate::topology::WORKERS_AT_MOST;
 
 use super::super::bounds::{MAX_REPLICAS, MAX_WORKERS};
 use super::super::names::Names;
@@ -44,7 +45,8 @@ impl Sizes {
             let workers = libm::ceil(busy / replicas as f64) as u64;
             (service, (replicas, workers.clamp(FEWEST_WORKERS, MAX_WORKERS)))
         };
-        let sizes = moments.into_iter().map(size).collect();
+        let mut sizes: BTreeMap<u32, (u64, u64)> = moments.into_iter().map(size).collect();
+        fit_into_a_run(&mut sizes);
         Self { names: topology_names(names, callees), sizes }
     }
 
@@ -65,6 +67,21 @@ impl Sizes {
             replicas,
             workers,
             routes: Vec::new(),
+        }
+    }
+}
+
+/// No run has more than [`WORKERS_AT_MOST`] workers: all services get fewer by the same share, and then
+/// fewer replicas.
+fn fit_into_a_run(sizes: &mut BTreeMap<u32, (u64, u64)>) {
+    let most = u64::from(WORKERS_AT_MOST);
+    let sum = |sizes: &BTreeMap<u32, (u64, u64)>| -> u64 {
+        sizes.values().map(|(replicas, workers)| replicas * workers).sum()
+    };
+    while sum(sizes) > most && sizes.values().any(|(replicas, workers)| replicas * workers > 1) {
+        for (replicas, workers) in sizes.values_mut() {
+            let larger = if *workers > 1 { workers } else { replicas };
+            *larger = larger.div_ceil(2);
         }
     }
 }
@@ -97,7 +114,10 @@ fn topology_names(names: &Names, callees: &Callees) -> Vec<String> {
         let (mut unique, mut number) = (name.to_owned(), 2);
         while !taken.insert(unique.clone()) {
             let end = format!("-{number}");
-            unique = format!("{}{end}", name[..name.len().min(NAME_AT_MOST - end.len())].trim_end_matches(['-', '_']));
+            unique = format!(
+                "{}{end}",
+                name[..name.len().min(NAME_AT_MOST - end.len())].trim_end_matches(['-', '_'])
+            );
             number += 1;
         }
         unique

@@ -1,0 +1,240 @@
+//! Traces of other recorders: their conventions, what they lack, and how their files are written.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Desk, import};
+use crate::support::golden;
+
+/// 2026-01-01T00:00:00Z, in milliseconds.
+const START: u64 = 1_767_225_600_000;
+
+const SERVER: u8 = 2;
+const CLIENT: u8 = 3;
+const PRODUCER: u8 = 4;
+const CONSUMER: u8 = 5;
+
+/// Ids of trace, span and parent; kind; milliseconds from the start of its trace.
+type Ids = (u64, u64, u64);
+type Times = (u64, u64);
+
+/// A span; trace N begins N times 100 ms after the start.
+fn span((trace, id, parent): Ids, kind: u8, name: &str, (start, end): Times, attributes: Value) -> Value {
+    let attribute = |(key, value): (&String, &Value)| match value {
+        Value::Number(number) => json!({ "key": key, "value": { "intValue": number.to_string() } }),
+        _ => json!({ "key": key, "value": { "stringValue": value } }),
+    };
+    let attributes: Vec<_> = attributes.as_object().expect("a table").iter().map(attribute).collect();
+    let nanos = |at: u64| ((START + trace * 100 + at) * 1_000_000).to_string();
+    let parent = if parent == 0 { String::new() } else { format!("{parent:016x}") };
+    json!({
+        "traceId": format!("{trace:032x}"), "spanId": format!("{id:016x}"), "parentSpanId": parent,
+        "kind": kind, "name": name, "attributes": attributes,
+        "startTimeUnixNano": nanos(start), "endTimeUnixNano": nanos(end),
+    })
+}
+
+fn of(service: &str, instance: &str, spans: Vec<Value>) -> Value {
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let resource = [text("service.name", service), text("service.instance.id", instance)];
+    json!({ "resource": { "attributes": resource }, "scopeSpans": [{ "spans": spans }] })
+}
+
+fn line(resources: Vec<Value>) -> String {
+    json!({ "resourceSpans": resources }).to_string() + "\n"
+}
+
+/// A hundred requests as a Collector writes them: several services in a line, the conventions before HTTP's were
+/// stable, a database, a message, a callee without spans, a consumer of its own.
+fn old_conventions() -> String {
+    let trace = |number: u64| {
+        let failed = number % 20 == 0;
+        let front = vec![
+            span(
+                (number, 1, 0),
+                SERVER,
+                "/shop/:id",
+                (0, 40),
+                json!({
+                    "http.method": "GET", "http.target": format!("/shop/{number}?a=b"), "http.route": "/shop/:id",
+                    "http.status_code": if failed { 502 } else { 200 },
+                }),
+            ),
+            span(
+                (number, 2, 1),
+                CLIENT,
+                "HTTP GET",
+                (2, 14),
+                json!({
+                    "http.method": "GET", "http.url": format!("http://Stock-API:80/stock/{number}"),
+                    "net.peer.name": "Stock-API",
+                }),
+            ),
+            span(
+                (number, 3, 1),
+                CLIENT,
+                "HTTP POST",
+                (16, 26),
+                json!({
+                    "http.method": "POST", "http.url": "http://mailer.example:25/mails", "peer.service": "mailer",
+                    "http.status_code": 202,
+                }),
+            ),
+            span(
+                (number, 4, 1),
+                PRODUCER,
+                "orders publish",
+                (27, 28),
+                json!({ "messaging.system": "kafka" }),
+            ),
+        ];
+        let stock = vec![
+            span(
+                (number, 5, 2),
+                SERVER,
+                "GET /stock/{sku}",
+                (3, 13),
+                json!({
+                    "http.method": "GET", "http.status_code": if failed { 500 } else { 200 },
+                    "http.response_content_length": 2048,
+                }),
+            ),
+            span(
+                (number, 6, 5),
+                CLIENT,
+                "SELECT stock",
+                (4, 12),
+                json!({
+                    "db.system": "postgresql", "db.name": "stock", "net.peer.name": "stock-db", "net.peer.port": 5432,
+                }),
+            ),
+        ];
+        let consumer = vec![span(
+            (number, 7, 4),
+            CONSUMER,
+            "orders process",
+            (60, 65),
+            json!({
+                "messaging.system": "kafka",
+            }),
+        )];
+        let instance = format!("stock-{}", number % 2);
+        line(vec![
+            of("Web Shop", "web-1", front),
+            of("stock-api", &instance, stock),
+            of("ledger", "l-1", consumer),
+        ])
+    };
+    (1..=100).map(trace).collect()
+}
+
+#[test]
+fn the_files_of_a_collector_and_the_old_conventions_are_understood() {
+    let desk = Desk::new();
+    let traces = desk.write("collected.jsonl", old_conventions());
+    let (topology, imported) = desk.import(&traces);
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    golden(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import/collected.toml"), &text);
+    assert_eq!(
+        imported.told(),
+        "note: 100 spans of messages left out: their time is part of the request around them"
+    );
+}
+
+#[test]
+fn server_spans_alone_show_who_calls_whom() {
+    let trace = |number: u64| {
+        let route = |route: &str| json!({ "http.request.method": "GET", "http.route": route });
+        line(vec![
+            of("a", "1", vec![span((number, 1, 0), SERVER, "GET /", (0, 30), route("/"))]),
+            of("b", "1", vec![span((number, 2, 1), SERVER, "GET /b", (5, 25), route("/b"))]),
+            of("c", "1", vec![span((number, 3, 1), SERVER, "GET /c", (6, 20), route("/c"))]),
+        ])
+    };
+    let desk = Desk::new();
+    let (topology, _) = desk.import(&desk.write("t.jsonl", (1..=10).map(trace).collect::<String>()));
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    assert!(text.contains("calls = \"b/b & c/c\""), "{text}");
+    assert!(text.contains("# guessed: no call has the spans of both ends"), "{text}");
+}
+
+#[test]
+fn client_spans_alone_show_who_calls_whom() {
+    let trace = |number: u64| {
+        let call = |path: &str| json!({ "http.request.method": "GET", "server.address": "b", "url.full": format!("http://b{path}") });
+        line(vec![of(
+            "a",
+            "1",
+            vec![
+                span((number, 2, 1), CLIENT, "GET", (5, 15), call("/items/17")),
+                span((number, 3, 1), CLIENT, "GET", (15, 19), call("/prices")),
+            ],
+        )])
+    };
+    let desk = Desk::new();
+    let (topology, _) = desk.import(&desk.write("t.jsonl", (1..=10).map(trace).collect::<String>()));
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    assert!(text.contains("calls = \"b/items/{id}, b/prices\""), "{text}");
+    assert!(text.contains("# guessed: no span is of this service"), "{text}");
+    assert!(text.contains("route = \"GET /items/{id}\"\nwork = \"10ms\""), "{text}");
+}
+
+#[test]
+fn requests_without_their_parents_come_from_outside_and_are_counted() {
+    let trace = |number: u64| {
+        let attributes = json!({ "http.request.method": "GET", "url.path": format!("/users/{number}") });
+        line(vec![of("a", "1", vec![span((number, 2, 99), SERVER, "GET", (0, 5), attributes)])])
+    };
+    let desk = Desk::new();
+    let (topology, imported) = desk.import(&desk.write("t.jsonl", (1..=10).map(trace).collect::<String>()));
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    assert!(text.contains("request = { method = \"GET\", path = \"/users/{id}\" }"), "{text}");
+    assert_eq!(
+        imported.told(),
+        "note: 10 requests drawn as from outside: the file does not have their parents"
+    );
+}
+
+#[test]
+fn clocks_that_differ_do_not_make_the_network_slow() {
+    // The callee's clock is 50 ms ahead; the way takes 2 ms.
+    let trace = |number: u64| {
+        let route = |route: &str| json!({ "http.request.method": "GET", "http.route": route });
+        let call = json!({ "http.request.method": "GET", "server.address": "b" });
+        line(vec![
+            of(
+                "a",
+                "1",
+                vec![
+                    span((number, 1, 0), SERVER, "GET /", (0, 30), route("/")),
+                    span((number, 2, 1), CLIENT, "GET", (5, 25), call),
+                ],
+            ),
+            of("b", "1", vec![span((number, 3, 2), SERVER, "GET /b", (57, 73), route("/b"))]),
+        ])
+    };
+    let desk = Desk::new();
+    let (topology, _) = desk.import(&desk.write("t.jsonl", (1..=10).map(trace).collect::<String>()));
+    let text = std::fs::read_to_string(topology).expect("a topology");
+    assert!(text.contains("[network]\nlatency = \"2ms\""), "{text}");
+}
+
+#[test]
+fn compressed_files_standard_input_and_a_second_reading_give_the_same_bytes() {
+    let desk = Desk::new();
+    let plain = desk.write("t.jsonl", old_conventions());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(old_conventions().as_bytes()).expect("memory");
+    let gzip = desk.write("t.jsonl.gz", gzip.finish().expect("memory"));
+    let of = |path: &Path| import(&[path.to_str().expect("UTF-8"), "--name", "t"]);
+    let body = |text: &str| text.split_once('\n').expect("a first line").1.to_owned();
+    let (first, second) = (of(&plain), of(&plain));
+    assert_eq!(first.success(), second.success());
+    assert_eq!(body(first.success()), body(of(&gzip).success()));
+    let mut command = crate::support::simhost();
+    command.args(["import", "-", "--name", "t"]).stdin(std::fs::File::open(&plain).expect("a file"));
+    let piped = crate::support::finish(&mut command);
+    assert_eq!(body(first.success()), body(piped.success()));
+}
