@@ -15,12 +15,14 @@ mod fault;
 mod link;
 mod load;
 mod sampling;
+mod topic;
 
 pub use database::*;
 pub use fault::*;
 pub use link::*;
 pub use load::*;
 pub use sampling::*;
+pub use topic::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
 pub type Place = Range<usize>;
@@ -77,6 +79,10 @@ pub struct Model {
     pub objectives: Vec<Objective>,
     /// In the order of the file.
     pub databases: Vec<Database>,
+    /// In the order of the file.
+    pub topics: Vec<Topic>,
+    /// In the order of the file.
+    pub subscriptions: Vec<Subscription>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
     /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.

@@ -32,7 +32,9 @@ mod schema;
 mod section;
 mod service;
 mod shapes;
+mod subscription;
 mod telemetry;
+mod topic;
 mod traffic;
 mod types;
 mod units;
@@ -210,6 +212,8 @@ static ROOT: Section = Section {
         &traffic::NETWORK,
         &service::SERVICES,
         &database::DATABASES,
+        &topic::TOPICS,
+        &subscription::SUBSCRIPTIONS,
         &link::LINKS,
         &fault::FAULTS,
         &load::LOADS,
@@ -231,6 +235,10 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let services = service::services(root, &code);
     let databases = database::databases(root, folder);
     let names = Names::new(&services);
+    let topic_names = topic::names(root);
+    let topics = topic::topics(root);
+    let around = subscription::Surroundings { names: &names, services: &services, topics: &topic_names };
+    let subscriptions = subscription::subscriptions(root, &around, &topics);
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
     let ingress = traffic::ingress(root, &names);
     let links = link::links(root, &names);
@@ -257,6 +265,8 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         loads,
         objectives,
         databases,
+        topics,
+        subscriptions,
         telemetry,
         bounds,
         compute,

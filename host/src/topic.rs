@@ -1,0 +1,153 @@
+//! Topics of a topology: logs of messages in partitions, and the groups that consume them.
+//!
+//! [`Log`] keeps the messages of a topic, [`Group`] says which of them is delivered next, and to whom. Both are
+//! plain data: what time it is they are told. [`Topics`] has those of a world. Who delivers is the bus.
+
+mod counts;
+mod group;
+mod log;
+mod partitioner;
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use crate::context::{Baggage, SpanContext};
+use crate::message::Headers;
+use crate::model::{self, Model, Nanos};
+use crate::rng::Key;
+
+pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
+pub use group::{Delivered, Delivery, Group, Next, Outcome, Settled};
+pub use log::{Full, Log};
+
+/// A message.
+#[derive(Debug)]
+pub struct Message {
+    pub key: Option<Vec<u8>>,
+    /// What the sender has written, without the context.
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    /// The span that sent it, and its baggage: they come as headers where somebody reads these.
+    pub context: SpanContext,
+    pub baggage: Baggage,
+    /// Names what is drawn in the trace of that span.
+    pub trace: Key,
+    /// Names what is drawn for the message.
+    pub draws: Key,
+    /// Calls and messages above it.
+    pub depth: u32,
+}
+
+impl Message {
+    /// Bytes of key, headers and body, which bounds are about.
+    pub fn size(&self) -> u64 {
+        (self.key.as_ref().map_or(0, Vec::len) + self.headers.size() + self.body.len()) as u64
+    }
+}
+
+/// A message that a partition keeps.
+#[derive(Debug)]
+pub struct Record {
+    pub message: Rc<Message>,
+    /// When the broker had it: nanoseconds since the Unix epoch.
+    pub published: Nanos,
+    /// From 0: others are copies of one message.
+    pub copy: u32,
+    /// Nobody gets it before this instant.
+    pub(crate) available: Nanos,
+}
+
+/// Hears of messages that have come.
+pub trait Listener {
+    /// Something has come into a partition of a topic.
+    fn published(&self, topic: usize, partition: u32);
+}
+
+/// The topics of a world, and their groups.
+#[derive(Default)]
+pub struct Topics {
+    logs: Vec<RefCell<Log>>,
+    /// In the order of the subscriptions.
+    groups: Vec<RefCell<Group>>,
+    listener: OnceCell<Rc<dyn Listener>>,
+}
+
+impl Topics {
+    pub fn new(model: &Model) -> Self {
+        let group = |of: &model::Subscription| Group::new(of, model.topics[of.topic].partitions);
+        Self {
+            logs: model.topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
+            groups: model.subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
+            listener: OnceCell::new(),
+        }
+    }
+
+    /// Tells `listener` of what comes from now on. There is one, and it stays.
+    pub fn listen(&self, listener: Rc<dyn Listener>) {
+        assert!(self.listener.set(listener).is_ok(), "topics have one listener");
+    }
+
+    pub fn logs(&self) -> &[RefCell<Log>] {
+        &self.logs
+    }
+
+    /// In the order of the subscriptions.
+    pub fn groups(&self) -> &[RefCell<Group>] {
+        &self.groups
+    }
+
+    /// The topic of this name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.logs.iter().position(|log| log.borrow().settings.name == name)
+    }
+
+    /// The names of all topics.
+    pub fn names(&self) -> Vec<String> {
+        self.logs.iter().map(|log| log.borrow().settings.name.clone()).collect()
+    }
+
+    /// The groups of a topic.
+    fn of(&self, topic: usize) -> impl Iterator<Item = &RefCell<Group>> {
+        self.groups.iter().filter(move |group| group.borrow().settings.topic == topic)
+    }
+
+    /// Puts a message into a partition, now: its offset.
+    ///
+    /// # Errors
+    /// The partition is full.
+    pub fn publish(&self, topic: usize, partition: u32, record: Record, now: Nanos) -> Result<u64, Full> {
+        let done = || self.of(topic).map(|group| group.borrow().next_offset(partition)).min();
+        let offset = self.logs[topic].borrow_mut().append(partition, record, done, now)?;
+        for group in self.of(topic) {
+            group.borrow_mut().grew(partition, offset + 1);
+        }
+        if let Some(listener) = self.listener.get() {
+            listener.published(topic, partition);
+        }
+        Ok(offset)
+    }
+
+    /// What a group does next with a partition, now.
+    pub fn next(&self, group: usize, partition: u32, now: Nanos) -> Next {
+        let mut group = self.groups[group].borrow_mut();
+        let mut log = self.logs[group.settings.topic].borrow_mut();
+        log.expire(partition, now);
+        group.next(&log, partition, now)
+    }
+
+    /// What was counted so far.
+    pub fn accounts(&self) -> Vec<TopicAccount> {
+        let account = |(topic, log): (usize, &RefCell<Log>)| {
+            let log = log.borrow();
+            let groups = self.of(topic).map(|group| group.borrow().account(&log));
+            TopicAccount::new(&log, groups.collect())
+        };
+        self.logs.iter().enumerate().map(account).collect()
+    }
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topics").field("logs", &self.logs).finish_non_exhaustive()
+    }
+}
