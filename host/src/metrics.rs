@@ -12,6 +12,7 @@ mod exponential;
 mod guest;
 mod histogram;
 mod life;
+mod operations;
 mod process;
 mod requests;
 mod series;
@@ -38,6 +39,7 @@ pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misuse
 use histogram::Shape;
 pub use life::Change;
 use life::Life;
+pub use operations::OperationKey;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
@@ -142,6 +144,20 @@ impl Metrics {
     ) {
         let kept = (self.shape, &self.rule);
         self.alive(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
+    }
+
+    /// A process has the answer of a database or a cache, or gave it up, after `took` nanoseconds; `origin`
+    /// is the CLIENT span. `attributes` gives those that `key` stands for.
+    pub fn operated(
+        &self,
+        of: Incarnation,
+        key: OperationKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        took: Nanos,
+        origin: Origin,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.alive(of, |process| process.operations_mut().note(kept, key, attributes, took, origin));
     }
 
     /// A worker of a replica has a request. `attributes` gives those of its method.

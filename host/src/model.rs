@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+mod cache;
 mod database;
 mod fault;
 mod link;
@@ -17,6 +18,7 @@ mod load;
 mod sampling;
 mod topic;
 
+pub use cache::*;
 pub use database::*;
 pub use fault::*;
 pub use link::*;
@@ -80,6 +82,7 @@ pub struct Model {
     /// In the order of the file.
     pub databases: Vec<Database>,
     /// In the order of the file.
+    pub caches: Vec<Cache>,
     pub topics: Vec<Topic>,
     /// In the order of the file.
     pub subscriptions: Vec<Subscription>,
@@ -182,6 +185,8 @@ pub struct Service {
     pub compute_factor: f64,
     /// The databases that it may ask.
     pub databases: Vec<ConnectionPool>,
+    /// The caches that it may use: indexes into [`Model::caches`].
+    pub caches: Vec<usize>,
     pub limits: Limits,
     /// The service's name in the file.
     pub place: Place,

@@ -69,13 +69,20 @@ pub struct Topics {
     logs: Vec<RefCell<Log>>,
     /// In the order of the subscriptions.
     groups: Vec<RefCell<Group>>,
+    /// By topic, the places of its groups.
+    of: Vec<Vec<usize>>,
     listener: OnceCell<Rc<dyn Listener>>,
 }
 
 impl Topics {
     pub fn new(model: &Model) -> Self {
         let group = |of: &model::Subscription| Group::new(of, model.topics[of.topic].partitions);
+        let of = |topic| {
+            let all = model.subscriptions.iter().enumerate();
+            all.filter(|(_, one)| one.topic == topic).map(|(place, _)| place).collect()
+        };
         Self {
+            of: (0..model.topics.len()).map(of).collect(),
             logs: model.topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
             groups: model.subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
             listener: OnceCell::new(),
@@ -108,7 +115,12 @@ impl Topics {
 
     /// The groups of a topic.
     fn of(&self, topic: usize) -> impl Iterator<Item = &RefCell<Group>> {
-        self.groups.iter().filter(move |group| group.borrow().settings.topic == topic)
+        self.of[topic].iter().map(|place| &self.groups[*place])
+    }
+
+    /// The places of the groups of a topic among all groups.
+    pub fn groups_of(&self, topic: usize) -> &[usize] {
+        &self.of[topic]
     }
 
     /// Puts a message into a partition, now: its offset.
@@ -139,7 +151,7 @@ impl Topics {
     pub fn accounts(&self) -> Vec<TopicAccount> {
         let account = |(topic, log): (usize, &RefCell<Log>)| {
             let log = log.borrow();
-            let groups = self.of(topic).map(|group| group.borrow().account(&log));
+            let groups = self.of(topic).map(|group| group.borrow().account());
             TopicAccount::new(&log, groups.collect())
         };
         self.logs.iter().enumerate().map(account).collect()

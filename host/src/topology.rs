@@ -15,6 +15,7 @@ use crate::model::{Fault, Model, Nanos, Picos, Target};
 
 mod address;
 mod answer;
+mod cache;
 mod database;
 mod distribution;
 mod fault;
@@ -41,6 +42,7 @@ mod units;
 
 pub use distribution::show_distribution;
 pub use link::{PolicyRows, policy_lines};
+pub use units::show_size;
 
 use key::{Key, Optional, Required, Usual};
 use names::Names;
@@ -212,6 +214,7 @@ static ROOT: Section = Section {
         &traffic::NETWORK,
         &service::SERVICES,
         &database::DATABASES,
+        &cache::CACHES,
         &topic::TOPICS,
         &subscription::SUBSCRIPTIONS,
         &link::LINKS,
@@ -231,9 +234,11 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let compute = run::compute(root);
     let (limits, bounds) = limits::of_topology(root);
     let databases = database::names(root);
-    let code = Surroundings { folder, embedded, limits, databases: &databases };
+    let caches = cache::names(root);
+    let code = Surroundings { folder, embedded, limits, databases: &databases, caches: &caches };
     let services = service::services(root, &code);
     let databases = database::databases(root, folder);
+    let caches = cache::caches(root);
     let names = Names::new(&services);
     let topic_names = topic::names(root);
     let topics = topic::topics(root);
@@ -265,6 +270,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         loads,
         objectives,
         databases,
+        caches,
         topics,
         subscriptions,
         telemetry,

@@ -36,6 +36,7 @@
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
 //! - [`call()`]: other services, one after another or in parallel.
+//! - [`cache()`]: caches that services share.
 //! - [`Span`], [`in_span`], [`Database`], [`attributes!`], [`log`], [`metrics`], [`baggage`]: telemetry.
 //! - [`sql`]: the databases that the topology gives the service.
 //! - [`config`], [`Problem`]: the service's settings, and what is wrong with them.
@@ -50,6 +51,7 @@
 
 pub mod baggage;
 pub mod bindings;
+pub mod cache;
 mod call;
 pub mod clock;
 pub mod config;
@@ -75,6 +77,7 @@ pub mod runtime;
 mod span;
 pub mod sql;
 
+pub use cache::{Cache, CacheCause, CacheError, cache};
 pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};
 pub use database::Database;
 pub use distribution::Distribution;
@@ -93,8 +96,8 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Error, Problem, Router, Span, SpanKind, attributes, baggage, call, clock, config, health,
-        in_span, log, metrics, percent_encode, random, wait_all,
+        CallError, Error, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock, config,
+        health, in_span, log, metrics, percent_encode, random, wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Answers that are kept in a worker's memory.
+//! Answers that are kept: in a worker's memory, or in a cache of the topology.
 
 use std::cell::RefCell;
 
@@ -13,18 +13,34 @@ const ENTRIES_AT_MOST: usize = 10_000;
 pub struct Cache {
     /// How long an answer is good; zero keeps none.
     lasting: Duration,
+    /// The cache of the topology that has them; none: this one.
+    shared: Option<String>,
     /// In the order of the parameters: a list is less code than a map, and a guest is to be small.
     until: RefCell<Vec<(String, Duration)>>,
 }
 
 impl Cache {
-    pub fn new(lasting: Duration) -> Self {
-        Self { lasting, until: RefCell::default() }
+    pub fn new(lasting: Duration, shared: Option<String>) -> Self {
+        Self { lasting, shared, until: RefCell::default() }
     }
 
-    /// Makes an answer with `make`, unless there is a good one at the instant `now`.
-    /// One that failed is not kept.
-    pub fn or_make(
+    /// Makes an answer of so many `bytes` to a request of `route` with `make`, unless there is a good one. One that
+    /// failed is not kept.
+    pub fn serve(
+        &self,
+        route: &str,
+        params: &Params,
+        bytes: usize,
+        make: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(shared) = &self.shared else { return self.or_make(params, clock::now, make) };
+        let service = std::env::var("SERVICE_NAME").unwrap_or_default();
+        let key = service + &path(route, params);
+        cache(shared).get_or_make(&key, self.lasting, || make().map(|()| vec![b'.'; bytes])).map(drop)
+    }
+
+    /// The same in this worker's memory, at the instant `now`.
+    fn or_make(
         &self,
         params: &Params,
         now: impl Fn() -> Duration,
@@ -55,6 +71,15 @@ impl Cache {
     fn find(&self, key: &str) -> Result<usize, usize> {
         self.until.borrow().binary_search_by(|(known, _)| known.as_str().cmp(key))
     }
+}
+
+/// The path of a request: that of its route, with the parameters in their places.
+fn path(route: &str, params: &Params) -> String {
+    let path = route.split_once(' ').map_or(route, |(_, path)| path);
+    params.0.iter().fold(path.to_owned(), |path, (name, value)| {
+        let value = percent_encode(value);
+        path.replace(&format!("{{{name}}}"), &value).replace(&format!("{{*{name}}}"), &value)
+    })
 }
 
 /// The parameters in one text, as in a path.
@@ -88,15 +113,24 @@ mod tests {
 
     #[test]
     fn an_answer_is_good_until_it_expires_and_only_for_its_path() {
-        let cache = Cache::new(Duration::from_secs(10));
+        let cache = Cache::new(Duration::from_secs(10), None);
         let made = [("a", 0), ("a", 9), ("b", 9), ("a", 10), ("a", 19), ("b", 18), ("b", 19)];
         let made = made.map(|(id, second)| is_made(&cache, id, second));
         assert_eq!(made, [true, false, true, true, false, false, true]);
     }
 
     #[test]
+    fn a_key_of_a_shared_cache_is_the_path_of_the_request() {
+        let of =
+            |route, name: &str, value: &str| path(route, &Params(vec![(name.to_owned(), value.to_owned())]));
+        assert_eq!(of("GET /items/{id}", "id", "a b"), "/items/a%20b");
+        assert_eq!(of("GET /files/{*rest}", "rest", "x"), "/files/x");
+        assert_eq!(path("GET /", &Params(Vec::new())), "/");
+    }
+
+    #[test]
     fn a_failure_is_not_kept_and_without_a_time_nothing_is() {
-        let cache = Cache::new(Duration::from_secs(10));
+        let cache = Cache::new(Duration::from_secs(10), None);
         let fail = || Err(Error::bad_gateway("no answer"));
         assert!(cache.or_make(&params("a"), || Duration::ZERO, fail).is_err());
         assert!(is_made(&cache, "a", 1));
@@ -106,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_full_cache_keeps_what_it_has_until_it_expires() {
-        let cache = Cache::new(Duration::from_secs(10));
+        let cache = Cache::new(Duration::from_secs(10), None);
         for number in 0..ENTRIES_AT_MOST {
             assert!(is_made(&cache, &number.to_string(), 0));
         }

@@ -12,6 +12,7 @@
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
 //! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
+//! | `cache-in` | none | the cache of the topology that keeps them, for all workers and replicas |
 //! | `errors` | `0` | the share of requests, `0.001` or `"0.1%"`, that get a 500 after the work and call nobody |
 //! | `response-bytes` | `0` | length of the answer's body |
 //! | `span` | none | the name of a span around the work |

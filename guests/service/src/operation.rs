@@ -13,10 +13,11 @@ use crate::line::Line;
 use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
 
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 12] = [
     "work",
     "calls",
     "cache",
+    "cache-in",
     "errors",
     "response-bytes",
     "span",
@@ -28,10 +29,11 @@ const SETTINGS: [&str; 11] = [
 ];
 
 /// The settings that are one value, and how to write it. The others may be tables.
-const VALUES: [(&str, &str); 9] = [
+const VALUES: [(&str, &str); 10] = [
     ("route", "\"GET /items/{id}\""),
     ("calls", "\"stock & pricing\""),
     ("cache", "\"10s\""),
+    ("cache-in", "\"pages\""),
     ("errors", "0.05"),
     ("response-bytes", "1024"),
     ("span", "\"SELECT items\""),
@@ -67,7 +69,8 @@ impl Operation {
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
         }
-        let made = self.cache.or_make(params, clock::now, || calls::make(&self.calls, params));
+        let make = || calls::make(&self.calls, params);
+        let made = self.cache.serve(&self.route, params, self.response_bytes, make);
         if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
             log::error(format!("{} failed: {error}", self.route));
         }
@@ -210,7 +213,7 @@ fn operation(
         key: own.key("route"),
         work: reader.distribution("work"),
         calls: reader.calls(),
-        cache: Cache::new(reader.duration("cache")),
+        cache: reader.cache(),
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),
         span: None,

@@ -1,9 +1,10 @@
 //! Reads the settings of an operation.
 
-use simhost_notation::{Calls, did_you_mean, parse_share};
+use simhost_notation::{Calls, did_you_mean, parse_share, quote};
 use simhost_sdk::prelude::*;
 use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
+use crate::cache::Cache;
 use crate::line::Line;
 use crate::metric::Metric;
 
@@ -73,6 +74,32 @@ impl Reader<'_> {
 
     pub fn duration(&mut self, name: &str) -> Duration {
         self.value(name, parse_duration)
+    }
+
+    /// How long answers are kept, and where.
+    pub fn cache(&mut self) -> Cache {
+        let (lasting, shared) = (self.duration("cache"), self.text("cache-in"));
+        if let Some(name) = &shared {
+            let all = cache::all();
+            let key = self.from("cache-in").key("cache-in");
+            if !all.contains(name) {
+                let problem =
+                    Problem::of(&key, format!("this service may not use the cache {}", quote(name)));
+                let known = did_you_mean(name, "caches of this service", all.iter().map(String::as_str));
+                let known = if all.is_empty() {
+                    format!("write caches = [{}] in the service", quote(name))
+                } else {
+                    known
+                };
+                self.problems.push(problem.remedy(known));
+            }
+            if lasting.is_zero() && self.is_served {
+                let problem =
+                    Problem::of(&key, "answers are kept, and there is no `cache` that says how long");
+                self.problems.push(problem.remedy("write cache = \"10s\""));
+            }
+        }
+        Cache::new(lasting, shared)
     }
 
     /// The span around the work, a database's where there is one.

@@ -16,15 +16,12 @@ use crate::message::Request;
 use crate::metrics;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, ExceptionSpan, KeyValue, ResourceId, Scope, SpanKind, SpanRecord, Status, Text, Value,
+    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, Scope, SpanKind, SpanRecord, Status,
+    Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
 
 use super::redact;
-
-/// `service.peer.name`: the logical name of the callee (semantic conventions
-/// 1.39, in development); the constants crate has it not yet.
-const SERVICE_PEER_NAME: &str = "service.peer.name";
 
 /// Methods that the conventions know; another is `_OTHER`.
 const METHODS: [&str; 10] =
@@ -139,10 +136,11 @@ impl ClientAttributes {
     fn list(&self, method: &'static str) -> Arc<[KeyValue]> {
         let mut attributes = vec![KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)];
         attributes.extend(self.server());
-        attributes.extend(self.service.iter().flat_map(|service| {
-            // Service graphs read only the older name yet.
-            [SERVICE_PEER_NAME, "peer.service"].map(|key| KeyValue::new(key, Arc::clone(service)))
-        }));
+        attributes.extend(
+            self.service
+                .iter()
+                .flat_map(|service| PEER_NAMES.map(|key| KeyValue::new(key, Arc::clone(service)))),
+        );
         attributes.into()
     }
 }

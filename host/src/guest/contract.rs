@@ -36,7 +36,7 @@ impl Contract {
     pub const fn version(self) -> Version {
         match self {
             Self::V0_1 => Version::new(0, 1, 0),
-            Self::V0_2 => Version::new(0, 2, 2),
+            Self::V0_2 => Version::new(0, 2, 3),
         }
     }
 

@@ -4,6 +4,7 @@
 //! functions of the interface, `link`, and `State` if the interface keeps something for a worker.
 
 mod bus;
+mod cache;
 mod clock;
 mod config;
 #[cfg(test)]
@@ -59,6 +60,7 @@ interfaces! {
     logging,
     metrics,
     sql with State,
+    cache,
     clock,
     config,
 }

@@ -1,5 +1,6 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
-//! "OS process metrics") where they have them. `docs/reference/metrics.md` describes them.
+//! "Database client metrics", "OS process metrics") where they have them.
+//! `docs/reference/metrics.md` describes them.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub enum Own {
     ClientDuration,
     ClientRequestSize,
     ClientResponseSize,
+    OperationDuration,
     QueueLength,
     QueueWait,
     WorkerCount,
@@ -61,6 +63,9 @@ pub struct Spec {
 pub const DURATIONS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
+/// Seconds: what the conventions advise for the durations of operations of databases.
+pub const OPERATION_DURATIONS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
 /// What an SDK takes where nobody advises otherwise, as for sizes and for a guest's histogram without bounds
 /// (OpenTelemetry specification, "Metrics SDK", "Explicit Bucket Histogram Aggregation").
 pub const DEFAULT_BOUNDS: &[f64] =
@@ -77,7 +82,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 20] = [
+pub const SPECS: [Spec; 21] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -126,6 +131,13 @@ pub const SPECS: [Spec; 20] = [
         "By",
         Kind::Histogram(DEFAULT_BOUNDS),
         "Size of HTTP client response bodies.",
+    ),
+    spec(
+        Own::OperationDuration,
+        metric::DB_CLIENT_OPERATION_DURATION,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "Duration of database client operations.",
     ),
     spec(
         Own::QueueLength,

@@ -12,6 +12,7 @@ use super::collecting::{Collecting, Counter};
 use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
 use super::life::{Change, Life};
+use super::operations::Operations;
 use super::requests::{CLIENT, Requests, SERVER};
 use super::value::{Measured, seconds};
 
@@ -53,6 +54,8 @@ pub struct ProcessMetrics {
     restarts: u64,
     pub served: Requests,
     pub sent: Requests,
+    /// None before the first.
+    operations: Option<Box<Operations>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
     waits: Option<Box<Histogram>>,
@@ -90,6 +93,7 @@ impl ProcessMetrics {
             restarts: 0,
             served: Requests::default(),
             sent: Requests::default(),
+            operations: None,
             active: None,
             waits: None,
             policies: Vec::new(),
@@ -121,6 +125,11 @@ impl ProcessMetrics {
             _ => 0,
         };
         *self = Self { number: self.number + 1, restarts, ..Self::new(after) };
+    }
+
+    /// What it has asked of databases and caches.
+    pub fn operations_mut(&mut self) -> &mut Operations {
+        self.operations.get_or_insert_default()
     }
 
     /// A worker has a request.
@@ -197,6 +206,7 @@ impl ProcessMetrics {
         for requests in [&mut self.served, &mut self.sent] {
             requests.collected(now);
         }
+        self.operations.iter_mut().for_each(|operations| operations.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
         counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
@@ -216,6 +226,7 @@ impl ProcessMetrics {
         });
         collecting.observed(Own::ServerActive, active);
         self.sent.leave(CLIENT, collecting);
+        self.operations.iter().for_each(|operations| operations.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {

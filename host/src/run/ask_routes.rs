@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tracing::debug;
 
 use crate::bus::routes::Routes;
+use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::database::Databases;
 use crate::engine;
@@ -80,6 +81,7 @@ pub fn ask_routes(
         root: model.root(),
         permits: Cell::new(1),
         databases: Databases::default(),
+        caches: Caches::new(model),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);

@@ -8,9 +8,11 @@ pub(super) mod topic;
 
 use std::fmt::Write as _;
 
+use crate::clock;
 use crate::error::{INFALLIBLE, wrap};
-use crate::model::{Measure, Model, Objective, RequestsOf, ServiceId};
+use crate::model::{Cache, Measure, Model, Objective, RequestsOf, ServiceId};
 use crate::report::words;
+use crate::topology::{show_distribution, show_size};
 
 use super::calls::{Call, Calls};
 use super::loaded::LoadedService;
@@ -37,6 +39,9 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
     for database in &model.databases {
         let schema = database.schema.display();
         text.push_str(&paragraph("", &format!("database {}: {schema}", database.name)));
+    }
+    for cache in &model.caches {
+        text.push_str(&paragraph("", &of_cache(cache)));
     }
     for (index, topic) in model.topics.iter().enumerate() {
         text.push_str(&paragraph("", &topic::line(topic)));
@@ -79,6 +84,10 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         write!(head, ", computing takes {} times as long", words::number(described.compute_factor))
             .expect(INFALLIBLE);
     }
+    if !described.caches.is_empty() {
+        let names: Vec<_> = described.caches.iter().map(|at| model.caches[*at].name.as_str()).collect();
+        write!(head, ", caches {}", names.join(", ")).expect(INFALLIBLE);
+    }
     let mut text = paragraph("", &head);
     for route in guest.routes.names() {
         text.push_str(&paragraph("  ", route));
@@ -95,6 +104,13 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         text.push_str("  (what it calls shows when it runs)\n");
     }
     text
+}
+
+fn of_cache(cache: &Cache) -> String {
+    let Cache { name, system, memory, entries, latency, timeout } = cache;
+    let (system, memory, latency) = (system.name(), show_size(*memory), show_distribution(latency));
+    let patience = timeout.map_or_else(String::new, |timeout| format!(", timeout {}", clock::show(timeout)));
+    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}")
 }
 
 /// Calls as a configuration has them: `,` between steps, `&` between what is called at the same time.

@@ -9,6 +9,7 @@ use crate::bus::replica::Replica;
 use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, ReplicaSet};
+use crate::cache::Caches;
 use crate::database::Databases;
 use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
@@ -51,6 +52,7 @@ pub fn host(
         root: model.root(),
         permits: Cell::new(model.workers()),
         databases: Databases::new(model, sched),
+        caches: Caches::new(model),
         outbound: OnceCell::new(),
     })
 }

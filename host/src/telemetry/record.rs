@@ -22,6 +22,10 @@ use opentelemetry_semantic_conventions::attribute;
 
 use crate::model::Scalar;
 
+/// The logical name of the other end: `service.peer.name` (semantic conventions 1.39, in development; the
+/// constants crate has it not yet), and the older name, which is the only one that service graphs read yet.
+pub const PEER_NAMES: [&str; 2] = ["service.peer.name", "peer.service"];
+
 /// Text that costs little to copy where it is known beforehand.
 #[derive(Clone, Debug)]
 pub enum Text {

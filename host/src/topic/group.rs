@@ -17,6 +17,8 @@ use super::{Message, Record};
 pub struct Group {
     pub settings: model::Subscription,
     cursors: Vec<Cursor>,
+    /// Records of all partitions that are not done.
+    lag: u64,
     /// In the order in which they have joined.
     members: Vec<Member>,
     /// How often deliveries that were under way have been revoked.
@@ -121,6 +123,7 @@ impl Group {
         Self {
             settings: settings.clone(),
             cursors: vec![Cursor::default(); partitions as usize],
+            lag: 0,
             members: Vec::new(),
             epoch: 0,
             resumes: 0,
@@ -200,14 +203,16 @@ impl Group {
     }
 
     /// Records of all partitions that are not done.
-    pub fn total_lag(&self) -> u64 {
-        self.cursors.iter().map(|cursor| cursor.end - cursor.next).sum()
+    pub const fn total_lag(&self) -> u64 {
+        self.lag
     }
 
     /// A partition has grown to this end.
     pub(super) fn grew(&mut self, partition: u32, end: u64) {
-        self.cursors[partition as usize].end = end;
-        self.counts.largest_lag = self.counts.largest_lag.max(self.total_lag());
+        let cursor = &mut self.cursors[partition as usize];
+        self.lag += end - cursor.end;
+        cursor.end = end;
+        self.counts.largest_lag = self.counts.largest_lag.max(self.lag);
     }
 
     /// What it does next with a partition.
@@ -257,6 +262,7 @@ impl Group {
             OffsetReset::Latest => end,
         };
         self.counts.missed += next - cursor.next;
+        self.lag -= next - cursor.next;
         *cursor = Cursor { next, end, ..Cursor::default() };
     }
 
@@ -306,6 +312,7 @@ impl Group {
             }
             Outcome::Done => {
                 counts.done += count;
+                delivery.records.iter().for_each(|record| counts.note_age(now - record.published));
                 false
             }
             Outcome::Reject => {
@@ -324,18 +331,19 @@ impl Group {
                 true
             }
         };
+        self.lag -= count;
         let (next, end) = (delivery.first + count, cursor.end);
         *cursor = Cursor { next, end, ..Cursor::default() };
         if is_failed { Settled::GivenUp } else { Settled::Done }
     }
 
     /// What was counted, and how it stands.
-    pub(super) fn account(&self, log: &Log) -> GroupAccount {
+    pub(super) fn account(&self) -> GroupAccount {
         GroupAccount {
             group: self.settings.group.clone(),
             service: self.settings.service,
             counts: self.counts.clone(),
-            lag: (0..log.partitions()).map(|partition| self.lag(partition)).sum(),
+            lag: self.lag,
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use super::address;
+use super::cache;
 use super::database;
 use super::key::{Key, Optional, Required, Usual};
 use super::limits;
@@ -44,6 +45,8 @@ pub(super) struct Surroundings<'a> {
     pub limits: Limits,
     /// The names of all databases.
     pub databases: &'a [String],
+    /// The names of all caches.
+    pub caches: &'a [&'a str],
 }
 
 pub(super) static SERVICES: Key<Named, Required> = Key {
@@ -67,6 +70,7 @@ static SERVICE: Section = Section {
         &RESOURCE,
         &COMPUTE_FACTOR,
         &database::OF_SERVICE,
+        &cache::OF_SERVICE,
         &LIMITS,
     ],
     rules: &[
@@ -78,6 +82,7 @@ static SERVICE: Section = Section {
         Rule::NotBoth("url", "config"),
         Rule::NotBoth("url", "resource"),
         Rule::NotBoth("url", "compute-factor"),
+        Rule::NotBoth("url", "caches"),
         Rule::NotBoth("url", "limits"),
     ],
 };
@@ -202,6 +207,7 @@ fn service(entry: &Value<'_>, around: &Surroundings<'_>) -> Service {
         resource: IndexMap::new(),
         compute_factor: COMPUTE_FACTOR.usual(),
         databases: Vec::new(),
+        caches: Vec::new(),
         limits: around.limits.clone(),
         place: entry.key_place.clone(),
     };
@@ -231,6 +237,7 @@ fn fill(service: &mut Service, table: &Table<'_>, around: &Surroundings<'_>) {
     service.resource = RESOURCE.get(table).map(|value| read_resource(&value)).unwrap_or_default();
     service.compute_factor = COMPUTE_FACTOR.or_usual(table);
     service.databases = database::of_service(table, around.databases);
+    service.caches = cache::of_service(table, around.caches);
     if let Some(table) = LIMITS.open(table, format!("the limits of {}", table.what)) {
         limits::set(&mut service.limits, &table);
     }

@@ -432,7 +432,7 @@ fn wrong_unit(text: &str, number: &str, unit: &str, quantity: &Quantity) -> Prob
 }
 
 /// A size in the largest binary unit that leaves a whole number: `64MiB`.
-pub(super) fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
     match units.iter().find(|(_, bits)| bytes != 0 && bytes.trailing_zeros() >= *bits) {
         Some((unit, bits)) => format!("{}{unit}", bytes >> bits),

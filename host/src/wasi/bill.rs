@@ -23,6 +23,12 @@ pub const TIMER: u64 = 500;
 /// A call of another service: its spans, its way there and back, its place in a queue.
 pub const CALL: u64 = 10_000;
 
+/// A command of a cache: its span, its way there and back.
+pub const COMMAND: u64 = 5_000;
+
+/// A key that a cache looks for among as many as there may be.
+pub const LOOKUP: u64 = 2_000;
+
 /// A span, an event or a log record that is begun.
 pub const RECORD: u64 = 500;
 

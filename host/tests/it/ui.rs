@@ -119,6 +119,10 @@ fn dump(model: &Model) -> String {
             line(format!("  {} {} {:?}", rows.count, rows.table, rows.values));
         }
     }
+    for service in model.services.iter().filter(|service| !service.caches.is_empty()) {
+        line(format!("caches of {}: {:?}", service.name, service.caches));
+    }
+    model.caches.iter().for_each(|cache| line(format!("{cache:?}")));
     model.topics.iter().for_each(|topic| line(without_place(&format!("{topic:?}"))));
     model.subscriptions.iter().for_each(|one| line(without_place(&format!("{one:?}"))));
     line(format!("{:?}", model.telemetry));

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::exports::simhost::service::handler::{Problem, Response, Route};
 use super::simhost::service::metrics::{Definition, FloatInstrument, IntInstrument, Kind};
 use super::simhost::service::tracing::{self, Span, SpanKind, Value};
-use super::simhost::service::{bus, clock, config, incoming, logging, sql};
+use super::simhost::service::{bus, cache, clock, config, incoming, logging, sql};
 use super::{PATIENT, answer, request};
 
 /// Attributes of the list that is set at once.
@@ -23,6 +23,7 @@ pub fn times(what: &str, turns: u64) -> Response {
     let text = "x".repeat(64 << 10);
     let mut buffer = vec![0; 1 << 20];
     let attributes = if matches!(what, "attributes" | "measure-many") { attributes() } else { Vec::new() };
+    let keys = vec![text[..1_000].to_owned(); if what == "cache-many" { 256 } else { 0 }];
     let whole = IntInstrument::new(&definition("hostile.whole".into(), Kind::Counter));
     let fraction = FloatInstrument::new(&definition("hostile.fraction".into(), Kind::Histogram(None)));
     for turn in 0..turns {
@@ -78,6 +79,11 @@ pub fn times(what: &str, turns: u64) -> Response {
             "call" => drop(black_box(bus::call("back", &request("/ok".into(), Vec::new()), PATIENT))),
             "nobody" => drop(black_box(bus::call("nobody", &request("/".into(), Vec::new()), PATIENT))),
             "pending" => drop(bus::Pending::new("back", &request("/ok".into(), Vec::new()), PATIENT)),
+            "cache" => drop(black_box(cache::set("shared", &format!("{turn}"), text.as_bytes(), None))),
+            "cache-get" => drop(black_box(cache::get("shared", "0"))),
+            "cache-many" => drop(black_box(cache::get_many("shared", &keys))),
+            "no-cache" => drop(black_box(cache::get("nobody", "0"))),
+            "caches" => drop(black_box(cache::all())),
             "fill" => black_box(&mut buffer).fill(turn as u8),
             "copy" => black_box(&mut buffer).copy_within(1.., 0),
             "grow" => grow(),

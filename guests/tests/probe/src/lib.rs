@@ -13,6 +13,8 @@
 //! | `GET /misuse` | what the simulator keeps nothing of: bad instruments, bad values |
 //! | `POST /sql/{database}` | one statement with its parameters, its result, and what it was to the database |
 //! | `POST /transaction/{database}` | statements in one transaction, which is committed, rolled back or left |
+//! | `GET /cache/{all,get,set,delete,increment,get-many,made}?cache=&key=` | what a cache answers |
+//! | `GET /cache/misuse?cache=` | what it refuses |
 //! | `GET /baggage?key=&value=` | the baggage that came; with a value it is set and `next` is called at `/baggage` |
 //! | `GET /call?service=&path=&method=&timeout-ms=` | one call, and its result or error by name |
 //! | `GET /parallel?ms=` | three calls at a time to `next` at `/sleep/{ms}`, and how long they took together |
@@ -25,6 +27,7 @@
 //! |---|---|---|
 //! | `next` | none | the service that `/parallel`, `/baggage` and others call |
 
+mod caches;
 mod calls;
 mod measured;
 mod statements;
@@ -50,6 +53,14 @@ fn routes() -> Router {
         .route("GET /misuse", measured::misuse)
         .route("POST /sql/{database}", statements::query)
         .route("POST /transaction/{database}", statements::transaction)
+        .route("GET /cache/all", caches::all)
+        .route("GET /cache/get", caches::get)
+        .route("GET /cache/set", caches::set)
+        .route("GET /cache/delete", caches::delete)
+        .route("GET /cache/increment", caches::increment)
+        .route("GET /cache/get-many", caches::get_many)
+        .route("GET /cache/made", caches::made)
+        .route("GET /cache/misuse", caches::misuse)
         .route("GET /baggage", telemetry::baggage)
         .route("GET /call", calls::call_any)
         .route("GET /parallel", calls::parallel)

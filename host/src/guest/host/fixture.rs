@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use super::state::{GuestState, Host};
+use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
 use crate::database::Databases;
@@ -19,7 +20,7 @@ use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
 use crate::guest::{CallError, Outbound};
 use crate::message::{Headers, Request, Response};
 use crate::metrics::{Metrics, Settings};
-use crate::model::{Compute, Limits, Nanos, ServiceId};
+use crate::model::{Cache, CacheSystem, Compute, Distribution, Limits, Nanos, ServiceId};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
@@ -38,8 +39,22 @@ pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<
         root: 1,
         permits: Cell::new(1),
         databases: Databases::default(),
+        caches: caches(),
         outbound: OnceCell::new(),
     })
+}
+
+/// The cache `shared`, 200 us away, for whom 1 ms is too long to wait, and `slow`, for whom each answer is.
+fn caches() -> Caches {
+    let cache = |name: &str, there| Cache {
+        name: name.to_owned(),
+        system: CacheSystem::Redis,
+        memory: 1 << 20,
+        entries: 100,
+        latency: Distribution::Fixed(there),
+        timeout: Some(1_000_000),
+    };
+    Caches::of([cache("shared", 200_000), cache("slow", 600_000)], vec![vec![0, 1]])
 }
 
 /// The one replica of the service `front`, with this configuration.

@@ -8,6 +8,7 @@ use fragile::Fragile;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::cache::Caches;
 use crate::database::Databases;
 use crate::metrics::{Incarnation, Metrics};
 use crate::model::Limits;
@@ -50,6 +51,7 @@ pub struct Host {
     /// worlds: no world may take another's.
     pub permits: Cell<u64>,
     pub databases: Databases,
+    pub caches: Caches,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Warnings;
-use crate::model::{Code, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, ServiceId};
+use crate::model::{
+    Cache, Code, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, ServiceId,
+};
 use crate::topology::{PolicyRows, show_distribution};
 
 use super::super::calls::{Call, Calls, Meets};
@@ -39,6 +41,7 @@ pub struct Document {
     /// Who calls whom, as far as it is known before a run.
     pub calls: Vec<CallRow>,
     pub databases: Vec<DatabaseRow>,
+    pub caches: Vec<CacheRow>,
     pub topics: Vec<TopicRow>,
     pub subscriptions: Vec<SubscriptionRow>,
     pub links: Vec<LinkRow>,
@@ -91,6 +94,8 @@ pub struct ServiceRow {
     pub queue: Option<u32>,
     /// Its computing takes this multiple of its time.
     pub compute_factor: Option<f64>,
+    /// The caches that it may use.
+    pub caches: Option<Vec<String>>,
     /// `POST /orders`. None where the guest takes every request.
     pub routes: Option<Vec<String>>,
     /// Whether `calls` has all that it calls. What a guest in a file calls shows when it runs.
@@ -121,6 +126,22 @@ pub struct CallRow {
     pub optional: bool,
     /// The fault that deploys the guest which makes the call; null for the service as it is.
     pub deployed_by: Option<String>,
+}
+
+/// One cache.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CacheRow {
+    pub name: String,
+    /// `db.system.name` of its clients' spans.
+    pub system: String,
+    /// Bytes of all entries.
+    pub memory: u64,
+    /// How many entries there may be.
+    pub entries: u64,
+    /// One way, as a topology writes it.
+    pub latency: String,
+    /// How long a service waits for an answer: nanoseconds; null where it waits until there is one.
+    pub timeout_ns: Option<u64>,
 }
 
 /// One database.
@@ -248,6 +269,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
                 schema: database.schema.display().to_string(),
             })
             .collect(),
+        caches: model.caches.iter().map(of_cache).collect(),
         topics: model.topics.iter().map(TopicRow::from).collect(),
         subscriptions: model.subscriptions.iter().map(|of| SubscriptionRow::of(model, of)).collect(),
         links: model.links.iter().map(|link| of_link(model, link)).collect(),
@@ -283,6 +305,7 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         workers: is_guest.then_some(described.workers),
         queue: is_guest.then_some(described.queue),
         compute_factor: is_guest.then_some(described.compute_factor),
+        caches: is_guest.then(|| described.caches.iter().map(|at| model.caches[*at].name.clone()).collect()),
         routes,
         calls_known: calls.known(id),
     }
@@ -355,6 +378,17 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         from: target.and_then(|target| target.from).map(name),
         probability: one.chance.probability,
         description: fault::line(one, model),
+    }
+}
+
+fn of_cache(cache: &Cache) -> CacheRow {
+    CacheRow {
+        name: cache.name.clone(),
+        system: cache.system.name().to_owned(),
+        memory: cache.memory,
+        entries: cache.entries,
+        latency: show_distribution(&cache.latency),
+        timeout_ns: cache.timeout,
     }
 }
 

@@ -57,7 +57,7 @@ fn a_guest_of_0_1_waits_for_several_calls_and_sees_too_many_as_an_invalid_one() 
 /// Guests that were built for an earlier version of 0.2 import less than there is.
 #[test]
 fn a_guest_of_an_earlier_0_2_runs_unchanged() {
-    for version in ["0.2.0", "0.2.1"] {
+    for version in ["0.2.0", "0.2.1", "0.2.2"] {
         let file = format!("tests/contract-{version}/hop.wasm");
         let hop = Path::new(env!("CARGO_MANIFEST_DIR")).join(file).display().to_string();
         let front = World::default().with_guest("front", &hop, "config.next = 'back'");
@@ -123,7 +123,7 @@ fn a_guest_of_a_later_contract_is_told_to_wait_for_a_later_simhost() {
         report.contains("mine.wasm needs simhost:service/config@0.3.0, simhost:service/handler@0.3.0"),
         "{report}"
     );
-    assert!(report.contains("this simhost has simhost:service 0.1.0 and 0.2.2"), "{report}");
+    assert!(report.contains("this simhost has simhost:service 0.1.0 and 0.2.3"), "{report}");
     assert!(report.contains("help: update simhost"), "{report}");
     assert!(!report.contains("is not a guest"), "{report}");
 }
@@ -140,8 +140,8 @@ fn refused(imports: &str) -> String {
 fn an_interface_that_a_later_simhost_has_is_named_with_its_version() {
     let report = refused("(import \"simhost:service/database@0.3.0\" (instance))");
     assert!(report.contains("mine.wasm needs simhost:service/database@0.3.0; this simhost has"), "{report}");
-    let report = refused("(import \"simhost:service/cache@0.2.4\" (instance))");
-    assert!(report.contains("mine.wasm needs simhost:service/cache@0.2.4; this simhost has"), "{report}");
+    let report = refused("(import \"simhost:service/leaps@0.2.99\" (instance))");
+    assert!(report.contains("mine.wasm needs simhost:service/leaps@0.2.99; this simhost has"), "{report}");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_guest_that_no_update_helps_is_told_what_to_build_it_for() {
     let (_folder, file) = noop_of("0.0.9");
     let report = front(&file).refusal();
     assert!(report.contains("it is too old: it exports simhost:service/handler@0.0.9"), "{report}");
-    assert!(report.contains("help: build the guest for simhost:service 0.1.0 or 0.2.2"), "{report}");
+    assert!(report.contains("help: build the guest for simhost:service 0.1.0 or 0.2.3"), "{report}");
     let exporting = |name: &str| {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("mine.wasm");
@@ -209,7 +209,7 @@ fn a_guest_that_no_update_helps_is_told_what_to_build_it_for() {
     );
     let report = exporting("simhost:service/handler");
     assert!(report.contains("it exports simhost:service/handler without a version"), "{report}");
-    assert!(report.contains("help: write `package simhost:service@0.2.2;` in its WIT file"), "{report}");
+    assert!(report.contains("help: write `package simhost:service@0.2.3;` in its WIT file"), "{report}");
 }
 
 #[test]
