@@ -230,6 +230,7 @@ impl OpenSpan {
             end: now,
             attributes,
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,

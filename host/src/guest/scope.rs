@@ -460,6 +460,7 @@ impl RequestScope {
             end: now,
             attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
+            links: Box::default(),
             status: span.status,
             dropped_attributes: span.dropped_attributes,
             dropped_events: span.dropped_events,

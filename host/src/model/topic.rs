@@ -164,6 +164,6 @@ mod tests {
         let retry = Redelivery { attempts: 9, backoff: 3, max_backoff: 20 };
         let waits: Vec<_> = (1..7).map(|attempts| retry.wait(attempts)).collect();
         assert_eq!(waits, [3, 6, 12, 20, 20, 20]);
-        assert_eq!(Redelivery { max_backoff: u64::MAX, ..retry }.wait(u32::MAX), u64::MAX);
+        assert_eq!(Redelivery { backoff: 8, max_backoff: u64::MAX, ..retry }.wait(u32::MAX), u64::MAX);
     }
 }

@@ -153,7 +153,8 @@ impl Group {
     pub fn lose(&mut self, replica: u32, now: Nanos) {
         self.expire(now);
         let expires = now.saturating_add(self.settings.session_timeout);
-        let lost = self.members.iter_mut().find(|member| member.replica == replica && member.expires.is_none());
+        let lost =
+            self.members.iter_mut().find(|member| member.replica == replica && member.expires.is_none());
         lost.into_iter().for_each(|member| member.expires = Some(expires));
     }
 

@@ -9,11 +9,12 @@ use super::topic;
 use super::types::{self, DISTRIBUTION, DURATION, NAME, TEXT, TIME};
 use crate::error::{Problem, quote};
 use crate::model::{
-    Code, Distribution, MessageContext, Nanos, OffsetReset, Redelivery, Service, ServiceId, Subscription, Topic,
+    Code, Distribution, MessageContext, Nanos, OffsetReset, Redelivery, Service, ServiceId, Subscription,
+    Topic,
 };
 
-/// Messages of a batch.
-const BATCH_AT_MOST: u32 = 1_000;
+/// Messages of a batch: the links that a span has at most (OpenTelemetry specification, "Span limits").
+const BATCH_AT_MOST: u32 = 128;
 
 /// Deliveries of a message.
 const ATTEMPTS_AT_MOST: u32 = 1_000;
@@ -67,7 +68,10 @@ static GROUP: Key<By<String>, Optional> = Key {
 
 static FROM: Key<Choice<OffsetReset>, Usual> = Key {
     name: "from",
-    of: Choice { what: "beginning", words: &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest)] },
+    of: Choice {
+        what: "beginning",
+        words: &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest)],
+    },
     absent: Usual("\"earliest\""),
     says: "where the group goes on if its next message is no longer kept: at the oldest one, or behind the newest",
 };
@@ -86,12 +90,8 @@ static POLL: Key<By<Nanos>, Usual> = Key {
     says: "how long a batch that is not full waits for further messages",
 };
 
-static FETCH: Key<By<Distribution>, Usual> = Key {
-    name: "fetch",
-    of: DISTRIBUTION,
-    absent: Usual("\"1ms\""),
-    says: "from the broker to the replica",
-};
+static FETCH: Key<By<Distribution>, Usual> =
+    Key { name: "fetch", of: DISTRIBUTION, absent: Usual("\"1ms\""), says: "from the broker to the replica" };
 
 static RETRY: Key<Sub, Optional> = Key {
     name: "retry",
@@ -163,7 +163,11 @@ pub(super) struct Surroundings<'a> {
 }
 
 /// `[[subscriptions]]`, in the order of the file. Topics that nobody consumes are doubtful.
-pub(super) fn subscriptions(root: &Table<'_>, around: &Surroundings<'_>, topics: &[Topic]) -> Vec<Subscription> {
+pub(super) fn subscriptions(
+    root: &Table<'_>,
+    around: &Surroundings<'_>,
+    topics: &[Topic],
+) -> Vec<Subscription> {
     let tables = SUBSCRIPTIONS.open(root, "this subscription");
     let mut seen = Vec::new();
     let all: Vec<_> = tables.iter().filter_map(|table| subscription(table, around, &mut seen)).collect();

@@ -5,7 +5,9 @@ use super::super::{Full, Message, Record};
 use super::*;
 use crate::context::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::message::Headers;
-use crate::model::{Distribution, MessageContext, MessagingSystem, Overflow, Redelivery, Retention, ServiceId};
+use crate::model::{
+    Distribution, MessageContext, MessagingSystem, Overflow, Redelivery, Retention, ServiceId,
+};
 use crate::rng::{Key, Purpose};
 
 const SECOND: Nanos = 1_000_000_000;
@@ -299,10 +301,8 @@ fn a_queue_that_is_full_refuses_records_until_the_group_is_done_with_some() {
 #[test]
 fn records_are_bounded_by_their_bytes_and_their_age() {
     let bytes = Retention { messages: 100, bytes: 5, age: None };
-    let mut pair = Pair::new(
-        &model::Topic { retain: bytes, ..topic(1, 0, Overflow::DropOldest) },
-        &subscription(),
-    );
+    let mut pair =
+        Pair::new(&model::Topic { retain: bytes, ..topic(1, 0, Overflow::DropOldest) }, &subscription());
     ["12", "34", "56"].iter().for_each(|body| _ = pair.publish(0, body, 0));
     assert_eq!(pair.log.range(0), (1, 3));
     pair.publish(0, "a large one", 0).unwrap();

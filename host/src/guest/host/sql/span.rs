@@ -58,6 +58,7 @@ impl Local {
             end: ended,
             attributes: Attributes { own, ..Attributes::default() },
             events: Vec::new(),
+            links: Box::default(),
             status,
             dropped_attributes: 0,
             dropped_events: 0,
