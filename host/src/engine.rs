@@ -16,7 +16,7 @@ use tracing::{debug, info};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
-use crate::guest::contract::{self, Contract, GuestCode, PACKAGE};
+use crate::guest::contract::{self, Contract, Export, GuestCode, PACKAGE};
 use crate::guest::{EPOCH_TICK, GuestState};
 use crate::wasi;
 
@@ -102,14 +102,14 @@ impl Engine {
             [b'\0', b'a', b's', b'm', ..] => {}
             _ => return Err(LoadError::NotWasm),
         }
-        let Inspected { contract, handler, later } = inspect(bytes)?;
+        let Inspected { contract, exports, later } = inspect(bytes)?;
         let before = self.cached();
         let component = Component::new(&self.engine, bytes)
             .map_err(|error| LoadError::Invalid(error.root_cause().to_string()))?;
         let from = self.origin(before);
         let pre = self.linker.instantiate_pre(&component).map_err(|error| unlinked(&error, &later))?;
         let pre =
-            GuestCode::new(contract, &handler, pre).map_err(|error| LoadError::Mismatch(chain(&error)))?;
+            GuestCode::new(contract, &exports, pre).map_err(|error| LoadError::Mismatch(chain(&error)))?;
         let digest = digest(bytes);
         info!(guest = name, from, digest, bytes = bytes.len(), "guest loaded");
         Ok(CompiledGuest { pre, digest })
@@ -163,10 +163,10 @@ pub enum LoadError {
     Invalid(String),
     #[error("it is too large to be compiled: it has {0}")]
     TooLarge(String),
-    #[error("it does not export simhost:service/handler; it exports {}", list(exports))]
-    NoHandler { exports: Vec<String> },
-    #[error("it exports simhost:service/handler without a version")]
-    NoVersion,
+    #[error("it exports neither {}; it exports {}", entries(), list(exports))]
+    NoExport { exports: Vec<String> },
+    #[error("it exports {} without a version", list(_0))]
+    NoVersion(BTreeSet<String>),
     #[error("it was built for a version that was not released: {}", list(_0))]
     PreRelease(BTreeSet<String>),
     #[error("it is too old: it exports {}; this simhost has {}", list(_0), versions("and"))]
@@ -195,7 +195,7 @@ impl LoadError {
             Self::TooOld(_) | Self::PreRelease(_) => {
                 return format!("build the guest for {}", versions("or")).into();
             }
-            Self::NoVersion => {
+            Self::NoVersion(_) => {
                 let [.., newest] = Contract::ALL.map(Contract::version);
                 return format!("write `package {PACKAGE}@{newest};` in its WIT file, and build it again")
                     .into();
@@ -208,8 +208,8 @@ impl LoadError {
             }
             Self::Invalid(_) => "build it again; this simhost runs components of WASI 0.2",
             Self::TooLarge(_) => "build it for size, and leave out what the service does not use",
-            Self::NoHandler { .. } | Self::Mismatch(_) => {
-                "implement the world `service` of guests/wit/service.wit; the SDK's service! macro does"
+            Self::NoExport { .. } | Self::Mismatch(_) => {
+                "implement the world `service` or `jobs` of guests/wit/service.wit; the SDK's macros service! and jobs! do"
             }
             Self::UnknownImports(names) => match names.iter().find_map(|name| known_interfaces(name)) {
                 Some(known) => return known.into(),
@@ -234,6 +234,11 @@ fn known_interfaces(import: &str) -> Option<String> {
 fn versions(between: &str) -> String {
     let versions = Contract::ALL.map(|contract| contract.version().to_string());
     format!("{PACKAGE} {}", versions.join(&format!(" {between} ")))
+}
+
+/// The interfaces of which a guest exports one: `simhost:service/handler nor simhost:service/job`.
+fn entries() -> String {
+    Export::ALL.map(|export| format!("{PACKAGE}/{}", export.name())).join(" nor ")
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {

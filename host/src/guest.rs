@@ -36,7 +36,7 @@ use crate::wasi::{Chance, Lookahead};
 
 use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
-use contract::{Described, Exports, GuestCode};
+use contract::{Described, Exports, GuestCode, Route};
 pub use cpu::EPOCH_TICK;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
 use failure::{checked, exhausted, failure, memory_exceeded};
@@ -108,20 +108,36 @@ impl Worker {
         }
     }
 
-    /// Asks the guest for its routes.
+    /// Asks the guest for its routes; none of one that serves no requests.
     ///
     /// # Errors
     /// It did not answer. That it refuses its configuration is an answer.
-    pub async fn describe(&mut self) -> Result<Described, GuestFailure> {
+    pub async fn routes(&mut self) -> Result<Option<Described<Route>>, GuestFailure> {
+        self.ask(async |guest, store| guest.routes(store).await).await
+    }
+
+    /// Asks the guest for the names of its jobs; none of one that has no jobs.
+    ///
+    /// # Errors
+    /// As those of [`routes`](Self::routes).
+    pub async fn jobs(&mut self) -> Result<Option<Described<String>>, GuestFailure> {
+        self.ask(async |guest, store| guest.jobs(store).await).await
+    }
+
+    /// Asks the guest something, without a request.
+    async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&Exports, &mut Store<GuestState>) -> wasmtime::Result<T>,
+    ) -> Result<T, GuestFailure> {
         self.prepare(None)?;
         let local = self.store.data().local.get();
         let (host, limits) = (Rc::clone(&local.host), local.identity.limits.clone());
-        let described = {
-            let asking = pin!(self.guest.describe(&mut self.store));
+        let answer = {
+            let asking = pin!(question(&self.guest, &mut self.store));
             in_time(&host.sched, &limits, self.cpu.measure(self.fuel, asking)).await
         };
         self.store.data().local.get().output.finish();
-        described?.map_err(|error| failure(&error, self.store.data()))
+        answer?.map_err(|error| failure(&error, self.store.data()))
     }
 
     /// What the host may hold for its requests.
@@ -152,15 +168,16 @@ impl Worker {
         }
     }
 
-    /// Serves the request that [`begin`](Self::begin) has announced. After an error
-    /// the worker is worth nothing: drop it.
+    /// Serves the request that [`begin`](Self::begin) has announced. Its guest exports `handler`: nothing
+    /// else is asked. After an error the worker is worth nothing: drop it.
     ///
     /// The future may be dropped before it ends; then call
     /// [`finish`](Self::finish) and drop the worker.
     pub async fn handle(&mut self, route: Option<u32>) -> Result<Response, GuestFailure> {
         cpu::begin(&self.store, &self.ahead, &self.store.data().local.get().identity.limits);
         let answer = {
-            let answering = pin!(self.guest.handle.call_async(&mut self.store, (route,)));
+            let handle = self.guest.handle.expect("a guest that is asked exports `handler`");
+            let answering = pin!(handle.call_async(&mut self.store, (route,)));
             self.cpu.measure(self.fuel, answering).await
         };
         let outcome = match answer {

@@ -5,7 +5,7 @@
 //! once; nothing has started then. [`Plan::run`] opens the ingress and runs until
 //! it is told to stop.
 
-mod ask_routes;
+mod ask_guest;
 mod calls;
 mod check;
 mod chosen;

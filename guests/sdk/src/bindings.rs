@@ -9,3 +9,14 @@ wit_bindgen::generate!({
     default_bindings_module: "simhost_sdk::bindings",
     generate_all,
 });
+
+/// What a guest with jobs exports.
+pub mod jobs {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "jobs",
+        pub_export_macro: true,
+        export_macro_name: "export_jobs",
+        default_bindings_module: "simhost_sdk::bindings::jobs",
+    });
+}

@@ -32,6 +32,7 @@
 //!
 //! Where things are:
 //! - [`Router`] and [`service!`]: the routes of a service, and its export. **Start here.**
+//! - [`Jobs`]: work that schedules begin.
 //! - [`extract`]: what a handler takes, from [`Json`](extract::Json) to [`Path`](extract::Path).
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
@@ -62,6 +63,7 @@ mod error;
 pub mod extract;
 mod handler;
 pub mod http;
+mod jobs;
 pub mod log;
 #[cfg(all(feature = "memory", target_family = "wasm", not(target_feature = "atomics")))]
 mod memory;
@@ -84,6 +86,7 @@ pub use distribution::Distribution;
 pub use duration::parse_duration;
 pub use error::Error;
 pub use handler::Handler;
+pub use jobs::{JobResult, Jobs};
 pub use percent::{percent_decode, percent_encode};
 pub use problem::Problem;
 pub use router::{Router, health};
@@ -96,7 +99,7 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Error, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock, config,
+        CallError, Error, Jobs, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock, config,
         health, in_span, log, metrics, percent_encode, random, wait_all,
     };
     pub use serde::{Deserialize, Serialize};
@@ -108,25 +111,87 @@ pub mod prelude {
 ///
 /// The function runs once when the topology is loaded and once in every worker. Read the configuration there: what is
 /// wrong with it is then reported before any request runs, all of it at once. See [`config`].
+///
+/// A service with [`Jobs`] names what it has. One that serves no requests has `jobs` alone:
+///
+/// ```no_run
+/// use simhost_sdk::prelude::*;
+///
+/// # fn main() {}
+/// simhost_sdk::service!(routes = routes, jobs = jobs);
+///
+/// fn routes() -> Router {
+///     Router::new().route("GET /health", health)
+/// }
+///
+/// fn jobs() -> Jobs {
+///     Jobs::new().job("nightly-report", nightly_report)
+/// }
+///
+/// fn nightly_report() -> Result<(), Error> {
+///     in_span("nightly-report", |_| {
+///         let orders: Value = call("order-service").get("/orders").send()?.json()?;
+///         log::info(&format!("{} orders", orders.as_array().map_or(0, Vec::len)));
+///         Ok(())
+///     })
+/// }
+/// ```
 #[macro_export]
 macro_rules! service {
     ($build:path) => {
+        $crate::service!(routes = $build);
+    };
+    ($($part:ident = $build:path),+ $(,)?) => {
         const _: () = {
-            use $crate::bindings::exports::simhost::service::handler as contract;
+            #[allow(clippy::needless_update, reason = "it has all parts, perhaps")]
+            const PARTS: $crate::runtime::Parts =
+                $crate::runtime::Parts { $($part: Some($build),)+ ..$crate::runtime::Parts::NONE };
 
-            struct Service;
+            $($crate::__export_part!($part);)+
+        };
+    };
+}
 
-            impl contract::Guest for Service {
-                fn routes() -> Result<Vec<contract::Route>, Vec<contract::Problem>> {
-                    $crate::runtime::routes($build)
-                }
+/// Exports one part of a service, which is among its `PARTS`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_part {
+    (routes) => {
+        struct Service;
 
-                fn handle(route: Option<u32>) -> contract::Response {
-                    $crate::runtime::handle($build, route)
-                }
+        impl $crate::bindings::exports::simhost::service::handler::Guest for Service {
+            fn routes() -> Result<
+                Vec<$crate::bindings::exports::simhost::service::handler::Route>,
+                Vec<$crate::Problem>,
+            > {
+                $crate::runtime::routes(PARTS)
             }
 
-    $crate::bindings::export_service!(Service with_types_in $crate::bindings);
-        };
+            fn handle(
+                route: Option<u32>,
+            ) -> $crate::bindings::exports::simhost::service::handler::Response {
+                $crate::runtime::handle(PARTS, route)
+            }
+        }
+
+        $crate::bindings::export_service!(Service with_types_in $crate::bindings);
+    };
+    (jobs) => {
+        struct ServiceJobs;
+
+        impl $crate::bindings::jobs::exports::simhost::service::job::Guest for ServiceJobs {
+            fn names() -> Result<
+                Vec<String>,
+                Vec<$crate::bindings::jobs::exports::simhost::service::job::Problem>,
+            > {
+                $crate::runtime::job_names(PARTS)
+            }
+
+            fn run(name: String) -> Result<(), String> {
+                $crate::runtime::run_job(PARTS, &name)
+            }
+        }
+
+        $crate::bindings::jobs::export_jobs!(ServiceJobs with_types_in $crate::bindings::jobs);
     };
 }

@@ -1,39 +1,81 @@
-//! What [`service!`](crate::service) expands to calls: one router for each worker, built when first needed.
+//! What [`service!`](crate::service) expands to calls: one router and one set of jobs for each worker, built when first
+//! needed.
 
 use crate::bindings::exports::simhost::service::handler::Route;
+use crate::bindings::jobs::exports::simhost::service::job;
 use crate::bindings::simhost::service::http;
 use crate::extract::Context;
 use crate::problem::Problem;
-use crate::{Router, config};
+use crate::{Jobs, Router, config};
 use std::cell::OnceCell;
 
+/// What a service exports: the functions that build it.
+#[derive(Clone, Copy)]
+pub struct Parts {
+    pub routes: Option<fn() -> Router>,
+    pub jobs: Option<fn() -> Jobs>,
+}
+
+impl Parts {
+    pub const NONE: Self = Self { routes: None, jobs: None };
+}
+
+struct Service {
+    router: Router,
+    jobs: Jobs,
+    problems: Vec<Problem>,
+}
+
 thread_local! {
-    static SERVICE: OnceCell<(Router, Vec<Problem>)> = const { OnceCell::new() };
+    static SERVICE: OnceCell<Service> = const { OnceCell::new() };
 }
 
-/// Builds the router, and finds all that is wrong with it and with the configuration.
-fn build(build: fn() -> Router) -> (Router, Vec<Problem>) {
-    let (router, mut problems) = config::collect(build);
-    problems.extend(router.problems());
-    (router, problems)
+/// Builds all parts, and finds all that is wrong with them and with the configuration, which they share.
+fn build(Parts { routes, jobs }: Parts) -> Service {
+    let (built, mut problems) = config::collect(|| (routes.map(|make| make()), jobs.map(|make| make())));
+    let (router, jobs) = (built.0, built.1.unwrap_or_default());
+    problems.extend(router.iter().flat_map(|router| router.problems()));
+    problems.extend(jobs.problems());
+    Service { router: router.unwrap_or_default(), jobs, problems }
 }
 
-/// The routes of the service that `make` describes, or what is wrong with it.
-pub fn routes(make: fn() -> Router) -> Result<Vec<Route>, Vec<Problem>> {
+/// Asks the service something before it runs.
+fn ask<T>(parts: Parts, answer: impl FnOnce(&Service) -> T) -> Result<T, Vec<Problem>> {
     SERVICE.with(|service| {
-        let (router, problems) = service.get_or_init(|| build(make));
-        if problems.is_empty() { Ok(router.describe()) } else { Err(problems.clone()) }
+        let service = service.get_or_init(|| build(parts));
+        if service.problems.is_empty() { Ok(answer(service)) } else { Err(service.problems.clone()) }
     })
+}
+
+/// Lets the service do something. The simulator has asked before, with the same configuration.
+fn run<T>(parts: Parts, work: impl FnOnce(&Service) -> T) -> T {
+    SERVICE.with(|service| {
+        let service = service.get_or_init(|| build(parts));
+        if let Some(problem) = service.problems.first() {
+            panic!("{}", config::described(problem));
+        }
+        work(service)
+    })
+}
+
+/// The routes of the service, or what is wrong with it.
+pub fn routes(parts: Parts) -> Result<Vec<Route>, Vec<Problem>> {
+    ask(parts, |service| service.router.describe())
 }
 
 /// Serves one request.
-pub fn handle(make: fn() -> Router, route: Option<u32>) -> http::Response {
-    SERVICE.with(|service| {
-        let (router, problems) = service.get_or_init(|| build(make));
-        // The simulator has asked for the routes before, with the same configuration.
-        if let Some(problem) = problems.first() {
-            panic!("{}", config::described(problem));
-        }
-        router.dispatch(route, &Context::incoming(router.states())).into()
-    })
+pub fn handle(parts: Parts, route: Option<u32>) -> http::Response {
+    run(parts, |Service { router, .. }| router.dispatch(route, &Context::incoming(router.states())).into())
+}
+
+/// The names of the service's jobs, or what is wrong with it.
+pub fn job_names(parts: Parts) -> Result<Vec<String>, Vec<job::Problem>> {
+    let problem = |Problem { key, message, remedy }| job::Problem { key, message, remedy };
+    ask(parts, |service| service.jobs.names().map(str::to_owned).collect())
+        .map_err(|problems| problems.into_iter().map(problem).collect())
+}
+
+/// Runs one job.
+pub fn run_job(parts: Parts, name: &str) -> Result<(), String> {
+    run(parts, |service| service.jobs.run(name))
 }

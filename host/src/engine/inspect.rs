@@ -11,7 +11,7 @@ use std::fmt;
 use semver::Version;
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
-use crate::guest::contract::{Contract, HANDLER, PACKAGE};
+use crate::guest::contract::{Contract, Export, PACKAGE};
 
 use super::{LoadError, list, versions};
 
@@ -67,8 +67,8 @@ const OFFERED: [(&str, &[&str]); 6] = [
 #[derive(Debug)]
 pub(super) struct Inspected {
     pub contract: Contract,
-    /// The full name of the handler that it exports.
-    pub handler: String,
+    /// The interfaces of this contract that it exports, with their full names.
+    pub exports: Vec<(Export, String)>,
     /// The interfaces that it imports in a later version than the host has.
     pub later: BTreeSet<String>,
 }
@@ -166,34 +166,22 @@ impl Parts {
         if let Some((has, most, what)) = bounds.into_iter().find(|(has, most, _)| has > most) {
             return Err(LoadError::TooLarge(format!("{has} {what}, and {most} are the most")));
         }
-        let (mut handlers, imported) = (of_contract(&self.exports), of_contract(&self.imports));
-        handlers.retain(|export| export.name == HANDLER);
-        if handlers.is_empty() {
-            let is_unversioned = |name: &String| name.split_once('/') == Some((PACKAGE, HANDLER));
-            return Err(match self.exports.iter().any(is_unversioned) {
-                true => LoadError::NoVersion,
-                false => LoadError::NoHandler { exports: self.exports },
-            });
-        }
+        let (exported, imported) = (of_contract(&self.exports), of_contract(&self.imports));
         let names = |of: &mut dyn Iterator<Item = &Interface<'_>>| of.map(ToString::to_string).collect();
         let unreleased: BTreeSet<_> = names(
-            &mut handlers.iter().chain(&imported).filter(|interface| !interface.version.pre.is_empty()),
+            &mut exported.iter().chain(&imported).filter(|interface| !interface.version.pre.is_empty()),
         );
         if !unreleased.is_empty() {
             return Err(LoadError::PreRelease(unreleased));
         }
-        // A guest may have handlers of several versions, for hosts that have not the newest.
-        let known = handlers.iter().filter_map(|handler| Some((Contract::of(&handler.version)?, handler)));
-        let newest = known.max_by_key(|(_, handler)| &handler.version);
+        // A guest may have exports of several versions, for hosts that have not the newest.
+        let known = exported.iter().filter_map(Interface::export);
+        let newest = known.max_by_key(|(_, interface)| &interface.version);
         let later: BTreeSet<_> = names(&mut imported.iter().filter(|import| import.is_later()));
         let (missing, unknown): (BTreeSet<_>, BTreeSet<_>) =
             self.imports.iter().filter(|name| !offered(name)).cloned().partition(|name| later.contains(name));
-        let Some((contract, handler)) = newest else {
-            let all: BTreeSet<_> = names(&mut handlers.iter());
-            return Err(match handlers.iter().any(Interface::is_later) {
-                true => LoadError::Newer(Needs { later: &later | &all, unknown }),
-                false => LoadError::TooOld(all),
-            });
+        let Some((contract, _)) = newest else {
+            return Err(self.no_guest(&exported, later, unknown));
         };
         if !missing.is_empty() {
             return Err(LoadError::Newer(Needs { later: missing, unknown }));
@@ -201,8 +189,43 @@ impl Parts {
         if !unknown.is_empty() {
             return Err(LoadError::UnknownImports(unknown));
         }
-        Ok(Inspected { contract, handler: handler.to_string(), later })
+        Ok(Inspected { contract, exports: newest_of_each(contract, &exported), later })
     }
+
+    /// What is wrong with a component that exports nothing of a contract that the host has.
+    fn no_guest(
+        &self,
+        exported: &[Interface<'_>],
+        later: BTreeSet<String>,
+        unknown: BTreeSet<String>,
+    ) -> LoadError {
+        let is_one = |name: &str| Export::ALL.iter().any(|export| export.name() == name);
+        let is_unversioned = |full: &str| {
+            full.split_once('/').is_some_and(|(package, name)| package == PACKAGE && is_one(name))
+        };
+        if self.exports.iter().any(|name| is_unversioned(name)) {
+            return LoadError::NoVersion(self.exports.iter().filter(|name| is_unversioned(name)).cloned().collect());
+        }
+        let all: BTreeSet<_> = exported.iter().map(ToString::to_string).collect();
+        if exported.iter().any(Interface::is_later) {
+            return LoadError::Newer(Needs { later: &later | &all, unknown });
+        }
+        match exported.iter().any(|interface| is_one(interface.name)) {
+            true => LoadError::TooOld(all),
+            false => LoadError::NoExport { exports: self.exports.clone() },
+        }
+    }
+}
+
+/// Each of the interfaces that a guest of this contract may export, in the newest version in which it does.
+fn newest_of_each(contract: Contract, exported: &[Interface<'_>]) -> Vec<(Export, String)> {
+    let newest = |export: &Export| {
+        let known = exported.iter().filter_map(Interface::export).filter(|(of, _)| *of == contract);
+        let named = known.filter(|(_, interface)| interface.name == export.name());
+        let (_, interface) = named.max_by_key(|(_, interface)| &interface.version)?;
+        Some((*export, interface.to_string()))
+    };
+    contract.exports().iter().filter_map(newest).collect()
 }
 
 /// Those names that are interfaces of the contract.
@@ -223,6 +246,13 @@ impl<'a> Interface<'a> {
         let (package, rest) = full.split_once('/')?;
         let (name, version) = rest.split_once('@')?;
         Some(Self { package, name, version: Version::parse(version).ok()? })
+    }
+
+    /// The interface, if it is one that guests of a version may export, with that version.
+    fn export(&self) -> Option<(Contract, &Self)> {
+        let contract = Contract::of(&self.version)?;
+        let is_known = contract.exports().iter().any(|export| export.name() == self.name);
+        is_known.then_some((contract, self))
     }
 
     /// Whether its version is later than every one that this simhost has. Versions before the newest are no

@@ -24,7 +24,7 @@ pub struct Transaction;
 
 wasmtime::component::bindgen!({
     path: "assets/wit",
-    world: "service",
+    world: "guest",
     imports: {
         "simhost:service/bus.call": async | trappable,
         "simhost:service/bus.[method]pending.wait": async | trappable,

@@ -3,6 +3,7 @@
 //! The host works with the newest version. An earlier one is an adapter in a file of its own: [`v0_1`].
 
 mod v0_1;
+mod v0_2;
 
 use semver::Version;
 use wasmtime::Store;
@@ -10,7 +11,6 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{InstancePre, Linker, TypedFunc};
 use wasmtime::error::Context as _;
 
-use super::bindings::ServicePre;
 use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
 use super::host::{self, GuestState};
@@ -18,8 +18,26 @@ use super::host::{self, GuestState};
 /// The package of the contract.
 pub const PACKAGE: &str = "simhost:service";
 
-/// The interface that a guest exports.
-pub const HANDLER: &str = "handler";
+/// An interface that a guest may export. Each guest has one of them at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// It serves requests.
+    Handler,
+    /// It has jobs, which schedules begin.
+    Job,
+}
+
+impl Export {
+    pub const ALL: [Self; 2] = [Self::Handler, Self::Job];
+
+    /// The name of the interface.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Job => "job",
+        }
+    }
+}
 
 /// A version of the contract that guests may be built against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +81,14 @@ impl Contract {
         }
     }
 
+    /// What a guest of this version may export.
+    pub const fn exports(self) -> &'static [Export] {
+        match self {
+            Self::V0_1 => &[Export::Handler],
+            Self::V0_2 => &Export::ALL,
+        }
+    }
+
     /// Whether this version has an interface that a guest may import.
     pub fn offers(self, interface: &str) -> bool {
         self.interfaces().contains(&interface)
@@ -93,43 +119,46 @@ pub fn link(linker: &mut Linker<GuestState>, delays_spans: bool) -> wasmtime::Re
 #[derive(Clone)]
 pub enum GuestCode {
     V0_1(v0_1::ServicePre<GuestState>),
-    V0_2(ServicePre<GuestState>),
+    V0_2(v0_2::GuestPre),
 }
 
-/// What a guest says when it is asked for its routes.
-#[derive(Debug)]
-pub enum Described {
-    Routes(Vec<Route>),
-    /// It cannot work with its configuration, or is wrong itself.
-    Problems(Vec<Problem>),
-}
+/// What a guest says when it is asked for its routes or its jobs: these, or all that is wrong with its
+/// configuration or with itself.
+pub type Described<T> = Result<Vec<T>, Vec<Problem>>;
 
 /// The functions that an instance of a guest exports.
 pub(super) struct Exports {
-    pub handle: TypedFunc<(Option<u32>,), (Response,)>,
-    routes: RoutesFunction,
+    pub handle: Option<TypedFunc<(Option<u32>,), (Response,)>>,
+    routes: Option<RoutesFunction>,
+    names: Option<TypedFunc<(), (v0_2::NamesResult,)>>,
 }
-
-/// What `routes` returns in 0.2.
-type RoutesResult = Result<Vec<Route>, Vec<Problem>>;
 
 /// The function `routes`, as each version has it.
 #[derive(Clone, Copy)]
 pub(super) enum RoutesFunction {
     V0_1(TypedFunc<(), (Vec<v0_1::Route>,)>),
-    V0_2(TypedFunc<(), (RoutesResult,)>),
+    V0_2(TypedFunc<(), (Described<Route>,)>),
 }
 
 impl GuestCode {
-    /// The code of a guest that exports `handler`, the full name of the interface.
+    /// The code of a guest that exports these interfaces, each with its full name.
     ///
     /// # Errors
-    /// The handler that it exports is not that of its version.
-    pub fn new(contract: Contract, handler: &str, code: InstancePre<GuestState>) -> wasmtime::Result<Self> {
-        check_handler(contract, handler, &code)?;
+    /// One of them is not that of its version.
+    pub fn new(
+        contract: Contract,
+        exports: &[(Export, String)],
+        code: InstancePre<GuestState>,
+    ) -> wasmtime::Result<Self> {
+        for (export, name) in exports {
+            check(contract, *export, name, &code)?;
+        }
         Ok(match contract {
             Contract::V0_1 => Self::V0_1(v0_1::ServicePre::new(code)?),
-            Contract::V0_2 => Self::V0_2(ServicePre::new(code)?),
+            Contract::V0_2 => {
+                let exports: Vec<_> = exports.iter().map(|(export, _)| *export).collect();
+                Self::V0_2(v0_2::GuestPre::new(&exports, code)?)
+            }
         })
     }
 
@@ -140,58 +169,81 @@ impl GuestCode {
         }
     }
 
+    /// Whether the guest exports this interface.
+    pub fn has(&self, export: Export) -> bool {
+        match self {
+            Self::V0_1(_) => export == Export::Handler,
+            Self::V0_2(code) => code.has(export),
+        }
+    }
+
     pub(super) async fn instantiate(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Exports> {
         Ok(match self {
             Self::V0_1(code) => {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
-                Exports { handle: handler.func_handle(), routes: RoutesFunction::V0_1(handler.func_routes()) }
+                let routes = Some(RoutesFunction::V0_1(handler.func_routes()));
+                Exports { handle: Some(handler.func_handle()), routes, names: None }
             }
-            Self::V0_2(code) => {
-                let guest = code.instantiate_async(store).await?;
-                let handler = guest.simhost_service_handler();
-                Exports { handle: handler.func_handle(), routes: RoutesFunction::V0_2(handler.func_routes()) }
-            }
+            Self::V0_2(code) => code.instantiate(store).await?,
         })
     }
 }
 
-/// Compares the functions of a handler with those of its version. Without this, a difference would show when
-/// the guest is instantiated.
-fn check_handler(contract: Contract, handler: &str, code: &InstancePre<GuestState>) -> wasmtime::Result<()> {
+/// Compares the functions of an exported interface with those of its version. Without this, a difference would
+/// show when the guest is instantiated. `interface` is the full name.
+fn check(
+    contract: Contract,
+    export: Export,
+    interface: &str,
+    code: &InstancePre<GuestState>,
+) -> wasmtime::Result<()> {
     let (engine, component) = (code.engine(), code.component().component_type());
-    let instance = component.get_export(engine, handler).map(|export| export.ty);
+    let instance = component.get_export(engine, interface).map(|export| export.ty);
     let Some(ComponentItem::ComponentInstance(instance)) = instance else {
-        wasmtime::bail!("it exports no interface {handler}");
+        wasmtime::bail!("it exports no interface {interface}");
     };
     let of = component.instance_type();
     let check = |name, is_right: &dyn Fn(&types::ComponentFunc) -> wasmtime::Result<()>| {
         let function = instance.get_export(engine, name).map(|export| export.ty);
         let Some(ComponentItem::ComponentFunc(function)) = function else {
-            wasmtime::bail!("{handler} has the function `{name}`, which it does not export");
+            wasmtime::bail!("{interface} has the function `{name}`, which it does not export");
         };
-        is_right(&function).with_context(|| format!("its function `{name}` is not that of {handler}"))
+        is_right(&function).with_context(|| format!("its function `{name}` is not that of {interface}"))
     };
-    check("routes", &|routes| match contract {
-        Contract::V0_1 => routes.typecheck::<(), (Vec<v0_1::Route>,)>(&of),
-        Contract::V0_2 => routes.typecheck::<(), (RoutesResult,)>(&of),
-    })?;
-    check("handle", &|handle| handle.typecheck::<(Option<u32>,), (Response,)>(&of))
+    match export {
+        Export::Handler => {
+            check("routes", &|routes| match contract {
+                Contract::V0_1 => routes.typecheck::<(), (Vec<v0_1::Route>,)>(&of),
+                Contract::V0_2 => routes.typecheck::<(), (Described<Route>,)>(&of),
+            })?;
+            check("handle", &|handle| handle.typecheck::<(Option<u32>,), (Response,)>(&of))
+        }
+        Export::Job => {
+            check("names", &|names| names.typecheck::<(), (v0_2::NamesResult,)>(&of))?;
+            check("run", &|run| run.typecheck::<(String,), (Result<(), String>,)>(&of))
+        }
+    }
 }
 
 impl Exports {
-    /// Asks the guest for its routes.
-    pub async fn describe(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Described> {
+    /// Asks the guest for its routes; none of one that serves no requests.
+    pub async fn routes(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<Route>>> {
         Ok(match self.routes {
-            RoutesFunction::V0_1(function) => {
+            None => None,
+            Some(RoutesFunction::V0_1(function)) => {
                 let (routes,) = function.call_async(store, ()).await?;
-                Described::Routes(routes.into_iter().map(v0_1::route).collect())
+                Some(Ok(routes.into_iter().map(v0_1::route).collect()))
             }
-            RoutesFunction::V0_2(function) => match function.call_async(store, ()).await?.0 {
-                Ok(routes) => Described::Routes(routes),
-                Err(problems) => Described::Problems(problems),
-            },
+            Some(RoutesFunction::V0_2(function)) => Some(function.call_async(store, ()).await?.0),
         })
+    }
+
+    /// Asks the guest for the names of its jobs; none of one that has no jobs.
+    pub async fn jobs(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<String>>> {
+        let Some(names) = &self.names else { return Ok(None) };
+        let (names,) = names.call_async(store, ()).await?;
+        Ok(Some(names.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
     }
 }
 
@@ -219,6 +271,10 @@ mod tests {
         for (contract, text) in Contract::ALL.into_iter().zip(files) {
             let package = format!("\npackage {PACKAGE}@{};\n", contract.version());
             assert!(text.contains(&package), "{package}");
+            let exports = text.lines().filter_map(|line| line.trim().strip_prefix("export "));
+            for interface in exports.map(|name| name.trim_end_matches(';')) {
+                assert!(contract.exports().iter().any(|export| export.name() == interface), "{interface}");
+            }
             let imports = text.lines().filter_map(|line| line.trim().strip_prefix("import "));
             for interface in imports.map(|name| name.trim_end_matches(';')) {
                 assert!(contract.offers(interface), "{}", contract.name(interface));

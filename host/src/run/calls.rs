@@ -90,6 +90,12 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// Whether a service takes requests. One whose guest could not be loaded may.
+    pub fn serves(&self, service: ServiceId) -> bool {
+        let guest = self.services[service.index()].as_ref().and_then(|service| service.guest.as_ref());
+        guest.is_none_or(|guest| guest.routes.is_served())
+    }
+
     /// The routes of a service, of all guests that may answer for it: its own, and those that faults
     /// which are on deploy.
     pub fn routes(&self, service: ServiceId) -> impl Iterator<Item = &'a Routes> {
@@ -99,7 +105,7 @@ impl<'a> Found<'a> {
         let deployed =
             self.releases.iter().filter(move |release| release.target == service && is_on(release));
         let deployed = deployed.filter_map(|release| release.service.guest.as_ref());
-        own.into_iter().chain(deployed).map(|guest| &guest.routes)
+        own.into_iter().chain(deployed).map(|guest| &guest.routes).filter(|routes| routes.is_served())
     }
 
     /// The names of the spans that a service makes, of all guests that may answer for it, as in

@@ -100,6 +100,9 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
             text.push_str(&paragraph("    ", &format!("calls {}", in_steps(&made))));
         }
     }
+    for job in &guest.jobs {
+        text.push_str(&paragraph("  ", &format!("job {job}")));
+    }
     if !calls.known(id) {
         text.push_str("  (what it calls shows when it runs)\n");
     }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod cycles;
+mod exports;
 mod faults;
 mod links;
 mod routes;
@@ -32,7 +33,8 @@ struct Run<'a> {
 pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem> {
     let calls = Calls::of(found);
     let run = Run { options, text, model: found.model, found: *found, calls: &calls };
-    let mut problems = routes::problems(&run);
+    let mut problems = exports::problems(&run);
+    problems.extend(routes::problems(&run));
     problems.extend(calls::problems(&run));
     problems.extend(cycles::problems(&run));
     problems.extend(links::problems(&run));

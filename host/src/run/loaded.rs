@@ -56,6 +56,8 @@ pub struct LoadedService {
 pub struct LoadedGuest {
     pub code: engine::CompiledGuest,
     pub routes: Routes,
+    /// The names of its jobs.
+    pub jobs: Vec<String>,
 }
 
 /// What a fault deploys at a service.

@@ -7,9 +7,9 @@ use crate::engine::Engine;
 use crate::error::{Problem, Severity, quote};
 use crate::model::{Code, ConfigKeys, DoorFault, Effect, Fault, Model, Place, ServiceId};
 
-use super::ask_routes::{Refusal, ask_routes};
+use super::ask_guest::{Refusal, ask_guest};
 use super::compile::{self, Told, bytes, source};
-use super::loaded::{LoadedGuest, LoadedRelease, LoadedService};
+use super::loaded::{LoadedRelease, LoadedService};
 
 /// Loads what the faults of a model deploy. Beside that gives a warning for each guest that does not start,
 /// and the problems of files that cannot be read: warnings where the fault is off.
@@ -89,8 +89,7 @@ fn release(
     };
     let started = loaded.map(|loaded| {
         let code = loaded?;
-        let routes = ask_routes(model, target, &code, &release.setup())?;
-        Ok(LoadedGuest { code, routes })
+        ask_guest(model, target, code, &release.setup())
     });
     let problem = match started {
         Some(Ok(guest)) => {

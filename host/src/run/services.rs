@@ -1,4 +1,4 @@
-//! Loads the guests of a topology: reads and compiles them, asks each for its routes, and compares them with
+//! Loads the guests of a topology: reads and compiles them, asks each what it has, and compares that with
 //! what the topology says of them.
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::error::{Problem, quote};
 use crate::model::{Code, Effect, Model, Service, ServiceId};
 use crate::telemetry::record::ResourceId;
 
-use super::ask_routes::{Refusal, ask_routes};
+use super::ask_guest::{Refusal, ask_guest};
 use super::calls::Found;
 use super::compile::{self, Told, at, source};
 use super::identity::Setup;
@@ -56,8 +56,8 @@ pub fn load(
         let id = ServiceId(index as u32);
         let guest = match code {
             Ok(None) => None,
-            Ok(Some(code)) => match ask_routes(model, id, &code, &Setup::of(service)) {
-                Ok(routes) => Some(LoadedGuest { code, routes }),
+            Ok(Some(code)) => match ask_guest(model, id, code, &Setup::of(service)) {
+                Ok(guest) => Some(guest),
                 Err(refusal) => {
                     further += refusal.further;
                     problems.extend(placed(service, refusal));

@@ -21,6 +21,8 @@ pub struct Routes {
     routes: Vec<Route>,
     /// From a path to the routes of that path, one for each method.
     paths: matchit::Router<Vec<(String, u32)>>,
+    /// The guest serves requests.
+    is_served: bool,
 }
 
 /// One route, with what its SERVER spans share.
@@ -76,6 +78,16 @@ impl Match {
 }
 
 impl Routes {
+    /// Those of a guest that serves no requests.
+    pub fn unserved() -> Self {
+        Self { routes: Vec::new(), paths: matchit::Router::new(), is_served: false }
+    }
+
+    /// Whether the guest serves requests.
+    pub const fn is_served(&self) -> bool {
+        self.is_served
+    }
+
     /// Compiles what a guest said of itself. `service` is its name, for the
     /// attributes; the errors name the routes.
     pub fn new(service: &Arc<str>, routes: Vec<contract::Route>) -> Result<Self, Vec<String>> {
@@ -109,7 +121,7 @@ impl Routes {
             return Err(errors);
         }
         let routes = routes.into_iter().map(|route| Route::new(service, &route)).collect();
-        Ok(Self { routes, paths: router })
+        Ok(Self { routes, paths: router, is_served: true })
     }
 
     /// The routes' names, in the guest's order.
@@ -128,7 +140,7 @@ impl Routes {
 
     /// Which route `method` and `path` (percent-encoded, without query) meet.
     pub fn find(&self, method: &str, path: &str) -> Match {
-        if self.routes.is_empty() {
+        if self.routes.is_empty() && self.is_served {
             return Match::Found(None, Vec::new());
         }
         let Ok(found) = self.paths.at(path) else { return Match::NotFound };

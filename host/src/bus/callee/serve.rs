@@ -35,6 +35,10 @@ impl CalleeSide {
         };
         let replica = visit.pick(guest.set.replicas.len());
         let chosen = self.choose(guest, visit, replica)?;
+        if !chosen.set.routes.is_served() {
+            self.stats.refused(visit.to, visit.from.is_some());
+            return Err(self.nobody_at(visit.to));
+        }
         let replica = &chosen.set.replicas[replica];
         let mut arrival = Arrival::new(visit, chosen.set, replica, self.now());
         match replica.faults() {

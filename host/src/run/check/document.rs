@@ -96,8 +96,10 @@ pub struct ServiceRow {
     pub compute_factor: Option<f64>,
     /// The caches that it may use.
     pub caches: Option<Vec<String>>,
-    /// `POST /orders`. None where the guest takes every request.
+    /// `POST /orders`. None where the guest takes every request, or none.
     pub routes: Option<Vec<String>>,
+    /// The names of its jobs.
+    pub jobs: Option<Vec<String>>,
     /// Whether `calls` has all that it calls. What a guest in a file calls shows when it runs.
     pub calls_known: bool,
 }
@@ -307,6 +309,7 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         compute_factor: is_guest.then_some(described.compute_factor),
         caches: is_guest.then(|| described.caches.iter().map(|at| model.caches[*at].name.clone()).collect()),
         routes,
+        jobs: service.guest.as_ref().map(|guest| guest.jobs.clone()),
         calls_known: calls.known(id),
     }
 }

@@ -1,4 +1,4 @@
-//! Asks a guest for its routes, before anything runs.
+//! Asks a guest for its routes and the names of its jobs, before anything runs.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
@@ -10,9 +10,9 @@ use crate::bus::routes::Routes;
 use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::database::Databases;
-use crate::engine;
+use crate::engine::CompiledGuest;
 use crate::error::{Problem, SHOWN_AT_MOST, quote};
-use crate::guest::contract::{self, Described};
+use crate::guest::contract::{self, Export, Route};
 use crate::guest::{GuestFailure, Host, Identity, Worker};
 use crate::model::{Compute, Model, ServiceId};
 use crate::process::Process;
@@ -23,6 +23,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
 
 use super::identity::{ReplicaInfo, Setup, identity};
+use super::loaded::LoadedGuest;
 
 /// Characters of a guest's text that are kept.
 const TEXT_AT_MOST: usize = 500;
@@ -30,7 +31,13 @@ const TEXT_AT_MOST: usize = 500;
 /// Lines of a guest's output that say why it did not give its routes.
 const LINES_AT_MOST: usize = 3;
 
-/// Why a guest has no routes.
+/// Jobs that a guest has at most.
+const JOBS_AT_MOST: usize = 1_000;
+
+/// The longest name of a job: bytes.
+const JOB_NAME_AT_MOST: usize = 255;
+
+/// Why a guest cannot be used.
 #[derive(Debug)]
 pub struct Refusal {
     pub first: Box<Reason>,
@@ -60,16 +67,16 @@ impl Refusal {
     }
 }
 
-/// Instantiates a guest once, in a world of its own, and asks for its routes.
+/// Instantiates a guest once, in a world of its own, and asks what it has.
 ///
 /// # Errors
-/// All that is wrong with its configuration or its routes; or why it did not answer.
-pub fn ask_routes(
+/// All that is wrong with its configuration, its routes or its jobs; or why it did not answer.
+pub fn ask_guest(
     model: &Model,
     id: ServiceId,
-    code: &engine::CompiledGuest,
+    code: CompiledGuest,
     setup: &Setup<'_>,
-) -> Result<Routes, Refusal> {
+) -> Result<LoadedGuest, Refusal> {
     let service = model.service(id);
     let said: Rc<RefCell<Batch>> = Rc::default();
     let into = Rc::clone(&said);
@@ -88,28 +95,87 @@ pub fn ask_routes(
     let info = ReplicaInfo { replica: 0, resource: ResourceId(0), address: Ipv4Addr::LOCALHOST, process };
     // It is before the first instant of any world: nothing takes time.
     let identity = Rc::new(Identity { compute: Compute::NONE, ..identity(model, id, info, setup) });
+    // What it is asked for last is what it did not give.
+    let asked = Cell::new(if code.pre.has(Export::Handler) { ROUTES } else { JOBS });
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
-        worker.describe().await
+        let routes = worker.routes().await?;
+        asked.set(if code.pre.has(Export::Job) { JOBS } else { ROUTES });
+        Ok((routes, worker.jobs().await?))
     };
-    let described = match host.sched.block_on(asking, || {}) {
-        Ok(described) => described,
+    let answer = match host.sched.block_on(asking, || {}) {
+        Ok(answer) => answer,
         Err(stalled) => Err(GuestFailure { kind: "stalled", message: stalled.to_string(), backtrace: None }),
     };
     host.recorder.flush();
     let name = quote(&service.name);
-    let routes = match described {
-        Ok(Described::Routes(routes)) => routes,
-        Ok(Described::Problems(problems)) => return Err(refused(&name, problems)),
-        Err(failure) => return Err(Refusal::of(no_routes(&name, &failure, &said.borrow()))),
-    };
-    Routes::new(&service.name.as_str().into(), routes).map_err(|errors| {
-        let correct = |message: String| Problem::new(message).help("correct the guest's routes");
-        let reasons = errors
-            .into_iter()
-            .map(|error| (None, correct(format!("the guest of {name}: {}", shortened(&error)))));
-        Refusal::of_all(reasons, || correct(format!("the guest of {name} has routes that cannot be")))
-    })
+    match answer {
+        Err(failure) => Err(Refusal::of(no_answer(&name, asked.get(), &failure, &said.borrow()))),
+        Ok((routes, jobs)) => match (routes.transpose(), jobs.transpose()) {
+            (Ok(routes), Ok(jobs)) => Ok(LoadedGuest {
+                routes: compiled(&service.name, routes)?,
+                jobs: checked(&name, jobs.unwrap_or_default())?,
+                code,
+            }),
+            (routes, jobs) => Err(refused(&name, each_once(routes.err(), jobs.err()))),
+        },
+    }
+}
+
+/// What a guest is asked for, and its function that gives it.
+type Asked = (&'static str, &'static str);
+
+const ROUTES: Asked = ("its routes", "routes");
+const JOBS: Asked = ("its jobs", "names");
+
+/// The routes of a guest, where it serves requests.
+fn compiled(service: &str, routes: Option<Vec<Route>>) -> Result<Routes, Refusal> {
+    let Some(routes) = routes else { return Ok(Routes::unserved()) };
+    let name = quote(service);
+    Routes::new(&service.into(), routes).map_err(|errors| incorrect(&name, "routes", errors))
+}
+
+/// The names of a guest's jobs, where they can be used.
+fn checked(name: &str, jobs: Vec<String>) -> Result<Vec<String>, Refusal> {
+    let mut errors = Vec::new();
+    if jobs.len() > JOBS_AT_MOST {
+        errors.push(format!("{} jobs are more than {JOBS_AT_MOST}", jobs.len()));
+    }
+    for (index, job) in jobs.iter().enumerate().take(JOBS_AT_MOST) {
+        if job.is_empty() || job.len() > JOB_NAME_AT_MOST || job.contains(char::is_control) {
+            let job = shortened(job);
+            errors.push(format!(
+                "{job:?} is not the name of a job: it has 1 to {JOB_NAME_AT_MOST} bytes, without control characters"
+            ));
+        } else if jobs[..index].contains(job) {
+            errors.push(format!("the job {job:?} is there twice"));
+        }
+    }
+    if errors.is_empty() { Ok(jobs) } else { Err(incorrect(name, "jobs", errors)) }
+}
+
+/// The guest of the service `name` has routes or jobs that cannot be.
+fn incorrect(name: &str, what: &str, errors: Vec<String>) -> Refusal {
+    let correct = |message: String| Problem::new(message).help(format!("correct the guest's {what}"));
+    let reasons = errors
+        .into_iter()
+        .map(|error| (None, correct(format!("the guest of {name}: {}", shortened(&error)))));
+    Refusal::of_all(reasons, || correct(format!("the guest of {name} has {what} that cannot be")))
+}
+
+/// The problems of both, those that both have once.
+fn each_once(
+    routes: Option<Vec<contract::Problem>>,
+    jobs: Option<Vec<contract::Problem>>,
+) -> Vec<contract::Problem> {
+    let mut problems = routes.unwrap_or_default();
+    for other in jobs.unwrap_or_default() {
+        let is_same = |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
+        if !problems.iter().any(is_same) {
+            problems.push(other);
+        }
+    }
+    problems
 }
 
 /// What the guest of the service `name` reports about its configuration.
@@ -124,7 +190,7 @@ fn refused(name: &str, problems: Vec<contract::Problem>) -> Refusal {
     };
     Refusal::of_all(problems.into_iter().map(reason), || {
         let message = format!("the guest of {name} refuses its configuration and names no problem");
-        Problem::new(message).help("its function `routes` must return what is wrong")
+        Problem::new(message).help("let it return what is wrong")
     })
 }
 
@@ -132,37 +198,37 @@ fn shortened(text: &str) -> &str {
     text.char_indices().nth(TEXT_AT_MOST).map_or(text, |(end, _)| &text[..end])
 }
 
-/// What a person reads if the guest of the service `name` did not return from its function `routes`.
-fn no_routes(name: &str, failure: &GuestFailure, said: &Batch) -> Problem {
+/// What a person reads if the guest of the service `name` did not give what it was asked for.
+fn no_answer(name: &str, (what, function): Asked, failure: &GuestFailure, said: &Batch) -> Problem {
     let GuestFailure { kind, message, backtrace } = failure;
-    debug!(service = %name, kind, why = message, backtrace, "guest gave no routes");
+    debug!(service = %name, function, kind, why = message, backtrace, "guest gave no answer");
     let why = match *kind {
         "guest_trap" => "it stopped with an error",
         _ => message,
     };
     let lines: Vec<_> = said.logs.iter().map(|log| log.body.to_string()).collect();
-    let help = remedy(failure).unwrap_or_else(|| match printed(&lines) {
+    let help = remedy(function, failure).unwrap_or_else(|| match printed(&lines) {
         printed if printed.is_empty() => match *kind {
             "guest_trap" => "run with -vv to see where it stopped".to_owned(),
-            "guest_exit" => "let its function `routes` return in place of ending the program".to_owned(),
-            _ => "correct its function `routes`, which runs before any request".to_owned(),
+            "guest_exit" => format!("let its function `{function}` return in place of ending the program"),
+            _ => format!("correct its function `{function}`, which runs before any request"),
         },
         printed => format!("it printed: {}", shortened(&printed)),
     });
-    let message = format!("the guest of {name} does not give its routes: {}", shortened(why));
+    let message = format!("the guest of {name} does not give {what}: {}", shortened(why));
     Problem::new(message).help(help)
 }
 
-/// What to do about a bound that a guest met before it gave its routes.
-fn remedy(failure: &GuestFailure) -> Option<String> {
+/// What to do about a bound that a guest met in a function that says what it has.
+fn remedy(function: &str, failure: &GuestFailure) -> Option<String> {
     match (failure.kind, failure.bound()) {
         // Some bounds of a worker are constants, and its message names no key.
         (_, Some(key)) if failure.message.contains(key) => {
-            Some(format!("let its function `routes` do less, or raise {key}"))
+            Some(format!("let its function `{function}` do less, or raise {key}"))
         }
-        (_, Some(_)) => Some("let its function `routes` do less".to_owned()),
-        ("stack_overflow", _) => Some("end the recursion in its function `routes`".to_owned()),
-        ("stalled", _) => Some("let its function `routes` return without waiting".to_owned()),
+        (_, Some(_)) => Some(format!("let its function `{function}` do less")),
+        ("stack_overflow", _) => Some(format!("end the recursion in its function `{function}`")),
+        ("stalled", _) => Some(format!("let its function `{function}` return without waiting")),
         _ => None,
     }
 }
@@ -201,7 +267,7 @@ mod tests {
     fn each_bound_has_a_remedy_of_its_own() {
         let of = |kind, message: &str| {
             let failure = GuestFailure { kind, message: message.to_owned(), backtrace: None };
-            no_routes("\"a\"", &failure, &Batch::default()).help.unwrap()
+            no_answer("\"a\"", ROUTES, &failure, &Batch::default()).help.unwrap()
         };
         for (kind, message, help) in [
             ("cpu_time_exceeded", "longer than limits.cpu-time = 1s", "do less, or raise limits.cpu-time"),
