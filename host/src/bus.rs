@@ -115,6 +115,7 @@ impl Bus {
             loads: parts.loads,
         });
         bus.await_deployments();
+        bus.callee.begin_consuming();
         bus
     }
 

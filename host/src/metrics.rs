@@ -12,6 +12,7 @@ mod exponential;
 mod guest;
 mod histogram;
 mod life;
+mod messages;
 mod operations;
 mod process;
 mod requests;
@@ -39,6 +40,8 @@ pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misuse
 use histogram::Shape;
 pub use life::Change;
 use life::Life;
+use messages::{PROCESSED, SENT};
+pub use messages::{Exchanged, MessageKey};
 pub use operations::OperationKey;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
@@ -160,6 +163,30 @@ impl Metrics {
         self.alive(of, |process| process.operations_mut().note(kept, key, attributes, took, origin));
     }
 
+    /// A process has sent messages, or could not. `attributes` gives those that `key` stands for.
+    pub fn sent_messages(
+        &self,
+        of: Incarnation,
+        key: MessageKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        exchanged: Exchanged,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.alive(of, |process| process.messages_mut()[0].note(kept, SENT, key, attributes, exchanged));
+    }
+
+    /// A process has processed messages, or failed to. `attributes` gives those that `key` stands for.
+    pub fn processed_messages(
+        &self,
+        of: Incarnation,
+        key: MessageKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        exchanged: Exchanged,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.alive(of, |process| process.messages_mut()[1].note(kept, PROCESSED, key, attributes, exchanged));
+    }
+
     /// A worker of a replica has a request. `attributes` gives those of its method.
     #[inline]
     pub fn began(&self, of: Incarnation, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
@@ -170,6 +197,11 @@ impl Metrics {
     #[inline]
     pub fn ended(&self, of: Incarnation, method: u8, computed: Nanos) {
         self.alive(of, |process| process.ended(method, computed));
+    }
+
+    /// A worker has computed this long for messages: nanoseconds of processor time.
+    pub fn computed(&self, of: Incarnation, computed: Nanos) {
+        self.alive(of, |process| process.computed(computed));
     }
 
     /// A request has waited for a worker: nanoseconds.

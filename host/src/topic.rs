@@ -3,6 +3,7 @@
 //! [`Log`] keeps the messages of a topic, [`Group`] says which of them is delivered next, and to whom. Both are
 //! plain data: what time it is they are told. [`Topics`] has those of a world. Who delivers is the bus.
 
+mod conventions;
 mod counts;
 mod group;
 mod log;
@@ -12,10 +13,14 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use crate::context::{Baggage, SpanContext};
+use crate::error::did_you_mean;
 use crate::message::Headers;
 use crate::model::{self, Model, Nanos};
 use crate::rng::Key;
 
+use conventions::Conventions;
+
+pub use conventions::{Described, Operation, of_message};
 pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
 pub use group::{Delivered, Delivery, Group, Next, Outcome, Settled};
 pub use log::{Full, Log};
@@ -45,6 +50,13 @@ impl Message {
     }
 }
 
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub partition: u32,
+    pub offset: u64,
+}
+
 /// A message that a partition keeps.
 #[derive(Debug)]
 pub struct Record {
@@ -53,8 +65,6 @@ pub struct Record {
     pub published: Nanos,
     /// From 0: others are copies of one message.
     pub copy: u32,
-    /// Nobody gets it before this instant.
-    pub(crate) available: Nanos,
 }
 
 /// Hears of messages that have come.
@@ -71,6 +81,11 @@ pub struct Topics {
     groups: Vec<RefCell<Group>>,
     /// By topic, the places of its groups.
     of: Vec<Vec<usize>>,
+    /// What spans say of each topic, and of each group.
+    topics: Vec<Conventions>,
+    consumers: Vec<Conventions>,
+    /// Calls and messages may be this deep.
+    depth: u32,
     listener: OnceCell<Rc<dyn Listener>>,
 }
 
@@ -83,6 +98,9 @@ impl Topics {
         };
         Self {
             of: (0..model.topics.len()).map(of).collect(),
+            topics: model.topics.iter().map(|_| Conventions::default()).collect(),
+            consumers: model.subscriptions.iter().map(|_| Conventions::default()).collect(),
+            depth: model.bounds.call_depth,
             logs: model.topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
             groups: model.subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
             listener: OnceCell::new(),
@@ -103,14 +121,39 @@ impl Topics {
         &self.groups
     }
 
-    /// The topic of this name.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    fn find(&self, name: &str) -> Option<usize> {
         self.logs.iter().position(|log| log.borrow().settings.name == name)
     }
 
-    /// The names of all topics.
-    pub fn names(&self) -> Vec<String> {
-        self.logs.iter().map(|log| log.borrow().settings.name.clone()).collect()
+    /// The topic of this name.
+    ///
+    /// # Errors
+    /// There is none; the text says which there are.
+    pub fn named(&self, name: &str) -> Result<usize, String> {
+        self.find(name).ok_or_else(|| {
+            let names: Vec<_> = self.logs.iter().map(|log| log.borrow().settings.name.clone()).collect();
+            match names.is_empty() {
+                true => format!("the topology has no topics: define [topics.{name}]"),
+                false => did_you_mean(name, "topics", names.iter().map(String::as_str)),
+            }
+        })
+    }
+
+    /// Calls and messages may be this deep.
+    pub const fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// What spans of an operation say of a topic.
+    pub fn described(&self, topic: usize, operation: Operation) -> Described {
+        self.topics[topic].get(&self.logs[topic].borrow().settings, operation, None)
+    }
+
+    /// What CONSUMER spans of a group say.
+    pub fn consumer(&self, group: usize) -> Described {
+        let settings = &self.groups[group].borrow().settings;
+        let topic = &self.logs[settings.topic].borrow().settings;
+        self.consumers[group].get(topic, Operation::Process, Some(&settings.group))
     }
 
     /// The groups of a topic.

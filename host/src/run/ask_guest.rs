@@ -21,6 +21,7 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
+use crate::topic::Topics;
 
 use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::LoadedGuest;
@@ -89,6 +90,7 @@ pub fn ask_guest(
         permits: Cell::new(1),
         databases: Databases::default(),
         caches: Caches::new(model),
+        topics: Topics::default(),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);

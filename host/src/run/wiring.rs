@@ -23,6 +23,7 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
+use crate::topic::Topics;
 
 use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::{Loaded, LoadedRelease, LoadedService};
@@ -53,6 +54,7 @@ pub fn host(
         permits: Cell::new(model.workers()),
         databases: Databases::new(model, sched),
         caches: Caches::new(model),
+        topics: Topics::new(model),
         outbound: OnceCell::new(),
     })
 }

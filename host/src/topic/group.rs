@@ -6,11 +6,15 @@
 
 use std::rc::Rc;
 
-use crate::model::{self, Nanos, OffsetReset};
+use crate::model::{self, Distribution, Nanos, OffsetReset};
+use crate::rng::Key;
 
 use super::counts::{GroupAccount, GroupCounts};
 use super::log::Log;
 use super::{Message, Record};
+
+/// What is drawn for a record in a group: how long it takes to a member.
+const FETCH: u64 = 0;
 
 /// A group, and how far it is.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ struct Cursor {
     together: u32,
     /// It is not delivered again before this instant.
     due: Nanos,
+    /// How often the record at `next` was on its way to a member.
+    sent: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +79,8 @@ pub struct Delivery {
     pub records: Vec<Delivered>,
     /// Which delivery of them it is, from 1.
     pub attempt: u32,
+    /// How often they were on their way to a member before.
+    pub number: u64,
     epoch: u64,
 }
 
@@ -236,7 +244,8 @@ impl Group {
             Ok(records) => records,
             Err(at) => return Next::At(at),
         };
-        self.cursors[partition as usize].is_busy = true;
+        let at = &mut self.cursors[partition as usize];
+        (at.is_busy, at.sent) = (true, cursor.sent + 1);
         let attempt = cursor.failed + 1;
         let count = records.len() as u64;
         self.counts.delivered += count;
@@ -247,6 +256,7 @@ impl Group {
             first: cursor.next,
             records,
             attempt,
+            number: cursor.sent,
             epoch: self.epoch,
         })
     }
@@ -275,15 +285,14 @@ impl Group {
         let mut closes = 0;
         while (records.len() as u32) < most {
             let Some(record) = log.get(partition, cursor.next + records.len() as u64) else { break };
+            let available = self.available(record);
             if records.is_empty() {
-                closes = record.available.saturating_add(self.settings.poll);
+                closes = available.saturating_add(self.settings.poll);
             }
-            if record.available > now {
-                if records.is_empty() {
-                    return Err(record.available);
-                }
-                if record.available <= closes && cursor.together == 0 {
-                    return Err(record.available);
+            if available > now {
+                let is_awaited = records.is_empty() || available <= closes && cursor.together == 0;
+                if is_awaited {
+                    return Err(available);
                 }
                 break;
             }
@@ -291,6 +300,20 @@ impl Group {
         }
         let is_full = records.len() as u32 == most || cursor.together > 0;
         if is_full || now >= closes { Ok(records) } else { Err(closes) }
+    }
+
+    /// When a record has come to a member.
+    fn available(&self, record: &Record) -> Nanos {
+        let fetch = match &self.settings.fetch {
+            Distribution::Fixed(fetch) => *fetch,
+            fetch => fetch.sample(&mut self.draws(record).with(FETCH).stream()),
+        };
+        record.published.saturating_add(fetch)
+    }
+
+    /// Names what is drawn for a record in this group.
+    fn draws(&self, record: &Record) -> Key {
+        record.message.draws.with_name(&self.settings.group).with(u64::from(record.copy))
     }
 
     /// A delivery has ended.
@@ -336,6 +359,11 @@ impl Group {
         let (next, end) = (delivery.first + count, cursor.end);
         *cursor = Cursor { next, end, ..Cursor::default() };
         if is_failed { Settled::GivenUp } else { Settled::Done }
+    }
+
+    /// A message that was given up has become a dead letter.
+    pub fn buried(&mut self) {
+        self.counts.dead_letters += 1;
     }
 
     /// What was counted, and how it stands.

@@ -62,7 +62,7 @@ fn record(body: &str, now: Nanos) -> Record {
         draws: key,
         depth: 0,
     };
-    Record { message: Rc::new(message), published: now, copy: 0, available: now }
+    Record { message: Rc::new(message), published: now, copy: 0 }
 }
 
 /// A topic and one group of it.
