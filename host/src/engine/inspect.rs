@@ -204,7 +204,9 @@ impl Parts {
             full.split_once('/').is_some_and(|(package, name)| package == PACKAGE && is_one(name))
         };
         if self.exports.iter().any(|name| is_unversioned(name)) {
-            return LoadError::NoVersion(self.exports.iter().filter(|name| is_unversioned(name)).cloned().collect());
+            return LoadError::NoVersion(
+                self.exports.iter().filter(|name| is_unversioned(name)).cloned().collect(),
+            );
         }
         let all: BTreeSet<_> = exported.iter().map(ToString::to_string).collect();
         if exported.iter().any(Interface::is_later) {

@@ -17,7 +17,7 @@ fn computed(config: &[(&str, &str)]) -> u64 {
     let identity = fixture::replica(&sched, config);
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await.unwrap();
-        worker.describe().await.unwrap();
+        worker.routes().await.unwrap();
         worker.computed().unwrap()
     };
     sched.block_on(asking, || {}).unwrap()

@@ -196,8 +196,8 @@ impl GuestCode {
     }
 }
 
-/// Compares the functions of an exported interface with those of its version. Without this, a difference would
-/// show when the guest is instantiated. `interface` is the full name.
+/// Compares the functions of an exported interface with those of its version. Without this, a difference
+/// would show when the guest is instantiated. `interface` is the full name.
 fn check(
     contract: Contract,
     export: Export,

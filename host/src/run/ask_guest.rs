@@ -172,7 +172,8 @@ fn each_once(
 ) -> Vec<contract::Problem> {
     let mut problems = routes.unwrap_or_default();
     for other in jobs.unwrap_or_default() {
-        let is_same = |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
+        let is_same =
+            |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
         if !problems.iter().any(is_same) {
             problems.push(other);
         }

@@ -2,6 +2,7 @@
 //! module of its name here. The guests are described in `guests/tests`.
 
 mod bad_routes;
+mod chores;
 mod configuration;
 mod contract;
 mod conventions;

@@ -50,7 +50,8 @@ impl GuestPre {
 
     pub(super) async fn instantiate(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Exports> {
         let instance = self.code.instantiate_async(&mut *store).await?;
-        let handler = self.handler.as_ref().map(|handler| handler.load(&mut *store, &instance)).transpose()?;
+        let handler =
+            self.handler.as_ref().map(|handler| handler.load(&mut *store, &instance)).transpose()?;
         let job = self.job.as_ref().map(|job| job.load(&mut *store, &instance)).transpose()?;
         let consumer = self.consumer.as_ref().map(|consumer| consumer.load(&mut *store, &instance)).transpose()?;
         Ok(Exports {
