@@ -31,6 +31,7 @@ use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
+pub use catalogue::Own;
 pub use catalogue::{DEFAULT_BOUNDS, DURATIONS};
 use collecting::Collecting;
 use exemplars::ExemplarRule;
@@ -60,6 +61,9 @@ pub struct Snapshot {
     /// still.
     pub processes: Vec<(ResourceId, bool)>,
 }
+
+/// What was looked at: an instrument of the core, and a value for each attribute set.
+pub type LookedAt = (Own, Vec<(Arc<[KeyValue]>, i64)>);
 
 /// A process, which may die: what is measured for one that is no more counts for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -356,6 +360,28 @@ impl Metrics {
                 self.leave((of, process), &settings, observed, now, leave);
             }
         });
+    }
+
+    /// Leaves the records of what is no process of the topology and is only looked at, at the instant `now`.
+    pub fn collect_of(
+        &self,
+        of: ResourceId,
+        looked_at: Vec<LookedAt>,
+        now: Nanos,
+        leave: &mut dyn FnMut(MetricRecord),
+    ) {
+        let (settings, catalogue) = (&self.settings, &self.catalogue);
+        let (start, last) = (self.start, self.start);
+        let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
+        for (own, points) in looked_at {
+            collecting.observed(own, points.into_iter().map(|(set, value)| (set, Measured::Whole(value))));
+        }
+    }
+
+    /// Adds that to a snapshot.
+    pub fn snapshot_of(&self, of: ResourceId, looked_at: Vec<LookedAt>, now: Nanos, into: &mut Snapshot) {
+        into.processes.push((of, true));
+        self.collect_of(of, looked_at, now, &mut |record| into.records.push(record));
     }
 
     /// Leaves the records of a process, and changes nothing; whether it is there.

@@ -3,6 +3,7 @@
 //! [`Log`] keeps the messages of a topic, [`Group`] says which of them is delivered next, and to whom. Both are
 //! plain data: what time it is they are told. [`Topics`] has those of a world. Who delivers is the bus.
 
+mod broker;
 mod conventions;
 mod counts;
 mod group;
@@ -15,7 +16,7 @@ use std::rc::Rc;
 use crate::context::{Baggage, SpanContext};
 use crate::error::did_you_mean;
 use crate::message::Headers;
-use crate::model::{self, Model, Nanos};
+use crate::model::{self, MessagingSystem, Model, Nanos};
 use crate::rng::Key;
 
 use conventions::Conventions;
@@ -71,6 +72,17 @@ pub struct Record {
 pub trait Listener {
     /// Something has come into a partition of a topic.
     fn published(&self, topic: usize, partition: u32);
+}
+
+/// The brokers of a topology that tell how their topics are, in the order of the file: those of Kafka.
+pub fn brokers(model: &Model) -> Vec<&str> {
+    let mut brokers: Vec<&str> = Vec::new();
+    for topic in model.topics.iter().filter(|topic| topic.system == MessagingSystem::Kafka) {
+        if !brokers.contains(&topic.broker.as_str()) {
+            brokers.push(&topic.broker);
+        }
+    }
+    brokers
 }
 
 /// The topics of a world, and their groups.
@@ -188,6 +200,11 @@ impl Topics {
         let mut log = self.logs[group.settings.topic].borrow_mut();
         log.expire(partition, now);
         group.next(&log, partition, now)
+    }
+
+    /// No more requests are made: what each group lags behind now is what it leaves. Only the first time counts.
+    pub fn requests_end(&self) {
+        self.groups.iter().for_each(|group| group.borrow_mut().note_lag());
     }
 
     /// What was counted so far.

@@ -88,16 +88,18 @@ impl Message {
     /// # Errors
     /// If it is none, or not such a value: an error that rejects the message.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| Error::unprocessable(format!("not the body of a message: {error}")))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Error::unprocessable(format!("not the body of a message: {error}")))
     }
 }
 
 impl Delivery {
     /// The one that the worker has.
     fn current() -> Self {
-        let messages = raw::messages().into_iter().map(|raw::Received { key, headers, body, offset, published_at }| {
-            Message { key, headers, body, offset, published_at }
-        });
+        let messages =
+            raw::messages().into_iter().map(|raw::Received { key, headers, body, offset, published_at }| {
+                Message { key, headers, body, offset, published_at }
+            });
         Self {
             topic: raw::topic(),
             group: raw::group(),
@@ -139,9 +141,14 @@ impl Consumers {
     /// Processes the messages of a topic as they are delivered, with all that is known of the delivery.
     ///
     /// A second consumer of the same topic is a problem.
-    pub fn batch<R: ConsumerResult>(mut self, topic: &str, receive: impl Fn(Delivery) -> R + 'static) -> Self {
+    pub fn batch<R: ConsumerResult>(
+        mut self,
+        topic: &str,
+        receive: impl Fn(Delivery) -> R + 'static,
+    ) -> Self {
         if self.topics.iter().any(|(known, _)| known == topic) {
-            self.problems.push(Problem::new(format!("the topic `{topic}` has two consumers; remove one of them")));
+            self.problems
+                .push(Problem::new(format!("the topic `{topic}` has two consumers; remove one of them")));
         } else {
             self.topics.push((topic.to_owned(), Box::new(move |delivery| receive(delivery).into_outcome())));
         }
@@ -172,7 +179,8 @@ impl Consumers {
     }
 
     fn process(&self, delivery: Delivery) -> Outcome {
-        let named = self.topics.iter().find(|(topic, _)| *topic == delivery.topic).map(|(_, consumer)| consumer);
+        let named =
+            self.topics.iter().find(|(topic, _)| *topic == delivery.topic).map(|(_, consumer)| consumer);
         match named.or(self.others.as_ref()) {
             Some(consumer) => consumer(delivery),
             None => Outcome::Reject,
@@ -227,7 +235,8 @@ mod tests {
 
     #[test]
     fn an_error_that_may_pass_asks_for_the_message_once_more() {
-        let consumers = Consumers::new().others(|_| -> Result<(), Error> { Err(Error::unavailable("no ink")) });
+        let consumers =
+            Consumers::new().others(|_| -> Result<(), Error> { Err(Error::unavailable("no ink")) });
         assert!(consumers.topics().is_empty());
         assert_eq!(consumers.process(delivery("any", &["1"])), Outcome::Retry);
     }

@@ -67,9 +67,9 @@ mod handler;
 pub mod http;
 mod jobs;
 pub mod log;
-mod messaging;
 #[cfg(all(feature = "memory", target_family = "wasm", not(target_feature = "atomics")))]
 mod memory;
+mod messaging;
 pub mod metrics;
 mod params;
 mod pattern;
@@ -84,12 +84,12 @@ pub mod sql;
 
 pub use cache::{Cache, CacheCause, CacheError, cache};
 pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};
+pub use consumers::{ConsumerResult, Consumers, Delivery, Message, Outcome};
 pub use database::Database;
 pub use distribution::Distribution;
 pub use duration::parse_duration;
 pub use error::Error;
 pub use handler::Handler;
-pub use consumers::{ConsumerResult, Consumers, Delivery, Message, Outcome};
 pub use jobs::{JobResult, Jobs};
 pub use messaging::{Publication, PublishError, Receipt, SendCause, publish, publish_all};
 pub use percent::{percent_decode, percent_encode};
@@ -104,8 +104,9 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Consumers, Error, Jobs, Message, Outcome, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock, config,
-        health, in_span, log, metrics, percent_encode, publish, random, wait_all,
+        CallError, Consumers, Error, Jobs, Message, Outcome, Problem, Router, Span, SpanKind, attributes,
+        baggage, cache, call, clock, config, health, in_span, log, metrics, percent_encode, publish, random,
+        wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

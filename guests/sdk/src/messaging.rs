@@ -51,7 +51,8 @@ impl Publication {
     /// Gives it a JSON body. A value that JSON cannot hold makes the message [invalid](SendCause::Invalid).
     pub fn json(self, value: &impl Serialize) -> Self {
         self.change(|message| {
-            message.body = serde_json::to_vec(value).map_err(|error| format!("the body cannot be JSON: {error}"))?;
+            message.body =
+                serde_json::to_vec(value).map_err(|error| format!("the body cannot be JSON: {error}"))?;
             Ok(())
         })
     }
@@ -149,7 +150,10 @@ mod tests {
     fn a_message_that_cannot_be_is_invalid_where_it_is_sent() {
         let pairs = std::collections::BTreeMap::from([((1, 2), 3)]);
         let error = publish("orders").key("k").json(&pairs).send().unwrap_err();
-        assert!(matches!(error.cause(), SendCause::Invalid(why) if why.contains("cannot be JSON")), "{error}");
+        assert!(
+            matches!(error.cause(), SendCause::Invalid(why) if why.contains("cannot be JSON")),
+            "{error}"
+        );
         let twice = publish_all([publish("orders"), publish("mails")]).unwrap_err();
         assert_eq!(
             twice.to_string(),
@@ -160,7 +164,10 @@ mod tests {
 
     #[test]
     fn an_error_says_where_the_message_did_not_go() {
-        let error = PublishError { topic: "orders".to_owned(), cause: SendCause::Full("partition 2 is full".to_owned()) };
+        let error = PublishError {
+            topic: "orders".to_owned(),
+            cause: SendCause::Full("partition 2 is full".to_owned()),
+        };
         assert!(error.is_full());
         assert_eq!(error.to_string(), "no message to orders: partition 2 is full");
     }

@@ -1,8 +1,8 @@
 //! What [`service!`](crate::service) expands to calls: one router, one set of jobs and of consumers for each worker,
 //! built when first needed.
 
-use crate::bindings::exports::simhost::service::handler::Route;
 use crate::bindings::consumers::exports::simhost::service::consumer;
+use crate::bindings::exports::simhost::service::handler::Route;
 use crate::bindings::jobs::exports::simhost::service::job;
 use crate::bindings::simhost::service::http;
 use crate::extract::Context;

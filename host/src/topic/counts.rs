@@ -37,8 +37,9 @@ pub struct GroupCounts {
     pub revoked: u64,
     /// How often partitions were assigned anew.
     pub rebalances: u64,
-    /// The most messages that were not done at a time.
+    /// The most messages that were not done at a time, and those when no more requests were made.
     pub largest_lag: u64,
+    pub lag_at_end: Option<u64>,
     /// From the instant at which a message was published until it was done: nanoseconds.
     pub ages: Option<Box<Tally>>,
 }
@@ -54,6 +55,7 @@ impl GroupCounts {
 #[derive(Clone, Debug)]
 pub struct TopicAccount {
     pub name: String,
+    pub partitions: u32,
     pub counts: TopicCounts,
     /// Messages that are kept.
     pub kept: u64,
@@ -77,7 +79,8 @@ impl TopicAccount {
             let (oldest, end) = log.range(partition);
             end - oldest
         });
-        Self { name: log.settings.name.clone(), counts: log.counts.clone(), kept: kept.sum(), groups }
+        let (name, partitions) = (log.settings.name.clone(), log.partitions());
+        Self { name, partitions, counts: log.counts.clone(), kept: kept.sum(), groups }
     }
 
     /// Takes in what the same topic has seen in another world.
@@ -109,6 +112,10 @@ impl GroupCounts {
         self.rebalances += other.rebalances;
         // Those of several worlds need not have been at the same time.
         self.largest_lag += other.largest_lag;
+        self.lag_at_end = match (self.lag_at_end, other.lag_at_end) {
+            (Some(mine), Some(theirs)) => Some(mine + theirs),
+            (mine, theirs) => mine.or(theirs),
+        };
         if let Some(ages) = &other.ages {
             self.ages.get_or_insert_with(|| Box::new(Tally::coarse())).merge(ages);
         }

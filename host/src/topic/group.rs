@@ -216,6 +216,11 @@ impl Group {
         self.lag
     }
 
+    /// No more requests are made.
+    pub(super) fn note_lag(&mut self) {
+        self.counts.lag_at_end.get_or_insert(self.lag);
+    }
+
     /// A partition has grown to this end.
     pub(super) fn grew(&mut self, partition: u32, end: u64) {
         let cursor = &mut self.cursors[partition as usize];
