@@ -41,8 +41,8 @@ pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misuse
 use histogram::Shape;
 pub use life::Change;
 use life::Life;
-use messages::{PROCESSED, SENT};
 pub use messages::{Exchanged, MessageKey};
+use messages::{PROCESSED, SENT};
 pub use operations::OperationKey;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};

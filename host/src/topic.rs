@@ -103,18 +103,23 @@ pub struct Topics {
 
 impl Topics {
     pub fn new(model: &Model) -> Self {
-        let group = |of: &model::Subscription| Group::new(of, model.topics[of.topic].partitions);
+        Self::of(&model.topics, &model.subscriptions, model.bounds.call_depth)
+    }
+
+    /// These topics and groups. Calls and messages may be this deep.
+    pub fn of(topics: &[model::Topic], subscriptions: &[model::Subscription], depth: u32) -> Self {
+        let group = |of: &model::Subscription| Group::new(of, topics[of.topic].partitions);
         let of = |topic| {
-            let all = model.subscriptions.iter().enumerate();
+            let all = subscriptions.iter().enumerate();
             all.filter(|(_, one)| one.topic == topic).map(|(place, _)| place).collect()
         };
         Self {
-            of: (0..model.topics.len()).map(of).collect(),
-            topics: model.topics.iter().map(|_| Conventions::default()).collect(),
-            consumers: model.subscriptions.iter().map(|_| Conventions::default()).collect(),
-            depth: model.bounds.call_depth,
-            logs: model.topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
-            groups: model.subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
+            of: (0..topics.len()).map(of).collect(),
+            topics: topics.iter().map(|_| Conventions::default()).collect(),
+            consumers: subscriptions.iter().map(|_| Conventions::default()).collect(),
+            depth,
+            logs: topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
+            groups: subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
             listener: OnceCell::new(),
         }
     }
@@ -169,7 +174,7 @@ impl Topics {
     }
 
     /// The groups of a topic.
-    fn of(&self, topic: usize) -> impl Iterator<Item = &RefCell<Group>> {
+    fn groups_at(&self, topic: usize) -> impl Iterator<Item = &RefCell<Group>> {
         self.of[topic].iter().map(|place| &self.groups[*place])
     }
 
@@ -183,9 +188,9 @@ impl Topics {
     /// # Errors
     /// The partition is full.
     pub fn publish(&self, topic: usize, partition: u32, record: Record, now: Nanos) -> Result<u64, Full> {
-        let done = || self.of(topic).map(|group| group.borrow().next_offset(partition)).min();
+        let done = || self.groups_at(topic).map(|group| group.borrow().next_offset(partition)).min();
         let offset = self.logs[topic].borrow_mut().append(partition, record, done, now)?;
-        for group in self.of(topic) {
+        for group in self.groups_at(topic) {
             group.borrow_mut().grew(partition, offset + 1);
         }
         if let Some(listener) = self.listener.get() {
@@ -211,7 +216,7 @@ impl Topics {
     pub fn accounts(&self) -> Vec<TopicAccount> {
         let account = |(topic, log): (usize, &RefCell<Log>)| {
             let log = log.borrow();
-            let groups = self.of(topic).map(|group| group.borrow().account());
+            let groups = self.groups_at(topic).map(|group| group.borrow().account());
             TopicAccount::new(&log, groups.collect())
         };
         self.logs.iter().enumerate().map(account).collect()

@@ -11,8 +11,8 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{InstancePre, Linker, TypedFunc};
 use wasmtime::error::Context as _;
 
-use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::consumer::Outcome;
+use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
 use super::host::{self, GuestState};
 
@@ -189,7 +189,13 @@ impl GuestCode {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
                 let routes = Some(RoutesFunction::V0_1(handler.func_routes()));
-                Exports { handle: Some(handler.func_handle()), routes, names: None, topics: None, receive: None }
+                Exports {
+                    handle: Some(handler.func_handle()),
+                    routes,
+                    names: None,
+                    topics: None,
+                    receive: None,
+                }
             }
             Self::V0_2(code) => code.instantiate(store).await?,
         })

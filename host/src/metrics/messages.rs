@@ -56,7 +56,8 @@ impl Messages {
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
         Exchanged { messages, took, origin }: Exchanged,
     ) {
-        let (took, bounds, count) = (Measured::Time(took), durations.bounds(), Measured::Whole(messages as i64));
+        let (took, bounds, count) =
+            (Measured::Time(took), durations.bounds(), Measured::Whole(messages as i64));
         let new = || Of { duration: Histogram::new(shape, bounds, took), count: Counter::new(count) };
         let of = self.0.at(key, attributes, new);
         of.duration.record(took, bounds, rule.candidate(took, origin));

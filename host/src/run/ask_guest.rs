@@ -183,7 +183,8 @@ fn incorrect(name: &str, what: &str, errors: Vec<String>) -> Refusal {
 fn each_once(all: [Option<Vec<contract::Problem>>; 3]) -> Vec<contract::Problem> {
     let mut problems: Vec<contract::Problem> = Vec::new();
     for other in all.into_iter().flatten().flatten() {
-        let is_same = |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
+        let is_same =
+            |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
         if !problems.iter().any(is_same) {
             problems.push(other);
         }

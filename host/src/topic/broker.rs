@@ -32,7 +32,7 @@ impl Topics {
             });
             let told = &mut brokers[at].1;
             told.topic(&log);
-            self.of(index).for_each(|group| told.group(&log, &mut group.borrow_mut(), now));
+            self.groups_at(index).for_each(|group| told.group(&log, &mut group.borrow_mut(), now));
         }
         brokers.into_iter().map(|(_, told)| told.all()).collect()
     }

@@ -74,7 +74,8 @@ fn described(topic: &model::Topic, operation: Operation, group: Option<&str>) ->
         KeyValue::new(attribute::MESSAGING_SYSTEM, topic.system.name()),
         KeyValue::new(attribute::MESSAGING_DESTINATION_NAME, text(&topic.name)),
     ];
-    attributes.extend(group.map(|group| KeyValue::new(attribute::MESSAGING_CONSUMER_GROUP_NAME, text(group))));
+    attributes
+        .extend(group.map(|group| KeyValue::new(attribute::MESSAGING_CONSUMER_GROUP_NAME, text(group))));
     attributes.extend([
         KeyValue::new(attribute::SERVER_ADDRESS, text(&topic.broker)),
         KeyValue::new(attribute::SERVER_PORT, topic.system.port()),

@@ -84,6 +84,13 @@ pub struct Delivery {
     epoch: u64,
 }
 
+impl Delivery {
+    /// One of these records, from this partition and offset on, that is delivered for the `attempt`-th time.
+    pub fn again(records: Vec<Delivered>, (partition, first): (u32, u64), attempt: u32) -> Self {
+        Self { partition, replica: 0, first, records, attempt, number: 0, epoch: 0 }
+    }
+}
+
 /// A record that is delivered.
 #[derive(Clone, Debug)]
 pub struct Delivered {

@@ -64,7 +64,7 @@ fn what_a_replica_had_when_it_crashed_is_processed_by_another_when_its_session_h
     let crash = "[[faults]]\nname = \"it\"\nkind = \"crash\"\nrestart = \"30s\"\n\
                  target = { service = \"back\", replica = 1 }\nwhen = { at = \"3s\" }";
     let sections = topic("partitions = 2", "session-timeout = \"4s\"") + crash;
-    let run = run(post("20/s", "replicas = 2\nconfig.lasts = \"20ms\"", &sections), "10s");
+    let run = run(post("20/s", "replicas = 2\nconfig.lasts = \"80ms\"", &sections), "10s");
     let places = processed(&run);
     assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), 200, "at least once");
     let group = group(&run);
@@ -106,7 +106,7 @@ fn slow_consumers_lag_and_the_log_keeps_as_much_as_it_may() {
     assert_eq!((dropped, missed + done), (900, 1_000));
     assert!((195..=205).contains(&(done - 100)), "20 for each second, and those that were left: {done}");
     assert!((95..=105).contains(&number(&group["lag"])), "{group}");
-    assert!(number(&group["lag_max"]) <= 101, "{group}");
+    assert!(number(&group["lag_max"]) <= 110, "{group}");
 }
 
 #[test]

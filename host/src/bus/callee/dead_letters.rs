@@ -22,7 +22,9 @@ const REASON: &str = "dead-letter-reason";
 impl CalleeSide {
     /// Sends the messages of a delivery that were given up to the dead letters.
     pub(super) async fn bury(&self, group: usize, delivery: &Rc<Delivery>, processed: &Processed) {
-        let Some(dead_letter) = self.host.topics.groups()[group].borrow().settings.dead_letter else { return };
+        let Some(dead_letter) = self.host.topics.groups()[group].borrow().settings.dead_letter else {
+            return;
+        };
         for (record, offset) in delivery.records.iter().zip(delivery.first..) {
             let at = Receipt { partition: delivery.partition, offset };
             if self.bury_one(group, dead_letter, (record, at, delivery.replica), processed).await {
@@ -55,7 +57,8 @@ impl CalleeSide {
         let partition = topics.logs()[dead_letter].borrow().partition(message.key.as_deref(), message.draws);
         recorder.opened();
         let service = topics.groups()[group].borrow().settings.service;
-        let resource = self.guest(service).map(|guest| guest.set.replicas[replica as usize].identity.resource);
+        let resource =
+            self.guest(service).map(|guest| guest.set.replicas[replica as usize].identity.resource);
         let describe = || {
             let described = topics.described(dead_letter, Operation::Send);
             (described.name, Attributes { shared: Some(described.attributes), ..Attributes::default() })

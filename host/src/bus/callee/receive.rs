@@ -101,7 +101,9 @@ impl CalleeSide {
         };
         let is_single = delivery.records.len() == 1;
         let (trace, parent, span) = match settings.context {
-            MessageContext::Parent if is_single => continued(&first.message.context, first.message.trace, key(first)),
+            MessageContext::Parent if is_single => {
+                continued(&first.message.context, first.message.trace, key(first))
+            }
             MessageContext::Parent | MessageContext::Link | MessageContext::None => {
                 let trace = self.tracing.trace(key(first).draw(), None, false);
                 let span = trace.child_id(None, 0);
@@ -304,7 +306,12 @@ impl CalleeSide {
         let messages = delivery.records.len() as u64;
         let key = MessageKey { place: *group as u32, error };
         let exchanged = Exchanged { messages, took: now - begun, origin };
-        metrics.processed_messages(metrics.incarnation(replica.identity.resource), key, attributes, exchanged);
+        metrics.processed_messages(
+            metrics.incarnation(replica.identity.resource),
+            key,
+            attributes,
+            exchanged,
+        );
     }
 }
 

@@ -111,7 +111,8 @@ impl CalleeSide {
             self.measure_deployment(replica, !is_replaced);
             if release.is_on(index, guest.set.replicas.len()) {
                 let runs = guest.releases.iter().find(|other| {
-                    self.faults.rules()[other.fault].is_active() && other.is_on(index, guest.set.replicas.len())
+                    self.faults.rules()[other.fault].is_active()
+                        && other.is_on(index, guest.set.replicas.len())
                 });
                 let is_there = runs.is_none_or(|release| release.set.is_some());
                 self.member_redeployed(replica.identity.service, index as u32, is_there);

@@ -53,7 +53,8 @@ impl GuestPre {
         let handler =
             self.handler.as_ref().map(|handler| handler.load(&mut *store, &instance)).transpose()?;
         let job = self.job.as_ref().map(|job| job.load(&mut *store, &instance)).transpose()?;
-        let consumer = self.consumer.as_ref().map(|consumer| consumer.load(&mut *store, &instance)).transpose()?;
+        let consumer =
+            self.consumer.as_ref().map(|consumer| consumer.load(&mut *store, &instance)).transpose()?;
         Ok(Exports {
             handle: handler.as_ref().map(|handler| handler.func_handle()),
             routes: handler.map(|handler| RoutesFunction::V0_2(handler.func_routes())),

@@ -41,7 +41,12 @@ impl delivery::Host for GuestState {
         let messages = self.local.get().receiving().map(|received| {
             let delivery = &received.delivery;
             let offsets = delivery.first..;
-            delivery.records.iter().zip(offsets).map(|(record, offset)| given(record, offset)).collect::<Vec<_>>()
+            delivery
+                .records
+                .iter()
+                .zip(offsets)
+                .map(|(record, offset)| given(record, offset))
+                .collect::<Vec<_>>()
         });
         let size = |one: &delivery::Received| {
             size_of::<delivery::Received>()

@@ -141,13 +141,8 @@ impl Local {
             let Some(scope) = &mut self.scope else { continue };
             let (parent, id) = scope.child();
             let message = message.sent(scope, id, depth);
-            let (created, _) = self.begin(
-                (topic, Operation::Create),
-                vec![message],
-                (parent, id),
-                Box::default(),
-                began,
-            );
+            let (created, _) =
+                self.begin((topic, Operation::Create), vec![message], (parent, id), Box::default(), began);
             ready.extend(created.made());
         }
         let links = ready.iter().map(|message| SpanLink::from(&message.context)).collect();
@@ -201,8 +196,18 @@ impl Local {
         self.host.recorder.opened();
         let (host, process) = (Rc::clone(&self.host), self.process);
         let count = messages.len() as u64;
-        let sending =
-            Sending { host, process, topic, operation, messages, count, began, origin, span, has_ended: false };
+        let sending = Sending {
+            host,
+            process,
+            topic,
+            operation,
+            messages,
+            count,
+            began,
+            origin,
+            span,
+            has_ended: false,
+        };
         (sending, chance)
     }
 }
@@ -271,11 +276,7 @@ impl Sending {
     }
 
     /// Goes to the broker, and comes back to its process with what became of it.
-    async fn run(
-        mut self,
-        chance: Key,
-        process: Rc<Process>,
-    ) -> Result<Vec<Receipt>, messaging::SendError> {
+    async fn run(mut self, chance: Key, process: Rc<Process>) -> Result<Vec<Receipt>, messaging::SendError> {
         let latency = self.host.topics.logs()[self.topic].borrow().settings.publish.clone();
         let confirmed = self.began.saturating_add(latency.sample(&mut chance.stream()));
         self.host.sched.sleep_until(confirmed).await;
