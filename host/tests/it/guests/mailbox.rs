@@ -140,10 +140,11 @@ fn what_fails_is_delivered_again_after_growing_waits_and_then_goes_to_the_dead_l
     let dead = "dead-letter = \"dead\"\nretry = { attempts = 3, backoff = \"100ms\" }\n[topics.dead]\n\
                 [[subscriptions]]\ntopic = \"dead\"\nservice = \"back\"\ngroup = \"undertaker\"";
     for (body, error, deliveries) in
-        [("retry", "retry", 3), ("reject", "reject", 1), ("trap", "guest_trap", 3), ("recover", "", 2)]
+        [("retry", "retry", 3), ("reject", "reject", 1), ("trap", "guest_trap", 3), ("recover", "retry", 2)]
     {
         let request = format!("POST /send/letters {{\"body\":\"{body}\",\"header\":[\"x-shop\",\"7\"]}}");
-        let run = letters("config.lasts = \"1ms\"", "", dead).virtually(&[&request, "POST /send/letters {\"body\":\"next\"}"]);
+        let run = letters("config.lasts = \"1ms\"", "", dead)
+            .virtually(&[&request, "POST /send/letters {\"body\":\"next\"}"]);
         let processed: Vec<_> = run.named("process letters").into_iter().collect();
         assert_eq!(processed.len(), deliveries + 1, "{body}");
         let failed: Vec<_> = processed.iter().filter(|span| !span.error_type().is_null()).collect();
