@@ -124,7 +124,7 @@ impl Worker {
         self.ask(async |guest, store| guest.jobs(store).await).await
     }
 
-    /// Asks the guest for the topics whose messages it takes, none for all; none of one that consumes nothing.
+    /// Asks the guest for the topics whose messages it takes: an empty list for all, `None` if none.
     ///
     /// # Errors
     /// As those of [`routes`](Self::routes).

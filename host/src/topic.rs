@@ -1,7 +1,7 @@
 //! Topics of a topology: logs of messages in partitions, and the groups that consume them.
 //!
-//! [`Log`] keeps the messages of a topic, [`Group`] says which of them is delivered next, and to whom. Both are
-//! plain data: what time it is they are told. [`Topics`] has those of a world. Who delivers is the bus.
+//! [`Log`] keeps the messages of a topic, [`Group`] says which is delivered next, and to whom. Both are
+//! plain data: they are told what time it is. [`Topics`] has those of a world. The bus delivers.
 
 mod broker;
 mod conventions;
@@ -207,7 +207,7 @@ impl Topics {
         group.next(&log, partition, now)
     }
 
-    /// No more requests are made: what each group lags behind now is what it leaves. Only the first time counts.
+    /// No more requests are made: how far each group lags behind then is told. Only the first time counts.
     pub fn requests_end(&self) {
         self.groups.iter().for_each(|group| group.borrow_mut().note_lag());
     }
@@ -217,7 +217,7 @@ impl Topics {
         let account = |(topic, log): (usize, &RefCell<Log>)| {
             let log = log.borrow();
             let groups = self.groups_at(topic).map(|group| group.borrow().account());
-            TopicAccount::new(&log, groups.collect())
+            log.account(groups.collect())
         };
         self.logs.iter().enumerate().map(account).collect()
     }

@@ -60,6 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "process",
             "database",
             "telemetry",
+            "topic",
             "cache",
             "metrics",
             "wasi",

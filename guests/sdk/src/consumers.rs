@@ -112,8 +112,8 @@ impl Delivery {
 
 type Consumer = Box<dyn Fn(Delivery) -> Outcome>;
 
-/// What a service does with the messages of which topics. What is wrong with it is reported when the simulator loads the
-/// guest, all of it at once. [`service!`](crate::service) exports it.
+/// What a service does with the messages of which topics. What is wrong with it is reported when the simulator loads
+/// the guest, all of it at once. [`service!`](crate::service) exports it.
 #[derive(Default)]
 pub struct Consumers {
     topics: Vec<(String, Consumer)>,
@@ -127,8 +127,8 @@ impl Consumers {
         Self::default()
     }
 
-    /// Processes each message of a topic. Those of a batch come one after the other, until one is not done: its outcome is
-    /// that of the batch.
+    /// Processes each message of a topic. Those of a batch come one after the other, until one is not done: its outcome
+    /// is that of the batch.
     ///
     /// A second consumer of the same topic is a problem.
     pub fn topic<R: ConsumerResult>(self, topic: &str, receive: impl Fn(Message) -> R + 'static) -> Self {

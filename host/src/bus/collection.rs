@@ -51,8 +51,8 @@ impl Bus {
         }
     }
 
-    /// The Resources of all processes: of the replicas of the topology, of loads that have spans, of what faults
-    /// deploy, and of brokers.
+    /// The Resources of all processes: of the replicas of the topology, of loads that have spans, of what
+    /// faults deploy, and of brokers.
     pub fn processes(&self) -> impl Iterator<Item = ResourceId> {
         let of = |replica: &Replica| replica.identity.resource;
         let own = self.nodes().iter().flat_map(own).map(of);

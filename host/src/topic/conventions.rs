@@ -1,5 +1,5 @@
-//! What spans and metrics say of topics, by the semantic conventions 1.44 ("Semantic conventions for messaging
-//! spans", "Semantic conventions for Kafka").
+//! What spans and metrics say of topics, by the semantic conventions 1.44 ("Semantic conventions for
+//! messaging spans", "Semantic conventions for Kafka").
 
 use std::cell::OnceCell;
 use std::sync::Arc;

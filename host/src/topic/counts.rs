@@ -3,8 +3,6 @@
 use crate::model::{Nanos, ServiceId};
 use crate::tally::Tally;
 
-use super::log::Log;
-
 /// What became of the messages of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicCounts {
@@ -74,15 +72,6 @@ pub struct GroupAccount {
 }
 
 impl TopicAccount {
-    pub(super) fn new(log: &Log, groups: Vec<GroupAccount>) -> Self {
-        let kept = (0..log.partitions()).map(|partition| {
-            let (oldest, end) = log.range(partition);
-            end - oldest
-        });
-        let (name, partitions) = (log.settings.name.clone(), log.partitions());
-        Self { name, partitions, counts: log.counts.clone(), kept: kept.sum(), groups }
-    }
-
     /// Takes in what the same topic has seen in another world.
     pub fn merge(&mut self, other: &Self) {
         let TopicCounts { published, bytes, refused, dropped, expired } = &other.counts;

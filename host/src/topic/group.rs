@@ -184,7 +184,7 @@ impl Group {
         self.members.len()
     }
 
-    /// All members have to join anew, which takes until `resumes`. What is being delivered is delivered again.
+    /// All members have to join anew, which takes until `resumes`. What is under way is delivered again.
     pub fn revoke(&mut self, resumes: Nanos) {
         self.epoch += 1;
         self.resumes = self.resumes.max(resumes);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::model::{self, Nanos, Overflow};
 use crate::rng::Key;
 
-use super::counts::TopicCounts;
+use super::counts::{GroupAccount, TopicAccount, TopicCounts};
 use super::{Record, partitioner};
 
 /// A partition is full.
@@ -104,6 +104,13 @@ impl Log {
         self.counts.published += 1;
         self.counts.bytes += size;
         Ok(offset)
+    }
+
+    /// What was counted, and how it stands.
+    pub(super) fn account(&self, groups: Vec<GroupAccount>) -> TopicAccount {
+        let kept = self.partitions.iter().map(|partition| partition.records.len() as u64).sum();
+        let (name, partitions) = (self.settings.name.clone(), self.partitions());
+        TopicAccount { name, partitions, counts: self.counts.clone(), kept, groups }
     }
 
     /// Removes the records that are too old.

@@ -1,4 +1,4 @@
-//! Messages at a replica of the group that consumes them: a worker, the CONSUMER span, the guest, the outcome.
+//! Messages at a replica of the group that consumes them: worker, CONSUMER span, guest, and outcome.
 
 use std::rc::Rc;
 
@@ -87,7 +87,7 @@ impl CalleeSide {
         }
     }
 
-    /// The messages as faults see them, with the trace that they belong to, and the links of its CONSUMER span.
+    /// The messages as faults see them, with the trace that they belong to, and the links of the span.
     fn visit_of(
         &self,
         guest: &GuestNode,
