@@ -13,6 +13,7 @@ use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
 use super::life::{Change, Life};
 use super::operations::Operations;
+use super::pools::Pools;
 use super::requests::{CLIENT, Requests, SERVER};
 use super::value::{Measured, seconds};
 
@@ -56,6 +57,7 @@ pub struct ProcessMetrics {
     pub sent: Requests,
     /// None before the first.
     operations: Option<Box<Operations>>,
+    pools: Option<Box<Pools>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
     waits: Option<Box<Histogram>>,
@@ -94,6 +96,7 @@ impl ProcessMetrics {
             served: Requests::default(),
             sent: Requests::default(),
             operations: None,
+            pools: None,
             active: None,
             waits: None,
             policies: Vec::new(),
@@ -130,6 +133,11 @@ impl ProcessMetrics {
     /// What it has asked of databases and caches.
     pub fn operations_mut(&mut self) -> &mut Operations {
         self.operations.get_or_insert_default()
+    }
+
+    /// Its connections to databases.
+    pub fn pools_mut(&mut self) -> &mut Pools {
+        self.pools.get_or_insert_default()
     }
 
     /// A worker has a request.
@@ -207,6 +215,7 @@ impl ProcessMetrics {
             requests.collected(now);
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
+        self.pools.iter_mut().for_each(|pools| pools.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
         counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
@@ -227,6 +236,7 @@ impl ProcessMetrics {
         collecting.observed(Own::ServerActive, active);
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
+        self.pools.iter().for_each(|pools| pools.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {
