@@ -45,6 +45,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case("checkout", "more_than_there_is", &[r#"POST /checkout {"items":[{"sku":"SKU-001","qty":100001}]}"#]),
+    Case { arguments: &["--fault", "lost-index=on"], ..case("checkout", "lost_index", &[TWO_ITEMS]) },
     case(
         "items",
         "create",

@@ -347,7 +347,8 @@ impl GuestState {
         let rows = result.as_ref().ok().filter(|done| !done.columns.is_empty()).map(|done| done.rows.len());
         local.record_query(span, said, result.as_ref().err(), rows);
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
-        self.charge(work.steps.saturating_mul(STEP));
+        // The database has taken the time of its steps, and the guest has waited for it.
+        self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
         let done = result.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
         let cells = done.rows.iter().flatten().map(Value::weight).sum();
         self.charge(bill::bytes(cells));
