@@ -103,15 +103,13 @@ impl Pools {
         let timeouts = self.0.iter().map(|pool| (&pool.attributes, &pool.timeouts));
         let timeouts = timeouts.filter(|(_, counter)| counter.sum().as_f64() > 0.0);
         collecting.counters(Own::ConnectionTimeouts, timeouts);
-        let times: [(Own, fn(&Pool) -> &Option<Box<Histogram>>); 3] = [
-            (Own::ConnectionCreateTime, |pool| &pool.creates),
-            (Own::ConnectionWaitTime, |pool| &pool.waits),
-            (Own::ConnectionUseTime, |pool| &pool.uses),
-        ];
-        for (own, of) in times {
-            let all = self.0.iter().filter_map(|pool| Some((&pool.attributes, &**of(pool).as_ref()?)));
-            collecting.histograms(own, all);
-        }
+        self.leave_times(Own::ConnectionCreateTime, |pool| pool.creates.as_deref(), collecting);
+        self.leave_times(Own::ConnectionWaitTime, |pool| pool.waits.as_deref(), collecting);
+        self.leave_times(Own::ConnectionUseTime, |pool| pool.uses.as_deref(), collecting);
+    }
+
+    fn leave_times(&self, own: Own, of: fn(&Pool) -> Option<&Histogram>, collecting: &mut Collecting<'_>) {
+        collecting.histograms(own, self.0.iter().filter_map(|pool| Some((&pool.attributes, of(pool)?))));
     }
 
     /// It has left: another interval begins at this instant.
