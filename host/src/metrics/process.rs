@@ -14,6 +14,7 @@ use super::histogram::{Histogram, Shape};
 use super::life::{Change, Life};
 use super::messages::{Messages, PROCESSED, SENT};
 use super::operations::Operations;
+use super::pools::Pools;
 use super::requests::{CLIENT, Requests, SERVER};
 use super::value::{Measured, seconds};
 
@@ -57,6 +58,7 @@ pub struct ProcessMetrics {
     pub sent: Requests,
     /// None before the first.
     operations: Option<Box<Operations>>,
+    pools: Option<Box<Pools>>,
     /// What it has sent, and what it has processed; none before the first.
     messages: Option<Box<[Messages; 2]>>,
     /// Requests that its workers have, by method; none before the first.
@@ -97,6 +99,7 @@ impl ProcessMetrics {
             served: Requests::default(),
             sent: Requests::default(),
             operations: None,
+            pools: None,
             messages: None,
             active: None,
             waits: None,
@@ -134,6 +137,11 @@ impl ProcessMetrics {
     /// What it has asked of databases and caches.
     pub fn operations_mut(&mut self) -> &mut Operations {
         self.operations.get_or_insert_default()
+    }
+
+    /// Its connections to databases.
+    pub fn pools_mut(&mut self) -> &mut Pools {
+        self.pools.get_or_insert_default()
     }
 
     /// The messages that it has sent, and those that it has processed.
@@ -221,6 +229,7 @@ impl ProcessMetrics {
             requests.collected(now);
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
+        self.pools.iter_mut().for_each(|pools| pools.collected(now));
         let messages = self.messages.iter_mut().flat_map(|messages| messages.iter_mut());
         messages.for_each(|messages| messages.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
@@ -243,6 +252,7 @@ impl ProcessMetrics {
         collecting.observed(Own::ServerActive, active);
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
+        self.pools.iter().for_each(|pools| pools.leave(collecting));
         if let Some(messages) = &self.messages {
             let [sent, processed] = &**messages;
             sent.leave(SENT, collecting);
