@@ -1,6 +1,7 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
 //! "Database client metrics", "Messaging client metrics", "OS process metrics") where they have them.
-//! Those of brokers have the names of the Collector's `kafkametrics`. `docs/reference/metrics.md` describes them.
+//! Those of brokers have the names of the Collector's `kafkametrics`.
+//! `docs/reference/metrics.md` describes all of them.
 
 use std::sync::Arc;
 
