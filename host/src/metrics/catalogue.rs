@@ -1,6 +1,7 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
-//! "Database client metrics", "OS process metrics") where they have them.
-//! `docs/reference/metrics.md` describes them.
+//! "Database client metrics", "Messaging client metrics", "OS process metrics") where they have them.
+//! Those of brokers have the names of the Collector's `kafkametrics`.
+//! `docs/reference/metrics.md` describes all of them.
 
 use std::sync::Arc;
 
@@ -19,6 +20,18 @@ pub enum Own {
     ClientRequestSize,
     ClientResponseSize,
     OperationDuration,
+    ReturnedRows,
+    ConnectionCount,
+    ConnectionMax,
+    ConnectionPending,
+    ConnectionTimeouts,
+    ConnectionCreateTime,
+    ConnectionWaitTime,
+    ConnectionUseTime,
+    MessagingDuration,
+    MessagesSent,
+    ProcessDuration,
+    MessagesConsumed,
     QueueLength,
     QueueWait,
     WorkerCount,
@@ -32,6 +45,14 @@ pub enum Own {
     MemoryUsage,
     Uptime,
     Restarts,
+    KafkaBrokers,
+    KafkaPartitions,
+    KafkaCurrentOffset,
+    KafkaOldestOffset,
+    KafkaGroupMembers,
+    KafkaGroupOffset,
+    KafkaGroupLag,
+    KafkaGroupLagSum,
 }
 
 /// What an instrument is.
@@ -66,6 +87,10 @@ pub const DURATIONS: &[f64] =
 /// Seconds: what the conventions advise for the durations of operations of databases.
 pub const OPERATION_DURATIONS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
+/// What the conventions advise for the rows of a result.
+pub const ROWS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0];
+
 /// What an SDK takes where nobody advises otherwise, as for sizes and for a guest's histogram without bounds
 /// (OpenTelemetry specification, "Metrics SDK", "Explicit Bucket Histogram Aggregation").
 pub const DEFAULT_BOUNDS: &[f64] =
@@ -82,7 +107,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 21] = [
+pub const SPECS: [Spec; 41] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -138,6 +163,91 @@ pub const SPECS: [Spec; 21] = [
         "s",
         Kind::Histogram(OPERATION_DURATIONS),
         "Duration of database client operations.",
+    ),
+    spec(
+        Own::ReturnedRows,
+        metric::DB_CLIENT_RESPONSE_RETURNED_ROWS,
+        "{row}",
+        Kind::Histogram(ROWS),
+        "The actual number of records returned by the database operation.",
+    ),
+    spec(
+        Own::ConnectionCount,
+        metric::DB_CLIENT_CONNECTION_COUNT,
+        "{connection}",
+        Kind::UpDownCounter,
+        "The number of connections that are currently in state described by the `state` attribute.",
+    ),
+    spec(
+        Own::ConnectionMax,
+        metric::DB_CLIENT_CONNECTION_MAX,
+        "{connection}",
+        Kind::UpDownCounter,
+        "The maximum number of open connections allowed.",
+    ),
+    spec(
+        Own::ConnectionPending,
+        metric::DB_CLIENT_CONNECTION_PENDING_REQUESTS,
+        "{request}",
+        Kind::UpDownCounter,
+        "The number of current pending requests for an open connection.",
+    ),
+    spec(
+        Own::ConnectionTimeouts,
+        metric::DB_CLIENT_CONNECTION_TIMEOUTS,
+        "{timeout}",
+        Kind::Counter,
+        "The number of connection timeouts that have occurred trying to obtain a connection from the pool.",
+    ),
+    // The conventions advise no buckets for the times of connections: those of operations suit them.
+    spec(
+        Own::ConnectionCreateTime,
+        metric::DB_CLIENT_CONNECTION_CREATE_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time it took to create a new connection.",
+    ),
+    spec(
+        Own::ConnectionWaitTime,
+        metric::DB_CLIENT_CONNECTION_WAIT_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time it took to obtain an open connection from the pool.",
+    ),
+    spec(
+        Own::ConnectionUseTime,
+        metric::DB_CLIENT_CONNECTION_USE_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time between borrowing a connection and returning it to the pool.",
+    ),
+    spec(
+        Own::MessagingDuration,
+        metric::MESSAGING_CLIENT_OPERATION_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of messaging operation initiated by a producer or consumer client.",
+    ),
+    spec(
+        Own::MessagesSent,
+        metric::MESSAGING_CLIENT_SENT_MESSAGES,
+        "{message}",
+        Kind::Counter,
+        "Number of messages producer attempted to send to the broker.",
+    ),
+    spec(
+        Own::ProcessDuration,
+        metric::MESSAGING_PROCESS_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of processing operation.",
+    ),
+    spec(
+        Own::MessagesConsumed,
+        metric::MESSAGING_CLIENT_CONSUMED_MESSAGES,
+        "{message}",
+        Kind::Counter,
+        "Number of messages that were delivered to the application.",
     ),
     spec(
         Own::QueueLength,
@@ -223,6 +333,62 @@ pub const SPECS: [Spec; 21] = [
         "{restart}",
         Kind::UpDownCounter,
         "Number of times the process was started again.",
+    ),
+    spec(
+        Own::KafkaBrokers,
+        "kafka.brokers",
+        "{brokers}",
+        Kind::UpDownCounter,
+        "Number of brokers in the cluster.",
+    ),
+    spec(
+        Own::KafkaPartitions,
+        "kafka.topic.partitions",
+        "{partitions}",
+        Kind::UpDownCounter,
+        "Number of partitions in topic.",
+    ),
+    spec(
+        Own::KafkaCurrentOffset,
+        "kafka.partition.current_offset",
+        "1",
+        Kind::Gauge,
+        "Current offset of partition of topic.",
+    ),
+    spec(
+        Own::KafkaOldestOffset,
+        "kafka.partition.oldest_offset",
+        "1",
+        Kind::Gauge,
+        "Oldest offset of partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupMembers,
+        "kafka.consumer_group.members",
+        "{members}",
+        Kind::UpDownCounter,
+        "Count of members in the consumer group.",
+    ),
+    spec(
+        Own::KafkaGroupOffset,
+        "kafka.consumer_group.offset",
+        "1",
+        Kind::Gauge,
+        "Current offset of the consumer group at partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupLag,
+        "kafka.consumer_group.lag",
+        "1",
+        Kind::Gauge,
+        "Current approximate lag of consumer group at partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupLagSum,
+        "kafka.consumer_group.lag_sum",
+        "1",
+        Kind::Gauge,
+        "Current approximate sum of consumer group lag across all partitions of topic.",
     ),
 ];
 
