@@ -1,8 +1,8 @@
 //! `simhost import`: a topology from recorded traces, of any origin.
 //!
 //! The file is read once. [`span`] keeps of each span what matters, within the bounds of [`bounds`];
-//! [`trace`] finds the requests of a trace and their calls, [`system`] sums them up by route, [`sketch`] decides
-//! what is written, and [`write`](mod@write) writes it. The same file gives the same bytes.
+//! [`trace`] finds the requests of a trace and their calls, [`system`] sums them up by route, [`sketch`]
+//! decides what is written, and [`write`](mod@write) writes it. The same file gives the same bytes.
 
 mod bounds;
 mod fit;

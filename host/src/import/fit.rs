@@ -16,8 +16,8 @@ const ERRORS_OFF: f64 = 2.5;
 /// Times closer together than this share are one time.
 const SAME: f64 = 0.02;
 
-/// What straight lines between percentiles may be off, relative to the time; and what more, divided by the root of
-/// the number of times.
+/// What straight lines between percentiles may be off, relative to the time; and what more, divided by the
+/// root of the number of times.
 const LINES_OFF: f64 = 0.02;
 const LINES_ERROR: f64 = 0.3;
 
@@ -44,7 +44,8 @@ pub fn distribution(times: &mut [Nanos]) -> String {
     lognormal(times).unwrap_or_else(|| percentiles(times))
 }
 
-/// The time below which so many in a thousand lie, on a straight line between two. The times are sorted, and there is one.
+/// The time below which so many in a thousand lie, on a straight line between two. The times are sorted, and
+/// there is one.
 pub fn quantile(times: &[Nanos], permille: u32) -> Nanos {
     let thousandth = (times.len() - 1) as u128 * u128::from(permille);
     let (at, rest) = ((thousandth / 1_000) as usize, thousandth % 1_000);

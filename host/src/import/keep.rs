@@ -1,8 +1,8 @@
 //! The spans of a file, whole traces of them, within a bound.
 //!
 //! They may come in any order: a Collector writes what comes, and files of several services may be
-//! put together. So they are held until the file has ended, and sorted then. Beyond the bound each second trace
-//! is given up, by a hash of its id: what is left is whole traces, whatever the order.
+//! put together. So they are held until the file has ended, and sorted then. Beyond the bound each second
+//! trace is given up, by a hash of its id: what is left is whole traces, whatever the order.
 
 use super::bounds::MAX_SPANS;
 use super::notes::{LeftOut, Reason};

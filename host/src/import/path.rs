@@ -32,7 +32,7 @@ pub fn route(path: &str) -> String {
     build(path, |segment| parameter(segment).map(str::to_owned))
 }
 
-/// The path of a request, without its query: numbers and ids become `{id}`, and what has a name in braces keeps it.
+/// The path of a request, without its query: numbers and ids become `{id}`, and names in braces stay.
 pub fn of_request(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let named = |segment: &str| parameter(segment).filter(|_| segment.starts_with('{')).map(str::to_owned);

@@ -4,6 +4,7 @@ mod callees;
 mod links;
 mod services;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Nanos;
@@ -65,6 +66,8 @@ pub struct RouteSketch {
 #[derive(Debug)]
 pub struct Load {
     pub to: String,
+    /// None of its requests has a SERVER span.
+    pub is_guessed: bool,
     /// Per second; none where all requests came at once.
     pub rate: Option<f64>,
     /// Number, method and path.
@@ -93,7 +96,7 @@ pub fn sketch(
         services[place].routes.push(route(system, names, &callees, &sizes, number, left_out));
     }
     let mut loads = loads(system, names, &callees, &sizes, scale, left_out);
-    loads.sort_by(|one, other| other.requests_sum().cmp(&one.requests_sum()).then(one.to.cmp(&other.to)));
+    loads.sort_by_cached_key(|load| (load.is_guessed, Reverse(load.requests_sum()), load.to.clone()));
     let entry = loads.first().map_or_else(String::new, |load| load.to.clone());
     let (latency, links) = links::links(system, names, &callees, &sizes);
     Sketch { services, latency, links, loads, entry }
@@ -148,8 +151,7 @@ fn route(
 
 /// The statement that took the most time; the others are counted.
 fn statement(route: &Route, names: &Names, left_out: &mut LeftOut) -> Option<Statement> {
-    let most =
-        route.statements.iter().max_by_key(|(number, (_, time))| (*time, std::cmp::Reverse(**number)))?;
+    let most = route.statements.iter().max_by_key(|(number, (_, time))| (*time, Reverse(**number)))?;
     let others = route.statements.iter().filter(|(number, _)| *number != most.0);
     left_out.add_many(Reason::FurtherStatements, others.map(|(_, (count, _))| count).sum());
     Some(names.statements.get(*most.0).clone())
@@ -174,16 +176,20 @@ fn loads(
         }
     }
     let load = |(service, mut routes): (u32, Vec<(u64, u32)>)| {
-        routes.sort_by_key(|(count, number)| (std::cmp::Reverse(*count), *number));
+        routes.sort_by_key(|(count, number)| (Reverse(*count), *number));
         left_out.add_many(Reason::RouteUnwritten, routes.len().saturating_sub(MAX_MIX) as u64);
         routes.truncate(MAX_MIX);
         let sum: u64 = routes.iter().map(|(count, _)| count).sum();
         let rate = (window > 0).then(|| sum as f64 * scale / seconds(window));
+        let is_guessed = routes.iter().all(|(_, number)| {
+            let route = &system.routes[*number as usize];
+            route.without_span == route.served.count
+        });
         let request = |(count, number): (u64, u32)| {
             (count, names.routes.get(number).method.clone(), names.paths[number as usize].clone())
         };
         let requests = routes.into_iter().map(request).collect();
-        Load { to: sizes.name(service).to_owned(), rate, requests }
+        Load { is_guessed, to: sizes.name(service).to_owned(), rate, requests }
     };
     by_service.into_iter().map(load).collect()
 }

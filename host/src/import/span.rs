@@ -194,7 +194,8 @@ fn served(attributes: &Attributes<'_>, service: u32, names: &mut Names) -> Optio
         None if is_path => path::of_request(&path::route(rest)),
         None => path::of_name(rest),
     };
-    names.route(service, method.unwrap_or_else(|| "GET".to_owned()), path, true)
+    let usual = if attributes.0.kind == SpanKind::Consumer { "POST" } else { "GET" };
+    names.route(service, method.unwrap_or_else(|| usual.to_owned()), path, true)
 }
 
 /// The route of a root that no request led to: a job.

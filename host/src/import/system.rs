@@ -120,7 +120,8 @@ impl System {
     }
 }
 
-/// The calls that are drawn; the others are counted. Several attempts are one call, with the outcome of the last.
+/// The calls that are drawn; the others are counted. Several attempts are one call, with the outcome of the
+/// last.
 fn drawn(request: &Request, names: &Names, left_out: &mut LeftOut) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let callee = |call: &Call| names.routes.get(call.to).service;
@@ -141,7 +142,8 @@ fn drawn(request: &Request, names: &Names, left_out: &mut LeftOut) -> Vec<Call> 
     calls
 }
 
-/// The two ways of a call. Clocks that differ shorten one and lengthen the other: then both are half of the sum.
+/// The two ways of a call. Clocks that differ shorten one and lengthen the other: then both are half of the
+/// sum.
 fn ways((there, back): (i64, i64)) -> impl Iterator<Item = Nanos> {
     let half = i64::midpoint(there, back);
     let ways = if there < 0 || back < 0 { [half, half] } else { [there, back] };

@@ -1,8 +1,10 @@
 //! One trace: its requests, and which calls each made.
 //!
 //! A request is a SERVER or CONSUMER span, a root without one, or what spans have in common whose
-//! parent is missing. A span of the same service belongs to the request of its parent. A call is a CLIENT span,
-//! or a request whose parent is another service's without one.
+//! parent is missing. A span of the same service belongs to the request of its parent. A call is a CLIENT
+//! span, or a request whose parent is another service's without one.
+
+use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -68,7 +70,7 @@ struct Fold<'a> {
     /// CLIENT spans below which another service serves.
     answered: FxHashSet<u64>,
     /// Requests without a span, by service and missing parent.
-    missing: FxHashMap<(u32, u64), usize>,
+    missing: BTreeMap<(u32, u64), usize>,
     names: &'a mut Names,
     left_out: &'a mut LeftOut,
 }
@@ -85,7 +87,7 @@ pub fn requests(spans: &[Span], names: &mut Names, left_out: &mut LeftOut) -> Ve
         owners,
         passed: vec![usize::MAX; spans.len()],
         answered: served.map(|span| span.parent).collect(),
-        missing: FxHashMap::default(),
+        missing: BTreeMap::new(),
         names,
         left_out,
     };

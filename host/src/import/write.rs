@@ -35,9 +35,9 @@ fn head(text: &mut String, wanted: &Wanted, read: &Read, sketch: &Sketch) {
     let command = format!("simhost import {} --name {name} --seed {seed}{out}", shown(file));
     writeln!(text, "# {}: {command}\n#", shown(&title)).expect(INFALLIBLE);
     let traces = format!(
-        "A sketch of what {} of {} within {:.1} s of traces did. Computing takes no time, because recorded times \
-         have it in them, and so have they the waiting for workers: there are twice as many workers as were busy at \
-         the busiest moment. Lines with \"guessed\" have no span that says so.",
+        "A sketch of {} to {} within {:.1} s of traces. Recorded times include computing and waiting for workers. So \
+         computing takes no time here, and services have twice the workers that were busy at the busiest moment. \
+         What no span shows is marked as guessed.",
         counted(read.requests, "request"),
         counted(sketch.services.len() as u64, "service"),
         seconds(read.window),
@@ -155,7 +155,7 @@ fn link(text: &mut String, link: &Link) {
 }
 
 fn load(text: &mut String, load: &Load) {
-    let Load { to, rate, requests } = load;
+    let Load { to, rate, requests, .. } = load;
     text.push('\n');
     if rate.is_none() {
         comment(text, "guessed: all requests came at once, so there is no rate");

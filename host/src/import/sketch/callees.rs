@@ -78,7 +78,8 @@ impl Callees {
         self.calls[route as usize].as_deref().unwrap_or_default()
     }
 
-    /// All routes that are written: from those with the most requests from outside on, each before what it calls.
+    /// All routes that are written, each before what it calls: those with the most requests from outside
+    /// first.
     pub fn in_order(&self, system: &System) -> Vec<u32> {
         let mut roots: Vec<u32> = self.written().collect();
         roots.sort_by_key(|number| (std::cmp::Reverse(system.routes[*number as usize].entries), *number));

@@ -39,7 +39,8 @@ fn edges(report: &Value) -> BTreeSet<(Option<&str>, &str)> {
     links.iter().map(|link| (link["from"].as_str(), link["to"].as_str().expect("a callee"))).collect()
 }
 
-/// Compares two reports by route: p50 within 5 %, p95 within 10 %, rates within 5 %, error shares within a point.
+/// Compares two reports by route: p50 within 5 %, p95 within 10 %, rates within 5 %, error shares within a
+/// point.
 fn assert_agree(recorded: &Value, imported: &Value) {
     let (ours, theirs) = (routes(imported), routes(recorded));
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());

@@ -46,11 +46,11 @@ fn line(resources: Vec<Value>) -> String {
     json!({ "resourceSpans": resources }).to_string() + "\n"
 }
 
-/// A hundred requests as a Collector writes them: several services in a line, the conventions before HTTP's were
-/// stable, a database, a message, a callee without spans, a consumer of its own.
+/// A hundred requests as a Collector writes them: several services in a line, the conventions before those of
+/// HTTP were stable, a database, a message, a callee without spans, a consumer of its own.
 fn old_conventions() -> String {
     let trace = |number: u64| {
-        let failed = number % 20 == 0;
+        let failed = number.is_multiple_of(20);
         let front = vec![
             span(
                 (number, 1, 0),
