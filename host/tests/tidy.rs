@@ -110,9 +110,22 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
+    ("jobs", &["model", "rng", "tally", "sched", "bus"]),
     (
         "report",
-        &["model", "error", "clock", "tally", "telemetry", "metrics", "fault", "bus", "prometheus", "load"],
+        &[
+            "model",
+            "error",
+            "clock",
+            "tally",
+            "telemetry",
+            "metrics",
+            "fault",
+            "bus",
+            "prometheus",
+            "load",
+            "jobs",
+        ],
     ),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
     ("metrics_file", &["error", "telemetry", "report", "traces"]),
@@ -147,6 +160,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "graph",
             "ingress",
             "load",
+            "jobs",
             "report",
             "truth",
             "progress",
@@ -204,9 +218,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 13] = [
+const SIMULATED: [&str; 14] = [
     "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
-    "load", "sched",
+    "load", "jobs", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

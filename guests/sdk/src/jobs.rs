@@ -47,7 +47,12 @@ impl Jobs {
     }
 
     /// Adds a job that stands at a key of the configuration, and so is its problem if it cannot be one.
-    pub fn configured_job<R: JobResult>(mut self, key: &str, name: &str, run: impl Fn() -> R + 'static) -> Self {
+    pub fn configured_job<R: JobResult>(
+        mut self,
+        key: &str,
+        name: &str,
+        run: impl Fn() -> R + 'static,
+    ) -> Self {
         if let Err(why) = self.add(name, run) {
             self.problems.push(Problem::of(key, why));
         }

@@ -99,8 +99,8 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Error, Jobs, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock, config,
-        health, in_span, log, metrics, percent_encode, random, wait_all,
+        CallError, Error, Jobs, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock,
+        config, health, in_span, log, metrics, percent_encode, random, wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};

@@ -31,6 +31,7 @@ thread_local! {
 }
 
 /// Builds all parts, and finds all that is wrong with them and with the configuration, which they share.
+#[inline(never)]
 fn build(Parts { routes, jobs }: Parts) -> Service {
     let (built, mut problems) = config::collect(|| (routes.map(|make| make()), jobs.map(|make| make())));
     let (router, jobs) = (built.0, built.1.unwrap_or_default());

@@ -5,6 +5,7 @@
 mod arrival;
 mod deadlock;
 mod deliver;
+pub mod job;
 mod measured;
 pub mod node;
 pub mod outside;
@@ -40,7 +41,7 @@ pub struct CalleeSide {
     pub(super) faults: Faults,
     /// Faults of records; none where the topology has none.
     pub(super) records: Option<Rc<Records>>,
-    pub(super) tracing: Tracing,
+    pub(super) tracing: Rc<Tracing>,
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
@@ -66,7 +67,7 @@ impl CalleeSide {
             nodes,
             faults,
             records,
-            tracing,
+            tracing: Rc::new(tracing),
             external,
             stats,
             deadlocks: Deadlocks::default(),

@@ -13,6 +13,7 @@ use wasmtime::error::Context as _;
 
 use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
+use super::bindings::exports::simhost::service::job;
 use super::host::{self, GuestState};
 
 /// The package of the contract.
@@ -130,7 +131,7 @@ pub type Described<T> = Result<Vec<T>, Vec<Problem>>;
 pub(super) struct Exports {
     pub handle: Option<TypedFunc<(Option<u32>,), (Response,)>>,
     routes: Option<RoutesFunction>,
-    names: Option<TypedFunc<(), (v0_2::NamesResult,)>>,
+    pub job: Option<job::Guest>,
 }
 
 /// The function `routes`, as each version has it.
@@ -183,7 +184,7 @@ impl GuestCode {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
                 let routes = Some(RoutesFunction::V0_1(handler.func_routes()));
-                Exports { handle: Some(handler.func_handle()), routes, names: None }
+                Exports { handle: Some(handler.func_handle()), routes, job: None }
             }
             Self::V0_2(code) => code.instantiate(store).await?,
         })
@@ -241,8 +242,8 @@ impl Exports {
 
     /// Asks the guest for the names of its jobs; none of one that has no jobs.
     pub async fn jobs(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<String>>> {
-        let Some(names) = &self.names else { return Ok(None) };
-        let (names,) = names.call_async(store, ()).await?;
+        let Some(job) = &self.job else { return Ok(None) };
+        let names = job.call_names(store).await?;
         Ok(Some(names.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
     }
 }

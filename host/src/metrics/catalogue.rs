@@ -19,6 +19,8 @@ pub enum Own {
     ClientRequestSize,
     ClientResponseSize,
     OperationDuration,
+    JobDuration,
+    JobSkipped,
     QueueLength,
     QueueWait,
     WorkerCount,
@@ -82,7 +84,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 21] = [
+pub const SPECS: [Spec; 23] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -138,6 +140,20 @@ pub const SPECS: [Spec; 21] = [
         "s",
         Kind::Histogram(OPERATION_DURATIONS),
         "Duration of database client operations.",
+    ),
+    spec(
+        Own::JobDuration,
+        "simhost.job.duration",
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "Duration of runs of jobs, with the wait for a worker.",
+    ),
+    spec(
+        Own::JobSkipped,
+        "simhost.job.skipped",
+        "{run}",
+        Kind::Counter,
+        "Number of runs of jobs that were left out, as the one before went on.",
     ),
     spec(
         Own::QueueLength,

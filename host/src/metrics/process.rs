@@ -11,6 +11,7 @@ use super::catalogue::Own;
 use super::collecting::{Collecting, Counter};
 use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
+use super::jobs::Jobs;
 use super::life::{Change, Life};
 use super::operations::Operations;
 use super::requests::{CLIENT, Requests, SERVER};
@@ -56,6 +57,7 @@ pub struct ProcessMetrics {
     pub sent: Requests,
     /// None before the first.
     operations: Option<Box<Operations>>,
+    jobs: Option<Box<Jobs>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
     waits: Option<Box<Histogram>>,
@@ -94,6 +96,7 @@ impl ProcessMetrics {
             served: Requests::default(),
             sent: Requests::default(),
             operations: None,
+            jobs: None,
             active: None,
             waits: None,
             policies: Vec::new(),
@@ -132,6 +135,11 @@ impl ProcessMetrics {
         self.operations.get_or_insert_default()
     }
 
+    /// The jobs that have run in it.
+    pub fn jobs_mut(&mut self) -> &mut Jobs {
+        self.jobs.get_or_insert_default()
+    }
+
     /// A worker has a request.
     pub fn began(&mut self, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
         let active = &mut self.active.get_or_insert_default()[usize::from(method)];
@@ -144,6 +152,11 @@ impl ProcessMetrics {
         if let Some(active) = &mut self.active {
             active[usize::from(method)].count -= 1;
         }
+        self.computed(computed);
+    }
+
+    /// It has computed this long: nanoseconds of processor time.
+    pub fn computed(&mut self, computed: Nanos) {
         if computed > 0 {
             let computed = Measured::Time(computed);
             self.computed.get_or_insert_with(|| Box::new(Counter::new(computed))).add(computed);
@@ -207,6 +220,7 @@ impl ProcessMetrics {
             requests.collected(now);
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
+        self.jobs.iter_mut().for_each(|jobs| jobs.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
         counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
@@ -227,6 +241,7 @@ impl ProcessMetrics {
         collecting.observed(Own::ServerActive, active);
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
+        self.jobs.iter().for_each(|jobs| jobs.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {

@@ -123,6 +123,7 @@ fn dump(model: &Model) -> String {
         line(format!("caches of {}: {:?}", service.name, service.caches));
     }
     model.caches.iter().for_each(|cache| line(format!("{cache:?}")));
+    model.schedules.iter().for_each(|schedule| line(format!("{schedule:?}")));
     line(format!("{:?}", model.telemetry));
     text
 }

@@ -64,7 +64,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 type Connected<T> = LocalBoxFuture<'static, Result<T, sql::Error>>;
 
 /// A CLIENT span to be: its parent and its id.
-type Span = (SpanId, SpanId);
+type Span = (Option<SpanId>, SpanId);
 
 /// Where a call of a guest goes on: on the clock of the world.
 struct Way {
