@@ -13,11 +13,13 @@ use simhost_sql::{Bounds, Database, Failure, Options, Place as SqlPlace, Value};
 
 use crate::error::{Problem, SourceText, did_you_mean, quote};
 use crate::files::{self, Unreadable};
-use crate::model::{self, Cell, CellPart, ConnectionPool, Model, Nanos, ServiceId, TableRows};
+use crate::model::{
+    self, Cell, CellPart, ConnectionPool, DatabaseFault, Effect, Model, Nanos, ServiceId, TableRows,
+};
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 
-pub use live::{Answer, Live, Open};
+pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
@@ -46,18 +48,22 @@ pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Dat
     if wrong.is_empty() { Ok(opened) } else { Err(wrong) }
 }
 
-/// Reads the schemas, in place of their names. Gives what is wrong with the databases.
+/// Reads the schemas, in place of their names. Gives what is wrong with the databases, and with faults that
+/// strike them.
 pub fn read(model: &mut Model, now: Nanos) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut opened = Vec::new();
     for at in 0..model.databases.len() {
-        match text(&model.databases[at], &Bounds::default()) {
-            Ok(text) => model.databases[at].text = Some(text),
-            Err(problem) => problems.push(problem),
-        }
-        if model.databases[at].text.is_some() {
-            problems.extend(open(model, &model.databases[at], now).err().unwrap_or_default());
-        }
+        let found = match text(&model.databases[at], &Bounds::default()) {
+            Ok(text) => {
+                model.databases[at].text = Some(text);
+                open(model, &model.databases[at], now)
+            }
+            Err(problem) => Err(vec![problem]),
+        };
+        opened.push(found.map_err(|found| problems.extend(found)).ok());
     }
+    problems.extend(unknown(model, &mut opened));
     problems
 }
 
@@ -78,18 +84,24 @@ impl Databases {
     /// If one of them does not open: it did when it was read, and opens the same way each time.
     pub fn new(model: &Model, sched: &Sched) -> Self {
         let open = |database: &model::Database| {
-            let engine = open(model, database, sched.now()).unwrap_or_else(|problems| {
+            open(model, database, sched.now()).unwrap_or_else(|problems| {
                 let said: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
                 panic!(
                     "the database {} was opened before, and is not now: {}",
                     database.name,
                     said.join("; ")
                 )
-            });
-            Live::new(database.clone(), engine, sched)
+            })
         };
+        let live = model.databases.iter().enumerate().map(|(index, database)| {
+            let ends = |fault: &model::Fault| match &fault.effect {
+                Effect::Database { database, fault: DatabaseFault::Failover } => *database == index,
+                _ => false,
+            };
+            Live::new(database.clone(), open(database), sched, model.faults.iter().any(ends))
+        });
         Self {
-            live: model.databases.iter().map(open).collect(),
+            live: live.collect(),
             clients: model.services.iter().map(|service| service.databases.clone()).collect(),
             pools: RefCell::default(),
         }
@@ -111,6 +123,62 @@ impl Databases {
         let new = || Pool::new(Rc::clone(&self.live[client.database]), client);
         Ok(Rc::clone(pool.or_insert_with(new)))
     }
+
+    /// A fault, by its place in the model, has a database from now on: as strong as `strength` says at each
+    /// instant.
+    pub fn begin_fault(&self, database: usize, fault: usize, effect: &DatabaseFault, strength: Strength) {
+        self.live[database].begin_fault(fault, effect, strength);
+        let pools = self.pools.borrow();
+        let of = pools.iter().filter(|((_, _, of), _)| *of == database);
+        of.for_each(|(_, pool)| pool.give_up_idle());
+    }
+
+    /// It is over.
+    pub fn end_fault(&self, database: usize, fault: usize) {
+        self.live[database].end_fault(fault);
+    }
+}
+
+/// Faults that name an index or a table which their database has not. `opened` are the databases.
+fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
+    let of_fault = |fault: &model::Fault| {
+        let Effect::Database { database, fault: effect } = &fault.effect else { return None };
+        let opened = opened[*database].as_mut()?;
+        let name = quote(&model.databases[*database].name);
+        let (what, (wanted, place), known) = match effect {
+            DatabaseFault::DropIndex { index } => {
+                let indexes = opened.indexes();
+                if let Some(unique) = indexes.iter().find(|known| known.name == index.0 && known.unique) {
+                    let problem =
+                        Problem::new(format!("the index {} keeps values unique", quote(&unique.name)));
+                    let help = "name an index that is not UNIQUE: without it other rows could be inserted";
+                    return Some(problem.at(index.1.clone(), "cannot be dropped for a time").help(help));
+                }
+                let may_go = indexes.into_iter().filter(|index| !index.unique);
+                ("index", index, may_go.map(|index| index.name).collect::<Vec<_>>())
+            }
+            DatabaseFault::LockTable { table, .. } => {
+                // Counting rows, as a listing of tables does, may fail; then there is no table to lock.
+                let tables = opened.tables().unwrap_or_default();
+                ("table", table, tables.into_iter().map(|table| table.name).collect())
+            }
+            DatabaseFault::SlowDisk { .. }
+            | DatabaseFault::TooManyConnections { .. }
+            | DatabaseFault::Failover => return None,
+        };
+        if known.contains(wanted) {
+            return None;
+        }
+        let problem = Problem::new(format!("the database {name} has no {what} {}", quote(wanted)));
+        let help = match (&known[..], what) {
+            ([], "index") => "create one in its schema: CREATE INDEX …".to_owned(),
+            ([], _) => "create one in its schema: CREATE TABLE …".to_owned(),
+            (known, "index") => did_you_mean(wanted, "indexes", known.iter().map(String::as_str)),
+            (known, _) => did_you_mean(wanted, "tables", known.iter().map(String::as_str)),
+        };
+        Some(problem.at(place.clone(), format!("no such {what}")).help(help))
+    };
+    model.faults.iter().filter_map(of_fault).map(Problem::of_fault).collect()
 }
 
 /// The text of the schema.

@@ -35,8 +35,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::model::{
-    Chance, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId, SpanFault,
-    WorkerFault,
+    Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId,
+    SpanFault, WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -69,6 +69,7 @@ pub enum Point {
     Replica,
     Span,
     Record,
+    Database,
     Export,
 }
 
@@ -82,6 +83,8 @@ pub enum Action {
     Replica(ReplicaFault),
     Span(SpanFault),
     Record(RecordFault),
+    /// Of the database with this index.
+    Database(usize, DatabaseFault),
     Export(ExportFault),
 }
 
@@ -97,6 +100,7 @@ impl Action {
             Effect::Replica(effect) => Self::Replica(effect.clone()),
             Effect::Span(effect) => Self::Span(effect.clone()),
             Effect::Record(effect) => Self::Record(effect.clone()),
+            Effect::Database { database, fault } => Self::Database(*database, fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
     }
@@ -109,6 +113,7 @@ impl Action {
             Self::Replica(_) => Point::Replica,
             Self::Span(_) => Point::Span,
             Self::Record(_) => Point::Record,
+            Self::Database(..) => Point::Database,
             Self::Export(_) => Point::Export,
         }
     }
@@ -125,7 +130,12 @@ impl Effect {
     /// Whether it can make any request end otherwise, or later.
     pub const fn may_change_requests(&self) -> bool {
         match self {
-            Self::Network(_) | Self::Door(_) | Self::Worker(_) | Self::Replica(_) | Self::Span(_) => true,
+            Self::Network(_)
+            | Self::Door(_)
+            | Self::Worker(_)
+            | Self::Replica(_)
+            | Self::Span(_)
+            | Self::Database { .. } => true,
             Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
@@ -182,7 +192,7 @@ impl Station {
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
-            Point::Replica | Point::Record | Point::Export => None,
+            Point::Replica | Point::Record | Point::Database | Point::Export => None,
         }
     }
 }

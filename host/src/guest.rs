@@ -44,7 +44,7 @@ pub use host::{GuestState, Host};
 use host::{HANDLES, argument_bytes};
 pub use identity::Identity;
 use meter::CpuMeter;
-pub use outbound::Outbound;
+pub use outbound::{Asking, Outbound};
 use scope::{Annotations, RequestScope};
 pub use waiter::{Above, Waiter, WorkerPool};
 

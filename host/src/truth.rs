@@ -42,6 +42,8 @@ pub struct Names {
     pub services: Vec<Arc<str>>,
     /// Of each service, in its guest's order.
     pub routes: Vec<Vec<Arc<str>>>,
+    /// In the order of the topology.
+    pub databases: Vec<String>,
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
@@ -131,6 +133,7 @@ impl TruthWriter {
             window: firing.window,
             after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),
+            database: firing.database.map(|database| self.names.databases[database].clone()),
             route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
             replica: firing.replica,
             service_instance_id: firing.resource.and_then(|resource| self.names.instance(resource.0)),
@@ -148,7 +151,7 @@ impl TruthWriter {
             shard: self.shard,
             fault: rule.name.to_string(),
             kind: rule.kind.name.to_owned(),
-            target: rule.target.as_ref().map(|target| Aim::new(target, &self.names, Some(self.shard))),
+            target: Aim::of(rule.target.as_ref(), rule.database, &self.names, Some(self.shard)),
             state,
             number: turn.number,
             by: By::new(turn.cause, &rule.when.schedule),

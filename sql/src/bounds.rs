@@ -61,6 +61,9 @@ impl Default for Bounds {
 /// Prepared statements that SQLite keeps for a database.
 pub(crate) const PREPARED: usize = 128;
 
+/// Statements of which it is remembered whether they would use an index that is dropped for a time.
+pub(crate) const MISSED: usize = 1_000;
+
 /// Steps between two looks at whether a statement may go on.
 pub(crate) const STEPS_PER_LOOK: i32 = 1_000;
 

@@ -1,5 +1,6 @@
 //! A database: its schema, its transactions, and how a statement is executed.
 
+mod dropped;
 mod execute;
 mod images;
 mod schema;
@@ -15,6 +16,7 @@ use crate::lock::{TableMode, Transaction};
 use crate::state::Shared;
 use crate::statement::{Cache, Column, Statement};
 use crate::value::Value;
+use dropped::Dropped;
 use images::Images;
 
 pub use schema::{IndexInfo, TableInfo};
@@ -102,7 +104,7 @@ pub struct Database {
     /// The transaction whose changes SQLite has, on top of what is committed.
     resident: Option<Transaction>,
     /// Indexes that are dropped for a time.
-    dropped: BTreeMap<String, crate::catalogue::Index>,
+    dropped: BTreeMap<String, Dropped>,
 }
 
 /// An open transaction.
@@ -219,6 +221,15 @@ impl Database {
         }
         self.end(transaction);
         Ok(())
+    }
+
+    /// Rolls all open transactions back, as a server that ends does.
+    ///
+    /// # Errors
+    /// SQLite cannot.
+    pub fn rollback_all(&mut self) -> Result<()> {
+        let open: Vec<Transaction> = self.open.keys().copied().collect();
+        open.into_iter().try_for_each(|transaction| self.rollback(transaction))
     }
 
     fn end(&mut self, transaction: Transaction) {

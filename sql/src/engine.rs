@@ -102,9 +102,11 @@ impl Engine {
         }
         let result = self.rows(statement, params, bounds);
         let count = |counter| u64::try_from(statement.get_status(counter)).unwrap_or(0);
+        // SQLite counts the steps from one row to the next: the first row is not one.
+        let stepped = count(StatementStatus::FullscanStep);
         let work = Work {
             steps: count(StatementStatus::VmStep),
-            scanned: count(StatementStatus::FullscanStep),
+            scanned: if stepped > 0 { stepped + 1 } else { 0 },
             sorts: count(StatementStatus::Sort),
         };
         (work, result)

@@ -49,7 +49,7 @@ fn work_says_what_an_index_is_worth() {
     assert_eq!((with.work.steps, with.work.scanned), (13, 0), "{:?}", with.work);
     database.drop_index("stock_sku_idx").expect("there is one");
     let without = done(execute(&mut database, None, sql));
-    assert_eq!((without.rows, without.work.scanned), (with.rows.clone(), 1_999));
+    assert_eq!((without.rows, without.work.scanned), (with.rows.clone(), 2_000));
     assert!(without.work.steps > 6_000, "{:?}", without.work);
     let statement = database.prepare(sql).expect("it parses");
     assert_eq!(database.plan(&statement).expect("a plan"), ["SCAN stock"]);
@@ -62,6 +62,48 @@ fn work_says_what_an_index_is_worth() {
         ["SEARCH stock USING INDEX stock_sku_idx (sku=?)"]
     );
     assert_eq!(database.restore_index("stock_sku_idx").expect_err("it is back").sqlstate, "42704");
+}
+
+#[test]
+fn a_statement_misses_an_index_that_its_plan_had() {
+    let mut database = database(SCHEMA);
+    done(execute(&mut database, None, "CREATE INDEX stock_region ON stock (region)"));
+    done(execute(&mut database, None, "CREATE INDEX stock_region_sku ON stock (region, sku)"));
+    let missing = |database: &mut Database, sql: &str| {
+        let statement = database.prepare(sql).expect("it parses");
+        ["stock_sku_idx", "stock_region"].map(|name| database.misses(&statement, name))
+    };
+    let by_sku = "SELECT available FROM stock WHERE sku = $1";
+    assert_eq!(missing(&mut database, by_sku), [false, false], "nothing is dropped");
+    database.drop_index("stock_sku_idx").expect("there is one");
+    for (sql, expected) in [
+        (by_sku, true),
+        ("UPDATE stock SET available = 0 WHERE sku IN ('S-1', 'S-2')", true),
+        ("SELECT a.id FROM stock a JOIN stock b ON a.sku = b.sku", true),
+        ("SELECT count(*) FROM stock", false),
+        ("SELECT available FROM stock WHERE id = 7", false),
+        ("SELECT available FROM stock WHERE region = 'eu' AND sku = 'S-1'", false),
+        ("INSERT INTO stock (sku, region, available) VALUES ('x', 'eu', 1)", false),
+    ] {
+        assert_eq!(missing(&mut database, sql), [expected, false], "{sql}");
+    }
+    database.restore_index("stock_sku_idx").expect("it was there");
+    assert_eq!(missing(&mut database, by_sku), [false, false], "it is back");
+}
+
+#[test]
+fn a_server_that_ends_rolls_everything_back() {
+    let mut database = database(SCHEMA);
+    let owns = [1, 2].map(|id| {
+        let own = database.begin(0).expect("it begins");
+        done(execute(&mut database, Some(own), &format!("UPDATE stock SET available = -1 WHERE id = {id}")));
+        own
+    });
+    database.rollback_all().expect("it rolls back");
+    assert_eq!(owns.map(|own| database.is_open(own)), [false, false]);
+    let left = done(execute(&mut database, None, "SELECT count(*) FROM stock WHERE available < 0"));
+    assert_eq!(left.rows, [[Value::Int(0)]]);
+    done(execute(&mut database, None, "UPDATE stock SET available = 3 WHERE id IN (1, 2)"));
 }
 
 #[test]

@@ -6,4 +6,5 @@
 mod network;
 mod serve_mortal;
 mod span_delay;
+mod statement;
 mod windows;

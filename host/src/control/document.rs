@@ -25,6 +25,8 @@ pub struct State {
     pub service: Option<String>,
     /// The route of that service; null where it concerns all.
     pub route: Option<String>,
+    /// The database that it strikes; null where it strikes none.
+    pub database: Option<String>,
     /// Whether it strikes now.
     pub active: bool,
     /// Whether a hand holds it as it is; otherwise its schedule says what it is.

@@ -1,6 +1,9 @@
 //! A database at work: statements take simulated time, wait for cores and for one another's locks.
 
+mod trouble;
+
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,10 +14,21 @@ use simhost_sql::{
 
 use super::slots::Slots;
 use crate::model::{self, Nanos};
+use crate::process::Process;
 use crate::sched::{self, Sched};
+use trouble::Trouble;
+
+pub use trouble::Strength;
 
 /// How long a statement waits for a lock before it looks for a deadlock: PostgreSQL's `deadlock_timeout`.
 const DEADLOCK_TIMEOUT: Nanos = 1_000_000_000;
+
+/// Ways to the database and back again until a new connection is refused: TCP's handshake, and the start-up
+/// message.
+const ROUNDS_TO_REFUSE: Nanos = 2;
+
+/// Those that follow until it is there: the two of SCRAM-SHA-256 (RFC 7677), which is PostgreSQL's default.
+const ROUNDS_TO_ENTER: Nanos = 2;
 
 /// A database of a world.
 pub struct Live {
@@ -26,6 +40,19 @@ pub struct Live {
     /// Statements that wait, in the order of their arrival: for whom, and how they are told.
     waiting: RefCell<Vec<(Vec<Transaction>, sched::Sender<()>)>>,
     sched: Sched,
+    /// The server: with it its connections end.
+    server: Rc<Process>,
+    /// The faults that have it, in the order in which they came.
+    troubles: RefCell<Vec<Trouble>>,
+    /// The fault that has ended the server the last time.
+    ended_by: Cell<Option<usize>>,
+}
+
+/// On whose behalf a database is asked.
+pub trait Client {
+    /// A fault, by its place in the model, strikes what is asked: it takes this much longer by it, where that
+    /// is known.
+    fn struck(&self, fault: usize, longer: Option<Nanos>);
 }
 
 /// What became of a statement, and what it took.
@@ -35,14 +62,35 @@ pub struct Answer {
     pub work: Work,
 }
 
+impl Answer {
+    fn failed(failure: Failure) -> Self {
+        Self { result: Err(failure), work: Work::default() }
+    }
+}
+
 /// A transaction of a client. Dropping it rolls back.
 pub struct Open {
     live: Rc<Live>,
     own: Option<Transaction>,
+    /// The life of the server that has it.
+    life: u64,
+}
+
+/// A connection that is being opened.
+struct Opening<'a> {
+    live: &'a Live,
+    life: u64,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.live.disconnect(1, self.life);
+    }
 }
 
 impl Live {
-    pub fn new(settings: model::Database, engine: Database, sched: &Sched) -> Rc<Self> {
+    /// `may_end` is whether anything can end the server before the run does.
+    pub fn new(settings: model::Database, engine: Database, sched: &Sched, may_end: bool) -> Rc<Self> {
         Rc::new(Self {
             cores: Slots::new(settings.cores),
             settings,
@@ -50,24 +98,52 @@ impl Live {
             connections: Cell::new(0),
             waiting: RefCell::default(),
             sched: sched.clone(),
+            server: Process::new(sched, may_end),
+            troubles: RefCell::default(),
+            ended_by: Cell::new(None),
         })
     }
 
-    /// One more connection.
+    /// How often the server has ended: connections to an earlier one are broken.
+    pub fn life(&self) -> u64 {
+        self.server.life()
+    }
+
+    /// Opens one more connection.
     ///
     /// # Errors
-    /// There are as many as there may be.
-    pub fn connect(&self) -> Result<(), Failure> {
-        if self.connections.get() >= self.settings.connections {
+    /// There are as many as there may be, or the server is not there.
+    pub async fn connect(&self, client: &dyn Client) -> Result<(), Failure> {
+        let round = self.settings.latency.saturating_mul(2);
+        self.sched.sleep(round.saturating_mul(ROUNDS_TO_REFUSE)).await;
+        if let Some(fault) = self.down_by() {
+            client.struck(fault, None);
+            return Err(failure("57P03", "the database system is starting up"));
+        }
+        if self.connections.get() >= self.connections_at_most() {
+            self.strike_for_connections(client);
             return Err(failure("53300", "sorry, too many clients already"));
         }
         self.connections.set(self.connections.get() + 1);
+        let opening = Opening { live: self, life: self.life() };
+        self.sched.sleep(round.saturating_mul(ROUNDS_TO_ENTER)).await;
+        if opening.life != self.life() {
+            return Err(self.broken(client));
+        }
+        std::mem::forget(opening);
         Ok(())
     }
 
-    /// `count` connections are gone.
-    pub fn disconnect(&self, count: u32) {
-        self.connections.set(self.connections.get().saturating_sub(count));
+    /// Whether clients have more connections than they may.
+    pub fn has_too_many(&self) -> bool {
+        self.connections.get() > self.connections_at_most()
+    }
+
+    /// `count` connections to the server in this life of it are gone.
+    pub fn disconnect(&self, count: u32, life: u64) {
+        if life == self.life() {
+            self.connections.set(self.connections.get().saturating_sub(count));
+        }
     }
 
     /// The statement with this text.
@@ -84,20 +160,35 @@ impl Live {
     }
 
     /// Executes a statement, outside of transactions.
-    pub async fn execute(self: &Rc<Self>, statement: &Arc<Statement>, params: &[Value]) -> Answer {
-        let mut open = Open { live: Rc::clone(self), own: None };
+    pub async fn execute(
+        self: &Rc<Self>,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
+        let alone = self.execute_alone(statement, params, client);
+        self.unless_it_ends(self.life(), client, alone).await.unwrap_or_else(Answer::failed)
+    }
+
+    async fn execute_alone(
+        self: &Rc<Self>,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
+        let mut open = self.no_transaction();
         // One that changes rows holds their locks until it is paid.
         let changes = matches!(statement.class(), Class::Insert | Class::Update | Class::Delete);
         if changes {
             match self.engine.borrow_mut().begin(self.micros()) {
                 Ok(own) => open.own = Some(own),
-                Err(failure) => return Answer { result: Err(failure), work: Work::default() },
+                Err(failure) => return Answer::failed(failure),
             }
         }
-        let mut answer = self.run(&mut open, statement, params).await;
+        let mut answer = self.run(&mut open, statement, params, client).await;
         if changes && let Ok(done) = &answer.result {
             let wrote = done.affected > 0;
-            if let Err(failure) = self.finish(&mut open, wrote).await {
+            if let Err(failure) = self.finish(&mut open, wrote, client).await {
                 answer.result = Err(failure);
             }
         }
@@ -109,13 +200,21 @@ impl Live {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// There are as many as there may be.
-    pub async fn begin(self: &Rc<Self>) -> Result<Open, Failure> {
-        self.sched.sleep(self.settings.latency).await;
-        let own = self.engine.borrow_mut().begin(self.micros())?;
-        let open = Open { live: Rc::clone(self), own: Some(own) };
-        self.sched.sleep(self.settings.latency).await;
+    /// There are as many as there may be, or the server has ended.
+    pub async fn begin(self: &Rc<Self>, client: &dyn Client) -> Result<Open, Failure> {
+        let mut open = self.no_transaction();
+        let begun = async {
+            self.sched.sleep(self.settings.latency).await;
+            open.own = Some(self.engine.borrow_mut().begin(self.micros())?);
+            self.sched.sleep(self.settings.latency).await;
+            Ok::<_, Failure>(())
+        };
+        self.unless_it_ends(self.life(), client, begun).await.flatten()?;
         Ok(open)
+    }
+
+    fn no_transaction(self: &Rc<Self>) -> Open {
+        Open { live: Rc::clone(self), own: None, life: self.life() }
     }
 
     /// A statement that is none goes there and back again.
@@ -127,33 +226,71 @@ impl Live {
         self.sched.sleep(self.settings.latency).await;
     }
 
+    /// What comes of work on a connection to the server in this life of it, unless that ends before.
+    async fn unless_it_ends<T>(
+        &self,
+        life: u64,
+        client: &dyn Client,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        if !self.server.may_die() {
+            return Ok(work.await);
+        }
+        if life != self.life() {
+            return Err(self.broken(client));
+        }
+        // What has been begun is dropped before anything else happens.
+        let done = match select(pin!(self.server.death()), pin!(work)).await {
+            Either::Left(_) => None,
+            Either::Right((done, _)) => Some(done),
+        };
+        match done {
+            Some(done) => Ok(done),
+            None => {
+                let failure = self.broken(client);
+                self.sched.sleep(self.settings.latency).await;
+                Err(failure)
+            }
+        }
+    }
+
     /// The statement on its way there, in its turn, and paid.
-    async fn run(self: &Rc<Self>, open: &mut Open, statement: &Arc<Statement>, params: &[Value]) -> Answer {
+    async fn run(
+        self: &Rc<Self>,
+        open: &mut Open,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
         let until = self.settings.statement_timeout.map(|timeout| self.sched.now().saturating_add(timeout));
+        // Faults that hold a table which it has waited for.
+        let mut held_by = Vec::new();
         self.sched.sleep(self.settings.latency).await;
         loop {
             let core = self.cores.take().await;
             let call = Call { now: self.micros(), steps: self.steps(until) };
             let outcome = self.engine.borrow_mut().execute(open.own, statement, params, call);
-            match outcome {
+            let (result, work) = match outcome {
                 Outcome::Done(done) => {
                     let work = done.work;
-                    self.sched.sleep(self.bill(work, done.rows.len())).await;
-                    return Answer { result: Ok(done), work };
+                    (Ok(done), work)
                 }
-                Outcome::Failed(failed) => {
-                    self.sched.sleep(self.bill(failed.work, 0)).await;
-                    return Answer { result: Err(failed.failure), work: failed.work };
-                }
+                Outcome::Failed(failed) => (Err(failed.failure), failed.work),
                 Outcome::Blocked(blocked) => {
                     drop(core);
                     open.own = Some(blocked.transaction);
+                    self.strike_for_locks(&blocked.by, &mut held_by, client);
                     let work = blocked.work;
                     if let Err(failure) = self.wait(blocked, until).await {
                         return Answer { result: Err(failure), work };
                     }
+                    continue;
                 }
-            }
+            };
+            self.strike_for_indexes(statement, client);
+            let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
+            self.sched.sleep(self.bill(work, rows, client)).await;
+            return Answer { result, work };
         }
     }
 
@@ -192,10 +329,16 @@ impl Live {
     }
 
     /// Commits: that takes a core and its time, while the locks are held.
-    async fn finish(self: &Rc<Self>, open: &mut Open, wrote: bool) -> Result<Ended, Failure> {
+    async fn finish(
+        self: &Rc<Self>,
+        open: &mut Open,
+        wrote: bool,
+        client: &dyn Client,
+    ) -> Result<Ended, Failure> {
         if wrote {
             let _core = self.cores.take().await;
-            self.sched.sleep(self.settings.cost.commit).await;
+            let commit = self.settings.cost.commit;
+            self.sched.sleep(self.slowed(commit, client)).await;
         }
         let Some(own) = open.own.take() else { return Ok(Ended::RolledBack) };
         let ended = self.engine.borrow_mut().commit(own);
@@ -210,21 +353,23 @@ impl Live {
         *waiting = left;
         drop(waiting);
         let told: Vec<(Vec<Transaction>, sched::Sender<()>)> = told;
+        self.lock_after(own);
         for (_, waits) in told {
             // Who has given up is gone.
             waits.send(()).ok();
         }
     }
 
-    fn bill(&self, work: Work, rows: usize) -> Nanos {
+    fn bill(&self, work: Work, rows: usize, client: &dyn Client) -> Nanos {
         let cost = &self.settings.cost;
-        let steps = cost.step.saturating_mul(work.steps);
+        let steps = self.slowed(cost.step.saturating_mul(work.steps), client);
         cost.statement.saturating_add(steps).saturating_add(cost.row.saturating_mul(rows as u64))
     }
 
     /// Steps for which there is time.
     fn steps(&self, until: Option<Nanos>) -> Option<u64> {
         let left = until?.saturating_sub(self.sched.now());
+        let left = self.slowness().map_or(left, |times| (left as f64 / times) as Nanos);
         left.checked_div(self.settings.cost.step)
     }
 
@@ -235,11 +380,19 @@ impl Live {
 
 impl Open {
     /// Executes a statement in the transaction.
-    pub async fn execute(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Answer {
-        let live = Rc::clone(&self.live);
-        let answer = live.run(self, statement, params).await;
-        live.sched.sleep(live.settings.latency).await;
-        answer
+    pub async fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
+        let (live, life) = (Rc::clone(&self.live), self.life);
+        let executed = async {
+            let answer = live.run(self, statement, params, client).await;
+            live.sched.sleep(live.settings.latency).await;
+            answer
+        };
+        live.unless_it_ends(life, client, executed).await.unwrap_or_else(Answer::failed)
     }
 
     /// A statement of it was none: it takes no further one.
@@ -252,13 +405,16 @@ impl Open {
     /// Commits.
     ///
     /// # Errors
-    /// It cannot be committed.
-    pub async fn commit(mut self) -> Result<Ended, Failure> {
-        let live = Rc::clone(&self.live);
-        live.sched.sleep(live.settings.latency).await;
-        let ended = live.finish(&mut self, true).await;
-        live.sched.sleep(live.settings.latency).await;
-        ended
+    /// It cannot be committed. Where the server ends meanwhile, it may have been.
+    pub async fn commit(mut self, client: &dyn Client) -> Result<Ended, Failure> {
+        let (live, life) = (Rc::clone(&self.live), self.life);
+        let committed = async {
+            live.sched.sleep(live.settings.latency).await;
+            let ended = live.finish(&mut self, true, client).await;
+            live.sched.sleep(live.settings.latency).await;
+            ended
+        };
+        live.unless_it_ends(life, client, committed).await.flatten()
     }
 }
 
@@ -280,158 +436,4 @@ fn failure(sqlstate: &'static str, message: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{Clock, VIRTUAL_START};
-    use crate::model::Cost;
-    use simhost_sql::Options;
-
-    const SCHEMA: &str = "CREATE TABLE stock (id INT PRIMARY KEY, n INT NOT NULL);
-        INSERT INTO stock SELECT i, 10 FROM generate_series(1, 1000) AS i;";
-
-    fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
-        let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
-        let mut settings = model::Database {
-            name: "inventory".to_owned(),
-            schema: "inventory.sql".into(),
-            schema_place: 0..0,
-            text: None,
-            rows: Vec::new(),
-            cores: 1,
-            connections: 2,
-            latency: 1_000,
-            cost: Cost { statement: 10_000, step: 100, row: 1_000, commit: 500_000 },
-            statement_timeout: None,
-            lock_timeout: None,
-        };
-        change(&mut settings);
-        let engine = Database::open(SCHEMA, Options::default()).expect("a schema");
-        let live = Live::new(settings, engine, &sched);
-        (sched, live)
-    }
-
-    /// Runs statements at these times, each alone; what came of them, and when.
-    fn alone(sched: &Sched, live: &Rc<Live>, statements: &[(Nanos, &str)]) -> Vec<(Nanos, String)> {
-        let told: Rc<RefCell<Vec<(Nanos, String)>>> = Rc::default();
-        for (at, text) in statements {
-            let statement = live.prepare(text).expect("it parses");
-            let (sched, live, told, at) = (sched.clone(), Rc::clone(live), Rc::clone(&told), *at);
-            sched.clone().spawn(async move {
-                sched.sleep(at).await;
-                let answer = live.execute(&statement, &[]).await;
-                let what = match answer.result {
-                    Ok(done) => format!("{:?}", done.rows),
-                    Err(failure) => failure.sqlstate.to_owned(),
-                };
-                told.borrow_mut().push((sched.now() - VIRTUAL_START, what));
-            });
-        }
-        sched.block_on(sched.sleep(100_000_000_000), || {}).expect("it ends");
-        told.take()
-    }
-
-    #[test]
-    fn a_statement_takes_its_way_its_steps_and_its_rows() {
-        let (sched, live) = live(|_| {});
-        let work = {
-            let statement = live.prepare("SELECT n FROM stock WHERE id = 7").expect("it parses");
-            let answer = sched.block_on(live.execute(&statement, &[]), || {}).expect("it ends");
-            assert_eq!(answer.result.expect("it runs").rows.len(), 1);
-            answer.work
-        };
-        let took = sched.now() - VIRTUAL_START;
-        assert_eq!(took, 2 * 1_000 + 10_000 + 100 * work.steps + 1_000);
-    }
-
-    #[test]
-    fn statements_beyond_the_cores_wait_for_one_another() {
-        let (sched, live) = live(|settings| settings.cost.step = 0);
-        let told = alone(&sched, &live, &[(0, "SELECT 1"), (0, "SELECT 2"), (0, "SELECT 3")]);
-        let times: Vec<Nanos> = told.iter().map(|(at, _)| *at).collect();
-        assert_eq!(times, [13_000, 24_000, 35_000]);
-    }
-
-    #[test]
-    fn a_change_holds_its_rows_until_it_is_committed() {
-        let (sched, live) = live(|settings| {
-            settings.cost.step = 0;
-            settings.cores = 4;
-        });
-        let update = "UPDATE stock SET n = n - 1 WHERE id = 1 RETURNING n";
-        let told =
-            alone(&sched, &live, &[(0, update), (100, update), (200, "SELECT n FROM stock WHERE id = 1")]);
-        assert_eq!(
-            told,
-            [
-                (13_200, "[[Int(10)]]".to_owned()),
-                (513_000, "[[Int(9)]]".to_owned()),
-                // It began again when the first had committed.
-                (1_024_000, "[[Int(8)]]".to_owned()),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_lock_is_waited_for_no_longer_than_the_timeouts() {
-        let (sched, live) = live(|settings| {
-            settings.cores = 4;
-            settings.lock_timeout = Some(2_000_000_000);
-        });
-        let statement = live.prepare("UPDATE stock SET n = 0 WHERE id = 1").expect("it parses");
-        let holder = async {
-            let mut open = live.begin().await.expect("it begins");
-            open.execute(&statement, &[]).await.result.expect("it runs");
-            open
-        };
-        let open = sched.block_on(holder, || {}).expect("it ends");
-        let begun = sched.now();
-        let answer = sched.block_on(live.execute(&statement, &[]), || {}).expect("it ends");
-        assert_eq!(answer.result.expect_err("it waits").sqlstate, "55P03");
-        assert!((2_000_000_000..2_001_000_000).contains(&(sched.now() - begun)));
-        drop(open);
-        let answer = sched.block_on(live.execute(&statement, &[]), || {}).expect("it ends");
-        assert_eq!(answer.result.expect("it is free").affected, 1);
-    }
-
-    #[test]
-    fn a_deadlock_ends_after_a_second_and_one_goes_on() {
-        let (sched, live) = live(|settings| settings.cores = 4);
-        let told: Rc<RefCell<Vec<String>>> = Rc::default();
-        for (first, second) in [(1, 2), (2, 1)] {
-            let (live, told, sched) = (Rc::clone(&live), Rc::clone(&told), sched.clone());
-            let update = |id: i32| live.prepare(&format!("UPDATE stock SET n = n + 1 WHERE id = {id}"));
-            let (first, second) = (update(first).expect("it parses"), update(second).expect("it parses"));
-            let live = Rc::clone(&live);
-            sched.clone().spawn(async move {
-                let mut open = live.begin().await.expect("it begins");
-                open.execute(&first, &[]).await.result.expect("it runs");
-                sched.sleep(1_000_000).await;
-                let said = match open.execute(&second, &[]).await.result {
-                    Ok(_) => format!("{:?}", open.commit().await),
-                    Err(failure) => failure.sqlstate.to_owned(),
-                };
-                told.borrow_mut().push(said);
-            });
-        }
-        sched.block_on(sched.sleep(10_000_000_000), || {}).expect("it ends");
-        assert_eq!(*told.borrow(), ["40P01", "Ok(Committed { rows: 2 })"]);
-    }
-
-    #[test]
-    fn a_statement_ends_at_its_timeout() {
-        let (sched, live) = live(|settings| settings.statement_timeout = Some(1_000_000));
-        let told = alone(&sched, &live, &[(0, "SELECT count(*) FROM generate_series(1, 100000)")]);
-        let (at, what) = &told[0];
-        assert_eq!(what, "57014");
-        assert!((900_000..1_100_000).contains(at), "{at}");
-    }
-
-    #[test]
-    fn connections_are_counted() {
-        let (_, live) = live(|_| {});
-        assert!(live.connect().is_ok() && live.connect().is_ok());
-        assert_eq!(live.connect().expect_err("two are the most").sqlstate, "53300");
-        live.disconnect(1);
-        assert!(live.connect().is_ok());
-    }
-}
+mod tests;

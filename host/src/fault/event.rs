@@ -72,6 +72,9 @@ pub struct Firing {
     /// Why it comes after that window has closed, if it does.
     pub after: Option<After>,
     pub service: ServiceId,
+    /// The database that is asked, where that is struck: an index into
+    /// [`Model::databases`](crate::model::Model::databases).
+    pub database: Option<usize>,
     pub replica: Option<u32>,
     /// The Resource of the process that is struck, or that gets what is struck.
     pub resource: Option<ResourceId>,
@@ -120,6 +123,7 @@ impl Firing {
             window,
             after: After::of(rule, window),
             service: site.service,
+            database: rule.database,
             replica: site.replica,
             resource: site.resource,
             route: site.route,
@@ -155,6 +159,7 @@ impl Firing {
             window,
             after: After::of(rule, window),
             service,
+            database: None,
             replica: Some(replica),
             resource: Some(resource),
             route: None,

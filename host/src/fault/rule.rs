@@ -19,6 +19,8 @@ pub struct Rule {
     pub name: Rc<str>,
     pub kind: &'static FaultKind,
     pub target: Option<Target>,
+    /// The database that it strikes: an index into [`Model::databases`](crate::model::Model::databases).
+    pub database: Option<usize>,
     pub conditions: Vec<Condition>,
     pub when: When,
     pub chance: RefCell<Chance>,
@@ -70,6 +72,7 @@ impl Rule {
             name: fault.name.as_str().into(),
             kind: fault.kind,
             target: fault.target.clone(),
+            database: fault.database(),
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),

@@ -2,10 +2,10 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::context::SpanId;
+use crate::context::{SpanId, TraceId};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
-use crate::telemetry::record::Event;
+use crate::telemetry::record::{Event, ResourceId};
 
 use super::call_error::CallError;
 use super::identity::Identity;
@@ -38,4 +38,41 @@ pub trait Outbound {
         id: SpanId,
         began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
+
+    /// A fault, by its place in the model, strikes what a guest asks of a database, which takes this much
+    /// longer by it, where that is known.
+    fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
+}
+
+/// For which request or job a guest asks a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// The service that asks, and its replica.
+    pub service: ServiceId,
+    pub replica: u32,
+    pub resource: ResourceId,
+    /// What the service counts the request's route as.
+    pub slot: Option<u32>,
+    /// Who has called it.
+    pub from: Option<ServiceId>,
+    pub trace: TraceId,
+    /// The SERVER span of the request, if a request asks; and the span of what is asked.
+    pub server: Option<SpanId>,
+    pub span: SpanId,
+}
+
+impl Asking {
+    /// What the request or the job asks in the span `span`.
+    pub fn new(scope: &RequestScope, identity: &Identity, span: SpanId) -> Self {
+        Self {
+            service: identity.service,
+            replica: identity.replica,
+            resource: identity.resource,
+            slot: scope.slot,
+            from: scope.from.map(|(service, _)| service),
+            trace: scope.trace.trace_id,
+            server: scope.server(),
+            span,
+        }
+    }
 }

@@ -5,8 +5,8 @@ mod effect;
 use super::{Distribution, Nanos, Place, ServiceId};
 
 pub use effect::{
-    Canary, ContextDamage, Direction, DoorFault, Effect, ExportFault, FaultEvent, NetworkFault, RecordFault,
-    ReplicaFault, SpanFault, WorkerFault,
+    Canary, ContextDamage, DatabaseFault, Direction, DoorFault, Effect, ExportFault, FaultEvent,
+    NetworkFault, RecordFault, ReplicaFault, SpanFault, TableLock, WorkerFault,
 };
 
 /// A rule that changes what the bus or a replica does, for what it matches.
@@ -18,8 +18,8 @@ pub struct Fault {
     pub effect: Effect,
     /// What `simhost check` says of it behind its kind: ` of 350ms`.
     pub detail: String,
-    /// None of a fault that concerns no service: `collector-down`. Of [`one_of`](Self::one_of)
-    /// several it is the one that the seed draws (`fault::draw_targets`).
+    /// None of a fault that concerns no service: `collector-down`, those of databases. Of
+    /// [`one_of`](Self::one_of) several it is the one that the seed draws (`fault::draw_targets`).
     pub target: Option<Target>,
     /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
     pub one_of: Vec<Target>,
@@ -214,5 +214,13 @@ impl Fault {
     /// All targets that it may have: one of several, or the only one.
     pub fn targets(&self) -> &[Target] {
         if self.one_of.is_empty() { self.target.as_slice() } else { &self.one_of }
+    }
+
+    /// The database that it strikes: an index into [`Model::databases`](super::Model::databases).
+    pub const fn database(&self) -> Option<usize> {
+        match &self.effect {
+            Effect::Database { database, .. } => Some(*database),
+            _ => None,
+        }
     }
 }

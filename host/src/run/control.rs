@@ -50,8 +50,8 @@ struct Responder {
     scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
-    /// Service and route of each fault.
-    targets: Vec<(Option<String>, Option<String>)>,
+    /// Service, route and database of each fault.
+    targets: Vec<[Option<String>; 3]>,
 }
 
 /// Serves the control API, from now on until the run is told to stop.
@@ -75,7 +75,7 @@ pub fn attend(
         let target = fault.target.as_ref();
         let service = target.map(|target| model.service(target.service).name.clone());
         let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
-        (service, route)
+        [service, route, fault.database().map(|database| model.databases[database].name.clone())]
     };
     let responder = Responder {
         scheduler: Rc::clone(scheduler),
@@ -123,7 +123,7 @@ impl Responder {
     }
 
     fn state(&self, rule: &Rule) -> State {
-        let (service, route) = self.targets[rule.index].clone();
+        let [service, route, database] = self.targets[rule.index].clone();
         let counts = rule.counts();
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
@@ -132,6 +132,7 @@ impl Responder {
             kind: rule.kind.name.to_owned(),
             service,
             route,
+            database,
             active: rule.is_active(),
             held: self.scheduler.is_manual(rule.index),
             probability: rule.probability(),

@@ -10,7 +10,10 @@ use crate::report::words;
 use super::calls::{Calls, Meets, databases, of_job};
 use super::loaded::LoadedService;
 
-/// Clients and schedules first, then the services, then their databases.
+/// `db.system.name` of the databases of a topology.
+const POSTGRESQL: &str = "postgresql";
+
+/// Clients and schedules first, then the services, then their databases and caches.
 pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
         Draft { graph: Graph { name: model.title.clone(), ..Graph::default() }, edges: BTreeMap::new() };
@@ -56,6 +59,12 @@ pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph 
     for (index, service) in model.services.iter().enumerate() {
         for (system, name) in databases(&service.code, &service.config, &service.name) {
             let node = draft.database(&system, &name);
+            draft.edge(clients + index, node, Some(String::new()));
+        }
+        let stores = service.databases.iter().map(|pool| (POSTGRESQL, &model.databases[pool.database].name));
+        let caches = service.caches.iter().map(|cache| &model.caches[*cache]);
+        for (system, name) in stores.chain(caches.map(|cache| (cache.system.name(), &cache.name))) {
+            let node = draft.database(system, name);
             draft.edge(clients + index, node, Some(String::new()));
         }
     }

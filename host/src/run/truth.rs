@@ -187,6 +187,7 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
         firsts: firsts.iter().map(|first| first.0).collect(),
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),
+        databases: model.databases.iter().map(|database| database.name.clone()).collect(),
     }
 }
 

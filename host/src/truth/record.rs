@@ -65,8 +65,11 @@ pub enum Record {
         window: u64,
         /// Why it comes after that window has closed; null for what comes within it.
         after_window: Option<AfterWindow>,
-        /// The service that is called, or whose replica or record is struck.
+        /// The service that is called, or whose replica, record or statement is struck.
         service: String,
+        /// The database that is asked; only of a fault that strikes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        database: Option<String>,
         /// Null for a request that meets no route, for what strikes no request, and for a
         /// recorded span that is no SERVER span.
         route: Option<String>,
@@ -156,7 +159,7 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name.to_owned(),
             description,
-            target: fault.target.as_ref().map(|target| Aim::new(target, names, None)),
+            target: Aim::of(fault.target.as_ref(), fault.database(), names, None),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -166,7 +169,8 @@ impl Declared {
 /// At whom a fault is aimed; what is null is not narrowed down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Aim {
-    pub service: String,
+    /// Null for a fault that strikes a database, whoever asks it.
+    pub service: Option<String>,
     pub route: Option<String>,
     pub from: Option<String>,
     pub replica: Option<u32>,
@@ -175,15 +179,39 @@ pub struct Aim {
     pub from_replica: Option<u32>,
     pub from_service_instance_id: Option<String>,
     pub span: Option<String>,
+    /// Only of a fault that strikes a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
 }
 
 impl Aim {
+    /// At a service, at a database, or at neither.
+    pub fn of(
+        target: Option<&Target>,
+        database: Option<usize>,
+        names: &Names,
+        shard: Option<u32>,
+    ) -> Option<Self> {
+        let at_database = |database: usize| Self {
+            service: None,
+            route: None,
+            from: None,
+            replica: None,
+            service_instance_id: None,
+            from_replica: None,
+            from_service_instance_id: None,
+            span: None,
+            database: Some(names.databases[database].clone()),
+        };
+        target.map(|target| Self::new(target, names, shard)).or_else(|| database.map(at_database))
+    }
+
     /// As the world `shard` has it; none: as all have it.
-    pub fn new(target: &Target, names: &Names, shard: Option<u32>) -> Self {
+    fn new(target: &Target, names: &Names, shard: Option<u32>) -> Self {
         let shard = shard.or((names.firsts.len() == 1).then_some(0));
         let instance = |service, replica: Option<u32>| names.instance_of(shard?, service, replica?);
         Self {
-            service: names.service(target.service).to_owned(),
+            service: Some(names.service(target.service).to_owned()),
             route: target.route.as_ref().map(|(route, _)| route.clone()),
             from: target.from.map(|from| names.service(from).to_owned()),
             replica: target.replica,
@@ -191,6 +219,7 @@ impl Aim {
             from_replica: target.from_replica,
             from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
             span: target.span.as_ref().map(|(name, _)| name.clone()),
+            database: None,
         }
     }
 }

@@ -66,16 +66,11 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// The kinds of fault, from what is said to who asks for one that does not exist.
+/// The kinds of fault, from the schema of topologies.
 fn kinds() -> Vec<String> {
-    let text = "[topology]\nname = \"a\"\n[services.a]\nguest = \"orders\"\n[[faults]]\nname = \"a\"\nkind = \"?\"\n";
-    let refused = topology::parse("a.toml", text, Path::new(""), &["orders"]).expect_err("no such kind");
-    let help = refused.problems().find_map(|problem| {
-        problem.help.as_ref()?.strip_prefix("known fault kinds: ").map(ToOwned::to_owned)
-    });
-    let kinds = help.expect("a list of kinds");
-    assert!(!kinds.contains(" more"), "the list is cut: {kinds}");
-    kinds.split(", ").map(|kind| kind.trim_matches('"').to_owned()).collect()
+    let schema = serde_json::to_value(topology::schema()).expect("JSON");
+    let kinds = schema["$defs"]["fault"]["properties"]["kind"]["enum"].as_array().expect("a list of kinds");
+    kinds.iter().map(|kind| kind.as_str().expect("a name").to_owned()).collect()
 }
 
 /// Pages that are written by hand count the kinds, and list them.

@@ -5,6 +5,7 @@ mod chance;
 mod conditions;
 mod context;
 mod control;
+mod database;
 mod lifecycle;
 mod link;
 mod outside;

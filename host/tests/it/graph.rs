@@ -76,6 +76,45 @@ fn mermaid_shows_what_is_known_with_lines_and_what_is_only_linked_dashed() {
 }
 
 #[test]
+fn databases_and_caches_of_the_topology_are_drawn_once_for_all_that_use_them() {
+    let text = r#"[topology]
+name = "shop"
+
+[ingress]
+to = "stock"
+
+[services.stock]
+guest = "stock"
+databases.inventory = {}
+
+[services.reports]
+guest = "stock"
+databases.inventory = {}
+caches = ["pages"]
+
+[databases.inventory]
+schema = "inventory.sql"
+
+[caches.pages]
+"#;
+    let topology = Topology::new("shop", text);
+    let schema = "CREATE TABLE stock (sku TEXT, available INTEGER, reserved INTEGER);";
+    std::fs::write(topology.path().with_file_name("inventory.sql"), schema).expect("a schema");
+    let expected = r#"flowchart LR
+    n0(["clients<br/>http://127.0.0.1:8080"])
+    n1["stock<br/>stock"]
+    n2["reports<br/>stock"]
+    n3[("postgresql<br/>inventory")]
+    n4[("redis<br/>pages")]
+    n0 -.-> n1
+    n1 --> n3
+    n2 --> n3
+    n2 --> n4
+"#;
+    assert_eq!(graph(&topology, &[]).stdout, expected);
+}
+
+#[test]
 fn dot_has_the_same_nodes_and_edges() {
     let dot = drawn(&shop(), "dot");
     let lines = [

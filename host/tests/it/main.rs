@@ -48,6 +48,7 @@ mod semconv;
 mod shards;
 mod sql;
 mod surroundings;
+mod systems;
 mod telemetry;
 mod topologies;
 mod topology;

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use simhost::error::Look;
 use simhost::model::{
-    self, Chance, Code, Condition, Distribution, DoorFault, Effect, Fault, FaultEvent, Load, Model,
-    NetworkFault, RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
+    self, Chance, Code, Condition, DatabaseFault, Distribution, DoorFault, Effect, Fault, FaultEvent, Load,
+    Model, NetworkFault, RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
 };
 use simhost::topology::{Topology, parse};
 
-const EMBEDDED: [&str; 5] = ["inventory", "notification", "orders", "payment", "service"];
+const EMBEDDED: [&str; 9] =
+    ["checkout", "gateway", "inventory", "items", "notification", "orders", "payment", "service", "stock"];
 
 #[test]
 fn every_file_is_read_or_refused_as_its_golden_file_says() {
@@ -167,6 +168,14 @@ fn dump_effect(effect: &Effect) -> String {
         Effect::Worker(fault) => format!("{fault:?}"),
         Effect::Replica(fault) => format!("{fault:?}"),
         Effect::Record(fault) => format!("{fault:?}"),
+        Effect::Database { database, fault } => {
+            let fault = match fault {
+                DatabaseFault::DropIndex { index: (index, _) } => format!("DropIndex {index}"),
+                DatabaseFault::LockTable { table: (table, _), mode } => format!("LockTable {table} {mode:?}"),
+                other => format!("{other:?}"),
+            };
+            format!("{fault} of database {database}")
+        }
         Effect::Export(fault) => format!("{fault:?}"),
     };
     without_places(&text)

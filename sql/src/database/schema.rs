@@ -3,7 +3,6 @@
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{Call, Database, Outcome};
-use crate::engine::Work;
 use crate::error::{Failure, Place, Problem, Result, sqlstate};
 use crate::state::Sequence;
 use crate::statement::{Class, Column, Statement};
@@ -148,50 +147,6 @@ impl Database {
             keys: index.keys.iter().map(|key| key.trim_matches('"').to_owned()).collect(),
         };
         self.catalogue.indexes.iter().map(info).collect()
-    }
-
-    /// Drops an index for a time; [`restore_index`](Self::restore_index) creates it again. Open transactions
-    /// go on.
-    pub fn drop_index(&mut self, name: &str) -> Result<()> {
-        let Some(index) = self.catalogue.indexes.get(name).cloned() else {
-            let message = format!("index \"{name}\" does not exist");
-            let known: Vec<&str> = self.catalogue.indexes.keys().map(String::as_str).collect();
-            let hint = format!("there are: {}", known.join(", "));
-            return Err(Failure::new(sqlstate::UNDEFINED_OBJECT, message).hint(hint));
-        };
-        if index.unique {
-            let message = format!("index \"{name}\" keeps values unique, and cannot be dropped for a time");
-            return Err(
-                Failure::new(sqlstate::WRONG_OBJECT, message).hint("name an index that is not UNIQUE")
-            );
-        }
-        self.enter(None)?;
-        self.engine.batch(&format!("DROP INDEX {}", quoted(name)))?;
-        self.catalogue.indexes.remove(name);
-        self.dropped.insert(name.to_owned(), index);
-        self.schema_changed();
-        Ok(())
-    }
-
-    /// Creates an index again, if its table is still there; gives what that took.
-    pub fn restore_index(&mut self, name: &str) -> Result<Work> {
-        let Some(index) = self.dropped.remove(name) else {
-            let message = format!("index \"{name}\" was not dropped for a time");
-            return Err(Failure::new(sqlstate::UNDEFINED_OBJECT, message));
-        };
-        let mut work = Work::default();
-        if self.catalogue.tables.contains_key(&index.table) && !self.catalogue.has_relation(name) {
-            self.enter(None)?;
-            if let Some(sql) = &index.create {
-                let mut prepared = self.engine.prepare(sql)?;
-                let (took, result) = self.engine.run(&mut prepared, &[], &self.bounds);
-                result?;
-                work = took;
-            }
-            self.catalogue.indexes.insert(name.to_owned(), index);
-            self.schema_changed();
-        }
-        Ok(work)
     }
 
     /// Statements have to be translated and prepared again.

@@ -8,7 +8,7 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 
 use crate::context::SpanId;
 use crate::guest::scope::{Caller, RequestScope};
-use crate::guest::{CallError, Identity, Outbound};
+use crate::guest::{Asking, CallError, Identity, Outbound};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
@@ -56,6 +56,12 @@ impl Outbound for Weak<CallerSide> {
         began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
         self.upgrade()?.callee.span_delay(scope, identity, name, id, began)
+    }
+
+    fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>) {
+        if let Some(side) = self.upgrade() {
+            side.callee.strike_statement(fault, asking, longer);
+        }
     }
 }
 

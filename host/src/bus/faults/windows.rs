@@ -35,6 +35,16 @@ impl WindowHandler for CalleeSide {
                 self.records.iter().for_each(|records| records.opened(rule, fault));
                 None
             }
+            Action::Database(database, fault) => {
+                let (of, index) = (Rc::clone(rule), rule.index);
+                self.host.databases.begin_fault(
+                    *database,
+                    index,
+                    fault,
+                    Box::new(move |now| of.strength(now)),
+                );
+                None
+            }
             Action::Export(ExportFault::CollectorDown) => {
                 rule.acted();
                 self.host.recorder.set_receivers(Receivers::Down);
@@ -64,6 +74,7 @@ impl WindowHandler for CalleeSide {
                 }
             }
             Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
+            Action::Database(database, _) => self.host.databases.end_fault(*database, rule.index),
             Action::Export(ExportFault::CollectorDown) => self.host.recorder.set_receivers(Receivers::Up),
         }
     }

@@ -53,6 +53,7 @@ impl Chain {
             window: 1,
             after: None,
             service: route.0,
+            database: None,
             replica: None,
             resource: None,
             route: route.1,

@@ -17,7 +17,7 @@ use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::identity::Identity;
 use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
-use crate::guest::{CallError, Outbound};
+use crate::guest::{Asking, CallError, Outbound};
 use crate::message::{Headers, Request, Response};
 use crate::metrics::{Metrics, Settings};
 use crate::model::{Cache, CacheSystem, Compute, Distribution, Limits, Nanos, ServiceId};
@@ -206,4 +206,6 @@ impl Outbound for Echo {
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>> {
         None
     }
+
+    fn strikes(&self, _: usize, _: &Asking, _: Option<Nanos>) {}
 }

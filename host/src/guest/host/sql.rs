@@ -12,17 +12,18 @@ use simhost_sql::{Done, Ended, Failure, Statement, Value, Work};
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::context::SpanId;
-use crate::database::{Connection, Live, NoConnection, Open, Pool};
+use crate::database::{Client, Connection, Live, NoConnection, Open, Pool};
 use crate::model::Nanos;
 use crate::process::Process;
 use crate::sched::{self, Sched};
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
-use super::state::{GuestState, Local};
+use super::state::{GuestState, Host, Local};
 use crate::guest::bindings::Transaction;
 use crate::guest::bindings::simhost::service::sql;
 use crate::guest::identity::Identity;
-use span::Said;
+use crate::guest::outbound::Asking;
+use span::{Said, Unconnected};
 use values::{given, price, refusal, taken};
 
 /// What the host computes for a step of a database: nanoseconds, rounded up.
@@ -61,7 +62,10 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 }
 
 /// What needs a connection, which it may not get.
-type Connected<T> = LocalBoxFuture<'static, Result<T, sql::Error>>;
+type Connected<T> = LocalBoxFuture<'static, Result<T, Unconnected>>;
+
+/// What became of the beginning of a transaction.
+type Begun = (Span, Said, Result<Held, Failure>);
 
 /// A CLIENT span to be: its parent and its id.
 type Span = (Option<SpanId>, SpanId);
@@ -73,6 +77,16 @@ struct Way {
     /// The instant to which the guest has computed.
     begins: Nanos,
     span: Span,
+    host: Rc<Host>,
+    asking: Asking,
+}
+
+impl Client for Way {
+    fn struck(&self, fault: usize, longer: Option<Nanos>) {
+        if let Some(outbound) = self.host.outbound.get() {
+            outbound.strikes(fault, &self.asking, longer);
+        }
+    }
 }
 
 /// What became of a statement.
@@ -85,11 +99,18 @@ struct Asked {
 
 impl Way {
     /// A connection, when the world has come to the guest's instant.
-    async fn connect(&self, pool: &Rc<Pool>) -> Result<Connection, sql::Error> {
+    async fn connect(&self, pool: &Rc<Pool>) -> Result<Connection, Unconnected> {
         self.sched.sleep_until(self.begins).await;
-        pool.take(&self.sched, &self.process).await.map_err(|reason| match reason {
-            NoConnection::Timeout => sql::Error::PoolTimeout,
-            NoConnection::Refused(failure) => sql::Error::Refused(refusal(failure)),
+        let began = self.sched.now();
+        pool.take(&self.sched, &self.process, self).await.map_err(|reason| Unconnected {
+            span: self.span,
+            database: pool.live.settings.name.clone(),
+            began: match &reason {
+                NoConnection::Timeout => began,
+                NoConnection::Refused(_, asked) => *asked,
+            },
+            ended: self.sched.now(),
+            reason,
         })
     }
 
@@ -106,8 +127,8 @@ impl Way {
         let (summary, query, result, work, of) = match live.prepare(text) {
             Ok(statement) => {
                 let answer = match open {
-                    Some(open) => open.execute(&statement, params).await,
-                    None => live.execute(&statement, params).await,
+                    Some(open) => open.execute(&statement, params, self).await,
+                    None => live.execute(&statement, params, self).await,
                 };
                 let (summary, query) = (statement.summary().to_owned(), statement.query_text().to_owned());
                 (summary, query, answer.result, answer.work, Some((Rc::clone(live), statement)))
@@ -140,7 +161,7 @@ impl sql::Host for GuestState {
         };
         Ok(match asked.await {
             Ok((span, asked)) => self.answered(span, asked),
-            Err(error) => Err(error),
+            Err(unconnected) => Err(self.local.get_mut().unconnected(unconnected)),
         })
     }
 
@@ -168,15 +189,20 @@ impl sql::HostTransaction for GuestState {
             Ok(begun) => sched::here(begun),
             Err(error) => return Ok(Err(error)),
         };
-        Ok(match begun.await {
-            Ok((span, said, held)) => {
-                let local = self.local.get_mut();
-                local.record_query(span, said, None);
+        let begun = begun.await;
+        let local = self.local.get_mut();
+        let (span, said, held) = match begun {
+            Ok(begun) => begun,
+            Err(unconnected) => return Ok(Err(local.unconnected(unconnected))),
+        };
+        local.record_query(span, said, held.as_ref().err());
+        Ok(match held {
+            Ok(held) => {
                 let handle = local.next_handle();
                 local.interfaces.sql.open.insert(handle, held);
                 Ok(Resource::new_own(handle))
             }
-            Err(error) => Err(error),
+            Err(failure) => Err(sql::Error::Refused(refusal(failure))),
         })
     }
 
@@ -246,7 +272,7 @@ impl Local {
         Ok(asked.boxed_local())
     }
 
-    fn start_transaction(&mut self, database: &str) -> Result<Connected<(Span, Said, Held)>, sql::Error> {
+    fn start_transaction(&mut self, database: &str) -> Result<Connected<Begun>, sql::Error> {
         if self.interfaces.sql.open.len() >= TRANSACTIONS {
             let text = format!("{TRANSACTIONS} transactions of this worker are open, which are the most");
             return Err(sql::Error::Invalid(text));
@@ -255,10 +281,9 @@ impl Local {
         let begun = async move {
             let connection = way.connect(&pool).await?;
             let began = way.sched.now();
-            let begun = connection.pool.live.begin().await;
-            let open = begun.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
+            let begun = connection.pool.live.begin(&way).await;
             let said = way.control("BEGIN", &connection, began);
-            Ok((way.span, said, Held { open, connection }))
+            Ok((way.span, said, begun.map(|open| Held { open, connection })))
         };
         Ok(begun.boxed_local())
     }
@@ -291,7 +316,7 @@ impl Local {
             way.sched.sleep_until(way.begins).await;
             let began = way.sched.now();
             if commits {
-                let failed = match open.commit().await {
+                let failed = match open.commit(&way).await {
                     Ok(Ended::Committed { .. }) => None,
                     Ok(Ended::RolledBack) => Some(rolled_back()),
                     Err(failure) => Some(failure),
@@ -323,7 +348,8 @@ impl GuestState {
         let local = self.local.get_mut();
         local.record_query(span, said, result.as_ref().err());
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
-        self.charge(work.steps.saturating_mul(STEP));
+        // The database has taken the time of its steps, and the guest has waited for it.
+        self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
         let done = result.map_err(|failure| sql::Error::Refused(refusal(failure)))?;
         let cells = done.rows.iter().flatten().map(Value::weight).sum();
         self.charge(bill::bytes(cells));
@@ -348,8 +374,14 @@ impl Local {
             return Err(sql::Error::Invalid("statements are executed while a request is served".to_owned()));
         };
         let span = scope.child();
-        let process = Rc::clone(&self.identity.process);
-        Ok(Way { process, sched: self.host.sched.clone(), begins: self.ahead.reach(), span })
+        Ok(Way {
+            process: Rc::clone(&self.identity.process),
+            sched: self.host.sched.clone(),
+            begins: self.ahead.reach(),
+            span,
+            host: Rc::clone(&self.host),
+            asking: Asking::new(scope, &self.identity, span.1),
+        })
     }
 
     /// A transaction, for the length of one call.

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::super::{Code, ConfigKeys, Distribution, Nanos, Scalar};
+use super::super::{Code, ConfigKeys, Distribution, Nanos, Place, Scalar};
 
 /// What a fault does, by the point at which it takes effect.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,9 @@ pub enum Effect {
     Span(SpanFault),
     /// A span or a log record is recorded.
     Record(RecordFault),
+    /// The state of a database, whoever asks it. `database` is an index into
+    /// [`Model::databases`](super::super::Model::databases).
+    Database { database: usize, fault: DatabaseFault },
     /// Records leave for their receivers.
     Export(ExportFault),
 }
@@ -157,6 +160,30 @@ pub enum RecordFault {
     WrongServiceName { name: String },
     /// Spans get an attribute that has ever new values.
     Cardinality { attribute: String, values: Option<u64> },
+}
+
+/// What strikes a database, and with it whoever asks it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabaseFault {
+    /// An index is gone: its name, and where the file says so.
+    DropIndex { index: (String, Place) },
+    /// A transaction of somebody else has locked a table: its name, and where the file says so.
+    LockTable { table: (String, Place), mode: TableLock },
+    /// Steps and commits take this many times as long.
+    SlowDisk { times: f64 },
+    /// Others have all connections but this many.
+    TooManyConnections { left: u32 },
+    /// The server ends, and none is there: connections break, transactions are rolled back.
+    Failover,
+}
+
+/// How a table is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableLock {
+    /// As ALTER TABLE does: nobody reads or writes.
+    AccessExclusive,
+    /// As CREATE INDEX does: nobody writes.
+    Share,
 }
 
 /// What strikes the receivers of telemetry.

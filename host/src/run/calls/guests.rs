@@ -33,7 +33,16 @@ pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<
             Some(next.into_iter().collect())
         }
         "orders" => Some(of_orders(config)),
-        "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
+        "gateway" => Some(of_gateway(config)),
+        "checkout" => {
+            let inventory = config.get("inventory").map_or("inventory-service", String::as_str);
+            Some(
+                fixed("POST /orders", "inventory", &format!("POST {inventory}/reserve"))
+                    .into_iter()
+                    .collect(),
+            )
+        }
+        "stock" | "items" | "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }
@@ -55,7 +64,10 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
             "send_notification",
         ]),
         "inventory" => Some(vec!["reserve_stock", "slow_lookup"]),
-        "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
+        "checkout" => Some(vec!["validate-order"]),
+        "stock" => Some(vec!["db.reserve-stock"]),
+        "items" => Some(vec!["validate_input", "DB INSERT items", "log_event"]),
+        "gateway" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }
@@ -113,6 +125,30 @@ fn of_orders(config: &IndexMap<String, String>) -> Vec<Operation> {
         ("notification", format!("POST {}/notify?", name("notification"))),
     ];
     steps.into_iter().flat_map(|(key, calls)| fixed("POST /orders", key, &calls)).collect()
+}
+
+/// Each table of the configuration is a route. Its requests go to one service, after another has let
+/// them pass if there is an `auth`.
+fn of_gateway(config: &IndexMap<String, String>) -> Vec<Operation> {
+    let tables = config.iter().filter_map(|(key, route)| Some((key.strip_suffix(".route")?, route)));
+    let mut operations = Vec::new();
+    for (table, route) in tables.filter(|(table, _)| !table.contains('.')) {
+        let named = |name: &str| config.get(&format!("{table}.{name}")).filter(|text| !text.is_empty());
+        let key =
+            |name: &str| if named(name).is_some() { format!("{table}.{name}") } else { name.to_owned() };
+        let auth = named("auth").or_else(|| config.get("auth"));
+        let (method, path) = route.split_once(' ').unwrap_or(("GET", route));
+        let path = named("path").map_or(path, String::as_str);
+        let to = named("to").map(|to| format!("{method} {to}{path}"));
+        let calls = [(key("auth"), auth.cloned()), (key("to"), to)];
+        let calls = calls.into_iter().filter_map(|(key, call)| Some((key, Calls::parse(&call?).ok()?)));
+        operations.extend(calls.map(|(key, calls)| Operation {
+            route: route.clone(),
+            calls,
+            key: Some(key),
+        }));
+    }
+    operations
 }
 
 /// One route that calls what is written in code; `key` of the configuration names the callee.

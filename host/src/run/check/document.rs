@@ -208,6 +208,8 @@ pub struct FaultRow {
     pub route: Option<String>,
     /// The calling service.
     pub from: Option<String>,
+    /// The database that it strikes; null where it strikes none.
+    pub database: Option<String>,
     /// Of what it matches, what it strikes.
     pub probability: f64,
     /// The line of the text, which has the rest.
@@ -409,6 +411,7 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         service: target.map(|target| name(target.service)),
         route: target.and_then(|target| target.route.as_ref()).map(|(route, _)| route.clone()),
         from: target.and_then(|target| target.from).map(name),
+        database: one.database().map(|database| model.databases[database].name.clone()),
         probability: one.chance.probability,
         description: fault::line(one, model),
     }

@@ -3,7 +3,9 @@
 
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
-use crate::model::{Code, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target};
+use crate::model::{
+    Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target,
+};
 use crate::topology::{is_inside, parameters};
 
 use super::super::calls::Meets;
@@ -27,6 +29,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
     for (index, fault) in run.model.faults.iter().enumerate() {
         problems.extend(fault.targets().iter().find_map(|target| out_of_reach(run, fault, target)));
         problems.extend(idle(run, fault));
+        problems.extend(unasked(run, fault));
         problems.extend(end.and_then(|end| too_late(run, index, end)));
     }
     problems.into_iter().map(Problem::of_fault).collect()
@@ -82,6 +85,19 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A fault of a database that no service asks.
+fn unasked(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
+    let database = fault.database()?;
+    let asks = |client: &ConnectionPool| client.database == database;
+    if run.model.services.iter().any(|service| service.databases.iter().any(asks)) {
+        return None;
+    }
+    let name = &run.model.databases[database].name;
+    let problem = never(fault, &format!("no service asks the database {}", quote(name)));
+    let help = format!("give it to a service: [services.NAME.databases.{name}]");
+    Some(problem.at(fault.place.clone(), "nobody is struck").help(help))
 }
 
 /// A fault between two services of which one does not call the other, or not on that route.

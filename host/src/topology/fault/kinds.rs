@@ -1,5 +1,6 @@
 //! The kinds of fault: their names, their keys and what each looks at.
 
+mod database;
 mod link;
 mod replica;
 mod request;
@@ -57,6 +58,7 @@ pub(super) enum LooksAt {
     Requests,
     Replicas,
     Spans,
+    Databases,
     Receivers,
 }
 
@@ -73,7 +75,9 @@ pub(super) struct Scope {
 
 /// All kinds, in the order of the reference.
 pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &telemetry::KINDS].into_iter().flatten()
+    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &database::KINDS, &telemetry::KINDS]
+        .into_iter()
+        .flatten()
 }
 
 impl Declaration {
@@ -90,7 +94,7 @@ impl Declaration {
             LooksAt::Requests => (Grows::Frequency, false),
             LooksAt::Replicas => (Grows::Never, true),
             LooksAt::Spans => (Grows::Frequency, true),
-            LooksAt::Receivers => (Grows::Never, false),
+            LooksAt::Databases | LooksAt::Receivers => (Grows::Never, false),
         };
         let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
         Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), read }
@@ -133,7 +137,7 @@ impl Declaration {
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
-        let dice = !matches!(looks_at, LooksAt::Receivers);
+        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
     }
 }
@@ -151,6 +155,7 @@ impl Declaration {
             LooksAt::Requests => "requests",
             LooksAt::Replicas => "replicas",
             LooksAt::Spans => "spans",
+            LooksAt::Databases => "databases",
             LooksAt::Receivers => "receivers",
         };
         let ramp = match grows {
@@ -189,6 +194,7 @@ impl Scope {
             LooksAt::Spans => {
                 "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
+            LooksAt::Databases => "leave it out: it strikes the whole database, whoever asks it",
             LooksAt::Receivers => {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
@@ -248,7 +254,7 @@ impl Type for KindName {
 pub(super) fn read(
     table: &Table<'_>,
     declared: Option<&Declaration>,
-    targets: &[Target],
+    (targets, database): (&[Target], Option<usize>),
     around: &Surroundings<'_>,
 ) -> Option<Read> {
     let Some(declared) = declared else {
@@ -266,7 +272,7 @@ pub(super) fn read(
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (declared.read)(&Keys { declared, table, targets, around })
+    (declared.read)(&Keys { declared, table, targets, database, around })
 }
 
 /// A fault's table for the reader of its kind.
@@ -275,6 +281,8 @@ struct Keys<'k, 'a> {
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
+    /// Of a kind that strikes databases: which. None if something is wrong with it.
+    database: Option<usize>,
     around: &'k Surroundings<'k>,
 }
 

@@ -13,7 +13,7 @@ use super::super::shapes::{By, Count, Written};
 use super::super::types::{self, TEXT};
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope};
-use crate::error::{Problem, quote};
+use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 
 /// Targets of which one is drawn.
@@ -26,14 +26,14 @@ pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
         "but for `collector-down`",
         "name the service that the fault applies to: target = { service = \"…\" }",
     ),
-    says: "the service, and what of it: see [target](faults.md#target)",
+    says: "the service and what of it, or the database: see [target](faults.md#target)",
 };
 
 /// The target of a fault, or several.
 pub(super) static SEVERAL: Section = Section {
     name: "target",
-    says: "what a fault strikes: a service, and what of it",
-    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN],
+    says: "what a fault strikes: a service and what of it, or a database",
+    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE],
     rules: &[],
 };
 
@@ -60,8 +60,15 @@ static ONE_OF: Key<Written, Optional> = Key {
 static SERVICE: Key<Written, Optional> = Key {
     name: "service",
     of: types::SERVICE,
-    absent: Optional("required without `link` and `one-of`"),
+    absent: Optional("required without `link`, `one-of` and `database`"),
     says: "the called service, or the one whose replicas or spans are meant",
+};
+
+static DATABASE: Key<By<String>, Optional> = Key {
+    name: "database",
+    of: TEXT,
+    absent: Optional("required of kinds that strike databases, which have no other key"),
+    says: "the database: a name of `[databases]`",
 };
 
 static FROM: Key<Written, Optional> = Key {
@@ -110,6 +117,36 @@ static SPAN: Key<By<String>, Optional> = Key {
     says: "the name of a span that the guest makes; of `latency`, `lose-spans`, `late-spans` and `cardinality`",
 };
 
+/// The database that a fault strikes; none of a kind that strikes something else.
+pub(super) fn database(
+    fault: &Table<'_>,
+    kind: Option<&Declaration>,
+    around: &Surroundings<'_>,
+) -> Option<usize> {
+    const REMEDY: &str = "name the database that the fault strikes: target = { database = \"…\" }";
+    let kind = kind.filter(|kind| kind.looks_at == LooksAt::Databases)?;
+    let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
+    table.know(section::names(SEVERAL.keys));
+    table.refuse_others();
+    for other in table.entries().iter().filter(|entry| SEVERAL.has(entry.key) && entry.key != DATABASE.name) {
+        let help = "leave it out: it strikes the whole database, whoever asks it";
+        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
+    }
+    let value = table.need(DATABASE.name, DATABASE.get(&table), REMEDY)?;
+    let name = DATABASE.of.read(&value)?;
+    let known = around.code.databases;
+    let found = known.iter().position(|known| *known == name);
+    if found.is_none() {
+        let help = match known {
+            [] => format!("define it: [databases.{name}] with schema = \"…\""),
+            names => did_you_mean(&name, "databases", names.iter().map(String::as_str)),
+        };
+        let problem = Problem::new(format!("unknown database {}", quote(&name)));
+        return value.refuse(problem.label("not defined").help(help));
+    }
+    found
+}
+
 /// The target of a fault, or those of which one is drawn; none of a kind that concerns no
 /// service.
 pub(super) fn targets(
@@ -124,8 +161,16 @@ pub(super) fn targets(
             None => Some(Vec::new()),
         };
     }
+    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases) {
+        return Some(Vec::new());
+    }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
+    if let (Some(value), Some(kind)) = (DATABASE.get(&table), kind) {
+        let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections and \
+                    failover";
+        value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
+    }
     match ONE_OF.get(&table) {
         Some(several) => one_of(&table, &several, kind, around),
         None => {

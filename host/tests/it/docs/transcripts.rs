@@ -16,7 +16,7 @@ use super::{Block, blocks, root, text};
 use crate::support::{METRICS, Topology, at_once, finish, simhost};
 
 /// How many blocks may have the mark `no-run`: it is an exception.
-const NOT_RUN: usize = 31;
+const NOT_RUN: usize = 35;
 
 /// A command of a block, and what it shows below.
 struct Step {
@@ -215,6 +215,11 @@ fn the_readme_shows_what_is_printed() {
 #[test]
 fn the_tutorial_shows_what_is_printed() {
     hold(&pages("docs/tutorial"));
+}
+
+#[test]
+fn the_pages_of_the_systems_show_what_is_printed() {
+    hold(&pages("docs/systems"));
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn any(_: &Span, _: &[Span]) -> bool {
     true
 }
 
-/// All kinds but `mutate`, which wants JSON (`faults/told.rs` has it): what they say, the kind of
+/// All kinds but `mutate`, which wants JSON (`faults/told.rs` has it), and those of databases
+/// (`faults/database.rs`): what they say, the kind of
 /// the span that shows them, and how it does.
 const KINDS: [(&str, &str, Option<&str>, Effect); 32] = [
     ("latency", "delay = \"20ms\"", Some("SERVER"), slow),

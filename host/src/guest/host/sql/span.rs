@@ -1,15 +1,20 @@
-//! The CLIENT span of a statement.
+//! The spans of statements, and of connections that could not be had.
 
 use opentelemetry_semantic_conventions::attribute;
 use simhost_sql::Failure;
 
-use super::{Local, Span};
+use super::{Local, Span, refusal};
+use crate::database::NoConnection;
 use crate::guest::attributes::bound;
+use crate::guest::bindings::simhost::service::sql;
 use crate::model::Nanos;
 use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanKind, SpanRecord, Status, Text};
 
 /// What `db.system.name` has.
 const SYSTEM: &str = "postgresql";
+
+/// What `error.type` has of a wait for a connection that was too long.
+const TIMEOUT: &str = "timeout";
 
 /// What a CLIENT span says.
 pub(super) struct Said {
@@ -20,10 +25,18 @@ pub(super) struct Said {
     pub ended: Nanos,
 }
 
+/// A connection that could not be had.
+pub(super) struct Unconnected {
+    pub span: Span,
+    pub database: String,
+    pub began: Nanos,
+    pub ended: Nanos,
+    pub reason: NoConnection,
+}
+
 impl Local {
     /// The CLIENT span of a statement, by the conventions for PostgreSQL.
-    pub(super) fn record_query(&mut self, (parent, id): Span, said: Said, failed: Option<&Failure>) {
-        let Some(scope) = self.scope.as_ref().filter(|scope| scope.trace.recording) else { return };
+    pub(super) fn record_query(&mut self, span: Span, said: Said, failed: Option<&Failure>) {
         let Said { database, mut summary, mut text, began, ended } = said;
         bound(&mut summary);
         bound(&mut text);
@@ -34,15 +47,49 @@ impl Local {
             KeyValue::new(attribute::DB_QUERY_TEXT, Text::Owned(text)),
             KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(database)),
         ];
-        let status = match failed {
-            None => Status::Unset,
-            Some(failure) => {
-                own.push(KeyValue::new(attribute::DB_RESPONSE_STATUS_CODE, failure.sqlstate));
-                own.push(KeyValue::new(attribute::ERROR_TYPE, failure.sqlstate));
-                Status::Error(Text::Owned(failure.message.clone()))
+        let status = failed.map_or(Status::Unset, |failure| fail(&mut own, failure));
+        let name = if summary.is_empty() { Text::Static(SYSTEM) } else { Text::Owned(summary) };
+        self.record_sql(span, SpanKind::Client, name, (began, ended), own, status);
+    }
+
+    /// The span of a connection that could not be had, and what its guest is told. One that the database has
+    /// refused is a call to it. A wait for the pool is none: its span stays within the process.
+    pub(super) fn unconnected(&mut self, unconnected: Unconnected) -> sql::Error {
+        let Unconnected { span, database, began, ended, reason } = unconnected;
+        let mut own = vec![KeyValue::new(attribute::DB_SYSTEM_NAME, SYSTEM)];
+        let (kind, operation, status, error) = match reason {
+            NoConnection::Timeout => {
+                own.push(KeyValue::new(
+                    attribute::DB_CLIENT_CONNECTION_POOL_NAME,
+                    Text::Owned(database.clone()),
+                ));
+                own.push(KeyValue::new(attribute::ERROR_TYPE, TIMEOUT));
+                let status = Status::Error(Text::Static("no connection of the pool was free in time"));
+                (SpanKind::Internal, "get connection", status, sql::Error::PoolTimeout)
+            }
+            NoConnection::Refused(failure, _) => {
+                own.push(KeyValue::new(attribute::DB_NAMESPACE, Text::Owned(format!("{database}|public"))));
+                own.push(KeyValue::new(attribute::DB_OPERATION_NAME, "CONNECT"));
+                own.push(KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(database.clone())));
+                let status = fail(&mut own, &failure);
+                (SpanKind::Client, "CONNECT", status, sql::Error::Refused(refusal(failure)))
             }
         };
-        let name = if summary.is_empty() { Text::Static(SYSTEM) } else { Text::Owned(summary) };
+        let name = Text::Owned(format!("{operation} {database}"));
+        self.record_sql(span, kind, name, (began, ended), own, status);
+        error
+    }
+
+    fn record_sql(
+        &mut self,
+        (parent, id): Span,
+        kind: SpanKind,
+        name: Text,
+        (start, end): (Nanos, Nanos),
+        own: Vec<KeyValue>,
+        status: Status,
+    ) {
+        let Some(scope) = self.scope.as_ref().filter(|scope| scope.trace.recording) else { return };
         self.host.recorder.span(SpanRecord {
             trace_id: scope.trace.trace_id,
             span_id: id,
@@ -52,10 +99,10 @@ impl Local {
             trace_state: scope.trace.trace_state.clone(),
             resource: self.identity.resource,
             scope: Scope::Bus,
-            kind: SpanKind::Client,
+            kind,
             name,
-            start: began,
-            end: ended,
+            start,
+            end,
             attributes: Attributes { own, ..Attributes::default() },
             events: Vec::new(),
             status,
@@ -63,4 +110,11 @@ impl Local {
             dropped_events: 0,
         });
     }
+}
+
+/// The attributes of a failure, and the status of its span.
+fn fail(own: &mut Vec<KeyValue>, failure: &Failure) -> Status {
+    own.push(KeyValue::new(attribute::DB_RESPONSE_STATUS_CODE, failure.sqlstate));
+    own.push(KeyValue::new(attribute::ERROR_TYPE, failure.sqlstate));
+    Status::Error(Text::Owned(failure.message.clone()))
 }

@@ -1,0 +1,209 @@
+//! What faults do to a database while their windows are open, and whom they strike by it.
+
+use simhost_sql::{Failure, Outcome, Statement, TableMode, Transaction};
+
+use super::{Client, Live, failure};
+use crate::model::{DatabaseFault, Nanos, TableLock};
+
+/// How far a fault has grown in at an instant, from 0 to 1.
+pub type Strength = Box<dyn Fn(Nanos) -> f64>;
+
+/// A fault that has the database, by its place in the model.
+pub(super) struct Trouble {
+    fault: usize,
+    what: What,
+}
+
+/// What it does.
+enum What {
+    /// This index is gone.
+    Missing(String),
+    Holding(Holding),
+    /// Steps and commits take this many times as long at an instant.
+    Slow(Strength),
+    /// Others have all connections but this many.
+    Taken(u32),
+    /// No server is there.
+    Down,
+}
+
+/// Somebody else's transaction, which has locked a table or waits for it.
+struct Holding {
+    own: Transaction,
+    table: String,
+    mode: TableMode,
+    /// For whom it waits; nobody: it has the table.
+    by: Vec<Transaction>,
+}
+
+impl Live {
+    /// A fault, by its place in the model, begins: as strong as `strength` says at each instant.
+    pub fn begin_fault(&self, fault: usize, effect: &DatabaseFault, strength: Strength) {
+        let what = match effect {
+            DatabaseFault::DropIndex { index: (index, _) } => {
+                // A statement may have dropped it before.
+                let is_dropped = self.engine.borrow_mut().drop_index(index).is_ok();
+                is_dropped.then(|| What::Missing(index.clone()))
+            }
+            DatabaseFault::LockTable { table: (table, _), mode } => {
+                let mode = match mode {
+                    TableLock::AccessExclusive => TableMode::AccessExclusive,
+                    TableLock::Share => TableMode::Share,
+                };
+                self.hold(table, mode).map(What::Holding)
+            }
+            DatabaseFault::SlowDisk { times } => {
+                let more = times - 1.0;
+                Some(What::Slow(Box::new(move |now| more.mul_add(strength(now), 1.0))))
+            }
+            DatabaseFault::TooManyConnections { left } => Some(What::Taken(*left)),
+            DatabaseFault::Failover => {
+                self.end_server(fault);
+                Some(What::Down)
+            }
+        };
+        self.troubles.borrow_mut().extend(what.map(|what| Trouble { fault, what }));
+    }
+
+    /// It is over: what was there before it is there again.
+    pub fn end_fault(&self, fault: usize) {
+        let mut troubles = self.troubles.borrow_mut();
+        let Some(at) = troubles.iter().position(|trouble| trouble.fault == fault) else { return };
+        let Trouble { what, .. } = troubles.remove(at);
+        drop(troubles);
+        match what {
+            What::Missing(index) => {
+                // A database that has no room for it any more goes on without it.
+                self.engine.borrow_mut().restore_index(&index).ok();
+            }
+            What::Holding(Holding { own, .. }) => {
+                // The server may have ended meanwhile, and with it the transaction.
+                self.engine.borrow_mut().rollback(own).ok();
+                self.ended(own);
+            }
+            What::Slow(_) | What::Taken(_) | What::Down => {}
+        }
+    }
+
+    /// Locks a table, or waits for it.
+    fn hold(&self, table: &str, mode: TableMode) -> Option<Holding> {
+        let mut engine = self.engine.borrow_mut();
+        let own = engine.begin(self.micros()).ok()?;
+        let by = match engine.lock_table(own, table, mode) {
+            Outcome::Done(_) => Vec::new(),
+            Outcome::Blocked(blocked) => blocked.by,
+            Outcome::Failed(_) => {
+                // It has begun, so it can be rolled back.
+                engine.rollback(own).ok();
+                return None;
+            }
+        };
+        Some(Holding { own, table: table.to_owned(), mode, by })
+    }
+
+    /// A transaction has ended: those that have waited for it to lock a table try again.
+    pub(super) fn lock_after(&self, ended: Transaction) {
+        for trouble in self.troubles.borrow_mut().iter_mut() {
+            let What::Holding(holding) = &mut trouble.what else { continue };
+            if !holding.by.contains(&ended) {
+                continue;
+            }
+            let outcome = self.engine.borrow_mut().lock_table(holding.own, &holding.table, holding.mode);
+            holding.by = match outcome {
+                Outcome::Blocked(blocked) => blocked.by,
+                Outcome::Done(_) | Outcome::Failed(_) => Vec::new(),
+            };
+        }
+    }
+
+    /// The server ends: connections break, and what was not committed is gone.
+    fn end_server(&self, fault: usize) {
+        self.ended_by.set(Some(fault));
+        // An engine that cannot roll back has nothing to roll back.
+        self.engine.borrow_mut().rollback_all().ok();
+        self.connections.set(0);
+        // Those who wait are told by the end of the server, before that nobody is left to wait for.
+        self.server.die();
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        drop(waiting);
+    }
+
+    /// That a connection has broken.
+    pub(super) fn broken(&self, client: &dyn Client) -> Failure {
+        if let Some(fault) = self.ended_by.get() {
+            client.struck(fault, None);
+        }
+        failure("57P01", "terminating connection due to administrator command")
+    }
+
+    /// The fault by which no server is there.
+    pub(super) fn down_by(&self) -> Option<usize> {
+        let troubles = self.troubles.borrow();
+        troubles.iter().find(|trouble| matches!(trouble.what, What::Down)).map(|trouble| trouble.fault)
+    }
+
+    /// Connections that clients may have.
+    pub(super) fn connections_at_most(&self) -> u32 {
+        let troubles = self.troubles.borrow();
+        let left = troubles.iter().filter_map(|trouble| match trouble.what {
+            What::Taken(left) => Some(left),
+            _ => None,
+        });
+        left.fold(self.settings.connections, u32::min)
+    }
+
+    /// A connection is refused: by whom, if the database would have one more.
+    pub(super) fn strike_for_connections(&self, client: &dyn Client) {
+        let open = self.connections.get();
+        if open >= self.settings.connections {
+            return;
+        }
+        for trouble in self.troubles.borrow().iter() {
+            if matches!(trouble.what, What::Taken(left) if left <= open) {
+                client.struck(trouble.fault, None);
+            }
+        }
+    }
+
+    /// A statement waits for transactions: those of faults strike it, once.
+    pub(super) fn strike_for_locks(&self, by: &[Transaction], told: &mut Vec<usize>, client: &dyn Client) {
+        for trouble in self.troubles.borrow().iter() {
+            let What::Holding(Holding { own, .. }) = &trouble.what else { continue };
+            if by.contains(own) && !told.contains(&trouble.fault) {
+                told.push(trouble.fault);
+                client.struck(trouble.fault, None);
+            }
+        }
+    }
+
+    /// A statement has run: indexes that it would have used strike it by being gone.
+    pub(super) fn strike_for_indexes(&self, statement: &Statement, client: &dyn Client) {
+        for trouble in self.troubles.borrow().iter() {
+            let What::Missing(index) = &trouble.what else { continue };
+            if self.engine.borrow_mut().misses(statement, index) {
+                client.struck(trouble.fault, None);
+            }
+        }
+    }
+
+    /// How many times as long the disk takes, if it is slow.
+    pub(super) fn slowness(&self) -> Option<f64> {
+        let (troubles, now) = (self.troubles.borrow(), self.sched.now());
+        troubles.iter().fold(None, |slowness, trouble| match &trouble.what {
+            What::Slow(times) => Some(slowness.unwrap_or(1.0) * times(now)),
+            _ => slowness,
+        })
+    }
+
+    /// How long the disk takes for what it does in `nanos` if it is not slow.
+    pub(super) fn slowed(&self, nanos: Nanos, client: &dyn Client) -> Nanos {
+        let Some(slowness) = self.slowness() else { return nanos };
+        let longer = (nanos as f64 * (slowness - 1.0)) as Nanos;
+        for trouble in self.troubles.borrow().iter() {
+            if longer > 0 && matches!(trouble.what, What::Slow(_)) {
+                client.struck(trouble.fault, Some(longer));
+            }
+        }
+        nanos.saturating_add(longer)
+    }
+}

@@ -1,0 +1,108 @@
+//! What strikes databases: indexes, locks, the disk, connections, the server.
+
+use serde_json::json;
+
+use super::super::super::key::{Key, Required, Usual};
+use super::super::super::shapes::{By, Choice, Count};
+use super::super::super::types::TEXT;
+use super::LooksAt::Databases;
+use super::{Declaration, Keys, Read};
+use crate::model::{DatabaseFault, Effect, TableLock};
+
+pub(super) static KINDS: [Declaration; 5] = [
+    Declaration::new(Databases, "drop-index", "a migration that loses an index", &[&INDEX], drop_index),
+    Declaration::new(
+        Databases,
+        "lock-table",
+        "an ALTER TABLE, a job that keeps its transaction open",
+        &[&TABLE, &MODE],
+        lock_table,
+    ),
+    Declaration::new(Databases, "slow-disk", "a throttled volume, a backup", &[&TIMES], slow_disk)
+        .by_magnitude(),
+    Declaration::new(
+        Databases,
+        "too-many-connections",
+        "clients that leak connections, a deployment beside the old one",
+        &[&LEFT],
+        too_many_connections,
+    ),
+    Declaration::new(Databases, "failover", "a primary that is lost, and its standby", &[], |keys| {
+        read(keys, DatabaseFault::Failover, String::new())
+    }),
+];
+
+fn read(keys: &Keys<'_, '_>, fault: DatabaseFault, detail: String) -> Option<Read> {
+    Read::detailed(Effect::Database { database: keys.database?, fault }, detail)
+}
+
+static INDEX: Key<By<String>, Required> = Key {
+    name: "index",
+    of: TEXT,
+    absent: Required("name the index: index = \"stock_sku_idx\""),
+    says: "an index of the database's schema that is not UNIQUE",
+};
+
+fn drop_index(keys: &Keys<'_, '_>) -> Option<Read> {
+    let index = keys.read(&INDEX)?;
+    let (detail, place) = (format!(" {index}"), keys.get(&INDEX)?.place());
+    read(keys, DatabaseFault::DropIndex { index: (index, place) }, detail)
+}
+
+static TABLE: Key<By<String>, Required> = Key {
+    name: "table",
+    of: TEXT,
+    absent: Required("name the table: table = \"stock\""),
+    says: "a table of the database's schema",
+};
+
+static MODE: Key<Choice<TableLock>, Usual> = Key {
+    name: "mode",
+    of: Choice {
+        what: "mode",
+        words: &[("access-exclusive", TableLock::AccessExclusive), ("share", TableLock::Share)],
+    },
+    absent: Usual("\"access-exclusive\""),
+    says: "`\"access-exclusive\"`: nobody reads or writes, as during ALTER TABLE; `\"share\"`: nobody writes, as \
+           during CREATE INDEX",
+};
+
+fn lock_table(keys: &Keys<'_, '_>) -> Option<Read> {
+    let (table, mode) = (keys.read(&TABLE), keys.read(&MODE));
+    let (table, mode) = (table?, mode?);
+    let how = match mode {
+        TableLock::AccessExclusive => "access-exclusive",
+        TableLock::Share => "share",
+    };
+    let (detail, place) = (format!(" {table} ({how})"), keys.get(&TABLE)?.place());
+    read(keys, DatabaseFault::LockTable { table: (table, place), mode }, detail)
+}
+
+static TIMES: Key<By<f64>, Required> = Key {
+    name: "times",
+    of: By {
+        words: "a number above 1",
+        schema: |_| json!({ "type": "number", "exclusiveMinimum": 1, "maximum": 1e6 }),
+        read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
+    },
+    absent: Required("say how many times as long steps and commits take: times = 20"),
+    says: "how many times as long the steps of statements and commits take",
+};
+
+fn slow_disk(keys: &Keys<'_, '_>) -> Option<Read> {
+    let times = keys.read(&TIMES)?;
+    read(keys, DatabaseFault::SlowDisk { times }, format!(" times {times}"))
+}
+
+static LEFT: Key<Count, Required> = Key {
+    name: "left",
+    of: Count(0, 100_000),
+    absent: Required("say how many connections are left for the services: left = 2"),
+    says: "connections that are left for all services together. Idle ones beyond it are closed first, busy ones when \
+           their requests give them back",
+};
+
+fn too_many_connections(keys: &Keys<'_, '_>) -> Option<Read> {
+    let left = keys.read(&LEFT)?;
+    read(keys, DatabaseFault::TooManyConnections { left }, format!(", {left} left"))
+}

@@ -1,0 +1,178 @@
+//! The systems of the tutorials, as they ship: what each answers, and the traces, logs and metrics that
+//! it leaves. Each case has a golden file `tests/it/systems/SYSTEM.CASE.golden`; the page of the system
+//! in the book shows the same requests.
+//!
+//! `BLESS=1 cargo test --test it systems::` writes them anew; read the difference before committing it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::support::client::{Answer, Client, Request};
+use crate::support::http::Dead;
+use crate::support::server::Server;
+use crate::support::telemetry::{self, Span};
+use crate::support::{Finished, METRICS, at_once, finish, golden, simhost, trace};
+
+/// The tutorial's order of two items.
+const TWO_ITEMS: &str =
+    r#"POST /orders {"items":[{"sku":"SKU-001","qty":2},{"sku":"SKU-007","qty":1}],"tier":"gold"}"#;
+
+/// Requests to a system, one after the other.
+struct Case {
+    system: &'static str,
+    name: &'static str,
+    requests: &'static [&'static str],
+    arguments: &'static [&'static str],
+}
+
+const fn case(system: &'static str, name: &'static str, requests: &'static [&'static str]) -> Case {
+    Case { system, name, requests, arguments: &[] }
+}
+
+const CASES: &[Case] = &[
+    case("checkout", "order", &[TWO_ITEMS]),
+    case("checkout", "empty", &[r#"POST /orders {"items":[],"tier":"gold"}"#]),
+    case("checkout", "bad_quantity", &[r#"POST /orders {"items":[{"sku":"SKU-001","qty":0}]}"#]),
+    case(
+        "checkout",
+        "unknown_item",
+        &[
+            r#"POST /orders {"items":[{"sku":"SKU-001","qty":1},{"sku":"pen","qty":1}]}"#,
+            "GET /stock/SKU-001",
+        ],
+    ),
+    case("checkout", "more_than_there_is", &[r#"POST /checkout {"items":[{"sku":"SKU-001","qty":100001}]}"#]),
+    Case { arguments: &["--fault", "lost-index=on"], ..case("checkout", "lost_index", &[TWO_ITEMS]) },
+    case(
+        "items",
+        "create",
+        &[r#"POST /api/v1/items/ {"name":"lamp","price":24.9}"#, "GET /api/v1/items/?limit=2"],
+    ),
+    case(
+        "items",
+        "invalid",
+        &[
+            r#"POST /api/v1/items/ {"name":" ","price":1}"#,
+            r#"POST /api/v1/items/ {"name":"x","price":-1}"#,
+            r#"POST /api/v1/items/ {"name":"x"}"#,
+        ],
+    ),
+    case("items", "conflict", &[r#"POST /api/v1/items/ {"name":"item 7","price":1}"#]),
+    case("items", "not_there", &["GET /api/v1/items/1001", "GET /health"]),
+];
+
+/// What a run leaves.
+struct Left {
+    said: String,
+    spans: Vec<Span>,
+    logs: String,
+    metrics: String,
+}
+
+fn topology(system: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../topologies/{system}.toml"))
+}
+
+fn run(system: &str, arguments: &[&str]) -> Left {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = finish(
+        simhost()
+            .current_dir(folder.path())
+            .env(METRICS, "")
+            .arg("run")
+            .arg(topology(system))
+            .args(["--virtual", "--compute", "0", "--show", "summary"])
+            .args(["--out", "records.jsonl", "--log-out", "logs.jsonl"])
+            .args(arguments),
+    );
+    let read = |name| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let metrics = finish(simhost().current_dir(folder.path()).args(["metrics", "records.jsonl"]));
+    Left {
+        said: said.success().to_owned(),
+        spans: telemetry::read(&read("records.jsonl")),
+        logs: read("logs.jsonl"),
+        metrics: metrics.success().to_owned(),
+    }
+}
+
+impl Case {
+    fn run(&self) -> Left {
+        let requests = self.requests.iter().flat_map(|request| ["--request", request]);
+        run(self.system, &requests.chain(self.arguments.iter().copied()).collect::<Vec<_>>())
+    }
+
+    fn file(&self) -> String {
+        format!("{}.{}.golden", self.system, self.name)
+    }
+}
+
+#[test]
+fn every_request_is_answered_and_leaves_what_its_golden_file_says() {
+    at_once(CASES, |case| {
+        let Left { said, spans, logs, metrics } = case.run();
+        let answers = said.split("\n\n").next().unwrap_or_default();
+        let requests: Vec<_> = case.requests.iter().map(|request| format!("--request '{request}'")).collect();
+        let command =
+            [&requests[..], &case.arguments.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()];
+        let command = command.concat().join(" ");
+        let said = format!("{command}\n{answers}\n\n{}\n{logs}\n{metrics}", trace::tree(&spans));
+        golden(&Path::new("tests/it/systems").join(case.file()), &said);
+    });
+}
+
+#[test]
+fn every_golden_file_of_a_system_has_its_case() {
+    let cases: BTreeSet<_> = CASES.iter().map(Case::file).collect();
+    let files = fs::read_dir("tests/it/systems").expect("a folder of golden files");
+    let files = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+    assert_eq!(files.collect::<BTreeSet<_>>(), cases);
+}
+
+/// Serves a system in real time, and sends it a request as the tutorial does.
+fn served(
+    system: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    request: &str,
+) -> (Answer, Finished) {
+    let mut command = simhost();
+    command.arg("run").arg(topology(system)).args(["--listen", "127.0.0.1:0"]).args(arguments);
+    let server = Server::spawn(command.envs(environment.iter().copied()));
+    let (method, rest) = request.split_once(' ').expect("a method");
+    let (target, body) = rest.split_once(' ').unwrap_or((rest, ""));
+    let headers = [("content-type", "application/json")];
+    let answer = Client(server.address).send(Request { method, target, headers: &headers, body });
+    (answer, server.stop())
+}
+
+#[test]
+fn the_order_of_the_tutorial_is_confirmed_over_http_in_real_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let records = folder.path().join("records.jsonl");
+    let out = records.display().to_string();
+    let (answer, _) = served("checkout", &["--out", &out], &[], TWO_ITEMS);
+    let id = answer.json()["order_id"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((answer.status, answer.json()), (200, json!({ "order_id": id, "status": "confirmed" })));
+    assert!(id.len() == 12 && id.starts_with("ord_"), "{id}");
+    let spans = telemetry::read(&fs::read_to_string(records).expect("records"));
+    let root = spans.iter().find(|span| span.parent.is_empty()).expect("a root");
+    assert_eq!((root.service.as_str(), root.name.as_str()), ("api-gateway", "POST /orders"));
+    assert_eq!(spans.iter().filter(|span| span.name == "UPDATE stock").count(), 2);
+}
+
+/// No receiver is there: whatever went out would be lost, and said.
+#[test]
+fn without_telemetry_an_item_is_stored_and_nothing_goes_to_a_receiver() {
+    const ITEM: &str = r#"POST /api/v1/items/ {"name":"lamp","price":24.9}"#;
+    let nobody = Dead::open();
+    for (enabled, code) in [("true", Some(1)), ("false", Some(0))] {
+        let url = nobody.url();
+        let environment = [("OTEL_ENABLED", enabled), ("OTEL_EXPORTER_OTLP_ENDPOINT", &url)];
+        let (answer, finished) = served("items", &[], &environment, ITEM);
+        assert_eq!((answer.status, &answer.json()["name"]), (201, &json!("lamp")));
+        assert_eq!(finished.code, code, "OTEL_ENABLED={enabled}: {finished:?}");
+    }
+}
