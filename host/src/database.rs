@@ -16,11 +16,12 @@ use crate::files::{self, Unreadable};
 use crate::model::{
     self, Cell, CellPart, ConnectionPool, DatabaseFault, Effect, Model, Nanos, ServiceId, TableRows,
 };
+use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 
 pub use live::{Answer, Client, Live, Open, Strength};
-pub use pool::{Connection, NoConnection, Pool};
+pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///
@@ -73,8 +74,8 @@ pub struct Databases {
     live: Vec<Rc<Live>>,
     /// By service, what it has of which database.
     clients: Vec<Vec<ConnectionPool>>,
-    /// By service, replica and database.
-    pools: RefCell<BTreeMap<(ServiceId, u32, usize), Rc<Pool>>>,
+    /// By process, which is a Resource, and database.
+    pools: RefCell<BTreeMap<(u32, usize), Rc<Pool>>>,
 }
 
 impl Databases {
@@ -98,7 +99,7 @@ impl Databases {
                 Effect::Database { database, fault: DatabaseFault::Failover } => *database == index,
                 _ => false,
             };
-            Live::new(database.clone(), open(database), sched, model.faults.iter().any(ends))
+            Live::new((index as u32, database.clone()), open(database), sched, model.faults.iter().any(ends))
         });
         Self {
             live: live.collect(),
@@ -107,11 +108,17 @@ impl Databases {
         }
     }
 
-    /// The connections of a replica to the database of this name.
+    /// The connections of a process of a service, by the number of its Resource, to the database of this
+    /// name. `observer` gives who measures them.
     ///
     /// # Errors
     /// The service has no database of this name; the text says which it has.
-    pub fn pool(&self, service: ServiceId, replica: u32, name: &str) -> Result<Rc<Pool>, String> {
+    pub fn pool(
+        &self,
+        (service, resource, process): (ServiceId, u32, &Rc<Process>),
+        name: &str,
+        observer: impl FnOnce(&Live, u32) -> Option<Box<dyn PoolObserver>>,
+    ) -> Result<Rc<Pool>, String> {
         let clients = self.clients.get(service.index()).map(Vec::as_slice).unwrap_or_default();
         let of = |client: &&ConnectionPool| self.live[client.database].settings.name == name;
         let Some(client) = clients.iter().find(of) else {
@@ -119,9 +126,11 @@ impl Databases {
             return Err(did_you_mean(name, "databases of this service", names));
         };
         let mut pools = self.pools.borrow_mut();
-        let pool = pools.entry((service, replica, client.database));
-        let new = || Pool::new(Rc::clone(&self.live[client.database]), client);
-        Ok(Rc::clone(pool.or_insert_with(new)))
+        let pool = pools.entry((resource, client.database)).or_insert_with(|| {
+            let live = &self.live[client.database];
+            Pool::new(Rc::clone(live), client, process, observer(live, client.max))
+        });
+        Ok(Rc::clone(pool))
     }
 
     /// A fault, by its place in the model, has a database from now on: as strong as `strength` says at each
@@ -129,8 +138,8 @@ impl Databases {
     pub fn begin_fault(&self, database: usize, fault: usize, effect: &DatabaseFault, strength: Strength) {
         self.live[database].begin_fault(fault, effect, strength);
         let pools = self.pools.borrow();
-        let of = pools.iter().filter(|((_, _, of), _)| *of == database);
-        of.for_each(|(_, pool)| pool.give_up_idle());
+        let of = pools.iter().filter(|((_, of), _)| *of == database);
+        of.for_each(|(_, pool)| pool.settle());
     }
 
     /// It is over.

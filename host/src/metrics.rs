@@ -14,6 +14,7 @@ mod histogram;
 mod jobs;
 mod life;
 mod operations;
+mod pools;
 mod process;
 mod requests;
 mod series;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
+use crate::database::PoolEvent;
 use crate::model::Nanos;
 use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
@@ -41,7 +43,8 @@ use histogram::Shape;
 pub use jobs::JobKey;
 pub use life::Change;
 use life::Life;
-pub use operations::OperationKey;
+pub use operations::{Operated, OperationKey, Server};
+pub use pools::PoolOf;
 use process::ProcessMetrics;
 pub use process::{BREAKER_STATES, METHODS, Observed, PolicyCounts};
 use requests::{CLIENT, SERVER};
@@ -148,18 +151,22 @@ impl Metrics {
         self.alive(of, |process| process.sent.note(kept, CLIENT, key, attributes, ended));
     }
 
-    /// A process has the answer of a database or a cache, or gave it up, after `took` nanoseconds; `origin`
-    /// is the CLIENT span. `attributes` gives those that `key` stands for.
+    /// A process has the answer of a database or a cache, or gave it up. `attributes` gives those that `key`
+    /// stands for.
     pub fn operated(
         &self,
         of: Incarnation,
         key: OperationKey,
         attributes: impl FnOnce() -> Arc<[KeyValue]>,
-        took: Nanos,
-        origin: Origin,
+        operated: Operated,
     ) {
         let kept = (self.shape, &self.rule);
-        self.alive(of, |process| process.operations_mut().note(kept, key, attributes, took, origin));
+        self.alive(of, |process| process.operations_mut().note(kept, key, attributes, operated));
+    }
+
+    /// Something has happened in a pool of connections that a process has.
+    pub fn pooled(&self, of: Incarnation, pool: PoolOf<'_>, event: PoolEvent) {
+        self.alive(of, |process| process.pools_mut().note(self.shape, pool, event));
     }
 
     /// A run of a job has ended after `took` nanoseconds. `attributes` gives those that `key` stands for.

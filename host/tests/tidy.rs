@@ -43,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("database", &["model", "files", "error", "clock", "rng", "sched", "process"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("cache", &["model", "error", "telemetry"]),
-    ("metrics", &["model", "clock", "rng", "context", "telemetry"]),
+    ("metrics", &["model", "clock", "rng", "context", "database", "telemetry"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
     ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),

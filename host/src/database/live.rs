@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
 use simhost_sql::{
     Blocked, Call, Class, Database, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work,
 };
@@ -30,9 +32,15 @@ const ROUNDS_TO_REFUSE: Nanos = 2;
 /// Those that follow until it is there: the two of SCRAM-SHA-256 (RFC 7677), which is PostgreSQL's default.
 const ROUNDS_TO_ENTER: Nanos = 2;
 
+/// Summaries of statements that are told apart.
+const SUMMARIES: usize = 2_000;
+
 /// A database of a world.
 pub struct Live {
     pub settings: model::Database,
+    /// Its place in the topology.
+    pub number: u32,
+    summaries: RefCell<IndexSet<Box<str>, FxBuildHasher>>,
     engine: RefCell<Database>,
     cores: Rc<Slots>,
     /// Connections that clients have.
@@ -72,6 +80,8 @@ impl Answer {
 pub struct Open {
     live: Rc<Live>,
     own: Option<Transaction>,
+    /// Whether a statement of it has changed rows.
+    wrote: bool,
     /// The life of the server that has it.
     life: u64,
 }
@@ -89,9 +99,17 @@ impl Drop for Opening<'_> {
 }
 
 impl Live {
-    /// `may_end` is whether anything can end the server before the run does.
-    pub fn new(settings: model::Database, engine: Database, sched: &Sched, may_end: bool) -> Rc<Self> {
+    /// `number` is its place in the topology, `may_end` whether anything can end the server before the run
+    /// does.
+    pub fn new(
+        (number, settings): (u32, model::Database),
+        engine: Database,
+        sched: &Sched,
+        may_end: bool,
+    ) -> Rc<Self> {
         Rc::new(Self {
+            number,
+            summaries: RefCell::default(),
             cores: Slots::new(settings.cores),
             settings,
             engine: RefCell::new(engine),
@@ -107,6 +125,16 @@ impl Live {
     /// How often the server has ended: connections to an earlier one are broken.
     pub fn life(&self) -> u64 {
         self.server.life()
+    }
+
+    /// The number of a summary of statements, from 0; [`u32::MAX`] for all beyond [`SUMMARIES`].
+    pub fn summary(&self, summary: &str) -> u32 {
+        let mut summaries = self.summaries.borrow_mut();
+        match summaries.get_index_of(summary) {
+            Some(number) => number as u32,
+            None if summaries.len() < SUMMARIES => summaries.insert_full(summary.into()).0 as u32,
+            None => u32::MAX,
+        }
     }
 
     /// Opens one more connection.
@@ -186,11 +214,11 @@ impl Live {
             }
         }
         let mut answer = self.run(&mut open, statement, params, client).await;
-        if changes && let Ok(done) = &answer.result {
-            let wrote = done.affected > 0;
-            if let Err(failure) = self.finish(&mut open, wrote, client).await {
-                answer.result = Err(failure);
-            }
+        if changes
+            && answer.result.is_ok()
+            && let Err(failure) = self.finish(&mut open, client).await
+        {
+            answer.result = Err(failure);
         }
         drop(open);
         self.sched.sleep(self.settings.latency).await;
@@ -214,7 +242,7 @@ impl Live {
     }
 
     fn no_transaction(self: &Rc<Self>) -> Open {
-        Open { live: Rc::clone(self), own: None, life: self.life() }
+        Open { live: Rc::clone(self), own: None, wrote: false, life: self.life() }
     }
 
     /// A statement that is none goes there and back again.
@@ -272,6 +300,7 @@ impl Live {
             let outcome = self.engine.borrow_mut().execute(open.own, statement, params, call);
             let (result, work) = match outcome {
                 Outcome::Done(done) => {
+                    open.wrote |= statement.writes() && done.affected > 0;
                     let work = done.work;
                     (Ok(done), work)
                 }
@@ -328,14 +357,9 @@ impl Live {
         }
     }
 
-    /// Commits: that takes a core and its time, while the locks are held.
-    async fn finish(
-        self: &Rc<Self>,
-        open: &mut Open,
-        wrote: bool,
-        client: &dyn Client,
-    ) -> Result<Ended, Failure> {
-        if wrote {
+    /// Commits: that takes a core and its time if rows have changed, while the locks are held.
+    async fn finish(self: &Rc<Self>, open: &mut Open, client: &dyn Client) -> Result<Ended, Failure> {
+        if open.wrote {
             let _core = self.cores.take().await;
             let commit = self.settings.cost.commit;
             self.sched.sleep(self.slowed(commit, client)).await;
@@ -410,7 +434,7 @@ impl Open {
         let (live, life) = (Rc::clone(&self.live), self.life);
         let committed = async {
             live.sched.sleep(live.settings.latency).await;
-            let ended = live.finish(&mut self, true, client).await;
+            let ended = live.finish(&mut self, client).await;
             live.sched.sleep(live.settings.latency).await;
             ended
         };

@@ -9,25 +9,49 @@ use super::live::{Client, Live};
 use super::slots::{Slot, Slots};
 use crate::model::{ConnectionPool, Nanos};
 use crate::process::Process;
-use crate::sched::Sched;
 
 /// A pool: connections are opened when they are needed, and stay.
 pub struct Pool {
     pub live: Rc<Live>,
     slots: Rc<Slots>,
     wait: Nanos,
+    /// Whose connections they are.
+    process: Rc<Process>,
     /// Connections that are open, and those of them that no request has.
     opened: Cell<u32>,
     idle: Cell<u32>,
-    /// The lives of the process that has opened them, and of the server at their other end.
+    /// Requests that wait for one.
+    pending: Cell<u32>,
+    /// The lives in which they were opened.
     life: Cell<Life>,
+    observer: Option<Box<dyn PoolObserver>>,
 }
 
-/// What both ends of a connection live in: it breaks when one of them ends.
+/// What both ends of a connection live in, the process and the server: it breaks when one of them ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Life {
     process: u64,
     server: u64,
+}
+
+/// Who measures a pool.
+pub trait PoolObserver {
+    fn noted(&self, event: PoolEvent);
+}
+
+/// Something has happened in a pool. Times are nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// It has other numbers of connections, or of requests that wait for one.
+    Has { idle: u32, used: u32, pending: u32 },
+    /// A request had to wait for too long.
+    TimedOut,
+    /// A connection was opened.
+    Created(Nanos),
+    /// A request has its connection.
+    Waited(Nanos),
+    /// A request has given its connection back.
+    Used(Nanos),
 }
 
 /// Why there is no connection.
@@ -43,61 +67,107 @@ pub enum NoConnection {
 pub struct Connection {
     pub pool: Rc<Pool>,
     life: Life,
+    since: Nanos,
     _slot: Slot,
 }
 
+/// A request that waits for a connection.
+struct Waiting<'a>(&'a Pool);
+
+impl<'a> Waiting<'a> {
+    fn new(pool: &'a Pool) -> Self {
+        pool.pending.set(pool.pending.get() + 1);
+        pool.tell();
+        Self(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.pending.set(self.0.pending.get() - 1);
+        self.0.tell();
+    }
+}
+
 impl Pool {
-    pub fn new(live: Rc<Live>, settings: &ConnectionPool) -> Rc<Self> {
+    pub fn new(
+        live: Rc<Live>,
+        settings: &ConnectionPool,
+        process: &Rc<Process>,
+        observer: Option<Box<dyn PoolObserver>>,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            live,
             slots: Slots::new(settings.max),
             wait: settings.wait,
+            process: Rc::clone(process),
             opened: Cell::new(0),
             idle: Cell::new(0),
-            life: Cell::default(),
+            pending: Cell::new(0),
+            life: Cell::new(Life { process: process.life(), server: live.life() }),
+            live,
+            observer,
         })
     }
 
-    /// A connection for a request of this process.
+    /// A connection for a request of the process.
     ///
     /// # Errors
     /// None is free within the pool's time, or the database refuses one more.
-    pub async fn take(
-        self: &Rc<Self>,
-        sched: &Sched,
-        process: &Process,
-        client: &dyn Client,
-    ) -> Result<Connection, NoConnection> {
-        let slot = self.slots.take_within(sched, self.wait).await.ok_or(NoConnection::Timeout)?;
-        let life = Life { process: process.life(), server: self.live.life() };
-        let before = self.life.replace(life);
-        if before != life {
-            // What there was before one of the two has ended is closed.
-            self.live.disconnect(self.opened.take(), before.server);
-            self.idle.set(0);
-        }
+    pub async fn take(self: &Rc<Self>, client: &dyn Client) -> Result<Connection, NoConnection> {
+        let asked = self.now();
+        let slot = match self.slots.try_take() {
+            Some(slot) => slot,
+            None => self.wait().await?,
+        };
+        self.settle();
+        let life = self.life.get();
         match self.idle.get().checked_sub(1) {
             Some(idle) => self.idle.set(idle),
-            None => {
-                let asked = sched.now();
-                let refused = |failure| NoConnection::Refused(failure, asked);
-                self.live.connect(client).await.map_err(refused)?;
-                if self.life.get() == life {
-                    self.opened.set(self.opened.get() + 1);
-                } else {
-                    // The process has ended meanwhile, and another one has the pool.
-                    self.live.disconnect(1, life.server);
-                }
-            }
+            None => self.open(life, client).await?,
         }
-        Ok(Connection { pool: Rc::clone(self), life, _slot: slot })
+        self.note(PoolEvent::Waited(self.now() - asked));
+        self.tell();
+        Ok(Connection { pool: Rc::clone(self), life, since: self.now(), _slot: slot })
     }
 
-    /// Closes connections that no request has, as long as the database has more of them than it may.
-    pub fn give_up_idle(&self) {
+    async fn wait(self: &Rc<Self>) -> Result<Slot, NoConnection> {
+        let waiting = Waiting::new(self);
+        let slot = self.slots.take_within(&self.process.sched, self.wait).await;
+        drop(waiting);
+        if slot.is_none() {
+            self.note(PoolEvent::TimedOut);
+        }
+        slot.ok_or(NoConnection::Timeout)
+    }
+
+    /// Opens one more connection, in these lives.
+    async fn open(&self, life: Life, client: &dyn Client) -> Result<(), NoConnection> {
+        let asked = self.now();
+        self.live.connect(client).await.map_err(|failure| NoConnection::Refused(failure, asked))?;
+        self.note(PoolEvent::Created(self.now() - asked));
+        if self.life.get() == life {
+            self.opened.set(self.opened.get() + 1);
+        } else {
+            // The process has ended meanwhile, and another one has the pool.
+            self.live.disconnect(1, life.server);
+        }
+        Ok(())
+    }
+
+    /// Gives up connections that an end has broken, and those that no request has as long as the database has
+    /// more of them than it may.
+    pub fn settle(&self) {
+        let life = self.current_life();
+        let before = self.life.replace(life);
+        if before != life {
+            self.live.disconnect(self.opened.take(), before.server);
+            self.idle.set(0);
+            self.tell();
+        }
         while self.live.has_too_many() && self.idle.get() > 0 {
             self.idle.set(self.idle.get() - 1);
-            self.close(self.life.get());
+            self.close(life);
+            self.tell();
         }
     }
 
@@ -105,12 +175,33 @@ impl Pool {
         self.opened.set(self.opened.get() - 1);
         self.live.disconnect(1, life.server);
     }
+
+    fn current_life(&self) -> Life {
+        Life { process: self.process.life(), server: self.live.life() }
+    }
+
+    fn now(&self) -> Nanos {
+        self.process.sched.now()
+    }
+
+    fn note(&self, event: PoolEvent) {
+        if let Some(observer) = &self.observer {
+            observer.noted(event);
+        }
+    }
+
+    /// Says what the pool has.
+    fn tell(&self) {
+        let (idle, pending) = (self.idle.get(), self.pending.get());
+        self.note(PoolEvent::Has { idle, used: self.opened.get() - idle, pending });
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         let pool = &self.pool;
-        if pool.life.get() != self.life {
+        // What an end has broken is not given back.
+        if pool.life.get() != self.life || pool.current_life() != self.life {
             return;
         }
         if pool.live.has_too_many() {
@@ -118,5 +209,7 @@ impl Drop for Connection {
         } else {
             pool.idle.set(pool.idle.get() + 1);
         }
+        pool.note(PoolEvent::Used(pool.now() - self.since));
+        pool.tell();
     }
 }

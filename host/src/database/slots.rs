@@ -47,7 +47,8 @@ impl Slots {
         }
     }
 
-    fn try_take(self: &Rc<Self>) -> Option<Slot> {
+    /// Takes a place, if one is free.
+    pub fn try_take(self: &Rc<Self>) -> Option<Slot> {
         let free = self.free.get().checked_sub(1)?;
         self.free.set(free);
         Some(Slot(Some(Rc::clone(self))))

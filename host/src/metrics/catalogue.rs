@@ -19,6 +19,14 @@ pub enum Own {
     ClientRequestSize,
     ClientResponseSize,
     OperationDuration,
+    ReturnedRows,
+    ConnectionCount,
+    ConnectionMax,
+    ConnectionPending,
+    ConnectionTimeouts,
+    ConnectionCreateTime,
+    ConnectionWaitTime,
+    ConnectionUseTime,
     JobDuration,
     JobSkipped,
     QueueLength,
@@ -68,6 +76,10 @@ pub const DURATIONS: &[f64] =
 /// Seconds: what the conventions advise for the durations of operations of databases.
 pub const OPERATION_DURATIONS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
+/// What the conventions advise for the rows of a result.
+pub const ROWS: &[f64] =
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0];
+
 /// What an SDK takes where nobody advises otherwise, as for sizes and for a guest's histogram without bounds
 /// (OpenTelemetry specification, "Metrics SDK", "Explicit Bucket Histogram Aggregation").
 pub const DEFAULT_BOUNDS: &[f64] =
@@ -84,7 +96,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 23] = [
+pub const SPECS: [Spec; 31] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -140,6 +152,63 @@ pub const SPECS: [Spec; 23] = [
         "s",
         Kind::Histogram(OPERATION_DURATIONS),
         "Duration of database client operations.",
+    ),
+    spec(
+        Own::ReturnedRows,
+        metric::DB_CLIENT_RESPONSE_RETURNED_ROWS,
+        "{row}",
+        Kind::Histogram(ROWS),
+        "The actual number of records returned by the database operation.",
+    ),
+    spec(
+        Own::ConnectionCount,
+        metric::DB_CLIENT_CONNECTION_COUNT,
+        "{connection}",
+        Kind::UpDownCounter,
+        "The number of connections that are currently in state described by the `state` attribute.",
+    ),
+    spec(
+        Own::ConnectionMax,
+        metric::DB_CLIENT_CONNECTION_MAX,
+        "{connection}",
+        Kind::UpDownCounter,
+        "The maximum number of open connections allowed.",
+    ),
+    spec(
+        Own::ConnectionPending,
+        metric::DB_CLIENT_CONNECTION_PENDING_REQUESTS,
+        "{request}",
+        Kind::UpDownCounter,
+        "The number of current pending requests for an open connection.",
+    ),
+    spec(
+        Own::ConnectionTimeouts,
+        metric::DB_CLIENT_CONNECTION_TIMEOUTS,
+        "{timeout}",
+        Kind::Counter,
+        "The number of connection timeouts that have occurred trying to obtain a connection from the pool.",
+    ),
+    // The conventions advise no buckets for the times of connections: those of operations suit them.
+    spec(
+        Own::ConnectionCreateTime,
+        metric::DB_CLIENT_CONNECTION_CREATE_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time it took to create a new connection.",
+    ),
+    spec(
+        Own::ConnectionWaitTime,
+        metric::DB_CLIENT_CONNECTION_WAIT_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time it took to obtain an open connection from the pool.",
+    ),
+    spec(
+        Own::ConnectionUseTime,
+        metric::DB_CLIENT_CONNECTION_USE_TIME,
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "The time between borrowing a connection and returning it to the pool.",
     ),
     spec(
         Own::JobDuration,

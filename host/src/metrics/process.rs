@@ -14,6 +14,7 @@ use super::histogram::{Histogram, Shape};
 use super::jobs::Jobs;
 use super::life::{Change, Life};
 use super::operations::Operations;
+use super::pools::Pools;
 use super::requests::{CLIENT, Requests, SERVER};
 use super::value::{Measured, seconds};
 
@@ -57,6 +58,7 @@ pub struct ProcessMetrics {
     pub sent: Requests,
     /// None before the first.
     operations: Option<Box<Operations>>,
+    pools: Option<Box<Pools>>,
     jobs: Option<Box<Jobs>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
@@ -96,6 +98,7 @@ impl ProcessMetrics {
             served: Requests::default(),
             sent: Requests::default(),
             operations: None,
+            pools: None,
             jobs: None,
             active: None,
             waits: None,
@@ -133,6 +136,11 @@ impl ProcessMetrics {
     /// What it has asked of databases and caches.
     pub fn operations_mut(&mut self) -> &mut Operations {
         self.operations.get_or_insert_default()
+    }
+
+    /// Its connections to databases.
+    pub fn pools_mut(&mut self) -> &mut Pools {
+        self.pools.get_or_insert_default()
     }
 
     /// The jobs that have run in it.
@@ -220,6 +228,7 @@ impl ProcessMetrics {
             requests.collected(now);
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
+        self.pools.iter_mut().for_each(|pools| pools.collected(now));
         self.jobs.iter_mut().for_each(|jobs| jobs.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
@@ -241,6 +250,7 @@ impl ProcessMetrics {
         collecting.observed(Own::ServerActive, active);
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
+        self.pools.iter().for_each(|pools| pools.leave(collecting));
         self.jobs.iter().for_each(|jobs| jobs.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];

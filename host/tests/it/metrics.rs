@@ -1,5 +1,6 @@
 //! The metrics that the core makes, compared with the spans and the report of the same run.
 
+mod databases;
 mod lives;
 mod processes;
 mod prometheus;

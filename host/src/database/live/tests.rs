@@ -38,7 +38,7 @@ fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
     };
     change(&mut settings);
     let engine = Database::open(SCHEMA, Options::default()).expect("a schema");
-    let live = Live::new(settings, engine, &sched, true);
+    let live = Live::new((0, settings), engine, &sched, true);
     (sched, live)
 }
 

@@ -7,7 +7,7 @@ use opentelemetry_semantic_conventions::attribute;
 use wasmtime::component::{HasSelf, LinkerInstance};
 
 use crate::cache::{Cache, KEY_AT_MOST, Operation, Refused, Store, VALUE_AT_MOST};
-use crate::metrics::{Incarnation, OperationKey, Origin};
+use crate::metrics::{Incarnation, Operated, OperationKey, Origin, Server};
 use crate::model::Nanos;
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
@@ -340,13 +340,14 @@ impl Command {
             return;
         }
         let Self { cache, operation, origin, .. } = self;
-        let server = cache.number;
-        let key = OperationKey { server, operation: operation.name(), error: error.map(|(kind, _)| kind) };
+        let (server, operation) = (Server::Cache(cache.number), *operation);
+        let key = OperationKey { server, operation: operation as u32, error: error.map(|(kind, _)| kind) };
         let attributes = || {
             let of_error = error.into_iter().flat_map(|(kind, is_answer)| of_error(kind, is_answer));
-            cache.measured(*operation).into_iter().chain(of_error).collect()
+            cache.measured(operation).into_iter().chain(of_error).collect()
         };
-        metrics.operated(process, key, attributes, now - self.began, Origin { time: now, ..*origin });
+        let origin = Origin { time: now, ..*origin };
+        metrics.operated(process, key, attributes, Operated { took: now - self.began, rows: None, origin });
     }
 }
 

@@ -1,5 +1,6 @@
 //! `simhost:service/sql`: statements for the databases of the topology.
 
+mod measure;
 mod span;
 mod values;
 
@@ -14,7 +15,6 @@ use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 use crate::context::SpanId;
 use crate::database::{Client, Connection, Live, NoConnection, Open, Pool};
 use crate::model::Nanos;
-use crate::process::Process;
 use crate::sched::{self, Sched};
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
@@ -72,7 +72,6 @@ type Span = (Option<SpanId>, SpanId);
 
 /// Where a call of a guest goes on: on the clock of the world.
 struct Way {
-    process: Rc<Process>,
     sched: Sched,
     /// The instant to which the guest has computed.
     begins: Nanos,
@@ -102,9 +101,9 @@ impl Way {
     async fn connect(&self, pool: &Rc<Pool>) -> Result<Connection, Unconnected> {
         self.sched.sleep_until(self.begins).await;
         let began = self.sched.now();
-        pool.take(&self.sched, &self.process, self).await.map_err(|reason| Unconnected {
+        pool.take(self).await.map_err(|reason| Unconnected {
             span: self.span,
-            database: pool.live.settings.name.clone(),
+            live: Rc::clone(&pool.live),
             began: match &reason {
                 NoConnection::Timeout => began,
                 NoConnection::Refused(_, asked) => *asked,
@@ -116,14 +115,13 @@ impl Way {
 
     /// What the span of a word says that begins or ends a transaction, now.
     fn control(&self, word: &str, connection: &Connection, began: Nanos) -> Said {
-        let database = connection.pool.live.settings.name.clone();
-        Said { database, summary: word.to_owned(), text: word.to_owned(), began, ended: self.sched.now() }
+        let live = Rc::clone(&connection.pool.live);
+        Said { live, summary: word.to_owned(), text: word.to_owned(), began, ended: self.sched.now() }
     }
 
     /// Asks one statement, within a transaction if there is one.
     async fn ask(&self, live: &Rc<Live>, open: Option<&mut Open>, text: &str, params: &[Value]) -> Asked {
         let began = self.sched.now();
-        let database = live.settings.name.clone();
         let (summary, query, result, work, of) = match live.prepare(text) {
             Ok(statement) => {
                 let answer = match open {
@@ -142,7 +140,7 @@ impl Way {
                 (summary, query, Err(failure), Work::default(), None)
             }
         };
-        let said = Said { database, summary, text: query, began, ended: self.sched.now() };
+        let said = Said { live: Rc::clone(live), summary, text: query, began, ended: self.sched.now() };
         Asked { said, result, work, of }
     }
 }
@@ -195,7 +193,7 @@ impl sql::HostTransaction for GuestState {
             Ok(begun) => begun,
             Err(unconnected) => return Ok(Err(local.unconnected(unconnected))),
         };
-        local.record_query(span, said, held.as_ref().err());
+        local.record_query(span, said, held.as_ref().err(), None);
         Ok(match held {
             Ok(held) => {
                 let handle = local.next_handle();
@@ -232,7 +230,7 @@ impl sql::HostTransaction for GuestState {
             Err(error) => return Ok(Err(error)),
         };
         let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref());
+        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
         Ok(failed.map_or(Ok(()), |failure| Err(sql::Error::Refused(refusal(failure)))))
     }
 
@@ -244,7 +242,7 @@ impl sql::HostTransaction for GuestState {
             Err(_) => return Ok(()),
         };
         let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref());
+        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
         Ok(())
     }
 
@@ -346,7 +344,8 @@ impl GuestState {
     fn answered(&mut self, span: Span, asked: Asked) -> Result<sql::Rows, sql::Error> {
         let Asked { said, result, work, of } = asked;
         let local = self.local.get_mut();
-        local.record_query(span, said, result.as_ref().err());
+        let rows = result.as_ref().ok().filter(|done| !done.columns.is_empty()).map(|done| done.rows.len());
+        local.record_query(span, said, result.as_ref().err(), rows);
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
         // The database has taken the time of its steps, and the guest has waited for it.
         self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
@@ -363,8 +362,10 @@ impl GuestState {
 
 impl Local {
     fn pool(&self, database: &str) -> Result<Rc<Pool>, sql::Error> {
-        let Identity { service, replica, .. } = *self.identity;
-        self.host.databases.pool(service, replica, database).map_err(|known| {
+        let Identity { service, resource, process, .. } = &*self.identity;
+        let of = (*service, resource.0, process);
+        let observer = |live: &Live, most| self.observer(live, most);
+        self.host.databases.pool(of, database, observer).map_err(|known| {
             sql::Error::UnknownDatabase(format!("no database {database:?} for this service: {known}"))
         })
     }
@@ -375,7 +376,6 @@ impl Local {
         };
         let span = scope.child();
         Ok(Way {
-            process: Rc::clone(&self.identity.process),
             sched: self.host.sched.clone(),
             begins: self.ahead.reach(),
             span,
