@@ -19,6 +19,7 @@ use crate::prometheus::clash::Clash;
 use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
+use crate::topic::TopicAccount;
 
 mod exemplars;
 pub mod grid;
@@ -31,6 +32,7 @@ mod table;
 mod telemetry;
 mod text;
 mod timeline;
+mod topics;
 pub mod words;
 
 pub use instances::InstanceRow;
@@ -40,6 +42,7 @@ pub use rows::{ExemplarRow, FaultRow, JobRow, LinkRow, LoadRow, Numbers, PolicyR
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ClashRow, ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
+pub use topics::{GroupRow, TopicRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -92,6 +95,9 @@ pub struct Report {
     pub instances: Vec<InstanceRow>,
     /// Links that carried a call, by caller; the outside comes first.
     pub links: Vec<LinkRow>,
+    /// Topics that took a message or refused one, in the order of the topology. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicRow>,
     /// Loads and services over time.
     pub timeline: TimelineRows,
     /// What stands out of the timeline.
@@ -124,6 +130,8 @@ pub struct Facts<'a> {
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
     pub jobs: Vec<JobStats>,
+    /// In the order of the topology.
+    pub topics: Vec<TopicAccount>,
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
@@ -180,6 +188,7 @@ impl Report {
             services: rows::services(&accounts, time),
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
+            topics: topics::rows(model, facts.topics, time),
             symptoms: symptoms::symptoms(&timeline),
             timeline,
             warnings: faults.iter().filter_map(warning).collect(),

@@ -51,6 +51,8 @@ pub enum Purpose {
     Database = 23,
     /// A run of a job: its jitter, its replica, its traces.
     Job = 24,
+    /// Who a message is, and what is drawn for it.
+    Message = 26,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

@@ -3,12 +3,15 @@
 //! Start at `deliver`, the way there and back, or at [`CalleeSide::serve`], the arrival.
 
 mod arrival;
+mod consume;
+mod dead_letters;
 mod deadlock;
 mod deliver;
 pub mod job;
 mod measured;
 pub mod node;
 pub mod outside;
+mod receive;
 mod refusal;
 mod release;
 pub mod replica;
@@ -28,6 +31,7 @@ use super::spans::OpenSpan;
 use super::stats::Stats;
 use super::tracing::Tracing;
 pub(super) use arrival::{Arrival, Job};
+use consume::Consumers;
 use deadlock::Deadlocks;
 use node::{GuestNode, Node, NodeCode};
 use outside::External;
@@ -45,6 +49,7 @@ pub struct CalleeSide {
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
+    consumers: Consumers,
     /// Whether something may strike any replica.
     pub(super) is_any_mortal: bool,
 }
@@ -60,6 +65,7 @@ impl CalleeSide {
         external: Option<Rc<dyn External>>,
     ) -> Self {
         let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
+        let consumers = Consumers::new(&host.topics, nodes.len());
         let is_any_mortal = nodes.iter().any(Node::is_mortal);
         Self {
             host,
@@ -71,6 +77,7 @@ impl CalleeSide {
             external,
             stats,
             deadlocks: Deadlocks::default(),
+            consumers,
             is_any_mortal,
         }
     }

@@ -18,6 +18,7 @@ use crate::telemetry::record::{
     Text,
 };
 use crate::telemetry::recorder::Recorder;
+use crate::topic::Delivery;
 use crate::wasi::Current;
 
 use super::attributes::{bound, merge};
@@ -29,7 +30,15 @@ pub use trace::{Roots, Trace};
 /// Spans that a guest may have open at a time.
 const OPEN_SPANS: usize = 256;
 
-/// A request in a worker, or a run of a job, which has no request and no SERVER span.
+/// Messages in a worker.
+#[derive(Debug)]
+pub struct Received {
+    pub topic: String,
+    pub group: String,
+    pub delivery: Rc<Delivery>,
+}
+
+/// A request or messages in a worker, or a run of a job, which has no request and no SERVER span.
 #[derive(Debug)]
 pub struct RequestScope {
     /// The calling service and its replica; none from outside of the topology.
@@ -39,6 +48,8 @@ pub struct RequestScope {
     /// Which attempt of its call it is, from 0.
     pub attempt: u32,
     pub request: Request,
+    /// The messages that are processed in place of a request; none of a request.
+    pub received: Option<Received>,
     /// The parameters of its route's path, decoded.
     pub params: Vec<(String, String)>,
     /// The context and the baggage that came along, where they are not among the headers.
@@ -110,6 +121,7 @@ impl RequestScope {
             slot,
             attempt,
             request,
+            received: None,
             params,
             context: context.map(|context| (context, baggage.clone())),
             agent,
@@ -144,14 +156,20 @@ impl RequestScope {
         Self { roots: Some(roots), ..Self::new(visitor, Request::default(), Vec::new(), spans, budget) }
     }
 
-    /// Whether it is a request: a job has none.
+    /// Whether it is a request: neither messages nor a job.
     pub const fn is_request(&self) -> bool {
-        self.roots.is_none()
+        self.roots.is_none() && self.received.is_none()
     }
 
-    /// The SERVER span; none of a job.
+    /// The SERVER span, or the CONSUMER span of messages; none of a job.
     pub fn server(&self) -> Option<SpanId> {
-        self.is_request().then_some(self.server)
+        self.roots.is_none().then_some(self.server)
+    }
+
+    /// It is messages that the worker has.
+    #[must_use]
+    pub fn with(self, received: Received) -> Self {
+        Self { received: Some(received), ..self }
     }
 
     /// The request's headers, with the context, the deadline and the `User-Agent` that
@@ -392,6 +410,7 @@ impl RequestScope {
             end: now,
             attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
+            links: Box::default(),
             status: span.status,
             dropped_attributes: span.dropped_attributes,
             dropped_events: span.dropped_events,

@@ -13,6 +13,7 @@ use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
 use super::jobs::Jobs;
 use super::life::{Change, Life};
+use super::messages::{Messages, PROCESSED, SENT};
 use super::operations::Operations;
 use super::pools::Pools;
 use super::requests::{CLIENT, Requests, SERVER};
@@ -59,6 +60,8 @@ pub struct ProcessMetrics {
     /// None before the first.
     operations: Option<Box<Operations>>,
     pools: Option<Box<Pools>>,
+    /// What it has sent, and what it has processed; none before the first.
+    messages: Option<Box<[Messages; 2]>>,
     jobs: Option<Box<Jobs>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
@@ -99,6 +102,7 @@ impl ProcessMetrics {
             sent: Requests::default(),
             operations: None,
             pools: None,
+            messages: None,
             jobs: None,
             active: None,
             waits: None,
@@ -141,6 +145,11 @@ impl ProcessMetrics {
     /// Its connections to databases.
     pub fn pools_mut(&mut self) -> &mut Pools {
         self.pools.get_or_insert_default()
+    }
+
+    /// The messages that it has sent, and those that it has processed.
+    pub fn messages_mut(&mut self) -> &mut [Messages; 2] {
+        self.messages.get_or_insert_default()
     }
 
     /// The jobs that have run in it.
@@ -229,6 +238,8 @@ impl ProcessMetrics {
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
         self.pools.iter_mut().for_each(|pools| pools.collected(now));
+        let messages = self.messages.iter_mut().flat_map(|messages| messages.iter_mut());
+        messages.for_each(|messages| messages.collected(now));
         self.jobs.iter_mut().for_each(|jobs| jobs.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
@@ -251,6 +262,11 @@ impl ProcessMetrics {
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
         self.pools.iter().for_each(|pools| pools.leave(collecting));
+        if let Some(messages) = &self.messages {
+            let [sent, processed] = &**messages;
+            sent.leave(SENT, collecting);
+            processed.leave(PROCESSED, collecting);
+        }
         self.jobs.iter().for_each(|jobs| jobs.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];

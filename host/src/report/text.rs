@@ -11,6 +11,7 @@ use super::instances::{self, InstanceRow};
 use super::rows::{JobRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
 use super::table::{self, Column, Page};
+use super::topics;
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
 
@@ -49,6 +50,7 @@ impl Report {
             self.interval(&mut text);
             self.many(&mut text, style);
         }
+        topics::write(&mut text, style, &self.topics);
         for fault in &self.faults {
             writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
         }

@@ -194,6 +194,7 @@ fn report(
         faults: std::mem::take(&mut done.faults),
         loads: std::mem::take(&mut done.loads),
         jobs: std::mem::take(&mut done.jobs),
+        topics: std::mem::take(&mut done.topics),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
         scrapes: done.scrapes,
