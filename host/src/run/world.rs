@@ -12,7 +12,7 @@ use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
-use crate::fault::{self, FaultScheduler};
+use crate::fault::{self, FaultScheduler, Ledger};
 use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
@@ -120,8 +120,7 @@ impl World<'_> {
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
-        let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
-        let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
+        let ledger = ledger(self.notes, model, start);
         let bus = build(model, start, self.loaded, host, sampler, external, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
@@ -236,6 +235,12 @@ impl Simulated {
         self.tasks += other.tasks;
         self.halted.extend(other.halted);
     }
+}
+
+/// Where the faults of a world that begins at `start` say what they did.
+fn ledger(notes: Option<WorldTruth>, model: &Model, start: Nanos) -> Ledger {
+    let ledger = notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+    if model.telemetry.label_faults { ledger.with_labels() } else { ledger }
 }
 
 /// What was counted when the scheduler began to doubt that an instant would end.
