@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
+use crate::database::DatabaseAccount;
 use crate::fault;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
@@ -19,6 +20,7 @@ use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 
+mod databases;
 mod exemplars;
 pub mod grid;
 mod instances;
@@ -32,6 +34,7 @@ mod text;
 mod timeline;
 pub mod words;
 
+pub use databases::{DatabaseRow, PoolRow, StatementRow};
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
@@ -89,6 +92,8 @@ pub struct Report {
     pub instances: Vec<InstanceRow>,
     /// Links that carried a call, by caller; the outside comes first.
     pub links: Vec<LinkRow>,
+    /// Databases that were asked for anything, in the order of the topology.
+    pub databases: Vec<DatabaseRow>,
     /// Loads and services over time.
     pub timeline: TimelineRows,
     /// What stands out of the timeline.
@@ -123,6 +128,8 @@ pub struct Facts<'a> {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// What was asked of databases, in the order of the topology.
+    pub databases: Vec<DatabaseAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape the run.
     pub scrapes: Option<u64>,
     /// Metrics that pages for Prometheus could not have, each with the data points that they are without.
@@ -174,6 +181,7 @@ impl Report {
             services: rows::services(&accounts, time),
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
+            databases: databases::rows(&facts.databases, model, time),
             symptoms: symptoms::symptoms(&timeline),
             timeline,
             warnings: faults.iter().filter_map(warning).collect(),

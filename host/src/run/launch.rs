@@ -195,6 +195,7 @@ fn report(
         loads: std::mem::take(&mut done.loads),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
+        databases: std::mem::take(&mut done.databases),
         scrapes: done.scrapes,
         clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,

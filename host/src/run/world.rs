@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
+use crate::database::DatabaseAccount;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
 use crate::load::LoadStats;
@@ -76,6 +77,8 @@ pub struct Simulated {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// What was asked of databases, in the order of the topology.
+    pub databases: Vec<DatabaseAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -186,6 +189,7 @@ impl World<'_> {
             seen,
             recorded,
             misused: bus.misused(),
+            databases: bus.host().databases.accounts(),
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
@@ -215,6 +219,9 @@ impl Simulated {
         self.seen.extend(other.seen);
         self.recorded += other.recorded;
         self.misused.extend(other.misused);
+        for (mine, theirs) in self.databases.iter_mut().zip(&other.databases) {
+            mine.merge(theirs);
+        }
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
         self.tasks += other.tasks;
