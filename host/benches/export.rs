@@ -80,6 +80,7 @@ fn spans() -> Vec<SpanRecord> {
                 own: vec![KeyValue::new("url.path", "/stock/book/reserve".to_owned())],
             },
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,

@@ -63,6 +63,8 @@ pub struct Bus {
     addresses: RefCell<Addresses>,
     /// The Resources of loads that have spans.
     loads: Range<u32>,
+    /// The Resources of brokers, in their order.
+    brokers: Range<u32>,
 }
 
 /// What the bus takes from the model as it is.
@@ -92,6 +94,8 @@ pub struct Parts {
     pub addresses: Addresses,
     /// The Resources of loads that have spans.
     pub loads: Range<u32>,
+    /// Those of [`brokers`](crate::topic::brokers).
+    pub brokers: Range<u32>,
 }
 
 impl Bus {
@@ -113,8 +117,10 @@ impl Bus {
             inside: Cell::new(0),
             addresses: RefCell::new(parts.addresses),
             loads: parts.loads,
+            brokers: parts.brokers,
         });
         bus.await_deployments();
+        bus.callee.begin_consuming();
         bus
     }
 

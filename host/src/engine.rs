@@ -213,7 +213,7 @@ impl LoadError {
             Self::Invalid(_) => "build it again; this simhost runs components of WASI 0.2",
             Self::TooLarge(_) => "build it for size, and leave out what the service does not use",
             Self::NoExport { .. } | Self::Mismatch(_) => {
-                "implement the world `service` or `jobs` of guests/wit/service.wit; the SDK's macros service! and jobs! do"
+                "implement one of the worlds `service`, `jobs` and `consumers` of guests/wit/service.wit; the SDK's macro service! does"
             }
             Self::UnknownImports(names) => match names.iter().find_map(|name| known_interfaces(name)) {
                 Some(known) => return known.into(),

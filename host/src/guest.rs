@@ -36,7 +36,7 @@ use crate::wasi::{Chance, Lookahead};
 
 use budget::Budget;
 pub use call_error::{CallError, DEADLINE_EXCEEDED};
-use contract::{Described, Exports, GuestCode, Route};
+use contract::{Described, Exports, GuestCode, Outcome, Route};
 pub use cpu::EPOCH_TICK;
 pub use failure::{GuestFailure, WORKERS_EXHAUSTED};
 use failure::{checked, exhausted, failure, memory_exceeded};
@@ -124,6 +124,14 @@ impl Worker {
         self.ask(async |guest, store| guest.jobs(store).await).await
     }
 
+    /// Asks the guest for the topics whose messages it takes: an empty list for all, `None` if none.
+    ///
+    /// # Errors
+    /// As those of [`routes`](Self::routes).
+    pub async fn topics(&mut self) -> Result<Option<Described<String>>, GuestFailure> {
+        self.ask(async |guest, store| guest.topics(store).await).await
+    }
+
     /// Asks the guest something, without a request.
     async fn ask<T>(
         &mut self,
@@ -185,6 +193,21 @@ impl Worker {
             Err(error) => Err(failure(&error, self.store.data())),
         };
         // What it has computed has taken its time, also where it has failed.
+        cpu::catch_up(&self.store, &self.ahead).await;
+        outcome
+    }
+
+    /// Processes the messages that [`begin`](Self::begin) has announced, as [`handle`](Self::handle) serves a
+    /// request. Its guest exports `consumer`: nothing else is asked.
+    pub async fn receive(&mut self) -> Result<Outcome, GuestFailure> {
+        cpu::begin(&self.store, &self.ahead, &self.store.data().local.get().identity.limits);
+        let answer = {
+            let receive = self.guest.receive.expect("a guest that consumes exports `consumer`");
+            let receiving = pin!(receive.call_async(&mut self.store, ()));
+            self.cpu.measure(self.fuel, receiving).await
+        };
+        let outcome = answer.map(|(outcome,)| outcome);
+        let outcome = outcome.map_err(|error| failure(&error, self.store.data()));
         cpu::catch_up(&self.store, &self.ahead).await;
         outcome
     }

@@ -50,6 +50,7 @@ pub mod self_telemetry;
 pub mod socket;
 pub mod tally;
 pub mod telemetry;
+pub mod topic;
 pub mod topology;
 pub mod traces;
 pub mod truth;

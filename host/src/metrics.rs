@@ -12,6 +12,7 @@ mod exponential;
 mod guest;
 mod histogram;
 mod life;
+mod messages;
 mod operations;
 mod pools;
 mod process;
@@ -32,6 +33,7 @@ use crate::telemetry::env::{HistogramAggregation, TemporalityPreference};
 use crate::telemetry::record::{KeyValue, MetricRecord, ResourceId};
 
 use catalogue::Catalogue;
+pub use catalogue::Own;
 pub use catalogue::{DEFAULT_BOUNDS, DURATIONS};
 use collecting::Collecting;
 use exemplars::ExemplarRule;
@@ -41,6 +43,8 @@ pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misuse
 use histogram::Shape;
 pub use life::Change;
 use life::Life;
+pub use messages::{Exchanged, MessageKey};
+use messages::{PROCESSED, SENT};
 pub use operations::{Operated, OperationKey, Server};
 pub use pools::PoolOf;
 use process::ProcessMetrics;
@@ -60,6 +64,9 @@ pub struct Snapshot {
     /// still.
     pub processes: Vec<(ResourceId, bool)>,
 }
+
+/// What was looked at: an instrument of the core, and a value for each attribute set.
+pub type LookedAt = (Own, Vec<(Arc<[KeyValue]>, i64)>);
 
 /// A process, which may die: what is measured for one that is no more counts for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +174,30 @@ impl Metrics {
         self.alive(of, |process| process.pools_mut().note(self.shape, pool, event));
     }
 
+    /// A process has sent messages, or could not. `attributes` gives those that `key` stands for.
+    pub fn sent_messages(
+        &self,
+        of: Incarnation,
+        key: MessageKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        exchanged: Exchanged,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.alive(of, |process| process.messages_mut()[0].note(kept, SENT, key, attributes, exchanged));
+    }
+
+    /// A process has processed messages, or failed to. `attributes` gives those that `key` stands for.
+    pub fn processed_messages(
+        &self,
+        of: Incarnation,
+        key: MessageKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        exchanged: Exchanged,
+    ) {
+        let kept = (self.shape, &self.rule);
+        self.alive(of, |process| process.messages_mut()[1].note(kept, PROCESSED, key, attributes, exchanged));
+    }
+
     /// A worker of a replica has a request. `attributes` gives those of its method.
     #[inline]
     pub fn began(&self, of: Incarnation, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
@@ -177,6 +208,11 @@ impl Metrics {
     #[inline]
     pub fn ended(&self, of: Incarnation, method: u8, computed: Nanos) {
         self.alive(of, |process| process.ended(method, computed));
+    }
+
+    /// A worker has computed this long for messages: nanoseconds of processor time.
+    pub fn computed(&self, of: Incarnation, computed: Nanos) {
+        self.alive(of, |process| process.computed(computed));
     }
 
     /// A request has waited for a worker: nanoseconds.
@@ -331,6 +367,28 @@ impl Metrics {
                 self.leave((of, process), &settings, observed, now, leave);
             }
         });
+    }
+
+    /// Leaves the records of what is no process of the topology and is only looked at, at the instant `now`.
+    pub fn collect_of(
+        &self,
+        of: ResourceId,
+        looked_at: Vec<LookedAt>,
+        now: Nanos,
+        leave: &mut dyn FnMut(MetricRecord),
+    ) {
+        let (settings, catalogue) = (&self.settings, &self.catalogue);
+        let (start, last) = (self.start, self.start);
+        let mut collecting = Collecting { of, start, last, now, settings, catalogue, leave };
+        for (own, points) in looked_at {
+            collecting.observed(own, points.into_iter().map(|(set, value)| (set, Measured::Whole(value))));
+        }
+    }
+
+    /// Adds that to a snapshot.
+    pub fn snapshot_of(&self, of: ResourceId, looked_at: Vec<LookedAt>, now: Nanos, into: &mut Snapshot) {
+        into.processes.push((of, true));
+        self.collect_of(of, looked_at, now, &mut |record| into.records.push(record));
     }
 
     /// Leaves the records of a process, and changes nothing; whether it is there.

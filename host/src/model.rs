@@ -16,6 +16,7 @@ mod fault;
 mod link;
 mod load;
 mod sampling;
+mod topic;
 
 pub use cache::*;
 pub use database::*;
@@ -23,6 +24,7 @@ pub use fault::*;
 pub use link::*;
 pub use load::*;
 pub use sampling::*;
+pub use topic::*;
 
 /// A place in the topology file, in bytes, for errors that are found later.
 pub type Place = Range<usize>;
@@ -81,6 +83,9 @@ pub struct Model {
     pub databases: Vec<Database>,
     /// In the order of the file.
     pub caches: Vec<Cache>,
+    pub topics: Vec<Topic>,
+    /// In the order of the file.
+    pub subscriptions: Vec<Subscription>,
     pub telemetry: Telemetry,
     pub bounds: Bounds,
     /// Simulated time that an instruction of a guest takes in virtual time; 0: computing takes none.

@@ -19,6 +19,7 @@ use crate::prometheus::clash::Clash;
 use crate::telemetry::pipeline;
 use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
+use crate::topic::TopicAccount;
 
 mod databases;
 mod exemplars;
@@ -32,6 +33,7 @@ mod table;
 mod telemetry;
 mod text;
 mod timeline;
+mod topics;
 pub mod words;
 
 pub use databases::{DatabaseRow, PoolRow, StatementRow};
@@ -42,6 +44,7 @@ pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, Rout
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ClashRow, ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
+pub use topics::{GroupRow, TopicRow};
 
 /// The version of the JSON: it rises when a key goes away or changes its meaning.
 pub const SCHEMA: u32 = 2;
@@ -92,8 +95,12 @@ pub struct Report {
     pub instances: Vec<InstanceRow>,
     /// Links that carried a call, by caller; the outside comes first.
     pub links: Vec<LinkRow>,
-    /// Databases that were asked for anything, in the order of the topology.
+    /// Databases that were asked for anything, in the order of the topology. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<DatabaseRow>,
+    /// Topics that took a message or refused one, in the order of the topology. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicRow>,
     /// Loads and services over time.
     pub timeline: TimelineRows,
     /// What stands out of the timeline.
@@ -125,6 +132,8 @@ pub struct Facts<'a> {
     pub resources: &'a [Resource],
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
+    /// In the order of the topology.
+    pub topics: Vec<TopicAccount>,
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
@@ -182,6 +191,7 @@ impl Report {
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
             databases: databases::rows(&facts.databases, model, time),
+            topics: topics::rows(model, facts.topics, time),
             symptoms: symptoms::symptoms(&timeline),
             timeline,
             warnings: faults.iter().filter_map(warning).collect(),

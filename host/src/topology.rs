@@ -33,7 +33,9 @@ mod schema;
 mod section;
 mod service;
 mod shapes;
+mod subscription;
 mod telemetry;
+mod topic;
 mod traffic;
 mod types;
 mod units;
@@ -213,6 +215,8 @@ static ROOT: Section = Section {
         &service::SERVICES,
         &database::DATABASES,
         &cache::CACHES,
+        &topic::TOPICS,
+        &subscription::SUBSCRIPTIONS,
         &link::LINKS,
         &fault::FAULTS,
         &load::LOADS,
@@ -236,6 +240,10 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let databases = database::databases(root, folder);
     let caches = cache::caches(root);
     let names = Names::new(&services);
+    let topic_names = topic::names(root);
+    let topics = topic::topics(root);
+    let around = subscription::Surroundings { names: &names, services: &services, topics: &topic_names };
+    let subscriptions = subscription::subscriptions(root, &around, &topics);
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
     let ingress = traffic::ingress(root, &names);
     let links = link::links(root, &names);
@@ -263,6 +271,8 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         objectives,
         databases,
         caches,
+        topics,
+        subscriptions,
         telemetry,
         bounds,
         compute,

@@ -20,3 +20,14 @@ pub mod jobs {
         default_bindings_module: "simhost_sdk::bindings::jobs",
     });
 }
+
+/// What a guest that consumes messages exports.
+pub mod consumers {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "consumers",
+        pub_export_macro: true,
+        export_macro_name: "export_consumers",
+        default_bindings_module: "simhost_sdk::bindings::consumers",
+    });
+}

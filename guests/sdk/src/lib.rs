@@ -33,6 +33,7 @@
 //! Where things are:
 //! - [`Router`] and [`service!`]: the routes of a service, and its export. **Start here.**
 //! - [`Jobs`]: work that schedules begin.
+//! - [`publish()`], [`Consumers`]: messages to topics, and from them.
 //! - [`extract`]: what a handler takes, from [`Json`](extract::Json) to [`Path`](extract::Path).
 //! - [`http`]: what it gives back, and the messages themselves.
 //! - [`Error`]: an answer other than the one hoped for; `?` works on every error.
@@ -56,6 +57,7 @@ pub mod cache;
 mod call;
 pub mod clock;
 pub mod config;
+mod consumers;
 mod database;
 mod distribution;
 mod duration;
@@ -67,6 +69,7 @@ mod jobs;
 pub mod log;
 #[cfg(all(feature = "memory", target_family = "wasm", not(target_feature = "atomics")))]
 mod memory;
+mod messaging;
 pub mod metrics;
 mod params;
 mod pattern;
@@ -81,12 +84,14 @@ pub mod sql;
 
 pub use cache::{Cache, CacheCause, CacheError, cache};
 pub use call::{Call, CallError, Cause, OtherCause, Pending, Service, call, wait_all};
+pub use consumers::{ConsumerResult, Consumers, Delivery, Message, Outcome};
 pub use database::Database;
 pub use distribution::Distribution;
 pub use duration::parse_duration;
 pub use error::Error;
 pub use handler::Handler;
 pub use jobs::{JobResult, Jobs};
+pub use messaging::{Publication, PublishError, Receipt, SendCause, publish, publish_all};
 pub use percent::{percent_decode, percent_encode};
 pub use problem::Problem;
 pub use router::{Router, health};
@@ -99,8 +104,9 @@ pub mod prelude {
     pub use crate::extract::{Baggage, Json, Path, Query, State};
     pub use crate::http::{Headers, IntoResponse, Request, Response};
     pub use crate::{
-        CallError, Error, Jobs, Problem, Router, Span, SpanKind, attributes, baggage, cache, call, clock,
-        config, health, in_span, log, metrics, percent_encode, random, wait_all,
+        CallError, Consumers, Error, Jobs, Message, Outcome, Problem, Router, Span, SpanKind, attributes,
+        baggage, cache, call, clock, config, health, in_span, log, metrics, percent_encode, publish, random,
+        wait_all,
     };
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
@@ -112,7 +118,7 @@ pub mod prelude {
 /// The function runs once when the topology is loaded and once in every worker. Read the configuration there: what is
 /// wrong with it is then reported before any request runs, all of it at once. See [`config`].
 ///
-/// A service with [`Jobs`] names what it has. One that serves no requests has `jobs` alone:
+/// A service with [`Jobs`] or [`Consumers`] names what it has. One that serves no requests has those alone:
 ///
 /// ```no_run
 /// use simhost_sdk::prelude::*;
@@ -134,6 +140,23 @@ pub mod prelude {
 ///         log::info(&format!("{} orders", orders.as_array().map_or(0, Vec::len)));
 ///         Ok(())
 ///     })
+/// }
+/// ```
+///
+/// ```no_run
+/// use simhost_sdk::prelude::*;
+///
+/// # fn main() {}
+/// simhost_sdk::service!(consumers = consumers);
+///
+/// fn consumers() -> Consumers {
+///     Consumers::new().topic("order-events", send_mail)
+/// }
+///
+/// fn send_mail(event: Message) -> Result<(), Error> {
+///     let order: Value = event.json()?;
+///     call("mail-gateway").post("/mails").json(&order).send()?.error_for_status()?;
+///     Ok(())
 /// }
 /// ```
 #[macro_export]
@@ -193,5 +216,25 @@ macro_rules! __export_part {
         }
 
         $crate::bindings::jobs::export_jobs!(ServiceJobs with_types_in $crate::bindings::jobs);
+    };
+    (consumers) => {
+        struct ServiceConsumers;
+
+        impl $crate::bindings::consumers::exports::simhost::service::consumer::Guest for ServiceConsumers {
+            fn topics() -> Result<
+                Vec<String>,
+                Vec<$crate::bindings::consumers::exports::simhost::service::consumer::Problem>,
+            > {
+                $crate::runtime::topics(PARTS)
+            }
+
+            fn receive() -> $crate::bindings::consumers::exports::simhost::service::consumer::Outcome {
+                $crate::runtime::receive(PARTS)
+            }
+        }
+
+        $crate::bindings::consumers::export_consumers!(
+            ServiceConsumers with_types_in $crate::bindings::consumers
+        );
     };
 }

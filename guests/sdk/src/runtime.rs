@@ -1,12 +1,13 @@
-//! What [`service!`](crate::service) expands to calls: one router and one set of jobs for each worker, built when first
-//! needed.
+//! What [`service!`](crate::service) expands to calls: one router, one set of jobs and of consumers for each worker,
+//! built when first needed.
 
+use crate::bindings::consumers::exports::simhost::service::consumer;
 use crate::bindings::exports::simhost::service::handler::Route;
 use crate::bindings::jobs::exports::simhost::service::job;
 use crate::bindings::simhost::service::http;
 use crate::extract::Context;
 use crate::problem::Problem;
-use crate::{Jobs, Router, config};
+use crate::{Consumers, Jobs, Router, config};
 use std::cell::OnceCell;
 
 /// What a service exports: the functions that build it.
@@ -14,15 +15,17 @@ use std::cell::OnceCell;
 pub struct Parts {
     pub routes: Option<fn() -> Router>,
     pub jobs: Option<fn() -> Jobs>,
+    pub consumers: Option<fn() -> Consumers>,
 }
 
 impl Parts {
-    pub const NONE: Self = Self { routes: None, jobs: None };
+    pub const NONE: Self = Self { routes: None, jobs: None, consumers: None };
 }
 
 struct Service {
     router: Router,
     jobs: Jobs,
+    consumers: Consumers,
     problems: Vec<Problem>,
 }
 
@@ -31,12 +34,15 @@ thread_local! {
 }
 
 /// Builds all parts, and finds all that is wrong with them and with the configuration, which they share.
-fn build(Parts { routes, jobs }: Parts) -> Service {
-    let (built, mut problems) = config::collect(|| (routes.map(|make| make()), jobs.map(|make| make())));
-    let (router, jobs) = (built.0, built.1.unwrap_or_default());
+fn build(Parts { routes, jobs, consumers }: Parts) -> Service {
+    let ((router, jobs, consumers), mut problems) = config::collect(|| {
+        (routes.map(|make| make()), jobs.map(|make| make()), consumers.map(|make| make()))
+    });
+    let (jobs, consumers) = (jobs.unwrap_or_default(), consumers.unwrap_or_default());
     problems.extend(router.iter().flat_map(|router| router.problems()));
     problems.extend(jobs.problems());
-    Service { router: router.unwrap_or_default(), jobs, problems }
+    problems.extend(consumers.problems());
+    Service { router: router.unwrap_or_default(), jobs, consumers, problems }
 }
 
 /// Asks the service something before it runs.
@@ -78,4 +84,16 @@ pub fn job_names(parts: Parts) -> Result<Vec<String>, Vec<job::Problem>> {
 /// Runs one job.
 pub fn run_job(parts: Parts, name: &str) -> Result<(), String> {
     run(parts, |service| service.jobs.run(name))
+}
+
+/// The topics whose messages the service takes, or what is wrong with it.
+pub fn topics(parts: Parts) -> Result<Vec<String>, Vec<consumer::Problem>> {
+    let problem = |Problem { key, message, remedy }| consumer::Problem { key, message, remedy };
+    ask(parts, |service| service.consumers.topics())
+        .map_err(|problems| problems.into_iter().map(problem).collect())
+}
+
+/// Processes the messages of one delivery.
+pub fn receive(parts: Parts) -> consumer::Outcome {
+    run(parts, |service| service.consumers.receive())
 }

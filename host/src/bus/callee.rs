@@ -3,11 +3,14 @@
 //! Start at `deliver`, the way there and back, or at [`CalleeSide::serve`], the arrival.
 
 mod arrival;
+mod consume;
+mod dead_letters;
 mod deadlock;
 mod deliver;
 mod measured;
 pub mod node;
 pub mod outside;
+mod receive;
 mod refusal;
 mod release;
 pub mod replica;
@@ -27,6 +30,7 @@ use super::spans::OpenSpan;
 use super::stats::Stats;
 use super::tracing::Tracing;
 pub(super) use arrival::{Arrival, Job};
+use consume::Consumers;
 use deadlock::Deadlocks;
 use node::{GuestNode, Node, NodeCode};
 use outside::External;
@@ -44,6 +48,7 @@ pub struct CalleeSide {
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
+    consumers: Consumers,
     /// Whether something may strike any replica.
     pub(super) is_any_mortal: bool,
 }
@@ -59,6 +64,7 @@ impl CalleeSide {
         external: Option<Rc<dyn External>>,
     ) -> Self {
         let stats = Stats::new(nodes.iter().map(Node::account).collect(), host.sched.now());
+        let consumers = Consumers::new(&host.topics, nodes.len());
         let is_any_mortal = nodes.iter().any(Node::is_mortal);
         Self {
             host,
@@ -70,6 +76,7 @@ impl CalleeSide {
             external,
             stats,
             deadlocks: Deadlocks::default(),
+            consumers,
             is_any_mortal,
         }
     }

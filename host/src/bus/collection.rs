@@ -51,13 +51,14 @@ impl Bus {
         }
     }
 
-    /// The Resources of all processes: of the replicas of the topology, of loads that have spans, and of what
-    /// faults deploy.
+    /// The Resources of all processes: of the replicas of the topology, of loads that have spans, of what
+    /// faults deploy, and of brokers.
     pub fn processes(&self) -> impl Iterator<Item = ResourceId> {
         let of = |replica: &Replica| replica.identity.resource;
         let own = self.nodes().iter().flat_map(own).map(of);
         let released = self.nodes().iter().flat_map(released).map(of);
-        own.chain(self.loads.clone().map(ResourceId)).chain(released)
+        let others = self.loads.clone().map(ResourceId);
+        own.chain(others).chain(released).chain(self.brokers.clone().map(ResourceId))
     }
 
     /// Cumulative metrics of all processes at this instant, with explicit buckets. Nothing is
@@ -73,11 +74,14 @@ impl Bus {
         for load in self.loads.clone() {
             metrics.snapshot(ResourceId(load), None, false, now, &mut snapshot);
         }
+        for (broker, looked_at) in self.brokers.clone().zip(self.host().topics.observed(now)) {
+            metrics.snapshot_of(ResourceId(broker), looked_at, now, &mut snapshot);
+        }
         snapshot
     }
 
-    /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, and what
-    /// faults have deployed. A process that stands still leaves nothing.
+    /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, what faults
+    /// have deployed, and the brokers. A process that stands still leaves nothing.
     fn collect(&self, metrics: &Metrics, now: Nanos) {
         let leave = &mut |record| self.recorder().metric(record);
         let (own, released) = (self.nodes().iter().flat_map(own), self.nodes().iter().flat_map(released));
@@ -90,6 +94,9 @@ impl Bus {
         }
         for replica in released.filter(goes_on) {
             metrics.collect(replica.identity.resource, Some(replica.observed()), now, leave);
+        }
+        for (broker, looked_at) in self.brokers.clone().zip(self.host().topics.observed(now)) {
+            metrics.collect_of(ResourceId(broker), looked_at, now, leave);
         }
         metrics.collected(now);
     }

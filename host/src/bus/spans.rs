@@ -16,8 +16,8 @@ use crate::message::Request;
 use crate::metrics;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, Scope, SpanKind, SpanRecord, Status,
-    Text, Value,
+    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, Scope, SpanKind, SpanLink,
+    SpanRecord, Status, Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
 
@@ -205,7 +205,40 @@ impl OpenSpan {
         Self::new(trace, span, parent, resource, SpanKind::Server, describe(), now)
     }
 
-    /// A span that is kept. The parent of a SERVER span is another process.
+    /// A CONSUMER span with its links: its parent, if it has one, is a span that has sent a message.
+    pub fn consumer(
+        (trace, span, parent): (&Trace, SpanId, Option<SpanId>),
+        links: Box<[SpanLink]>,
+        resource: ResourceId,
+        describe: impl FnOnce() -> (Text, Attributes),
+        now: Nanos,
+    ) -> Self {
+        if !trace.recording {
+            return Self(None);
+        }
+        let mut span = Self::new(trace, span, parent, resource, SpanKind::Consumer, describe(), now);
+        if let Some(record) = &mut span.0 {
+            record.links = links;
+        }
+        span
+    }
+
+    /// A PRODUCER span of a process; none of no process.
+    pub fn producer(
+        (trace, span, parent): (&Trace, SpanId, SpanId),
+        resource: Option<ResourceId>,
+        describe: impl FnOnce() -> (Text, Attributes),
+        now: Nanos,
+    ) -> Self {
+        match resource {
+            Some(resource) if trace.recording => {
+                Self::new(trace, span, Some(parent), resource, SpanKind::Producer, describe(), now)
+            }
+            _ => Self(None),
+        }
+    }
+
+    /// A span that is kept. The parent of a SERVER or a CONSUMER span is another process.
     fn new(
         trace: &Trace,
         span: SpanId,
@@ -219,7 +252,7 @@ impl OpenSpan {
             trace_id: trace.trace_id,
             span_id: span,
             parent,
-            remote_parent: kind == SpanKind::Server && parent.is_some(),
+            remote_parent: matches!(kind, SpanKind::Server | SpanKind::Consumer) && parent.is_some(),
             flags: trace.flags,
             trace_state: trace.trace_state.clone(),
             resource,
@@ -230,6 +263,7 @@ impl OpenSpan {
             end: now,
             attributes,
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,
@@ -301,6 +335,12 @@ impl OpenSpan {
     pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
         let Some(record) = &mut self.0 else { return };
         record.attributes.own.push(KeyValue::new(key, value));
+    }
+
+    /// Says more of the span.
+    pub fn extend(&mut self, attributes: Vec<KeyValue>) {
+        let Some(record) = &mut self.0 else { return };
+        record.attributes.own.extend(attributes);
     }
 
     /// Notes something that has happened at `now`.

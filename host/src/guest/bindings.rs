@@ -39,6 +39,8 @@ wasmtime::component::bindgen!({
         "simhost:service/cache.set": async | trappable,
         "simhost:service/cache.delete": async | trappable,
         "simhost:service/cache.increment": async | trappable,
+        "simhost:service/messaging.send": async | trappable,
+        "simhost:service/messaging.send-batch": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -11,6 +11,7 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{InstancePre, Linker, TypedFunc};
 use wasmtime::error::Context as _;
 
+pub use super::bindings::exports::simhost::service::consumer::Outcome;
 use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
 use super::host::{self, GuestState};
@@ -25,16 +26,19 @@ pub enum Export {
     Handler,
     /// It has jobs, which schedules begin.
     Job,
+    /// It processes messages.
+    Consumer,
 }
 
 impl Export {
-    pub const ALL: [Self; 2] = [Self::Handler, Self::Job];
+    pub const ALL: [Self; 3] = [Self::Handler, Self::Job, Self::Consumer];
 
     /// The name of the interface.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Handler => "handler",
             Self::Job => "job",
+            Self::Consumer => "consumer",
         }
     }
 }
@@ -131,6 +135,8 @@ pub(super) struct Exports {
     pub handle: Option<TypedFunc<(Option<u32>,), (Response,)>>,
     routes: Option<RoutesFunction>,
     names: Option<TypedFunc<(), (v0_2::NamesResult,)>>,
+    topics: Option<TypedFunc<(), (v0_2::TopicsResult,)>>,
+    pub receive: Option<TypedFunc<(), (Outcome,)>>,
 }
 
 /// The function `routes`, as each version has it.
@@ -183,7 +189,13 @@ impl GuestCode {
                 let guest = code.instantiate_async(store).await?;
                 let handler = guest.simhost_service_handler();
                 let routes = Some(RoutesFunction::V0_1(handler.func_routes()));
-                Exports { handle: Some(handler.func_handle()), routes, names: None }
+                Exports {
+                    handle: Some(handler.func_handle()),
+                    routes,
+                    names: None,
+                    topics: None,
+                    receive: None,
+                }
             }
             Self::V0_2(code) => code.instantiate(store).await?,
         })
@@ -223,6 +235,10 @@ fn check(
             check("names", &|names| names.typecheck::<(), (v0_2::NamesResult,)>(&of))?;
             check("run", &|run| run.typecheck::<(String,), (Result<(), String>,)>(&of))
         }
+        Export::Consumer => {
+            check("topics", &|topics| topics.typecheck::<(), (v0_2::TopicsResult,)>(&of))?;
+            check("receive", &|receive| receive.typecheck::<(), (Outcome,)>(&of))
+        }
     }
 }
 
@@ -244,6 +260,14 @@ impl Exports {
         let Some(names) = &self.names else { return Ok(None) };
         let (names,) = names.call_async(store, ()).await?;
         Ok(Some(names.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
+    }
+
+    /// Asks the guest for the topics whose messages it takes: an empty list for all. None of one that
+    /// consumes nothing.
+    pub async fn topics(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<String>>> {
+        let Some(topics) = &self.topics else { return Ok(None) };
+        let (topics,) = topics.call_async(store, ()).await?;
+        Ok(Some(topics.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
     }
 }
 

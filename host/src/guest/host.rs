@@ -7,10 +7,12 @@ mod bus;
 mod cache;
 mod clock;
 mod config;
+mod delivery;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod incoming;
 mod logging;
+mod messaging;
 mod metrics;
 mod span_delay;
 mod sql;
@@ -61,6 +63,8 @@ interfaces! {
     metrics,
     sql with State,
     cache,
+    messaging,
+    delivery,
     clock,
     config,
 }

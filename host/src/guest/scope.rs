@@ -16,6 +16,7 @@ use crate::telemetry::record::{
     Text,
 };
 use crate::telemetry::recorder::Recorder;
+use crate::topic::Delivery;
 use crate::wasi::Current;
 
 use super::attributes::{bound, merge};
@@ -134,6 +135,14 @@ pub struct Visitor {
     pub deadline: Option<Deadline>,
 }
 
+/// Messages in a worker.
+#[derive(Debug)]
+pub struct Received {
+    pub topic: String,
+    pub group: String,
+    pub delivery: Rc<Delivery>,
+}
+
 /// A request in a worker.
 #[derive(Debug)]
 pub struct RequestScope {
@@ -144,6 +153,8 @@ pub struct RequestScope {
     /// Which attempt of its call it is, from 0.
     pub attempt: u32,
     pub request: Request,
+    /// The messages that are processed in place of a request; none of a request.
+    pub received: Option<Received>,
     /// The parameters of its route's path, decoded.
     pub params: Vec<(String, String)>,
     /// The context and the baggage that came along, where they are not among the headers.
@@ -213,6 +224,7 @@ impl RequestScope {
             slot,
             attempt,
             request,
+            received: None,
             params,
             context: context.map(|context| (context, baggage.clone())),
             agent,
@@ -227,6 +239,12 @@ impl RequestScope {
             open: Vec::new(),
             left: spans,
         }
+    }
+
+    /// It is messages that the worker has.
+    #[must_use]
+    pub fn with(self, received: Received) -> Self {
+        Self { received: Some(received), ..self }
     }
 
     /// The request's headers, with the context, the deadline and the `User-Agent` that
@@ -460,6 +478,7 @@ impl RequestScope {
             end: now,
             attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
+            links: Box::default(),
             status: span.status,
             dropped_attributes: span.dropped_attributes,
             dropped_events: span.dropped_events,

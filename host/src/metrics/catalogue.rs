@@ -1,6 +1,7 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
-//! "Database client metrics", "OS process metrics") where they have them.
-//! `docs/reference/metrics.md` describes them.
+//! "Database client metrics", "Messaging client metrics", "OS process metrics") where they have them.
+//! Those of brokers have the names of the Collector's `kafkametrics`.
+//! `docs/reference/metrics.md` describes all of them.
 
 use std::sync::Arc;
 
@@ -27,6 +28,10 @@ pub enum Own {
     ConnectionCreateTime,
     ConnectionWaitTime,
     ConnectionUseTime,
+    MessagingDuration,
+    MessagesSent,
+    ProcessDuration,
+    MessagesConsumed,
     QueueLength,
     QueueWait,
     WorkerCount,
@@ -40,6 +45,14 @@ pub enum Own {
     MemoryUsage,
     Uptime,
     Restarts,
+    KafkaBrokers,
+    KafkaPartitions,
+    KafkaCurrentOffset,
+    KafkaOldestOffset,
+    KafkaGroupMembers,
+    KafkaGroupOffset,
+    KafkaGroupLag,
+    KafkaGroupLagSum,
 }
 
 /// What an instrument is.
@@ -94,7 +107,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 29] = [
+pub const SPECS: [Spec; 41] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -209,6 +222,34 @@ pub const SPECS: [Spec; 29] = [
         "The time between borrowing a connection and returning it to the pool.",
     ),
     spec(
+        Own::MessagingDuration,
+        metric::MESSAGING_CLIENT_OPERATION_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of messaging operation initiated by a producer or consumer client.",
+    ),
+    spec(
+        Own::MessagesSent,
+        metric::MESSAGING_CLIENT_SENT_MESSAGES,
+        "{message}",
+        Kind::Counter,
+        "Number of messages producer attempted to send to the broker.",
+    ),
+    spec(
+        Own::ProcessDuration,
+        metric::MESSAGING_PROCESS_DURATION,
+        "s",
+        Kind::Histogram(DURATIONS),
+        "Duration of processing operation.",
+    ),
+    spec(
+        Own::MessagesConsumed,
+        metric::MESSAGING_CLIENT_CONSUMED_MESSAGES,
+        "{message}",
+        Kind::Counter,
+        "Number of messages that were delivered to the application.",
+    ),
+    spec(
         Own::QueueLength,
         "simhost.queue.length",
         "{request}",
@@ -292,6 +333,62 @@ pub const SPECS: [Spec; 29] = [
         "{restart}",
         Kind::UpDownCounter,
         "Number of times the process was started again.",
+    ),
+    spec(
+        Own::KafkaBrokers,
+        "kafka.brokers",
+        "{brokers}",
+        Kind::UpDownCounter,
+        "Number of brokers in the cluster.",
+    ),
+    spec(
+        Own::KafkaPartitions,
+        "kafka.topic.partitions",
+        "{partitions}",
+        Kind::UpDownCounter,
+        "Number of partitions in topic.",
+    ),
+    spec(
+        Own::KafkaCurrentOffset,
+        "kafka.partition.current_offset",
+        "1",
+        Kind::Gauge,
+        "Current offset of partition of topic.",
+    ),
+    spec(
+        Own::KafkaOldestOffset,
+        "kafka.partition.oldest_offset",
+        "1",
+        Kind::Gauge,
+        "Oldest offset of partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupMembers,
+        "kafka.consumer_group.members",
+        "{members}",
+        Kind::UpDownCounter,
+        "Count of members in the consumer group.",
+    ),
+    spec(
+        Own::KafkaGroupOffset,
+        "kafka.consumer_group.offset",
+        "1",
+        Kind::Gauge,
+        "Current offset of the consumer group at partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupLag,
+        "kafka.consumer_group.lag",
+        "1",
+        Kind::Gauge,
+        "Current approximate lag of consumer group at partition of topic.",
+    ),
+    spec(
+        Own::KafkaGroupLagSum,
+        "kafka.consumer_group.lag_sum",
+        "1",
+        Kind::Gauge,
+        "Current approximate sum of consumer group lag across all partitions of topic.",
     ),
 ];
 

@@ -12,6 +12,7 @@ use super::collecting::{Collecting, Counter};
 use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
 use super::life::{Change, Life};
+use super::messages::{Messages, PROCESSED, SENT};
 use super::operations::Operations;
 use super::pools::Pools;
 use super::requests::{CLIENT, Requests, SERVER};
@@ -58,6 +59,8 @@ pub struct ProcessMetrics {
     /// None before the first.
     operations: Option<Box<Operations>>,
     pools: Option<Box<Pools>>,
+    /// What it has sent, and what it has processed; none before the first.
+    messages: Option<Box<[Messages; 2]>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
     waits: Option<Box<Histogram>>,
@@ -97,6 +100,7 @@ impl ProcessMetrics {
             sent: Requests::default(),
             operations: None,
             pools: None,
+            messages: None,
             active: None,
             waits: None,
             policies: Vec::new(),
@@ -140,6 +144,11 @@ impl ProcessMetrics {
         self.pools.get_or_insert_default()
     }
 
+    /// The messages that it has sent, and those that it has processed.
+    pub fn messages_mut(&mut self) -> &mut [Messages; 2] {
+        self.messages.get_or_insert_default()
+    }
+
     /// A worker has a request.
     pub fn began(&mut self, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
         let active = &mut self.active.get_or_insert_default()[usize::from(method)];
@@ -152,6 +161,11 @@ impl ProcessMetrics {
         if let Some(active) = &mut self.active {
             active[usize::from(method)].count -= 1;
         }
+        self.computed(computed);
+    }
+
+    /// A worker has computed this long.
+    pub fn computed(&mut self, computed: Nanos) {
         if computed > 0 {
             let computed = Measured::Time(computed);
             self.computed.get_or_insert_with(|| Box::new(Counter::new(computed))).add(computed);
@@ -216,6 +230,8 @@ impl ProcessMetrics {
         }
         self.operations.iter_mut().for_each(|operations| operations.collected(now));
         self.pools.iter_mut().for_each(|pools| pools.collected(now));
+        let messages = self.messages.iter_mut().flat_map(|messages| messages.iter_mut());
+        messages.for_each(|messages| messages.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
         counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
@@ -237,6 +253,11 @@ impl ProcessMetrics {
         self.sent.leave(CLIENT, collecting);
         self.operations.iter().for_each(|operations| operations.leave(collecting));
         self.pools.iter().for_each(|pools| pools.leave(collecting));
+        if let Some(messages) = &self.messages {
+            let [sent, processed] = &**messages;
+            sent.leave(SENT, collecting);
+            processed.leave(PROCESSED, collecting);
+        }
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {

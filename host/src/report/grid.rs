@@ -8,7 +8,7 @@ use crate::telemetry::console::Style;
 use crate::telemetry::console::text::{shorten, width};
 
 /// Columns that a table does without where there is no room, the first of these first.
-const LEFT_OUT: [&str; 21] = [
+const LEFT_OUT: [&str; 24] = [
     "spans",
     "start",
     "p90",
@@ -19,6 +19,9 @@ const LEFT_OUT: [&str; 21] = [
     "withheld",
     "opened",
     "max",
+    "age max",
+    "age p50",
+    "partitions",
     "mean",
     "wait mean",
     "p50",

@@ -263,7 +263,8 @@ pub fn routes(accounts: &Accounts, time: Nanos) -> Vec<RouteRow> {
 }
 
 pub fn services(accounts: &Accounts, time: Nanos) -> Vec<ServiceRow> {
-    let active = accounts.services.iter().filter(|service| service.inside.entered() > 0);
+    let is_active = |service: &&ServiceAccount| service.inside.entered() + service.busy.entered() > 0;
+    let active = accounts.services.iter().filter(is_active);
     active.map(|account| service(account, time)).collect()
 }
 

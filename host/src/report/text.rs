@@ -12,6 +12,7 @@ use super::instances::{self, InstanceRow};
 use super::rows::{LinkRow, LoadRow, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
 use super::table::{self, Column, Page, times};
+use super::topics;
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
 
@@ -50,6 +51,7 @@ impl Report {
             self.interval(&mut text);
             self.many(&mut text, style);
         }
+        topics::write(&mut text, style, &self.topics);
         for fault in &self.faults {
             writeln!(text, "{}", line(fault)).expect(INFALLIBLE);
         }

@@ -1,4 +1,4 @@
-//! Asks a guest for its routes and the names of its jobs, before anything runs.
+//! Asks a guest for its routes, the names of its jobs and the topics that it consumes, before anything runs.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::Ipv4Addr;
@@ -21,6 +21,7 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
+use crate::topic::Topics;
 
 use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::LoadedGuest;
@@ -89,6 +90,7 @@ pub fn ask_guest(
         permits: Cell::new(1),
         databases: Databases::default(),
         caches: Caches::new(model),
+        topics: Topics::default(),
         outbound: OnceCell::new(),
     });
     let process = Process::new(&host.sched, false);
@@ -96,12 +98,15 @@ pub fn ask_guest(
     // It is before the first instant of any world: nothing takes time.
     let identity = Rc::new(Identity { compute: Compute::NONE, ..identity(model, id, info, setup) });
     // What it is asked for last is what it did not give.
-    let asked = Cell::new(if code.pre.has(Export::Handler) { ROUTES } else { JOBS });
+    let asked = Cell::new(first_asked(&code));
     let asking = async {
         let mut worker = Worker::new(&code.pre, &host, &identity, 0).await?;
         let routes = worker.routes().await?;
-        asked.set(if code.pre.has(Export::Job) { JOBS } else { ROUTES });
-        Ok((routes, worker.jobs().await?))
+        let ask = |export, for_what| asked.set(if code.pre.has(export) { for_what } else { asked.get() });
+        ask(Export::Job, JOBS);
+        let jobs = worker.jobs().await?;
+        ask(Export::Consumer, TOPICS);
+        Ok((routes, jobs, worker.topics().await?))
     };
     let answer = match host.sched.block_on(asking, || {}) {
         Ok(answer) => answer,
@@ -111,13 +116,16 @@ pub fn ask_guest(
     let name = quote(&service.name);
     match answer {
         Err(failure) => Err(Refusal::of(no_answer(&name, asked.get(), &failure, &said.borrow()))),
-        Ok((routes, jobs)) => match (routes.transpose(), jobs.transpose()) {
-            (Ok(routes), Ok(jobs)) => Ok(LoadedGuest {
+        Ok((routes, jobs, topics)) => match (routes.transpose(), jobs.transpose(), topics.transpose()) {
+            (Ok(routes), Ok(jobs), Ok(topics)) => Ok(LoadedGuest {
                 routes: compiled(&service.name, routes)?,
                 jobs: checked(&name, jobs.unwrap_or_default())?,
+                topics,
                 code,
             }),
-            (routes, jobs) => Err(refused(&name, each_once(routes.err(), jobs.err()))),
+            (routes, jobs, topics) => {
+                Err(refused(&name, each_once([routes.err(), jobs.err(), topics.err()])))
+            }
         },
     }
 }
@@ -127,6 +135,14 @@ type Asked = (&'static str, &'static str);
 
 const ROUTES: Asked = ("its routes", "routes");
 const JOBS: Asked = ("its jobs", "names");
+const TOPICS: Asked = ("its topics", "topics");
+
+/// What a guest is asked for first.
+fn first_asked(code: &CompiledGuest) -> Asked {
+    let all = [(Export::Handler, ROUTES), (Export::Job, JOBS)];
+    let first = all.into_iter().find(|(export, _)| code.pre.has(*export));
+    first.map_or(TOPICS, |(_, asked)| asked)
+}
 
 /// The routes of a guest, where it serves requests.
 fn compiled(service: &str, routes: Option<Vec<Route>>) -> Result<Routes, Refusal> {
@@ -163,13 +179,10 @@ fn incorrect(name: &str, what: &str, errors: Vec<String>) -> Refusal {
     Refusal::of_all(reasons, || correct(format!("the guest of {name} has {what} that cannot be")))
 }
 
-/// The problems of both, those that both have once.
-fn each_once(
-    routes: Option<Vec<contract::Problem>>,
-    jobs: Option<Vec<contract::Problem>>,
-) -> Vec<contract::Problem> {
-    let mut problems = routes.unwrap_or_default();
-    for other in jobs.unwrap_or_default() {
+/// The problems of all, those that several have once.
+fn each_once(all: [Option<Vec<contract::Problem>>; 3]) -> Vec<contract::Problem> {
+    let mut problems: Vec<contract::Problem> = Vec::new();
+    for other in all.into_iter().flatten().flatten() {
         let is_same =
             |known: &contract::Problem| (&known.key, &known.message) == (&other.key, &other.message);
         if !problems.iter().any(is_same) {

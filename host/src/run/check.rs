@@ -4,6 +4,7 @@
 pub(super) mod document;
 pub(super) mod fault;
 mod link;
+pub(super) mod topic;
 
 use std::fmt::Write as _;
 
@@ -41,6 +42,12 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
     }
     for cache in &model.caches {
         text.push_str(&paragraph("", &of_cache(cache)));
+    }
+    for (index, topic) in model.topics.iter().enumerate() {
+        text.push_str(&paragraph("", &topic::line(topic)));
+        for subscription in model.subscriptions.iter().filter(|subscription| subscription.topic == index) {
+            text.push_str(&paragraph("  ", &topic::group(subscription, model)));
+        }
     }
     for link in &model.links {
         text.push_str(&paragraph("", &link::line(link, model)));

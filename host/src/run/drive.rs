@@ -116,7 +116,7 @@ impl Drive<'_> {
         let until = self.options.stop_after.map(|after| self.sched.now().saturating_add(after));
         let over = async {
             loads.over().await;
-            self.bus.stats().requests_end(self.sched.now());
+            self.requests_end();
             // Also when the loads end earlier: all of this time is to be simulated. Nobody waits
             // for nothing in real time, though.
             if let Some(until) = until.filter(|_| self.sched.is_virtual()) {
@@ -126,7 +126,7 @@ impl Drive<'_> {
         if let Either::Right(_) = select(pin!(over), pin!(self.told())).await {
             on_event(RunEvent::Draining);
         }
-        self.bus.stats().requests_end(self.sched.now());
+        self.requests_end();
         loads.stop();
         loads
     }
@@ -173,10 +173,16 @@ impl Drive<'_> {
         // From here on one more signal ends the process, also when time was up.
         self.stop.send_replace(true);
         on_event(RunEvent::Draining);
-        self.bus.stats().requests_end(self.sched.now());
+        self.requests_end();
         loads.stop();
         network.spawn(ingress.close()).await.ok();
         Ok(loads)
+    }
+
+    /// Nothing more comes in.
+    fn requests_end(&self) {
+        self.bus.stats().requests_end(self.sched.now());
+        self.bus.host().topics.requests_end();
     }
 
     /// Waits until it is told to stop.

@@ -10,6 +10,7 @@ mod exports;
 mod faults;
 mod links;
 mod routes;
+mod subscriptions;
 mod traffic;
 
 use crate::error::{Problem, Severity, did_you_mean, quote};
@@ -40,6 +41,7 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     problems.extend(links::problems(&run));
     problems.extend(traffic::problems(&run));
     problems.extend(faults::problems(&run));
+    problems.extend(subscriptions::problems(&run));
     problems
 }
 

@@ -58,6 +58,8 @@ pub struct LoadedGuest {
     pub routes: Routes,
     /// The names of its jobs.
     pub jobs: Vec<String>,
+    /// The topics of which it takes messages: an empty list for all. None of one that consumes nothing.
+    pub topics: Option<Vec<String>>,
 }
 
 /// What a fault deploys at a service.

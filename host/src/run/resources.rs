@@ -9,6 +9,7 @@ use crate::model::{Load, Model, ServiceId};
 use crate::telemetry::digest::GUEST_DIGEST;
 use crate::telemetry::env::Settings;
 use crate::telemetry::record::{KeyValue, Resource, ResourceId, Text, Value};
+use crate::topic::brokers;
 
 use super::identity::instance_id;
 use super::loaded::{Loaded, LoadedService};
@@ -34,8 +35,8 @@ impl WorldResources {
     }
 }
 
-/// All Resources of a world: of the replicas, of the loads, of what faults deploy, and
-/// those that faults ask for.
+/// All Resources of a world: of the replicas, of the loads, of what faults deploy, of brokers, and those
+/// that faults ask for.
 pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[Resource]> {
     // With the service and the replica, if it is one's.
     let mut all: Vec<(_, Resource)> = Vec::new();
@@ -51,10 +52,11 @@ pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[R
     {
         all.extend(of_replicas(index, service, None));
     }
-    all.extend(traced_loads(model).map(|load| (None, load_resource(model, telemetry, load))));
+    all.extend(traced_loads(model).map(|load| (None, own_resource(model, telemetry, &load.name))));
     for release in loaded.releases.iter().filter(|release| release.service.guest.is_some()) {
         all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
     }
+    all.extend(brokers(model).into_iter().map(|name| (None, own_resource(model, telemetry, name))));
     let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     for (_, at, name) in fault::aliases(model, &origins) {
         resources.push(resources[at].clone().named(name));
@@ -90,9 +92,9 @@ fn resource(
     Resource { service: Arc::clone(&service.name), attributes }
 }
 
-/// The Resource of a load that has spans: a service of its own.
-fn load_resource(model: &Model, settings: &Settings, load: &Load) -> Resource {
-    let name: Arc<str> = load.name.as_str().into();
+/// The Resource of a load that has spans, or of a broker: a service of its own.
+fn own_resource(model: &Model, settings: &Settings, name: &str) -> Resource {
+    let name: Arc<str> = name.into();
     let mut attributes = common(model, settings, &name, instance_id(model.root(), &name, 0, None));
     add_environment(&mut attributes, settings);
     Resource { service: name, attributes }

@@ -23,6 +23,7 @@ use crate::telemetry::env::Settings as TelemetrySettings;
 use crate::telemetry::record::ResourceId;
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
+use crate::topic::{Topics, brokers};
 
 use super::identity::{ReplicaInfo, Setup, identity};
 use super::loaded::{Loaded, LoadedRelease, LoadedService};
@@ -53,6 +54,7 @@ pub fn host(
         permits: Cell::new(model.workers()),
         databases: Databases::new(model, sched),
         caches: Caches::new(model),
+        topics: Topics::new(model),
         outbound: OnceCell::new(),
     })
 }
@@ -103,6 +105,8 @@ pub fn build(
         making.release(&mut nodes[release.target.index()], release);
     }
     let Making { addresses, behind, .. } = making;
+    let brokers = behind..behind + brokers(model).len() as u32;
+    let behind = brokers.end;
     let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(behind));
     Bus::new(Parts {
         host,
@@ -121,6 +125,7 @@ pub fn build(
         },
         addresses,
         loads,
+        brokers,
     })
 }
 

@@ -25,6 +25,7 @@ use crate::telemetry::pipeline::Pace;
 use crate::telemetry::recorder::{Counts, Recorder};
 use crate::telemetry::sampler::Sampler;
 use crate::telemetry::signal::{Batch, Signal};
+use crate::topic::TopicAccount;
 
 use super::drive::Drive;
 use super::event::RunEvent;
@@ -75,6 +76,8 @@ pub struct Simulated {
     /// Whom the faults struck, of each world, where that is noted.
     pub seen: Vec<ImpactSummary>,
     pub recorded: Counts,
+    /// In the order of the topology.
+    pub topics: Vec<TopicAccount>,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
@@ -159,6 +162,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let accounts = bus.stats().close(sched.now());
+        let topics = bus.host().topics.accounts();
         bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -188,6 +192,7 @@ impl World<'_> {
             faults,
             seen,
             recorded,
+            topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
@@ -214,6 +219,9 @@ impl Simulated {
         }
         self.accounts.merge(&other.accounts);
         for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.topics.iter_mut().zip(&other.topics) {
             mine.merge(theirs);
         }
         self.seen.extend(other.seen);

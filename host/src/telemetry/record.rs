@@ -12,7 +12,7 @@ pub use metric::{
     Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, Instrument, MetricRecord, Number,
     NumberPoint, Points, Summary, Temporality,
 };
-pub use span::{Attributes, Event, SpanKind, SpanRecord, SpanRef, Status};
+pub use span::{Attributes, Event, SpanKind, SpanLink, SpanRecord, SpanRef, Status};
 
 use std::fmt;
 use std::ops::Deref;

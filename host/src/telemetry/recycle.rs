@@ -80,6 +80,7 @@ mod tests {
             end: 0,
             attributes: Attributes::default(),
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue as Attribute};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord as Log, ResourceLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
+use opentelemetry_proto::tonic::trace::v1::span::Link;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use opentelemetry_semantic_conventions::attribute;
@@ -15,8 +16,8 @@ use serde::de::IgnoredAny;
 
 use crate::context::{SpanId, TraceFlags, TraceId};
 use crate::telemetry::record::{
-    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanRecord,
-    Status, Text, Value,
+    Attributes, Event, KeyValue, LogRecord, Resource, ResourceId, Scope, Severity, SpanKind, SpanLink,
+    SpanRecord, Status, Text, Value,
 };
 
 /// Bits of OTLP's `flags` (`trace.proto`): whether it is known that the parent is remote, and
@@ -124,6 +125,7 @@ fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
                 attributes: attributes(event.attributes),
             })
             .collect(),
+        links: span.links.into_iter().filter_map(link).collect(),
         status: match status.code() {
             StatusCode::Error => Status::Error(Text::Owned(status.message)),
             StatusCode::Ok => Status::Ok,
@@ -131,6 +133,15 @@ fn span(span: Span, resource: ResourceId, scope: Scope) -> Option<SpanRecord> {
         },
         dropped_attributes: span.dropped_attributes_count,
         dropped_events: span.dropped_events_count,
+    })
+}
+
+fn link(link: Link) -> Option<SpanLink> {
+    Some(SpanLink {
+        trace_id: trace_id(&link.trace_id)?,
+        span_id: span_id(&link.span_id)?,
+        flags: TraceFlags(link.flags as u8),
+        trace_state: (!link.trace_state.is_empty()).then(|| link.trace_state.into()),
     })
 }
 

@@ -29,6 +29,9 @@ pub const COMMAND: u64 = 5_000;
 /// A key that a cache looks for among as many as there may be.
 pub const LOOKUP: u64 = 2_000;
 
+/// A message that is sent: its span, its way to the broker, and to those that consume it.
+pub const MESSAGE: u64 = 10_000;
+
 /// A span, an event or a log record that is begun.
 pub const RECORD: u64 = 500;
 

@@ -15,6 +15,7 @@ mod hostile;
 mod hostile_components;
 mod hostile_spins;
 mod links;
+mod mailbox;
 mod no_handler;
 mod noop;
 mod probe;

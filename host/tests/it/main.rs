@@ -31,6 +31,7 @@ mod lifecycle;
 mod load;
 mod look;
 mod looks;
+mod messages;
 mod metrics;
 mod metrics_file;
 mod orders;

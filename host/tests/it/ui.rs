@@ -124,6 +124,8 @@ fn dump(model: &Model) -> String {
         line(format!("caches of {}: {:?}", service.name, service.caches));
     }
     model.caches.iter().for_each(|cache| line(format!("{cache:?}")));
+    model.topics.iter().for_each(|topic| line(without_place(&format!("{topic:?}"))));
+    model.subscriptions.iter().for_each(|one| line(without_place(&format!("{one:?}"))));
     line(format!("{:?}", model.telemetry));
     text
 }
@@ -191,6 +193,11 @@ fn without_places(text: &str) -> String {
         Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, rest)| rest)),
         None => text.to_owned(),
     }
+}
+
+/// What ends with a place that says nothing about what was read.
+fn without_place(text: &str) -> String {
+    text.rsplit_once(", place: ").map_or(text, |(before, _)| before).to_owned()
 }
 
 fn dump_request(line: &mut impl FnMut(String), request: &RequestTemplate) {

@@ -6,11 +6,16 @@ use std::io::Write as _;
 use super::exports::simhost::service::handler::{Problem, Response, Route};
 use super::simhost::service::metrics::{Definition, FloatInstrument, IntInstrument, Kind};
 use super::simhost::service::tracing::{self, Span, SpanKind, Value};
-use super::simhost::service::{bus, cache, clock, config, incoming, logging, sql};
+use super::simhost::service::{bus, cache, clock, config, incoming, logging, messaging, sql};
 use super::{PATIENT, answer, request};
 
 /// Attributes of the list that is set at once.
 const ATTRIBUTES: i64 = 1_000;
+
+/// A message with this body.
+fn letter(body: &str) -> messaging::Message {
+    messaging::Message { key: None, headers: Vec::new(), body: body.as_bytes().to_vec() }
+}
 
 /// Does `what` for ever.
 pub fn forever(what: &str) -> Response {
@@ -84,6 +89,9 @@ pub fn times(what: &str, turns: u64) -> Response {
             "cache-many" => drop(black_box(cache::get_many("shared", &keys))),
             "no-cache" => drop(black_box(cache::get("nobody", "0"))),
             "caches" => drop(black_box(cache::all())),
+            "send" => drop(black_box(messaging::send("letters", &letter(&text)))),
+            "send-batch" => drop(black_box(messaging::send_batch("letters", &[letter(&text), letter("")]))),
+            "no-topic" => drop(black_box(messaging::send("nothing", &letter("")))),
             "fill" => black_box(&mut buffer).fill(turn as u8),
             "copy" => black_box(&mut buffer).copy_within(1.., 0),
             "grow" => grow(),

@@ -51,11 +51,10 @@ impl<'a> Arrival<'a> {
     }
 }
 
-/// A request in a worker's hands.
+/// A request, or messages, in a worker's hands.
 pub(in crate::bus) struct Job {
     pub span: OpenSpan,
     /// None once the worker has it.
     pub scope: Option<Box<RequestScope>>,
-    pub route: Option<u32>,
     pub verdict: WorkerVerdict,
 }

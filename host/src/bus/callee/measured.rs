@@ -137,7 +137,7 @@ impl CalleeSide {
     }
 
     /// When a process comes up at a replica that has these faults: now, unless one keeps its address empty.
-    fn comes_up(&self, faults: Option<&ReplicaFaults>) -> Nanos {
+    pub(super) fn comes_up(&self, faults: Option<&ReplicaFaults>) -> Nanos {
         faults.map_or(0, ReplicaFaults::comes_up).max(self.now())
     }
 }

@@ -109,6 +109,14 @@ impl CalleeSide {
             });
             replica.retire(is_replaced);
             self.measure_deployment(replica, !is_replaced);
+            if release.is_on(index, guest.set.replicas.len()) {
+                let runs = guest.releases.iter().find(|other| {
+                    self.faults.rules()[other.fault].is_active()
+                        && other.is_on(index, guest.set.replicas.len())
+                });
+                let is_there = runs.is_none_or(|release| release.set.is_some());
+                self.member_redeployed(replica.identity.service, index as u32, is_there);
+            }
         }
         let deployed = release.set.iter().flat_map(|set| &set.replicas);
         for (index, replica) in deployed.enumerate() {

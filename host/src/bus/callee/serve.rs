@@ -86,11 +86,12 @@ impl CalleeSide {
                 worker.brought(arrival.visit.above.take().filter(|_| occupant.is_none()));
                 let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
-                let mut job = self.accept(arrival, worker.budget());
+                let (mut job, route) = self.accept(arrival, worker.budget());
                 self.measure_begin(measured);
+                let handle = async |worker: &mut Worker| worker.handle(route).await;
                 let outcome = match occupant {
-                    None => Some(self.work(&mut job, &mut worker, limits).await),
-                    Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant).await,
+                    None => Some(self.work(&mut job, &mut worker, limits, handle).await),
+                    Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant, handle).await,
                 };
                 self.stats.done(to, begun, self.now());
                 self.measure_end(measured, worker.cpu_time());
@@ -114,7 +115,7 @@ impl CalleeSide {
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
-    fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> Job {
+    fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> (Job, Option<u32>) {
         let span = self.server_span(arrival, arrival.route());
         let verdict = self.faults.worker(&arrival.candidate(), self.now());
         let (route, params) = std::mem::replace(&mut arrival.met, Match::NotFound).parts();
@@ -141,16 +142,17 @@ impl CalleeSide {
         let request = std::mem::take(&mut visit.request);
         let spans = self.node(visit.to).limits.spans;
         let scope = RequestScope::new(visitor, request, params, spans, budget);
-        Job { span, scope: Some(Box::new(scope)), route, verdict }
+        (Job { span, scope: Some(Box::new(scope)), verdict }, route)
     }
 
-    /// Lets a worker do its job, as faults allow.
-    pub(in crate::bus) async fn work(
+    /// Lets a worker do its job, as faults allow: what `perform` gives, or an answer in its place.
+    pub(in crate::bus) async fn work<T: From<Response>>(
         &self,
         job: &mut Job,
         worker: &mut Worker,
         limits: &Limits,
-    ) -> Result<Response, GuestFailure> {
+        perform: impl AsyncFnOnce(&mut Worker) -> Result<T, GuestFailure>,
+    ) -> Result<T, GuestFailure> {
         let sched = &self.host.sched;
         if let Some(scope) = job.scope.take() {
             worker.begin(scope)?;
@@ -162,10 +164,9 @@ impl CalleeSide {
             worker.leak(job.verdict.leak)?;
         }
         if let Some(answer) = job.verdict.answer.take() {
-            return Ok(answer);
+            return Ok(answer.into());
         }
-        let handling = pin!(worker.handle(job.route));
-        guest::in_time(sched, limits, handling).await?
+        guest::in_time(sched, limits, pin!(perform(worker))).await?
     }
 
     /// The job is done, or given up: ends the SERVER span and frees the worker.

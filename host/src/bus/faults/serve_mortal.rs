@@ -77,13 +77,14 @@ impl CalleeSide {
 
     /// Lets a worker do its job, as [`work`](CalleeSide::work) does, until the process dies: then there is no
     /// outcome.
-    pub(in crate::bus) async fn work_mortal(
+    pub(in crate::bus) async fn work_mortal<T: From<Response>>(
         &self,
         job: &mut Job,
         worker: &mut Worker,
         limits: &Limits,
         occupant: &Occupant<'_>,
-    ) -> Option<Result<Response, GuestFailure>> {
+        perform: impl AsyncFnOnce(&mut Worker) -> Result<T, GuestFailure>,
+    ) -> Option<Result<T, GuestFailure>> {
         let process = &occupant.faults.process;
         let death = process.death();
         let mut working = Box::pin(async {
@@ -99,7 +100,7 @@ impl CalleeSide {
                 self.end_process(occupant.faults, occupant.crash(&rule, restart));
                 return None;
             }
-            let outcome = self.work(job, worker, limits).await;
+            let outcome = self.work(job, worker, limits, perform).await;
             occupant.worked(worker.stretched());
             // Nobody answers while the process stands still.
             self.goes_on(process, limits).await.then_some(outcome)

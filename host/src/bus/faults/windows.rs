@@ -70,6 +70,7 @@ impl WindowHandler for CalleeSide {
                 for replica in self.struck_replicas(rule) {
                     replica.end(rule, fault);
                     self.measure_return(replica);
+                    self.await_member(replica);
                     self.at(replica).for_each(Replica::call_up);
                 }
             }
@@ -119,6 +120,7 @@ impl CalleeSide {
         self.at(faults).for_each(Replica::forget);
         faults.process.die();
         self.measure_death(faults);
+        self.member_died(faults);
     }
 
     /// When a rule wants to be asked again while its window is open.

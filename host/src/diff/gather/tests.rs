@@ -27,6 +27,7 @@ fn span(trace: u128, id: u64, parent: u64, start: u64, end: u64) -> SpanRecord {
         end: end * SECOND,
         attributes: Attributes::default(),
         events: Vec::new(),
+        links: Box::default(),
         status: Status::Unset,
         dropped_attributes: 0,
         dropped_events: 0,

@@ -3,7 +3,7 @@
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use crate::guest::bindings::exports::simhost::service::{handler, job};
+use crate::guest::bindings::exports::simhost::service::{consumer, handler, job};
 use crate::guest::host::GuestState;
 
 use super::{Export, Exports, RoutesFunction};
@@ -14,10 +14,14 @@ pub struct GuestPre {
     code: InstancePre<GuestState>,
     handler: Option<handler::GuestIndices>,
     job: Option<job::GuestIndices>,
+    consumer: Option<consumer::GuestIndices>,
 }
 
 /// What `names` returns.
 pub(super) type NamesResult = Result<Vec<String>, Vec<job::Problem>>;
+
+/// What `topics` returns.
+pub(super) type TopicsResult = Result<Vec<String>, Vec<consumer::Problem>>;
 
 impl GuestPre {
     /// The code of a guest with these exports.
@@ -28,7 +32,8 @@ impl GuestPre {
         let has = |export| exports.contains(&export);
         let handler = has(Export::Handler).then(|| handler::GuestIndices::new(&code)).transpose()?;
         let job = has(Export::Job).then(|| job::GuestIndices::new(&code)).transpose()?;
-        Ok(Self { code, handler, job })
+        let consumer = has(Export::Consumer).then(|| consumer::GuestIndices::new(&code)).transpose()?;
+        Ok(Self { code, handler, job, consumer })
     }
 
     pub(super) fn engine(&self) -> &wasmtime::Engine {
@@ -39,6 +44,7 @@ impl GuestPre {
         match export {
             Export::Handler => self.handler.is_some(),
             Export::Job => self.job.is_some(),
+            Export::Consumer => self.consumer.is_some(),
         }
     }
 
@@ -47,16 +53,26 @@ impl GuestPre {
         let handler =
             self.handler.as_ref().map(|handler| handler.load(&mut *store, &instance)).transpose()?;
         let job = self.job.as_ref().map(|job| job.load(&mut *store, &instance)).transpose()?;
+        let consumer =
+            self.consumer.as_ref().map(|consumer| consumer.load(&mut *store, &instance)).transpose()?;
         Ok(Exports {
             handle: handler.as_ref().map(|handler| handler.func_handle()),
             routes: handler.map(|handler| RoutesFunction::V0_2(handler.func_routes())),
             names: job.map(|job| job.func_names()),
+            receive: consumer.as_ref().map(|consumer| consumer.func_receive()),
+            topics: consumer.map(|consumer| consumer.func_topics()),
         })
     }
 }
 
 impl From<job::Problem> for handler::Problem {
     fn from(job::Problem { key, message, remedy }: job::Problem) -> Self {
+        Self { key, message, remedy }
+    }
+}
+
+impl From<consumer::Problem> for handler::Problem {
+    fn from(consumer::Problem { key, message, remedy }: consumer::Problem) -> Self {
         Self { key, message, remedy }
     }
 }

@@ -235,6 +235,7 @@ impl Local {
                 end: began,
                 attributes: Attributes { shared: Some(cache.attributes(operation)), own, peer: None },
                 events: Vec::new(),
+                links: Box::default(),
                 status: Status::Unset,
                 dropped_attributes: 0,
                 dropped_events: 0,

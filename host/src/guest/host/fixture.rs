@@ -11,16 +11,19 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use super::state::{GuestState, Host};
 use crate::cache::Caches;
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::context::{Baggage, SpanId, TraceFlags, TraceId};
+use crate::context::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
 use crate::database::Databases;
 use crate::guest::budget::UnderWay;
 use crate::guest::endpoint::Endpoint;
 use crate::guest::identity::Identity;
-use crate::guest::scope::{Caller, RequestScope, Trace, Visitor};
+use crate::guest::scope::{Caller, Received, RequestScope, Trace, Visitor};
 use crate::guest::{Asking, CallError, Outbound};
 use crate::message::{Headers, Request, Response};
 use crate::metrics::{Metrics, Settings};
-use crate::model::{Cache, CacheSystem, Compute, Distribution, Limits, Nanos, ServiceId};
+use crate::model::{
+    self, Cache, CacheSystem, Compute, Distribution, Limits, MessagingSystem, Nanos, Overflow, Retention,
+    ServiceId,
+};
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
@@ -28,6 +31,7 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, MetricRecord, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
+use crate::topic::{Delivered, Delivery, Message, Topics};
 
 /// A world without a bus, with room for one worker.
 pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<Host> {
@@ -40,6 +44,7 @@ pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<
         permits: Cell::new(1),
         databases: Databases::default(),
         caches: caches(),
+        topics: Topics::of(&[topic()], &[], 3),
         outbound: OnceCell::new(),
     })
 }
@@ -55,6 +60,21 @@ fn caches() -> Caches {
         timeout: Some(1_000_000),
     };
     Caches::of([cache("shared", 200_000), cache("slow", 600_000)], vec![vec![0, 1]])
+}
+
+/// The topic `letters`, which takes two messages of 100 bytes.
+fn topic() -> model::Topic {
+    model::Topic {
+        name: "letters".to_owned(),
+        system: MessagingSystem::Kafka,
+        broker: "kafka".to_owned(),
+        partitions: 1,
+        publish: Distribution::Fixed(7_000),
+        message_size: 100,
+        retain: Retention { messages: 2, bytes: 1_000, age: None },
+        overflow: Overflow::Refuse,
+        place: 0..0,
+    }
 }
 
 /// The one replica of the service `front`, with this configuration.
@@ -147,6 +167,36 @@ impl Fixture {
         local.output.begin(10);
         local.scope = Some(Box::new(RequestScope::new(visitor, request, params, 10, budget)));
         local.note_current();
+        fixture
+    }
+
+    /// One that has messages with these bodies, and a header.
+    pub fn receiving(bodies: &[&str]) -> Self {
+        let fixture = Self::serving();
+        let local = fixture.state.local.get();
+        let trace = &local.scope.as_ref().expect("it serves a request").trace;
+        let message = |body: &&str| Message {
+            key: None,
+            headers: Headers(vec![("x-tier".to_owned(), "gold".to_owned())]),
+            body: body.as_bytes().to_vec(),
+            context: SpanContext {
+                trace_id: trace.trace_id,
+                span_id: SpanId(NonZeroU64::MIN),
+                flags: trace.flags,
+                trace_state: None,
+            },
+            baggage: Baggage::default(),
+            trace: trace.key,
+            draws: trace.key,
+            depth: 1,
+        };
+        let delivered = |body| Delivered { message: Rc::new(message(body)), published: 0, copy: 0 };
+        let records = bodies.iter().map(delivered).collect();
+        let delivery = Rc::new(Delivery::again(records, (3, 7), 2));
+        let (topic, group) = ("order-events".to_owned(), "mail".to_owned());
+        let mut fixture = fixture;
+        let scope = &mut fixture.state.local.get_mut().scope;
+        *scope = scope.take().map(|scope| Box::new(scope.with(Received { topic, group, delivery })));
         fixture
     }
 

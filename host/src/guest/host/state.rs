@@ -16,6 +16,7 @@ use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 use crate::telemetry::env::SpanLimits;
 use crate::telemetry::recorder::Recorder;
+use crate::topic::Topics;
 use crate::wasi::{self, Bill, Chance, GuestEnv, Lookahead, Output, WithGuestEnv};
 
 use super::States;
@@ -52,6 +53,7 @@ pub struct Host {
     pub permits: Cell<u64>,
     pub databases: Databases,
     pub caches: Caches,
+    pub topics: Topics,
     /// Set once the bus exists; a guest that calls before gets `invalid`.
     pub outbound: OnceCell<Rc<dyn Outbound>>,
 }

@@ -13,6 +13,7 @@ use super::super::calls::{Call, Calls, Meets};
 use super::super::loaded::LoadedService;
 use super::super::resources::ENVIRONMENT;
 use super::fault;
+use super::topic::{SubscriptionRow, TopicRow};
 
 /// The version of the document: it grows when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -41,6 +42,8 @@ pub struct Document {
     pub calls: Vec<CallRow>,
     pub databases: Vec<DatabaseRow>,
     pub caches: Vec<CacheRow>,
+    pub topics: Vec<TopicRow>,
+    pub subscriptions: Vec<SubscriptionRow>,
     pub links: Vec<LinkRow>,
     pub loads: Vec<LoadRow>,
     pub faults: Vec<FaultRow>,
@@ -271,6 +274,8 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
             })
             .collect(),
         caches: model.caches.iter().map(of_cache).collect(),
+        topics: model.topics.iter().map(TopicRow::from).collect(),
+        subscriptions: model.subscriptions.iter().map(|of| SubscriptionRow::of(model, of)).collect(),
         links: model.links.iter().map(|link| of_link(model, link)).collect(),
         loads: model.loads.iter().map(|load| of_load(model, load)).collect(),
         faults: model.faults.iter().map(|fault| of_fault(model, fault)).collect(),

@@ -276,6 +276,7 @@ mod tests {
             end: 1_000 + length,
             attributes: Attributes::default(),
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use super::{KeyValue, ResourceId, Scope, Text, Value};
-use crate::context::{SpanId, TraceFlags, TraceId};
+use crate::context::{SpanContext, SpanId, TraceFlags, TraceId};
 
 /// `SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK` of `trace.proto`: it is known
 /// whether the parent is in another process.
@@ -34,6 +34,7 @@ pub struct SpanRecord {
     pub end: u64,
     pub attributes: Attributes,
     pub events: Vec<Event>,
+    pub links: Box<[SpanLink]>,
     pub status: Status,
     /// Attributes that the bound on their number kept out.
     pub dropped_attributes: u32,
@@ -142,6 +143,29 @@ impl Event {
         ];
         attributes.extend(stacktrace.map(|trace| KeyValue::new(attribute::EXCEPTION_STACKTRACE, trace)));
         Self { name: Text::Static("exception"), time, attributes }
+    }
+}
+
+/// A span that another one has to do with and is not below.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanLink {
+    pub trace_id: TraceId,
+    pub span_id: SpanId,
+    pub flags: TraceFlags,
+    pub trace_state: Option<Arc<str>>,
+}
+
+impl From<&SpanContext> for SpanLink {
+    fn from(context: &SpanContext) -> Self {
+        let SpanContext { trace_id, span_id, flags, trace_state } = context;
+        Self { trace_id: *trace_id, span_id: *span_id, flags: *flags, trace_state: trace_state.clone() }
+    }
+}
+
+impl SpanLink {
+    /// OTLP's `flags` of it: links lead to other processes.
+    pub fn otlp_flags(&self) -> u32 {
+        u32::from(self.flags.0) | HAS_IS_REMOTE | IS_REMOTE
     }
 }
 

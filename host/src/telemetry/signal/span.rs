@@ -11,7 +11,7 @@ use super::{Batch, PartialSuccess, Record, Signal, Spec};
 use crate::telemetry::encode::Encode;
 use crate::telemetry::encode::json::{AttributeList, Pair, Shown, above_zero, entry};
 use crate::telemetry::encode::wire::{Base, Part, Sink};
-use crate::telemetry::record::{Event, ResourceId, Scope, SpanRecord, Status};
+use crate::telemetry::record::{Event, ResourceId, Scope, SpanLink, SpanRecord, Status};
 use crate::telemetry::weight;
 
 impl Record for SpanRecord {
@@ -31,7 +31,8 @@ impl Record for SpanRecord {
             Status::Unset | Status::Ok => 0,
         };
         let events = self.events.iter().map(Event::weight).sum::<usize>();
-        size_of::<Self>() + self.name.weight() + weight::sum(&self.attributes.own) + events + status
+        let links = size_of_val(&*self.links);
+        size_of::<Self>() + self.name.weight() + weight::sum(&self.attributes.own) + events + links + status
     }
 
     fn list(batch: &Batch) -> &Vec<Self> {
@@ -76,6 +77,7 @@ impl Encode for SpanRecord {
         out.varint(10, self.dropped_attributes.into());
         self.events.iter().for_each(|event| out.part(11, &BasedEvent { event, base }));
         out.varint(12, self.dropped_events.into());
+        self.links.iter().for_each(|link| out.part(13, &BasedLink { link, base }));
         out.part(15, &self.status);
         out.fixed32_always(16, self.otlp_flags());
     }
@@ -99,6 +101,7 @@ impl Encode for SpanRecord {
         entry(map, "droppedAttributesCount", above_zero(self.dropped_attributes))?;
         entry(map, "events", Some(&self.events).filter(|events| !events.is_empty()))?;
         entry(map, "droppedEventsCount", above_zero(self.dropped_events))?;
+        entry(map, "links", Some(&self.links).filter(|links| !links.is_empty()))?;
         match &self.status {
             Status::Unset => Ok(()),
             status => map.serialize_entry("status", &StatusFields(status)),
@@ -118,6 +121,22 @@ impl Part for BasedEvent<'_> {
         out.fixed64(1, self.base.time(self.event.time));
         out.text(2, &self.event.name);
         self.event.attributes.iter().for_each(|attribute| out.part(3, attribute));
+    }
+}
+
+/// A link as seen from a base.
+struct BasedLink<'a> {
+    link: &'a SpanLink,
+    base: Base,
+}
+
+/// `Span.Link`.
+impl Part for BasedLink<'_> {
+    fn put(&self, out: &mut impl Sink) {
+        out.bytes_always(1, &self.base.trace_id(self.link.trace_id));
+        out.bytes_always(2, &self.link.span_id.0.get().to_be_bytes());
+        out.text(3, self.link.trace_state.as_deref().unwrap_or_default());
+        out.fixed32_always(6, self.link.otlp_flags());
     }
 }
 
@@ -159,6 +178,20 @@ impl Serialize for Event {
         map.serialize_entry("attributes", &AttributeList(&self.attributes))?;
         // Of an event, readers made of `opentelemetry-proto` (Rust) want every field.
         map.serialize_entry("droppedAttributesCount", &0)?;
+        map.end()
+    }
+}
+
+impl Serialize for SpanLink {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("traceId", &Shown(format_args!("{:032x}", self.trace_id.0)))?;
+        map.serialize_entry("spanId", &Shown(format_args!("{:016x}", self.span_id.0)))?;
+        // Of a link, readers made of `opentelemetry-proto` (Rust) want every field.
+        map.serialize_entry("traceState", self.trace_state.as_deref().unwrap_or_default())?;
+        map.serialize_entry("attributes", &AttributeList(&[]))?;
+        map.serialize_entry("droppedAttributesCount", &0)?;
+        map.serialize_entry("flags", &self.otlp_flags())?;
         map.end()
     }
 }

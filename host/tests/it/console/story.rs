@@ -80,6 +80,7 @@ impl Story {
             end: at(start + duration),
             attributes: Attributes::default(),
             events: Vec::new(),
+            links: Box::default(),
             status: Status::Unset,
             dropped_attributes: 0,
             dropped_events: 0,

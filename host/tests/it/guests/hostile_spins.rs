@@ -15,6 +15,7 @@ const MEASUREMENT: u64 = 300;
 const CALL: u64 = CROSSING + 10_000;
 const COMMAND: u64 = 5_000;
 const LOOKUP: u64 = 2_000;
+const MESSAGE: u64 = 10_000;
 const LINE: u64 = 50;
 
 /// Bytes of a long text, and lines that are written at once.
@@ -25,7 +26,7 @@ const LINES: u64 = 4 << 10;
 /// That is what the host's work costs, or a memory's operations, and where the guest's own
 /// instructions cost as much, some of those too: so much that the test fails when the price of
 /// one function of the host is missing.
-const WAYS: [(&str, u64); 46] = [
+const WAYS: [(&str, u64); 49] = [
     ("nothing", 1),
     ("now", CALLED),
     ("sleep", TIMER),
@@ -73,6 +74,9 @@ const WAYS: [(&str, u64); 46] = [
     ("cache-many", CALLED + COMMAND + 256 * (LOOKUP + 1_000)),
     ("no-cache", CALLED + COMMAND + LOOKUP),
     ("caches", CALLED),
+    ("send", CALLED + MESSAGE + PAGE),
+    ("send-batch", CALLED + 2 * MESSAGE + PAGE),
+    ("no-topic", CALLED + MESSAGE),
     ("fill", 1 << 20),
     ("copy", (1 << 20) - 1),
     ("grow", CROSSING),
@@ -82,7 +86,8 @@ const WAYS: [(&str, u64); 46] = [
 #[test]
 fn a_call_into_the_host_is_computing_whichever_it_is() {
     let requests = WAYS.map(|(way, price)| format!("GET /spin/{way}/{}", CPU_TIME / price + 1));
-    let world = hostile("caches = [\"shared\"]\nlimits = { cpu-time = \"20ms\" }").with("[caches.shared]");
+    let world = hostile("caches = [\"shared\"]\nlimits = { cpu-time = \"20ms\" }")
+        .with("[caches.shared]\n[topics.letters]");
     let run = world.virtually(&requests.each_ref().map(String::as_str));
     for (request, (status, body)) in requests.iter().zip(run.statuses().iter().zip(run.bodies())) {
         assert_eq!(*status, 500, "{request}: {body}");

@@ -39,6 +39,8 @@ pub struct Span {
     pub end: u64,
     pub attributes: Attributes,
     pub events: Vec<Event>,
+    /// The traces and the spans that it is linked to.
+    pub links: Vec<(String, String)>,
     pub status: StatusCode,
     /// The status's description.
     pub description: String,
@@ -191,6 +193,7 @@ fn span(resource: &Attributes, scope: &str, record: SpanRecord) -> Span {
         end: record.end_time_unix_nano,
         attributes: attributes(record.attributes),
         events: record.events.into_iter().map(event).collect(),
+        links: record.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
         status: status.code(),
         description: status.message,
     }

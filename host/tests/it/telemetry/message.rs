@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
     number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource as Origin;
-use opentelemetry_proto::tonic::trace::v1::span::Event as SpanEvent;
+use opentelemetry_proto::tonic::trace::v1::span::{Event as SpanEvent, Link};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status as SpanStatus, TracesData,
@@ -24,7 +24,7 @@ use opentelemetry_semantic_conventions::SCHEMA_URL;
 
 use simhost::telemetry::record::{
     Event, Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, KeyValue, LogRecord, MetricRecord,
-    Number, NumberPoint, Points, Resource, ResourceId, Scope, SpanRecord, Status, Value,
+    Number, NumberPoint, Points, Resource, ResourceId, Scope, SpanLink, SpanRecord, Status, Value,
 };
 
 /// All spans in one message.
@@ -121,7 +121,7 @@ fn span(record: &SpanRecord) -> Span {
         dropped_attributes_count: record.dropped_attributes,
         events: record.events.iter().map(span_event).collect(),
         dropped_events_count: record.dropped_events,
-        links: Vec::new(),
+        links: record.links.iter().map(span_link).collect(),
         dropped_links_count: 0,
         status: Some(SpanStatus { message: message.to_owned(), code: code.into() }),
     }
@@ -133,6 +133,16 @@ fn span_event(event: &Event) -> SpanEvent {
         name: event.name.to_string(),
         attributes: attributes(&event.attributes),
         dropped_attributes_count: 0,
+    }
+}
+
+fn span_link(link: &SpanLink) -> Link {
+    Link {
+        trace_id: link.trace_id.0.get().to_be_bytes().to_vec(),
+        span_id: link.span_id.0.get().to_be_bytes().to_vec(),
+        trace_state: link.trace_state.as_deref().unwrap_or_default().to_owned(),
+        flags: link.otlp_flags(),
+        ..Link::default()
     }
 }
 

@@ -7,7 +7,7 @@ use simhost::context::{SpanId, TraceFlags, TraceId};
 use simhost::telemetry::record::{
     Attributes, Event, Exemplar, ExponentialBuckets, ExponentialPoint, HistogramPoint, Instrument, KeyValue,
     LogRecord, MetricRecord, Number, NumberPoint, Points, Resource, ResourceId, Scope, Severity, SpanKind,
-    SpanRecord, Status, Summary, Temporality, Value,
+    SpanLink, SpanRecord, Status, Summary, Temporality, Value,
 };
 use simhost::telemetry::signal::Batch;
 
@@ -48,6 +48,7 @@ pub fn span(number: u64) -> SpanRecord {
         end: EPOCH + number + 1_000,
         attributes: Attributes::default(),
         events: Vec::new(),
+        links: Box::default(),
         status: Status::Unset,
         dropped_attributes: 0,
         dropped_events: 0,
@@ -80,6 +81,20 @@ pub fn full_span() -> SpanRecord {
             time: EPOCH + 500,
             attributes: vec![KeyValue::new("exception.message", "out of stock")],
         }],
+        links: Box::new([
+            SpanLink {
+                trace_id: trace_id(0xb0),
+                span_id: span_id(7),
+                flags: TraceFlags(TraceFlags::SAMPLED),
+                trace_state: Some("vendor=2".into()),
+            },
+            SpanLink {
+                trace_id: trace_id(0xb1),
+                span_id: span_id(8),
+                flags: TraceFlags(0),
+                trace_state: None,
+            },
+        ]),
         status: Status::Error("out of stock".into()),
         dropped_attributes: 3,
         dropped_events: 2,

@@ -164,6 +164,7 @@ impl Local {
             end,
             attributes: Attributes { own, ..Attributes::default() },
             events: Vec::new(),
+            links: Box::default(),
             status,
             dropped_attributes: 0,
             dropped_events: 0,

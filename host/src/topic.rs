@@ -1,0 +1,230 @@
+//! Topics of a topology: logs of messages in partitions, and the groups that consume them.
+//!
+//! [`Log`] keeps the messages of a topic, [`Group`] says which is delivered next, and to whom. Both are
+//! plain data: they are told what time it is. [`Topics`] has those of a world. The bus delivers.
+
+mod broker;
+mod conventions;
+mod counts;
+mod group;
+mod log;
+mod partitioner;
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use crate::context::{Baggage, SpanContext};
+use crate::error::did_you_mean;
+use crate::message::Headers;
+use crate::model::{self, MessagingSystem, Model, Nanos};
+use crate::rng::Key;
+
+use conventions::Conventions;
+
+pub use conventions::{Described, Operation, of_message};
+pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
+pub use group::{Delivered, Delivery, Group, Next, Outcome, Settled};
+pub use log::{Full, Log};
+
+/// A message.
+#[derive(Debug)]
+pub struct Message {
+    pub key: Option<Vec<u8>>,
+    /// What the sender has written, without the context.
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    /// The span that sent it, and its baggage: they come as headers where somebody reads these.
+    pub context: SpanContext,
+    pub baggage: Baggage,
+    /// Names what is drawn in the trace of that span.
+    pub trace: Key,
+    /// Names what is drawn for the message.
+    pub draws: Key,
+    /// Calls and messages above it.
+    pub depth: u32,
+}
+
+impl Message {
+    /// Bytes of key, headers and body, which bounds are about.
+    pub fn size(&self) -> u64 {
+        (self.key.as_ref().map_or(0, Vec::len) + self.headers.size() + self.body.len()) as u64
+    }
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub partition: u32,
+    pub offset: u64,
+}
+
+/// A message that a partition keeps.
+#[derive(Debug)]
+pub struct Record {
+    pub message: Rc<Message>,
+    /// When the broker had it: nanoseconds since the Unix epoch.
+    pub published: Nanos,
+    /// From 0: others are copies of one message.
+    pub copy: u32,
+}
+
+/// Hears of messages that have come.
+pub trait Listener {
+    /// Something has come into a partition of a topic.
+    fn published(&self, topic: usize, partition: u32);
+}
+
+/// The brokers of a topology that tell how their topics are, in the order of the file: those of Kafka.
+pub fn brokers(model: &Model) -> Vec<&str> {
+    let mut brokers: Vec<&str> = Vec::new();
+    for topic in model.topics.iter().filter(|topic| topic.system == MessagingSystem::Kafka) {
+        if !brokers.contains(&topic.broker.as_str()) {
+            brokers.push(&topic.broker);
+        }
+    }
+    brokers
+}
+
+/// The topics of a world, and their groups.
+#[derive(Default)]
+pub struct Topics {
+    logs: Vec<RefCell<Log>>,
+    /// In the order of the subscriptions.
+    groups: Vec<RefCell<Group>>,
+    /// By topic, the places of its groups.
+    of: Vec<Vec<usize>>,
+    /// What spans say of each topic, and of each group.
+    topics: Vec<Conventions>,
+    consumers: Vec<Conventions>,
+    /// Calls and messages may be this deep.
+    depth: u32,
+    listener: OnceCell<Rc<dyn Listener>>,
+}
+
+impl Topics {
+    pub fn new(model: &Model) -> Self {
+        Self::of(&model.topics, &model.subscriptions, model.bounds.call_depth)
+    }
+
+    /// These topics and groups. Calls and messages may be this deep.
+    pub fn of(topics: &[model::Topic], subscriptions: &[model::Subscription], depth: u32) -> Self {
+        let group = |of: &model::Subscription| Group::new(of, topics[of.topic].partitions);
+        let of = |topic| {
+            let all = subscriptions.iter().enumerate();
+            all.filter(|(_, one)| one.topic == topic).map(|(place, _)| place).collect()
+        };
+        Self {
+            of: (0..topics.len()).map(of).collect(),
+            topics: topics.iter().map(|_| Conventions::default()).collect(),
+            consumers: subscriptions.iter().map(|_| Conventions::default()).collect(),
+            depth,
+            logs: topics.iter().map(|topic| RefCell::new(Log::new(topic))).collect(),
+            groups: subscriptions.iter().map(|of| RefCell::new(group(of))).collect(),
+            listener: OnceCell::new(),
+        }
+    }
+
+    /// Tells `listener` of what comes from now on. There is one, and it stays.
+    pub fn listen(&self, listener: Rc<dyn Listener>) {
+        assert!(self.listener.set(listener).is_ok(), "topics have one listener");
+    }
+
+    pub fn logs(&self) -> &[RefCell<Log>] {
+        &self.logs
+    }
+
+    /// In the order of the subscriptions.
+    pub fn groups(&self) -> &[RefCell<Group>] {
+        &self.groups
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.logs.iter().position(|log| log.borrow().settings.name == name)
+    }
+
+    /// The topic of this name.
+    ///
+    /// # Errors
+    /// There is none; the text says which there are.
+    pub fn named(&self, name: &str) -> Result<usize, String> {
+        self.find(name).ok_or_else(|| {
+            let names: Vec<_> = self.logs.iter().map(|log| log.borrow().settings.name.clone()).collect();
+            match names.is_empty() {
+                true => format!("the topology has no topics: define [topics.{name}]"),
+                false => did_you_mean(name, "topics", names.iter().map(String::as_str)),
+            }
+        })
+    }
+
+    /// Calls and messages may be this deep.
+    pub const fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// What spans of an operation say of a topic.
+    pub fn described(&self, topic: usize, operation: Operation) -> Described {
+        self.topics[topic].get(&self.logs[topic].borrow().settings, operation, None)
+    }
+
+    /// What CONSUMER spans of a group say.
+    pub fn consumer(&self, group: usize) -> Described {
+        let settings = &self.groups[group].borrow().settings;
+        let topic = &self.logs[settings.topic].borrow().settings;
+        self.consumers[group].get(topic, Operation::Process, Some(&settings.group))
+    }
+
+    /// The groups of a topic.
+    fn groups_at(&self, topic: usize) -> impl Iterator<Item = &RefCell<Group>> {
+        self.of[topic].iter().map(|place| &self.groups[*place])
+    }
+
+    /// The places of the groups of a topic among all groups.
+    pub fn groups_of(&self, topic: usize) -> &[usize] {
+        &self.of[topic]
+    }
+
+    /// Puts a message into a partition, now: its offset.
+    ///
+    /// # Errors
+    /// The partition is full.
+    pub fn publish(&self, topic: usize, partition: u32, record: Record, now: Nanos) -> Result<u64, Full> {
+        let done = || self.groups_at(topic).map(|group| group.borrow().next_offset(partition)).min();
+        let offset = self.logs[topic].borrow_mut().append(partition, record, done, now)?;
+        for group in self.groups_at(topic) {
+            group.borrow_mut().grew(partition, offset + 1);
+        }
+        if let Some(listener) = self.listener.get() {
+            listener.published(topic, partition);
+        }
+        Ok(offset)
+    }
+
+    /// What a group does next with a partition, now.
+    pub fn next(&self, group: usize, partition: u32, now: Nanos) -> Next {
+        let mut group = self.groups[group].borrow_mut();
+        let mut log = self.logs[group.settings.topic].borrow_mut();
+        log.expire(partition, now);
+        group.next(&log, partition, now)
+    }
+
+    /// No more requests are made: how far each group lags behind then is told. Only the first time counts.
+    pub fn requests_end(&self) {
+        self.groups.iter().for_each(|group| group.borrow_mut().note_lag());
+    }
+
+    /// What was counted so far.
+    pub fn accounts(&self) -> Vec<TopicAccount> {
+        let account = |(topic, log): (usize, &RefCell<Log>)| {
+            let log = log.borrow();
+            let groups = self.groups_at(topic).map(|group| group.borrow().account());
+            log.account(groups.collect())
+        };
+        self.logs.iter().enumerate().map(account).collect()
+    }
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topics").field("logs", &self.logs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,393 @@
+//! A group that consumes a topic: where it is in each partition, and which of its members has it.
+//!
+//! The members are replicas, in the order in which they have joined; they take the partitions in turn. One
+//! that dies keeps its partitions until its session has timed out, as a broker hears of no death. A partition
+//! has one delivery at a time: what comes behind waits until it is settled.
+
+use std::rc::Rc;
+
+use crate::model::{self, Distribution, Nanos, OffsetReset};
+use crate::rng::Key;
+
+use super::counts::{GroupAccount, GroupCounts};
+use super::log::Log;
+use super::{Message, Record};
+
+/// What is drawn for a record in a group: how long it takes to a member.
+const FETCH: u64 = 0;
+
+/// A group, and how far it is.
+#[derive(Debug)]
+pub struct Group {
+    pub settings: model::Subscription,
+    cursors: Vec<Cursor>,
+    /// Records of all partitions that are not done.
+    lag: u64,
+    /// In the order in which they have joined.
+    members: Vec<Member>,
+    /// How often deliveries that were under way have been revoked.
+    epoch: u64,
+    /// Nothing is delivered before this instant.
+    resumes: Nanos,
+    /// How many keep it from consuming at all.
+    pauses: u32,
+    pub(super) counts: GroupCounts,
+}
+
+/// Where a group is in one partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    /// The offset of the first record that is not done.
+    next: u64,
+    /// The end of the partition.
+    end: u64,
+    is_busy: bool,
+    /// Deliveries of the record at `next` that have failed, and how many records were delivered together.
+    failed: u32,
+    together: u32,
+    /// It is not delivered again before this instant.
+    due: Nanos,
+    /// How often the record at `next` was on its way to a member.
+    sent: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    replica: u32,
+    /// Its process has died, and the broker takes it for one until this instant.
+    expires: Option<Nanos>,
+}
+
+/// What a group does next with a partition.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing, until something happens to it.
+    Idle,
+    /// Nothing before this instant, unless something happens to it.
+    At(Nanos),
+    Deliver(Delivery),
+}
+
+/// Records of one partition on their way to a member.
+#[derive(Debug)]
+pub struct Delivery {
+    pub partition: u32,
+    pub replica: u32,
+    /// The offset of the first of them; the others follow.
+    pub first: u64,
+    /// Each with the instant at which it was published, and which copy of its message it is.
+    pub records: Vec<Delivered>,
+    /// Which delivery of them it is, from 1.
+    pub attempt: u32,
+    /// How often they were on their way to a member before.
+    pub number: u64,
+    epoch: u64,
+}
+
+impl Delivery {
+    /// One of these records, from this partition and offset on, that is delivered for the `attempt`-th time.
+    pub fn again(records: Vec<Delivered>, (partition, first): (u32, u64), attempt: u32) -> Self {
+        Self { partition, replica: 0, first, records, attempt, number: 0, epoch: 0 }
+    }
+}
+
+/// A record that is delivered.
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    pub message: Rc<Message>,
+    pub published: Nanos,
+    pub copy: u32,
+}
+
+impl From<&Record> for Delivered {
+    fn from(record: &Record) -> Self {
+        let Record { message, published, copy, .. } = record;
+        Self { message: Rc::clone(message), published: *published, copy: *copy }
+    }
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its records are done.
+    Done,
+    /// They are to be delivered again.
+    Retry,
+    /// They never will be done.
+    Reject,
+    /// The process has died that had them.
+    Died,
+    /// Nobody had them: they wait this long. It does not count as a delivery.
+    Busy(Nanos),
+}
+
+/// What comes of it that a delivery is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The group goes on behind its records.
+    Done,
+    /// They will be delivered again.
+    Again,
+    /// They are given up.
+    GivenUp,
+}
+
+impl Group {
+    /// A group without members, at the beginning of a topic with this number of partitions.
+    pub fn new(settings: &model::Subscription, partitions: u32) -> Self {
+        Self {
+            settings: settings.clone(),
+            cursors: vec![Cursor::default(); partitions as usize],
+            lag: 0,
+            members: Vec::new(),
+            epoch: 0,
+            resumes: 0,
+            pauses: 0,
+            counts: GroupCounts::default(),
+        }
+    }
+
+    /// A replica joins. Partitions are assigned anew.
+    pub fn join(&mut self, replica: u32, now: Nanos) {
+        self.expire(now);
+        if !self.is_member(replica) {
+            self.members.push(Member { replica, expires: None });
+            self.counts.rebalances += 1;
+        }
+    }
+
+    /// A replica leaves and says so. Partitions are assigned anew.
+    pub fn leave(&mut self, replica: u32, now: Nanos) {
+        self.expire(now);
+        let before = self.members.len();
+        self.members.retain(|member| member.replica != replica || member.expires.is_some());
+        self.counts.rebalances += u64::from(self.members.len() < before);
+    }
+
+    /// A replica's process has died. Nobody gets its partitions until its session has timed out.
+    pub fn lose(&mut self, replica: u32, now: Nanos) {
+        self.expire(now);
+        let expires = now.saturating_add(self.settings.session_timeout);
+        let lost =
+            self.members.iter_mut().find(|member| member.replica == replica && member.expires.is_none());
+        lost.into_iter().for_each(|member| member.expires = Some(expires));
+    }
+
+    /// Whether a replica is one of the members, and has not died.
+    pub fn is_member(&self, replica: u32) -> bool {
+        self.members.iter().any(|member| member.replica == replica && member.expires.is_none())
+    }
+
+    /// Members, those that have died and whose session has not timed out included.
+    pub fn members(&mut self, now: Nanos) -> usize {
+        self.expire(now);
+        self.members.len()
+    }
+
+    /// All members have to join anew, which takes until `resumes`. What is under way is delivered again.
+    pub fn revoke(&mut self, resumes: Nanos) {
+        self.epoch += 1;
+        self.resumes = self.resumes.max(resumes);
+        self.counts.rebalances += 1;
+    }
+
+    /// It consumes nothing until it is [resumed](Self::resume) as often.
+    pub fn pause(&mut self) {
+        self.pauses += 1;
+    }
+
+    pub fn resume(&mut self) {
+        self.pauses -= 1;
+    }
+
+    /// Ends the sessions that have timed out. Partitions are assigned anew.
+    fn expire(&mut self, now: Nanos) {
+        let before = self.members.len();
+        self.members.retain(|member| member.expires.is_none_or(|expires| expires > now));
+        self.counts.rebalances += u64::from(self.members.len() < before);
+    }
+
+    /// The offset of the first record of a partition that is not done.
+    pub fn next_offset(&self, partition: u32) -> u64 {
+        self.cursors[partition as usize].next
+    }
+
+    /// Records of a partition that are not done.
+    pub fn lag(&self, partition: u32) -> u64 {
+        let cursor = &self.cursors[partition as usize];
+        cursor.end - cursor.next
+    }
+
+    /// Records of all partitions that are not done.
+    pub const fn total_lag(&self) -> u64 {
+        self.lag
+    }
+
+    /// No more requests are made.
+    pub(super) fn note_lag(&mut self) {
+        self.counts.lag_at_end.get_or_insert(self.lag);
+    }
+
+    /// A partition has grown to this end.
+    pub(super) fn grew(&mut self, partition: u32, end: u64) {
+        let cursor = &mut self.cursors[partition as usize];
+        self.lag += end - cursor.end;
+        cursor.end = end;
+        self.counts.largest_lag = self.counts.largest_lag.max(self.lag);
+    }
+
+    /// What it does next with a partition.
+    pub(super) fn next(&mut self, log: &Log, partition: u32, now: Nanos) -> Next {
+        self.expire(now);
+        self.skip(log, partition);
+        let cursor = self.cursors[partition as usize];
+        if cursor.is_busy || self.pauses > 0 || cursor.next == cursor.end || self.members.is_empty() {
+            return Next::Idle;
+        }
+        let wait = cursor.due.max(self.resumes);
+        if wait > now {
+            return Next::At(wait);
+        }
+        let member = self.members[partition as usize % self.members.len()];
+        if let Some(expires) = member.expires {
+            return Next::At(expires);
+        }
+        let records = match self.records(log, partition, now) {
+            Ok(records) => records,
+            Err(at) => return Next::At(at),
+        };
+        let at = &mut self.cursors[partition as usize];
+        (at.is_busy, at.sent) = (true, cursor.sent + 1);
+        let attempt = cursor.failed + 1;
+        let count = records.len() as u64;
+        self.counts.delivered += count;
+        self.counts.redelivered += if attempt > 1 { count } else { 0 };
+        Next::Deliver(Delivery {
+            partition,
+            replica: member.replica,
+            first: cursor.next,
+            records,
+            attempt,
+            number: cursor.sent,
+            epoch: self.epoch,
+        })
+    }
+
+    /// Passes over what is no longer kept.
+    fn skip(&mut self, log: &Log, partition: u32) {
+        let (oldest, end) = log.range(partition);
+        let cursor = &mut self.cursors[partition as usize];
+        if cursor.is_busy || cursor.next >= oldest {
+            return;
+        }
+        let next = match self.settings.from {
+            OffsetReset::Earliest => oldest,
+            OffsetReset::Latest => end,
+        };
+        self.counts.missed += next - cursor.next;
+        self.lag -= next - cursor.next;
+        *cursor = Cursor { next, end, ..Cursor::default() };
+    }
+
+    /// The records that are delivered together, or the instant before which they are not.
+    fn records(&self, log: &Log, partition: u32, now: Nanos) -> Result<Vec<Delivered>, Nanos> {
+        let cursor = &self.cursors[partition as usize];
+        let most = if cursor.together > 0 { cursor.together } else { self.settings.batch };
+        let mut records = Vec::new();
+        let mut closes = 0;
+        while (records.len() as u32) < most {
+            let Some(record) = log.get(partition, cursor.next + records.len() as u64) else { break };
+            let available = self.available(record);
+            if records.is_empty() {
+                closes = available.saturating_add(self.settings.poll);
+            }
+            if available > now {
+                let is_awaited = records.is_empty() || available <= closes && cursor.together == 0;
+                if is_awaited {
+                    return Err(available);
+                }
+                break;
+            }
+            records.push(Delivered::from(record));
+        }
+        let is_full = records.len() as u32 == most || cursor.together > 0;
+        if is_full || now >= closes { Ok(records) } else { Err(closes) }
+    }
+
+    /// When a record has come to a member.
+    fn available(&self, record: &Record) -> Nanos {
+        let fetch = match &self.settings.fetch {
+            Distribution::Fixed(fetch) => *fetch,
+            fetch => fetch.sample(&mut self.draws(record).with(FETCH).stream()),
+        };
+        record.published.saturating_add(fetch)
+    }
+
+    /// Names what is drawn for a record in this group.
+    fn draws(&self, record: &Record) -> Key {
+        record.message.draws.with_name(&self.settings.group).with(u64::from(record.copy))
+    }
+
+    /// A delivery has ended.
+    pub fn settle(&mut self, delivery: &Delivery, outcome: Outcome, now: Nanos) -> Settled {
+        let count = delivery.records.len() as u64;
+        let cursor = &mut self.cursors[delivery.partition as usize];
+        cursor.is_busy = false;
+        let counts = &mut self.counts;
+        let is_failed = match outcome {
+            // A member that is none any more cannot commit.
+            _ if delivery.epoch != self.epoch => {
+                counts.revoked += count;
+                return Settled::Again;
+            }
+            Outcome::Busy(wait) => {
+                counts.delivered -= count;
+                counts.redelivered -= if delivery.attempt > 1 { count } else { 0 };
+                cursor.due = now.saturating_add(wait);
+                return Settled::Again;
+            }
+            Outcome::Done => {
+                counts.done += count;
+                delivery.records.iter().for_each(|record| counts.note_age(now - record.published));
+                false
+            }
+            Outcome::Reject => {
+                counts.rejected += count;
+                true
+            }
+            Outcome::Retry | Outcome::Died if delivery.attempt < self.settings.retry.attempts => {
+                cursor.failed = delivery.attempt;
+                cursor.together = count as u32;
+                let wait = self.settings.retry.wait(delivery.attempt);
+                cursor.due = if outcome == Outcome::Died { now } else { now.saturating_add(wait) };
+                return Settled::Again;
+            }
+            Outcome::Retry | Outcome::Died => {
+                counts.exhausted += count;
+                true
+            }
+        };
+        self.lag -= count;
+        let (next, end) = (delivery.first + count, cursor.end);
+        *cursor = Cursor { next, end, ..Cursor::default() };
+        if is_failed { Settled::GivenUp } else { Settled::Done }
+    }
+
+    /// A message that was given up has become a dead letter.
+    pub fn buried(&mut self) {
+        self.counts.dead_letters += 1;
+    }
+
+    /// What was counted, and how it stands.
+    pub(super) fn account(&self) -> GroupAccount {
+        GroupAccount {
+            group: self.settings.group.clone(),
+            service: self.settings.service,
+            counts: self.counts.clone(),
+            lag: self.lag,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

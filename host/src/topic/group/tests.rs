@@ -1,0 +1,316 @@
+use std::num::{NonZeroU64, NonZeroU128};
+use std::rc::Rc;
+
+use super::super::{Full, Message, Record};
+use super::*;
+use crate::context::{Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::message::Headers;
+use crate::model::{
+    Distribution, MessageContext, MessagingSystem, Overflow, Redelivery, Retention, ServiceId,
+};
+use crate::rng::{Key, Purpose};
+
+const SECOND: Nanos = 1_000_000_000;
+
+fn topic(partitions: u32, messages: u64, overflow: Overflow) -> model::Topic {
+    model::Topic {
+        name: "orders".to_owned(),
+        system: MessagingSystem::Kafka,
+        broker: "kafka".to_owned(),
+        partitions,
+        publish: Distribution::Fixed(0),
+        message_size: 1 << 20,
+        retain: Retention { messages, bytes: 1 << 20, age: None },
+        overflow,
+        place: 0..0,
+    }
+}
+
+fn subscription() -> model::Subscription {
+    model::Subscription {
+        topic: 0,
+        service: ServiceId(0),
+        group: "mail".to_owned(),
+        from: OffsetReset::Earliest,
+        batch: 1,
+        poll: SECOND / 10,
+        fetch: Distribution::Fixed(0),
+        retry: Redelivery { attempts: 3, backoff: SECOND, max_backoff: 30 * SECOND },
+        dead_letter: None,
+        context: MessageContext::Parent,
+        session_timeout: 10 * SECOND,
+        place: 0..0,
+    }
+}
+
+/// A message with this body, published at `now`.
+fn record(body: &str, now: Nanos) -> Record {
+    let context = SpanContext {
+        trace_id: TraceId(NonZeroU128::MIN),
+        span_id: SpanId(NonZeroU64::MIN),
+        flags: TraceFlags(0),
+        trace_state: None,
+    };
+    let key = Key::new(1, Purpose::Message);
+    let message = Message {
+        key: None,
+        headers: Headers::default(),
+        body: body.as_bytes().to_vec(),
+        context,
+        baggage: Baggage::default(),
+        trace: key,
+        draws: key,
+        depth: 0,
+    };
+    Record { message: Rc::new(message), published: now, copy: 0 }
+}
+
+/// A topic and one group of it.
+struct Pair {
+    log: Log,
+    group: Group,
+}
+
+impl Pair {
+    fn new(topic: &model::Topic, subscription: &model::Subscription) -> Self {
+        Self { log: Log::new(topic), group: Group::new(subscription, topic.partitions) }
+    }
+
+    fn of_one_partition() -> Self {
+        let mut pair = Self::new(&topic(1, 100, Overflow::DropOldest), &subscription());
+        pair.group.join(0, 0);
+        pair
+    }
+
+    fn publish(&mut self, partition: u32, body: &str, now: Nanos) -> Result<u64, Full> {
+        let done = self.group.next_offset(partition);
+        let offset = self.log.append(partition, record(body, now), || Some(done), now)?;
+        self.group.grew(partition, offset + 1);
+        Ok(offset)
+    }
+
+    fn next(&mut self, partition: u32, now: Nanos) -> Next {
+        self.group.next(&self.log, partition, now)
+    }
+
+    fn deliver(&mut self, partition: u32, now: Nanos) -> Delivery {
+        match self.next(partition, now) {
+            Next::Deliver(delivery) => delivery,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Nothing is delivered before the instant that this gives.
+    fn at(&mut self, partition: u32, now: Nanos) -> Nanos {
+        match self.next(partition, now) {
+            Next::At(at) => at,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn bodies(delivery: &Delivery) -> Vec<String> {
+    let body = |record: &Delivered| String::from_utf8(record.message.body.clone()).unwrap();
+    delivery.records.iter().map(body).collect()
+}
+
+#[test]
+fn the_records_of_a_partition_are_delivered_one_after_the_other() {
+    let mut pair = Pair::of_one_partition();
+    assert!(matches!(pair.next(0, 0), Next::Idle));
+    for body in ["a", "b"] {
+        pair.publish(0, body, 5).unwrap();
+    }
+    let first = pair.deliver(0, 5);
+    assert_eq!((bodies(&first), first.first, first.attempt), (vec!["a".to_owned()], 0, 1));
+    assert!(matches!(pair.next(0, 5), Next::Idle), "one is under way");
+    assert_eq!(pair.group.settle(&first, Outcome::Done, 6), Settled::Done);
+    let second = pair.deliver(0, 6);
+    assert_eq!((bodies(&second), second.first), (vec!["b".to_owned()], 1));
+    assert_eq!(pair.group.settle(&second, Outcome::Done, 9), Settled::Done);
+    assert!(matches!(pair.next(0, 9), Next::Idle));
+    let counts = &pair.group.counts;
+    assert_eq!((counts.delivered, counts.done, counts.largest_lag, pair.group.total_lag()), (2, 2, 2, 0));
+    assert_eq!(counts.ages.as_ref().unwrap().count, 2);
+}
+
+#[test]
+fn a_record_that_fails_is_delivered_again_after_growing_waits_and_then_given_up() {
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "poison", 0).unwrap();
+    pair.publish(0, "next", 0).unwrap();
+    let mut now = 0;
+    for (attempt, wait) in [(1, 1), (2, 2)] {
+        let delivery = pair.deliver(0, now);
+        assert_eq!((delivery.attempt, delivery.first), (attempt, 0));
+        assert_eq!(pair.group.settle(&delivery, Outcome::Retry, now), Settled::Again);
+        assert_eq!(pair.at(0, now), now + wait * SECOND, "what is behind it waits too");
+        now += wait * SECOND;
+    }
+    let last = pair.deliver(0, now);
+    assert_eq!(pair.group.settle(&last, Outcome::Retry, now), Settled::GivenUp);
+    assert_eq!(bodies(&pair.deliver(0, now)), ["next"]);
+    let counts = &pair.group.counts;
+    assert_eq!((counts.delivered, counts.redelivered, counts.exhausted), (4, 2, 1));
+}
+
+#[test]
+fn a_record_that_is_rejected_is_given_up_at_once() {
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "poison", 0).unwrap();
+    let delivery = pair.deliver(0, 0);
+    assert_eq!(pair.group.settle(&delivery, Outcome::Reject, 1), Settled::GivenUp);
+    assert_eq!((pair.group.counts.rejected, pair.group.total_lag()), (1, 0));
+}
+
+#[test]
+fn who_has_no_room_gets_the_record_later_and_as_if_for_the_first_time() {
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "a", 0).unwrap();
+    for _ in 0..9 {
+        let delivery = pair.deliver(0, 0);
+        pair.group.settle(&delivery, Outcome::Busy(0), 0);
+    }
+    assert_eq!(pair.deliver(0, 0).attempt, 1);
+    assert_eq!((pair.group.counts.delivered, pair.group.counts.redelivered), (1, 0));
+}
+
+#[test]
+fn members_take_the_partitions_in_turn_as_they_join_and_leave() {
+    let mut pair = Pair::new(&topic(4, 100, Overflow::DropOldest), &subscription());
+    for partition in 0..4 {
+        pair.publish(partition, "a", 0).unwrap();
+    }
+    assert!(matches!(pair.next(0, 0), Next::Idle), "nobody is there");
+    let who = |pair: &mut Pair| {
+        let delivered: Vec<_> = (0..4).map(|partition| pair.deliver(partition, 0)).collect();
+        delivered.iter().for_each(|delivery| _ = pair.group.settle(delivery, Outcome::Busy(0), 0));
+        delivered.iter().map(|delivery| delivery.replica).collect::<Vec<_>>()
+    };
+    pair.group.join(1, 0);
+    assert_eq!(who(&mut pair), [1, 1, 1, 1]);
+    pair.group.join(0, 0);
+    assert_eq!(who(&mut pair), [1, 0, 1, 0]);
+    pair.group.join(2, 0);
+    assert_eq!(who(&mut pair), [1, 0, 2, 1]);
+    pair.group.leave(0, 0);
+    assert_eq!(who(&mut pair), [1, 2, 1, 2]);
+    assert_eq!(pair.group.counts.rebalances, 4);
+}
+
+#[test]
+fn the_partitions_of_a_member_that_dies_wait_for_its_session_to_time_out() {
+    let mut pair = Pair::new(&topic(2, 100, Overflow::DropOldest), &subscription());
+    (0..2).for_each(|replica| pair.group.join(replica, 0));
+    (0..2).for_each(|partition| _ = pair.publish(partition, "a", 0));
+    let lost = pair.deliver(1, 0);
+    assert_eq!(lost.replica, 1);
+    pair.group.lose(1, SECOND);
+    pair.group.settle(&lost, Outcome::Died, SECOND);
+    assert_eq!(pair.deliver(0, SECOND).replica, 0, "the others go on");
+    assert_eq!(pair.at(1, SECOND), 11 * SECOND);
+    let again = pair.deliver(1, 11 * SECOND);
+    assert_eq!((again.replica, again.attempt), (0, 2), "at least once");
+    assert_eq!(pair.group.members(11 * SECOND), 1);
+}
+
+#[test]
+fn a_member_that_comes_back_is_another_one() {
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "a", 0).unwrap();
+    pair.group.lose(0, SECOND);
+    pair.group.join(0, 2 * SECOND);
+    assert_eq!(pair.group.members(2 * SECOND), 2);
+    assert_eq!(pair.at(0, 2 * SECOND), 11 * SECOND, "the broker takes the dead one for alive");
+    assert_eq!(pair.deliver(0, 11 * SECOND).replica, 0);
+    assert_eq!(pair.group.members(11 * SECOND), 1);
+}
+
+#[test]
+fn what_is_revoked_counts_for_nothing_and_is_delivered_again() {
+    let mut pair = Pair::of_one_partition();
+    pair.publish(0, "a", 0).unwrap();
+    let delivery = pair.deliver(0, 0);
+    pair.group.revoke(3 * SECOND);
+    assert_eq!(pair.group.settle(&delivery, Outcome::Done, SECOND), Settled::Again);
+    assert_eq!(pair.at(0, SECOND), 3 * SECOND);
+    let again = pair.deliver(0, 3 * SECOND);
+    assert_eq!((again.first, pair.group.counts.revoked, pair.group.counts.done), (0, 1, 0));
+}
+
+#[test]
+fn a_group_that_is_paused_gets_nothing_and_lags() {
+    let mut pair = Pair::of_one_partition();
+    pair.group.pause();
+    pair.publish(0, "a", 0).unwrap();
+    assert!(matches!(pair.next(0, 0), Next::Idle));
+    assert_eq!(pair.group.lag(0), 1);
+    pair.group.resume();
+    pair.deliver(0, 0);
+}
+
+#[test]
+fn a_batch_waits_until_it_is_full_or_has_waited_long_enough() {
+    let subscription = model::Subscription { batch: 3, ..subscription() };
+    let mut pair = Pair::new(&topic(1, 100, Overflow::DropOldest), &subscription);
+    pair.group.join(0, 0);
+    pair.publish(0, "a", 0).unwrap();
+    assert_eq!(pair.at(0, 0), SECOND / 10);
+    pair.publish(0, "b", 7).unwrap();
+    assert_eq!(pair.at(0, 7), SECOND / 10);
+    assert_eq!(bodies(&pair.deliver(0, SECOND / 10)), ["a", "b"]);
+    let mut pair = Pair::new(&topic(1, 100, Overflow::DropOldest), &subscription);
+    pair.group.join(0, 0);
+    ["a", "b", "c", "d"].iter().for_each(|body| _ = pair.publish(0, body, 0));
+    let full = pair.deliver(0, 0);
+    assert_eq!(bodies(&full), ["a", "b", "c"]);
+    pair.group.settle(&full, Outcome::Retry, 0);
+    assert_eq!(bodies(&pair.deliver(0, SECOND)), ["a", "b", "c"], "the same come again");
+}
+
+#[test]
+fn a_log_that_is_full_drops_its_oldest_records_and_a_group_passes_over_them() {
+    for (from, expected, missed) in [(OffsetReset::Earliest, Some("c"), 2), (OffsetReset::Latest, None, 5)] {
+        let subscription = model::Subscription { from, ..subscription() };
+        let mut pair = Pair::new(&topic(1, 3, Overflow::DropOldest), &subscription);
+        pair.group.join(0, 0);
+        ["a", "b", "c", "d", "e"].iter().for_each(|body| _ = pair.publish(0, body, 0));
+        assert_eq!((pair.log.range(0), pair.log.counts.dropped), ((2, 5), 2));
+        match (pair.next(0, 0), expected) {
+            (Next::Deliver(delivery), Some(expected)) => assert_eq!(bodies(&delivery), [expected]),
+            (Next::Idle, None) => assert_eq!(pair.group.total_lag(), 0),
+            (next, _) => panic!("{next:?}"),
+        }
+        assert_eq!(pair.group.counts.missed, missed);
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_records_until_the_group_is_done_with_some() {
+    let mut pair = Pair::new(&topic(1, 2, Overflow::Refuse), &subscription());
+    pair.group.join(0, 0);
+    ["a", "b"].iter().for_each(|body| _ = pair.publish(0, body, 0));
+    assert_eq!(pair.publish(0, "c", 0), Err(Full));
+    let delivery = pair.deliver(0, 0);
+    assert_eq!(pair.publish(0, "c", 0), Err(Full), "it is under way");
+    pair.group.settle(&delivery, Outcome::Done, 0);
+    assert_eq!(pair.publish(0, "c", 0), Ok(2));
+    assert_eq!((pair.log.counts.refused, pair.log.counts.published), (2, 3));
+}
+
+#[test]
+fn records_are_bounded_by_their_bytes_and_their_age() {
+    let bytes = Retention { messages: 100, bytes: 5, age: None };
+    let mut pair =
+        Pair::new(&model::Topic { retain: bytes, ..topic(1, 0, Overflow::DropOldest) }, &subscription());
+    ["12", "34", "56"].iter().for_each(|body| _ = pair.publish(0, body, 0));
+    assert_eq!(pair.log.range(0), (1, 3));
+    pair.publish(0, "a large one", 0).unwrap();
+    assert_eq!(pair.log.range(0), (3, 4), "one is kept in any case");
+    let age = Retention { messages: 100, bytes: 100, age: Some(SECOND) };
+    let aged = model::Topic { retain: age, ..topic(1, 0, Overflow::DropOldest) };
+    let mut pair = Pair::new(&aged, &subscription());
+    (0..4).for_each(|number| _ = pair.publish(0, "a", number * SECOND / 2));
+    pair.log.expire(0, 5 * SECOND / 2 - 1);
+    assert_eq!((pair.log.range(0), pair.log.counts.expired), ((3, 4), 3));
+}

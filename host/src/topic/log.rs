@@ -1,0 +1,125 @@
+//! The messages of a topic, as its partitions keep them.
+
+use std::collections::VecDeque;
+
+use crate::model::{self, Nanos, Overflow};
+use crate::rng::Key;
+
+use super::counts::{GroupAccount, TopicAccount, TopicCounts};
+use super::{Record, partitioner};
+
+/// A partition is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A topic.
+#[derive(Debug)]
+pub struct Log {
+    pub settings: model::Topic,
+    partitions: Vec<Partition>,
+    pub(super) counts: TopicCounts,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    /// The offset of the first record; where there is none, that of the next one.
+    oldest: u64,
+    records: VecDeque<Record>,
+    /// What they take together.
+    bytes: u64,
+}
+
+impl Partition {
+    fn end(&self) -> u64 {
+        self.oldest + self.records.len() as u64
+    }
+
+    fn pop(&mut self) -> Option<Record> {
+        let record = self.records.pop_front()?;
+        self.oldest += 1;
+        self.bytes -= record.message.size();
+        Some(record)
+    }
+}
+
+impl Log {
+    pub fn new(settings: &model::Topic) -> Self {
+        let partitions = (0..settings.partitions).map(|_| Partition::default()).collect();
+        Self { settings: settings.clone(), partitions, counts: TopicCounts::default() }
+    }
+
+    /// The partition of a message with this key.
+    pub fn partition(&self, key: Option<&[u8]>, draws: Key) -> u32 {
+        partitioner::partition(key, draws, self.settings.partitions)
+    }
+
+    pub fn partitions(&self) -> u32 {
+        self.settings.partitions
+    }
+
+    /// The offset of the oldest record that is kept, and that of the next one.
+    pub fn range(&self, partition: u32) -> (u64, u64) {
+        let partition = &self.partitions[partition as usize];
+        (partition.oldest, partition.end())
+    }
+
+    pub fn get(&self, partition: u32, offset: u64) -> Option<&Record> {
+        let partition = &self.partitions[partition as usize];
+        partition.records.get(offset.checked_sub(partition.oldest)? as usize)
+    }
+
+    /// Adds a record: its offset. `done` is the offset that the slowest group has come to; none without
+    /// groups.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub(super) fn append(
+        &mut self,
+        partition: u32,
+        record: Record,
+        done: impl FnOnce() -> Option<u64>,
+        now: Nanos,
+    ) -> Result<u64, Full> {
+        self.expire(partition, now);
+        let (retain, size) = (self.settings.retain, record.message.size());
+        let of = &mut self.partitions[partition as usize];
+        if self.settings.overflow == Overflow::Refuse {
+            let done = done().unwrap_or(0);
+            while of.oldest < done && of.pop().is_some() {}
+        }
+        let is_full = |of: &Partition| {
+            let count = of.records.len() as u64;
+            count >= retain.messages || count > 0 && of.bytes + size > retain.bytes
+        };
+        if self.settings.overflow == Overflow::Refuse && is_full(of) {
+            self.counts.refused += 1;
+            return Err(Full);
+        }
+        while is_full(of) && of.pop().is_some() {
+            self.counts.dropped += 1;
+        }
+        let offset = of.end();
+        of.bytes += size;
+        of.records.push_back(record);
+        self.counts.published += 1;
+        self.counts.bytes += size;
+        Ok(offset)
+    }
+
+    /// What was counted, and how it stands.
+    pub(super) fn account(&self, groups: Vec<GroupAccount>) -> TopicAccount {
+        let kept = self.partitions.iter().map(|partition| partition.records.len() as u64).sum();
+        let (name, partitions) = (self.settings.name.clone(), self.partitions());
+        TopicAccount { name, partitions, counts: self.counts.clone(), kept, groups }
+    }
+
+    /// Removes the records that are too old.
+    pub(super) fn expire(&mut self, partition: u32, now: Nanos) {
+        let Some(age) = self.settings.retain.age else { return };
+        let of = &mut self.partitions[partition as usize];
+        while of.records.front().is_some_and(|record| record.published.saturating_add(age) <= now) {
+            of.pop();
+            self.counts.expired += 1;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Topics under load, faults and other circumstances: what is lost, what comes twice, what lags.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use simhost::clock::VIRTUAL_START;
+
+use crate::support::{Run, SpanKind, World};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// `front` sends letters at this rate for as long as the flags say, and `back` gets them.
+fn post(rate: &str, back: &str, sections: &str) -> World {
+    let load = format!(
+        "[[load]]\nname = \"post\"\nto = \"front\"\narrivals.constant = \"{rate}\"\n\
+         [load.request]\nmethod = \"POST\"\npath = \"/send/letters\"\nbody = \"{{}}\"\n"
+    );
+    World::of("mailbox", "").and("back", "mailbox", back).with(&load).with(sections)
+}
+
+fn topic(topic: &str, subscription: &str) -> String {
+    format!(
+        "[topics.letters]\n{topic}\n[[subscriptions]]\ntopic = \"letters\"\nservice = \"back\"\n{subscription}\n"
+    )
+}
+
+fn run(world: World, time: &str) -> Run {
+    world.flags(&["--for", time, "--json"]).virtually(&[])
+}
+
+fn group(run: &Run) -> Value {
+    run.json()["topics"][0]["groups"][0].clone()
+}
+
+/// The partitions and offsets of the messages that were processed.
+fn processed(run: &Run) -> Vec<(String, i64)> {
+    let spans = run.of("back", SpanKind::Consumer).into_iter().filter(|span| span.error_type().is_null());
+    let place = |span: &crate::support::Span| {
+        let partition = span.text("messaging.destination.partition.id").expect("a partition").to_owned();
+        (partition, span.int("messaging.kafka.offset").expect("an offset"))
+    };
+    spans.map(place).collect()
+}
+
+#[test]
+fn every_message_is_processed_once_where_nothing_fails() {
+    let run = run(post("50/s", "replicas = 3", &topic("partitions = 4", "")), "10s");
+    let row = run.json()["topics"][0].clone();
+    assert_eq!((&row["published"], &row["kept"], &row["partitions"]), (&500.into(), &500.into(), &4.into()));
+    let group = group(&run);
+    assert_eq!(
+        (&group["done"], &group["delivered"], &group["lag_end"]),
+        (&500.into(), &500.into(), &0.into())
+    );
+    let places = processed(&run);
+    assert_eq!((places.len(), places.iter().collect::<BTreeSet<_>>().len()), (500, 500));
+    let replicas: BTreeSet<_> =
+        run.of("back", SpanKind::Consumer).iter().map(|span| &span.instance).collect();
+    assert_eq!(replicas.len(), 3);
+}
+
+#[test]
+fn what_a_replica_had_when_it_crashed_is_processed_by_another_when_its_session_has_timed_out() {
+    let crash = "[[faults]]\nname = \"it\"\nkind = \"crash\"\nrestart = \"30s\"\n\
+                 target = { service = \"back\", replica = 1 }\nwhen = { at = \"3s\" }";
+    let sections = topic("partitions = 2", "session-timeout = \"4s\"") + crash;
+    let run = run(post("20/s", "replicas = 2\nconfig.lasts = \"80ms\"", &sections), "10s");
+    let places = processed(&run);
+    assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), 200, "at least once");
+    let group = group(&run);
+    assert_eq!(
+        (&group["done"], &group["redelivered"], &group["lag_end"]),
+        (&200.into(), &1.into(), &0.into())
+    );
+    // Both at the start; then the one that died leaves.
+    assert_eq!(group["rebalances"], 4, "its session has timed out, and it has come back");
+    let of_lost = run.of("back", SpanKind::Consumer).into_iter();
+    let of_lost = of_lost.filter(|span| span.text("messaging.destination.partition.id") == Some("1"));
+    let starts: Vec<_> = of_lost.map(|span| span.start - VIRTUAL_START).collect();
+    let gap = starts.windows(2).map(|pair| pair[1] - pair[0]).max().expect("spans");
+    assert!((3_900_000_000..4_200_000_000).contains(&gap), "{gap}");
+}
+
+#[test]
+fn a_replica_that_is_back_soon_gets_its_partitions_when_the_session_of_the_dead_one_has_timed_out() {
+    let crash = "[[faults]]\nname = \"it\"\nkind = \"crash\"\nrestart = \"100ms\"\n\
+                 target = { service = \"back\" }\nwhen = { at = \"3s\" }";
+    let sections = topic("", "session-timeout = \"2s\"") + crash;
+    let run = run(post("20/s", "config.lasts = \"20ms\"", &sections), "10s");
+    assert_eq!(processed(&run).iter().collect::<BTreeSet<_>>().len(), 200);
+    let starts: Vec<_> =
+        run.of("back", SpanKind::Consumer).iter().map(|span| span.start - VIRTUAL_START).collect();
+    let waited = starts.iter().filter(|start| (3 * SECOND..5 * SECOND).contains(*start)).count();
+    assert!(waited <= 1, "{starts:?}");
+    assert_eq!(group(&run)["lag_end"], 0);
+}
+
+#[test]
+fn slow_consumers_lag_and_the_log_keeps_as_much_as_it_may() {
+    let sections = topic("retain.messages = 100", "");
+    let run = run(post("100/s", "config.lasts = \"50ms\"", &sections), "10s");
+    let (row, group) = (run.json()["topics"][0].clone(), group(&run));
+    let number = |value: &Value| value.as_u64().expect("a number");
+    assert_eq!((number(&row["published"]), number(&row["kept"])), (1_000, 100));
+    let (dropped, missed, done) = (number(&row["dropped"]), number(&group["missed"]), number(&group["done"]));
+    assert_eq!((dropped, missed + done), (900, 1_000));
+    assert!((195..=205).contains(&(done - 100)), "20 for each second, and those that were left: {done}");
+    assert!((95..=105).contains(&number(&group["lag"])), "{group}");
+    assert!(number(&group["lag_max"]) <= 110, "{group}");
+}
+
+#[test]
+fn two_runs_have_one_digest_and_a_later_start_moves_no_message() {
+    let world = || post("20/s", "replicas = 2", &topic("partitions = 3", "batch = 4\ncontext = \"link\""));
+    let first = run(world(), "5s");
+    assert_eq!(first.json()["digest"], run(world(), "5s").json()["digest"]);
+    let later = run(world().flags(&["--start", "2026-06-01T00:00:00Z"]), "5s");
+    let places = |run: &Run| {
+        let spans = run.of("back", SpanKind::Consumer);
+        let start = spans[0].start;
+        spans.iter().map(|span| (span.start - start, span.links.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(places(&first), places(&later));
+}
+
+#[test]
+fn metrics_say_what_was_sent_and_processed_and_brokers_how_far_groups_are() {
+    let sections = topic("partitions = 2\nbroker = \"main\"", "");
+    let run = run(post("10/s", "config.lasts = \"20ms\"", &sections).measured(60_000), "5s");
+    let points = run.points();
+    let of = |service: &str, metric: &str| {
+        let all = points.iter().filter(|point| point.service == service && point.metric == metric);
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(of("front", "messaging.client.sent.messages")[0].number(), 50.0);
+    let sending = of("front", "messaging.client.operation.duration")[0];
+    assert_eq!(
+        (sending.histogram().count, &sending.attributes["messaging.operation.name"]),
+        (50, &"send".into())
+    );
+    assert_eq!(of("back", "messaging.client.consumed.messages")[0].number(), 50.0);
+    let processing = of("back", "messaging.process.duration")[0];
+    assert_eq!(processing.histogram().count, 50);
+    assert_eq!(processing.attributes["messaging.consumer.group.name"], "back");
+    assert!(!processing.exemplars.is_empty());
+    assert_eq!(of("main", "kafka.brokers")[0].number(), 1.0);
+    assert_eq!(of("main", "kafka.topic.partitions")[0].number(), 2.0);
+    assert_eq!(of("main", "kafka.consumer_group.members")[0].number(), 1.0);
+    let lags = of("main", "kafka.consumer_group.lag");
+    assert_eq!(lags.iter().map(|point| point.number()).collect::<Vec<_>>(), [0.0, 0.0]);
+    assert_eq!(lags[1].attributes["partition"], 1);
+    let sums = |metric: &str| of("main", metric).iter().map(|point| point.number()).sum::<f64>();
+    assert_eq!((sums("kafka.partition.current_offset"), sums("kafka.consumer_group.offset")), (50.0, 50.0));
+}
+
+#[test]
+fn a_service_that_fails_by_a_fault_gets_its_messages_again() {
+    let error = "[[faults]]\nname = \"it\"\nkind = \"error\"\nstatus = 503\ntarget = { service = \"back\" }\n\
+                 fail-first = 2";
+    let sections = topic("", "retry.backoff = \"100ms\"") + error;
+    let run = run(post("5/s", "", &sections), "2s");
+    let group = group(&run);
+    assert_eq!((&group["redelivered"], &group["done"]), (&2.into(), &10.into()));
+    let failed = run.of("back", SpanKind::Consumer);
+    assert_eq!(failed.iter().filter(|span| span.error_type() == "retry").count(), 2);
+}
