@@ -119,11 +119,10 @@ impl World<'_> {
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
-        let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
         let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
         let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
-        let bus = build(model, start, self.loaded, host, sampler, external, ledger);
+        let bus = build(model, start, self.loaded, host, sampler, external(options, model, network)?, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
         }
