@@ -113,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
+    ("jobs", &["model", "rng", "tally", "sched", "bus"]),
     (
         "report",
         &[
@@ -128,6 +129,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
             "prometheus",
             "load",
+            "jobs",
         ],
     ),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
@@ -164,6 +166,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "graph",
             "ingress",
             "load",
+            "jobs",
             "report",
             "truth",
             "progress",
@@ -221,9 +224,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 13] = [
+const SIMULATED: [&str; 14] = [
     "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
-    "load", "sched",
+    "load", "jobs", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

@@ -34,6 +34,13 @@
 //! config.add = { route = "POST /products", work = "9ms", span = "INSERT products", database = "postgresql" }
 //! ```
 //!
+//! A table with a `job` in place of the `route` is a job, which a schedule of the topology begins. It has no answer, so
+//! it takes neither `cache`, `cache-in` nor `response-bytes`. A span of the job's name is around all that it does:
+//!
+//! ```toml
+//! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
+//! ```
+//!
 //! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
@@ -66,20 +73,46 @@ mod metric;
 mod operation;
 mod reader;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use operation::Operation;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-simhost_sdk::service!(routes);
+simhost_sdk::service!(routes = routes, jobs = jobs);
 
 const HEALTH: &str = "GET /health";
 
 fn routes() -> Router {
-    let (operations, problems) = operation::read(&config::all());
-    problems.into_iter().for_each(config::refuse);
-    let has_health = operations.iter().any(|operation| operation.route == HEALTH);
+    let routes = operations(|operation| operation.route().map(str::to_owned));
+    let has_health = routes.iter().any(|(_, route)| route == HEALTH);
     let router = if has_health { Router::new() } else { Router::new().route(HEALTH, health) };
-    operations.into_iter().fold(router, |router, operation| {
-        let (key, route) = (operation.key.clone(), operation.route.clone());
+    routes.into_iter().fold(router, |router, (operation, route)| {
+        let key = operation.key.clone();
         router.configured_route(&key, &route, move |params: Params| operation.serve(&params))
+    })
+}
+
+fn jobs() -> Jobs {
+    let jobs = operations(|operation| operation.job().map(str::to_owned));
+    jobs.into_iter().fold(Jobs::new(), |jobs, (operation, job)| {
+        let key = operation.key.clone();
+        jobs.configured_job(&key, &job, move || operation.run())
+    })
+}
+
+/// The operations for which `of` gives something, with it. The configuration is read once.
+fn operations<T>(of: impl Fn(&Operation) -> Option<T>) -> Vec<(Rc<Operation>, T)> {
+    thread_local! {
+        static READ: OnceCell<Vec<Rc<Operation>>> = const { OnceCell::new() };
+    }
+    READ.with(|read| {
+        let all = read.get_or_init(|| {
+            let (operations, problems) = operation::read(&config::all());
+            problems.into_iter().for_each(config::refuse);
+            operations.into_iter().map(Rc::new).collect()
+        });
+        all.iter().filter_map(|operation| Some((Rc::clone(operation), of(operation)?))).collect()
     })
 }

@@ -13,7 +13,8 @@ use crate::bus::stats::Accounts;
 use crate::clock::Clock;
 use crate::database::DatabaseAccount;
 use crate::fault::impact::ImpactSummary;
-use crate::fault::{self, FaultScheduler};
+use crate::fault::{self, FaultScheduler, Ledger};
+use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
@@ -27,7 +28,7 @@ use crate::telemetry::sampler::Sampler;
 use crate::telemetry::signal::{Batch, Signal};
 use crate::topic::TopicAccount;
 
-use super::drive::Drive;
+use super::drive::{Drive, Driven};
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
@@ -71,6 +72,7 @@ pub struct Simulated {
     /// Answers to the requests of the command line, in order.
     pub replies: Vec<Reply>,
     pub loads: Vec<(String, LoadStats)>,
+    pub jobs: Vec<JobStats>,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
     /// Whom the faults struck, of each world, where that is noted.
@@ -120,8 +122,7 @@ impl World<'_> {
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let loads = behind_replicas(model, &self.loaded);
-        let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
-        let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
+        let ledger = ledger(self.notes, model, start);
         let bus = build(model, start, self.loaded, host, sampler, external(options, model, network)?, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
@@ -166,7 +167,7 @@ impl World<'_> {
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
-        let (replies, loads) = match driven {
+        let Driven { replies, loads, jobs } = match driven {
             Ok(driven) => {
                 drop(driving);
                 driven?
@@ -187,6 +188,7 @@ impl World<'_> {
         Ok(Simulated {
             replies,
             loads,
+            jobs,
             accounts,
             faults,
             seen,
@@ -204,6 +206,12 @@ impl World<'_> {
     }
 }
 
+/// Where the faults of a world that begins at `start` say what they do.
+fn ledger(notes: Option<WorldTruth>, model: &Model, start: Nanos) -> Ledger {
+    let ledger = notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+    if model.telemetry.label_faults { ledger.with_labels() } else { ledger }
+}
+
 impl Simulated {
     /// Takes in what another world has done. Together they have taken as long as
     /// the last of them: who has ended earlier is idle.
@@ -215,6 +223,11 @@ impl Simulated {
                 // A world that cannot go on may know nothing of its loads.
                 None => self.loads.push((name, stats)),
             }
+        }
+        if self.jobs.is_empty() {
+            self.jobs = other.jobs;
+        } else {
+            self.jobs.iter_mut().zip(&other.jobs).for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.accounts.merge(&other.accounts);
         for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {

@@ -69,7 +69,7 @@ type Connected<T> = LocalBoxFuture<'static, Result<T, Unconnected>>;
 type Begun = (Span, Said, Result<Held, Failure>);
 
 /// A CLIENT span to be: its parent and its id.
-type Span = (SpanId, SpanId);
+type Span = (Option<SpanId>, SpanId);
 
 impl sql::Host for GuestState {
     async fn query(
