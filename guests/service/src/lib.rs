@@ -51,12 +51,13 @@
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
 //!
-//! A statement's parts in braces are its parameters, never part of its text. `{sku}` is the parameter of that name in the
-//! request's own path, or a number from 1 to 1000 if it has none, `{1..20}` a whole number between these, and
+//! A statement's parts in braces are its parameters, never part of its text. `{sku}` is the parameter of that name in
+//! the request's own path, or a number from 1 to 1000 if it has none, `{1..20}` a whole number between these, and
 //! `{pick:gold=1,free=9}` one of several by weight. They stand in texts of `attributes` too:
 //!
 //! ```toml
-//! config.reserve = { route = "POST /stock/{sku}", sql-in = "shop", sql = "UPDATE stock SET n = n - {1..3} WHERE sku = {sku}" }
+//! config.sql-in = "shop"
+//! config.take = { route = "POST /stock/{sku}", sql = "UPDATE stock SET n = n - {1..3} WHERE sku = {sku}" }
 //! config.attributes = { "user.tier" = "{pick:gold=1,free=9}", "cart.items" = "{1..20}" }
 //! ```
 //!
