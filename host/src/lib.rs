@@ -33,6 +33,7 @@ pub mod graph;
 pub mod guest;
 pub mod import;
 pub mod ingress;
+pub mod jobs;
 pub mod link;
 pub mod load;
 pub mod look;

@@ -40,7 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("generate", &["model", "error", "clock", "rng", "topology"]),
     ("sched", &["model", "clock"]),
     ("process", &["model", "clock", "sched"]),
-    ("database", &["model", "files", "error", "clock", "rng", "sched", "process"]),
+    ("database", &["model", "files", "error", "clock", "rng", "tally", "sched", "process"]),
     ("telemetry", &["look", "model", "files", "error", "clock", "rng", "context"]),
     ("cache", &["model", "error", "telemetry"]),
     ("metrics", &["model", "clock", "rng", "context", "database", "telemetry"]),
@@ -113,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
+    ("jobs", &["model", "rng", "tally", "sched", "bus"]),
     (
         "report",
         &[
@@ -120,6 +121,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "error",
             "clock",
             "tally",
+            "database",
             "telemetry",
             "metrics",
             "fault",
@@ -127,6 +129,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
             "prometheus",
             "load",
+            "jobs",
         ],
     ),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
@@ -164,6 +167,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "graph",
             "ingress",
             "load",
+            "jobs",
             "report",
             "truth",
             "progress",
@@ -222,9 +226,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 13] = [
+const SIMULATED: [&str; 14] = [
     "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
-    "load", "sched",
+    "load", "jobs", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

@@ -21,6 +21,12 @@
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
 //! | `warn` | none | a warning of each request, or of a share |
 //! | `metrics` | none | a table of instruments, see below |
+//! | `sql` | none | statements with `;` between them, after the work and before the calls, see below |
+//! | `sql-in` | none | the database that executes them |
+//! | `transaction` | `false` | whether all of them are one transaction |
+//! | `status` | `"200"` | the answer's status after all that, or several by weight: `"200=98,404=1,503=1"` |
+//! | `attributes` | none | a table of attributes of the SERVER span, or of a job's own span, see below |
+//! | `parallel` | `256` | calls of a step that are under way at a time |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
@@ -34,9 +40,26 @@
 //! config.add = { route = "POST /products", work = "9ms", span = "INSERT products", database = "postgresql" }
 //! ```
 //!
+//! A table with a `job` in place of the `route` is a job, which a schedule of the topology begins. It has no answer, so
+//! it takes neither `cache`, `cache-in` nor `response-bytes`. A span of the job's name is around all that it does:
+//!
+//! ```toml
+//! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
+//! ```
+//!
 //! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
+//!
+//! A statement's parts in braces are its parameters, never part of its text. `{sku}` is the parameter of that name in
+//! the request's own path, or a number from 1 to 1000 if it has none, `{1..20}` a whole number between these, and
+//! `{pick:gold=1,free=9}` one of several by weight. They stand in texts of `attributes` too:
+//!
+//! ```toml
+//! config.sql-in = "shop"
+//! config.take = { route = "POST /stock/{sku}", sql = "UPDATE stock SET n = n - {1..3} WHERE sku = {sku}" }
+//! config.attributes = { "user.tier" = "{pick:gold=1,free=9}", "cart.items" = "{1..20}" }
+//! ```
 //!
 //! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each
 //! request that succeeds:
@@ -65,21 +88,49 @@ mod line;
 mod metric;
 mod operation;
 mod reader;
+mod statements;
+mod template;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use operation::Operation;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-simhost_sdk::service!(routes);
+simhost_sdk::service!(routes = routes, jobs = jobs);
 
 const HEALTH: &str = "GET /health";
 
 fn routes() -> Router {
-    let (operations, problems) = operation::read(&config::all());
-    problems.into_iter().for_each(config::refuse);
-    let has_health = operations.iter().any(|operation| operation.route == HEALTH);
+    let routes = operations(|operation| operation.route().map(str::to_owned));
+    let has_health = routes.iter().any(|(_, route)| route == HEALTH);
     let router = if has_health { Router::new() } else { Router::new().route(HEALTH, health) };
-    operations.into_iter().fold(router, |router, operation| {
-        let (key, route) = (operation.key.clone(), operation.route.clone());
+    routes.into_iter().fold(router, |router, (operation, route)| {
+        let key = operation.key.clone();
         router.configured_route(&key, &route, move |params: Params| operation.serve(&params))
+    })
+}
+
+fn jobs() -> Jobs {
+    let jobs = operations(|operation| operation.job().map(str::to_owned));
+    jobs.into_iter().fold(Jobs::new(), |jobs, (operation, job)| {
+        let key = operation.key.clone();
+        jobs.configured_job(&key, &job, move || operation.run())
+    })
+}
+
+/// The operations for which `of` gives something, with it. The configuration is read once.
+fn operations<T>(of: impl Fn(&Operation) -> Option<T>) -> Vec<(Rc<Operation>, T)> {
+    thread_local! {
+        static READ: OnceCell<Vec<Rc<Operation>>> = const { OnceCell::new() };
+    }
+    READ.with(|read| {
+        let all = read.get_or_init(|| {
+            let (operations, problems) = operation::read(&config::all());
+            problems.into_iter().for_each(config::refuse);
+            operations.into_iter().map(Rc::new).collect()
+        });
+        all.iter().filter_map(|operation| Some((Rc::clone(operation), of(operation)?))).collect()
     })
 }

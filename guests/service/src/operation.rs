@@ -1,19 +1,21 @@
-//! What a service does for one route, as its configuration says.
+//! What a service does for one route or in one job, as its configuration says.
 
 use std::collections::BTreeSet;
 
 use simhost_notation::{Calls, did_you_mean, list, nearest, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Distribution, SpanBuilder};
+use simhost_sdk::{Attribute, AttributeValue, Distribution, SpanBuilder, annotate};
 
 use crate::cache::Cache;
 use crate::calls;
 use crate::line::Line;
 use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
+use crate::statements::Statements;
+use crate::template::{self, Template};
 
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 18] = [
     "work",
     "calls",
     "cache",
@@ -26,11 +28,18 @@ const SETTINGS: [&str; 12] = [
     "log",
     "warn",
     "metrics",
+    "sql",
+    "sql-in",
+    "transaction",
+    "status",
+    "attributes",
+    "parallel",
 ];
 
 /// The settings that are one value, and how to write it. The others may be tables.
-const VALUES: [(&str, &str); 10] = [
+const VALUES: [(&str, &str); 16] = [
     ("route", "\"GET /items/{id}\""),
+    ("job", "\"nightly-report\""),
     ("calls", "\"stock & pricing\""),
     ("cache", "\"10s\""),
     ("cache-in", "\"pages\""),
@@ -40,16 +49,46 @@ const VALUES: [(&str, &str); 10] = [
     ("slow-query", "\"100ms\""),
     ("log", "\"looked up\""),
     ("warn", "\"5% cache miss\""),
+    ("sql", "\"SELECT name FROM items WHERE id = {id}\""),
+    ("sql-in", "\"shop\""),
+    ("transaction", "true"),
+    ("status", "\"200=98,503=2\""),
+    ("parallel", "4"),
 ];
 
-/// A route and what is done for it.
+/// The settings of answers, which a job has not.
+const OF_ANSWERS: [&str; 4] = ["cache", "cache-in", "response-bytes", "status"];
+
+/// What an operation is done for.
+#[derive(Clone, Debug, PartialEq)]
+enum For {
+    Route(String),
+    Job(String),
+}
+
+impl For {
+    /// What people call it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Route(name) | Self::Job(name) => name,
+        }
+    }
+}
+
+/// A route or a job, and what is done for it.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    pub route: String,
-    /// The key at which the route stands.
+    done_for: For,
+    /// The key at which the route or the job stands.
     pub key: String,
     work: Distribution,
     calls: Calls,
+    /// Calls of a step that are under way at a time.
+    parallel: usize,
+    statements: Option<Statements>,
+    /// By their weights, which are summed up; none: 200.
+    statuses: Vec<(f64, u16)>,
+    attributes: Vec<(String, Template)>,
     cache: Cache,
     errors: f64,
     response_bytes: usize,
@@ -61,22 +100,78 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The route that it serves; none of a job.
+    pub fn route(&self) -> Option<&str> {
+        match &self.done_for {
+            For::Route(route) => Some(route),
+            For::Job(_) => None,
+        }
+    }
+
+    /// The name of the job; none of a route.
+    pub fn job(&self) -> Option<&str> {
+        match &self.done_for {
+            For::Job(job) => Some(job),
+            For::Route(_) => None,
+        }
+    }
+
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
+        if !self.attributes.is_empty() {
+            annotate(self.filled(params));
+        }
+        self.attend(params)?;
+        let status = if self.statuses.is_empty() { 200 } else { *template::pick(&self.statuses) };
+        if status >= 400 {
+            return Err(Error::new(status, format!("{} failed", self.done_for.name())));
+        }
+        Ok(Response::new(status).body(vec![b'.'; self.response_bytes]))
+    }
+
+    /// Runs as a job: in a span of its own, which is the root of its trace.
+    pub fn run(&self) -> Result<(), Error> {
+        let none = Params(Vec::new());
+        in_span(self.done_for.name(), |span| {
+            if !self.attributes.is_empty() {
+                span.set_all(self.filled(&none));
+            }
+            self.attend(&none)
+        })
+    }
+
+    /// The attributes of a request or a run.
+    fn filled(&self, params: &Params) -> Vec<Attribute> {
+        let one = |(key, template): &(String, Template)| {
+            let text = template.fill(params);
+            let number = if template.is_number() { text.parse::<i64>().ok() } else { None };
+            (key.clone(), number.map_or_else(|| text.into(), AttributeValue::from))
+        };
+        self.attributes.iter().map(one).collect()
+    }
+
+    /// Does all that there is to do for a request or a run.
+    #[inline(never)]
+    fn attend(&self, params: &Params) -> Result<(), Error> {
         self.log.iter().for_each(|line| line.say(log::Level::Info));
         self.work();
         self.warn.iter().for_each(|line| line.say(log::Level::Warn));
+        let name = self.done_for.name();
         if random::chance(self.errors) {
-            return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
+            return Err(Error::unexpected("ServiceError", format!("{name} failed")));
         }
-        let make = || calls::make(&self.calls, params);
-        let made = self.cache.serve(&self.route, params, self.response_bytes, make);
+        let make = || {
+            self.statements.iter().try_for_each(|statements| statements.execute(params))?;
+            calls::make(&self.calls, params, self.parallel)
+        };
+        // Of a job, nothing is kept.
+        let made = self.cache.serve(name, params, self.response_bytes, make);
         if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
-            log::error(format!("{} failed: {error}", self.route));
+            log::error(format!("{name} failed: {error}"));
         }
         made?;
         self.metrics.iter().for_each(|metric| metric.measure(params));
-        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
+        Ok(())
     }
 
     /// Takes its time, which keeps this worker busy.
@@ -106,10 +201,11 @@ pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
             false => _ = names.insert(first),
         }
     }
-    let has_route = |name: &str| config.iter().any(|(key, _)| *key == format!("{name}.route"));
-    // A table that is no route is more likely a setting with a slip in its name.
+    let has = |name: &str, what: &str| config.iter().any(|(key, _)| *key == format!("{name}.{what}"));
+    let is_table = |name: &str| has(name, "route") || has(name, "job");
+    // A table that is neither route nor job is more likely a setting with a slip in its name.
     let (tables, slips): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| has_route(name) || nearest(name, SETTINGS).is_none());
+        names.into_iter().partition(|name| is_table(name) || nearest(name, SETTINGS).is_none());
     problems.extend(slips.into_iter().map(unknown));
     let shared = Settings { config, prefix: "" };
     // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
@@ -142,7 +238,7 @@ fn unknown_names(operations: &[Operation]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for metric in operations.iter().flat_map(|operation| &operation.metrics) {
         let routes = operations.iter().filter(|operation| has_key(operation, &metric.key));
-        let known: Vec<&str> = routes.flat_map(|operation| parameters(&operation.route)).collect();
+        let known: Vec<&str> = routes.filter_map(Operation::route).flat_map(parameters).collect();
         for name in metric.names().filter(|name| !known.contains(name)) {
             let problem = Problem::of(&metric.key, format!("no route has the parameter {{{name}}}"));
             problems.push(match known.is_empty() {
@@ -167,7 +263,8 @@ fn parameters(route: &str) -> impl Iterator<Item = &str> {
 fn unknown(key: &str) -> Problem {
     let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
     let known = did_you_mean(name, "keys", SETTINGS);
-    let tables = if table.is_empty() { ", and tables with a `route`" } else { ", and `route`" };
+    let tables =
+        if table.is_empty() { ", and tables with a `route` or a `job`" } else { ", and `route` or `job`" };
     Problem::of(key, "unknown key").remedy(format!("{known}{tables}"))
 }
 
@@ -188,32 +285,48 @@ fn operation(
 ) -> Option<Operation> {
     let before = problems.len();
     let is_only = own.prefix.is_empty();
-    let route = match own.get("route") {
-        _ if is_only => "GET /".to_owned(),
-        Some(route) => route.to_owned(),
-        None => {
+    let done_for = match (own.get("route"), own.get("job")) {
+        _ if is_only => For::Route("GET /".to_owned()),
+        (Some(route), None) => For::Route(route.to_owned()),
+        (None, Some(job)) => For::Job(job.to_owned()),
+        (Some(_), Some(_)) => {
+            let problem = Problem::of(own.key("job"), "the table has a `route` and a `job`");
+            problems.push(problem.remedy("give the job a table of its own"));
+            For::Route(String::new())
+        }
+        (None, None) => {
             let name = own.prefix;
-            let problem = Problem::of(name, "the table has no `route`");
+            let problem = Problem::of(name, "the table has neither a `route` nor a `job`");
             problems.push(problem.remedy(format!("write {name} = {{ route = \"GET /{name}\" }}")));
-            String::new()
+            For::Route(String::new())
         }
     };
+    let is_job = matches!(done_for, For::Job(_));
     if !is_only {
         problems.extend(config::below(own.config, own.prefix).into_iter().filter_map(|(key, _)| {
             let (first, rest) = key.split_once('.').unwrap_or((&key, ""));
-            match first == "route" || SETTINGS.contains(&first) {
-                true => below_a_value(&own.key(&key), first, rest),
-                false => Some(unknown(&own.key(first))),
+            match first {
+                _ if is_job && OF_ANSWERS.contains(&first) => {
+                    let problem = Problem::of(own.key(first), "a job has no answer");
+                    Some(problem.remedy("leave it out"))
+                }
+                "route" | "job" => below_a_value(&own.key(&key), first, rest),
+                _ if SETTINGS.contains(&first) => below_a_value(&own.key(&key), first, rest),
+                _ => Some(unknown(&own.key(first))),
             }
         }));
     }
     let mut reader = Reader { own, shared, is_served, problems };
     let operation = Operation {
-        route,
-        key: own.key("route"),
+        key: own.key(if is_job { "job" } else { "route" }),
+        done_for,
         work: reader.distribution("work"),
         calls: reader.calls(),
-        cache: reader.cache(),
+        parallel: reader.parallel(),
+        statements: reader.statements(),
+        statuses: if is_job { Vec::new() } else { reader.statuses() },
+        attributes: reader.attributes(),
+        cache: if is_job { Cache::default() } else { reader.cache() },
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),
         span: None,
@@ -222,7 +335,7 @@ fn operation(
         warn: reader.line("warn"),
         metrics: reader.metrics(),
     };
-    let span = reader.span(&operation.route);
+    let span = reader.span(operation.done_for.name());
     let operation = Operation { span, ..operation };
     (problems.len() == before).then_some(operation)
 }
@@ -243,7 +356,7 @@ mod tests {
     fn without_tables_there_is_one_route() {
         let operations = read(&[("work.exponential.mean", "5ms"), ("calls", "stock")]).unwrap();
         assert_eq!(operations.len(), 1);
-        assert_eq!(operations[0].route, "GET /");
+        assert_eq!(operations[0].route(), Some("GET /"));
         assert_eq!(operations[0].work, Distribution::Exponential { mean: Duration::from_millis(5) });
         assert_eq!(operations[0].calls, Calls::parse("stock").unwrap());
         assert_eq!(read(&[]).unwrap()[0].work, Distribution::Fixed(Duration::ZERO));
@@ -262,10 +375,38 @@ mod tests {
         ])
         .unwrap();
         let [add, show] = &operations[..] else { panic!("{operations:?}") };
-        assert_eq!((show.route.as_str(), show.errors), ("GET /items/{id}", 0.25));
+        assert_eq!((show.route(), show.errors), (Some("GET /items/{id}"), 0.25));
         assert_eq!(show.work, Distribution::Fixed(Duration::from_millis(1)));
-        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.001));
+        assert_eq!((add.route(), add.errors), (Some("POST /items"), 0.001));
         assert!(matches!(add.work, Distribution::Lognormal { .. }));
+    }
+
+    #[test]
+    fn a_table_with_a_job_is_one_and_takes_no_settings_of_answers() {
+        let report = [("nightly.job", "report"), ("nightly.work", "2s")];
+        let operations = read(&report).unwrap();
+        let [nightly] = &operations[..] else { panic!("{operations:?}") };
+        assert_eq!(
+            (nightly.route(), nightly.job(), nightly.key.as_str()),
+            (None, Some("report"), "nightly.job")
+        );
+        let shared = [("cache", "1s"), ("show.route", "GET /items")];
+        assert_eq!(
+            read(&[&report[..], &shared[..]].concat()).unwrap().len(),
+            2,
+            "what is shared is for routes"
+        );
+        let wrong = [
+            ("nightly.cache", "1s"),
+            ("nightly.route", "GET /items"),
+            ("weekly.job", "sum"),
+            ("weekly.cache-in", "x"),
+        ];
+        let problems = read(&[&report[..], &wrong[..]].concat()).expect_err("two tables are wrong");
+        assert_eq!(
+            problems,
+            ["nightly.job: the table has a `route` and a `job`", "weekly.cache-in: a job has no answer"]
+        );
     }
 
     #[test]
@@ -361,7 +502,7 @@ mod tests {
             "log: \"120% looked up\" is not valid: `120%`: that is no share",
             "warn: \"5%\" is not valid: it has no text",
             "wrok: unknown key",
-            "show: the table has no `route`",
+            "show: the table has neither a `route` nor a `job`",
             "work.exponential.median: unknown key of a distribution",
             "errors: \"2\" is not valid: a share is at most 1; for 2 percent write 2%",
             "response-bytes: \"many\" is not valid: write a whole number of bytes, up to 1073741824",
@@ -380,8 +521,8 @@ mod tests {
 
     #[test]
     fn every_setting_is_a_value_or_may_be_a_table() {
-        let values = VALUES.iter().map(|(name, _)| *name).filter(|name| *name != "route");
-        let mut names: Vec<_> = values.chain(["work", "database", "metrics"]).collect();
+        let values = VALUES.iter().map(|(name, _)| *name).filter(|name| !["route", "job"].contains(name));
+        let mut names: Vec<_> = values.chain(["work", "database", "metrics", "attributes"]).collect();
         let mut settings = SETTINGS.to_vec();
         names.sort_unstable();
         settings.sort_unstable();
@@ -418,7 +559,10 @@ mod tests {
     #[test]
     fn a_slip_in_the_name_of_a_setting_is_no_table_without_a_route() {
         assert_eq!(read(&[("wrok.exponential.mean", "5ms")]).unwrap_err(), ["wrok: unknown key"]);
-        assert_eq!(read(&[("wrok.route", "GET /work")]).unwrap()[0].route, "GET /work");
-        assert_eq!(read(&[("show.work", "5ms")]).unwrap_err(), ["show: the table has no `route`"]);
+        assert_eq!(read(&[("wrok.route", "GET /work")]).unwrap()[0].route(), Some("GET /work"));
+        assert_eq!(
+            read(&[("show.work", "5ms")]).unwrap_err(),
+            ["show: the table has neither a `route` nor a `job`"]
+        );
     }
 }

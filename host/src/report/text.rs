@@ -6,11 +6,12 @@ use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
+use super::databases;
 use super::exemplars;
 use super::instances::{self, InstanceRow};
-use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+use super::rows::{JobRow, LinkRow, LoadRow, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
-use super::table::{self, Column, Page};
+use super::table::{self, Column, Page, times};
 use super::topics;
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -44,7 +45,7 @@ impl Report {
         let mut text = String::new();
         self.headline(&mut text);
         let all_went_well = self.loads.iter().all(|load| load.numbers.errors == 0);
-        if self.requests < ENOUGH && all_went_well {
+        if self.requests < ENOUGH && all_went_well && self.jobs.is_empty() {
             self.few(&mut text, style);
         } else {
             self.interval(&mut text);
@@ -132,6 +133,10 @@ impl Report {
             page.text.push('\n');
             page.table("load", &self.loads, |row| row.numbers.weight(), 1, &columns);
         }
+        if !self.jobs.is_empty() {
+            page.text.push('\n');
+            page.table("job", &self.jobs, |row| row.numbers.weight(), 2, &job_columns(&self.jobs));
+        }
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
@@ -158,6 +163,7 @@ impl Report {
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         page.text.push('\n');
         page.table("link", &self.links, |row| row.numbers.weight(), 2, &columns);
+        databases::write(&mut page, &self.databases);
         page.close();
         sparkline::write(page.text, &self.timeline, &self.symptoms, style);
         page.text.push('\n');
@@ -220,6 +226,20 @@ fn strain(row: &ServiceRow) -> (u64, u64) {
     ((row.waiting_mean * 1e6) as u64, (row.utilisation * 1e6) as u64)
 }
 
+fn job_columns<'a>(jobs: &[JobRow]) -> Vec<Column<'a, JobRow>> {
+    let mut columns: Vec<Column<'a, JobRow>> = vec![
+        ("service", Box::new(|row| row.service.clone())),
+        ("job", Box::new(|row| row.job.clone())),
+        ("runs", Box::new(|row| count(row.numbers.count))),
+    ];
+    if jobs.iter().any(|row| row.skipped > 0) {
+        columns.push(("skipped", Box::new(|row| count(row.skipped))));
+    }
+    columns.extend(times(|row: &JobRow| &row.numbers, known_to_the_digit));
+    columns.extend(table::errors(jobs, |row| &row.numbers));
+    columns
+}
+
 fn route_names<'a>() -> Vec<Column<'a, RouteRow>> {
     vec![
         ("service", Box::new(|row| row.service.clone())),
@@ -252,26 +272,4 @@ fn service_columns<'a>() -> Vec<Column<'a, ServiceRow>> {
 /// A quantile of a histogram with three digits.
 fn known_to_the_digit(quantile: Nanos, _longest: Nanos) -> String {
     time(quantile)
-}
-
-/// Columns of times; `show` spells quantiles as exactly as they are known, from
-/// the quantile and the maximum.
-fn times<'a, T>(
-    numbers: impl Fn(&T) -> &Numbers + Copy + 'a,
-    show: fn(Nanos, Nanos) -> String,
-) -> Vec<Column<'a, T>> {
-    let exact = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
-        (head, Box::new(move |row| time(of(numbers(row)))))
-    };
-    let quantile = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
-        (head, Box::new(move |row| show(of(numbers(row)), numbers(row).max_ns)))
-    };
-    vec![
-        exact("mean", |numbers| numbers.mean_ns),
-        quantile("p50", |numbers| numbers.p50_ns),
-        quantile("p90", |numbers| numbers.p90_ns),
-        quantile("p95", |numbers| numbers.p95_ns),
-        quantile("p99", |numbers| numbers.p99_ns),
-        exact("max", |numbers| numbers.max_ns),
-    ]
 }

@@ -28,6 +28,7 @@ mod guests;
 mod import;
 mod ingress;
 mod inventory;
+mod jobs;
 mod lifecycle;
 mod load;
 mod look;
