@@ -264,8 +264,8 @@ fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
     }
 }
 
-/// `OTEL_SEMCONV_STABILITY_OPT_IN`: a list of what is wanted, of which `database/dup` wins over `database`. The
-/// stable names are there in any case.
+/// `OTEL_SEMCONV_STABILITY_OPT_IN`: a list, in which `database/dup` wins over `database`. The stable names
+/// are there in any case.
 fn old_database_names(reader: &mut Reader<'_>) -> bool {
     const NAME: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
     const KNOWN: [&str; 3] = ["http", "database", "database/dup"];
