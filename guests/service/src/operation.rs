@@ -5,17 +5,15 @@ use std::collections::BTreeSet;
 use simhost_notation::{Calls, did_you_mean, list, nearest, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Attribute, AttributeValue, Distribution, SpanBuilder, annotate};
+use simhost_sdk::{Distribution, SpanBuilder};
 
 use crate::cache::Cache;
 use crate::calls;
 use crate::line::Line;
 use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
-use crate::statements::Statements;
-use crate::template::{self, Template};
 
-const SETTINGS: [&str; 18] = [
+const SETTINGS: [&str; 12] = [
     "work",
     "calls",
     "cache",
@@ -28,16 +26,10 @@ const SETTINGS: [&str; 18] = [
     "log",
     "warn",
     "metrics",
-    "sql",
-    "sql-in",
-    "transaction",
-    "status",
-    "attributes",
-    "parallel",
 ];
 
 /// The settings that are one value, and how to write it. The others may be tables.
-const VALUES: [(&str, &str); 16] = [
+const VALUES: [(&str, &str); 11] = [
     ("route", "\"GET /items/{id}\""),
     ("job", "\"nightly-report\""),
     ("calls", "\"stock & pricing\""),
@@ -49,15 +41,10 @@ const VALUES: [(&str, &str); 16] = [
     ("slow-query", "\"100ms\""),
     ("log", "\"looked up\""),
     ("warn", "\"5% cache miss\""),
-    ("sql", "\"SELECT name FROM items WHERE id = {id}\""),
-    ("sql-in", "\"shop\""),
-    ("transaction", "true"),
-    ("status", "\"200=98,503=2\""),
-    ("parallel", "4"),
 ];
 
 /// The settings of answers, which a job has not.
-const OF_ANSWERS: [&str; 4] = ["cache", "cache-in", "response-bytes", "status"];
+const OF_ANSWERS: [&str; 3] = ["cache", "cache-in", "response-bytes"];
 
 /// What an operation is done for.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,12 +70,6 @@ pub struct Operation {
     pub key: String,
     work: Distribution,
     calls: Calls,
-    /// Calls of a step that are under way at a time.
-    parallel: usize,
-    statements: Option<Statements>,
-    /// By their weights, which are summed up; none: 200.
-    statuses: Vec<(f64, u16)>,
-    attributes: Vec<(String, Template)>,
     cache: Cache,
     errors: f64,
     response_bytes: usize,
@@ -118,36 +99,14 @@ impl Operation {
 
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
-        if !self.attributes.is_empty() {
-            annotate(self.filled(params));
-        }
         self.attend(params)?;
-        let status = if self.statuses.is_empty() { 200 } else { *template::pick(&self.statuses) };
-        if status >= 400 {
-            return Err(Error::new(status, format!("{} failed", self.done_for.name())));
-        }
-        Ok(Response::new(status).body(vec![b'.'; self.response_bytes]))
+        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
     }
 
     /// Runs as a job: in a span of its own, which is the root of its trace.
     pub fn run(&self) -> Result<(), Error> {
         let none = Params(Vec::new());
-        in_span(self.done_for.name(), |span| {
-            if !self.attributes.is_empty() {
-                span.set_all(self.filled(&none));
-            }
-            self.attend(&none)
-        })
-    }
-
-    /// The attributes of a request or a run.
-    fn filled(&self, params: &Params) -> Vec<Attribute> {
-        let one = |(key, template): &(String, Template)| {
-            let text = template.fill(params);
-            let number = if template.is_number() { text.parse::<i64>().ok() } else { None };
-            (key.clone(), number.map_or_else(|| text.into(), AttributeValue::from))
-        };
-        self.attributes.iter().map(one).collect()
+        in_span(self.done_for.name(), |_| self.attend(&none))
     }
 
     /// Does all that there is to do for a request or a run.
@@ -160,10 +119,7 @@ impl Operation {
         if random::chance(self.errors) {
             return Err(Error::unexpected("ServiceError", format!("{name} failed")));
         }
-        let make = || {
-            self.statements.iter().try_for_each(|statements| statements.execute(params))?;
-            calls::make(&self.calls, params, self.parallel)
-        };
+        let make = || calls::make(&self.calls, params);
         // Of a job, nothing is kept.
         let made = self.cache.serve(name, params, self.response_bytes, make);
         if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
@@ -322,10 +278,6 @@ fn operation(
         done_for,
         work: reader.distribution("work"),
         calls: reader.calls(),
-        parallel: reader.parallel(),
-        statements: reader.statements(),
-        statuses: if is_job { Vec::new() } else { reader.statuses() },
-        attributes: reader.attributes(),
         cache: if is_job { Cache::default() } else { reader.cache() },
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),
@@ -522,7 +474,7 @@ mod tests {
     #[test]
     fn every_setting_is_a_value_or_may_be_a_table() {
         let values = VALUES.iter().map(|(name, _)| *name).filter(|name| !["route", "job"].contains(name));
-        let mut names: Vec<_> = values.chain(["work", "database", "metrics", "attributes"]).collect();
+        let mut names: Vec<_> = values.chain(["work", "database", "metrics"]).collect();
         let mut settings = SETTINGS.to_vec();
         names.sort_unstable();
         settings.sort_unstable();

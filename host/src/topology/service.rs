@@ -91,7 +91,7 @@ static GUEST: Key<Written, Optional> = Key {
     name: "guest",
     of: CODE,
     absent: Optional("required without `url`"),
-    says: "a [built-in guest](guests.md) (`orders`, `inventory`, `payment`, `notification`, `gateway`, `checkout`, `stock`, `items`, `service`), or the path \
+    says: "a [built-in guest](guests.md) (`orders`, `inventory`, `payment`, `notification`, `gateway`, `checkout`, `stock`, `items`, `storefront`, `mailer`, `dispatch`, `command`, `service`), or the path \
            of a component",
 };
 
@@ -137,12 +137,8 @@ static CONFIG: Key<Written, Optional> = Key {
     says: "settings of the guest, also as environment variables: `notify-timeout` is `NOTIFY_TIMEOUT`",
 };
 
-static RESOURCE: Key<Written, Optional> = Key {
-    name: "resource",
-    of: SETTINGS,
-    absent: Optional("`{}`"),
-    says: "further resource attributes. `{replica}` in a text is the number of the replica, from 0",
-};
+static RESOURCE: Key<Written, Optional> =
+    Key { name: "resource", of: SETTINGS, absent: Optional("`{}`"), says: "further resource attributes" };
 
 static COMPUTE_FACTOR: Key<Number, Usual> = Key {
     name: "compute-factor",
