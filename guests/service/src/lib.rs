@@ -11,6 +11,8 @@
 //! |---|---|---|
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
+//! | `publish` | none | the messages that are sent then, see below |
+//! | `message-bytes` | `0` | length of the body of each |
 //! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
 //! | `cache-in` | none | the cache of the topology that keeps them, for all workers and replicas |
 //! | `errors` | `0` | the share of requests, `0.001` or `"0.1%"`, that get a 500 after the work and call nobody |
@@ -32,6 +34,21 @@
 //! config.errors = 0.001
 //! config.show = { route = "GET /products/{id}", work = "3ms +/- 1ms", calls = "stock/items/{id}" }
 //! config.add = { route = "POST /products", work = "9ms", span = "INSERT products", database = "postgresql" }
+//! ```
+//!
+//! A table with a `job` in place of the `route` is a job, which a schedule of the topology begins. It has no answer, so
+//! it takes neither `cache`, `cache-in` nor `response-bytes`. A span of the job's name is around all that it does:
+//!
+//! ```toml
+//! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
+//! ```
+//!
+//! A table with a `topic` is done for each message of that topic, whose key is the parameter `{key}`. What fails is asked
+//! for once more. `publish` holds messages with `,` between them: `[SHARE%] [TIMESx] TOPIC[/KEY][?]`:
+//!
+//! ```toml
+//! config.place = { route = "POST /orders/{id}", publish = "order-events/{id}, 10% audit?" }
+//! config.mail = { topic = "order-events", work = "20ms", calls = "POST mail/orders/{key}" }
 //! ```
 //!
 //! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
@@ -62,24 +79,59 @@
 mod cache;
 mod calls;
 mod line;
+mod messages;
 mod metric;
 mod operation;
 mod reader;
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use operation::Operation;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-simhost_sdk::service!(routes);
+simhost_sdk::service!(routes = routes, jobs = jobs, consumers = consumers);
 
 const HEALTH: &str = "GET /health";
 
 fn routes() -> Router {
-    let (operations, problems) = operation::read(&config::all());
-    problems.into_iter().for_each(config::refuse);
-    let has_health = operations.iter().any(|operation| operation.route == HEALTH);
+    let routes = operations(|operation| operation.route().map(str::to_owned));
+    let has_health = routes.iter().any(|(_, route)| route == HEALTH);
     let router = if has_health { Router::new() } else { Router::new().route(HEALTH, health) };
-    operations.into_iter().fold(router, |router, operation| {
-        let (key, route) = (operation.key.clone(), operation.route.clone());
+    routes.into_iter().fold(router, |router, (operation, route)| {
+        let key = operation.key.clone();
         router.configured_route(&key, &route, move |params: Params| operation.serve(&params))
+    })
+}
+
+fn jobs() -> Jobs {
+    let jobs = operations(|operation| operation.job().map(str::to_owned));
+    jobs.into_iter().fold(Jobs::new(), |jobs, (operation, job)| {
+        let key = operation.key.clone();
+        jobs.configured_job(&key, &job, move || operation.run())
+    })
+}
+
+fn consumers() -> Consumers {
+    let topics = operations(|operation| operation.topic().map(str::to_owned));
+    topics.into_iter().fold(Consumers::new(), |consumers, (operation, topic)| {
+        let key = operation.key.clone();
+        consumers.configured_topic(&key, &topic, move |message: Message| operation.receive(&message))
+    })
+}
+
+/// The operations for which `of` gives something, with it. The configuration is read once.
+fn operations<T>(of: impl Fn(&Operation) -> Option<T>) -> Vec<(Rc<Operation>, T)> {
+    thread_local! {
+        static READ: OnceCell<Vec<Rc<Operation>>> = const { OnceCell::new() };
+    }
+    READ.with(|read| {
+        let all = read.get_or_init(|| {
+            let (operations, problems) = operation::read(&config::all());
+            problems.into_iter().for_each(config::refuse);
+            operations.into_iter().map(Rc::new).collect()
+        });
+        all.iter().filter_map(|operation| Some((Rc::clone(operation), of(operation)?))).collect()
     })
 }

@@ -1,4 +1,4 @@
-//! What a service does for one route, as its configuration says.
+//! What a service does for one route, in one job or with messages, as its configuration says.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,15 @@ use simhost_sdk::{Distribution, SpanBuilder};
 use crate::cache::Cache;
 use crate::calls;
 use crate::line::Line;
+use crate::messages::Messages;
 use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
 
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 14] = [
     "work",
     "calls",
+    "publish",
+    "message-bytes",
     "cache",
     "cache-in",
     "errors",
@@ -29,8 +32,12 @@ const SETTINGS: [&str; 12] = [
 ];
 
 /// The settings that are one value, and how to write it. The others may be tables.
-const VALUES: [(&str, &str); 10] = [
+const VALUES: [(&str, &str); 14] = [
     ("route", "\"GET /items/{id}\""),
+    ("job", "\"nightly-report\""),
+    ("topic", "\"order-events\""),
+    ("publish", "\"order-events/{id}\""),
+    ("message-bytes", "200"),
     ("calls", "\"stock & pricing\""),
     ("cache", "\"10s\""),
     ("cache-in", "\"pages\""),
@@ -42,14 +49,50 @@ const VALUES: [(&str, &str); 10] = [
     ("warn", "\"5% cache miss\""),
 ];
 
-/// A route and what is done for it.
+/// What says what a table is done for.
+const KINDS: [&str; 3] = ["route", "job", "topic"];
+
+/// The parameter that is the key of a message.
+const KEY: &str = "key";
+
+/// The settings of answers, which jobs and messages have not.
+const OF_ANSWERS: [&str; 3] = ["cache", "cache-in", "response-bytes"];
+
+/// What an operation is done for.
+#[derive(Clone, Debug, PartialEq)]
+enum For {
+    Route(String),
+    Job(String),
+    Topic(String),
+}
+
+impl For {
+    /// What people call it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Route(name) | Self::Job(name) | Self::Topic(name) => name,
+        }
+    }
+
+    /// The setting that says so.
+    fn setting(&self) -> &'static str {
+        match self {
+            Self::Route(_) => "route",
+            Self::Job(_) => "job",
+            Self::Topic(_) => "topic",
+        }
+    }
+}
+
+/// A route, a job or a topic, and what is done for it.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    pub route: String,
-    /// The key at which the route stands.
+    done_for: For,
+    /// The key at which the route, the job or the topic stands.
     pub key: String,
     work: Distribution,
     calls: Calls,
+    messages: Messages,
     cache: Cache,
     errors: f64,
     response_bytes: usize,
@@ -61,22 +104,82 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The route that it serves, if it does.
+    pub fn route(&self) -> Option<&str> {
+        match &self.done_for {
+            For::Route(route) => Some(route),
+            _ => None,
+        }
+    }
+
+    /// The name of the job, if it is one.
+    pub fn job(&self) -> Option<&str> {
+        match &self.done_for {
+            For::Job(job) => Some(job),
+            _ => None,
+        }
+    }
+
+    /// The topic whose messages it processes, if it does.
+    pub fn topic(&self) -> Option<&str> {
+        match &self.done_for {
+            For::Topic(topic) => Some(topic),
+            _ => None,
+        }
+    }
+
+    /// The names for which a request, or a message, has values.
+    fn parameters(&self) -> Vec<&str> {
+        match &self.done_for {
+            For::Route(route) => parameters(route).collect(),
+            For::Job(_) => Vec::new(),
+            For::Topic(_) => vec![KEY],
+        }
+    }
+
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
+        self.attend(params)?;
+        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
+    }
+
+    /// Runs as a job: in a span of its own, which is the root of its trace.
+    pub fn run(&self) -> Result<(), Error> {
+        let none = Params(Vec::new());
+        in_span(self.done_for.name(), |_| self.attend(&none))
+    }
+
+    /// Processes one message. What is wrong may pass: it is asked for once more.
+    pub fn receive(&self, message: &Message) -> Outcome {
+        let key = message.key.iter().map(|key| (KEY.to_owned(), String::from_utf8_lossy(key).into_owned()));
+        match self.attend(&Params(key.collect())) {
+            Ok(()) => Outcome::Done,
+            Err(_) => Outcome::Retry,
+        }
+    }
+
+    /// Does all that there is to do for a request, a run or a message.
+    #[inline(never)]
+    fn attend(&self, params: &Params) -> Result<(), Error> {
         self.log.iter().for_each(|line| line.say(log::Level::Info));
         self.work();
         self.warn.iter().for_each(|line| line.say(log::Level::Warn));
+        let name = self.done_for.name();
         if random::chance(self.errors) {
-            return Err(Error::unexpected("ServiceError", format!("{} failed", self.route)));
+            return Err(Error::unexpected("ServiceError", format!("{name} failed")));
         }
-        let make = || calls::make(&self.calls, params);
-        let made = self.cache.serve(&self.route, params, self.response_bytes, make);
+        let make = || {
+            calls::make(&self.calls, params)?;
+            self.messages.send(params)
+        };
+        // Of a job or a message, nothing is kept.
+        let made = self.cache.serve(name, params, self.response_bytes, make);
         if let (Err(error), true) = (&made, self.log.is_some() || self.warn.is_some()) {
-            log::error(format!("{} failed: {error}", self.route));
+            log::error(format!("{name} failed: {error}"));
         }
         made?;
         self.metrics.iter().for_each(|metric| metric.measure(params));
-        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
+        Ok(())
     }
 
     /// Takes its time, which keeps this worker busy.
@@ -106,10 +209,11 @@ pub fn read(config: &[(String, String)]) -> (Vec<Operation>, Vec<Problem>) {
             false => _ = names.insert(first),
         }
     }
-    let has_route = |name: &str| config.iter().any(|(key, _)| *key == format!("{name}.route"));
-    // A table that is no route is more likely a setting with a slip in its name.
+    let has = |name: &str, what: &str| config.iter().any(|(key, _)| *key == format!("{name}.{what}"));
+    let is_table = |name: &str| KINDS.iter().any(|kind| has(name, kind));
+    // A table that is none of these is more likely a setting with a slip in its name.
     let (tables, slips): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| has_route(name) || nearest(name, SETTINGS).is_none());
+        names.into_iter().partition(|name| is_table(name) || nearest(name, SETTINGS).is_none());
     problems.extend(slips.into_iter().map(unknown));
     let shared = Settings { config, prefix: "" };
     // Read in any case, as what is wrong in it is wrong even where every table says otherwise.
@@ -142,7 +246,7 @@ fn unknown_names(operations: &[Operation]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for metric in operations.iter().flat_map(|operation| &operation.metrics) {
         let routes = operations.iter().filter(|operation| has_key(operation, &metric.key));
-        let known: Vec<&str> = routes.flat_map(|operation| parameters(&operation.route)).collect();
+        let known: Vec<&str> = routes.flat_map(Operation::parameters).collect();
         for name in metric.names().filter(|name| !known.contains(name)) {
             let problem = Problem::of(&metric.key, format!("no route has the parameter {{{name}}}"));
             problems.push(match known.is_empty() {
@@ -167,7 +271,10 @@ fn parameters(route: &str) -> impl Iterator<Item = &str> {
 fn unknown(key: &str) -> Problem {
     let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
     let known = did_you_mean(name, "keys", SETTINGS);
-    let tables = if table.is_empty() { ", and tables with a `route`" } else { ", and `route`" };
+    let tables = match table {
+        "" => ", and tables with a `route`, a `job` or a `topic`",
+        _ => ", and `route`, `job` or `topic`",
+    };
     Problem::of(key, "unknown key").remedy(format!("{known}{tables}"))
 }
 
@@ -188,32 +295,32 @@ fn operation(
 ) -> Option<Operation> {
     let before = problems.len();
     let is_only = own.prefix.is_empty();
-    let route = match own.get("route") {
-        _ if is_only => "GET /".to_owned(),
-        Some(route) => route.to_owned(),
-        None => {
-            let name = own.prefix;
-            let problem = Problem::of(name, "the table has no `route`");
-            problems.push(problem.remedy(format!("write {name} = {{ route = \"GET /{name}\" }}")));
-            String::new()
-        }
-    };
+    let done_for = if is_only { For::Route("GET /".to_owned()) } else { done_for(own, problems) };
+    let answers = matches!(done_for, For::Route(_));
     if !is_only {
         problems.extend(config::below(own.config, own.prefix).into_iter().filter_map(|(key, _)| {
             let (first, rest) = key.split_once('.').unwrap_or((&key, ""));
-            match first == "route" || SETTINGS.contains(&first) {
-                true => below_a_value(&own.key(&key), first, rest),
-                false => Some(unknown(&own.key(first))),
+            match first {
+                _ if !answers && OF_ANSWERS.contains(&first) => {
+                    let problem =
+                        Problem::of(own.key(first), format!("a {} has no answer", done_for.setting()));
+                    Some(problem.remedy("leave it out"))
+                }
+                _ if KINDS.contains(&first) || SETTINGS.contains(&first) => {
+                    below_a_value(&own.key(&key), first, rest)
+                }
+                _ => Some(unknown(&own.key(first))),
             }
         }));
     }
     let mut reader = Reader { own, shared, is_served, problems };
     let operation = Operation {
-        route,
-        key: own.key("route"),
+        key: own.key(done_for.setting()),
+        done_for,
         work: reader.distribution("work"),
         calls: reader.calls(),
-        cache: reader.cache(),
+        messages: reader.messages(),
+        cache: if answers { reader.cache() } else { Cache::default() },
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),
         span: None,
@@ -222,9 +329,30 @@ fn operation(
         warn: reader.line("warn"),
         metrics: reader.metrics(),
     };
-    let span = reader.span(&operation.route);
+    let span = reader.span(operation.done_for.name());
     let operation = Operation { span, ..operation };
     (problems.len() == before).then_some(operation)
+}
+
+/// What a table is done for.
+fn done_for(own: &Settings<'_>, problems: &mut Vec<Problem>) -> For {
+    let said: Vec<_> = KINDS.iter().filter_map(|kind| Some((*kind, own.get(kind)?.to_owned()))).collect();
+    match &said[..] {
+        [("job", job)] => For::Job(job.clone()),
+        [("topic", topic)] => For::Topic(topic.clone()),
+        [(_, route)] => For::Route(route.clone()),
+        [(first, _), (second, _), ..] => {
+            let problem = Problem::of(own.key(second), format!("the table has a `{first}` and a `{second}`"));
+            problems.push(problem.remedy(format!("give the {second} a table of its own")));
+            For::Route(String::new())
+        }
+        [] => {
+            let name = own.prefix;
+            let problem = Problem::of(name, "the table has no `route`, `job` or `topic`");
+            problems.push(problem.remedy(format!("write {name} = {{ route = \"GET /{name}\" }}")));
+            For::Route(String::new())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -243,7 +371,7 @@ mod tests {
     fn without_tables_there_is_one_route() {
         let operations = read(&[("work.exponential.mean", "5ms"), ("calls", "stock")]).unwrap();
         assert_eq!(operations.len(), 1);
-        assert_eq!(operations[0].route, "GET /");
+        assert_eq!(operations[0].route(), Some("GET /"));
         assert_eq!(operations[0].work, Distribution::Exponential { mean: Duration::from_millis(5) });
         assert_eq!(operations[0].calls, Calls::parse("stock").unwrap());
         assert_eq!(read(&[]).unwrap()[0].work, Distribution::Fixed(Duration::ZERO));
@@ -262,10 +390,38 @@ mod tests {
         ])
         .unwrap();
         let [add, show] = &operations[..] else { panic!("{operations:?}") };
-        assert_eq!((show.route.as_str(), show.errors), ("GET /items/{id}", 0.25));
+        assert_eq!((show.route(), show.errors), (Some("GET /items/{id}"), 0.25));
         assert_eq!(show.work, Distribution::Fixed(Duration::from_millis(1)));
-        assert_eq!((add.route.as_str(), add.errors), ("POST /items", 0.001));
+        assert_eq!((add.route(), add.errors), (Some("POST /items"), 0.001));
         assert!(matches!(add.work, Distribution::Lognormal { .. }));
+    }
+
+    #[test]
+    fn a_table_with_a_job_is_one_and_takes_no_settings_of_answers() {
+        let report = [("nightly.job", "report"), ("nightly.work", "2s")];
+        let operations = read(&report).unwrap();
+        let [nightly] = &operations[..] else { panic!("{operations:?}") };
+        assert_eq!(
+            (nightly.route(), nightly.job(), nightly.key.as_str()),
+            (None, Some("report"), "nightly.job")
+        );
+        let shared = [("cache", "1s"), ("show.route", "GET /items")];
+        assert_eq!(
+            read(&[&report[..], &shared[..]].concat()).unwrap().len(),
+            2,
+            "what is shared is for routes"
+        );
+        let wrong = [
+            ("nightly.cache", "1s"),
+            ("nightly.route", "GET /items"),
+            ("weekly.job", "sum"),
+            ("weekly.cache-in", "x"),
+        ];
+        let problems = read(&[&report[..], &wrong[..]].concat()).expect_err("two tables are wrong");
+        assert_eq!(
+            problems,
+            ["nightly.job: the table has a `route` and a `job`", "weekly.cache-in: a job has no answer"]
+        );
     }
 
     #[test]
@@ -361,7 +517,7 @@ mod tests {
             "log: \"120% looked up\" is not valid: `120%`: that is no share",
             "warn: \"5%\" is not valid: it has no text",
             "wrok: unknown key",
-            "show: the table has no `route`",
+            "show: the table has no `route`, `job` or `topic`",
             "work.exponential.median: unknown key of a distribution",
             "errors: \"2\" is not valid: a share is at most 1; for 2 percent write 2%",
             "response-bytes: \"many\" is not valid: write a whole number of bytes, up to 1073741824",
@@ -380,7 +536,7 @@ mod tests {
 
     #[test]
     fn every_setting_is_a_value_or_may_be_a_table() {
-        let values = VALUES.iter().map(|(name, _)| *name).filter(|name| *name != "route");
+        let values = VALUES.iter().map(|(name, _)| *name).filter(|name| !KINDS.contains(name));
         let mut names: Vec<_> = values.chain(["work", "database", "metrics"]).collect();
         let mut settings = SETTINGS.to_vec();
         names.sort_unstable();
@@ -418,7 +574,10 @@ mod tests {
     #[test]
     fn a_slip_in_the_name_of_a_setting_is_no_table_without_a_route() {
         assert_eq!(read(&[("wrok.exponential.mean", "5ms")]).unwrap_err(), ["wrok: unknown key"]);
-        assert_eq!(read(&[("wrok.route", "GET /work")]).unwrap()[0].route, "GET /work");
-        assert_eq!(read(&[("show.work", "5ms")]).unwrap_err(), ["show: the table has no `route`"]);
+        assert_eq!(read(&[("wrok.route", "GET /work")]).unwrap()[0].route(), Some("GET /work"));
+        assert_eq!(
+            read(&[("show.work", "5ms")]).unwrap_err(),
+            ["show: the table has no `route`, `job` or `topic`"]
+        );
     }
 }
