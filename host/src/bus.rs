@@ -35,6 +35,7 @@ use crate::telemetry::recorder::Recorder;
 use crate::telemetry::sampler::Sampler;
 
 use callee::CalleeSide;
+pub use callee::job::{JobFailure, JobRun};
 pub use callee::node::{GuestNode, Node, NodeCode, Release, ReplicaSet};
 pub use callee::outside::{Exchange, External};
 pub use callee::{replica, routes};
@@ -163,6 +164,19 @@ impl Bus {
     /// Requests from outside so far.
     pub const fn entered(&self) -> u64 {
         self.entered.get()
+    }
+
+    /// Runs a job.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub fn run_job(&self, run: JobRun) -> impl Future<Output = Result<(), JobFailure>> + use<> {
+        Rc::clone(&self.callee).run_job(run)
+    }
+
+    /// Counts a run of a job that is left out.
+    pub fn skip_job(&self, run: &JobRun) {
+        self.callee.skip_job(run);
     }
 
     /// Records a span that has ended, unless its trace is not kept.

@@ -197,6 +197,23 @@ impl Worker {
         outcome
     }
 
+    /// Runs the job of this name, for which [`begin`](Self::begin) has prepared. Its guest exports `job`:
+    /// nothing else is asked. After an error the worker is worth nothing: drop it. That the job itself
+    /// fails is no such error.
+    ///
+    /// The future may be dropped before it ends, as that of [`handle`](Self::handle).
+    pub async fn run_job(&mut self, name: &str) -> Result<Result<(), String>, GuestFailure> {
+        cpu::begin(&self.store, &self.ahead, &self.store.data().local.get().identity.limits);
+        let ended = {
+            let job = self.guest.job.as_ref().expect("a guest whose job runs exports `job`");
+            let running = pin!(job.call_run(&mut self.store, name));
+            self.cpu.measure(self.fuel, running).await
+        };
+        let outcome = ended.map_err(|error| failure(&error, self.store.data()));
+        cpu::catch_up(&self.store, &self.ahead).await;
+        outcome
+    }
+
     /// Processes the messages that [`begin`](Self::begin) has announced, as [`handle`](Self::handle) serves a
     /// request. Its guest exports `consumer`: nothing else is asked.
     pub async fn receive(&mut self) -> Result<Outcome, GuestFailure> {

@@ -32,6 +32,7 @@ pub mod generate;
 pub mod graph;
 pub mod guest;
 pub mod ingress;
+pub mod jobs;
 pub mod link;
 pub mod load;
 pub mod look;

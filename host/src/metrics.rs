@@ -11,6 +11,7 @@ mod exemplars;
 mod exponential;
 mod guest;
 mod histogram;
+mod jobs;
 mod life;
 mod messages;
 mod operations;
@@ -41,6 +42,7 @@ pub use exemplars::Origin;
 use guest::Misuses;
 pub use guest::{Definition, GuestKind, INSTRUMENTS, InstrumentId, Misuse, Misused, OTHERS};
 use histogram::Shape;
+pub use jobs::JobKey;
 pub use life::Change;
 use life::Life;
 pub use messages::{Exchanged, MessageKey};
@@ -196,6 +198,22 @@ impl Metrics {
     ) {
         let kept = (self.shape, &self.rule);
         self.alive(of, |process| process.messages_mut()[1].note(kept, PROCESSED, key, attributes, exchanged));
+    }
+
+    /// A run of a job has ended after `took` nanoseconds. `attributes` gives those that `key` stands for.
+    pub fn job_ended(
+        &self,
+        of: Incarnation,
+        key: JobKey,
+        attributes: impl FnOnce() -> Arc<[KeyValue]>,
+        took: Nanos,
+    ) {
+        self.alive(of, |process| process.jobs_mut().note(self.shape, key, attributes, took));
+    }
+
+    /// A run of a job was left out. `attributes` gives those of the job.
+    pub fn job_skipped(&self, of: Incarnation, schedule: u32, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
+        self.alive(of, |process| process.jobs_mut().skip(schedule, attributes));
     }
 
     /// A worker of a replica has a request. `attributes` gives those of its method.

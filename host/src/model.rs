@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 mod cache;
 mod database;
 mod fault;
+mod job;
 mod link;
 mod load;
 mod sampling;
@@ -21,6 +22,7 @@ mod topic;
 pub use cache::*;
 pub use database::*;
 pub use fault::*;
+pub use job::*;
 pub use link::*;
 pub use load::*;
 pub use sampling::*;
@@ -77,6 +79,8 @@ pub struct Model {
     pub faults: Vec<Fault>,
     /// In the order of the file.
     pub loads: Vec<Load>,
+    /// In the order of the file.
+    pub schedules: Vec<JobSchedule>,
     /// In the order of the file.
     pub objectives: Vec<Objective>,
     /// In the order of the file.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
 use crate::fault;
+use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
@@ -37,7 +38,7 @@ pub mod words;
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
-pub use rows::{ExemplarRow, FaultRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+pub use rows::{ExemplarRow, FaultRow, JobRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 pub use symptoms::{Measure, Symptom};
 pub use telemetry::{ClashRow, ExporterRow, MisuseRow, TelemetryRow};
 pub use timeline::{Subject, TimelineRow, TimelineRows};
@@ -85,7 +86,9 @@ pub struct Report {
     pub routes: Vec<RouteRow>,
     /// In the order of the topology.
     pub loads: Vec<LoadRow>,
-    /// Services that saw a request, in the order of the topology.
+    /// In the order of the topology.
+    pub jobs: Vec<JobRow>,
+    /// Services that saw a request or ran a job, in the order of the topology.
     pub services: Vec<ServiceRow>,
     /// Replicas and releases of the services that have several, and saw a request: in the order of
     /// the topology.
@@ -126,6 +129,7 @@ pub struct Facts<'a> {
     pub resources: &'a [Resource],
     pub faults: Vec<fault::Account>,
     pub loads: Vec<(String, LoadStats)>,
+    pub jobs: Vec<JobStats>,
     /// In the order of the topology.
     pub topics: Vec<TopicAccount>,
     pub recorded: Counts,
@@ -156,7 +160,8 @@ impl Report {
         let time = accounts.duration();
         let is_whole = facts.elapsed.is_none() && facts.tasks == 0;
         let unfinished = accounts.services.iter().map(|service| service.inside.level()).sum();
-        let broken = if is_whole { broken(&accounts, &facts.loads, recorded) } else { Vec::new() };
+        let broken =
+            if is_whole { broken(&accounts, (&facts.loads, &facts.jobs), recorded) } else { Vec::new() };
         let counted = Counted { accounts: &accounts, loads: &facts.loads };
         let faults: Vec<_> = facts.faults.into_iter().map(FaultRow::from).collect();
         let warning = |fault: &FaultRow| match facts.is_blind {
@@ -178,6 +183,7 @@ impl Report {
             requests: facts.requests,
             unfinished,
             loads: rows::loads(facts.loads),
+            jobs: rows::jobs(facts.jobs),
             routes: rows::routes(&accounts, time),
             services: rows::services(&accounts, time),
             instances: instances::rows(&accounts, facts.resources, time),
@@ -221,14 +227,24 @@ impl Report {
     }
 }
 
-/// The laws that the bus's counts break, and those of the loads and the spans.
-fn broken(accounts: &Accounts, loads: &[(String, LoadStats)], recorded: Counts) -> Vec<Broken> {
+/// The laws that the bus's counts break, and those of the loads, the jobs and the spans.
+fn broken(
+    accounts: &Accounts,
+    (loads, jobs): (&[(String, LoadStats)], &[JobStats]),
+    recorded: Counts,
+) -> Vec<Broken> {
     let mut broken = accounts.broken();
     for (name, LoadStats { started, tally, .. }) in
         loads.iter().filter(|(_, load)| load.started != load.tally.count)
     {
         let what = format!("requests begun, and ended: {started} is not {}", tally.count);
         broken.push(Broken { place: name.clone(), what });
+    }
+    for JobStats { service, job, started, tally, .. } in
+        jobs.iter().filter(|job| job.started != job.tally.count)
+    {
+        let what = format!("runs begun, and ended: {started} is not {}", tally.count);
+        broken.push(Broken { place: format!("{service}/{job}"), what });
     }
     let Counts { opened, closed, .. } = recorded;
     if opened != closed {

@@ -49,6 +49,8 @@ pub enum Purpose {
     Exemplar = 22,
     /// Where the draws of a database begin.
     Database = 23,
+    /// A run of a job: its jitter, its replica, its traces.
+    Job = 24,
     /// Who a message is, and what is drawn for it.
     Message = 26,
     /// A topology that is generated; no run draws from it.

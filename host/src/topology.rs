@@ -29,6 +29,7 @@ mod patterns;
 mod rates;
 mod reader;
 mod run;
+mod schedule;
 mod schema;
 mod section;
 mod service;
@@ -220,6 +221,7 @@ static ROOT: Section = Section {
         &link::LINKS,
         &fault::FAULTS,
         &load::LOADS,
+        &schedule::SCHEDULES,
         &objectives::OBJECTIVES,
         &telemetry::TELEMETRY,
         &limits::LIMITS,
@@ -251,6 +253,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let faults = fault::faults(root, &around);
     let (loads, names_of_loads) =
         load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });
+    let schedules = schedule::schedules(root, &names);
     let objectives = objectives::objectives(root, &names, &names_of_loads);
     let telemetry = telemetry::telemetry(root);
     let Head { name, namespace, seed, environment } = head?;
@@ -268,6 +271,7 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
         links,
         faults,
         loads,
+        schedules,
         objectives,
         databases,
         caches,

@@ -113,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
         ],
     ),
+    ("jobs", &["model", "rng", "tally", "sched", "bus"]),
     (
         "report",
         &[
@@ -127,6 +128,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bus",
             "prometheus",
             "load",
+            "jobs",
         ],
     ),
     ("traces", &["model", "error", "context", "tally", "telemetry", "report"]),
@@ -163,6 +165,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "graph",
             "ingress",
             "load",
+            "jobs",
             "report",
             "truth",
             "progress",
@@ -220,9 +223,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Modules of the simulated world: what happens in it is decided in them.
-const SIMULATED: [&str; 13] = [
+const SIMULATED: [&str; 14] = [
     "model", "message", "rng", "tally", "context", "process", "link", "fault", "wasi", "guest", "bus",
-    "load", "sched",
+    "load", "jobs", "sched",
 ];
 
 /// What differs between two processes or machines. Clippy knows the functions that

@@ -34,6 +34,7 @@ thread_local! {
 }
 
 /// Builds all parts, and finds all that is wrong with them and with the configuration, which they share.
+#[inline(never)]
 fn build(Parts { routes, jobs, consumers }: Parts) -> Service {
     let ((router, jobs, consumers), mut problems) = config::collect(|| {
         (routes.map(|make| make()), jobs.map(|make| make()), consumers.map(|make| make()))

@@ -7,6 +7,7 @@ mod consume;
 mod dead_letters;
 mod deadlock;
 mod deliver;
+pub mod job;
 mod measured;
 pub mod node;
 pub mod outside;
@@ -44,7 +45,7 @@ pub struct CalleeSide {
     pub(super) faults: Faults,
     /// Faults of records; none where the topology has none.
     pub(super) records: Option<Rc<Records>>,
-    pub(super) tracing: Tracing,
+    pub(super) tracing: Rc<Tracing>,
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
@@ -72,7 +73,7 @@ impl CalleeSide {
             nodes,
             faults,
             records,
-            tracing,
+            tracing: Rc::new(tracing),
             external,
             stats,
             deadlocks: Deadlocks::default(),

@@ -38,9 +38,10 @@ pub struct ReplicaFaults {
     occupants: RefCell<Slab<OccupantState>>,
 }
 
-/// A request that is at the replica.
+/// A request that is at the replica, or a job that runs there.
 struct OccupantState {
-    request: RequestRef,
+    /// None of a run of a job.
+    request: Option<RequestRef>,
     /// The faults that slow its work down, should it have any.
     slow: Vec<Striker>,
     /// It waits for a worker, and is told when faults begin to keep some.
@@ -77,7 +78,7 @@ impl RequestRef {
     }
 }
 
-/// A request's being at a replica, until this is dropped.
+/// A request's or a job's being at a replica, until this is dropped.
 pub struct Occupant<'a> {
     pub faults: &'a ReplicaFaults,
     place: usize,
@@ -104,21 +105,21 @@ impl ReplicaFaults {
         self.process.sched.now()
     }
 
-    /// A request arrives.
+    /// A request arrives, or a job is to run.
     ///
     /// # Errors
     /// Nobody is there.
-    pub fn enter(&self, request: RequestRef) -> Result<Occupant<'_>, Down> {
+    pub fn enter(&self, request: Option<RequestRef>) -> Result<Occupant<'_>, Down> {
         let (now, active) = (self.now(), self.active.borrow());
         if let Some(fault) = active.iter().find(|fault| fault.is_down(now)) {
-            self.struck(&fault.by, Some(request), Drawn::Nothing);
+            self.struck(&fault.by, request, Drawn::Nothing);
             return Err(Down);
         }
         let mut slow = Vec::new();
         for ActiveFault { by, state } in &*active {
             match state {
                 State::Slow(_) => slow.push(by.clone()),
-                State::Paused => self.struck(by, Some(request), Drawn::Nothing),
+                State::Paused => self.struck(by, request, Drawn::Nothing),
                 State::Taken(_) | State::DownUntil(_) | State::Falling { .. } => {}
             }
         }
@@ -318,7 +319,7 @@ impl ReplicaFaults {
         for (_, OccupantState { request, .. }) in
             self.occupants.borrow().iter().filter(|(place, _)| Some(*place) != known)
         {
-            self.struck(by, Some(*request), Drawn::Nothing);
+            self.struck(by, *request, Drawn::Nothing);
         }
     }
 

@@ -130,7 +130,7 @@ impl Stats {
     pub fn done(&self, at: ServiceId, since: Nanos, now: Nanos) {
         self.service(at, |service| {
             service.busy.leave(now);
-            service.jobs += 1;
+            service.worked += 1;
             service.busy_time += u128::from(now - since);
         });
     }

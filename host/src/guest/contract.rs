@@ -14,6 +14,7 @@ use wasmtime::error::Context as _;
 pub use super::bindings::exports::simhost::service::consumer::Outcome;
 use super::bindings::exports::simhost::service::handler::Response;
 pub use super::bindings::exports::simhost::service::handler::{Problem, Route};
+use super::bindings::exports::simhost::service::job;
 use super::host::{self, GuestState};
 
 /// The package of the contract.
@@ -134,7 +135,7 @@ pub type Described<T> = Result<Vec<T>, Vec<Problem>>;
 pub(super) struct Exports {
     pub handle: Option<TypedFunc<(Option<u32>,), (Response,)>>,
     routes: Option<RoutesFunction>,
-    names: Option<TypedFunc<(), (v0_2::NamesResult,)>>,
+    pub job: Option<job::Guest>,
     topics: Option<TypedFunc<(), (v0_2::TopicsResult,)>>,
     pub receive: Option<TypedFunc<(), (Outcome,)>>,
 }
@@ -192,7 +193,7 @@ impl GuestCode {
                 Exports {
                     handle: Some(handler.func_handle()),
                     routes,
-                    names: None,
+                    job: None,
                     topics: None,
                     receive: None,
                 }
@@ -257,8 +258,8 @@ impl Exports {
 
     /// Asks the guest for the names of its jobs; none of one that has no jobs.
     pub async fn jobs(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<String>>> {
-        let Some(names) = &self.names else { return Ok(None) };
-        let (names,) = names.call_async(store, ()).await?;
+        let Some(job) = &self.job else { return Ok(None) };
+        let names = job.call_names(store).await?;
         Ok(Some(names.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
     }
 

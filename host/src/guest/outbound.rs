@@ -44,7 +44,7 @@ pub trait Outbound {
     fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
 }
 
-/// For which request a guest asks a database.
+/// For which request or job a guest asks a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// The service that asks, and its replica.
@@ -56,13 +56,13 @@ pub struct Asking {
     /// Who has called it.
     pub from: Option<ServiceId>,
     pub trace: TraceId,
-    /// The SERVER span of the request, and the span of what is asked.
-    pub server: SpanId,
+    /// The SERVER span of the request, if a request asks; and the span of what is asked.
+    pub server: Option<SpanId>,
     pub span: SpanId,
 }
 
 impl Asking {
-    /// What the request asks in the span `span`.
+    /// What the request or the job asks in the span `span`.
     pub fn new(scope: &RequestScope, identity: &Identity, span: SpanId) -> Self {
         Self {
             service: identity.service,
@@ -71,7 +71,7 @@ impl Asking {
             slot: scope.slot,
             from: scope.from.map(|(service, _)| service),
             trace: scope.trace.trace_id,
-            server: scope.server,
+            server: scope.server(),
             span,
         }
     }

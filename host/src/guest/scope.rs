@@ -1,12 +1,14 @@
-//! One request in a worker: its trace, its baggage, and the spans that the
-//! guest has open.
+//! One request or one run of a job in a worker: its trace, its baggage, and the spans
+//! that the guest has open.
+
+mod caller;
+mod trace;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::context::probability::with_threshold;
-use crate::context::{self, Baggage, SpanContext, SpanId, TraceFlags, TraceId};
+use crate::context::{self, Baggage, SpanContext, SpanId};
 use crate::message::{Headers, Request};
 use crate::model::{Nanos, ServiceId};
 use crate::rng::{Key, Purpose};
@@ -21,119 +23,12 @@ use crate::wasi::Current;
 
 use super::attributes::{bound, merge};
 use super::budget::{Budget, Hold};
-use super::endpoint::Endpoint;
 use super::identity::Identity;
-use super::waiter::Waiter;
+pub use caller::{Caller, Deadline, Visitor};
+pub use trace::{Roots, Trace};
 
 /// Spans that a guest may have open at a time.
 const OPEN_SPANS: usize = 256;
-
-/// What all spans of a trace have in common within one process.
-#[derive(Clone, Debug)]
-pub struct Trace {
-    pub trace_id: TraceId,
-    pub flags: TraceFlags,
-    pub trace_state: Option<Arc<str>>,
-    /// Whether spans are kept: sampled, and not on an excluded path.
-    pub recording: bool,
-    /// Names the trace's streams: made of the seed and the trace's number.
-    pub key: Key,
-}
-
-impl Trace {
-    /// The key of what chance decides around `span`. It is made of the seed, not
-    /// of the trace id, which may be a client's.
-    pub const fn chance(&self, purpose: Purpose, span: SpanId) -> Key {
-        self.key.with(purpose as u64).with(span.0.get())
-    }
-
-    /// From here on nothing is kept, and nothing says by which threshold.
-    pub fn stop_recording(&mut self) {
-        self.recording = false;
-        self.trace_state = with_threshold(self.trace_state.take(), None);
-        self.flags = TraceFlags(self.flags.0 & !TraceFlags::SAMPLED);
-    }
-
-    /// The id of a child span. It follows from the parent and the child's number
-    /// alone: a slower sibling or another fault does not change it.
-    pub fn child_id(&self, parent: Option<SpanId>, ordinal: u32) -> SpanId {
-        let parent = parent.map_or(0, |parent| parent.0.get());
-        let key = self.key.with(Purpose::SpanId as u64).with(parent).with(u64::from(ordinal));
-        let id = std::num::NonZeroU64::new(key.draw()).unwrap_or(std::num::NonZeroU64::MIN);
-        SpanId(id)
-    }
-}
-
-/// Who calls, and from within which span.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// None for what comes from outside of the topology.
-    pub service: Option<ServiceId>,
-    /// Of that service.
-    pub replica: u32,
-    pub resource: ResourceId,
-    /// Where its requests come from.
-    pub endpoint: Rc<Endpoint>,
-    pub trace: Trace,
-    /// The span that is current where the call is made.
-    pub parent: Option<SpanId>,
-    /// The SERVER span of the request that the call is made for.
-    pub within: Option<SpanId>,
-    /// The id that the CLIENT span is to have.
-    pub span: SpanId,
-    pub baggage: Baggage,
-    /// Calls above this one.
-    pub depth: u32,
-    /// The instant from which on nobody waits for the caller itself, if it was told so.
-    pub deadline: Option<Nanos>,
-    /// What the call holds of its worker's budget; none of a client outside.
-    pub hold: Option<Rc<Hold>>,
-    /// The worker that makes the call, where it waits for the call as long as that takes.
-    pub waiter: Option<Rc<Waiter>>,
-}
-
-/// How long the sender of a request waits for the answer, as it has said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline {
-    /// Milliseconds from the request's arrival on.
-    pub allowed: u64,
-    /// The instant at which they are over.
-    pub at: Nanos,
-}
-
-impl Deadline {
-    /// That of a request that arrives now.
-    pub const fn from_now(allowed: u64, now: Nanos) -> Self {
-        Self { allowed, at: now.saturating_add(allowed.saturating_mul(1_000_000)) }
-    }
-}
-
-impl Caller {
-    /// The calling service and its replica; none for what comes from outside.
-    pub fn home(&self) -> Option<(ServiceId, u32)> {
-        Some((self.service?, self.replica))
-    }
-}
-
-/// Where a request comes from, as its worker needs to know.
-#[derive(Debug)]
-pub struct Visitor {
-    /// The calling service and its replica; none from outside of the topology.
-    pub from: Option<(ServiceId, u32)>,
-    /// What the service counts its route as, whichever release serves it.
-    pub slot: Option<u32>,
-    /// Which attempt of its call it is, from 0.
-    pub attempt: u32,
-    pub trace: Trace,
-    pub server: SpanId,
-    pub baggage: Baggage,
-    pub depth: u32,
-    /// The context that came along; none where it is among the request's headers.
-    pub context: Option<SpanContext>,
-    /// What the caller's requests call themselves; none where it is among the headers.
-    pub agent: Option<Arc<str>>,
-    pub deadline: Option<Deadline>,
-}
 
 /// Messages in a worker.
 #[derive(Debug)]
@@ -143,7 +38,7 @@ pub struct Received {
     pub delivery: Rc<Delivery>,
 }
 
-/// A request in a worker.
+/// A request or messages in a worker, or a run of a job, which has no request and no SERVER span.
 #[derive(Debug)]
 pub struct RequestScope {
     /// The calling service and its replica; none from outside of the topology.
@@ -162,8 +57,10 @@ pub struct RequestScope {
     /// The `User-Agent` that came along, where it is not among the headers.
     agent: Option<Arc<str>>,
     pub trace: Trace,
-    /// The SERVER span, which the bus records.
-    pub server: SpanId,
+    /// The SERVER span, which the bus records; of a job, only a name for draws.
+    server: SpanId,
+    /// Of a job: what begins its traces.
+    roots: Option<Roots>,
     /// Calls above this request.
     pub depth: u32,
     deadline: Option<Deadline>,
@@ -194,7 +91,7 @@ struct OpenSpan {
     /// What the guest holds.
     handle: u32,
     id: SpanId,
-    parent: SpanId,
+    parent: Option<SpanId>,
     children: u32,
     name: String,
     kind: SpanKind,
@@ -230,6 +127,7 @@ impl RequestScope {
             agent,
             trace,
             server,
+            roots: None,
             depth,
             deadline,
             baggage,
@@ -239,6 +137,33 @@ impl RequestScope {
             open: Vec::new(),
             left: spans,
         }
+    }
+
+    /// A run of a job, whose draws are named by `trace`. Its spans are roots of traces that `roots` begins.
+    pub fn of_job(trace: Trace, roots: Roots, spans: u32, budget: Rc<Budget>) -> Self {
+        let visitor = Visitor {
+            from: None,
+            slot: None,
+            attempt: 0,
+            server: trace.child_id(None, 0),
+            trace,
+            baggage: Baggage::default(),
+            depth: 0,
+            context: None,
+            agent: None,
+            deadline: None,
+        };
+        Self { roots: Some(roots), ..Self::new(visitor, Request::default(), Vec::new(), spans, budget) }
+    }
+
+    /// Whether it is a request: neither messages nor a job.
+    pub const fn is_request(&self) -> bool {
+        self.roots.is_none() && self.received.is_none()
+    }
+
+    /// The SERVER span, or the CONSUMER span of messages; none of a job.
+    pub fn server(&self) -> Option<SpanId> {
+        self.roots.is_none().then_some(self.server)
     }
 
     /// It is messages that the worker has.
@@ -271,34 +196,41 @@ impl RequestScope {
         (value, made + size_of::<(String, String)>() * headers.0.len())
     }
 
-    /// The guest's chance for this request: named by its SERVER span.
+    /// The guest's chance for this request: named by its SERVER span. Ask before a job has begun a trace.
     pub const fn random(&self) -> Key {
         self.trace.chance(Purpose::Guest, self.server)
     }
 
-    /// The innermost open span, or the SERVER span.
-    pub fn current_id(&self) -> SpanId {
-        self.open.last().map_or(self.server, |span| span.id)
+    /// The innermost open span, or the SERVER span; none of a job that has no span open.
+    pub fn current_id(&self) -> Option<SpanId> {
+        self.open.last().map(|span| span.id).or_else(|| self.server())
     }
 
     /// What log records refer to, whether or not the trace is kept: its flags say so.
     pub fn current(&self) -> Current {
         let trace = &self.trace;
-        Some((trace.trace_id, self.current_id(), trace.flags))
+        Some((trace.trace_id, self.current_id()?, trace.flags))
     }
 
-    /// The next child of the current span: its parent and its id.
-    fn next_child(&mut self) -> (SpanId, SpanId) {
+    /// The next child of the current span: its parent and its id. Without a current span it is the root of
+    /// another trace.
+    fn next_child(&mut self) -> (Option<SpanId>, SpanId) {
         let (parent, children) = match self.open.last_mut() {
             Some(span) => (span.id, &mut span.children),
-            None => (self.server, &mut self.children),
+            None => {
+                if let Some(roots) = &mut self.roots {
+                    self.trace = roots.next();
+                    return (None, self.trace.child_id(None, 0));
+                }
+                (self.server, &mut self.children)
+            }
         };
         *children += 1;
-        (parent, self.trace.child_id(Some(parent), *children))
+        (Some(parent), self.trace.child_id(Some(parent), *children))
     }
 
-    /// A span of the host's own below the current one: its parent and its id.
-    pub fn child(&mut self) -> (SpanId, SpanId) {
+    /// A span of the host's own below the current one: its parent, if it has one, and its id.
+    pub fn child(&mut self) -> (Option<SpanId>, SpanId) {
         self.next_child()
     }
 
@@ -311,8 +243,8 @@ impl RequestScope {
             resource: identity.resource,
             endpoint: Rc::clone(&identity.endpoint),
             trace: self.trace.clone(),
-            parent: Some(parent),
-            within: Some(self.server),
+            parent,
+            within: self.server(),
             span,
             baggage: self.baggage.clone(),
             depth: self.depth + 1,
@@ -466,7 +398,7 @@ impl RequestScope {
         recorder.span(SpanRecord {
             trace_id: self.trace.trace_id,
             span_id: span.id,
-            parent: Some(span.parent),
+            parent: span.parent,
             remote_parent: false,
             flags: self.trace.flags,
             trace_state: self.trace.trace_state.clone(),

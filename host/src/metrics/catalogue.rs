@@ -32,6 +32,8 @@ pub enum Own {
     MessagesSent,
     ProcessDuration,
     MessagesConsumed,
+    JobDuration,
+    JobSkipped,
     QueueLength,
     QueueWait,
     WorkerCount,
@@ -107,7 +109,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 41] = [
+pub const SPECS: [Spec; 43] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -248,6 +250,20 @@ pub const SPECS: [Spec; 41] = [
         "{message}",
         Kind::Counter,
         "Number of messages that were delivered to the application.",
+    ),
+    spec(
+        Own::JobDuration,
+        "simhost.job.duration",
+        "s",
+        Kind::Histogram(OPERATION_DURATIONS),
+        "Duration of runs of jobs, with the wait for a worker.",
+    ),
+    spec(
+        Own::JobSkipped,
+        "simhost.job.skipped",
+        "{run}",
+        Kind::Counter,
+        "Number of runs of jobs that were left out, as the one before went on.",
     ),
     spec(
         Own::QueueLength,

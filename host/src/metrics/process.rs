@@ -11,6 +11,7 @@ use super::catalogue::Own;
 use super::collecting::{Collecting, Counter};
 use super::guest::GuestInstruments;
 use super::histogram::{Histogram, Shape};
+use super::jobs::Jobs;
 use super::life::{Change, Life};
 use super::messages::{Messages, PROCESSED, SENT};
 use super::operations::Operations;
@@ -61,6 +62,7 @@ pub struct ProcessMetrics {
     pools: Option<Box<Pools>>,
     /// What it has sent, and what it has processed; none before the first.
     messages: Option<Box<[Messages; 2]>>,
+    jobs: Option<Box<Jobs>>,
     /// Requests that its workers have, by method; none before the first.
     active: Option<Box<[Active; METHODS]>>,
     waits: Option<Box<Histogram>>,
@@ -101,6 +103,7 @@ impl ProcessMetrics {
             operations: None,
             pools: None,
             messages: None,
+            jobs: None,
             active: None,
             waits: None,
             policies: Vec::new(),
@@ -149,6 +152,11 @@ impl ProcessMetrics {
         self.messages.get_or_insert_default()
     }
 
+    /// The jobs that have run in it.
+    pub fn jobs_mut(&mut self) -> &mut Jobs {
+        self.jobs.get_or_insert_default()
+    }
+
     /// A worker has a request.
     pub fn began(&mut self, method: u8, attributes: impl FnOnce() -> Arc<[KeyValue]>) {
         let active = &mut self.active.get_or_insert_default()[usize::from(method)];
@@ -164,7 +172,7 @@ impl ProcessMetrics {
         self.computed(computed);
     }
 
-    /// A worker has computed this long.
+    /// It has computed this long: nanoseconds of processor time.
     pub fn computed(&mut self, computed: Nanos) {
         if computed > 0 {
             let computed = Measured::Time(computed);
@@ -232,6 +240,7 @@ impl ProcessMetrics {
         self.pools.iter_mut().for_each(|pools| pools.collected(now));
         let messages = self.messages.iter_mut().flat_map(|messages| messages.iter_mut());
         messages.for_each(|messages| messages.collected(now));
+        self.jobs.iter_mut().for_each(|jobs| jobs.collected(now));
         self.waits.iter_mut().for_each(|waits| waits.collected(now));
         let counters = self.policies.iter_mut().flat_map(|policies| &mut policies.counts);
         counters.chain(self.computed.as_deref_mut()).for_each(|counter| counter.collected(now));
@@ -258,6 +267,7 @@ impl ProcessMetrics {
             sent.leave(SENT, collecting);
             processed.leave(PROCESSED, collecting);
         }
+        self.jobs.iter().for_each(|jobs| jobs.leave(collecting));
         let plain: Arc<[KeyValue]> = Arc::default();
         let whole = |value: u64| [(Arc::clone(&plain), Measured::Whole(value as i64))];
         if let Some(Observed { waiting, workers, busy, .. }) = observed {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::bus::stats::{Accounts, LinkAccount, PolicyAccount, ServiceAccount};
 use crate::fault::{self, Suppression};
+use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::model::{Nanos, ServiceId};
 use crate::tally::{Exemplar, Tally};
@@ -43,6 +44,20 @@ pub struct RouteRow {
     /// traces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exemplar: Option<ExemplarRow>,
+}
+
+/// The runs of one job, from their beginning to their end.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct JobRow {
+    pub service: String,
+    pub job: String,
+    /// Runs that were due and left out, as the one before went on.
+    pub skipped: u64,
+    /// Runs that had not ended when the run of simhost did.
+    pub in_flight: u32,
+    /// Of the runs that ended: those that failed are its errors.
+    #[serde(flatten)]
+    pub numbers: Numbers,
 }
 
 /// A trace that has a request of a row.
@@ -270,9 +285,9 @@ pub fn services(accounts: &Accounts, time: Nanos) -> Vec<ServiceRow> {
 
 fn service(account: &ServiceAccount, time: Nanos) -> ServiceRow {
     let capacity = account.capacity.unwrap_or_default();
-    let jobs = account.busy.entered();
+    let held = account.busy.entered();
     let waits = account.waits.as_deref();
-    let per_job = |time: u128| if jobs == 0 { 0 } else { whole(time as f64 / jobs as f64) };
+    let per_one = |time: u128| if held == 0 { 0 } else { whole(time as f64 / held as f64) };
     ServiceRow {
         service: account.name.to_string(),
         replicas: capacity.replicas,
@@ -281,20 +296,21 @@ fn service(account: &ServiceAccount, time: Nanos) -> ServiceRow {
         numbers: Numbers::new(&account.all(), time),
         utilisation: account.utilisation(time),
         busy_mean: account.busy.mean(time),
-        busy_ns: per_job(account.busy.integral()),
+        busy_ns: per_one(account.busy.integral()),
         waiting_mean: account.waiting.mean(time),
         waiting_max: account.longest_queue,
         waited: waits.map_or(0, |waits| waits.count),
-        wait_mean_ns: per_job(waits.map_or(0, |waits| waits.total)),
-        wait_p99_ns: waits.map_or(0, |waits| wait_quantile(waits, jobs, 0.99)),
+        wait_mean_ns: per_one(waits.map_or(0, |waits| waits.total)),
+        wait_p99_ns: waits.map_or(0, |waits| wait_quantile(waits, held, 0.99)),
         wait_max_ns: waits.map_or(0, |waits| waits.longest),
     }
 }
 
-/// The quantile of the waits of all `jobs`, of which those in `waits` were not zero.
-fn wait_quantile(waits: &Tally, jobs: u64, quantile: f64) -> Nanos {
-    let at_once = jobs.saturating_sub(waits.count) as f64;
-    let rank = quantile * jobs as f64;
+/// The quantile of the waits of all requests and jobs, `held` of them, of which those in `waits` were not
+/// zero.
+fn wait_quantile(waits: &Tally, held: u64, quantile: f64) -> Nanos {
+    let at_once = held.saturating_sub(waits.count) as f64;
+    let rank = quantile * held as f64;
     if rank <= at_once { 0 } else { waits.quantile((rank - at_once) / waits.count as f64) }
 }
 
@@ -334,6 +350,17 @@ pub fn loads(loads: Vec<(String, LoadStats)>) -> Vec<LoadRow> {
     loads.into_iter().map(row).collect()
 }
 
+pub fn jobs(jobs: Vec<JobStats>) -> Vec<JobRow> {
+    let row = |stats: JobStats| JobRow {
+        service: stats.service.to_string(),
+        job: stats.job.to_string(),
+        skipped: stats.skipped,
+        in_flight: stats.in_flight,
+        numbers: Numbers::new(&stats.tally, stats.duration),
+    };
+    jobs.into_iter().map(row).collect()
+}
+
 impl From<fault::Account> for FaultRow {
     fn from(account: fault::Account) -> Self {
         let reasons = Suppression::ALL.into_iter().zip(account.suppressed).filter(|(_, count)| *count > 0);
@@ -356,7 +383,7 @@ mod tests {
     fn waits_that_were_nothing_count_in_the_quantiles() {
         let mut waits = Tally::coarse();
         [10_000_000, 20_000_000].into_iter().for_each(|wait| waits.note(wait, None));
-        let quantile = |jobs, quantile| wait_quantile(&waits, jobs, quantile) / 1_000_000;
+        let quantile = |held, quantile| wait_quantile(&waits, held, quantile) / 1_000_000;
         assert_eq!([quantile(100, 0.5), quantile(100, 0.98), quantile(100, 0.99)], [0, 0, 10]);
         assert_eq!([quantile(100, 1.0), quantile(2, 0.5), quantile(2, 0.51)], [20, 10, 20]);
     }

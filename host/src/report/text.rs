@@ -8,7 +8,7 @@ use crate::telemetry::console::Style;
 
 use super::exemplars;
 use super::instances::{self, InstanceRow};
-use super::rows::{LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+use super::rows::{JobRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
 use super::table::{self, Column, Page};
 use super::topics;
@@ -44,7 +44,7 @@ impl Report {
         let mut text = String::new();
         self.headline(&mut text);
         let all_went_well = self.loads.iter().all(|load| load.numbers.errors == 0);
-        if self.requests < ENOUGH && all_went_well {
+        if self.requests < ENOUGH && all_went_well && self.jobs.is_empty() {
             self.few(&mut text, style);
         } else {
             self.interval(&mut text);
@@ -132,6 +132,10 @@ impl Report {
             page.text.push('\n');
             page.table("load", &self.loads, |row| row.numbers.weight(), 1, &columns);
         }
+        if !self.jobs.is_empty() {
+            page.text.push('\n');
+            page.table("job", &self.jobs, |row| row.numbers.weight(), 2, &job_columns(&self.jobs));
+        }
         let mut columns = route_names();
         columns.push(("requests", Box::new(|row| count(row.numbers.count))));
         columns.push(("rate/s", Box::new(|row| number(row.numbers.rate))));
@@ -218,6 +222,20 @@ fn policies<'a>(links: &[LinkRow]) -> Vec<Column<'a, LinkRow>> {
 /// Where requests wait, and where workers are busy: in millionths.
 fn strain(row: &ServiceRow) -> (u64, u64) {
     ((row.waiting_mean * 1e6) as u64, (row.utilisation * 1e6) as u64)
+}
+
+fn job_columns<'a>(jobs: &[JobRow]) -> Vec<Column<'a, JobRow>> {
+    let mut columns: Vec<Column<'a, JobRow>> = vec![
+        ("service", Box::new(|row| row.service.clone())),
+        ("job", Box::new(|row| row.job.clone())),
+        ("runs", Box::new(|row| count(row.numbers.count))),
+    ];
+    if jobs.iter().any(|row| row.skipped > 0) {
+        columns.push(("skipped", Box::new(|row| count(row.skipped))));
+    }
+    columns.extend(times(|row: &JobRow| &row.numbers, known_to_the_digit));
+    columns.extend(table::errors(jobs, |row| &row.numbers));
+    columns
 }
 
 fn route_names<'a>() -> Vec<Column<'a, RouteRow>> {

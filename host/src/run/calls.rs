@@ -4,7 +4,7 @@
 mod guests;
 pub mod paths;
 
-pub use guests::databases;
+pub use guests::{databases, of_job, of_topic};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +90,12 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// The names of a service's jobs; none of a service whose guest could not be loaded.
+    pub fn jobs(&self, service: ServiceId) -> Option<&'a [String]> {
+        let guest = self.services[service.index()].as_ref().map(|service| service.guest.as_ref())?;
+        Some(guest.map_or(&[], |guest| &guest.jobs))
+    }
+
     /// Whether a service takes requests. One whose guest could not be loaded may.
     pub fn serves(&self, service: ServiceId) -> bool {
         let guest = self.services[service.index()].as_ref().and_then(|service| service.guest.as_ref());

@@ -14,7 +14,7 @@ use crate::model::{Cache, Measure, Model, Objective, RequestsOf, ServiceId};
 use crate::report::words;
 use crate::topology::{show_distribution, show_size};
 
-use super::calls::{Call, Calls};
+use super::calls::{Call, Calls, of_job, of_topic};
 use super::loaded::LoadedService;
 
 /// A blank where no line may end.
@@ -57,6 +57,10 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
         let when = if load.real_time { "" } else { ", in virtual time only" };
         text.push_str(&paragraph("", &format!("load {}: to {to}{when}", load.name)));
     }
+    for schedule in &model.schedules {
+        let (service, every) = (&model.service(schedule.service).name, clock::show(schedule.every));
+        text.push_str(&paragraph("", &format!("job {}: of {service}, every {every}", schedule.job)));
+    }
     for fault in &model.faults {
         text.push_str(&paragraph("", &fault::line(fault, model)));
     }
@@ -89,8 +93,10 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         write!(head, ", caches {}", names.join(", ")).expect(INFALLIBLE);
     }
     let mut text = paragraph("", &head);
-    for route in guest.routes.names() {
-        text.push_str(&paragraph("  ", route));
+    let jobs = guest.jobs.iter().map(|job| of_job(job));
+    let topics = guest.topics.iter().flatten().filter(|topic| *topic != "*").map(|topic| of_topic(topic));
+    for route in guest.routes.names().map(str::to_owned).chain(jobs).chain(topics) {
+        text.push_str(&paragraph("  ", &route));
         let made: Vec<_> = calls
             .all
             .iter()
@@ -99,9 +105,6 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
         if !made.is_empty() {
             text.push_str(&paragraph("    ", &format!("calls {}", in_steps(&made))));
         }
-    }
-    for job in &guest.jobs {
-        text.push_str(&paragraph("  ", &format!("job {job}")));
     }
     if !calls.known(id) {
         text.push_str("  (what it calls shows when it runs)\n");

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::bus::{Bus, External, NodeCode};
 use crate::ingress::{self, Inbound, Ingress};
+use crate::jobs::{JobStats, Jobs};
 use crate::load::{LoadStats, Loads, Surroundings, Transport};
 use crate::model::{Model, Nanos};
-use crate::sched::Sched;
+use crate::sched::{NEVER, Sched};
 use crate::socket::Shortage;
 use crate::telemetry::record::ResourceId;
 
@@ -24,6 +25,30 @@ use super::{Options, RunError, first};
 
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
+
+/// What a run has done when it has been driven to its end.
+#[derive(Debug, Default)]
+pub struct Driven {
+    pub replies: Vec<Reply>,
+    /// By name, in the order of the topology.
+    pub loads: Vec<(String, LoadStats)>,
+    /// In the order of the topology.
+    pub jobs: Vec<JobStats>,
+}
+
+/// What makes requests and begins jobs by itself.
+struct Going {
+    loads: Loads,
+    jobs: Jobs,
+}
+
+impl Going {
+    /// Lets nothing further begin. What is under way goes on.
+    fn stop(&self) {
+        self.loads.stop();
+        self.jobs.stop();
+    }
+}
 
 /// A run that is ready to go.
 pub struct Drive<'a> {
@@ -53,10 +78,10 @@ impl Drive<'_> {
         listener: Option<TcpListener>,
         network: &Runtime,
         on_event: &mut impl FnMut(RunEvent),
-    ) -> Result<(Vec<Reply>, Vec<(String, LoadStats)>), RunError> {
+    ) -> Result<Driven, RunError> {
         self.bus.stats().requests_begin(self.sched.now());
         let replies = self.send(on_event).await;
-        let loads = match listener {
+        let going = match listener {
             Some(listener) => self.serve(listener, network, on_event).await?,
             None => self.wait(on_event).await,
         };
@@ -67,7 +92,7 @@ impl Drive<'_> {
         } else {
             select(pin!(self.sched.drained()), self.sched.sleep(DRAIN)).await;
         }
-        Ok((replies, loads.snapshot()))
+        Ok(Driven { replies, loads: going.loads.snapshot(), jobs: going.jobs.snapshot() })
     }
 
     /// Sends the requests of the command line, one after the other, until it is told to stop.
@@ -95,27 +120,34 @@ impl Drive<'_> {
         replies
     }
 
-    /// Lets the loads go by this way.
-    fn start_loads(&self, transport: &Transport) -> Loads {
-        Loads::start(&Surroundings {
+    /// Lets the loads go by this way, and the jobs run.
+    fn set_going(&self, transport: &Transport) -> Going {
+        let loads = Loads::start(&Surroundings {
             model: self.model,
             bus: self.bus,
             sched: self.sched,
             transport,
             resource: self.loads,
             until: self.options.stop_after,
-        })
+        });
+        Going { loads, jobs: Jobs::start(self.model, self.bus, self.sched, self.options.stop_after) }
     }
 
-    /// Waits until the loads are over, time is up, or it is told to stop.
-    async fn wait(&self, on_event: &mut impl FnMut(RunEvent)) -> Loads {
-        let loads = self.start_loads(&Transport::Bus);
-        if let Some(begin) = loads.begin() {
+    /// Waits until the loads are over, time is up, or it is told to stop. Jobs run as long as the loads do,
+    /// or until time is up.
+    async fn wait(&self, on_event: &mut impl FnMut(RunEvent)) -> Going {
+        let going = self.set_going(&Transport::Bus);
+        let first = going.loads.begin();
+        if let Some(begin) = first.filter(|_| going.jobs.is_empty()) {
             self.bus.stats().requests_begin(begin);
         }
         let until = self.options.stop_after.map(|after| self.sched.now().saturating_add(after));
         let over = async {
-            loads.over().await;
+            going.loads.over().await;
+            if !going.jobs.is_empty() && (until.is_some() || first.is_none()) {
+                self.sched.sleep_until(until.unwrap_or(NEVER)).await;
+            }
+            going.jobs.stop();
             self.requests_end();
             // Also when the loads end earlier: all of this time is to be simulated. Nobody waits
             // for nothing in real time, though.
@@ -127,8 +159,8 @@ impl Drive<'_> {
             on_event(RunEvent::Draining);
         }
         self.requests_end();
-        loads.stop();
-        loads
+        going.stop();
+        going
     }
 
     /// Serves what comes in until it is told to stop, or time is up.
@@ -137,7 +169,7 @@ impl Drive<'_> {
         listener: TcpListener,
         network: &Runtime,
         on_event: &mut impl FnMut(RunEvent),
-    ) -> Result<Loads, RunError> {
+    ) -> Result<Going, RunError> {
         let at = self.model.ingress.as_ref().expect("who listens has an ingress");
         let settings = ingress::Settings {
             to: at.to,
@@ -163,7 +195,7 @@ impl Drive<'_> {
             Some(client) => Transport::ingress(Rc::clone(client), base, self.model.bounds.connections),
             None => Transport::Bus,
         };
-        let loads = self.start_loads(&transport);
+        let going = self.set_going(&transport);
         match self.options.stop_after {
             Some(after) => match select(pin!(self.told()), self.sched.sleep(after)).await {
                 Either::Left(_) | Either::Right(_) => {}
@@ -174,9 +206,9 @@ impl Drive<'_> {
         self.stop.send_replace(true);
         on_event(RunEvent::Draining);
         self.requests_end();
-        loads.stop();
+        going.stop();
         network.spawn(ingress.close()).await.ok();
-        Ok(loads)
+        Ok(going)
     }
 
     /// Nothing more comes in.

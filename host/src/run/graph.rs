@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock;
 use crate::graph::{Edge, Graph, Kind, Node};
 use crate::model::{Code, Load, Model, Piece};
 use crate::report::words;
 
-use super::calls::{Calls, Meets, databases};
+use super::calls::{Calls, Meets, databases, of_job};
 use super::loaded::LoadedService;
 
 /// `db.system.name` of the databases of a topology.
 const POSTGRESQL: &str = "postgresql";
 
-/// Clients first, then the services, then their databases and caches.
+/// Clients and schedules first, then the services, then their databases and caches.
 pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
         Draft { graph: Graph { name: model.title.clone(), ..Graph::default() }, edges: BTreeMap::new() };
     let ingress = model.ingress.as_ref();
-    let clients = model.loads.len() + usize::from(ingress.is_some());
+    let clients = model.loads.len() + model.schedules.len() + usize::from(ingress.is_some());
     if let Some(ingress) = ingress {
         draft.node(Kind::Client, "clients", &format!("http://{}", ingress.listen));
         draft.edge(0, clients + ingress.to.index(), None);
@@ -27,6 +28,11 @@ pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph 
         for request in requests(load) {
             draft.edge(node, clients + load.to.index(), Some(request));
         }
+    }
+    for schedule in &model.schedules {
+        let every = format!("every {}", clock::show(schedule.every));
+        let node = draft.node(Kind::Client, &schedule.job, &every);
+        draft.edge(node, clients + schedule.service.index(), Some(of_job(&schedule.job)));
     }
     for (described, service) in model.services.iter().zip(services) {
         let (kind, detail) = match &described.code {

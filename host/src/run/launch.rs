@@ -193,6 +193,7 @@ fn report(
         resources,
         faults: std::mem::take(&mut done.faults),
         loads: std::mem::take(&mut done.loads),
+        jobs: std::mem::take(&mut done.jobs),
         topics: std::mem::take(&mut done.topics),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),

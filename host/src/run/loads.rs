@@ -19,6 +19,8 @@ pub fn choose(options: &Options, model: &mut Model) -> Vec<Problem> {
         let by_itself = load.real_time || options.virtual_time;
         load.enabled = options.requests.is_empty() && switched.map_or(by_itself, |(_, on)| *on);
     }
+    // As loads by themselves: where requests are named, nothing else happens.
+    model.schedules.iter_mut().for_each(|schedule| schedule.enabled = options.requests.is_empty());
     problems.extend(enabled(model).filter_map(|load| outside(load, model)));
     problems.extend(files::read(model));
     problems
@@ -77,14 +79,24 @@ pub fn problems(options: &Options, model: &Model) -> Vec<Problem> {
     // Where time passes by itself, a person may watch until it is enough. Where it
     // jumps, memory and disks would be full before.
     let jumps = options.virtual_time && options.speed.is_none();
-    let endless_loads = enabled(model).filter(|load| options.stop_after.is_none() && jumps && !load.ends());
-    endless_loads.map(endless).collect()
+    let must_end = options.stop_after.is_none() && jumps;
+    let endless_loads = enabled(model).filter(|load| must_end && !load.ends());
+    let has_loads = enabled(model).next().is_some();
+    let schedules = model.schedules.iter().filter(|schedule| schedule.enabled);
+    let endless_job = schedules.filter(|_| must_end && !has_loads).map(|schedule| {
+        let problem =
+            Problem::new(format!("the job {} runs for ever, and so would the run", quote(&schedule.job)));
+        problem.at(schedule.place.clone(), "no load says when it is over").help("say how long: --for 10m")
+    });
+    endless_loads.map(endless).chain(endless_job.take(1)).collect()
 }
 
 /// The problem of a run in virtual time that makes no request.
 pub fn idle(options: &Options, found: &Found<'_>) -> Option<Problem> {
-    let is_idle =
-        options.virtual_time && options.requests.is_empty() && enabled(found.model).next().is_none();
+    let is_idle = options.virtual_time
+        && options.requests.is_empty()
+        && enabled(found.model).next().is_none()
+        && found.model.schedules.is_empty();
     is_idle.then(|| Problem::new("a run in virtual time has nothing to do").help(to_do(found)))
 }
 

@@ -119,7 +119,9 @@ pub fn client(address: Ipv4Addr, service: &str) -> OfClient {
 /// What keeps requests from coming in.
 pub fn problems(model: &Model) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if model.ingress.is_none() && !model.loads.iter().any(|load| load.enabled) {
+    let goes_by_itself = model.loads.iter().any(|load| load.enabled)
+        || model.schedules.iter().any(|schedule| schedule.enabled);
+    if model.ingress.is_none() && !goes_by_itself {
         let problem = Problem::new("the topology has no [ingress]: no request can come in");
         problems.push(problem.help("say where requests go: [ingress] to = \"SERVICE\""));
     }

@@ -13,6 +13,7 @@ use crate::bus::stats::Accounts;
 use crate::clock::Clock;
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler};
+use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
 use crate::model::{Model, Nanos};
@@ -26,7 +27,7 @@ use crate::telemetry::sampler::Sampler;
 use crate::telemetry::signal::{Batch, Signal};
 use crate::topic::TopicAccount;
 
-use super::drive::Drive;
+use super::drive::{Drive, Driven};
 use super::event::RunEvent;
 use super::loaded::Loaded;
 use super::network::{external, http_client};
@@ -70,6 +71,7 @@ pub struct Simulated {
     /// Answers to the requests of the command line, in order.
     pub replies: Vec<Reply>,
     pub loads: Vec<(String, LoadStats)>,
+    pub jobs: Vec<JobStats>,
     pub accounts: Accounts,
     pub faults: Vec<fault::Account>,
     /// Whom the faults struck, of each world, where that is noted.
@@ -164,7 +166,7 @@ impl World<'_> {
         // What is cut off here still ends the spans of its calls.
         sched.clear();
         let mut halted = Vec::new();
-        let (replies, loads) = match driven {
+        let Driven { replies, loads, jobs } = match driven {
             Ok(driven) => {
                 drop(driving);
                 driven?
@@ -185,6 +187,7 @@ impl World<'_> {
         Ok(Simulated {
             replies,
             loads,
+            jobs,
             accounts,
             faults,
             seen,
@@ -212,6 +215,11 @@ impl Simulated {
                 // A world that cannot go on may know nothing of its loads.
                 None => self.loads.push((name, stats)),
             }
+        }
+        if self.jobs.is_empty() {
+            self.jobs = other.jobs;
+        } else {
+            self.jobs.iter_mut().zip(&other.jobs).for_each(|(mine, theirs)| mine.merge(theirs));
         }
         self.accounts.merge(&other.accounts);
         for (mine, theirs) in self.faults.iter_mut().zip(&other.faults) {

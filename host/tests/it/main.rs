@@ -27,6 +27,7 @@ mod graph;
 mod guests;
 mod ingress;
 mod inventory;
+mod jobs;
 mod lifecycle;
 mod load;
 mod look;

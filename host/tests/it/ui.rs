@@ -124,6 +124,7 @@ fn dump(model: &Model) -> String {
         line(format!("caches of {}: {:?}", service.name, service.caches));
     }
     model.caches.iter().for_each(|cache| line(format!("{cache:?}")));
+    model.schedules.iter().for_each(|schedule| line(format!("{schedule:?}")));
     model.topics.iter().for_each(|topic| line(without_place(&format!("{topic:?}"))));
     model.subscriptions.iter().for_each(|one| line(without_place(&format!("{one:?}"))));
     line(format!("{:?}", model.telemetry));

@@ -81,7 +81,7 @@ impl CalleeSide {
         let replica = &set.replicas[replica];
         let mut parcel = Parcel { group, settings: &settings, delivery, visit, links, set, replica };
         let Some(faults) = replica.faults() else { return self.process(&mut parcel, None).await };
-        match faults.enter(RequestRef::of(&parcel.visit, None, replica.identity.resource)) {
+        match faults.enter(Some(RequestRef::of(&parcel.visit, None, replica.identity.resource))) {
             Ok(occupant) => Box::pin(self.process(&mut parcel, Some(&occupant))).await,
             Err(_) => Processed::not(Outcome::Died),
         }

@@ -64,6 +64,16 @@ impl CalleeSide {
         Ok(Chosen { set: &guest.set, _held: None })
     }
 
+    /// The release that stands at a replica for all that happens there: a job runs in it. None where it does
+    /// not come up.
+    pub(super) fn standing<'a>(&self, guest: &'a GuestNode, replica: usize) -> Option<&'a ReplicaSet> {
+        let replicas = guest.set.replicas.len();
+        let deployed = guest.releases.iter().find(|release| {
+            self.faults.rules()[release.fault].is_active() && release.is_on(replica, replicas)
+        });
+        deployed.map_or(Some(&guest.set), |release| release.set.as_ref())
+    }
+
     /// Whether a fault has deployed a release for this request.
     fn deployed(
         &self,

@@ -28,7 +28,7 @@ impl CalleeSide {
         faults: &ReplicaFaults,
     ) -> Outcome {
         let request = RequestRef::of(arrival.visit, arrival.slot, arrival.replica.identity.resource);
-        match faults.enter(request) {
+        match faults.enter(Some(request)) {
             Ok(occupant) => self.attend(arrival, Some(&occupant)).await,
             Err(_) => {
                 self.stats.refused(arrival.visit.to, arrival.visit.from.is_some());

@@ -40,11 +40,11 @@ impl CalleeSide {
             attempt: scope.attempt,
             trace: scope.trace.trace_id,
             span,
-            spans: Spans { server: Some(scope.server), client: None, own: Some(span) },
+            spans: Spans { server: scope.server(), client: None, own: Some(span) },
             key: scope.trace.chance(Purpose::Fault, span),
         };
         let process = Rc::clone(&identity.process);
-        let verdict = self.faults.span(&candidate, scope.server, name, began)?;
+        let verdict = self.faults.span(&candidate, scope.server().unwrap_or(span), name, began)?;
         let waiting = async move {
             // It ends in a process that goes on.
             process.wait(began.saturating_add(verdict.delay)).await;

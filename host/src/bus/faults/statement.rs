@@ -14,7 +14,7 @@ impl CalleeSide {
     pub(in crate::bus) fn strike_statement(&self, fault: usize, asking: &Asking, longer: Option<Nanos>) {
         let Some(rule) = self.faults.rules().get(fault) else { return };
         let Asking { service, replica, resource, slot, from, trace, server, span } = *asking;
-        let spans = Spans { server: Some(server), client: None, own: Some(span) };
+        let spans = Spans { server, client: None, own: Some(span) };
         let site = Site {
             service,
             replica: Some(replica),
@@ -22,7 +22,7 @@ impl CalleeSide {
             route: slot,
             from,
             trace,
-            within: server,
+            within: server.unwrap_or(span),
             spans,
         };
         rule.acted();

@@ -23,7 +23,7 @@ impl Occupant<'_> {
             && let Some(OccupantState { request, slow, .. }) = occupants.get(self.place)
         {
             let drawn = Drawn::Delay(stretched);
-            slow.iter().for_each(|by| self.faults.struck(by, Some(*request), drawn));
+            slow.iter().for_each(|by| self.faults.struck(by, *request, drawn));
         }
     }
 
@@ -48,7 +48,7 @@ impl Occupant<'_> {
         };
         let takes = |fault: &&ActiveFault| matches!(fault.state, State::Taken(_));
         for fault in active.iter().filter(takes) {
-            faults.struck(&fault.by, Some(request), Drawn::Nothing);
+            faults.struck(&fault.by, request, Drawn::Nothing);
         }
     }
 }

@@ -52,9 +52,9 @@ pub struct ServiceAccount {
     pub longest_queue: u32,
     /// Workers that have a request.
     pub busy: Gauge,
-    /// Requests that workers are done with, and for how long they had them, all
-    /// together: nanoseconds.
-    pub(super) jobs: u64,
+    /// Requests and runs of jobs that workers are done with, and for how long they had them,
+    /// all together: nanoseconds.
+    pub(super) worked: u64,
     pub(super) busy_time: u128,
     /// Its calls have led, over others or not, back to itself.
     pub(super) in_cycle: bool,
@@ -223,7 +223,7 @@ impl ServiceAccount {
             self.waits.get_or_insert_with(|| Box::new(Tally::coarse())).merge(theirs);
         }
         self.longest_queue = self.longest_queue.max(other.longest_queue);
-        self.jobs += other.jobs;
+        self.worked += other.worked;
         self.busy_time += other.busy_time;
         self.inner += other.inner;
         self.lost += other.lost;

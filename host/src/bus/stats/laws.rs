@@ -46,7 +46,7 @@ impl Accounts {
         found.of_tally(name, "requests", &service.inside, &service.all());
         let (waited, wait) = service.waits.as_ref().map_or((0, 0), |waits| (waits.count, waits.total));
         found.of_gauge(name, "waits in the queue", &service.waiting, waited, wait);
-        found.of_gauge(name, "jobs of workers", &service.busy, service.jobs, service.busy_time);
+        found.of_gauge(name, "work of workers", &service.busy, service.worked, service.busy_time);
         let sent = self.links().filter(|(from, link)| from.is_some() && link.to == Some(id));
         let sent: u64 = sent.map(|(_, link)| link.sent).sum();
         let (came, arrived) = (sent + service.doubled, service.inner + service.lost);

@@ -61,7 +61,7 @@ fn what_never_ends_or_never_arrives_is_found() {
     assert!(left_open.contains("a: requests begun, and ended: 2 is not 1"), "{left_open}");
     assert!(left_open.contains("their times together (ns): 514 is not 14"), "{left_open}");
     let held = check(&|stats| stats.begun(A, 500));
-    assert!(held.contains("a: jobs of workers begun, and ended: 2 is not 1"), "{held}");
+    assert!(held.contains("a: work of workers begun, and ended: 2 is not 1"), "{held}");
     let lost = check(&|stats| {
         let mut ticket = stats.calling(Some(A), Some(B));
         stats.sent(&mut ticket, true, 500);

@@ -58,7 +58,7 @@ impl GuestPre {
         Ok(Exports {
             handle: handler.as_ref().map(|handler| handler.func_handle()),
             routes: handler.map(|handler| RoutesFunction::V0_2(handler.func_routes())),
-            names: job.map(|job| job.func_names()),
+            job,
             receive: consumer.as_ref().map(|consumer| consumer.func_receive()),
             topics: consumer.map(|consumer| consumer.func_topics()),
         })

@@ -223,7 +223,7 @@ impl Local {
             Box::new(SpanRecord {
                 trace_id: trace.trace_id,
                 span_id: id,
-                parent: Some(parent),
+                parent,
                 remote_parent: false,
                 flags: trace.flags,
                 trace_state: trace.trace_state.clone(),

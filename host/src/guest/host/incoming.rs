@@ -50,7 +50,7 @@ impl incoming::Host for GuestState {
 
 impl Local {
     fn serving(&self) -> wasmtime::Result<&RequestScope> {
-        let Some(scope) = self.scope.as_ref().filter(|scope| scope.received.is_none()) else {
+        let Some(scope) = self.scope.as_ref().filter(|scope| scope.is_request()) else {
             wasmtime::bail!("the guest asked for the request while it served none");
         };
         Ok(scope)

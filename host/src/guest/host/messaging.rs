@@ -155,7 +155,7 @@ impl Local {
         &self,
         (topic, operation): (usize, Operation),
         messages: Vec<Message>,
-        (parent, id): (SpanId, SpanId),
+        (parent, id): (Option<SpanId>, SpanId),
         links: Box<[SpanLink]>,
         began: Nanos,
     ) -> (Sending, Key) {
@@ -172,7 +172,7 @@ impl Local {
             Box::new(SpanRecord {
                 trace_id: trace.trace_id,
                 span_id: id,
-                parent: Some(parent),
+                parent,
                 remote_parent: false,
                 flags: trace.flags,
                 trace_state: trace.trace_state.clone(),

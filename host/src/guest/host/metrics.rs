@@ -106,7 +106,7 @@ impl Local {
         let scope = self.scope.as_ref()?;
         Some(Origin {
             trace_id: scope.trace.trace_id,
-            span_id: scope.current_id(),
+            span_id: scope.current_id()?,
             is_sampled: scope.trace.recording,
             time: self.ahead.now(),
         })

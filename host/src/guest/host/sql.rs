@@ -68,7 +68,7 @@ type Connected<T> = LocalBoxFuture<'static, Result<T, Unconnected>>;
 type Begun = (Span, Said, Result<Held, Failure>);
 
 /// A CLIENT span to be: its parent and its id.
-type Span = (SpanId, SpanId);
+type Span = (Option<SpanId>, SpanId);
 
 /// Where a call of a guest goes on: on the clock of the world.
 struct Way {

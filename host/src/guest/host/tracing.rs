@@ -38,6 +38,9 @@ pub(super) fn searches(attributes: &tracing::Attributes, before: u32, most: u32)
     attributes::searches(attributes.iter().map(|(key, _)| key.len()), before, most)
 }
 
+/// The id of a span that is not kept, where no other is current.
+const NO_SPAN: &str = "0000000000000000";
+
 /// Bytes that are looked at for one member of the baggage, and copied when one changes.
 fn baggage_size(scope: &RequestScope) -> usize {
     scope.baggage.header().map_or(0, str::len)
@@ -47,10 +50,11 @@ impl tracing::Host for GuestState {
     fn current(&mut self) -> wasmtime::Result<Option<tracing::SpanContext>> {
         self.charge(FUNCTION);
         let local = self.local.get();
-        Ok(local.scope.as_ref().map(|scope| tracing::SpanContext {
-            trace_id: scope.trace.trace_id.to_string(),
-            span_id: scope.current_id().to_string(),
-            sampled: scope.trace.flags.sampled(),
+        let current = local.scope.as_ref().and_then(|scope| scope.current());
+        Ok(current.map(|(trace_id, span_id, flags)| tracing::SpanContext {
+            trace_id: trace_id.to_string(),
+            span_id: span_id.to_string(),
+            sampled: flags.sampled(),
         }))
     }
 
@@ -209,7 +213,9 @@ impl tracing::HostSpan for GuestState {
         let id = scope.id_of(span.rep());
         Ok(tracing::SpanContext {
             trace_id: scope.trace.trace_id.to_string(),
-            span_id: id.unwrap_or_else(|| scope.current_id()).to_string(),
+            span_id: id
+                .or_else(|| scope.current_id())
+                .map_or_else(|| NO_SPAN.to_owned(), |id| id.to_string()),
             sampled: id.is_some() && scope.trace.flags.sampled(),
         })
     }

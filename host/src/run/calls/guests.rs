@@ -9,7 +9,17 @@ use crate::model::Code;
 /// The only route of a guest `service` whose configuration has no tables.
 const ONLY: &str = "GET /";
 
-/// A route, and what its requests call. What one route calls may be in several, in order.
+/// What a job is called in place of a route.
+pub fn of_job(job: &str) -> String {
+    format!("job {job}")
+}
+
+/// What the messages of a topic are called in place of a route, with the parameter that is their key.
+pub fn of_topic(topic: &str) -> String {
+    format!("topic {topic}/{{key}}")
+}
+
+/// A route, a job or a topic, and what it calls. What one route calls may be in several, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     pub route: String,
@@ -67,23 +77,26 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
     }
 }
 
-/// Each table of the configuration is a route, and calls what its own `calls` says, or the one beside
-/// the tables.
+/// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the one
+/// beside the tables.
 fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
-    let tables = config.iter().filter_map(|(key, route)| Some((key.strip_suffix(".route")?, route)));
-    let mut routes: Vec<_> = tables
-        .filter(|(table, _)| !table.contains('.'))
-        .map(|(table, route)| (route.as_str(), format!("{table}.calls")))
-        .collect();
+    let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
+        (table, "route") => Some((table.to_owned(), named.clone())),
+        (table, "job") => Some((table.to_owned(), of_job(named))),
+        (table, "topic") => Some((table.to_owned(), of_topic(named))),
+        _ => None,
+    };
+    let tables = config.iter().filter_map(table).filter(|(table, _)| !table.contains('.'));
+    let mut routes: Vec<_> = tables.map(|(table, route)| (route, format!("{table}.calls"))).collect();
     if routes.is_empty() {
-        routes.push((ONLY, "calls".to_owned()));
+        routes.push((ONLY.to_owned(), "calls".to_owned()));
     }
-    let operation = |(route, own): (&str, String)| {
+    let operation = |(route, own): (String, String)| {
         let key = if config.contains_key(&own) { own } else { "calls".to_owned() };
         let text = config.get(&key).filter(|text| !text.is_empty())?;
         // What cannot be read is said by the guest itself, when it is asked for its routes.
         let calls = Calls::parse(text).ok()?;
-        Some(Operation { route: route.to_owned(), calls, key: Some(key) })
+        Some(Operation { route, calls, key: Some(key) })
     };
     routes.into_iter().filter_map(operation).collect()
 }

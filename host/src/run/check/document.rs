@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::error::Warnings;
 use crate::model::{
-    Cache, Code, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, ServiceId,
+    Cache, Code, JobSchedule, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling,
+    ServiceId,
 };
 use crate::topology::{PolicyRows, show_distribution};
 
@@ -46,6 +47,7 @@ pub struct Document {
     pub subscriptions: Vec<SubscriptionRow>,
     pub links: Vec<LinkRow>,
     pub loads: Vec<LoadRow>,
+    pub schedules: Vec<ScheduleRow>,
     pub faults: Vec<FaultRow>,
     pub objectives: Vec<ObjectiveRow>,
     /// What may be a mistake, at most the first 50.
@@ -228,6 +230,25 @@ pub struct ObjectiveRow {
     pub limit: f64,
 }
 
+/// A job that runs again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ScheduleRow {
+    pub service: String,
+    pub job: String,
+    /// From one run to the next.
+    pub every_ns: u64,
+    /// When the first one is due.
+    pub start_ns: u64,
+    /// A run begins up to this much later.
+    pub jitter_ns: u64,
+    /// `skip`, `queue` or `allow`.
+    pub overlap: String,
+    /// Null: as long as a request of the service may take.
+    pub timeout_ns: Option<u64>,
+    /// `one` or `all`.
+    pub replicas: String,
+}
+
 /// What may be a mistake.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct WarningRow {
@@ -278,6 +299,7 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
         subscriptions: model.subscriptions.iter().map(|of| SubscriptionRow::of(model, of)).collect(),
         links: model.links.iter().map(|link| of_link(model, link)).collect(),
         loads: model.loads.iter().map(|load| of_load(model, load)).collect(),
+        schedules: model.schedules.iter().map(|schedule| of_schedule(model, schedule)).collect(),
         faults: model.faults.iter().map(|fault| of_fault(model, fault)).collect(),
         objectives: model.objectives.iter().flat_map(|objective| of_objective(model, objective)).collect(),
         warnings: warnings
@@ -313,6 +335,19 @@ fn of_service(model: &Model, service: &LoadedService, calls: &Calls, id: Service
         routes,
         jobs: service.guest.as_ref().map(|guest| guest.jobs.clone()),
         calls_known: calls.known(id),
+    }
+}
+
+fn of_schedule(model: &Model, schedule: &JobSchedule) -> ScheduleRow {
+    ScheduleRow {
+        service: model.service(schedule.service).name.clone(),
+        job: schedule.job.clone(),
+        every_ns: schedule.every,
+        start_ns: schedule.start,
+        jitter_ns: schedule.jitter,
+        overlap: schedule.overlap.name().to_owned(),
+        timeout_ns: schedule.timeout,
+        replicas: schedule.on.name().to_owned(),
     }
 }
 

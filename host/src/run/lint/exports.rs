@@ -1,7 +1,7 @@
 //! Services that are asked for what their guests do not export.
 
-use crate::error::{Problem, quote};
-use crate::model::ServiceId;
+use crate::error::{Problem, did_you_mean, quote};
+use crate::model::{Code, JobSchedule, ServiceId};
 
 use super::Run;
 
@@ -32,7 +32,31 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         let place = place.unwrap_or_else(|| run.model.service(call.from).place.clone());
         problems.push(Problem::new(message).at(place, "called here").help(HELP));
     }
+    problems.extend(run.model.schedules.iter().filter_map(|schedule| unscheduled(run, schedule)));
     problems
+}
+
+/// The problem of a schedule whose service has no such job.
+fn unscheduled(run: &Run<'_>, schedule: &JobSchedule) -> Option<Problem> {
+    let (jobs, name) = (run.found.jobs(schedule.service)?, run.name(schedule.service));
+    if jobs.contains(&schedule.job) {
+        return None;
+    }
+    let (message, help) = match run.model.service(schedule.service).code {
+        _ if !jobs.is_empty() => {
+            let jobs = jobs.iter().map(String::as_str);
+            (format!("{name} has no job {}", quote(&schedule.job)), did_you_mean(&schedule.job, "jobs", jobs))
+        }
+        Code::External(_) => {
+            let help = "name a service with a guest that has jobs".to_owned();
+            (format!("{name} is a real server, which has no jobs"), help)
+        }
+        Code::Embedded(_) | Code::File { .. } => {
+            let help = "let its guest export `job`, or name another service".to_owned();
+            (format!("{name} has no jobs"), help)
+        }
+    };
+    Some(Problem::new(message).at(schedule.place.clone(), "no such job").help(help))
 }
 
 const NO_HANDLER: &str = "whose guest does not export `handler` and serves no requests";

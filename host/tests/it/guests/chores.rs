@@ -1,4 +1,4 @@
-//! A guest that has jobs and serves no requests.
+//! A guest that has jobs and serves no requests. What its jobs do is in `jobs.rs`.
 
 use crate::support::World;
 

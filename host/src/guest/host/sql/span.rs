@@ -148,7 +148,7 @@ impl Local {
         self.host.recorder.span(SpanRecord {
             trace_id: scope.trace.trace_id,
             span_id: id,
-            parent: Some(parent),
+            parent,
             remote_parent: false,
             flags: scope.trace.flags,
             trace_state: scope.trace.trace_state.clone(),
