@@ -1,5 +1,6 @@
 //! Databases of a topology, opened: SQLite with PostgreSQL's words, from the crate `simhost-sql`.
 
+mod account;
 mod live;
 mod pool;
 mod slots;
@@ -20,6 +21,7 @@ use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched::Sched;
 
+pub use account::{DatabaseAccount, PoolAccount, StatementAccount, Statements};
 pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
 
@@ -74,8 +76,8 @@ pub struct Databases {
     live: Vec<Rc<Live>>,
     /// By service, what it has of which database.
     clients: Vec<Vec<ConnectionPool>>,
-    /// By process, which is a Resource, and database.
-    pools: RefCell<BTreeMap<(u32, usize), Rc<Pool>>>,
+    /// By service, process, which is a Resource, and database.
+    pools: RefCell<BTreeMap<(ServiceId, u32, usize), Rc<Pool>>>,
 }
 
 impl Databases {
@@ -126,7 +128,7 @@ impl Databases {
             return Err(did_you_mean(name, "databases of this service", names));
         };
         let mut pools = self.pools.borrow_mut();
-        let pool = pools.entry((resource, client.database)).or_insert_with(|| {
+        let pool = pools.entry((service, resource, client.database)).or_insert_with(|| {
             let live = &self.live[client.database];
             Pool::new(Rc::clone(live), client, process, observer(live, client.max))
         });
@@ -138,8 +140,17 @@ impl Databases {
     pub fn begin_fault(&self, database: usize, fault: usize, effect: &DatabaseFault, strength: Strength) {
         self.live[database].begin_fault(fault, effect, strength);
         let pools = self.pools.borrow();
-        let of = pools.iter().filter(|((_, of), _)| *of == database);
+        let of = pools.iter().filter(|((_, _, of), _)| *of == database);
         of.for_each(|(_, pool)| pool.settle());
+    }
+
+    /// What was asked of each, in the order of the topology.
+    pub fn accounts(&self) -> Vec<DatabaseAccount> {
+        let mut accounts: Vec<_> = self.live.iter().map(|live| live.account()).collect();
+        for ((service, _, database), pool) in self.pools.borrow().iter() {
+            accounts[*database].pool(*service).merge(&pool.account());
+        }
+        accounts
     }
 
     /// It is over.

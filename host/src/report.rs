@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::bus::stats::{Accounts, Broken};
 use crate::clock;
+use crate::database::DatabaseAccount;
 use crate::fault;
 use crate::jobs::JobStats;
 use crate::load::LoadStats;
@@ -21,6 +22,7 @@ use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 use crate::topic::TopicAccount;
 
+mod databases;
 mod exemplars;
 pub mod grid;
 mod instances;
@@ -35,6 +37,7 @@ mod timeline;
 mod topics;
 pub mod words;
 
+pub use databases::{DatabaseRow, PoolRow, StatementRow};
 pub use instances::InstanceRow;
 use objectives::Counted;
 pub use objectives::{ObjectiveRow, Unit};
@@ -95,6 +98,9 @@ pub struct Report {
     pub instances: Vec<InstanceRow>,
     /// Links that carried a call, by caller; the outside comes first.
     pub links: Vec<LinkRow>,
+    /// Databases that were asked for anything, in the order of the topology. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<DatabaseRow>,
     /// Topics that took a message or refused one, in the order of the topology. Not there if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicRow>,
@@ -135,6 +141,8 @@ pub struct Facts<'a> {
     pub recorded: Counts,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// What was asked of databases, in the order of the topology.
+    pub databases: Vec<DatabaseAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape the run.
     pub scrapes: Option<u64>,
     /// Metrics that pages for Prometheus could not have, each with the data points that they are without.
@@ -188,6 +196,7 @@ impl Report {
             services: rows::services(&accounts, time),
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
+            databases: databases::rows(&facts.databases, model, time),
             topics: topics::rows(model, facts.topics, time),
             symptoms: symptoms::symptoms(&timeline),
             timeline,

@@ -1,5 +1,7 @@
 //! A database at work: statements take simulated time, wait for cores and for one another's locks.
 
+mod open;
+mod run;
 mod trouble;
 
 use std::cell::{Cell, RefCell};
@@ -10,20 +12,17 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
-use simhost_sql::{
-    Blocked, Call, Class, Database, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work,
-};
+use simhost_sql::{Class, Database, Done, Failure, Statement, Transaction, Value, Work};
 
+use super::account::{DatabaseAccount, Statements};
 use super::slots::Slots;
 use crate::model::{self, Nanos};
 use crate::process::Process;
 use crate::sched::{self, Sched};
 use trouble::Trouble;
 
+pub use open::Open;
 pub use trouble::Strength;
-
-/// How long a statement waits for a lock before it looks for a deadlock: PostgreSQL's `deadlock_timeout`.
-const DEADLOCK_TIMEOUT: Nanos = 1_000_000_000;
 
 /// Ways to the database and back again until a new connection is refused: TCP's handshake, and the start-up
 /// message.
@@ -41,6 +40,8 @@ pub struct Live {
     /// Its place in the topology.
     pub number: u32,
     summaries: RefCell<IndexSet<Box<str>, FxBuildHasher>>,
+    /// What was asked of it.
+    asked: RefCell<Statements>,
     engine: RefCell<Database>,
     cores: Rc<Slots>,
     /// Connections that clients have.
@@ -68,22 +69,14 @@ pub trait Client {
 pub struct Answer {
     pub result: Result<Done, Failure>,
     pub work: Work,
+    /// How long it waited for locks.
+    pub locked: Nanos,
 }
 
 impl Answer {
     fn failed(failure: Failure) -> Self {
-        Self { result: Err(failure), work: Work::default() }
+        Self { result: Err(failure), work: Work::default(), locked: 0 }
     }
-}
-
-/// A transaction of a client. Dropping it rolls back.
-pub struct Open {
-    live: Rc<Live>,
-    own: Option<Transaction>,
-    /// Whether a statement of it has changed rows.
-    wrote: bool,
-    /// The life of the server that has it.
-    life: u64,
 }
 
 /// A connection that is being opened.
@@ -110,6 +103,7 @@ impl Live {
         Rc::new(Self {
             number,
             summaries: RefCell::default(),
+            asked: RefCell::default(),
             cores: Slots::new(settings.cores),
             settings,
             engine: RefCell::new(engine),
@@ -125,6 +119,24 @@ impl Live {
     /// How often the server has ended: connections to an earlier one are broken.
     pub fn life(&self) -> u64 {
         self.server.life()
+    }
+
+    /// A client has the answer to a statement, after `took` nanoseconds of which it waited for locks for
+    /// `locked`, or what has failed.
+    pub fn answered(
+        &self,
+        summary: &str,
+        took: Nanos,
+        error: Option<&'static str>,
+        (work, locked): (Work, Nanos),
+    ) {
+        self.asked.borrow_mut().note(summary, took, error, work, locked);
+    }
+
+    /// What was asked of it, without the pools of its clients.
+    pub fn account(&self) -> DatabaseAccount {
+        let (name, statements) = (self.settings.name.clone(), self.asked.borrow().clone());
+        DatabaseAccount { name, statements, pools: Vec::new() }
     }
 
     /// The number of a summary of statements, from 0; [`u32::MAX`] for all beyond [`SUMMARIES`].
@@ -282,176 +294,8 @@ impl Live {
         }
     }
 
-    /// The statement on its way there, in its turn, and paid.
-    async fn run(
-        self: &Rc<Self>,
-        open: &mut Open,
-        statement: &Arc<Statement>,
-        params: &[Value],
-        client: &dyn Client,
-    ) -> Answer {
-        let until = self.settings.statement_timeout.map(|timeout| self.sched.now().saturating_add(timeout));
-        // Faults that hold a table which it has waited for.
-        let mut held_by = Vec::new();
-        self.sched.sleep(self.settings.latency).await;
-        loop {
-            let core = self.cores.take().await;
-            let call = Call { now: self.micros(), steps: self.steps(until) };
-            let outcome = self.engine.borrow_mut().execute(open.own, statement, params, call);
-            let (result, work) = match outcome {
-                Outcome::Done(done) => {
-                    open.wrote |= statement.writes() && done.affected > 0;
-                    let work = done.work;
-                    (Ok(done), work)
-                }
-                Outcome::Failed(failed) => (Err(failed.failure), failed.work),
-                Outcome::Blocked(blocked) => {
-                    drop(core);
-                    open.own = Some(blocked.transaction);
-                    self.strike_for_locks(&blocked.by, &mut held_by, client);
-                    let work = blocked.work;
-                    if let Err(failure) = self.wait(blocked, until).await {
-                        return Answer { result: Err(failure), work };
-                    }
-                    continue;
-                }
-            };
-            self.strike_for_indexes(statement, client);
-            let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
-            self.sched.sleep(self.bill(work, rows, client)).await;
-            return Answer { result, work };
-        }
-    }
-
-    /// Waits until one of those that block a statement has ended.
-    async fn wait(&self, blocked: Blocked, until: Option<Nanos>) -> Result<(), Failure> {
-        let Blocked { by, transaction, .. } = blocked;
-        let began = self.sched.now();
-        let lock_until = self.settings.lock_timeout.map(|timeout| began.saturating_add(timeout));
-        let mut look = Some(began.saturating_add(DEADLOCK_TIMEOUT));
-        let (send, mut free) = sched::oneshot();
-        self.waiting.borrow_mut().push((by, send));
-        loop {
-            let next = [until, lock_until, look].into_iter().flatten().min().unwrap_or(Nanos::MAX);
-            match select(free, self.sched.sleep_until(next)).await {
-                Either::Left(_) => return Ok(()),
-                Either::Right(((), waits)) => free = waits,
-            }
-            let now = self.sched.now();
-            let over = |until: Option<Nanos>| until.is_some_and(|until| until <= now);
-            if over(look) {
-                look = None;
-                if let Some(failure) = self.engine.borrow_mut().deadlock(transaction) {
-                    return Err(failure);
-                }
-            }
-            let given_up = if over(lock_until) {
-                failure("55P03", "canceling statement due to lock timeout")
-            } else if over(until) {
-                failure("57014", "canceling statement due to statement timeout")
-            } else {
-                continue;
-            };
-            self.engine.borrow_mut().cancel(transaction);
-            return Err(given_up);
-        }
-    }
-
-    /// Commits: that takes a core and its time if rows have changed, while the locks are held.
-    async fn finish(self: &Rc<Self>, open: &mut Open, client: &dyn Client) -> Result<Ended, Failure> {
-        if open.wrote {
-            let _core = self.cores.take().await;
-            let commit = self.settings.cost.commit;
-            self.sched.sleep(self.slowed(commit, client)).await;
-        }
-        let Some(own) = open.own.take() else { return Ok(Ended::RolledBack) };
-        let ended = self.engine.borrow_mut().commit(own);
-        self.ended(own);
-        ended
-    }
-
-    /// Statements that wait for this transaction try again.
-    fn ended(&self, own: Transaction) {
-        let mut waiting = self.waiting.borrow_mut();
-        let (told, left) = std::mem::take(&mut *waiting).into_iter().partition(|(by, _)| by.contains(&own));
-        *waiting = left;
-        drop(waiting);
-        let told: Vec<(Vec<Transaction>, sched::Sender<()>)> = told;
-        self.lock_after(own);
-        for (_, waits) in told {
-            // Who has given up is gone.
-            waits.send(()).ok();
-        }
-    }
-
-    fn bill(&self, work: Work, rows: usize, client: &dyn Client) -> Nanos {
-        let cost = &self.settings.cost;
-        let steps = self.slowed(cost.step.saturating_mul(work.steps), client);
-        cost.statement.saturating_add(steps).saturating_add(cost.row.saturating_mul(rows as u64))
-    }
-
-    /// Steps for which there is time.
-    fn steps(&self, until: Option<Nanos>) -> Option<u64> {
-        let left = until?.saturating_sub(self.sched.now());
-        let left = self.slowness().map_or(left, |times| (left as f64 / times) as Nanos);
-        left.checked_div(self.settings.cost.step)
-    }
-
     fn micros(&self) -> i64 {
         i64::try_from(self.sched.now() / 1_000).unwrap_or(i64::MAX)
-    }
-}
-
-impl Open {
-    /// Executes a statement in the transaction.
-    pub async fn execute(
-        &mut self,
-        statement: &Arc<Statement>,
-        params: &[Value],
-        client: &dyn Client,
-    ) -> Answer {
-        let (live, life) = (Rc::clone(&self.live), self.life);
-        let executed = async {
-            let answer = live.run(self, statement, params, client).await;
-            live.sched.sleep(live.settings.latency).await;
-            answer
-        };
-        live.unless_it_ends(life, client, executed).await.unwrap_or_else(Answer::failed)
-    }
-
-    /// A statement of it was none: it takes no further one.
-    pub fn fail(&self) {
-        if let Some(own) = self.own {
-            self.live.engine.borrow_mut().cancel(own);
-        }
-    }
-
-    /// Commits.
-    ///
-    /// # Errors
-    /// It cannot be committed. Where the server ends meanwhile, it may have been.
-    pub async fn commit(mut self, client: &dyn Client) -> Result<Ended, Failure> {
-        let (live, life) = (Rc::clone(&self.live), self.life);
-        let committed = async {
-            live.sched.sleep(live.settings.latency).await;
-            let ended = live.finish(&mut self, client).await;
-            live.sched.sleep(live.settings.latency).await;
-            ended
-        };
-        live.unless_it_ends(life, client, committed).await.flatten()
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if let Some(own) = self.own.take() {
-            let is_open = self.live.engine.borrow().is_open(own);
-            if is_open {
-                // It is open, so it can be rolled back.
-                self.live.engine.borrow_mut().rollback(own).ok();
-            }
-            self.live.ended(own);
-        }
     }
 }
 

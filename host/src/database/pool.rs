@@ -1,10 +1,11 @@
 //! The connections that a replica has to a database.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use simhost_sql::Failure;
 
+use super::account::PoolAccount;
 use super::live::{Client, Live};
 use super::slots::{Slot, Slots};
 use crate::model::{ConnectionPool, Nanos};
@@ -24,6 +25,8 @@ pub struct Pool {
     pending: Cell<u32>,
     /// The lives in which they were opened.
     life: Cell<Life>,
+    /// What requests have met here.
+    account: RefCell<PoolAccount>,
     observer: Option<Box<dyn PoolObserver>>,
 }
 
@@ -105,6 +108,7 @@ impl Pool {
             pending: Cell::new(0),
             life: Cell::new(Life { process: process.life(), server: live.life() }),
             live,
+            account: RefCell::default(),
             observer,
         })
     }
@@ -115,6 +119,7 @@ impl Pool {
     /// None is free within the pool's time, or the database refuses one more.
     pub async fn take(self: &Rc<Self>, client: &dyn Client) -> Result<Connection, NoConnection> {
         let asked = self.now();
+        self.account.borrow_mut().asked += 1;
         let slot = match self.slots.try_take() {
             Some(slot) => slot,
             None => self.wait().await?,
@@ -131,9 +136,10 @@ impl Pool {
     }
 
     async fn wait(self: &Rc<Self>) -> Result<Slot, NoConnection> {
-        let waiting = Waiting::new(self);
+        let (waiting, asked) = (Waiting::new(self), self.now());
         let slot = self.slots.take_within(&self.process.sched, self.wait).await;
         drop(waiting);
+        self.account.borrow_mut().waited(self.now() - asked, slot.is_none());
         if slot.is_none() {
             self.note(PoolEvent::TimedOut);
         }
@@ -143,7 +149,10 @@ impl Pool {
     /// Opens one more connection, in these lives.
     async fn open(&self, life: Life, client: &dyn Client) -> Result<(), NoConnection> {
         let asked = self.now();
-        self.live.connect(client).await.map_err(|failure| NoConnection::Refused(failure, asked))?;
+        self.live.connect(client).await.map_err(|failure| {
+            self.account.borrow_mut().refused += 1;
+            NoConnection::Refused(failure, asked)
+        })?;
         self.note(PoolEvent::Created(self.now() - asked));
         if self.life.get() == life {
             self.opened.set(self.opened.get() + 1);
@@ -152,6 +161,10 @@ impl Pool {
             self.live.disconnect(1, life.server);
         }
         Ok(())
+    }
+
+    pub fn account(&self) -> PoolAccount {
+        *self.account.borrow()
     }
 
     /// Gives up connections that an end has broken, and those that no request has as long as the database has

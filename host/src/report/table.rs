@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use super::grid::{Grid, Kind};
 use super::rows::Numbers;
-use super::words::{count, counted, percent};
+use super::words::{count, counted, percent, time};
 use crate::error::{INFALLIBLE, wrap};
+use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
 /// Rows that a table shows to a person; the JSON has all.
@@ -113,6 +114,28 @@ fn kinds(numbers: &Numbers) -> String {
         shown.push(format!("{} more", kinds.len() - KINDS));
     }
     shown.join(", ")
+}
+
+/// Columns of times; `show` spells quantiles as exactly as they are known, from
+/// the quantile and the maximum.
+pub fn times<'a, T>(
+    numbers: impl Fn(&T) -> &Numbers + Copy + 'a,
+    show: fn(Nanos, Nanos) -> String,
+) -> Vec<Column<'a, T>> {
+    let exact = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| time(of(numbers(row)))))
+    };
+    let quantile = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
+        (head, Box::new(move |row| show(of(numbers(row)), numbers(row).max_ns)))
+    };
+    vec![
+        exact("mean", |numbers| numbers.mean_ns),
+        quantile("p50", |numbers| numbers.p50_ns),
+        quantile("p90", |numbers| numbers.p90_ns),
+        quantile("p95", |numbers| numbers.p95_ns),
+        quantile("p99", |numbers| numbers.p99_ns),
+        exact("max", |numbers| numbers.max_ns),
+    ]
 }
 
 #[cfg(test)]

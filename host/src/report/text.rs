@@ -6,11 +6,12 @@ use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
+use super::databases;
 use super::exemplars;
 use super::instances::{self, InstanceRow};
-use super::rows::{JobRow, LinkRow, LoadRow, Numbers, PolicyRow, RouteRow, ServiceRow};
+use super::rows::{JobRow, LinkRow, LoadRow, PolicyRow, RouteRow, ServiceRow};
 use super::sparkline;
-use super::table::{self, Column, Page};
+use super::table::{self, Column, Page, times};
 use super::topics;
 use super::words::{about, count, counted, number, percent, time};
 use super::{FaultRow, Report};
@@ -162,6 +163,7 @@ impl Report {
         columns.extend(table::errors(&self.links, |row| &row.numbers));
         page.text.push('\n');
         page.table("link", &self.links, |row| row.numbers.weight(), 2, &columns);
+        databases::write(&mut page, &self.databases);
         page.close();
         sparkline::write(page.text, &self.timeline, &self.symptoms, style);
         page.text.push('\n');
@@ -270,26 +272,4 @@ fn service_columns<'a>() -> Vec<Column<'a, ServiceRow>> {
 /// A quantile of a histogram with three digits.
 fn known_to_the_digit(quantile: Nanos, _longest: Nanos) -> String {
     time(quantile)
-}
-
-/// Columns of times; `show` spells quantiles as exactly as they are known, from
-/// the quantile and the maximum.
-fn times<'a, T>(
-    numbers: impl Fn(&T) -> &Numbers + Copy + 'a,
-    show: fn(Nanos, Nanos) -> String,
-) -> Vec<Column<'a, T>> {
-    let exact = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
-        (head, Box::new(move |row| time(of(numbers(row)))))
-    };
-    let quantile = |head, of: fn(&Numbers) -> Nanos| -> Column<'a, T> {
-        (head, Box::new(move |row| show(of(numbers(row)), numbers(row).max_ns)))
-    };
-    vec![
-        exact("mean", |numbers| numbers.mean_ns),
-        quantile("p50", |numbers| numbers.p50_ns),
-        quantile("p90", |numbers| numbers.p90_ns),
-        quantile("p95", |numbers| numbers.p95_ns),
-        quantile("p99", |numbers| numbers.p99_ns),
-        exact("max", |numbers| numbers.max_ns),
-    ]
 }

@@ -197,6 +197,7 @@ fn report(
         topics: std::mem::take(&mut done.topics),
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
+        databases: std::mem::take(&mut done.databases),
         scrapes: done.scrapes,
         clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
+use crate::database::DatabaseAccount;
 use crate::fault::impact::ImpactSummary;
-use crate::fault::{self, FaultScheduler};
+use crate::fault::{self, FaultScheduler, Ledger};
 use crate::jobs::JobStats;
 use crate::load::LoadStats;
 use crate::metrics::Misused;
@@ -81,6 +82,8 @@ pub struct Simulated {
     pub topics: Vec<TopicAccount>,
     /// What guests have done wrong with their instruments.
     pub misused: Vec<Misused>,
+    /// What was asked of databases, in the order of the topology.
+    pub databases: Vec<DatabaseAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -118,11 +121,9 @@ impl World<'_> {
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
-        let external = external(options, model, network)?;
         let loads = behind_replicas(model, &self.loaded);
-        let ledger = self.notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
-        let ledger = if model.telemetry.label_faults { ledger.with_labels() } else { ledger };
-        let bus = build(model, start, self.loaded, host, sampler, external, ledger);
+        let ledger = ledger(self.notes, model, start);
+        let bus = build(model, start, self.loaded, host, sampler, external(options, model, network)?, ledger);
         if options.destinations.keeps_exemplars() {
             bus.stats().keep_exemplars();
         }
@@ -194,6 +195,7 @@ impl World<'_> {
             recorded,
             topics,
             misused: bus.misused(),
+            databases: bus.host().databases.accounts(),
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
@@ -202,6 +204,12 @@ impl World<'_> {
             halted,
         })
     }
+}
+
+/// Where the faults of a world that begins at `start` say what they do.
+fn ledger(notes: Option<WorldTruth>, model: &Model, start: Nanos) -> Ledger {
+    let ledger = notes.map(|notes| notes.ledger(model.faults.len(), start)).unwrap_or_default();
+    if model.telemetry.label_faults { ledger.with_labels() } else { ledger }
 }
 
 impl Simulated {
@@ -231,6 +239,9 @@ impl Simulated {
         self.seen.extend(other.seen);
         self.recorded += other.recorded;
         self.misused.extend(other.misused);
+        for (mine, theirs) in self.databases.iter_mut().zip(&other.databases) {
+            mine.merge(theirs);
+        }
         self.simulated = self.simulated.max(other.simulated);
         self.requests += other.requests;
         self.tasks += other.tasks;

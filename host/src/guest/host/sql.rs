@@ -3,19 +3,19 @@
 mod measure;
 mod span;
 mod values;
+mod way;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
-use simhost_sql::{Done, Ended, Failure, Statement, Value, Work};
+use simhost_sql::{Ended, Failure, Statement, Value, Work};
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::context::SpanId;
-use crate::database::{Client, Connection, Live, NoConnection, Open, Pool};
-use crate::model::Nanos;
-use crate::sched::{self, Sched};
+use crate::database::{Connection, Live, Open, Pool};
+use crate::sched;
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
 use super::state::{GuestState, Host, Local};
@@ -25,6 +25,7 @@ use crate::guest::identity::Identity;
 use crate::guest::outbound::Asking;
 use span::{Said, Unconnected};
 use values::{given, price, refusal, taken};
+use way::{Asked, Way};
 
 /// What the host computes for a step of a database: nanoseconds, rounded up.
 const STEP: u64 = 10;
@@ -69,81 +70,6 @@ type Begun = (Span, Said, Result<Held, Failure>);
 
 /// A CLIENT span to be: its parent and its id.
 type Span = (Option<SpanId>, SpanId);
-
-/// Where a call of a guest goes on: on the clock of the world.
-struct Way {
-    sched: Sched,
-    /// The instant to which the guest has computed.
-    begins: Nanos,
-    span: Span,
-    host: Rc<Host>,
-    asking: Asking,
-}
-
-impl Client for Way {
-    fn struck(&self, fault: usize, longer: Option<Nanos>) {
-        if let Some(outbound) = self.host.outbound.get() {
-            outbound.strikes(fault, &self.asking, longer);
-        }
-    }
-}
-
-/// What became of a statement.
-struct Asked {
-    said: Said,
-    result: Result<Done, Failure>,
-    work: Work,
-    of: Option<(Rc<Live>, Arc<Statement>)>,
-}
-
-impl Way {
-    /// A connection, when the world has come to the guest's instant.
-    async fn connect(&self, pool: &Rc<Pool>) -> Result<Connection, Unconnected> {
-        self.sched.sleep_until(self.begins).await;
-        let began = self.sched.now();
-        pool.take(self).await.map_err(|reason| Unconnected {
-            span: self.span,
-            live: Rc::clone(&pool.live),
-            began: match &reason {
-                NoConnection::Timeout => began,
-                NoConnection::Refused(_, asked) => *asked,
-            },
-            ended: self.sched.now(),
-            reason,
-        })
-    }
-
-    /// What the span of a word says that begins or ends a transaction, now.
-    fn control(&self, word: &str, connection: &Connection, began: Nanos) -> Said {
-        let live = Rc::clone(&connection.pool.live);
-        Said { live, summary: word.to_owned(), text: word.to_owned(), began, ended: self.sched.now() }
-    }
-
-    /// Asks one statement, within a transaction if there is one.
-    async fn ask(&self, live: &Rc<Live>, open: Option<&mut Open>, text: &str, params: &[Value]) -> Asked {
-        let began = self.sched.now();
-        let (summary, query, result, work, of) = match live.prepare(text) {
-            Ok(statement) => {
-                let answer = match open {
-                    Some(open) => open.execute(&statement, params, self).await,
-                    None => live.execute(&statement, params, self).await,
-                };
-                let (summary, query) = (statement.summary().to_owned(), statement.query_text().to_owned());
-                (summary, query, answer.result, answer.work, Some((Rc::clone(live), statement)))
-            }
-            Err(failure) => {
-                if let Some(open) = open {
-                    open.fail();
-                }
-                live.refuse().await;
-                let (summary, query) = simhost_sql::described(text);
-                (summary, query, Err(failure), Work::default(), None)
-            }
-        };
-        let said = Said { live: Rc::clone(live), summary, text: query, began, ended: self.sched.now() };
-        Asked { said, result, work, of }
-    }
-}
 
 impl sql::Host for GuestState {
     async fn query(
@@ -342,7 +268,8 @@ fn rolled_back() -> Failure {
 impl GuestState {
     /// Records the CLIENT span of a statement, charges for its work, and gives the guest its result.
     fn answered(&mut self, span: Span, asked: Asked) -> Result<sql::Rows, sql::Error> {
-        let Asked { said, result, work, of } = asked;
+        let Asked { said, result, of } = asked;
+        let work = said.work;
         let local = self.local.get_mut();
         let rows = result.as_ref().ok().filter(|done| !done.columns.is_empty()).map(|done| done.rows.len());
         local.record_query(span, said, result.as_ref().err(), rows);

@@ -189,3 +189,44 @@ fn a_fault_of_a_database_that_is_off_leaves_no_trace() {
     let off = digest("off.toml", &text, &["--fault", "primary-lost=off"]);
     assert_eq!(off, digest("without.toml", &without, &[]));
 }
+
+#[test]
+fn the_report_says_which_statements_scanned_waited_and_failed() {
+    let report = |kind: &str| -> Value {
+        let mut command = simhost();
+        let flags = ["--virtual", "--for", "40s", "--seed", "5", "--compute", "0", "--json"];
+        let finished = finish(command.arg("run").arg(shipped(kind)).args(flags));
+        serde_json::from_str(finished.success()).expect("JSON")
+    };
+    let index = report("drop-index");
+    let database = &index["databases"][0];
+    assert_eq!(database["database"], "inventory");
+    let statement = &database["statements"][0];
+    assert_eq!((&statement["statement"], &statement["errors"]), (&"SELECT stock".into(), &0.into()));
+    // Each of those that the fault struck has read all rows.
+    let struck = index["faults"][0]["injected"].as_u64().expect("a number");
+    assert_eq!(statement["rows_scanned"], struck * 20_000);
+    assert_eq!(statement["count"], index["requests"]);
+    let lock = report("lock-table");
+    let rows = lock["databases"][0]["statements"].as_array().expect("rows");
+    let names: Vec<_> = rows.iter().map(|row| row["statement"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["BEGIN", "UPDATE stock", "COMMIT"]);
+    let update = &rows[1];
+    assert!(update["lock_waits"].as_u64() > Some(20), "{update}");
+    assert!(update["errors_by_type"]["55P03"].as_u64() > Some(10), "{update}");
+    let pool = &lock["databases"][0]["pools"][0];
+    let timeouts = pool["timeouts"].as_u64().expect("a number");
+    let begun = rows[0]["count"].as_u64().expect("a number");
+    assert_eq!((&pool["service"], &pool["asked"]), (&"stock".into(), &(begun + timeouts).into()));
+    assert!(timeouts > 0 && pool["waited"].as_u64() > Some(timeouts), "{pool}");
+    let taken = report("too-many-connections");
+    let refused = &taken["databases"][0]["pools"][0]["refused"];
+    assert_eq!(refused, &taken["faults"][0]["injected"]);
+    // Two worlds have asked twice, and their counts are put together.
+    let mut command = simhost();
+    let flags = ["--virtual", "--for", "10s", "--seed", "5", "--shards", "2", "--json"];
+    let finished = finish(command.arg("run").arg(shipped("drop-index")).args(flags));
+    let both: Value = serde_json::from_str(finished.success()).expect("JSON");
+    assert_eq!(both["databases"][0]["statements"][0]["count"], both["requests"]);
+    assert_eq!(both["databases"].as_array().map(Vec::len), Some(1));
+}

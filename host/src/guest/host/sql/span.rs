@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use opentelemetry_semantic_conventions::attribute;
-use simhost_sql::Failure;
+use simhost_sql::{Failure, Work};
 
 use super::{Local, Span, refusal};
 use crate::database::{Live, NoConnection};
@@ -28,6 +28,9 @@ pub(super) struct Said {
     pub text: String,
     pub began: Nanos,
     pub ended: Nanos,
+    pub work: Work,
+    /// How long it waited for locks.
+    pub locked: Nanos,
 }
 
 /// A connection that could not be had.
@@ -82,10 +85,11 @@ impl Local {
         failed: Option<&Failure>,
         rows: Option<usize>,
     ) {
-        let Said { live, mut summary, mut text, began, ended } = said;
+        let Said { live, mut summary, mut text, began, ended, work, locked } = said;
         bound(&mut summary);
         bound(&mut text);
         let error = failed.map(|failure| failure.sqlstate);
+        live.answered(&summary, ended - began, error, (work, locked));
         self.measure(span, &live, Operation::Statement(&summary), error, (began, ended), rows);
         if !self.is_recording() {
             return;

@@ -1,0 +1,71 @@
+//! A transaction of a client.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use simhost_sql::{Ended, Failure, Statement, Transaction, Value};
+
+use super::{Answer, Client, Live};
+
+/// A transaction of a client. Dropping it rolls back.
+pub struct Open {
+    pub(super) live: Rc<Live>,
+    pub(super) own: Option<Transaction>,
+    /// Whether a statement of it has changed rows.
+    pub(super) wrote: bool,
+    /// The life of the server that has it.
+    pub(super) life: u64,
+}
+
+impl Open {
+    /// Executes a statement in the transaction.
+    pub async fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
+        let (live, life) = (Rc::clone(&self.live), self.life);
+        let executed = async {
+            let answer = live.run(self, statement, params, client).await;
+            live.sched.sleep(live.settings.latency).await;
+            answer
+        };
+        live.unless_it_ends(life, client, executed).await.unwrap_or_else(Answer::failed)
+    }
+
+    /// A statement of it was none: it takes no further one.
+    pub fn fail(&self) {
+        if let Some(own) = self.own {
+            self.live.engine.borrow_mut().cancel(own);
+        }
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// It cannot be committed. Where the server ends meanwhile, it may have been.
+    pub async fn commit(mut self, client: &dyn Client) -> Result<Ended, Failure> {
+        let (live, life) = (Rc::clone(&self.live), self.life);
+        let committed = async {
+            live.sched.sleep(live.settings.latency).await;
+            let ended = live.finish(&mut self, client).await;
+            live.sched.sleep(live.settings.latency).await;
+            ended
+        };
+        live.unless_it_ends(life, client, committed).await.flatten()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            let is_open = self.live.engine.borrow().is_open(own);
+            if is_open {
+                // It is open, so it can be rolled back.
+                self.live.engine.borrow_mut().rollback(own).ok();
+            }
+            self.live.ended(own);
+        }
+    }
+}

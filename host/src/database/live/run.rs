@@ -1,0 +1,138 @@
+//! A statement at its database: its turn, its waits, and what it pays.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+use simhost_sql::{Blocked, Call, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
+
+use super::{Answer, Client, Live, Open, failure};
+use crate::model::Nanos;
+use crate::sched;
+
+/// How long a statement waits for a lock before it looks for a deadlock: PostgreSQL's `deadlock_timeout`.
+const DEADLOCK_TIMEOUT: Nanos = 1_000_000_000;
+
+impl Live {
+    /// The statement on its way there, in its turn, and paid.
+    pub(super) async fn run(
+        self: &Rc<Self>,
+        open: &mut Open,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        client: &dyn Client,
+    ) -> Answer {
+        let until = self.settings.statement_timeout.map(|timeout| self.sched.now().saturating_add(timeout));
+        // Faults that hold a table which it has waited for.
+        let mut held_by = Vec::new();
+        let mut locked = 0;
+        self.sched.sleep(self.settings.latency).await;
+        loop {
+            let core = self.cores.take().await;
+            let call = Call { now: self.micros(), steps: self.steps(until) };
+            let outcome = self.engine.borrow_mut().execute(open.own, statement, params, call);
+            let (result, work) = match outcome {
+                Outcome::Done(done) => {
+                    open.wrote |= statement.writes() && done.affected > 0;
+                    let work = done.work;
+                    (Ok(done), work)
+                }
+                Outcome::Failed(failed) => (Err(failed.failure), failed.work),
+                Outcome::Blocked(blocked) => {
+                    drop(core);
+                    open.own = Some(blocked.transaction);
+                    self.strike_for_locks(&blocked.by, &mut held_by, client);
+                    let (work, since) = (blocked.work, self.sched.now());
+                    let waited = self.wait(blocked, until).await;
+                    locked += self.sched.now() - since;
+                    if let Err(failure) = waited {
+                        return Answer { result: Err(failure), work, locked };
+                    }
+                    continue;
+                }
+            };
+            self.strike_for_indexes(statement, client);
+            let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
+            self.sched.sleep(self.bill(work, rows, client)).await;
+            return Answer { result, work, locked };
+        }
+    }
+
+    /// Waits until one of those that block a statement has ended.
+    async fn wait(&self, blocked: Blocked, until: Option<Nanos>) -> Result<(), Failure> {
+        let Blocked { by, transaction, .. } = blocked;
+        let began = self.sched.now();
+        let lock_until = self.settings.lock_timeout.map(|timeout| began.saturating_add(timeout));
+        let mut look = Some(began.saturating_add(DEADLOCK_TIMEOUT));
+        let (send, mut free) = sched::oneshot();
+        self.waiting.borrow_mut().push((by, send));
+        loop {
+            let next = [until, lock_until, look].into_iter().flatten().min().unwrap_or(Nanos::MAX);
+            match select(free, self.sched.sleep_until(next)).await {
+                Either::Left(_) => return Ok(()),
+                Either::Right(((), waits)) => free = waits,
+            }
+            let now = self.sched.now();
+            let over = |until: Option<Nanos>| until.is_some_and(|until| until <= now);
+            if over(look) {
+                look = None;
+                if let Some(failure) = self.engine.borrow_mut().deadlock(transaction) {
+                    return Err(failure);
+                }
+            }
+            let given_up = if over(lock_until) {
+                failure("55P03", "canceling statement due to lock timeout")
+            } else if over(until) {
+                failure("57014", "canceling statement due to statement timeout")
+            } else {
+                continue;
+            };
+            self.engine.borrow_mut().cancel(transaction);
+            return Err(given_up);
+        }
+    }
+
+    /// Commits: that takes a core and its time if rows have changed, while the locks are held.
+    pub(super) async fn finish(
+        self: &Rc<Self>,
+        open: &mut Open,
+        client: &dyn Client,
+    ) -> Result<Ended, Failure> {
+        if open.wrote {
+            let _core = self.cores.take().await;
+            let commit = self.settings.cost.commit;
+            self.sched.sleep(self.slowed(commit, client)).await;
+        }
+        let Some(own) = open.own.take() else { return Ok(Ended::RolledBack) };
+        let ended = self.engine.borrow_mut().commit(own);
+        self.ended(own);
+        ended
+    }
+
+    /// Statements that wait for this transaction try again.
+    pub(super) fn ended(&self, own: Transaction) {
+        let mut waiting = self.waiting.borrow_mut();
+        let (told, left) = std::mem::take(&mut *waiting).into_iter().partition(|(by, _)| by.contains(&own));
+        *waiting = left;
+        drop(waiting);
+        let told: Vec<(Vec<Transaction>, sched::Sender<()>)> = told;
+        self.lock_after(own);
+        for (_, waits) in told {
+            // Who has given up is gone.
+            waits.send(()).ok();
+        }
+    }
+
+    fn bill(&self, work: Work, rows: usize, client: &dyn Client) -> Nanos {
+        let cost = &self.settings.cost;
+        let steps = self.slowed(cost.step.saturating_mul(work.steps), client);
+        cost.statement.saturating_add(steps).saturating_add(cost.row.saturating_mul(rows as u64))
+    }
+
+    /// Steps for which there is time.
+    fn steps(&self, until: Option<Nanos>) -> Option<u64> {
+        let left = until?.saturating_sub(self.sched.now());
+        let left = self.slowness().map_or(left, |times| (left as f64 / times) as Nanos);
+        left.checked_div(self.settings.cost.step)
+    }
+}
