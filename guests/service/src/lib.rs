@@ -43,8 +43,8 @@
 //! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
 //! ```
 //!
-//! A table with a `topic` is done for each message of that topic, whose key is the parameter `{key}`. What fails is asked
-//! for once more. `publish` holds messages with `,` between them: `[SHARE%] [TIMESx] TOPIC[/KEY][?]`:
+//! A table with a `topic` is done for each message of that topic, whose key is the parameter `{key}`. What fails is
+//! asked for once more. `publish` holds messages with `,` between them: `[SHARE%] [TIMESx] TOPIC[/KEY][?]`:
 //!
 //! ```toml
 //! config.place = { route = "POST /orders/{id}", publish = "order-events/{id}, 10% audit?" }

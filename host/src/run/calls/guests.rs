@@ -77,8 +77,8 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
     }
 }
 
-/// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the one
-/// beside the tables.
+/// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
+/// one beside the tables.
 fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
     let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
         (table, "route") => Some((table.to_owned(), named.clone())),
