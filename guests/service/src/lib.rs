@@ -23,6 +23,12 @@
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
 //! | `warn` | none | a warning of each request, or of a share |
 //! | `metrics` | none | a table of instruments, see below |
+//! | `sql` | none | statements with `;` between them, after the work and before the calls, see below |
+//! | `sql-in` | none | the database that executes them |
+//! | `transaction` | `false` | whether all of them are one transaction |
+//! | `status` | `"200"` | the answer's status after all that, or several by weight: `"200=98,404=1,503=1"` |
+//! | `attributes` | none | a table of attributes of the SERVER span, or of a job's own span, see below |
+//! | `parallel` | `256` | calls of a step that are under way at a time |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
@@ -55,6 +61,16 @@
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
 //!
+//! A statement's parts in braces are its parameters, never part of its text. `{sku}` is the parameter of that name in
+//! the request's own path, or a number from 1 to 1000 if it has none, `{1..20}` a whole number between these, and
+//! `{pick:gold=1,free=9}` one of several by weight. They stand in texts of `attributes` too:
+//!
+//! ```toml
+//! config.sql-in = "shop"
+//! config.take = { route = "POST /stock/{sku}", sql = "UPDATE stock SET n = n - {1..3} WHERE sku = {sku}" }
+//! config.attributes = { "user.tier" = "{pick:gold=1,free=9}", "cart.items" = "{1..20}" }
+//! ```
+//!
 //! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each
 //! request that succeeds:
 //!
@@ -83,6 +99,8 @@ mod messages;
 mod metric;
 mod operation;
 mod reader;
+mod statements;
+mod template;
 
 use std::cell::OnceCell;
 use std::rc::Rc;

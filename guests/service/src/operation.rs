@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use simhost_notation::{Calls, did_you_mean, list, nearest, quote};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
-use simhost_sdk::{Distribution, SpanBuilder};
+use simhost_sdk::{Attribute, AttributeValue, Distribution, SpanBuilder, annotate};
 
 use crate::cache::Cache;
 use crate::calls;
@@ -13,8 +13,10 @@ use crate::line::Line;
 use crate::messages::Messages;
 use crate::metric::Metric;
 use crate::reader::{Reader, Settings};
+use crate::statements::Statements;
+use crate::template::{self, Template};
 
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 20] = [
     "work",
     "calls",
     "publish",
@@ -29,10 +31,16 @@ const SETTINGS: [&str; 14] = [
     "log",
     "warn",
     "metrics",
+    "sql",
+    "sql-in",
+    "transaction",
+    "status",
+    "attributes",
+    "parallel",
 ];
 
 /// The settings that are one value, and how to write it. The others may be tables.
-const VALUES: [(&str, &str); 14] = [
+const VALUES: [(&str, &str); 19] = [
     ("route", "\"GET /items/{id}\""),
     ("job", "\"nightly-report\""),
     ("topic", "\"order-events\""),
@@ -47,6 +55,11 @@ const VALUES: [(&str, &str); 14] = [
     ("slow-query", "\"100ms\""),
     ("log", "\"looked up\""),
     ("warn", "\"5% cache miss\""),
+    ("sql", "\"SELECT name FROM items WHERE id = {id}\""),
+    ("sql-in", "\"shop\""),
+    ("transaction", "true"),
+    ("status", "\"200=98,503=2\""),
+    ("parallel", "4"),
 ];
 
 /// What says what a table is done for.
@@ -56,7 +69,7 @@ const KINDS: [&str; 3] = ["route", "job", "topic"];
 const KEY: &str = "key";
 
 /// The settings of answers, which jobs and messages have not.
-const OF_ANSWERS: [&str; 3] = ["cache", "cache-in", "response-bytes"];
+const OF_ANSWERS: [&str; 4] = ["cache", "cache-in", "response-bytes", "status"];
 
 /// What an operation is done for.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +106,12 @@ pub struct Operation {
     work: Distribution,
     calls: Calls,
     messages: Messages,
+    /// Calls of a step that are under way at a time.
+    parallel: usize,
+    statements: Option<Statements>,
+    /// By their weights, which are summed up; none: 200.
+    statuses: Vec<(f64, u16)>,
+    attributes: Vec<(String, Template)>,
     cache: Cache,
     errors: f64,
     response_bytes: usize,
@@ -139,14 +158,36 @@ impl Operation {
 
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
+        if !self.attributes.is_empty() {
+            annotate(self.filled(params));
+        }
         self.attend(params)?;
-        Ok(Response::new(200).body(vec![b'.'; self.response_bytes]))
+        let status = if self.statuses.is_empty() { 200 } else { *template::pick(&self.statuses) };
+        if status >= 400 {
+            return Err(Error::new(status, format!("{} failed", self.done_for.name())));
+        }
+        Ok(Response::new(status).body(vec![b'.'; self.response_bytes]))
     }
 
     /// Runs as a job: in a span of its own, which is the root of its trace.
     pub fn run(&self) -> Result<(), Error> {
         let none = Params(Vec::new());
-        in_span(self.done_for.name(), |_| self.attend(&none))
+        in_span(self.done_for.name(), |span| {
+            if !self.attributes.is_empty() {
+                span.set_all(self.filled(&none));
+            }
+            self.attend(&none)
+        })
+    }
+
+    /// The attributes of a request or a run.
+    fn filled(&self, params: &Params) -> Vec<Attribute> {
+        let one = |(key, template): &(String, Template)| {
+            let text = template.fill(params);
+            let number = if template.is_number() { text.parse::<i64>().ok() } else { None };
+            (key.clone(), number.map_or_else(|| text.into(), AttributeValue::from))
+        };
+        self.attributes.iter().map(one).collect()
     }
 
     /// Processes one message. What is wrong may pass: it is asked for once more.
@@ -169,7 +210,8 @@ impl Operation {
             return Err(Error::unexpected("ServiceError", format!("{name} failed")));
         }
         let make = || {
-            calls::make(&self.calls, params)?;
+            self.statements.iter().try_for_each(|statements| statements.execute(params))?;
+            calls::make(&self.calls, params, self.parallel)?;
             self.messages.send(params)
         };
         // Of a job or a message, nothing is kept.
@@ -320,6 +362,10 @@ fn operation(
         work: reader.distribution("work"),
         calls: reader.calls(),
         messages: reader.messages(),
+        parallel: reader.parallel(),
+        statements: reader.statements(),
+        statuses: if answers { reader.statuses() } else { Vec::new() },
+        attributes: reader.attributes(),
         cache: if answers { reader.cache() } else { Cache::default() },
         errors: reader.share("errors"),
         response_bytes: reader.bytes("response-bytes"),

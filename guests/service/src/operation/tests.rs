@@ -171,7 +171,7 @@ fn everything_that_is_wrong_is_said_at_once() {
 #[test]
 fn every_setting_is_a_value_or_may_be_a_table() {
     let values = VALUES.iter().map(|(name, _)| *name).filter(|name| !KINDS.contains(name));
-    let mut names: Vec<_> = values.chain(["work", "database", "metrics"]).collect();
+    let mut names: Vec<_> = values.chain(["work", "database", "metrics", "attributes"]).collect();
     let mut settings = SETTINGS.to_vec();
     names.sort_unstable();
     settings.sort_unstable();
