@@ -27,7 +27,7 @@
 //! | `sql-in` | none | the database that executes them |
 //! | `transaction` | `false` | whether all of them are one transaction |
 //! | `status` | `"200"` | the answer's status after all that, or several by weight: `"200=98,404=1,503=1"` |
-//! | `attributes` | none | a table of attributes of the SERVER span, or of a job's own span, see below |
+//! | `attributes` | none | a table of attributes of the SERVER or CONSUMER span, or of a job's own span, see below |
 //! | `parallel` | `256` | calls of a step that are under way at a time |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.

@@ -158,9 +158,7 @@ impl Operation {
 
     /// Serves one request.
     pub fn serve(&self, params: &Params) -> Result<Response, Error> {
-        if !self.attributes.is_empty() {
-            annotate(self.filled(params));
-        }
+        self.annotate(params);
         self.attend(params)?;
         let status = if self.statuses.is_empty() { 200 } else { *template::pick(&self.statuses) };
         if status >= 400 {
@@ -180,7 +178,14 @@ impl Operation {
         })
     }
 
-    /// The attributes of a request or a run.
+    /// Sets the attributes on the SERVER or CONSUMER span.
+    fn annotate(&self, params: &Params) {
+        if !self.attributes.is_empty() {
+            annotate(self.filled(params));
+        }
+    }
+
+    /// The attributes of a request, a run or a message.
     fn filled(&self, params: &Params) -> Vec<Attribute> {
         let one = |(key, template): &(String, Template)| {
             let text = template.fill(params);
@@ -193,7 +198,9 @@ impl Operation {
     /// Processes one message. What is wrong may pass: it is asked for once more.
     pub fn receive(&self, message: &Message) -> Outcome {
         let key = message.key.iter().map(|key| (KEY.to_owned(), String::from_utf8_lossy(key).into_owned()));
-        match self.attend(&Params(key.collect())) {
+        let params = Params(key.collect());
+        self.annotate(&params);
+        match self.attend(&params) {
             Ok(()) => Outcome::Done,
             Err(_) => Outcome::Retry,
         }

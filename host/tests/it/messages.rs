@@ -168,7 +168,8 @@ fn a_service_that_fails_by_a_fault_gets_its_messages_again() {
 #[test]
 fn a_service_without_code_sends_messages_and_processes_them() {
     let front = "config.place = { route = 'POST /orders/{id}', publish = 'letters/{id}', message-bytes = 7 }";
-    let back = "config.read = { topic = 'letters', calls = 'desk/orders/{key}' }";
+    let back =
+        "config.read = { topic = 'letters', calls = 'desk/orders/{key}', attributes = { who = '{key}' } }";
     let desk = "config.show = { route = 'GET /orders/{id}' }";
     let world = World::of_services(&[("front", front), ("back", back), ("desk", desk)]);
     let run = world.with(&topic("", "")).virtually(&["POST /orders/a%20b"]);
@@ -177,7 +178,8 @@ fn a_service_without_code_sends_messages_and_processes_them() {
     assert_eq!(sent.text("messaging.kafka.message.key"), Some("a b"));
     let shown = run.span("GET /orders/{id}");
     assert_eq!(shown.text("url.path"), Some("/orders/a%20b"));
-    assert_eq!((&shown.trace, &run.span("process letters").parent), (&sent.trace, &sent.id));
+    let read = run.span("process letters");
+    assert_eq!((&shown.trace, &read.parent, read.text("who")), (&sent.trace, &sent.id, Some("a b")));
 }
 
 #[test]
