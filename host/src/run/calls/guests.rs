@@ -47,7 +47,20 @@ pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<
                     .collect(),
             )
         }
-        "stock" | "items" | "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
+        "storefront" => {
+            let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
+            let inventory = format!("{}/items/{{order}}", name("inventory"));
+            let payment = format!("POST {}/charges", name("payment"));
+            let calls = [("inventory", inventory), ("payment", payment)];
+            Some(calls.iter().filter_map(|(key, calls)| fixed("POST /orders", key, calls)).collect())
+        }
+        "dispatch" => {
+            let server = config.get("server").map_or("my-server", String::as_str);
+            Some(fixed("POST /dispatch", "server", &format!("POST {server}/command")).into_iter().collect())
+        }
+        "stock" | "items" | "mailer" | "command" | "inventory" | "payment" | "notification" | "noop" => {
+            Some(Vec::new())
+        }
         _ => None,
     }
 }
@@ -72,7 +85,9 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
         "checkout" => Some(vec!["validate-order"]),
         "stock" => Some(vec!["db.reserve-stock"]),
         "items" => Some(vec!["validate_input", "DB INSERT items", "log_event"]),
-        "gateway" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
+        "storefront" => Some(vec!["process_order", "validate_inventory", "charge_payment"]),
+        "command" => Some(vec!["process-message", "sweep"]),
+        "gateway" | "dispatch" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }
