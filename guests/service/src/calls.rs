@@ -1,5 +1,7 @@
 //! The calls of an operation, made.
 
+use std::collections::VecDeque;
+
 use simhost_notation::{Calls, OneCall, Part, parts};
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
@@ -8,35 +10,45 @@ use simhost_sdk::{Call, Pending};
 /// Parts of a path in braces that the request does not have are numbers from 1 to this.
 const NUMBERS: f64 = 1000.0;
 
-/// Makes the calls. `params` are the parameters of the request's own path.
-pub fn make(calls: &Calls, params: &Params) -> Result<(), Error> {
-    calls.0.iter().try_for_each(|step| make_step(step, params))
+/// Makes the calls. `params` are the parameters of the request's own path; at most `parallel` calls are under way at a
+/// time: the next one is made when the first of those has ended.
+pub fn make(calls: &Calls, params: &Params, parallel: usize) -> Result<(), Error> {
+    calls.0.iter().try_for_each(|step| make_step(step, params, parallel))
 }
 
-fn make_step(step: &[OneCall], params: &Params) -> Result<(), Error> {
+fn make_step(step: &[OneCall], params: &Params, parallel: usize) -> Result<(), Error> {
     if let [call @ OneCall { is_parallel: false, .. }] = step {
         for _ in 0..drawn(call) {
             judge(call, request(call, params).send())?;
         }
         return Ok(());
     }
-    let started: Vec<(&OneCall, Pending)> = step
-        .iter()
-        .flat_map(|call| std::iter::repeat_n(call, drawn(call) as usize))
-        .map(|call| (call, request(call, params).start()))
-        .collect();
+    let calls = step.iter().flat_map(|call| std::iter::repeat_n(call, drawn(call) as usize));
+    let (mut under_way, mut outcome) = (VecDeque::<(&OneCall, Pending)>::new(), Ok(()));
     // All are waited for, also when one has failed: what is under way is part of this request.
-    let results: Vec<_> = started.into_iter().map(|(call, pending)| judge(call, pending.wait())).collect();
-    results.into_iter().collect()
+    let mut end = |(call, pending): (&OneCall, Pending)| {
+        let result = judge(call, pending.wait());
+        if outcome.is_ok() {
+            outcome = result;
+        }
+    };
+    for call in calls {
+        if under_way.len() >= parallel {
+            under_way.pop_front().into_iter().for_each(&mut end);
+        }
+        under_way.push_back((call, request(call, params).start()));
+    }
+    under_way.into_iter().for_each(&mut end);
+    outcome
 }
 
 /// How often it is called this time.
-fn drawn(call: &OneCall) -> u32 {
+pub fn drawn(call: &OneCall) -> u32 {
     if random::chance(call.share) { call.times } else { 0 }
 }
 
 fn request(one: &OneCall, params: &Params) -> Call {
-    call(&one.service).request(&one.method, &fill(&one.path, params))
+    call(&one.service).request(&one.method, &fill(&one.path, params, percent_encode))
 }
 
 /// What a result means for who called.
@@ -49,12 +61,12 @@ fn judge(call: &OneCall, result: Result<Response, CallError>) -> Result<(), Erro
     }
 }
 
-/// Puts values in place of names: those of the request, or numbers.
-fn fill(path: &str, params: &Params) -> String {
+/// Puts values in place of names: those of the request, as `encode` writes them, or numbers.
+pub fn fill(path: &str, params: &Params, encode: impl Fn(&str) -> String) -> String {
     let fill_part = |part| match part {
         Part::Text(text) => text.to_owned(),
         Part::Name(name) => match params.get(name) {
-            Some(value) => percent_encode(value),
+            Some(value) => encode(value),
             None => (1 + random::uniform(0.0..NUMBERS) as u32).to_string(),
         },
     };
@@ -68,8 +80,8 @@ mod tests {
     #[test]
     fn names_in_a_path_become_what_the_request_has_or_numbers() {
         let params = Params(vec![("id".to_owned(), "a b".to_owned())]);
-        assert_eq!(fill("/items/{id}/parts", &params), "/items/a%20b/parts");
-        let filled = fill("/items/{other}", &params);
+        assert_eq!(fill("/items/{id}/parts", &params, percent_encode), "/items/a%20b/parts");
+        let filled = fill("/items/{other}", &params, percent_encode);
         let number: f64 = filled.strip_prefix("/items/").unwrap().parse().unwrap();
         assert!((1.0..=NUMBERS).contains(&number), "{filled}");
     }

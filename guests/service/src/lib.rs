@@ -11,6 +11,8 @@
 //! |---|---|---|
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
+//! | `publish` | none | the messages that are sent then, see below |
+//! | `message-bytes` | `0` | length of the body of each |
 //! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
 //! | `cache-in` | none | the cache of the topology that keeps them, for all workers and replicas |
 //! | `errors` | `0` | the share of requests, `0.001` or `"0.1%"`, that get a 500 after the work and call nobody |
@@ -21,6 +23,12 @@
 //! | `log` | none | a log record of each request, or of a share: `"5% cache miss"`, `"0.05 cache miss"` |
 //! | `warn` | none | a warning of each request, or of a share |
 //! | `metrics` | none | a table of instruments, see below |
+//! | `sql` | none | statements with `;` between them, after the work and before the calls, see below |
+//! | `sql-in` | none | the database that executes them |
+//! | `transaction` | `false` | whether all of them are one transaction |
+//! | `status` | `"200"` | the answer's status after all that, or several by weight: `"200=98,404=1,503=1"` |
+//! | `attributes` | none | a table of attributes of the SERVER or CONSUMER span, or of a job's own span, see below |
+//! | `parallel` | `256` | calls of a step that are under way at a time |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
 //!
@@ -41,9 +49,27 @@
 //! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
 //! ```
 //!
+//! A table with a `topic` is done for each message of that topic, whose key is the parameter `{key}`. What fails is
+//! asked for once more. `publish` holds messages with `,` between them: `[SHARE%] [TIMESx] TOPIC[/KEY][?]`:
+//!
+//! ```toml
+//! config.place = { route = "POST /orders/{id}", publish = "order-events/{id}, 10% audit?" }
+//! config.mail = { topic = "order-events", work = "20ms", calls = "POST mail/orders/{key}" }
+//! ```
+//!
 //! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
 //! the database `inventory_db` at `inventory-postgresql`, port 5432. A table says otherwise:
 //! `database = { system = "postgresql", namespace = "stock", address = "stock-db", port = 5433 }`.
+//!
+//! A statement's parts in braces are its parameters, never part of its text. `{sku}` is the parameter of that name in
+//! the request's own path, or a number from 1 to 1000 if it has none, `{1..20}` a whole number between these, and
+//! `{pick:gold=1,free=9}` one of several by weight. They stand in texts of `attributes` too:
+//!
+//! ```toml
+//! config.sql-in = "shop"
+//! config.take = { route = "POST /stock/{sku}", sql = "UPDATE stock SET n = n - {1..3} WHERE sku = {sku}" }
+//! config.attributes = { "user.tier" = "{pick:gold=1,free=9}", "cart.items" = "{1..20}" }
+//! ```
 //!
 //! `metrics` has a key for each instrument: its name, and `KIND [VALUE] [UNIT] [KEY=VALUE ...]`. It measures each
 //! request that succeeds:
@@ -69,9 +95,12 @@
 mod cache;
 mod calls;
 mod line;
+mod messages;
 mod metric;
 mod operation;
 mod reader;
+mod statements;
+mod template;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -80,7 +109,7 @@ use operation::Operation;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-simhost_sdk::service!(routes = routes, jobs = jobs);
+simhost_sdk::service!(routes = routes, jobs = jobs, consumers = consumers);
 
 const HEALTH: &str = "GET /health";
 
@@ -99,6 +128,14 @@ fn jobs() -> Jobs {
     jobs.into_iter().fold(Jobs::new(), |jobs, (operation, job)| {
         let key = operation.key.clone();
         jobs.configured_job(&key, &job, move || operation.run())
+    })
+}
+
+fn consumers() -> Consumers {
+    let topics = operations(|operation| operation.topic().map(str::to_owned));
+    topics.into_iter().fold(Consumers::new(), |consumers, (operation, topic)| {
+        let key = operation.key.clone();
+        consumers.configured_topic(&key, &topic, move |message: Message| operation.receive(&message))
     })
 }
 

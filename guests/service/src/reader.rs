@@ -6,10 +6,16 @@ use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
 use crate::line::Line;
+use crate::messages::Messages;
 use crate::metric::Metric;
+use crate::statements::Statements;
+use crate::template::{Template, weights};
 
 /// The largest body, beyond which no topology lets one pass.
 const BYTES_AT_MOST: usize = 1 << 30;
+
+/// Calls that a worker may have under way.
+const CALLS_AT_MOST: usize = 256;
 
 /// What `database` may be a table of.
 const OF_DATABASE: [&str; 4] = ["system", "namespace", "address", "port"];
@@ -168,6 +174,17 @@ impl Reader<'_> {
         })
     }
 
+    pub fn messages(&mut self) -> Messages {
+        let bytes = self.bytes("message-bytes");
+        let Some(text) = self.text("publish") else { return Messages::default() };
+        Messages::parse(&text, bytes).unwrap_or_else(|problems| {
+            let key = self.from("publish").key("publish");
+            let form = "write topics and keys, as in \"order-events/{id}, 10% audit?\"";
+            self.problems.extend(problems.into_iter().map(|problem| Problem::of(&key, problem).remedy(form)));
+            Messages::default()
+        })
+    }
+
     /// `{ "orders.placed" = "counter 1 {order}" }`.
     pub fn metrics(&mut self) -> Vec<Metric> {
         let from = self.from("metrics");
@@ -187,6 +204,66 @@ impl Reader<'_> {
             }
         }
         metrics
+    }
+
+    /// `sql`, with the database that executes it.
+    pub fn statements(&mut self) -> Option<Statements> {
+        let (text, database) = (self.text("sql"), self.text("sql-in"));
+        let is_transaction = self.value("transaction", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("write true or false".to_owned()),
+        });
+        match (text, database) {
+            (Some(text), Some(database)) => Statements::parse(database, is_transaction, &text)
+                .map_err(|why| self.refuse("sql", &text, &why))
+                .ok(),
+            (Some(_), None) if self.is_served => {
+                let problem =
+                    Problem::of(self.from("sql").key("sql"), "no `sql-in` says which database executes it");
+                self.problems.push(problem.remedy("write sql-in = \"NAME\", a database of this service"));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// `201`, or `200=98,503=2`.
+    pub fn statuses(&mut self) -> Vec<(f64, u16)> {
+        self.value("status", |text| {
+            let status = |(weight, status): (f64, String)| {
+                let status = status.parse().ok().filter(|status| (200..=599).contains(status));
+                status.map(|status| (weight, status)).ok_or("a status is a number from 200 to 599".to_owned())
+            };
+            weights(text)?.into_iter().map(status).collect()
+        })
+    }
+
+    /// `{ "user.tier" = "{pick:gold=1,free=9}" }`.
+    pub fn attributes(&mut self) -> Vec<(String, Template)> {
+        let from = self.from("attributes");
+        let (key, fields) = (from.key("attributes"), from.below("attributes"));
+        let mut attributes = Vec::new();
+        for (name, text) in fields {
+            match Template::parse(&text) {
+                _ if name.is_empty() => {
+                    let problem = Problem::of(&key, "the setting is a table of attributes by their keys");
+                    self.problems.push(problem.remedy("write attributes = { \"user.tier\" = \"gold\" }"));
+                }
+                Ok(template) => attributes.push((name, template)),
+                Err(why) => self.problems.push(Problem::invalid(format!("{key}.{name}"), &text, &why)),
+            }
+        }
+        attributes
+    }
+
+    /// How many calls of a step are under way at a time.
+    pub fn parallel(&mut self) -> usize {
+        let read = self.value("parallel", |text| match text.parse() {
+            Ok(number @ 1..=CALLS_AT_MOST) => Ok(Some(number)),
+            _ => Err(format!("write a whole number from 1 to {CALLS_AT_MOST}")),
+        });
+        read.unwrap_or(CALLS_AT_MOST)
     }
 
     /// `20%` or `0.2`.

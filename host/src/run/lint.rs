@@ -10,6 +10,7 @@ mod exports;
 mod faults;
 mod links;
 mod routes;
+mod statements;
 mod subscriptions;
 mod traffic;
 
@@ -36,6 +37,7 @@ pub fn problems(options: &Options, text: &str, found: &Found<'_>) -> Vec<Problem
     let run = Run { options, text, model: found.model, found: *found, calls: &calls };
     let mut problems = exports::problems(&run);
     problems.extend(routes::problems(&run));
+    problems.extend(statements::problems(&run));
     problems.extend(calls::problems(&run));
     problems.extend(cycles::problems(&run));
     problems.extend(links::problems(&run));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::fault;
-use crate::model::{Load, Model, ServiceId};
+use crate::model::{Load, Model, Scalar, ServiceId};
 use crate::telemetry::digest::GUEST_DIGEST;
 use crate::telemetry::env::Settings;
 use crate::telemetry::record::{KeyValue, Resource, ResourceId, Text, Value};
@@ -43,7 +43,7 @@ pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[R
     let of_replicas = |index: usize, service: &LoadedService, release: Option<&str>| -> Vec<_> {
         let one = |replica| {
             let instance = instance_id(model.root(), &service.name, replica, release);
-            let resource = resource(model, telemetry, index, service, instance);
+            let resource = resource(model, telemetry, (index, replica), service, instance);
             (Some((ServiceId(index as u32), replica)), resource)
         };
         (0..model.services[index].replicas).map(one).collect()
@@ -70,11 +70,14 @@ pub fn traced_loads(model: &Model) -> impl Iterator<Item = &Load> {
     model.loads.iter().filter(|load| load.enabled && load.span)
 }
 
+/// Stands in a text of `resource` for the number of the replica, from 0.
+const REPLICA: &str = "{replica}";
+
 /// The Resource of one replica (semantic conventions, "Resource").
 fn resource(
     model: &Model,
     settings: &Settings,
-    index: usize,
+    (index, replica): (usize, u32),
     service: &LoadedService,
     instance: String,
 ) -> Resource {
@@ -85,7 +88,10 @@ fn resource(
     let digest = service.guest.as_ref().map(|guest| guest.code.digest.clone());
     attributes.extend(digest.map(|digest| KeyValue::new(GUEST_DIGEST, digest)));
     for (key, value) in &described.resource {
-        let value = Value::from(value);
+        let value = match value {
+            Scalar::Text(text) => Value::from(&Scalar::Text(text.replace(REPLICA, &replica.to_string()))),
+            value => Value::from(value),
+        };
         attributes.push(KeyValue { key: Text::Owned(key.clone()), value });
     }
     add_environment(&mut attributes, settings);

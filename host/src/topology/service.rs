@@ -137,8 +137,12 @@ static CONFIG: Key<Written, Optional> = Key {
     says: "settings of the guest, also as environment variables: `notify-timeout` is `NOTIFY_TIMEOUT`",
 };
 
-static RESOURCE: Key<Written, Optional> =
-    Key { name: "resource", of: SETTINGS, absent: Optional("`{}`"), says: "further resource attributes" };
+static RESOURCE: Key<Written, Optional> = Key {
+    name: "resource",
+    of: SETTINGS,
+    absent: Optional("`{}`"),
+    says: "further resource attributes. `{replica}` in a text is the number of the replica, from 0",
+};
 
 static COMPUTE_FACTOR: Key<Number, Usual> = Key {
     name: "compute-factor",

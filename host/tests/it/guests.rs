@@ -29,6 +29,7 @@ mod service;
 mod service_caches;
 mod service_metrics;
 mod service_series;
+mod service_statements;
 mod sulky;
 mod trouble;
 mod trouble_floods;

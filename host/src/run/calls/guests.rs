@@ -14,7 +14,12 @@ pub fn of_job(job: &str) -> String {
     format!("job {job}")
 }
 
-/// A route or a job, and what it calls. What one route calls may be in several, in order.
+/// What the messages of a topic are called in place of a route, with the parameter that is their key.
+pub fn of_topic(topic: &str) -> String {
+    format!("topic {topic}/{{key}}")
+}
+
+/// A route, a job or a topic, and what it calls. What one route calls may be in several, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     pub route: String,
@@ -87,12 +92,14 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
     }
 }
 
-/// Each table of the configuration is a route or a job, and calls what its own `calls` says, or the one
-/// beside the tables.
+/// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
+/// one beside the tables.
 fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
-    let table = |(key, named): (&String, &String)| match key.strip_suffix(".route") {
-        Some(table) => Some((table.to_owned(), named.clone())),
-        None => Some((key.strip_suffix(".job")?.to_owned(), of_job(named))),
+    let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
+        (table, "route") => Some((table.to_owned(), named.clone())),
+        (table, "job") => Some((table.to_owned(), of_job(named))),
+        (table, "topic") => Some((table.to_owned(), of_topic(named))),
+        _ => None,
     };
     let tables = config.iter().filter_map(table).filter(|(table, _)| !table.contains('.'));
     let mut routes: Vec<_> = tables.map(|(table, route)| (route, format!("{table}.calls"))).collect();

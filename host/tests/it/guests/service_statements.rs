@@ -1,0 +1,123 @@
+//! What the guest `service` does beside calls: statements, statuses, attributes, a bounded number of calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{Run, SpanKind, World};
+
+const SCHEMA: &str = "CREATE TABLE stock (sku TEXT PRIMARY KEY, available INT NOT NULL);
+INSERT INTO stock VALUES ('book', 10), ('lamp', 10);
+CREATE TABLE taken (id INT PRIMARY KEY);
+";
+
+/// A service over a database, with this configuration, and the folder of its schema.
+fn stock(config: &str) -> (TempDir, World) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("stock.sql");
+    std::fs::write(&schema, SCHEMA).expect("a schema");
+    let database = format!("[databases.stock]\nschema = '{}'", schema.display());
+    let settings = format!("databases.stock = {{}}\nconfig.sql-in = \"stock\"\n{config}");
+    let world = World::default().with_guest("front", "service", &settings).with(&database);
+    (folder, world)
+}
+
+/// The texts of the statements, in their order.
+fn texts(run: &Run) -> Vec<&str> {
+    run.of("front", SpanKind::Client).iter().filter_map(|span| span.text("db.query.text")).collect()
+}
+
+#[test]
+fn statements_are_executed_with_what_the_request_has_as_parameters() {
+    let (_folder, world) = stock(
+        "config.show = { route = \"GET /stock/{sku}\", sql = \"SELECT available FROM stock WHERE sku = {sku}\" }\n\
+         config.take = { route = \"POST /taken/{id}\", sql = \"INSERT INTO taken VALUES ({id}); SELECT {1..3}\" }",
+    );
+    let run = world.virtually(&["GET /stock/book", "POST /taken/7", "POST /taken/7"]);
+    assert_eq!(run.statuses(), [200, 200, 409], "the key is there the second time");
+    let insert = "INSERT INTO taken VALUES ($1)";
+    let expected = ["SELECT available FROM stock WHERE sku = $1", insert, "SELECT $1", insert];
+    assert_eq!(texts(&run), expected);
+    let failed = run.spans().iter().find(|span| span.text("error.type") == Some("23505"));
+    assert!(failed.is_some_and(|span| span.kind == SpanKind::Client));
+}
+
+#[test]
+fn a_transaction_is_all_of_its_statements_or_none() {
+    let statements = "INSERT INTO taken VALUES ({id}); INSERT INTO taken VALUES (1)";
+    let (_folder, world) = stock(&format!(
+        "config.both = {{ route = \"POST /both/{{id}}\", transaction = true, sql = \"{statements}\" }}\n\
+         config.one = {{ route = \"POST /one/{{id}}\", sql = \"INSERT INTO taken VALUES ({{id}})\" }}"
+    ));
+    let run = world.virtually(&["POST /both/2", "POST /both/3", "POST /one/3", "POST /one/2"]);
+    assert_eq!(run.statuses(), [200, 409, 200, 409], "3 was rolled back, 2 was committed");
+}
+
+#[test]
+fn a_database_that_the_service_does_not_have_is_refused_with_the_nearest() {
+    let (_folder, world) =
+        stock("config.show = { route = \"GET /\", sql-in = \"stok\", sql = \"SELECT 1\" }");
+    let report = world.refusal();
+    assert!(report.contains("config.show.sql-in of \"front\": \"stok\" is no database of it"), "{report}");
+    assert!(report.contains("did you mean \"stock\"?"), "{report}");
+    let alone = World::default().with_guest("front", "service", "config.sql = \"SELECT 1\"").refusal();
+    assert!(alone.contains("no `sql-in` says which database executes it"), "{alone}");
+}
+
+#[test]
+fn statuses_come_by_weight_after_the_calls_and_attributes_are_drawn_for_each_request() {
+    let load = "[[load]]\nname = \"users\"\nto = \"front\"\nrequest.path = \"/\"\nmax-requests = 1000\n\
+                arrivals.constant = \"100/s\"\n";
+    let front = "config.calls = \"back\"\nconfig.status = \"201=6,404=3,503=1\"\n\
+                 config.attributes = { \"user.tier\" = \"{pick:gold=1,free=9}\", \"cart.items\" = \"{1..4}\" }";
+    let world = World::of_services(&[("front", front), ("back", "")]).with(load);
+    let run = world.virtually(&[]);
+    let served = run.of("front", SpanKind::Server);
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for span in &served {
+        *counts.entry(span.int("http.response.status_code").expect("a status")).or_default() += 1;
+        assert_eq!(run.children(span).len(), 1, "the call is made whatever the answer is");
+    }
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [201, 404, 503]);
+    // Within four standard deviations of 600, 300 and 100.
+    for (status, expected, within) in [(201, 600, 62), (404, 300, 58), (503, 100, 38)] {
+        assert!(counts[&status].abs_diff(expected) <= within, "{counts:?}");
+    }
+    let gold = served.iter().filter(|span| span.text("user.tier") == Some("gold")).count();
+    assert!(gold.abs_diff(100) <= 38, "{gold}");
+    let items: BTreeSet<_> = served.iter().filter_map(|span| span.int("cart.items")).collect();
+    assert_eq!(items, BTreeSet::from([1, 2, 3, 4]));
+}
+
+#[test]
+fn no_more_calls_of_a_step_are_under_way_than_the_configuration_allows() {
+    let took = |settings: &str| {
+        let front = format!("config.calls = \"10|| back\"\n{settings}");
+        let world = World::of_services(&[("front", &front), ("back", "config.work = \"10ms\"")]);
+        let run = world.flags(&["--compute", "0"]).with("[network]\nlatency = \"0s\"").virtually(&["GET /"]);
+        assert_eq!(run.of("back", SpanKind::Server).len(), 10);
+        run.of("front", SpanKind::Server)[0].duration()
+    };
+    assert_eq!(
+        [took(""), took("config.parallel = 4"), took("config.parallel = 1")],
+        [10_000_000, 30_000_000, 100_000_000]
+    );
+}
+
+#[test]
+fn resource_attributes_have_the_number_of_their_replica() {
+    let resource = "replicas = 3\nresource = { \"host.name\" = \"node-{replica}\", \"k8s.pod.name\" = \"front-{replica}-{replica}\" }";
+    let load = "[[load]]\nname = \"users\"\nto = \"front\"\nrequest.path = \"/\"\nmax-requests = 50\n\
+                arrivals.constant = \"100/s\"\n";
+    let run = World::of_services(&[("front", resource)]).with(load).virtually(&[]);
+    let named = run.spans().iter().map(|span| {
+        (span.instance.clone(), span.resource["host.name"].clone(), span.resource["k8s.pod.name"].clone())
+    });
+    let named: BTreeSet<_> =
+        named.map(|(instance, host, pod)| (host.to_string(), pod.to_string(), instance)).collect();
+    let hosts: Vec<_> = named.iter().map(|(host, pod, _)| (host.as_str(), pod.as_str())).collect();
+    let expected = [0, 1, 2]
+        .map(|at| (json!(format!("node-{at}")).to_string(), json!(format!("front-{at}-{at}")).to_string()));
+    assert_eq!(hosts, expected.each_ref().map(|(host, pod)| (host.as_str(), pod.as_str())));
+}
