@@ -9,7 +9,7 @@ export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly TARGET=wasm32-wasip2
-readonly SERVICES=(orders inventory payment notification gateway checkout stock items service)
+readonly SERVICES=(orders inventory payment notification gateway checkout stock items storefront mailer dispatch command service)
 readonly TESTS=(bad-routes chores early hop hostile mailbox no-handler noop probe sulky trouble)
 readonly SIZE_LIMIT=$((512 * 1024)) # of a service: it is embedded in the simulator
 

@@ -37,7 +37,7 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 /// `service` does what its configuration says, for systems without code of their
 /// own. `hop` passes a request on to the service that its configuration names as
 /// `next`, and `noop` answers at once: to measure what everything else costs.
-pub const EMBEDDED: [(&str, &[u8]); 11] = [
+pub const EMBEDDED: [(&str, &[u8]); 15] = [
     ("orders", include_bytes!("../assets/guests/orders.wasm")),
     ("inventory", include_bytes!("../assets/guests/inventory.wasm")),
     ("payment", include_bytes!("../assets/guests/payment.wasm")),
@@ -46,6 +46,10 @@ pub const EMBEDDED: [(&str, &[u8]); 11] = [
     ("checkout", include_bytes!("../assets/guests/checkout.wasm")),
     ("stock", include_bytes!("../assets/guests/stock.wasm")),
     ("items", include_bytes!("../assets/guests/items.wasm")),
+    ("storefront", include_bytes!("../assets/guests/storefront.wasm")),
+    ("mailer", include_bytes!("../assets/guests/mailer.wasm")),
+    ("dispatch", include_bytes!("../assets/guests/dispatch.wasm")),
+    ("command", include_bytes!("../assets/guests/command.wasm")),
     ("service", include_bytes!("../assets/guests/service.wasm")),
     ("hop", include_bytes!("../assets/guests/tests/hop.wasm")),
     ("noop", include_bytes!("../assets/guests/tests/noop.wasm")),

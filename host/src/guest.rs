@@ -124,7 +124,7 @@ impl Worker {
         self.ask(async |guest, store| guest.jobs(store).await).await
     }
 
-    /// Asks the guest for the topics whose messages it takes: an empty list for all, `None` if none.
+    /// Asks the guest for the topics whose messages it takes; `*` stands for all.
     ///
     /// # Errors
     /// As those of [`routes`](Self::routes).

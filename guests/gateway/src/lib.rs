@@ -20,6 +20,7 @@
 //! | `path` | that of the request | another path there; a name in braces stands for the parameter of that name |
 //! | `auth` | none | a service and a path, `"auth-service/verify"`, that lets requests pass, below |
 //! | `timeout` | `30s` | how long each call may take |
+//! | `work` | `0ms` | how long it takes itself before it calls: a time or a distribution |
 //!
 //! `auth` is asked with a GET that has the headers of the request. Its answer 2xx lets the request pass; any other is
 //! the answer to the request. A call without a response answers 502, or 504 if

@@ -1,5 +1,6 @@
 //! One route of the gateway, as its configuration says, and how its requests are passed on.
 
+use simhost_sdk::Distribution;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
@@ -29,18 +30,21 @@ pub struct Proxy {
     path: Option<String>,
     auth: Option<(String, String)>,
     timeout: Duration,
+    work: Distribution,
 }
 
 /// The routes of the configuration, in its order. What is wrong with it is refused.
 pub fn read() -> Vec<Proxy> {
     let (auth, timeout) = (auth("auth"), config::duration("timeout", TIMEOUT));
+    let work = config::distribution("work", Distribution::Fixed(Duration::ZERO));
     let all = config::all();
     let tables = all.iter().filter_map(|(key, _)| key.strip_suffix(".route"));
-    let proxies = tables.filter(|table| !table.contains('.')).map(|table| of_table(table, &auth, timeout));
+    let proxies =
+        tables.filter(|table| !table.contains('.')).map(|table| of_table(table, &auth, timeout, &work));
     proxies.collect()
 }
 
-fn of_table(table: &str, shared: &Option<(String, String)>, timeout: Duration) -> Proxy {
+fn of_table(table: &str, shared: &Option<(String, String)>, timeout: Duration, work: &Distribution) -> Proxy {
     let key = |name: &str| format!("{table}.{name}");
     let to = config::text(&key("to"), "");
     if to.is_empty() {
@@ -54,6 +58,7 @@ fn of_table(table: &str, shared: &Option<(String, String)>, timeout: Duration) -
         path: Some(config::text(&key("path"), "")).filter(|path| !path.is_empty()),
         auth: auth(&key("auth")).or_else(|| shared.clone()),
         timeout: config::duration(&key("timeout"), timeout),
+        work: config::distribution(&key("work"), work.clone()),
     }
 }
 
@@ -67,6 +72,7 @@ fn auth(key: &str) -> Option<(String, String)> {
 impl Proxy {
     /// Passes a request on, if it may pass, and its response back.
     pub fn serve(&self, params: &Params, request: &Request) -> Result<Response, Error> {
+        clock::sleep(self.work.sample());
         let path = self.path.as_ref().map(|path| with_query(filled(path, params), request.query()));
         let path = path.unwrap_or_else(|| request.path_and_query().to_owned());
         let headers: Vec<_> = request.headers().iter().filter(|(name, _)| !is_of_a_hop(name)).collect();

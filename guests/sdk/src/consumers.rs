@@ -132,10 +132,7 @@ impl Consumers {
     ///
     /// A second consumer of the same topic is a problem.
     pub fn topic<R: ConsumerResult>(self, topic: &str, receive: impl Fn(Message) -> R + 'static) -> Self {
-        self.batch(topic, move |delivery| {
-            let outcomes = delivery.messages.into_iter().map(|message| receive(message).into_outcome());
-            outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done)
-        })
+        self.batch(topic, move |delivery| each(delivery, &receive))
     }
 
     /// Processes the messages of a topic as they are delivered, with all that is known of the delivery.
@@ -146,13 +143,36 @@ impl Consumers {
         topic: &str,
         receive: impl Fn(Delivery) -> R + 'static,
     ) -> Self {
-        if self.topics.iter().any(|(known, _)| known == topic) {
-            self.problems
-                .push(Problem::new(format!("the topic `{topic}` has two consumers; remove one of them")));
-        } else {
-            self.topics.push((topic.to_owned(), Box::new(move |delivery| receive(delivery).into_outcome())));
+        if let Err(why) = self.add(topic, receive) {
+            self.problems.push(Problem::new(why));
         }
         self
+    }
+
+    /// Processes each message of a topic that stands at a key of the configuration, and so is its problem if it has
+    /// a consumer already.
+    pub fn configured_topic<R: ConsumerResult>(
+        mut self,
+        key: &str,
+        topic: &str,
+        receive: impl Fn(Message) -> R + 'static,
+    ) -> Self {
+        if let Err(why) = self.add(topic, move |delivery| each(delivery, &receive)) {
+            self.problems.push(Problem::of(key, why));
+        }
+        self
+    }
+
+    fn add<R: ConsumerResult>(
+        &mut self,
+        topic: &str,
+        receive: impl Fn(Delivery) -> R + 'static,
+    ) -> Result<(), String> {
+        if self.topics.iter().any(|(known, _)| known == topic) {
+            return Err(format!("the topic `{topic}` has two consumers; remove one of them"));
+        }
+        self.topics.push((topic.to_owned(), Box::new(move |delivery| receive(delivery).into_outcome())));
+        Ok(())
     }
 
     /// Processes the messages of every topic that has no consumer of its own.
@@ -161,10 +181,10 @@ impl Consumers {
         self
     }
 
-    /// The topics of which it takes messages: an empty list for all.
+    /// The topics of which it takes messages; `*` stands for all.
     pub(crate) fn topics(&self) -> Vec<String> {
         match self.others {
-            Some(_) => Vec::new(),
+            Some(_) => vec!["*".to_owned()],
             None => self.topics.iter().map(|(topic, _)| topic.clone()).collect(),
         }
     }
@@ -186,6 +206,12 @@ impl Consumers {
             None => Outcome::Reject,
         }
     }
+}
+
+/// Processes messages one after the other, until one is not done.
+fn each<R: ConsumerResult>(delivery: Delivery, receive: &impl Fn(Message) -> R) -> Outcome {
+    let mut outcomes = delivery.messages.into_iter().map(|message| receive(message).into_outcome());
+    outcomes.find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done)
 }
 
 impl From<Outcome> for contract::Outcome {
@@ -237,14 +263,16 @@ mod tests {
     fn an_error_that_may_pass_asks_for_the_message_once_more() {
         let consumers =
             Consumers::new().others(|_| -> Result<(), Error> { Err(Error::unavailable("no ink")) });
-        assert!(consumers.topics().is_empty());
+        assert_eq!(consumers.topics(), ["*"]);
         assert_eq!(consumers.process(delivery("any", &["1"])), Outcome::Retry);
     }
 
     #[test]
     fn a_topic_with_two_consumers_is_a_problem() {
         let consumers = Consumers::new().topic("orders", |_| ()).batch("orders", |_| ());
-        let problems: Vec<_> = consumers.problems().map(|problem| problem.message).collect();
-        assert_eq!(problems, ["the topic `orders` has two consumers; remove one of them"]);
+        let consumers = consumers.configured_topic("second.topic", "orders", |_| ());
+        let problems: Vec<_> = consumers.problems().map(|problem| (problem.key, problem.message)).collect();
+        let said = "the topic `orders` has two consumers; remove one of them".to_owned();
+        assert_eq!(problems, [(None, said.clone()), (Some("second.topic".to_owned()), said)]);
     }
 }

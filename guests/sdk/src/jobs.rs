@@ -7,9 +7,12 @@ use std::fmt;
 /// loads the guest, all of it at once. [`service!`](crate::service) exports them.
 #[derive(Default)]
 pub struct Jobs {
-    jobs: Vec<(String, Box<dyn Fn() -> Result<(), String>>)>,
+    jobs: Vec<(String, Run)>,
     problems: Vec<Problem>,
 }
+
+/// What a job does.
+type Run = Box<dyn Fn() -> Result<(), String>>;
 
 /// What a job may give: nothing, or an error that says why it failed.
 pub trait JobResult {

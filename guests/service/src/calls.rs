@@ -43,12 +43,12 @@ fn make_step(step: &[OneCall], params: &Params, parallel: usize) -> Result<(), E
 }
 
 /// How often it is called this time.
-fn drawn(call: &OneCall) -> u32 {
+pub fn drawn(call: &OneCall) -> u32 {
     if random::chance(call.share) { call.times } else { 0 }
 }
 
 fn request(one: &OneCall, params: &Params) -> Call {
-    call(&one.service).request(&one.method, &fill(&one.path, params))
+    call(&one.service).request(&one.method, &fill(&one.path, params, percent_encode))
 }
 
 /// What a result means for who called.
@@ -61,12 +61,12 @@ fn judge(call: &OneCall, result: Result<Response, CallError>) -> Result<(), Erro
     }
 }
 
-/// Puts values in place of names: those of the request, or numbers.
-fn fill(path: &str, params: &Params) -> String {
+/// Puts values in place of names: those of the request, as `encode` writes them, or numbers.
+pub fn fill(path: &str, params: &Params, encode: impl Fn(&str) -> String) -> String {
     let fill_part = |part| match part {
         Part::Text(text) => text.to_owned(),
         Part::Name(name) => match params.get(name) {
-            Some(value) => percent_encode(value),
+            Some(value) => encode(value),
             None => (1 + random::uniform(0.0..NUMBERS) as u32).to_string(),
         },
     };
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn names_in_a_path_become_what_the_request_has_or_numbers() {
         let params = Params(vec![("id".to_owned(), "a b".to_owned())]);
-        assert_eq!(fill("/items/{id}/parts", &params), "/items/a%20b/parts");
-        let filled = fill("/items/{other}", &params);
+        assert_eq!(fill("/items/{id}/parts", &params, percent_encode), "/items/a%20b/parts");
+        let filled = fill("/items/{other}", &params, percent_encode);
         let number: f64 = filled.strip_prefix("/items/").unwrap().parse().unwrap();
         assert!((1.0..=NUMBERS).contains(&number), "{filled}");
     }

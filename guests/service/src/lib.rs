@@ -11,6 +11,8 @@
 //! |---|---|---|
 //! | `work` | `"0ms"` | how long a request takes here before it calls others, its worker being busy |
 //! | `calls` | none | what is called then, see below |
+//! | `publish` | none | the messages that are sent then, see below |
+//! | `message-bytes` | `0` | length of the body of each |
 //! | `cache` | none | how long a worker keeps an answer: until then the same path calls nobody again |
 //! | `cache-in` | none | the cache of the topology that keeps them, for all workers and replicas |
 //! | `errors` | `0` | the share of requests, `0.001` or `"0.1%"`, that get a 500 after the work and call nobody |
@@ -25,7 +27,7 @@
 //! | `sql-in` | none | the database that executes them |
 //! | `transaction` | `false` | whether all of them are one transaction |
 //! | `status` | `"200"` | the answer's status after all that, or several by weight: `"200=98,404=1,503=1"` |
-//! | `attributes` | none | a table of attributes of the SERVER span, or of a job's own span, see below |
+//! | `attributes` | none | a table of attributes of the SERVER or CONSUMER span, or of a job's own span, see below |
 //! | `parallel` | `256` | calls of a step that are under way at a time |
 //!
 //! A service that writes log records also writes one for each request that fails because of what it calls.
@@ -45,6 +47,14 @@
 //!
 //! ```toml
 //! config.nightly = { job = "nightly-report", work = "2s", calls = "orders/summary, POST mail/reports" }
+//! ```
+//!
+//! A table with a `topic` is done for each message of that topic, whose key is the parameter `{key}`. What fails is
+//! asked for once more. `publish` holds messages with `,` between them: `[SHARE%] [TIMESx] TOPIC[/KEY][?]`:
+//!
+//! ```toml
+//! config.place = { route = "POST /orders/{id}", publish = "order-events/{id}, 10% audit?" }
+//! config.mail = { topic = "order-events", work = "20ms", calls = "POST mail/orders/{key}" }
 //! ```
 //!
 //! A database has a name of its own, by which service graphs tell it from others: the service `inventory-service` uses
@@ -85,6 +95,7 @@
 mod cache;
 mod calls;
 mod line;
+mod messages;
 mod metric;
 mod operation;
 mod reader;
@@ -98,7 +109,7 @@ use operation::Operation;
 use simhost_sdk::extract::Params;
 use simhost_sdk::prelude::*;
 
-simhost_sdk::service!(routes = routes, jobs = jobs);
+simhost_sdk::service!(routes = routes, jobs = jobs, consumers = consumers);
 
 const HEALTH: &str = "GET /health";
 
@@ -117,6 +128,14 @@ fn jobs() -> Jobs {
     jobs.into_iter().fold(Jobs::new(), |jobs, (operation, job)| {
         let key = operation.key.clone();
         jobs.configured_job(&key, &job, move || operation.run())
+    })
+}
+
+fn consumers() -> Consumers {
+    let topics = operations(|operation| operation.topic().map(str::to_owned));
+    topics.into_iter().fold(Consumers::new(), |consumers, (operation, topic)| {
+        let key = operation.key.clone();
+        consumers.configured_topic(&key, &topic, move |message: Message| operation.receive(&message))
     })
 }
 

@@ -6,6 +6,7 @@ use simhost_sdk::{Database, Distribution, SpanBuilder, parse_duration};
 
 use crate::cache::Cache;
 use crate::line::Line;
+use crate::messages::Messages;
 use crate::metric::Metric;
 use crate::statements::Statements;
 use crate::template::{Template, weights};
@@ -170,6 +171,17 @@ impl Reader<'_> {
             let problems = problems.into_iter().map(|problem| Problem::of(&key, problem).remedy(form));
             self.problems.extend(problems);
             Calls::default()
+        })
+    }
+
+    pub fn messages(&mut self) -> Messages {
+        let bytes = self.bytes("message-bytes");
+        let Some(text) = self.text("publish") else { return Messages::default() };
+        Messages::parse(&text, bytes).unwrap_or_else(|problems| {
+            let key = self.from("publish").key("publish");
+            let form = "write topics and keys, as in \"order-events/{id}, 10% audit?\"";
+            self.problems.extend(problems.into_iter().map(|problem| Problem::of(&key, problem).remedy(form)));
+            Messages::default()
         })
     }
 

@@ -263,8 +263,8 @@ impl Exports {
         Ok(Some(names.map_err(|problems| problems.into_iter().map(Problem::from).collect())))
     }
 
-    /// Asks the guest for the topics whose messages it takes: an empty list for all. None of one that
-    /// consumes nothing.
+    /// Asks the guest for the topics whose messages it takes; `*` stands for all. None of one that does
+    /// not export `consumer`.
     pub async fn topics(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Option<Described<String>>> {
         let Some(topics) = &self.topics else { return Ok(None) };
         let (topics,) = topics.call_async(store, ()).await?;

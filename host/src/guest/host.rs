@@ -14,6 +14,7 @@ mod incoming;
 mod logging;
 mod messaging;
 mod metrics;
+mod old_names;
 mod span_delay;
 mod sql;
 mod state;

@@ -14,7 +14,7 @@ use crate::model::{Cache, Measure, Model, Objective, RequestsOf, ServiceId};
 use crate::report::words;
 use crate::topology::{show_distribution, show_size};
 
-use super::calls::{Call, Calls, of_job};
+use super::calls::{Call, Calls, of_job, of_topic};
 use super::loaded::LoadedService;
 
 /// A blank where no line may end.
@@ -94,7 +94,8 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
     }
     let mut text = paragraph("", &head);
     let jobs = guest.jobs.iter().map(|job| of_job(job));
-    for route in guest.routes.names().map(str::to_owned).chain(jobs) {
+    let topics = guest.topics.iter().flatten().filter(|topic| *topic != "*").map(|topic| of_topic(topic));
+    for route in guest.routes.names().map(str::to_owned).chain(jobs).chain(topics) {
         text.push_str(&paragraph("  ", &route));
         let made: Vec<_> = calls
             .all

@@ -58,7 +58,7 @@ pub struct LoadedGuest {
     pub routes: Routes,
     /// The names of its jobs.
     pub jobs: Vec<String>,
-    /// The topics of which it takes messages: an empty list for all. None of one that consumes nothing.
+    /// The topics of which it takes messages; `*` stands for all. None without a `consumer`.
     pub topics: Option<Vec<String>>,
 }
 

@@ -45,6 +45,7 @@ pub fn host(
         Rc::new(Metrics::new(settings, model.root(), first, sched.now()))
     });
     recorder.record_exceptions_as(telemetry.exceptions);
+    recorder.keep_old_database_names(telemetry.old_database_names);
     Rc::new(Host {
         sched: sched.clone(),
         recorder: Rc::clone(recorder),

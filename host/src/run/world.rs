@@ -161,8 +161,7 @@ impl World<'_> {
         let mut driving = Box::pin(drive.run(self.listener, network, &mut tell));
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
-        let accounts = bus.stats().close(sched.now());
-        let topics = bus.host().topics.accounts();
+        let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
         bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -183,7 +182,6 @@ impl World<'_> {
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
-        let seen = bus.faults().ledger.impact().into_iter().collect();
         watched.end(simulated, requests, &halted);
         Ok(Simulated {
             replies,
@@ -191,7 +189,7 @@ impl World<'_> {
             jobs,
             accounts,
             faults,
-            seen,
+            seen: bus.faults().ledger.impact().into_iter().collect(),
             recorded,
             topics,
             misused: bus.misused(),

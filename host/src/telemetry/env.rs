@@ -43,6 +43,8 @@ pub struct Settings {
     pub sampler: Sampler,
     pub limits: SpanLimits,
     pub exceptions: Exceptions,
+    /// Whether spans of databases have the old names of attributes beside the stable ones.
+    pub old_database_names: bool,
     pub metrics: MetricSettings,
     pub batching: PerSignal<Batching>,
     /// `OTEL_RESOURCE_ATTRIBUTES`: for every service, unless the topology or
@@ -105,6 +107,7 @@ impl Settings {
             sampler: sampler(&mut reader, topology.sampling),
             limits: limits(&mut reader),
             exceptions: exceptions(&mut reader),
+            old_database_names: old_database_names(&mut reader),
             metrics: metric_variables::read(&mut reader, selected.metrics),
             batching: batching::read(&mut reader),
             resource: resource(&mut reader),
@@ -259,6 +262,19 @@ fn exceptions(reader: &mut Reader<'_>) -> Exceptions {
             Exceptions::default()
         }
     }
+}
+
+/// `OTEL_SEMCONV_STABILITY_OPT_IN`: a list, in which `database/dup` wins over `database`. The stable names
+/// are there in any case.
+fn old_database_names(reader: &mut Reader<'_>) -> bool {
+    const NAME: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+    const KNOWN: [&str; 3] = ["http", "database", "database/dup"];
+    let list = reader.text(NAME).unwrap_or_default();
+    let wanted = || list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    for word in wanted().filter(|word| !KNOWN.contains(word)) {
+        reader.note(format!("{NAME}: {word:?} has no effect: spans follow the stable conventions"));
+    }
+    wanted().any(|word| word == "database/dup")
 }
 
 /// Resource attributes whose values are simhost's own.

@@ -40,6 +40,7 @@ pub struct Recorder {
     editor: OnceCell<Rc<dyn Editor>>,
     watch: OnceCell<Watch>,
     exceptions: Cell<Exceptions>,
+    old_database_names: Cell<bool>,
     batch: RefCell<Batch>,
     /// What the guests' records and the metrics in it take: bytes.
     weight: Cell<usize>,
@@ -113,6 +114,7 @@ impl Recorder {
             editor: OnceCell::new(),
             watch: OnceCell::new(),
             exceptions: Cell::default(),
+            old_database_names: Cell::default(),
             batch: RefCell::default(),
             weight: Cell::new(0),
             hand_over: RefCell::new(Box::new(hand_over)),
@@ -153,6 +155,16 @@ impl Recorder {
     /// As what exceptions are recorded.
     pub fn exceptions(&self) -> Exceptions {
         self.exceptions.get()
+    }
+
+    /// Whether spans of databases have the old names of attributes too from now on.
+    pub fn keep_old_database_names(&self, keep: bool) {
+        self.old_database_names.set(keep);
+    }
+
+    /// Whether spans of databases have the old names of attributes too.
+    pub fn has_old_database_names(&self) -> bool {
+        self.old_database_names.get()
     }
 
     /// Leaves an exception of the bus as a log record, where exceptions are log records, and gives it back

@@ -91,7 +91,7 @@ static GUEST: Key<Written, Optional> = Key {
     name: "guest",
     of: CODE,
     absent: Optional("required without `url`"),
-    says: "a [built-in guest](guests.md) (`orders`, `inventory`, `payment`, `notification`, `gateway`, `checkout`, `stock`, `items`, `service`), or the path \
+    says: "a [built-in guest](guests.md) (`orders`, `inventory`, `payment`, `notification`, `gateway`, `checkout`, `stock`, `items`, `storefront`, `mailer`, `dispatch`, `command`, `service`), or the path \
            of a component",
 };
 

@@ -5,6 +5,7 @@ mod calls;
 mod document;
 mod faults;
 mod shares;
+mod topics;
 mod traffic;
 
 use crate::support::shipped::Shipped;

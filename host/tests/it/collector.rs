@@ -7,6 +7,7 @@
 mod probability;
 mod read;
 mod running;
+mod systems;
 mod tutorial;
 
 use std::collections::{BTreeMap, BTreeSet};

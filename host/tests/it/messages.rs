@@ -164,3 +164,32 @@ fn a_service_that_fails_by_a_fault_gets_its_messages_again() {
     let failed = run.of("back", SpanKind::Consumer);
     assert_eq!(failed.iter().filter(|span| span.error_type() == "retry").count(), 2);
 }
+
+#[test]
+fn a_service_without_code_sends_messages_and_processes_them() {
+    let front = "config.place = { route = 'POST /orders/{id}', publish = 'letters/{id}', message-bytes = 7 }";
+    let back =
+        "config.read = { topic = 'letters', calls = 'desk/orders/{key}', attributes = { who = '{key}' } }";
+    let desk = "config.show = { route = 'GET /orders/{id}' }";
+    let world = World::of_services(&[("front", front), ("back", back), ("desk", desk)]);
+    let run = world.with(&topic("", "")).virtually(&["POST /orders/a%20b"]);
+    assert_eq!(run.statuses(), [200]);
+    let sent = run.span("send letters");
+    assert_eq!(sent.text("messaging.kafka.message.key"), Some("a b"));
+    let shown = run.span("GET /orders/{id}");
+    assert_eq!(shown.text("url.path"), Some("/orders/a%20b"));
+    let read = run.span("process letters");
+    assert_eq!((&shown.trace, &read.parent, read.text("who")), (&sent.trace, &sent.id, Some("a b")));
+}
+
+#[test]
+fn what_fails_in_a_service_without_code_is_asked_for_once_more_and_given_up_at_last() {
+    let front = "config.publish = 'letters, lost?'";
+    let back = "config.read = { topic = 'letters', errors = 1 }";
+    let world = World::of_services(&[("front", front), ("back", back)]);
+    let sections = topic("", "retry = { attempts = 4, backoff = '1s' }") + "[topics.lost]\n";
+    let run = world.with(&sections).virtually(&["GET /"]);
+    let spans = run.of("back", SpanKind::Consumer);
+    assert!(spans.iter().all(|span| span.error_type() == "retry"), "{spans:#?}");
+    assert_eq!((run.statuses(), spans.len()), (vec![200], 4));
+}

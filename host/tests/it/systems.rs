@@ -20,6 +20,12 @@ use crate::support::{Finished, METRICS, at_once, finish, golden, simhost, trace}
 const TWO_ITEMS: &str =
     r#"POST /orders {"items":[{"sku":"SKU-001","qty":2},{"sku":"SKU-007","qty":1}],"tier":"gold"}"#;
 
+/// The order that the frontend takes.
+const FROM_THE_FRONT: &str = r#"POST /orders {"user_id":"user:12345","items":[{"price":9.99,"quantity":2}]}"#;
+
+/// A command with the id of its business.
+const DISPATCH: &str = r#"POST /dispatch {"command":"open","request_id":"r-1"}"#;
+
 /// Requests to a system, one after the other.
 struct Case {
     system: &'static str,
@@ -62,6 +68,14 @@ const CASES: &[Case] = &[
     ),
     case("items", "conflict", &[r#"POST /api/v1/items/ {"name":"item 7","price":1}"#]),
     case("items", "not_there", &["GET /api/v1/items/1001", "GET /health"]),
+    case("storefront", "order", &[FROM_THE_FRONT]),
+    Case {
+        arguments: &["--fault", "declined-payments=on", "--seed", "3"],
+        ..case("storefront", "declined", &[FROM_THE_FRONT, FROM_THE_FRONT, FROM_THE_FRONT])
+    },
+    case("dispatch", "dispatch", &[DISPATCH]),
+    case("dispatch", "health", &["GET /health"]),
+    Case { arguments: &["--for", "12s", "--load", "clients=off"], ..case("dispatch", "job", &[]) },
 ];
 
 /// What a run leaves.

@@ -15,8 +15,21 @@ use simhost::model::{
 };
 use simhost::topology::{Topology, parse};
 
-const EMBEDDED: [&str; 9] =
-    ["checkout", "gateway", "inventory", "items", "notification", "orders", "payment", "service", "stock"];
+const EMBEDDED: [&str; 13] = [
+    "checkout",
+    "command",
+    "dispatch",
+    "gateway",
+    "inventory",
+    "items",
+    "mailer",
+    "notification",
+    "orders",
+    "payment",
+    "service",
+    "stock",
+    "storefront",
+];
 
 #[test]
 fn every_file_is_read_or_refused_as_its_golden_file_says() {

@@ -73,7 +73,7 @@ fn spin() {
 /// Asks for the request that there is not.
 fn listen() {
     use simhost_sdk::bindings::simhost::service::incoming;
-    log::info(&incoming::method());
+    log::info(incoming::method());
 }
 
 /// Says of what there is not what it sees: no span, and no SERVER span to annotate.

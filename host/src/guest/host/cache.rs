@@ -15,6 +15,7 @@ use crate::sched;
 use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanKind, SpanRecord, Status, Text};
 use crate::wasi::bill::{self, COMMAND, FUNCTION, LOOKUP};
 
+use super::old_names;
 use super::state::{GuestState, Host, Local};
 use crate::guest::bindings::simhost::service::cache;
 
@@ -219,7 +220,11 @@ impl Local {
         let (parent, id) = scope.child();
         let trace = &scope.trace;
         let span = trace.recording.then(|| {
-            let own = vec![KeyValue::new(attribute::DB_QUERY_TEXT, query(operation, keys))];
+            let text = query(operation, keys);
+            let old = self.host.recorder.has_old_database_names();
+            let old = old.then(|| old_names::of_command(cache.settings.system.name(), &text));
+            let own = std::iter::once(KeyValue::new(attribute::DB_QUERY_TEXT, text));
+            let own = own.chain(old.into_iter().flatten()).collect();
             Box::new(SpanRecord {
                 trace_id: trace.trace_id,
                 span_id: id,

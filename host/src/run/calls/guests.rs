@@ -14,7 +14,12 @@ pub fn of_job(job: &str) -> String {
     format!("job {job}")
 }
 
-/// A route or a job, and what it calls. What one route calls may be in several, in order.
+/// What the messages of a topic are called in place of a route, with the parameter that is their key.
+pub fn of_topic(topic: &str) -> String {
+    format!("topic {topic}/{{key}}")
+}
+
+/// A route, a job or a topic, and what it calls. What one route calls may be in several, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     pub route: String,
@@ -42,7 +47,20 @@ pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<
                     .collect(),
             )
         }
-        "stock" | "items" | "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
+        "storefront" => {
+            let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
+            let inventory = format!("{}/items/{{order}}", name("inventory"));
+            let payment = format!("POST {}/charges", name("payment"));
+            let calls = [("inventory", inventory), ("payment", payment)];
+            Some(calls.iter().filter_map(|(key, calls)| fixed("POST /orders", key, calls)).collect())
+        }
+        "dispatch" => {
+            let server = config.get("server").map_or("my-server", String::as_str);
+            Some(fixed("POST /dispatch", "server", &format!("POST {server}/command")).into_iter().collect())
+        }
+        "stock" | "items" | "mailer" | "command" | "inventory" | "payment" | "notification" | "noop" => {
+            Some(Vec::new())
+        }
         _ => None,
     }
 }
@@ -67,17 +85,21 @@ pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Ve
         "checkout" => Some(vec!["validate-order"]),
         "stock" => Some(vec!["db.reserve-stock"]),
         "items" => Some(vec!["validate_input", "DB INSERT items", "log_event"]),
-        "gateway" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
+        "storefront" => Some(vec!["process_order", "validate_inventory", "charge_payment"]),
+        "command" => Some(vec!["process-message", "sweep"]),
+        "gateway" | "dispatch" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }
 
-/// Each table of the configuration is a route or a job, and calls what its own `calls` says, or the one
-/// beside the tables.
+/// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
+/// one beside the tables.
 fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
-    let table = |(key, named): (&String, &String)| match key.strip_suffix(".route") {
-        Some(table) => Some((table.to_owned(), named.clone())),
-        None => Some((key.strip_suffix(".job")?.to_owned(), of_job(named))),
+    let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
+        (table, "route") => Some((table.to_owned(), named.clone())),
+        (table, "job") => Some((table.to_owned(), of_job(named))),
+        (table, "topic") => Some((table.to_owned(), of_topic(named))),
+        _ => None,
     };
     let tables = config.iter().filter_map(table).filter(|(table, _)| !table.contains('.'));
     let mut routes: Vec<_> = tables.map(|(table, route)| (route, format!("{table}.calls"))).collect();

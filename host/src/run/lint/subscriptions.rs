@@ -1,12 +1,18 @@
-//! Subscriptions of services whose guests do not consume their topics.
+//! Subscriptions of services whose guests do not consume their topics, and topics in the configuration of a
+//! guest `service` that are not there or that it does not hear of.
+
+use simhost_notation::{Calls, OneCall};
 
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::Subscription;
+use crate::model::{Code, Place, ServiceId, Subscription};
 
-use super::Run;
+use super::{Run, graded};
 
 pub fn problems(run: &Run<'_>) -> Vec<Problem> {
-    run.model.subscriptions.iter().filter_map(|subscription| problem(run, subscription)).collect()
+    let subscriptions = run.model.subscriptions.iter();
+    let subscriptions = subscriptions.filter_map(|subscription| problem(run, subscription));
+    let services = (0..run.model.services.len()).flat_map(|index| scripted(run, ServiceId(index as u32)));
+    subscriptions.chain(services).collect()
 }
 
 fn problem(run: &Run<'_>, subscription: &Subscription) -> Option<Problem> {
@@ -19,11 +25,59 @@ fn problem(run: &Run<'_>, subscription: &Subscription) -> Option<Problem> {
             format!("{name} consumes {}, and its guest does not export `consumer`", quote(topic)),
             "let another service consume it, or give this one a guest that exports `consumer`".to_owned(),
         ),
-        Some(topics) if topics.is_empty() || topics.contains(topic) => return None,
+        Some(topics) if topics.iter().any(|taken| taken == "*" || taken == topic) => return None,
         Some(topics) => (
             format!("{name} consumes {}, and its guest takes no messages of that topic", quote(topic)),
             did_you_mean(topic, "topics of the guest", topics.iter().map(String::as_str)),
         ),
     };
     Some(Problem::new(message).at(subscription.place.clone(), "consumed here").help(help))
+}
+
+/// Problems of the topics in the configuration of a guest `service`.
+fn scripted(run: &Run<'_>, id: ServiceId) -> Vec<Problem> {
+    let service = run.model.service(id);
+    if !matches!(&service.code, Code::Embedded(name) if name == "service") {
+        return Vec::new();
+    }
+    let is = |table: &str, kind| service.config.contains_key(&format!("{table}.{kind}"));
+    // Instruments may have any name.
+    let is_table =
+        |name: &str| name != "metrics" && ["route", "job", "topic"].iter().any(|kind| is(name, kind));
+    let settings = service.config.iter().zip(&service.config_places);
+    let problems = settings.flat_map(|((key, text), place)| match key.rsplit_once('.') {
+        Some((table, "publish")) if is_table(table) => unknown(run, id, text, place),
+        Some((table, "topic")) if is_table(table) => unheard(run, id, text, place).into_iter().collect(),
+        None if key == "publish" => unknown(run, id, text, place),
+        _ => Vec::new(),
+    });
+    problems.collect()
+}
+
+/// Topics that it sends to and that are not there. What cannot be read is said by the guest itself.
+fn unknown(run: &Run<'_>, id: ServiceId, text: &str, place: &Place) -> Vec<Problem> {
+    let known = || run.model.topics.iter().map(|topic| topic.name.as_str());
+    let messages = Calls::parse(text).map(|calls| calls.0).unwrap_or_default();
+    let strange = messages.into_iter().flatten().filter(|one| known().all(|topic| topic != one.service));
+    let problem = |one: OneCall| {
+        let (name, topic) = (run.name(id), quote(&one.service));
+        let problem = Problem::new(format!("{name} sends to {topic}, which is no topic of this topology"));
+        let problem = problem.at(run.within(place, &one.service), "no such topic");
+        let problem = problem.help(did_you_mean(&one.service, "topics", known()));
+        graded(problem, !one.is_optional && one.share > 0.0)
+    };
+    strange.map(problem).collect()
+}
+
+/// A topic that it consumes, and of which it has no subscription.
+fn unheard(run: &Run<'_>, id: ServiceId, topic: &str, place: &Place) -> Option<Problem> {
+    let is_its = |one: &Subscription| one.service == id && run.model.topics[one.topic].name == topic;
+    if run.model.subscriptions.iter().any(is_its) {
+        return None;
+    }
+    let name = run.name(id);
+    let problem =
+        Problem::warning(format!("{name} gets no messages of {}: it has no subscription", quote(topic)));
+    let help = format!("write [[subscriptions]] with topic = {} and service = {name}", quote(topic));
+    Some(problem.at(place.clone(), "consumed here").help(help))
 }

@@ -18,7 +18,7 @@ const fn unused(name: &'static str, why: &'static str) -> Unused {
 
 /// "Environment Variable Specification", "OTLP Exporter Configuration", and those of
 /// exporters of other kinds.
-const UNUSED: [Unused; 15] = [
+const UNUSED: [Unused; 14] = [
     unused("OTEL_SERVICE_NAME", "every service of a topology has its own"),
     Unused {
         name: "OTEL_PROPAGATORS",
@@ -29,7 +29,6 @@ const UNUSED: [Unused; 15] = [
     unused("OTEL_LOG_LEVEL", "simhost has no log of its own"),
     unused("OTEL_CONFIG_FILE", "the topology and these variables say all"),
     unused("OTEL_EXPERIMENTAL_CONFIG_FILE", "the topology and these variables say all"),
-    unused("OTEL_SEMCONV_STABILITY_OPT_IN", "spans follow the stable conventions"),
     unused(
         "OTEL_SPAN_LINK_COUNT_LIMIT",
         "a span has a link for each message of its batch, which are at most 128",

@@ -29,7 +29,7 @@ const fn exporter(name: &'static str, default: fn() -> String, says: &'static st
 const PEM: &str = "a PEM file";
 
 /// In the order of the reference.
-const VARIABLES: [Variable; 37] = [
+const VARIABLES: [Variable; 38] = [
     exporter(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         || "the topology's, or none".to_owned(),
@@ -167,6 +167,12 @@ const VARIABLES: [Variable; 37] = [
         "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
         || "span events".to_owned(),
         "`logs`: exceptions are log records; `logs/dup`: both: see [exceptions](span-attributes.md#exceptions)",
+    ),
+    variable(
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        || "the stable names".to_owned(),
+        "`database/dup`: spans of databases and caches have the old names of attributes too: see \
+         [statements](span-attributes.md#statements)",
     ),
     variable("OTEL_SDK_DISABLED", || code(false), "`true`: no records at all"),
     variable("OTEL_ENABLED", || code(true), "`false`: the same as `OTEL_SDK_DISABLED=true`"),

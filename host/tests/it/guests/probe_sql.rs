@@ -124,3 +124,21 @@ fn the_same_seed_gives_the_same_records() {
     let (one, other) = (world.virtually(&requests), world.virtually(&requests));
     assert_eq!((one.bodies(), &one.bytes), (other.bodies(), &other.bytes));
 }
+
+#[test]
+fn old_names_stand_beside_the_stable_ones_if_both_are_asked_for() {
+    let statement = [ask("SELECT id FROM stock WHERE sku = 'SKU-7'", json!([]))];
+    let statement = statement.each_ref().map(String::as_str);
+    let old = ["db.system", "db.name", "db.statement", "db.operation", "db.sql.table"];
+    for (value, has_old) in [("database", false), ("http,database/dup,database", true), ("", false)] {
+        let (_folder, world) = world("", "");
+        let run = world.env("OTEL_SEMCONV_STABILITY_OPT_IN", value).virtually(&statement);
+        let span = run.span("SELECT stock");
+        let values = old.map(|key| span.attributes.get(key).and_then(Value::as_str));
+        let text = "SELECT id FROM stock WHERE sku = ?";
+        let expected =
+            ["postgresql", "inventory", text, "SELECT", "stock"].map(|value| has_old.then_some(value));
+        assert_eq!(values, expected, "{value}");
+        assert_eq!(span.attributes["db.query.summary"], "SELECT stock");
+    }
+}

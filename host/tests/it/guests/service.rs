@@ -219,7 +219,7 @@ fn a_wrong_configuration_is_refused_before_the_run_with_all_that_is_wrong() {
     for part in [
         "config.work.exponentiel of \"front\": unknown distribution",
         "the call `3 b`",
-        "config.show of \"front\": the table has neither a `route` nor a `job`",
+        "config.show of \"front\": the table has no `route`, `job` or `topic`",
     ] {
         assert!(report.contains(part), "{part}: {report}");
     }

@@ -9,6 +9,7 @@ use super::{Local, Span, refusal};
 use crate::database::{Live, NoConnection};
 use crate::guest::attributes::bound;
 use crate::guest::bindings::simhost::service::sql;
+use crate::guest::host::old_names;
 use crate::model::Nanos;
 use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanKind, SpanRecord, Status, Text};
 
@@ -94,6 +95,9 @@ impl Local {
         if !self.is_recording() {
             return;
         }
+        let old = self.host.recorder.has_old_database_names().then(|| {
+            old_names::of_statement(SYSTEM, &live.settings.name, &summary, &text).collect::<Vec<_>>()
+        });
         let mut own = vec![
             KeyValue::new(attribute::DB_SYSTEM_NAME, SYSTEM),
             KeyValue::new(attribute::DB_NAMESPACE, namespace(&live)),
@@ -101,6 +105,7 @@ impl Local {
             KeyValue::new(attribute::DB_QUERY_TEXT, Text::Owned(text)),
             KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(live.settings.name.clone())),
         ];
+        own.extend(old.into_iter().flatten());
         let status = failed.map_or(Status::Unset, |failure| fail(&mut own, failure));
         let name = if summary.is_empty() { Text::Static(SYSTEM) } else { Text::Owned(summary) };
         self.record_sql(span, SpanKind::Client, name, (began, ended), own, status);
