@@ -228,5 +228,7 @@ fn a_link_of_a_guest_whose_calls_nobody_knows_is_no_warning() {
         guest("tests/probe")
     );
     let checked = check(&shop("stock/items/{id}", &more), &["--strict"]);
-    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""));
+    // A guest that no run has compiled yet may take long enough for that to be said.
+    let said: Vec<_> = checked.stderr.lines().filter(|line| !line.starts_with("compiling ")).collect();
+    assert_eq!((checked.code, said), (Some(0), Vec::new()));
 }
