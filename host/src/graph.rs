@@ -37,6 +37,8 @@ pub enum Kind {
     /// A real server, which the topology names.
     Server,
     Database,
+    /// Messages on their way.
+    Topic,
 }
 
 /// Something that calls or is called.

@@ -15,6 +15,7 @@ pub fn write(graph: &Graph) -> String {
             Kind::Service => "box",
             Kind::Server => "hexagon",
             Kind::Database => "cylinder",
+            Kind::Topic => "cds",
         };
         let lines: Vec<_> =
             [node.name.as_str(), node.detail.as_str()].into_iter().filter(|line| !line.is_empty()).collect();

@@ -17,6 +17,7 @@ pub fn write(graph: &Graph) -> String {
             Kind::Service => ("[", "]"),
             Kind::Server => ("{{", "}}"),
             Kind::Database => ("[(", ")]"),
+            Kind::Topic => ("[[", "]]"),
         };
         writeln!(text, "    n{index}{open}\"{label}\"{close}").expect(INFALLIBLE);
     }

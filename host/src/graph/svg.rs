@@ -24,7 +24,7 @@ text-anchor:middle;fill:#1b1f24}\
 .name{font-size:13px;font-weight:600}.detail{font-size:10.5px;fill:#57606a}\
 .label{text-anchor:start;font-size:10px;fill:#424a53;paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}.end{text-anchor:end}\
 .node{stroke-width:1.25px}.client{fill:#f6f8fa;stroke:#57606a}.service{fill:#ddf4ff;stroke:#0969da}\
-.server{fill:#fff8c5;stroke:#9a6700}.database{fill:#dafbe1;stroke:#1a7f37}\
+.server{fill:#fff8c5;stroke:#9a6700}.database{fill:#dafbe1;stroke:#1a7f37}.topic{fill:#fbefff;stroke:#8250df}\
 .edge{fill:none;stroke:#57606a;stroke-width:1.25px}.unknown{stroke-dasharray:5 4}";
 
 pub fn write(graph: &Graph) -> String {
@@ -107,7 +107,7 @@ impl<'a> Picture<'a> {
                 )
                 .expect(INFALLIBLE);
             }
-            Kind::Client | Kind::Service | Kind::Server => {
+            Kind::Client | Kind::Service | Kind::Server | Kind::Topic => {
                 let round = if node.kind == Kind::Client { NODE / 2.0 } else { 5.0 };
                 writeln!(
                     svg,
@@ -227,6 +227,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::Service => "service",
         Kind::Server => "server",
         Kind::Database => "database",
+        Kind::Topic => "topic",
     }
 }
 

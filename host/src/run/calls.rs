@@ -4,7 +4,7 @@
 mod guests;
 pub mod paths;
 
-pub use guests::{databases, of_job, of_topic};
+pub use guests::{databases, of_job, of_topic, published};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,13 +7,13 @@ use crate::graph::{Edge, Graph, Kind, Node};
 use crate::model::{Code, Load, Model, Piece};
 use crate::report::words;
 
-use super::calls::{Calls, Meets, databases, of_job};
+use super::calls::{Calls, Meets, databases, of_job, published};
 use super::loaded::LoadedService;
 
 /// `db.system.name` of the databases of a topology.
 const POSTGRESQL: &str = "postgresql";
 
-/// Clients and schedules first, then the services, then their databases and caches.
+/// Clients and schedules first, then the services, then their databases and caches, then the topics.
 pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
     let mut draft =
         Draft { graph: Graph { name: model.title.clone(), ..Graph::default() }, edges: BTreeMap::new() };
@@ -68,6 +68,7 @@ pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph 
             draft.edge(clients + index, node, Some(String::new()));
         }
     }
+    draft.topics(model, clients);
     draft.graph
 }
 
@@ -117,6 +118,27 @@ impl Draft {
             node.kind == Kind::Database && (node.name.as_str(), node.detail.as_str()) == (system, name)
         });
         found.unwrap_or_else(|| self.node(Kind::Database, system, name))
+    }
+
+    /// The topics with who sends to them, as far as that is known, and the services that consume them.
+    fn topics(&mut self, model: &Model, clients: usize) {
+        let first = self.graph.nodes.len();
+        for topic in &model.topics {
+            self.node(Kind::Topic, &topic.name, topic.system.name());
+        }
+        for (index, service) in model.services.iter().enumerate() {
+            for topic in published(&service.code, &service.config) {
+                let Some(at) = model.topics.iter().position(|known| known.name == topic) else { continue };
+                self.edge(clients + index, first + at, Some(String::new()));
+            }
+        }
+        for one in &model.subscriptions {
+            let (topic, service) = (first + one.topic, clients + one.service.index());
+            self.edge(topic, service, Some(format!("group {}", one.group)));
+            if let Some(dead) = one.dead_letter {
+                self.edge(service, first + dead, Some("dead letters".to_owned()));
+            }
+        }
     }
 
     /// Adds a request to what goes from one node to another; without one, that something may.

@@ -115,6 +115,48 @@ schema = "inventory.sql"
 }
 
 #[test]
+fn topics_are_drawn_between_those_that_send_and_those_that_consume() {
+    let text = r#"[topology]
+name = "shop"
+
+[ingress]
+to = "shop"
+
+[services.shop]
+guest = "service"
+config.place = { route = "POST /orders/{id}", publish = "orders/{id}, 10% audit?" }
+
+[services.mailer]
+guest = "service"
+config.mail = { topic = "orders", work = "5ms" }
+
+[topics.orders]
+
+[topics.audit]
+system = "rabbitmq"
+
+[[subscriptions]]
+topic = "orders"
+service = "mailer"
+group = "mails"
+dead-letter = "audit"
+"#;
+    let expected = r#"flowchart LR
+    n0(["clients<br/>http://127.0.0.1:8080"])
+    n1["shop<br/>service"]
+    n2["mailer<br/>service"]
+    n3[["orders<br/>kafka"]]
+    n4[["audit<br/>rabbitmq"]]
+    n0 -.-> n1
+    n1 --> n3
+    n1 --> n4
+    n3 -->|"group mails"| n2
+    n2 -->|"dead letters"| n4
+"#;
+    assert_eq!(graph(&Topology::new("shop", text), &[]).stdout, expected);
+}
+
+#[test]
 fn dot_has_the_same_nodes_and_edges() {
     let dot = drawn(&shop(), "dot");
     let lines = [

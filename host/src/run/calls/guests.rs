@@ -137,6 +137,29 @@ pub fn databases(code: &Code, config: &IndexMap<String, String>, service: &str) 
     found
 }
 
+/// The topics that a guest sends to, as far as that is known.
+pub fn published(code: &Code, config: &IndexMap<String, String>) -> Vec<String> {
+    let Code::Embedded(name) = code else { return Vec::new() };
+    let named = |usual: &str| {
+        let topic = config.get("topic").map_or(usual, String::as_str);
+        Vec::from_iter((!topic.is_empty()).then(|| topic.to_owned()))
+    };
+    match name.as_str() {
+        "storefront" => named("order-events"),
+        "dispatch" => named(""),
+        "service" => {
+            let is_setting = |key: &str| match key.rsplit_once('.') {
+                Some((table, name)) => name == "publish" && !table.contains('.') && table != "metrics",
+                None => key == "publish",
+            };
+            let texts = config.iter().filter(|(key, _)| is_setting(key));
+            let messages = texts.filter_map(|(_, text)| Calls::parse(text).ok());
+            messages.flat_map(|messages| messages.0.into_iter().flatten()).map(|one| one.service).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The calls of each service that the configuration may name, in the order in which they are made.
 fn of_orders(config: &IndexMap<String, String>) -> Vec<Operation> {
     let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
