@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value::{self as AnyKind, StringValue};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
-use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use proptest::prelude::*;
 use prost::Message;
@@ -43,6 +43,16 @@ fn array(values: impl IntoIterator<Item = AnyKind>) -> AnyKind {
     AnyKind::ArrayValue(ArrayValue { values })
 }
 
+fn link(trace: u128, span: u64, trace_state: &str, flags: u32) -> Link {
+    Link {
+        trace_id: trace.to_be_bytes().to_vec(),
+        span_id: span.to_be_bytes().to_vec(),
+        trace_state: trace_state.to_owned(),
+        flags,
+        ..Link::default()
+    }
+}
+
 #[test]
 fn a_span_keeps_all_that_it_has() {
     let request = &packed(&[full_span()], ALL)[0];
@@ -72,6 +82,7 @@ fn a_span_keeps_all_that_it_has() {
             dropped_attributes_count: 0,
         }],
         dropped_events_count: 2,
+        links: vec![link(0xb0, 7, "vendor=2", 0x301), link(0xb1, 8, "", 0x300)],
         status: Some(opentelemetry_proto::tonic::trace::v1::Status {
             message: "out of stock".to_owned(),
             code: StatusCode::Error.into(),
