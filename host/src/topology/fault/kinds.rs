@@ -14,7 +14,7 @@ use super::super::key::{Absence, Key, Required, Type};
 use super::super::reader::{Table, Value};
 use super::super::schema::{Defs, sentence};
 use super::super::section::{self, Keys as Declarations};
-use super::super::shapes::Choice;
+use super::super::shapes::{By, Choice};
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
 use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
@@ -308,6 +308,13 @@ impl<'a> Keys<'_, 'a> {
         self.table
     }
 }
+
+/// How many times as long work takes. What takes longer than a million times does not come to an end.
+const TIMES_AS_LONG: By<f64> = By {
+    words: "a number above 1",
+    schema: |_| json!({ "type": "number", "exclusiveMinimum": 1, "maximum": 1e6 }),
+    read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
+};
 
 /// The three directions of `on`.
 const DIRECTIONS: Choice<Direction> = Choice {

@@ -1,12 +1,10 @@
 //! What strikes databases: indexes, locks, the disk, connections, the server.
 
-use serde_json::json;
-
 use super::super::super::key::{Key, Required, Usual};
 use super::super::super::shapes::{By, Choice, Count};
 use super::super::super::types::TEXT;
 use super::LooksAt::Databases;
-use super::{Declaration, Keys, Read};
+use super::{Declaration, Keys, Read, TIMES_AS_LONG};
 use crate::model::{DatabaseFault, Effect, TableLock};
 
 pub(super) static KINDS: [Declaration; 5] = [
@@ -80,11 +78,7 @@ fn lock_table(keys: &Keys<'_, '_>) -> Option<Read> {
 
 static TIMES: Key<By<f64>, Required> = Key {
     name: "times",
-    of: By {
-        words: "a number above 1",
-        schema: |_| json!({ "type": "number", "exclusiveMinimum": 1, "maximum": 1e6 }),
-        read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
-    },
+    of: TIMES_AS_LONG,
     absent: Required("say how many times as long steps and commits take: times = 20"),
     says: "how many times as long the steps of statements and commits take",
 };

@@ -11,7 +11,7 @@ use super::super::super::shapes::{By, Written};
 use super::super::super::types::{DISTRIBUTION, OFFSET, POSITIVE_DISTRIBUTION, SHARE, Size, TEXT};
 use super::super::super::units::show_size;
 use super::LooksAt::{Replicas, Requests};
-use super::{Declaration, Keys, Read};
+use super::{Declaration, Keys, Read, TIMES_AS_LONG};
 use crate::clock::show;
 use crate::error::{Problem, quote, show_share};
 use crate::model::{Canary, Distribution, DoorFault, Effect, RecordFault, ReplicaFault, Target, WorkerFault};
@@ -60,12 +60,7 @@ pub(super) static KINDS: [Declaration; 9] = [
 
 static TIMES: Key<By<f64>, Required> = Key {
     name: "times",
-    of: By {
-        words: "a number above 1",
-        schema: |_| json!({ "type": "number", "exclusiveMinimum": 1, "maximum": 1e6 }),
-        // Work that takes longer than a million times does not come to an end.
-        read: |value| value.number("a number above 1, up to 1000000", |times| times > 1.0 && times <= 1e6),
-    },
+    of: TIMES_AS_LONG,
     absent: Required("say how many times as long work takes: times = 4"),
     says: "how many times as long work takes",
 };
