@@ -21,6 +21,7 @@ mod event;
 pub mod impact;
 mod labels;
 mod ledger;
+mod message;
 mod network;
 mod record;
 mod rule;
@@ -36,7 +37,7 @@ use std::rc::Rc;
 
 use crate::model::{
     Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId,
-    SpanFault, WorkerFault,
+    SpanFault, TopicFault, TopicTarget, WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -70,6 +71,7 @@ pub enum Point {
     Span,
     Record,
     Database,
+    Topic,
     Export,
 }
 
@@ -85,6 +87,7 @@ pub enum Action {
     Record(RecordFault),
     /// Of the database with this index.
     Database(usize, DatabaseFault),
+    Topic(TopicTarget, TopicFault),
     Export(ExportFault),
 }
 
@@ -101,6 +104,7 @@ impl Action {
             Effect::Span(effect) => Self::Span(effect.clone()),
             Effect::Record(effect) => Self::Record(effect.clone()),
             Effect::Database { database, fault } => Self::Database(*database, fault.clone()),
+            Effect::Topic { target, fault, .. } => Self::Topic(target.clone(), fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
     }
@@ -114,6 +118,7 @@ impl Action {
             Self::Span(_) => Point::Span,
             Self::Record(_) => Point::Record,
             Self::Database(..) => Point::Database,
+            Self::Topic(..) => Point::Topic,
             Self::Export(_) => Point::Export,
         }
     }
@@ -135,7 +140,8 @@ impl Effect {
             | Self::Worker(_)
             | Self::Replica(_)
             | Self::Span(_)
-            | Self::Database { .. } => true,
+            | Self::Database { .. }
+            | Self::Topic { .. } => true,
             Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
@@ -146,9 +152,16 @@ impl Effect {
 /// fault's name. Call it again whenever the seed has become another.
 pub fn draw_targets(model: &mut Model) {
     let key = Key::new(model.root(), Purpose::Target);
-    for fault in model.faults.iter_mut().filter(|fault| !fault.one_of.is_empty()) {
-        let drawn = key.with_name(&fault.name).unit() * fault.one_of.len() as f64;
-        fault.target = Some(fault.one_of[drawn as usize].clone());
+    for fault in &mut model.faults {
+        let drawn = |count: usize| (key.with_name(&fault.name).unit() * count as f64) as usize;
+        if !fault.one_of.is_empty() {
+            fault.target = Some(fault.one_of[drawn(fault.one_of.len())].clone());
+        }
+        if let Effect::Topic { target, one_of, .. } = &mut fault.effect
+            && !one_of.is_empty()
+        {
+            *target = one_of[drawn(one_of.len())].clone();
+        }
     }
 }
 
@@ -170,8 +183,14 @@ pub struct Faults {
     actions: Box<[Action]>,
     /// By service.
     stations: Box<[Station]>,
+    /// By topic, the active rules that strike its messages; none without any.
+    topics: Box<[RefCell<Option<ActiveRules>>]>,
+    has_topics: bool,
     pub ledger: Rc<Ledger>,
 }
+
+/// Active rules, in the order of the model.
+type ActiveRules = Rc<[Rc<Rule>]>;
 
 /// The active rules of a service, by point.
 #[derive(Debug, Default)]
@@ -192,7 +211,7 @@ impl Station {
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
-            Point::Replica | Point::Record | Point::Database | Point::Export => None,
+            Point::Replica | Point::Record | Point::Database | Point::Topic | Point::Export => None,
         }
     }
 }
@@ -244,6 +263,8 @@ impl Faults {
             rules: model.faults.iter().enumerate().map(rule).collect(),
             actions: model.faults.iter().map(Action::of).collect(),
             stations: (0..model.services.len() as u32).map(station).collect(),
+            has_topics: model.faults.iter().any(|fault| fault.topic().is_some()),
+            topics: model.topics.iter().map(|_| RefCell::default()).collect(),
             ledger,
         }
     }
@@ -270,6 +291,11 @@ impl Faults {
         self.stations[service.index()].rules(point)?.borrow().get(route).map(Rc::clone)
     }
 
+    /// Whether any rule, active or not, is of a topic.
+    pub const fn has_topics(&self) -> bool {
+        self.has_topics
+    }
+
     /// What strikes a request that a worker has.
     pub fn worker(&self, candidate: &Candidate<'_>, now: Nanos) -> WorkerVerdict {
         match self.at(Point::Worker, candidate.service, candidate.route) {
@@ -280,6 +306,9 @@ impl Faults {
 
     /// Makes the list anew in which a rule is, or is not, after it was switched.
     fn refresh(&self, switched: &Rule) {
+        if let Action::Topic(target, _) = self.action(switched) {
+            return self.refresh_topic(target.topic);
+        }
         let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
         let point = self.action(switched).point();

@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("topic", &["model", "message", "error", "rng", "context", "tally", "telemetry", "metrics"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
-    ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
+    ("fault", &["model", "message", "rng", "context", "sched", "topic", "telemetry"]),
     (
         "guest",
         &[

@@ -75,6 +75,9 @@ pub struct Firing {
     /// The database that is asked, where that is struck: an index into
     /// [`Model::databases`](crate::model::Model::databases).
     pub database: Option<usize>,
+    /// The topic whose message is struck, an index into [`Model::topics`](crate::model::Model::topics), and
+    /// the partition.
+    pub topic: Option<(usize, u32)>,
     pub replica: Option<u32>,
     /// The Resource of the process that is struck, or that gets what is struck.
     pub resource: Option<ResourceId>,
@@ -124,6 +127,7 @@ impl Firing {
             after: After::of(rule, window),
             service: site.service,
             database: rule.database,
+            topic: None,
             replica: site.replica,
             resource: site.resource,
             route: site.route,
@@ -143,6 +147,12 @@ impl Firing {
         Self { signs: spans.of(sides), ..self }
     }
 
+    /// What is struck is a message of this topic and partition.
+    #[must_use]
+    pub fn of_message(self, topic: usize, partition: u32) -> Self {
+        Self { topic: Some((topic, partition)), ..self }
+    }
+
     /// A rule has struck a replica, by its window of this number, and no request.
     pub fn of_replica(
         rule: &Rule,
@@ -160,6 +170,7 @@ impl Firing {
             after: After::of(rule, window),
             service,
             database: None,
+            topic: None,
             replica: Some(replica),
             resource: Some(resource),
             route: None,

@@ -50,8 +50,8 @@ struct Responder {
     scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
-    /// Service, route and database of each fault.
-    targets: Vec<[Option<String>; 3]>,
+    /// Service, route, database and topic of each fault.
+    targets: Vec<[Option<String>; 4]>,
 }
 
 /// Serves the control API, from now on until the run is told to stop.
@@ -75,7 +75,8 @@ pub fn attend(
         let target = fault.target.as_ref();
         let service = target.map(|target| model.service(target.service).name.clone());
         let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
-        [service, route, fault.database().map(|database| model.databases[database].name.clone())]
+        let database = fault.database().map(|database| model.databases[database].name.clone());
+        [service, route, database, fault.topic().map(|of| model.topics[of.topic].name.clone())]
     };
     let responder = Responder {
         scheduler: Rc::clone(scheduler),
@@ -123,7 +124,7 @@ impl Responder {
     }
 
     fn state(&self, rule: &Rule) -> State {
-        let [service, route, database] = self.targets[rule.index].clone();
+        let [service, route, database, topic] = self.targets[rule.index].clone();
         let counts = rule.counts();
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
@@ -133,6 +134,7 @@ impl Responder {
             service,
             route,
             database,
+            topic,
             active: rule.is_active(),
             held: self.scheduler.is_manual(rule.index),
             probability: rule.probability(),

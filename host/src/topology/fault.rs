@@ -6,6 +6,8 @@ mod kinds;
 mod parts;
 mod schema;
 mod target;
+mod target_keys;
+mod topics;
 mod when;
 
 use indexmap::IndexMap;
@@ -19,7 +21,7 @@ use super::service;
 use super::shapes::By;
 use super::types::{self, FLAG};
 use crate::error::{Problem, quote};
-use crate::model::{Fault, Service};
+use crate::model::{Fault, Service, Topic};
 
 pub(super) use kinds::is_inside;
 
@@ -31,6 +33,11 @@ const FAULTS_AT_MOST: usize = 10_000;
 pub(super) struct Surroundings<'a> {
     pub names: &'a Names,
     pub services: &'a [Service],
+    pub topics: &'a [Topic],
+    /// Of all topics, in the order of the file.
+    pub topic_names: &'a [String],
+    /// Each with the index of its topic; none where some are not known.
+    pub groups: Option<&'a [(usize, String)]>,
     /// For the guests of deployments.
     pub code: &'a service::Surroundings<'a>,
     /// Whether the fault that is read is off: what a real server makes impossible is only doubtful then.
@@ -62,7 +69,7 @@ static COMMON: Section = Section {
     keys: &[
         &NAME,
         &kinds::KIND,
-        &target::TARGET,
+        &target_keys::TARGET,
         &parts::MATCH,
         &when::WHEN,
         &ENABLED,
@@ -158,18 +165,23 @@ impl<'a> Reader<'_, 'a> {
         let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
         let database = target::database(table, declared, &around);
-        let read = kinds::read(table, declared, (known, database), &around);
+        let topics = topics::topics(table, declared, &around);
+        let topics_known = topics.as_deref().unwrap_or_default();
+        let read = kinds::read(table, declared, (known, database, topics_known), &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
-        if let (Some(read), [_, ..], Some(value)) = (&read, known, target::TARGET.get(table)) {
+        if let (Some(read), [_, ..], Some(value)) = (&read, known, target_keys::TARGET.get(table)) {
             target::refuse_requests(&value, &read.effect, &scope);
         }
         let routes = known.iter().map(|target| target.route.as_ref());
         let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
         let routes: Vec<_> = routes.collect::<Option<_>>().unwrap_or_default();
         let conditions = match parts::MATCH.get(table) {
-            Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
+            Some(value) => scope
+                .allow(&value)
+                .and_then(|()| conditions::conditions(&value, &routes))
+                .filter(|_| topics::refuse_parts(&value, &scope).is_some()),
             None => Some(Vec::new()),
         };
         let chance = chance::chance(table, &scope);
@@ -177,7 +189,7 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
-        let (targets, read, place) = (targets?, read?, name?.place());
+        let (targets, _, read, place) = (targets?, topics?, read?, name?.place());
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),
             kind: &declared?.kind,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fault::{After, Cause, Drawn, ManualChange};
-use crate::model::{Fault, Nanos, Schedule, Target};
+use crate::model::{Fault, Nanos, Schedule, Target, TopicTarget};
 
 use super::Names;
 use super::changed::Pair;
@@ -65,11 +65,16 @@ pub enum Record {
         window: u64,
         /// Why it comes after that window has closed; null for what comes within it.
         after_window: Option<AfterWindow>,
-        /// The service that is called, or whose replica, record or statement is struck.
+        /// The service that is called, or whose replica, record, statement or message is struck.
         service: String,
         /// The database that is asked; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
         database: Option<String>,
+        /// The topic of the message, and the partition; only of a fault that strikes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        partition: Option<u32>,
         /// Null for a request that meets no route, for what strikes no request, and for a
         /// recorded span that is no SERVER span.
         route: Option<String>,
@@ -159,7 +164,7 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name.to_owned(),
             description,
-            target: Aim::of(fault.target.as_ref(), fault.database(), names, None),
+            target: Aim::of((fault.target.as_ref(), fault.database(), fault.topic()), names, None),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -167,9 +172,9 @@ impl Declared {
 }
 
 /// At whom a fault is aimed; what is null is not narrowed down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Aim {
-    /// Null for a fault that strikes a database, whoever asks it.
+    /// Null for a fault that strikes a database or a topic, whoever uses it.
     pub service: Option<String>,
     pub route: Option<String>,
     pub from: Option<String>,
@@ -182,28 +187,32 @@ pub struct Aim {
     /// Only of a fault that strikes a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Only of a fault that strikes a topic; and what of it: the group, or the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
 }
 
 impl Aim {
-    /// At a service, at a database, or at neither.
+    /// At a service, at a database, at a topic, or at none of them.
     pub fn of(
-        target: Option<&Target>,
-        database: Option<usize>,
+        (target, database, topic): (Option<&Target>, Option<usize>, Option<&TopicTarget>),
         names: &Names,
         shard: Option<u32>,
     ) -> Option<Self> {
-        let at_database = |database: usize| Self {
-            service: None,
-            route: None,
-            from: None,
-            replica: None,
-            service_instance_id: None,
-            from_replica: None,
-            from_service_instance_id: None,
-            span: None,
-            database: Some(names.databases[database].clone()),
+        let at_database =
+            |database: usize| Self { database: Some(names.databases[database].clone()), ..Self::default() };
+        let at_topic = |of: &TopicTarget| Self {
+            topic: Some(names.topics[of.topic].clone()),
+            group: of.group.clone(),
+            partition: of.partition,
+            ..Self::default()
         };
-        target.map(|target| Self::new(target, names, shard)).or_else(|| database.map(at_database))
+        let at_service = target.map(|target| Self::new(target, names, shard));
+        at_service.or_else(|| database.map(at_database)).or_else(|| topic.map(at_topic))
     }
 
     /// As the world `shard` has it; none: as all have it.
@@ -219,7 +228,7 @@ impl Aim {
             from_replica: target.from_replica,
             from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
             span: target.span.as_ref().map(|(name, _)| name.clone()),
-            database: None,
+            ..Self::default()
         }
     }
 }

@@ -213,6 +213,8 @@ pub struct FaultRow {
     pub from: Option<String>,
     /// The database that it strikes; null where it strikes none.
     pub database: Option<String>,
+    /// The topic that it strikes; null where it strikes none, and where one of several is drawn.
+    pub topic: Option<String>,
     /// Of what it matches, what it strikes.
     pub probability: f64,
     /// The line of the text, which has the rest.
@@ -417,6 +419,7 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         route: target.and_then(|target| target.route.as_ref()).map(|(route, _)| route.clone()),
         from: target.and_then(|target| target.from).map(name),
         database: one.database().map(|database| model.databases[database].name.clone()),
+        topic: one.topic().filter(|_| one.topics().len() == 1).map(|of| model.topics[of.topic].name.clone()),
         probability: one.chance.probability,
         description: fault::line(one, model),
     }

@@ -2,7 +2,7 @@
 
 use crate::clock::show;
 use crate::model::{
-    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, When,
+    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, TopicTarget, When,
 };
 use crate::report::words;
 use crate::topology::show_distribution;
@@ -14,6 +14,12 @@ pub fn line(fault: &Fault, model: &Model) -> String {
     let targets: Vec<_> = fault.targets().iter().map(|target| of_target(target, model)).collect();
     if let Some(database) = fault.database() {
         line.push_str(&format!(" at the database {}", model.databases[database].name));
+    }
+    let topics: Vec<_> = fault.topics().iter().map(|topic| of_topic(topic, model)).collect();
+    match &topics[..] {
+        [] => {}
+        [only] => line.push_str(&format!(" at {only}")),
+        several => line.push_str(&format!(" at one of {}", several.join("; "))),
     }
     match &targets[..] {
         [] => {}
@@ -48,6 +54,17 @@ fn of_target(target: &Target, model: &Model) -> String {
     }
     if let Some(replica) = target.from_replica {
         text.push_str(&format!(" (replica {replica})"));
+    }
+    text
+}
+
+fn of_topic(target: &TopicTarget, model: &Model) -> String {
+    let mut text = format!("the topic {}", model.topics[target.topic].name);
+    if let Some(group) = &target.group {
+        text.push_str(&format!(" (group {group})"));
+    }
+    if let Some(partition) = target.partition {
+        text.push_str(&format!(" (partition {partition})"));
     }
     text
 }

@@ -5,6 +5,7 @@ mod link;
 mod replica;
 mod request;
 mod telemetry;
+mod topic;
 
 use std::borrow::Cow;
 
@@ -17,7 +18,7 @@ use super::super::section::{self, Keys as Declarations};
 use super::super::shapes::{By, Choice};
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
-use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
+use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target, TopicTarget};
 
 /// A kind of fault: how it is written, and what it means.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct Declaration {
     pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
+    /// Whether topics may be named in its target.
+    pub in_topics: bool,
     read: Reader,
 }
 
@@ -59,6 +62,10 @@ pub(super) enum LooksAt {
     Replicas,
     Spans,
     Databases,
+    /// Of topics, as they come to their broker.
+    Messages,
+    /// That consume topics.
+    Groups,
     Receivers,
 }
 
@@ -75,7 +82,7 @@ pub(super) struct Scope {
 
 /// All kinds, in the order of the reference.
 pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &database::KINDS, &telemetry::KINDS]
+    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &database::KINDS, &topic::KINDS, &telemetry::KINDS]
         .into_iter()
         .flatten()
 }
@@ -91,13 +98,14 @@ impl Declaration {
         read: Reader,
     ) -> Self {
         let (grows, is_inside) = match looks_at {
-            LooksAt::Requests => (Grows::Frequency, false),
+            LooksAt::Requests | LooksAt::Messages => (Grows::Frequency, false),
             LooksAt::Replicas => (Grows::Never, true),
             LooksAt::Spans => (Grows::Frequency, true),
-            LooksAt::Databases | LooksAt::Receivers => (Grows::Never, false),
+            LooksAt::Databases | LooksAt::Groups | LooksAt::Receivers => (Grows::Never, false),
         };
         let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
-        Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), read }
+        let in_topics = matches!(looks_at, LooksAt::Messages | LooksAt::Groups);
+        Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), in_topics, read }
     }
 
     /// A ramp changes how much it does.
@@ -124,6 +132,12 @@ impl Declaration {
         self
     }
 
+    /// Topics may be named in its target.
+    const fn in_topics(mut self) -> Self {
+        self.in_topics = true;
+        self
+    }
+
     /// Whether it has this key.
     fn has(&self, key: &str) -> bool {
         section::names(self.keys).any(|name| name == key)
@@ -137,7 +151,7 @@ impl Declaration {
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
-        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Receivers);
+        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Groups | LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
     }
 }
@@ -152,10 +166,13 @@ impl Declaration {
     fn row(&self) -> String {
         let FaultKind { name, in_production, grows, .. } = self.kind;
         let strikes = match self.looks_at {
+            LooksAt::Requests if self.in_topics => "requests, messages",
             LooksAt::Requests => "requests",
             LooksAt::Replicas => "replicas",
             LooksAt::Spans => "spans",
             LooksAt::Databases => "databases",
+            LooksAt::Messages => "messages",
+            LooksAt::Groups => "groups",
             LooksAt::Receivers => "receivers",
         };
         let ramp = match grows {
@@ -177,6 +194,9 @@ impl Scope {
             Effect::Door(DoorFault::BadDeploy { canary: Canary::Replicas(_), .. }) => {
                 Self { looks_at: LooksAt::Replicas, dice: false, grows: false, ..self }
             }
+            Effect::Topic { fault, .. } if fault.is_of_messages() => {
+                Self { looks_at: LooksAt::Messages, ..self }
+            }
             _ => self,
         }
     }
@@ -184,7 +204,7 @@ impl Scope {
     /// Notes a key that chooses among requests, for a fault that looks at none.
     pub fn allow(&self, value: &Value<'_>) -> Option<()> {
         let help = match self.looks_at {
-            LooksAt::Requests => return Some(()),
+            LooksAt::Requests | LooksAt::Messages => return Some(()),
             LooksAt::Replicas if self.kind == "bad-deploy" => {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
@@ -195,6 +215,7 @@ impl Scope {
                 "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
             LooksAt::Databases => "leave it out: it strikes the whole database, whoever asks it",
+            LooksAt::Groups => "leave it out: it strikes whole groups; when says when it does",
             LooksAt::Receivers => {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
@@ -254,7 +275,7 @@ impl Type for KindName {
 pub(super) fn read(
     table: &Table<'_>,
     declared: Option<&Declaration>,
-    (targets, database): (&[Target], Option<usize>),
+    (targets, database, topics): (&[Target], Option<usize>, &[TopicTarget]),
     around: &Surroundings<'_>,
 ) -> Option<Read> {
     let Some(declared) = declared else {
@@ -272,7 +293,7 @@ pub(super) fn read(
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (declared.read)(&Keys { declared, table, targets, database, around })
+    (declared.read)(&Keys { declared, table, targets, database, topics, around })
 }
 
 /// A fault's table for the reader of its kind.
@@ -283,6 +304,8 @@ struct Keys<'k, 'a> {
     targets: &'k [Target],
     /// Of a kind that strikes databases: which. None if something is wrong with it.
     database: Option<usize>,
+    /// Of a fault that strikes topics: which. None if something is wrong with one.
+    topics: &'k [TopicTarget],
     around: &'k Surroundings<'k>,
 }
 

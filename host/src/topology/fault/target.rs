@@ -1,121 +1,17 @@
 //! `target = { … }`: the service, and what of it.
 
-use serde_json::json;
-use toml::de::DeValue;
-
-use super::super::address;
-use super::super::key::{Key, Optional, RequiredIf, Type};
-use super::super::patterns;
+use super::super::key::{Key, Optional, Type};
 use super::super::reader::{Table, Value};
-use super::super::schema::text;
-use super::super::section::{self, Section, Sub};
-use super::super::shapes::{By, Count, Written};
-use super::super::types::{self, TEXT};
+use super::super::section;
+use super::super::shapes::Count;
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope};
+use super::target_keys::{
+    DATABASE, EACH, FROM, FROM_REPLICA, LINK, ONE_OF, REPLICA, ROUTE, SERVICE, SEVERAL, SPAN, TARGET, one_of,
+};
+use super::topics;
 use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
-
-/// Targets of which one is drawn.
-const ONE_OF_AT_MOST: usize = 1_000;
-
-pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
-    name: "target",
-    of: Sub(&SEVERAL),
-    absent: RequiredIf(
-        "but for `collector-down`",
-        "name the service that the fault applies to: target = { service = \"…\" }",
-    ),
-    says: "the service and what of it, or the database: see [target](faults.md#target)",
-};
-
-/// The target of a fault, or several.
-pub(super) static SEVERAL: Section = Section {
-    name: "target",
-    says: "what a fault strikes: a service and what of it, or a database",
-    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE],
-    rules: &[],
-};
-
-static EACH: Section = Section {
-    name: "one-of",
-    says: "one of several targets, of which one is drawn",
-    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN],
-    rules: &[],
-};
-
-static ONE_OF: Key<Written, Optional> = Key {
-    name: "one-of",
-    of: Written {
-        words: "a list of tables",
-        schema: |defs| {
-            let each = EACH.refer(defs);
-            json!({ "type": "array", "items": each, "minItems": 1, "maxItems": ONE_OF_AT_MOST })
-        },
-    },
-    absent: Optional("none"),
-    says: "several targets, of which one is drawn; each has the other keys of this table",
-};
-
-static SERVICE: Key<Written, Optional> = Key {
-    name: "service",
-    of: types::SERVICE,
-    absent: Optional("required without `link`, `one-of` and `database`"),
-    says: "the called service, or the one whose replicas or spans are meant",
-};
-
-static DATABASE: Key<By<String>, Optional> = Key {
-    name: "database",
-    of: TEXT,
-    absent: Optional("required of kinds that strike databases, which have no other key"),
-    says: "the database: a name of `[databases]`",
-};
-
-static FROM: Key<Written, Optional> = Key {
-    name: "from",
-    of: types::SERVICE,
-    absent: Optional("any"),
-    says: "the calling service; requests from outside have none",
-};
-
-static LINK: Key<Written, Optional> = Key {
-    name: "link",
-    of: Written { words: "two services", schema: |_| text(".+->.+") },
-    absent: Optional("none"),
-    says: "`\"order-service -> payment-service\"`: short for `from` and `service`",
-};
-
-static ROUTE: Key<By<String>, Optional> = Key {
-    name: "route",
-    of: By {
-        words: "a method and a path",
-        schema: |_| text(patterns::ROUTE),
-        read: |value| value.read(address::route),
-    },
-    absent: Optional("any"),
-    says: "as its guest names it: `\"POST /stock/{item}/reserve\"`",
-};
-
-static REPLICA: Key<Count, Optional> = Key {
-    name: "replica",
-    of: Count(0, u32::MAX),
-    absent: Optional("any"),
-    says: "the replica that has the request, or that is meant, from 0",
-};
-
-static FROM_REPLICA: Key<Count, Optional> = Key {
-    name: "from-replica",
-    of: Count(0, u32::MAX),
-    absent: Optional("any"),
-    says: "the replica that calls, from 0; with `from` or `link`",
-};
-
-static SPAN: Key<By<String>, Optional> = Key {
-    name: "span",
-    of: TEXT,
-    absent: Optional("any"),
-    says: "the name of a span that the guest makes; of `latency`, `lose-spans`, `late-spans` and `cardinality`",
-};
 
 /// The database that a fault strikes; none of a kind that strikes something else.
 pub(super) fn database(
@@ -161,18 +57,26 @@ pub(super) fn targets(
             None => Some(Vec::new()),
         };
     }
-    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases) {
+    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases || topics::is_at_topic(fault, kind)) {
         return Some(Vec::new());
     }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
+    if let Some(kind) = kind {
+        topics::refuse(&table, kind);
+    }
     if let (Some(value), Some(kind)) = (DATABASE.get(&table), kind) {
         let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections and \
                     failover";
         value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
     }
     match ONE_OF.get(&table) {
-        Some(several) => one_of(&table, &several, kind, around),
+        Some(several) => {
+            let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
+            let targets = one_of(&table, &several, read)?;
+            agree_on_spans(&several, &targets)?;
+            Some(targets)
+        }
         None => {
             table.refuse_others();
             target(&table, kind, around).map(|target| vec![target])
@@ -180,37 +84,12 @@ pub(super) fn targets(
     }
 }
 
-/// `one-of = [{ service = "a" }, { service = "b" }]`
-fn one_of(
-    table: &Table<'_>,
-    several: &Value<'_>,
-    kind: Option<&Declaration>,
-    around: &Surroundings<'_>,
-) -> Option<Vec<Target>> {
-    for other in table.entries().iter().filter(|entry| entry.key != several.key) {
-        other.refuse_key::<()>(
-            Problem::new(format!("the target has both one-of and {}", other.key))
-                .label("one-of is given as well")
-                .help("write it into each target of one-of"),
-        );
-    }
-    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
-    if !matches!(several.item(), DeValue::Array(_)) {
-        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
-    }
-    let values = several.list()?;
-    if values.is_empty() || values.len() > ONE_OF_AT_MOST {
-        let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
-        return several.refuse(problem.label("none to draw from, or too many").help(help));
-    }
-    let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
-    let read: Vec<_> = values.iter().map(read).collect();
-    let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
+/// Notes a target that names a span, if the first names none; and the other way round.
+fn agree_on_spans(several: &Value<'_>, targets: &[Target]) -> Option<()> {
     let names_span = |target: &Target| target.span.is_some();
     let other = targets.iter().position(|target| names_span(target) != names_span(&targets[0]));
     if let Some(other) = other {
-        return values[other].refuse(
+        return several.list()?[other].refuse(
             Problem::new("some targets of one-of name a span, and others do not")
                 .label("differs from the first")
                 .help(
@@ -218,7 +97,7 @@ fn one_of(
                 ),
         );
     }
-    Some(targets)
+    Some(())
 }
 
 /// One target.
