@@ -43,7 +43,7 @@ pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Dat
             Arc::new(SourceText { name: database.schema.display().to_string(), text: text.to_string() });
         problems
             .into_iter()
-            .map(|problem| in_schema(&problem.failure, problem.place, &source))
+            .map(|problem| in_text(&problem.failure, problem.place, &source))
             .collect::<Vec<_>>()
     })?;
     let wrong: Vec<Problem> =
@@ -153,6 +153,11 @@ impl Databases {
         accounts
     }
 
+    /// Takes the databases out of a world that is over, in the order of the topology.
+    pub fn take(&self) -> Vec<Database> {
+        self.live.iter().map(|live| live.take()).collect()
+    }
+
     /// It is over.
     pub fn end_fault(&self, database: usize, fault: usize) {
         self.live[database].end_fault(fault);
@@ -222,8 +227,8 @@ fn text(database: &model::Database, bounds: &Bounds) -> Result<Arc<str>, Problem
     text.map(Arc::from).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
 }
 
-/// A problem of a schema, at its place in the file.
-fn in_schema(failure: &Failure, place: SqlPlace, source: &Arc<SourceText>) -> Problem {
+/// A failure of a statement, at its place in the text that has it.
+pub fn in_text(failure: &Failure, place: SqlPlace, source: &Arc<SourceText>) -> Problem {
     let line =
         source.text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum::<usize>();
     let rest = source.text.get(line..).unwrap_or_default();

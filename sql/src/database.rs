@@ -6,6 +6,7 @@ mod images;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
@@ -280,6 +281,12 @@ impl Database {
         if let Some(open) = self.open.get_mut(&transaction) {
             open.failed = true;
         }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("tables", &self.catalogue.tables.len()).finish_non_exhaustive()
     }
 }
 

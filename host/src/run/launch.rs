@@ -173,7 +173,8 @@ fn outcome(
 ) -> RunOutcome {
     let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
     let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
-    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, failures }
+    let (databases, end) = (done.engines, done.start + done.simulated);
+    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, databases, end, failures }
 }
 
 /// What the run has done, taken out of `done`; `watch` began with it.

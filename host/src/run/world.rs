@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use simhost_sql::Database;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -84,6 +85,8 @@ pub struct Simulated {
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
     pub databases: Vec<DatabaseAccount>,
+    /// The databases themselves, if they are kept: those of the first world.
+    pub engines: Vec<Database>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -194,6 +197,7 @@ impl World<'_> {
             topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
+            engines: if options.keeps_databases { bus.host().databases.take() } else { Vec::new() },
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
