@@ -4,11 +4,11 @@
 //! tests say so and pass. `SIMHOST_OTELCOL` names another binary, which then
 //! has to exist.
 
+mod derived;
 mod probability;
 mod read;
 mod running;
 mod systems;
-mod tutorial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
