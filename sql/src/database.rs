@@ -266,6 +266,12 @@ impl Database {
         self.lock_tables(Some(transaction), &[table.to_owned()], mode, false)
     }
 
+    /// Whether a statement has asked for the time so far, that of the schema among them: opened at another
+    /// time, the database may have other rows.
+    pub fn has_told_time(&self) -> bool {
+        self.shared.lock().told_time
+    }
+
     /// Bytes of tables and indexes.
     pub fn bytes(&self) -> Result<usize> {
         self.engine.pages().map(|pages| pages * crate::bounds::PAGE_BYTES)

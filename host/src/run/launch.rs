@@ -63,7 +63,7 @@ impl Plan {
         more: Vec<Box<dyn Exporter>>,
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<RunOutcome, RunError> {
-        let Self { options, model, telemetry, loaded, phases, .. } = self;
+        let Self { options, model, telemetry, loaded, mut databases, phases, .. } = self;
         let (watch, network) = (Stopwatch::start(), network()?);
         // Before anything else starts: a taken port is the commonest trouble.
         let mut listener = open_listener(&options, &model, &network)?;
@@ -108,6 +108,8 @@ impl Plan {
             model,
             telemetry: &telemetry,
             loaded: Loaded { first: firsts[number], ..loaded.clone() },
+            // Others have other seeds.
+            databases: std::mem::take(&mut databases),
             clock: clock.clone(),
             pace,
             is_recorded,

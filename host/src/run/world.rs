@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::clock::Clock;
-use crate::database::DatabaseAccount;
+use crate::database::{DatabaseAccount, Opened};
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::jobs::JobStats;
@@ -45,6 +45,8 @@ pub struct World<'a> {
     pub model: &'a Model,
     pub telemetry: &'a TelemetrySettings,
     pub loaded: Loaded,
+    /// Its databases, where they were opened for it.
+    pub databases: Vec<Opened>,
     pub clock: Clock,
     pub pace: Pace,
     /// Whether anybody wants the records.
@@ -122,7 +124,7 @@ impl World<'_> {
         }));
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
-        let host = host(&sched, &recorder, model, self.telemetry, first);
+        let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let loads = behind_replicas(model, &self.loaded);
         let ledger = ledger(self.notes, model, start);
