@@ -161,10 +161,9 @@ impl Databases {
 
 /// Faults that name an index or a table which their database has not. `opened` are the databases.
 fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
-    let of_fault = |fault: &model::Fault| {
-        let Effect::Database { database, fault: effect } = &fault.effect else { return None };
-        let opened = opened[*database].as_mut()?;
-        let name = quote(&model.databases[*database].name);
+    let mut of_database = |database: usize, effect: &DatabaseFault| {
+        let opened = opened[database].as_mut()?;
+        let name = quote(&model.databases[database].name);
         let (what, (wanted, place), known) = match effect {
             DatabaseFault::DropIndex { index } => {
                 let indexes = opened.indexes();
@@ -198,7 +197,11 @@ fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
         };
         Some(problem.at(place.clone(), format!("no such {what}")).help(help))
     };
-    model.faults.iter().filter_map(of_fault).map(Problem::of_fault).collect()
+    let of_fault = |fault: &model::Fault| -> Vec<Problem> {
+        let Effect::Database { fault: effect, .. } = &fault.effect else { return Vec::new() };
+        fault.databases().iter().filter_map(|database| of_database(*database, effect)).collect()
+    };
+    model.faults.iter().flat_map(of_fault).map(Problem::of_fault).collect()
 }
 
 /// The text of the schema.

@@ -146,9 +146,18 @@ impl Effect {
 /// fault's name. Call it again whenever the seed has become another.
 pub fn draw_targets(model: &mut Model) {
     let key = Key::new(model.root(), Purpose::Target);
-    for fault in model.faults.iter_mut().filter(|fault| !fault.one_of.is_empty()) {
-        let drawn = key.with_name(&fault.name).unit() * fault.one_of.len() as f64;
-        fault.target = Some(fault.one_of[drawn as usize].clone());
+    for fault in &mut model.faults {
+        let drawn = key.with_name(&fault.name).unit();
+        let one_of = |several: usize| (drawn * several as f64) as usize;
+        if let Some(target) = fault.one_of.get(one_of(fault.one_of.len())) {
+            fault.target = Some(target.clone());
+        }
+        let several = &fault.one_of_databases;
+        if let (Effect::Database { database, .. }, Some(drawn)) =
+            (&mut fault.effect, several.get(one_of(several.len())))
+        {
+            *database = *drawn;
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Fault {
     pub target: Option<Target>,
     /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
     pub one_of: Vec<Target>,
+    /// The databases of which one is drawn, in the order of the file; empty where there is one alone, or none.
+    pub one_of_databases: Vec<usize>,
     /// All of them must hold.
     pub conditions: Vec<Condition>,
     pub chance: Chance,
@@ -216,7 +218,18 @@ impl Fault {
         if self.one_of.is_empty() { self.target.as_slice() } else { &self.one_of }
     }
 
-    /// The database that it strikes: an index into [`Model::databases`](super::Model::databases).
+    /// All databases that it may strike.
+    pub const fn databases(&self) -> &[usize] {
+        match &self.effect {
+            Effect::Database { database, .. } if self.one_of_databases.is_empty() => {
+                std::slice::from_ref(database)
+            }
+            _ => self.one_of_databases.as_slice(),
+        }
+    }
+
+    /// The database that it strikes, which the seed draws where there are several: an index into
+    /// [`Model::databases`](super::Model::databases).
     pub const fn database(&self) -> Option<usize> {
         match &self.effect {
             Effect::Database { database, .. } => Some(*database),

@@ -1,5 +1,7 @@
 //! `target = { … }`: the service, and what of it.
 
+mod database;
+
 use serde_json::json;
 use toml::de::DeValue;
 
@@ -13,11 +15,13 @@ use super::super::shapes::{By, Count, Written};
 use super::super::types::{self, TEXT};
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope};
-use crate::error::{Problem, did_you_mean, quote};
+use crate::error::{Problem, quote};
 use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 
 /// Targets of which one is drawn.
 const ONE_OF_AT_MOST: usize = 1_000;
+
+pub(super) use database::databases;
 
 pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
     name: "target",
@@ -40,7 +44,7 @@ pub(super) static SEVERAL: Section = Section {
 static EACH: Section = Section {
     name: "one-of",
     says: "one of several targets, of which one is drawn",
-    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN],
+    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE],
     rules: &[],
 };
 
@@ -67,7 +71,7 @@ static SERVICE: Key<Written, Optional> = Key {
 static DATABASE: Key<By<String>, Optional> = Key {
     name: "database",
     of: TEXT,
-    absent: Optional("required of kinds that strike databases, which have no other key"),
+    absent: Optional("required of kinds that strike databases, without `one-of`; they have no other key"),
     says: "the database: a name of `[databases]`",
 };
 
@@ -117,36 +121,6 @@ static SPAN: Key<By<String>, Optional> = Key {
     says: "the name of a span that the guest makes; of `latency`, `lose-spans`, `late-spans` and `cardinality`",
 };
 
-/// The database that a fault strikes; none of a kind that strikes something else.
-pub(super) fn database(
-    fault: &Table<'_>,
-    kind: Option<&Declaration>,
-    around: &Surroundings<'_>,
-) -> Option<usize> {
-    const REMEDY: &str = "name the database that the fault strikes: target = { database = \"…\" }";
-    let kind = kind.filter(|kind| kind.looks_at == LooksAt::Databases)?;
-    let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
-    table.know(section::names(SEVERAL.keys));
-    table.refuse_others();
-    for other in table.entries().iter().filter(|entry| SEVERAL.has(entry.key) && entry.key != DATABASE.name) {
-        let help = "leave it out: it strikes the whole database, whoever asks it";
-        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
-    }
-    let value = table.need(DATABASE.name, DATABASE.get(&table), REMEDY)?;
-    let name = DATABASE.of.read(&value)?;
-    let known = around.code.databases;
-    let found = known.iter().position(|known| *known == name);
-    if found.is_none() {
-        let help = match known {
-            [] => format!("define it: [databases.{name}] with schema = \"…\""),
-            names => did_you_mean(&name, "databases", names.iter().map(String::as_str)),
-        };
-        let problem = Problem::new(format!("unknown database {}", quote(&name)));
-        return value.refuse(problem.label("not defined").help(help));
-    }
-    found
-}
-
 /// The target of a fault, or those of which one is drawn; none of a kind that concerns no
 /// service.
 pub(super) fn targets(
@@ -166,11 +140,6 @@ pub(super) fn targets(
     }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
-    if let (Some(value), Some(kind)) = (DATABASE.get(&table), kind) {
-        let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections and \
-                    failover";
-        value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
-    }
     match ONE_OF.get(&table) {
         Some(several) => one_of(&table, &several, kind, around),
         None => {
@@ -187,23 +156,7 @@ fn one_of(
     kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
-    for other in table.entries().iter().filter(|entry| entry.key != several.key) {
-        other.refuse_key::<()>(
-            Problem::new(format!("the target has both one-of and {}", other.key))
-                .label("one-of is given as well")
-                .help("write it into each target of one-of"),
-        );
-    }
-    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
-    if !matches!(several.item(), DeValue::Array(_)) {
-        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
-    }
-    let values = several.list()?;
-    if values.is_empty() || values.len() > ONE_OF_AT_MOST {
-        let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
-        return several.refuse(problem.label("none to draw from, or too many").help(help));
-    }
+    let values = listed(table, several, "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]")?;
     let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
     let read: Vec<_> = values.iter().map(read).collect();
     let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
@@ -221,11 +174,37 @@ fn one_of(
     Some(targets)
 }
 
+/// What `one-of` lists.
+fn listed<'a>(table: &Table<'_>, several: &Value<'a>, example: &str) -> Option<Vec<Value<'a>>> {
+    for other in table.entries().iter().filter(|entry| entry.key != several.key) {
+        other.refuse_key::<()>(
+            Problem::new(format!("the target has both one-of and {}", other.key))
+                .label("one-of is given as well")
+                .help("write it into each target of one-of"),
+        );
+    }
+    if !matches!(several.item(), DeValue::Array(_)) {
+        return several.refuse_kind("a list of targets", format!("write {example}"));
+    }
+    let values = several.list()?;
+    if values.is_empty() || values.len() > ONE_OF_AT_MOST {
+        let problem = Problem::new(format!("one-of has {} targets", values.len()));
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: {example}");
+        return several.refuse(problem.label("none to draw from, or too many").help(help));
+    }
+    Some(values)
+}
+
 /// One target.
 fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'_>) -> Option<Target> {
     if let Some(kind) = kind {
         let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
         requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
+        if let Some(value) = DATABASE.get(table) {
+            let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections \
+                        and failover";
+            value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
+        }
     }
     let ends = match LINK.get(table) {
         Some(link) => of_link(&link, [&SERVICE.get(table), &FROM.get(table)], around),
