@@ -15,7 +15,8 @@ use simhost_sql::{Bounds, Database, Failure, Options, Place as SqlPlace, Value};
 use crate::error::{Problem, SourceText, did_you_mean, quote};
 use crate::files::{self, Unreadable};
 use crate::model::{
-    self, Cell, CellPart, ConnectionPool, DatabaseFault, Effect, Model, Nanos, ServiceId, TableRows,
+    self, Cell, CellPart, ConnectionPool, DatabaseFault, Distribution, Effect, Model, Nanos, ServiceId,
+    TableRows,
 };
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
@@ -78,6 +79,8 @@ pub struct Databases {
     clients: Vec<Vec<ConnectionPool>>,
     /// By service, process, which is a Resource, and database.
     pools: RefCell<BTreeMap<(ServiceId, u32, usize), Rc<Pool>>>,
+    /// How late a client notices that it has waited for too long.
+    slack: Distribution,
 }
 
 impl Databases {
@@ -107,6 +110,7 @@ impl Databases {
             live: live.collect(),
             clients: model.services.iter().map(|service| service.databases.clone()).collect(),
             pools: RefCell::default(),
+            slack: model.timer_slack.clone(),
         }
     }
 
@@ -130,7 +134,7 @@ impl Databases {
         let mut pools = self.pools.borrow_mut();
         let pool = pools.entry((service, resource, client.database)).or_insert_with(|| {
             let live = &self.live[client.database];
-            Pool::new(Rc::clone(live), client, process, observer(live, client.max))
+            Pool::new(Rc::clone(live), (client, &self.slack), process, observer(live, client.max))
         });
         Ok(Rc::clone(pool))
     }
@@ -139,6 +143,11 @@ impl Databases {
     /// instant.
     pub fn begin_fault(&self, database: usize, fault: usize, effect: &DatabaseFault, strength: Strength) {
         self.live[database].begin_fault(fault, effect, strength);
+        self.settle(database);
+    }
+
+    /// The pools of a database have what its faults leave them.
+    fn settle(&self, database: usize) {
         let pools = self.pools.borrow();
         let of = pools.iter().filter(|((_, _, of), _)| *of == database);
         of.for_each(|(_, pool)| pool.settle());
@@ -156,6 +165,7 @@ impl Databases {
     /// It is over.
     pub fn end_fault(&self, database: usize, fault: usize) {
         self.live[database].end_fault(fault);
+        self.settle(database);
     }
 }
 
@@ -183,6 +193,7 @@ fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
             }
             DatabaseFault::SlowDisk { .. }
             | DatabaseFault::TooManyConnections { .. }
+            | DatabaseFault::HoldConnections { .. }
             | DatabaseFault::Failover => return None,
         };
         if known.contains(wanted) {

@@ -33,6 +33,9 @@ const ROUNDS_TO_REFUSE: u64 = 2;
 /// Those that follow until it is there: the two of SCRAM-SHA-256 (RFC 7677), which is PostgreSQL's default.
 const ROUNDS_TO_ENTER: u64 = 2;
 
+/// The number of the draw of a pool's timeout, behind those of [`Leg`].
+pub(super) const SLACK: u64 = Leg::COMMIT + 1 + 2 * (ROUNDS_TO_REFUSE + ROUNDS_TO_ENTER);
+
 /// Summaries of statements that are told apart.
 const SUMMARIES: usize = 2_000;
 
@@ -201,6 +204,13 @@ impl Live {
         }
         std::mem::forget(opening);
         Ok(())
+    }
+
+    /// Has one more connection that is there already; whether there may be one more.
+    pub fn connect_at_once(&self) -> bool {
+        let may = self.down_by().is_none() && self.connections.get() < self.connections_at_most();
+        self.connections.set(self.connections.get() + u32::from(may));
+        may
     }
 
     /// Whether clients have more connections than they may.

@@ -23,7 +23,8 @@ pub struct Fault {
     pub target: Option<Target>,
     /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
     pub one_of: Vec<Target>,
-    /// The databases of which one is drawn, in the order of the file; empty where there is one alone, or none.
+    /// The databases of which one is drawn, in the order of the file; empty where there is one
+    /// alone, or none.
     pub one_of_databases: Vec<usize>,
     /// All of them must hold.
     pub conditions: Vec<Condition>,

@@ -149,7 +149,7 @@ static WAIT: Key<By<Nanos>, Usual> = Key {
     name: "wait",
     of: DURATION,
     absent: Usual("\"30s\""),
-    says: "how long a request waits for one; then its guest gets `pool-timeout`",
+    says: "how long a request waits for one, and `timer-slack` of `[network]` on top; then its guest gets `pool-timeout`",
 };
 
 /// The names of all databases, of those with a mistake too.

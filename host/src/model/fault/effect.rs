@@ -173,6 +173,8 @@ pub enum DatabaseFault {
     SlowDisk { times: f64 },
     /// Others have all connections but this many.
     TooManyConnections { left: u32 },
+    /// So many connections of each pool are not given back.
+    HoldConnections { connections: u32 },
     /// The server ends, and none is there: connections break, transactions are rolled back.
     Failover,
 }

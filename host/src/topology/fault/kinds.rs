@@ -281,7 +281,8 @@ struct Keys<'k, 'a> {
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
-    /// Of a kind that strikes databases: which, or the first of which one is drawn. None if something is wrong with it.
+    /// Of a kind that strikes databases: which, or the first of those of which one is drawn.
+    /// None if something is wrong with it.
     database: Option<usize>,
     around: &'k Surroundings<'k>,
 }

@@ -201,8 +201,8 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
         let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
         requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
         if let Some(value) = DATABASE.get(table) {
-            let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections \
-                        and failover";
+            let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections, \
+                        hold-connections and failover";
             value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
         }
     }
