@@ -1,6 +1,6 @@
 //! The metrics that the core makes of its own accord, by the semantic conventions 1.44 ("HTTP metrics",
 //! "Database client metrics", "Messaging client metrics", "OS process metrics") where they have them.
-//! Those of brokers have the names of the Collector's `kafkametrics`.
+//! Those of brokers and caches have the names of the Collector's receivers `kafkametrics` and `redis`.
 //! `docs/reference/metrics.md` describes all of them.
 
 use std::sync::Arc;
@@ -55,6 +55,13 @@ pub enum Own {
     KafkaGroupOffset,
     KafkaGroupLag,
     KafkaGroupLagSum,
+    RedisCommands,
+    RedisHits,
+    RedisMisses,
+    RedisEvicted,
+    RedisExpired,
+    RedisKeys,
+    RedisMemory,
 }
 
 /// What an instrument is.
@@ -109,7 +116,7 @@ const fn spec(
 }
 
 /// All of them, each at the place of its [`Own`].
-pub const SPECS: [Spec; 43] = [
+pub const SPECS: [Spec; 50] = [
     spec(
         Own::ServerDuration,
         metric::HTTP_SERVER_REQUEST_DURATION,
@@ -405,6 +412,49 @@ pub const SPECS: [Spec; 43] = [
         "1",
         Kind::Gauge,
         "Current approximate sum of consumer group lag across all partitions of topic.",
+    ),
+    spec(
+        Own::RedisCommands,
+        "redis.commands.processed",
+        "{command}",
+        Kind::ObservedCounter,
+        "Total number of commands processed by the server.",
+    ),
+    spec(
+        Own::RedisHits,
+        "redis.keyspace.hits",
+        "{hit}",
+        Kind::ObservedCounter,
+        "Number of successful lookup of keys in the main dictionary.",
+    ),
+    spec(
+        Own::RedisMisses,
+        "redis.keyspace.misses",
+        "{miss}",
+        Kind::ObservedCounter,
+        "Number of failed lookup of keys in the main dictionary.",
+    ),
+    spec(
+        Own::RedisEvicted,
+        "redis.keys.evicted",
+        "{key}",
+        Kind::ObservedCounter,
+        "Number of evicted keys due to maxmemory limit.",
+    ),
+    spec(
+        Own::RedisExpired,
+        "redis.keys.expired",
+        "{event}",
+        Kind::ObservedCounter,
+        "Total number of key expiration events.",
+    ),
+    spec(Own::RedisKeys, "redis.db.keys", "{key}", Kind::Gauge, "Number of keyspace keys."),
+    spec(
+        Own::RedisMemory,
+        "redis.memory.used",
+        "By",
+        Kind::Gauge,
+        "Total number of bytes allocated by Redis using its allocator.",
     ),
 ];
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
+use crate::cache::CacheAccount;
 use crate::clock::Clock;
 use crate::database::DatabaseAccount;
 use crate::fault::impact::ImpactSummary;
@@ -84,6 +85,8 @@ pub struct Simulated {
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
     pub databases: Vec<DatabaseAccount>,
+    /// What was asked of caches, in the order of the topology.
+    pub caches: Vec<CacheAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -162,6 +165,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
+        let caches = bus.host().caches.accounts(sched.now());
         bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -194,6 +198,7 @@ impl World<'_> {
             topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
+            caches,
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
@@ -238,6 +243,9 @@ impl Simulated {
         self.recorded += other.recorded;
         self.misused.extend(other.misused);
         for (mine, theirs) in self.databases.iter_mut().zip(&other.databases) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.caches.iter_mut().zip(&other.caches) {
             mine.merge(theirs);
         }
         self.simulated = self.simulated.max(other.simulated);
