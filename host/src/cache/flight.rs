@@ -1,8 +1,8 @@
 //! Single-flight: of the requests that miss an entry one makes it, and the others wait for it.
 //!
-//! The cache decides, for all processes that use it: who misses first gets a lease of the key, as in "Scaling
-//! Memcache at Facebook" (NSDI '13) and with the flags W and Z of memcached's `mg`. A process that kept a table of
-//! its own would still make an entry once for each replica.
+//! The cache decides, for all processes that use it: who misses first gets a lease of the key, as in
+//! "Scaling Memcache at Facebook" (NSDI '13) and with the flags W and Z of memcached's `mg`. A process
+//! that kept a table of its own would still make an entry once for each replica.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

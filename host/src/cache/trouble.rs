@@ -11,8 +11,8 @@ use super::{Bounds, Cache};
 
 /// A fault whose window is open.
 pub trait ActiveFault {
-    /// Whether it strikes a command whose draws have this key, by its probability at an instant; then the key of
-    /// what it draws for it.
+    /// Whether it strikes a command whose draws have this key, by its probability at an instant; then the
+    /// key of what it draws for it.
     fn strikes(&self, command: Key, now: Nanos) -> Option<Key>;
 
     /// How far it has grown in at an instant, from 0 to 1.

@@ -39,8 +39,8 @@ pub trait Outbound {
         began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
 
-    /// A fault, by its place in the model, strikes what a guest asks of a database or a cache, which takes this much
-    /// longer by it, where that is known.
+    /// A fault, by its place in the model, strikes what a guest asks of a database or a cache, which takes
+    /// this much longer by it, where that is known.
     fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
 }
 

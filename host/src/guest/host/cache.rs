@@ -6,7 +6,7 @@ mod single_flight;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::future::{BoxFuture, FutureExt, LocalBoxFuture};
 use wasmtime::component::{HasSelf, LinkerInstance};
 
 use crate::cache::{KEY_AT_MOST, Operation, VALUE_AT_MOST};
@@ -34,6 +34,12 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 
 /// The answer to a command, when it comes.
 type Answer<T> = LocalBoxFuture<'static, Result<T, cache::Error>>;
+
+/// The value of an entry, if there is one.
+type Found = Result<Option<Vec<u8>>, cache::Error>;
+
+/// A wait for another request, which is over by that instant at the latest.
+type Awaiting = (Nanos, BoxFuture<'static, ()>);
 
 impl cache::Host for GuestState {
     fn all(&mut self) -> wasmtime::Result<Vec<String>> {
@@ -130,14 +136,13 @@ impl cache::Host for GuestState {
 }
 
 impl GuestState {
-    /// What comes of looking for an entry: its value, or a wait that is over by an instant at the latest.
+    /// What comes of looking for an entry: its value, or a wait after which it is looked for again.
     fn looked(
         &mut self,
         cache: &str,
         key: &str,
         looked: Result<Looked, cache::Error>,
-    ) -> ControlFlow<Result<Option<Vec<u8>>, cache::Error>, (Nanos, impl Future<Output = ()> + Send + use<>)>
-    {
+    ) -> ControlFlow<Found, Awaiting> {
         ControlFlow::Break(match looked {
             Ok(Looked::Found(value)) => Ok(Some(value.to_vec())),
             Ok(Looked::Missing(lease)) => {
@@ -149,7 +154,7 @@ impl GuestState {
                 let process = Rc::clone(&self.local.get().identity.process);
                 let at_most_until = wait.at_most_until;
                 let over = sched::here(wait.over(process).boxed_local());
-                return ControlFlow::Continue((at_most_until, over));
+                return ControlFlow::Continue((at_most_until, over.boxed()));
             }
             Err(error) => Err(error),
         })

@@ -146,8 +146,8 @@ pub struct CacheRow {
     pub latency: String,
     /// How long a service waits for an answer: nanoseconds; null where it waits until there is one.
     pub timeout_ns: Option<u64>,
-    /// How long requests wait at most for the one that makes a missing entry: nanoseconds; null where each makes
-    /// it itself.
+    /// How long requests wait at most for the one that makes a missing entry: nanoseconds; null where each
+    /// makes it itself.
     pub single_flight_ns: Option<u64>,
 }
 

@@ -20,7 +20,8 @@ use crate::guest::outbound::Asking;
 /// Bytes of `db.query.text`.
 const QUERY_AT_MOST: usize = 1 << 10;
 
-/// The ways to a cache and back, as parts of the name of their draws; and the way of the news that an entry is there.
+/// The ways to a cache and back, as parts of the name of their draws; and that of the news that an entry is
+/// there.
 const THERE: u64 = 0;
 const BACK: u64 = 1;
 pub(super) const NEWS: u64 = 2;
