@@ -94,7 +94,7 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
     }
     let mut text = paragraph("", &head);
     let jobs = guest.jobs.iter().map(|job| of_job(job));
-    let topics = guest.topics.iter().flatten().filter(|topic| *topic != "*").map(|topic| of_topic(topic));
+    let topics = guest.topics.iter().flatten().map(|topic| of_topic(topic));
     for route in guest.routes.names().map(str::to_owned).chain(jobs).chain(topics) {
         text.push_str(&paragraph("  ", &route));
         let made: Vec<_> = calls

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use simhost_sql::Database;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use crate::bus::Bus;
 use crate::bus::stats::Accounts;
 use crate::cache::CacheAccount;
 use crate::clock::Clock;
-use crate::database::DatabaseAccount;
+use crate::database::{DatabaseAccount, Opened};
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::jobs::JobStats;
@@ -45,6 +46,8 @@ pub struct World<'a> {
     pub model: &'a Model,
     pub telemetry: &'a TelemetrySettings,
     pub loaded: Loaded,
+    /// Its databases, where they were opened for it.
+    pub databases: Vec<Opened>,
     pub clock: Clock,
     pub pace: Pace,
     /// Whether anybody wants the records.
@@ -87,6 +90,8 @@ pub struct Simulated {
     pub databases: Vec<DatabaseAccount>,
     /// What was asked of caches, in the order of the topology.
     pub caches: Vec<CacheAccount>,
+    /// The databases themselves, if they are kept: those of the first world.
+    pub engines: Vec<Database>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -122,7 +127,7 @@ impl World<'_> {
         }));
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
-        let host = host(&sched, &recorder, model, self.telemetry, first);
+        let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let loads = behind_replicas(model, &self.loaded);
         let ledger = ledger(self.notes, model, start);
@@ -199,6 +204,7 @@ impl World<'_> {
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
             caches,
+            engines: if options.keeps_databases { bus.host().databases.take() } else { Vec::new() },
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
