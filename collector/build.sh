@@ -28,7 +28,7 @@ fi
 
 # check.yaml takes its addresses and files from the test.
 export SIMHOST_OTLP_ENDPOINT=localhost:4317 SIMHOST_OTLP_HTTP_ENDPOINT=localhost:4318
-export SIMHOST_HEALTH_ENDPOINT=localhost:13133
+export SIMHOST_HEALTH_ENDPOINT=localhost:13133 SIMHOST_ZPAGES_ENDPOINT=localhost:55679
 export SIMHOST_TRACES_FILE=traces.jsonl SIMHOST_METRICS_FILE=metrics.jsonl
 export SIMHOST_OWN_METRICS_FILE=own-metrics.jsonl SIMHOST_JSON_FILE=spans.jsonl
 export SIMHOST_LOGS_FILE=logs.jsonl SIMHOST_SAMPLED_FILE=sampled.jsonl
@@ -48,8 +48,12 @@ validate otelcol.yaml
 validate otelcol.yaml otelcol-tail-sampling.yaml
 validate otelcol.yaml otelcol-jaeger.yaml
 validate otelcol.yaml otelcol-tail-sampling.yaml otelcol-jaeger.yaml
+validate otelcol.yaml otelcol-loki.yaml
+validate otelcol.yaml otelcol-logs-file.yaml
 validate otelcol-local.yaml
+validate otelcol-local.yaml otelcol-logs-file.yaml
 validate check.yaml
 validate check.yaml check-file.yaml
 validate check.yaml check-tutorial.yaml
 validate check.yaml check-probability.yaml
+validate check.yaml otelcol-loki.yaml

@@ -81,7 +81,7 @@ enum Command {
     Generate(generate::Generate),
     /// Sketch a topology from recorded traces, of any origin
     Import(import::Import),
-    /// Ask a database of a topology, as its schema makes it
+    /// Ask a database of a topology, as its schema makes it or as a run leaves it
     Sql(sql::Sql),
     /// Print the JSON Schema of a topology, or of a document that simhost prints
     Schema(schema::Schema),

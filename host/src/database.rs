@@ -44,7 +44,7 @@ pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Dat
             Arc::new(SourceText { name: database.schema.display().to_string(), text: text.to_string() });
         problems
             .into_iter()
-            .map(|problem| in_schema(&problem.failure, problem.place, &source))
+            .map(|problem| in_text(&problem.failure, problem.place, &source))
             .collect::<Vec<_>>()
     })?;
     let wrong: Vec<Problem> =
@@ -52,9 +52,26 @@ pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Dat
     if wrong.is_empty() { Ok(opened) } else { Err(wrong) }
 }
 
-/// Reads the schemas, in place of their names. Gives what is wrong with the databases, and with faults that
-/// strike them.
-pub fn read(model: &mut Model, now: Nanos) -> Vec<Problem> {
+/// A database that was opened before the run.
+#[derive(Debug)]
+pub struct Opened {
+    database: Database,
+    /// When its rows were made: nanoseconds since the Unix epoch.
+    at: Nanos,
+}
+
+impl Opened {
+    /// The database, for a run that begins at `start`: the same as if it was opened then. In real time it may
+    /// be older than the run, as databases are.
+    fn for_start(self, start: Nanos, is_virtual: bool) -> Option<Database> {
+        let is_same = self.at == start || !is_virtual || !self.database.has_told_time();
+        is_same.then_some(self.database)
+    }
+}
+
+/// Reads the schemas, in place of their names, and opens the databases; `now` is the time at which their rows
+/// are made. Gives those that open, and what is wrong with them, and with faults that strike them.
+pub fn read(model: &mut Model, now: Nanos) -> (Vec<Opened>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut opened = Vec::new();
     for at in 0..model.databases.len() {
@@ -68,7 +85,8 @@ pub fn read(model: &mut Model, now: Nanos) -> Vec<Problem> {
         opened.push(found.map_err(|found| problems.extend(found)).ok());
     }
     problems.extend(unknown(model, &mut opened));
-    problems
+    let opened = opened.into_iter().flatten().map(|database| Opened { database, at: now });
+    (opened.collect(), problems)
 }
 
 /// The databases of a world, and the connections of its replicas.
@@ -84,11 +102,12 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Opens those of a topology whose schemas were [`read`].
+    /// Those of a topology whose schemas were [`read`], `opened` then for this world, or opened now.
     ///
     /// # Panics
     /// If one of them does not open: it did when it was read, and opens the same way each time.
-    pub fn new(model: &Model, sched: &Sched) -> Self {
+    pub fn new(model: &Model, sched: &Sched, opened: Vec<Opened>) -> Self {
+        let mut opened = opened.into_iter();
         let open = |database: &model::Database| {
             open(model, database, sched.now()).unwrap_or_else(|problems| {
                 let said: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
@@ -101,10 +120,12 @@ impl Databases {
         };
         let live = model.databases.iter().enumerate().map(|(index, database)| {
             let ends = |fault: &model::Fault| match &fault.effect {
-                Effect::Database { database, fault: DatabaseFault::Failover } => *database == index,
+                Effect::Database { database, fault: DatabaseFault::Failover, .. } => *database == index,
                 _ => false,
             };
-            Live::new((index as u32, database.clone()), open(database), sched, model.faults.iter().any(ends))
+            let engine = opened.next().and_then(|opened| opened.for_start(sched.now(), sched.is_virtual()));
+            let engine = engine.unwrap_or_else(|| open(database));
+            Live::new((index as u32, database.clone()), engine, sched, model.faults.iter().any(ends))
         });
         Self {
             live: live.collect(),
@@ -160,6 +181,11 @@ impl Databases {
             accounts[*database].pool(*service).merge(&pool.account());
         }
         accounts
+    }
+
+    /// Takes the databases out of a world that is over, in the order of the topology.
+    pub fn take(&self) -> Vec<Database> {
+        self.live.iter().map(|live| live.take()).collect()
     }
 
     /// It is over.
@@ -236,8 +262,8 @@ fn text(database: &model::Database, bounds: &Bounds) -> Result<Arc<str>, Problem
     text.map(Arc::from).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
 }
 
-/// A problem of a schema, at its place in the file.
-fn in_schema(failure: &Failure, place: SqlPlace, source: &Arc<SourceText>) -> Problem {
+/// A failure of a statement, at its place in the text that has it.
+pub fn in_text(failure: &Failure, place: SqlPlace, source: &Arc<SourceText>) -> Problem {
     let line =
         source.text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum::<usize>();
     let rest = source.text.get(line..).unwrap_or_default();
@@ -280,6 +306,28 @@ fn value(cell: &Cell, number: u64) -> Value {
                 CellPart::Number { digits } => format!("{number:0digits$}"),
             };
             Value::Text(parts.iter().map(part).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_open_already_is_taken_where_it_would_be_the_same() {
+        let plain = "CREATE TABLE t (a INT); INSERT INTO t VALUES (1)";
+        let dated = "CREATE TABLE t (a TIMESTAMPTZ DEFAULT now()); INSERT INTO t DEFAULT VALUES";
+        for (schema, start, is_virtual, is_taken) in [
+            (plain, 9, true, true),
+            (dated, 9, true, false),
+            (dated, 5, true, true),
+            // Real time has passed since then, for its rows as well.
+            (dated, 9, false, true),
+        ] {
+            let database = Database::open(schema, Options::default()).expect("a schema");
+            let taken = Opened { database, at: 5 }.for_start(start, is_virtual);
+            assert_eq!(taken.is_some(), is_taken, "{schema} at {start}");
         }
     }
 }

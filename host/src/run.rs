@@ -52,7 +52,7 @@ use tracing::info;
 
 use crate::bus::Bus;
 use crate::clock::{self, Clock, VIRTUAL_START};
-use crate::database;
+use crate::database::{self, Opened};
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, Warnings, did_you_mean, quote};
 use crate::fault::{self, FaultScheduler, Ledger};
@@ -85,6 +85,8 @@ pub struct Plan {
     model: Model,
     telemetry: TelemetrySettings,
     loaded: Loaded,
+    /// Opened, for the first world.
+    databases: Vec<Opened>,
     warnings: Warnings,
     /// What took time before the run, if somebody wants to know.
     phases: Phases,
@@ -148,7 +150,9 @@ impl Plan {
             problems.extend(loads::problems(&options, &topology.model));
         }
         problems.extend(requests::problems(&topology.model));
-        problems.extend(database::read(&mut topology.model, VIRTUAL_START));
+        let opened_at = if options.virtual_time { VIRTUAL_START } else { clock::wall() };
+        let (databases, found) = database::read(&mut topology.model, opened_at);
+        problems.extend(found);
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));
@@ -197,7 +201,8 @@ impl Plan {
                 let doubts = if options.blind { Vec::new() } else { sorted(problems) };
                 let warnings = topology.doubt(doubts);
                 phases.enclose("check", began);
-                Ok(Self { options, model: topology.model, telemetry, loaded, warnings, phases })
+                let model = topology.model;
+                Ok(Self { options, model, telemetry, loaded, databases, warnings, phases })
             }
             _ => {
                 let problems = if options.blind { blind(problems) } else { problems };
@@ -211,7 +216,8 @@ impl Plan {
     pub fn bus(self, sink: impl FnMut(Batch) + 'static) -> (Sched, Rc<Bus>) {
         let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
         let recorder = Rc::new(Recorder::new(sink));
-        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, Some(self.loaded.first));
+        let (first, databases) = (Some(self.loaded.first), self.databases);
+        let host = wiring::host(&sched, &recorder, &self.model, &self.telemetry, first, databases);
         let sampler = self.telemetry.sampler;
         let ledger = Ledger::default();
         let bus = wiring::build(&self.model, VIRTUAL_START, self.loaded, host, sampler, None, ledger);

@@ -6,6 +6,7 @@ mod images;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
@@ -265,6 +266,12 @@ impl Database {
         self.lock_tables(Some(transaction), &[table.to_owned()], mode, false)
     }
 
+    /// Whether a statement has asked for the time so far, that of the schema among them: opened at another
+    /// time, the database may have other rows.
+    pub fn has_told_time(&self) -> bool {
+        self.shared.lock().told_time
+    }
+
     /// Bytes of tables and indexes.
     pub fn bytes(&self) -> Result<usize> {
         self.engine.pages().map(|pages| pages * crate::bounds::PAGE_BYTES)
@@ -280,6 +287,12 @@ impl Database {
         if let Some(open) = self.open.get_mut(&transaction) {
             open.failed = true;
         }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("tables", &self.catalogue.tables.len()).finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `database` | schema; transactions and their rows; `execute`: how a statement is executed |
 //! | `statement` | statements, parsed once, and the cache of them |
-//! | `text` | a statement as text: tokens, summary, the text without its values |
+//! | `text`, `script` | a statement as text: tokens, summary, the text without its values; several of them |
 //! | `translate` | PostgreSQL's statements as SQLite's, by parts; what has no rule is refused |
 //! | `catalogue` | tables, columns, keys and indexes, with PostgreSQL's types |
 //! | `types`, `time`, `value` | types, timestamps and intervals, values |
@@ -29,6 +29,7 @@ mod error;
 mod failure;
 mod functions;
 mod lock;
+mod script;
 mod state;
 mod statement;
 mod text;
@@ -42,6 +43,7 @@ pub use database::{Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Opti
 pub use engine::Work;
 pub use error::{Failure, Place, Problem, sqlstate};
 pub use lock::{TableMode, Transaction};
+pub use script::{Part, statements};
 pub use statement::{Class, Column, Statement, described};
 pub use translate::Control;
 pub use types::Type;

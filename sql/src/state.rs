@@ -30,6 +30,8 @@ pub(crate) struct State {
     /// Microseconds since 1970, now and when the transaction began.
     pub now: i64,
     pub began: i64,
+    /// Whether a statement has asked for either.
+    pub told_time: bool,
     pub chance: Chance,
     /// The largest rowid of each table by its number.
     pub rowids: Vec<i64>,

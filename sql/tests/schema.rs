@@ -57,6 +57,6 @@ fn what_dumps_write_around_statements_is_taken() {
 #[test]
 fn a_schema_that_is_too_long_is_refused() {
     let options = Options { bounds: Bounds { schema_bytes: 10, ..Bounds::default() }, ..Options::default() };
-    let problems = Database::open("CREATE TABLE t (a TEXT)", options).err().expect("it is too long");
+    let problems = Database::open("CREATE TABLE t (a TEXT)", options).expect_err("it is too long");
     assert_eq!(problems[0].failure.sqlstate, "54000");
 }

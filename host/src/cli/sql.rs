@@ -1,95 +1,284 @@
-//! `simhost sql`: looks into a database of a topology.
+//! `simhost sql`: asks a database of a topology, as its schema makes it or as it is at the end of a run.
 
-use std::path::{Path, PathBuf};
+mod table;
+
+use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use simhost_sql::{Call, Database, Done, Failure, Outcome, Value};
-use unicode_width::UnicodeWidthStr;
+use simhost_sql::{
+    Bounds, Call, Class, Control, Database, Done, Failure, Outcome, Part, Place, Statement, Transaction,
+    Work, statements,
+};
 
 use crate::clock::VIRTUAL_START;
 use crate::database;
 use crate::engine::EMBEDDED;
-use crate::error::{Problem, Refused, did_you_mean, printable, quote};
-use crate::topology;
+use crate::error::{Look, Problem, Refused, SourceText, did_you_mean, printable, quote};
+use crate::model::Nanos;
+use crate::run::{Destinations, Intent, Options, Plan, Show, Stdout};
+use crate::topology::{self, Topology};
 
-use super::{print, refuse, say, seed};
+use super::input::Scenario;
+use super::tell::tell;
+use super::terminal::{stdout, style};
+use super::{complain, environment, failed, length, print, refuse, say};
+
+/// Columns of a table in files and pipes.
+const PAGE: usize = 80;
 
 #[derive(Debug, Args)]
 pub struct Sql {
-    /// The topology file
-    topology: PathBuf,
+    #[command(flatten)]
+    scenario: Scenario,
 
     /// The database: [databases.NAME]
     database: String,
 
-    /// A statement of SQL [default: list the tables]
-    statement: Option<String>,
+    /// Statements of SQL, with ; between them; - reads them from standard input [default: list the
+    /// tables]
+    statements: Option<String>,
 
-    /// Use this seed, in place of the topology's
-    #[arg(long, value_parser = seed)]
-    seed: Option<u64>,
+    /// Run the topology in virtual time for this long before, for example 10s, 5m or 1h [default:
+    /// with --request until it is answered, else not at all]
+    #[arg(long = "for", allow_hyphen_values = true, conflicts_with = "requests", value_name = "DURATION", value_parser = length)]
+    stop_after: Option<Nanos>,
+
+    /// Print each row as a line of JSON
+    #[arg(long)]
+    json: bool,
 }
+
+/// A database to be asked, at an instant.
+struct Session {
+    database: Database,
+    /// Microseconds since 1970.
+    now: i64,
+    open: Option<Transaction>,
+    json: bool,
+}
+
+/// Why there is no database to ask: it was said already.
+type Opened<T> = Result<T, ExitCode>;
 
 impl Sql {
     pub fn execute(self) -> ExitCode {
-        match self.opened() {
-            Ok(mut database) => match &self.statement {
-                Some(statement) => run(&mut database, statement),
-                None => tables(&mut database),
-            },
-            Err(refused) => refuse(&refused),
-        }
-    }
-
-    fn opened(&self) -> Result<Database, Refused> {
-        let mut topology = topology::load(&self.topology, &EMBEDDED.map(|(name, _)| name))?;
-        topology.model.seed = self.seed.unwrap_or(topology.model.seed);
-        let databases = &topology.model.databases;
-        let Some(found) = databases.iter().find(|database| database.name == self.database) else {
-            let names: Vec<&str> = databases.iter().map(|database| database.name.as_str()).collect();
-            return Err(Refused::new(None, vec![unknown(&self.database, &names, &self.topology)]));
+        let script = match self.statements.as_deref().map(script).transpose() {
+            Ok(script) => script,
+            Err(problem) => return refuse(&Refused::new(None, vec![problem])),
         };
-        database::open(&topology.model, found, VIRTUAL_START).map_err(|problems| topology.refuse(problems, 0))
-    }
-}
-
-fn unknown(name: &str, names: &[&str], file: &Path) -> Problem {
-    let help = match names {
-        [] => format!("{} has no [databases.NAME]", quote(&file.display().to_string())),
-        names => did_you_mean(name, "databases", names.iter().copied()),
-    };
-    Problem::new(format!("no database {}", quote(name))).help(help)
-}
-
-/// Runs a statement, prints its rows, and says what it took.
-fn run(database: &mut Database, text: &str) -> ExitCode {
-    let now = i64::try_from(VIRTUAL_START / 1_000).unwrap_or(i64::MAX);
-    let statement = match database.prepare(text) {
-        Ok(statement) => statement,
-        Err(failure) => return refuse(&wrong(&failure)),
-    };
-    match database.execute(None, &statement, &[], Call::at(now)) {
-        Outcome::Done(done) => {
-            let code = print(&printable(&drawn(&done)));
-            let plan = database.plan(&statement).unwrap_or_default();
-            say(&printable(&told(&done, &plan)));
-            code
+        let json = self.json;
+        let (database, now) = match self.opened() {
+            Ok(opened) => opened,
+            Err(code) => return code,
+        };
+        let now = i64::try_from(now / 1_000).unwrap_or(i64::MAX);
+        let mut session = Session { database, now, open: None, json };
+        match script {
+            Some(script) => session.run(&script),
+            None => session.tables(),
         }
-        Outcome::Failed(failed) => refuse(&wrong(&failed.failure)),
-        Outcome::Blocked(_) => ExitCode::FAILURE,
+    }
+
+    /// The database, and the instant at which it is asked.
+    fn opened(self) -> Opened<(Database, Nanos)> {
+        let Self { scenario, database: name, stop_after, .. } = self;
+        let refused = |refused| Err(refuse(&refused));
+        let runs = stop_after.is_some() || !scenario.requests.is_empty();
+        let in_vain = [
+            ("--compute", scenario.compute.is_some()),
+            ("--guest", !scenario.guests.is_empty()),
+            ("--fault", !scenario.faults.is_empty()),
+            ("--load", !scenario.loads.is_empty()),
+        ];
+        if let Some((flag, _)) = in_vain.into_iter().find(|(_, given)| *given && !runs) {
+            let problem = Problem::new(format!("{flag} was given, but nothing runs"));
+            let help = "say for how long the topology runs before: --for 1m";
+            return refused(Refused::new(None, vec![problem.help(help)]));
+        }
+        let mut topology = match topology::load(&scenario.topology, &EMBEDDED.map(|(name, _)| name)) {
+            Ok(topology) => topology,
+            Err(found) => return refused(found),
+        };
+        topology.model.seed = scenario.seed.unwrap_or(topology.model.seed);
+        let at = match place(&topology, &name, &scenario.topology) {
+            Ok(at) => at,
+            Err(problem) => return refused(Refused::new(None, vec![problem])),
+        };
+        if runs {
+            return after_run(topology, at, scenario.options(stop_after));
+        }
+        let (model, found) = (&topology.model, &topology.model.databases[at]);
+        match database::open(model, found, VIRTUAL_START) {
+            Ok(database) => Ok((database, VIRTUAL_START)),
+            Err(problems) => refused(topology.refuse(problems, 0)),
+        }
     }
 }
 
-fn wrong(failure: &Failure) -> Refused {
-    let place = failure.place.map(|place| format!(" at line {}, column {}", place.line, place.column));
-    let place = place.unwrap_or_default();
-    let problem = Problem::new(format!("{} (SQLSTATE {}){place}", failure.message, failure.sqlstate));
-    let problem = match &failure.hint {
-        Some(hint) => problem.help(hint.clone()),
-        None => problem,
+/// The place of a database in the topology.
+fn place(topology: &Topology, name: &str, file: &Path) -> Result<usize, Problem> {
+    let databases = &topology.model.databases;
+    databases.iter().position(|database| database.name == name).ok_or_else(|| {
+        let names: Vec<&str> = databases.iter().map(|database| database.name.as_str()).collect();
+        let help = match &names[..] {
+            [] => format!("{} has no [databases.NAME]", quote(&file.display().to_string())),
+            _ => did_you_mean(name, "databases", names),
+        };
+        Problem::new(format!("no database {}", quote(name))).help(help)
+    })
+}
+
+/// Runs the topology in virtual time, and gives the database as it is then. Nothing of the run is exported.
+fn after_run(mut topology: Topology, at: usize, options: Options) -> Opened<(Database, Nanos)> {
+    topology.model.telemetry.otlp = None;
+    let options = Options {
+        virtual_time: true,
+        keeps_databases: true,
+        destinations: Destinations { show: Some(Show::None), ..Destinations::default() },
+        ..options
     };
-    Refused::new(None, vec![problem])
+    let plan = match Plan::from_topology(topology, options, Intent::Run, |_| None) {
+        Ok(plan) => plan,
+        Err(refused) => return Err(refuse(&refused)),
+    };
+    say(&plan.warnings().render(Look::of_stderr()));
+    let mut outcome = plan.run(tell).map_err(|error| failed(&error))?;
+    outcome.replies.iter().for_each(|reply| say(&reply.text()));
+    for failure in &outcome.failures {
+        complain("error", &failure.what, Some(failure.help));
+    }
+    if outcome.failures.is_empty() {
+        Ok((outcome.databases.swap_remove(at), outcome.end))
+    } else {
+        Err(ExitCode::FAILURE)
+    }
+}
+
+/// The statements, and what they are called in errors.
+fn script(given: &str) -> Result<Arc<SourceText>, Problem> {
+    if given != "-" {
+        return Ok(Arc::new(SourceText { name: "statement".to_owned(), text: given.to_owned() }));
+    }
+    let most = Bounds::default().schema_bytes;
+    let mut text = String::new();
+    let read = std::io::stdin().take(most as u64 + 1).read_to_string(&mut text);
+    let problem = |message: String, help: &str| Err(Problem::new(message).help(help));
+    match read {
+        Err(error) => problem(format!("cannot read standard input: {error}"), "give SQL as UTF-8 text"),
+        Ok(bytes) if bytes > most => {
+            problem(format!("standard input has more than {} MiB", most >> 20), "give fewer statements")
+        }
+        Ok(_) => Ok(Arc::new(SourceText { name: "standard input".to_owned(), text })),
+    }
+}
+
+impl Session {
+    /// Runs statements one after the other, until one fails: prints their rows, and says what they took.
+    fn run(&mut self, script: &Arc<SourceText>) -> ExitCode {
+        let start = Place { line: 1, column: 1 };
+        let wrong = |failure: &Failure, place: Place| {
+            refuse(&Refused::new(None, vec![database::in_text(failure, place, script)]))
+        };
+        let parts = match statements(&script.text) {
+            Ok(parts) => parts,
+            Err(failure) => return wrong(&failure, failure.place.unwrap_or(start)),
+        };
+        let mut has_printed = false;
+        for part in &parts {
+            let (done, plan) = match self.one(part) {
+                Ok(done) => done,
+                Err(failure) => {
+                    let place = failure.place.map_or(part.place, |place| part.locate(place));
+                    return wrong(&failure, place);
+                }
+            };
+            let rows = if self.json { table::json(&done) } else { table::drawn(&done, page(), style()) };
+            let gap = if has_printed && !self.json && !rows.is_empty() { "\n" } else { "" };
+            has_printed |= !rows.is_empty();
+            let code = print(&format!("{gap}{rows}"));
+            say(&printable(&told(&done, &plan)));
+            if code != ExitCode::SUCCESS {
+                return code;
+            }
+        }
+        ExitCode::SUCCESS
+    }
+
+    /// Runs one statement; gives its result, and how it was executed.
+    fn one(&mut self, part: &Part) -> Result<(Done, Vec<String>), Failure> {
+        let statement = self.database.prepare(&part.text)?;
+        if let Class::Control(control) = statement.class() {
+            return self.control(control).map(|()| (nothing(), Vec::new()));
+        }
+        match self.database.execute(self.open, &statement, &[], Call::at(self.now)) {
+            Outcome::Done(done) => {
+                let plan = self.database.plan(&statement).unwrap_or_default();
+                Ok((done, plan))
+            }
+            Outcome::Failed(failed) => Err(failed.failure),
+            Outcome::Blocked(_) => Err(self.locked(&statement)),
+        }
+    }
+
+    /// Nobody else has a transaction: none is open when the run is over.
+    fn locked(&self, statement: &Statement) -> Failure {
+        let message = format!("{} waits for a lock", statement.summary());
+        Failure { sqlstate: "55P03", message, hint: None, place: None }
+    }
+
+    fn control(&mut self, control: Control) -> Result<(), Failure> {
+        match (control, self.open.take()) {
+            (Control::Begin, None) => {
+                self.open = Some(self.database.begin(self.now)?);
+                Ok(())
+            }
+            // PostgreSQL only warns of a BEGIN within a transaction.
+            (Control::Begin, open) => {
+                self.open = open;
+                Ok(())
+            }
+            (Control::Commit, Some(open)) => self.database.commit(open).map(drop),
+            (Control::Rollback, Some(open)) => self.database.rollback(open),
+            (Control::Commit | Control::Rollback, None) => Ok(()),
+        }
+    }
+
+    /// The tables with their rows and columns, then the indexes.
+    fn tables(&mut self) -> ExitCode {
+        let tables = match self.database.tables() {
+            Ok(tables) => tables,
+            Err(failure) => {
+                let problem = Problem::new(format!("{} (SQLSTATE {})", failure.message, failure.sqlstate));
+                return refuse(&Refused::new(None, vec![problem]));
+            }
+        };
+        let mut text = String::new();
+        for table in tables {
+            text.push_str(&format!("{}: {} rows\n", table.name, table.rows));
+            for column in &table.columns {
+                text.push_str(&format!("  {} {}\n", column.name, column.kind.name()));
+            }
+            for index in self.database.indexes().iter().filter(|index| index.table == table.name) {
+                let unique = if index.unique { ", unique" } else { "" };
+                text.push_str(&format!("  index {} ({}){unique}\n", index.name, index.keys.join(", ")));
+            }
+        }
+        print(&printable(&text))
+    }
+}
+
+/// Columns of a table: as many as the terminal has, or `COLUMNS` says.
+fn page() -> usize {
+    let Stdout { is_terminal, style } = stdout();
+    if is_terminal || environment("COLUMNS").is_some() { style.columns() } else { PAGE }
+}
+
+/// What a statement gives that only begins or ends a transaction.
+fn nothing() -> Done {
+    Done { columns: Arc::from([]), rows: Vec::new(), affected: 0, work: Work::default() }
 }
 
 /// What a statement took, for standard error.
@@ -105,67 +294,4 @@ fn told(done: &Done, plan: &[String]) -> String {
     text.push('\n');
     plan.iter().for_each(|line| text.push_str(&format!("plan: {line}\n")));
     text
-}
-
-/// The tables with their rows and columns, then the indexes.
-fn tables(database: &mut Database) -> ExitCode {
-    let tables = match database.tables() {
-        Ok(tables) => tables,
-        Err(failure) => return refuse(&wrong(&failure)),
-    };
-    let mut text = String::new();
-    for table in tables {
-        text.push_str(&format!("{}: {} rows\n", table.name, table.rows));
-        for column in &table.columns {
-            text.push_str(&format!("  {} {}\n", column.name, column.kind.name()));
-        }
-        for index in database.indexes().iter().filter(|index| index.table == table.name) {
-            let unique = if index.unique { ", unique" } else { "" };
-            text.push_str(&format!("  index {} ({}){unique}\n", index.name, index.keys.join(", ")));
-        }
-    }
-    print(&printable(&text))
-}
-
-/// A result as a table: numbers to the right, as psql has them.
-fn drawn(done: &Done) -> String {
-    if done.columns.is_empty() {
-        return String::new();
-    }
-    let cells: Vec<Vec<String>> = done.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-    let widths: Vec<usize> = (0..done.columns.len())
-        .map(|at| {
-            let column = cells.iter().map(|row| row[at].width()).max().unwrap_or(0);
-            column.max(done.columns[at].name.width())
-        })
-        .collect();
-    let is_number = |at: usize| {
-        done.rows.iter().all(|row| matches!(row[at], Value::Int(_) | Value::Float(_) | Value::Null))
-    };
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().enumerate().map(|(at, text)| {
-            let blanks = " ".repeat(widths[at] - text.width());
-            if is_number(at) { format!("{blanks}{text}") } else { format!("{text}{blanks}") }
-        });
-        padded.collect::<Vec<_>>().join(" | ").trim_end().to_owned() + "\n"
-    };
-    let mut text = line(done.columns.iter().map(|column| column.name.as_str()).collect());
-    let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-    text.push_str(&(rule.join("-+-") + "\n"));
-    cells.iter().for_each(|row| text.push_str(&line(row.iter().map(String::as_str).collect())));
-    text
-}
-
-/// A value in one line.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Text(text) => text.replace('\n', "\\n"),
-        Value::Bytes(bytes) => {
-            bytes.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
-        }
-    }
 }

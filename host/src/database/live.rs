@@ -13,7 +13,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
-use simhost_sql::{Class, Database, Done, Failure, Statement, Transaction, Value, Work};
+use simhost_sql::{Class, Database, Done, Failure, Options, Statement, Transaction, Value, Work};
 
 use super::account::{DatabaseAccount, Statements};
 use super::slots::Slots;
@@ -336,6 +336,15 @@ impl Live {
     /// How long a way takes.
     fn leg(&self, client: &dyn Client, leg: Leg) -> Nanos {
         self.settings.latency.sample(&mut client.chance().with(leg.number()).stream())
+    }
+
+    /// Takes the database out of a world that is over, without what was not committed.
+    pub fn take(&self) -> Database {
+        let nothing = Database::open("", Options::default()).expect("an empty schema has no mistakes");
+        let mut taken = self.engine.replace(nothing);
+        // An engine that cannot roll back has nothing to roll back.
+        taken.rollback_all().ok();
+        taken
     }
 
     fn micros(&self) -> i64 {

@@ -87,6 +87,7 @@ impl Question {
             seed: _,
             key_name: _,
             remembers: _,
+            keeps_databases: _,
             self_telemetry: _,
             destinations: _,
         } = self.common.clone();
@@ -113,6 +114,7 @@ impl Question {
             seed: Some(seed),
             key_name: Some(key_name),
             remembers: true,
+            keeps_databases: false,
             self_telemetry: false,
             destinations: Destinations { show: Some(Show::None), ..Destinations::default() },
         }

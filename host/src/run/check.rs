@@ -94,7 +94,7 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
     }
     let mut text = paragraph("", &head);
     let jobs = guest.jobs.iter().map(|job| of_job(job));
-    let topics = guest.topics.iter().flatten().filter(|topic| *topic != "*").map(|topic| of_topic(topic));
+    let topics = guest.topics.iter().flatten().map(|topic| of_topic(topic));
     for route in guest.routes.names().map(str::to_owned).chain(jobs).chain(topics) {
         text.push_str(&paragraph("  ", &route));
         let made: Vec<_> = calls
@@ -113,10 +113,12 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
 }
 
 fn of_cache(cache: &Cache) -> String {
-    let Cache { name, system, memory, entries, latency, timeout } = cache;
+    let Cache { name, system, memory, entries, latency, timeout, single_flight } = cache;
     let (system, memory, latency) = (system.name(), show_size(*memory), show_distribution(latency));
     let patience = timeout.map_or_else(String::new, |timeout| format!(", timeout {}", clock::show(timeout)));
-    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}")
+    let flight = single_flight.map(|most| format!(", single-flight up to {}", clock::show(most)));
+    let flight = flight.unwrap_or_default();
+    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}{flight}")
 }
 
 /// Calls as a configuration has them: `,` between steps, `&` between what is called at the same time.

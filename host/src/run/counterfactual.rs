@@ -168,6 +168,7 @@ impl Counterfactual<'_> {
             model,
             telemetry: self.telemetry,
             loaded: self.loaded.clone(),
+            databases: Vec::new(),
             clock: Clock::virtual_from(start),
             pace: Pace::Virtual,
             is_recorded: self.is_recorded,

@@ -63,7 +63,7 @@ impl Plan {
         more: Vec<Box<dyn Exporter>>,
         on_event: impl Fn(RunEvent) + Clone + Send + 'static,
     ) -> Result<RunOutcome, RunError> {
-        let Self { options, model, telemetry, loaded, phases, .. } = self;
+        let Self { options, model, telemetry, loaded, mut databases, phases, .. } = self;
         let (watch, network) = (Stopwatch::start(), network()?);
         // Before anything else starts: a taken port is the commonest trouble.
         let mut listener = open_listener(&options, &model, &network)?;
@@ -108,6 +108,8 @@ impl Plan {
             model,
             telemetry: &telemetry,
             loaded: Loaded { first: firsts[number], ..loaded.clone() },
+            // Others have other seeds.
+            databases: std::mem::take(&mut databases),
             clock: clock.clone(),
             pace,
             is_recorded,
@@ -173,7 +175,8 @@ fn outcome(
 ) -> RunOutcome {
     let forgotten = done.seen.iter().map(|seen| seen.forgotten).sum();
     let requests = done.seen.into_iter().flat_map(|seen| seen.requests).collect();
-    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, failures }
+    let (databases, end) = (done.engines, done.start + done.simulated);
+    RunOutcome { replies: done.replies, page, traces, report, requests, forgotten, databases, end, failures }
 }
 
 /// What the run has done, taken out of `done`; `watch` began with it.
@@ -198,6 +201,7 @@ fn report(
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
         databases: std::mem::take(&mut done.databases),
+        caches: std::mem::take(&mut done.caches),
         scrapes: done.scrapes,
         clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,

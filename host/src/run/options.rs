@@ -45,6 +45,9 @@ pub struct Options {
     /// Keep what became of each request from outside:
     /// [`RunOutcome::requests`](super::outcome::RunOutcome::requests).
     pub remembers: bool,
+    /// Keep the databases as they are at the end:
+    /// [`RunOutcome::databases`](super::outcome::RunOutcome::databases).
+    pub keeps_databases: bool,
     /// Where faults can be switched while the run goes on.
     pub control: Option<SocketAddr>,
     /// Simulated seconds in each real one: in virtual time at most, and none is
@@ -106,6 +109,7 @@ impl Options {
             listen: _,
             control: _,
             remembers: _,
+            keeps_databases: _,
             strict: _,
             no_counterfactual: _,
             changed: _,

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
+use simhost_sql::Database;
+
 use crate::fault::impact::OutsideRequest;
+use crate::model::Nanos;
 use crate::report::Report;
 
 use super::requests::Reply;
@@ -22,6 +25,11 @@ pub struct RunOutcome {
     pub requests: Vec<OutsideRequest>,
     /// Requests that were too many to be kept there.
     pub forgotten: u64,
+    /// The databases as they are when the run is over, in the order of the topology, where
+    /// [`Options::keeps_databases`](super::Options) asks for them. What was not committed is rolled back.
+    pub databases: Vec<Database>,
+    /// When it was over: nanoseconds since the Unix epoch.
+    pub end: Nanos,
     /// Why the run was not all that it was to be, although it has a report.
     pub failures: Vec<Failure>,
 }

@@ -9,8 +9,8 @@ use crate::bus::replica::Replica;
 use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, ReplicaSet};
-use crate::cache::Caches;
-use crate::database::Databases;
+use crate::cache::{self, Caches};
+use crate::database::{Databases, Opened};
 use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
 use crate::guest::endpoint::{Addresses, SIMULATED_PORT};
@@ -31,13 +31,14 @@ use super::records::records;
 use super::resources::traced_loads;
 
 /// What all workers share. There are metrics if `first` says what the first Resource of the world is, and
-/// the environment has nothing against them.
+/// the environment has nothing against them. `opened` are the databases, where they were opened for this world.
 pub fn host(
     sched: &Sched,
     recorder: &Rc<Recorder>,
     model: &Model,
     telemetry: &TelemetrySettings,
     first: Option<ResourceId>,
+    opened: Vec<Opened>,
 ) -> Rc<Host> {
     let is_measured = telemetry.metrics.is_on && !telemetry.disabled;
     let metrics = first.filter(|_| is_measured).map(|first| {
@@ -53,7 +54,7 @@ pub fn host(
         span_limits: telemetry.limits,
         root: model.root(),
         permits: Cell::new(model.workers()),
-        databases: Databases::new(model, sched),
+        databases: Databases::new(model, sched, opened),
         caches: Caches::new(model),
         topics: Topics::new(model),
         outbound: OnceCell::new(),
@@ -106,8 +107,8 @@ pub fn build(
         making.release(&mut nodes[release.target.index()], release);
     }
     let Making { addresses, behind, .. } = making;
-    let brokers = behind..behind + brokers(model).len() as u32;
-    let behind = brokers.end;
+    let servers = behind..behind + (brokers(model).len() + cache::servers(model).count()) as u32;
+    let behind = servers.end;
     let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(behind));
     Bus::new(Parts {
         host,
@@ -126,7 +127,7 @@ pub fn build(
         },
         addresses,
         loads,
-        brokers,
+        servers,
     })
 }
 

@@ -4,14 +4,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use simhost_sql::Database;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
+use crate::cache::CacheAccount;
 use crate::clock::Clock;
-use crate::database::DatabaseAccount;
+use crate::database::{DatabaseAccount, Opened};
 use crate::fault::impact::ImpactSummary;
 use crate::fault::{self, FaultScheduler, Ledger};
 use crate::jobs::JobStats;
@@ -44,6 +46,8 @@ pub struct World<'a> {
     pub model: &'a Model,
     pub telemetry: &'a TelemetrySettings,
     pub loaded: Loaded,
+    /// Its databases, where they were opened for it.
+    pub databases: Vec<Opened>,
     pub clock: Clock,
     pub pace: Pace,
     /// Whether anybody wants the records.
@@ -84,6 +88,10 @@ pub struct Simulated {
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
     pub databases: Vec<DatabaseAccount>,
+    /// What was asked of caches, in the order of the topology.
+    pub caches: Vec<CacheAccount>,
+    /// The databases themselves, if they are kept: those of the first world.
+    pub engines: Vec<Database>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
     pub scrapes: Option<u64>,
     /// When it began: nanoseconds since the Unix epoch.
@@ -119,7 +127,7 @@ impl World<'_> {
         }));
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
-        let host = host(&sched, &recorder, model, self.telemetry, first);
+        let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);
         let sampler = if self.is_recorded { self.telemetry.sampler.clone() } else { Sampler::off() };
         let loads = behind_replicas(model, &self.loaded);
         let ledger = ledger(self.notes, model, start);
@@ -162,6 +170,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
+        let caches = bus.host().caches.accounts(sched.now());
         bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -194,6 +203,8 @@ impl World<'_> {
             topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
+            caches,
+            engines: if options.keeps_databases { bus.host().databases.take() } else { Vec::new() },
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
@@ -238,6 +249,9 @@ impl Simulated {
         self.recorded += other.recorded;
         self.misused.extend(other.misused);
         for (mine, theirs) in self.databases.iter_mut().zip(&other.databases) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.caches.iter_mut().zip(&other.caches) {
             mine.merge(theirs);
         }
         self.simulated = self.simulated.max(other.simulated);

@@ -157,8 +157,8 @@ impl<'a> Reader<'_, 'a> {
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
         let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let databases = target::databases(table, declared, &around).unwrap_or_default();
-        let read = kinds::read(table, declared, (known, databases.first().copied()), &around);
+        let stores = target::stores(table, declared, &around);
+        let read = kinds::read(table, declared, (known, &stores), &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
@@ -185,7 +185,6 @@ impl<'a> Reader<'_, 'a> {
             detail: read.detail,
             target: targets.first().cloned(),
             one_of: if targets.len() > 1 { targets } else { Vec::new() },
-            one_of_databases: if databases.len() > 1 { databases } else { Vec::new() },
             conditions: conditions?,
             chance: chance?,
             when: when?,

@@ -4,11 +4,12 @@
 //! tests say so and pass. `SIMHOST_OTELCOL` names another binary, which then
 //! has to exist.
 
+mod derived;
 mod probability;
 mod read;
 mod running;
+mod shipped;
 mod systems;
-mod tutorial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -89,7 +90,9 @@ fn what_arrives_of_all_three_signals_is_what_a_file_of_the_same_run_has() {
 fn a_file_of_many_lines_is_read_back_to_the_span_and_the_data_point() {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("spans.jsonl");
-    let Some(collector) = Collector::start_with(&["check-file.yaml"], &[("SIMHOST_JSON_FILE", &file)]) else {
+    let Some(collector) =
+        Collector::start_with(&["check-file.yaml"], &[("SIMHOST_JSON_FILE", file.as_os_str())])
+    else {
         return;
     };
     let mut run = simhost();

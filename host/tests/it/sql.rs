@@ -45,6 +45,14 @@ impl Files {
     fn sql(&self, arguments: &[&str]) -> Finished {
         finish(simhost().arg("sql").arg(self.topology()).args(arguments))
     }
+
+    /// With this on standard input.
+    fn piped(&self, script: &str, arguments: &[&str]) -> Finished {
+        let path = self.folder.path().join("script.sql");
+        fs::write(&path, script).expect("a script");
+        let script = fs::File::open(&path).expect("the script");
+        finish(simhost().arg("sql").arg(self.topology()).args(arguments).stdin(script))
+    }
 }
 
 #[test]
@@ -95,7 +103,8 @@ fn a_statement_that_fails_says_why_and_what_to_write() {
     for (statement, expected) in [
         ("SELECT skv FROM stock", "column \"skv\" does not exist (SQLSTATE 42703)"),
         ("SELECT array_agg(sku) FROM stock", "help: use json_agg or string_agg"),
-        ("SELECT FROM WHERE", "(SQLSTATE 42601) at line 1, column"),
+        ("SELECT FROM WHERE", "[statement:1:"),
+        ("SELECT 1;\n  SELECT sku, price FROM stock", "2 │   SELECT sku, price FROM stock"),
     ] {
         let finished = files.sql(&["inventory", statement]);
         assert_eq!(finished.code, Some(2), "{statement}");
@@ -104,6 +113,68 @@ fn a_statement_that_fails_says_why_and_what_to_write() {
     let finished = files.sql(&["inventry"]);
     assert_eq!(finished.code, Some(2));
     assert!(finished.stderr.contains("did you mean \"inventory\"?"), "{}", finished.stderr);
+}
+
+#[test]
+fn several_statements_are_one_session_and_come_from_standard_input_too() {
+    let files = Files::new(TOPOLOGY, SCHEMA);
+    let script = "BEGIN; UPDATE stock SET available = 7 WHERE id <= 3; -- three; not more
+        SELECT count(*) FROM stock WHERE available = 7;
+        ROLLBACK;
+        SELECT count(*) AS left FROM stock WHERE available = 7";
+    let given = files.sql(&["inventory", script]);
+    assert_eq!((given.code, given.stdout.as_str()), (Some(0), "count\n-----\n    3\n\nleft\n----\n   0\n"));
+    assert!(given.stderr.contains("rows: 3; steps: "), "{}", given.stderr);
+    let piped = files.piped(script, &["inventory", "-", "--json"]);
+    assert_eq!((piped.code, piped.stdout.as_str()), (Some(0), "{\"count\":3}\n{\"left\":0}\n"));
+    let failed = files.piped("SELECT 1;\nSELECT available FROM\n  stok", &["inventory", "-"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(2), "?column?\n--------\n       1\n"));
+    for expected in ["relation \"stok\" does not exist (SQLSTATE 42P01)", "[standard input:3:3]"] {
+        assert!(failed.stderr.contains(expected), "{expected} is missing in:\n{}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_table_fits_eighty_columns_and_json_has_all_of_it() {
+    let files = Files::new(TOPOLOGY, SCHEMA);
+    let select = "SELECT 1 AS a, repeat('long ', 30) || 'end' AS b, NULL AS a, 0.5 AS c, true AS d";
+    let finished = files.sql(&["inventory", select]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", finished.stdout);
+    assert!(lines[2].contains('…') && lines[2].contains("end"), "{}", finished.stdout);
+    let whole = files.sql(&["inventory", select, "--json"]);
+    let long = "long ".repeat(30) + "end";
+    let expected = format!("{{\"a\":1,\"b\":\"{long}\",\"a_2\":null,\"c\":0.5,\"d\":true}}\n");
+    assert_eq!(whole.stdout, expected);
+    let columns: Vec<String> = (1..=12).map(|n| format!("'column number {n}' AS c{n}")).collect();
+    let many = files.sql(&["inventory", &format!("SELECT {}", columns.join(", "))]);
+    assert!(many.stdout.starts_with("row 1\nc1  | column number 1\n"), "{}", many.stdout);
+}
+
+#[test]
+fn after_a_run_the_database_is_as_the_run_leaves_it() {
+    let order = r#"POST /orders {"items":[{"sku":"SKU-001","qty":2}],"tier":"gold"}"#;
+    let topology = concat!(env!("CARGO_MANIFEST_DIR"), "/../topologies/checkout.toml");
+    let ask = |flags: &[&str], statement: &str| {
+        finish(simhost().arg("sql").arg(topology).args(["inventory", statement]).args(flags))
+    };
+    let reserved = "SELECT reserved FROM stock WHERE sku = 'SKU-001'";
+    let none = ask(&["--json"], reserved);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), "{\"reserved\":0}\n"), "{}", none.stderr);
+    let ordered = ask(&["--json", "--request", order, "--request", order], reserved);
+    assert_eq!(ordered.stdout, "{\"reserved\":4}\n", "{}", ordered.stderr);
+    assert!(
+        ordered.stderr.contains("answered 201") || ordered.stderr.contains("answered 200"),
+        "{}",
+        ordered.stderr
+    );
+    // The fault holds at the end: its index is gone.
+    let scanned = ask(&["--request", order, "--fault", "lost-index=on"], reserved);
+    assert!(scanned.stderr.contains("plan: SCAN stock"), "{}", scanned.stderr);
+    let in_vain = ask(&["--fault", "lost-index=on"], reserved);
+    assert_eq!(in_vain.code, Some(2));
+    assert!(in_vain.stderr.contains("--fault was given, but nothing runs"), "{}", in_vain.stderr);
 }
 
 #[test]

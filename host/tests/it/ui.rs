@@ -187,7 +187,7 @@ fn dump_effect(effect: &Effect) -> String {
         Effect::Worker(fault) => format!("{fault:?}"),
         Effect::Replica(fault) => format!("{fault:?}"),
         Effect::Record(fault) => format!("{fault:?}"),
-        Effect::Database { database, fault } => {
+        Effect::Database { database, fault, .. } => {
             let fault = match fault {
                 DatabaseFault::DropIndex { index: (index, _) } => format!("DropIndex {index}"),
                 DatabaseFault::LockTable { table: (table, _), mode } => format!("LockTable {table} {mode:?}"),
@@ -195,6 +195,7 @@ fn dump_effect(effect: &Effect) -> String {
             };
             format!("{fault} of database {database}")
         }
+        Effect::Cache(effect) => format!("{effect:?}"),
         Effect::Export(fault) => format!("{fault:?}"),
     };
     without_places(&text)

@@ -13,7 +13,8 @@ pub(super) fn define(connection: &Connection, shared: &Shared) -> rusqlite::Resu
     let clock = |name: &str, function: fn(i64, i64) -> String| {
         let shared = shared.clone();
         impure(connection, name, 0, move |_| {
-            let state = shared.lock();
+            let mut state = shared.lock();
+            state.told_time = true;
             Ok(Value::Text(function(state.began, state.now)))
         })
     };

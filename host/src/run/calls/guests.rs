@@ -14,7 +14,8 @@ pub fn of_job(job: &str) -> String {
     format!("job {job}")
 }
 
-/// What the messages of a topic are called in place of a route, with the parameter that is their key.
+/// What the messages of a topic are called in place of a route, with the parameter that is their key. `*` is
+/// any topic.
 pub fn of_topic(topic: &str) -> String {
     format!("topic {topic}/{{key}}")
 }
@@ -58,9 +59,12 @@ pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<
             let server = config.get("server").map_or("my-server", String::as_str);
             Some(fixed("POST /dispatch", "server", &format!("POST {server}/command")).into_iter().collect())
         }
-        "stock" | "items" | "mailer" | "command" | "inventory" | "payment" | "notification" | "noop" => {
-            Some(Vec::new())
+        "command" => {
+            let downstream = config.get("downstream").filter(|name| !name.is_empty());
+            let calls = |route| fixed(route, "downstream", &format!("POST {}/command", downstream?));
+            Some([&*of_topic("*"), &*of_job("sweep")].into_iter().filter_map(calls).collect())
         }
+        "stock" | "items" | "mailer" | "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
         _ => None,
     }
 }

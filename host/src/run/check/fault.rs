@@ -13,7 +13,8 @@ pub fn line(fault: &Fault, model: &Model) -> String {
     let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name, fault.detail);
     let targets = fault.targets().iter().map(|target| of_target(target, model));
     let databases = fault.databases().iter().map(|at| format!("the database {}", model.databases[*at].name));
-    let targets: Vec<_> = targets.chain(databases).collect();
+    let caches = fault.caches().iter().map(|at| format!("the cache {}", model.caches[*at].name));
+    let targets: Vec<_> = targets.chain(databases).chain(caches).collect();
     match &targets[..] {
         [] => {}
         [only] => line.push_str(&format!(" at {only}")),

@@ -1,6 +1,6 @@
 //! `target = { … }`: the service, and what of it.
 
-mod database;
+mod stores;
 
 use serde_json::json;
 use toml::de::DeValue;
@@ -21,7 +21,7 @@ use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 /// Targets of which one is drawn.
 const ONE_OF_AT_MOST: usize = 1_000;
 
-pub(super) use database::databases;
+pub(super) use stores::stores;
 
 pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
     name: "target",
@@ -30,21 +30,21 @@ pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
         "but for `collector-down`",
         "name the service that the fault applies to: target = { service = \"…\" }",
     ),
-    says: "the service and what of it, or the database: see [target](faults.md#target)",
+    says: "the service and what of it, the database or the cache: see [target](faults.md#target)",
 };
 
 /// The target of a fault, or several.
 pub(super) static SEVERAL: Section = Section {
     name: "target",
-    says: "what a fault strikes: a service and what of it, or a database",
-    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE],
+    says: "what a fault strikes: a service and what of it, a database or a cache",
+    keys: &[&ONE_OF, &SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE, &CACHE],
     rules: &[],
 };
 
 static EACH: Section = Section {
     name: "one-of",
     says: "one of several targets, of which one is drawn",
-    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE],
+    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE, &CACHE],
     rules: &[],
 };
 
@@ -64,7 +64,7 @@ static ONE_OF: Key<Written, Optional> = Key {
 static SERVICE: Key<Written, Optional> = Key {
     name: "service",
     of: types::SERVICE,
-    absent: Optional("required without `link`, `one-of` and `database`"),
+    absent: Optional("required without `link`, `one-of`, `database` and `cache`"),
     says: "the called service, or the one whose replicas or spans are meant",
 };
 
@@ -73,6 +73,13 @@ static DATABASE: Key<By<String>, Optional> = Key {
     of: TEXT,
     absent: Optional("required of kinds that strike databases, without `one-of`; they have no other key"),
     says: "the database: a name of `[databases]`",
+};
+
+static CACHE: Key<By<String>, Optional> = Key {
+    name: "cache",
+    of: TEXT,
+    absent: Optional("required of kinds that strike caches alone; beside it there is no other key"),
+    says: "the cache: a name of `[caches]`",
 };
 
 static FROM: Key<Written, Optional> = Key {
@@ -135,7 +142,7 @@ pub(super) fn targets(
             None => Some(Vec::new()),
         };
     }
-    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases) {
+    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases || stores::is_at_caches(fault, kind)) {
         return Some(Vec::new());
     }
     let table = TARGET.need(fault)?.table("the target")?;
@@ -156,7 +163,7 @@ fn one_of(
     kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
-    let values = listed(table, several, "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]")?;
+    let values = several_of(table, several, "{ service = \"a\" }, { service = \"b\", replica = 1 }")?;
     let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
     let read: Vec<_> = values.iter().map(read).collect();
     let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
@@ -174,8 +181,8 @@ fn one_of(
     Some(targets)
 }
 
-/// What `one-of` lists.
-fn listed<'a>(table: &Table<'_>, several: &Value<'a>, example: &str) -> Option<Vec<Value<'a>>> {
+/// The targets of which one is drawn, which stand alone.
+fn several_of<'a>(table: &Table<'a>, several: &Value<'a>, example: &str) -> Option<Vec<Value<'a>>> {
     for other in table.entries().iter().filter(|entry| entry.key != several.key) {
         other.refuse_key::<()>(
             Problem::new(format!("the target has both one-of and {}", other.key))
@@ -184,12 +191,12 @@ fn listed<'a>(table: &Table<'_>, several: &Value<'a>, example: &str) -> Option<V
         );
     }
     if !matches!(several.item(), DeValue::Array(_)) {
-        return several.refuse_kind("a list of targets", format!("write {example}"));
+        return several.refuse_kind("a list of targets", format!("write one-of = [{example}]"));
     }
     let values = several.list()?;
     if values.is_empty() || values.len() > ONE_OF_AT_MOST {
         let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!("write 1 to {ONE_OF_AT_MOST}: {example}");
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: one-of = [{example}]");
         return several.refuse(problem.label("none to draw from, or too many").help(help));
     }
     Some(values)
@@ -200,11 +207,7 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
     if let Some(kind) = kind {
         let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
         requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
-        if let Some(value) = DATABASE.get(table) {
-            let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections, \
-                        hold-connections and failover";
-            value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
-        }
+        stores::refuse(table, kind);
     }
     let ends = match LINK.get(table) {
         Some(link) => of_link(&link, [&SERVICE.get(table), &FROM.get(table)], around),

@@ -1,8 +1,8 @@
 //! A Collector that runs for one test.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub struct Collector {
     program: Program,
     grpc: SocketAddr,
     http: SocketAddr,
+    /// Where it shows its own pages, if it is told to.
+    pub zpages: SocketAddr,
 }
 
 impl Collector {
@@ -32,7 +34,7 @@ impl Collector {
     }
 
     /// One with further files of `collector/` merged over that one, and variables that these take.
-    pub fn start_with(files: &[&str], variables: &[(&str, &Path)]) -> Option<Self> {
+    pub fn start_with(files: &[&str], variables: &[(&str, &OsStr)]) -> Option<Self> {
         let built = root().join("target/otelcol/otelcol");
         let Some(binary) = find("SIMHOST_OTELCOL", [built]) else {
             eprintln!(
@@ -41,24 +43,26 @@ impl Collector {
             );
             return None;
         };
-        let (program, [_, grpc, http]) = Program::start("/", |folder, [health, grpc, http]| {
-            let mut command = Command::new(&binary);
-            for file in ["check.yaml"].iter().chain(files) {
-                command.arg("--config").arg(root().join("collector").join(file));
-            }
-            command
-                .env("SIMHOST_OTLP_ENDPOINT", grpc.to_string())
-                .env("SIMHOST_OTLP_HTTP_ENDPOINT", http.to_string())
-                .env("SIMHOST_HEALTH_ENDPOINT", health.to_string())
-                .env("SIMHOST_TRACES_FILE", folder.join("traces.jsonl"))
-                .env("SIMHOST_METRICS_FILE", folder.join("metrics.jsonl"))
-                .env("SIMHOST_OWN_METRICS_FILE", folder.join("own-metrics.jsonl"))
-                .env("SIMHOST_LOGS_FILE", folder.join("logs.jsonl"))
-                .env("SIMHOST_SAMPLED_FILE", folder.join("sampled.jsonl"))
-                .envs(variables.iter().copied());
-            command
-        });
-        Some(Self { program, grpc, http })
+        let (program, [_, grpc, http, zpages]) =
+            Program::start("/", |folder, [health, grpc, http, zpages]| {
+                let mut command = Command::new(&binary);
+                for file in ["check.yaml"].iter().chain(files) {
+                    command.arg("--config").arg(root().join("collector").join(file));
+                }
+                command
+                    .env("SIMHOST_OTLP_ENDPOINT", grpc.to_string())
+                    .env("SIMHOST_OTLP_HTTP_ENDPOINT", http.to_string())
+                    .env("SIMHOST_HEALTH_ENDPOINT", health.to_string())
+                    .env("SIMHOST_ZPAGES_ENDPOINT", zpages.to_string())
+                    .env("SIMHOST_TRACES_FILE", folder.join("traces.jsonl"))
+                    .env("SIMHOST_METRICS_FILE", folder.join("metrics.jsonl"))
+                    .env("SIMHOST_OWN_METRICS_FILE", folder.join("own-metrics.jsonl"))
+                    .env("SIMHOST_LOGS_FILE", folder.join("logs.jsonl"))
+                    .env("SIMHOST_SAMPLED_FILE", folder.join("sampled.jsonl"))
+                    .envs(variables.iter().copied());
+                command
+            });
+        Some(Self { program, grpc, http, zpages })
     }
 
     /// `simhost run`, which exports all signals to this Collector.

@@ -4,7 +4,7 @@ use super::super::super::key::{Key, Required, Usual};
 use super::super::super::shapes::{By, Choice, Count};
 use super::super::super::types::TEXT;
 use super::LooksAt::Databases;
-use super::{Declaration, Keys, Read, TIMES_AS_LONG};
+use super::{Declaration, Keys, Read, Stores, TIMES_AS_LONG};
 use crate::model::{DatabaseFault, Effect, TableLock};
 
 pub(super) static KINDS: [Declaration; 6] = [
@@ -39,7 +39,9 @@ pub(super) static KINDS: [Declaration; 6] = [
 ];
 
 fn read(keys: &Keys<'_, '_>, fault: DatabaseFault, detail: String) -> Option<Read> {
-    Read::detailed(Effect::Database { database: keys.database?, fault }, detail)
+    let Stores::Databases(Some(databases)) = keys.stores else { return None };
+    let one_of = if databases.len() > 1 { databases.clone() } else { Vec::new() };
+    Read::detailed(Effect::Database { database: *databases.first()?, one_of, fault }, detail)
 }
 
 static INDEX: Key<By<String>, Required> = Key {
