@@ -36,8 +36,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::model::{
-    Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId,
-    SpanFault, TopicFault, TopicTarget, WorkerFault,
+    CacheEffect, CacheFault, Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault,
+    ReplicaFault, ServiceId, SpanFault, TopicFault, TopicTarget, WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -71,6 +71,7 @@ pub enum Point {
     Span,
     Record,
     Database,
+    Cache,
     Topic,
     Export,
 }
@@ -87,6 +88,8 @@ pub enum Action {
     Record(RecordFault),
     /// Of the database with this index.
     Database(usize, DatabaseFault),
+    /// Of the cache with this index.
+    Cache(usize, CacheFault),
     Topic(TopicTarget, TopicFault),
     Export(ExportFault),
 }
@@ -103,7 +106,8 @@ impl Action {
             Effect::Replica(effect) => Self::Replica(effect.clone()),
             Effect::Span(effect) => Self::Span(effect.clone()),
             Effect::Record(effect) => Self::Record(effect.clone()),
-            Effect::Database { database, fault } => Self::Database(*database, fault.clone()),
+            Effect::Database { database, fault, .. } => Self::Database(*database, fault.clone()),
+            Effect::Cache(CacheEffect { cache, fault, .. }) => Self::Cache(*cache, fault.clone()),
             Effect::Topic { target, fault, .. } => Self::Topic(target.clone(), fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
@@ -118,6 +122,7 @@ impl Action {
             Self::Span(_) => Point::Span,
             Self::Record(_) => Point::Record,
             Self::Database(..) => Point::Database,
+            Self::Cache(..) => Point::Cache,
             Self::Topic(..) => Point::Topic,
             Self::Export(_) => Point::Export,
         }
@@ -141,6 +146,7 @@ impl Effect {
             | Self::Replica(_)
             | Self::Span(_)
             | Self::Database { .. }
+            | Self::Cache(_)
             | Self::Topic { .. } => true,
             Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
@@ -153,14 +159,22 @@ impl Effect {
 pub fn draw_targets(model: &mut Model) {
     let key = Key::new(model.root(), Purpose::Target);
     for fault in &mut model.faults {
-        let drawn = |count: usize| (key.with_name(&fault.name).unit() * count as f64) as usize;
+        let key = key.with_name(&fault.name);
+        let drawn = |of: usize| (key.unit() * of as f64) as usize;
         if !fault.one_of.is_empty() {
             fault.target = Some(fault.one_of[drawn(fault.one_of.len())].clone());
         }
-        if let Effect::Topic { target, one_of, .. } = &mut fault.effect
-            && !one_of.is_empty()
-        {
-            *target = one_of[drawn(one_of.len())].clone();
+        match &mut fault.effect {
+            Effect::Cache(CacheEffect { cache: store, one_of, .. })
+            | Effect::Database { database: store, one_of, .. }
+                if !one_of.is_empty() =>
+            {
+                *store = one_of[drawn(one_of.len())];
+            }
+            Effect::Topic { target, one_of, .. } if !one_of.is_empty() => {
+                *target = one_of[drawn(one_of.len())].clone();
+            }
+            _ => {}
         }
     }
 }
@@ -211,7 +225,12 @@ impl Station {
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
-            Point::Replica | Point::Record | Point::Database | Point::Topic | Point::Export => None,
+            Point::Replica
+            | Point::Record
+            | Point::Database
+            | Point::Cache
+            | Point::Topic
+            | Point::Export => None,
         }
     }
 }

@@ -44,6 +44,7 @@ pub struct Names {
     pub routes: Vec<Vec<Arc<str>>>,
     /// In the order of the topology.
     pub databases: Vec<String>,
+    pub caches: Vec<String>,
     pub topics: Vec<String>,
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
@@ -135,6 +136,7 @@ impl TruthWriter {
             after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),
             database: firing.database.map(|database| self.names.databases[database].clone()),
+            cache: firing.cache.map(|cache| self.names.caches[cache].clone()),
             topic: firing.topic.map(|(topic, _)| self.names.topics[topic].clone()),
             partition: firing.topic.map(|(_, partition)| partition),
             route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
@@ -155,7 +157,7 @@ impl TruthWriter {
             fault: rule.name.to_string(),
             kind: rule.kind.name.to_owned(),
             target: Aim::of(
-                (rule.target.as_ref(), rule.database, rule.topic.as_ref()),
+                (rule.target.as_ref(), rule.database, rule.cache, rule.topic.as_ref()),
                 &self.names,
                 Some(self.shard),
             ),

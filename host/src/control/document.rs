@@ -27,6 +27,8 @@ pub struct State {
     pub route: Option<String>,
     /// The database that it strikes; null where it strikes none.
     pub database: Option<String>,
+    /// The cache that it strikes; null where it strikes none.
+    pub cache: Option<String>,
     /// The topic that it strikes; null where it strikes none.
     pub topic: Option<String>,
     /// Whether it strikes now.

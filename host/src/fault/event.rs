@@ -75,6 +75,9 @@ pub struct Firing {
     /// The database that is asked, where that is struck: an index into
     /// [`Model::databases`](crate::model::Model::databases).
     pub database: Option<usize>,
+    /// The cache that is asked, where that is struck: an index into
+    /// [`Model::caches`](crate::model::Model::caches).
+    pub cache: Option<usize>,
     /// The topic whose message is struck, an index into [`Model::topics`](crate::model::Model::topics), and
     /// the partition.
     pub topic: Option<(usize, u32)>,
@@ -127,6 +130,7 @@ impl Firing {
             after: After::of(rule, window),
             service: site.service,
             database: rule.database,
+            cache: rule.cache,
             topic: None,
             replica: site.replica,
             resource: site.resource,
@@ -170,6 +174,7 @@ impl Firing {
             after: After::of(rule, window),
             service,
             database: None,
+            cache: None,
             topic: None,
             replica: Some(replica),
             resource: Some(resource),

@@ -23,6 +23,8 @@ pub struct Rule {
     pub target: Option<Target>,
     /// The database that it strikes: an index into [`Model::databases`](crate::model::Model::databases).
     pub database: Option<usize>,
+    /// The cache that it strikes: an index into [`Model::caches`](crate::model::Model::caches).
+    pub cache: Option<usize>,
     /// The topic that it strikes, and what of it.
     pub topic: Option<TopicTarget>,
     pub conditions: Vec<Condition>,
@@ -77,6 +79,7 @@ impl Rule {
             kind: fault.kind,
             target: fault.target.clone(),
             database: fault.database(),
+            cache: fault.cache(),
             topic: fault.topic().cloned(),
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),

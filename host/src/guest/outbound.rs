@@ -40,8 +40,8 @@ pub trait Outbound {
         began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
 
-    /// A fault, by its place in the model, strikes what a guest asks of a database, which takes this much
-    /// longer by it, where that is known.
+    /// A fault, by its place in the model, strikes what a guest asks of a database or a cache, which takes
+    /// this much longer by it, where that is known.
     fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
 
     /// A message of a guest has come to its broker, for this topic and partition: what faults make of it;
@@ -49,7 +49,7 @@ pub trait Outbound {
     fn publishes(&self, to: (usize, u32), message: &Message, asking: &Asking) -> Option<Fate>;
 }
 
-/// For which request or job a guest asks a database, or sends a message.
+/// For which request or job a guest asks a database or a cache, or sends a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// The service that asks, and its replica.

@@ -5,6 +5,7 @@ mod conditions;
 mod kinds;
 mod parts;
 mod schema;
+mod stores;
 mod target;
 mod target_keys;
 mod topics;
@@ -164,10 +165,8 @@ impl<'a> Reader<'_, 'a> {
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
         let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let database = target::database(table, declared, &around);
-        let topics = topics::topics(table, declared, &around);
-        let topics_known = topics.as_deref().unwrap_or_default();
-        let read = kinds::read(table, declared, (known, database, topics_known), &around);
+        let stores = stores::stores(table, declared, &around);
+        let read = kinds::read(table, declared, (known, &stores), &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
@@ -189,7 +188,7 @@ impl<'a> Reader<'_, 'a> {
             Some(value) => when::when(&value, &scope, (index, self.names), &mut self.waits),
             None => Some(Default::default()),
         };
-        let (targets, _, read, place) = (targets?, topics?, read?, name?.place());
+        let (targets, read, place) = (targets?, read?, name?.place());
         Some(Fault {
             name: self.names.get_index(index)?.0.clone(),
             kind: &declared?.kind,

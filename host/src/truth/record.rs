@@ -70,6 +70,9 @@ pub enum Record {
         /// The database that is asked; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
         database: Option<String>,
+        /// The cache that is asked; only of a fault that strikes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache: Option<String>,
         /// The topic of the message, and the partition; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
         topic: Option<String>,
@@ -164,7 +167,11 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name.to_owned(),
             description,
-            target: Aim::of((fault.target.as_ref(), fault.database(), fault.topic()), names, None),
+            target: Aim::of(
+                (fault.target.as_ref(), fault.database(), fault.cache(), fault.topic()),
+                names,
+                None,
+            ),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -174,7 +181,7 @@ impl Declared {
 /// At whom a fault is aimed; what is null is not narrowed down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Aim {
-    /// Null for a fault that strikes a database or a topic, whoever uses it.
+    /// Null for a fault that strikes a database, a cache or a topic, whoever uses it.
     pub service: Option<String>,
     pub route: Option<String>,
     pub from: Option<String>,
@@ -187,6 +194,9 @@ pub struct Aim {
     /// Only of a fault that strikes a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Only of a fault that strikes a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// Only of a fault that strikes a topic; and what of it: the group, or the partition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
@@ -197,22 +207,28 @@ pub struct Aim {
 }
 
 impl Aim {
-    /// At a service, at a database, at a topic, or at none of them.
+    /// At a service, at a database, at a cache, at a topic, or at none of them.
     pub fn of(
-        (target, database, topic): (Option<&Target>, Option<usize>, Option<&TopicTarget>),
+        (target, database, cache, topic): (
+            Option<&Target>,
+            Option<usize>,
+            Option<usize>,
+            Option<&TopicTarget>,
+        ),
         names: &Names,
         shard: Option<u32>,
     ) -> Option<Self> {
-        let at_database =
-            |database: usize| Self { database: Some(names.databases[database].clone()), ..Self::default() };
-        let at_topic = |of: &TopicTarget| Self {
-            topic: Some(names.topics[of.topic].clone()),
-            group: of.group.clone(),
-            partition: of.partition,
+        if let Some(target) = target {
+            return Some(Self::new(target, names, shard));
+        }
+        (database.is_some() || cache.is_some() || topic.is_some()).then(|| Self {
+            database: database.map(|database| names.databases[database].clone()),
+            cache: cache.map(|cache| names.caches[cache].clone()),
+            topic: topic.map(|of| names.topics[of.topic].clone()),
+            group: topic.and_then(|of| of.group.clone()),
+            partition: topic.and_then(|of| of.partition),
             ..Self::default()
-        };
-        let at_service = target.map(|target| Self::new(target, names, shard));
-        at_service.or_else(|| database.map(at_database)).or_else(|| topic.map(at_topic))
+        })
     }
 
     /// As the world `shard` has it; none: as all have it.

@@ -148,6 +148,7 @@ const fn leaves_spans_whole(effect: &Effect) -> bool {
         Effect::Door(_)
         | Effect::Span(_)
         | Effect::Database { .. }
+        | Effect::Cache(_)
         | Effect::Topic { .. }
         | Effect::Export(_) => true,
         Effect::Worker(WorkerFault::Crash { .. }) => false,

@@ -20,10 +20,13 @@ pub enum Effect {
     /// A span or a log record is recorded.
     Record(RecordFault),
     /// The state of a database, whoever asks it. `database` is an index into
-    /// [`Model::databases`](super::super::Model::databases).
-    Database { database: usize, fault: DatabaseFault },
-    /// The messages of a topic, or a group that consumes it. `target` is the one of `one_of` that the seed
-    /// draws, if there are several.
+    /// [`Model::databases`](super::super::Model::databases); of `one_of` several it is the one that the
+    /// seed draws.
+    Database { database: usize, one_of: Vec<usize>, fault: DatabaseFault },
+    /// The state of a cache, whoever uses it, and commands on their way to it.
+    Cache(CacheEffect),
+    /// The messages of a topic, or a group that consumes it; of `one_of` several targets it is the one that
+    /// the seed draws.
     Topic { target: TopicTarget, one_of: Vec<TopicTarget>, fault: TopicFault },
     /// Records leave for their receivers.
     Export(ExportFault),
@@ -189,8 +192,35 @@ pub enum DatabaseFault {
     SlowDisk { times: f64 },
     /// Others have all connections but this many.
     TooManyConnections { left: u32 },
+    /// So many connections of each pool are not given back.
+    HoldConnections { connections: u32 },
     /// The server ends, and none is there: connections break, transactions are rolled back.
     Failover,
+}
+
+/// What strikes which cache: indices into [`Model::caches`](super::super::Model::caches).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheEffect {
+    /// Of [`one_of`](Self::one_of) several it is the one that the seed draws (`fault::draw_targets`).
+    pub cache: usize,
+    /// Those of which one is drawn, in the order of the file; empty where there is one alone.
+    pub one_of: Vec<usize>,
+    pub fault: CacheFault,
+}
+
+/// What strikes a cache, and with it whoever uses it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CacheFault {
+    /// All entries are gone, once.
+    Flush,
+    /// This share of its bounds is left: entries beyond it are evicted.
+    Shrink { left: f64 },
+    /// Commands arrive this much later.
+    Latency { delay: Distribution },
+    /// Nobody listens: the client is told at once.
+    Refuse,
+    /// Commands vanish.
+    Blackhole,
 }
 
 /// How a table is locked.

@@ -4,7 +4,8 @@
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
 use crate::model::{
-    Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target,
+    CacheEffect, CacheFault, Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule,
+    ServiceId, Target,
 };
 use crate::topology::{is_inside, parameters};
 
@@ -30,6 +31,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         problems.extend(fault.targets().iter().find_map(|target| out_of_reach(run, fault, target)));
         problems.extend(idle(run, fault));
         problems.extend(unasked(run, fault));
+        problems.extend(unused(run, fault));
         problems.extend(end.and_then(|end| too_late(run, index, end)));
     }
     problems.into_iter().map(Problem::of_fault).collect()
@@ -49,6 +51,12 @@ fn out_of_reach(run: &Run<'_>, fault: &Fault, target: &Target) -> Option<Problem
 
 fn never(fault: &Fault, why: &str) -> Problem {
     Problem::warning(format!("the fault {} never strikes: {why}", quote(&fault.name)))
+}
+
+/// The same, where `drawn` is its target.
+fn at_times_never(fault: &Fault, drawn: &str, why: &str) -> Problem {
+    let name = quote(&fault.name);
+    Problem::warning(format!("where it is drawn for {drawn}, the fault {name} never strikes: {why}"))
 }
 
 /// Why a fault strikes at none of its targets, or not at some of those of which it draws one.
@@ -71,12 +79,7 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     {
         let problem = match never_strikes {
             true => never(fault, &idle.why),
-            false => Problem::warning(format!(
-                "where it is drawn for {}, the fault {} never strikes: {}",
-                run.name(target.service),
-                quote(&fault.name),
-                idle.why
-            )),
+            false => at_times_never(fault, &run.name(target.service), &idle.why),
         };
         let problem = problem.at(idle.place, idle.label).help(idle.help);
         let problem = graded(problem, is_error && idle.is_error);
@@ -87,17 +90,46 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     problems
 }
 
-/// A fault of a database that no service asks.
-fn unasked(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
-    let database = fault.database()?;
-    let asks = |client: &ConnectionPool| client.database == database;
-    if run.model.services.iter().any(|service| service.databases.iter().any(asks)) {
-        return None;
+/// Databases of a fault that no service asks.
+fn unasked(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
+    let is_unasked = |database: &usize| {
+        let asks = |client: &ConnectionPool| client.database == *database;
+        !run.model.services.iter().any(|service| service.databases.iter().any(asks))
+    };
+    let unasked: Vec<_> = fault.databases().iter().copied().filter(is_unasked).collect();
+    let never_strikes = unasked.len() == fault.databases().len();
+    let of_database = |database: usize| {
+        let name = &run.model.databases[database].name;
+        let why = format!("no service asks the database {}", quote(name));
+        let problem = match never_strikes {
+            true => never(fault, &why),
+            false => at_times_never(fault, name, &why),
+        };
+        let help = format!("give it to a service: [services.NAME.databases.{name}]");
+        problem.at(fault.place.clone(), "nobody is struck").help(help)
+    };
+    unasked.into_iter().map(of_database).collect()
+}
+
+/// A fault of a cache that no service uses, or whose clients wait for ever.
+fn unused(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
+    let used = |cache: &&usize| run.model.services.iter().any(|service| service.caches.contains(cache));
+    if let Some(unused) = fault.caches().iter().find(|cache| !used(cache)) {
+        let name = &run.model.caches[*unused].name;
+        let problem = never(fault, &format!("no service uses the cache {}", quote(name)));
+        let help = format!("give it to a service: caches = [{}]", quote(name));
+        return Some(problem.at(fault.place.clone(), "nobody is struck").help(help));
     }
-    let name = &run.model.databases[database].name;
-    let problem = never(fault, &format!("no service asks the database {}", quote(name)));
-    let help = format!("give it to a service: [services.NAME.databases.{name}]");
-    Some(problem.at(fault.place.clone(), "nobody is struck").help(help))
+    let Effect::Cache(CacheEffect { fault: CacheFault::Blackhole, .. }) = fault.effect else { return None };
+    let endless = fault.caches().iter().find(|cache| run.model.caches[**cache].timeout.is_none())?;
+    let name = &run.model.caches[*endless].name;
+    let text = format!(
+        "the fault {} lets requests wait for ever: the cache {} has no timeout",
+        quote(&fault.name),
+        quote(name)
+    );
+    let problem = Problem::warning(text).at(fault.place.clone(), "no answer ever comes");
+    Some(problem.help(format!("write timeout = \"50ms\" in [caches.{name}]")))
 }
 
 /// A fault between two services of which one does not call the other, or not on that route.

@@ -1,5 +1,6 @@
 //! The kinds of fault: their names, their keys and what each looks at.
 
+mod cache;
 mod database;
 mod link;
 mod replica;
@@ -18,7 +19,10 @@ use super::super::section::{self, Keys as Declarations};
 use super::super::shapes::{By, Choice};
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
-use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target, TopicTarget};
+use crate::model::{
+    CacheEffect, CacheFault, Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target,
+    TopicTarget,
+};
 
 /// A kind of fault: how it is written, and what it means.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Declaration {
     pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
+    /// Whether a cache may be its target, in place of a service.
+    pub on_caches: bool,
     /// Whether topics may be named in its target.
     pub in_topics: bool,
     read: Reader,
@@ -62,6 +68,7 @@ pub(super) enum LooksAt {
     Replicas,
     Spans,
     Databases,
+    Caches,
     /// Of topics, as they come to their broker.
     Messages,
     /// That consume topics.
@@ -82,9 +89,9 @@ pub(super) struct Scope {
 
 /// All kinds, in the order of the reference.
 pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &database::KINDS, &topic::KINDS, &telemetry::KINDS]
-        .into_iter()
-        .flatten()
+    let of_services = [&request::KINDS[..], &link::KINDS, &replica::KINDS];
+    let others = [&database::KINDS[..], &cache::KINDS, &topic::KINDS, &telemetry::KINDS];
+    of_services.into_iter().chain(others).flatten()
 }
 
 impl Declaration {
@@ -101,11 +108,14 @@ impl Declaration {
             LooksAt::Requests | LooksAt::Messages => (Grows::Frequency, false),
             LooksAt::Replicas => (Grows::Never, true),
             LooksAt::Spans => (Grows::Frequency, true),
-            LooksAt::Databases | LooksAt::Groups | LooksAt::Receivers => (Grows::Never, false),
+            LooksAt::Databases | LooksAt::Caches | LooksAt::Groups | LooksAt::Receivers => {
+                (Grows::Never, false)
+            }
         };
         let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
+        let (in_spans, on_caches) = (matches!(looks_at, LooksAt::Spans), matches!(looks_at, LooksAt::Caches));
         let in_topics = matches!(looks_at, LooksAt::Messages | LooksAt::Groups);
-        Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), in_topics, read }
+        Self { kind, keys, looks_at, in_spans, on_caches, in_topics, read }
     }
 
     /// A ramp changes how much it does.
@@ -132,6 +142,12 @@ impl Declaration {
         self
     }
 
+    /// A cache may be its target.
+    const fn on_caches(mut self) -> Self {
+        self.on_caches = true;
+        self
+    }
+
     /// Topics may be named in its target.
     const fn in_topics(mut self) -> Self {
         self.in_topics = true;
@@ -151,7 +167,8 @@ impl Declaration {
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
-        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Groups | LooksAt::Receivers);
+        let dice =
+            !matches!(looks_at, LooksAt::Databases | LooksAt::Caches | LooksAt::Groups | LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
     }
 }
@@ -166,11 +183,13 @@ impl Declaration {
     fn row(&self) -> String {
         let FaultKind { name, in_production, grows, .. } = self.kind;
         let strikes = match self.looks_at {
+            LooksAt::Requests if self.on_caches => "requests, caches",
             LooksAt::Requests if self.in_topics => "requests, messages",
             LooksAt::Requests => "requests",
             LooksAt::Replicas => "replicas",
             LooksAt::Spans => "spans",
             LooksAt::Databases => "databases",
+            LooksAt::Caches => "caches",
             LooksAt::Messages => "messages",
             LooksAt::Groups => "groups",
             LooksAt::Receivers => "receivers",
@@ -194,6 +213,10 @@ impl Scope {
             Effect::Door(DoorFault::BadDeploy { canary: Canary::Replicas(_), .. }) => {
                 Self { looks_at: LooksAt::Replicas, dice: false, grows: false, ..self }
             }
+            Effect::Cache(CacheEffect { fault, .. }) => {
+                let dice = !matches!(fault, CacheFault::Flush | CacheFault::Shrink { .. });
+                Self { looks_at: LooksAt::Caches, dice, ..self }
+            }
             Effect::Topic { fault, .. } if fault.is_of_messages() => {
                 Self { looks_at: LooksAt::Messages, ..self }
             }
@@ -215,6 +238,7 @@ impl Scope {
                 "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
             LooksAt::Databases => "leave it out: it strikes the whole database, whoever asks it",
+            LooksAt::Caches => "leave it out: it strikes the whole cache, whoever uses it",
             LooksAt::Groups => "leave it out: it strikes whole groups; when says when it does",
             LooksAt::Receivers => {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
@@ -275,7 +299,7 @@ impl Type for KindName {
 pub(super) fn read(
     table: &Table<'_>,
     declared: Option<&Declaration>,
-    (targets, database, topics): (&[Target], Option<usize>, &[TopicTarget]),
+    (targets, stores): (&[Target], &Stores),
     around: &Surroundings<'_>,
 ) -> Option<Read> {
     let Some(declared) = declared else {
@@ -293,7 +317,21 @@ pub(super) fn read(
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (declared.read)(&Keys { declared, table, targets, database, topics, around })
+    (declared.read)(&Keys { declared, table, targets, stores, around })
+}
+
+/// What a fault strikes that is no service.
+#[derive(Debug)]
+pub(super) enum Stores {
+    /// It strikes services, or receivers.
+    None,
+    /// A database, or several of which one is drawn, by their places among those of the topology. None if
+    /// something is wrong with one.
+    Databases(Option<Vec<usize>>),
+    /// A cache, or several of which one is drawn. None if something is wrong with one.
+    Caches(Option<Vec<usize>>),
+    /// A topic and what of it, or several of which one is drawn. None if something is wrong with one.
+    Topics(Option<Vec<TopicTarget>>),
 }
 
 /// A fault's table for the reader of its kind.
@@ -302,10 +340,7 @@ struct Keys<'k, 'a> {
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
-    /// Of a kind that strikes databases: which. None if something is wrong with it.
-    database: Option<usize>,
-    /// Of a fault that strikes topics: which. None if something is wrong with one.
-    topics: &'k [TopicTarget],
+    stores: &'k Stores,
     around: &'k Surroundings<'k>,
 }
 

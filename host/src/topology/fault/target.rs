@@ -6,42 +6,12 @@ use super::super::section;
 use super::super::shapes::Count;
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope};
+use super::stores;
 use super::target_keys::{
-    DATABASE, EACH, FROM, FROM_REPLICA, LINK, ONE_OF, REPLICA, ROUTE, SERVICE, SEVERAL, SPAN, TARGET, one_of,
+    EACH, FROM, FROM_REPLICA, LINK, ONE_OF, REPLICA, ROUTE, SERVICE, SEVERAL, SPAN, TARGET, several_of,
 };
-use super::topics;
-use crate::error::{Problem, did_you_mean, quote};
+use crate::error::{Problem, quote};
 use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
-
-/// The database that a fault strikes; none of a kind that strikes something else.
-pub(super) fn database(
-    fault: &Table<'_>,
-    kind: Option<&Declaration>,
-    around: &Surroundings<'_>,
-) -> Option<usize> {
-    const REMEDY: &str = "name the database that the fault strikes: target = { database = \"…\" }";
-    let kind = kind.filter(|kind| kind.looks_at == LooksAt::Databases)?;
-    let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
-    table.know(section::names(SEVERAL.keys));
-    table.refuse_others();
-    for other in table.entries().iter().filter(|entry| SEVERAL.has(entry.key) && entry.key != DATABASE.name) {
-        let help = "leave it out: it strikes the whole database, whoever asks it";
-        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
-    }
-    let value = table.need(DATABASE.name, DATABASE.get(&table), REMEDY)?;
-    let name = DATABASE.of.read(&value)?;
-    let known = around.code.databases;
-    let found = known.iter().position(|known| *known == name);
-    if found.is_none() {
-        let help = match known {
-            [] => format!("define it: [databases.{name}] with schema = \"…\""),
-            names => did_you_mean(&name, "databases", names.iter().map(String::as_str)),
-        };
-        let problem = Problem::new(format!("unknown database {}", quote(&name)));
-        return value.refuse(problem.label("not defined").help(help));
-    }
-    found
-}
 
 /// The target of a fault, or those of which one is drawn; none of a kind that concerns no
 /// service.
@@ -57,26 +27,13 @@ pub(super) fn targets(
             None => Some(Vec::new()),
         };
     }
-    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases || topics::is_at_topic(fault, kind)) {
+    if kind.is_some_and(|kind| stores::is_at_store(fault, kind)) {
         return Some(Vec::new());
     }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
-    if let Some(kind) = kind {
-        topics::refuse(&table, kind);
-    }
-    if let (Some(value), Some(kind)) = (DATABASE.get(&table), kind) {
-        let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections and \
-                    failover";
-        value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
-    }
     match ONE_OF.get(&table) {
-        Some(several) => {
-            let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
-            let targets = one_of(&table, &several, read)?;
-            agree_on_spans(&several, &targets)?;
-            Some(targets)
-        }
+        Some(several) => one_of(&table, &several, kind, around),
         None => {
             table.refuse_others();
             target(&table, kind, around).map(|target| vec![target])
@@ -84,12 +41,21 @@ pub(super) fn targets(
     }
 }
 
-/// Notes a target that names a span, if the first names none; and the other way round.
-fn agree_on_spans(several: &Value<'_>, targets: &[Target]) -> Option<()> {
+/// `one-of = [{ service = "a" }, { service = "b" }]`
+fn one_of(
+    table: &Table<'_>,
+    several: &Value<'_>,
+    kind: Option<&Declaration>,
+    around: &Surroundings<'_>,
+) -> Option<Vec<Target>> {
+    let values = several_of(table, several, "{ service = \"a\" }, { service = \"b\", replica = 1 }")?;
+    let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
+    let read: Vec<_> = values.iter().map(read).collect();
+    let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
     let names_span = |target: &Target| target.span.is_some();
     let other = targets.iter().position(|target| names_span(target) != names_span(&targets[0]));
     if let Some(other) = other {
-        return several.list()?[other].refuse(
+        return values[other].refuse(
             Problem::new("some targets of one-of name a span, and others do not")
                 .label("differs from the first")
                 .help(
@@ -97,7 +63,7 @@ fn agree_on_spans(several: &Value<'_>, targets: &[Target]) -> Option<()> {
                 ),
         );
     }
-    Some(())
+    Some(targets)
 }
 
 /// One target.
@@ -105,6 +71,7 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
     if let Some(kind) = kind {
         let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
         requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
+        stores::refuse(table, kind);
     }
     let ends = match LINK.get(table) {
         Some(link) => of_link(&link, [&SERVICE.get(table), &FROM.get(table)], around),

@@ -23,13 +23,13 @@ pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
         "but for `collector-down`",
         "name the service that the fault applies to: target = { service = \"…\" }",
     ),
-    says: "the service and what of it, the database or the topic: see [target](faults.md#target)",
+    says: "the service and what of it, the database, the cache or the topic: see [target](faults.md#target)",
 };
 
 /// The target of a fault, or several.
 pub(super) static SEVERAL: Section = Section {
     name: "target",
-    says: "what a fault strikes: a service and what of it, a database, or a topic and what of it",
+    says: "what a fault strikes: a service and what of it, a database, a cache, or a topic and what of it",
     keys: &[
         &ONE_OF,
         &SERVICE,
@@ -40,6 +40,7 @@ pub(super) static SEVERAL: Section = Section {
         &FROM_REPLICA,
         &SPAN,
         &DATABASE,
+        &CACHE,
         &TOPIC,
         &GROUP,
         &PARTITION,
@@ -50,7 +51,20 @@ pub(super) static SEVERAL: Section = Section {
 pub(super) static EACH: Section = Section {
     name: "one-of",
     says: "one of several targets, of which one is drawn",
-    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &TOPIC, &GROUP, &PARTITION],
+    keys: &[
+        &SERVICE,
+        &FROM,
+        &LINK,
+        &ROUTE,
+        &REPLICA,
+        &FROM_REPLICA,
+        &SPAN,
+        &DATABASE,
+        &CACHE,
+        &TOPIC,
+        &GROUP,
+        &PARTITION,
+    ],
     rules: &[],
 };
 
@@ -70,15 +84,22 @@ pub(super) static ONE_OF: Key<Written, Optional> = Key {
 pub(super) static SERVICE: Key<Written, Optional> = Key {
     name: "service",
     of: types::SERVICE,
-    absent: Optional("required without `link`, `one-of`, `database` and `topic`"),
+    absent: Optional("required without `link`, `one-of`, `database`, `cache` and `topic`"),
     says: "the called service, or the one whose replicas or spans are meant",
 };
 
 pub(super) static DATABASE: Key<By<String>, Optional> = Key {
     name: "database",
     of: TEXT,
-    absent: Optional("required of kinds that strike databases, which have no other key"),
+    absent: Optional("required of kinds that strike databases, without `one-of`; they have no other key"),
     says: "the database: a name of `[databases]`",
+};
+
+pub(super) static CACHE: Key<By<String>, Optional> = Key {
+    name: "cache",
+    of: TEXT,
+    absent: Optional("required of kinds that strike caches alone; beside it there is no other key"),
+    says: "the cache: a name of `[caches]`",
 };
 
 pub(super) static FROM: Key<Written, Optional> = Key {
@@ -150,12 +171,12 @@ pub(super) static PARTITION: Key<Count, Optional> = Key {
     says: "a partition of the topic, from 0; of kinds that strike messages",
 };
 
-/// `one-of = [{ service = "a" }, { service = "b" }]`
-pub(super) fn one_of<T>(
-    table: &Table<'_>,
-    several: &Value<'_>,
-    read: impl FnMut(&Value<'_>) -> Option<T>,
-) -> Option<Vec<T>> {
+/// The targets of which one is drawn, which stand alone.
+pub(super) fn several_of<'a>(
+    table: &Table<'a>,
+    several: &Value<'a>,
+    example: &str,
+) -> Option<Vec<Value<'a>>> {
     for other in table.entries().iter().filter(|entry| entry.key != several.key) {
         other.refuse_key::<()>(
             Problem::new(format!("the target has both one-of and {}", other.key))
@@ -163,16 +184,14 @@ pub(super) fn one_of<T>(
                 .help("write it into each target of one-of"),
         );
     }
-    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
     if !matches!(several.item(), DeValue::Array(_)) {
-        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
+        return several.refuse_kind("a list of targets", format!("write one-of = [{example}]"));
     }
     let values = several.list()?;
     if values.is_empty() || values.len() > ONE_OF_AT_MOST {
         let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: one-of = [{example}]");
         return several.refuse(problem.label("none to draw from, or too many").help(help));
     }
-    let read: Vec<_> = values.iter().map(read).collect();
-    read.into_iter().collect()
+    Some(values)
 }

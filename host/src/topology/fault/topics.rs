@@ -8,7 +8,7 @@ use super::super::section;
 use super::super::topic;
 use super::Surroundings;
 use super::kinds::{Declaration, LooksAt, Scope, declarations};
-use super::target_keys::{EACH, GROUP, ONE_OF, PARTITION, SEVERAL, TARGET, TOPIC, one_of};
+use super::target_keys::{EACH, GROUP, ONE_OF, PARTITION, SEVERAL, TARGET, TOPIC, several_of};
 use crate::error::{Problem, did_you_mean, list, quote};
 use crate::model::TopicTarget;
 
@@ -16,7 +16,7 @@ const REMEDY: &str = "name the topic that the fault strikes: target = { topic = 
 
 /// Whether a fault strikes a topic: kinds that strike nothing else do, and those that may if their target
 /// names one.
-pub(super) fn is_at_topic(fault: &Table<'_>, kind: &Declaration) -> bool {
+pub(super) fn is_at_topics(fault: &Table<'_>, kind: &Declaration) -> bool {
     match kind.looks_at {
         LooksAt::Messages | LooksAt::Groups => true,
         _ if !kind.in_topics => false,
@@ -38,26 +38,22 @@ fn any_names_topic(targets: &DeValue<'_>) -> bool {
     matches!(targets, DeValue::Array(targets) if targets.iter().any(|one| names_topic(one.get_ref())))
 }
 
-/// The topic that a fault strikes, or those of which one is drawn; none of a fault that strikes something
-/// else.
+/// The topic that a fault strikes, or those of which one is drawn.
 pub(super) fn topics(
     fault: &Table<'_>,
-    kind: Option<&Declaration>,
+    kind: &Declaration,
     around: &Surroundings<'_>,
 ) -> Option<Vec<TopicTarget>> {
-    let Some(kind) = kind.filter(|kind| is_at_topic(fault, kind)) else { return Some(Vec::new()) };
+    const EXAMPLE: &str = "{ topic = \"a\" }, { topic = \"b\", partition = 1 }";
     let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
-    match ONE_OF.get(&table) {
-        Some(several) => {
-            let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
-            one_of(&table, &several, read)
-        }
-        None => {
-            table.refuse_others();
-            target(&table, kind, around).map(|target| vec![target])
-        }
-    }
+    table.refuse_others();
+    let Some(several) = ONE_OF.get(&table) else {
+        return target(&table, kind, around).map(|target| vec![target]);
+    };
+    let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
+    let found: Vec<_> = several_of(&table, &several, EXAMPLE)?.iter().map(read).collect();
+    found.into_iter().collect()
 }
 
 fn target(table: &Table<'_>, kind: &Declaration, around: &Surroundings<'_>) -> Option<TopicTarget> {

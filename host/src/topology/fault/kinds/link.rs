@@ -7,7 +7,7 @@ use super::super::super::types::{BANDWIDTH, POSITIVE_DISTRIBUTION, TIME};
 use super::super::super::units::show_size;
 use super::LooksAt::Requests;
 use super::topic::at_topic;
-use super::{DIRECTIONS, Declaration, Keys, Read};
+use super::{DIRECTIONS, Declaration, Keys, Read, Stores};
 use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault, TopicFault};
 
 pub(super) static KINDS: [Declaration; 5] = [
@@ -20,9 +20,9 @@ pub(super) static KINDS: [Declaration; 5] = [
         loss,
     ),
     Declaration::new(Requests, "duplicate", "a proxy or a client that sends again", &[], |keys| {
-        match keys.topics {
-            [] => Read::plain(Effect::Network(NetworkFault::Duplicate)),
-            _ => at_topic(keys, TopicFault::Duplicate, String::new()),
+        match keys.stores {
+            Stores::Topics(_) => at_topic(keys, TopicFault::Duplicate, String::new()),
+            _ => Read::plain(Effect::Network(NetworkFault::Duplicate)),
         }
     })
     .in_topics(),

@@ -5,7 +5,7 @@ use super::super::super::key::{Key, Required, Usual};
 use super::super::super::shapes::By;
 use super::super::super::types::{DISTRIBUTION, POSITIVE_DISTRIBUTION, TIME};
 use super::LooksAt::{Groups, Messages};
-use super::{Declaration, Keys, Read};
+use super::{Declaration, Keys, Read, Stores};
 use crate::clock::show;
 use crate::model::{Distribution, Effect, Nanos, TopicFault};
 
@@ -44,9 +44,9 @@ pub(super) static KINDS: [Declaration; 5] = [
 
 /// What a fault does to the topics of its target.
 pub(super) fn at_topic(keys: &Keys<'_, '_>, fault: TopicFault, detail: String) -> Option<Read> {
-    let target = keys.topics.first()?.clone();
-    let one_of = if keys.topics.len() > 1 { keys.topics.to_vec() } else { Vec::new() };
-    Read::detailed(Effect::Topic { target, one_of, fault }, detail)
+    let Stores::Topics(Some(topics)) = keys.stores else { return None };
+    let one_of = if topics.len() > 1 { topics.clone() } else { Vec::new() };
+    Read::detailed(Effect::Topic { target: topics.first()?.clone(), one_of, fault }, detail)
 }
 
 static WINDOW: Key<By<Nanos>, Required> = Key {
