@@ -1,6 +1,7 @@
 //! Databases of a topology, opened: SQLite with PostgreSQL's words, from the crate `simhost-sql`.
 
 mod account;
+mod engine;
 mod live;
 mod pool;
 mod slots;
@@ -175,8 +176,12 @@ impl Databases {
     }
 
     /// Takes the databases out of a world that is over, in the order of the topology.
-    pub fn take(&self) -> Vec<Database> {
-        self.live.iter().map(|live| live.take()).collect()
+    pub async fn take(&self) -> Vec<Database> {
+        let mut taken = Vec::with_capacity(self.live.len());
+        for live in &self.live {
+            taken.push(live.take().await);
+        }
+        taken
     }
 
     /// It is over.

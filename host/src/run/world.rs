@@ -184,6 +184,9 @@ impl World<'_> {
                 sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
             }
         };
+        let kept =
+            async { if options.keeps_databases { bus.host().databases.take().await } else { Vec::new() } };
+        let engines = sched.block_on(kept, || {}).unwrap_or_default();
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
@@ -199,7 +202,7 @@ impl World<'_> {
             topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
-            engines: if options.keeps_databases { bus.host().databases.take() } else { Vec::new() },
+            engines,
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,

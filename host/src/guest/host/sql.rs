@@ -89,14 +89,20 @@ impl sql::Host for GuestState {
         })
     }
 
-    fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
+    async fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
         self.charge(FUNCTION);
-        let last = self.local.get().interfaces.sql.last.as_ref().map(|(work, live, statement)| sql::Work {
-            steps: work.steps,
-            rows_scanned: work.scanned,
-            sorts: work.sorts,
-            plan: live.plan(statement),
+        let last = self.local.get().interfaces.sql.last.clone();
+        let last = last.map(|(Work { steps, scanned, sorts }, live, statement)| {
+            let plan = async move { live.plan(&statement).await };
+            (
+                sql::Work { steps, rows_scanned: scanned, sorts, plan: Vec::new() },
+                sched::here(plan.boxed_local()),
+            )
         });
+        let last = match last {
+            Some((work, plan)) => Some(sql::Work { plan: plan.await, ..work }),
+            None => None,
+        };
         let bytes = last.iter().flat_map(|work| &work.plan).map(String::len).sum();
         self.charge(bill::bytes(bytes));
         Ok(last)
@@ -187,7 +193,7 @@ impl Local {
         params: Vec<sql::Value>,
     ) -> Result<Connected<(Span, Asked)>, sql::Error> {
         let (pool, way) = (self.pool(database)?, self.way()?);
-        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             let connection = way.connect(&pool).await?;
             let asked = way.ask(&connection.pool.live, None, &statement, &params).await;
@@ -219,7 +225,7 @@ impl Local {
         params: Vec<sql::Value>,
     ) -> Result<LocalBoxFuture<'static, (Span, Asked, Held)>, sql::Error> {
         let (mut held, way) = self.held(transaction)?;
-        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             way.sched.sleep_until(way.begins).await;
             let live = Rc::clone(&held.connection.pool.live);

@@ -62,9 +62,15 @@ impl Way {
     }
 
     /// Asks one statement, within a transaction if there is one.
-    pub async fn ask(&self, live: &Rc<Live>, open: Option<&mut Open>, text: &str, params: &[Value]) -> Asked {
+    pub async fn ask(
+        &self,
+        live: &Rc<Live>,
+        open: Option<&mut Open>,
+        text: &str,
+        params: &Arc<[Value]>,
+    ) -> Asked {
         let began = self.sched.now();
-        let (summary, query, answer, of) = match live.prepare(text) {
+        let (summary, query, answer, of) = match live.prepare(text).await {
             Ok(statement) => {
                 let answer = match open {
                     Some(open) => open.execute(&statement, params, self).await,
