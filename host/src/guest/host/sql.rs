@@ -5,6 +5,7 @@ mod span;
 mod values;
 mod way;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use simhost_sql::{Ended, Failure, Statement, Value, Work};
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
-use crate::context::SpanId;
 use crate::database::{Connection, Live, Open, Pool};
 use crate::sched;
+use crate::telemetry::record::{Attributes, SpanKind, Text};
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
 use super::state::{GuestState, Host, Local};
@@ -23,7 +24,7 @@ use crate::guest::bindings::Transaction;
 use crate::guest::bindings::simhost::service::sql;
 use crate::guest::identity::Identity;
 use crate::guest::outbound::Asking;
-use span::{Said, Unconnected};
+use span::{Asker, SYSTEM, Unconnected};
 use values::{given, price, refusal, taken};
 use way::{Asked, Way};
 
@@ -66,10 +67,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 type Connected<T> = LocalBoxFuture<'static, Result<T, Unconnected>>;
 
 /// What became of the beginning of a transaction.
-type Begun = (Span, Said, Result<Held, Failure>);
-
-/// A CLIENT span to be: its parent and its id.
-type Span = (Option<SpanId>, SpanId);
+type Begun = Result<Held, Failure>;
 
 impl sql::Host for GuestState {
     async fn query(
@@ -84,7 +82,7 @@ impl sql::Host for GuestState {
             Err(error) => return Ok(Err(error)),
         };
         Ok(match asked.await {
-            Ok((span, asked)) => self.answered(span, asked),
+            Ok(asked) => self.answered(asked),
             Err(unconnected) => Err(self.local.get_mut().unconnected(unconnected)),
         })
     }
@@ -121,11 +119,10 @@ impl sql::HostTransaction for GuestState {
         };
         let begun = begun.await;
         let local = self.local.get_mut();
-        let (span, said, held) = match begun {
+        let held = match begun {
             Ok(begun) => begun,
             Err(unconnected) => return Ok(Err(local.unconnected(unconnected))),
         };
-        local.record_query(span, said, held.as_ref().err(), None);
         Ok(match held {
             Ok(held) => {
                 let handle = local.next_handle();
@@ -147,9 +144,9 @@ impl sql::HostTransaction for GuestState {
             Ok(asked) => sched::here(asked),
             Err(error) => return Ok(Err(error)),
         };
-        let (span, asked, held) = asked.await;
+        let (asked, held) = asked.await;
         self.local.get_mut().interfaces.sql.open.insert(transaction.rep(), held);
-        Ok(self.answered(span, asked))
+        Ok(self.answered(asked))
     }
 
     async fn commit(
@@ -161,8 +158,7 @@ impl sql::HostTransaction for GuestState {
             Ok(ended) => sched::here(ended),
             Err(error) => return Ok(Err(error)),
         };
-        let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
+        let failed = ended.await;
         Ok(failed.map_or(Ok(()), |failure| Err(sql::Error::Refused(refusal(failure)))))
     }
 
@@ -173,8 +169,7 @@ impl sql::HostTransaction for GuestState {
             // It has ended already.
             Err(_) => return Ok(()),
         };
-        let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
+        ended.await;
         Ok(())
     }
 
@@ -191,13 +186,12 @@ impl Local {
         database: &str,
         statement: String,
         params: Vec<sql::Value>,
-    ) -> Result<Connected<(Span, Asked)>, sql::Error> {
+    ) -> Result<Connected<Asked>, sql::Error> {
         let (pool, way) = (self.pool(database)?, self.way()?);
         let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             let connection = way.connect(&pool).await?;
-            let asked = way.ask(&connection.pool.live, None, &statement, &params).await;
-            Ok((way.span, asked))
+            Ok(way.ask(&connection.pool.live, None, &statement, &params).await)
         };
         Ok(asked.boxed_local())
     }
@@ -210,10 +204,10 @@ impl Local {
         let (pool, way) = (self.pool(database)?, self.way()?);
         let begun = async move {
             let connection = way.connect(&pool).await?;
-            let began = way.sched.now();
+            let sent = way.send(&connection.pool.live, "BEGIN");
             let begun = connection.pool.live.begin(&way).await;
-            let said = way.control("BEGIN", &connection, began);
-            Ok((way.span, said, begun.map(|open| Held { open, connection })))
+            sent.controlled(begun.as_ref().err());
+            Ok(begun.map(|open| Held { open, connection }))
         };
         Ok(begun.boxed_local())
     }
@@ -223,14 +217,14 @@ impl Local {
         transaction: u32,
         statement: String,
         params: Vec<sql::Value>,
-    ) -> Result<LocalBoxFuture<'static, (Span, Asked, Held)>, sql::Error> {
+    ) -> Result<LocalBoxFuture<'static, (Asked, Held)>, sql::Error> {
         let (mut held, way) = self.held(transaction)?;
         let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             way.sched.sleep_until(way.begins).await;
             let live = Rc::clone(&held.connection.pool.live);
             let asked = way.ask(&live, Some(&mut held.open), &statement, &params).await;
-            (way.span, asked, held)
+            (asked, held)
         };
         Ok(asked.boxed_local())
     }
@@ -240,22 +234,26 @@ impl Local {
         &mut self,
         transaction: u32,
         commits: bool,
-    ) -> Result<LocalBoxFuture<'static, (Span, Said, Option<Failure>)>, sql::Error> {
+    ) -> Result<LocalBoxFuture<'static, Option<Failure>>, sql::Error> {
         let (Held { open, connection }, way) = self.held(transaction)?;
         let ended = async move {
             way.sched.sleep_until(way.begins).await;
-            let began = way.sched.now();
+            let live = &connection.pool.live;
             if commits {
+                let sent = way.send(live, "COMMIT");
                 let failed = match open.commit(&way).await {
                     Ok(Ended::Committed { .. }) => None,
                     Ok(Ended::RolledBack) => Some(rolled_back()),
                     Err(failure) => Some(failure),
                 };
-                return (way.span, way.control("COMMIT", &connection, began), failed);
+                sent.controlled(failed.as_ref());
+                return failed;
             }
+            let sent = way.send(live, "ROLLBACK");
             drop(open);
-            way.sched.sleep(connection.pool.live.settings.latency.saturating_mul(2)).await;
-            (way.span, way.control("ROLLBACK", &connection, began), None)
+            way.sched.sleep(live.settings.latency.saturating_mul(2)).await;
+            sent.controlled(None);
+            None
         };
         Ok(ended.boxed_local())
     }
@@ -272,13 +270,10 @@ fn rolled_back() -> Failure {
 }
 
 impl GuestState {
-    /// Records the CLIENT span of a statement, charges for its work, and gives the guest its result.
-    fn answered(&mut self, span: Span, asked: Asked) -> Result<sql::Rows, sql::Error> {
-        let Asked { said, result, of } = asked;
-        let work = said.work;
+    /// Charges for the work of a statement, and gives the guest its result.
+    fn answered(&mut self, asked: Asked) -> Result<sql::Rows, sql::Error> {
+        let Asked { work, result, of } = asked;
         let local = self.local.get_mut();
-        let rows = result.as_ref().ok().filter(|done| !done.columns.is_empty()).map(|done| done.rows.len());
-        local.record_query(span, said, result.as_ref().err(), rows);
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
         // The database has taken the time of its steps, and the guest has waited for it.
         self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
@@ -307,13 +302,17 @@ impl Local {
         let Some(scope) = &mut self.scope else {
             return Err(sql::Error::Invalid("statements are executed while a request is served".to_owned()));
         };
-        let span = scope.child();
+        let (parent, id) = scope.child();
+        let begins = self.ahead.reach();
+        let (called, attributes) = ((SpanKind::Client, Text::Static(SYSTEM)), Attributes::default());
+        let span = scope.begin_span((parent, id), self.identity.resource, called, attributes, begins);
+        let origin = scope.origin(id, begins);
         Ok(Way {
             sched: self.host.sched.clone(),
-            begins: self.ahead.reach(),
-            span,
-            host: Rc::clone(&self.host),
-            asking: Asking::new(scope, &self.identity, span.1),
+            begins,
+            span: Cell::new(span),
+            asker: Asker { host: Rc::clone(&self.host), process: self.process, origin },
+            asking: Asking::new(scope, &self.identity, id),
         })
     }
 
