@@ -64,8 +64,8 @@ pub struct Bus {
     addresses: RefCell<Addresses>,
     /// The Resources of loads that have spans.
     loads: Range<u32>,
-    /// The Resources of brokers, in their order.
-    brokers: Range<u32>,
+    /// The Resources of brokers and caches, in their order.
+    servers: Range<u32>,
 }
 
 /// What the bus takes from the model as it is.
@@ -95,8 +95,8 @@ pub struct Parts {
     pub addresses: Addresses,
     /// The Resources of loads that have spans.
     pub loads: Range<u32>,
-    /// Those of [`brokers`](crate::topic::brokers).
-    pub brokers: Range<u32>,
+    /// Those of [`brokers`](crate::topic::brokers), and of [`servers`](crate::cache::servers).
+    pub servers: Range<u32>,
 }
 
 impl Bus {
@@ -118,7 +118,7 @@ impl Bus {
             inside: Cell::new(0),
             addresses: RefCell::new(parts.addresses),
             loads: parts.loads,
-            brokers: parts.brokers,
+            servers: parts.servers,
         });
         bus.await_deployments();
         bus.callee.begin_consuming();

@@ -2,19 +2,30 @@
 //!
 //! What is kept is in [`Store`]. The way there and back, spans and metrics are in the guest's interface.
 
+mod account;
+mod flight;
+mod lost;
+mod server;
 mod store;
+mod trouble;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
 use crate::error::did_you_mean;
-use crate::model::{self, Model, ServiceId};
+use crate::model::{self, Model, Nanos, ServiceId};
 use crate::telemetry::record::{KeyValue, PEER_NAMES};
 
-pub use store::{KEY_AT_MOST, Refused, Store, VALUE_AT_MOST};
+pub use account::{CacheAccount, ClientCounts};
+pub use flight::{Flights, Landing, Lease, Missing};
+pub use server::servers;
+pub use store::{Bounds, KEY_AT_MOST, Refused, Store, StoreCounts, VALUE_AT_MOST};
+pub use trouble::{ActiveFault, Struck, Way};
+
+use trouble::Trouble;
 
 /// The number of the database within a server of Redis, which its clients have unless they select another.
 const DATABASE: &str = "0";
@@ -34,6 +45,14 @@ pub struct Cache {
     /// Its place among the caches of the topology.
     pub number: u32,
     pub store: RefCell<Store>,
+    /// None: each request that misses an entry makes it.
+    pub flights: Option<Rc<Flights>>,
+    /// What clients have met.
+    pub clients: Cell<ClientCounts>,
+    /// Commands that have arrived.
+    executed: Cell<u64>,
+    /// The faults that have it, in the order in which they came.
+    troubles: RefCell<Vec<Trouble>>,
     /// By operation.
     attributes: [OnceCell<Arc<[KeyValue]>>; OPERATIONS],
 }
@@ -74,7 +93,17 @@ impl Caches {
     pub fn of(all: impl IntoIterator<Item = model::Cache>, of: Vec<Vec<usize>>) -> Self {
         let all = all.into_iter().zip(0..).map(|(settings, number)| {
             let store = RefCell::new(Store::new(settings.memory, settings.entries));
-            Rc::new(Cache { settings, number, store, attributes: Default::default() })
+            let flights = settings.single_flight.map(Flights::new);
+            Rc::new(Cache {
+                settings,
+                number,
+                store,
+                flights,
+                clients: Cell::default(),
+                executed: Cell::new(0),
+                troubles: RefCell::default(),
+                attributes: Default::default(),
+            })
         });
         Self { all: all.collect(), of }
     }
@@ -96,6 +125,16 @@ impl Caches {
         })
     }
 
+    /// What was asked of each, in the order of the topology, until the instant `now`.
+    pub fn accounts(&self, now: Nanos) -> Vec<CacheAccount> {
+        self.all.iter().map(|cache| cache.account(now)).collect()
+    }
+
+    /// One of them, by its place in the topology.
+    pub fn at(&self, place: usize) -> &Cache {
+        &self.all[place]
+    }
+
     fn usable(&self, service: ServiceId) -> impl Iterator<Item = &Rc<Cache>> {
         let places = self.of.get(service.index()).into_iter().flatten();
         places.filter_map(|place| self.all.get(*place))
@@ -103,6 +142,31 @@ impl Caches {
 }
 
 impl Cache {
+    /// A command has arrived.
+    pub fn arrived(&self) {
+        self.executed.set(self.executed.get() + 1);
+    }
+
+    /// A request has missed the entry of this key at the instant `now`.
+    pub fn missing(&self, key: &str, now: Nanos) -> Missing {
+        self.flights.as_ref().map_or(Missing::Make(None), |flights| flights.missing(key, now))
+    }
+
+    /// Counts what a client has met.
+    pub fn note(&self, count: impl FnOnce(&mut ClientCounts)) {
+        let mut clients = self.clients.get();
+        count(&mut clients);
+        self.clients.set(clients);
+    }
+
+    fn account(&self, now: Nanos) -> CacheAccount {
+        let mut store = self.store.borrow_mut();
+        store.expire(now);
+        let (keys, bytes) = store.size();
+        let name = self.settings.name.clone();
+        CacheAccount { name, store: store.counts(), clients: self.clients.get(), keys, bytes }
+    }
+
     /// What all CLIENT spans of an operation share, by the semantic conventions 1.44 ("Semantic conventions
     /// for Redis client operations").
     pub fn attributes(&self, operation: Operation) -> Arc<[KeyValue]> {

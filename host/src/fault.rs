@@ -35,8 +35,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::model::{
-    Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault, ReplicaFault, ServiceId,
-    SpanFault, WorkerFault,
+    CacheEffect, CacheFault, Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault,
+    ReplicaFault, ServiceId, SpanFault, WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -70,6 +70,7 @@ pub enum Point {
     Span,
     Record,
     Database,
+    Cache,
     Export,
 }
 
@@ -85,6 +86,8 @@ pub enum Action {
     Record(RecordFault),
     /// Of the database with this index.
     Database(usize, DatabaseFault),
+    /// Of the cache with this index.
+    Cache(usize, CacheFault),
     Export(ExportFault),
 }
 
@@ -101,6 +104,7 @@ impl Action {
             Effect::Span(effect) => Self::Span(effect.clone()),
             Effect::Record(effect) => Self::Record(effect.clone()),
             Effect::Database { database, fault } => Self::Database(*database, fault.clone()),
+            Effect::Cache(CacheEffect { cache, fault, .. }) => Self::Cache(*cache, fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
     }
@@ -114,6 +118,7 @@ impl Action {
             Self::Span(_) => Point::Span,
             Self::Record(_) => Point::Record,
             Self::Database(..) => Point::Database,
+            Self::Cache(..) => Point::Cache,
             Self::Export(_) => Point::Export,
         }
     }
@@ -135,7 +140,8 @@ impl Effect {
             | Self::Worker(_)
             | Self::Replica(_)
             | Self::Span(_)
-            | Self::Database { .. } => true,
+            | Self::Database { .. }
+            | Self::Cache(_) => true,
             Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
@@ -146,9 +152,18 @@ impl Effect {
 /// fault's name. Call it again whenever the seed has become another.
 pub fn draw_targets(model: &mut Model) {
     let key = Key::new(model.root(), Purpose::Target);
-    for fault in model.faults.iter_mut().filter(|fault| !fault.one_of.is_empty()) {
-        let drawn = key.with_name(&fault.name).unit() * fault.one_of.len() as f64;
-        fault.target = Some(fault.one_of[drawn as usize].clone());
+    for fault in &mut model.faults {
+        let drawn = |of: usize| (key.with_name(&fault.name).unit() * of as f64) as usize;
+        if !fault.one_of.is_empty() {
+            fault.target = Some(fault.one_of[drawn(fault.one_of.len())].clone());
+        }
+        let several = fault.caches().len();
+        let drawn = drawn(several);
+        if let Effect::Cache(CacheEffect { cache, one_of, .. }) = &mut fault.effect
+            && several > 1
+        {
+            *cache = one_of[drawn];
+        }
     }
 }
 
@@ -192,7 +207,7 @@ impl Station {
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
-            Point::Replica | Point::Record | Point::Database | Point::Export => None,
+            Point::Replica | Point::Record | Point::Database | Point::Cache | Point::Export => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bus::stats::{Accounts, Broken};
+use crate::cache::CacheAccount;
 use crate::clock;
 use crate::database::DatabaseAccount;
 use crate::fault;
@@ -22,6 +23,7 @@ use crate::telemetry::record::Resource;
 use crate::telemetry::recorder::Counts;
 use crate::topic::TopicAccount;
 
+mod caches;
 mod databases;
 mod exemplars;
 pub mod grid;
@@ -37,6 +39,7 @@ mod timeline;
 mod topics;
 pub mod words;
 
+pub use caches::CacheRow;
 pub use databases::{DatabaseRow, PoolRow, StatementRow};
 pub use instances::InstanceRow;
 use objectives::Counted;
@@ -101,6 +104,9 @@ pub struct Report {
     /// Databases that were asked for anything, in the order of the topology. Not there if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<DatabaseRow>,
+    /// Caches that were asked for anything, in the order of the topology. Not there if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<CacheRow>,
     /// Topics that took a message or refused one, in the order of the topology. Not there if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicRow>,
@@ -143,6 +149,8 @@ pub struct Facts<'a> {
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
     pub databases: Vec<DatabaseAccount>,
+    /// What was asked of caches, in the order of the topology.
+    pub caches: Vec<CacheAccount>,
     /// Scrapes that were answered with metrics; none where nobody can scrape the run.
     pub scrapes: Option<u64>,
     /// Metrics that pages for Prometheus could not have, each with the data points that they are without.
@@ -197,6 +205,7 @@ impl Report {
             instances: instances::rows(&accounts, facts.resources, time),
             links: rows::links(&accounts, time),
             databases: databases::rows(&facts.databases, model, time),
+            caches: caches::rows(facts.caches, time),
             topics: topics::rows(model, facts.topics, time),
             symptoms: symptoms::symptoms(&timeline),
             timeline,

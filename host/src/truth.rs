@@ -44,6 +44,7 @@ pub struct Names {
     pub routes: Vec<Vec<Arc<str>>>,
     /// In the order of the topology.
     pub databases: Vec<String>,
+    pub caches: Vec<String>,
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
@@ -134,6 +135,7 @@ impl TruthWriter {
             after_window: firing.after.map(AfterWindow::from),
             service: self.names.service(firing.service).to_owned(),
             database: firing.database.map(|database| self.names.databases[database].clone()),
+            cache: firing.cache.map(|cache| self.names.caches[cache].clone()),
             route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
             replica: firing.replica,
             service_instance_id: firing.resource.and_then(|resource| self.names.instance(resource.0)),
@@ -151,7 +153,7 @@ impl TruthWriter {
             shard: self.shard,
             fault: rule.name.to_string(),
             kind: rule.kind.name.to_owned(),
-            target: Aim::of(rule.target.as_ref(), rule.database, &self.names, Some(self.shard)),
+            target: Aim::of(rule.target.as_ref(), (rule.database, rule.cache), &self.names, Some(self.shard)),
             state,
             number: turn.number,
             by: By::new(turn.cause, &rule.when.schedule),

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::metrics::{Metrics, Misused, Snapshot};
+use crate::metrics::{LookedAt, Metrics, Misused, Snapshot};
 use crate::model::Nanos;
 use crate::telemetry::record::ResourceId;
 
@@ -52,13 +52,13 @@ impl Bus {
     }
 
     /// The Resources of all processes: of the replicas of the topology, of loads that have spans, of what
-    /// faults deploy, and of brokers.
+    /// faults deploy, of brokers and of caches.
     pub fn processes(&self) -> impl Iterator<Item = ResourceId> {
         let of = |replica: &Replica| replica.identity.resource;
         let own = self.nodes().iter().flat_map(own).map(of);
         let released = self.nodes().iter().flat_map(released).map(of);
         let others = self.loads.clone().map(ResourceId);
-        own.chain(others).chain(released).chain(self.brokers.clone().map(ResourceId))
+        own.chain(others).chain(released).chain(self.servers.clone().map(ResourceId))
     }
 
     /// Cumulative metrics of all processes at this instant, with explicit buckets. Nothing is
@@ -74,14 +74,21 @@ impl Bus {
         for load in self.loads.clone() {
             metrics.snapshot(ResourceId(load), None, false, now, &mut snapshot);
         }
-        for (broker, looked_at) in self.brokers.clone().zip(self.host().topics.observed(now)) {
-            metrics.snapshot_of(ResourceId(broker), looked_at, now, &mut snapshot);
+        for (server, looked_at) in self.told(now) {
+            metrics.snapshot_of(server, looked_at, now, &mut snapshot);
         }
         snapshot
     }
 
+    /// What brokers and caches tell at an instant, each with its Resource.
+    fn told(&self, now: Nanos) -> impl Iterator<Item = (ResourceId, Vec<LookedAt>)> {
+        let host = self.host();
+        let told = host.topics.observed(now).into_iter().chain(host.caches.observed(now));
+        self.servers.clone().map(ResourceId).zip(told)
+    }
+
     /// Leaves the metrics of all processes at an instant: the replicas in their order, the loads, what faults
-    /// have deployed, and the brokers. A process that stands still leaves nothing.
+    /// have deployed, the brokers and the caches. A process that stands still leaves nothing.
     fn collect(&self, metrics: &Metrics, now: Nanos) {
         let leave = &mut |record| self.recorder().metric(record);
         let (own, released) = (self.nodes().iter().flat_map(own), self.nodes().iter().flat_map(released));
@@ -95,8 +102,8 @@ impl Bus {
         for replica in released.filter(goes_on) {
             metrics.collect(replica.identity.resource, Some(replica.observed()), now, leave);
         }
-        for (broker, looked_at) in self.brokers.clone().zip(self.host().topics.observed(now)) {
-            metrics.collect_of(ResourceId(broker), looked_at, now, leave);
+        for (server, looked_at) in self.told(now) {
+            metrics.collect_of(server, looked_at, now, leave);
         }
         metrics.collected(now);
     }

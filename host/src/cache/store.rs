@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use crate::model::Nanos;
 
+use super::lost::Lost;
+
 /// Bytes of a key. The WIT has the number.
 pub const KEY_AT_MOST: usize = 1 << 10;
 
@@ -36,6 +38,30 @@ pub struct Store {
     uses: u64,
     /// Bytes that all entries take.
     bytes: u64,
+    counts: StoreCounts,
+    /// What a fault leaves of the bounds.
+    bounds: Option<Bounds>,
+    lost: Lost,
+}
+
+/// What a fault leaves of a cache's bounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// This share of them.
+    pub share: f64,
+    /// The fault, by its place in the model.
+    pub fault: usize,
+}
+
+/// What became of entries and of lookups of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// Lookups that have found an entry, and those that have not.
+    pub hits: u64,
+    pub misses: u64,
+    /// Entries that were removed to make room, and as their time was over.
+    pub evicted: u64,
+    pub expired: u64,
 }
 
 #[derive(Debug)]
@@ -48,7 +74,7 @@ struct Entry {
 
 impl Store {
     /// Without entries, of which there may be so much `memory` in bytes, and `most`.
-    pub const fn new(memory: u64, most: u64) -> Self {
+    pub fn new(memory: u64, most: u64) -> Self {
         Self {
             memory,
             most,
@@ -57,11 +83,33 @@ impl Store {
             by_expiry: BTreeSet::new(),
             uses: 0,
             bytes: 0,
+            counts: StoreCounts::default(),
+            bounds: None,
+            lost: Lost::default(),
         }
     }
 
-    /// The value of a key at the instant `now`.
+    /// How many entries there are, and the bytes that they take.
+    pub fn size(&self) -> (u64, u64) {
+        (self.entries.len() as u64, self.bytes)
+    }
+
+    /// What was counted so far.
+    pub const fn counts(&self) -> StoreCounts {
+        self.counts
+    }
+
+    /// The value of a key at the instant `now`. It is counted as a hit or a miss.
     pub fn get(&mut self, key: &str, now: Nanos) -> Option<Rc<[u8]>> {
+        let value = self.find(key, now);
+        match value {
+            Some(_) => self.counts.hits += 1,
+            None => self.counts.misses += 1,
+        }
+        value
+    }
+
+    fn find(&mut self, key: &str, now: Nanos) -> Option<Rc<[u8]>> {
         self.expire(now);
         let entry = self.entries.get_mut(key)?;
         self.uses += 1;
@@ -87,10 +135,7 @@ impl Store {
             return Err(Refused::TooLarge(bytes));
         }
         self.delete(key, now);
-        while self.entries.len() as u64 >= self.most || self.bytes + bytes > self.memory {
-            let Some((_, oldest)) = self.by_use.pop_first() else { break };
-            self.remove(&oldest);
-        }
+        self.make_room(bytes, 1);
         let key: Rc<str> = key.into();
         self.uses += 1;
         self.bytes += bytes;
@@ -100,9 +145,61 @@ impl Store {
         Ok(())
     }
 
+    /// Evicts entries until one more of so many bytes has room.
+    fn make_room(&mut self, bytes: u64, more: u64) {
+        let share = |of: u64| match self.bounds {
+            Some(Bounds { share, .. }) => (of as f64 * share) as u64,
+            None => of,
+        };
+        let (most, memory) = (share(self.most).max(1), share(self.memory));
+        while self.entries.len() as u64 + more > most || self.bytes + bytes > memory {
+            let Some((_, oldest)) = self.by_use.pop_first() else { break };
+            let expires = self.entries.get(&oldest).and_then(|entry| entry.expires);
+            self.remove(&oldest);
+            self.counts.evicted += 1;
+            if let Some(Bounds { fault, .. }) = self.bounds {
+                self.lost.note(fault, oldest, expires);
+            }
+        }
+        if self.bounds.is_some() {
+            self.lost.keep(self.most.saturating_sub(self.entries.len() as u64 + more));
+        }
+    }
+
+    /// From the instant `now` on a fault leaves this of the bounds, or all of them.
+    pub fn bound(&mut self, bounds: Option<Bounds>, now: Nanos) {
+        if self.bounds != bounds {
+            self.expire(now);
+            self.bounds = bounds;
+            self.make_room(0, 0);
+        }
+    }
+
+    /// A fault, by its place in the model, takes all entries. That is no eviction.
+    pub fn flush(&mut self, fault: usize, now: Nanos) {
+        self.expire(now);
+        let keys: Vec<_> = std::mem::take(&mut self.by_use).into_values().collect();
+        for key in keys {
+            let expires = self.entries.get(&key).and_then(|entry| entry.expires);
+            self.remove(&key);
+            self.lost.note(fault, key, expires);
+        }
+    }
+
+    /// The fault without which there would be an entry of this key.
+    pub fn lost_by(&mut self, key: &str, now: Nanos) -> Option<usize> {
+        self.lost.by(key, now)
+    }
+
+    /// A fault is over.
+    pub fn forget_fault(&mut self, fault: usize) {
+        self.lost.forget_fault(fault);
+    }
+
     /// Removes an entry; whether there was one at the instant `now`.
     pub fn delete(&mut self, key: &str, now: Nanos) -> bool {
         self.expire(now);
+        self.lost.forget(key);
         self.remove(key)
     }
 
@@ -111,7 +208,7 @@ impl Store {
     /// # Errors
     /// There is no number, or the sum would be none of 64 bits; or the entry takes more than the cache has.
     pub fn increment(&mut self, key: &str, by: i64, now: Nanos) -> Result<i64, Refused> {
-        let before = self.get(key, now);
+        let before = self.find(key, now);
         let number = before.map_or(Some(0), |value| number(&value));
         let sum = number.and_then(|number| number.checked_add(by)).ok_or(Refused::NotANumber)?;
         let expires = self.entries.get(key).and_then(|entry| entry.expires);
@@ -120,12 +217,13 @@ impl Store {
     }
 
     /// Removes what has expired by the instant `now`.
-    fn expire(&mut self, now: Nanos) {
+    pub fn expire(&mut self, now: Nanos) {
         while let Some((expires, _)) = self.by_expiry.first()
             && *expires <= now
         {
             let Some((_, key)) = self.by_expiry.pop_first() else { break };
             self.remove(&key);
+            self.counts.expired += 1;
         }
     }
 

@@ -27,6 +27,8 @@ pub struct State {
     pub route: Option<String>,
     /// The database that it strikes; null where it strikes none.
     pub database: Option<String>,
+    /// The cache that it strikes; null where it strikes none.
+    pub cache: Option<String>,
     /// Whether it strikes now.
     pub active: bool,
     /// Whether a hand holds it as it is; otherwise its schedule says what it is.

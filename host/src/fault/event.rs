@@ -75,6 +75,9 @@ pub struct Firing {
     /// The database that is asked, where that is struck: an index into
     /// [`Model::databases`](crate::model::Model::databases).
     pub database: Option<usize>,
+    /// The cache that is asked, where that is struck: an index into
+    /// [`Model::caches`](crate::model::Model::caches).
+    pub cache: Option<usize>,
     pub replica: Option<u32>,
     /// The Resource of the process that is struck, or that gets what is struck.
     pub resource: Option<ResourceId>,
@@ -124,6 +127,7 @@ impl Firing {
             after: After::of(rule, window),
             service: site.service,
             database: rule.database,
+            cache: rule.cache,
             replica: site.replica,
             resource: site.resource,
             route: site.route,
@@ -160,6 +164,7 @@ impl Firing {
             after: After::of(rule, window),
             service,
             database: None,
+            cache: None,
             replica: Some(replica),
             resource: Some(resource),
             route: None,

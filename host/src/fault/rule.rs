@@ -21,6 +21,8 @@ pub struct Rule {
     pub target: Option<Target>,
     /// The database that it strikes: an index into [`Model::databases`](crate::model::Model::databases).
     pub database: Option<usize>,
+    /// The cache that it strikes: an index into [`Model::caches`](crate::model::Model::caches).
+    pub cache: Option<usize>,
     pub conditions: Vec<Condition>,
     pub when: When,
     pub chance: RefCell<Chance>,
@@ -73,6 +75,7 @@ impl Rule {
             kind: fault.kind,
             target: fault.target.clone(),
             database: fault.database(),
+            cache: fault.cache(),
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),

@@ -63,7 +63,7 @@ interfaces! {
     logging,
     metrics,
     sql with State,
-    cache,
+    cache with State,
     messaging,
     delivery,
     clock,

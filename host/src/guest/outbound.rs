@@ -39,12 +39,12 @@ pub trait Outbound {
         began: Nanos,
     ) -> Option<LocalBoxFuture<'static, Vec<Event>>>;
 
-    /// A fault, by its place in the model, strikes what a guest asks of a database, which takes this much
-    /// longer by it, where that is known.
+    /// A fault, by its place in the model, strikes what a guest asks of a database or a cache, which takes
+    /// this much longer by it, where that is known.
     fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
 }
 
-/// For which request or job a guest asks a database.
+/// For which request or job a guest asks a database or a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// The service that asks, and its replica.

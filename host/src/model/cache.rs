@@ -15,6 +15,8 @@ pub struct Cache {
     pub latency: Distribution,
     /// How long a service waits for an answer; none: until it is there.
     pub timeout: Option<Nanos>,
+    /// How long requests wait at most for the one that makes a missing entry; none: each makes it itself.
+    pub single_flight: Option<Nanos>,
 }
 
 /// What a cache is to its clients.

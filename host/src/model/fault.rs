@@ -5,8 +5,8 @@ mod effect;
 use super::{Distribution, Nanos, Place, ServiceId};
 
 pub use effect::{
-    Canary, ContextDamage, DatabaseFault, Direction, DoorFault, Effect, ExportFault, FaultEvent,
-    NetworkFault, RecordFault, ReplicaFault, SpanFault, TableLock, WorkerFault,
+    CacheEffect, CacheFault, Canary, ContextDamage, DatabaseFault, Direction, DoorFault, Effect, ExportFault,
+    FaultEvent, NetworkFault, RecordFault, ReplicaFault, SpanFault, TableLock, WorkerFault,
 };
 
 /// A rule that changes what the bus or a replica does, for what it matches.
@@ -18,7 +18,7 @@ pub struct Fault {
     pub effect: Effect,
     /// What `simhost check` says of it behind its kind: ` of 350ms`.
     pub detail: String,
-    /// None of a fault that concerns no service: `collector-down`, those of databases. Of
+    /// None of a fault that concerns no service: `collector-down`, those of databases and caches. Of
     /// [`one_of`](Self::one_of) several it is the one that the seed draws (`fault::draw_targets`).
     pub target: Option<Target>,
     /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
@@ -221,6 +221,25 @@ impl Fault {
         match &self.effect {
             Effect::Database { database, .. } => Some(*database),
             _ => None,
+        }
+    }
+
+    /// The cache that it strikes: an index into [`Model::caches`](super::Model::caches).
+    pub const fn cache(&self) -> Option<usize> {
+        match &self.effect {
+            Effect::Cache(effect) => Some(effect.cache),
+            _ => None,
+        }
+    }
+
+    /// All caches that it may strike: one of several, or the only one.
+    pub fn caches(&self) -> &[usize] {
+        match &self.effect {
+            Effect::Cache(CacheEffect { cache, one_of, .. }) if one_of.is_empty() => {
+                std::slice::from_ref(cache)
+            }
+            Effect::Cache(CacheEffect { one_of, .. }) => one_of,
+            _ => &[],
         }
     }
 }

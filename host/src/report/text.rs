@@ -6,6 +6,7 @@ use crate::error::{INFALLIBLE, wrap};
 use crate::model::Nanos;
 use crate::telemetry::console::Style;
 
+use super::caches;
 use super::databases;
 use super::exemplars;
 use super::instances::{self, InstanceRow};
@@ -164,6 +165,7 @@ impl Report {
         page.text.push('\n');
         page.table("link", &self.links, |row| row.numbers.weight(), 2, &columns);
         databases::write(&mut page, &self.databases);
+        caches::write(&mut page, &self.caches);
         page.close();
         sparkline::write(page.text, &self.timeline, &self.symptoms, style);
         page.text.push('\n');

@@ -113,10 +113,12 @@ fn of_service(model: &Model, services: &[LoadedService], calls: &Calls, id: Serv
 }
 
 fn of_cache(cache: &Cache) -> String {
-    let Cache { name, system, memory, entries, latency, timeout } = cache;
+    let Cache { name, system, memory, entries, latency, timeout, single_flight } = cache;
     let (system, memory, latency) = (system.name(), show_size(*memory), show_distribution(latency));
     let patience = timeout.map_or_else(String::new, |timeout| format!(", timeout {}", clock::show(timeout)));
-    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}")
+    let flight = single_flight.map(|most| format!(", single-flight up to {}", clock::show(most)));
+    let flight = flight.unwrap_or_default();
+    format!("cache {name}: {system}, {memory}, {entries} entries, latency {latency}{patience}{flight}")
 }
 
 /// Calls as a configuration has them: `,` between steps, `&` between what is called at the same time.

@@ -50,8 +50,8 @@ struct Responder {
     scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
-    /// Service, route and database of each fault.
-    targets: Vec<[Option<String>; 3]>,
+    /// Service, route, database and cache of each fault.
+    targets: Vec<[Option<String>; 4]>,
 }
 
 /// Serves the control API, from now on until the run is told to stop.
@@ -75,7 +75,9 @@ pub fn attend(
         let target = fault.target.as_ref();
         let service = target.map(|target| model.service(target.service).name.clone());
         let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
-        [service, route, fault.database().map(|database| model.databases[database].name.clone())]
+        let database = fault.database().map(|database| model.databases[database].name.clone());
+        let cache = fault.cache().map(|cache| model.caches[cache].name.clone());
+        [service, route, database, cache]
     };
     let responder = Responder {
         scheduler: Rc::clone(scheduler),
@@ -123,7 +125,7 @@ impl Responder {
     }
 
     fn state(&self, rule: &Rule) -> State {
-        let [service, route, database] = self.targets[rule.index].clone();
+        let [service, route, database, cache] = self.targets[rule.index].clone();
         let counts = rule.counts();
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
@@ -133,6 +135,7 @@ impl Responder {
             service,
             route,
             database,
+            cache,
             active: rule.is_active(),
             held: self.scheduler.is_manual(rule.index),
             probability: rule.probability(),

@@ -201,6 +201,7 @@ fn report(
         recorded: done.recorded,
         misused: std::mem::take(&mut done.misused),
         databases: std::mem::take(&mut done.databases),
+        caches: std::mem::take(&mut done.caches),
         scrapes: done.scrapes,
         clashes: clashes.map(|clashes| clashes.all()).unwrap_or_default(),
         sent,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
+use crate::cache;
 use crate::fault;
 use crate::model::{Load, Model, Scalar, ServiceId};
 use crate::telemetry::digest::GUEST_DIGEST;
@@ -35,8 +36,8 @@ impl WorldResources {
     }
 }
 
-/// All Resources of a world: of the replicas, of the loads, of what faults deploy, of brokers, and those
-/// that faults ask for.
+/// All Resources of a world: of the replicas, of the loads, of what faults deploy, of brokers and caches, and
+/// those that faults ask for.
 pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[Resource]> {
     // With the service and the replica, if it is one's.
     let mut all: Vec<(_, Resource)> = Vec::new();
@@ -56,7 +57,8 @@ pub fn resources(model: &Model, telemetry: &Settings, loaded: &Loaded) -> Arc<[R
     for release in loaded.releases.iter().filter(|release| release.service.guest.is_some()) {
         all.extend(of_replicas(release.target.index(), &release.service, Some(&release.name)));
     }
-    all.extend(brokers(model).into_iter().map(|name| (None, own_resource(model, telemetry, name))));
+    let servers = brokers(model).into_iter().chain(cache::servers(model));
+    all.extend(servers.map(|name| (None, own_resource(model, telemetry, name))));
     let (origins, mut resources): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     for (_, at, name) in fault::aliases(model, &origins) {
         resources.push(resources[at].clone().named(name));
@@ -98,7 +100,7 @@ fn resource(
     Resource { service: Arc::clone(&service.name), attributes }
 }
 
-/// The Resource of a load that has spans, or of a broker: a service of its own.
+/// The Resource of a load that has spans, of a broker or of a cache: a service of its own.
 fn own_resource(model: &Model, settings: &Settings, name: &str) -> Resource {
     let name: Arc<str> = name.into();
     let mut attributes = common(model, settings, &name, instance_id(model.root(), &name, 0, None));

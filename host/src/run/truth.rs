@@ -188,6 +188,7 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
         services: loaded.services.iter().map(|service| Arc::clone(&service.name)).collect(),
         routes: ids.map(|id| loaded.routes(id)).collect(),
         databases: model.databases.iter().map(|database| database.name.clone()).collect(),
+        caches: model.caches.iter().map(|cache| cache.name.clone()).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bus::replica::Replica;
 use crate::bus::replica_faults::ReplicaFaults;
 use crate::bus::spans::ClientAttributes;
 use crate::bus::{self, Bus, BusSettings, External, GuestNode, Node, NodeCode, Parts, ReplicaSet};
-use crate::cache::Caches;
+use crate::cache::{self, Caches};
 use crate::database::{Databases, Opened};
 use crate::fault::{self, Faults, Ledger};
 use crate::guest::Host;
@@ -107,8 +107,8 @@ pub fn build(
         making.release(&mut nodes[release.target.index()], release);
     }
     let Making { addresses, behind, .. } = making;
-    let brokers = behind..behind + brokers(model).len() as u32;
-    let behind = brokers.end;
+    let servers = behind..behind + (brokers(model).len() + cache::servers(model).count()) as u32;
+    let behind = servers.end;
     let records = records(model, &host, &faults.ledger, &nodes, first..ResourceId(behind));
     Bus::new(Parts {
         host,
@@ -127,7 +127,7 @@ pub fn build(
         },
         addresses,
         loads,
-        brokers,
+        servers,
     })
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::bus::Bus;
 use crate::bus::stats::Accounts;
+use crate::cache::CacheAccount;
 use crate::clock::Clock;
 use crate::database::{DatabaseAccount, Opened};
 use crate::fault::impact::ImpactSummary;
@@ -87,6 +88,8 @@ pub struct Simulated {
     pub misused: Vec<Misused>,
     /// What was asked of databases, in the order of the topology.
     pub databases: Vec<DatabaseAccount>,
+    /// What was asked of caches, in the order of the topology.
+    pub caches: Vec<CacheAccount>,
     /// The databases themselves, if they are kept: those of the first world.
     pub engines: Vec<Database>,
     /// Scrapes that were answered with metrics; none where nobody can scrape it.
@@ -167,6 +170,7 @@ impl World<'_> {
         let driven = sched.block_on(driving.as_mut(), idle);
         let (simulated, tasks) = (sched.now() - start, sched.tasks() as u64);
         let (accounts, topics) = (bus.stats().close(sched.now()), bus.host().topics.accounts());
+        let caches = bus.host().caches.accounts(sched.now());
         bus.collect_last();
         // What is cut off here still ends the spans of its calls.
         sched.clear();
@@ -202,6 +206,7 @@ impl World<'_> {
             topics,
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
+            caches,
             engines,
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
@@ -247,6 +252,9 @@ impl Simulated {
         self.recorded += other.recorded;
         self.misused.extend(other.misused);
         for (mine, theirs) in self.databases.iter_mut().zip(&other.databases) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.caches.iter_mut().zip(&other.caches) {
             mine.merge(theirs);
         }
         self.simulated = self.simulated.max(other.simulated);

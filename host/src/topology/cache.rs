@@ -25,7 +25,7 @@ pub(super) static CACHES: Key<Named, Optional> = Key {
 static CACHE: Section = Section {
     name: "cache",
     says: "a cache, which evicts the entry that was used least recently",
-    keys: &[&SYSTEM, &MEMORY, &ENTRIES, &LATENCY, &TIMEOUT],
+    keys: &[&SYSTEM, &MEMORY, &ENTRIES, &LATENCY, &TIMEOUT, &SINGLE_FLIGHT],
     rules: &[],
 };
 
@@ -65,6 +65,14 @@ static TIMEOUT: Key<By<Nanos>, Optional> = Key {
     says: "how long a service waits for an answer; then its guest gets the error `timeout`",
 };
 
+static SINGLE_FLIGHT: Key<By<Nanos>, Optional> = Key {
+    name: "single-flight",
+    of: TIME,
+    absent: Optional("none"),
+    says: "one request makes an entry that is missing, and the others wait for it, this long at most: see \
+           [single-flight](caches.md#single-flight)",
+};
+
 /// `caches` of a service.
 pub(super) static OF_SERVICE: Key<List<Written>, Optional> = Key {
     name: "caches",
@@ -90,6 +98,7 @@ fn cache(entry: &Value<'_>) -> Option<Cache> {
     let table = CACHE.open(entry, format!("cache {}", quote(entry.key)))?;
     let (system, memory, entries) = (SYSTEM.read(&table), MEMORY.read(&table), ENTRIES.read(&table));
     let (latency, timeout) = (LATENCY.read(&table), TIMEOUT.read(&table));
+    let single_flight = SINGLE_FLIGHT.read(&table);
     Some(Cache {
         name: entry.key.to_owned(),
         system: system?,
@@ -97,6 +106,7 @@ fn cache(entry: &Value<'_>) -> Option<Cache> {
         entries: entries?,
         latency: latency?,
         timeout: timeout?,
+        single_flight: single_flight?,
     })
 }
 

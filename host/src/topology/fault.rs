@@ -157,8 +157,8 @@ impl<'a> Reader<'_, 'a> {
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
         let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let database = target::database(table, declared, &around);
-        let read = kinds::read(table, declared, (known, database), &around);
+        let stores = target::stores(table, declared, &around);
+        let read = kinds::read(table, declared, (known, &stores), &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));

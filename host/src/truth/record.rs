@@ -70,6 +70,9 @@ pub enum Record {
         /// The database that is asked; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
         database: Option<String>,
+        /// The cache that is asked; only of a fault that strikes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache: Option<String>,
         /// Null for a request that meets no route, for what strikes no request, and for a
         /// recorded span that is no SERVER span.
         route: Option<String>,
@@ -159,7 +162,7 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name.to_owned(),
             description,
-            target: Aim::of(fault.target.as_ref(), fault.database(), names, None),
+            target: Aim::of(fault.target.as_ref(), (fault.database(), fault.cache()), names, None),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -169,7 +172,7 @@ impl Declared {
 /// At whom a fault is aimed; what is null is not narrowed down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Aim {
-    /// Null for a fault that strikes a database, whoever asks it.
+    /// Null for a fault that strikes a database or a cache, whoever asks it.
     pub service: Option<String>,
     pub route: Option<String>,
     pub from: Option<String>,
@@ -182,17 +185,23 @@ pub struct Aim {
     /// Only of a fault that strikes a database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Only of a fault that strikes a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
 }
 
 impl Aim {
-    /// At a service, at a database, or at neither.
+    /// At a service, at a database, at a cache, or at none of them.
     pub fn of(
         target: Option<&Target>,
-        database: Option<usize>,
+        (database, cache): (Option<usize>, Option<usize>),
         names: &Names,
         shard: Option<u32>,
     ) -> Option<Self> {
-        let at_database = |database: usize| Self {
+        if let Some(target) = target {
+            return Some(Self::new(target, names, shard));
+        }
+        (database.is_some() || cache.is_some()).then(|| Self {
             service: None,
             route: None,
             from: None,
@@ -201,9 +210,9 @@ impl Aim {
             from_replica: None,
             from_service_instance_id: None,
             span: None,
-            database: Some(names.databases[database].clone()),
-        };
-        target.map(|target| Self::new(target, names, shard)).or_else(|| database.map(at_database))
+            database: database.map(|database| names.databases[database].clone()),
+            cache: cache.map(|cache| names.caches[cache].clone()),
+        })
     }
 
     /// As the world `shard` has it; none: as all have it.
@@ -220,6 +229,7 @@ impl Aim {
             from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
             span: target.span.as_ref().map(|(name, _)| name.clone()),
             database: None,
+            cache: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Faults through whole runs: when they are active, whom they strike, and what a
 //! hand can do to them meanwhile.
 
+mod cache;
 mod chance;
 mod conditions;
 mod context;

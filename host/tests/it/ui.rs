@@ -191,6 +191,7 @@ fn dump_effect(effect: &Effect) -> String {
             };
             format!("{fault} of database {database}")
         }
+        Effect::Cache(effect) => format!("{effect:?}"),
         Effect::Export(fault) => format!("{fault:?}"),
     };
     without_places(&text)

@@ -145,7 +145,11 @@ const fn leaves_spans_whole(effect: &Effect) -> bool {
             | NetworkFault::DropContext { .. }
             | NetworkFault::Unsample,
         ) => false,
-        Effect::Door(_) | Effect::Span(_) | Effect::Database { .. } | Effect::Export(_) => true,
+        Effect::Door(_)
+        | Effect::Span(_)
+        | Effect::Database { .. }
+        | Effect::Cache(_)
+        | Effect::Export(_) => true,
         Effect::Worker(WorkerFault::Crash { .. }) => false,
         Effect::Worker(_) => true,
         Effect::Replica(

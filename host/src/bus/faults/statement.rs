@@ -1,4 +1,4 @@
-//! Statements of guests that faults of their databases strike.
+//! Statements and commands of guests that faults of their databases and caches strike.
 
 use crate::fault::{Drawn, Firing, Side, Site, Spans};
 use crate::guest::Asking;
@@ -6,11 +6,11 @@ use crate::model::Nanos;
 
 use crate::bus::callee::CalleeSide;
 
-/// The spans that show what strikes a statement, the best first.
+/// The spans that show what strikes a statement or a command, the best first.
 const SIGNS: &[Side] = &[Side::Own, Side::Server];
 
 impl CalleeSide {
-    /// A fault, by its place in the model, strikes what is asked of a database.
+    /// A fault, by its place in the model, strikes what is asked of a database or a cache.
     pub(in crate::bus) fn strike_statement(&self, fault: usize, asking: &Asking, longer: Option<Nanos>) {
         let Some(rule) = self.faults.rules().get(fault) else { return };
         let Asking { service, replica, resource, slot, from, trace, server, span } = *asking;

@@ -3,8 +3,10 @@
 
 use std::rc::Rc;
 
+use crate::cache::ActiveFault;
 use crate::fault::{Action, Faults, Rule, WindowHandler};
 use crate::model::{ExportFault, Nanos, ReplicaFault};
+use crate::rng::Key;
 use crate::telemetry::signal::Receivers;
 
 use crate::bus::GuestNode;
@@ -45,6 +47,11 @@ impl WindowHandler for CalleeSide {
                 );
                 None
             }
+            Action::Cache(cache, fault) => {
+                let active = Box::new(AtCache(Rc::clone(rule)));
+                self.host.caches.at(*cache).begin_fault(rule.index, fault, active, self.now());
+                None
+            }
             Action::Export(ExportFault::CollectorDown) => {
                 rule.acted();
                 self.host.recorder.set_receivers(Receivers::Down);
@@ -76,8 +83,23 @@ impl WindowHandler for CalleeSide {
             }
             Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
             Action::Database(database, _) => self.host.databases.end_fault(*database, rule.index),
+            Action::Cache(cache, _) => self.host.caches.at(*cache).end_fault(rule.index, self.now()),
             Action::Export(ExportFault::CollectorDown) => self.host.recorder.set_receivers(Receivers::Up),
         }
+    }
+}
+
+/// A fault as the cache sees it that it strikes.
+struct AtCache(Rc<Rule>);
+
+impl ActiveFault for AtCache {
+    fn strikes(&self, command: Key, now: Nanos) -> Option<Key> {
+        let key = command.with_name(&self.0.name);
+        (!self.0.spares(key, self.0.probability_at(now))).then(|| key.with(1))
+    }
+
+    fn strength(&self, now: Nanos) -> f64 {
+        self.0.strength(now)
     }
 }
 

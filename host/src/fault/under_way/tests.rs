@@ -54,6 +54,7 @@ impl Chain {
             after: None,
             service: route.0,
             database: None,
+            cache: None,
             replica: None,
             resource: None,
             route: route.1,

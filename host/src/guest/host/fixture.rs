@@ -58,6 +58,7 @@ fn caches() -> Caches {
         entries: 100,
         latency: Distribution::Fixed(there),
         timeout: Some(1_000_000),
+        single_flight: None,
     };
     Caches::of([cache("shared", 200_000), cache("slow", 600_000)], vec![vec![0, 1]])
 }

@@ -22,6 +22,8 @@ pub enum Effect {
     /// The state of a database, whoever asks it. `database` is an index into
     /// [`Model::databases`](super::super::Model::databases).
     Database { database: usize, fault: DatabaseFault },
+    /// The state of a cache, whoever uses it, and commands on their way to it.
+    Cache(CacheEffect),
     /// Records leave for their receivers.
     Export(ExportFault),
 }
@@ -175,6 +177,31 @@ pub enum DatabaseFault {
     TooManyConnections { left: u32 },
     /// The server ends, and none is there: connections break, transactions are rolled back.
     Failover,
+}
+
+/// What strikes which cache: indices into [`Model::caches`](super::super::Model::caches).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheEffect {
+    /// Of [`one_of`](Self::one_of) several it is the one that the seed draws (`fault::draw_targets`).
+    pub cache: usize,
+    /// Those of which one is drawn, in the order of the file; empty where there is one alone.
+    pub one_of: Vec<usize>,
+    pub fault: CacheFault,
+}
+
+/// What strikes a cache, and with it whoever uses it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CacheFault {
+    /// All entries are gone, once.
+    Flush,
+    /// This share of its bounds is left: entries beyond it are evicted.
+    Shrink { left: f64 },
+    /// Commands arrive this much later.
+    Latency { delay: Distribution },
+    /// Nobody listens: the client is told at once.
+    Refuse,
+    /// Commands vanish.
+    Blackhole,
 }
 
 /// How a table is locked.

@@ -146,6 +146,9 @@ pub struct CacheRow {
     pub latency: String,
     /// How long a service waits for an answer: nanoseconds; null where it waits until there is one.
     pub timeout_ns: Option<u64>,
+    /// How long requests wait at most for the one that makes a missing entry: nanoseconds; null where each
+    /// makes it itself.
+    pub single_flight_ns: Option<u64>,
 }
 
 /// One database.
@@ -213,6 +216,8 @@ pub struct FaultRow {
     pub from: Option<String>,
     /// The database that it strikes; null where it strikes none.
     pub database: Option<String>,
+    /// The cache that it strikes; null where it strikes none, or one of several.
+    pub cache: Option<String>,
     /// Of what it matches, what it strikes.
     pub probability: f64,
     /// The line of the text, which has the rest.
@@ -417,6 +422,10 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         route: target.and_then(|target| target.route.as_ref()).map(|(route, _)| route.clone()),
         from: target.and_then(|target| target.from).map(name),
         database: one.database().map(|database| model.databases[database].name.clone()),
+        cache: match one.caches() {
+            [cache] => Some(model.caches[*cache].name.clone()),
+            _ => None,
+        },
         probability: one.chance.probability,
         description: fault::line(one, model),
     }
@@ -430,6 +439,7 @@ fn of_cache(cache: &Cache) -> CacheRow {
         entries: cache.entries,
         latency: show_distribution(&cache.latency),
         timeout_ns: cache.timeout,
+        single_flight_ns: cache.single_flight,
     }
 }
 

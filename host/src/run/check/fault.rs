@@ -15,6 +15,12 @@ pub fn line(fault: &Fault, model: &Model) -> String {
     if let Some(database) = fault.database() {
         line.push_str(&format!(" at the database {}", model.databases[database].name));
     }
+    let caches: Vec<_> = fault.caches().iter().map(|cache| model.caches[*cache].name.as_str()).collect();
+    match &caches[..] {
+        [] => {}
+        [only] => line.push_str(&format!(" at the cache {only}")),
+        several => line.push_str(&format!(" at one of the caches {}", several.join(", "))),
+    }
     match &targets[..] {
         [] => {}
         [only] => line.push_str(&format!(" at {only}")),

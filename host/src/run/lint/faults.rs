@@ -4,7 +4,8 @@
 use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
 use crate::model::{
-    Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule, ServiceId, Target,
+    CacheEffect, CacheFault, Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule,
+    ServiceId, Target,
 };
 use crate::topology::{is_inside, parameters};
 
@@ -30,6 +31,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         problems.extend(fault.targets().iter().find_map(|target| out_of_reach(run, fault, target)));
         problems.extend(idle(run, fault));
         problems.extend(unasked(run, fault));
+        problems.extend(unused(run, fault));
         problems.extend(end.and_then(|end| too_late(run, index, end)));
     }
     problems.into_iter().map(Problem::of_fault).collect()
@@ -98,6 +100,27 @@ fn unasked(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
     let problem = never(fault, &format!("no service asks the database {}", quote(name)));
     let help = format!("give it to a service: [services.NAME.databases.{name}]");
     Some(problem.at(fault.place.clone(), "nobody is struck").help(help))
+}
+
+/// A fault of a cache that no service uses, or whose clients wait for ever.
+fn unused(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
+    let used = |cache: &&usize| run.model.services.iter().any(|service| service.caches.contains(cache));
+    if let Some(unused) = fault.caches().iter().find(|cache| !used(cache)) {
+        let name = &run.model.caches[*unused].name;
+        let problem = never(fault, &format!("no service uses the cache {}", quote(name)));
+        let help = format!("give it to a service: caches = [{}]", quote(name));
+        return Some(problem.at(fault.place.clone(), "nobody is struck").help(help));
+    }
+    let Effect::Cache(CacheEffect { fault: CacheFault::Blackhole, .. }) = fault.effect else { return None };
+    let endless = fault.caches().iter().find(|cache| run.model.caches[**cache].timeout.is_none())?;
+    let name = &run.model.caches[*endless].name;
+    let text = format!(
+        "the fault {} lets requests wait for ever: the cache {} has no timeout",
+        quote(&fault.name),
+        quote(name)
+    );
+    let problem = Problem::warning(text).at(fault.place.clone(), "no answer ever comes");
+    Some(problem.help(format!("write timeout = \"50ms\" in [caches.{name}]")))
 }
 
 /// A fault between two services of which one does not call the other, or not on that route.

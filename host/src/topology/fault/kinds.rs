@@ -1,5 +1,6 @@
 //! The kinds of fault: their names, their keys and what each looks at.
 
+mod cache;
 mod database;
 mod link;
 mod replica;
@@ -17,7 +18,9 @@ use super::super::section::{self, Keys as Declarations};
 use super::super::shapes::{By, Choice};
 use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
-use crate::model::{Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target};
+use crate::model::{
+    CacheEffect, CacheFault, Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target,
+};
 
 /// A kind of fault: how it is written, and what it means.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Declaration {
     pub looks_at: LooksAt,
     /// Whether spans may be named in its target.
     pub in_spans: bool,
+    /// Whether a cache may be its target, in place of a service.
+    pub on_caches: bool,
     read: Reader,
 }
 
@@ -59,6 +64,7 @@ pub(super) enum LooksAt {
     Replicas,
     Spans,
     Databases,
+    Caches,
     Receivers,
 }
 
@@ -75,9 +81,9 @@ pub(super) struct Scope {
 
 /// All kinds, in the order of the reference.
 pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    [&request::KINDS[..], &link::KINDS, &replica::KINDS, &database::KINDS, &telemetry::KINDS]
-        .into_iter()
-        .flatten()
+    let of_services = [&request::KINDS[..], &link::KINDS, &replica::KINDS];
+    let others = [&database::KINDS[..], &cache::KINDS, &telemetry::KINDS];
+    of_services.into_iter().chain(others).flatten()
 }
 
 impl Declaration {
@@ -94,10 +100,11 @@ impl Declaration {
             LooksAt::Requests => (Grows::Frequency, false),
             LooksAt::Replicas => (Grows::Never, true),
             LooksAt::Spans => (Grows::Frequency, true),
-            LooksAt::Databases | LooksAt::Receivers => (Grows::Never, false),
+            LooksAt::Databases | LooksAt::Caches | LooksAt::Receivers => (Grows::Never, false),
         };
         let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
-        Self { kind, keys, looks_at, in_spans: matches!(looks_at, LooksAt::Spans), read }
+        let (in_spans, on_caches) = (matches!(looks_at, LooksAt::Spans), matches!(looks_at, LooksAt::Caches));
+        Self { kind, keys, looks_at, in_spans, on_caches, read }
     }
 
     /// A ramp changes how much it does.
@@ -124,6 +131,12 @@ impl Declaration {
         self
     }
 
+    /// A cache may be its target.
+    const fn on_caches(mut self) -> Self {
+        self.on_caches = true;
+        self
+    }
+
     /// Whether it has this key.
     fn has(&self, key: &str) -> bool {
         section::names(self.keys).any(|name| name == key)
@@ -137,7 +150,7 @@ impl Declaration {
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
-        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Receivers);
+        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Caches | LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
     }
 }
@@ -152,10 +165,12 @@ impl Declaration {
     fn row(&self) -> String {
         let FaultKind { name, in_production, grows, .. } = self.kind;
         let strikes = match self.looks_at {
+            LooksAt::Requests if self.on_caches => "requests, caches",
             LooksAt::Requests => "requests",
             LooksAt::Replicas => "replicas",
             LooksAt::Spans => "spans",
             LooksAt::Databases => "databases",
+            LooksAt::Caches => "caches",
             LooksAt::Receivers => "receivers",
         };
         let ramp = match grows {
@@ -177,6 +192,10 @@ impl Scope {
             Effect::Door(DoorFault::BadDeploy { canary: Canary::Replicas(_), .. }) => {
                 Self { looks_at: LooksAt::Replicas, dice: false, grows: false, ..self }
             }
+            Effect::Cache(CacheEffect { fault, .. }) => {
+                let dice = !matches!(fault, CacheFault::Flush | CacheFault::Shrink { .. });
+                Self { looks_at: LooksAt::Caches, dice, ..self }
+            }
             _ => self,
         }
     }
@@ -195,6 +214,7 @@ impl Scope {
                 "leave it out: it strikes spans, whatever was asked for; probability says how many"
             }
             LooksAt::Databases => "leave it out: it strikes the whole database, whoever asks it",
+            LooksAt::Caches => "leave it out: it strikes the whole cache, whoever uses it",
             LooksAt::Receivers => {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
@@ -254,7 +274,7 @@ impl Type for KindName {
 pub(super) fn read(
     table: &Table<'_>,
     declared: Option<&Declaration>,
-    (targets, database): (&[Target], Option<usize>),
+    (targets, stores): (&[Target], &Stores),
     around: &Surroundings<'_>,
 ) -> Option<Read> {
     let Some(declared) = declared else {
@@ -272,7 +292,18 @@ pub(super) fn read(
         let help = format!("leave it out; {} belongs to kind = {names}", entry.key);
         entry.refuse_key::<()>(has_no(declared.kind.name, entry.key).help(help));
     }
-    (declared.read)(&Keys { declared, table, targets, database, around })
+    (declared.read)(&Keys { declared, table, targets, stores, around })
+}
+
+/// What a fault strikes that is no service.
+#[derive(Debug)]
+pub(super) enum Stores {
+    /// It strikes services, or receivers.
+    None,
+    /// A database, by its place among those of the topology. None if something is wrong with it.
+    Database(Option<usize>),
+    /// A cache, or several of which one is drawn. None if something is wrong with one.
+    Caches(Option<Vec<usize>>),
 }
 
 /// A fault's table for the reader of its kind.
@@ -281,8 +312,7 @@ struct Keys<'k, 'a> {
     table: &'k Table<'a>,
     /// None if something is wrong with one, or there is none.
     targets: &'k [Target],
-    /// Of a kind that strikes databases: which. None if something is wrong with it.
-    database: Option<usize>,
+    stores: &'k Stores,
     around: &'k Surroundings<'k>,
 }
 

@@ -1,9 +1,10 @@
 //! The interface without a guest.
 
+use super::command::query;
 use super::*;
 use crate::clock::VIRTUAL_START;
 use crate::guest::host::fixture::Fixture;
-use crate::telemetry::record::{Points, Value};
+use crate::telemetry::record::{Points, SpanKind, SpanRecord, Status, Value};
 use cache::Host as _;
 
 /// What a command answers.

@@ -4,7 +4,7 @@ use super::super::super::key::{Key, Required, Usual};
 use super::super::super::shapes::{By, Choice, Count};
 use super::super::super::types::TEXT;
 use super::LooksAt::Databases;
-use super::{Declaration, Keys, Read, TIMES_AS_LONG};
+use super::{Declaration, Keys, Read, Stores, TIMES_AS_LONG};
 use crate::model::{DatabaseFault, Effect, TableLock};
 
 pub(super) static KINDS: [Declaration; 5] = [
@@ -31,7 +31,8 @@ pub(super) static KINDS: [Declaration; 5] = [
 ];
 
 fn read(keys: &Keys<'_, '_>, fault: DatabaseFault, detail: String) -> Option<Read> {
-    Read::detailed(Effect::Database { database: keys.database?, fault }, detail)
+    let Stores::Database(Some(database)) = *keys.stores else { return None };
+    Read::detailed(Effect::Database { database, fault }, detail)
 }
 
 static INDEX: Key<By<String>, Required> = Key {

@@ -14,10 +14,11 @@ use super::super::super::types::{
 };
 use super::super::conditions::{is_pointer, json_value};
 use super::LooksAt::Requests;
-use super::{DIRECTIONS, Declaration, Keys, Read};
+use super::{DIRECTIONS, Declaration, Keys, Read, Stores, cache};
 use crate::error::Problem;
 use crate::model::{
-    Direction, Distribution, DoorFault, Effect, FaultEvent, Nanos, NetworkFault, Rate, SpanFault, WorkerFault,
+    CacheFault, Direction, Distribution, DoorFault, Effect, FaultEvent, Nanos, NetworkFault, Rate, SpanFault,
+    WorkerFault,
 };
 
 pub(super) static KINDS: [Declaration; 8] = [
@@ -29,7 +30,8 @@ pub(super) static KINDS: [Declaration; 8] = [
         latency,
     )
     .by_magnitude()
-    .in_spans(),
+    .in_spans()
+    .on_caches(),
     Declaration::new(
         Requests,
         "error",
@@ -38,12 +40,18 @@ pub(super) static KINDS: [Declaration; 8] = [
         error,
     ),
     Declaration::new(Requests, "reset", "a proxy or a process that cuts connections", &[&BROKEN], reset),
-    Declaration::new(Requests, "refuse", "nothing listens at the port", &[], |_| {
-        Read::plain(Effect::Network(NetworkFault::Refuse))
-    }),
-    Declaration::new(Requests, "blackhole", "a firewall that swallows packets", &[], |_| {
-        Read::plain(Effect::Network(NetworkFault::Blackhole))
-    }),
+    Declaration::new(Requests, "refuse", "nothing listens at the port", &[], |keys| match keys.stores {
+        Stores::Caches(_) => cache::read(keys, CacheFault::Refuse, String::new()),
+        _ => Read::plain(Effect::Network(NetworkFault::Refuse)),
+    })
+    .on_caches(),
+    Declaration::new(Requests, "blackhole", "a firewall that swallows packets", &[], |keys| {
+        match keys.stores {
+            Stores::Caches(_) => cache::read(keys, CacheFault::Blackhole, String::new()),
+            _ => Read::plain(Effect::Network(NetworkFault::Blackhole)),
+        }
+    })
+    .on_caches(),
     Declaration::new(
         Requests,
         "corrupt",
@@ -104,6 +112,15 @@ static EVENT: Key<Sub, Optional> = Key {
 
 fn latency(keys: &Keys<'_, '_>) -> Option<Read> {
     let delay = keys.read(&DELAY);
+    if let Stores::Caches(_) = keys.stores {
+        for alien in [keys.get(&MOMENT), keys.get(&EVENT)].into_iter().flatten() {
+            let problem = Problem::new(format!("a delay on the way to a cache has no {}", alien.key));
+            alien.refuse_key::<()>(problem.label("has no effect").help("leave it out"));
+        }
+        let delay = delay?;
+        let detail = format!(" of {}", show_distribution(&delay));
+        return cache::read(keys, CacheFault::Latency { delay }, detail);
+    }
     let in_span = keys.targets.first().map(|target| target.span.is_some());
     let on = keys.read(&MOMENT).and_then(|on| match (on, keys.get(&MOMENT)) {
         (Some(on), Some(value)) => moment(&value, on, in_span),
