@@ -1,5 +1,5 @@
-//! Statements that take more memory than there is. SQLite counts that of the process, so that this is a program
-//! of its own.
+//! Statements that take more memory than there is. SQLite counts that of the process, so that this is a
+//! program of its own.
 
 mod support;
 

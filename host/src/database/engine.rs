@@ -18,7 +18,10 @@ pub struct Engine {
     interrupt: Interrupt,
 }
 
-type Later = Mutex<Vec<Box<dyn FnOnce(&mut Database) + Send>>>;
+type Later = Mutex<Said>;
+
+/// What was said, in its order.
+type Said = Vec<Box<dyn FnOnce(&mut Database) + Send>>;
 
 /// A statement for [`Engine::execute`].
 pub struct Asked {
@@ -148,6 +151,6 @@ fn settle(later: &Later, database: &mut Database) {
 }
 
 /// A panic has left nothing half done: it is a list.
-fn locked(later: &Later) -> MutexGuard<'_, Vec<Box<dyn FnOnce(&mut Database) + Send>>> {
+fn locked(later: &Later) -> MutexGuard<'_, Said> {
     later.lock().unwrap_or_else(PoisonError::into_inner)
 }

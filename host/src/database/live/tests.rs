@@ -62,7 +62,7 @@ fn live_on(clock: Clock, change: impl FnOnce(&mut model::Database)) -> (Sched, R
 fn alone(sched: &Sched, live: &Rc<Live>, statements: &[(Nanos, &str)]) -> Vec<(Nanos, String)> {
     let told: Rc<RefCell<Vec<(Nanos, String)>>> = Rc::default();
     for (at, text) in statements {
-        let statement = prepare(&live, text).expect("it parses");
+        let statement = prepare(live, text).expect("it parses");
         let (sched, live, told, at) = (sched.clone(), Rc::clone(live), Rc::clone(&told), *at);
         sched.clone().spawn(async move {
             sched.sleep(at).await;
@@ -208,7 +208,7 @@ fn ask(
     text: &str,
     client: &dyn Client,
 ) -> (Result<u64, &'static str>, Nanos) {
-    let statement = prepare(&live, text).expect("it parses");
+    let statement = prepare(live, text).expect("it parses");
     let begun = sched.now();
     let answer = sched.block_on(live.execute(&statement, &none(), client), || {}).expect("it ends");
     (answer.result.map(|done| done.affected).map_err(|failure| failure.sqlstate), sched.now() - begun)
