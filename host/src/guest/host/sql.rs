@@ -15,6 +15,7 @@ use simhost_sql::{Ended, Failure, Statement, Value, Work};
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::database::{Connection, Live, Open, Pool};
+use crate::rng::Purpose;
 use crate::sched;
 use crate::telemetry::record::{Attributes, SpanKind, Text};
 use crate::wasi::bill::{self, CALL, FUNCTION};
@@ -250,8 +251,7 @@ impl Local {
                 return failed;
             }
             let sent = way.send(live, "ROLLBACK");
-            drop(open);
-            way.sched.sleep(live.settings.latency.saturating_mul(2)).await;
+            open.rollback(&way).await;
             sent.controlled(None);
             None
         };
@@ -312,6 +312,7 @@ impl Local {
             begins,
             span: Cell::new(span),
             asker: Asker { host: Rc::clone(&self.host), process: self.process, origin },
+            chance: scope.trace.chance(Purpose::Statement, id),
             asking: Asking::new(scope, &self.identity, id),
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::clock::show;
 use crate::model::{
-    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, When,
+    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, TopicTarget, When,
 };
 use crate::report::words;
 use crate::topology::show_distribution;
@@ -11,16 +11,11 @@ use crate::topology::show_distribution;
 pub fn line(fault: &Fault, model: &Model) -> String {
     let state = if fault.enabled { "on" } else { "off" };
     let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name, fault.detail);
-    let targets: Vec<_> = fault.targets().iter().map(|target| of_target(target, model)).collect();
-    if let Some(database) = fault.database() {
-        line.push_str(&format!(" at the database {}", model.databases[database].name));
-    }
-    let caches: Vec<_> = fault.caches().iter().map(|cache| model.caches[*cache].name.as_str()).collect();
-    match &caches[..] {
-        [] => {}
-        [only] => line.push_str(&format!(" at the cache {only}")),
-        several => line.push_str(&format!(" at one of the caches {}", several.join(", "))),
-    }
+    let targets = fault.targets().iter().map(|target| of_target(target, model));
+    let databases = fault.databases().iter().map(|at| format!("the database {}", model.databases[*at].name));
+    let caches = fault.caches().iter().map(|at| format!("the cache {}", model.caches[*at].name));
+    let topics = fault.topics().iter().map(|topic| of_topic(topic, model));
+    let targets: Vec<_> = targets.chain(databases).chain(caches).chain(topics).collect();
     match &targets[..] {
         [] => {}
         [only] => line.push_str(&format!(" at {only}")),
@@ -54,6 +49,17 @@ fn of_target(target: &Target, model: &Model) -> String {
     }
     if let Some(replica) = target.from_replica {
         text.push_str(&format!(" (replica {replica})"));
+    }
+    text
+}
+
+fn of_topic(target: &TopicTarget, model: &Model) -> String {
+    let mut text = format!("the topic {}", model.topics[target.topic].name);
+    if let Some(group) = &target.group {
+        text.push_str(&format!(" (group {group})"));
+    }
+    if let Some(partition) = target.partition {
+        text.push_str(&format!(" (partition {partition})"));
     }
     text
 }

@@ -10,6 +10,7 @@ use super::span::{Asker, Sent, Unconnected};
 use crate::database::{Answer, Client, Connection, Live, NoConnection, Open, Pool};
 use crate::guest::outbound::Asking;
 use crate::model::Nanos;
+use crate::rng::Key;
 use crate::sched::Sched;
 use crate::telemetry::record::SpanRecord;
 
@@ -22,6 +23,8 @@ pub(super) struct Way {
     pub span: Cell<Option<Box<SpanRecord>>>,
     pub asker: Asker,
     pub asking: Asking,
+    /// The key of what chance decides about it.
+    pub chance: Key,
 }
 
 impl Client for Way {
@@ -29,6 +32,10 @@ impl Client for Way {
         if let Some(outbound) = self.asker.host.outbound.get() {
             outbound.strikes(fault, &self.asking, longer);
         }
+    }
+
+    fn chance(&self) -> Key {
+        self.chance
     }
 }
 
@@ -84,7 +91,7 @@ impl Way {
                 if let Some(open) = open {
                     open.fail();
                 }
-                live.refuse().await;
+                live.refuse(self).await;
                 (Answer { result: Err(failure), work: Work::default(), locked: 0 }, None)
             }
         };
