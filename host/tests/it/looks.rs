@@ -30,13 +30,14 @@ const REQUESTS: usize = 3_000;
 const REQUESTS_OF_MANY: usize = 10_000;
 
 /// Attributes that say what became of a request: they come with failures of any cause.
-const OF_FAILURE: [&str; 6] = [
+const OF_FAILURE: [&str; 7] = [
     "error.type",
     "exception",
     "simhost.link.",
     "http.request.resend_count",
     "simhost.guest.backtrace",
     "db.response.status_code",
+    "db.client.connection.pool.name",
 ];
 
 /// `topologies/incidents`, and a system that `simhost generate` writes.
