@@ -250,6 +250,16 @@ impl Topics {
         self.groups.iter().for_each(|group| group.borrow_mut().note_lag());
     }
 
+    /// Messages that groups are done with, or have given up.
+    pub fn settled(&self) -> u64 {
+        self.groups.iter().map(|group| group.borrow().settled()).sum()
+    }
+
+    /// Messages that groups are not done with.
+    pub fn lag(&self) -> u64 {
+        self.groups.iter().map(|group| group.borrow().total_lag()).sum()
+    }
+
     /// What was counted so far.
     pub fn accounts(&self) -> Vec<TopicAccount> {
         let account = |(topic, log): (usize, &RefCell<Log>)| {

@@ -26,6 +26,10 @@ use super::{Options, RunError, first};
 /// Callees that still work when a run in real time ends have this long: simulated nanoseconds.
 const DRAIN: Nanos = 10_000_000_000;
 
+/// A group that is done with no message for this long, after the last request, never will be: its members die
+/// before they get any, for example. Simulated nanoseconds.
+const STUCK: Nanos = 3_600_000_000_000;
+
 /// What a run has done when it has been driven to its end.
 #[derive(Debug, Default)]
 pub struct Driven {
@@ -87,12 +91,28 @@ impl Drive<'_> {
         };
         (self.drains)();
         if self.sched.is_virtual() {
-            // Patience costs nothing.
-            self.sched.drained().await;
+            self.drained().await;
         } else {
             select(pin!(self.sched.drained()), self.sched.sleep(DRAIN)).await;
         }
         Ok(Driven { replies, loads: going.loads.snapshot(), jobs: going.jobs.snapshot() })
+    }
+
+    /// Waits for all that is under way, in virtual time: patience costs nothing, where there is an end.
+    async fn drained(&self) {
+        let topics = &self.bus.host().topics;
+        let mut drained = pin!(self.sched.drained());
+        while !topics.groups().is_empty() {
+            let before = topics.settled();
+            let waited = select(drained.as_mut(), self.sched.sleep(STUCK)).await;
+            if matches!(waited, Either::Left(_)) {
+                return;
+            }
+            if topics.lag() > 0 && topics.settled() == before {
+                return;
+            }
+        }
+        drained.await;
     }
 
     /// Sends the requests of the command line, one after the other, until it is told to stop.

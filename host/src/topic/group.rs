@@ -211,6 +211,12 @@ impl Group {
         self.lag
     }
 
+    /// Messages that it is done with, or has given up.
+    pub const fn settled(&self) -> u64 {
+        let GroupCounts { done, rejected, exhausted, .. } = &self.counts;
+        *done + *rejected + *exhausted
+    }
+
     /// Whether more requests are made, whose messages it may get.
     pub const fn is_fed(&self) -> bool {
         self.counts.lag_at_end.is_none()

@@ -193,3 +193,15 @@ fn what_fails_in_a_service_without_code_is_asked_for_once_more_and_given_up_at_l
     assert!(spans.iter().all(|span| span.error_type() == "retry"), "{spans:#?}");
     assert_eq!((run.statuses(), spans.len()), (vec![200], 4));
 }
+
+/// Its session has not timed out when the replica dies again: nobody ever has its partitions.
+#[test]
+fn a_group_that_never_gets_on_does_not_keep_a_run_in_virtual_time_from_its_end() {
+    let crash = "[[faults]]\nname = \"crash\"\nkind = \"crash\"\nrestart = \"1s\"\n\
+                 target = { service = \"back\" }\nwhen = { at = \"1s\", for = \"1s\", every = \"5s\" }\n";
+    let run = run(post("20/s", "", &(topic("", "session-timeout = \"30s\"") + crash)), "4s");
+    let group = group(&run);
+    assert!(group["lag"].as_u64() > Some(30), "{group}");
+    let drain = run.json()["drain_ns"].as_u64().expect("a number");
+    assert!(drain <= 2 * 3_600 * SECOND + 10 * SECOND, "{drain}");
+}
