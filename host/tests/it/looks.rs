@@ -305,7 +305,11 @@ fn the_seed_decides_whom_an_incident_strikes_and_when() {
             let (opens, closes) = onset(&model).expect("an incident");
             assert!(opens >= 150 * SECOND, "{}: no calm before seed {seed}", path.display());
             let length = closes.map(|closes| closes - opens);
-            drawn.push((opens, length, format!("{:?}", model.faults[0].target)));
+            drawn.push((
+                opens,
+                length,
+                format!("{:?} {:?}", model.faults[0].target, model.faults[0].cache()),
+            ));
         }
         let minutes: BTreeSet<_> = drawn.iter().map(|(opens, ..)| opens / (60 * SECOND)).collect();
         // Of windows that close: what lasts for ever, or an instant, has one length.

@@ -25,11 +25,12 @@ enum Symptom {
     Records(u64),
 }
 
-const SYMPTOMS: [(&str, Symptom); 12] = [
+const SYMPTOMS: [(&str, Symptom); 13] = [
     ("bad-canary", Symptom::Slower(40.0)),
     ("broken-context", Symptom::Records(500)),
     ("cache-stampede", Symptom::Slower(300.0)),
     ("clock-skew", Symptom::Records(200)),
+    ("eviction-storm", Symptom::Slower(150.0)),
     ("flapping-dependency", Symptom::Changed(15)),
     ("memory-leak", Symptom::Errors(2)),
     ("n-plus-one", Symptom::Slower(40.0)),
@@ -77,8 +78,12 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
     let truth: Vec<Value> =
         read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let target = model.faults[0].target.as_ref().expect("a target");
-    assert_eq!(truth[0]["faults"][0]["target"]["service"], model.service(target.service).name, "{name}");
+    let aim = &truth[0]["faults"][0]["target"];
+    match (model.faults[0].cache(), &model.faults[0].target) {
+        (Some(cache), _) => assert_eq!(aim["cache"], model.caches[cache].name, "{name}"),
+        (None, Some(target)) => assert_eq!(aim["service"], model.service(target.service).name, "{name}"),
+        (None, None) => panic!("{name} strikes nobody"),
+    }
     let causes = &truth.last().expect("a summary")["faults"][0]["causes"];
     let least = |what: &str, least: f64| {
         let found = causes[what].as_f64().unwrap_or(0.0);
