@@ -15,7 +15,8 @@ use simhost_sql::{Bounds, Database, Failure, Options, Place as SqlPlace, Value};
 use crate::error::{Problem, SourceText, did_you_mean, quote};
 use crate::files::{self, Unreadable};
 use crate::model::{
-    self, Cell, CellPart, ConnectionPool, DatabaseFault, Effect, Model, Nanos, ServiceId, TableRows,
+    self, Cell, CellPart, ConnectionPool, DatabaseFault, Distribution, Effect, Model, Nanos, ServiceId,
+    TableRows,
 };
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
@@ -96,6 +97,8 @@ pub struct Databases {
     clients: Vec<Vec<ConnectionPool>>,
     /// By service, process, which is a Resource, and database.
     pools: RefCell<BTreeMap<(ServiceId, u32, usize), Rc<Pool>>>,
+    /// How late a client notices that it has waited for too long.
+    slack: Distribution,
 }
 
 impl Databases {
@@ -117,7 +120,7 @@ impl Databases {
         };
         let live = model.databases.iter().enumerate().map(|(index, database)| {
             let ends = |fault: &model::Fault| match &fault.effect {
-                Effect::Database { database, fault: DatabaseFault::Failover } => *database == index,
+                Effect::Database { database, fault: DatabaseFault::Failover, .. } => *database == index,
                 _ => false,
             };
             let engine = opened.next().and_then(|opened| opened.for_start(sched.now(), sched.is_virtual()));
@@ -128,6 +131,7 @@ impl Databases {
             live: live.collect(),
             clients: model.services.iter().map(|service| service.databases.clone()).collect(),
             pools: RefCell::default(),
+            slack: model.timer_slack.clone(),
         }
     }
 
@@ -151,7 +155,7 @@ impl Databases {
         let mut pools = self.pools.borrow_mut();
         let pool = pools.entry((service, resource, client.database)).or_insert_with(|| {
             let live = &self.live[client.database];
-            Pool::new(Rc::clone(live), client, process, observer(live, client.max))
+            Pool::new(Rc::clone(live), (client, &self.slack), process, observer(live, client.max))
         });
         Ok(Rc::clone(pool))
     }
@@ -160,6 +164,11 @@ impl Databases {
     /// instant.
     pub fn begin_fault(&self, database: usize, fault: usize, effect: &DatabaseFault, strength: Strength) {
         self.live[database].begin_fault(fault, effect, strength);
+        self.settle(database);
+    }
+
+    /// The pools of a database have what its faults leave them.
+    fn settle(&self, database: usize) {
         let pools = self.pools.borrow();
         let of = pools.iter().filter(|((_, _, of), _)| *of == database);
         of.for_each(|(_, pool)| pool.settle());
@@ -182,15 +191,15 @@ impl Databases {
     /// It is over.
     pub fn end_fault(&self, database: usize, fault: usize) {
         self.live[database].end_fault(fault);
+        self.settle(database);
     }
 }
 
 /// Faults that name an index or a table which their database has not. `opened` are the databases.
 fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
-    let of_fault = |fault: &model::Fault| {
-        let Effect::Database { database, fault: effect } = &fault.effect else { return None };
-        let opened = opened[*database].as_mut()?;
-        let name = quote(&model.databases[*database].name);
+    let mut of_database = |database: usize, effect: &DatabaseFault| {
+        let opened = opened[database].as_mut()?;
+        let name = quote(&model.databases[database].name);
         let (what, (wanted, place), known) = match effect {
             DatabaseFault::DropIndex { index } => {
                 let indexes = opened.indexes();
@@ -210,6 +219,7 @@ fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
             }
             DatabaseFault::SlowDisk { .. }
             | DatabaseFault::TooManyConnections { .. }
+            | DatabaseFault::HoldConnections { .. }
             | DatabaseFault::Failover => return None,
         };
         if known.contains(wanted) {
@@ -224,7 +234,11 @@ fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
         };
         Some(problem.at(place.clone(), format!("no such {what}")).help(help))
     };
-    model.faults.iter().filter_map(of_fault).map(Problem::of_fault).collect()
+    let of_fault = |fault: &model::Fault| -> Vec<Problem> {
+        let Effect::Database { fault: effect, .. } = &fault.effect else { return Vec::new() };
+        fault.databases().iter().filter_map(|database| of_database(*database, effect)).collect()
+    };
+    model.faults.iter().flat_map(of_fault).map(Problem::of_fault).collect()
 }
 
 /// The text of the schema.

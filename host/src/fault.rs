@@ -103,7 +103,7 @@ impl Action {
             Effect::Replica(effect) => Self::Replica(effect.clone()),
             Effect::Span(effect) => Self::Span(effect.clone()),
             Effect::Record(effect) => Self::Record(effect.clone()),
-            Effect::Database { database, fault } => Self::Database(*database, fault.clone()),
+            Effect::Database { database, fault, .. } => Self::Database(*database, fault.clone()),
             Effect::Cache(CacheEffect { cache, fault, .. }) => Self::Cache(*cache, fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
@@ -153,16 +153,16 @@ impl Effect {
 pub fn draw_targets(model: &mut Model) {
     let key = Key::new(model.root(), Purpose::Target);
     for fault in &mut model.faults {
-        let drawn = |of: usize| (key.with_name(&fault.name).unit() * of as f64) as usize;
+        let key = key.with_name(&fault.name);
+        let drawn = |of: usize| (key.unit() * of as f64) as usize;
         if !fault.one_of.is_empty() {
             fault.target = Some(fault.one_of[drawn(fault.one_of.len())].clone());
         }
-        let several = fault.caches().len();
-        let drawn = drawn(several);
-        if let Effect::Cache(CacheEffect { cache, one_of, .. }) = &mut fault.effect
-            && several > 1
+        if let Effect::Cache(CacheEffect { cache: store, one_of, .. })
+        | Effect::Database { database: store, one_of, .. } = &mut fault.effect
+            && !one_of.is_empty()
         {
-            *cache = one_of[drawn];
+            *store = one_of[drawn(one_of.len())];
         }
     }
 }

@@ -464,3 +464,10 @@ pub enum Distribution {
     /// both rising; straight lines between them, the ends held.
     Percentiles(Vec<(f64, Nanos)>),
 }
+
+/// No time at all.
+impl Default for Distribution {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}

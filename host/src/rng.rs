@@ -53,6 +53,8 @@ pub enum Purpose {
     Job = 24,
     /// Who a message is, and what is drawn for it.
     Message = 26,
+    /// How long the ways to a database and a commit there take, for what is asked of it.
+    Statement = 27,
     /// A topology that is generated; no run draws from it.
     Generate = 30,
 }

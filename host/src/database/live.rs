@@ -5,6 +5,7 @@ mod run;
 mod trouble;
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::account::{DatabaseAccount, Statements};
 use super::slots::Slots;
 use crate::model::{self, Nanos};
 use crate::process::Process;
+use crate::rng::Key;
 use crate::sched::{self, Sched};
 use trouble::Trouble;
 
@@ -26,10 +28,13 @@ pub use trouble::Strength;
 
 /// Ways to the database and back again until a new connection is refused: TCP's handshake, and the start-up
 /// message.
-const ROUNDS_TO_REFUSE: Nanos = 2;
+const ROUNDS_TO_REFUSE: u64 = 2;
 
 /// Those that follow until it is there: the two of SCRAM-SHA-256 (RFC 7677), which is PostgreSQL's default.
-const ROUNDS_TO_ENTER: Nanos = 2;
+const ROUNDS_TO_ENTER: u64 = 2;
+
+/// The number of the draw of a pool's timeout, behind those of [`Leg`].
+pub(super) const SLACK: u64 = Leg::COMMIT + 1 + 2 * (ROUNDS_TO_REFUSE + ROUNDS_TO_ENTER);
 
 /// Summaries of statements that are told apart.
 const SUMMARIES: usize = 2_000;
@@ -62,6 +67,31 @@ pub trait Client {
     /// A fault, by its place in the model, strikes what is asked: it takes this much longer by it, where that
     /// is known.
     fn struck(&self, fault: usize, longer: Option<Nanos>);
+
+    /// The key of what chance decides about what is asked.
+    fn chance(&self) -> Key;
+}
+
+/// A way between a client and a database, by its number among the draws of what is asked.
+#[derive(Clone, Copy)]
+enum Leg {
+    There,
+    Back,
+    /// Of a connection that is being opened, from 0.
+    Opening(u64),
+}
+
+impl Leg {
+    /// The number of the draw of a commit.
+    const COMMIT: u64 = 2;
+
+    const fn number(self) -> u64 {
+        match self {
+            Self::There => 0,
+            Self::Back => 1,
+            Self::Opening(number) => Self::COMMIT + 1 + number,
+        }
+    }
 }
 
 /// What became of a statement, and what it took.
@@ -154,8 +184,10 @@ impl Live {
     /// # Errors
     /// There are as many as there may be, or the server is not there.
     pub async fn connect(&self, client: &dyn Client) -> Result<(), Failure> {
-        let round = self.settings.latency.saturating_mul(2);
-        self.sched.sleep(round.saturating_mul(ROUNDS_TO_REFUSE)).await;
+        const LEGS_TO_REFUSE: u64 = 2 * ROUNDS_TO_REFUSE;
+        const LEGS: u64 = LEGS_TO_REFUSE + 2 * ROUNDS_TO_ENTER;
+        let legs = |legs: Range<u64>| legs.map(|leg| self.leg(client, Leg::Opening(leg))).sum();
+        self.sched.sleep(legs(0..LEGS_TO_REFUSE)).await;
         if let Some(fault) = self.down_by() {
             client.struck(fault, None);
             return Err(failure("57P03", "the database system is starting up"));
@@ -166,12 +198,19 @@ impl Live {
         }
         self.connections.set(self.connections.get() + 1);
         let opening = Opening { live: self, life: self.life() };
-        self.sched.sleep(round.saturating_mul(ROUNDS_TO_ENTER)).await;
+        self.sched.sleep(legs(LEGS_TO_REFUSE..LEGS)).await;
         if opening.life != self.life() {
             return Err(self.broken(client));
         }
         std::mem::forget(opening);
         Ok(())
+    }
+
+    /// Has one more connection that is there already; whether there may be one more.
+    pub fn connect_at_once(&self) -> bool {
+        let may = self.down_by().is_none() && self.connections.get() < self.connections_at_most();
+        self.connections.set(self.connections.get() + u32::from(may));
+        may
     }
 
     /// Whether clients have more connections than they may.
@@ -233,7 +272,7 @@ impl Live {
             answer.result = Err(failure);
         }
         drop(open);
-        self.sched.sleep(self.settings.latency).await;
+        self.sched.sleep(self.leg(client, Leg::Back)).await;
         answer
     }
 
@@ -244,9 +283,9 @@ impl Live {
     pub async fn begin(self: &Rc<Self>, client: &dyn Client) -> Result<Open, Failure> {
         let mut open = self.no_transaction();
         let begun = async {
-            self.sched.sleep(self.settings.latency).await;
+            self.sched.sleep(self.leg(client, Leg::There)).await;
             open.own = Some(self.engine.borrow_mut().begin(self.micros())?);
-            self.sched.sleep(self.settings.latency).await;
+            self.sched.sleep(self.leg(client, Leg::Back)).await;
             Ok::<_, Failure>(())
         };
         self.unless_it_ends(self.life(), client, begun).await.flatten()?;
@@ -258,12 +297,12 @@ impl Live {
     }
 
     /// A statement that is none goes there and back again.
-    pub async fn refuse(&self) {
-        self.sched.sleep(self.settings.latency).await;
+    pub async fn refuse(&self, client: &dyn Client) {
+        self.sched.sleep(self.leg(client, Leg::There)).await;
         let core = self.cores.take().await;
         self.sched.sleep(self.settings.cost.statement).await;
         drop(core);
-        self.sched.sleep(self.settings.latency).await;
+        self.sched.sleep(self.leg(client, Leg::Back)).await;
     }
 
     /// What comes of work on a connection to the server in this life of it, unless that ends before.
@@ -288,10 +327,15 @@ impl Live {
             Some(done) => Ok(done),
             None => {
                 let failure = self.broken(client);
-                self.sched.sleep(self.settings.latency).await;
+                self.sched.sleep(self.leg(client, Leg::Back)).await;
                 Err(failure)
             }
         }
+    }
+
+    /// How long a way takes.
+    fn leg(&self, client: &dyn Client, leg: Leg) -> Nanos {
+        self.settings.latency.sample(&mut client.chance().with(leg.number()).stream())
     }
 
     /// Takes the database out of a world that is over, without what was not committed.

@@ -6,16 +6,20 @@ use std::rc::Rc;
 use simhost_sql::Failure;
 
 use super::account::PoolAccount;
-use super::live::{Client, Live};
+use super::live::{Client, Live, SLACK};
 use super::slots::{Slot, Slots};
-use crate::model::{ConnectionPool, Nanos};
+use crate::model::{ConnectionPool, Distribution, Nanos};
 use crate::process::Process;
 
 /// A pool: connections are opened when they are needed, and stay.
 pub struct Pool {
     pub live: Rc<Live>,
     slots: Rc<Slots>,
+    /// Connections that faults keep from requests, as if code had not given them back.
+    held: RefCell<Vec<Slot>>,
     wait: Nanos,
+    /// How late it is noticed that the wait was too long.
+    slack: Distribution,
     /// Whose connections they are.
     process: Rc<Process>,
     /// Connections that are open, and those of them that no request has.
@@ -71,7 +75,7 @@ pub struct Connection {
     pub pool: Rc<Pool>,
     life: Life,
     since: Nanos,
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 /// A request that waits for a connection.
@@ -95,13 +99,15 @@ impl Drop for Waiting<'_> {
 impl Pool {
     pub fn new(
         live: Rc<Live>,
-        settings: &ConnectionPool,
+        (settings, slack): (&ConnectionPool, &Distribution),
         process: &Rc<Process>,
         observer: Option<Box<dyn PoolObserver>>,
     ) -> Rc<Self> {
         Rc::new(Self {
             slots: Slots::new(settings.max),
+            held: RefCell::default(),
             wait: settings.wait,
+            slack: slack.clone(),
             process: Rc::clone(process),
             opened: Cell::new(0),
             idle: Cell::new(0),
@@ -120,9 +126,10 @@ impl Pool {
     pub async fn take(self: &Rc<Self>, client: &dyn Client) -> Result<Connection, NoConnection> {
         let asked = self.now();
         self.account.borrow_mut().asked += 1;
+        self.keep();
         let slot = match self.slots.try_take() {
             Some(slot) => slot,
-            None => self.wait().await?,
+            None => self.wait(client).await?,
         };
         self.settle();
         let life = self.life.get();
@@ -132,12 +139,16 @@ impl Pool {
         }
         self.note(PoolEvent::Waited(self.now() - asked));
         self.tell();
-        Ok(Connection { pool: Rc::clone(self), life, since: self.now(), _slot: slot })
+        Ok(Connection { pool: Rc::clone(self), life, since: self.now(), slot: Some(slot) })
     }
 
-    async fn wait(self: &Rc<Self>) -> Result<Slot, NoConnection> {
+    async fn wait(self: &Rc<Self>, client: &dyn Client) -> Result<Slot, NoConnection> {
+        if !self.held.borrow().is_empty() {
+            self.live.strike_for_held(client);
+        }
         let (waiting, asked) = (Waiting::new(self), self.now());
-        let slot = self.slots.take_within(&self.process.sched, self.wait).await;
+        let slack = self.slack.sample(&mut client.chance().with(SLACK).stream());
+        let slot = self.slots.take_within(&self.process.sched, self.wait.saturating_add(slack)).await;
         drop(waiting);
         self.account.borrow_mut().waited(self.now() - asked, slot.is_none());
         if slot.is_none() {
@@ -169,12 +180,13 @@ impl Pool {
 
     /// Gives up connections that an end has broken, and those that no request has as long as the database has
     /// more of them than it may.
-    pub fn settle(&self) {
+    pub fn settle(self: &Rc<Self>) {
         let life = self.current_life();
         let before = self.life.replace(life);
         if before != life {
             self.live.disconnect(self.opened.take(), before.server);
             self.idle.set(0);
+            self.held.take();
             self.tell();
         }
         while self.live.has_too_many() && self.idle.get() > 0 {
@@ -182,6 +194,32 @@ impl Pool {
             self.close(life);
             self.tell();
         }
+        self.keep();
+    }
+
+    /// Keeps as many connections from requests as faults say: idle ones first, then those that are not
+    /// open, and those that requests have when they come back. Gives back what is too many.
+    fn keep(self: &Rc<Self>) {
+        let (wanted, held) = (self.live.held() as usize, self.held.borrow().len());
+        if wanted == held {
+            return;
+        }
+        for _ in wanted..held {
+            let slot = self.held.borrow_mut().pop();
+            self.idle.set(self.idle.get() + 1);
+            drop(slot);
+        }
+        for _ in held..wanted {
+            let Some(slot) = self.slots.try_take() else { break };
+            match self.idle.get().checked_sub(1) {
+                Some(idle) => self.idle.set(idle),
+                None if self.live.connect_at_once() => self.opened.set(self.opened.get() + 1),
+                // Others have all connections of the database.
+                None => break,
+            }
+            self.held.borrow_mut().push(slot);
+        }
+        self.tell();
     }
 
     fn close(&self, life: Life) {
@@ -217,6 +255,10 @@ impl Drop for Connection {
         if pool.life.get() != self.life || pool.current_life() != self.life {
             return;
         }
+        if pool.held.borrow().len() < pool.live.held() as usize {
+            pool.held.borrow_mut().extend(self.slot.take());
+            return;
+        }
         if pool.live.has_too_many() {
             pool.close(self.life);
         } else {
@@ -226,3 +268,6 @@ impl Drop for Connection {
         pool.tell();
     }
 }
+
+#[cfg(test)]
+mod tests;

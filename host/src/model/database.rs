@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Nanos, Place};
+use super::{Distribution, Nanos, Place};
 
 /// `[databases.NAME]`: what services ask with SQL.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub struct Database {
     pub cores: u32,
     /// Connections of all clients together.
     pub connections: u32,
-    /// From a client to the database, and back again.
-    pub latency: Nanos,
+    /// One way between a client and the database.
+    pub latency: Distribution,
     pub cost: Cost,
     /// How long a statement may take, waiting included.
     pub statement_timeout: Option<Nanos>,
@@ -30,7 +30,7 @@ pub struct Database {
 }
 
 /// What executing takes: nanoseconds of simulated time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cost {
     pub statement: Nanos,
     /// Of the database's virtual machine.
@@ -38,7 +38,7 @@ pub struct Cost {
     /// Of a result.
     pub row: Nanos,
     /// That changes rows.
-    pub commit: Nanos,
+    pub commit: Distribution,
 }
 
 /// `[services.X.databases.NAME]`: what one replica has of a database.

@@ -216,7 +216,17 @@ impl Fault {
         if self.one_of.is_empty() { self.target.as_slice() } else { &self.one_of }
     }
 
-    /// The database that it strikes: an index into [`Model::databases`](super::Model::databases).
+    /// All databases that it may strike.
+    pub fn databases(&self) -> &[usize] {
+        match &self.effect {
+            Effect::Database { database, one_of, .. } if one_of.is_empty() => std::slice::from_ref(database),
+            Effect::Database { one_of, .. } => one_of,
+            _ => &[],
+        }
+    }
+
+    /// The database that it strikes, which the seed draws where there are several: an index into
+    /// [`Model::databases`](super::Model::databases).
     pub const fn database(&self) -> Option<usize> {
         match &self.effect {
             Effect::Database { database, .. } => Some(*database),

@@ -12,9 +12,9 @@ use super::patterns;
 use super::reader::{Table, Value};
 use super::section::{Named, Section, Sub};
 use super::shapes::{By, Count, Whole, Written};
-use super::types::{DURATION, TEXT, TIME};
+use super::types::{DISTRIBUTION, DURATION, TEXT, TIME};
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Cell, CellPart, ConnectionPool, Cost, Database, Nanos, TableRows};
+use crate::model::{Cell, CellPart, ConnectionPool, Cost, Database, Distribution, Nanos, TableRows};
 
 /// Rows of a table: with some columns, as many as fit into a database.
 const ROWS_AT_MOST: u64 = 5_000_000;
@@ -64,11 +64,12 @@ static CONNECTIONS: Key<Count, Usual> = Key {
     says: "connections of all clients together; one more fails with SQLSTATE 53300",
 };
 
-static LATENCY: Key<By<Nanos>, Usual> = Key {
+/// As within a data centre.
+static LATENCY: Key<By<Distribution>, Usual> = Key {
     name: "latency",
-    of: DURATION,
-    absent: Usual("\"200us\""),
-    says: "from a client to the database, and back again",
+    of: DISTRIBUTION,
+    absent: Usual("{ lognormal = { median = \"200us\", sigma = 0.3 } }"),
+    says: "one way between a client and the database",
 };
 
 static COST: Key<Sub, Optional> = Key {
@@ -98,8 +99,13 @@ static STEP: Key<By<Nanos>, Usual> = Key {
 static ROW: Key<By<Nanos>, Usual> =
     Key { name: "row", of: DURATION, absent: Usual("\"1us\""), says: "each row of the result" };
 
-static COMMIT: Key<By<Nanos>, Usual> =
-    Key { name: "commit", of: DURATION, absent: Usual("\"1ms\""), says: "each commit that changes rows" };
+/// As a log that is flushed to a network volume.
+static COMMIT: Key<By<Distribution>, Usual> = Key {
+    name: "commit",
+    of: DISTRIBUTION,
+    absent: Usual("{ lognormal = { median = \"1ms\", sigma = 0.3 } }"),
+    says: "each commit that changes rows",
+};
 
 static STATEMENT_TIMEOUT: Key<By<Nanos>, Optional> = Key {
     name: "statement-timeout",
@@ -143,7 +149,7 @@ static WAIT: Key<By<Nanos>, Usual> = Key {
     name: "wait",
     of: DURATION,
     absent: Usual("\"30s\""),
-    says: "how long a request waits for one; then its guest gets `pool-timeout`",
+    says: "how long a request waits for one, and `timer-slack` of `[network]` on top; then its guest gets `pool-timeout`",
 };
 
 /// The names of all databases, of those with a mistake too.

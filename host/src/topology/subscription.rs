@@ -90,8 +90,12 @@ static POLL: Key<By<Nanos>, Usual> = Key {
     says: "how long a batch that is not full waits for further messages",
 };
 
-static FETCH: Key<By<Distribution>, Usual> =
-    Key { name: "fetch", of: DISTRIBUTION, absent: Usual("\"1ms\""), says: "from the broker to the replica" };
+static FETCH: Key<By<Distribution>, Usual> = Key {
+    name: "fetch",
+    of: DISTRIBUTION,
+    absent: Usual("{ lognormal = { median = \"1ms\", sigma = 0.3 } }"),
+    says: "from the broker to the replica",
+};
 
 static RETRY: Key<Sub, Optional> = Key {
     name: "retry",

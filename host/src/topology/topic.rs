@@ -62,7 +62,7 @@ static PARTITIONS: Key<Count, Usual> = Key {
 static PUBLISH: Key<By<Distribution>, Usual> = Key {
     name: "publish",
     of: DISTRIBUTION,
-    absent: Usual("\"2ms\""),
+    absent: Usual("{ lognormal = { median = \"2ms\", sigma = 0.3 } }"),
     says: "how long sending takes, until the broker confirms it",
 };
 

@@ -85,7 +85,7 @@ static TIMER_SLACK: Key<By<Distribution>, Usual> = Key {
     name: "timer-slack",
     of: DISTRIBUTION,
     absent: Usual("{ lognormal = { median = \"400us\", sigma = 0.7 } }"),
-    says: "how late a caller notices a timeout",
+    says: "how late a caller notices a timeout, and a request that of a pool of connections",
 };
 
 static ALLOW: Key<List<By<String>>, Usual> = Key {

@@ -226,8 +226,15 @@ fn faults_that_name_what_the_database_has_not_are_refused() {
         fault("one", "drop-index", "index = \"stock_sku_id\""),
         fault("two", "drop-index", "index = \"stock_pkey\""),
         fault("three", "lock-table", "table = \"stok\""),
+        fault("four", "lock-table", "table = \"tokens\"").replace(
+            "{ database = \"inventory\" }",
+            "{ one-of = [{ database = \"inventory\" }, { database = \"archive\" }] }",
+        ),
+        "[databases.archive]\nschema = \"archive.sql\"\n".to_owned(),
     ];
     let files = Files::new(&format!("{TOPOLOGY}{}", faults.concat()), SCHEMA);
+    let archive = files.folder.path().join("archive.sql");
+    fs::write(archive, "CREATE TABLE stock (id INT PRIMARY KEY);").expect("a schema");
     let checked = finish(simhost().arg("check").arg(files.topology()));
     assert_eq!(checked.code, Some(2));
     for expected in [
@@ -236,6 +243,7 @@ fn faults_that_name_what_the_database_has_not_are_refused() {
         "the index \"stock_pkey\" keeps values unique",
         "the database \"inventory\" has no table \"stok\"",
         "did you mean \"stock\"?",
+        "the database \"archive\" has no table \"tokens\"",
         "shop.toml:13:9",
     ] {
         assert!(checked.stderr.contains(expected), "{expected} is missing in:\n{}", checked.stderr);

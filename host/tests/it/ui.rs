@@ -127,7 +127,7 @@ fn dump(model: &Model) -> String {
         line(format!("database {} {}", database.name, database.schema.display()));
         let model::Database { cores, connections, latency, cost, statement_timeout, lock_timeout, .. } =
             database;
-        line(format!("  cores={cores} connections={connections} latency={latency} {cost:?}"));
+        line(format!("  cores={cores} connections={connections} latency={latency:?} {cost:?}"));
         line(format!("  statement-timeout={statement_timeout:?} lock-timeout={lock_timeout:?}"));
         for rows in &database.rows {
             line(format!("  {} {} {:?}", rows.count, rows.table, rows.values));
@@ -154,6 +154,10 @@ fn dump_fault(line: &mut impl FnMut(String), fault: &Fault, model: &Model) {
         if replica.or(*from_replica).is_some() || span.is_some() {
             line(format!("  replica={replica:?} from-replica={from_replica:?} span={span:?}"));
         }
+    }
+    if let several @ [_, _, ..] = fault.databases() {
+        let names = several.iter().map(|database| model.databases[*database].name.as_str());
+        line(format!("  at one of {}", names.collect::<Vec<_>>().join(", ")));
     }
     conditions.iter().for_each(|Condition { of, test, .. }| line(format!("  {of:?} {test:?}")));
     if *chance != Chance::default() {
@@ -183,7 +187,7 @@ fn dump_effect(effect: &Effect) -> String {
         Effect::Worker(fault) => format!("{fault:?}"),
         Effect::Replica(fault) => format!("{fault:?}"),
         Effect::Record(fault) => format!("{fault:?}"),
-        Effect::Database { database, fault } => {
+        Effect::Database { database, fault, .. } => {
             let fault = match fault {
                 DatabaseFault::DropIndex { index: (index, _) } => format!("DropIndex {index}"),
                 DatabaseFault::LockTable { table: (table, _), mode } => format!("LockTable {table} {mode:?}"),

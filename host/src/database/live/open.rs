@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use simhost_sql::{Ended, Failure, Statement, Transaction, Value};
 
-use super::{Answer, Client, Live};
+use super::{Answer, Client, Leg, Live};
 
 /// A transaction of a client. Dropping it rolls back.
 pub struct Open {
@@ -28,7 +28,7 @@ impl Open {
         let (live, life) = (Rc::clone(&self.live), self.life);
         let executed = async {
             let answer = live.run(self, statement, params, client).await;
-            live.sched.sleep(live.settings.latency).await;
+            live.sched.sleep(live.leg(client, Leg::Back)).await;
             answer
         };
         live.unless_it_ends(life, client, executed).await.unwrap_or_else(Answer::failed)
@@ -48,12 +48,19 @@ impl Open {
     pub async fn commit(mut self, client: &dyn Client) -> Result<Ended, Failure> {
         let (live, life) = (Rc::clone(&self.live), self.life);
         let committed = async {
-            live.sched.sleep(live.settings.latency).await;
+            live.sched.sleep(live.leg(client, Leg::There)).await;
             let ended = live.finish(&mut self, client).await;
-            live.sched.sleep(live.settings.latency).await;
+            live.sched.sleep(live.leg(client, Leg::Back)).await;
             ended
         };
         live.unless_it_ends(life, client, committed).await.flatten()
+    }
+
+    /// Rolls back: at once, as dropping it does, and what follows is the way there and back again.
+    pub async fn rollback(self, client: &dyn Client) {
+        let live = Rc::clone(&self.live);
+        drop(self);
+        live.sched.sleep(live.leg(client, Leg::There) + live.leg(client, Leg::Back)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use simhost_sql::{Blocked, Call, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
 
-use super::{Answer, Client, Live, Open, failure};
+use super::{Answer, Client, Leg, Live, Open, failure};
 use crate::model::Nanos;
 use crate::sched;
 
@@ -26,7 +26,7 @@ impl Live {
         // Faults that hold a table which it has waited for.
         let mut held_by = Vec::new();
         let mut locked = 0;
-        self.sched.sleep(self.settings.latency).await;
+        self.sched.sleep(self.leg(client, Leg::There)).await;
         loop {
             let core = self.cores.take().await;
             let call = Call { now: self.micros(), steps: self.steps(until) };
@@ -100,7 +100,7 @@ impl Live {
     ) -> Result<Ended, Failure> {
         if open.wrote {
             let _core = self.cores.take().await;
-            let commit = self.settings.cost.commit;
+            let commit = self.settings.cost.commit.sample(&mut client.chance().with(Leg::COMMIT).stream());
             self.sched.sleep(self.slowed(commit, client)).await;
         }
         let Some(own) = open.own.take() else { return Ok(Ended::RolledBack) };

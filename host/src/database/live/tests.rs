@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::clock::{Clock, VIRTUAL_START};
-use crate::model::Cost;
-use crate::model::{DatabaseFault, TableLock};
+use crate::model::{Cost, DatabaseFault, Distribution, TableLock};
+use crate::rng::Purpose;
 use simhost_sql::Options;
 
 /// Whom no fault strikes.
@@ -12,6 +12,10 @@ struct Nobody;
 impl Client for Nobody {
     fn struck(&self, fault: usize, _: Option<Nanos>) {
         panic!("the fault {fault} strikes nobody");
+    }
+
+    fn chance(&self) -> Key {
+        Key::new(1, Purpose::Statement)
     }
 }
 
@@ -31,8 +35,8 @@ fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
         rows: Vec::new(),
         cores: 1,
         connections: 2,
-        latency: 1_000,
-        cost: Cost { statement: 10_000, step: 100, row: 1_000, commit: 500_000 },
+        latency: Distribution::Fixed(1_000),
+        cost: Cost { statement: 10_000, step: 100, row: 1_000, commit: Distribution::Fixed(500_000) },
         statement_timeout: None,
         lock_timeout: None,
     };
@@ -73,6 +77,50 @@ fn a_statement_takes_its_way_its_steps_and_its_rows() {
     };
     let took = sched.now() - VIRTUAL_START;
     assert_eq!(took, 2 * 1_000 + 10_000 + 100 * work.steps + 1_000);
+}
+
+/// Who asks the statement of this number.
+struct Number(u64);
+
+impl Client for Number {
+    fn struck(&self, _: usize, _: Option<Nanos>) {}
+
+    fn chance(&self) -> Key {
+        Key::new(self.0, Purpose::Statement)
+    }
+}
+
+/// How long a change takes that the statement of this number makes, and a connection for it.
+fn taken(number: u64, latency: &Distribution, commit: &Distribution) -> (Nanos, Nanos) {
+    let (sched, live) = live(|settings| {
+        (settings.latency, settings.cost.commit) = (latency.clone(), commit.clone());
+        settings.cost.step = 0;
+    });
+    let (client, update) = (Number(number), "UPDATE stock SET n = 1 WHERE id = 7");
+    let connected = sched.block_on(live.connect(&client), || {}).expect("it ends");
+    assert_eq!(connected, Ok(()));
+    let connecting = sched.now() - VIRTUAL_START;
+    (ask(&sched, &live, update, &client).1 - 10_000, connecting)
+}
+
+#[test]
+fn ways_and_commits_vary_by_what_is_asked_and_each_by_itself() {
+    let fixed = |nanos| Distribution::Fixed(nanos);
+    let varied = |median| Distribution::Lognormal { median, sigma: 0.3 };
+    let zero = fixed(0);
+    for number in 0..50 {
+        let ways = taken(number, &varied(200_000), &zero);
+        let (commit, none) = taken(number, &zero, &varied(1_000_000));
+        let both = taken(number, &varied(200_000), &varied(1_000_000));
+        assert_eq!((both, none), ((ways.0 + commit, ways.1), 0), "one draw does not move another");
+        assert_eq!(taken(number, &varied(200_000), &varied(1_000_000)), both, "the same again");
+        // Within four standard deviations: 2 ways, 8 ways, one commit.
+        assert!((130_000..1_400_000).contains(&ways.0) && (800_000..3_200_000).contains(&ways.1), "{ways:?}");
+        assert!((300_000..3_400_000).contains(&commit), "{commit}");
+    }
+    let distinct: std::collections::BTreeSet<_> =
+        (0..50).map(|number| taken(number, &varied(200_000), &zero)).collect();
+    assert_eq!(distinct.len(), 50);
 }
 
 #[test]
@@ -178,6 +226,10 @@ struct Noted(RefCell<Vec<(usize, Option<Nanos>)>>);
 impl Client for Noted {
     fn struck(&self, fault: usize, longer: Option<Nanos>) {
         self.0.borrow_mut().push((fault, longer));
+    }
+
+    fn chance(&self) -> Key {
+        Key::new(2, Purpose::Statement)
     }
 }
 

@@ -23,8 +23,20 @@ enum What {
     Slow(Strength),
     /// Others have all connections but this many.
     Taken(u32),
+    /// This many connections of each pool are not given back, at full strength.
+    Held(u32, Strength),
     /// No server is there.
     Down,
+}
+
+impl What {
+    /// Connections of each pool that are not given back at an instant.
+    fn held(&self, now: Nanos) -> u32 {
+        match self {
+            Self::Held(connections, strength) => (f64::from(*connections) * strength(now)) as u32,
+            _ => 0,
+        }
+    }
 }
 
 /// Somebody else's transaction, which has locked a table or waits for it.
@@ -57,6 +69,7 @@ impl Live {
                 Some(What::Slow(Box::new(move |now| more.mul_add(strength(now), 1.0))))
             }
             DatabaseFault::TooManyConnections { left } => Some(What::Taken(*left)),
+            DatabaseFault::HoldConnections { connections } => Some(What::Held(*connections, strength)),
             DatabaseFault::Failover => {
                 self.end_server(fault);
                 Some(What::Down)
@@ -81,7 +94,7 @@ impl Live {
                 self.engine.borrow_mut().rollback(own).ok();
                 self.ended(own);
             }
-            What::Slow(_) | What::Taken(_) | What::Down => {}
+            What::Slow(_) | What::Taken(_) | What::Held(..) | What::Down => {}
         }
     }
 
@@ -150,6 +163,20 @@ impl Live {
             _ => None,
         });
         left.fold(self.settings.connections, u32::min)
+    }
+
+    /// Connections of each pool that are not given back.
+    pub(in crate::database) fn held(&self) -> u32 {
+        let now = self.sched.now();
+        self.troubles.borrow().iter().map(|trouble| trouble.what.held(now)).sum()
+    }
+
+    /// A request has to wait for a connection of a pool from which faults keep some.
+    pub(in crate::database) fn strike_for_held(&self, client: &dyn Client) {
+        let now = self.sched.now();
+        for trouble in self.troubles.borrow().iter().filter(|trouble| trouble.what.held(now) > 0) {
+            client.struck(trouble.fault, None);
+        }
     }
 
     /// A connection is refused: by whom, if the database would have one more.

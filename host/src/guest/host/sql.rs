@@ -15,6 +15,7 @@ use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
 use crate::context::SpanId;
 use crate::database::{Connection, Live, Open, Pool};
+use crate::rng::Purpose;
 use crate::sched;
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
@@ -247,8 +248,7 @@ impl Local {
                 };
                 return (way.span, way.control("COMMIT", &connection, began), failed);
             }
-            drop(open);
-            way.sched.sleep(connection.pool.live.settings.latency.saturating_mul(2)).await;
+            open.rollback(&way).await;
             (way.span, way.control("ROLLBACK", &connection, began), None)
         };
         Ok(ended.boxed_local())
@@ -307,6 +307,7 @@ impl Local {
             begins: self.ahead.reach(),
             span,
             host: Rc::clone(&self.host),
+            chance: scope.trace.chance(Purpose::Statement, span.1),
             asking: Asking::new(scope, &self.identity, span.1),
         })
     }

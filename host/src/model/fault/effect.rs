@@ -20,8 +20,9 @@ pub enum Effect {
     /// A span or a log record is recorded.
     Record(RecordFault),
     /// The state of a database, whoever asks it. `database` is an index into
-    /// [`Model::databases`](super::super::Model::databases).
-    Database { database: usize, fault: DatabaseFault },
+    /// [`Model::databases`](super::super::Model::databases); of `one_of` several it is the one that the
+    /// seed draws.
+    Database { database: usize, one_of: Vec<usize>, fault: DatabaseFault },
     /// The state of a cache, whoever uses it, and commands on their way to it.
     Cache(CacheEffect),
     /// Records leave for their receivers.
@@ -175,6 +176,8 @@ pub enum DatabaseFault {
     SlowDisk { times: f64 },
     /// Others have all connections but this many.
     TooManyConnections { left: u32 },
+    /// So many connections of each pool are not given back.
+    HoldConnections { connections: u32 },
     /// The server ends, and none is there: connections break, transactions are rolled back.
     Failover,
 }

@@ -214,7 +214,7 @@ pub struct FaultRow {
     pub route: Option<String>,
     /// The calling service.
     pub from: Option<String>,
-    /// The database that it strikes; null where it strikes none.
+    /// The database that it strikes; null where it strikes none, or one of several.
     pub database: Option<String>,
     /// The cache that it strikes; null where it strikes none, or one of several.
     pub cache: Option<String>,
@@ -413,6 +413,7 @@ fn of_load(model: &Model, load: &crate::model::Load) -> LoadRow {
 fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
     // Of several, none is the target before it is drawn.
     let target = if one.one_of.is_empty() { one.target.as_ref() } else { None };
+    let database = one.database().filter(|_| one.databases().len() == 1);
     let name = |id: ServiceId| model.service(id).name.clone();
     FaultRow {
         name: one.name.clone(),
@@ -421,7 +422,7 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         service: target.map(|target| name(target.service)),
         route: target.and_then(|target| target.route.as_ref()).map(|(route, _)| route.clone()),
         from: target.and_then(|target| target.from).map(name),
-        database: one.database().map(|database| model.databases[database].name.clone()),
+        database: database.map(|database| model.databases[database].name.clone()),
         cache: match one.caches() {
             [cache] => Some(model.caches[*cache].name.clone()),
             _ => None,

@@ -11,16 +11,10 @@ use crate::topology::show_distribution;
 pub fn line(fault: &Fault, model: &Model) -> String {
     let state = if fault.enabled { "on" } else { "off" };
     let mut line = format!("fault {}: {state}, {}{}", fault.name, fault.kind.name, fault.detail);
-    let targets: Vec<_> = fault.targets().iter().map(|target| of_target(target, model)).collect();
-    if let Some(database) = fault.database() {
-        line.push_str(&format!(" at the database {}", model.databases[database].name));
-    }
-    let caches: Vec<_> = fault.caches().iter().map(|cache| model.caches[*cache].name.as_str()).collect();
-    match &caches[..] {
-        [] => {}
-        [only] => line.push_str(&format!(" at the cache {only}")),
-        several => line.push_str(&format!(" at one of the caches {}", several.join(", "))),
-    }
+    let targets = fault.targets().iter().map(|target| of_target(target, model));
+    let databases = fault.databases().iter().map(|at| format!("the database {}", model.databases[*at].name));
+    let caches = fault.caches().iter().map(|at| format!("the cache {}", model.caches[*at].name));
+    let targets: Vec<_> = targets.chain(databases).chain(caches).collect();
     match &targets[..] {
         [] => {}
         [only] => line.push_str(&format!(" at {only}")),

@@ -53,6 +53,12 @@ fn never(fault: &Fault, why: &str) -> Problem {
     Problem::warning(format!("the fault {} never strikes: {why}", quote(&fault.name)))
 }
 
+/// The same, where `drawn` is its target.
+fn at_times_never(fault: &Fault, drawn: &str, why: &str) -> Problem {
+    let name = quote(&fault.name);
+    Problem::warning(format!("where it is drawn for {drawn}, the fault {name} never strikes: {why}"))
+}
+
 /// Why a fault strikes at none of its targets, or not at some of those of which it draws one.
 fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     let of_target = |target| -> Vec<Idle> {
@@ -73,12 +79,7 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     {
         let problem = match never_strikes {
             true => never(fault, &idle.why),
-            false => Problem::warning(format!(
-                "where it is drawn for {}, the fault {} never strikes: {}",
-                run.name(target.service),
-                quote(&fault.name),
-                idle.why
-            )),
+            false => at_times_never(fault, &run.name(target.service), &idle.why),
         };
         let problem = problem.at(idle.place, idle.label).help(idle.help);
         let problem = graded(problem, is_error && idle.is_error);
@@ -89,17 +90,25 @@ fn idle(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
     problems
 }
 
-/// A fault of a database that no service asks.
-fn unasked(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
-    let database = fault.database()?;
-    let asks = |client: &ConnectionPool| client.database == database;
-    if run.model.services.iter().any(|service| service.databases.iter().any(asks)) {
-        return None;
-    }
-    let name = &run.model.databases[database].name;
-    let problem = never(fault, &format!("no service asks the database {}", quote(name)));
-    let help = format!("give it to a service: [services.NAME.databases.{name}]");
-    Some(problem.at(fault.place.clone(), "nobody is struck").help(help))
+/// Databases of a fault that no service asks.
+fn unasked(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
+    let is_unasked = |database: &usize| {
+        let asks = |client: &ConnectionPool| client.database == *database;
+        !run.model.services.iter().any(|service| service.databases.iter().any(asks))
+    };
+    let unasked: Vec<_> = fault.databases().iter().copied().filter(is_unasked).collect();
+    let never_strikes = unasked.len() == fault.databases().len();
+    let of_database = |database: usize| {
+        let name = &run.model.databases[database].name;
+        let why = format!("no service asks the database {}", quote(name));
+        let problem = match never_strikes {
+            true => never(fault, &why),
+            false => at_times_never(fault, name, &why),
+        };
+        let help = format!("give it to a service: [services.NAME.databases.{name}]");
+        problem.at(fault.place.clone(), "nobody is struck").help(help)
+    };
+    unasked.into_iter().map(of_database).collect()
 }
 
 /// A fault of a cache that no service uses, or whose clients wait for ever.

@@ -300,8 +300,9 @@ pub(super) fn read(
 pub(super) enum Stores {
     /// It strikes services, or receivers.
     None,
-    /// A database, by its place among those of the topology. None if something is wrong with it.
-    Database(Option<usize>),
+    /// A database, or several of which one is drawn, by their places among those of the topology. None if
+    /// something is wrong with one.
+    Databases(Option<Vec<usize>>),
     /// A cache, or several of which one is drawn. None if something is wrong with one.
     Caches(Option<Vec<usize>>),
 }

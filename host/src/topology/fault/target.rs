@@ -1,5 +1,7 @@
 //! `target = { … }`: the service, and what of it.
 
+mod stores;
+
 use serde_json::json;
 use toml::de::DeValue;
 
@@ -12,12 +14,14 @@ use super::super::section::{self, Section, Sub};
 use super::super::shapes::{By, Count, Written};
 use super::super::types::{self, TEXT};
 use super::Surroundings;
-use super::kinds::{Declaration, LooksAt, Scope, Stores};
-use crate::error::{Problem, did_you_mean, quote};
+use super::kinds::{Declaration, LooksAt, Scope};
+use crate::error::{Problem, quote};
 use crate::model::{Canary, Code, DoorFault, Effect, ServiceId, Target};
 
 /// Targets of which one is drawn.
 const ONE_OF_AT_MOST: usize = 1_000;
+
+pub(super) use stores::stores;
 
 pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
     name: "target",
@@ -40,7 +44,7 @@ pub(super) static SEVERAL: Section = Section {
 static EACH: Section = Section {
     name: "one-of",
     says: "one of several targets, of which one is drawn",
-    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &CACHE],
+    keys: &[&SERVICE, &FROM, &LINK, &ROUTE, &REPLICA, &FROM_REPLICA, &SPAN, &DATABASE, &CACHE],
     rules: &[],
 };
 
@@ -67,7 +71,7 @@ static SERVICE: Key<Written, Optional> = Key {
 static DATABASE: Key<By<String>, Optional> = Key {
     name: "database",
     of: TEXT,
-    absent: Optional("required of kinds that strike databases, which have no other key"),
+    absent: Optional("required of kinds that strike databases, without `one-of`; they have no other key"),
     says: "the database: a name of `[databases]`",
 };
 
@@ -124,102 +128,6 @@ static SPAN: Key<By<String>, Optional> = Key {
     says: "the name of a span that the guest makes; of `latency`, `lose-spans`, `late-spans` and `cardinality`",
 };
 
-/// The database that a fault strikes; none of a kind that strikes something else.
-fn database(fault: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'_>) -> Option<usize> {
-    const REMEDY: &str = "name the database that the fault strikes: target = { database = \"…\" }";
-    let kind = kind.filter(|kind| kind.looks_at == LooksAt::Databases)?;
-    let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
-    table.know(section::names(SEVERAL.keys));
-    table.refuse_others();
-    for other in table.entries().iter().filter(|entry| SEVERAL.has(entry.key) && entry.key != DATABASE.name) {
-        let help = "leave it out: it strikes the whole database, whoever asks it";
-        other.refuse_key::<()>(kind.scope().has_no(&format!("target.{}", other.key)).help(help));
-    }
-    let value = table.need(DATABASE.name, DATABASE.get(&table), REMEDY)?;
-    let name = DATABASE.of.read(&value)?;
-    let known = around.code.databases;
-    let found = known.iter().position(|known| *known == name);
-    if found.is_none() {
-        let help = match known {
-            [] => format!("define it: [databases.{name}] with schema = \"…\""),
-            names => did_you_mean(&name, "databases", names.iter().map(String::as_str)),
-        };
-        let problem = Problem::new(format!("unknown database {}", quote(&name)));
-        return value.refuse(problem.label("not defined").help(help));
-    }
-    found
-}
-
-/// What a fault strikes that is no service.
-pub(super) fn stores(fault: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'_>) -> Stores {
-    match kind {
-        Some(kind) if kind.looks_at == LooksAt::Databases => {
-            Stores::Database(database(fault, Some(kind), around))
-        }
-        Some(kind) if is_at_caches(fault, kind) => Stores::Caches(caches(fault, kind, around)),
-        _ => Stores::None,
-    }
-}
-
-/// Whether a fault of this kind strikes caches at its target.
-fn is_at_caches(fault: &Table<'_>, kind: &Declaration) -> bool {
-    let names_cache = |value: &Value<'_>| match value.item() {
-        DeValue::Table(table) => table.iter().any(|(key, _)| key.get_ref() == CACHE.name),
-        _ => false,
-    };
-    let named = || {
-        let target = TARGET.get(fault)?;
-        let table = target.table("the target")?;
-        table.know(section::names(SEVERAL.keys));
-        let several = ONE_OF.get(&table).filter(|several| matches!(several.item(), DeValue::Array(_)));
-        let several = several.and_then(|several| several.list()).unwrap_or_default();
-        Some(names_cache(&target) || several.iter().any(names_cache))
-    };
-    kind.looks_at == LooksAt::Caches || kind.on_caches && named().unwrap_or_default()
-}
-
-/// The caches that a fault strikes, or of which it draws one.
-fn caches(fault: &Table<'_>, kind: &Declaration, around: &Surroundings<'_>) -> Option<Vec<usize>> {
-    const REMEDY: &str = "name the cache that the fault strikes: target = { cache = \"…\" }";
-    let table = fault.need(TARGET.name, TARGET.get(fault), REMEDY)?.table("the target")?;
-    table.know(section::names(SEVERAL.keys));
-    table.refuse_others();
-    let read = |table: &Table<'_>| {
-        for other in table.entries().iter().filter(|entry| SEVERAL.has(entry.key) && entry.key != CACHE.name)
-        {
-            let help = "leave it out: it strikes the whole cache, whoever uses it";
-            let problem = Problem::new(format!(
-                "a fault of kind {} at a cache has no target.{}",
-                quote(kind.kind.name),
-                other.key
-            ));
-            other.refuse_key::<()>(problem.label("has no effect").help(help));
-        }
-        let value = table.need(CACHE.name, CACHE.get(table), REMEDY)?;
-        find_cache(&value, around)
-    };
-    let Some(several) = ONE_OF.get(&table) else { return read(&table).map(|cache| vec![cache]) };
-    let values = several_of(&table, &several)?;
-    let found: Vec<_> =
-        values.iter().map(|value| read(&EACH.open(value, "each target of one-of")?)).collect();
-    found.into_iter().collect()
-}
-
-/// The cache of this name, by its place.
-fn find_cache(value: &Value<'_>, around: &Surroundings<'_>) -> Option<usize> {
-    let (name, known) = (CACHE.of.read(value)?, around.code.caches);
-    let found = known.iter().position(|known| *known == name);
-    if found.is_none() {
-        let help = match known {
-            [] => format!("define it: [caches.{name}]"),
-            names => did_you_mean(&name, "caches", names.iter().copied()),
-        };
-        let problem = Problem::new(format!("unknown cache {}", quote(&name)));
-        return value.refuse(problem.label("not defined").help(help));
-    }
-    found
-}
-
 /// The target of a fault, or those of which one is drawn; none of a kind that concerns no
 /// service.
 pub(super) fn targets(
@@ -234,16 +142,11 @@ pub(super) fn targets(
             None => Some(Vec::new()),
         };
     }
-    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases || is_at_caches(fault, kind)) {
+    if kind.is_some_and(|kind| kind.looks_at == LooksAt::Databases || stores::is_at_caches(fault, kind)) {
         return Some(Vec::new());
     }
     let table = TARGET.need(fault)?.table("the target")?;
     table.know(section::names(SEVERAL.keys));
-    if let (Some(value), Some(kind)) = (DATABASE.get(&table), kind) {
-        let help = "leave it out: databases are struck by drop-index, lock-table, slow-disk, too-many-connections and \
-                    failover";
-        value.refuse_key::<()>(kind.scope().has_no("target.database").help(help));
-    }
     match ONE_OF.get(&table) {
         Some(several) => one_of(&table, &several, kind, around),
         None => {
@@ -260,7 +163,7 @@ fn one_of(
     kind: Option<&Declaration>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<Target>> {
-    let values = several_of(table, several)?;
+    let values = several_of(table, several, "{ service = \"a\" }, { service = \"b\", replica = 1 }")?;
     let read = |value: &Value<'_>| target(&EACH.open(value, "each target of one-of")?, kind, around);
     let read: Vec<_> = values.iter().map(read).collect();
     let targets = read.into_iter().collect::<Option<Vec<Target>>>()?;
@@ -279,7 +182,7 @@ fn one_of(
 }
 
 /// The targets of which one is drawn, which stand alone.
-fn several_of<'a>(table: &Table<'a>, several: &Value<'a>) -> Option<Vec<Value<'a>>> {
+fn several_of<'a>(table: &Table<'a>, several: &Value<'a>, example: &str) -> Option<Vec<Value<'a>>> {
     for other in table.entries().iter().filter(|entry| entry.key != several.key) {
         other.refuse_key::<()>(
             Problem::new(format!("the target has both one-of and {}", other.key))
@@ -287,14 +190,13 @@ fn several_of<'a>(table: &Table<'a>, several: &Value<'a>) -> Option<Vec<Value<'a
                 .help("write it into each target of one-of"),
         );
     }
-    const EXAMPLE: &str = "one-of = [{ service = \"a\" }, { service = \"b\", replica = 1 }]";
     if !matches!(several.item(), DeValue::Array(_)) {
-        return several.refuse_kind("a list of targets", format!("write {EXAMPLE}"));
+        return several.refuse_kind("a list of targets", format!("write one-of = [{example}]"));
     }
     let values = several.list()?;
     if values.is_empty() || values.len() > ONE_OF_AT_MOST {
         let problem = Problem::new(format!("one-of has {} targets", values.len()));
-        let help = format!("write 1 to {ONE_OF_AT_MOST}: {EXAMPLE}");
+        let help = format!("write 1 to {ONE_OF_AT_MOST}: one-of = [{example}]");
         return several.refuse(problem.label("none to draw from, or too many").help(help));
     }
     Some(values)
@@ -305,11 +207,7 @@ fn target(table: &Table<'_>, kind: Option<&Declaration>, around: &Surroundings<'
     if let Some(kind) = kind {
         let requests = [FROM.get(table), LINK.get(table), ROUTE.get(table), FROM_REPLICA.get(table)];
         requests.iter().flatten().chain(&SPAN.get(table)).for_each(|value| refuse_alien(value, kind));
-        if let Some(value) = CACHE.get(table) {
-            let help =
-                "leave it out: caches are struck by flush-cache, shrink-cache, latency, refuse and blackhole";
-            value.refuse_key::<()>(kind.scope().has_no("target.cache").help(help));
-        }
+        stores::refuse(table, kind);
     }
     let ends = match LINK.get(table) {
         Some(link) => of_link(&link, [&SERVICE.get(table), &FROM.get(table)], around),

@@ -65,3 +65,36 @@ fn a_deployment_goes_to_the_service_that_is_drawn() {
     let drawn: BTreeSet<_> = (1..=8).map(deployed).collect();
     assert_eq!(drawn, BTreeSet::from([[true, false], [false, true]]));
 }
+
+#[test]
+fn one_of_several_databases_is_struck_and_the_truth_says_which() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("schema.sql");
+    std::fs::write(&schema, "CREATE TABLE items (id INT PRIMARY KEY);").expect("a schema");
+    let (schema, truth) = (schema.display(), folder.path().join("truth.jsonl"));
+    let asks =
+        |name| format!("databases.{name} = {{}}\nconfig = {{ sql-in = \"{name}\", sql = \"SELECT 1\" }}");
+    let services = VICTIMS.map(|name| (name, asks(name)));
+    let services = services.iter().map(|(name, asks)| (*name, asks.as_str()));
+    let front = ("front", "config = { calls = \"a? & b? & c?\" }");
+    let databases = VICTIMS.map(|name| format!("[databases.{name}]\nschema = '{schema}'\n"));
+    let world = World::of_services(&[front].into_iter().chain(services).collect::<Vec<_>>()).with(&format!(
+        "{}[[faults]]\nname = \"outage\"\nkind = \"too-many-connections\"\nleft = 0\n\
+         target = {{ one-of = [{{ database = \"a\" }}, {{ database = \"b\" }}, {{ database = \"c\" }}] }}",
+        databases.concat()
+    ));
+    let mut drawn = BTreeSet::new();
+    for seed in 1..=12 {
+        let (seed, truth_file) = (seed.to_string(), truth.display().to_string());
+        let flags = ["--seed", &seed, "--truth", &truth_file];
+        let run = world.clone().flags(&flags).virtually(&["GET /"]);
+        let failed = |service: &&str| run.of(service, SpanKind::Server)[0].error_type().is_string();
+        let failed: Vec<_> = VICTIMS.into_iter().filter(failed).collect();
+        let told = std::fs::read_to_string(&truth).expect("a truth file");
+        let told: serde_json::Value =
+            serde_json::from_str(told.lines().next().expect("a run")).expect("JSON");
+        assert_eq!(failed, [told["faults"][0]["target"]["database"].as_str().expect("a database")], "{told}");
+        drawn.extend(failed);
+    }
+    assert_eq!(drawn, BTreeSet::from(VICTIMS), "in twelve seeds each is drawn");
+}

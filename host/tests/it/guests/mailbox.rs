@@ -73,7 +73,8 @@ fn messages_of_one_key_are_processed_in_their_order_one_at_a_time() {
 
 #[test]
 fn a_message_is_a_child_of_what_sent_it_and_linked_to_it() {
-    let run = letters("", "", "").virtually(&[r#"POST /send/letters {"key":"k"}"#]);
+    let run = letters("", "publish = \"2ms\"", "fetch = \"1ms\"");
+    let run = run.virtually(&[r#"POST /send/letters {"key":"k"}"#]);
     let (sent, processed) = (run.span("send letters"), run.span("process letters"));
     assert_eq!((sent.kind, processed.kind), (SpanKind::Producer, SpanKind::Consumer));
     assert_eq!((&processed.trace, &processed.parent), (&sent.trace, &sent.id));
@@ -116,8 +117,8 @@ fn a_subscription_says_whether_a_message_goes_on_with_its_trace() {
 
 #[test]
 fn messages_that_are_sent_together_have_a_span_each_and_are_linked() {
-    let run =
-        letters("", "", "batch = 3\npoll = \"50ms\"").virtually(&[r#"POST /batch/letters {"times":4}"#]);
+    let run = letters("", "", "batch = 3\npoll = \"50ms\"\nfetch = \"1ms\"")
+        .virtually(&[r#"POST /batch/letters {"times":4}"#]);
     let created = run.named("create letters");
     assert!(created.iter().all(|span| span.kind == SpanKind::Producer));
     let sent = run.span("send letters");

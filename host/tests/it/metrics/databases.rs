@@ -106,11 +106,13 @@ fn a_pool_says_what_it_has_who_waits_and_for_how_long() {
     assert_eq!(told.number("db.client.connection.timeouts"), timed_out as f64);
     let begun = told.named("BEGIN").count() as u64;
     let waits = told.of_pool("db.client.connection.wait_time");
-    assert!(waits.count == begun && waits.max > 1.0 && waits.max <= 3.001, "{waits:?}");
+    assert!(waits.count == begun && waits.max > 1.0 && waits.max <= 3.01, "{waits:?}");
     let uses = told.of_pool("db.client.connection.use_time");
     assert!(uses.count == begun && uses.max > 2.0, "{uses:?}");
     let creates = told.of_pool("db.client.connection.create_time");
-    assert_eq!((creates.count, creates.min, creates.max), (10, 0.001_6, 0.001_6));
+    assert!(creates.count == 10 && creates.min < creates.max, "{creates:?}");
+    // Eight ways of 0.2 ms each, more or less.
+    assert!(creates.min > 0.000_8 && creates.max < 0.003_2, "{creates:?}");
 }
 
 #[test]

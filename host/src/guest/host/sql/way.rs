@@ -10,6 +10,7 @@ use super::{Host, Span};
 use crate::database::{Answer, Client, Connection, Live, NoConnection, Open, Pool};
 use crate::guest::outbound::Asking;
 use crate::model::Nanos;
+use crate::rng::Key;
 use crate::sched::Sched;
 
 /// Where a call of a guest goes on: on the clock of the world.
@@ -20,6 +21,8 @@ pub(super) struct Way {
     pub span: Span,
     pub host: Rc<Host>,
     pub asking: Asking,
+    /// The key of what chance decides about it.
+    pub chance: Key,
 }
 
 impl Client for Way {
@@ -27,6 +30,10 @@ impl Client for Way {
         if let Some(outbound) = self.host.outbound.get() {
             outbound.strikes(fault, &self.asking, longer);
         }
+    }
+
+    fn chance(&self) -> Key {
+        self.chance
     }
 }
 
@@ -77,7 +84,7 @@ impl Way {
                 if let Some(open) = open {
                     open.fail();
                 }
-                live.refuse().await;
+                live.refuse(self).await;
                 let (summary, query) = simhost_sql::described(text);
                 (summary, query, Answer { result: Err(failure), work: Work::default(), locked: 0 }, None)
             }

@@ -7,7 +7,7 @@ use super::LooksAt::Databases;
 use super::{Declaration, Keys, Read, Stores, TIMES_AS_LONG};
 use crate::model::{DatabaseFault, Effect, TableLock};
 
-pub(super) static KINDS: [Declaration; 5] = [
+pub(super) static KINDS: [Declaration; 6] = [
     Declaration::new(Databases, "drop-index", "a migration that loses an index", &[&INDEX], drop_index),
     Declaration::new(
         Databases,
@@ -25,14 +25,23 @@ pub(super) static KINDS: [Declaration; 5] = [
         &[&LEFT],
         too_many_connections,
     ),
+    Declaration::new(
+        Databases,
+        "hold-connections",
+        "code that never gives its connections back, a report that keeps them",
+        &[&CONNECTIONS],
+        hold_connections,
+    )
+    .by_magnitude(),
     Declaration::new(Databases, "failover", "a primary that is lost, and its standby", &[], |keys| {
         read(keys, DatabaseFault::Failover, String::new())
     }),
 ];
 
 fn read(keys: &Keys<'_, '_>, fault: DatabaseFault, detail: String) -> Option<Read> {
-    let Stores::Database(Some(database)) = *keys.stores else { return None };
-    Read::detailed(Effect::Database { database, fault }, detail)
+    let Stores::Databases(Some(databases)) = keys.stores else { return None };
+    let one_of = if databases.len() > 1 { databases.clone() } else { Vec::new() };
+    Read::detailed(Effect::Database { database: *databases.first()?, one_of, fault }, detail)
 }
 
 static INDEX: Key<By<String>, Required> = Key {
@@ -100,4 +109,16 @@ static LEFT: Key<Count, Required> = Key {
 fn too_many_connections(keys: &Keys<'_, '_>) -> Option<Read> {
     let left = keys.read(&LEFT)?;
     read(keys, DatabaseFault::TooManyConnections { left }, format!(", {left} left"))
+}
+
+static CONNECTIONS: Key<Count, Required> = Key {
+    name: "connections",
+    of: Count(1, 10_000),
+    absent: Required("say how many connections of each pool are held: connections = 9"),
+    says: "connections of each pool that requests cannot have, of as many as it has",
+};
+
+fn hold_connections(keys: &Keys<'_, '_>) -> Option<Read> {
+    let connections = keys.read(&CONNECTIONS)?;
+    read(keys, DatabaseFault::HoldConnections { connections }, format!(", {connections} of each pool"))
 }
