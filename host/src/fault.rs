@@ -21,6 +21,7 @@ mod event;
 pub mod impact;
 mod labels;
 mod ledger;
+mod message;
 mod network;
 mod record;
 mod rule;
@@ -36,7 +37,7 @@ use std::rc::Rc;
 
 use crate::model::{
     CacheEffect, CacheFault, Chance, DatabaseFault, Effect, ExportFault, Fault, Model, Nanos, RecordFault,
-    ReplicaFault, ServiceId, SpanFault, WorkerFault,
+    ReplicaFault, ServiceId, SpanFault, TopicFault, TopicTarget, WorkerFault,
 };
 use crate::rng::{Key, Purpose};
 
@@ -71,6 +72,7 @@ pub enum Point {
     Record,
     Database,
     Cache,
+    Topic,
     Export,
 }
 
@@ -88,6 +90,7 @@ pub enum Action {
     Database(usize, DatabaseFault),
     /// Of the cache with this index.
     Cache(usize, CacheFault),
+    Topic(TopicTarget, TopicFault),
     Export(ExportFault),
 }
 
@@ -105,6 +108,7 @@ impl Action {
             Effect::Record(effect) => Self::Record(effect.clone()),
             Effect::Database { database, fault, .. } => Self::Database(*database, fault.clone()),
             Effect::Cache(CacheEffect { cache, fault, .. }) => Self::Cache(*cache, fault.clone()),
+            Effect::Topic { target, fault, .. } => Self::Topic(target.clone(), fault.clone()),
             Effect::Export(effect) => Self::Export(effect.clone()),
         }
     }
@@ -119,6 +123,7 @@ impl Action {
             Self::Record(_) => Point::Record,
             Self::Database(..) => Point::Database,
             Self::Cache(..) => Point::Cache,
+            Self::Topic(..) => Point::Topic,
             Self::Export(_) => Point::Export,
         }
     }
@@ -141,7 +146,8 @@ impl Effect {
             | Self::Replica(_)
             | Self::Span(_)
             | Self::Database { .. }
-            | Self::Cache(_) => true,
+            | Self::Cache(_)
+            | Self::Topic { .. } => true,
             Self::Record(fault) => fault.may_change_requests(),
             Self::Export(ExportFault::CollectorDown) => false,
         }
@@ -158,11 +164,17 @@ pub fn draw_targets(model: &mut Model) {
         if !fault.one_of.is_empty() {
             fault.target = Some(fault.one_of[drawn(fault.one_of.len())].clone());
         }
-        if let Effect::Cache(CacheEffect { cache: store, one_of, .. })
-        | Effect::Database { database: store, one_of, .. } = &mut fault.effect
-            && !one_of.is_empty()
-        {
-            *store = one_of[drawn(one_of.len())];
+        match &mut fault.effect {
+            Effect::Cache(CacheEffect { cache: store, one_of, .. })
+            | Effect::Database { database: store, one_of, .. }
+                if !one_of.is_empty() =>
+            {
+                *store = one_of[drawn(one_of.len())];
+            }
+            Effect::Topic { target, one_of, .. } if !one_of.is_empty() => {
+                *target = one_of[drawn(one_of.len())].clone();
+            }
+            _ => {}
         }
     }
 }
@@ -185,8 +197,14 @@ pub struct Faults {
     actions: Box<[Action]>,
     /// By service.
     stations: Box<[Station]>,
+    /// By topic, the active rules that strike its messages; none without any.
+    topics: Box<[RefCell<Option<ActiveRules>>]>,
+    has_topics: bool,
     pub ledger: Rc<Ledger>,
 }
+
+/// Active rules, in the order of the model.
+type ActiveRules = Rc<[Rc<Rule>]>;
 
 /// The active rules of a service, by point.
 #[derive(Debug, Default)]
@@ -207,7 +225,12 @@ impl Station {
             Point::Door => Some(&self.door),
             Point::Worker => Some(&self.worker),
             Point::Span => Some(&self.span),
-            Point::Replica | Point::Record | Point::Database | Point::Cache | Point::Export => None,
+            Point::Replica
+            | Point::Record
+            | Point::Database
+            | Point::Cache
+            | Point::Topic
+            | Point::Export => None,
         }
     }
 }
@@ -259,6 +282,8 @@ impl Faults {
             rules: model.faults.iter().enumerate().map(rule).collect(),
             actions: model.faults.iter().map(Action::of).collect(),
             stations: (0..model.services.len() as u32).map(station).collect(),
+            has_topics: model.faults.iter().any(|fault| fault.topic().is_some()),
+            topics: model.topics.iter().map(|_| RefCell::default()).collect(),
             ledger,
         }
     }
@@ -285,6 +310,11 @@ impl Faults {
         self.stations[service.index()].rules(point)?.borrow().get(route).map(Rc::clone)
     }
 
+    /// Whether any rule, active or not, is of a topic.
+    pub const fn has_topics(&self) -> bool {
+        self.has_topics
+    }
+
     /// What strikes a request that a worker has.
     pub fn worker(&self, candidate: &Candidate<'_>, now: Nanos) -> WorkerVerdict {
         match self.at(Point::Worker, candidate.service, candidate.route) {
@@ -295,6 +325,9 @@ impl Faults {
 
     /// Makes the list anew in which a rule is, or is not, after it was switched.
     fn refresh(&self, switched: &Rule) {
+        if let Action::Topic(target, _) = self.action(switched) {
+            return self.refresh_topic(target.topic);
+        }
         let Some(service) = switched.service() else { return };
         let station = &self.stations[service.index()];
         let point = self.action(switched).point();

@@ -23,7 +23,7 @@ use conventions::Conventions;
 
 pub use conventions::{Described, Operation, of_message};
 pub use counts::{GroupAccount, GroupCounts, TopicAccount, TopicCounts};
-pub use group::{Delivered, Delivery, Group, Next, Outcome, Settled};
+pub use group::{Delivered, Delivery, Group, Hold, Next, Outcome, Settled};
 pub use log::{Full, Log};
 
 /// A message.
@@ -66,6 +66,30 @@ pub struct Record {
     pub published: Nanos,
     /// From 0: others are copies of one message.
     pub copy: u32,
+    /// What faults have made of it; none where none has struck it.
+    pub fate: Option<Rc<Fate>>,
+}
+
+impl Record {
+    /// Whether no group ever gets it.
+    pub fn is_lost(&self) -> bool {
+        self.fate.as_ref().is_some_and(|fate| fate.is_lost)
+    }
+}
+
+/// What faults make of a message that has come to its broker. Times are nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Before it is in its partition.
+    pub on_the_way: Nanos,
+    /// From then until members may have it, beside what that takes anyway.
+    pub hidden: Nanos,
+    /// It is kept, and no group ever gets it.
+    pub is_lost: bool,
+    /// It is in its partition twice.
+    pub is_doubled: bool,
+    /// The faults that have struck it, by their places in the model, with the numbers of their windows.
+    pub struck: Vec<(usize, u64)>,
 }
 
 /// Hears of messages that have come.
@@ -183,15 +207,29 @@ impl Topics {
         &self.of[topic]
     }
 
-    /// Puts a message into a partition, now: its offset.
+    /// Puts a message into a partition, now: its offset. One that a fault has doubled is there again
+    /// behind it, if there is room.
     ///
     /// # Errors
     /// The partition is full.
     pub fn publish(&self, topic: usize, partition: u32, record: Record, now: Nanos) -> Result<u64, Full> {
         let done = || self.groups_at(topic).map(|group| group.borrow().next_offset(partition)).min();
-        let offset = self.logs[topic].borrow_mut().append(partition, record, done, now)?;
+        let again = record.fate.as_ref().filter(|fate| fate.is_doubled).map(|fate| Record {
+            message: Rc::clone(&record.message),
+            published: record.published,
+            copy: record.copy + 1,
+            fate: Some(Rc::clone(fate)),
+        });
+        let offset = {
+            let mut log = self.logs[topic].borrow_mut();
+            let offset = log.append(partition, record, done, now)?;
+            // A second copy that finds no room is refused like a message, and its sender has the first.
+            again.into_iter().for_each(|again| _ = log.append(partition, again, done, now));
+            offset
+        };
+        let (_, end) = self.logs[topic].borrow().range(partition);
         for group in self.groups_at(topic) {
-            group.borrow_mut().grew(partition, offset + 1);
+            group.borrow_mut().grew(partition, end);
         }
         if let Some(listener) = self.listener.get() {
             listener.published(topic, partition);

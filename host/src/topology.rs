@@ -245,11 +245,19 @@ fn model(root: &Table<'_>, folder: &Path, embedded: &[&str]) -> Option<Model> {
     let topic_names = topic::names(root);
     let topics = topic::topics(root);
     let around = subscription::Surroundings { names: &names, services: &services, topics: &topic_names };
-    let subscriptions = subscription::subscriptions(root, &around, &topics);
+    let (subscriptions, groups) = subscription::subscriptions(root, &around, &topics);
     let traffic::Network { latency, timer_slack, allowed_hosts } = traffic::network(root);
     let ingress = traffic::ingress(root, &names);
     let links = link::links(root, &names);
-    let around = fault::Surroundings { names: &names, services: &services, code: &code, off: false };
+    let around = fault::Surroundings {
+        names: &names,
+        services: &services,
+        topics: &topics,
+        topic_names: &topic_names,
+        groups: groups.as_deref(),
+        code: &code,
+        off: false,
+    };
     let faults = fault::faults(root, &around);
     let (loads, names_of_loads) =
         load::loads(root, &load::Surroundings { names: &names, bounds: &bounds, folder });

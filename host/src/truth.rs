@@ -45,6 +45,7 @@ pub struct Names {
     /// In the order of the topology.
     pub databases: Vec<String>,
     pub caches: Vec<String>,
+    pub topics: Vec<String>,
     /// `service.instance.id` of each Resource of the run, of all worlds.
     pub instances: Vec<Option<String>>,
     /// Of each service the Resource of its first replica, within a world; none of a real server.
@@ -136,6 +137,8 @@ impl TruthWriter {
             service: self.names.service(firing.service).to_owned(),
             database: firing.database.map(|database| self.names.databases[database].clone()),
             cache: firing.cache.map(|cache| self.names.caches[cache].clone()),
+            topic: firing.topic.map(|(topic, _)| self.names.topics[topic].clone()),
+            partition: firing.topic.map(|(_, partition)| partition),
             route: self.names.route((firing.service, firing.route)).map(ToOwned::to_owned),
             replica: firing.replica,
             service_instance_id: firing.resource.and_then(|resource| self.names.instance(resource.0)),
@@ -153,7 +156,11 @@ impl TruthWriter {
             shard: self.shard,
             fault: rule.name.to_string(),
             kind: rule.kind.name.to_owned(),
-            target: Aim::of(rule.target.as_ref(), (rule.database, rule.cache), &self.names, Some(self.shard)),
+            target: Aim::of(
+                (rule.target.as_ref(), rule.database, rule.cache, rule.topic.as_ref()),
+                &self.names,
+                Some(self.shard),
+            ),
             state,
             number: turn.number,
             by: By::new(turn.cause, &rule.when.schedule),

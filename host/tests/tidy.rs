@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("cache", &["model", "error", "rng", "sched", "telemetry", "metrics"]),
     ("wasi", &["model", "clock", "rng", "context", "sched", "process", "telemetry"]),
     ("link", &["model", "rng"]),
-    ("fault", &["model", "message", "rng", "context", "sched", "telemetry"]),
+    ("fault", &["model", "message", "rng", "context", "sched", "topic", "telemetry"]),
     (
         "guest",
         &[

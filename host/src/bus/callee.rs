@@ -30,11 +30,13 @@ use crate::model::{Nanos, ServiceId};
 use super::spans::OpenSpan;
 use super::stats::Stats;
 use super::tracing::Tracing;
-pub(super) use arrival::{Arrival, Job};
+pub(super) use arrival::{Arrival, Work};
 use consume::Consumers;
+pub(super) use consume::Storm;
 use deadlock::Deadlocks;
 use node::{GuestNode, Node, NodeCode};
 use outside::External;
+pub(super) use receive::as_request;
 
 /// The services of a run, as they are called. For the core thread only.
 pub struct CalleeSide {
@@ -49,7 +51,7 @@ pub struct CalleeSide {
     external: Option<Rc<dyn External>>,
     pub(super) stats: Stats,
     deadlocks: Deadlocks,
-    consumers: Consumers,
+    pub(super) consumers: Consumers,
     /// Whether something may strike any replica.
     pub(super) is_any_mortal: bool,
 }

@@ -147,7 +147,8 @@ fn table(listing: &Listing) -> String {
     let numbers = ["probability", "matched", "injected"].map(|head| (head, Kind::Number));
     let mut grid = Grid::new(names.into_iter().chain(numbers));
     for fault in &listing.faults {
-        let target = [&fault.service, &fault.route, &fault.database].map(Option::as_deref);
+        let target =
+            [&fault.service, &fault.route, &fault.database, &fault.cache, &fault.topic].map(Option::as_deref);
         let target = target.into_iter().flatten().collect::<Vec<_>>().join(" ");
         grid.row([
             fault.name.clone(),

@@ -29,6 +29,8 @@ pub struct State {
     pub database: Option<String>,
     /// The cache that it strikes; null where it strikes none.
     pub cache: Option<String>,
+    /// The topic that it strikes; null where it strikes none.
+    pub topic: Option<String>,
     /// Whether it strikes now.
     pub active: bool,
     /// Whether a hand holds it as it is; otherwise its schedule says what it is.

@@ -78,6 +78,9 @@ pub struct Firing {
     /// The cache that is asked, where that is struck: an index into
     /// [`Model::caches`](crate::model::Model::caches).
     pub cache: Option<usize>,
+    /// The topic whose message is struck, an index into [`Model::topics`](crate::model::Model::topics), and
+    /// the partition.
+    pub topic: Option<(usize, u32)>,
     pub replica: Option<u32>,
     /// The Resource of the process that is struck, or that gets what is struck.
     pub resource: Option<ResourceId>,
@@ -128,6 +131,7 @@ impl Firing {
             service: site.service,
             database: rule.database,
             cache: rule.cache,
+            topic: None,
             replica: site.replica,
             resource: site.resource,
             route: site.route,
@@ -145,6 +149,12 @@ impl Firing {
     #[must_use]
     pub fn shown_by(self, spans: Spans, sides: &[Side]) -> Self {
         Self { signs: spans.of(sides), ..self }
+    }
+
+    /// What is struck is a message of this topic and partition.
+    #[must_use]
+    pub fn of_message(self, topic: usize, partition: u32) -> Self {
+        Self { topic: Some((topic, partition)), ..self }
     }
 
     /// A rule has struck a replica, by its window of this number, and no request.
@@ -165,6 +175,7 @@ impl Firing {
             service,
             database: None,
             cache: None,
+            topic: None,
             replica: Some(replica),
             resource: Some(resource),
             route: None,

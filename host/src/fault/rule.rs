@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::model::{Chance, Condition, Fault, FaultKind, Grows, Nanos, Schedule, ServiceId, Target, When};
+use crate::model::{
+    Chance, Condition, Fault, FaultKind, Grows, Nanos, Schedule, ServiceId, Target, TopicTarget, When,
+};
 use crate::rng::Key;
 
 use super::account::{Account, Suppression};
@@ -23,6 +25,8 @@ pub struct Rule {
     pub database: Option<usize>,
     /// The cache that it strikes: an index into [`Model::caches`](crate::model::Model::caches).
     pub cache: Option<usize>,
+    /// The topic that it strikes, and what of it.
+    pub topic: Option<TopicTarget>,
     pub conditions: Vec<Condition>,
     pub when: When,
     pub chance: RefCell<Chance>,
@@ -76,6 +80,7 @@ impl Rule {
             target: fault.target.clone(),
             database: fault.database(),
             cache: fault.cache(),
+            topic: fault.topic().cloned(),
             conditions: fault.conditions.clone(),
             when: fault.when.clone(),
             chance: RefCell::new(fault.chance.clone()),
@@ -179,6 +184,11 @@ impl Rule {
         self.target
             .as_ref()
             .is_none_or(|target| target.route.is_none() || route.is_some() && self.route == route)
+    }
+
+    /// Whether it looks into the messages that it may strike.
+    pub fn looks_into(&self) -> bool {
+        !self.conditions.is_empty() || self.chance.borrow().by_caller
     }
 
     /// Looks at a request, and decides. The caller has filtered by route already.

@@ -6,6 +6,7 @@ use crate::context::{SpanId, TraceId};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::{Event, ResourceId};
+use crate::topic::{Fate, Message};
 
 use super::call_error::CallError;
 use super::identity::Identity;
@@ -42,9 +43,13 @@ pub trait Outbound {
     /// A fault, by its place in the model, strikes what a guest asks of a database or a cache, which takes
     /// this much longer by it, where that is known.
     fn strikes(&self, fault: usize, asking: &Asking, longer: Option<Nanos>);
+
+    /// A message of a guest has come to its broker, for this topic and partition: what faults make of it;
+    /// none where none strikes it.
+    fn publishes(&self, to: (usize, u32), message: &Message, asking: &Asking) -> Option<Fate>;
 }
 
-/// For which request or job a guest asks a database or a cache.
+/// For which request or job a guest asks a database or a cache, or sends a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// The service that asks, and its replica.

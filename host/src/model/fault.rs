@@ -6,7 +6,8 @@ use super::{Distribution, Nanos, Place, ServiceId};
 
 pub use effect::{
     CacheEffect, CacheFault, Canary, ContextDamage, DatabaseFault, Direction, DoorFault, Effect, ExportFault,
-    FaultEvent, NetworkFault, RecordFault, ReplicaFault, SpanFault, TableLock, WorkerFault,
+    FaultEvent, NetworkFault, RecordFault, ReplicaFault, SpanFault, TableLock, TopicFault, TopicTarget,
+    WorkerFault,
 };
 
 /// A rule that changes what the bus or a replica does, for what it matches.
@@ -18,7 +19,7 @@ pub struct Fault {
     pub effect: Effect,
     /// What `simhost check` says of it behind its kind: ` of 350ms`.
     pub detail: String,
-    /// None of a fault that concerns no service: `collector-down`, those of databases and caches. Of
+    /// None of a fault that concerns no service: `collector-down`, those of databases, caches and topics. Of
     /// [`one_of`](Self::one_of) several it is the one that the seed draws (`fault::draw_targets`).
     pub target: Option<Target>,
     /// The targets of which one is drawn, in the order of the file; empty where there is one alone.
@@ -249,6 +250,23 @@ impl Fault {
                 std::slice::from_ref(cache)
             }
             Effect::Cache(CacheEffect { one_of, .. }) => one_of,
+            _ => &[],
+        }
+    }
+
+    /// The topic that it strikes, and what of it.
+    pub const fn topic(&self) -> Option<&TopicTarget> {
+        match &self.effect {
+            Effect::Topic { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// All topics that it may strike, and what of them: one of several, or the only one.
+    pub fn topics(&self) -> &[TopicTarget] {
+        match &self.effect {
+            Effect::Topic { one_of, .. } if !one_of.is_empty() => one_of,
+            Effect::Topic { target, .. } => std::slice::from_ref(target),
             _ => &[],
         }
     }

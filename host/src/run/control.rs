@@ -50,8 +50,8 @@ struct Responder {
     scheduler: Rc<FaultScheduler>,
     sched: Sched,
     start: Nanos,
-    /// Service, route, database and cache of each fault.
-    targets: Vec<[Option<String>; 4]>,
+    /// Service, route, database, cache and topic of each fault.
+    targets: Vec<[Option<String>; 5]>,
 }
 
 /// Serves the control API, from now on until the run is told to stop.
@@ -77,7 +77,8 @@ pub fn attend(
         let route = target.and_then(|target| Some(target.route.as_ref()?.0.clone()));
         let database = fault.database().map(|database| model.databases[database].name.clone());
         let cache = fault.cache().map(|cache| model.caches[cache].name.clone());
-        [service, route, database, cache]
+        let topic = fault.topic().map(|of| model.topics[of.topic].name.clone());
+        [service, route, database, cache, topic]
     };
     let responder = Responder {
         scheduler: Rc::clone(scheduler),
@@ -125,7 +126,7 @@ impl Responder {
     }
 
     fn state(&self, rule: &Rule) -> State {
-        let [service, route, database, cache] = self.targets[rule.index].clone();
+        let [service, route, database, cache, topic] = self.targets[rule.index].clone();
         let counts = rule.counts();
         let by_reason = Suppression::ALL.iter().zip(counts.suppressed);
         let spared = by_reason.filter(|(_, count)| *count > 0);
@@ -136,6 +137,7 @@ impl Responder {
             route,
             database,
             cache,
+            topic,
             active: rule.is_active(),
             held: self.scheduler.is_manual(rule.index),
             probability: rule.probability(),

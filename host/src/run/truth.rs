@@ -189,6 +189,7 @@ fn names(model: &Model, loaded: &Loaded, (resources, firsts): (&[Resource], &[Re
         routes: ids.map(|id| loaded.routes(id)).collect(),
         databases: model.databases.iter().map(|database| database.name.clone()).collect(),
         caches: model.caches.iter().map(|cache| cache.name.clone()).collect(),
+        topics: model.topics.iter().map(|topic| topic.name.clone()).collect(),
     }
 }
 

@@ -4,6 +4,8 @@
 //! that dies keeps its partitions until its session has timed out, as a broker hears of no death. A partition
 //! has one delivery at a time: what comes behind waits until it is settled.
 
+mod hold;
+
 use std::rc::Rc;
 
 use crate::model::{self, Distribution, Nanos, OffsetReset};
@@ -11,7 +13,9 @@ use crate::rng::Key;
 
 use super::counts::{GroupAccount, GroupCounts};
 use super::log::Log;
-use super::{Message, Record};
+use super::{Fate, Message, Record};
+
+pub use hold::Hold;
 
 /// What is drawn for a record in a group: how long it takes to a member.
 const FETCH: u64 = 0;
@@ -25,12 +29,11 @@ pub struct Group {
     lag: u64,
     /// In the order in which they have joined.
     members: Vec<Member>,
-    /// How often deliveries that were under way have been revoked.
+    /// How often deliveries that were under way have been revoked, and by which fault at last.
     epoch: u64,
-    /// Nothing is delivered before this instant.
-    resumes: Nanos,
-    /// How many keep it from consuming at all.
-    pauses: u32,
+    revoked_by: Option<Hold>,
+    /// What keeps it from consuming, or has: the last time of each fault.
+    holds: Vec<Hold>,
     pub(super) counts: GroupCounts,
 }
 
@@ -97,12 +100,13 @@ pub struct Delivered {
     pub message: Rc<Message>,
     pub published: Nanos,
     pub copy: u32,
+    pub fate: Option<Rc<Fate>>,
 }
 
 impl From<&Record> for Delivered {
     fn from(record: &Record) -> Self {
-        let Record { message, published, copy, .. } = record;
-        Self { message: Rc::clone(message), published: *published, copy: *copy }
+        let Record { message, published, copy, fate } = record;
+        Self { message: Rc::clone(message), published: *published, copy: *copy, fate: fate.clone() }
     }
 }
 
@@ -141,8 +145,8 @@ impl Group {
             lag: 0,
             members: Vec::new(),
             epoch: 0,
-            resumes: 0,
-            pauses: 0,
+            revoked_by: None,
+            holds: Vec::new(),
             counts: GroupCounts::default(),
         }
     }
@@ -184,22 +188,6 @@ impl Group {
         self.members.len()
     }
 
-    /// All members have to join anew, which takes until `resumes`. What is under way is delivered again.
-    pub fn revoke(&mut self, resumes: Nanos) {
-        self.epoch += 1;
-        self.resumes = self.resumes.max(resumes);
-        self.counts.rebalances += 1;
-    }
-
-    /// It consumes nothing until it is [resumed](Self::resume) as often.
-    pub fn pause(&mut self) {
-        self.pauses += 1;
-    }
-
-    pub fn resume(&mut self) {
-        self.pauses -= 1;
-    }
-
     /// Ends the sessions that have timed out. Partitions are assigned anew.
     fn expire(&mut self, now: Nanos) {
         let before = self.members.len();
@@ -223,6 +211,11 @@ impl Group {
         self.lag
     }
 
+    /// Whether more requests are made, whose messages it may get.
+    pub const fn is_fed(&self) -> bool {
+        self.counts.lag_at_end.is_none()
+    }
+
     /// No more requests are made.
     pub(super) fn note_lag(&mut self) {
         self.counts.lag_at_end.get_or_insert(self.lag);
@@ -241,10 +234,14 @@ impl Group {
         self.expire(now);
         self.skip(log, partition);
         let cursor = self.cursors[partition as usize];
-        if cursor.is_busy || self.pauses > 0 || cursor.next == cursor.end || self.members.is_empty() {
+        if cursor.is_busy || cursor.next == cursor.end || self.members.is_empty() {
             return Next::Idle;
         }
-        let wait = cursor.due.max(self.resumes);
+        let held = self.held_until();
+        if held == Nanos::MAX {
+            return Next::Idle;
+        }
+        let wait = cursor.due.max(held);
         if wait > now {
             return Next::At(wait);
         }
@@ -273,17 +270,22 @@ impl Group {
         })
     }
 
-    /// Passes over what is no longer kept.
+    /// Passes over what is no longer kept, and what was lost.
     fn skip(&mut self, log: &Log, partition: u32) {
         let (oldest, end) = log.range(partition);
         let cursor = &mut self.cursors[partition as usize];
-        if cursor.is_busy || cursor.next >= oldest {
+        let is_lost = |offset| log.get(partition, offset).is_some_and(Record::is_lost);
+        if cursor.is_busy || cursor.next >= oldest && !is_lost(cursor.next) {
             return;
         }
-        let next = match self.settings.from {
+        let mut next = match self.settings.from {
+            _ if cursor.next >= oldest => cursor.next,
             OffsetReset::Earliest => oldest,
             OffsetReset::Latest => end,
         };
+        while is_lost(next) {
+            next += 1;
+        }
         self.counts.missed += next - cursor.next;
         self.lag -= next - cursor.next;
         *cursor = Cursor { next, end, ..Cursor::default() };
@@ -297,6 +299,10 @@ impl Group {
         let mut closes = 0;
         while (records.len() as u32) < most {
             let Some(record) = log.get(partition, cursor.next + records.len() as u64) else { break };
+            // Those behind a gap are another delivery.
+            if record.is_lost() {
+                return Ok(records);
+            }
             let available = self.available(record);
             if records.is_empty() {
                 closes = available.saturating_add(self.settings.poll);
@@ -320,7 +326,8 @@ impl Group {
             Distribution::Fixed(fetch) => *fetch,
             fetch => fetch.sample(&mut self.draws(record).with(FETCH).stream()),
         };
-        record.published.saturating_add(fetch)
+        let hidden = record.fate.as_ref().map_or(0, |fate| fate.hidden);
+        record.published.saturating_add(fetch).saturating_add(hidden)
     }
 
     /// Names what is drawn for a record in this group.

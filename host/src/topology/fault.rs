@@ -5,7 +5,10 @@ mod conditions;
 mod kinds;
 mod parts;
 mod schema;
+mod stores;
 mod target;
+mod target_keys;
+mod topics;
 mod when;
 
 use indexmap::IndexMap;
@@ -19,7 +22,7 @@ use super::service;
 use super::shapes::By;
 use super::types::{self, FLAG};
 use crate::error::{Problem, quote};
-use crate::model::{Fault, Service};
+use crate::model::{Fault, Service, Topic};
 
 pub(super) use kinds::is_inside;
 
@@ -31,6 +34,11 @@ const FAULTS_AT_MOST: usize = 10_000;
 pub(super) struct Surroundings<'a> {
     pub names: &'a Names,
     pub services: &'a [Service],
+    pub topics: &'a [Topic],
+    /// Of all topics, in the order of the file.
+    pub topic_names: &'a [String],
+    /// Each with the index of its topic; none where some are not known.
+    pub groups: Option<&'a [(usize, String)]>,
     /// For the guests of deployments.
     pub code: &'a service::Surroundings<'a>,
     /// Whether the fault that is read is off: what a real server makes impossible is only doubtful then.
@@ -62,7 +70,7 @@ static COMMON: Section = Section {
     keys: &[
         &NAME,
         &kinds::KIND,
-        &target::TARGET,
+        &target_keys::TARGET,
         &parts::MATCH,
         &when::WHEN,
         &ENABLED,
@@ -157,19 +165,22 @@ impl<'a> Reader<'_, 'a> {
         let around = Surroundings { off: enabled == Some(false), ..*self.around };
         let targets = target::targets(table, declared, &around);
         let known = targets.as_deref().unwrap_or_default();
-        let stores = target::stores(table, declared, &around);
+        let stores = stores::stores(table, declared, &around);
         let read = kinds::read(table, declared, (known, &stores), &around);
         table.refuse_others();
         // Of some kinds it depends on their keys what they look at.
         let scope = read.as_ref().map_or(scope, |read| scope.of(&read.effect));
-        if let (Some(read), [_, ..], Some(value)) = (&read, known, target::TARGET.get(table)) {
+        if let (Some(read), [_, ..], Some(value)) = (&read, known, target_keys::TARGET.get(table)) {
             target::refuse_requests(&value, &read.effect, &scope);
         }
         let routes = known.iter().map(|target| target.route.as_ref());
         let routes = routes.map(|route| route.map(|(route, _)| route.as_str()));
         let routes: Vec<_> = routes.collect::<Option<_>>().unwrap_or_default();
         let conditions = match parts::MATCH.get(table) {
-            Some(value) => scope.allow(&value).and_then(|()| conditions::conditions(&value, &routes)),
+            Some(value) => scope
+                .allow(&value)
+                .and_then(|()| conditions::conditions(&value, &routes))
+                .filter(|_| topics::refuse_parts(&value, &scope).is_some()),
             None => Some(Vec::new()),
         };
         let chance = chance::chance(table, &scope);

@@ -166,12 +166,13 @@ pub(super) struct Surroundings<'a> {
     pub topics: &'a [String],
 }
 
-/// `[[subscriptions]]`, in the order of the file. Topics that nobody consumes are doubtful.
+/// `[[subscriptions]]`, in the order of the file; and the groups, each with the index of its topic: none if
+/// some could not be read. Topics that nobody consumes are doubtful.
 pub(super) fn subscriptions(
     root: &Table<'_>,
     around: &Surroundings<'_>,
     topics: &[Topic],
-) -> Vec<Subscription> {
+) -> (Vec<Subscription>, Option<Vec<(usize, String)>>) {
     let tables = SUBSCRIPTIONS.open(root, "this subscription");
     let mut seen = Vec::new();
     let all: Vec<_> = tables.iter().filter_map(|table| subscription(table, around, &mut seen)).collect();
@@ -185,7 +186,8 @@ pub(super) fn subscriptions(
             nobody_consumes(root, topic);
         }
     }
-    all
+    let groups = (seen.len() == tables.len()).then_some(seen);
+    (all, groups)
 }
 
 fn nobody_consumes(root: &Table<'_>, topic: &Topic) {

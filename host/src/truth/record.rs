@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fault::{After, Cause, Drawn, ManualChange};
-use crate::model::{Fault, Nanos, Schedule, Target};
+use crate::model::{Fault, Nanos, Schedule, Target, TopicTarget};
 
 use super::Names;
 use super::changed::Pair;
@@ -65,7 +65,7 @@ pub enum Record {
         window: u64,
         /// Why it comes after that window has closed; null for what comes within it.
         after_window: Option<AfterWindow>,
-        /// The service that is called, or whose replica, record or statement is struck.
+        /// The service that is called, or whose replica, record, statement or message is struck.
         service: String,
         /// The database that is asked; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +73,11 @@ pub enum Record {
         /// The cache that is asked; only of a fault that strikes one.
         #[serde(skip_serializing_if = "Option::is_none")]
         cache: Option<String>,
+        /// The topic of the message, and the partition; only of a fault that strikes one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        topic: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        partition: Option<u32>,
         /// Null for a request that meets no route, for what strikes no request, and for a
         /// recorded span that is no SERVER span.
         route: Option<String>,
@@ -162,7 +167,11 @@ impl Declared {
             fault: fault.name.clone(),
             kind: fault.kind.name.to_owned(),
             description,
-            target: Aim::of(fault.target.as_ref(), (fault.database(), fault.cache()), names, None),
+            target: Aim::of(
+                (fault.target.as_ref(), fault.database(), fault.cache(), fault.topic()),
+                names,
+                None,
+            ),
             enabled: fault.enabled,
             probability: fault.chance.probability,
         }
@@ -170,9 +179,9 @@ impl Declared {
 }
 
 /// At whom a fault is aimed; what is null is not narrowed down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Aim {
-    /// Null for a fault that strikes a database or a cache, whoever asks it.
+    /// Null for a fault that strikes a database, a cache or a topic, whoever uses it.
     pub service: Option<String>,
     pub route: Option<String>,
     pub from: Option<String>,
@@ -188,30 +197,37 @@ pub struct Aim {
     /// Only of a fault that strikes a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
+    /// Only of a fault that strikes a topic; and what of it: the group, or the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
 }
 
 impl Aim {
-    /// At a service, at a database, at a cache, or at none of them.
+    /// At a service, at a database, at a cache, at a topic, or at none of them.
     pub fn of(
-        target: Option<&Target>,
-        (database, cache): (Option<usize>, Option<usize>),
+        (target, database, cache, topic): (
+            Option<&Target>,
+            Option<usize>,
+            Option<usize>,
+            Option<&TopicTarget>,
+        ),
         names: &Names,
         shard: Option<u32>,
     ) -> Option<Self> {
         if let Some(target) = target {
             return Some(Self::new(target, names, shard));
         }
-        (database.is_some() || cache.is_some()).then(|| Self {
-            service: None,
-            route: None,
-            from: None,
-            replica: None,
-            service_instance_id: None,
-            from_replica: None,
-            from_service_instance_id: None,
-            span: None,
+        (database.is_some() || cache.is_some() || topic.is_some()).then(|| Self {
             database: database.map(|database| names.databases[database].clone()),
             cache: cache.map(|cache| names.caches[cache].clone()),
+            topic: topic.map(|of| names.topics[of.topic].clone()),
+            group: topic.and_then(|of| of.group.clone()),
+            partition: topic.and_then(|of| of.partition),
+            ..Self::default()
         })
     }
 
@@ -228,8 +244,7 @@ impl Aim {
             from_replica: target.from_replica,
             from_service_instance_id: target.from.and_then(|from| instance(from, target.from_replica)),
             span: target.span.as_ref().map(|(name, _)| name.clone()),
-            database: None,
-            cache: None,
+            ..Self::default()
         }
     }
 }

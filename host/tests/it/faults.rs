@@ -18,6 +18,7 @@ mod scheduler;
 mod span;
 mod targets;
 mod told;
+mod topic;
 mod windows;
 
 use crate::support::{Run, Span, SpanKind, World};

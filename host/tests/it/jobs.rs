@@ -229,6 +229,21 @@ fn jobs_run_as_long_as_the_loads_do_and_not_where_requests_are_named() {
 }
 
 #[test]
+fn in_real_time_jobs_run_by_the_clock_and_their_spans_are_roots_too() {
+    let world = with_chores("config.next = \"front\"").with(&schedule("sweep", "every = \"200ms\""));
+    let run = world.flags(&["--for", "1100ms", "--json"]).serve().ended();
+    // A machine that is busy runs one later, and the clock of the run is its own.
+    let (runs, skipped, failed) = counts(&run, "sweep");
+    assert!((3..=6).contains(&runs) && (skipped, failed) == (0, 0), "{runs} {skipped} {failed}");
+    let sweeps = run.named("sweep");
+    let traces: BTreeSet<_> = sweeps.iter().map(|span| &span.trace).collect();
+    assert_eq!((sweeps.len() as u64, traces.len() as u64), (runs, runs));
+    assert!(sweeps.iter().all(|span| span.parent.is_empty() && run.children(span).len() == 1), "{sweeps:#?}");
+    let lasted = sweeps[sweeps.len() - 1].start - sweeps[0].start;
+    assert!(lasted >= (runs - 1) * 150_000_000, "{lasted}");
+}
+
+#[test]
 fn jobs_draw_the_same_whatever_the_others_do() {
     let of = |jobs: &[(&str, &str)]| {
         let run = run("config.next = \"front\"\nreplicas = 3", jobs);

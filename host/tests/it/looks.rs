@@ -86,10 +86,11 @@ fn impact_end(truth: &str) -> u64 {
     simhost::clock::VIRTUAL_START + (seconds * 1e9) as u64
 }
 
-/// Runs a command to its end, however long that takes on a busy machine.
-fn run(command: &mut Command) {
+/// Runs a command to its end, however long that takes on a busy machine: its standard output.
+fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 fn model(path: &Path) -> Model {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use simhost::error::Look;
 use simhost::model::{
     self, Chance, Code, Condition, DatabaseFault, Distribution, DoorFault, Effect, Fault, FaultEvent, Load,
-    Model, NetworkFault, RequestTemplate, Service, SpanFault, Target, When, WorkerFault,
+    Model, NetworkFault, RequestTemplate, Service, SpanFault, Target, TopicTarget, When, WorkerFault,
 };
 use simhost::topology::{Topology, parse};
 
@@ -196,6 +196,13 @@ fn dump_effect(effect: &Effect) -> String {
             format!("{fault} of database {database}")
         }
         Effect::Cache(effect) => format!("{effect:?}"),
+        Effect::Topic { target, one_of, fault } => {
+            let all = if one_of.is_empty() { std::slice::from_ref(target) } else { &one_of[..] };
+            let of = |TopicTarget { topic, group, partition, .. }: &TopicTarget| {
+                format!("topic {topic} group={group:?} partition={partition:?}")
+            };
+            format!("{fault:?} of {}", all.iter().map(of).collect::<Vec<_>>().join("; "))
+        }
         Effect::Export(fault) => format!("{fault:?}"),
     };
     without_places(&text)

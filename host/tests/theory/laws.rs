@@ -149,6 +149,7 @@ const fn leaves_spans_whole(effect: &Effect) -> bool {
         | Effect::Span(_)
         | Effect::Database { .. }
         | Effect::Cache(_)
+        | Effect::Topic { .. }
         | Effect::Export(_) => true,
         Effect::Worker(WorkerFault::Crash { .. }) => false,
         Effect::Worker(_) => true,

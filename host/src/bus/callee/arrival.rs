@@ -52,7 +52,7 @@ impl<'a> Arrival<'a> {
 }
 
 /// A request, or messages, in a worker's hands.
-pub(in crate::bus) struct Job {
+pub(in crate::bus) struct Work {
     pub span: OpenSpan,
     /// None once the worker has it.
     pub scope: Option<Box<RequestScope>>,

@@ -4,6 +4,7 @@
 //! comes, a replica that comes up and a pause that is over [stir](CalleeSide::stir) the partition.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
 
@@ -26,7 +27,16 @@ pub(in crate::bus) struct Consumers {
     drivers: Vec<Vec<Driver>>,
     /// By service, the groups that it consumes.
     of: Vec<Vec<usize>>,
+    /// By their places in the model, the faults that let groups assign their partitions anew.
+    pub storms: RefCell<BTreeMap<usize, Storm>>,
     me: OnceCell<Weak<CalleeSide>>,
+}
+
+/// A fault that lets a group assign its partitions anew: when it does next, and how often it has in this
+/// window.
+pub(in crate::bus) struct Storm {
+    pub next: Nanos,
+    pub number: u64,
 }
 
 /// What works for a partition of a group.
@@ -47,7 +57,7 @@ impl Consumers {
             let partitions = topics.logs()[settings.topic].borrow().partitions();
             drivers.push((0..partitions).map(|_| Driver::default()).collect());
         }
-        Self { drivers, of, me: OnceCell::new() }
+        Self { drivers, of, storms: RefCell::default(), me: OnceCell::new() }
     }
 
     /// The groups that a service consumes.
@@ -98,7 +108,7 @@ impl CalleeSide {
     }
 
     /// Has a group look at all of its partitions.
-    fn stir_all(&self, group: usize) {
+    pub(in crate::bus) fn stir_all(&self, group: usize) {
         let Some(me) = self.consumers.me.get().and_then(Weak::upgrade) else { return };
         (0..self.consumers.drivers[group].len() as u32).for_each(|partition| me.stir(group, partition));
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::bus::spans::OpenSpan;
 use crate::context::{SpanContext, SpanId};
+use crate::guest::Asking;
 use crate::guest::scope::Trace;
 use crate::rng::Purpose;
 use crate::telemetry::record::Attributes;
@@ -66,8 +67,15 @@ impl CalleeSide {
         let mut span = OpenSpan::producer((&trace, span_id, parent), resource, describe, self.now());
         let publish = topics.logs()[dead_letter].borrow().settings.publish.clone();
         self.host.sched.sleep(publish.sample(&mut trace.chance(Purpose::Latency, span_id).stream())).await;
+        let fate = resource.and_then(|resource| {
+            let (trace, server) = (trace.trace_id, processed.within.as_ref().map(|(_, span)| *span));
+            let asking =
+                Asking { service, replica, resource, slot: None, from: None, trace, server, span: span_id };
+            self.fate_of((dead_letter, partition), &message, &asking).map(Rc::new)
+        });
+        self.host.sched.sleep(fate.as_ref().map_or(0, |fate| fate.on_the_way)).await;
         let now = self.now();
-        let record = Record { message: Rc::clone(&message), published: now, copy: 0 };
+        let record = Record { message: Rc::clone(&message), published: now, copy: 0, fate };
         let published = topics.publish(dead_letter, partition, record, now);
         match published {
             Ok(offset) => {

@@ -18,12 +18,12 @@ use crate::metrics::{Exchanged, MessageKey, Origin};
 use crate::model::{MessageContext, Nanos, Subscription};
 use crate::rng::{Key, Purpose};
 use crate::telemetry::record::{Attributes, KeyValue, SpanLink};
-use crate::topic::{Delivered, Delivery, Outcome, Receipt, of_message};
+use crate::topic::{Delivered, Delivery, Message, Outcome, Receipt, of_message};
 
 use super::consume::BUSY;
 use super::node::{GuestNode, ReplicaSet};
 use super::replica::{Acquired, NoWorker, Replica, WorkerRequest};
-use super::{CalleeSide, Job};
+use super::{CalleeSide, Work};
 
 /// What became of a delivery.
 pub(super) struct Processed {
@@ -117,7 +117,7 @@ impl CalleeSide {
             }
         };
         let is_looked_into = self.faults.has(Point::Worker, settings.service) || !guest.releases.is_empty();
-        let request = if is_looked_into { as_request(first) } else { Request::default() };
+        let request = if is_looked_into { as_request(&first.message) } else { Request::default() };
         let depth = delivery.records.iter().map(|record| record.message.depth).max().unwrap_or_default();
         let baggage = if is_single { first.message.baggage.clone() } else { Baggage::default() };
         let visit = Visit {
@@ -169,28 +169,31 @@ impl CalleeSide {
         worker.brought(None);
         let (begun, life) = (self.now(), replica.life());
         self.stats.begun(service, begun);
-        let mut job = self.accept_messages(parcel, worker.budget());
+        let mut work = self.accept_messages(parcel, worker.budget());
+        let site = Self::site_of(&parcel.visit, parcel.delivery.replica, replica.identity.resource);
+        self.strike_delivery(parcel.group, parcel.delivery, &site);
         let receive = async |worker: &mut Worker| worker.receive().await.map(Answered);
         let answered = match occupant {
-            None => Some(self.work(&mut job, &mut worker, limits, receive).await),
-            Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant, receive).await,
+            None => Some(self.work(&mut work, &mut worker, limits, receive).await),
+            Some(occupant) => self.work_mortal(&mut work, &mut worker, limits, occupant, receive).await,
         };
         self.stats.done(service, begun, self.now());
         let Some(answered) = answered else {
-            self.lose_request(job.span, worker, replica, life);
+            self.lose_request(work.span, worker, replica, life);
             return Processed::not(Outcome::Died);
         };
         if let (Some(metrics), Some(of)) = (&self.host.metrics, of) {
             metrics.computed(of, worker.cpu_time());
         }
-        let (outcome, error) = self.conclude_messages(job.span, worker, replica, answered);
+        self.strike_revoked(parcel.group, parcel.delivery, &site);
+        let (outcome, error) = self.conclude_messages(work.span, worker, replica, answered);
         let visit = &parcel.visit;
         self.measure_messages(parcel, error, begun);
         Processed { outcome, within: Some((visit.trace.clone(), visit.span)), error }
     }
 
     /// A worker has the messages: from here to the outcome is the CONSUMER span.
-    fn accept_messages(&self, parcel: &mut Parcel<'_>, budget: Rc<Budget>) -> Job {
+    fn accept_messages(&self, parcel: &mut Parcel<'_>, budget: Rc<Budget>) -> Work {
         let span = self.consumer_span(parcel);
         let Parcel { settings, delivery, visit, replica, .. } = parcel;
         let verdict = self.faults.worker(&visit.candidate_at(None, &replica.identity, &[]), self.now());
@@ -214,7 +217,7 @@ impl CalleeSide {
         let request = std::mem::take(&mut visit.request);
         let spans = self.node(settings.service).limits.spans;
         let scope = RequestScope::new(visitor, request, Vec::new(), spans, budget).with(received);
-        Job { span, scope: Some(Box::new(scope)), verdict }
+        Work { span, scope: Some(Box::new(scope)), verdict }
     }
 
     /// Begins the CONSUMER span of messages at a replica.
@@ -325,7 +328,6 @@ fn continued(context: &SpanContext, trace: Key, key: Key) -> (Trace, Option<Span
 }
 
 /// A message as conditions of faults look at a request: its headers and its body.
-fn as_request(record: &Delivered) -> Request {
-    let message = &record.message;
+pub(in crate::bus) fn as_request(message: &Message) -> Request {
     Request { headers: message.headers.clone(), body: message.body.clone(), ..Request::default() }
 }

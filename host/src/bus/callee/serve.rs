@@ -17,7 +17,7 @@ use crate::tally;
 
 use super::replica::{Acquired, Replica, WorkerRequest};
 use super::routes::Match;
-use super::{Arrival, CalleeSide, Job, refusal};
+use super::{Arrival, CalleeSide, Work, refusal};
 
 impl CalleeSide {
     /// Serves a request that has arrived: queue, worker, SERVER span, faults, guest.
@@ -86,21 +86,23 @@ impl CalleeSide {
                 worker.brought(arrival.visit.above.take().filter(|_| occupant.is_none()));
                 let (begun, life) = (self.now(), replica.life());
                 self.stats.begun(to, begun);
-                let (mut job, route) = self.accept(arrival, worker.budget());
+                let (mut work, route) = self.accept(arrival, worker.budget());
                 self.measure_begin(measured);
                 let handle = async |worker: &mut Worker| worker.handle(route).await;
                 let outcome = match occupant {
-                    None => Some(self.work(&mut job, &mut worker, limits, handle).await),
-                    Some(occupant) => self.work_mortal(&mut job, &mut worker, limits, occupant, handle).await,
+                    None => Some(self.work(&mut work, &mut worker, limits, handle).await),
+                    Some(occupant) => {
+                        self.work_mortal(&mut work, &mut worker, limits, occupant, handle).await
+                    }
                 };
                 self.stats.done(to, begun, self.now());
                 self.measure_end(measured, worker.cpu_time());
                 let Some(outcome) = outcome else {
-                    self.lose_request(job.span, worker, replica, life);
+                    self.lose_request(work.span, worker, replica, life);
                     return self.cut_off(arrival);
                 };
                 let failure = outcome.as_ref().err().map(|failure| failure.kind);
-                (self.conclude(job.span, worker, replica, outcome), failure, begun)
+                (self.conclude(work.span, worker, replica, outcome), failure, begun)
             }
             Acquired::Refused(reason) => {
                 let kind = reason.kind();
@@ -115,7 +117,7 @@ impl CalleeSide {
     }
 
     /// A worker has the request: from here to the answer is the SERVER span.
-    fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> (Job, Option<u32>) {
+    fn accept(&self, arrival: &mut Arrival<'_>, budget: Rc<Budget>) -> (Work, Option<u32>) {
         let span = self.server_span(arrival, arrival.route());
         let verdict = self.faults.worker(&arrival.candidate(), self.now());
         let (route, params) = std::mem::replace(&mut arrival.met, Match::NotFound).parts();
@@ -142,34 +144,34 @@ impl CalleeSide {
         let request = std::mem::take(&mut visit.request);
         let spans = self.node(visit.to).limits.spans;
         let scope = RequestScope::new(visitor, request, params, spans, budget);
-        (Job { span, scope: Some(Box::new(scope)), verdict }, route)
+        (Work { span, scope: Some(Box::new(scope)), verdict }, route)
     }
 
-    /// Lets a worker do its job, as faults allow: what `perform` gives, or an answer in its place.
+    /// Lets a worker do its work, as faults allow: what `perform` gives, or an answer in its place.
     pub(in crate::bus) async fn work<T: From<Response>>(
         &self,
-        job: &mut Job,
+        work: &mut Work,
         worker: &mut Worker,
         limits: &Limits,
         perform: impl AsyncFnOnce(&mut Worker) -> Result<T, GuestFailure>,
     ) -> Result<T, GuestFailure> {
         let sched = &self.host.sched;
-        if let Some(scope) = job.scope.take() {
+        if let Some(scope) = work.scope.take() {
             worker.begin(scope)?;
         }
-        if job.verdict.delay > 0 {
-            sched.sleep(job.verdict.delay).await;
+        if work.verdict.delay > 0 {
+            sched.sleep(work.verdict.delay).await;
         }
-        if job.verdict.leak > 0 {
-            worker.leak(job.verdict.leak)?;
+        if work.verdict.leak > 0 {
+            worker.leak(work.verdict.leak)?;
         }
-        if let Some(answer) = job.verdict.answer.take() {
+        if let Some(answer) = work.verdict.answer.take() {
             return Ok(answer.into());
         }
         guest::in_time(sched, limits, pin!(perform(worker))).await?
     }
 
-    /// The job is done, or given up: ends the SERVER span and frees the worker.
+    /// The work is done, or given up: ends the SERVER span and frees the worker.
     fn conclude(
         &self,
         mut span: OpenSpan,

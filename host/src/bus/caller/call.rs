@@ -12,6 +12,7 @@ use crate::guest::{Asking, CallError, Identity, Outbound};
 use crate::message::{Request, Response};
 use crate::model::{Nanos, ServiceId};
 use crate::telemetry::record::Event;
+use crate::topic::{Fate, Message};
 
 use super::CallerSide;
 use super::attempt::Attempt;
@@ -62,6 +63,10 @@ impl Outbound for Weak<CallerSide> {
         if let Some(side) = self.upgrade() {
             side.callee.strike_statement(fault, asking, longer);
         }
+    }
+
+    fn publishes(&self, to: (usize, u32), message: &Message, asking: &Asking) -> Option<Fate> {
+        self.upgrade()?.callee.fate_of(to, message, asking)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::message::Response;
 use crate::model::{Limits, ServiceId};
 use crate::process::Process;
 
-use crate::bus::callee::{Arrival, CalleeSide, Job};
+use crate::bus::callee::{Arrival, CalleeSide, Work};
 use crate::bus::replica::Replica;
 use crate::bus::replica_faults::{Occupant, ReplicaFaults, RequestRef};
 use crate::bus::spans::OpenSpan;
@@ -75,11 +75,11 @@ impl CalleeSide {
         process.is_paused().then(|| (process, &self.node(service).limits))
     }
 
-    /// Lets a worker do its job, as [`work`](CalleeSide::work) does, until the process dies: then there is no
-    /// outcome.
+    /// Lets a worker do its work, as [`work`](CalleeSide::work) does, until the process dies: then there is
+    /// no outcome.
     pub(in crate::bus) async fn work_mortal<T: From<Response>>(
         &self,
-        job: &mut Job,
+        work: &mut Work,
         worker: &mut Worker,
         limits: &Limits,
         occupant: &Occupant<'_>,
@@ -88,7 +88,7 @@ impl CalleeSide {
         let process = &occupant.faults.process;
         let death = process.death();
         let mut working = Box::pin(async {
-            let delay = std::mem::take(&mut job.verdict.delay);
+            let delay = std::mem::take(&mut work.verdict.delay);
             if delay > 0 {
                 self.host.sched.sleep(delay).await;
             }
@@ -96,11 +96,11 @@ impl CalleeSide {
             if !self.goes_on(process, limits).await {
                 return None;
             }
-            if let Some((rule, restart)) = job.verdict.crash.take() {
+            if let Some((rule, restart)) = work.verdict.crash.take() {
                 self.end_process(occupant.faults, occupant.crash(&rule, restart));
                 return None;
             }
-            let outcome = self.work(job, worker, limits, perform).await;
+            let outcome = self.work(work, worker, limits, perform).await;
             occupant.worked(worker.stretched());
             // Nobody answers while the process stands still.
             self.goes_on(process, limits).await.then_some(outcome)

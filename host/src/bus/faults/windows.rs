@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::cache::ActiveFault;
 use crate::fault::{Action, Faults, Rule, WindowHandler};
-use crate::model::{ExportFault, Nanos, ReplicaFault};
+use crate::model::{ExportFault, Nanos, ReplicaFault, TopicFault};
 use crate::rng::Key;
 use crate::telemetry::signal::Receivers;
 
@@ -47,6 +47,7 @@ impl WindowHandler for CalleeSide {
                 );
                 None
             }
+            Action::Topic(target, fault) => self.begin_group_fault(rule, target, fault),
             Action::Cache(cache, fault) => {
                 let active = Box::new(AtCache(Rc::clone(rule)));
                 self.host.caches.at(*cache).begin_fault(rule.index, fault, active, self.now());
@@ -61,7 +62,13 @@ impl WindowHandler for CalleeSide {
     }
 
     fn step(&self, rule: &Rc<Rule>) -> Option<Nanos> {
-        let Action::Replica(fault) = self.faults.action(rule) else { return None };
+        let fault = match self.faults.action(rule) {
+            Action::Replica(fault) => fault,
+            Action::Topic(target, TopicFault::Rebalance { every, takes }) => {
+                return self.rebalance(rule, target, every, takes);
+            }
+            _ => return None,
+        };
         for replica in self.struck_replicas(rule) {
             self.end_process(replica, replica.step(rule, fault));
             self.at(replica).for_each(Replica::call_up);
@@ -83,6 +90,7 @@ impl WindowHandler for CalleeSide {
             }
             Action::Record(_) => self.records.iter().for_each(|records| records.closed(rule)),
             Action::Database(database, _) => self.host.databases.end_fault(*database, rule.index),
+            Action::Topic(target, fault) => self.end_group_fault(rule, target, fault),
             Action::Cache(cache, _) => self.host.caches.at(*cache).end_fault(rule.index, self.now()),
             Action::Export(ExportFault::CollectorDown) => self.host.recorder.set_receivers(Receivers::Up),
         }

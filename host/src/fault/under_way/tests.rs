@@ -55,6 +55,7 @@ impl Chain {
             service: route.0,
             database: None,
             cache: None,
+            topic: None,
             replica: None,
             resource: None,
             route: route.1,

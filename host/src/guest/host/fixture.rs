@@ -31,7 +31,7 @@ use crate::telemetry::env::SpanLimits;
 use crate::telemetry::record::{Event, MetricRecord, ResourceId};
 use crate::telemetry::recorder::Recorder;
 use crate::telemetry::signal::Batch;
-use crate::topic::{Delivered, Delivery, Message, Topics};
+use crate::topic::{Delivered, Delivery, Fate, Message, Topics};
 
 /// A world without a bus, with room for one worker.
 pub fn world(sched: &Sched, recorder: Recorder, metrics: Option<Metrics>) -> Rc<Host> {
@@ -191,7 +191,8 @@ impl Fixture {
             draws: trace.key,
             depth: 1,
         };
-        let delivered = |body| Delivered { message: Rc::new(message(body)), published: 0, copy: 0 };
+        let delivered =
+            |body| Delivered { message: Rc::new(message(body)), published: 0, copy: 0, fate: None };
         let records = bodies.iter().map(delivered).collect();
         let delivery = Rc::new(Delivery::again(records, (3, 7), 2));
         let (topic, group) = ("order-events".to_owned(), "mail".to_owned());
@@ -259,4 +260,8 @@ impl Outbound for Echo {
     }
 
     fn strikes(&self, _: usize, _: &Asking, _: Option<Nanos>) {}
+
+    fn publishes(&self, _: (usize, u32), _: &Message, _: &Asking) -> Option<Fate> {
+        None
+    }
 }

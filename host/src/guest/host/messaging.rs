@@ -15,12 +15,13 @@ use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched;
 use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanLink, SpanRecord, Status, Text};
-use crate::topic::{Full, Message, Operation, Receipt, Record, of_message};
+use crate::topic::{Fate, Full, Message, Operation, Receipt, Record, of_message};
 use crate::wasi::bill::{self, FUNCTION, MESSAGE};
 
 use super::pairs;
 use super::state::{GuestState, Host, Local};
 use crate::guest::bindings::simhost::service::messaging;
+use crate::guest::outbound::Asking;
 use crate::guest::scope::RequestScope;
 
 /// Messages that are sent at once. The WIT has the number.
@@ -43,9 +44,21 @@ struct Sending {
     count: u64,
     began: Nanos,
     origin: Origin,
+    asking: Asking,
     /// None where the trace is not kept.
     span: Option<Box<SpanRecord>>,
     has_ended: bool,
+}
+
+/// A message on its way into its partition.
+struct Coming {
+    /// Its place among those that are sent together.
+    place: usize,
+    /// When it is there: nanoseconds since the Unix epoch.
+    at: Nanos,
+    message: Rc<Message>,
+    partition: u32,
+    fate: Option<Rc<Fate>>,
 }
 
 /// What becomes of messages, when it is known.
@@ -193,6 +206,7 @@ impl Local {
         let (trace_id, is_sampled) = (trace.trace_id, trace.recording);
         let origin = Origin { trace_id, span_id: id, is_sampled, time: began };
         let chance = trace.chance(Purpose::Latency, id);
+        let asking = Asking::new(scope, &self.identity, id);
         self.host.recorder.opened();
         let (host, process) = (Rc::clone(&self.host), self.process);
         let count = messages.len() as u64;
@@ -205,6 +219,7 @@ impl Local {
             count,
             began,
             origin,
+            asking,
             span,
             has_ended: false,
         };
@@ -280,9 +295,9 @@ impl Sending {
         let latency = self.host.topics.logs()[self.topic].borrow().settings.publish.clone();
         let confirmed = self.began.saturating_add(latency.sample(&mut chance.stream()));
         self.host.sched.sleep_until(confirmed).await;
-        let published = self.publish();
+        let published = self.publish().await;
         // A process that stands still notices nothing.
-        process.wait(confirmed).await;
+        process.wait(self.host.sched.now()).await;
         match published {
             Ok(receipts) => {
                 self.end(None);
@@ -295,16 +310,19 @@ impl Sending {
         }
     }
 
-    /// The broker gets the messages, one after the other.
-    fn publish(&mut self) -> Result<Vec<Receipt>, String> {
-        let (topics, now) = (&self.host.topics, self.host.sched.now());
-        let messages = std::mem::take(&mut self.messages);
-        let mut receipts = Vec::with_capacity(messages.len());
-        for message in messages {
-            let message = Rc::new(message);
-            let partition =
-                topics.logs()[self.topic].borrow().partition(message.key.as_deref(), message.draws);
-            let record = Record { message: Rc::clone(&message), published: now, copy: 0 };
+    /// The broker gets the messages, one after the other; those that faults hold up on the way, later.
+    async fn publish(&mut self) -> Result<Vec<Receipt>, String> {
+        let host = Rc::clone(&self.host);
+        let (topics, sched) = (&host.topics, &host.sched);
+        let mut coming = self.come();
+        coming.sort_by_key(|coming| coming.at);
+        let mut receipts = Vec::with_capacity(coming.len());
+        for Coming { place, at, message, partition, fate } in coming {
+            if at > sched.now() {
+                sched.sleep_until(at).await;
+            }
+            let now = sched.now();
+            let record = Record { message: Rc::clone(&message), published: now, copy: 0, fate };
             let published = topics.publish(self.topic, partition, record, now);
             let offset = published.map_err(|Full| format!("partition {partition} is full"))?;
             let receipt = Receipt { partition, offset };
@@ -312,9 +330,26 @@ impl Sending {
                 let settings = &topics.logs()[self.topic].borrow().settings;
                 span.attributes.own = of_message(settings, &message, Some(receipt));
             }
-            receipts.push(receipt);
+            receipts.push((place, receipt));
         }
-        Ok(receipts)
+        receipts.sort_by_key(|(place, _)| *place);
+        Ok(receipts.into_iter().map(|(_, receipt)| receipt).collect())
+    }
+
+    /// Where each message goes, and when it is there.
+    fn come(&mut self) -> Vec<Coming> {
+        let (topics, now) = (&self.host.topics, self.host.sched.now());
+        let to = |(place, message): (usize, Message)| {
+            let message = Rc::new(message);
+            let partition =
+                topics.logs()[self.topic].borrow().partition(message.key.as_deref(), message.draws);
+            let outbound = self.host.outbound.get();
+            let fate = outbound
+                .and_then(|outbound| outbound.publishes((self.topic, partition), &message, &self.asking));
+            let at = now.saturating_add(fate.as_ref().map_or(0, |fate| fate.on_the_way));
+            Coming { place, at, message, partition, fate: fate.map(Rc::new) }
+        };
+        std::mem::take(&mut self.messages).into_iter().enumerate().map(to).collect()
     }
 
     /// Leaves its span and its measurement; `failed` says why it failed: `error.type` and a text.

@@ -25,8 +25,24 @@ pub enum Effect {
     Database { database: usize, one_of: Vec<usize>, fault: DatabaseFault },
     /// The state of a cache, whoever uses it, and commands on their way to it.
     Cache(CacheEffect),
+    /// The messages of a topic, or a group that consumes it; of `one_of` several targets it is the one that
+    /// the seed draws.
+    Topic { target: TopicTarget, one_of: Vec<TopicTarget>, fault: TopicFault },
     /// Records leave for their receivers.
     Export(ExportFault),
+}
+
+/// What a fault of a topic applies to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicTarget {
+    /// An index into [`Model::topics`](super::super::Model::topics).
+    pub topic: usize,
+    /// The name of a group; none: every group of the topic.
+    pub group: Option<String>,
+    /// From 0; none: every partition.
+    pub partition: Option<u32>,
+    /// Where the file names the topic.
+    pub place: Place,
 }
 
 /// What strikes messages between two services.
@@ -214,6 +230,33 @@ pub enum TableLock {
     AccessExclusive,
     /// As CREATE INDEX does: nobody writes.
     Share,
+}
+
+/// What strikes messages as they come to their broker, or a group that consumes them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TopicFault {
+    /// A message is in its partition twice.
+    Duplicate,
+    /// A message comes to its partition later, by a time up to this: others overtake it.
+    Reorder { window: Nanos },
+    /// Members get a message this much later, and what is behind it in its partition not before.
+    Late { by: Distribution },
+    /// A message is confirmed and kept, and no group gets it.
+    Lose,
+    /// A group consumes nothing.
+    Pause,
+    /// A group assigns its partitions anew, over and over, and consumes nothing meanwhile.
+    Rebalance { every: Distribution, takes: Distribution },
+}
+
+impl TopicFault {
+    /// Whether it strikes single messages, and no group.
+    pub const fn is_of_messages(&self) -> bool {
+        match self {
+            Self::Duplicate | Self::Reorder { .. } | Self::Late { .. } | Self::Lose => true,
+            Self::Pause | Self::Rebalance { .. } => false,
+        }
+    }
 }
 
 /// What strikes the receivers of telemetry.

@@ -218,6 +218,8 @@ pub struct FaultRow {
     pub database: Option<String>,
     /// The cache that it strikes; null where it strikes none, or one of several.
     pub cache: Option<String>,
+    /// The topic that it strikes; null where it strikes none, and where one of several is drawn.
+    pub topic: Option<String>,
     /// Of what it matches, what it strikes.
     pub probability: f64,
     /// The line of the text, which has the rest.
@@ -425,6 +427,10 @@ fn of_fault(model: &Model, one: &crate::model::Fault) -> FaultRow {
         database: database.map(|database| model.databases[database].name.clone()),
         cache: match one.caches() {
             [cache] => Some(model.caches[*cache].name.clone()),
+            _ => None,
+        },
+        topic: match one.topics() {
+            [of] => Some(model.topics[of.topic].name.clone()),
             _ => None,
         },
         probability: one.chance.probability,

@@ -2,7 +2,7 @@
 
 use crate::clock::show;
 use crate::model::{
-    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, When,
+    Chance, Condition, Distribution, FailFirst, Fault, Model, Part, Schedule, Target, Test, TopicTarget, When,
 };
 use crate::report::words;
 use crate::topology::show_distribution;
@@ -14,7 +14,8 @@ pub fn line(fault: &Fault, model: &Model) -> String {
     let targets = fault.targets().iter().map(|target| of_target(target, model));
     let databases = fault.databases().iter().map(|at| format!("the database {}", model.databases[*at].name));
     let caches = fault.caches().iter().map(|at| format!("the cache {}", model.caches[*at].name));
-    let targets: Vec<_> = targets.chain(databases).chain(caches).collect();
+    let topics = fault.topics().iter().map(|topic| of_topic(topic, model));
+    let targets: Vec<_> = targets.chain(databases).chain(caches).chain(topics).collect();
     match &targets[..] {
         [] => {}
         [only] => line.push_str(&format!(" at {only}")),
@@ -48,6 +49,17 @@ fn of_target(target: &Target, model: &Model) -> String {
     }
     if let Some(replica) = target.from_replica {
         text.push_str(&format!(" (replica {replica})"));
+    }
+    text
+}
+
+fn of_topic(target: &TopicTarget, model: &Model) -> String {
+    let mut text = format!("the topic {}", model.topics[target.topic].name);
+    if let Some(group) = &target.group {
+        text.push_str(&format!(" (group {group})"));
+    }
+    if let Some(partition) = target.partition {
+        text.push_str(&format!(" (partition {partition})"));
     }
     text
 }

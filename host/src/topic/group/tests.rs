@@ -62,7 +62,7 @@ fn record(body: &str, now: Nanos) -> Record {
         draws: key,
         depth: 0,
     };
-    Record { message: Rc::new(message), published: now, copy: 0 }
+    Record { message: Rc::new(message), published: now, copy: 0, fate: None }
 }
 
 /// A topic and one group of it.
@@ -226,27 +226,89 @@ fn a_member_that_comes_back_is_another_one() {
     assert_eq!(pair.group.members(11 * SECOND), 1);
 }
 
-#[test]
-fn what_is_revoked_counts_for_nothing_and_is_delivered_again() {
-    let mut pair = Pair::of_one_partition();
-    pair.publish(0, "a", 0).unwrap();
-    let delivery = pair.deliver(0, 0);
-    pair.group.revoke(3 * SECOND);
-    assert_eq!(pair.group.settle(&delivery, Outcome::Done, SECOND), Settled::Again);
-    assert_eq!(pair.at(0, SECOND), 3 * SECOND);
-    let again = pair.deliver(0, 3 * SECOND);
-    assert_eq!((again.first, pair.group.counts.revoked, pair.group.counts.done), (0, 1, 0));
+fn hold(since: Nanos, until: Nanos) -> Hold {
+    Hold { fault: 0, window: 1, since, until }
 }
 
 #[test]
-fn a_group_that_is_paused_gets_nothing_and_lags() {
+fn what_is_revoked_counts_for_nothing_and_is_delivered_again_to_another_member() {
     let mut pair = Pair::of_one_partition();
-    pair.group.pause();
+    pair.group.join(1, 0);
     pair.publish(0, "a", 0).unwrap();
-    assert!(matches!(pair.next(0, 0), Next::Idle));
+    let delivery = pair.deliver(0, 0);
+    assert_eq!(pair.group.revoked_by(&delivery), None);
+    pair.group.rebalance(hold(0, 3 * SECOND));
+    assert_eq!(pair.group.revoked_by(&delivery), Some(hold(0, 3 * SECOND)));
+    assert_eq!(pair.group.settle(&delivery, Outcome::Done, SECOND), Settled::Again);
+    assert_eq!(pair.at(0, SECOND), 3 * SECOND);
+    let again = pair.deliver(0, 3 * SECOND);
+    assert_eq!((delivery.replica, again.replica, again.first), (0, 1, 0));
+    assert_eq!((pair.group.counts.revoked, pair.group.counts.done, pair.group.counts.rebalances), (1, 0, 3));
+}
+
+#[test]
+fn a_group_that_is_held_up_gets_nothing_and_lags() {
+    let mut pair = Pair::of_one_partition();
+    pair.group.hold(hold(0, Nanos::MAX));
+    pair.publish(0, "a", SECOND).unwrap();
+    assert!(matches!(pair.next(0, SECOND), Next::Idle));
     assert_eq!(pair.group.lag(0), 1);
-    pair.group.resume();
-    pair.deliver(0, 0);
+    pair.group.let_go(0, 5 * SECOND);
+    pair.deliver(0, 5 * SECOND);
+    let [held] = pair.group.holds() else { panic!("one fault has held it") };
+    let kept = [0, SECOND, 5 * SECOND].map(|published| held.keeps(published));
+    assert_eq!(kept, [Some(5 * SECOND), Some(4 * SECOND), None]);
+}
+
+#[test]
+fn a_second_rebalance_holds_up_what_the_first_does_not_let_go() {
+    let mut pair = Pair::of_one_partition();
+    pair.group.rebalance(hold(SECOND, 3 * SECOND));
+    pair.group.rebalance(hold(2 * SECOND, 4 * SECOND));
+    assert_eq!(pair.group.holds(), [hold(SECOND, 4 * SECOND)]);
+    pair.group.rebalance(hold(9 * SECOND, 10 * SECOND));
+    assert_eq!(pair.group.holds(), [hold(9 * SECOND, 10 * SECOND)]);
+}
+
+/// Publishes a record that faults have struck.
+fn publish_struck(pair: &mut Pair, body: &str, now: Nanos, fate: Fate) {
+    let record = Record { fate: Some(Rc::new(fate)), ..record(body, now) };
+    let offset = pair.log.append(0, record, || Some(0), now).unwrap();
+    pair.group.grew(0, offset + 1);
+}
+
+#[test]
+fn a_record_that_is_lost_is_passed_over_and_counted_and_batches_end_before_it() {
+    let mut pair = Pair::new(
+        &topic(1, 100, Overflow::DropOldest),
+        &model::Subscription { batch: 3, poll: 0, ..subscription() },
+    );
+    pair.group.join(0, 0);
+    let lost = || Fate { is_lost: true, ..Fate::default() };
+    publish_struck(&mut pair, "lost", 0, lost());
+    pair.publish(0, "a", 0).unwrap();
+    publish_struck(&mut pair, "lost", 0, lost());
+    publish_struck(&mut pair, "lost", 0, lost());
+    pair.publish(0, "b", 0).unwrap();
+    for (body, first) in [("a", 1), ("b", 4)] {
+        let delivery = pair.deliver(0, 0);
+        assert_eq!((bodies(&delivery), delivery.first), (vec![body.to_owned()], first));
+        pair.group.settle(&delivery, Outcome::Done, 0);
+    }
+    assert!(matches!(pair.next(0, 0), Next::Idle));
+    assert_eq!((pair.group.counts.missed, pair.group.counts.done, pair.group.total_lag()), (3, 2, 0));
+}
+
+#[test]
+fn a_record_that_is_late_holds_up_those_behind_it() {
+    let mut pair = Pair::of_one_partition();
+    publish_struck(&mut pair, "late", 0, Fate { hidden: 2 * SECOND, ..Fate::default() });
+    pair.publish(0, "a", 0).unwrap();
+    assert_eq!(pair.at(0, 0), 2 * SECOND);
+    let late = pair.deliver(0, 2 * SECOND);
+    assert_eq!(bodies(&late), ["late"]);
+    pair.group.settle(&late, Outcome::Done, 2 * SECOND);
+    assert_eq!(bodies(&pair.deliver(0, 2 * SECOND)), ["a"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::super::schema::any;
 use super::super::section::Section;
 use super::super::shapes::{By, Count, Whole, Written};
 use super::super::types::{FLAG, SHARE};
-use super::kinds::Scope;
+use super::kinds::{LooksAt, Scope};
 use crate::error::Problem;
 use crate::model::{Chance, FailFirst};
 
@@ -78,6 +78,10 @@ pub(super) fn chance(table: &Table<'_>, scope: &Scope) -> Option<Chance> {
     }
     if let Some(value) = PROBABILITY.get(table).filter(|_| !scope.dice) {
         allowed = scope.allow(&value).and(allowed);
+    }
+    if let Some(value) = MAX_ACTIVE.get(table).filter(|_| scope.looks_at == LooksAt::Messages) {
+        let help = "leave it out: a message is struck at one instant; max-total bounds how many are";
+        allowed = value.refuse_key(scope.has_no(MAX_ACTIVE.name).help(help));
     }
     allowed?;
     if let (Some(_), Some(value)) = (&fail_first, &every_nth) {

@@ -6,6 +6,7 @@ mod link;
 mod replica;
 mod request;
 mod telemetry;
+mod topic;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ use super::{COMMON, Surroundings};
 use crate::error::{Problem, list, quote};
 use crate::model::{
     CacheEffect, CacheFault, Canary, Direction, DoorFault, Effect, Fault, FaultKind, Grows, Target,
+    TopicTarget,
 };
 
 /// A kind of fault: how it is written, and what it means.
@@ -33,6 +35,8 @@ pub(super) struct Declaration {
     pub in_spans: bool,
     /// Whether a cache may be its target, in place of a service.
     pub on_caches: bool,
+    /// Whether topics may be named in its target.
+    pub in_topics: bool,
     read: Reader,
 }
 
@@ -65,6 +69,10 @@ pub(super) enum LooksAt {
     Spans,
     Databases,
     Caches,
+    /// Of topics, as they come to their broker.
+    Messages,
+    /// That consume topics.
+    Groups,
     Receivers,
 }
 
@@ -82,7 +90,7 @@ pub(super) struct Scope {
 /// All kinds, in the order of the reference.
 pub(super) fn declarations() -> impl Iterator<Item = &'static Declaration> {
     let of_services = [&request::KINDS[..], &link::KINDS, &replica::KINDS];
-    let others = [&database::KINDS[..], &cache::KINDS, &telemetry::KINDS];
+    let others = [&database::KINDS[..], &cache::KINDS, &topic::KINDS, &telemetry::KINDS];
     of_services.into_iter().chain(others).flatten()
 }
 
@@ -97,14 +105,17 @@ impl Declaration {
         read: Reader,
     ) -> Self {
         let (grows, is_inside) = match looks_at {
-            LooksAt::Requests => (Grows::Frequency, false),
+            LooksAt::Requests | LooksAt::Messages => (Grows::Frequency, false),
             LooksAt::Replicas => (Grows::Never, true),
             LooksAt::Spans => (Grows::Frequency, true),
-            LooksAt::Databases | LooksAt::Caches | LooksAt::Receivers => (Grows::Never, false),
+            LooksAt::Databases | LooksAt::Caches | LooksAt::Groups | LooksAt::Receivers => {
+                (Grows::Never, false)
+            }
         };
         let kind = FaultKind { name, in_production, grows, is_inside, outlasts: false };
         let (in_spans, on_caches) = (matches!(looks_at, LooksAt::Spans), matches!(looks_at, LooksAt::Caches));
-        Self { kind, keys, looks_at, in_spans, on_caches, read }
+        let in_topics = matches!(looks_at, LooksAt::Messages | LooksAt::Groups);
+        Self { kind, keys, looks_at, in_spans, on_caches, in_topics, read }
     }
 
     /// A ramp changes how much it does.
@@ -137,6 +148,12 @@ impl Declaration {
         self
     }
 
+    /// Topics may be named in its target.
+    const fn in_topics(mut self) -> Self {
+        self.in_topics = true;
+        self
+    }
+
     /// Whether it has this key.
     fn has(&self, key: &str) -> bool {
         section::names(self.keys).any(|name| name == key)
@@ -150,7 +167,8 @@ impl Declaration {
     /// What a fault of this kind looks at, before its keys are read.
     pub const fn scope(&self) -> Scope {
         let (kind, looks_at) = (self.kind.name, self.looks_at);
-        let dice = !matches!(looks_at, LooksAt::Databases | LooksAt::Caches | LooksAt::Receivers);
+        let dice =
+            !matches!(looks_at, LooksAt::Databases | LooksAt::Caches | LooksAt::Groups | LooksAt::Receivers);
         Scope { kind, looks_at, dice, grows: !matches!(self.kind.grows, Grows::Never) }
     }
 }
@@ -166,11 +184,14 @@ impl Declaration {
         let FaultKind { name, in_production, grows, .. } = self.kind;
         let strikes = match self.looks_at {
             LooksAt::Requests if self.on_caches => "requests, caches",
+            LooksAt::Requests if self.in_topics => "requests, messages",
             LooksAt::Requests => "requests",
             LooksAt::Replicas => "replicas",
             LooksAt::Spans => "spans",
             LooksAt::Databases => "databases",
             LooksAt::Caches => "caches",
+            LooksAt::Messages => "messages",
+            LooksAt::Groups => "groups",
             LooksAt::Receivers => "receivers",
         };
         let ramp = match grows {
@@ -196,6 +217,9 @@ impl Scope {
                 let dice = !matches!(fault, CacheFault::Flush | CacheFault::Shrink { .. });
                 Self { looks_at: LooksAt::Caches, dice, ..self }
             }
+            Effect::Topic { fault, .. } if fault.is_of_messages() => {
+                Self { looks_at: LooksAt::Messages, ..self }
+            }
             _ => self,
         }
     }
@@ -203,7 +227,7 @@ impl Scope {
     /// Notes a key that chooses among requests, for a fault that looks at none.
     pub fn allow(&self, value: &Value<'_>) -> Option<()> {
         let help = match self.looks_at {
-            LooksAt::Requests => return Some(()),
+            LooksAt::Requests | LooksAt::Messages => return Some(()),
             LooksAt::Replicas if self.kind == "bad-deploy" => {
                 "leave it out, or deploy for a share of the requests: requests = 0.1 in place of replicas"
             }
@@ -215,6 +239,7 @@ impl Scope {
             }
             LooksAt::Databases => "leave it out: it strikes the whole database, whoever asks it",
             LooksAt::Caches => "leave it out: it strikes the whole cache, whoever uses it",
+            LooksAt::Groups => "leave it out: it strikes whole groups; when says when it does",
             LooksAt::Receivers => {
                 "leave it out: it strikes the receivers of all telemetry; when says when it does"
             }
@@ -305,6 +330,8 @@ pub(super) enum Stores {
     Databases(Option<Vec<usize>>),
     /// A cache, or several of which one is drawn. None if something is wrong with one.
     Caches(Option<Vec<usize>>),
+    /// A topic and what of it, or several of which one is drawn. None if something is wrong with one.
+    Topics(Option<Vec<TopicTarget>>),
 }
 
 /// A fault's table for the reader of its kind.

@@ -13,7 +13,7 @@ use super::COMMON;
 use super::chance::{BY_CALLER, EVERY_NTH, FAIL_FIRST, MAX_ACTIVE, MAX_TOTAL, PROBABILITY};
 use super::kinds::{self, Declaration, KIND, LooksAt, declarations};
 use super::parts::MATCH;
-use super::target::TARGET;
+use super::target_keys::TARGET;
 
 /// A list of faults, each with the keys of its kind.
 #[derive(Debug)]
@@ -86,6 +86,7 @@ fn may_have(declared: &Declaration, key: &str) -> bool {
     match declared.looks_at {
         _ if key == PROBABILITY.name => scope.dice,
         LooksAt::Receivers if key == TARGET.name => false,
+        LooksAt::Messages => key != MAX_ACTIVE.name,
         looks_at => looks_at == LooksAt::Requests || !requests.contains(&key),
     }
 }

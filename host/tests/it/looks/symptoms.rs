@@ -23,6 +23,8 @@ enum Symptom {
     Changed(u64),
     /// Requests as before, and so many spans that look wrong.
     Records(u64),
+    /// Requests as before, and a group that was behind by so many messages, and has given up some of them.
+    Lag(u64),
 }
 
 const SYMPTOMS: [(&str, Symptom); 13] = [
@@ -35,6 +37,7 @@ const SYMPTOMS: [(&str, Symptom); 13] = [
     ("memory-leak", Symptom::Errors(2)),
     ("n-plus-one", Symptom::Slower(40.0)),
     ("noisy-neighbour", Symptom::Slower(200.0)),
+    ("poison-message", Symptom::Lag(150)),
     ("replica-partition", Symptom::Slower(300.0)),
     ("retry-storm", Symptom::Errors(100)),
     ("slow-index-scan", Symptom::Slower(200.0)),
@@ -74,7 +77,7 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     if let Symptom::Records(_) = symptom {
         command.args(["--out", "spans.jsonl"]);
     }
-    run(&mut command);
+    let report = run(command.arg("--json"));
     let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
     let truth: Vec<Value> =
         read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -101,6 +104,18 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
             assert_eq!(causes["errors_caused"], 0, "{name}: {causes}");
             let wrong = disordered(&spans::read(&read("spans.jsonl")));
             if wrong >= *count { Ok(()) } else { Err(format!("seed {seed}: {wrong} spans, not {count}")) }
+        }
+        Symptom::Lag(count) => {
+            assert_eq!(causes["errors_caused"], 0, "{name}: {causes}");
+            let report: Value = serde_json::from_slice(&report).expect("JSON");
+            let groups = report["topics"][0]["groups"].as_array().expect("groups");
+            let is_behind = |group: &&Value| {
+                group["lag_max"].as_u64() >= Some(*count) && group["dead_letters"].as_u64() > Some(0)
+            };
+            match groups.iter().filter(is_behind).count() {
+                1 => Ok(()),
+                found => Err(format!("seed {seed}: {found} groups are behind: {groups:?}")),
+            }
         }
     }
 }

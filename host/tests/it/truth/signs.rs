@@ -86,7 +86,7 @@ fn any(_: &Span, _: &[Span]) -> bool {
 }
 
 /// All kinds but `mutate`, which wants JSON (`faults/told.rs` has it), and those of databases
-/// (`faults/database.rs`): what they say, the kind of
+/// (`faults/database.rs`) and topics (`faults/topic.rs`): what they say, the kind of
 /// the span that shows them, and how it does.
 const KINDS: [(&str, &str, Option<&str>, Effect); 32] = [
     ("latency", "delay = \"20ms\"", Some("SERVER"), slow),

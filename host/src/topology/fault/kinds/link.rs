@@ -6,8 +6,9 @@ use super::super::super::shapes::{By, Choice, Count};
 use super::super::super::types::{BANDWIDTH, POSITIVE_DISTRIBUTION, TIME};
 use super::super::super::units::show_size;
 use super::LooksAt::Requests;
-use super::{DIRECTIONS, Declaration, Keys, Read};
-use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault};
+use super::topic::at_topic;
+use super::{DIRECTIONS, Declaration, Keys, Read, Stores};
+use crate::model::{Direction, Distribution, Effect, Nanos, NetworkFault, TopicFault};
 
 pub(super) static KINDS: [Declaration; 5] = [
     Declaration::new(Requests, "partition", "a switch, a route or a security group", &[&PARTED], partition),
@@ -18,9 +19,13 @@ pub(super) static KINDS: [Declaration; 5] = [
         &[&LOST, &RETRANSMIT, &ATTEMPTS],
         loss,
     ),
-    Declaration::new(Requests, "duplicate", "a proxy that sends again", &[], |_| {
-        Read::plain(Effect::Network(NetworkFault::Duplicate))
-    }),
+    Declaration::new(Requests, "duplicate", "a proxy or a client that sends again", &[], |keys| {
+        match keys.stores {
+            Stores::Topics(_) => at_topic(keys, TopicFault::Duplicate, String::new()),
+            _ => Read::plain(Effect::Network(NetworkFault::Duplicate)),
+        }
+    })
+    .in_topics(),
     Declaration::new(Requests, "bandwidth", "a thin or shared link", &[&BYTES], bandwidth).by_magnitude(),
     Declaration::new(Requests, "jitter", "a busy switch, a long way", &[&DELAY], jitter).by_magnitude(),
 ];

@@ -1,0 +1,190 @@
+//! Messages that faults strike on their way to their partition, and groups that faults keep from consuming.
+
+use std::rc::Rc;
+
+use crate::fault::{Candidate, Drawn, Firing, Json, Rule, SHORTEST, Side, Site, Spans};
+use crate::guest::Asking;
+use crate::model::{Distribution, Nanos, TopicFault, TopicTarget};
+use crate::telemetry::record::ResourceId;
+use crate::topic::{Delivery, Fate, Hold, Message};
+
+use crate::bus::callee::{CalleeSide, Storm, as_request};
+use crate::bus::visit::Visit;
+use crate::message::Request;
+
+/// The CONSUMER span of a message shows what struck it.
+const SIGNS: &[Side] = &[Side::Server];
+
+impl CalleeSide {
+    /// What faults make of a message that has come to its broker, for this topic and partition.
+    #[inline]
+    pub(in crate::bus) fn fate_of(
+        &self,
+        to: (usize, u32),
+        message: &Message,
+        asking: &Asking,
+    ) -> Option<Fate> {
+        let rules = self.faults.of_messages(to.0)?;
+        Some(self.struck_fate(&rules, to, message, asking)).filter(|fate| !fate.struck.is_empty())
+    }
+
+    fn struck_fate(&self, rules: &[Rc<Rule>], to: (usize, u32), message: &Message, asking: &Asking) -> Fate {
+        let is_looked_into = rules.iter().any(|rule| rule.looks_into());
+        let request = if is_looked_into { as_request(message) } else { Request::default() };
+        let Asking { service, replica, resource, slot, from, trace, server, span } = *asking;
+        let candidate = Candidate {
+            service,
+            route: slot,
+            replica: Some(replica),
+            from: from.map(|from| (from, 0)),
+            request: &request,
+            params: &[],
+            baggage: &message.baggage,
+            json: Json::default(),
+            attempt: 0,
+            trace,
+            resource: Some(resource),
+            span: server.unwrap_or(span),
+            spans: Spans { server, client: None, own: Some(message.context.span_id) },
+            key: message.draws,
+        };
+        self.faults.message(rules, to, &candidate, self.now())
+    }
+
+    /// A member has messages for the first time, in the CONSUMER span of `site`: tells of those that faults
+    /// had struck on their way, or have kept from the group until now.
+    pub(in crate::bus) fn strike_delivery(&self, group: usize, delivery: &Delivery, site: &Site) {
+        if !self.faults.has_topics() || delivery.number > 0 {
+            return;
+        }
+        let group = self.host.topics.groups()[group].borrow();
+        let at = (group.settings.topic, delivery.partition);
+        for record in &delivery.records {
+            let struck = record.fate.as_ref().map(|fate| &fate.struck[..]).unwrap_or_default();
+            struck.iter().for_each(|by| self.strike_consumed(*by, at, site, Drawn::Nothing));
+            for hold in group.holds() {
+                let Some(kept) = hold.keeps(record.published) else { continue };
+                self.faults.rules()[hold.fault].acted();
+                self.strike_consumed((hold.fault, hold.window), at, site, Drawn::Delay(kept));
+            }
+        }
+    }
+
+    /// What a member has done with messages counts for nothing if their partition was taken away meanwhile.
+    pub(in crate::bus) fn strike_revoked(&self, group: usize, delivery: &Delivery, site: &Site) {
+        let group = self.host.topics.groups()[group].borrow();
+        if let Some(by) = group.revoked_by(delivery) {
+            self.faults.rules()[by.fault].acted();
+            let at = (group.settings.topic, delivery.partition);
+            self.strike_consumed((by.fault, by.window), at, site, Drawn::Nothing);
+        }
+    }
+
+    fn strike_consumed(
+        &self,
+        (fault, window): (usize, u64),
+        (topic, partition): (usize, u32),
+        site: &Site,
+        drawn: Drawn,
+    ) {
+        let rule = &self.faults.rules()[fault];
+        let firing = Firing::at(rule, site, window, self.now(), drawn).of_message(topic, partition);
+        self.faults.ledger.fired(firing.shown_by(site.spans, SIGNS));
+    }
+
+    /// A fault has a group from now on. Returns when it does something again.
+    pub(super) fn begin_group_fault(
+        &self,
+        rule: &Rc<Rule>,
+        target: &TopicTarget,
+        fault: &TopicFault,
+    ) -> Option<Nanos> {
+        match fault {
+            TopicFault::Pause => {
+                let hold = self.hold_by(rule, Nanos::MAX);
+                self.groups_of(target)
+                    .for_each(|group| self.host.topics.groups()[group].borrow_mut().hold(hold));
+                None
+            }
+            TopicFault::Rebalance { every, takes } => {
+                let storm = Storm { next: self.now(), number: 0 };
+                self.consumers.storms.borrow_mut().insert(rule.index, storm);
+                self.rebalance(rule, target, every, takes)
+            }
+            TopicFault::Duplicate
+            | TopicFault::Reorder { .. }
+            | TopicFault::Late { .. }
+            | TopicFault::Lose => None,
+        }
+    }
+
+    /// Lets groups assign their partitions anew, if it is time. Returns when it is again.
+    pub(super) fn rebalance(
+        &self,
+        rule: &Rc<Rule>,
+        target: &TopicTarget,
+        every: &Distribution,
+        takes: &Distribution,
+    ) -> Option<Nanos> {
+        let mut storms = self.consumers.storms.borrow_mut();
+        let storm = storms.get_mut(&rule.index)?;
+        let now = self.now();
+        if storm.next > now {
+            return Some(storm.next);
+        }
+        let key = rule.window_key().with(storm.number);
+        let takes = takes.sample(&mut key.with(0).stream());
+        storm.next = now.saturating_add(every.sample(&mut key.with(1).stream()).max(SHORTEST));
+        storm.number += 1;
+        let hold = self.hold_by(rule, now.saturating_add(takes));
+        // Without new messages a group works off what it has: otherwise one that is never done has no end.
+        let mut fed = false;
+        for group in self.groups_of(target) {
+            let mut group = self.host.topics.groups()[group].borrow_mut();
+            if group.is_fed() {
+                fed = true;
+                group.rebalance(hold);
+            }
+        }
+        fed.then_some(storm.next)
+    }
+
+    /// A fault has a group no longer.
+    pub(super) fn end_group_fault(&self, rule: &Rc<Rule>, target: &TopicTarget, fault: &TopicFault) {
+        self.consumers.storms.borrow_mut().remove(&rule.index);
+        // A rebalance that is under way comes to its end.
+        if *fault == TopicFault::Pause {
+            for group in self.groups_of(target) {
+                self.host.topics.groups()[group].borrow_mut().let_go(rule.index, self.now());
+                self.stir_all(group);
+            }
+        }
+    }
+
+    fn hold_by(&self, rule: &Rule, until: Nanos) -> Hold {
+        Hold { fault: rule.index, window: rule.windows(), since: self.now(), until }
+    }
+
+    /// The groups that a fault applies to.
+    fn groups_of<'a>(&'a self, target: &'a TopicTarget) -> impl Iterator<Item = usize> + 'a {
+        let is_meant = |group: &usize| {
+            let group = &self.host.topics.groups()[*group].borrow().settings.group;
+            target.group.as_ref().is_none_or(|only| only == group)
+        };
+        self.host.topics.groups_of(target.topic).iter().copied().filter(is_meant)
+    }
+
+    /// Messages that a member has, as faults strike them.
+    pub(in crate::bus) fn site_of(visit: &Visit, replica: u32, resource: ResourceId) -> Site {
+        Site {
+            service: visit.to,
+            replica: Some(replica),
+            resource: Some(resource),
+            route: None,
+            from: None,
+            trace: visit.trace.trace_id,
+            within: visit.span,
+            spans: Spans { server: Some(visit.span), client: None, own: None },
+        }
+    }
+}
