@@ -27,7 +27,7 @@ enum Symptom {
     Lag(u64),
 }
 
-const SYMPTOMS: [(&str, Symptom); 13] = [
+const SYMPTOMS: [(&str, Symptom); 14] = [
     ("bad-canary", Symptom::Slower(40.0)),
     ("broken-context", Symptom::Records(500)),
     ("cache-stampede", Symptom::Slower(300.0)),
