@@ -1,6 +1,7 @@
 //! Databases of a topology, opened: SQLite with PostgreSQL's words, from the crate `simhost-sql`.
 
 mod account;
+mod engine;
 mod live;
 mod pool;
 mod slots;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use simhost_sql::{Bounds, Database, Failure, Options, Place as SqlPlace, Value};
+use simhost_sql::{Bounds, Class, Database, Failure, Options, Place as SqlPlace, Value};
 
 use crate::error::{Problem, SourceText, did_you_mean, quote};
 use crate::files::{self, Unreadable};
@@ -61,6 +62,17 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whether it takes a statement with this text, and what that would do.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&mut self, text: &str) -> Result<Class, Failure> {
+        let statement = self.database.prepare(text)?;
+        // Names of columns are looked for when the plan is made.
+        self.database.plan(&statement)?;
+        Ok(statement.class())
+    }
+
     /// The database, for a run that begins at `start`: the same as if it was opened then. In real time it may
     /// be older than the run, as databases are.
     fn for_start(self, start: Nanos, is_virtual: bool) -> Option<Database> {
@@ -184,8 +196,12 @@ impl Databases {
     }
 
     /// Takes the databases out of a world that is over, in the order of the topology.
-    pub fn take(&self) -> Vec<Database> {
-        self.live.iter().map(|live| live.take()).collect()
+    pub async fn take(&self) -> Vec<Database> {
+        let mut taken = Vec::with_capacity(self.live.len());
+        for live in &self.live {
+            taken.push(live.take().await);
+        }
+        taken
     }
 
     /// It is over.

@@ -151,8 +151,11 @@ impl Plan {
         }
         problems.extend(requests::problems(&topology.model));
         let opened_at = if options.virtual_time { VIRTUAL_START } else { clock::wall() };
-        let (databases, found) = database::read(&mut topology.model, opened_at);
+        let (mut databases, found) = database::read(&mut topology.model, opened_at);
         problems.extend(found);
+        if databases.len() == topology.model.databases.len() {
+            problems.extend(lint::refused(&topology.model, &topology.text, &mut databases));
+        }
         problems.extend(pace::problems(&options, &topology.model));
         problems.extend(shards::problems(&options));
         problems.extend(control::problems(&options));

@@ -6,6 +6,7 @@
 //! difference between the two: tasks cannot tell. Virtual time that is paced
 //! waits for real time to come as far, and then jumps.
 
+mod aside;
 mod halt;
 mod oneshot;
 mod ready;
@@ -24,6 +25,7 @@ use fragile::Fragile;
 use crate::clock::Clock;
 use crate::model::Nanos;
 
+pub use aside::Aside;
 pub use halt::Halt;
 pub use oneshot::{Gone, Receiver, Sender, oneshot};
 use ready::{Ready, TaskWaker};

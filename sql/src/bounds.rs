@@ -24,6 +24,10 @@ pub struct Bounds {
     pub steps: u64,
     /// Bytes of the tables and indexes of a database.
     pub database_bytes: usize,
+    /// Bytes that SQLite may use for all databases of this process, above all to sort and for temporary
+    /// results, of which no other bound knows. It cannot be counted for one database alone. The smallest
+    /// that a database was opened with holds; a statement that reaches it fails with 53200.
+    pub heap_bytes: u64,
     /// Rows that the open transactions have locked or written, all together.
     pub locks: usize,
     /// Open transactions.
@@ -49,6 +53,7 @@ impl Default for Bounds {
             result_bytes: 16 << 20,
             steps: 50_000_000,
             database_bytes: 256 << 20,
+            heap_bytes: 2 << 30,
             locks: 500_000,
             transactions: 10_000,
             savepoints: 32,
@@ -66,10 +71,6 @@ pub(crate) const MISSED: usize = 1_000;
 
 /// Steps between two looks at whether a statement may go on.
 pub(crate) const STEPS_PER_LOOK: i32 = 1_000;
-
-/// Bytes that SQLite may use in this process, for what the bounds of single databases leave open: sorting and
-/// temporary results. A statement that reaches it fails with 53200.
-pub(crate) const HEAP_BYTES: u64 = 2 << 30;
 
 /// Bytes of a pattern of LIKE: matching takes the product of text and pattern.
 pub(crate) const PATTERN_BYTES: i32 = 1_000;

@@ -108,6 +108,16 @@ pub struct Database {
     dropped: BTreeMap<String, Dropped>,
 }
 
+/// What ends the statement of a database that runs.
+#[derive(Clone)]
+pub struct Interrupt(Shared);
+
+impl Interrupt {
+    pub fn end(&self) {
+        self.0.allow(0);
+    }
+}
+
 /// An open transaction.
 #[derive(Debug, Default)]
 struct Open {
@@ -264,6 +274,11 @@ impl Database {
     /// Locks a table, as LOCK TABLE does.
     pub fn lock_table(&mut self, transaction: Transaction, table: &str, mode: TableMode) -> Outcome {
         self.lock_tables(Some(transaction), &[table.to_owned()], mode, false)
+    }
+
+    /// What ends the statement that runs, with 57014, from whichever thread; nothing if none does.
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt(self.shared.clone())
     }
 
     /// Whether a statement has asked for the time so far, that of the schema among them: opened at another

@@ -7,7 +7,7 @@ use rusqlite::limits::Limit;
 use rusqlite::types::Value as Stored;
 use rusqlite::{CachedStatement, Connection, StatementStatus, config::DbConfig};
 
-use crate::bounds::{Bounds, HEAP_BYTES, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK};
+use crate::bounds::{Bounds, PAGE_BYTES, PATTERN_BYTES, PREPARED, STEPS_PER_LOOK};
 use crate::error::{Failure, Result, sqlstate};
 use crate::failure;
 use crate::functions;
@@ -41,11 +41,11 @@ pub(crate) struct Rows {
 impl Engine {
     pub(crate) fn open(shared: &Shared, bounds: &Bounds) -> rusqlite::Result<Self> {
         let mut connection = Connection::open_in_memory()?;
-        let pages = bounds.database_bytes / PAGE_BYTES;
+        let (pages, heap) = (bounds.database_bytes / PAGE_BYTES, bounds.heap_bytes);
         // SQLite's LIKE knows no case unless it is told; the heap is bounded for the whole process.
         connection.execute_batch(&format!(
             "PRAGMA page_size = {PAGE_BYTES}; PRAGMA max_page_count = {pages}; PRAGMA temp_store = MEMORY;
-             PRAGMA case_sensitive_like = ON; PRAGMA hard_heap_limit = {HEAP_BYTES};"
+             PRAGMA case_sensitive_like = ON; PRAGMA hard_heap_limit = {heap};"
         ))?;
         for (config, on) in [
             (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),

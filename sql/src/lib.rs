@@ -39,7 +39,9 @@ mod types;
 mod value;
 
 pub use bounds::Bounds;
-pub use database::{Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Options, Outcome, TableInfo};
+pub use database::{
+    Blocked, Call, Database, Done, Ended, Failed, IndexInfo, Interrupt, Options, Outcome, TableInfo,
+};
 pub use engine::Work;
 pub use error::{Failure, Place, Problem, sqlstate};
 pub use lock::{TableMode, Transaction};

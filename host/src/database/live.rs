@@ -13,9 +13,10 @@ use std::sync::Arc;
 use futures_util::future::{Either, select};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
-use simhost_sql::{Class, Database, Done, Failure, Options, Statement, Transaction, Value, Work};
+use simhost_sql::{Class, Database, Done, Failure, Statement, Transaction, Value, Work};
 
 use super::account::{DatabaseAccount, Statements};
+use super::engine::Engine;
 use super::slots::Slots;
 use crate::model::{self, Nanos};
 use crate::process::Process;
@@ -47,7 +48,7 @@ pub struct Live {
     summaries: RefCell<IndexSet<Box<str>, FxBuildHasher>>,
     /// What was asked of it.
     asked: RefCell<Statements>,
-    engine: RefCell<Database>,
+    engine: Engine,
     cores: Rc<Slots>,
     /// Connections that clients have.
     connections: Cell<u32>,
@@ -135,8 +136,8 @@ impl Live {
             summaries: RefCell::default(),
             asked: RefCell::default(),
             cores: Slots::new(settings.cores),
+            engine: Engine::new(engine, sched, &settings.name),
             settings,
-            engine: RefCell::new(engine),
             connections: Cell::new(0),
             waiting: RefCell::default(),
             sched: sched.clone(),
@@ -229,20 +230,20 @@ impl Live {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn prepare(&self, text: &str) -> Result<Arc<Statement>, Failure> {
-        self.engine.borrow_mut().prepare(text)
+    pub async fn prepare(&self, text: &str) -> Result<Arc<Statement>, Failure> {
+        self.engine.ask(|database| database.prepare(text)).await
     }
 
     /// The loops of a statement: `SCAN stock`.
-    pub fn plan(&self, statement: &Statement) -> Vec<String> {
-        self.engine.borrow().plan(statement).unwrap_or_default()
+    pub async fn plan(&self, statement: &Statement) -> Vec<String> {
+        self.engine.ask(|database| database.plan(statement).unwrap_or_default()).await
     }
 
     /// Executes a statement, outside of transactions.
     pub async fn execute(
         self: &Rc<Self>,
         statement: &Arc<Statement>,
-        params: &[Value],
+        params: &Arc<[Value]>,
         client: &dyn Client,
     ) -> Answer {
         let alone = self.execute_alone(statement, params, client);
@@ -252,14 +253,15 @@ impl Live {
     async fn execute_alone(
         self: &Rc<Self>,
         statement: &Arc<Statement>,
-        params: &[Value],
+        params: &Arc<[Value]>,
         client: &dyn Client,
     ) -> Answer {
         let mut open = self.no_transaction();
         // One that changes rows holds their locks until it is paid.
         let changes = matches!(statement.class(), Class::Insert | Class::Update | Class::Delete);
         if changes {
-            match self.engine.borrow_mut().begin(self.micros()) {
+            let now = self.micros();
+            match self.engine.ask(|database| database.begin(now)).await {
                 Ok(own) => open.own = Some(own),
                 Err(failure) => return Answer::failed(failure),
             }
@@ -284,7 +286,8 @@ impl Live {
         let mut open = self.no_transaction();
         let begun = async {
             self.sched.sleep(self.leg(client, Leg::There)).await;
-            open.own = Some(self.engine.borrow_mut().begin(self.micros())?);
+            let now = self.micros();
+            open.own = Some(self.engine.ask(|database| database.begin(now)).await?);
             self.sched.sleep(self.leg(client, Leg::Back)).await;
             Ok::<_, Failure>(())
         };
@@ -339,12 +342,8 @@ impl Live {
     }
 
     /// Takes the database out of a world that is over, without what was not committed.
-    pub fn take(&self) -> Database {
-        let nothing = Database::open("", Options::default()).expect("an empty schema has no mistakes");
-        let mut taken = self.engine.replace(nothing);
-        // An engine that cannot roll back has nothing to roll back.
-        taken.rollback_all().ok();
-        taken
+    pub async fn take(&self) -> Database {
+        self.engine.take().await
     }
 
     fn micros(&self) -> i64 {

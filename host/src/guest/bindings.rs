@@ -30,6 +30,7 @@ wasmtime::component::bindgen!({
         "simhost:service/bus.[method]pending.wait": async | trappable,
         "simhost:service/clock.sleep": async | trappable,
         "simhost:service/sql.query": async | trappable,
+        "simhost:service/sql.last-work": async | trappable,
         "simhost:service/sql.[static]transaction.begin": async | trappable,
         "simhost:service/sql.[method]transaction.query": async | trappable,
         "simhost:service/sql.[method]transaction.commit": async | trappable,

@@ -2,6 +2,7 @@
 //! that the guest has open.
 
 mod caller;
+mod host_span;
 mod trace;
 
 use std::borrow::Cow;

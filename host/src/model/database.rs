@@ -29,6 +29,11 @@ pub struct Database {
     pub lock_timeout: Option<Nanos>,
 }
 
+impl Database {
+    /// `db.system.name` of all of them.
+    pub const SYSTEM: &str = "postgresql";
+}
+
 /// What executing takes: nanoseconds of simulated time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cost {

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::clock;
 use crate::graph::{Edge, Graph, Kind, Node};
-use crate::model::{Code, Load, Model, Piece};
+use crate::model::{Code, Database, Load, Model, Piece};
 use crate::report::words;
 
 use super::calls::{Calls, Meets, databases, of_job, published};
 use super::loaded::LoadedService;
-
-/// `db.system.name` of the databases of a topology.
-const POSTGRESQL: &str = "postgresql";
 
 /// Clients and schedules first, then the services, then their databases and caches, then the topics.
 pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph {
@@ -61,7 +58,8 @@ pub fn graph(model: &Model, services: &[LoadedService], calls: &Calls) -> Graph 
             let node = draft.database(&system, &name);
             draft.edge(clients + index, node, Some(String::new()));
         }
-        let stores = service.databases.iter().map(|pool| (POSTGRESQL, &model.databases[pool.database].name));
+        let stores =
+            service.databases.iter().map(|pool| (Database::SYSTEM, &model.databases[pool.database].name));
         let caches = service.caches.iter().map(|cache| &model.caches[*cache]);
         for (system, name) in stores.chain(caches.map(|cache| (cache.system.name(), &cache.name))) {
             let node = draft.database(system, name);

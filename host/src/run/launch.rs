@@ -120,10 +120,7 @@ impl Plan {
             stop,
             progress: progress.of_world(number),
             shortage: &shortage,
-            notes: match &truth {
-                Some(truth) => Some(truth.notes(number)),
-                None => options.remembers.then(WorldTruth::remembered),
-            },
+            notes: notes(truth.as_ref(), &options, number),
             watched: own.world(number),
         });
         let mut done = shards::simulate(worlds.collect(), Some(handoff), on_event.clone())?;
@@ -159,6 +156,14 @@ impl Plan {
         network.shutdown_background();
         let page = page.map(|page| page.take()).unwrap_or_default();
         Ok(outcome(done, page, show == Show::Traces, report, failures))
+    }
+}
+
+/// What is to be known of the faults of a world, by its number.
+fn notes(truth: Option<&Truth>, options: &Options, number: usize) -> Option<WorldTruth> {
+    match truth {
+        Some(truth) => Some(truth.notes(number)),
+        None => options.remembers.then(WorldTruth::remembered),
     }
 }
 

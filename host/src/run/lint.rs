@@ -20,6 +20,8 @@ use crate::model::{Model, Place, ServiceId};
 use super::Options;
 use super::calls::{Calls, Found, Meets};
 
+pub use statements::refused;
+
 /// A run before it begins.
 #[derive(Clone, Copy, Debug)]
 struct Run<'a> {

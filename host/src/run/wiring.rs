@@ -31,7 +31,8 @@ use super::records::records;
 use super::resources::traced_loads;
 
 /// What all workers share. There are metrics if `first` says what the first Resource of the world is, and
-/// the environment has nothing against them. `opened` are the databases, where they were opened for this world.
+/// the environment has nothing against them. `opened` are the databases, where they were opened for this
+/// world.
 pub fn host(
     sched: &Sched,
     recorder: &Rc<Recorder>,

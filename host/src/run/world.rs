@@ -114,17 +114,14 @@ impl World<'_> {
     /// The ingress cannot be opened, the system refuses what a client needs.
     pub fn simulate(
         self,
-        mut hand_over: impl FnMut(Nanos, Batch) + 'static,
+        hand_over: impl FnMut(Nanos, Batch) + 'static,
         on_event: impl Fn(RunEvent),
     ) -> Result<Simulated, RunError> {
         let Self { options, model, network, stop, progress, pace, watched, .. } = self;
         watched.begin();
         let sched = Sched::new(self.clock);
         let start = sched.now();
-        let recorder = Rc::new(Recorder::new({
-            let sched = sched.clone();
-            move |batch| hand_over(sched.now(), batch)
-        }));
+        let recorder = recorder(&sched, hand_over);
         // Without anybody who takes records there are no metrics.
         let first = (self.is_recorded || self.scraping.is_some()).then_some(self.loaded.first);
         let host = host(&sched, &recorder, model, self.telemetry, first, self.databases);
@@ -188,6 +185,7 @@ impl World<'_> {
                 sched.block_on(driving, idle).ok().transpose()?.unwrap_or_default()
             }
         };
+        let engines = if options.keeps_databases { databases(&sched, &bus) } else { Vec::new() };
         recorder.finish();
         bus.faults().ledger.finish();
         let (faults, recorded, requests) = (bus.faults().accounts(), recorder.counts(), bus.entered());
@@ -204,7 +202,7 @@ impl World<'_> {
             misused: bus.misused(),
             databases: bus.host().databases.accounts(),
             caches,
-            engines: if options.keeps_databases { bus.host().databases.take() } else { Vec::new() },
+            engines,
             scrapes: endpoint.map(|endpoint| endpoint.answered()),
             start,
             simulated,
@@ -213,6 +211,18 @@ impl World<'_> {
             halted,
         })
     }
+}
+
+/// Leaves records to `hand_over`, with the instant at which it does.
+fn recorder(sched: &Sched, mut hand_over: impl FnMut(Nanos, Batch) + 'static) -> Rc<Recorder> {
+    let sched = sched.clone();
+    Rc::new(Recorder::new(move |batch| hand_over(sched.now(), batch)))
+}
+
+/// Takes the databases out of a world that is over.
+fn databases(sched: &Sched, bus: &Bus) -> Vec<Database> {
+    // Nothing but their own threads can keep them.
+    sched.block_on(bus.host().databases.take(), || {}).unwrap_or_default()
 }
 
 /// Where the faults of a world that begins at `start` say what they do.

@@ -22,7 +22,7 @@ impl Open {
     pub async fn execute(
         &mut self,
         statement: &Arc<Statement>,
-        params: &[Value],
+        params: &Arc<[Value]>,
         client: &dyn Client,
     ) -> Answer {
         let (live, life) = (Rc::clone(&self.live), self.life);
@@ -37,7 +37,7 @@ impl Open {
     /// A statement of it was none: it takes no further one.
     pub fn fail(&self) {
         if let Some(own) = self.own {
-            self.live.engine.borrow_mut().cancel(own);
+            self.live.engine.tell(move |database| database.cancel(own));
         }
     }
 
@@ -67,11 +67,8 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some(own) = self.own.take() {
-            let is_open = self.live.engine.borrow().is_open(own);
-            if is_open {
-                // It is open, so it can be rolled back.
-                self.live.engine.borrow_mut().rollback(own).ok();
-            }
+            // The end of the server may have rolled it back before.
+            self.live.engine.tell(move |database| drop(database.rollback(own)));
             self.live.ended(own);
         }
     }

@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use simhost_sql::{Blocked, Call, Done, Ended, Failure, Outcome, Statement, Transaction, Value, Work};
 
 use super::{Answer, Client, Leg, Live, Open, failure};
+use crate::database::engine::{Asked, Ran};
 use crate::model::Nanos;
 use crate::sched;
 
@@ -19,7 +20,7 @@ impl Live {
         self: &Rc<Self>,
         open: &mut Open,
         statement: &Arc<Statement>,
-        params: &[Value],
+        params: &Arc<[Value]>,
         client: &dyn Client,
     ) -> Answer {
         let until = self.settings.statement_timeout.map(|timeout| self.sched.now().saturating_add(timeout));
@@ -30,7 +31,15 @@ impl Live {
         loop {
             let core = self.cores.take().await;
             let call = Call { now: self.micros(), steps: self.steps(until) };
-            let outcome = self.engine.borrow_mut().execute(open.own, statement, params, call);
+            let began = self.sched.now();
+            let asked = Asked {
+                transaction: open.own,
+                statement: Arc::clone(statement),
+                params: Arc::clone(params),
+                call,
+                missing: self.missing(),
+            };
+            let Ran { outcome, missed } = self.engine.execute(asked).await;
             let (result, work) = match outcome {
                 Outcome::Done(done) => {
                     open.wrote |= statement.writes() && done.affected > 0;
@@ -51,9 +60,10 @@ impl Live {
                     continue;
                 }
             };
-            self.strike_for_indexes(statement, client);
+            missed.into_iter().for_each(|fault| client.struck(fault, None));
             let rows = result.as_ref().map_or(0, |done: &Done| done.rows.len());
-            self.sched.sleep(self.bill(work, rows, client)).await;
+            // What the engine took in real time is a part of it.
+            self.sched.sleep_until(began.saturating_add(self.bill(work, rows, client))).await;
             return Answer { result, work, locked };
         }
     }
@@ -76,7 +86,7 @@ impl Live {
             let over = |until: Option<Nanos>| until.is_some_and(|until| until <= now);
             if over(look) {
                 look = None;
-                if let Some(failure) = self.engine.borrow_mut().deadlock(transaction) {
+                if let Some(failure) = self.engine.ask(|database| database.deadlock(transaction)).await {
                     return Err(failure);
                 }
             }
@@ -87,7 +97,7 @@ impl Live {
             } else {
                 continue;
             };
-            self.engine.borrow_mut().cancel(transaction);
+            self.engine.tell(move |database| database.cancel(transaction));
             return Err(given_up);
         }
     }
@@ -103,8 +113,9 @@ impl Live {
             let commit = self.settings.cost.commit.sample(&mut client.chance().with(Leg::COMMIT).stream());
             self.sched.sleep(self.slowed(commit, client)).await;
         }
-        let Some(own) = open.own.take() else { return Ok(Ended::RolledBack) };
-        let ended = self.engine.borrow_mut().commit(own);
+        let Some(own) = open.own else { return Ok(Ended::RolledBack) };
+        let ended = self.engine.ask_for_long(move |database| database.commit(own)).await;
+        open.own = None;
         self.ended(own);
         ended
     }

@@ -4,7 +4,8 @@ use super::*;
 use crate::clock::{Clock, VIRTUAL_START};
 use crate::model::{Cost, DatabaseFault, Distribution, TableLock};
 use crate::rng::Purpose;
-use simhost_sql::Options;
+use futures_util::future::FutureExt;
+use simhost_sql::{Bounds, Database, Options};
 
 /// Whom no fault strikes.
 struct Nobody;
@@ -25,8 +26,21 @@ const SCHEMA: &str = "CREATE TABLE stock (id INT PRIMARY KEY, n INT NOT NULL);
     INSERT INTO stock SELECT i, 10 FROM generate_series(1, 1000) AS i;
     CREATE INDEX stock_n ON stock (n);";
 
+/// No parameters.
+fn none() -> Arc<[Value]> {
+    Arc::from([])
+}
+
+fn prepare(live: &Live, text: &str) -> Result<Arc<Statement>, Failure> {
+    live.prepare(text).now_or_never().expect("nobody else has the engine")
+}
+
 fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
-    let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
+    live_on(Clock::virtual_from(VIRTUAL_START), change)
+}
+
+fn live_on(clock: Clock, change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
+    let sched = Sched::new(clock);
     let mut settings = model::Database {
         name: "inventory".to_owned(),
         schema: "inventory.sql".into(),
@@ -41,7 +55,9 @@ fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
         lock_timeout: None,
     };
     change(&mut settings);
-    let engine = Database::open(SCHEMA, Options::default()).expect("a schema");
+    // A statement that never ends is given up after some tenths of a second.
+    let bounds = Bounds { steps: 10_000_000, ..Bounds::default() };
+    let engine = Database::open(SCHEMA, Options { bounds, ..Options::default() }).expect("a schema");
     let live = Live::new((0, settings), engine, &sched, true);
     (sched, live)
 }
@@ -50,11 +66,11 @@ fn live(change: impl FnOnce(&mut model::Database)) -> (Sched, Rc<Live>) {
 fn alone(sched: &Sched, live: &Rc<Live>, statements: &[(Nanos, &str)]) -> Vec<(Nanos, String)> {
     let told: Rc<RefCell<Vec<(Nanos, String)>>> = Rc::default();
     for (at, text) in statements {
-        let statement = live.prepare(text).expect("it parses");
+        let statement = prepare(live, text).expect("it parses");
         let (sched, live, told, at) = (sched.clone(), Rc::clone(live), Rc::clone(&told), *at);
         sched.clone().spawn(async move {
             sched.sleep(at).await;
-            let answer = live.execute(&statement, &[], &NOBODY).await;
+            let answer = live.execute(&statement, &none(), &NOBODY).await;
             let what = match answer.result {
                 Ok(done) => format!("{:?}", done.rows),
                 Err(failure) => failure.sqlstate.to_owned(),
@@ -70,8 +86,8 @@ fn alone(sched: &Sched, live: &Rc<Live>, statements: &[(Nanos, &str)]) -> Vec<(N
 fn a_statement_takes_its_way_its_steps_and_its_rows() {
     let (sched, live) = live(|_| {});
     let work = {
-        let statement = live.prepare("SELECT n FROM stock WHERE id = 7").expect("it parses");
-        let answer = sched.block_on(live.execute(&statement, &[], &NOBODY), || {}).expect("it ends");
+        let statement = prepare(&live, "SELECT n FROM stock WHERE id = 7").expect("it parses");
+        let answer = sched.block_on(live.execute(&statement, &none(), &NOBODY), || {}).expect("it ends");
         assert_eq!(answer.result.expect("it runs").rows.len(), 1);
         answer.work
     };
@@ -156,19 +172,19 @@ fn a_lock_is_waited_for_no_longer_than_the_timeouts() {
         settings.cores = 4;
         settings.lock_timeout = Some(2_000_000_000);
     });
-    let statement = live.prepare("UPDATE stock SET n = 0 WHERE id = 1").expect("it parses");
+    let statement = prepare(&live, "UPDATE stock SET n = 0 WHERE id = 1").expect("it parses");
     let holder = async {
         let mut open = live.begin(&NOBODY).await.expect("it begins");
-        open.execute(&statement, &[], &NOBODY).await.result.expect("it runs");
+        open.execute(&statement, &none(), &NOBODY).await.result.expect("it runs");
         open
     };
     let open = sched.block_on(holder, || {}).expect("it ends");
     let begun = sched.now();
-    let answer = sched.block_on(live.execute(&statement, &[], &NOBODY), || {}).expect("it ends");
+    let answer = sched.block_on(live.execute(&statement, &none(), &NOBODY), || {}).expect("it ends");
     assert_eq!(answer.result.expect_err("it waits").sqlstate, "55P03");
     assert!((2_000_000_000..2_001_000_000).contains(&(sched.now() - begun)));
     drop(open);
-    let answer = sched.block_on(live.execute(&statement, &[], &NOBODY), || {}).expect("it ends");
+    let answer = sched.block_on(live.execute(&statement, &none(), &NOBODY), || {}).expect("it ends");
     assert_eq!(answer.result.expect("it is free").affected, 1);
 }
 
@@ -178,14 +194,14 @@ fn a_deadlock_ends_after_a_second_and_one_goes_on() {
     let told: Rc<RefCell<Vec<String>>> = Rc::default();
     for (first, second) in [(1, 2), (2, 1)] {
         let (live, told, sched) = (Rc::clone(&live), Rc::clone(&told), sched.clone());
-        let update = |id: i32| live.prepare(&format!("UPDATE stock SET n = n + 1 WHERE id = {id}"));
+        let update = |id: i32| prepare(&live, &format!("UPDATE stock SET n = n + 1 WHERE id = {id}"));
         let (first, second) = (update(first).expect("it parses"), update(second).expect("it parses"));
         let live = Rc::clone(&live);
         sched.clone().spawn(async move {
             let mut open = live.begin(&NOBODY).await.expect("it begins");
-            open.execute(&first, &[], &NOBODY).await.result.expect("it runs");
+            open.execute(&first, &none(), &NOBODY).await.result.expect("it runs");
             sched.sleep(1_000_000).await;
-            let said = match open.execute(&second, &[], &NOBODY).await.result {
+            let said = match open.execute(&second, &none(), &NOBODY).await.result {
                 Ok(_) => format!("{:?}", open.commit(&NOBODY).await),
                 Err(failure) => failure.sqlstate.to_owned(),
             };
@@ -244,9 +260,9 @@ fn ask(
     text: &str,
     client: &dyn Client,
 ) -> (Result<u64, &'static str>, Nanos) {
-    let statement = live.prepare(text).expect("it parses");
+    let statement = prepare(live, text).expect("it parses");
     let begun = sched.now();
-    let answer = sched.block_on(live.execute(&statement, &[], client), || {}).expect("it ends");
+    let answer = sched.block_on(live.execute(&statement, &none(), client), || {}).expect("it ends");
     (answer.result.map(|done| done.affected).map_err(|failure| failure.sqlstate), sched.now() - begun)
 }
 
@@ -296,11 +312,11 @@ fn a_locked_table_is_waited_for_until_it_is_free_or_the_timeout_is_over() {
 #[test]
 fn a_lock_that_waits_for_a_transaction_keeps_who_comes_behind_it() {
     let (sched, live) = live(|settings| settings.cores = 4);
-    let update = live.prepare("UPDATE stock SET n = 0 WHERE id = 1").expect("it parses");
+    let update = prepare(&live, "UPDATE stock SET n = 0 WHERE id = 1").expect("it parses");
     let open = sched.block_on(
         async {
             let mut open = live.begin(&NOBODY).await.expect("it begins");
-            open.execute(&update, &[], &NOBODY).await.result.expect("it runs");
+            open.execute(&update, &none(), &NOBODY).await.result.expect("it runs");
             open
         },
         || {},
@@ -361,7 +377,7 @@ fn a_failover_breaks_connections_and_keeps_what_was_committed() {
         settings.cost.statement = 1_000_000_000;
     });
     let update = |id: u64, n: u64| {
-        live.prepare(&format!("UPDATE stock SET n = {n} WHERE id = {id}")).expect("it parses")
+        prepare(&live, &format!("UPDATE stock SET n = {n} WHERE id = {id}")).expect("it parses")
     };
     let (first, second) = (update(1, 111), update(2, 222));
     assert_eq!(ask(&sched, &live, "UPDATE stock SET n = 333 WHERE id = 3", &NOBODY).0, Ok(1));
@@ -373,12 +389,12 @@ fn a_failover_breaks_connections_and_keeps_what_was_committed() {
     });
     let story = async {
         let mut open = live.begin(&NOBODY).await.expect("it begins");
-        open.execute(&first, &[], &NOBODY).await.result.expect("it runs");
+        open.execute(&first, &none(), &NOBODY).await.result.expect("it runs");
         let begun = sched.now();
-        let broken = open.execute(&second, &[], &noted).await.result.expect_err("the server ends");
+        let broken = open.execute(&second, &none(), &noted).await.result.expect_err("the server ends");
         let took = sched.now() - begun;
         assert!(broken.sqlstate == "57P01" && took < 600_000_000, "{broken:?} after {took}");
-        let still = open.execute(&second, &[], &noted).await.result.expect_err("it is broken");
+        let still = open.execute(&second, &none(), &noted).await.result.expect_err("it is broken");
         let committed = open.commit(&noted).await.expect_err("it is broken");
         assert_eq!([still.sqlstate, committed.sqlstate], ["57P01"; 2]);
         live.connect(&noted).await.expect_err("no server is there").sqlstate
@@ -387,8 +403,55 @@ fn a_failover_breaks_connections_and_keeps_what_was_committed() {
     assert_eq!(*noted.0.borrow(), [(7, None); 4]);
     live.end_fault(7);
     assert_eq!(sched.block_on(live.connect(&NOBODY), || {}).expect("it ends"), Ok(()));
-    let left = live.prepare("SELECT id, n FROM stock WHERE id < 4").expect("it parses");
-    let left = sched.block_on(live.execute(&left, &[], &NOBODY), || {}).expect("it ends");
+    let left = prepare(&live, "SELECT id, n FROM stock WHERE id < 4").expect("it parses");
+    let left = sched.block_on(live.execute(&left, &none(), &NOBODY), || {}).expect("it ends");
     let rows = left.result.expect("it runs").rows;
     assert_eq!(rows, [[1, 10], [2, 10], [3, 333]].map(|row| row.map(Value::Int)));
+}
+
+/// Never ends by itself.
+const ENDLESS: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+#[test]
+fn in_real_time_others_go_on_while_a_statement_runs() {
+    let (sched, live) = live_on(Clock::real(1.0), |settings| settings.cost.step = 0);
+    let statement = prepare(&live, ENDLESS).expect("it parses");
+    let beats = Rc::new(Cell::new(0));
+    sched.spawn({
+        let (sched, beats) = (sched.clone(), Rc::clone(&beats));
+        async move {
+            loop {
+                sched.sleep(1_000_000).await;
+                beats.set(beats.get() + 1);
+            }
+        }
+    });
+    let engine_took = async {
+        let answer = live.execute(&statement, &none(), &NOBODY).await;
+        assert_eq!(answer.result.expect_err("it never ends").sqlstate, "57014");
+        beats.get()
+    };
+    let beats = sched.block_on(engine_took, || {}).expect("it ends");
+    // On the thread of the others it would have let none through, but before and behind it.
+    assert!(beats > 5, "{beats} turns of another task");
+}
+
+#[test]
+fn a_statement_that_is_given_up_in_real_time_leaves_nothing_behind() {
+    let (sched, live) = live_on(Clock::real(1.0), |settings| settings.cost.step = 0);
+    let slow = prepare(&live, "UPDATE stock SET n = (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n)")
+        .expect("it parses");
+    let quick = prepare(&live, "UPDATE stock SET n = n + 1 WHERE id = 7 RETURNING n").expect("it parses");
+    let given_up = async {
+        let params = none();
+        let patience = pin!(sched.sleep(20_000_000));
+        let asked = pin!(live.execute(&slow, &params, &NOBODY));
+        matches!(select(patience, asked).await, Either::Left(_))
+    };
+    assert!(sched.block_on(given_up, || {}).expect("it ends"), "it never ends by itself");
+    // Its transaction is rolled back, and with it the locks of its rows are gone.
+    let answer = sched.block_on(live.execute(&quick, &none(), &NOBODY), || {}).expect("it ends");
+    assert_eq!(answer.result.expect("it runs").rows, [[Value::Int(11)]]);
+    assert_eq!(answer.locked, 0);
 }

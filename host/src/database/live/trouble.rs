@@ -1,6 +1,9 @@
 //! What faults do to a database while their windows are open, and whom they strike by it.
 
-use simhost_sql::{Failure, Outcome, Statement, TableMode, Transaction};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use simhost_sql::{Database, Failure, Outcome, TableMode, Transaction};
 
 use super::{Client, Live, failure};
 use crate::model::{DatabaseFault, Nanos, TableLock};
@@ -16,9 +19,12 @@ pub(super) struct Trouble {
 
 /// What it does.
 enum What {
-    /// This index is gone.
-    Missing(String),
-    Holding(Holding),
+    /// This index is gone, if it was there.
+    Missing {
+        index: String,
+        is_dropped: Arc<AtomicBool>,
+    },
+    Holding(Arc<Mutex<Holding>>),
     /// Steps and commits take this many times as long at an instant.
     Slow(Strength),
     /// Others have all connections but this many.
@@ -41,7 +47,8 @@ impl What {
 
 /// Somebody else's transaction, which has locked a table or waits for it.
 struct Holding {
-    own: Transaction,
+    /// None until the database has begun it, and if it could not.
+    own: Option<Transaction>,
     table: String,
     mode: TableMode,
     /// For whom it waits; nobody: it has the table.
@@ -53,29 +60,33 @@ impl Live {
     pub fn begin_fault(&self, fault: usize, effect: &DatabaseFault, strength: Strength) {
         let what = match effect {
             DatabaseFault::DropIndex { index: (index, _) } => {
+                let is_dropped = Arc::new(AtomicBool::new(false));
+                let (dropped, name) = (Arc::clone(&is_dropped), index.clone());
                 // A statement may have dropped it before.
-                let is_dropped = self.engine.borrow_mut().drop_index(index).is_ok();
-                is_dropped.then(|| What::Missing(index.clone()))
+                self.engine.tell(move |database| {
+                    dropped.store(database.drop_index(&name).is_ok(), Ordering::Relaxed);
+                });
+                What::Missing { index: index.clone(), is_dropped }
             }
             DatabaseFault::LockTable { table: (table, _), mode } => {
                 let mode = match mode {
                     TableLock::AccessExclusive => TableMode::AccessExclusive,
                     TableLock::Share => TableMode::Share,
                 };
-                self.hold(table, mode).map(What::Holding)
+                What::Holding(self.hold(table, mode))
             }
             DatabaseFault::SlowDisk { times } => {
                 let more = times - 1.0;
-                Some(What::Slow(Box::new(move |now| more.mul_add(strength(now), 1.0))))
+                What::Slow(Box::new(move |now| more.mul_add(strength(now), 1.0)))
             }
-            DatabaseFault::TooManyConnections { left } => Some(What::Taken(*left)),
-            DatabaseFault::HoldConnections { connections } => Some(What::Held(*connections, strength)),
+            DatabaseFault::TooManyConnections { left } => What::Taken(*left),
+            DatabaseFault::HoldConnections { connections } => What::Held(*connections, strength),
             DatabaseFault::Failover => {
                 self.end_server(fault);
-                Some(What::Down)
+                What::Down
             }
         };
-        self.troubles.borrow_mut().extend(what.map(|what| Trouble { fault, what }));
+        self.troubles.borrow_mut().push(Trouble { fault, what });
     }
 
     /// It is over: what was there before it is there again.
@@ -85,47 +96,38 @@ impl Live {
         let Trouble { what, .. } = troubles.remove(at);
         drop(troubles);
         match what {
-            What::Missing(index) => {
-                // A database that has no room for it any more goes on without it.
-                self.engine.borrow_mut().restore_index(&index).ok();
-            }
-            What::Holding(Holding { own, .. }) => {
-                // The server may have ended meanwhile, and with it the transaction.
-                self.engine.borrow_mut().rollback(own).ok();
-                self.ended(own);
+            What::Missing { index, is_dropped } => self.engine.tell(move |database| {
+                if is_dropped.load(Ordering::Relaxed) {
+                    // A database that has no room for it any more goes on without it.
+                    database.restore_index(&index).ok();
+                }
+            }),
+            What::Holding(holding) => {
+                let own = held(&holding).own;
+                self.engine.tell(move |database| held(&holding).release(database));
+                own.into_iter().for_each(|own| self.ended(own));
             }
             What::Slow(_) | What::Taken(_) | What::Held(..) | What::Down => {}
         }
     }
 
     /// Locks a table, or waits for it.
-    fn hold(&self, table: &str, mode: TableMode) -> Option<Holding> {
-        let mut engine = self.engine.borrow_mut();
-        let own = engine.begin(self.micros()).ok()?;
-        let by = match engine.lock_table(own, table, mode) {
-            Outcome::Done(_) => Vec::new(),
-            Outcome::Blocked(blocked) => blocked.by,
-            Outcome::Failed(_) => {
-                // It has begun, so it can be rolled back.
-                engine.rollback(own).ok();
-                return None;
-            }
-        };
-        Some(Holding { own, table: table.to_owned(), mode, by })
+    fn hold(&self, table: &str, mode: TableMode) -> Arc<Mutex<Holding>> {
+        let holding = Holding { own: None, table: table.to_owned(), mode, by: Vec::new() };
+        let holding = Arc::new(Mutex::new(holding));
+        let (begun, now) = (Arc::clone(&holding), self.micros());
+        self.engine.tell(move |database| held(&begun).begin(database, now));
+        holding
     }
 
     /// A transaction has ended: those that have waited for it to lock a table try again.
     pub(super) fn lock_after(&self, ended: Transaction) {
-        for trouble in self.troubles.borrow_mut().iter_mut() {
-            let What::Holding(holding) = &mut trouble.what else { continue };
-            if !holding.by.contains(&ended) {
-                continue;
+        for trouble in self.troubles.borrow().iter() {
+            let What::Holding(holding) = &trouble.what else { continue };
+            if held(holding).by.contains(&ended) {
+                let holding = Arc::clone(holding);
+                self.engine.tell(move |database| held(&holding).lock(database));
             }
-            let outcome = self.engine.borrow_mut().lock_table(holding.own, &holding.table, holding.mode);
-            holding.by = match outcome {
-                Outcome::Blocked(blocked) => blocked.by,
-                Outcome::Done(_) | Outcome::Failed(_) => Vec::new(),
-            };
         }
     }
 
@@ -133,7 +135,7 @@ impl Live {
     fn end_server(&self, fault: usize) {
         self.ended_by.set(Some(fault));
         // An engine that cannot roll back has nothing to roll back.
-        self.engine.borrow_mut().rollback_all().ok();
+        self.engine.tell(|database| drop(database.rollback_all()));
         self.connections.set(0);
         // Those who wait are told by the end of the server, before that nobody is left to wait for.
         self.server.die();
@@ -195,22 +197,26 @@ impl Live {
     /// A statement waits for transactions: those of faults strike it, once.
     pub(super) fn strike_for_locks(&self, by: &[Transaction], told: &mut Vec<usize>, client: &dyn Client) {
         for trouble in self.troubles.borrow().iter() {
-            let What::Holding(Holding { own, .. }) = &trouble.what else { continue };
-            if by.contains(own) && !told.contains(&trouble.fault) {
+            let What::Holding(holding) = &trouble.what else { continue };
+            let is_held = held(holding).own.is_some_and(|own| by.contains(&own));
+            if is_held && !told.contains(&trouble.fault) {
                 told.push(trouble.fault);
                 client.struck(trouble.fault, None);
             }
         }
     }
 
-    /// A statement has run: indexes that it would have used strike it by being gone.
-    pub(super) fn strike_for_indexes(&self, statement: &Statement, client: &dyn Client) {
-        for trouble in self.troubles.borrow().iter() {
-            let What::Missing(index) = &trouble.what else { continue };
-            if self.engine.borrow_mut().misses(statement, index) {
-                client.struck(trouble.fault, None);
+    /// The indexes that are gone, each with the fault that has dropped it: it strikes the statements that
+    /// would have used it.
+    pub(super) fn missing(&self) -> Vec<(usize, String)> {
+        let troubles = self.troubles.borrow();
+        let missing = troubles.iter().filter_map(|trouble| match &trouble.what {
+            What::Missing { index, is_dropped } if is_dropped.load(Ordering::Relaxed) => {
+                Some((trouble.fault, index.clone()))
             }
-        }
+            _ => None,
+        });
+        missing.collect()
     }
 
     /// How many times as long the disk takes, if it is slow.
@@ -233,4 +239,32 @@ impl Live {
         }
         nanos.saturating_add(longer)
     }
+}
+
+impl Holding {
+    fn begin(&mut self, database: &mut Database, now: i64) {
+        self.own = database.begin(now).ok();
+        self.lock(database);
+    }
+
+    /// Locks the table, if nobody is in the way. One that cannot be locked is not waited for.
+    fn lock(&mut self, database: &mut Database) {
+        let Some(own) = self.own else { return };
+        self.by = match database.lock_table(own, &self.table, self.mode) {
+            Outcome::Blocked(blocked) => blocked.by,
+            Outcome::Done(_) | Outcome::Failed(_) => Vec::new(),
+        };
+    }
+
+    fn release(&mut self, database: &mut Database) {
+        if let Some(own) = self.own.take() {
+            // The server may have ended meanwhile, and with it the transaction.
+            database.rollback(own).ok();
+        }
+    }
+}
+
+/// A panic leaves it as it was.
+fn held(holding: &Mutex<Holding>) -> MutexGuard<'_, Holding> {
+    holding.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,7 @@ use crate::model::Nanos;
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
 use crate::sched;
-use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanLink, SpanRecord, Status, Text};
+use crate::telemetry::record::{Attributes, KeyValue, SpanLink, SpanRecord, Status, Text};
 use crate::topic::{Fate, Full, Message, Operation, Receipt, Record, of_message};
 use crate::wasi::bill::{self, FUNCTION, MESSAGE};
 
@@ -173,39 +173,21 @@ impl Local {
         began: Nanos,
     ) -> (Sending, Key) {
         let scope = self.scope.as_ref().expect("spans begin within a request");
-        let trace = &scope.trace;
-        let span = trace.recording.then(|| {
-            let described = self.host.topics.described(topic, operation);
-            let own = match operation {
-                Operation::SendBatch => {
-                    vec![KeyValue::new(attribute::MESSAGING_BATCH_MESSAGE_COUNT, messages.len() as i64)]
-                }
-                _ => Vec::new(),
-            };
-            Box::new(SpanRecord {
-                trace_id: trace.trace_id,
-                span_id: id,
-                parent,
-                remote_parent: false,
-                flags: trace.flags,
-                trace_state: trace.trace_state.clone(),
-                resource: self.identity.resource,
-                scope: Scope::Bus,
-                kind: operation.kind(),
-                name: described.name,
-                start: began,
-                end: began,
-                attributes: Attributes { shared: Some(described.attributes), own, peer: None },
-                events: Vec::new(),
-                links,
-                status: Status::Unset,
-                dropped_attributes: 0,
-                dropped_events: 0,
-            })
-        });
-        let (trace_id, is_sampled) = (trace.trace_id, trace.recording);
-        let origin = Origin { trace_id, span_id: id, is_sampled, time: began };
-        let chance = trace.chance(Purpose::Latency, id);
+        let described = self.host.topics.described(topic, operation);
+        let own = match operation {
+            Operation::SendBatch => {
+                vec![KeyValue::new(attribute::MESSAGING_BATCH_MESSAGE_COUNT, messages.len() as i64)]
+            }
+            _ => Vec::new(),
+        };
+        let attributes = Attributes { shared: Some(described.attributes), own, peer: None };
+        let called = (operation.kind(), described.name);
+        let mut span = scope.begin_span((parent, id), self.identity.resource, called, attributes, began);
+        if let Some(span) = &mut span {
+            span.links = links;
+        }
+        let origin = scope.origin(id, began);
+        let chance = scope.trace.chance(Purpose::Latency, id);
         let asking = Asking::new(scope, &self.identity, id);
         self.host.recorder.opened();
         let (host, process) = (Rc::clone(&self.host), self.process);

@@ -5,6 +5,7 @@ mod span;
 mod values;
 mod way;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use futures_util::future::{FutureExt, LocalBoxFuture};
 use simhost_sql::{Ended, Failure, Statement, Value, Work};
 use wasmtime::component::{HasSelf, LinkerInstance, Resource};
 
-use crate::context::SpanId;
 use crate::database::{Connection, Live, Open, Pool};
 use crate::rng::Purpose;
 use crate::sched;
+use crate::telemetry::record::{Attributes, SpanKind, Text};
 use crate::wasi::bill::{self, CALL, FUNCTION};
 
 use super::state::{GuestState, Host, Local};
@@ -24,7 +25,7 @@ use crate::guest::bindings::Transaction;
 use crate::guest::bindings::simhost::service::sql;
 use crate::guest::identity::Identity;
 use crate::guest::outbound::Asking;
-use span::{Said, Unconnected};
+use span::{Asker, SYSTEM, Unconnected};
 use values::{given, price, refusal, taken};
 use way::{Asked, Way};
 
@@ -67,10 +68,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, GuestState>) -> wasmtime::R
 type Connected<T> = LocalBoxFuture<'static, Result<T, Unconnected>>;
 
 /// What became of the beginning of a transaction.
-type Begun = (Span, Said, Result<Held, Failure>);
-
-/// A CLIENT span to be: its parent and its id.
-type Span = (Option<SpanId>, SpanId);
+type Begun = Result<Held, Failure>;
 
 impl sql::Host for GuestState {
     async fn query(
@@ -85,19 +83,25 @@ impl sql::Host for GuestState {
             Err(error) => return Ok(Err(error)),
         };
         Ok(match asked.await {
-            Ok((span, asked)) => self.answered(span, asked),
+            Ok(asked) => self.answered(asked),
             Err(unconnected) => Err(self.local.get_mut().unconnected(unconnected)),
         })
     }
 
-    fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
+    async fn last_work(&mut self) -> wasmtime::Result<Option<sql::Work>> {
         self.charge(FUNCTION);
-        let last = self.local.get().interfaces.sql.last.as_ref().map(|(work, live, statement)| sql::Work {
-            steps: work.steps,
-            rows_scanned: work.scanned,
-            sorts: work.sorts,
-            plan: live.plan(statement),
+        let last = self.local.get().interfaces.sql.last.clone();
+        let last = last.map(|(Work { steps, scanned, sorts }, live, statement)| {
+            let plan = async move { live.plan(&statement).await };
+            (
+                sql::Work { steps, rows_scanned: scanned, sorts, plan: Vec::new() },
+                sched::here(plan.boxed_local()),
+            )
         });
+        let last = match last {
+            Some((work, plan)) => Some(sql::Work { plan: plan.await, ..work }),
+            None => None,
+        };
         let bytes = last.iter().flat_map(|work| &work.plan).map(String::len).sum();
         self.charge(bill::bytes(bytes));
         Ok(last)
@@ -116,11 +120,10 @@ impl sql::HostTransaction for GuestState {
         };
         let begun = begun.await;
         let local = self.local.get_mut();
-        let (span, said, held) = match begun {
+        let held = match begun {
             Ok(begun) => begun,
             Err(unconnected) => return Ok(Err(local.unconnected(unconnected))),
         };
-        local.record_query(span, said, held.as_ref().err(), None);
         Ok(match held {
             Ok(held) => {
                 let handle = local.next_handle();
@@ -142,9 +145,9 @@ impl sql::HostTransaction for GuestState {
             Ok(asked) => sched::here(asked),
             Err(error) => return Ok(Err(error)),
         };
-        let (span, asked, held) = asked.await;
+        let (asked, held) = asked.await;
         self.local.get_mut().interfaces.sql.open.insert(transaction.rep(), held);
-        Ok(self.answered(span, asked))
+        Ok(self.answered(asked))
     }
 
     async fn commit(
@@ -156,8 +159,7 @@ impl sql::HostTransaction for GuestState {
             Ok(ended) => sched::here(ended),
             Err(error) => return Ok(Err(error)),
         };
-        let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
+        let failed = ended.await;
         Ok(failed.map_or(Ok(()), |failure| Err(sql::Error::Refused(refusal(failure)))))
     }
 
@@ -168,8 +170,7 @@ impl sql::HostTransaction for GuestState {
             // It has ended already.
             Err(_) => return Ok(()),
         };
-        let (span, said, failed) = ended.await;
-        self.local.get_mut().record_query(span, said, failed.as_ref(), None);
+        ended.await;
         Ok(())
     }
 
@@ -186,13 +187,12 @@ impl Local {
         database: &str,
         statement: String,
         params: Vec<sql::Value>,
-    ) -> Result<Connected<(Span, Asked)>, sql::Error> {
+    ) -> Result<Connected<Asked>, sql::Error> {
         let (pool, way) = (self.pool(database)?, self.way()?);
-        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             let connection = way.connect(&pool).await?;
-            let asked = way.ask(&connection.pool.live, None, &statement, &params).await;
-            Ok((way.span, asked))
+            Ok(way.ask(&connection.pool.live, None, &statement, &params).await)
         };
         Ok(asked.boxed_local())
     }
@@ -205,10 +205,10 @@ impl Local {
         let (pool, way) = (self.pool(database)?, self.way()?);
         let begun = async move {
             let connection = way.connect(&pool).await?;
-            let began = way.sched.now();
+            let sent = way.send(&connection.pool.live, "BEGIN");
             let begun = connection.pool.live.begin(&way).await;
-            let said = way.control("BEGIN", &connection, began);
-            Ok((way.span, said, begun.map(|open| Held { open, connection })))
+            sent.controlled(begun.as_ref().err());
+            Ok(begun.map(|open| Held { open, connection }))
         };
         Ok(begun.boxed_local())
     }
@@ -218,14 +218,14 @@ impl Local {
         transaction: u32,
         statement: String,
         params: Vec<sql::Value>,
-    ) -> Result<LocalBoxFuture<'static, (Span, Asked, Held)>, sql::Error> {
+    ) -> Result<LocalBoxFuture<'static, (Asked, Held)>, sql::Error> {
         let (mut held, way) = self.held(transaction)?;
-        let params: Vec<Value> = params.into_iter().map(taken).collect();
+        let params: Arc<[Value]> = params.into_iter().map(taken).collect();
         let asked = async move {
             way.sched.sleep_until(way.begins).await;
             let live = Rc::clone(&held.connection.pool.live);
             let asked = way.ask(&live, Some(&mut held.open), &statement, &params).await;
-            (way.span, asked, held)
+            (asked, held)
         };
         Ok(asked.boxed_local())
     }
@@ -235,21 +235,25 @@ impl Local {
         &mut self,
         transaction: u32,
         commits: bool,
-    ) -> Result<LocalBoxFuture<'static, (Span, Said, Option<Failure>)>, sql::Error> {
+    ) -> Result<LocalBoxFuture<'static, Option<Failure>>, sql::Error> {
         let (Held { open, connection }, way) = self.held(transaction)?;
         let ended = async move {
             way.sched.sleep_until(way.begins).await;
-            let began = way.sched.now();
+            let live = &connection.pool.live;
             if commits {
+                let sent = way.send(live, "COMMIT");
                 let failed = match open.commit(&way).await {
                     Ok(Ended::Committed { .. }) => None,
                     Ok(Ended::RolledBack) => Some(rolled_back()),
                     Err(failure) => Some(failure),
                 };
-                return (way.span, way.control("COMMIT", &connection, began), failed);
+                sent.controlled(failed.as_ref());
+                return failed;
             }
+            let sent = way.send(live, "ROLLBACK");
             open.rollback(&way).await;
-            (way.span, way.control("ROLLBACK", &connection, began), None)
+            sent.controlled(None);
+            None
         };
         Ok(ended.boxed_local())
     }
@@ -266,13 +270,10 @@ fn rolled_back() -> Failure {
 }
 
 impl GuestState {
-    /// Records the CLIENT span of a statement, charges for its work, and gives the guest its result.
-    fn answered(&mut self, span: Span, asked: Asked) -> Result<sql::Rows, sql::Error> {
-        let Asked { said, result, of } = asked;
-        let work = said.work;
+    /// Charges for the work of a statement, and gives the guest its result.
+    fn answered(&mut self, asked: Asked) -> Result<sql::Rows, sql::Error> {
+        let Asked { work, result, of } = asked;
         let local = self.local.get_mut();
-        let rows = result.as_ref().ok().filter(|done| !done.columns.is_empty()).map(|done| done.rows.len());
-        local.record_query(span, said, result.as_ref().err(), rows);
         local.interfaces.sql.last = of.map(|(live, statement)| (work, live, statement));
         // The database has taken the time of its steps, and the guest has waited for it.
         self.env.bill.charge_waited(work.steps.saturating_mul(STEP));
@@ -301,14 +302,18 @@ impl Local {
         let Some(scope) = &mut self.scope else {
             return Err(sql::Error::Invalid("statements are executed while a request is served".to_owned()));
         };
-        let span = scope.child();
+        let (parent, id) = scope.child();
+        let begins = self.ahead.reach();
+        let (called, attributes) = ((SpanKind::Client, Text::Static(SYSTEM)), Attributes::default());
+        let span = scope.begin_span((parent, id), self.identity.resource, called, attributes, begins);
+        let origin = scope.origin(id, begins);
         Ok(Way {
             sched: self.host.sched.clone(),
-            begins: self.ahead.reach(),
-            span,
-            host: Rc::clone(&self.host),
-            chance: scope.trace.chance(Purpose::Statement, span.1),
-            asking: Asking::new(scope, &self.identity, span.1),
+            begins,
+            span: Cell::new(span),
+            asker: Asker { host: Rc::clone(&self.host), process: self.process, origin },
+            chance: scope.trace.chance(Purpose::Statement, id),
+            asking: Asking::new(scope, &self.identity, id),
         })
     }
 

@@ -55,6 +55,24 @@ fn a_transaction_is_all_of_its_statements_or_none() {
 }
 
 #[test]
+fn a_statement_whose_guest_is_stopped_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("stock.sql");
+    std::fs::write(&schema, SCHEMA).expect("a schema");
+    let settings = "databases.stock = {}\nlimits.request-time = \"20ms\"\nconfig.sql-in = \"stock\"\n\
+                    config.sum = { route = \"GET /sum\", sql = \"SELECT count(*) FROM stock\" }";
+    let database =
+        format!("[databases.stock]\nschema = '{}'\ncost = {{ step = \"10ms\" }}", schema.display());
+    let run =
+        World::default().with_guest("front", "service", settings).with(&database).virtually(&["GET /sum"]);
+    assert_eq!(run.statuses(), [500]);
+    let span = run.span("SELECT stock");
+    assert_eq!((span.text("error.type"), span.text("db.response.status_code")), (Some("cancelled"), None));
+    let [served] = run.of("front", SpanKind::Server)[..] else { panic!("one request") };
+    assert_eq!((span.end, served.text("error.type")), (served.end, Some("request_time_exceeded")));
+}
+
+#[test]
 fn a_database_that_the_service_does_not_have_is_refused_with_the_nearest() {
     let (_folder, world) =
         stock("config.show = { route = \"GET /\", sql-in = \"stok\", sql = \"SELECT 1\" }");
@@ -63,6 +81,27 @@ fn a_database_that_the_service_does_not_have_is_refused_with_the_nearest() {
     assert!(report.contains("did you mean \"stock\"?"), "{report}");
     let alone = World::default().with_guest("front", "service", "config.sql = \"SELECT 1\"").refusal();
     assert!(alone.contains("no `sql-in` says which database executes it"), "{alone}");
+}
+
+#[test]
+fn statements_that_the_database_does_not_take_are_refused_with_their_place() {
+    let (_folder, world) = stock(
+        "config.show = { route = \"GET /a\", sql = \"SELECT sku FROM stock; SELECT price FROM stock WHERE sku = {sku}\" }\n\
+         config.take = { route = \"GET /b\", sql = \"INSERT INTO token VALUES ({1..3})\" }\n\
+         config.sum = { route = \"GET /c\", sql = \"SELEC 1\" }",
+    );
+    let report = world.refusal();
+    for expected in [
+        "config.show.sql of \"front\": column \"price\" does not exist (SQLSTATE 42703)",
+        "config.take.sql of \"front\": relation \"token\" does not exist (SQLSTATE 42P01)",
+        "config.sum.sql of \"front\":",
+        "(SQLSTATE 42601)",
+    ] {
+        assert!(report.contains(expected), "{expected} is missing in:\n{report}");
+    }
+    let made = "config.make = { route = \"GET /\", sql = \"CREATE TABLE made (a INT); INSERT INTO made VALUES (1)\" }";
+    let (_folder, world) = stock(made);
+    assert_eq!(world.virtually(&["GET /"]).statuses(), [200], "a statement of it makes the table");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::metrics::{Incarnation, Operated, OperationKey, Origin, Server};
 use crate::model::Nanos;
 use crate::process::Process;
 use crate::rng::{Key, Purpose};
-use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanKind, SpanRecord, Status, Text};
+use crate::telemetry::record::{Attributes, KeyValue, SpanKind, SpanRecord, Status, Text};
 
 use super::super::old_names;
 use super::super::state::{Host, Local};
@@ -120,35 +120,18 @@ impl Local {
         let scope = self.scope.as_mut()?;
         let (parent, id) = scope.child();
         let trace = &scope.trace;
-        let span = trace.recording.then(|| {
+        let mut attributes = Attributes::default();
+        if trace.recording {
             let text = query(operation, keys);
             let old = self.host.recorder.has_old_database_names();
             let old = old.then(|| old_names::of_command(cache.settings.system.name(), &text));
             let own = std::iter::once(KeyValue::new(attribute::DB_QUERY_TEXT, text));
-            let own = own.chain(old.into_iter().flatten()).collect();
-            Box::new(SpanRecord {
-                trace_id: trace.trace_id,
-                span_id: id,
-                parent,
-                remote_parent: false,
-                flags: trace.flags,
-                trace_state: trace.trace_state.clone(),
-                resource: self.identity.resource,
-                scope: Scope::Bus,
-                kind: SpanKind::Client,
-                name: Text::Static(operation.name()),
-                start: began,
-                end: began,
-                attributes: Attributes { shared: Some(cache.attributes(operation)), own, peer: None },
-                events: Vec::new(),
-                links: Box::default(),
-                status: Status::Unset,
-                dropped_attributes: 0,
-                dropped_events: 0,
-            })
-        });
-        let origin =
-            Origin { trace_id: trace.trace_id, span_id: id, is_sampled: trace.recording, time: began };
+            attributes.own = own.chain(old.into_iter().flatten()).collect();
+            attributes.shared = Some(cache.attributes(operation));
+        }
+        let called = (SpanKind::Client, Text::Static(operation.name()));
+        let span = scope.begin_span((parent, id), self.identity.resource, called, attributes, began);
+        let origin = scope.origin(id, began);
         let chance = trace.chance(Purpose::Latency, id);
         self.host.recorder.opened();
         cache.note(|clients| clients.commands += 1);

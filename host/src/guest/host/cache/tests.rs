@@ -55,6 +55,18 @@ fn a_command_takes_its_way_there_and_back_and_leaves_a_span_by_the_conventions_f
 }
 
 #[test]
+fn old_names_stand_beside_the_stable_ones_if_both_are_asked_for() {
+    let mut fixture = Fixture::serving();
+    fixture.state.local.get_mut().host.recorder.keep_old_database_names(true);
+    get(&mut fixture, "shared").unwrap();
+    let spans = fixture.recorded().spans;
+    let [span] = &spans[..] else { panic!("{spans:?}") };
+    let old =
+        ["db.query.text=GET key", "db.system=redis", "db.statement=GET key", "db.redis.database_index=0"];
+    assert!(attributes(span).ends_with(&old.map(str::to_owned)), "{:?}", attributes(span));
+}
+
+#[test]
 fn an_entry_is_there_until_its_time_is_over() {
     let mut fixture = Fixture::serving();
     // It is set after 0.2 ms, and looked for after 0.6 and 1 ms.

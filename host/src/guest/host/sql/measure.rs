@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use opentelemetry_semantic_conventions::attribute;
 
-use super::span::{Operation, SYSTEM, namespace};
-use super::{Local, Span};
+use super::Local;
+use super::span::{Asker, Operation, SYSTEM, namespace};
 use crate::database::{Live, PoolEvent, PoolObserver};
 use crate::metrics::{Metrics, Operated, OperationKey, Origin, PoolOf, Server};
 use crate::model::Nanos;
@@ -36,21 +36,19 @@ impl Local {
         let (database, name) = (live.number, live.settings.name.clone());
         Some(Box::new(Observer { metrics, of: self.identity.resource, database, name, most }))
     }
+}
 
+impl Asker {
     /// Measures an operation that has ended, with the rows of its result if it gives any.
     pub(super) fn measure(
         &self,
-        (_, id): Span,
         live: &Live,
         operation: Operation<'_>,
         error: Option<&'static str>,
         (began, ended): (Nanos, Nanos),
         rows: Option<usize>,
     ) {
-        let (Some(metrics), Some(process), Some(scope)) = (&self.host.metrics, self.process, &self.scope)
-        else {
-            return;
-        };
+        let (Some(metrics), Some(process)) = (&self.host.metrics, self.process) else { return };
         let number = live.summary(operation.text());
         let key = OperationKey { server: Server::Database(live.number), operation: number, error };
         let attributes = || {
@@ -67,9 +65,7 @@ impl Local {
             }
             Arc::from(own)
         };
-        let trace = &scope.trace;
-        let origin =
-            Origin { trace_id: trace.trace_id, span_id: id, is_sampled: trace.recording, time: ended };
+        let origin = Origin { time: ended, ..self.origin };
         let rows = rows.map(|rows| rows as u64);
         metrics.operated(process, key, attributes, Operated { took: ended - began, rows, origin });
     }

@@ -3,18 +3,22 @@
 use std::rc::Rc;
 
 use opentelemetry_semantic_conventions::attribute;
-use simhost_sql::{Failure, Work};
+use simhost_sql::{Done, Failure, Work};
 
-use super::{Local, Span, refusal};
-use crate::database::{Live, NoConnection};
+use super::{Host, Local, refusal};
+use crate::database::{Answer, Live, NoConnection};
 use crate::guest::attributes::bound;
 use crate::guest::bindings::simhost::service::sql;
 use crate::guest::host::old_names;
-use crate::model::Nanos;
-use crate::telemetry::record::{Attributes, KeyValue, Scope, SpanKind, SpanRecord, Status, Text};
+use crate::metrics::{Incarnation, Origin};
+use crate::model::{Database, Nanos};
+use crate::telemetry::record::{Attributes, KeyValue, SpanKind, SpanRecord, Status, Text};
 
 /// What `db.system.name` has.
-pub(super) const SYSTEM: &str = "postgresql";
+pub(super) const SYSTEM: &str = Database::SYSTEM;
+
+/// What `error.type` has of a statement whose guest is stopped.
+const CANCELLED: &str = "cancelled";
 
 /// What `error.type` has of a wait for a connection that was too long.
 const TIMEOUT: &str = "timeout";
@@ -22,21 +26,34 @@ const TIMEOUT: &str = "timeout";
 /// What `db.operation.name` has of a connection that is opened.
 const CONNECT: &str = "CONNECT";
 
-/// What a CLIENT span says.
-pub(super) struct Said {
-    pub live: Rc<Live>,
-    pub summary: String,
-    pub text: String,
-    pub began: Nanos,
-    pub ended: Nanos,
-    pub work: Work,
-    /// How long it waited for locks.
-    pub locked: Nanos,
+/// Who asks, for what is recorded and measured.
+#[derive(Clone)]
+pub(super) struct Asker {
+    pub host: Rc<Host>,
+    /// None without metrics.
+    pub process: Option<Incarnation>,
+    pub origin: Origin,
+}
+
+/// A statement on its way. It leaves its span and its measurement in every case: also where its guest is
+/// stopped.
+pub(super) struct Sent {
+    asker: Asker,
+    /// None where the trace is not kept.
+    span: Option<Box<SpanRecord>>,
+    live: Rc<Live>,
+    /// Summary and text as spans have them, once they are known.
+    described: Option<(String, String)>,
+    text: String,
+    began: Nanos,
+    has_ended: bool,
 }
 
 /// A connection that could not be had.
 pub(super) struct Unconnected {
-    pub span: Span,
+    pub asker: Asker,
+    /// None where the trace is not kept.
+    pub span: Option<Box<SpanRecord>>,
     pub live: Rc<Live>,
     pub began: Nanos,
     pub ended: Nanos,
@@ -76,45 +93,116 @@ pub(super) fn namespace(live: &Live) -> Text {
     Text::Owned(format!("{}|public", live.settings.name))
 }
 
-impl Local {
-    /// Records the CLIENT span of a statement, by the conventions for PostgreSQL, and measures it. `rows` are
-    /// those of its result, if it gives any.
-    pub(super) fn record_query(
-        &mut self,
-        span: Span,
-        said: Said,
-        failed: Option<&Failure>,
-        rows: Option<usize>,
-    ) {
-        let Said { live, mut summary, mut text, began, ended, work, locked } = said;
+impl Sent {
+    /// A statement with this text that begins now, in this span.
+    pub fn new(asker: Asker, mut span: Option<Box<SpanRecord>>, live: &Rc<Live>, text: &str) -> Self {
+        let began = asker.host.sched.now();
+        if let Some(span) = &mut span {
+            span.start = began;
+        }
+        asker.host.recorder.opened();
+        let (live, text) = (Rc::clone(live), text.to_owned());
+        Self { asker, span, live, described: None, text, began, has_ended: false }
+    }
+
+    /// This is its summary, and its text without values.
+    pub fn describe(&mut self, summary: &str, text: &str) {
+        self.described = Some((summary.to_owned(), text.to_owned()));
+    }
+
+    /// It has this answer.
+    pub fn answered(mut self, answer: &Answer) {
+        let failed = answer.result.as_ref().err();
+        let rows = |done: &Done| (!done.columns.is_empty()).then_some(done.rows.len());
+        let rows = answer.result.as_ref().ok().and_then(rows);
+        self.finish(failed.map(Why::Failed), (answer.work, answer.locked), rows);
+    }
+
+    /// A word that begins or ends a transaction has had its effect, or has not.
+    pub fn controlled(mut self, failed: Option<&Failure>) {
+        self.finish(failed.map(Why::Failed), (Work::default(), 0), None);
+    }
+
+    /// Where its span is lost, as its worker is, so is all else.
+    fn finish(&mut self, why: Option<Why<'_>>, (work, locked): (Work, Nanos), rows: Option<usize>) {
+        self.has_ended = true;
+        let described = self.described.take();
+        let (mut summary, mut text) = described.unwrap_or_else(|| simhost_sql::described(&self.text));
         bound(&mut summary);
         bound(&mut text);
-        let error = failed.map(|failure| failure.sqlstate);
-        live.answered(&summary, ended - began, error, (work, locked));
-        self.measure(span, &live, Operation::Statement(&summary), error, (began, ended), rows);
-        if !self.is_recording() {
-            return;
+        let Self { asker, live, began, .. } = self;
+        let recorder = &asker.host.recorder;
+        let ended = asker.host.sched.now();
+        let error = why.as_ref().map(Why::kind);
+        if !recorder.is_losing() {
+            live.answered(&summary, ended - *began, error, (work, locked));
+            asker.measure(live, Operation::Statement(&summary), error, (*began, ended), rows);
         }
-        let old = self.host.recorder.has_old_database_names().then(|| {
+        recorder.closed();
+        let Some(mut span) = self.span.take() else { return };
+        let old = recorder.has_old_database_names().then(|| {
             old_names::of_statement(SYSTEM, &live.settings.name, &summary, &text).collect::<Vec<_>>()
         });
-        let mut own = vec![
+        let own = &mut span.attributes.own;
+        own.extend([
             KeyValue::new(attribute::DB_SYSTEM_NAME, SYSTEM),
-            KeyValue::new(attribute::DB_NAMESPACE, namespace(&live)),
+            KeyValue::new(attribute::DB_NAMESPACE, namespace(live)),
             KeyValue::new(attribute::DB_QUERY_SUMMARY, Text::Owned(summary.clone())),
             KeyValue::new(attribute::DB_QUERY_TEXT, Text::Owned(text)),
             KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(live.settings.name.clone())),
-        ];
+        ]);
         own.extend(old.into_iter().flatten());
-        let status = failed.map_or(Status::Unset, |failure| fail(&mut own, failure));
-        let name = if summary.is_empty() { Text::Static(SYSTEM) } else { Text::Owned(summary) };
-        self.record_sql(span, SpanKind::Client, name, (began, ended), own, status);
+        let status = why.map(|why| why.said(own));
+        span.status = status.unwrap_or(Status::Unset);
+        if !summary.is_empty() {
+            span.name = Text::Owned(summary);
+        }
+        span.end = ended;
+        recorder.span(*span);
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.finish(Some(Why::Cancelled), (Work::default(), 0), None);
+        }
+    }
+}
+
+/// Why there is no result.
+enum Why<'a> {
+    Failed(&'a Failure),
+    /// Its guest was stopped.
+    Cancelled,
+}
+
+impl Why<'_> {
+    /// `error.type`.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Failed(failure) => failure.sqlstate,
+            Self::Cancelled => CANCELLED,
+        }
     }
 
+    /// The status of its span; its attributes go to `own`.
+    fn said(&self, own: &mut Vec<KeyValue>) -> Status {
+        match self {
+            Self::Failed(failure) => fail(own, failure),
+            Self::Cancelled => {
+                own.push(KeyValue::new(attribute::ERROR_TYPE, CANCELLED));
+                Status::Error(Text::Static(""))
+            }
+        }
+    }
+}
+
+impl Local {
     /// The span of a connection that could not be had, and what its guest is told. One that the database has
     /// refused is a call to it. A wait for the pool is none: its span stays within the process.
     pub(super) fn unconnected(&mut self, unconnected: Unconnected) -> sql::Error {
-        let Unconnected { span, live, began, ended, reason } = unconnected;
+        let Unconnected { asker, span, live, began, ended, reason } = unconnected;
         let name = &live.settings.name;
         let mut own = vec![KeyValue::new(attribute::DB_SYSTEM_NAME, SYSTEM)];
         let (kind, operation, status, error) = match reason {
@@ -127,7 +215,7 @@ impl Local {
             }
             NoConnection::Refused(failure, _) => {
                 let error = Some(failure.sqlstate);
-                self.measure(span, &live, Operation::Connect, error, (began, ended), None);
+                asker.measure(&live, Operation::Connect, error, (began, ended), None);
                 own.push(KeyValue::new(attribute::DB_NAMESPACE, namespace(&live)));
                 own.push(KeyValue::new(attribute::DB_OPERATION_NAME, CONNECT));
                 own.push(KeyValue::new(attribute::SERVER_ADDRESS, Text::Owned(name.clone())));
@@ -135,45 +223,20 @@ impl Local {
                 (SpanKind::Client, CONNECT, status, sql::Error::Refused(refusal(failure)))
             }
         };
-        let name = Text::Owned(format!("{operation} {name}"));
-        self.record_sql(span, kind, name, (began, ended), own, status);
+        if let Some(span) = span {
+            let (name, attributes) =
+                (Text::Owned(format!("{operation} {name}")), Attributes { own, ..Attributes::default() });
+            self.host.recorder.span(SpanRecord {
+                kind,
+                name,
+                start: began,
+                end: ended,
+                attributes,
+                status,
+                ..*span
+            });
+        }
         error
-    }
-
-    fn is_recording(&self) -> bool {
-        self.scope.as_ref().is_some_and(|scope| scope.trace.recording)
-    }
-
-    fn record_sql(
-        &mut self,
-        (parent, id): Span,
-        kind: SpanKind,
-        name: Text,
-        (start, end): (Nanos, Nanos),
-        own: Vec<KeyValue>,
-        status: Status,
-    ) {
-        let Some(scope) = self.scope.as_ref().filter(|scope| scope.trace.recording) else { return };
-        self.host.recorder.span(SpanRecord {
-            trace_id: scope.trace.trace_id,
-            span_id: id,
-            parent,
-            remote_parent: false,
-            flags: scope.trace.flags,
-            trace_state: scope.trace.trace_state.clone(),
-            resource: self.identity.resource,
-            scope: Scope::Bus,
-            kind,
-            name,
-            start,
-            end,
-            attributes: Attributes { own, ..Attributes::default() },
-            events: Vec::new(),
-            links: Box::default(),
-            status,
-            dropped_attributes: 0,
-            dropped_events: 0,
-        });
     }
 }
 
