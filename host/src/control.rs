@@ -67,7 +67,7 @@ pub enum FaultQuery {
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultReply {
     All(Listing),
-    One(State),
+    One(Box<State>),
 }
 
 /// The open port.

@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::names::{NOUNS, VERBS};
-use super::shape::{Call, Route, System};
+use super::shape::{Cache, Call, Route, System, Topic};
 
 /// Times to live: seconds.
 const TTLS: [u32; 4] = [30, 60, 120, 300];
@@ -11,22 +11,6 @@ const TTLS: [u32; 4] = [30, 60, 120, 300];
 const ENTRIES: [u32; 4] = [500, 800, 2_000, 5_000];
 
 const PARTITIONS: [u32; 4] = [1, 3, 6, 12];
-
-/// A cache, which belongs to one service.
-#[derive(Debug)]
-pub struct Cache {
-    pub name: String,
-    pub entries: u32,
-}
-
-/// A topic that one service sends to and another one consumes.
-#[derive(Debug)]
-pub struct Topic {
-    pub name: String,
-    pub partitions: u32,
-    /// Who consumes it.
-    pub consumer: usize,
-}
 
 /// Gives services caches for what they make of the answers of others: `wanted`, or fewer where fewer can use
 /// one. What else a system has does not depend on them.

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::backing::{Cache, Topic};
 use super::dice::Dice;
 use super::names::{LOGS, NOUNS, ROLES, STORES, VERB_WEIGHTS, VERBS, Verb, WARNINGS};
 
@@ -55,6 +54,22 @@ pub struct Work {
     pub median: u32,
     /// Hundredths.
     pub sigma: u32,
+}
+
+/// A cache, which belongs to one service.
+#[derive(Debug)]
+pub struct Cache {
+    pub name: String,
+    pub entries: u32,
+}
+
+/// A topic that one service sends to and another one consumes.
+#[derive(Debug)]
+pub struct Topic {
+    pub name: String,
+    pub partitions: u32,
+    /// Who consumes it.
+    pub consumer: usize,
 }
 
 #[derive(Debug)]

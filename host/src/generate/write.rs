@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::backing::{Cache, Topic};
-use super::shape::{Call, GATEWAY, Route, Service, System, Work};
+use super::shape::{Cache, Call, GATEWAY, Route, Service, System, Topic, Work};
 use super::sizing::Load;
 use super::{Wanted, names, sizing};
 use crate::clock;

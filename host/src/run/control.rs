@@ -105,14 +105,14 @@ impl Responder {
                 let faults = self.scheduler.rules().iter().map(|rule| self.state(rule)).collect();
                 Ok(FaultReply::All(Listing { simulated_ns: self.sched.now() - self.start, faults }))
             }
-            FaultQuery::One(name) => Ok(FaultReply::One(self.state(self.find(&name)?))),
+            FaultQuery::One(name) => Ok(FaultReply::One(Box::new(self.state(self.find(&name)?)))),
             FaultQuery::Change(name, order) => {
                 let rule = self.find(&name)?;
                 info!(fault = name, ?order, "fault changed by the control API");
                 for change in changes(order) {
                     self.scheduler.change(rule.index, change);
                 }
-                Ok(FaultReply::One(self.state(rule)))
+                Ok(FaultReply::One(Box::new(self.state(rule))))
             }
         }
     }
