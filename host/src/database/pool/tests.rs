@@ -35,8 +35,11 @@ impl PoolObserver for Numbers {
 
 const SECOND: Nanos = 1_000_000_000;
 
+/// Connections that are idle, and that are used.
+type Idle = Rc<Cell<(u32, u32)>>;
+
 /// A pool of three connections, for which a request waits a second, and what it tells of itself.
-fn pool() -> (Sched, Rc<Pool>, Rc<Cell<(u32, u32)>>) {
+fn pool() -> (Sched, Rc<Pool>, Idle) {
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
     let settings = model::Database {
         name: "inventory".to_owned(),
