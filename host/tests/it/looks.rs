@@ -30,8 +30,15 @@ const REQUESTS: usize = 3_000;
 const REQUESTS_OF_MANY: usize = 10_000;
 
 /// Attributes that say what became of a request: they come with failures of any cause.
-const OF_FAILURE: [&str; 5] =
-    ["error.type", "exception", "simhost.link.", "http.request.resend_count", "simhost.guest.backtrace"];
+const OF_FAILURE: [&str; 7] = [
+    "error.type",
+    "exception",
+    "simhost.link.",
+    "http.request.resend_count",
+    "simhost.guest.backtrace",
+    "db.response.status_code",
+    "db.client.connection.pool.name",
+];
 
 /// `topologies/incidents`, and a system that `simhost generate` writes.
 fn topologies() -> Vec<PathBuf> {
@@ -306,11 +313,9 @@ fn the_seed_decides_whom_an_incident_strikes_and_when() {
             let (opens, closes) = onset(&model).expect("an incident");
             assert!(opens >= 150 * SECOND, "{}: no calm before seed {seed}", path.display());
             let length = closes.map(|closes| closes - opens);
-            drawn.push((
-                opens,
-                length,
-                format!("{:?} {:?}", model.faults[0].target, model.faults[0].cache()),
-            ));
+            let fault = &model.faults[0];
+            let victim = format!("{:?} {:?} {:?}", fault.target, fault.database(), fault.cache());
+            drawn.push((opens, length, victim));
         }
         let minutes: BTreeSet<_> = drawn.iter().map(|(opens, ..)| opens / (60 * SECOND)).collect();
         // Of windows that close: what lasts for ever, or an instant, has one length.

@@ -121,9 +121,8 @@ fn taken(number: u64, latency: &Distribution, commit: &Distribution) -> (Nanos, 
 
 #[test]
 fn ways_and_commits_vary_by_what_is_asked_and_each_by_itself() {
-    let fixed = |nanos| Distribution::Fixed(nanos);
     let varied = |median| Distribution::Lognormal { median, sigma: 0.3 };
-    let zero = fixed(0);
+    let zero = Distribution::Fixed(0);
     for number in 0..50 {
         let ways = taken(number, &varied(200_000), &zero);
         let (commit, none) = taken(number, &zero, &varied(1_000_000));

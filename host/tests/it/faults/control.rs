@@ -343,6 +343,33 @@ fn virtual_time_that_is_paced_can_be_controlled() {
     assert_eq!(counts(&run, "slow"), (struck as u64, struck as u64));
 }
 
+#[test]
+fn a_group_that_a_hand_has_paused_gets_its_messages_when_the_hand_lets_it_go() {
+    let sections = "[topics.letters]\n[[subscriptions]]\ntopic = \"letters\"\nservice = \"back\"\n\
+                    [[faults]]\nname = \"pause\"\nkind = \"consumer-pause\"\nenabled = false\n\
+                    target = { topic = \"letters\" }\n";
+    let world = World::of("mailbox", "").and("back", "mailbox", "").with(sections);
+    let server = world.flags(&CONTROL).flags(&["--json"]).serve();
+    let client = control(&server);
+    let state = || client.get("/v1/faults/pause").json();
+    assert_eq!(
+        (state()["topic"].clone(), post(client, "pause", "{\"active\": true}").status),
+        ("letters".into(), 200)
+    );
+    let letter = Request { method: "POST", target: "/send/letters", headers: &[], body: "{}" };
+    for _ in 0..3 {
+        assert_eq!(server.client.send(letter).status, 200);
+    }
+    assert_eq!(state()["injected"], 0, "nobody has had one of them");
+    assert_eq!(post(client, "pause", "{\"active\": false}").status, 200);
+    while state()["injected"].as_u64() < Some(3) {}
+    let run = server.stop();
+    let got = run.of("back", SpanKind::Consumer);
+    assert_eq!((got.len(), counts(&run, "pause")), (3, (3, 3)));
+    let sent = run.of("front", SpanKind::Producer).iter().map(|span| span.end).max().expect("three");
+    assert!(got.iter().all(|span| span.start >= sent && span.error_type().is_null()), "{got:?}");
+}
+
 /// Nobody could make such a run again.
 #[test]
 fn what_a_fault_has_caused_that_a_hand_has_switched_is_not_known() {

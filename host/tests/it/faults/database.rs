@@ -228,7 +228,7 @@ fn the_report_says_which_statements_scanned_waited_and_failed() {
     let lock = report("lock-table");
     let rows = lock["databases"][0]["statements"].as_array().expect("rows");
     let names: Vec<_> = rows.iter().map(|row| row["statement"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["BEGIN", "UPDATE stock", "COMMIT"]);
+    assert_eq!(names, ["BEGIN", "UPDATE stock", "COMMIT", "ROLLBACK"]);
     let update = &rows[1];
     assert!(update["lock_waits"].as_u64() > Some(20), "{update}");
     assert!(update["errors_by_type"]["55P03"].as_u64() > Some(10), "{update}");

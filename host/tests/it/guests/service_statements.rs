@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Run, SpanKind, World};
+use crate::support::{Run, Span, SpanKind, World};
 
 const SCHEMA: &str = "CREATE TABLE stock (sku TEXT PRIMARY KEY, available INT NOT NULL);
 INSERT INTO stock VALUES ('book', 10), ('lamp', 10);
@@ -81,6 +81,33 @@ fn a_database_that_the_service_does_not_have_is_refused_with_the_nearest() {
     assert!(report.contains("did you mean \"stock\"?"), "{report}");
     let alone = World::default().with_guest("front", "service", "config.sql = \"SELECT 1\"").refusal();
     assert!(alone.contains("no `sql-in` says which database executes it"), "{alone}");
+}
+
+#[test]
+fn in_real_time_a_long_statement_holds_up_no_other_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let schema = folder.path().join("stock.sql");
+    std::fs::write(&schema, SCHEMA).expect("a schema");
+    // It ends when it has taken the steps that a statement may, and costs nothing but what the engine takes.
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    let slow = format!("databases.stock = {{}}\nconfig.sql-in = \"stock\"\nconfig.sql = \"{endless}\"");
+    let database = format!("[databases.stock]\nschema = '{}'\ncost = {{ step = \"0s\" }}", schema.display());
+    let world = World::default()
+        .with_guest("front", "service", "config.calls = \"slow? & relay\"")
+        .with_guest("slow", "service", &slow)
+        // One after the other.
+        .with_guest("relay", "service", "config.calls = \"30x quick\"")
+        .with_guest("quick", "service", "config.work = \"20ms\"")
+        .with(&database);
+    let server = world.serve();
+    assert_eq!(server.get("/").status, 200);
+    let run = server.stop();
+    let statements = run.of("slow", SpanKind::Client);
+    let statement =
+        statements.iter().find(|span| span.text("error.type") == Some("57014")).expect("it ended");
+    let meanwhile = |span: &&&Span| statement.start < span.start && span.end < statement.end;
+    let served = run.of("quick", SpanKind::Server).iter().filter(meanwhile).count();
+    assert!(served >= 3, "{served} requests were served from their beginning to their end");
 }
 
 #[test]

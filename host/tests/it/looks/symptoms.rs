@@ -27,13 +27,16 @@ enum Symptom {
     Lag(u64),
 }
 
-const SYMPTOMS: [(&str, Symptom); 14] = [
+const SYMPTOMS: [(&str, Symptom); 17] = [
     ("bad-canary", Symptom::Slower(40.0)),
     ("broken-context", Symptom::Records(500)),
     ("cache-stampede", Symptom::Slower(300.0)),
     ("clock-skew", Symptom::Records(200)),
+    ("connection-leak", Symptom::Errors(100)),
     ("eviction-storm", Symptom::Slower(150.0)),
     ("flapping-dependency", Symptom::Changed(15)),
+    ("lock-convoy", Symptom::Slower(300.0)),
+    ("lost-index", Symptom::Slower(100.0)),
     ("memory-leak", Symptom::Errors(2)),
     ("n-plus-one", Symptom::Slower(40.0)),
     ("noisy-neighbour", Symptom::Slower(200.0)),
@@ -81,12 +84,14 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
     let truth: Vec<Value> =
         read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let aim = &truth[0]["faults"][0]["target"];
-    match (model.faults[0].cache(), &model.faults[0].target) {
-        (Some(cache), _) => assert_eq!(aim["cache"], model.caches[cache].name, "{name}"),
-        (None, Some(target)) => assert_eq!(aim["service"], model.service(target.service).name, "{name}"),
-        (None, None) => panic!("{name} strikes nobody"),
-    }
+    let (fault, aim) = (&model.faults[0], &truth[0]["faults"][0]["target"]);
+    let (kind, victim) = match (&fault.target, fault.database(), fault.cache()) {
+        (Some(target), ..) => ("service", &model.service(target.service).name),
+        (None, Some(database), _) => ("database", &model.databases[database].name),
+        (None, None, Some(cache)) => ("cache", &model.caches[cache].name),
+        (None, None, None) => panic!("{name} strikes nobody"),
+    };
+    assert_eq!(aim[kind], *victim, "{name}");
     let causes = &truth.last().expect("a summary")["faults"][0]["causes"];
     let least = |what: &str, least: f64| {
         let found = causes[what].as_f64().unwrap_or(0.0);
