@@ -7,10 +7,11 @@
 //! Trace Analysis, `SoCC` 2021). Services lie in layers and call only what lies
 //! deeper, so there are no cycles, and no chain is longer than the layers.
 //!
-//! [`shape`] draws services and calls, [`sizing`] works out how busy each will
+//! [`shape`] draws services and calls, [`backing`] caches and topics, [`sizing`] works out how busy each will
 //! be and gives it workers, [`write`](mod@write) makes TOML of it. Whole numbers and the
 //! functions of `libm` do it all: a seed gives the same file on every platform.
 
+mod backing;
 mod dice;
 mod names;
 mod shape;
@@ -27,6 +28,12 @@ pub const SERVICES: std::ops::RangeInclusive<u32> = 2..=2_000;
 /// Layers, the edge and the data among them.
 pub const LAYERS: std::ops::RangeInclusive<u32> = 2..=12;
 
+/// Caches, and topics.
+pub const BACKING: std::ops::RangeInclusive<u32> = 0..=500;
+
+/// Services for each cache, and for each topic, where nothing else is wanted.
+const SERVICES_FOR_EACH: u32 = 10;
+
 /// Requests per second that come in.
 pub const RATE: std::ops::RangeInclusive<u32> = 1..=100_000;
 
@@ -41,8 +48,21 @@ pub struct Wanted {
     pub name: Option<String>,
     /// Requests per second that come in, for which workers are chosen.
     pub rate: u32,
+    /// At most: fewer where fewer services can use one. One for ten services when none.
+    pub caches: Option<u32>,
+    pub topics: Option<u32>,
     /// The name of the file, for its first line; the topology's when none.
     pub file: Option<String>,
+}
+
+impl Wanted {
+    fn caches(&self) -> u32 {
+        self.caches.unwrap_or(self.services / SERVICES_FOR_EACH)
+    }
+
+    fn topics(&self) -> u32 {
+        self.topics.unwrap_or(self.services / SERVICES_FOR_EACH)
+    }
 }
 
 /// Draws a topology and writes it down. Its first line is the command that makes that very
@@ -57,6 +77,8 @@ pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
         return Err(vec![Problem::new(message).help("lower --layers, or raise --services")]);
     }
     let mut system = shape::draw(wanted.seed, wanted.services as usize, layers as usize);
+    backing::add_caches(&mut system, wanted.seed, wanted.caches() as usize);
+    backing::add_topics(&mut system, wanted.seed, wanted.topics() as usize);
     let load = sizing::size(&mut system, f64::from(wanted.rate));
     if load.workers > u64::from(WORKERS_AT_MOST) {
         let message = format!(
@@ -80,7 +102,16 @@ mod tests {
     use crate::topology;
 
     fn wanted(services: u32) -> Wanted {
-        Wanted { services, seed: 1, layers: None, name: None, rate: 50, file: None }
+        Wanted {
+            services,
+            seed: 1,
+            layers: None,
+            name: None,
+            rate: 50,
+            caches: None,
+            topics: None,
+            file: None,
+        }
     }
 
     #[test]

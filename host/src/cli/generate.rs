@@ -28,6 +28,14 @@ pub struct Generate {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = among(&generate::RATE))]
     rate: u32,
 
+    /// Caches of services, at most, 0 to 500 [default: one for ten services]
+    #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
+    caches: Option<u32>,
+
+    /// Topics that services send messages to, at most, 0 to 500 [default: one for ten services]
+    #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
+    topics: Option<u32>,
+
     /// The topology's name [default: services-N]
     #[arg(long, value_parser = crate::topology::name)]
     name: Option<String>,
@@ -39,14 +47,15 @@ pub struct Generate {
 
 impl Generate {
     pub fn execute(self) -> ExitCode {
-        let Self { services, seed, layers, rate, name, out } = self;
+        let Self { services, seed, layers, rate, caches, topics, name, out } = self;
         let path = out.as_deref().filter(|path| path.as_os_str() != "-");
         let file = path.and_then(std::path::Path::file_name);
         let file = file.map(|name| name.to_string_lossy().into_owned());
-        let text = match generate::generate(&Wanted { services, seed, layers, name, rate, file }) {
-            Ok(text) => text,
-            Err(problems) => return refuse(&Refused::new(None, problems)),
-        };
+        let text =
+            match generate::generate(&Wanted { services, seed, layers, name, rate, caches, topics, file }) {
+                Ok(text) => text,
+                Err(problems) => return refuse(&Refused::new(None, problems)),
+            };
         write(&text, out.as_deref())
     }
 }

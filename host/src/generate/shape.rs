@@ -18,6 +18,8 @@ pub struct System {
     pub layers: Vec<Range<usize>>,
     /// Ordered by layer.
     pub services: Vec<Service>,
+    pub caches: Vec<Cache>,
+    pub topics: Vec<Topic>,
 }
 
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Service {
     pub replicas: u32,
     /// Of each replica.
     pub workers: u32,
+    /// The cache that it has, if it has one.
+    pub cache: Option<usize>,
 }
 
 /// A lognormal length of time.
@@ -52,6 +56,22 @@ pub struct Work {
     pub sigma: u32,
 }
 
+/// A cache, which belongs to one service.
+#[derive(Debug)]
+pub struct Cache {
+    pub name: String,
+    pub entries: u32,
+}
+
+/// A topic that one service sends to and another one consumes.
+#[derive(Debug)]
+pub struct Topic {
+    pub name: String,
+    pub partitions: u32,
+    /// Who consumes it.
+    pub consumer: usize,
+}
+
 #[derive(Debug)]
 pub struct Route {
     pub verb: &'static Verb,
@@ -59,6 +79,19 @@ pub struct Route {
     pub things: &'static str,
     /// Steps, the calls of each at the same time.
     pub calls: Vec<Vec<Call>>,
+    /// How long answers are kept in the service's cache: seconds.
+    pub kept_for: Option<u32>,
+    /// The topic that it sends a message to.
+    pub sends_to: Option<usize>,
+    /// The topic whose messages it is for, in place of requests.
+    pub consumes: Option<usize>,
+}
+
+impl Route {
+    /// One of requests, without a cache and without messages.
+    pub const fn new(verb: &'static Verb, things: &'static str, calls: Vec<Vec<Call>>) -> Self {
+        Self { verb, things, calls, kept_for: None, sends_to: None, consumes: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +109,8 @@ pub struct Call {
 /// Draws a system. There are at least as many services as layers, and two layers.
 pub fn draw(seed: u64, services: usize, layers: usize) -> System {
     let layers = layer_sizes(services, layers);
-    let mut system = System { services: draw_services(seed, &layers), layers };
+    let services = draw_services(seed, &layers);
+    let mut system = System { services, layers, caches: Vec::new(), topics: Vec::new() };
     let mut dice = Dice::new(seed, "calls");
     for layer in 1..system.layers.len() {
         be_called(&mut system, layer, &mut dice);
@@ -195,7 +229,7 @@ fn service(
         }
     }
     verbs.sort_by_key(|verb| VERBS.iter().position(|other| other == *verb));
-    let routes = verbs.into_iter().map(|verb| Route { verb, things, calls: Vec::new() }).collect();
+    let routes = verbs.into_iter().map(|verb| Route::new(verb, things, Vec::new())).collect();
     let work =
         Work { median: in_two_digits(dice.spread(fast, slow)), sigma: 10 * (3 + dice.below(6)) as u32 };
     let errors = if dice.chance(0.08) { dice.one_of(&[15, 25, 40]) } else { dice.one_of(&[5, 6, 8]) };
@@ -221,6 +255,7 @@ fn service(
         popularity,
         replicas: 1,
         workers: 1,
+        cache: None,
     }
 }
 
@@ -243,7 +278,7 @@ fn be_called(system: &mut System, layer: usize, dice: &mut Dice) {
             let call = Call { service, route, percent: 100, times: 1, is_optional: false };
             if layer == 1 {
                 let Route { verb, things, .. } = system.services[service].routes[route];
-                system.services[0].routes.push(Route { verb, things, calls: vec![vec![call]] });
+                system.services[0].routes.push(Route::new(verb, things, vec![vec![call]]));
                 continue;
             }
             let only_reads = system.services[service].routes[route].verb.only_reads;

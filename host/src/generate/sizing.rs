@@ -5,6 +5,9 @@ use super::shape::{Call, Route, Service, System, Work};
 /// One way between two services: the median, in microseconds, and the sigma, in hundredths.
 pub const LATENCY: Work = Work { median: 300, sigma: 50 };
 
+/// Until a broker has a message, and until its consumer has it.
+pub const PUBLISH: Work = Work { median: 2_000, sigma: 40 };
+
 /// The largest share of its workers' time that a service may be busy, on average.
 const BUSY_AT_MOST: f64 = 0.6;
 
@@ -28,7 +31,8 @@ pub struct Load {
 ///
 /// A worker is busy while it waits for those that it calls, so what counts is
 /// how long a request takes in all. Calls at the same time are counted as if
-/// they came one after the other, which errs on the side of too many workers.
+/// they came one after the other, and answers that a cache has as if it had not, which
+/// errs on the side of too many workers.
 pub fn size(system: &mut System, rate: f64) -> Load {
     let mix = mix(system.services[0].routes.len());
     let rates = rates(system, &mix, rate);
@@ -59,6 +63,12 @@ fn rates(system: &System, mix: &[u32], rate: f64) -> Vec<Vec<f64>> {
     for (at, service) in system.services.iter().enumerate() {
         for (number, route) in service.routes.iter().enumerate() {
             let rate = rates[at][number];
+            if let Some(topic) = route.sends_to {
+                let consumer = system.topics[topic].consumer;
+                let routes = &system.services[consumer].routes;
+                let consumes = routes.iter().position(|route| route.consumes == Some(topic));
+                rates[consumer][consumes.expect("who consumes a topic has a route for it")] += rate;
+            }
             for call in calls(route) {
                 rates[call.service][call.route] += rate * times_called(call);
             }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::shape::{Call, GATEWAY, Route, Service, System, Work};
+use super::shape::{Cache, Call, GATEWAY, Route, Service, System, Topic, Work};
 use super::sizing::Load;
 use super::{Wanted, names, sizing};
 use crate::clock;
@@ -33,8 +33,32 @@ pub fn write(wanted: &Wanted, system: &System, load: &Load) -> String {
             service(&mut text, system, &system.services[index]);
         }
     }
+    backing(&mut text, system);
     requests(&mut text, wanted, system, load);
     text
+}
+
+/// Caches and topics.
+fn backing(text: &mut String, system: &System) {
+    if !system.caches.is_empty() {
+        writeln!(text, "\n# What services keep of the answers of others.").expect(INFALLIBLE);
+    }
+    for Cache { name, entries } in &system.caches {
+        writeln!(text, "\n[caches.{name}]\nentries = {entries}\ntimeout = \"100ms\"").expect(INFALLIBLE);
+    }
+    if !system.topics.is_empty() {
+        writeln!(text, "\n# What services tell others of, who do not keep them waiting.").expect(INFALLIBLE);
+    }
+    for Topic { name, partitions, consumer } in &system.topics {
+        let (publish, consumer) = (lognormal(sizing::PUBLISH), &system.services[*consumer].name);
+        write!(
+            text,
+            "\n[topics.{name}]\npartitions = {partitions}\npublish = {publish}\n\n[[subscriptions]]\n\
+             topic = \"{name}\"\nservice = \"{consumer}\"\nfetch = {publish}\n\
+             retry = {{ attempts = 5, backoff = \"500ms\" }}\n"
+        )
+        .expect(INFALLIBLE);
+    }
 }
 
 /// The load that workers were chosen for.
@@ -68,17 +92,21 @@ fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: 
     let file = wanted.file.clone().unwrap_or_else(|| format!("{name}.toml"));
     let (services, layers) = (count(wanted.services as usize, "service"), system.layers.len());
     let Wanted { services: number, seed, rate, .. } = wanted;
+    let (caches, topics) = (wanted.caches(), wanted.topics());
     // In one line, however long: it is to be copied.
     writeln!(
         text,
         "# {file}: simhost generate --services {number} --seed {seed} --layers {layers} --rate {rate} \
-         --name {name} --out {file}\n#"
+         --caches {caches} --topics {topics} --name {name} --out {file}\n#"
     )
     .expect(INFALLIBLE);
     let words = format!(
         "{services} without code in {layers} layers. A request visits {:.0} services on average and leaves {:.0} \
-         spans; {} workers are enough for {rate} requests per second.",
-        load.visits, load.spans, load.workers
+         spans{}; {} workers are enough for {rate} requests per second.",
+        load.visits,
+        load.spans,
+        if system.caches.is_empty() { "" } else { ", as long as caches are empty" },
+        load.workers
     );
     comment(text, &words);
     writeln!(
@@ -123,6 +151,10 @@ fn service(text: &mut String, system: &System, service: &Service) {
             writeln!(text, "config.{key} = \"{line}\"").expect(INFALLIBLE);
         }
     }
+    if let Some(cache) = service.cache {
+        let name = &system.caches[cache].name;
+        writeln!(text, "caches = [\"{name}\"]").expect(INFALLIBLE);
+    }
     if let Some(database) = service.database {
         let slow = clock::show(u64::from(service.work.median) * 1_000 * SLOW_QUERY);
         writeln!(text, "config.database = \"{database}\"\nconfig.slow-query = \"{slow}\"").expect(INFALLIBLE);
@@ -131,14 +163,29 @@ fn service(text: &mut String, system: &System, service: &Service) {
     for route in &service.routes {
         let key =
             if is_edge { format!("{}-{}", route.verb.key, route.things) } else { route.verb.key.to_owned() };
-        let pattern = format!("{} {}", route.verb.method, path(route));
-        write!(text, "config.{key} = {{ route = \"{pattern}\"").expect(INFALLIBLE);
+        match route.consumes {
+            Some(topic) => {
+                let name = &system.topics[topic].name;
+                write!(text, "config.on-{name} = {{ topic = \"{name}\"").expect(INFALLIBLE);
+            }
+            None => {
+                let pattern = format!("{} {}", route.verb.method, path(route));
+                write!(text, "config.{key} = {{ route = \"{pattern}\"").expect(INFALLIBLE);
+            }
+        }
         if let Some(database) = service.database {
             let statement = names::statement(database, route.verb);
             write!(text, ", span = \"{statement} {}\"", service.things).expect(INFALLIBLE);
         }
         if !route.calls.is_empty() {
             write!(text, ", calls = \"{}\"", calls(system, route)).expect(INFALLIBLE);
+        }
+        if let (Some(seconds), Some(cache)) = (route.kept_for, service.cache) {
+            let name = &system.caches[cache].name;
+            write!(text, ", cache = \"{seconds}s\", cache-in = \"{name}\"").expect(INFALLIBLE);
+        }
+        if let Some(topic) = route.sends_to {
+            write!(text, ", publish = \"{}/{{id}}\"", system.topics[topic].name).expect(INFALLIBLE);
         }
         writeln!(text, " }}").expect(INFALLIBLE);
     }

@@ -1,5 +1,5 @@
-//! What a Collector derives from spans by the connectors that courses on tracing set up, and what the services
-//! themselves have measured in the same run.
+//! What a Collector derives from spans by the connectors that courses on tracing set up, and what the
+//! services themselves have measured in the same run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,7 +170,8 @@ pub fn exemplars_are_spans_of_the_run(course: &Course) {
     });
 }
 
-/// The edges that the spans of a run have, and how often: who called or told whom, and who asked which database.
+/// The edges that the spans of a run have, and how often: who called or told whom, and who asked which
+/// database.
 fn edges(spans: &[Span]) -> BTreeMap<String, u64> {
     let by_id: BTreeMap<_, _> = spans.iter().map(|span| (span.id.as_str(), span)).collect();
     let mut edges = BTreeMap::new();

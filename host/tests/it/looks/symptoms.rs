@@ -27,12 +27,13 @@ enum Symptom {
     Lag(u64),
 }
 
-const SYMPTOMS: [(&str, Symptom); 16] = [
+const SYMPTOMS: [(&str, Symptom); 17] = [
     ("bad-canary", Symptom::Slower(40.0)),
     ("broken-context", Symptom::Records(500)),
     ("cache-stampede", Symptom::Slower(300.0)),
     ("clock-skew", Symptom::Records(200)),
     ("connection-leak", Symptom::Errors(100)),
+    ("eviction-storm", Symptom::Slower(150.0)),
     ("flapping-dependency", Symptom::Changed(15)),
     ("lock-convoy", Symptom::Slower(300.0)),
     ("lost-index", Symptom::Slower(100.0)),
