@@ -72,7 +72,8 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     draw_targets(&mut model);
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = simhost();
-    command.current_dir(folder.path()).arg("run").arg(&path).args(["--virtual", "--show", "none"]);
+    let show = if matches!(symptom, Symptom::Lag(_)) { "summary" } else { "none" };
+    command.current_dir(folder.path()).arg("run").arg(&path).args(["--virtual", "--json", "--show", show]);
     command.args(["--for", "8m", "--truth", "truth.jsonl", "--seed", &seed.to_string()]);
     for fault in &model.faults[1..] {
         command.args(["--fault", &format!("{}=off", fault.name)]);
@@ -80,7 +81,7 @@ fn shows(name: &str, symptom: &Symptom, seed: u64) -> Result<(), String> {
     if let Symptom::Records(_) = symptom {
         command.args(["--out", "spans.jsonl"]);
     }
-    let report = run(command.arg("--json"));
+    let report = run(&mut command);
     let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("a file");
     let truth: Vec<Value> =
         read("truth.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
