@@ -33,7 +33,7 @@ const SYMPTOMS: [(&str, Symptom); 17] = [
     ("cache-stampede", Symptom::Slower(300.0)),
     ("clock-skew", Symptom::Records(200)),
     ("connection-leak", Symptom::Errors(100)),
-    ("eviction-storm", Symptom::Slower(150.0)),
+    ("eviction-storm", Symptom::Slower(100.0)),
     ("flapping-dependency", Symptom::Changed(15)),
     ("lock-convoy", Symptom::Slower(300.0)),
     ("lost-index", Symptom::Slower(100.0)),
