@@ -10,6 +10,7 @@ mod generate;
 mod graph;
 mod import;
 mod input;
+mod lab;
 mod log;
 mod logs;
 mod man;
@@ -83,6 +84,8 @@ enum Command {
     Import(import::Import),
     /// Ask a database of a topology, as its schema makes it or as a run leaves it
     Sql(sql::Sql),
+    /// Learn with exercises that check themselves
+    Lab(lab::Labs),
     /// Print the JSON Schema of a topology, or of a document that simhost prints
     Schema(schema::Schema),
     /// Measure what things cost on this machine, beside the targets
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Generate(generate) => generate.execute(),
         Command::Import(import) => import.execute(),
         Command::Sql(sql) => sql.execute(),
+        Command::Lab(lab) => lab.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::Completions(completions) => completions.execute(),

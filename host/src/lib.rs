@@ -8,7 +8,7 @@
 //! request: [`ingress`] or [`load`] → [`bus`] → [`guest`]. The ground they stand on:
 //! [`sched`] and [`clock`] (time), [`rng`] (chance), [`telemetry`] (spans).
 //!
-//! Imports point one way: `main → cli → diff → run → {ingress, report} → load → bus →
+//! Imports point one way: `main → cli → {diff, lab} → run → {ingress, report} → load → bus →
 //! {guest, fault, link} → telemetry → {context, model, clock, rng}`;
 //! [`topology`] knows only [`model`] and [`error`], and how [`clock`] shows a time. A guest's outgoing call
 //! goes up at run time, through a trait that [`guest`] declares and [`bus`]
@@ -34,6 +34,7 @@ pub mod guest;
 pub mod import;
 pub mod ingress;
 pub mod jobs;
+pub mod lab;
 pub mod link;
 pub mod load;
 pub mod look;

@@ -16,6 +16,7 @@ mod fault;
 mod job;
 mod link;
 mod load;
+mod meaning;
 mod sampling;
 mod topic;
 

@@ -19,7 +19,7 @@ mod cache;
 mod database;
 mod distribution;
 mod fault;
-mod key;
+pub(crate) mod key;
 mod limits;
 mod link;
 mod load;
@@ -27,19 +27,20 @@ mod names;
 mod objectives;
 mod patterns;
 mod rates;
-mod reader;
+pub(crate) mod reader;
 mod run;
 mod schedule;
-mod schema;
-mod section;
+pub(crate) mod schema;
+pub(crate) mod section;
 mod service;
-mod shapes;
+pub(crate) mod shapes;
 mod subscription;
+pub(crate) mod syntax;
 mod telemetry;
 mod topic;
 mod traffic;
-mod types;
-mod units;
+pub(crate) mod types;
+pub(crate) mod units;
 
 pub use distribution::show_distribution;
 pub use link::{PolicyRows, policy_lines};
@@ -186,7 +187,7 @@ pub fn parse(name: &str, text: &str, folder: &Path, embedded: &[&str]) -> Result
     // Some editors begin a file with a byte order mark, which TOML ignores.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let refused = |problems, further| Refused::counted(Some((name, text)), problems, further);
-    let document = DeTable::parse(text).map_err(|error| refused(vec![syntax(text, &error)], 0))?;
+    let document = DeTable::parse(text).map_err(|error| refused(vec![syntax::problem(text, &error)], 0))?;
     if document.get_ref().is_empty() {
         return Err(refused(vec![empty(name)], 0));
     }
@@ -408,21 +409,4 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Problem {
 fn empty(name: &str) -> Problem {
     Problem::new(format!("{} is empty", quote(name)))
         .help("a topology needs a [topology] with a name and at least one [services.NAME]")
-}
-
-/// What the TOML parser could not read.
-fn syntax(text: &str, error: &toml::de::Error) -> Problem {
-    let place = error.span().unwrap_or(0..0);
-    let written = text.get(place.clone()).unwrap_or("");
-    let (reason, expected) = match error.message().split_once(", expected ") {
-        Some((reason, expected)) => (reason, Some(expected)),
-        None => (error.message(), None),
-    };
-    let help = match (reason, expected) {
-        ("duplicate key", _) => "each key and each [table] may stand once".to_owned(),
-        ("string values must be quoted", _) => format!("write {}", quote(written)),
-        (_, Some(expected)) => format!("expected {expected}"),
-        (_, None) => "see https://toml.io for what a TOML file may hold".to_owned(),
-    };
-    Problem::new(format!("not valid TOML: {reason}")).at(place, "here").help(help)
 }

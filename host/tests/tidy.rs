@@ -198,6 +198,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["model", "error", "context", "tally", "topology", "telemetry", "fault", "engine", "report", "run"],
     ),
     (
+        "lab",
+        &["model", "error", "files", "clock", "context", "topology", "telemetry", "engine", "report", "run"],
+    ),
+    (
         "cli",
         &[
             "look",
@@ -221,6 +225,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "truth",
             "run",
             "diff",
+            "lab",
             "bench",
         ],
     ),

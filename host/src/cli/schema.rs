@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::{control, diff, metrics_file, report, run, topology, truth};
+use crate::{control, diff, lab, metrics_file, report, run, topology, truth};
 
 use super::print;
 
@@ -31,6 +31,10 @@ enum Document {
     Metrics,
     /// What goes over the control API of `run --control`
     Control,
+    /// `lab.toml`, the manifest of a lab
+    Lab,
+    /// What `lab check --format json` prints
+    LabResult,
 }
 
 impl Schema {
@@ -43,6 +47,8 @@ impl Schema {
             Document::Check => run::Document::schema(),
             Document::Metrics => metrics_file::Document::schema(),
             Document::Control => control::Document::schema(),
+            Document::Lab => lab::manifest::schema(),
+            Document::LabResult => lab::Verdict::schema(),
         };
         let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
         print(&(text + "\n"))

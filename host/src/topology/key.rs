@@ -12,7 +12,7 @@ use super::schema::{Defs, plain, sentence};
 
 /// A key of a table.
 #[derive(Debug)]
-pub(super) struct Key<T, A> {
+pub(crate) struct Key<T, A> {
     pub name: &'static str,
     /// What may stand there.
     pub of: T,
@@ -23,7 +23,7 @@ pub(super) struct Key<T, A> {
 }
 
 /// What may stand under a key.
-pub(super) trait Type: Sync {
+pub(crate) trait Type: Sync {
     type Read;
 
     /// Reads a value. None: it is wrong, and that is noted.
@@ -37,7 +37,7 @@ pub(super) trait Type: Sync {
 }
 
 /// What holds where a key is left out.
-pub(super) trait Absence: Sync {
+pub(crate) trait Absence: Sync {
     /// What reading gives for a value of this type.
     type Read<R>;
 
@@ -62,7 +62,7 @@ pub(super) trait Absence: Sync {
 
 /// What the schema says of a key that is left out.
 #[derive(Debug)]
-pub(super) enum Absent {
+pub(crate) enum Absent {
     Missing,
     /// The default, as the file would have it.
     Usual(Cow<'static, str>),
@@ -72,24 +72,24 @@ pub(super) enum Absent {
 
 /// The key has to be there; how to write it.
 #[derive(Debug)]
-pub(super) struct Required(pub &'static str);
+pub(crate) struct Required(pub &'static str);
 
 /// The key has to be there in some cases; in which, as Markdown, and how to write it. Its reader says
 /// when it is one of them.
 #[derive(Debug)]
-pub(super) struct RequiredIf(pub &'static str, pub &'static str);
+pub(crate) struct RequiredIf(pub &'static str, pub &'static str);
 
 /// Nothing, or what depends on other keys: in words.
 #[derive(Debug)]
-pub(super) struct Optional(pub &'static str);
+pub(crate) struct Optional(pub &'static str);
 
 /// This, as the file would have it.
 #[derive(Debug)]
-pub(super) struct Usual(pub &'static str);
+pub(crate) struct Usual(pub &'static str);
 
 /// What holds is the model's or computed: reading gives nothing then. How the file would write it.
 #[derive(Debug)]
-pub(super) struct Computed(pub fn() -> String);
+pub(crate) struct Computed(pub fn() -> String);
 
 impl Absence for Required {
     type Read<R> = R;
@@ -252,7 +252,7 @@ impl<T: Type> Key<T, Usual> {
 }
 
 /// A key, whatever its value is.
-pub(super) trait Declared: Sync {
+pub(crate) trait Declared: Sync {
     fn name(&self) -> &'static str;
 
     /// What the reference says of it, as Markdown: what to write, what holds without it, what it means.
@@ -315,7 +315,7 @@ fn default(usual: &str) -> Json {
 
 /// A key that is declared already, in a table that takes the value of another one where it is left out.
 #[derive(Debug)]
-pub(super) struct Inherited {
+pub(crate) struct Inherited {
     pub key: &'static dyn Declared,
     /// Whose value it takes, as Markdown.
     pub from: &'static str,

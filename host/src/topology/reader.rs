@@ -21,7 +21,7 @@ const PROBLEMS_AT_MOST: usize = 200;
 
 /// What is wrong with a file, as far as it has been read.
 #[derive(Debug)]
-pub(super) struct Problems<'a> {
+pub(crate) struct Problems<'a> {
     text: &'a str,
     noted: RefCell<Noted>,
 }
@@ -79,7 +79,7 @@ impl<'a> Problems<'a> {
 
 /// A table, and where its keys stand.
 #[derive(Clone, Debug)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// What the table is, in messages: `[ingress]`, `service "a"`.
     pub what: String,
     pub place: Place,
@@ -166,7 +166,7 @@ impl<'a> Table<'a> {
 
 /// A value, the key it stands under, and where both stand.
 #[derive(Clone, Debug)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     pub key: &'a str,
     pub key_place: Place,
     /// One of several in a list.

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 /// What places of the schema refer to, and the tables of the reference that say the same.
 #[derive(Debug, Default)]
-pub(super) struct Defs {
+pub(crate) struct Defs {
     schemas: BTreeMap<&'static str, Json>,
     /// By the name of what has the keys, in the order in which the schema comes to them: Markdown.
     pub tables: Vec<(&'static str, String)>,
@@ -29,24 +29,24 @@ impl Defs {
 }
 
 /// A string of this form.
-pub(super) fn text(pattern: &str) -> Json {
+pub(crate) fn text(pattern: &str) -> Json {
     json!({ "type": "string", "pattern": format!("^{pattern}$") })
 }
 
 /// A string of this form, such as this one.
-pub(super) fn text_like(pattern: &str, example: &str) -> Json {
+pub(crate) fn text_like(pattern: &str, example: &str) -> Json {
     let mut schema = text(pattern);
     schema["examples"] = json!([example]);
     schema
 }
 
 /// Any of these.
-pub(super) fn any<const N: usize>(of: [Json; N]) -> Json {
+pub(crate) fn any<const N: usize>(of: [Json; N]) -> Json {
     json!({ "anyOf": of.as_slice() })
 }
 
 /// A phrase of the reference as a sentence without links.
-pub(super) fn sentence(phrase: &str) -> String {
+pub(crate) fn sentence(phrase: &str) -> String {
     let plain = plain(phrase);
     let mut letters = plain.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
@@ -55,7 +55,7 @@ pub(super) fn sentence(phrase: &str) -> String {
 }
 
 /// Markdown with the words of its links in place of the links.
-pub(super) fn plain(markdown: &str) -> String {
+pub(crate) fn plain(markdown: &str) -> String {
     let Some((before, behind)) = markdown.split_once("](") else { return markdown.to_owned() };
     let Some((_, behind)) = behind.split_once(')') else { return markdown.to_owned() };
     // The words of a link may have brackets of their own.

@@ -16,7 +16,7 @@ use super::schema::{Defs, sentence};
 
 /// A table of the file: its keys, and which of them go together.
 #[derive(Debug)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// Its name in the reference and in the schema: `ingress`, `retry`.
     pub name: &'static str,
     /// What it is about: a phrase of Markdown.
@@ -26,11 +26,11 @@ pub(super) struct Section {
 }
 
 /// Keys of a table, in the order in which messages and the reference have them.
-pub(super) type Keys = &'static [&'static dyn Declared];
+pub(crate) type Keys = &'static [&'static dyn Declared];
 
 /// Which keys of a table go together. Readers say what is wrong and what to write; this is for the schema.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// Exactly one of them is there.
     One(&'static [&'static str]),
     /// At most one of the two is there.
@@ -107,7 +107,7 @@ impl Rule {
 }
 
 /// A table that has these keys and no others.
-pub(super) fn object(keys: Keys, defs: &mut Defs) -> Json {
+pub(crate) fn object(keys: Keys, defs: &mut Defs) -> Json {
     let properties: Map<_, _> = keys.iter().map(|key| (key.name().to_owned(), key.schema(defs))).collect();
     let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     let required: Vec<_> = keys.iter().filter(|key| key.is_required()).map(|key| key.name()).collect();
@@ -118,14 +118,14 @@ pub(super) fn object(keys: Keys, defs: &mut Defs) -> Json {
 }
 
 /// A table of the reference, with a line for each key.
-pub(super) fn table(keys: Keys) -> String {
+pub(crate) fn table(keys: Keys) -> String {
     let row = |key: &&dyn Declared| format!("| `{}` | {} |\n", key.name(), key.cells().join(" | "));
     let rows = keys.iter().map(row);
     ["| key | value | default | |\n|---|---|---|---|\n".to_owned()].into_iter().chain(rows).collect()
 }
 
 /// The names of keys.
-pub(super) fn names(keys: Keys) -> impl Iterator<Item = &'static str> {
+pub(crate) fn names(keys: Keys) -> impl Iterator<Item = &'static str> {
     keys.iter().map(|key| key.name())
 }
 
@@ -134,7 +134,7 @@ const NAMED_AT_MOST: usize = 5;
 
 /// A table with keys of its own.
 #[derive(Debug)]
-pub(super) struct Sub(pub &'static Section);
+pub(crate) struct Sub(pub &'static Section);
 
 impl Type for Sub {
     type Read = ();
@@ -166,7 +166,7 @@ impl<A: Absence> Key<Sub, A> {
 
 /// A list of tables with keys of their own: `[[links]]`.
 #[derive(Debug)]
-pub(super) struct Subs(pub &'static Section);
+pub(crate) struct Subs(pub &'static Section);
 
 impl Type for Subs {
     type Read = ();
@@ -196,7 +196,7 @@ impl<A: Absence> Key<Subs, A> {
 
 /// Tables of one sort by names that the user gives: `[services.NAME]`.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(crate) struct Named {
     pub of: &'static Section,
     /// Of a name: a pattern; empty if any will do.
     pub pattern: fn() -> String,

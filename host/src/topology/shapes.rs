@@ -11,7 +11,7 @@ use super::schema::Defs;
 
 /// What a function reads.
 #[derive(Debug)]
-pub(super) struct By<R> {
+pub(crate) struct By<R> {
     pub words: &'static str,
     pub schema: fn(&mut Defs) -> Json,
     pub read: fn(&Value<'_>) -> Option<R>,
@@ -35,7 +35,7 @@ impl<R> Type for By<R> {
 
 /// What its reader takes apart by itself.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(crate) struct Written {
     pub words: &'static str,
     pub schema: fn(&mut Defs) -> Json,
 }
@@ -58,7 +58,7 @@ impl Type for Written {
 
 /// A whole number from the first to the second.
 #[derive(Debug)]
-pub(super) struct Count(pub u32, pub u32);
+pub(crate) struct Count(pub u32, pub u32);
 
 impl Type for Count {
     type Read = u32;
@@ -88,7 +88,7 @@ fn grouped(number: u64) -> String {
 
 /// [`Count`] beyond 32 bits.
 #[derive(Debug)]
-pub(super) struct Whole(pub u64, pub u64);
+pub(crate) struct Whole(pub u64, pub u64);
 
 impl Type for Whole {
     type Read = u64;
@@ -112,7 +112,7 @@ impl Type for Whole {
 
 /// A number from the first to the second; how to write it.
 #[derive(Debug)]
-pub(super) struct Number(pub f64, pub f64, pub &'static str);
+pub(crate) struct Number(pub f64, pub f64, pub &'static str);
 
 impl Type for Number {
     type Read = f64;
@@ -132,7 +132,7 @@ impl Type for Number {
 
 /// One of a few words; `what` says what they are, in the singular.
 #[derive(Debug)]
-pub(super) struct Choice<T: 'static> {
+pub(crate) struct Choice<T: 'static> {
     pub what: &'static str,
     pub words: &'static [(&'static str, T)],
 }
@@ -164,7 +164,7 @@ impl<T: Copy + PartialEq> Choice<T> {
 
 /// A list of values of one type; what to write, as Markdown.
 #[derive(Debug)]
-pub(super) struct List<T> {
+pub(crate) struct List<T> {
     pub words: &'static str,
     pub of: T,
 }

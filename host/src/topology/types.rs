@@ -19,102 +19,102 @@ use crate::clock;
 use crate::model::{Distribution, Nanos, Rate};
 
 /// A length of time, zero included.
-pub(super) const DURATION: By<Nanos> =
+pub(crate) const DURATION: By<Nanos> =
     By { words: "a time", schema: |_| text_like(&patterns::time(), "250ms"), read: |value| duration(value) };
 
 /// A length of time above zero.
-pub(super) const TIME: By<Nanos> = By { read: |value| positive_duration(value), ..DURATION };
+pub(crate) const TIME: By<Nanos> = By { read: |value| positive_duration(value), ..DURATION };
 
 /// A random length of time, zero included.
-pub(super) const DISTRIBUTION: By<Distribution> =
+pub(crate) const DISTRIBUTION: By<Distribution> =
     By { words: "a time or a distribution", schema: distribution::schema, read: |value| distribution(value) };
 
 /// A random length of time that is not always zero.
-pub(super) const POSITIVE_DISTRIBUTION: By<Distribution> =
+pub(crate) const POSITIVE_DISTRIBUTION: By<Distribution> =
     By { read: |value| positive_distribution(value), ..DISTRIBUTION };
 
 /// A length of time, ahead or behind.
-pub(super) const OFFSET: By<i64> = By {
+pub(crate) const OFFSET: By<i64> = By {
     words: "a time, negative if behind",
     schema: |_| text(&format!("[-+\u{2212}]?{}", patterns::time())),
     read: |value| offset(value),
 };
 
 /// A share, zero included.
-pub(super) const SHARE: By<f64> =
+pub(crate) const SHARE: By<f64> =
     By { words: "a share: `0.2` or `\"20%\"`", schema: |_| patterns::share(), read: |value| share(value) };
 
 /// A share above zero.
-pub(super) const POSITIVE_SHARE: By<f64> = By {
+pub(crate) const POSITIVE_SHARE: By<f64> = By {
     words: "a share above 0: `0.2` or `\"20%\"`",
     schema: |_| patterns::share(),
     read: |value| positive_share(value),
 };
 
 /// Events in a length of time, above zero.
-pub(super) const RATE: By<Rate> = By {
+pub(crate) const RATE: By<Rate> = By {
     words: "a rate: `\"20/s\"`, `\"90/m\"`",
     schema: |_| text(&patterns::rate()),
     read: |value| rate(value),
 };
 
 /// Events in a length of time, or none.
-pub(super) const RATE_FROM_ZERO: By<Rate> = By { read: |value| rate_from_zero(value), ..RATE };
+pub(crate) const RATE_FROM_ZERO: By<Rate> = By { read: |value| rate_from_zero(value), ..RATE };
 
 /// Bytes in a second.
-pub(super) const BANDWIDTH: By<u64> = By {
+pub(crate) const BANDWIDTH: By<u64> = By {
     words: "`\"1MiB/s\"`, `\"500kB/s\"` or `\"10Mbit/s\"`",
     schema: |_| text(&patterns::bandwidth()),
     read: |value| bandwidth(value),
 };
 
 /// A string that says something.
-pub(super) const TEXT: By<String> = By {
+pub(crate) const TEXT: By<String> = By {
     words: "text",
     schema: |_| json!({ "type": "string", "minLength": 1 }),
     read: |value| value.filled().map(str::to_owned),
 };
 
 /// A string that may be empty.
-pub(super) const ANY_TEXT: By<String> = By {
+pub(crate) const ANY_TEXT: By<String> = By {
     words: "text",
     schema: |_| json!({ "type": "string" }),
     read: |value| value.text().map(str::to_owned),
 };
 
 /// The name of a topology, a load or a fault.
-pub(super) const NAME: By<String> = By {
+pub(crate) const NAME: By<String> = By {
     words: "a name: letters, digits, `.`, `_`, `-`",
     schema: |_| text(patterns::NAME),
     read: |value| value.read(address::name),
 };
 
 /// The method of a request.
-pub(super) const METHOD: By<String> = By {
+pub(crate) const METHOD: By<String> = By {
     words: "`\"GET\"`, `\"POST\"`, …",
     schema: |_| text(patterns::METHOD),
     read: |value| value.read(address::method),
 };
 
 /// Whether something is so.
-pub(super) const FLAG: By<bool> =
+pub(crate) const FLAG: By<bool> =
     By { words: "`true` or `false`", schema: |_| json!({ "type": "boolean" }), read: |value| value.flag() };
 
 /// The name of a service of the topology.
-pub(super) const SERVICE: Written = Written { words: "a service", schema: |_| json!({ "type": "string" }) };
+pub(crate) const SERVICE: Written = Written { words: "a service", schema: |_| json!({ "type": "string" }) };
 
 /// Any value.
-pub(super) const ANY: Written = Written { words: "any value", schema: |_| json!({}) };
+pub(crate) const ANY: Written = Written { words: "any value", schema: |_| json!({}) };
 
 /// Headers of an answer, by name.
-pub(super) const HEADER_TABLE: Written = Written {
+pub(crate) const HEADER_TABLE: Written = Written {
     words: "`{ retry-after = \"5\" }`",
     schema: |_| json!({ "type": "object", "additionalProperties": { "type": "string" } }),
 };
 
 /// A length of time from the first to the second.
 #[derive(Debug)]
-pub(super) struct Within(pub Nanos, pub Nanos);
+pub(crate) struct Within(pub Nanos, pub Nanos);
 
 impl Type for Within {
     type Read = Nanos;
@@ -138,7 +138,7 @@ impl Type for Within {
 
 /// A size in bytes, from the first to the second.
 #[derive(Debug)]
-pub(super) struct Size(pub u64, pub u64);
+pub(crate) struct Size(pub u64, pub u64);
 
 impl Type for Size {
     type Read = u64;

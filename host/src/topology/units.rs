@@ -10,9 +10,9 @@ use crate::error::{Problem, quote};
 use crate::model::Nanos;
 
 /// No simulated time may be longer: 365 days, in nanoseconds.
-pub(super) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
+pub(crate) const LONGEST: Nanos = 365 * 86_400 * 1_000_000_000;
 
-pub(super) const TIME_UNITS: [(&str, u64); 6] = [
+pub(crate) const TIME_UNITS: [(&str, u64); 6] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -21,7 +21,7 @@ pub(super) const TIME_UNITS: [(&str, u64); 6] = [
     ("h", 3_600_000_000_000),
 ];
 
-pub(super) const INSTRUCTION_UNITS: [(&str, u64); 3] = [("ps", 1), ("ns", 1_000), ("us", 1_000_000)];
+pub(crate) const INSTRUCTION_UNITS: [(&str, u64); 3] = [("ps", 1), ("ns", 1_000), ("us", 1_000_000)];
 
 /// What else people write for a unit of time.
 const TIME_WORDS: [(&str, &str); 22] = [
@@ -49,7 +49,7 @@ const TIME_WORDS: [(&str, &str); 22] = [
     ("hours", "h"),
 ];
 
-pub(super) const SIZE_UNITS: [(&str, u64); 7] = [
+pub(crate) const SIZE_UNITS: [(&str, u64); 7] = [
     ("B", 1),
     ("kB", 1_000),
     ("KiB", 1 << 10),
@@ -59,7 +59,7 @@ pub(super) const SIZE_UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
 ];
 
-pub(super) const BIT_UNITS: [(&str, u64); 4] =
+pub(crate) const BIT_UNITS: [(&str, u64); 4] =
     [("bit", 1), ("kbit", 1_000), ("Mbit", 1_000_000), ("Gbit", 1_000_000_000)];
 
 /// What else people write for a unit of size.
@@ -79,7 +79,7 @@ const SIZE_WORDS: [(&str, &str); 12] = [
 ];
 
 /// A kind of quantity: its name, its units and its examples.
-pub(super) struct Quantity {
+pub(crate) struct Quantity {
     pub what: &'static str,
     pub units: &'static [(&'static str, u64)],
     pub words: &'static [(&'static str, &'static str)],
@@ -147,12 +147,12 @@ const BITS: Quantity = Quantity {
 };
 
 /// A fixed length of time: `"350ms"`.
-pub(super) fn duration(value: &Value<'_>) -> Option<Nanos> {
+pub(crate) fn duration(value: &Value<'_>) -> Option<Nanos> {
     duration_of(value, value.key)
 }
 
 /// [`duration`] as a part of what `key` says: the key tells which unit is meant where there is none.
-pub(super) fn duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
+pub(crate) fn duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
     let time = time_of(value, key);
     refuse_bare(value, time)?;
     value.read(|text| match text.contains("+/-") {
@@ -168,12 +168,12 @@ pub(super) fn duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
 }
 
 /// [`duration`] of more than nothing.
-pub(super) fn positive_duration(value: &Value<'_>) -> Option<Nanos> {
+pub(crate) fn positive_duration(value: &Value<'_>) -> Option<Nanos> {
     positive_duration_of(value, value.key)
 }
 
 /// [`duration_of`] of more than nothing.
-pub(super) fn positive_duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
+pub(crate) fn positive_duration_of(value: &Value<'_>, key: &str) -> Option<Nanos> {
     match duration_of(value, key)? {
         0 => value.refuse(
             Problem::new(format!("{} must be longer than zero", quote(value.key)))
@@ -185,7 +185,7 @@ pub(super) fn positive_duration_of(value: &Value<'_>, key: &str) -> Option<Nanos
 }
 
 /// [`duration`] within `range`.
-pub(super) fn duration_within(value: &Value<'_>, range: RangeInclusive<Nanos>) -> Option<Nanos> {
+pub(crate) fn duration_within(value: &Value<'_>, range: RangeInclusive<Nanos>) -> Option<Nanos> {
     let nanos = duration(value)?;
     if range.contains(&nanos) {
         return Some(nanos);
@@ -199,7 +199,7 @@ pub(super) fn duration_within(value: &Value<'_>, range: RangeInclusive<Nanos>) -
 }
 
 /// A size in bytes within `range`: `"64MiB"`.
-pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
+pub(crate) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64> {
     refuse_bare(value, &SIZE)?;
     let bytes = value.read(|text| parse(text, &SIZE))?;
     if range.contains(&bytes) {
@@ -217,7 +217,7 @@ pub(super) fn size(value: &Value<'_>, range: RangeInclusive<u64>) -> Option<u64>
 const BANDWIDTH_REMEDY: &str = r#"write bytes or bits and a second, as in "1MiB/s", "500kB/s" or "10Mbit/s""#;
 
 /// What a link carries, in bytes per second: `"1MiB/s"`, `"10Mbit/s"`.
-pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
+pub(crate) fn bandwidth(value: &Value<'_>) -> Option<u64> {
     if let DeValue::Integer(_) | DeValue::Float(_) = value.item() {
         let problem = Problem::new(format!("{} is a number without a unit", quote(value.key)));
         return value.refuse(problem.label("of what, and in which time?").help(BANDWIDTH_REMEDY));
@@ -240,7 +240,7 @@ pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
 }
 
 /// A length of time that may be negative, but not zero: `"-250ms"`.
-pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
+pub(crate) fn offset(value: &Value<'_>) -> Option<i64> {
     refuse_bare(value, time_of(value, value.key))?;
     value.read(|text| {
         let behind = text.strip_prefix(['-', '\u{2212}']);
@@ -257,7 +257,7 @@ pub(super) fn offset(value: &Value<'_>) -> Option<i64> {
 }
 
 /// Notes a number that lacks its unit, with the unit that it most likely wants.
-pub(super) fn refuse_bare_duration(value: &Value<'_>) -> Option<()> {
+pub(crate) fn refuse_bare_duration(value: &Value<'_>) -> Option<()> {
     refuse_bare(value, time_of(value, value.key))
 }
 
@@ -273,7 +273,7 @@ fn time_of(value: &Value<'_>, key: &str) -> &'static Quantity {
     }
 }
 
-pub(super) fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
+pub(crate) fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> {
     let number = match value.item() {
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
         DeValue::Float(float) => float.as_str(),
@@ -285,7 +285,7 @@ pub(super) fn refuse_bare(value: &Value<'_>, quantity: &Quantity) -> Option<()> 
 
 /// A number of TOML in plain digits, `1000` for `1_000` and for `1e3`; none of what is negative or not
 /// finite.
-pub(super) fn plain(number: &str) -> Option<String> {
+pub(crate) fn plain(number: &str) -> Option<String> {
     let number: f64 = number.replace('_', "").parse().ok()?;
     (number.is_finite() && number >= 0.0).then(|| number.abs().to_string())
 }
@@ -309,12 +309,12 @@ impl Quantity {
 }
 
 /// `"1.5s"`, `"1m30s"`, at most [`LONGEST`].
-pub(super) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
+pub(crate) fn parse_duration(text: &str) -> Result<Nanos, Problem> {
     bounded(text, &TIME)
 }
 
 /// [`parse_duration`] of a part of this value, whose key tells which unit is meant where there is none.
-pub(super) fn parse_duration_of(value: &Value<'_>, text: &str) -> Result<Nanos, Problem> {
+pub(crate) fn parse_duration_of(value: &Value<'_>, text: &str) -> Result<Nanos, Problem> {
     bounded(text, time_of(value, value.key))
 }
 
@@ -356,7 +356,7 @@ fn sum(text: &str, parts: &[&str], quantity: &Quantity) -> Result<u64, Problem> 
     })
 }
 
-pub(super) fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
+pub(crate) fn parse(text: &str, quantity: &Quantity) -> Result<u64, Problem> {
     let what = quantity.what;
     let wrong = |label: &str| {
         Problem::new(format!("{} is not a {what}", quote(text))).label(label).help(quantity.remedy)

@@ -1,0 +1,255 @@
+//! One run of a check: a topology, a seed, and which faults are on. It is the same run that
+//! `simhost run --virtual` makes, in this process, with its records in memory.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::engine::EMBEDDED;
+use crate::error::{Problem, Refused, quote};
+use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Nanos, Replay, Traffic};
+use crate::run::{Destinations, Failure, Intent, Options, Plan, RunError, RunEvent, Show};
+use crate::telemetry::exporter::{Account, Exporter};
+use crate::telemetry::record::{Resource, SpanRecord};
+use crate::telemetry::signal::{Batch, Signal, Signals};
+use crate::topology::{self, Topology, WORKERS_AT_MOST};
+
+use super::files;
+use super::measure::json;
+
+/// Spans that are kept of one run; one that makes more cannot be judged by its spans.
+pub const SPANS_AT_MOST: usize = 500_000;
+
+/// A topology that is run for checks, over and over.
+#[derive(Debug)]
+pub struct World {
+    pub topology: Topology,
+    length: Nanos,
+    /// Stands in for the topology's name in every draw, so that renaming one changes nothing.
+    key_name: String,
+    on_event: fn(RunEvent),
+}
+
+/// What differs between the runs of a topology.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a> {
+    pub seed: u64,
+    /// Faults that are on; none: as the topology has them.
+    pub faults: Option<&'a [String]>,
+    /// Whether its spans are kept.
+    pub spans: bool,
+}
+
+/// What is left of a run.
+#[derive(Debug)]
+pub struct Ran {
+    /// The report.
+    pub report: Value,
+    /// In the order in which they ended.
+    pub spans: Vec<SpanRecord>,
+    /// Spans that there was no room for.
+    pub lost: u64,
+    pub resources: Arc<[Resource]>,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The files are wrong.
+    Refused(Refused),
+    /// The run has not come to its end.
+    Failed(Problem),
+}
+
+impl World {
+    /// Reads a topology. All files that it names have to lie in `folder`, and nothing of it may reach out of
+    /// this process.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(
+        folder: &Path,
+        file: &str,
+        length: Nanos,
+        key_name: Option<&str>,
+        on_event: fn(RunEvent),
+    ) -> Result<Self, Refused> {
+        let path = folder.join(file);
+        let refused = |problem| Refused::new(None, vec![problem]);
+        files::stay_within(folder, &path, &format!("the topology {}", quote(file))).map_err(refused)?;
+        let mut topology = topology::load(&path, &EMBEDDED.map(|(name, _)| name))?;
+        let problems: Vec<_> = named_files(&topology.model)
+            .into_iter()
+            .filter_map(|(what, path)| files::stay_within(folder, &path, &what).err())
+            .chain(outside(&topology.model))
+            .collect();
+        if !problems.is_empty() {
+            return Err(Refused::new(None, problems));
+        }
+        // Nothing of a check is exported.
+        topology.model.telemetry.otlp = None;
+        topology.model.telemetry.self_telemetry = false;
+        topology.model.objectives.clear();
+        let key_name = key_name.unwrap_or(&topology.model.key_name).to_owned();
+        Ok(Self { topology, length, key_name, on_event })
+    }
+
+    /// Worlds of this topology that there may be in one process at a time.
+    pub fn at_once(&self) -> usize {
+        let workers = self.topology.model.workers().max(1);
+        usize::try_from(u64::from(WORKERS_AT_MOST) / workers).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Whether a load or a schedule makes something happen by itself.
+    pub fn model(&self) -> &Model {
+        &self.topology.model
+    }
+
+    /// Runs it once.
+    ///
+    /// # Errors
+    /// The guests or other files are wrong, or the run does not come to its end.
+    pub fn run(&self, cell: Cell<'_>) -> Result<Ran, Trouble> {
+        let plan = Plan::from_topology(self.topology.clone(), self.options(cell), Intent::Run, |_| None);
+        let plan = plan.map_err(Trouble::Refused)?;
+        let resources = plan.resources();
+        let (keep, kept) = Keep::new(if cell.spans { SPANS_AT_MOST } else { 0 });
+        let exporters: Vec<Box<dyn Exporter>> = if cell.spans { vec![Box::new(keep)] } else { Vec::new() };
+        let mut outcome = plan.run_with(exporters, self.on_event).map_err(Trouble::from)?;
+        if let Some(Failure { what, help }) = outcome.failures.pop() {
+            let what = format!("the run with seed {} did not come to its end: {what}", cell.seed);
+            return Err(Trouble::Failed(Problem::new(what).help(help)));
+        }
+        let (spans, lost) = if cell.spans { kept.recv().unwrap_or_default() } else { Default::default() };
+        Ok(Ran { report: json(&outcome.report), spans, lost, resources })
+    }
+
+    fn options(&self, cell: Cell<'_>) -> Options {
+        let faults = cell.faults.map(|on| {
+            let faults = self.topology.model.faults.iter();
+            faults.map(|fault| (fault.name.clone(), on.contains(&fault.name))).collect()
+        });
+        Options {
+            topology: PathBuf::from(&self.topology.name),
+            virtual_time: true,
+            seed: Some(cell.seed),
+            key_name: Some(self.key_name.clone()),
+            faults: faults.unwrap_or_default(),
+            stop_after: Some(self.length),
+            destinations: Destinations { show: Some(Show::None), ..Destinations::default() },
+            ..Options::default()
+        }
+    }
+}
+
+impl From<RunError> for Trouble {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Refused(refused) => Self::Refused(refused),
+            other => {
+                let problem = Problem::new(other.to_string());
+                Self::Failed(match other.remedy() {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                })
+            }
+        }
+    }
+}
+
+impl Trouble {
+    /// As what refuses the files.
+    pub fn into_refused(self) -> Refused {
+        match self {
+            Self::Refused(refused) => refused,
+            Self::Failed(problem) => Refused::new(None, vec![problem]),
+        }
+    }
+}
+
+/// The files that a topology names, each with what names it.
+fn named_files(model: &Model) -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    let mut guest = |what: String, code: &Code| {
+        if let Code::File { path, .. } = code {
+            files.push((what, path.clone()));
+        }
+    };
+    for service in &model.services {
+        guest(format!("the guest of the service {}", quote(&service.name)), &service.code);
+    }
+    for fault in &model.faults {
+        if let Effect::Door(DoorFault::BadDeploy { code, .. }) = &fault.effect {
+            guest(format!("the guest of the fault {}", quote(&fault.name)), code);
+        }
+    }
+    for database in &model.databases {
+        files
+            .push((format!("the schema of the database {}", quote(&database.name)), database.schema.clone()));
+    }
+    for load in &model.loads {
+        if let Traffic::Open(Arrivals::Replay(Replay::File { path, .. })) = &load.traffic {
+            files.push((format!("the replay of the load {}", quote(&load.name)), path.clone()));
+        }
+        for value in &load.values {
+            if let Draw::Names(Names::File { path, .. }) = &value.draw {
+                files.push((format!("the list of names of the load {}", quote(&load.name)), path.clone()));
+            }
+        }
+    }
+    files
+}
+
+/// What of a topology would reach other programs.
+fn outside(model: &Model) -> Vec<Problem> {
+    let servers = model.services.iter().filter(|service| matches!(service.code, Code::External(_)));
+    let servers = servers.map(|service| format!("the service {} is a real server", quote(&service.name)));
+    let hosts = model.allowed_hosts.iter().map(|host| format!("the host {} is allowed", quote(host)));
+    let help = "a lab runs within this process alone: take it out";
+    servers.chain(hosts).map(|what| Problem::new(what).help(help)).collect()
+}
+
+/// An exporter that keeps spans, as many as there is room for.
+#[derive(Debug)]
+struct Keep {
+    most: usize,
+    spans: Vec<SpanRecord>,
+    lost: u64,
+    done: mpsc::Sender<(Vec<SpanRecord>, u64)>,
+    account: Arc<Account>,
+}
+
+impl Keep {
+    fn new(most: usize) -> (Self, mpsc::Receiver<(Vec<SpanRecord>, u64)>) {
+        let (done, kept) = mpsc::channel();
+        (Self { most, spans: Vec::new(), lost: 0, done, account: Account::new("lab") }, kept)
+    }
+}
+
+impl Exporter for Keep {
+    fn name(&self) -> &str {
+        "lab"
+    }
+
+    fn takes(&self) -> Signals {
+        Signals::of(&[Signal::Traces])
+    }
+
+    fn export(&mut self, batch: &Batch, _: &[Resource]) {
+        let room = self.most - self.spans.len();
+        self.spans.extend(batch.spans.iter().take(room).cloned());
+        self.lost += batch.spans.len().saturating_sub(room) as u64;
+        self.account.exported(batch.count().only(self.takes()));
+    }
+
+    fn flush(&mut self, _deadline: Instant) {
+        // Whoever does not ask any more does not need them.
+        self.done.send((std::mem::take(&mut self.spans), self.lost)).ok();
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
+    }
+}

@@ -1,0 +1,289 @@
+//! Files of labs and of students. What is written replaces nothing that is there; what is read of a
+//! submission stays within its folder.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Problem, quote};
+use crate::files::{self, Unreadable};
+
+/// Bytes of a file of a lab, or of a submission.
+pub const FILE_AT_MOST: u64 = 4 << 20;
+
+/// Files of a lab.
+pub const FILES_AT_MOST: usize = 1_000;
+
+/// Files by their paths below a folder, with `/`.
+pub type Tree = BTreeMap<String, Cow<'static, [u8]>>;
+
+/// The manifest of a guest's crate, as labs store it: cargo packs no folder that has a `Cargo.toml`.
+const STORED_MANIFEST: &str = "Cargo.toml.in";
+
+/// What is below `prefix` in a tree, by the names that it has in a student's folder.
+pub fn below(tree: &Tree, prefix: &str) -> Tree {
+    let files = tree.iter().filter_map(|(path, bytes)| {
+        let path = path.strip_prefix(prefix)?.strip_prefix('/')?;
+        let path = match path.strip_suffix(STORED_MANIFEST) {
+            Some(folder) if folder.is_empty() || folder.ends_with('/') => format!("{folder}Cargo.toml"),
+            _ => path.to_owned(),
+        };
+        Some((path, bytes.clone()))
+    });
+    files.collect()
+}
+
+/// All files of a lab's folder, without what is hidden or built.
+///
+/// # Errors
+/// What cannot be read, is too large or too much.
+pub fn read_tree(folder: &Path) -> Result<Tree, Problem> {
+    let mut tree = Tree::new();
+    let mut folders = vec![(folder.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let entries = fs::read_dir(&folder).map_err(|error| cannot("read", &folder, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| cannot("read", &folder, &error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || name == "target" {
+                continue;
+            }
+            let (path, name) = (entry.path(), format!("{prefix}{name}"));
+            if path.is_dir() {
+                folders.push((path, format!("{name}/")));
+                continue;
+            }
+            if tree.len() == FILES_AT_MOST {
+                let what = format!("{} has more than {FILES_AT_MOST} files", shown(&folder));
+                return Err(Problem::new(what).help("name the folder of one lab"));
+            }
+            tree.insert(name, Cow::Owned(read(&path)?));
+        }
+    }
+    Ok(tree)
+}
+
+/// A file within its bound.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    files::read(path, FILE_AT_MOST).map_err(|reason| {
+        let help = match reason {
+            Unreadable::Missing => "`simhost lab reset` writes the files of the lab again",
+            Unreadable::Forbidden => "make the file readable for this user",
+            Unreadable::TooLarge(_) => "is this the right file?",
+            _ => "put a file in its place",
+        };
+        Problem::new(format!("cannot read {}: {reason}", shown(path))).help(help)
+    })
+}
+
+/// A text file within its bound.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Problem> {
+    let text = String::from_utf8(read(path)?);
+    text.map_err(|_| Problem::new(format!("{} is not UTF-8 text", shown(path))).help("save it as UTF-8"))
+}
+
+/// Makes a folder with these files, whole or not at all.
+///
+/// # Errors
+/// There is something already, or the system refuses it.
+pub fn make_folder(folder: &Path, tree: &Tree) -> Result<(), Problem> {
+    if fs::symlink_metadata(folder).is_ok() && !is_empty_folder(folder) {
+        let what = format!("{} is there already", quote(&folder.display().to_string()));
+        let help = "name another folder with --into; `simhost lab reset` in that folder starts it anew";
+        return Err(Problem::new(what).help(help));
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|error| cannot("make", parent, &error))?;
+    // Beside the folder, so that renaming it is enough.
+    let made = tempfile::Builder::new().prefix(".simhost-lab-").tempdir_in(parent);
+    let made = made.map_err(|error| cannot("make a folder in", parent, &error))?;
+    for (path, bytes) in tree {
+        write_new(&made.path().join(path), bytes)
+            .map_err(|error| cannot("write", &folder.join(path), &error))?;
+    }
+    open_to_others(made.path(), 0o755).map_err(|error| cannot("make", folder, &error))?;
+    fs::rename(made.path(), folder).map_err(|error| cannot("make", folder, &error))?;
+    // It has another name now: there is nothing left to remove.
+    let _: PathBuf = made.keep();
+    Ok(())
+}
+
+/// What is temporary is for its owner alone; this is to be as any other file or folder.
+#[cfg(unix)]
+fn open_to_others(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+fn is_empty_folder(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Writes a file that is not there yet.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes a file whole or not at all, in place of one that is there.
+///
+/// # Errors
+/// The system refuses it; what was there is as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::Builder::new().prefix(".simhost-lab-").tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        open_to_others(file.path(), 0o644)?;
+        file.persist(path).map(drop).map_err(|failed| failed.error)
+    };
+    write().map_err(|error| cannot("write", path, &error))
+}
+
+/// Writes these files, and moves those that are there and differ into a folder of their own, whose name is
+/// given back.
+///
+/// # Errors
+/// The system refuses it. Nothing is lost then: what was moved lies in that folder.
+pub fn replace(folder: &Path, tree: &Tree) -> Result<Option<String>, Problem> {
+    let mut aside = None;
+    for (path, bytes) in tree {
+        let file = folder.join(path);
+        if fs::symlink_metadata(&file).is_ok() {
+            if fs::read(&file).is_ok_and(|there| there == **bytes) {
+                continue;
+            }
+            let name = match &aside {
+                Some(name) => name,
+                None => aside.insert(free_name(folder)),
+            };
+            let to = folder.join(name).join(path);
+            let moved = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&file, &to));
+            moved.map_err(|error| cannot("move", &file, &error))?;
+        }
+        write_new(&file, bytes).map_err(|error| cannot("write", &file, &error))?;
+    }
+    Ok(aside)
+}
+
+/// `before-reset-1`, or the next that is free.
+fn free_name(folder: &Path) -> String {
+    let names = (1_u32..).map(|number| format!("before-reset-{number}"));
+    let mut free = names.filter(|name| fs::symlink_metadata(folder.join(name)).is_err());
+    free.next().expect("there is always one more")
+}
+
+/// Refuses a path that leads out of a folder: by its parts, or by a link on its way. `what` names who
+/// says the path.
+///
+/// # Errors
+/// It does.
+pub fn stay_within(folder: &Path, path: &Path, what: &str) -> Result<(), Problem> {
+    let help = "put the file itself into the folder of the lab";
+    let Ok(below) = path.strip_prefix(folder) else {
+        return Err(Problem::new(format!("{what} leads out of the folder: {}", shown(path))).help(help));
+    };
+    let mut at = folder.to_owned();
+    for part in below.components() {
+        if !matches!(part, Component::Normal(_) | Component::CurDir) {
+            return Err(Problem::new(format!("{what} leads out of the folder: {}", shown(below))).help(help));
+        }
+        at.push(part);
+        if fs::symlink_metadata(&at).is_ok_and(|about| about.is_symlink()) {
+            return Err(Problem::new(format!("{what} is a symbolic link: {}", shown(below))).help(help));
+        }
+    }
+    Ok(())
+}
+
+/// What the system refuses, with what to do about it.
+pub fn cannot(what: &str, path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(format!("cannot {what} {}: {error}", shown(path)));
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => problem
+            .help("the disk is full: make room and give the command again; no file of yours was changed"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            problem.help("choose a folder that you may write to")
+        }
+        _ => problem,
+    }
+}
+
+fn shown(path: &Path) -> String {
+    quote(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &'static str)]) -> Tree {
+        files.iter().map(|(path, text)| ((*path).to_owned(), Cow::Borrowed(text.as_bytes()))).collect()
+    }
+
+    #[test]
+    fn a_folder_that_is_there_is_never_written_into() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path().join("lab");
+        make_folder(&folder, &tree(&[("a.toml", "one"), ("guest/b.rs", "two")])).expect("it is made");
+        assert_eq!(fs::read_to_string(folder.join("guest/b.rs")).expect("a file"), "two");
+        let refused = make_folder(&folder, &tree(&[("a.toml", "other")])).expect_err("it is there");
+        assert!(refused.message.contains("is there already"), "{}", refused.message);
+        assert_eq!(fs::read_to_string(folder.join("a.toml")).expect("a file"), "one");
+        // Nothing is left beside it.
+        assert_eq!(fs::read_dir(home.path()).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_is_replaced_is_moved_aside() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path().join("lab");
+        let start = tree(&[("a.toml", "one"), ("b.toml", "two")]);
+        make_folder(&folder, &start).expect("it is made");
+        fs::write(folder.join("a.toml"), "mine").expect("written");
+        assert_eq!(replace(&folder, &start).expect("replaced").as_deref(), Some("before-reset-1"));
+        let read = |name: &str| fs::read_to_string(folder.join(name)).expect("a file");
+        assert_eq!([read("a.toml"), read("before-reset-1/a.toml")], ["one", "mine"]);
+        assert!(!folder.join("before-reset-1/b.toml").exists());
+        assert_eq!(replace(&folder, &start).expect("replaced"), None);
+    }
+
+    #[test]
+    fn paths_out_of_the_folder_are_refused() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = home.path();
+        let refused = |path: &str| stay_within(folder, &folder.join(path), "the guest of x").is_err();
+        assert!(refused("../x.wasm") && refused("a/../../x.wasm") && refused("/etc/passwd"));
+        assert!(!refused("a/x.wasm") && !refused("./x.wasm"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("/etc", folder.join("link")).expect("a link");
+            assert!(refused("link/passwd"));
+        }
+    }
+
+    #[test]
+    fn the_manifest_of_a_guest_gets_its_name() {
+        let files = tree(&[("start/guest/Cargo.toml.in", "x"), ("start/a.toml", "y"), ("other/b", "z")]);
+        assert_eq!(below(&files, "start").into_keys().collect::<Vec<_>>(), ["a.toml", "guest/Cargo.toml"]);
+    }
+}

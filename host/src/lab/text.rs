@@ -1,0 +1,71 @@
+//! The result of a check for a person: the first failure in full, the others in a line each.
+
+use crate::error::wrap;
+use crate::report::words::{counted, number};
+use crate::telemetry::console::Style;
+
+use super::verdict::{CheckRow, Verdict};
+
+/// Columns of the name of a check; a longer one moves its points to the right.
+const NAME: usize = 34;
+
+/// What stands before a check.
+const fn mark(passed: bool, style: Style) -> &'static str {
+    match (passed, style.plain, style.unicode) {
+        (true, false, true) => "✓",
+        (false, false, true) => "✗",
+        (true, ..) => "passed:",
+        (false, ..) => "failed:",
+    }
+}
+
+/// The result. `shown` is what shows the first failure: its trace, and commands.
+pub fn text(verdict: &Verdict, style: Style, shown: &str) -> String {
+    let width = usize::from(style.width);
+    let mut text = format!("{}\n\n", verdict.title);
+    if let Some(frozen) = &verdict.frozen {
+        let mark = mark(false, style);
+        let help = "No check was run: put it back as it was, or start over with `simhost lab reset`.";
+        text.push_str(&wrap(&format!("{mark} {frozen}"), width));
+        text.push('\n');
+        text.push_str(&wrap(help, width));
+        text.push('\n');
+        return text + &summary(verdict);
+    }
+    let first = verdict.first_failure();
+    for (at, check) in verdict.checks.iter().enumerate() {
+        text.push_str(&line(check, style));
+        if Some(at) == first {
+            text.push_str(&explained(check, verdict.seeds.len(), width));
+            text.push_str(shown);
+        }
+    }
+    text + "\n" + &summary(verdict)
+}
+
+fn line(check: &CheckRow, style: Style) -> String {
+    let CheckRow { name, passed, score, max, .. } = check;
+    let width = name.chars().count().max(NAME);
+    let points = format!("{} of {}", number(*score), counted(u64::from(*max), "point"));
+    format!("{} {name:width$} {points}\n", mark(*passed, style))
+}
+
+fn explained(check: &CheckRow, seeds: usize, width: usize) -> String {
+    let mut said = check.message.clone();
+    if let (Some(got), false) = (&check.got, said.contains(&check.want)) {
+        said.push_str(&format!(" Got {got}, wanted {}.", check.want));
+    }
+    if let Some(seed) = check.seed {
+        let failed = check.failed_seeds;
+        said.push_str(&format!(" (seed {seed}; it fails at {failed} of {})", counted(seeds as u64, "seed")));
+    }
+    let indented = wrap(&said, width - 4).trim_end().replace('\n', "\n    ");
+    format!("    {indented}\n")
+}
+
+fn summary(verdict: &Verdict) -> String {
+    let Verdict { solved, score, max, seeds, .. } = verdict;
+    let seeds = counted(seeds.len() as u64, "seed");
+    let points = format!("{} of {} over {seeds}", number(*score), counted(u64::from(*max), "point"));
+    if *solved { format!("solved: {points}\n") } else { format!("not yet: {points}\n") }
+}
