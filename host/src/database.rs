@@ -4,6 +4,7 @@ mod account;
 mod engine;
 mod live;
 mod pool;
+mod schema;
 mod slots;
 
 use std::cell::RefCell;
@@ -11,10 +12,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use simhost_sql::{Bounds, Class, Database, Failure, Options, Place as SqlPlace, Value};
+use simhost_sql::{Bounds, Class, Database, Failure, Options, Value};
 
-use crate::error::{Problem, SourceText, did_you_mean, quote};
-use crate::files::{self, Unreadable};
+use crate::error::{Problem, did_you_mean, quote};
 use crate::model::{
     self, Cell, CellPart, ConnectionPool, DatabaseFault, Distribution, Effect, Model, Nanos, ServiceId,
     TableRows,
@@ -26,6 +26,7 @@ use crate::sched::Sched;
 pub use account::{DatabaseAccount, PoolAccount, StatementAccount, Statements};
 pub use live::{Answer, Client, Live, Open, Strength};
 pub use pool::{Connection, NoConnection, Pool, PoolEvent, PoolObserver};
+pub use schema::in_text;
 
 /// Opens a database of a topology, with all of its rows. `now` is the time at which they are made.
 ///
@@ -35,19 +36,13 @@ pub fn open(model: &Model, database: &model::Database, now: Nanos) -> Result<Dat
     let bounds = Bounds::default();
     let text = match &database.text {
         Some(text) => Arc::clone(text),
-        None => text(database, &bounds).map_err(|problem| vec![problem])?,
+        None => schema::text(&database.schema, &bounds).map_err(|problem| vec![problem])?,
     };
     let seed = Key::new(model.root(), Purpose::Database).with_name(&database.name).draw();
     let now = i64::try_from(now / 1_000).unwrap_or(i64::MAX);
     let options = Options { seed, now, bounds };
-    let mut opened = Database::open(&text, options).map_err(|problems| {
-        let source =
-            Arc::new(SourceText { name: database.schema.display().to_string(), text: text.to_string() });
-        problems
-            .into_iter()
-            .map(|problem| in_text(&problem.failure, problem.place, &source))
-            .collect::<Vec<_>>()
-    })?;
+    let mut opened = Database::open(&text, options)
+        .map_err(|problems| schema::wrong(&database.schema, &text, problems))?;
     let wrong: Vec<Problem> =
         database.rows.iter().filter_map(|rows| fill(&mut opened, rows, now).err()).collect();
     if wrong.is_empty() { Ok(opened) } else { Err(wrong) }
@@ -87,7 +82,7 @@ pub fn read(model: &mut Model, now: Nanos) -> (Vec<Opened>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut opened = Vec::new();
     for at in 0..model.databases.len() {
-        let found = match text(&model.databases[at], &Bounds::default()) {
+        let found = match schema::text(&model.databases[at].schema, &Bounds::default()) {
             Ok(text) => {
                 model.databases[at].text = Some(text);
                 open(model, &model.databases[at], now)
@@ -257,54 +252,12 @@ fn unknown(model: &Model, opened: &mut [Option<Database>]) -> Vec<Problem> {
     model.faults.iter().flat_map(of_fault).map(Problem::of_fault).collect()
 }
 
-/// The text of the schema.
-fn text(database: &model::Database, bounds: &Bounds) -> Result<Arc<str>, Problem> {
-    let name = quote(&database.schema.display().to_string());
-    let problem = |message: String, help: &str| {
-        Problem::new(message).at(database.schema_place.clone(), "this file").help(help)
-    };
-    let bytes = match files::read(&database.schema, bounds.schema_bytes as u64) {
-        Ok(bytes) => bytes,
-        Err(Unreadable::TooLarge(most)) => {
-            let help = "let `rows` make the rows";
-            return Err(problem(format!("{name} is larger than {} MiB", most >> 20), help));
-        }
-        Err(reason) => {
-            let help = "check the path; it begins at the topology's folder";
-            return Err(problem(format!("cannot read {name}: {reason}"), help));
-        }
-    };
-    let text = String::from_utf8(bytes);
-    text.map(Arc::from).map_err(|_| problem(format!("{name} is not UTF-8 text"), "save it as UTF-8"))
-}
-
-/// A failure of a statement, at its place in the text that has it.
-pub fn in_text(failure: &Failure, place: SqlPlace, source: &Arc<SourceText>) -> Problem {
-    let line =
-        source.text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum::<usize>();
-    let rest = source.text.get(line..).unwrap_or_default();
-    let start = line + rest.char_indices().nth(place.column.saturating_sub(1)).map_or(0, |(at, _)| at);
-    let behind = source.text.get(start..).unwrap_or_default();
-    let word = behind.find(|c: char| c.is_whitespace() || ",;()".contains(c)).unwrap_or(behind.len());
-    let mut problem = said(failure).at(start..start + word.max(1).min(behind.len()), "here");
-    problem.source = Some(Arc::clone(source));
-    problem
-}
-
-fn said(failure: &Failure) -> Problem {
-    let problem = Problem::new(format!("{} (SQLSTATE {})", failure.message, failure.sqlstate));
-    match &failure.hint {
-        Some(hint) => problem.help(hint.clone()),
-        None => problem,
-    }
-}
-
 /// Inserts the rows that the topology adds.
 fn fill(database: &mut Database, rows: &TableRows, now: i64) -> Result<(), Problem> {
     let columns: Vec<&str> = rows.values.iter().map(|(column, _)| column.as_str()).collect();
     let row = |number| rows.values.iter().map(|(_, cell)| value(cell, number)).collect();
     database.insert_rows(&rows.table, &columns, (1..=rows.count).map(row), now).map(drop).map_err(|failure| {
-        let Problem { message, help, .. } = said(&failure);
+        let Problem { message, help, .. } = schema::said(&failure);
         let problem = Problem::new(format!("rows of {}: {message}", quote(&rows.table)));
         Problem { help, ..problem.at(rows.place.clone(), "these rows") }
     })

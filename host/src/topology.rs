@@ -19,6 +19,7 @@ mod cache;
 mod database;
 mod distribution;
 mod fault;
+mod inline;
 pub(crate) mod key;
 mod limits;
 mod link;

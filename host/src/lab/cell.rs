@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::engine::EMBEDDED;
 use crate::error::{Problem, Refused, quote};
-use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Nanos, Replay, Traffic};
+use crate::model::{Arrivals, Code, DoorFault, Draw, Effect, Model, Names, Nanos, Replay, Schema, Traffic};
 use crate::run::{Destinations, Failure, Intent, Options, Plan, RunError, RunEvent, Show};
 use crate::telemetry::exporter::{Account, Exporter};
 use crate::telemetry::record::{Resource, SpanRecord};
@@ -186,8 +186,9 @@ fn named_files(model: &Model) -> Vec<(String, PathBuf)> {
         }
     }
     for database in &model.databases {
-        files
-            .push((format!("the schema of the database {}", quote(&database.name)), database.schema.clone()));
+        if let Schema::File { path, .. } = &database.schema {
+            files.push((format!("the schema of the database {}", quote(&database.name)), path.clone()));
+        }
     }
     for load in &model.loads {
         if let Traffic::Open(Arrivals::Replay(Replay::File { path, .. })) = &load.traffic {

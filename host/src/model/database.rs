@@ -9,10 +9,8 @@ use super::{Distribution, Nanos, Place};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Database {
     pub name: String,
-    /// The file with its tables.
-    pub schema: PathBuf,
-    pub schema_place: Place,
-    /// Its text, once it is read.
+    pub schema: Schema,
+    /// The text of the schema, once it is read.
     pub text: Option<Arc<str>>,
     /// Rows beside those that the schema inserts, in the order of the file.
     pub rows: Vec<TableRows>,
@@ -32,6 +30,37 @@ pub struct Database {
 impl Database {
     /// `db.system.name` of all of them.
     pub const SYSTEM: &str = "postgresql";
+}
+
+/// SQL that makes the tables of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// A file.
+    File { path: PathBuf, place: Place },
+    /// A text of the topology itself.
+    Inline(Inline),
+}
+
+/// A text that stands in the topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inline {
+    pub text: Arc<str>,
+    /// Where parts begin that are the same in the text and in the file: bytes of the text and of the file, in order.
+    /// The first one begins with the text.
+    pub parts: Vec<(usize, usize)>,
+}
+
+impl Inline {
+    /// The place in the file of a place in the text.
+    pub fn place(&self, of: Place) -> Place {
+        self.in_file(of.start)..self.in_file(of.end)
+    }
+
+    fn in_file(&self, at: usize) -> usize {
+        let behind = self.parts.partition_point(|(text, _)| *text <= at);
+        let (text, file) = self.parts[behind.saturating_sub(1)];
+        file + at.saturating_sub(text)
+    }
 }
 
 /// What executing takes: nanoseconds of simulated time.

@@ -1,8 +1,8 @@
 //! What a topology means, without where its file says it.
 
 use super::{
-    Arrivals, Code, ConfigKeys, DoorFault, Draw, Effect, Fault, Load, Model, Names, Place, Replay, Service,
-    Target, Traffic,
+    Arrivals, Code, ConfigKeys, DoorFault, Draw, Effect, Fault, Load, Model, Names, Place, Replay, Schema,
+    Service, Target, Traffic,
 };
 
 /// A place of no file.
@@ -19,7 +19,7 @@ impl Model {
         self.schedules.iter_mut().for_each(|schedule| schedule.place = NOWHERE);
         self.objectives.iter_mut().for_each(|objective| objective.place = NOWHERE);
         for database in &mut self.databases {
-            database.schema_place = NOWHERE;
+            schema(&mut database.schema);
             database.rows.iter_mut().for_each(|rows| rows.place = NOWHERE);
         }
         self.topics.iter_mut().for_each(|topic| topic.place = NOWHERE);
@@ -39,6 +39,13 @@ fn service(service: &mut Service) {
 fn code(code: &mut Code) {
     if let Code::File { place, .. } = code {
         *place = None;
+    }
+}
+
+fn schema(schema: &mut Schema) {
+    match schema {
+        Schema::File { place, .. } => *place = NOWHERE,
+        Schema::Inline(inline) => inline.parts = vec![(0, 0)],
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::clock;
 use crate::error::{INFALLIBLE, wrap};
-use crate::model::{Cache, Measure, Model, Objective, RequestsOf, ServiceId};
+use crate::model::{Cache, Measure, Model, Objective, RequestsOf, Schema, ServiceId};
 use crate::report::words;
 use crate::topology::{show_distribution, show_size};
 
@@ -37,7 +37,10 @@ pub fn description(model: &Model, services: &[LoadedService], calls: &Calls) -> 
         writeln!(text, "ingress: http://{} to {to}", ingress.listen).expect(INFALLIBLE);
     }
     for database in &model.databases {
-        let schema = database.schema.display();
+        let schema = match &database.schema {
+            Schema::File { path, .. } => path.display().to_string(),
+            Schema::Inline(_) => "its tables are in the topology".to_owned(),
+        };
         text.push_str(&paragraph("", &format!("database {}: {schema}", database.name)));
     }
     for cache in &model.caches {

@@ -6,15 +6,22 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use super::address;
+use super::inline::inline;
 use super::key::{Key, Optional, Required, Usual};
 use super::load::json;
 use super::patterns;
 use super::reader::{Table, Value};
-use super::section::{Named, Section, Sub};
+use super::section::{Named, Rule, Section, Sub};
 use super::shapes::{By, Count, Whole, Written};
 use super::types::{DISTRIBUTION, DURATION, TEXT, TIME};
+use super::units::show_size;
 use crate::error::{Problem, did_you_mean, quote};
-use crate::model::{Cell, CellPart, ConnectionPool, Cost, Database, Distribution, Nanos, TableRows};
+use crate::model::{
+    Cell, CellPart, ConnectionPool, Cost, Database, Distribution, Inline, Nanos, Schema, TableRows,
+};
+
+/// Bytes of SQL in the topology itself: its file has room for several.
+const TABLES_AT_MOST: usize = 64 << 10;
 
 /// Rows of a table: with some columns, as many as fit into a database.
 const ROWS_AT_MOST: u64 = 5_000_000;
@@ -32,15 +39,36 @@ pub(super) static DATABASES: Key<Named, Optional> = Key {
 static DATABASE: Section = Section {
     name: "database",
     says: "a database: the tables of a schema, and their rows",
-    keys: &[&SCHEMA, &ROWS, &CORES, &CONNECTIONS, &LATENCY, &COST, &STATEMENT_TIMEOUT, &LOCK_TIMEOUT],
-    rules: &[],
+    keys: &[
+        &SCHEMA,
+        &TABLES,
+        &ROWS,
+        &CORES,
+        &CONNECTIONS,
+        &LATENCY,
+        &COST,
+        &STATEMENT_TIMEOUT,
+        &LOCK_TIMEOUT,
+    ],
+    rules: &[Rule::One(&["schema", "tables"])],
 };
 
-static SCHEMA: Key<By<String>, Required> = Key {
+static SCHEMA: Key<By<String>, Optional> = Key {
     name: "schema",
     of: TEXT,
-    absent: Required("name the file with its tables: schema = \"shop.sql\""),
+    absent: Optional("required without `tables`"),
     says: "a file of SQL, which makes tables and rows. Its path begins at the topology's folder",
+};
+
+static TABLES: Key<By<Inline>, Optional> = Key {
+    name: "tables",
+    of: By {
+        words: "SQL, at most 64 KiB",
+        schema: |_| json!({ "type": "string", "minLength": 1, "maxLength": TABLES_AT_MOST }),
+        read: read_tables,
+    },
+    absent: Optional("required without `schema`"),
+    says: "the same SQL here, in place of a file: `\"CREATE TABLE stock (id SERIAL PRIMARY KEY)\"`",
 };
 
 static ROWS: Key<Named, Optional> = Key {
@@ -232,10 +260,9 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
         });
     }
     let table = DATABASE.open(entry, format!("database {}", quote(entry.key)))?;
-    let schema = SCHEMA.read(&table);
-    let place = SCHEMA.get(&table).map(|value| value.place());
-    let tables = ROWS.get(&table).and_then(|value| value.table("rows"));
-    let entries = tables.as_ref().map(Table::entries).unwrap_or_default();
+    let schema = schema(&table, folder);
+    let rows = ROWS.get(&table).and_then(|value| value.table("rows"));
+    let entries = rows.as_ref().map(Table::entries).unwrap_or_default();
     let rows: Vec<_> = entries.iter().map(table_rows).collect();
     let (cores, connections, latency) = (CORES.read(&table), CONNECTIONS.read(&table), LATENCY.read(&table));
     let cost = match COST.get(&table) {
@@ -250,8 +277,7 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
     let (statement_timeout, lock_timeout) = (STATEMENT_TIMEOUT.read(&table), LOCK_TIMEOUT.read(&table));
     Some(Database {
         name: entry.key.to_owned(),
-        schema: folder.join(schema?),
-        schema_place: place?,
+        schema: schema?,
         text: None,
         rows: rows.into_iter().collect::<Option<_>>()?,
         cores: cores?,
@@ -261,6 +287,42 @@ fn database(entry: &Value<'_>, folder: &Path) -> Option<Database> {
         statement_timeout: statement_timeout?,
         lock_timeout: lock_timeout?,
     })
+}
+
+/// What makes the tables: a file, or the text of the topology itself.
+fn schema(table: &Table<'_>, folder: &Path) -> Option<Schema> {
+    match (SCHEMA.get(table), TABLES.get(table)) {
+        (Some(file), None) => {
+            SCHEMA.written(table).map(|path| Schema::File { path: folder.join(path), place: file.place() })
+        }
+        (None, Some(_)) => TABLES.written(table).map(Schema::Inline),
+        (Some(_), Some(tables)) => tables.refuse_key(
+            Problem::new(format!("{} has both a schema and tables", table.what))
+                .label("a schema is named as well")
+                .help("keep schema to read a file, or tables to have its SQL here"),
+        ),
+        (None, None) => {
+            table.note(
+                Problem::new(format!("{} has neither a schema nor tables", table.what))
+                    .label("what makes its tables?")
+                    .help("name a file of SQL: schema = \"shop.sql\"; or write its SQL: tables = \"CREATE TABLE …\""),
+            );
+            None
+        }
+    }
+}
+
+fn read_tables(value: &Value<'_>) -> Option<Inline> {
+    let text = value.filled()?;
+    if text.len() > TABLES_AT_MOST {
+        let most = show_size(TABLES_AT_MOST as u64);
+        return value.refuse(
+            Problem::new(format!("{} is longer than {most}", quote(value.key)))
+                .label("too long")
+                .help("put it into a file: schema = \"shop.sql\"; let rows make the rows"),
+        );
+    }
+    Some(inline(value, text))
 }
 
 fn cost(table: &Table<'_>) -> Option<Cost> {

@@ -195,6 +195,90 @@ fn every_mistake_of_a_schema_is_shown_with_its_line() {
     }
 }
 
+/// A topology whose database has its tables in the topology itself.
+const INLINE: &str = r#"
+[topology]
+name = "shop"
+
+[ingress]
+to = "shop"
+
+[services.shop]
+guest = "service"
+databases.inventory = {}
+config.sql-in = "inventory"
+config.show = { route = "GET /stock/{sku}", sql = "SELECT available FROM stock WHERE sku = {sku}" }
+
+[databases.inventory]
+rows.stock = { count = 95000, values = { available = 100 } }
+tables = """
+CREATE TABLE stock (
+  id SERIAL PRIMARY KEY,
+  sku SERIAL,
+  available INTEGER NOT NULL
+);
+CREATE INDEX stock_sku_idx ON stock (sku);
+"""
+"#;
+
+#[test]
+fn tables_in_the_topology_are_as_good_as_those_of_a_file() {
+    let files = Files::new(INLINE, "");
+    let checked = finish(simhost().args(["check", "--strict"]).arg(files.topology()));
+    let expected = "database inventory: its tables are in the topology";
+    assert!(checked.success().contains(expected), "{checked:?}");
+    let asked = finish(
+        simhost()
+            .arg("sql")
+            .arg(files.topology())
+            .args(["inventory", "SELECT id FROM stock WHERE sku = 4711"]),
+    );
+    assert!(asked.success().contains("\n4711\n"), "{asked:?}");
+    assert!(asked.stderr.contains("USING INDEX stock_sku_idx"), "{}", asked.stderr);
+    let (tables, _) = INLINE.split_once("rows.stock").expect("rows");
+    let (_, schema) = INLINE.split_once("tables = \"\"\"\n").expect("tables");
+    let rows = "rows.stock = { count = 95000, values = { available = 100 } }\n";
+    let filed = Files::new(
+        &format!("{tables}{rows}schema = \"inventory.sql\"\n"),
+        schema.trim_end_matches("\"\"\"\n"),
+    );
+    let digest = |files: &Files| {
+        let mut command = simhost();
+        command.arg("run").arg(files.topology()).args(["--virtual", "--request", "GET /stock/5"]);
+        finish(&mut command).success().lines().find(|line| line.starts_with("digest: ")).map(str::to_owned)
+    };
+    assert!(digest(&files).is_some());
+    assert_eq!(digest(&files), digest(&filed));
+}
+
+#[test]
+fn every_mistake_of_tables_in_the_topology_is_shown_at_its_place() {
+    let wrong = INLINE.replace("sku SERIAL", "sku TXT").replace("ON stock (sku)", "ON stok (sku)");
+    let files = Files::new(&wrong, "");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    assert_eq!(checked.code, Some(2));
+    for expected in [
+        "type \"txt\" does not exist (SQLSTATE 42704)",
+        "shop.toml:19:3",
+        "19 │   sku TXT,",
+        "relation \"stok\" does not exist (SQLSTATE 42P01)",
+        "shop.toml:22:",
+    ] {
+        assert!(checked.stderr.contains(expected), "{expected} is missing in:\n{}", checked.stderr);
+    }
+    // One line with escapes, of which each is two bytes of the file and one of the text.
+    let escaped = "tables = \"CREATE TABLE \\\"stock\\\" (sku INT);\\nINSERT INTO stok VALUES (1)\"\n";
+    let (before, _) = INLINE.split_once("rows.stock").expect("rows");
+    let files = Files::new(&format!("{before}{escaped}"), "");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    let column = escaped.find("stok").expect("the mistake") + 1;
+    assert!(checked.stderr.contains(&format!("shop.toml:15:{column}")), "{}", checked.stderr);
+    let long = format!("tables = \"{}\"\n", "-".repeat((64 << 10) + 1));
+    let files = Files::new(&format!("{before}{long}"), "");
+    let checked = finish(simhost().arg("check").arg(files.topology()));
+    assert!(checked.stderr.contains("\"tables\" is longer than 64KiB"), "{}", checked.stderr);
+}
+
 #[test]
 fn rows_and_files_that_are_wrong_are_shown_in_the_topology() {
     let files = Files::new(TOPOLOGY, "CREATE TABLE stock (sku TEXT UNIQUE);");

@@ -124,7 +124,11 @@ fn dump(model: &Model) -> String {
         line(format!("objective {:?} {}", objective.of, goals.join(", ")));
     }
     for database in &model.databases {
-        line(format!("database {} {}", database.name, database.schema.display()));
+        let schema = match &database.schema {
+            model::Schema::File { path, .. } => path.display().to_string(),
+            model::Schema::Inline(inline) => format!("{:?}", inline.text),
+        };
+        line(format!("database {} {schema}", database.name));
         let model::Database { cores, connections, latency, cost, statement_timeout, lock_timeout, .. } =
             database;
         line(format!("  cores={cores} connections={connections} latency={latency:?} {cost:?}"));

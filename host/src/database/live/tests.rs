@@ -43,8 +43,7 @@ fn live_on(clock: Clock, change: impl FnOnce(&mut model::Database)) -> (Sched, R
     let sched = Sched::new(clock);
     let mut settings = model::Database {
         name: "inventory".to_owned(),
-        schema: "inventory.sql".into(),
-        schema_place: 0..0,
+        schema: model::Schema::File { path: "inventory.sql".into(), place: 0..0 },
         text: None,
         rows: Vec::new(),
         cores: 1,

@@ -43,8 +43,7 @@ fn pool() -> (Sched, Rc<Pool>, Idle) {
     let sched = Sched::new(Clock::virtual_from(VIRTUAL_START));
     let settings = model::Database {
         name: "inventory".to_owned(),
-        schema: "inventory.sql".into(),
-        schema_place: 0..0,
+        schema: model::Schema::File { path: "inventory.sql".into(), place: 0..0 },
         text: None,
         rows: Vec::new(),
         cores: 1,

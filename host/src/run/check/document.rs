@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::error::Warnings;
 use crate::model::{
-    Cache, Code, JobSchedule, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling,
+    Cache, Code, JobSchedule, Link, Measure, Model, Objective, Piece, RequestsOf, SAMPLERS, Sampling, Schema,
     ServiceId,
 };
 use crate::topology::{PolicyRows, show_distribution};
@@ -155,8 +155,8 @@ pub struct CacheRow {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DatabaseRow {
     pub name: String,
-    /// The file with its tables.
-    pub schema: String,
+    /// The file with its tables; null where they are in the topology.
+    pub schema: Option<String>,
 }
 
 /// What lies between two services. A policy that the link does not have is null.
@@ -298,7 +298,10 @@ pub fn document(model: &Model, services: &[LoadedService], calls: &Calls, warnin
             .iter()
             .map(|database| DatabaseRow {
                 name: database.name.clone(),
-                schema: database.schema.display().to_string(),
+                schema: match &database.schema {
+                    Schema::File { path, .. } => Some(path.display().to_string()),
+                    Schema::Inline(_) => None,
+                },
             })
             .collect(),
         caches: model.caches.iter().map(of_cache).collect(),
