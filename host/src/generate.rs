@@ -7,11 +7,12 @@
 //! Trace Analysis, `SoCC` 2021). Services lie in layers and call only what lies
 //! deeper, so there are no cycles, and no chain is longer than the layers.
 //!
-//! [`shape`] draws services and calls, [`backing`] caches and topics, [`sizing`] works out how busy each will
-//! be and gives it workers, [`write`](mod@write) makes TOML of it. Whole numbers and the
+//! [`shape`] draws services and calls, [`backing`] caches and topics, [`databases`] tables and statements,
+//! [`sizing`] works out how busy each will be and gives it workers, [`write`](mod@write) makes TOML of it. Whole numbers and the
 //! functions of `libm` do it all: a seed gives the same file on every platform.
 
 mod backing;
+mod databases;
 mod dice;
 mod names;
 mod shape;
@@ -19,7 +20,7 @@ mod sizing;
 mod write;
 
 use crate::error::Problem;
-use crate::topology::WORKERS_AT_MOST;
+use crate::topology::{FILE_AT_MOST, WORKERS_AT_MOST, show_size};
 
 /// Services of a generated topology: enough for a caller and a callee, and no
 /// more than a topology's file has room for.
@@ -30,6 +31,9 @@ pub const LAYERS: std::ops::RangeInclusive<u32> = 2..=12;
 
 /// Caches, and topics.
 pub const BACKING: std::ops::RangeInclusive<u32> = 0..=500;
+
+/// Databases: each holds its tables in memory.
+pub const DATABASES: std::ops::RangeInclusive<u32> = 0..=100;
 
 /// Services for each cache, and for each topic, where nothing else is wanted.
 const SERVICES_FOR_EACH: u32 = 10;
@@ -51,6 +55,8 @@ pub struct Wanted {
     /// At most: fewer where fewer services can use one. One for ten services when none.
     pub caches: Option<u32>,
     pub topics: Option<u32>,
+    /// The same; without statements when 0.
+    pub databases: u32,
     /// The name of the file, for its first line; the topology's when none.
     pub file: Option<String>,
 }
@@ -69,7 +75,7 @@ impl Wanted {
 /// file, with all flags.
 ///
 /// # Errors
-/// When there are more layers than services, or more workers than a run can have.
+/// When there are more layers than services, more workers than a run can have, or more text than a file can have.
 pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
     let layers = wanted.layers.unwrap_or_else(|| usual_layers(wanted.services));
     if layers > wanted.services {
@@ -79,6 +85,7 @@ pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
     let mut system = shape::draw(wanted.seed, wanted.services as usize, layers as usize);
     backing::add_caches(&mut system, wanted.seed, wanted.caches() as usize);
     backing::add_topics(&mut system, wanted.seed, wanted.topics() as usize);
+    databases::add_databases(&mut system, wanted.seed, wanted.databases as usize);
     let load = sizing::size(&mut system, f64::from(wanted.rate));
     if load.workers > u64::from(WORKERS_AT_MOST) {
         let message = format!(
@@ -87,7 +94,14 @@ pub fn generate(wanted: &Wanted) -> Result<String, Vec<Problem>> {
         );
         return Err(vec![Problem::new(message).help("lower --rate")]);
     }
-    Ok(write::write(wanted, &system, &load))
+    let text = write::write(wanted, &system, &load);
+    if text.len() as u64 > FILE_AT_MOST {
+        let (long, most) = (text.len() >> 10, show_size(FILE_AT_MOST));
+        let message = format!("the topology would have {long} KiB; simhost reads at most {most}");
+        let help = "lower --services, --caches, --topics or --databases";
+        return Err(vec![Problem::new(message).help(help)]);
+    }
+    Ok(text)
 }
 
 /// The edge and the data, and a layer more each time that the services become
@@ -110,6 +124,7 @@ mod tests {
             rate: 50,
             caches: None,
             topics: None,
+            databases: 0,
             file: None,
         }
     }

@@ -36,6 +36,10 @@ pub struct Generate {
     #[arg(long, value_name = "N", value_parser = among(&generate::BACKING))]
     topics: Option<u32>,
 
+    /// Databases that services ask with SQL, at most, 0 to 100
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = among(&generate::DATABASES))]
+    databases: u32,
+
     /// The topology's name [default: services-N]
     #[arg(long, value_parser = crate::topology::name)]
     name: Option<String>,
@@ -47,15 +51,15 @@ pub struct Generate {
 
 impl Generate {
     pub fn execute(self) -> ExitCode {
-        let Self { services, seed, layers, rate, caches, topics, name, out } = self;
+        let Self { services, seed, layers, rate, caches, topics, databases, name, out } = self;
         let path = out.as_deref().filter(|path| path.as_os_str() != "-");
         let file = path.and_then(std::path::Path::file_name);
         let file = file.map(|name| name.to_string_lossy().into_owned());
-        let text =
-            match generate::generate(&Wanted { services, seed, layers, name, rate, caches, topics, file }) {
-                Ok(text) => text,
-                Err(problems) => return refuse(&Refused::new(None, problems)),
-            };
+        let wanted = Wanted { services, seed, layers, name, rate, caches, topics, databases, file };
+        let text = match generate::generate(&wanted) {
+            Ok(text) => text,
+            Err(problems) => return refuse(&Refused::new(None, problems)),
+        };
         write(&text, out.as_deref())
     }
 }

@@ -69,7 +69,7 @@ pub fn add_topics(system: &mut System, seed: u64, wanted: usize) {
 }
 
 /// The services that are neither at the edge nor with the data.
-fn between(system: &System) -> std::ops::Range<usize> {
+pub(super) fn between(system: &System) -> std::ops::Range<usize> {
     let last = system.layers.last().map_or(0, |data| data.start);
     1..last.max(1)
 }

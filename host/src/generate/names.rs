@@ -110,6 +110,10 @@ pub const STORES: [(&str, &str); 10] = [
     ("feature-store", "cassandra"),
 ];
 
+/// What the rows of a table are grouped by, and what they have: columns.
+pub const GROUPS: [&str; 5] = ["customer", "region", "merchant", "warehouse", "campaign"];
+pub const VALUES: [&str; 5] = ["amount", "quantity", "score", "weight", "priority"];
+
 /// What a service tells of its work.
 pub const LOGS: [&str; 6] = [
     "token renewed",

@@ -20,6 +20,7 @@ pub struct System {
     pub services: Vec<Service>,
     pub caches: Vec<Cache>,
     pub topics: Vec<Topic>,
+    pub databases: Vec<Database>,
 }
 
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Service {
     pub name: String,
     /// What it deals with: several of it.
     pub things: &'static str,
-    /// `db.system.name`, if it is about data.
+    /// `db.system.name`, if it stands for a database.
     pub database: Option<&'static str>,
     pub routes: Vec<Route>,
     pub work: Work,
@@ -45,6 +46,8 @@ pub struct Service {
     pub workers: u32,
     /// The cache that it has, if it has one.
     pub cache: Option<usize>,
+    /// Its connections to a database, if it asks one.
+    pub pool: Option<Pool>,
 }
 
 /// A lognormal length of time.
@@ -61,6 +64,50 @@ pub struct Work {
 pub struct Cache {
     pub name: String,
     pub entries: u32,
+}
+
+/// A database, which belongs to one service and may be read by another.
+#[derive(Debug)]
+pub struct Database {
+    pub name: String,
+    pub tables: Tables,
+    pub commit: Work,
+    pub cores: u32,
+    /// Of all its clients together.
+    pub connections: u32,
+}
+
+/// A table of things, and what has happened to each of them in another one.
+#[derive(Debug)]
+pub struct Tables {
+    pub noun: &'static str,
+    pub things: &'static str,
+    pub rows: u32,
+    /// A column with an index, and how many values it has.
+    pub group: &'static str,
+    pub groups: u32,
+    /// A column that changes.
+    pub value: &'static str,
+    pub has_history: bool,
+}
+
+/// What a replica has of a database.
+#[derive(Debug)]
+pub struct Pool {
+    pub database: usize,
+    pub max: u32,
+    /// How long a request waits for a connection: seconds.
+    pub wait: u32,
+}
+
+/// What a route asks the database of its service.
+#[derive(Debug)]
+pub struct Statements {
+    pub texts: Vec<String>,
+    pub is_transaction: bool,
+    /// How long they take, and how long they have a core: microseconds.
+    pub micros: u32,
+    pub computing: u32,
 }
 
 /// A topic that one service sends to and another one consumes.
@@ -85,12 +132,13 @@ pub struct Route {
     pub sends_to: Option<usize>,
     /// The topic whose messages it is for, in place of requests.
     pub consumes: Option<usize>,
+    pub statements: Option<Statements>,
 }
 
 impl Route {
     /// One of requests, without a cache and without messages.
     pub const fn new(verb: &'static Verb, things: &'static str, calls: Vec<Vec<Call>>) -> Self {
-        Self { verb, things, calls, kept_for: None, sends_to: None, consumes: None }
+        Self { verb, things, calls, kept_for: None, sends_to: None, consumes: None, statements: None }
     }
 }
 
@@ -110,7 +158,8 @@ pub struct Call {
 pub fn draw(seed: u64, services: usize, layers: usize) -> System {
     let layers = layer_sizes(services, layers);
     let services = draw_services(seed, &layers);
-    let mut system = System { services, layers, caches: Vec::new(), topics: Vec::new() };
+    let mut system =
+        System { services, layers, caches: Vec::new(), topics: Vec::new(), databases: Vec::new() };
     let mut dice = Dice::new(seed, "calls");
     for layer in 1..system.layers.len() {
         be_called(&mut system, layer, &mut dice);
@@ -256,6 +305,7 @@ fn service(
         replicas: 1,
         workers: 1,
         cache: None,
+        pool: None,
     }
 }
 

@@ -45,7 +45,9 @@ pub fn size(system: &mut System, rate: f64) -> Load {
     }
     let behind = rates.iter().skip(1).flatten().sum::<f64>() / rate;
     let databases = system.services.iter().zip(&rates).filter(|(service, _)| service.database.is_some());
-    let statements = databases.flat_map(|(_, rates)| rates).sum::<f64>() / rate;
+    let spans = databases.flat_map(|(_, rates)| rates).sum::<f64>();
+    let statements = connect(system, &rates);
+    let statements = (spans + statements) / rate;
     // A call has a CLIENT and a SERVER span, the edge a SERVER span, a statement its own.
     Load { mix, workers, visits: 1.0 + behind, spans: 1.0 + 2.0 * behind + statements }
 }
@@ -86,7 +88,8 @@ fn times(system: &System) -> Vec<Vec<f64>> {
             let waits = calls
                 .map(|call| times_called(call) * (2.0 * mean(LATENCY) + times[call.service][call.route]))
                 .sum::<f64>();
-            mean(service.work) + waits
+            let asks = route.statements.as_ref().map_or(0.0, |asks| f64::from(asks.micros) * 1e-6);
+            mean(service.work) + asks + waits
         };
         times[at] = service.routes.iter().map(time).collect();
     }
@@ -114,6 +117,29 @@ fn staff(service: &mut Service, in_hand: f64) {
     let each = in_hand / f64::from(service.replicas);
     let workers = (each / BUSY_AT_MOST).max(each + 3.0 * each.sqrt());
     service.workers = workers.ceil().max(2.0) as u32;
+}
+
+/// Gives services connections, and databases cores and connections, for these rates of the routes. Gives the
+/// statements per second.
+fn connect(system: &mut System, rates: &[Vec<f64>]) -> f64 {
+    let mut statements = 0.0;
+    let mut computing = vec![0.0; system.databases.len()];
+    for (service, rates) in system.services.iter_mut().zip(rates) {
+        let Some(pool) = &mut service.pool else { continue };
+        let mut in_hand = 0.0;
+        for (route, rate) in service.routes.iter().zip(rates) {
+            let Some(asks) = &route.statements else { continue };
+            statements += rate * asks.texts.len() as f64;
+            in_hand += rate * f64::from(asks.micros) * 1e-6 / f64::from(service.replicas);
+            computing[pool.database] += rate * f64::from(asks.computing) * 1e-6;
+        }
+        pool.max = pool.max.max((in_hand + 3.0 * in_hand.sqrt()).ceil() as u32 + 2);
+        system.databases[pool.database].connections += service.replicas * pool.max;
+    }
+    for (database, computing) in system.databases.iter_mut().zip(computing) {
+        database.cores = database.cores.max((computing / BUSY_AT_MOST).ceil() as u32);
+    }
+    statements
 }
 
 #[cfg(test)]

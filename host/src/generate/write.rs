@@ -2,15 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::shape::{Cache, Call, GATEWAY, Route, Service, System, Topic, Work};
+use super::shape::{Cache, Call, Database, GATEWAY, Pool, Route, Service, System, Topic, Work};
 use super::sizing::Load;
-use super::{Wanted, names, sizing};
+use super::{Wanted, databases, names, sizing};
 use crate::clock;
 use crate::error::INFALLIBLE;
 use crate::model::Bounds;
 
 /// A query that takes this multiple of the median is slow.
 const SLOW_QUERY: u64 = 5;
+
+/// Connections that a database has where nothing else is written.
+const CONNECTIONS: u32 = 100;
 
 /// Columns of a comment.
 const WIDTH: usize = 110;
@@ -38,8 +41,19 @@ pub fn write(wanted: &Wanted, system: &System, load: &Load) -> String {
     text
 }
 
-/// Caches and topics.
+/// Databases, caches and topics.
 fn backing(text: &mut String, system: &System) {
+    if !system.databases.is_empty() {
+        writeln!(text, "\n# What services keep in tables.").expect(INFALLIBLE);
+    }
+    for Database { name, tables, commit, cores, connections } in &system.databases {
+        let (commit, sql) = (lognormal(*commit), databases::sql(tables));
+        writeln!(text, "\n[databases.{name}]\ncores = {cores}").expect(INFALLIBLE);
+        if *connections > CONNECTIONS {
+            writeln!(text, "connections = {connections}").expect(INFALLIBLE);
+        }
+        write!(text, "cost = {{ commit = {commit} }}\ntables = \"\"\"\n{sql}\"\"\"\n").expect(INFALLIBLE);
+    }
     if !system.caches.is_empty() {
         writeln!(text, "\n# What services keep of the answers of others.").expect(INFALLIBLE);
     }
@@ -93,11 +107,15 @@ fn head(text: &mut String, wanted: &Wanted, system: &System, load: &Load, name: 
     let (services, layers) = (count(wanted.services as usize, "service"), system.layers.len());
     let Wanted { services: number, seed, rate, .. } = wanted;
     let (caches, topics) = (wanted.caches(), wanted.topics());
+    let databases = match wanted.databases {
+        0 => String::new(),
+        databases => format!(" --databases {databases}"),
+    };
     // In one line, however long: it is to be copied.
     writeln!(
         text,
         "# {file}: simhost generate --services {number} --seed {seed} --layers {layers} --rate {rate} \
-         --caches {caches} --topics {topics} --name {name} --out {file}\n#"
+         --caches {caches} --topics {topics}{databases} --name {name} --out {file}\n#"
     )
     .expect(INFALLIBLE);
     let words = format!(
@@ -155,6 +173,14 @@ fn service(text: &mut String, system: &System, service: &Service) {
         let name = &system.caches[cache].name;
         writeln!(text, "caches = [\"{name}\"]").expect(INFALLIBLE);
     }
+    if let Some(Pool { database, max, wait }) = &service.pool {
+        let name = &system.databases[*database].name;
+        write!(
+            text,
+            "databases.{name} = {{ pool = {{ max = {max}, wait = \"{wait}s\" }} }}\nconfig.sql-in = \"{name}\"\n"
+        )
+        .expect(INFALLIBLE);
+    }
     if let Some(database) = service.database {
         let slow = clock::show(u64::from(service.work.median) * 1_000 * SLOW_QUERY);
         writeln!(text, "config.database = \"{database}\"\nconfig.slow-query = \"{slow}\"").expect(INFALLIBLE);
@@ -176,6 +202,10 @@ fn service(text: &mut String, system: &System, service: &Service) {
         if let Some(database) = service.database {
             let statement = names::statement(database, route.verb);
             write!(text, ", span = \"{statement} {}\"", service.things).expect(INFALLIBLE);
+        }
+        if let Some(asks) = &route.statements {
+            let transaction = if asks.is_transaction { ", transaction = true" } else { "" };
+            write!(text, "{transaction}, sql = \"{}\"", asks.texts.join("; ")).expect(INFALLIBLE);
         }
         if !route.calls.is_empty() {
             write!(text, ", calls = \"{}\"", calls(system, route)).expect(INFALLIBLE);
