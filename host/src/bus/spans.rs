@@ -16,7 +16,7 @@ use crate::message::Request;
 use crate::metrics;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, Scope, SpanKind, SpanLink,
+    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, SpanKind, SpanLink,
     SpanRecord, Status, Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
@@ -238,7 +238,7 @@ impl OpenSpan {
         }
     }
 
-    /// A span that is kept. The parent of a SERVER or a CONSUMER span is another process.
+    /// A span that is kept.
     fn new(
         trace: &Trace,
         span: SpanId,
@@ -248,26 +248,7 @@ impl OpenSpan {
         (name, attributes): (Text, Attributes),
         now: Nanos,
     ) -> Self {
-        Self(Some(Box::new(SpanRecord {
-            trace_id: trace.trace_id,
-            span_id: span,
-            parent,
-            remote_parent: matches!(kind, SpanKind::Server | SpanKind::Consumer) && parent.is_some(),
-            flags: trace.flags,
-            trace_state: trace.trace_state.clone(),
-            resource,
-            scope: Scope::Bus,
-            kind,
-            name,
-            start: now,
-            end: now,
-            attributes,
-            events: Vec::new(),
-            links: Box::default(),
-            status: Status::Unset,
-            dropped_attributes: 0,
-            dropped_events: 0,
-        })))
+        Self(Some(Box::new(trace.span((parent, span), resource, (kind, name), attributes, now))))
     }
 
     /// The request goes to this replica. Until then nothing is known of a connection.

@@ -396,25 +396,18 @@ impl RequestScope {
         if !self.trace.recording {
             return;
         }
+        let (of, called) = ((span.parent, span.id), (span.kind, Text::Owned(span.name)));
+        let attributes = Attributes { own: span.attributes, ..Attributes::default() };
         recorder.span(SpanRecord {
-            trace_id: self.trace.trace_id,
-            span_id: span.id,
-            parent: span.parent,
+            // Whatever kind a guest gives it, its parent is in this process.
             remote_parent: false,
-            flags: self.trace.flags,
-            trace_state: self.trace.trace_state.clone(),
-            resource,
             scope: Scope::Guest,
-            kind: span.kind,
-            name: Text::Owned(span.name),
-            start: span.start,
             end: now,
-            attributes: Attributes { own: span.attributes, ..Attributes::default() },
             events: span.events,
-            links: Box::default(),
             status: span.status,
             dropped_attributes: span.dropped_attributes,
             dropped_events: span.dropped_events,
+            ..self.trace.span(of, resource, called, attributes, span.start)
         });
     }
 }

@@ -3,7 +3,7 @@
 use crate::context::SpanId;
 use crate::metrics::Origin;
 use crate::model::Nanos;
-use crate::telemetry::record::{Attributes, ResourceId, Scope, SpanKind, SpanRecord, Status, Text};
+use crate::telemetry::record::{Attributes, ResourceId, SpanKind, SpanRecord, Text};
 
 use super::RequestScope;
 
@@ -18,28 +18,7 @@ impl RequestScope {
         start: Nanos,
     ) -> Option<Box<SpanRecord>> {
         let trace = &self.trace;
-        trace.recording.then(|| {
-            Box::new(SpanRecord {
-                trace_id: trace.trace_id,
-                span_id: id,
-                parent,
-                remote_parent: false,
-                flags: trace.flags,
-                trace_state: trace.trace_state.clone(),
-                resource,
-                scope: Scope::Bus,
-                kind,
-                name,
-                start,
-                end: start,
-                attributes,
-                events: Vec::new(),
-                links: Box::default(),
-                status: Status::Unset,
-                dropped_attributes: 0,
-                dropped_events: 0,
-            })
-        })
+        trace.recording.then(|| Box::new(trace.span((parent, id), resource, (kind, name), attributes, start)))
     }
 
     /// Where what is measured of the span `id` comes from, at `time`.

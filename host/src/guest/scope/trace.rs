@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::context::probability::with_threshold;
 use crate::context::{SpanId, TraceFlags, TraceId};
+use crate::model::Nanos;
 use crate::rng::{Key, Purpose};
+use crate::telemetry::record::{Attributes, ResourceId, Scope, SpanKind, SpanRecord, Status, Text};
 
 /// What all spans of a trace have in common within one process.
 #[derive(Clone, Debug)]
@@ -24,6 +26,38 @@ impl Trace {
     /// of the trace id, which may be a client's.
     pub const fn chance(&self, purpose: Purpose, span: SpanId) -> Key {
         self.key.with(purpose as u64).with(span.0.get())
+    }
+
+    /// A span that begins at `start` and has ended there, until who keeps it says otherwise. The parent of a SERVER
+    /// or a CONSUMER span is in another process.
+    pub fn span(
+        &self,
+        (parent, id): (Option<SpanId>, SpanId),
+        resource: ResourceId,
+        (kind, name): (SpanKind, Text),
+        attributes: Attributes,
+        start: Nanos,
+    ) -> SpanRecord {
+        SpanRecord {
+            trace_id: self.trace_id,
+            span_id: id,
+            parent,
+            remote_parent: matches!(kind, SpanKind::Server | SpanKind::Consumer) && parent.is_some(),
+            flags: self.flags,
+            trace_state: self.trace_state.clone(),
+            resource,
+            scope: Scope::Bus,
+            kind,
+            name,
+            start,
+            end: start,
+            attributes,
+            events: Vec::new(),
+            links: Box::default(),
+            status: Status::Unset,
+            dropped_attributes: 0,
+            dropped_events: 0,
+        }
     }
 
     /// From here on nothing is kept, and nothing says by which threshold.

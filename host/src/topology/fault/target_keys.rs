@@ -4,7 +4,7 @@ use serde_json::json;
 use toml::de::DeValue;
 
 use super::super::address;
-use super::super::key::{Key, Optional, RequiredIf};
+use super::super::key::{Declared, Key, Optional, RequiredIf};
 use super::super::patterns;
 use super::super::reader::{Table, Value};
 use super::super::schema::text;
@@ -26,45 +26,35 @@ pub(super) static TARGET: Key<Sub, RequiredIf> = Key {
     says: "the service and what of it, the database, the cache or the topic: see [target](faults.md#target)",
 };
 
+/// The keys of a target: what holds several, and behind it those of each.
+static KEYS: [&dyn Declared; 13] = [
+    &ONE_OF,
+    &SERVICE,
+    &FROM,
+    &LINK,
+    &ROUTE,
+    &REPLICA,
+    &FROM_REPLICA,
+    &SPAN,
+    &DATABASE,
+    &CACHE,
+    &TOPIC,
+    &GROUP,
+    &PARTITION,
+];
+
 /// The target of a fault, or several.
 pub(super) static SEVERAL: Section = Section {
     name: "target",
     says: "what a fault strikes: a service and what of it, a database, a cache, or a topic and what of it",
-    keys: &[
-        &ONE_OF,
-        &SERVICE,
-        &FROM,
-        &LINK,
-        &ROUTE,
-        &REPLICA,
-        &FROM_REPLICA,
-        &SPAN,
-        &DATABASE,
-        &CACHE,
-        &TOPIC,
-        &GROUP,
-        &PARTITION,
-    ],
+    keys: &KEYS,
     rules: &[],
 };
 
 pub(super) static EACH: Section = Section {
     name: "one-of",
     says: "one of several targets, of which one is drawn",
-    keys: &[
-        &SERVICE,
-        &FROM,
-        &LINK,
-        &ROUTE,
-        &REPLICA,
-        &FROM_REPLICA,
-        &SPAN,
-        &DATABASE,
-        &CACHE,
-        &TOPIC,
-        &GROUP,
-        &PARTITION,
-    ],
+    keys: KEYS.split_at(1).1,
     rules: &[],
 };
 
