@@ -16,8 +16,8 @@ use crate::message::Request;
 use crate::metrics;
 use crate::model::Nanos;
 use crate::telemetry::record::{
-    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, SpanKind, SpanLink,
-    SpanRecord, Status, Text, Value,
+    Attributes, Event, ExceptionSpan, KeyValue, PEER_NAMES, ResourceId, SpanKind, SpanLink, SpanRecord,
+    Status, Text, Value,
 };
 use crate::telemetry::recorder::Recorder;
 

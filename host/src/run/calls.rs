@@ -127,6 +127,21 @@ impl<'a> Found<'a> {
         Some(all.into_iter().flatten().collect())
     }
 
+    /// The topics that something is sent to, faults that deploy other guests included; none where one of the
+    /// services has a guest about which nothing is known.
+    pub fn published(&self) -> Option<BTreeSet<String>> {
+        let mut topics = BTreeSet::new();
+        for (index, service) in self.model.services.iter().enumerate() {
+            topics.extend(guests::published(&service.code, &service.config)?);
+            for Deployment { code, config, .. } in deployments(self.model, ServiceId(index as u32)) {
+                topics.extend(guests::published(code, &config)?);
+            }
+        }
+        let dead_letters = self.model.subscriptions.iter().filter_map(|one| one.dead_letter);
+        topics.extend(dead_letters.map(|topic| self.model.topics[topic].name.clone()));
+        Some(topics)
+    }
+
     /// What a request meets. `path` is percent-encoded; its query does not count.
     pub fn meets(&self, service: ServiceId, method: &str, path: &str) -> Meets {
         let path = path.split('?').next().unwrap_or(path);

@@ -125,7 +125,7 @@ impl Draft {
             self.node(Kind::Topic, &topic.name, topic.system.name());
         }
         for (index, service) in model.services.iter().enumerate() {
-            for topic in published(&service.code, &service.config) {
+            for topic in published(&service.code, &service.config).unwrap_or_default() {
                 let Some(at) = model.topics.iter().position(|known| known.name == topic) else { continue };
                 self.edge(clients + index, first + at, Some(String::new()));
             }

@@ -29,76 +29,99 @@ pub struct Operation {
     pub key: Option<String>,
 }
 
-/// The routes of a guest that call others; none of a guest about which nothing is known.
-pub fn operations(code: &Code, config: &IndexMap<String, String>) -> Option<Vec<Operation>> {
+type Config = IndexMap<String, String>;
+
+/// What is known of a built-in guest with its configuration.
+struct BuiltIn {
+    name: &'static str,
+    /// Its routes that call others.
+    calls: fn(&Config) -> Vec<Operation>,
+    /// The names of the spans that it makes; none where what it gets decides them.
+    spans: fn(&Config) -> Option<Vec<&str>>,
+    /// The topics that it sends to.
+    sends: fn(&Config) -> Vec<String>,
+}
+
+/// One that does none of it.
+const PLAIN: BuiltIn =
+    BuiltIn { name: "", calls: |_| Vec::new(), spans: |_| Some(Vec::new()), sends: |_| Vec::new() };
+
+/// All of them, in the order of [`EMBEDDED`](crate::engine::EMBEDDED). A contract of components has no place for what
+/// code calls, so it stands here.
+static BUILT_IN: [BuiltIn; 15] = [
+    BuiltIn {
+        name: "orders",
+        calls: of_orders,
+        spans: |_| {
+            Some(vec![
+                "process_order",
+                "validate_order",
+                "check_inventory",
+                "reserve_inventory",
+                "charge_payment",
+                "send_notification",
+            ])
+        },
+        ..PLAIN
+    },
+    BuiltIn { name: "inventory", spans: |_| Some(vec!["reserve_stock", "slow_lookup"]), ..PLAIN },
+    BuiltIn { name: "payment", ..PLAIN },
+    BuiltIn { name: "notification", ..PLAIN },
+    BuiltIn { name: "gateway", calls: of_gateway, ..PLAIN },
+    BuiltIn { name: "checkout", calls: of_checkout, spans: |_| Some(vec!["validate-order"]), ..PLAIN },
+    BuiltIn { name: "stock", spans: |_| Some(vec!["db.reserve-stock"]), ..PLAIN },
+    BuiltIn {
+        name: "items",
+        spans: |_| Some(vec!["validate_input", "DB INSERT items", "log_event"]),
+        ..PLAIN
+    },
+    BuiltIn {
+        name: "storefront",
+        calls: of_storefront,
+        spans: |_| Some(vec!["process_order", "validate_inventory", "charge_payment"]),
+        sends: |config| topic(config, "order-events"),
+    },
+    // Its spans are named by topics.
+    BuiltIn { name: "mailer", spans: |_| None, ..PLAIN },
+    BuiltIn { name: "dispatch", calls: of_dispatch, sends: |config| topic(config, ""), ..PLAIN },
+    BuiltIn {
+        name: "command",
+        calls: of_command,
+        spans: |_| Some(vec!["process-message", "sweep"]),
+        ..PLAIN
+    },
+    BuiltIn { name: "service", calls: of_service, spans: spans_of_service, sends: sends_of_service },
+    BuiltIn { name: "hop", calls: of_hop, ..PLAIN },
+    BuiltIn { name: "noop", ..PLAIN },
+];
+
+/// What is known of the code of a service; none of a guest in a file.
+fn known(code: &Code) -> Option<&'static BuiltIn> {
     let Code::Embedded(name) = code else { return None };
-    match name.as_str() {
-        "service" => Some(of_service(config)),
-        "hop" => {
-            let next = config.get("next").and_then(|next| fixed(ONLY, "next", next));
-            Some(next.into_iter().collect())
-        }
-        "orders" => Some(of_orders(config)),
-        "gateway" => Some(of_gateway(config)),
-        "checkout" => {
-            let inventory = config.get("inventory").map_or("inventory-service", String::as_str);
-            Some(
-                fixed("POST /orders", "inventory", &format!("POST {inventory}/reserve"))
-                    .into_iter()
-                    .collect(),
-            )
-        }
-        "storefront" => {
-            let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
-            let inventory = format!("{}/items/{{order}}", name("inventory"));
-            let payment = format!("POST {}/charges", name("payment"));
-            let calls = [("inventory", inventory), ("payment", payment)];
-            Some(calls.iter().filter_map(|(key, calls)| fixed("POST /orders", key, calls)).collect())
-        }
-        "dispatch" => {
-            let server = config.get("server").map_or("my-server", String::as_str);
-            Some(fixed("POST /dispatch", "server", &format!("POST {server}/command")).into_iter().collect())
-        }
-        "command" => {
-            let downstream = config.get("downstream").filter(|name| !name.is_empty());
-            let calls = |route| fixed(route, "downstream", &format!("POST {}/command", downstream?));
-            Some([&*of_topic("*"), &*of_job("sweep")].into_iter().filter_map(calls).collect())
-        }
-        "stock" | "items" | "mailer" | "inventory" | "payment" | "notification" | "noop" => Some(Vec::new()),
-        _ => None,
-    }
+    BUILT_IN.iter().find(|guest| guest.name == name)
+}
+
+/// The routes of a guest that call others; none of a guest about which nothing is known.
+pub fn operations(code: &Code, config: &Config) -> Option<Vec<Operation>> {
+    known(code).map(|guest| (guest.calls)(config))
 }
 
 /// The names of the spans that a guest makes; none of a guest about which nothing is known.
-pub fn spans<'a>(code: &Code, config: &'a IndexMap<String, String>) -> Option<Vec<&'a str>> {
-    let Code::Embedded(name) = code else { return None };
-    match name.as_str() {
-        "service" => {
-            let is_span = |key: &str| key == "span" || key.ends_with(".span");
-            Some(config.iter().filter(|(key, _)| is_span(key)).map(|(_, name)| name.as_str()).collect())
-        }
-        "orders" => Some(vec![
-            "process_order",
-            "validate_order",
-            "check_inventory",
-            "reserve_inventory",
-            "charge_payment",
-            "send_notification",
-        ]),
-        "inventory" => Some(vec!["reserve_stock", "slow_lookup"]),
-        "checkout" => Some(vec!["validate-order"]),
-        "stock" => Some(vec!["db.reserve-stock"]),
-        "items" => Some(vec!["validate_input", "DB INSERT items", "log_event"]),
-        "storefront" => Some(vec!["process_order", "validate_inventory", "charge_payment"]),
-        "command" => Some(vec!["process-message", "sweep"]),
-        "gateway" | "dispatch" | "payment" | "notification" | "hop" | "noop" => Some(Vec::new()),
-        _ => None,
+pub fn spans<'a>(code: &Code, config: &'a Config) -> Option<Vec<&'a str>> {
+    known(code).and_then(|guest| (guest.spans)(config))
+}
+
+/// The topics that a service sends to; none of a guest about which nothing is known.
+pub fn published(code: &Code, config: &Config) -> Option<Vec<String>> {
+    match code {
+        Code::External(_) => Some(Vec::new()),
+        code => known(code).map(|guest| (guest.sends)(config)),
     }
 }
 
 /// Each table of the configuration is a route, a job or a topic, and calls what its own `calls` says, or the
 /// one beside the tables.
-fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
+fn of_service(config: &Config) -> Vec<Operation> {
     let table = |(key, named): (&String, &String)| match key.rsplit_once('.')? {
         (table, "route") => Some((table.to_owned(), named.clone())),
         (table, "job") => Some((table.to_owned(), of_job(named))),
@@ -121,7 +144,7 @@ fn of_service(config: &IndexMap<String, String>) -> Vec<Operation> {
 }
 
 /// The databases that the guest `service` uses: system, and the name by which it is told from others.
-pub fn databases(code: &Code, config: &IndexMap<String, String>, service: &str) -> Vec<(String, String)> {
+pub fn databases(code: &Code, config: &Config, service: &str) -> Vec<(String, String)> {
     if !matches!(code, Code::Embedded(name) if name == "service") {
         return Vec::new();
     }
@@ -141,31 +164,57 @@ pub fn databases(code: &Code, config: &IndexMap<String, String>, service: &str) 
     found
 }
 
-/// The topics that a guest sends to, as far as that is known.
-pub fn published(code: &Code, config: &IndexMap<String, String>) -> Vec<String> {
-    let Code::Embedded(name) = code else { return Vec::new() };
-    let named = |usual: &str| {
-        let topic = config.get("topic").map_or(usual, String::as_str);
-        Vec::from_iter((!topic.is_empty()).then(|| topic.to_owned()))
+/// The topic that the configuration names, or the usual one.
+fn topic(config: &Config, usual: &str) -> Vec<String> {
+    let topic = config.get("topic").map_or(usual, String::as_str);
+    Vec::from_iter((!topic.is_empty()).then(|| topic.to_owned()))
+}
+
+fn spans_of_service(config: &Config) -> Option<Vec<&str>> {
+    let is_span = |key: &str| key == "span" || key.ends_with(".span");
+    Some(config.iter().filter(|(key, _)| is_span(key)).map(|(_, name)| name.as_str()).collect())
+}
+
+fn sends_of_service(config: &Config) -> Vec<String> {
+    let is_setting = |key: &str| match key.rsplit_once('.') {
+        Some((table, name)) => name == "publish" && !table.contains('.') && table != "metrics",
+        None => key == "publish",
     };
-    match name.as_str() {
-        "storefront" => named("order-events"),
-        "dispatch" => named(""),
-        "service" => {
-            let is_setting = |key: &str| match key.rsplit_once('.') {
-                Some((table, name)) => name == "publish" && !table.contains('.') && table != "metrics",
-                None => key == "publish",
-            };
-            let texts = config.iter().filter(|(key, _)| is_setting(key));
-            let messages = texts.filter_map(|(_, text)| Calls::parse(text).ok());
-            messages.flat_map(|messages| messages.0.into_iter().flatten()).map(|one| one.service).collect()
-        }
-        _ => Vec::new(),
-    }
+    let texts = config.iter().filter(|(key, _)| is_setting(key));
+    let messages = texts.filter_map(|(_, text)| Calls::parse(text).ok());
+    messages.flat_map(|messages| messages.0.into_iter().flatten()).map(|one| one.service).collect()
+}
+
+fn of_hop(config: &Config) -> Vec<Operation> {
+    config.get("next").and_then(|next| fixed(ONLY, "next", next)).into_iter().collect()
+}
+
+fn of_checkout(config: &Config) -> Vec<Operation> {
+    let inventory = config.get("inventory").map_or("inventory-service", String::as_str);
+    fixed("POST /orders", "inventory", &format!("POST {inventory}/reserve")).into_iter().collect()
+}
+
+fn of_storefront(config: &Config) -> Vec<Operation> {
+    let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
+    let inventory = format!("{}/items/{{order}}", name("inventory"));
+    let payment = format!("POST {}/charges", name("payment"));
+    let calls = [("inventory", inventory), ("payment", payment)];
+    calls.iter().filter_map(|(key, calls)| fixed("POST /orders", key, calls)).collect()
+}
+
+fn of_dispatch(config: &Config) -> Vec<Operation> {
+    let server = config.get("server").map_or("my-server", String::as_str);
+    fixed("POST /dispatch", "server", &format!("POST {server}/command")).into_iter().collect()
+}
+
+fn of_command(config: &Config) -> Vec<Operation> {
+    let downstream = config.get("downstream").filter(|name| !name.is_empty());
+    let calls = |route| fixed(route, "downstream", &format!("POST {}/command", downstream?));
+    [&*of_topic("*"), &*of_job("sweep")].into_iter().filter_map(calls).collect()
 }
 
 /// The calls of each service that the configuration may name, in the order in which they are made.
-fn of_orders(config: &IndexMap<String, String>) -> Vec<Operation> {
+fn of_orders(config: &Config) -> Vec<Operation> {
     let name = |key: &str| config.get(key).cloned().unwrap_or_else(|| format!("{key}-service"));
     let inventory = name("inventory");
     let steps = [
@@ -178,7 +227,7 @@ fn of_orders(config: &IndexMap<String, String>) -> Vec<Operation> {
 
 /// Each table of the configuration is a route. Its requests go to one service, after another has let
 /// them pass if there is an `auth`.
-fn of_gateway(config: &IndexMap<String, String>) -> Vec<Operation> {
+fn of_gateway(config: &Config) -> Vec<Operation> {
     let tables = config.iter().filter_map(|(key, route)| Some((key.strip_suffix(".route")?, route)));
     let mut operations = Vec::new();
     for (table, route) in tables.filter(|(table, _)| !table.contains('.')) {
@@ -204,4 +253,15 @@ fn of_gateway(config: &IndexMap<String, String>) -> Vec<Operation> {
 fn fixed(route: &str, key: &str, calls: &str) -> Option<Operation> {
     let calls = Calls::parse(calls).ok()?;
     Some(Operation { route: route.to_owned(), calls, key: Some(key.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EMBEDDED;
+
+    #[test]
+    fn every_guest_that_ships_is_known_once() {
+        assert_eq!(BUILT_IN.each_ref().map(|guest| guest.name), EMBEDDED.map(|(name, _)| name));
+    }
 }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::error::{Problem, did_you_mean, list, quote};
 use crate::model::{
     CacheEffect, CacheFault, Code, ConnectionPool, Distribution, Effect, Fault, Nanos, Part, Place, Schedule,
-    ServiceId, Target,
+    ServiceId, Target, TopicTarget,
 };
 use crate::topology::{is_inside, parameters};
 
@@ -32,6 +32,7 @@ pub fn problems(run: &Run<'_>) -> Vec<Problem> {
         problems.extend(idle(run, fault));
         problems.extend(unasked(run, fault));
         problems.extend(unused(run, fault));
+        problems.extend(unsent(run, fault));
         problems.extend(end.and_then(|end| too_late(run, index, end)));
     }
     problems.into_iter().map(Problem::of_fault).collect()
@@ -130,6 +131,29 @@ fn unused(run: &Run<'_>, fault: &Fault) -> Option<Problem> {
     );
     let problem = Problem::warning(text).at(fault.place.clone(), "no answer ever comes");
     Some(problem.help(format!("write timeout = \"50ms\" in [caches.{name}]")))
+}
+
+/// Topics of a fault of messages that nobody sends any to.
+fn unsent(run: &Run<'_>, fault: &Fault) -> Vec<Problem> {
+    let is_of_messages = matches!(&fault.effect, Effect::Topic { fault, .. } if fault.is_of_messages());
+    // What is sent by guests from the command line is not known.
+    let sent = run.found.published().filter(|_| is_of_messages && run.options.guests.is_empty());
+    let Some(sent) = sent else { return Vec::new() };
+    let name = |target: &TopicTarget| run.model.topics[target.topic].name.as_str();
+    let mut unsent: Vec<&str> =
+        fault.topics().iter().map(name).filter(|topic| !sent.contains(*topic)).collect();
+    let never_strikes = unsent.len() == fault.topics().len();
+    unsent.dedup();
+    let of_topic = |topic: &str| {
+        let why = format!("nobody sends to the topic {}", quote(topic));
+        let problem = match never_strikes {
+            true => never(fault, &why),
+            false => at_times_never(fault, topic, &why),
+        };
+        let help = format!("let a service send to it: publish = {} of the guest \"service\"", quote(topic));
+        problem.at(fault.place.clone(), "no message is struck").help(help)
+    };
+    unsent.into_iter().map(of_topic).collect()
 }
 
 /// A fault between two services of which one does not call the other, or not on that route.

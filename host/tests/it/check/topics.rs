@@ -38,6 +38,29 @@ fn a_service_gets_messages_of_the_topics_of_its_subscriptions() {
 }
 
 #[test]
+fn a_fault_of_messages_strikes_a_topic_that_somebody_sends_to() {
+    let lost = |target: &str| {
+        let fault = format!("[[faults]]\nname = \"lost\"\nkind = \"lose-messages\"\ntarget = {target}\n");
+        let audits = "[topics.audits]\n[[subscriptions]]\ntopic = \"audits\"\nservice = \"mailer\"\n";
+        shop(
+            "order-events/{id}",
+            &format!("{MAIL}\nconfig.audit = {{ topic = \"audits\" }}"),
+            &format!("{SUBSCRIPTION}{audits}{fault}"),
+        )
+    };
+    let words =
+        ["the fault \"lost\" never strikes: nobody sends to the topic \"audits\"", "publish = \"audits\""];
+    warned(&lost("{ topic = \"audits\" }"), &words);
+    let words = ["where it is drawn for audits, the fault \"lost\" never strikes: nobody sends"];
+    warned(&lost("{ one-of = [{ topic = \"order-events\" }, { topic = \"audits\" }] }"), &words);
+    let checked = check(&lost("{ topic = \"order-events\" }"), &["--strict"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    // What a guest from the command line sends is not known.
+    let checked = check(&lost("{ topic = \"audits\" }"), &["--strict", "--guest", "shop=storefront"]);
+    assert!(!checked.stderr.contains("nobody sends"), "{}", checked.stderr);
+}
+
+#[test]
 fn messages_in_a_configuration_are_refused_with_all_that_is_wrong() {
     let mailer = format!(
         "{MAIL}\nconfig.again = {{ topic = \"order-events\", cache = \"1s\" }}\n\
