@@ -153,6 +153,26 @@ mod tests {
     }
 
     #[test]
+    fn databases_change_nothing_but_who_asks_them() {
+        let names = |text: &str| {
+            let model = topology::parse("generated.toml", text, std::path::Path::new(""), &["service"]);
+            let model = model.expect("it is valid").model;
+            (
+                model.databases.len(),
+                model.services.into_iter().map(|service| service.name).collect::<Vec<_>>(),
+            )
+        };
+        for (services, databases) in [(2, 5), (40, 12), (2_000, 100)] {
+            let without = generate(&wanted(services)).expect("a topology");
+            let with = generate(&Wanted { databases, ..wanted(services) }).expect("a topology");
+            let ((none, plain), (some, same)) = (names(&without), names(&with));
+            assert_eq!((none, &plain), (0, &same));
+            assert!(!without.contains("--databases") && with.contains(&format!(" --databases {databases} ")));
+            assert!(some == databases as usize || services == 2, "{some} of {services}");
+        }
+    }
+
+    #[test]
     fn a_seed_gives_one_topology_and_another_seed_another() {
         let text = generate(&wanted(30)).expect("a topology");
         assert_eq!(generate(&wanted(30)).expect("a topology"), text);

@@ -38,16 +38,17 @@ const ROW: u32 = 2;
 pub fn add_databases(system: &mut System, seed: u64, wanted: usize) {
     let mut dice = Dice::new(seed, "databases");
     let mut owners = candidates(system, &mut dice);
-    let mut readers = owners.split_off(wanted.min(owners.len())).into_iter();
+    let others = owners.split_off(wanted.min(owners.len()));
+    let mut readers =
+        others.into_iter().filter(|service| between(system).contains(service)).collect::<Vec<_>>();
     owners.sort_unstable();
     for owner in owners {
         let name = name(system, owner);
         let database = draw(seed, name, &system.services[owner]);
         let number = system.databases.len();
         ask(&mut system.services[owner], seed, number, &database);
-        let reader = readers.next().filter(|_| dice.chance(SHARED));
-        if let Some(reader) = reader {
-            ask(&mut system.services[reader], seed, number, &database);
+        if let Some(reader) = readers.pop().filter(|_| dice.chance(SHARED)) {
+            read(&mut system.services[reader], seed, number, &database);
         }
         system.databases.push(database);
     }
@@ -90,19 +91,35 @@ fn draw(seed: u64, name: String, owner: &Service) -> Database {
     Database { name, tables, commit, cores: dice.one_of(&[2, 4, 8]), connections: 0 }
 }
 
-/// Lets every route of a service have statements for a database.
+/// Lets every route of a service have statements for its own database.
 fn ask(service: &mut Service, seed: u64, number: usize, database: &Database) {
-    let mut dice = Dice::new(seed, &format!("statements of {}", service.name));
-    service.pool = Some(Pool { database: number, max: dice.one_of(&CONNECTIONS), wait: dice.one_of(&WAITS) });
+    let mut dice = connected(service, seed, number);
     // Its spans were those of a database that it stood for.
     service.database = None;
     for route in &mut service.routes {
-        route.statements = Some(statements(route, database, &mut dice));
+        route.statements = Some(statements(route, "{id}", database, &mut dice));
     }
 }
 
-/// What a route asks, by what it is for.
-fn statements(route: &Route, database: &Database, dice: &mut Dice) -> Statements {
+/// Lets those routes of a service that only read have statements for the database of another one: any of its rows.
+fn read(service: &mut Service, seed: u64, number: usize, database: &Database) {
+    let mut dice = connected(service, seed, number);
+    let any = format!("{{1..{}}}", database.tables.rows);
+    let reads = |route: &&mut Route| route.verb.only_reads && route.consumes.is_none();
+    for route in service.routes.iter_mut().filter(reads) {
+        route.statements = Some(statements(route, &any, database, &mut dice));
+    }
+}
+
+/// Gives a service connections. Gives the chance of its statements.
+fn connected(service: &mut Service, seed: u64, database: usize) -> Dice {
+    let mut dice = Dice::new(seed, &format!("statements of {}", service.name));
+    service.pool = Some(Pool { database, max: dice.one_of(&CONNECTIONS), wait: dice.one_of(&WAITS) });
+    dice
+}
+
+/// What a route asks, by what it is for. `id` stands for the id of a row.
+fn statements(route: &Route, id: &str, database: &Database, dice: &mut Dice) -> Statements {
     let Tables { noun, things, rows, group, groups, value, has_history } = &database.tables;
     let history = |id: &str| format!("INSERT INTO {noun}_history ({noun}_id, step) VALUES ({id}, {{1..5}})");
     let some = dice.one_of(&[10, 20, 50]);
@@ -111,12 +128,12 @@ fn statements(route: &Route, database: &Database, dice: &mut Dice) -> Statements
         (Some(_), _) if *has_history => (vec![history("{key}")], 0),
         (Some(_), _) => (vec![format!("UPDATE {things} SET {value} = {value} + 1 WHERE id = {{key}}")], 0),
         (_, "show") => {
-            let one = format!("SELECT {group}, {value} FROM {things} WHERE id = {{id}}");
+            let one = format!("SELECT {group}, {value} FROM {things} WHERE id = {id}");
             let steps =
-                format!("SELECT step, made_at FROM {noun}_history WHERE {noun}_id = {{id}} ORDER BY id");
+                format!("SELECT step, made_at FROM {noun}_history WHERE {noun}_id = {id} ORDER BY id");
             let joined = format!(
                 "SELECT one.{value}, max(past.step) FROM {things} one JOIN {noun}_history past ON past.{noun}_id = \
-                 one.id WHERE one.id = {{id}} GROUP BY one.{value}"
+                 one.id WHERE one.id = {id} GROUP BY one.{value}"
             );
             match dice.below(if *has_history { 3 } else { 1 }) {
                 0 => (vec![one], 0),
@@ -150,20 +167,21 @@ fn statements(route: &Route, database: &Database, dice: &mut Dice) -> Statements
             if dice.chance(0.5) { (vec![counted, one], of_group) } else { (vec![one], 0) }
         }
         (_, "change") => {
-            let locked = format!("SELECT {value} FROM {things} WHERE id = {{id}} FOR UPDATE");
-            let one = format!("UPDATE {things} SET {value} = {{5..250}} WHERE id = {{id}}");
-            if *has_history { (vec![locked, one, history("{id}")], 0) } else { (vec![one], 0) }
+            let locked = format!("SELECT {value} FROM {things} WHERE id = {id} FOR UPDATE");
+            let one = format!("UPDATE {things} SET {value} = {{5..250}} WHERE id = {id}");
+            if *has_history { (vec![locked, one, history(id)], 0) } else { (vec![one], 0) }
         }
-        _ => (vec![format!("DELETE FROM {things} WHERE id = {{id}}")], 0),
+        _ => (vec![format!("DELETE FROM {things} WHERE id = {id}")], 0),
     };
     let is_transaction = texts.len() > 1 && !route.verb.only_reads;
-    let count = texts.len() as u32;
+    // Beginning and ending a transaction are statements, too.
+    let count = texts.len() as u32 + 2 * u32::from(is_transaction);
     let is_write = !route.verb.only_reads || route.consumes.is_some();
     let commit = if is_write { database.commit.median } else { 0 };
     Statements {
         is_transaction,
-        // Beginning and ending a transaction are statements, too.
-        micros: (count + 2 * u32::from(is_transaction)) * STATEMENT + read * ROW + commit,
+        count,
+        micros: count * STATEMENT + read * ROW + commit,
         computing: count * COMPUTING + read * ROW,
         texts,
     }

@@ -105,6 +105,8 @@ pub struct Pool {
 pub struct Statements {
     pub texts: Vec<String>,
     pub is_transaction: bool,
+    /// How many they are, those that begin and end a transaction included.
+    pub count: u32,
     /// How long they take, and how long they have a core: microseconds.
     pub micros: u32,
     pub computing: u32,

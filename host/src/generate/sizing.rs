@@ -129,7 +129,7 @@ fn connect(system: &mut System, rates: &[Vec<f64>]) -> f64 {
         let mut in_hand = 0.0;
         for (route, rate) in service.routes.iter().zip(rates) {
             let Some(asks) = &route.statements else { continue };
-            statements += rate * asks.texts.len() as f64;
+            statements += rate * f64::from(asks.count);
             in_hand += rate * f64::from(asks.micros) * 1e-6 / f64::from(service.replicas);
             computing[pool.database] += rate * f64::from(asks.computing) * 1e-6;
         }

@@ -71,6 +71,28 @@ fn every_route_of_the_edge_leads_through_the_system_and_back() {
 }
 
 #[test]
+fn databases_are_drawn_with_tables_and_statements_that_they_take() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("shop.toml");
+    for (seed, services, databases) in [("1", "10", "3"), ("2", "40", "8"), ("3", "100", "20")] {
+        let arguments = ["--services", services, "--seed", seed, "--databases", databases, "--name", "shop"];
+        let written = generate(&arguments).success().to_owned();
+        assert_eq!(generate(&arguments).success(), written);
+        assert_eq!(written.matches("\n[databases.").count().to_string(), databases);
+        fs::write(&path, &written).expect("a topology");
+        let checked = finish(simhost().arg("check").arg(&path).arg("--strict"));
+        assert!(checked.success().starts_with("shop: good to run\n"), "{checked:?}");
+        let (finished, records) = run(&path, &routes_of_the_edge(&written));
+        let answers: Vec<_> = finished.success().lines().filter(|line| line.contains(" answered ")).collect();
+        assert!(answers.iter().all(|answer| !answer.contains(" answered 409 ")), "{answers:#?}");
+        let good = answers.iter().filter(|answer| answer.contains(" answered 200 ")).count();
+        assert!(good * 10 >= answers.len() * 9, "{answers:#?}");
+        assert!(records.contains("\"db.query.text\""), "no statement in {} requests", answers.len());
+        assert!(!records.contains("\"db.response.status_code\""), "some statements failed");
+    }
+}
+
+#[test]
 fn a_thousand_services_start_and_answer() {
     let (finished, _) = run(&shipped(1_000), &["GET /products/7".to_owned()]);
     assert!(finished.success().starts_with("GET /products/7 answered 200 in "), "{finished:?}");
@@ -110,9 +132,10 @@ fn the_first_line_of_a_file_is_the_command_that_writes_it() {
         let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
         finish(simhost().current_dir(folder.path()).args(words)).success().to_owned()
     };
-    for arguments in
-        [&["--services", "12"][..], &["--services", "7", "--layers", "3", "--seed", "9", "--name", "a"]]
-    {
+    for arguments in [
+        &["--services", "12"][..],
+        &["--services", "7", "--layers", "3", "--seed", "9", "--name", "a", "--databases", "2"],
+    ] {
         let written = generate(arguments).success().to_owned();
         let line = written.lines().next().expect("a line");
         assert!(["--seed", "--layers", "--rate", "--name"].iter().all(|flag| line.contains(flag)), "{line}");
@@ -136,10 +159,11 @@ fn a_file_is_named_in_its_first_line() {
 
 #[test]
 fn what_cannot_be_generated_is_refused() {
-    let refusals: [(&[&str], &str); 7] = [
+    let refusals: [(&[&str], &str); 8] = [
         (&[], "--services"),
         (&["--services", "1"], "2..=2000"),
         (&["--services", "5000"], "2..=2000"),
+        (&["--services", "20", "--databases", "101"], "0..=100"),
         (&["--services", "3", "--layers", "5"], "3 services cannot lie in 5 layers"),
         (&["--services", "2000", "--rate", "100000"], "lower --rate"),
         (&["--services", "3", "--name", "a b"], "a b"),
