@@ -10,6 +10,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY guests guests
 COPY host host
+COPY labs labs
 COPY topologies topologies
 # The caches outlive the image layer, so that a change to one file rebuilds one
 # crate. They are not part of the image: the binary has to be copied out. It

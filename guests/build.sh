@@ -11,17 +11,44 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly TARGET=wasm32-wasip2
 readonly SERVICES=(orders inventory payment notification gateway checkout stock items storefront mailer dispatch command service)
 readonly TESTS=(bad-routes chores early hop hostile mailbox no-handler noop probe sulky trouble)
+# Guests of the labs, each with its place below ../labs/. The crates below labs/ have their sources there, too.
+readonly LABS=(
+    promise-start:17-a-guest-that-keeps-its-promise/start/guest/payments.wasm
+    promise-solution:17-a-guest-that-keeps-its-promise/solution/guest/payments.wasm
+    promise-memory:17-a-guest-that-keeps-its-promise/wrong/memory-of-a-worker/guest/payments.wasm
+    promise-forever:17-a-guest-that-keeps-its-promise/wrong/kept-for-ever/guest/payments.wasm
+    promise-failure:17-a-guest-that-keeps-its-promise/wrong/failure-remembered/guest/payments.wasm
+    page-start:18-parallel-with-a-deadline/start/guest/product_page.wasm
+    page-solution:18-parallel-with-a-deadline/solution/guest/product_page.wasm
+    page-no-timeout:18-parallel-with-a-deadline/wrong/no-timeout/guest/product_page.wasm
+    page-short:18-parallel-with-a-deadline/wrong/short-timeout/guest/product_page.wasm
+    page-dropped:18-parallel-with-a-deadline/wrong/dropped/guest/product_page.wasm
+    quote-3f1a:22-which-build/start/builds/quote-3f1a.wasm
+    quote-77c2:22-which-build/start/builds/quote-77c2.wasm
+    quote-b09e:22-which-build/start/builds/quote-b09e.wasm
+    quote-d45b:22-which-build/start/builds/quote-d45b.wasm
+    invoices-start:23-a-span-of-your-own/start/guest/invoices.wasm
+    invoices-solution:23-a-span-of-your-own/solution/guest/invoices.wasm
+    invoices-one:23-a-span-of-your-own/wrong/one-span-around-all/guest/invoices.wasm
+    invoices-each:23-a-span-of-your-own/wrong/a-span-for-each-line/guest/invoices.wasm
+    invoices-unmarked:23-a-span-of-your-own/wrong/failure-unmarked/guest/invoices.wasm
+)
 readonly SIZE_LIMIT=$((512 * 1024)) # of a service: it is embedded in the simulator
 
 main() {
     case "${1:-}" in
-    "") require_target && build dist ;;
+    "") require_target && write ;;
     --check) check ;;
     *)
         echo "usage: $0 [--check]" >&2
         exit 2
         ;;
     esac
+}
+
+write() {
+    build dist
+    place_labs
 }
 
 check() {
@@ -43,8 +70,31 @@ compare_with_dist() {
         echo "dist/ is not what the sources give: run guests/build.sh and commit the result" >&2
         exit 1
     fi
-    echo "dist/ is what the sources give"
+    local lab
+    for lab in "${LABS[@]}"; do
+        cmp "$(built_lab "$lab")" "$(place_of "$lab")" || {
+            echo "../labs/ is not what the sources give: run guests/build.sh and commit the result" >&2
+            exit 1
+        }
+    done
+    echo "dist/ is what the sources give, and so is ../labs/"
 }
+
+# Copies the guests of the labs to their places.
+place_labs() {
+    local lab
+    for lab in "${LABS[@]}"; do
+        mkdir -p "$(dirname "$(place_of "$lab")")"
+        cp "$(built_lab "$lab")" "$(place_of "$lab")"
+    done
+}
+
+built_lab() {
+    local name="lab-${1%%:*}"
+    echo "target/dist/$TARGET/release/${name//-/_}.wasm"
+}
+
+place_of() { echo "../labs/${1#*:}"; }
 
 # Builds everything into the directory $1.
 build() {
@@ -87,7 +137,7 @@ core_module() {
 
 inspect() {
     local file size
-    for file in "$1"/*.wasm "$1"/tests/*.wasm; do
+    for file in "$1"/*.wasm "$1"/tests/*.wasm target/dist/"$TARGET"/release/lab_*.wasm; do
         if grep --quiet --text --fixed-strings -e "$PWD" -e "$HOME/" -e "${CARGO_HOME:-$HOME/.cargo}" "$file"; then
             echo "$file contains a path of this machine" >&2
             exit 1
